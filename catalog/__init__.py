@@ -1,0 +1,57 @@
+"""The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
+
+from catalog.assets import AssetReader
+from catalog.errors import (
+    AssetNotFoundError,
+    BusyError,
+    CatalogError,
+    LayoutError,
+    MissingPartError,
+    QueryError,
+    ReleaseError,
+    ReleaseNotFoundError,
+    SafelightError,
+    SegmentError,
+    SnapshotNotFoundError,
+    UsageError,
+)
+from catalog.lake import Catalog, Snapshot, open_catalog
+from catalog.options import workspace_option
+from catalog.releases import Release, find_release, publish, releases
+from catalog.rows import rows
+from catalog.schemas import TABLES, Table
+from catalog.settings import load_settings
+from catalog.spool import write_segment
+from catalog.version import __version__
+from catalog.workspace import Workspace
+
+__all__ = [
+    "TABLES",
+    "AssetNotFoundError",
+    "AssetReader",
+    "BusyError",
+    "Catalog",
+    "CatalogError",
+    "LayoutError",
+    "MissingPartError",
+    "QueryError",
+    "Release",
+    "ReleaseError",
+    "ReleaseNotFoundError",
+    "SafelightError",
+    "SegmentError",
+    "Snapshot",
+    "SnapshotNotFoundError",
+    "Table",
+    "UsageError",
+    "Workspace",
+    "__version__",
+    "find_release",
+    "load_settings",
+    "open_catalog",
+    "publish",
+    "releases",
+    "rows",
+    "workspace_option",
+    "write_segment",
+]

@@ -1,0 +1,88 @@
+"""The dataset card of a release: Markdown with the front matter that dataset hubs read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_SPLIT_FILES = "  - split: {split}\n    path: data/{split}-*.parquet"
+
+
+def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
+    """Describe a release for people: what it holds, how it was made, what to beware of."""
+    name, version = manifest["name"], manifest["version"]
+    files = "\n".join(_SPLIT_FILES.format(split=split) for split in manifest["splits"])
+    return "\n".join(
+        [
+            "---",
+            f"pretty_name: {name}",
+            "license: other",
+            f"size_categories: ['{_size(manifest['n_items'])}']",
+            "task_categories: [image-classification]",
+            "configs:",
+            "- config_name: default",
+            "  data_files:",
+            files,
+            "---",
+            f"# {name} {version}",
+            "",
+            f"{manifest['n_items']} photographs with aperture, ISO and exposure time, curated by Safelight "
+            f"{manifest['code_version']}. Content digest `{manifest['digest']}`.",
+            "",
+            "## Splits",
+            "",
+            "No group (photographer, camera, duplicates) stands in two splits (`split`). The column `random_split` "
+            "ignores groups; it is there to measure how much a random split flatters a model.",
+            "",
+            _table(("split", "pictures"), manifest["splits"].items()),
+            "",
+            "## Classes",
+            "",
+            "Three bins a setting, cut on stops; edges are in `manifest.json` under `bins`.",
+            "",
+            _class_table(manifest["class_counts"]),
+            "",
+            "`weight` is a sampling weight that evens the classes of the training split; validation and test "
+            "keep their natural distribution.",
+            "",
+            "## Licences and training",
+            "",
+            _table(
+                ("licence", "pictures"), ((key or "not stated", n) for key, n in licences.items())
+            ),
+            "",
+            "`attribution.parquet` holds the author line of every picture; `training_allowed` and "
+            "`training_basis` say whether and why a model may be trained on it. To have a picture removed, "
+            "name its `asset_sha256` to the publisher.",
+            "",
+            "## Limits",
+            "",
+            "Settings come from EXIF as the camera or an editor wrote it; curation voids values that contradict "
+            "themselves, not those that are merely wrong. Pictures may show people; nobody was asked for consent "
+            "beyond the licence named above.",
+            "",
+            "## Check it",
+            "",
+            "`sha256sum -c SHA256SUMS`",
+            "",
+        ]
+    )
+
+
+def _size(n: int) -> str:
+    for limit, name in ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K")):
+        if n < limit:
+            return name
+    return "100K<n<1M" if n < 10**6 else "n>1M"
+
+
+def _table(header: tuple[str, ...], lines: Any) -> str:
+    head = f"| {' | '.join(header)} |\n|{' --- |' * len(header)}"
+    return "\n".join([head, *(f"| {' | '.join(map(str, line))} |" for line in lines)])
+
+
+def _class_table(counts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
+    lines = [
+        (setting, split, *classes.values())
+        for setting, by_split in counts.items()
+        for split, classes in by_split.items()
+    ]
+    return _table(("setting", "split", "low", "medium", "high", "missing"), lines)

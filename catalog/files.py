@@ -1,0 +1,63 @@
+"""Durable files: written aside, flushed to disk, then renamed into place in one step."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CHUNK = 2**20
+
+
+def sha256_file(path: Path) -> str:
+    """Hash a file in pieces; returns hex."""
+    with path.open("rb") as raw:
+        return hashlib.file_digest(raw, "sha256").hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Force a file or folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def folder_aside(parent: Path) -> Iterator[Path]:
+    """Give a fresh hidden folder below `parent`; whatever is left of it afterwards is removed."""
+    aside = parent / f".tmp-{uuid.uuid4().hex}"
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def settle(aside: Path, final: Path) -> bool:
+    """Flush a finished folder and rename it to `final`; False when `final` already exists."""
+    for path in sorted(aside.rglob("*")):
+        flush(path)
+    flush(aside)
+    if final.exists():
+        return False
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        aside.rename(final)
+    except OSError:
+        if final.exists():  # another process was quicker with the same content
+            return False
+        raise
+    flush(final.parent)
+    return True
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file in one step."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside.write_text(text, "utf-8")
+    flush(aside)
+    aside.replace(path)

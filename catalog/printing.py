@@ -1,0 +1,63 @@
+"""Print query results for people and programs."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+WIDEST = 72
+
+
+def render(table: pa.Table, style: str) -> str:
+    """Write rows as `table` (aligned text), `csv` or `json` (one array)."""
+    records = table.to_pylist()
+    if style == "json":
+        return json.dumps(records, default=_plain, ensure_ascii=False, indent=1)
+    if style == "csv":
+        return _csv(table.column_names, records)
+    cells = [[_cell(record[name]) for name in table.column_names] for record in records]
+    return "\n".join(aligned(table.column_names, cells))
+
+
+def aligned(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lay cells out in columns under a header; numbers are not touched, long text is cut."""
+    rows = [
+        header,
+        *(
+            [cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…" for cell in row]
+            for row in cells
+        ),
+    ]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(header))]
+    for number, row in enumerate(rows):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        if number == 0:
+            yield "  ".join("-" * width for width in widths)
+
+
+def _csv(names: Sequence[str], records: Sequence[dict[str, object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for record in records:
+        writer.writerow(["" if record[n] is None else _flat(record[n]) for n in names])
+    return text.getvalue().rstrip("\n")
+
+
+def _flat(value: object) -> object:
+    return json.dumps(value, default=_plain) if isinstance(value, list | dict) else value
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return " ".join(str(_flat(value)).split())
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

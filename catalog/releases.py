@@ -1,0 +1,356 @@
+"""Releases: immutable, versioned datasets that are readable without Safelight.
+
+    releases/<name>/<version>/
+      manifest.json        what it holds: shards with sha256, bytes, rows; schema; class counts; plan; provenance
+      _index.parquet       one row a picture: labels, split, group, shard, offset, length, sha256
+      data/<split>-<i>-of-<n>.parquet   pictures and labels, byte-addressable (see shards.py)
+      attribution.parquet  author line, licence and page of every picture
+      README.md            dataset card (Hugging Face front matter)
+      SHA256SUMS           for `sha256sum -c`
+
+The digest is a hash of plan, schema and shards, not of the time or place of publishing: the same pictures with
+the same labels have the same digest everywhere. Publishing unchanged content again gives the release that exists.
+Rows are cut into shards by ranges of their SHA-256, so a version that adds few rows rewrites few shards.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from catalog.assets import AssetReader
+from catalog.cards import write_card
+from catalog.errors import ReleaseError, ReleaseNotFoundError
+from catalog.files import folder_aside, settle, sha256_file
+from catalog.lake import Catalog, open_catalog
+from catalog.rows import fit, rows
+from catalog.shards import ShardWriter, row_groups
+from catalog.spool import write_segment
+from catalog.version import __version__
+from catalog.workspace import Workspace
+
+FORMAT = "safelight-release/1"
+SHARD_BYTES = 256 * 2**20
+SPLITS = ("train", "validation", "test")
+SETTINGS = ("f_number", "iso", "exposure_time")
+CLASSES = ("low", "medium", "high")
+_ATTRIBUTION = (
+    "asset_sha256 source source_photo_id photographer attribution licence page_url "
+    "training_allowed training_basis"
+)
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published dataset version on disk."""
+
+    name: str
+    version: str
+    path: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as written."""
+        loaded: dict[str, Any] = json.loads((self.path / "manifest.json").read_text("utf-8"))
+        return loaded
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the content, hex."""
+        return str(self.manifest["digest"])
+
+    def index(self) -> pa.Table:
+        """Return one row a picture: labels, split, group, shard, offset, length, sha256."""
+        return pq.read_table(self.path / "_index.parquet")
+
+    def shard(self, name: str) -> Path:
+        """Return the path of a shard named in the index."""
+        return self.path / name
+
+
+def publish(
+    workspace: Workspace,
+    name: str,
+    items: pa.Table,
+    *,
+    plan: Mapping[str, Any],
+    run_id: str,
+    shard_bytes: int = SHARD_BYTES,
+) -> Release:
+    """Write `items` (columns of `curated_items`) as the next version of `name`.
+
+    Returns the release that exists when nothing changed. The first version is 1.0.0; other rows make
+    a minor version, another plan or schema a major one. Raises `ReleaseError` without items or with a bad name.
+    """
+    if not len(items):
+        raise ReleaseError("there is nothing to publish: the curation run kept no picture")
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise ReleaseError(f"{name!r} is not a dataset name: use letters, digits, - and _")
+    labels = fit("curated_items", items).drop_columns(["run_id"])
+    labels = labels.sort_by([("split", "ascending"), ("asset_sha256", "ascending")])
+    about = {"plan": dict(plan), "run_id": run_id}
+    with open_catalog(workspace) as catalog, folder_aside(workspace.releases) as aside:
+        index = _write_shards(catalog, labels, aside, shard_bytes)
+        release = _publish(catalog, name, index, about, aside)
+        if not catalog.records(_KNOWN, [release.name, release.version]):
+            _record(workspace, release)
+        catalog.commit()
+    return release
+
+
+def _publish(
+    catalog: Catalog, name: str, index: pa.Table, about: Mapping[str, Any], aside: Path
+) -> Release:
+    """Describe the written shards and settle them as the next version, unless nothing changed."""
+    pq.write_table(index, aside / "_index.parquet", compression="zstd")
+    content = _content(index, about["plan"], aside)
+    previous = _newest(catalog.workspace, name)
+    if previous and previous.digest == content["digest"]:
+        return previous
+    version = _next_version(previous, content)
+    manifest = content | {
+        "name": name,
+        "version": version,
+        "parent": previous.version if previous else None,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code_version": __version__,
+        "run_id": about["run_id"],
+        "lake_snapshot_id": catalog.snapshot(),
+    }
+    _write_folder(aside, manifest, index)
+    final = catalog.workspace.releases / name / version
+    settle(aside, final)
+    return Release(name, version, final)
+
+
+def _write_shards(catalog: Catalog, labels: pa.Table, folder: Path, limit: int) -> pa.Table:
+    """Write every shard and return the index: labels with the place of each picture."""
+    (folder / "data").mkdir()
+    places = _places(catalog)
+    parts = []
+    with AssetReader(catalog.workspace) as reader:
+        for shard, part in _cut(labels, places, limit):
+            part_places = [places[sha] for sha in part["asset_sha256"].to_pylist()]
+            parts.append(_write_shard(folder, shard, part, part_places, reader))
+    return pa.concat_tables(parts)
+
+
+Place = tuple[str, int, int, str | None]
+"""Where an asset lies: pack, offset, length, format."""
+
+
+def _places(catalog: Catalog) -> dict[str, Place]:
+    found = catalog.query("SELECT sha256, pack, pack_offset, pack_length, format FROM assets")
+    columns = [found[name].to_pylist() for name in found.column_names]
+    return {sha: place for sha, *place in zip(*columns, strict=True)}  # type: ignore[misc]  # four columns follow
+
+
+def _cut(
+    labels: pa.Table, places: Mapping[str, Place], limit: int
+) -> Iterator[tuple[str, pa.Table]]:
+    """Cut rows by split and then by equal ranges of the SHA-256, a power of two of them."""
+    for split in SPLITS:
+        part = labels.filter(pc.equal(labels["split"], split))
+        if not len(part):
+            continue
+        size = sum(places[sha][2] for sha in part["asset_sha256"].to_pylist())
+        count = 1
+        while size / count > limit / 2:
+            count *= 2
+        bucket = pa.array([int(s[:8], 16) * count >> 32 for s in part["asset_sha256"].to_pylist()])
+        for number in range(count):
+            chosen = part.filter(pc.equal(bucket, number))
+            if len(chosen):
+                yield f"data/{split}-{number:05d}-of-{count:05d}.parquet", chosen
+
+
+def _write_shard(
+    folder: Path, shard: str, part: pa.Table, places: Sequence[Place], reader: AssetReader
+) -> pa.Table:
+    names = [
+        f"{sha}.{(place[3] or 'bin').lower()}"
+        for sha, place in zip(part["asset_sha256"].to_pylist(), places, strict=True)
+    ]
+    features = _features(part.schema)
+    with ShardWriter(folder / shard, part.schema.with_metadata(features)) as writer:
+        for group in row_groups([place[2] for place in places]):
+            bodies = [
+                _checked(reader, place, n)
+                for place, n in zip(places[group], names[group], strict=True)
+            ]
+            writer.write(bodies, names[group], part.slice(group.start, len(bodies)))
+    located = {
+        "shard": pa.array([shard] * len(part), pa.string()),
+        "offset": pa.array([found.offset for found in writer.ranges], pa.int64()),
+        "length": pa.array([found.length for found in writer.ranges], pa.int64()),
+        "sha256": part["asset_sha256"],
+    }
+    for column, values in located.items():
+        part = part.append_column(column, values)
+    return part
+
+
+def _checked(reader: AssetReader, place: Place, name: str) -> bytes:
+    """Read a picture and make sure that its bytes are the ones its row names."""
+    body = reader.read(*place[:3])
+    if hashlib.sha256(body).hexdigest() != name.split(".", maxsplit=1)[0]:
+        raise ReleaseError(f"the bytes of {name} in pack {place[0]} are damaged; nothing published")
+    return body
+
+
+def _features(schema: pa.Schema) -> dict[str, str]:
+    """Describe the columns for `datasets.load_dataset`, which keeps this in the file's metadata."""
+    kinds = {"double": "float64", "string": "string", "bool": "bool", "int32": "int32"}
+    features: dict[str, dict[str, str]] = {"image": {"_type": "Image"}}
+    features |= {f.name: {"dtype": kinds[str(f.type)], "_type": "Value"} for f in schema}
+    return {"huggingface": json.dumps({"info": {"features": features}})}
+
+
+def _content(index: pa.Table, plan: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Describe what is in the release and hash it; nothing here depends on when or where."""
+    described: dict[str, Any] = {
+        "format": FORMAT,
+        "plan": dict(plan),
+        "bins": plan.get("bins"),
+        "seed": plan.get("seed"),
+        "schema": {field.name: str(field.type) for field in index.schema},
+        "n_items": len(index),
+        "splits": _counts(index["split"]),
+        "class_counts": class_counts(index),
+        "shards": [_shard_entry(folder, name, index) for name in _counts(index["shard"])],
+    }
+    canonical = json.dumps(described, sort_keys=True, separators=(",", ":"))
+    return described | {"digest": hashlib.sha256(canonical.encode()).hexdigest()}
+
+
+def _shard_entry(folder: Path, name: str, index: pa.Table) -> dict[str, Any]:
+    part = index.filter(pc.equal(index["shard"], name))["asset_sha256"].to_pylist()
+    path = folder / name
+    return {
+        "path": name,
+        "sha256": sha256_file(path),
+        "bytes": path.stat().st_size,
+        "rows": len(part),
+        "first_sha256": part[0],
+        "last_sha256": part[-1],
+    }
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    pairs = pc.value_counts(column).to_pylist()
+    return {
+        pair["values"]: pair["counts"] for pair in sorted(pairs, key=lambda p: str(p["values"]))
+    }
+
+
+def class_counts(index: pa.Table) -> dict[str, dict[str, dict[str, int]]]:
+    """Count pictures by setting, split and class (low, medium, high, missing)."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for setting in SETTINGS:
+        bins = index[f"{setting}_bin"].to_pylist()
+        by_split = counts.setdefault(setting, {})
+        for split, number in zip(index["split"].to_pylist(), bins, strict=True):
+            classes = by_split.setdefault(split, dict.fromkeys((*CLASSES, "missing"), 0))
+            classes["missing" if number is None else CLASSES[number]] += 1
+    return counts
+
+
+def _next_version(previous: Release | None, content: Mapping[str, Any]) -> str:
+    if previous is None:
+        return "1.0.0"
+    major, minor, _ = map(int, previous.version.split("."))
+    same_meaning = all(previous.manifest[key] == content[key] for key in ("plan", "schema"))
+    return f"{major}.{minor + 1}.0" if same_meaning else f"{major + 1}.0.0"
+
+
+def _write_folder(folder: Path, manifest: dict[str, Any], index: pa.Table) -> None:
+    columns = [name for name in _ATTRIBUTION.split() if name in index.column_names]
+    pq.write_table(index.select(columns), folder / "attribution.parquet", compression="zstd")
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), "utf-8")
+    licences = _counts(index["licence"])
+    (folder / "README.md").write_text(write_card(manifest, licences), "utf-8")
+    listed = sorted(path for path in folder.rglob("*") if path.is_file())
+    sums = "".join(
+        f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in listed
+    )
+    (folder / "SHA256SUMS").write_text(sums, "utf-8")
+
+
+_KNOWN = "SELECT 1 FROM datasets WHERE dataset = ? AND version = ?"
+
+
+def _record(workspace: Workspace, release: Release) -> None:
+    """Put the release, its items and its class counts into the catalog."""
+    manifest, index = release.manifest, release.index()
+    identity = {"dataset": release.name, "version": release.version}
+    items = index.select(["asset_sha256", "split", "group_id", "shard"])
+    items = items.append_column("shard_offset", index["offset"])
+    items = items.append_column("shard_length", index["length"])
+    for column, value in identity.items():
+        items = items.append_column(column, pa.array([value] * len(items), pa.string()))
+    about = identity | {
+        "digest": release.digest,
+        "created_at": datetime.fromisoformat(manifest["created"]).replace(tzinfo=None),
+        "run_id": manifest["run_id"],
+        "snapshot_id": manifest["lake_snapshot_id"],
+        "plan_json": json.dumps(manifest["plan"], sort_keys=True),
+        "n_items": len(index),
+        "bytes": sum(shard["bytes"] for shard in manifest["shards"]),
+    }
+    tables = {
+        "datasets": rows("datasets", [about]),
+        "dataset_items": items,
+        "dataset_stats": rows("dataset_stats", _stats(identity, index)),
+    }
+    write_segment(workspace, tables, job=f"publish:{release.name}@{release.version}")
+
+
+def _stats(identity: Mapping[str, str], index: pa.Table) -> Iterator[dict[str, object]]:
+    weights = index["weight"].to_pylist()
+    splits = index["split"].to_pylist()
+    for setting, by_split in class_counts(index).items():
+        bins = index[f"{setting}_bin"].to_pylist()
+        for split, classes in by_split.items():
+            inside = [i for i, s in enumerate(splits) if s == split]
+            total = sum(weights[i] or 0.0 for i in inside)
+            for name, n in classes.items():
+                number = CLASSES.index(name) if name in CLASSES else None
+                held = sum(weights[i] or 0.0 for i in inside if bins[i] == number)
+                share = held / total if total else 0.0
+                row = {"split": split, "task": setting, "class": name, "n": n}
+                yield {**identity, **row, "weight_share": share}
+
+
+def releases(workspace: Workspace) -> list[Release]:
+    """List every release, by name and then newest version first."""
+    found = [
+        Release(path.parent.parent.name, path.parent.name, path.parent)
+        for path in workspace.releases.glob("*/*/manifest.json")
+        if not path.parent.parent.name.startswith(".")
+    ]
+    return sorted(found, key=lambda r: (r.name, *(-int(part) for part in r.version.split("."))))
+
+
+def find_release(workspace: Workspace, wanted: str) -> Release:
+    """Find `name` (its newest version) or `name@1.2.0`; raises `ReleaseNotFoundError`."""
+    name, _, version = wanted.partition("@")
+    for release in releases(workspace):
+        if release.name == name and version in ("", release.version):
+            return release
+    known = [f"{release.name}@{release.version}" for release in releases(workspace)]
+    raise ReleaseNotFoundError(wanted, known)
+
+
+def _newest(workspace: Workspace, name: str) -> Release | None:
+    try:
+        return find_release(workspace, name)
+    except ReleaseNotFoundError:
+        return None

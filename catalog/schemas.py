@@ -1,0 +1,425 @@
+"""Column contracts of the catalog tables: names, types, meanings, units and keys live here and nowhere else.
+
+Types are those that DuckLake, polars and Iceberg readers share: no unsigned and no 8- or 16-bit integers.
+Times are UTC without a zone. Every fact table is append-only; `key` says which columns make a row
+unique, and the committing process drops rows whose key is already there.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+TEXT, FLAG, COUNT, BIG, REAL = pa.string(), pa.bool_(), pa.int32(), pa.int64(), pa.float64()
+MOMENT = pa.timestamp("us")
+TEXTS, REALS, VECTOR = pa.list_(pa.string()), pa.list_(pa.float64()), pa.list_(pa.float32())
+
+
+def column(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Field:
+    """Describe one column; `meaning` and `unit` travel with the Parquet file."""
+    return pa.field(name, kind, metadata={"meaning": meaning, "unit": unit})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A catalog table: its name, what one row is, the columns that make a row unique, its columns."""
+
+    name: str
+    meaning: str
+    key: tuple[str, ...]
+    schema: pa.Schema
+
+
+SHA = column("asset_sha256", TEXT, "SHA-256 of the original bytes, hex; names the bytes everywhere")
+RUN = column("run_id", TEXT, "curation run that wrote the row")
+
+
+def _table(name: str, meaning: str, key: str, *columns: pa.Field) -> Table:
+    return Table(name, meaning, tuple(key.split()), pa.schema(columns))
+
+
+_TABLES = (
+    _table(
+        "crawls",
+        "one session of a crawl: a run, a resume or a retry, written when it ends",
+        "crawl_id started_at",
+        column(
+            "crawl_id", TEXT, "hash of the source and its settings: the same order has the same id"
+        ),
+        column("source", TEXT, "source that was crawled: unsplash, folder ..."),
+        column("config_json", TEXT, "settings of the source as JSON, without secrets"),
+        column("code_version", TEXT, "version of safelight that ran"),
+        column("started_at", MOMENT, "start of the session, UTC"),
+        column("finished_at", MOMENT, "end of the session, UTC"),
+        column("status", TEXT, "finished, stopped (asked to) or failed (see the log)"),
+        column("n_listed", BIG, "photos that discovery listed in this session, old and new"),
+        column("n_done", BIG, "pictures brought in by this session"),
+        column("n_failed", BIG, "pictures that ended as an error row in this session"),
+        column("robots_policy", TEXT, "what was done about robots.txt: obeyed or not_applicable"),
+    ),
+    _table(
+        "fetches",
+        "one ended attempt to bring in the bytes of one photo, good or bad",
+        "fetch_id",
+        column("fetch_id", TEXT, "hash of crawl, photo and attempt"),
+        column("crawl_id", TEXT, "crawl that fetched"),
+        column("photo_id", TEXT, "photo whose bytes were wanted"),
+        column(
+            "url", TEXT, "address asked for, without secrets; a path below the folder for folders"
+        ),
+        column("host", TEXT, "host part of the address; empty for folders"),
+        column("attempt", COUNT, "1 for the first try"),
+        column("http_status", COUNT, "status of the last answer; null without one"),
+        column("outcome", TEXT, "done or failed"),
+        column(
+            "error_class", TEXT, "transient (may work later), final or suspicious; null when done"
+        ),
+        column("error", TEXT, "error as a snake_case word: timeout, not_an_image, http_404 ..."),
+        column("error_detail", TEXT, "what the error said"),
+        column("fetched_at", MOMENT, "end of the attempt, UTC"),
+        column("duration_ms", REAL, "time from the request to the last byte", "ms"),
+        column("bytes", BIG, "size of the body", "byte"),
+        column("content_type", TEXT, "Content-Type as the server claims it"),
+        column("etag", TEXT, "ETag of the answer"),
+        SHA,
+    ),
+    _table(
+        "segments",
+        "the ledger of committed segments: makes a replayed commit a no-op",
+        "segment_id",
+        column("segment_id", TEXT, "content hash of the segment"),
+        column("job", TEXT, "job that wrote it: crawl:ID, curate:ID, train:ID"),
+        column("rows", BIG, "rows it held over all tables"),
+        column("committed_at", MOMENT, "when it was committed, UTC"),
+    ),
+    _table(
+        "assets",
+        "one row per distinct file: the bytes, where they lie and what their header says",
+        "sha256",
+        column("sha256", TEXT, "SHA-256 of the original bytes, hex"),
+        column("bytes", BIG, "size", "byte"),
+        column("mime", TEXT, "media type found in the bytes, not claimed by the server"),
+        column("format", TEXT, "JPEG, PNG, WEBP, TIFF ..."),
+        column("width", COUNT, "stored width before orientation; null if unreadable", "px"),
+        column("height", COUNT, "stored height before orientation; null if unreadable", "px"),
+        column("header_status", TEXT, "ok, truncated (no end mark) or unreadable"),
+        column("header_detail", TEXT, "what the reader said when the header is not ok"),
+        column(
+            "jpeg_quality",
+            COUNT,
+            "quality estimated from the quantisation tables; null if not JPEG",
+        ),
+        column("first_seen", MOMENT, "when the bytes first came in, UTC"),
+        column("pack", TEXT, "file below packs/ that holds the bytes"),
+        column("pack_offset", BIG, "first byte of the picture inside the pack", "byte"),
+        column("pack_length", BIG, "length inside the pack (equal to bytes)", "byte"),
+    ),
+    _table(
+        "photos",
+        "one picture as its source lists it; a changed picture gets a new row",
+        "photo_id asset_sha256",
+        column("photo_id", TEXT, "hash of source and source_photo_id"),
+        column("source", TEXT, "unsplash, folder ..."),
+        column(
+            "source_photo_id", TEXT, "the photo's name at its source; for folders the path below it"
+        ),
+        SHA,
+        column("crawl_id", TEXT, "crawl that brought it in"),
+        column("page_url", TEXT, "page of the photo for people"),
+        column("image_url", TEXT, "address of the bytes, without secrets"),
+        column("photographer", TEXT, "the author's name or handle as the source gives it"),
+        column("photographer_url", TEXT, "the author's page"),
+        column("licence", TEXT, "licence as the source states it"),
+        column("attribution", TEXT, "line that must stand beside the picture"),
+        column("title", TEXT, "title or description"),
+        column("tags", TEXTS, "tags given by the source"),
+        column("folder", TEXT, "folder part of the path (folders only): the label or trip"),
+        column("posted_at", MOMENT, "when the source published it, UTC"),
+        column("updated_at", MOMENT, "when the source last changed it, UTC"),
+        column("fetched_at", MOMENT, "when the bytes came in, UTC"),
+        column("listed_width", COUNT, "width of the original as the source lists it", "px"),
+        column("listed_height", COUNT, "height of the original as the source lists it", "px"),
+        column("training_allowed", FLAG, "whether a model may be trained on it"),
+        column("training_basis", TEXT, "the reason for training_allowed"),
+        column("source_exif_json", TEXT, "EXIF as the source's API reports it, JSON; null without"),
+    ),
+    _table(
+        "exif",
+        "typed EXIF of one file (exif_source = file) or of its API object when the file has none (api)",
+        "asset_sha256 exif_source",
+        SHA,
+        column("exif_source", TEXT, "file, api or dataset"),
+        column("reader", TEXT, "program and version that read it"),
+        column("status", TEXT, "ok, none (no EXIF), partial (some tags unreadable) or unreadable"),
+        column("error", TEXT, "what the readers said when the status is not ok"),
+        column("make", TEXT, "camera maker"),
+        column("model", TEXT, "camera model"),
+        column("camera", TEXT, "maker and model, cleaned, lower case: the camera group"),
+        column("lens", TEXT, "lens model"),
+        column(
+            "serial_sha256",
+            TEXT,
+            "SHA-256 of the body serial number: groups without naming an owner",
+        ),
+        column("software", TEXT, "program that last wrote the file"),
+        column("f_number", REAL, "aperture as N in f/N"),
+        column("iso", REAL, "ISO sensitivity"),
+        column("exposure_time", REAL, "shutter time", "s"),
+        column("f_number_raw", TEXT, "FNumber as written in the file, such as 28/10"),
+        column("iso_raw", TEXT, "ISO as written in the file"),
+        column("exposure_time_raw", TEXT, "ExposureTime as written in the file, such as 1/250"),
+        column("focal_mm", REAL, "focal length", "mm"),
+        column("focal_35mm", REAL, "focal length in 35-mm terms", "mm"),
+        column("flash", COUNT, "Flash bit field"),
+        column("orientation", COUNT, "Orientation 1-8"),
+        column("taken_at", MOMENT, "DateTimeOriginal, camera's local clock"),
+        column("taken_at_raw", TEXT, "DateTimeOriginal as written"),
+        column("modified_at_raw", TEXT, "DateTime as written"),
+        column("aperture_value", REAL, "ApertureValue", "EV"),
+        column("shutter_speed_value", REAL, "ShutterSpeedValue", "EV"),
+        column("brightness_value", REAL, "BrightnessValue", "EV"),
+        column("max_aperture_value", REAL, "MaxApertureValue", "EV"),
+        column("exposure_bias", REAL, "ExposureBiasValue", "EV"),
+        column("lens_min_f_number", REAL, "smallest N of LensSpecification"),
+        column("exif_width", COUNT, "PixelXDimension", "px"),
+        column("exif_height", COUNT, "PixelYDimension", "px"),
+        column(
+            "thumbnail_correlation",
+            REAL,
+            "grey correlation of embedded thumbnail and picture, -1 to 1",
+        ),
+        column("gps_present", FLAG, "whether GPS tags exist (their values are never kept)"),
+        column("readers_disagree", TEXTS, "settings on which exifread and Pillow differ"),
+        column("raw_json", TEXT, "raw tags as JSON, without GPS, maker notes, names and serials"),
+    ),
+    _table(
+        "labels",
+        "one statement about a photo, a file or a face, with who said it",
+        "label_id",
+        column("label_id", TEXT, "hash of subject, task, value and source"),
+        column("subject_kind", TEXT, "photo, asset or face"),
+        column("subject_id", TEXT, "photo_id, asset_sha256 or face_id"),
+        column("task", TEXT, "what is labelled: folder, age ..."),
+        column("value", TEXT, "the label"),
+        column("label_source", TEXT, "exif, api, folder_name, filename or estimated"),
+        column("confidence", REAL, "0 to 1; null if unknown"),
+        column("created_at", MOMENT, "UTC"),
+    ),
+    _table(
+        "health",
+        "what decoding found in one file, by stage version",
+        "asset_sha256 stage",
+        SHA,
+        column("stage", TEXT, "stage and version, such as decode@1"),
+        column(
+            "decode_status", TEXT, "ok, undecodable, truncated, damaged, too_large or too_small"
+        ),
+        column("detail", TEXT, "what the decoder said"),
+        column("pixel_sha256", TEXT, "SHA-256 of the decoded, oriented RGB pixels"),
+        column("width", COUNT, "width after orientation", "px"),
+        column("height", COUNT, "height after orientation", "px"),
+        column("luma_mean", REAL, "mean luma, 0 to 1"),
+        column("luma_std", REAL, "standard deviation of luma, 0 to 1"),
+        column("sharpness", REAL, "variance of the Laplacian of luma at 512 px"),
+        column("detail_energy", REAL, "share of energy above half of the Nyquist frequency"),
+    ),
+    _table(
+        "phashes",
+        "one perceptual hash of one file",
+        "asset_sha256 algorithm",
+        SHA,
+        column("algorithm", TEXT, "algorithm and version, such as pdq@1"),
+        column("value", TEXT, "256 bits, hex"),
+        column("quality", COUNT, "0-100; below 50 the picture is too plain to be matched by hash"),
+    ),
+    _table(
+        "embeddings",
+        "one feature vector of one file; rows of one model_id may be compared",
+        "asset_sha256 model_id",
+        SHA,
+        column("model_id", TEXT, "network and weights hash"),
+        column("dim", COUNT, "length of the vector"),
+        column("vector", VECTOR, "L2-normalised features"),
+    ),
+    _table(
+        "curation_runs",
+        "one run of the curation plan over one snapshot",
+        "run_id",
+        RUN,
+        column("plan_json", TEXT, "steps, thresholds, bins and seed as JSON"),
+        column("code_version", TEXT, "version of safelight that ran"),
+        column("input_snapshot", BIG, "catalog snapshot that was read"),
+        column("input_sha256", TEXT, "hash of the assets that went in"),
+        column("started_at", MOMENT, "UTC"),
+        column("finished_at", MOMENT, "UTC"),
+        column("n_input", BIG, "pictures that went in"),
+        column("n_kept", BIG, "pictures that came out"),
+    ),
+    _table(
+        "decisions",
+        "one reason why a picture was dropped or one of its settings voided or flagged",
+        "run_id asset_sha256 rule",
+        RUN,
+        SHA,
+        column(
+            "decision", TEXT, "drop (picture), void (one setting unusable) or flag (kept, noted)"
+        ),
+        column(
+            "rule", TEXT, "rule that decided: decode, near_duplicate, f_number_out_of_range ..."
+        ),
+        column("reason", TEXT, "drop reason, snake_case"),
+        column("setting", TEXT, "f_number, iso or exposure_time when one setting is meant"),
+        column("evidence", TEXT, "the value or the kept picture that decided"),
+    ),
+    _table(
+        "duplicate_edges",
+        "one compared pair of pictures with its evidence",
+        "run_id asset_a asset_b",
+        RUN,
+        column("asset_a", TEXT, "smaller SHA-256 of the pair"),
+        column("asset_b", TEXT, "larger SHA-256 of the pair"),
+        column("found_by", TEXT, "bytes, pixels, pdq or embedding"),
+        column("pdq_distance", COUNT, "bits that differ, best of 8 orientations", "bit"),
+        column("cosine", REAL, "cosine of the embeddings, -1 to 1"),
+        column("inliers", COUNT, "SIFT matches that agree on one geometry"),
+        column("ncc", REAL, "correlation of the aligned pixels, -1 to 1"),
+        column("verdict", TEXT, "duplicate, same_scene or different"),
+    ),
+    _table(
+        "duplicate_groups",
+        "one member of one group of duplicates",
+        "run_id asset_sha256",
+        RUN,
+        column("group_id", TEXT, "smallest SHA-256 of the group"),
+        SHA,
+        column("is_keeper", FLAG, "whether the group is represented by this member"),
+        column("method", TEXT, "strongest evidence that ties it to the group"),
+        column("similarity", REAL, "correlation or cosine of the edge that ties it, 0 to 1"),
+    ),
+    _table(
+        "curated_items",
+        "one kept picture, ready to publish: labels, groups, splits, weights",
+        "run_id asset_sha256",
+        RUN,
+        SHA,
+        column("photo_id", TEXT, "photo the labels and the licence come from"),
+        column("source", TEXT, "source of that photo"),
+        column("source_photo_id", TEXT, "the photo's name at its source"),
+        column("group_id", TEXT, "group that no split may cut: photographer, camera, duplicates"),
+        column("split", TEXT, "train, validation or test; groups stay whole"),
+        column("random_split", TEXT, "the naive split, for comparison only; groups are cut"),
+        column("camera", TEXT, "camera group; null if unknown"),
+        column("photographer", TEXT, "photographer; null if unknown"),
+        column("f_number", REAL, "aperture as N in f/N; null if missing or voided"),
+        column("iso", REAL, "ISO sensitivity; null if missing or voided"),
+        column("exposure_time", REAL, "shutter time; null if missing or voided", "s"),
+        column("f_number_stops", REAL, "2 log2 N", "stop"),
+        column("iso_stops", REAL, "log2(ISO/100)", "stop"),
+        column("exposure_time_stops", REAL, "log2(t / 1 s)", "stop"),
+        column("f_number_bin", COUNT, "0 low, 1 medium, 2 high; null if missing"),
+        column("iso_bin", COUNT, "0 low, 1 medium, 2 high; null if missing"),
+        column("exposure_time_bin", COUNT, "0 short, 1 medium, 2 long; null if missing"),
+        column("weight", REAL, "sampling weight from rebalancing, mean 1 over train"),
+        column(
+            "native_resolution", FLAG, "stored size equals the size EXIF recorded; null if unknown"
+        ),
+        column("width", COUNT, "width after orientation", "px"),
+        column("height", COUNT, "height after orientation", "px"),
+        column("jpeg_quality", COUNT, "estimated JPEG quality"),
+        column("software", TEXT, "program that last wrote the file"),
+        column("licence", TEXT, "licence as the source states it"),
+        column("attribution", TEXT, "line that must stand beside the picture"),
+        column("page_url", TEXT, "page of the photo"),
+        column("training_allowed", FLAG, "whether a model may be trained on it"),
+        column("training_basis", TEXT, "the reason for training_allowed"),
+    ),
+    _table(
+        "datasets",
+        "one published release",
+        "dataset version",
+        column("dataset", TEXT, "name of the dataset"),
+        column("version", TEXT, "semantic version"),
+        column("digest", TEXT, "SHA-256 over the release's content: same content, same digest"),
+        column("created_at", MOMENT, "UTC"),
+        column("run_id", TEXT, "curation run it was published from"),
+        column("snapshot_id", BIG, "catalog snapshot it was published from"),
+        column("plan_json", TEXT, "query, plan and seed as JSON"),
+        column("n_items", BIG, "pictures"),
+        column("bytes", BIG, "size of the shards", "byte"),
+    ),
+    _table(
+        "dataset_items",
+        "one picture of one release",
+        "dataset version asset_sha256",
+        column("dataset", TEXT, "name of the dataset"),
+        column("version", TEXT, "semantic version"),
+        SHA,
+        column("split", TEXT, "train, validation or test"),
+        column("group_id", TEXT, "group that no split cuts"),
+        column("shard", TEXT, "shard below the release folder"),
+        column("shard_offset", BIG, "first byte of the picture inside the shard", "byte"),
+        column("shard_length", BIG, "length of the picture inside the shard", "byte"),
+    ),
+    _table(
+        "dataset_stats",
+        "how many pictures of one release are in one class of one setting",
+        "dataset version split task class",
+        column("dataset", TEXT, "name of the dataset"),
+        column("version", TEXT, "semantic version"),
+        column("split", TEXT, "train, validation or test"),
+        column("task", TEXT, "f_number, iso or exposure_time"),
+        column("class", TEXT, "low, medium, high or missing"),
+        column("n", BIG, "pictures"),
+        column("weight_share", REAL, "share of the sampling weight within split and task, 0 to 1"),
+    ),
+    _table(
+        "models",
+        "one trained model",
+        "model_id",
+        column("model_id", TEXT, "hash of recipe, dataset digest, split policy and settings"),
+        column("recipe", TEXT, "recipe that trained it"),
+        column("dataset", TEXT, "dataset it was trained on"),
+        column("version", TEXT, "version of the dataset"),
+        column("dataset_digest", TEXT, "digest of the release"),
+        column("split_policy", TEXT, "split (groups whole) or random_split"),
+        column("weights_sha256", TEXT, "SHA-256 of the weights file"),
+        column("config_json", TEXT, "settings of the recipe as JSON"),
+        column("code_version", TEXT, "version of safelight that trained"),
+        column("trained_at", MOMENT, "UTC"),
+        column("parameters", BIG, "trainable parameters"),
+        column("examples_seen", BIG, "pictures shown during training, with repeats"),
+    ),
+    _table(
+        "metrics",
+        "one figure about one model or baseline on one slice, with its interval",
+        "model_id dataset version split predictor task slice metric",
+        column("model_id", TEXT, "model that was evaluated"),
+        column("dataset", TEXT, "dataset of the evaluation"),
+        column("version", TEXT, "its version"),
+        column("split", TEXT, "split:test or random_split:test ..."),
+        column("predictor", TEXT, "model, majority, prior, metadata or tiny_features"),
+        column("task", TEXT, "f_number, iso or exposure_time"),
+        column("slice", TEXT, "all, or a slice such as camera=nikon d90"),
+        column("metric", TEXT, "balanced_accuracy, accuracy, macro_f1, nll, ece ..."),
+        column("value", REAL, "the figure"),
+        column("low", REAL, "lower end of the 95 % group-bootstrap interval"),
+        column("high", REAL, "upper end of the 95 % group-bootstrap interval"),
+        column("n", BIG, "pictures it rests on"),
+        column("n_groups", BIG, "groups it rests on"),
+    ),
+    _table(
+        "predictions",
+        "what one model says about one head of one picture",
+        "model_id asset_sha256 task",
+        column("model_id", TEXT, "model that predicts"),
+        SHA,
+        column("task", TEXT, "f_number, iso or exposure_time"),
+        column("split", TEXT, "split the picture was in"),
+        column("probabilities", REALS, "probability of low, medium and high; sums to 1"),
+        column("predicted", COUNT, "most probable class"),
+        column("target", COUNT, "true class; null if unknown"),
+        column("nll", REAL, "negative log-likelihood of the true class", "nat"),
+    ),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
+"""Every catalog table by name."""

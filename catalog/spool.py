@@ -1,0 +1,116 @@
+"""Segments: finished work that waits in `spool/` until some process commits it.
+
+A segment is a folder named by its content hash. It holds one Parquet file for each table that it adds rows
+to and, when it brings pictures, a pack (see `shards.py`). It appears by one rename, so it is there whole or not at
+all: a killed job leaves no half-written rows and no picture without its row.
+
+    spool/<segment id>/segment.json     {"job": ..., "rows": ..., "pack": "<sha256>.parquet" or null}
+                       <table>.parquet
+                       pack.parquet
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalog.errors import SegmentError
+from catalog.files import folder_aside, settle, sha256_file
+from catalog.rows import fit
+from catalog.shards import ImageRange, ShardWriter, row_groups
+from catalog.workspace import Workspace
+
+PACK = "pack.parquet"
+_PACK_COLUMNS = pa.schema([("sha256", pa.string())])
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A finished segment in the spool."""
+
+    segment_id: str
+    folder: Path
+    job: str
+    rows: int
+    pack: str | None
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables it adds rows to."""
+        return sorted(path.stem for path in self.folder.glob("*.parquet") if path.name != PACK)
+
+
+def write_segment(
+    workspace: Workspace,
+    tables: Mapping[str, pa.Table],
+    *,
+    job: str,
+    images: Sequence[tuple[str, bytes]] = (),
+) -> str:
+    """Write rows and pictures as one segment and return its id; durable when this returns.
+
+    `images` are (sha256, bytes); their places are filled into the rows of `assets`, each of which
+    must have its picture. A picture given twice is kept once. Raises `SegmentError` on rows that do not fit.
+    """
+    fitted = {name: fit(name, table) for name, table in tables.items()}
+    with folder_aside(workspace.spool) as aside:
+        pack = None
+        if images:
+            places = write_pack(aside / PACK, dict(images))
+            pack = f"{sha256_file(aside / PACK)}.parquet"
+            fitted["assets"] = _placed(fitted["assets"], pack, places)
+        for name, table in fitted.items():
+            pq.write_table(table, aside / f"{name}.parquet", compression="zstd")
+        segment_id = _content_hash(aside)
+        about = {"job": job, "rows": sum(map(len, fitted.values())), "pack": pack}
+        (aside / "segment.json").write_text(json.dumps(about, sort_keys=True), "utf-8")
+        settle(aside, workspace.spool / segment_id)
+    return segment_id
+
+
+def write_pack(path: Path, images: Mapping[str, bytes]) -> dict[str, ImageRange]:
+    """Write pictures by SHA-256 to one byte-addressable file and return where each lies."""
+    names = list(images)
+    with ShardWriter(path, _PACK_COLUMNS) as writer:
+        for part in row_groups([len(body) for body in images.values()]):
+            some = names[part]
+            keys = pa.table({"sha256": some}, schema=_PACK_COLUMNS)
+            writer.write([images[name] for name in some], some, keys)
+    return dict(zip(names, writer.ranges, strict=True))
+
+
+def ready(workspace: Workspace) -> list[Segment]:
+    """List the segments that wait for a commit, oldest first."""
+    folders = [path for path in workspace.spool.iterdir() if not path.name.startswith(".")]
+    found = []
+    for folder in sorted(folders, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        about = json.loads((folder / "segment.json").read_text("utf-8"))
+        found.append(Segment(folder.name, folder, about["job"], about["rows"], about["pack"]))
+    return found
+
+
+def _placed(assets: pa.Table, pack: str, places: Mapping[str, ImageRange]) -> pa.Table:
+    """Fill pack, pack_offset and pack_length of the rows of `assets`."""
+    shas = assets["sha256"].to_pylist()
+    if lost := [sha for sha in shas if sha not in places]:
+        raise SegmentError(f"{len(lost)} rows of assets have no picture, first {lost[0]}")
+    filled = {
+        "pack": pa.array([pack] * len(shas), pa.string()),
+        "pack_offset": pa.array([places[sha].offset for sha in shas], pa.int64()),
+        "pack_length": pa.array([places[sha].length for sha in shas], pa.int64()),
+    }
+    for name, values in filled.items():
+        index = assets.schema.get_field_index(name)
+        assets = assets.set_column(index, assets.schema.field(index), values)
+    return assets
+
+
+def _content_hash(folder: Path) -> str:
+    content = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        content.update(f"{path.name} {sha256_file(path)}\n".encode())
+    return content.hexdigest()

@@ -1,0 +1,91 @@
+"""Views over the fact tables: the current state, and the questions analysts ask first.
+
+Name -> (what one row is, SQL). They are stored in the lake, so every client sees them.
+"""
+
+_LATEST_RUN = "(SELECT run_id FROM curation_runs ORDER BY finished_at DESC, run_id LIMIT 1)"
+
+
+def _first(column: str) -> str:
+    """Take the file's value where it has one, else the API's."""
+    return f"first({column} ORDER BY exif_source <> 'file') FILTER (WHERE {column} IS NOT NULL) AS {column}"
+
+
+_EXIF_COLUMNS = (
+    "camera make model lens software f_number iso exposure_time focal_mm orientation taken_at "
+    "exif_width exif_height"
+)
+
+VIEWS: dict[str, tuple[str, str]] = {
+    "v_exif": (
+        "one file's EXIF: each value from the file, else from the source's API",
+        f"SELECT asset_sha256, {', '.join(_first(name) for name in _EXIF_COLUMNS.split())} "
+        "FROM exif GROUP BY asset_sha256",
+    ),
+    "v_photos": (
+        "one photo as it is now, with its file and its EXIF",
+        "SELECT p.*, a.format, a.width, a.height, a.bytes, a.header_status, a.jpeg_quality, "
+        "e.* EXCLUDE (asset_sha256) FROM (SELECT * FROM photos QUALIFY row_number() OVER "
+        "(PARTITION BY photo_id ORDER BY fetched_at DESC, asset_sha256) = 1) p "
+        "JOIN assets a ON a.sha256 = p.asset_sha256 "
+        "LEFT JOIN v_exif e ON e.asset_sha256 = p.asset_sha256",
+    ),
+    "v_funnel": (
+        "one step of the way from an address to a released picture, in order, with its count",
+        "SELECT 1 AS step, 'photos fetched' AS name, count(*) AS n FROM photos UNION ALL "
+        "SELECT 2, 'distinct files', count(*) FROM assets UNION ALL "
+        f"SELECT 3, 'decoded', count(DISTINCT asset_sha256) FROM health WHERE decode_status = 'ok' UNION ALL "
+        f"SELECT 4, 'kept by curation', count(*) FROM curated_items WHERE run_id = {_LATEST_RUN} UNION ALL "
+        "SELECT 5, 'in the newest release', coalesce((SELECT n_items FROM datasets "
+        "ORDER BY created_at DESC LIMIT 1), 0) "
+        "ORDER BY step",
+    ),
+    "v_exif_bins": (
+        "one class of one setting in one split of the newest curation run",
+        " UNION ALL ".join(
+            f"SELECT '{name}' AS setting, CASE {name}_bin WHEN 0 THEN 'low' WHEN 1 THEN 'medium' WHEN 2 THEN 'high' "
+            f"ELSE 'missing' END AS class, split, count(*) AS n, sum(weight) AS weight "
+            f"FROM curated_items WHERE run_id = {_LATEST_RUN} GROUP BY ALL"
+            for name in ("f_number", "iso", "exposure_time")
+        ),
+    ),
+    "v_class_balance": (
+        "one class of one setting of one release, as counted and as weighted",
+        "SELECT dataset, version, task AS setting, class, split, n, "
+        "n / sum(n) OVER (PARTITION BY dataset, version, task, split) AS share, weight_share "
+        "FROM dataset_stats",
+    ),
+    "v_duplicates": (
+        "one member of one duplicate group of the newest curation run, with its keeper",
+        "SELECT d.group_id, d.asset_sha256, d.is_keeper, d.method, d.similarity, "
+        "first_value(d.asset_sha256) OVER "
+        "(PARTITION BY d.group_id ORDER BY NOT d.is_keeper, d.asset_sha256) AS keeper, "
+        f"count(*) OVER (PARTITION BY d.group_id) AS members FROM duplicate_groups d WHERE d.run_id = {_LATEST_RUN}",
+    ),
+    "v_decisions": (
+        "one reason of the newest curation run and how many pictures it touched",
+        "SELECT decision, reason, count(*) AS n FROM decisions "
+        f"WHERE run_id = {_LATEST_RUN} GROUP BY ALL",
+    ),
+    "v_licences": (
+        "one licence of one source and how many photos carry it",
+        "SELECT source, licence, training_allowed, training_basis, count(*) AS n FROM photos GROUP BY ALL",
+    ),
+    "v_errors_by_host": (
+        "one kind of failure at one host",
+        "SELECT host, error_class, error, count(*) AS n, max(fetched_at) AS last_seen "
+        "FROM fetches WHERE outcome = 'failed' GROUP BY ALL",
+    ),
+    "v_leaderboard": (
+        "one predictor's balanced accuracy on one head, all slices together, best first",
+        "SELECT task, split, predictor, value, low, high, n, n_groups, model_id, dataset, version FROM metrics "
+        "WHERE metric = 'balanced_accuracy' AND slice = 'all' ORDER BY task, split, value DESC",
+    ),
+    "v_worst_predictions": (
+        "one picture and how badly one model reads it, worst first",
+        "SELECT q.model_id, q.asset_sha256, avg(q.nll) AS mean_nll, count(q.nll) AS heads, "
+        "any_value(p.page_url) AS page_url "
+        "FROM predictions q LEFT JOIN photos p USING (asset_sha256) "
+        "GROUP BY q.model_id, q.asset_sha256 HAVING count(q.nll) > 0 ORDER BY mean_nll DESC",
+    ),
+}

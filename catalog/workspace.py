@@ -1,0 +1,73 @@
+"""The workspace: one folder that holds everything Safelight keeps.
+
+    home/
+      safelight.toml      settings (optional)
+      lake/               catalog.sqlite (DuckLake), data/ (its Parquet files), writer.lock
+      packs/              original bytes, byte-addressable Parquet
+      spool/              finished segments that wait for a commit
+      frontier.sqlite     what crawls still have to fetch
+      releases/           name/version/, immutable
+      models/             one folder a model
+      reports/            HTML pages and panels
+      logs/
+
+Every path written into it is relative, so a workspace may be moved or copied whole.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one workspace, all below `home`."""
+
+    home: Path
+
+    @classmethod
+    def at(cls, home: str | Path) -> "Workspace":
+        """Open the workspace at `home`, making its folders where they are missing."""
+        workspace = cls(Path(home).expanduser().resolve())
+        for folder in ("lake", "packs", "spool", "releases", "models", "reports", "logs"):
+            (workspace.home / folder).mkdir(parents=True, exist_ok=True)
+        return workspace
+
+    @property
+    def lake(self) -> Path:
+        """Folder of the tables."""
+        return self.home / "lake"
+
+    @property
+    def packs(self) -> Path:
+        """Folder of the original bytes."""
+        return self.home / "packs"
+
+    @property
+    def spool(self) -> Path:
+        """Folder of segments that wait for a commit."""
+        return self.home / "spool"
+
+    @property
+    def releases(self) -> Path:
+        """Folder of published datasets."""
+        return self.home / "releases"
+
+    @property
+    def models(self) -> Path:
+        """Folder of trained models."""
+        return self.home / "models"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of reports for people."""
+        return self.home / "reports"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of logs."""
+        return self.home / "logs"
+
+    @property
+    def frontier(self) -> Path:
+        """SQLite file of the crawl frontier."""
+        return self.home / "frontier.sqlite"

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""The commands of a developer: demo, test, check, bench. Needs Python 3.11+ and nothing else.
+
+    python3 dev.py demo          crawl, curate, publish and train on the embedded photo site
+    python3 dev.py test [--all]  the test suite; --all adds the slow tests; more arguments go to pytest
+    python3 dev.py check         ruff, format, mypy, import contracts
+    python3 dev.py bench [NAME]  a benchmark of benchmarks/, arguments go to it; lists them without NAME
+    python3 dev.py run ...       the command `safelight` itself
+
+It makes `.venv` beside this file and installs what the job needs, once.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+EXTRAS = {
+    "demo": "crawl,curate,train",
+    "run": "crawl,curate,train",
+    "bench": "all,dev",
+    "test": "all,dev",
+    "check": "all,dev",
+}
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports",),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do one job and return its exit code."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is what tells an older Python so
+        return fail(f"Safelight needs Python 3.11 or newer; this is {sys.version.split()[0]}")
+    job, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if job not in EXTRAS:
+        print(__doc__)
+        return 0 if job in ("", "-h", "--help") else 2
+    if problem := install(EXTRAS[job]):
+        return fail(problem)
+    jobs = {"demo": demo, "test": test, "check": check, "bench": bench, "run": run}
+    return jobs[job](rest)
+
+
+def demo(rest: list[str]) -> int:
+    """Run the whole way on the embedded photo site."""
+    return call([PYTHON, "-m", "safelight", "demo", "run", *rest])
+
+
+def test(rest: list[str]) -> int:
+    """Run the test suite on all cores."""
+    slow = [] if "--all" in rest else ["-m", "not slow"]
+    more = [argument for argument in rest if argument != "--all"]
+    workers = [] if any(argument.startswith("-n") for argument in more) else ["-n", "auto"]
+    return call([PYTHON, "-m", "pytest", *slow, *workers, *more])
+
+
+def check(_rest: list[str]) -> int:
+    """Run every check and report all that fail."""
+    failed = []
+    for tool, *flags in CHECKS:
+        print(f"== {tool} {' '.join(flags)}", flush=True)
+        if call([PYTHON.parent / tool, *flags]):
+            failed.append(tool)
+    print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
+    return 1 if failed else 0
+
+
+def bench(rest: list[str]) -> int:
+    """Run one benchmark, or list them."""
+    known = {
+        path.stem.removeprefix("bench_"): path for path in (ROOT / "benchmarks").glob("bench_*.py")
+    }
+    if not rest or rest[0] not in known:
+        print("benchmarks:", ", ".join(sorted(known)) or "none")
+        return 2 if rest else 0
+    return call([PYTHON, known[rest[0]], *rest[1:]])
+
+
+def run(rest: list[str]) -> int:
+    """Run the command `safelight`."""
+    return call([PYTHON, "-m", "safelight", *rest])
+
+
+def install(extras: str) -> str:
+    """Make `.venv` and install the project with `extras`, once; return what went wrong, or nothing."""
+    wanted = fingerprint(extras)
+    stamp = VENV / f".installed-{extras.replace(',', '-')}"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return ""
+    if not PYTHON.exists():
+        print("making .venv", flush=True)
+        made = subprocess.run(
+            [sys.executable, "-m", "venv", VENV], capture_output=True, text=True, check=False
+        )
+        if made.returncode:
+            return f"python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv ({last_line(made)})"
+    print(f"installing safelight[{extras}] (once, a few minutes)", flush=True)
+    start = time.monotonic()
+    command: list[str | Path] = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check"]
+    command += ["--prefer-binary"]
+    command += ["-c", ROOT / "constraints.txt", "-e", f"{ROOT}[{extras}]"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return (
+            f"pip install failed: {last_line(done)}\ntry it yourself: {' '.join(map(str, command))}"
+        )
+    print(f"installed in {time.monotonic() - start:.0f} s", flush=True)
+    stamp.write_text(wanted)
+    return ""
+
+
+def fingerprint(extras: str) -> str:
+    """Hash what the installation depends on."""
+    files = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+    return hashlib.sha256(b"".join([extras.encode(), sys.version.encode(), *files])).hexdigest()
+
+
+def last_line(done: "subprocess.CompletedProcess[str]") -> str:
+    """Return the last line that a failed command said."""
+    lines = (done.stderr or done.stdout or "no output").strip().splitlines()
+    return lines[-1] if lines else "no output"
+
+
+def call(command: Sequence[str | Path]) -> int:
+    """Run a command from the project's folder and return its exit code."""
+    try:
+        return subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+def fail(message: str) -> int:
+    """Say what is wrong in one line."""
+    print(f"dev.py: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""The command `safelight`. It loads a room only when one of its commands is asked for."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+ROOMS = {
+    "crawl": ("crawler.cli:crawl", "crawl", "Bring photographs and their EXIF into the catalog."),
+    "catalog": (
+        "catalog.cli:catalog",
+        "",
+        "Query the tables, look at snapshots, check the workspace.",
+    ),
+    "curate": (
+        "curation.cli:curate",
+        "curate",
+        "Find duplicates and corrupt EXIF, split, rebalance.",
+    ),
+    "dataset": ("catalog.cli:dataset", "", "Publish, list and check dataset releases."),
+    "train": ("training.cli:train", "train", "Train models on releases and report on them."),
+    "demo": (
+        "crawler.demo.cli:demo",
+        "crawl",
+        "The embedded photo site, and the whole way in one command.",
+    ),
+}
+"""Command -> (where it lives, the extra that installs its libraries, what it does)."""
+
+OURS = ("catalog", "crawler", "curation", "training", "safelight")
+
+
+class _Rooms(click.Group):
+    """A group whose members are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the rooms in the order of the work."""
+        return list(ROOMS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the room of one command."""
+        if cmd_name not in ROOMS:
+            return None
+        where, extra, _ = ROOMS[cmd_name]
+        module, name = where.split(":")
+        command = _import(module, extra)
+        found: click.Command = getattr(command, name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List the rooms without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, _, about) in ROOMS.items()])
+
+
+def _import(module: str, extra: str) -> object:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise _missing(error, extra) from error
+
+
+def _missing(error: ModuleNotFoundError, extra: str) -> Exception:
+    """Say which pip command adds a library; a module of our own that is missing is a bug."""
+    name = (error.name or "").split(".")[0]
+    if not extra or not name or name in OURS:
+        return error
+    from catalog.errors import MissingPartError
+
+    return MissingPartError(name, extra)
+
+
+@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    metavar="DIR",
+    envvar="SAFELIGHT_HOME",
+    help="Workspace folder (default: ./workspace).",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")
+@click.version_option(package_name="safelight", message="%(prog)s %(version)s")
+def cli(home: str | None, verbose: bool) -> None:  # noqa: ARG001 - commands read `home` from the root context
+    """Collect photographs and faces, curate them into versioned datasets, train models on them."""
+    import logging
+
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; an error that a person can act on is one line and exit code 1."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    from catalog.errors import SafelightError
+
+    try:
+        cli(given, prog_name="safelight")
+    except SafelightError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = next((ROOMS[word][1] for word in given if word in ROOMS), "")
+        known = _missing(error, extra)
+        if known is error:
+            raise
+        click.echo(f"error: {known}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
