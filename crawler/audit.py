@@ -1,0 +1,87 @@
+"""Check that what was crawled is there: bytes, packs, and agreement of frontier and catalog.
+
+Reads everything once and changes nothing. Run it while no crawl runs: a session at work looks like a fault.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from catalog import AssetReader, Catalog, SafelightError, Workspace, open_catalog
+from crawler.frontier import Frontier, Row
+
+_KEYS = {
+    "photos": "(photo_id, asset_sha256)",
+    "assets": "sha256",
+    "exif": "(asset_sha256, exif_source)",
+    "fetches": "fetch_id",
+    "labels": "label_id",
+}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was checked, and every problem found, as sentences."""
+
+    assets: int
+    photos: int
+    packs: int
+    problems: list[str]
+
+
+def audit(workspace: Workspace) -> Audit:
+    """Re-hash every picture in its pack, and compare packs, catalog and frontier."""
+    with open_catalog(workspace) as catalog, Frontier(workspace.frontier) as frontier:
+        assets = catalog.records("SELECT * FROM assets ORDER BY pack, pack_offset")
+        photos = {str(row["photo_id"]) for row in catalog.records("SELECT photo_id FROM photos")}
+        packs = {path.name for path in workspace.packs.glob("*.parquet")}
+        problems = [
+            *_bad_bytes(workspace, assets),
+            *_pack_problems(workspace, packs, {str(row["pack"]) for row in assets}),
+            *_repeated_keys(catalog),
+            *_missing_assets(catalog),
+            *_frontier_problems(frontier, photos),
+        ]
+    return Audit(len(assets), len(photos), len(packs), problems)
+
+
+def _bad_bytes(workspace: Workspace, assets: list[Row]) -> Iterator[str]:
+    with AssetReader(workspace) as reader:
+        for row in assets:
+            place = (str(row["pack"]), int(str(row["pack_offset"])), int(str(row["pack_length"])))
+            try:
+                found = hashlib.sha256(reader.read(*place)).hexdigest()
+            except (SafelightError, OSError) as error:
+                yield f"asset {row['sha256']} cannot be read: {error}"
+                continue
+            if found != row["sha256"]:
+                yield f"asset {row['sha256']} has other bytes in its pack: {found}"
+
+
+def _pack_problems(workspace: Workspace, packs: set[str], named: set[str]) -> Iterator[str]:
+    for pack in sorted(packs - named):
+        yield f"pack {pack} belongs to no picture"
+    waiting = [path for path in workspace.spool.iterdir() if not path.name.startswith(".")]
+    if waiting:
+        yield f"{len(waiting)} segments wait in the spool; add them with: safelight catalog commit"
+
+
+def _repeated_keys(catalog: Catalog) -> Iterator[str]:
+    for table, key in _KEYS.items():
+        row = catalog.records(f"SELECT count(*) - count(DISTINCT {key}) AS n FROM {table}")[0]
+        if row["n"]:
+            yield f"{row['n']} rows of {table} repeat a key"
+
+
+def _missing_assets(catalog: Catalog) -> Iterator[str]:
+    sql = "SELECT count(*) AS n FROM photos ANTI JOIN assets ON photos.asset_sha256 = assets.sha256"
+    if missing := catalog.records(sql)[0]["n"]:
+        yield f"{missing} photos have no picture"
+
+
+def _frontier_problems(frontier: Frontier, photos: set[str]) -> Iterator[str]:
+    lost = [photo for photo in frontier.done_photos() if photo not in photos]
+    if lost:
+        yield f"{len(lost)} photos are done in the frontier but not in the catalog, first {lost[0]}"
+    if waiting := len(frontier.in_flight()):
+        yield f"{waiting} pictures are in flight; end the crawl with: safelight crawl resume"

@@ -1,0 +1,266 @@
+"""`safelight crawl`: parse, call one function, print what it says."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from catalog import SafelightError, Workspace, load_settings, workspace_option
+
+if TYPE_CHECKING:
+    from crawler.crawling import CrawlSummary
+    from crawler.frontier import CrawlRecord
+    from crawler.planner import ApiPlan
+    from crawler.settings import CrawlSettings
+    from crawler.sources.unsplash import UnsplashSource
+
+EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
+
+
+@click.group()
+def crawl() -> None:
+    """Bring pictures and their EXIF into the catalog.
+
+    Exit codes: 0 finished (pictures that failed are rows and are counted), 1 error, 2 wrong usage,
+    3 stopped before the end.
+    """
+
+
+@crawl.group()
+def plan() -> None:
+    """Say what a crawl will cost, without fetching a picture."""
+
+
+@crawl.group()
+def run() -> None:
+    """Crawl a source; the same command goes on where it ended, and later adds what is new."""
+
+
+def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what to list from an Unsplash API."""
+    options = [
+        click.option("--search", metavar="TEXT", help="Photos found by these words."),
+        click.option("--topic", metavar="SLUG", help="Photos of a topic."),
+        click.option("--collection", metavar="ID", help="Photos of a collection."),
+        click.option("--user", metavar="NAME", help="Photos of a photographer."),
+        click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos."),
+        click.option("--api-base", metavar="URL", help="Another site that speaks the API."),
+        click.option(
+            "--training-basis", metavar="TEXT", help="Your right to train models on these photos."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@run.command("folder")
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@workspace_option
+def run_folder(workspace: Workspace, path: Path) -> None:
+    """Import every picture below PATH; folder names become labels."""
+    from crawler.sources import FolderSource
+
+    _run(workspace, FolderSource(str(path.resolve())), _settings(workspace), wait=False)
+
+
+@run.command("unsplash")
+@unsplash_options
+@click.option("--allow-private", is_flag=True, help="Also fetch from private addresses.")
+@click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
+@workspace_option
+def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wanted: Any) -> None:
+    """Crawl photos from the Unsplash API: all of them, unless an option says which.
+
+    Needs SAFELIGHT_UNSPLASH_KEY, and SAFELIGHT_CONTACT for the User-Agent.
+    """
+    from dataclasses import replace
+
+    settings = _settings(workspace)
+    settings = replace(settings, allow_private=settings.allow_private or allow_private)
+    _run(workspace, _unsplash(wanted), settings, wait=wait)
+
+
+@plan.command("folder")
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def plan_folder(path: Path) -> None:
+    """Count files and bytes below PATH."""
+    from crawler import planner
+    from crawler.sources import FolderSource
+
+    found = planner.plan_folder(FolderSource(str(path.resolve())))
+    click.echo(f"{found.files} files, {found.bytes / 1e6:.1f} MB")
+    click.echo(f"{found.skipped} hidden entries, links and special files will be passed over")
+
+
+@plan.command("unsplash")
+@unsplash_options
+@workspace_option
+def plan_unsplash(workspace: Workspace, **wanted: Any) -> None:
+    """Reckon API calls and hours; asks the API for the number of photos (one call)."""
+    from crawler import planner
+
+    _print_api_plan(asyncio.run(planner.plan_unsplash(_unsplash(wanted), workspace)))
+
+
+def _print_api_plan(found: "ApiPlan") -> None:
+    click.echo(f"{found.photos} photos, {found.calls} API calls (pages, details, downloads)")
+    names = {50: "demo key", 5000: "production key"}
+    for rate, hours in found.hours.items():
+        mine = ", this key" if rate == found.own_per_hour else ""
+        click.echo(f"at {rate} calls an hour ({names.get(rate, 'key')}{mine}): {hours:.1f} hours")
+
+
+@crawl.command()
+@workspace_option
+def status(workspace: Workspace) -> None:
+    """List the crawls of the workspace, last used first."""
+    from crawler.frontier import Frontier
+
+    with Frontier(workspace.frontier) as frontier:
+        known = frontier.crawls()
+        errors = {record.crawl_id: frontier.errors(record.crawl_id) for record in known}
+    for record in known:
+        _print_crawl(record, errors[record.crawl_id])
+    if not known:
+        click.echo("no crawls yet; start one with: safelight crawl run SOURCE")
+
+
+def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
+    from crawler.progress import error_list
+
+    counts = ", ".join(
+        f"{record.counts.get(state, 0)} {state}"
+        for state in ("done", "queued", "in_flight", "failed", "dead")
+    )
+    end = "open" if record.open else "finished"
+    about = " ".join(f"{name}={value}" for name, value in record.config.items() if value)
+    click.echo(f"{record.crawl_id}  {record.source}  {end}  {counts}")
+    click.echo(f"  {about}; last used {time.strftime('%F %T', time.localtime(record.used_at))}")
+    if errors:
+        click.echo(f"  failed: {error_list(errors)}")
+
+
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
+@workspace_option
+def resume(workspace: Workspace, crawl_id: str | None, *, wait: bool) -> None:
+    """Go on with a crawl that was stopped or killed: the last one, or CRAWL_ID."""
+    from crawler import crawling
+
+    def act(report: Any) -> "CrawlSummary":
+        options = crawling.CrawlOptions(wait_for_quota=wait, report=report)
+        return crawling.resume(workspace, _settings(workspace), options, wanted=crawl_id)
+
+    _act(act)
+
+
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@click.option(
+    "--class",
+    "error_class",
+    type=click.Choice(["transient", "final", "suspicious", "all"]),
+    default="transient",
+    show_default=True,
+)
+@workspace_option
+def retry(workspace: Workspace, crawl_id: str | None, error_class: str) -> None:
+    """Try pictures that failed again: in the last crawl, or in CRAWL_ID."""
+    from crawler import crawling
+
+    def act(report: Any) -> "CrawlSummary":
+        options = crawling.CrawlOptions(retry=cast("Any", error_class), report=report)
+        return crawling.retry(workspace, _settings(workspace), options, wanted=crawl_id)
+
+    _act(act)
+
+
+@crawl.command()
+@workspace_option
+def verify(workspace: Workspace) -> None:
+    """Re-hash every picture, and compare packs, catalog and frontier; exit code 1 on a problem."""
+    from crawler.audit import audit
+
+    found = audit(workspace)
+    for problem in found.problems:
+        click.echo(problem)
+    checked = f"{found.assets} assets, {found.photos} photos, {found.packs} packs"
+    if found.problems:
+        raise SafelightError(f"{len(found.problems)} problems in {checked}")
+    click.echo(f"checked {checked}: no problem")
+
+
+def _settings(workspace: Workspace) -> "CrawlSettings":
+    from crawler.settings import CrawlSettings
+
+    return load_settings(CrawlSettings, "crawl", workspace)
+
+
+def _unsplash(wanted: dict[str, Any]) -> "UnsplashSource":
+    from crawler.sources.unsplash import API_BASE, UnsplashSource
+
+    kinds = ("search", "topic", "collection", "user")
+    chosen = [(kind, wanted[kind]) for kind in kinds if wanted[kind]]
+    if len(chosen) > 1:
+        raise click.UsageError("give only one of --search, --topic, --collection, --user")
+    listing, value = chosen[0] if chosen else ("all", "")
+    return UnsplashSource(
+        cast("Any", listing),
+        value,
+        wanted["limit"],
+        wanted["api_base"] or API_BASE,
+        wanted["training_basis"],
+    )
+
+
+def _run(workspace: Workspace, source: Any, settings: "CrawlSettings", *, wait: bool) -> None:
+    from crawler import crawling
+
+    def act(report: Any) -> "CrawlSummary":
+        options = crawling.CrawlOptions(wait_for_quota=wait, report=report)
+        return crawling.crawl(workspace, source, settings, options)
+
+    _act(act)
+
+
+def _act(act: "Callable[[Any], CrawlSummary]") -> None:
+    """Run a session under a progress line, print its summary and leave with its exit code."""
+    from crawler.progress import ProgressLine, Tally
+
+    line, last = ProgressLine(), [Tally()]
+
+    def report(tally: Tally) -> None:
+        last[0] = tally
+        line(tally)
+
+    summary = act(report)
+    line.end(last[0])
+    _print_summary(summary)
+    sys.exit(EXIT_CODES[summary.status])
+
+
+def _print_summary(summary: "CrawlSummary") -> None:
+    from crawler.progress import error_list
+
+    click.echo(f"crawl {summary.crawl_id} ({summary.source}) {summary.status}")
+    click.echo(f"  listed {summary.listed} photos, passed over {summary.skipped} entries")
+    click.echo(
+        f"  brought in {summary.done} ({summary.bytes / 1e6:.1f} MB in {summary.seconds:.1f} s), "
+        f"failed {summary.failed}, still wanted {summary.open}"
+    )
+    if summary.errors:
+        click.echo(f"  failed: {error_list(summary.errors)}")
+    if summary.calls:
+        click.echo(f"  API calls: {error_list(summary.calls)}")
+    added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
+    click.echo(f"  rows added: {added or 'none'}")
+    if summary.problem:
+        click.echo(f"  {summary.problem}", err=True)
+    if summary.status == "stopped" and not summary.problem:
+        click.echo("  go on with: safelight crawl resume")

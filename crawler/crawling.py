@@ -1,0 +1,256 @@
+"""Run a crawl: the function behind `safelight crawl run`, `resume` and `retry`."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from catalog import Catalog, Workspace, __version__, open_catalog
+from crawler.errors import CrawlNotFoundError, NothingToResumeError, SessionRunningError
+from crawler.failures import ErrorClass
+from crawler.frontier import CrawlRecord, Frontier, Row
+from crawler.progress import Tally
+from crawler.records import crawl_id, utc_now
+from crawler.session import Session, StopRequest
+from crawler.settings import CrawlSettings
+from crawler.source import Desk, Discovery, Source
+from crawler.sources import SOURCES
+from crawler.units import reconcile, write_rows
+
+Status = Literal["finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class CrawlSummary:
+    """What one session did. `failed` and `errors` count pictures given up in it, `open` those still wanted."""
+
+    crawl_id: str
+    source: str
+    status: Status
+    listed: int = 0
+    skipped: int = 0
+    done: int = 0
+    failed: int = 0
+    open: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    problem: str = ""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CrawlOptions:
+    """How to run a session; none of it says what is crawled.
+
+    `relist` lists a source again whose listing had ended. `retry` queues failed pictures again: of one error
+    class, or `all`. `wait_for_quota` waits where the session would stop. `report` hears of progress.
+    """
+
+    relist: bool = True
+    retry: ErrorClass | Literal["all"] | None = None
+    wait_for_quota: bool = False
+    stop: StopRequest = field(default_factory=StopRequest)
+    report: Callable[[Tally], None] = lambda tally: None  # noqa: ARG005  # silent
+
+
+def crawl(
+    workspace: Workspace,
+    source: Source,
+    settings: CrawlSettings | None = None,
+    options: CrawlOptions | None = None,
+) -> CrawlSummary:
+    """Crawl `source` into the catalog until its end, and say what came of it.
+
+    The same source goes on where its last session ended; when that was the end, it is listed again, and only new
+    photos are fetched. SIGINT and SIGTERM stop it in good order when it is called from the main thread (call it
+    from a thread when an event loop runs in yours). Raises a `CrawlError` when it cannot start; pictures that
+    fail are rows.
+    """
+    source.check()
+    options = options or CrawlOptions()
+    settings = source.adjust(settings or CrawlSettings())
+    with open_frontier(workspace, settings) as (frontier, catalog, gained):
+        desk = _open_desk(workspace, frontier, source, settings, options)
+        with _stop_on_signals(options.stop):
+            summary = _run(desk, source, catalog, options)
+    total = {name: n + gained.get(name, 0) for name, n in summary.rows.items()}
+    return replace(summary, rows={**gained, **total})
+
+
+def _open_desk(
+    workspace: Workspace,
+    frontier: Frontier,
+    source: Source,
+    settings: CrawlSettings,
+    options: CrawlOptions,
+) -> Desk:
+    """Bring the crawl's part of the frontier into the state that the options ask for."""
+    key = crawl_id(source.name, source.config)
+    frontier.open_crawl(key, source.name, source.config)
+    if options.relist and frontier.cursor(key).finished:
+        frontier.relist(key)
+    if options.retry:
+        frontier.retry(key, None if options.retry == "all" else options.retry)
+    return Desk(workspace, frontier, key, settings, options.stop.asked)
+
+
+def _run(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) -> CrawlSummary:
+    """Work, and write the session's own row however it ends."""
+    started, seen = utc_now(), desk.frontier.cursor(desk.crawl_id).seen
+    session = Session(
+        desk, source, catalog.commit, options.stop, options.report, wait=options.wait_for_quota
+    )
+    found = Discovery("failed")
+    try:
+        found = asyncio.run(session.run())
+    finally:
+        summary = _summary(desk, source, session, found)
+        summary = replace(
+            summary,
+            listed=max(0, desk.frontier.cursor(desk.crawl_id).seen - seen),
+            seconds=(utc_now() - started).total_seconds(),
+        )
+        write_rows(desk.workspace, desk.crawl_id, {"crawls": [_row(summary, source, started)]})
+        rows = session.count_rows(catalog.commit())
+    return replace(summary, rows=rows)
+
+
+@contextmanager
+def open_frontier(
+    workspace: Workspace, settings: CrawlSettings
+) -> Iterator[tuple[Frontier, Catalog, dict[str, int]]]:
+    """Open frontier and catalog for a session, brought up to each other; only one at a time.
+
+    Gives the rows that a killed session had left in the spool, too. Raises `SessionRunningError`.
+    """
+    lock = FileLock(f"{workspace.frontier}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise SessionRunningError(workspace.home) from error
+    with contextlib.ExitStack() as stack:
+        stack.callback(lock.release)
+        frontier = stack.enter_context(Frontier(workspace.frontier))
+        catalog = stack.enter_context(open_catalog(workspace))
+        gained = catalog.commit()
+        reconcile(frontier, catalog, settings)
+        yield frontier, catalog, gained
+
+
+def resume(
+    workspace: Workspace,
+    settings: CrawlSettings | None = None,
+    options: CrawlOptions | None = None,
+    *,
+    wanted: str | None = None,
+) -> CrawlSummary:
+    """Go on with a crawl, the last one used that is not at its end unless `wanted` names another."""
+    known = _known(workspace)
+    still_open = (record for record in known if record.open)
+    record = find_crawl(known, wanted) if wanted else next(still_open, None)
+    if record is None:
+        raise NothingToResumeError
+    options = replace(options or CrawlOptions(), relist=False)
+    return crawl(workspace, source_of(record), settings, options)
+
+
+def retry(
+    workspace: Workspace,
+    settings: CrawlSettings | None = None,
+    options: CrawlOptions | None = None,
+    *,
+    wanted: str | None = None,
+) -> CrawlSummary:
+    """Try failed pictures again (transient ones unless `options.retry` says otherwise) in one crawl.
+
+    It is the last one used unless `wanted` names another.
+    """
+    options = options or CrawlOptions()
+    record = find_crawl(_known(workspace), wanted)
+    options = replace(options, relist=False, retry=options.retry or "transient")
+    return crawl(workspace, source_of(record), settings, options)
+
+
+def _known(workspace: Workspace) -> list[CrawlRecord]:
+    with Frontier(workspace.frontier) as frontier:
+        return frontier.crawls()
+
+
+def find_crawl(known: list[CrawlRecord], wanted: str | None) -> CrawlRecord:
+    """Find a crawl by the beginning of its id, or the last one used; raises `CrawlNotFoundError`."""
+    found = [record for record in known if record.crawl_id.startswith(wanted or "")]
+    if not found or (wanted and len(found) > 1):
+        raise CrawlNotFoundError(wanted or "", [record.crawl_id for record in known])
+    return found[0]
+
+
+def source_of(record: CrawlRecord) -> Source:
+    """Make the source of a crawl from what the frontier keeps."""
+    return SOURCES[record.source](**record.config)  # type: ignore[arg-type]  # written by the same class
+
+
+@contextmanager
+def _stop_on_signals(stop: StopRequest) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a wish to stop, and put the old handlers back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop.ask()) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summary(desk: Desk, source: Source, session: Session, found: Discovery) -> CrawlSummary:
+    counts = desk.frontier.counts(desk.crawl_id)
+    left = counts.get("queued", 0) + counts.get("in_flight", 0)
+    whole = found.status == "finished" and not left
+    return CrawlSummary(
+        desk.crawl_id,
+        source.name,
+        "failed" if found.status == "failed" else "finished" if whole else "stopped",
+        skipped=desk.frontier.cursor(desk.crawl_id).skipped,
+        done=session.tally.done,
+        failed=session.tally.failed,
+        open=left,
+        bytes=session.tally.bytes,
+        problem=found.problem or _quota_text(found),
+        errors=session.errors,
+        calls=found.calls or {},
+    )
+
+
+def _quota_text(found: Discovery) -> str:
+    if found.status != "quota":
+        return ""
+    until = datetime.fromtimestamp(found.wait_until).astimezone()
+    return f"the API quota is used up; go on after {until:%H:%M:%S} with: safelight crawl resume"
+
+
+def _row(summary: CrawlSummary, source: Source, started: datetime) -> Row:
+    return {
+        "crawl_id": summary.crawl_id,
+        "source": source.name,
+        "config_json": json.dumps(source.config, sort_keys=True),
+        "code_version": __version__,
+        "started_at": started,
+        "finished_at": utc_now(),
+        "status": summary.status,
+        "n_listed": summary.listed,
+        "n_done": summary.done,
+        "n_failed": summary.failed,
+        "robots_policy": source.robots_policy,
+    }

@@ -1,0 +1,99 @@
+"""Makes the pictures of a plan while the site is already answering.
+
+With `workers` the pictures are rendered ahead in other processes, in the order in which the site
+lists them; without, each is rendered in a thread when it is first asked for. A folder given as
+`cache` keeps the bytes for the next run: an entry's name covers the plan and the renderer's code.
+"""
+
+import asyncio
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache as remembered
+from pathlib import Path
+
+import numpy as np
+import PIL
+
+from crawler.demo.bodies import Body, body
+from crawler.demo.gallery import ApiExif, Listing, planned_api_exif, planned_listings
+from crawler.demo.plan import DemoPlan, Planned
+
+
+class PlanGallery:
+    """A gallery of everything that a plan says."""
+
+    def __init__(self, plan: DemoPlan, *, workers: int = 0, cache: Path | None = None) -> None:
+        self.listings: Sequence[Listing] = planned_listings(plan)
+        self._photos = {photo.id: photo for photo in plan.uploads}
+        self._folder = cache
+        self._workers = workers
+        self._executor: Executor | None = None
+        self._bodies: dict[str, asyncio.Future[Body]] = {}
+
+    def start(self) -> None:
+        """Begin to render ahead, when there are workers; needs a running event loop."""
+        if self._workers:
+            self._executor = ProcessPoolExecutor(
+                self._workers, multiprocessing.get_context("spawn")
+            )
+            for photo_id in self._photos:
+                self._begin(photo_id)
+        else:
+            self._executor = ThreadPoolExecutor(1, "darkroom")
+
+    def api_exif(self, photo_id: str) -> ApiExif:
+        """Give what the API tells of the settings; raise `KeyError` for an unknown id."""
+        return planned_api_exif(self._photos[photo_id])
+
+    async def body(self, photo_id: str) -> Body:
+        """Give the original's answer; raise `KeyError` for an unknown id."""
+        if photo_id not in self._bodies:
+            self._begin(photo_id)
+        return await asyncio.shield(self._bodies[photo_id])
+
+    async def close(self) -> None:
+        """Stop rendering; what is not begun is not made."""
+        for waiting in self._bodies.values():
+            waiting.cancel()
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+    def _begin(self, photo_id: str) -> None:
+        loop = asyncio.get_running_loop()
+        photo = self._photos[photo_id]
+        self._bodies[photo_id] = loop.run_in_executor(
+            self._executor, kept_body, photo, self._folder
+        )
+
+
+def kept_body(photo: Planned, folder: Path | None) -> Body:
+    """Give a photo's answer, from the folder of an earlier run when it is there."""
+    if folder is None or photo.broken:
+        return body(photo)
+    path = folder / entry_name(photo)
+    if path.exists():
+        content = path.read_bytes()
+        return Body(content, "image/jpeg", len(content))
+    made = body(photo)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_bytes(made.content)
+    part.replace(path)
+    return made
+
+
+def entry_name(photo: Planned) -> str:
+    """Name a cache entry by all that decides its bytes."""
+    return hashlib.sha256(f"{renderer_digest()}\n{photo!r}".encode()).hexdigest()[:32] + ".jpg"
+
+
+@remembered
+def renderer_digest() -> str:
+    """Digest the code that renders, with the versions of numpy and Pillow."""
+    digest = hashlib.sha256(f"{np.__version__} {PIL.__version__}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

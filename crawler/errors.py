@@ -1,0 +1,69 @@
+"""What can go wrong with a crawl as a whole; what goes wrong with one picture is a row (see failures.py)."""
+
+from pathlib import Path
+
+from catalog import SafelightError
+
+
+class CrawlError(SafelightError):
+    """A crawl cannot start or go on."""
+
+
+class ContactMissingError(CrawlError):
+    """A crawl over HTTP would not say who crawls."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "crawling over HTTP needs a contact for the User-Agent; set one, for example: "
+            "export SAFELIGHT_CONTACT=you@example.org"
+        )
+
+
+class KeyMissingError(CrawlError):
+    """The source needs an API key and there is none."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            f"this source needs an API key; set it in the environment: export {variable}=..."
+        )
+
+
+class SessionRunningError(CrawlError):
+    """Another process crawls into the same workspace."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(
+            f"another crawl is running in {home}; wait for it, stop it with Ctrl-C, "
+            "or use another --home"
+        )
+
+
+class CrawlNotFoundError(CrawlError):
+    """No crawl has this id."""
+
+    def __init__(self, wanted: str, known: list[str]) -> None:
+        newest = ", ".join(known[:3]) or "none yet"
+        super().__init__(
+            f"crawl {wanted} does not exist; newest: {newest}. List them with: safelight crawl status"
+        )
+
+
+class NothingToResumeError(CrawlError):
+    """Every crawl of the workspace has reached its end."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no crawl to go on with; start one with: safelight crawl run SOURCE, "
+            "or see safelight crawl status"
+        )
+
+
+class FolderNotFoundError(CrawlError):
+    """The folder to import does not exist or is not a folder."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is not a folder that can be read")
+
+
+class SourceRefusedError(CrawlError):
+    """The source answered in a way that ends the listing (a refused key, an unknown topic ...)."""

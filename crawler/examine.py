@@ -1,0 +1,68 @@
+"""Learn from bytes all that the catalog keeps about them: what they are, and what their EXIF says.
+
+Pure and thread-safe: no file, no network, no state. Whatever the bytes, an answer comes back.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from crawler.exif_blocks import find_block
+from crawler.exif_reader import Reading, read_exif
+from crawler.exif_row import Cell, exif_row
+from crawler.exif_thumbnail import thumbnail_correlation
+from crawler.jpeg_quality import jpeg_quality
+from crawler.verify import MAX_PIXELS, Container, Header, read_header, sniff
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was learned: the rows for tables `assets` and `exif`, empty when the bytes are rejected.
+
+    `rejected` is `empty` or `not_an_image`, or None. Left out of `asset`: the pack columns and
+    `first_seen`, which are known later.
+    """
+
+    sha256: str
+    rejected: str | None = None
+    asset: dict[str, Cell] = field(default_factory=dict)
+    exif: dict[str, Cell] = field(default_factory=dict)
+
+
+def examine(body: bytes, *, max_pixels: int = MAX_PIXELS) -> Examined:
+    """Examine `body`; never raises. More than `max_pixels` is kept with header_status unreadable."""
+    sha256 = hashlib.sha256(body).hexdigest()
+    kind = sniff(body)
+    if kind is None:
+        return Examined(sha256, rejected="not_an_image" if body else "empty")
+    header = read_header(body, kind, max_pixels=max_pixels)
+    block = find_block(body, kind.format)
+    reading = None if block is None else read_exif(block)
+    return Examined(
+        sha256,
+        asset=_asset(sha256, body, kind, header),
+        exif=exif_row(sha256, reading) | {"thumbnail_correlation": _correlation(header, reading)},
+    )
+
+
+def _asset(sha256: str, body: bytes, kind: Container, header: Header) -> dict[str, Cell]:
+    return {
+        "sha256": sha256,
+        "bytes": len(body),
+        "mime": kind.mime,
+        "format": kind.format,
+        "width": header.width,
+        "height": header.height,
+        "header_status": header.status,
+        "header_detail": header.detail,
+        "jpeg_quality": jpeg_quality(getattr(header.picture, "quantization", {})),
+    }
+
+
+def _correlation(header: Header, reading: Reading | None) -> float | None:
+    """Compare only whole JPEGs: other formats have no cheap way to be decoded small."""
+    picture = header.picture
+    if picture is None or reading is None or not reading.thumbnail:
+        return None
+    if header.status != "ok" or not hasattr(picture, "quantization"):
+        return None
+    return thumbnail_correlation(picture, reading.thumbnail)

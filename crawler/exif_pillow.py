@@ -1,0 +1,64 @@
+"""The second EXIF reader: Pillow, used to check the settings and to stand in where exifread fails.
+
+It raises less than exifread but stops at the first broken entry of a directory without a word, and
+its numbers turn 1/0 into nan; numerators and denominators are therefore taken as written.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from PIL.ExifTags import TAGS as NAMES
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
+
+from crawler.bounded_reader import BoundedReader
+from crawler.exif_tags import EXIF_POINTER, MOST_NUMBERS, Tag
+from crawler.exif_values import number, ratio
+
+
+def pillow_tags(
+    block: bytes, wanted: frozenset[int] | None, exif_at: float | None
+) -> Iterator[tuple[int, Tag]]:
+    """Give (number, tag) of a TIFF block, only `wanted` ones unless None; may raise anything.
+
+    `exif_at` is the place of the EXIF directory when it is known: it is then read first, and the
+    other one only if the caller goes on asking.
+    """
+    for directory in _directories(block, exif_at):
+        for tag in directory if wanted is None else wanted.intersection(directory):
+            yield tag, _tag(tag, directory[tag])
+
+
+def _directories(block: bytes, exif_at: float | None) -> Iterator[ImageFileDirectory_v2]:
+    stream = BoundedReader(block)
+    if exif_at is not None:
+        yield _load(block, stream, int(exif_at))
+    first = _load(block, stream, int.from_bytes(block[4:8], _order(block)))
+    yield first
+    if exif_at is None and EXIF_POINTER in first:
+        yield _load(block, stream, first[EXIF_POINTER])
+
+
+def _order(block: bytes) -> Literal["little", "big"]:
+    return "little" if block[:1] == b"I" else "big"
+
+
+def _load(block: bytes, stream: BoundedReader, start: int) -> ImageFileDirectory_v2:
+    directory = ImageFileDirectory_v2(block[:8])
+    stream.seek(start)
+    directory.load(stream)
+    return directory
+
+
+def _tag(tag: int, given: Any) -> Tag:
+    values = given if isinstance(given, tuple) else (given,)
+    raw, numbers = [], []
+    for one in values[:MOST_NUMBERS]:
+        exact = isinstance(one, IFDRational)
+        raw.append(f"{one.numerator}/{one.denominator}" if exact else _text(one))
+        numbers.append(ratio(one.numerator, one.denominator) if exact else number(_text(one)))
+    return Tag(NAMES.get(tag, f"Tag 0x{tag:04X}"), " ".join(raw), tuple(numbers))
+
+
+def _text(given: object) -> str:
+    plain = given.decode("latin-1") if isinstance(given, bytes) else str(given)
+    return plain.strip("\0 ")

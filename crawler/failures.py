@@ -1,0 +1,32 @@
+"""Why one picture did not come in: a class that says whether to try again, a word, a detail."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ErrorClass = Literal["transient", "final", "suspicious"]
+
+# Answers that may be better next time; every other status of 400 and above is final.
+TRANSIENT_STATUSES = frozenset(
+    {408, 421, 423, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failed attempt: `error` is a snake_case word, `detail` what the error said."""
+
+    error_class: ErrorClass
+    error: str
+    detail: str = ""
+    http_status: int | None = None
+    retry_after_s: float = 0.0
+
+
+def status_failure(status: int, detail: str = "", retry_after_s: float = 0.0) -> Failure:
+    """Turn an HTTP status that is not a success into a failure.
+
+    >>> status_failure(404).error_class, status_failure(503).error
+    ('final', 'http_503')
+    """
+    kind: ErrorClass = "transient" if status in TRANSIENT_STATUSES else "final"
+    return Failure(kind, f"http_{status}", detail, status, retry_after_s)

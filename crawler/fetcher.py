@@ -1,0 +1,260 @@
+"""Bring in the bytes behind one address over HTTP, within bounds, or say why not.
+
+One attempt is bounded in bytes (`max_bytes`), in time (`deadline_s`), in patience (`grace_s`,
+`min_bytes_per_s`) and in hops (`max_redirects`, followed by hand: each hop is checked like the first).
+Private addresses are refused when they are connected to, so a public name that resolves to one is caught.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from crawler.failures import Failure, status_failure
+from crawler.limits import HostLimits, is_private, retry_after_s
+from crawler.robots import MAX_ROBOTS_BYTES, RobotsCache, RobotsUnavailableError, opt_out
+from crawler.settings import CrawlSettings
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CHUNK = 1 << 16
+_QUOTA_TEXT = b"Rate Limit Exceeded"  # Unsplash says it with status 403
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one attempt gave: a body, or a failure; `url` is the last address asked."""
+
+    url: str
+    body: bytes = b""
+    failure: Failure | None = None
+    http_status: int | None = None
+    content_type: str | None = None
+    etag: str | None = None
+    duration_ms: float = 0.0
+
+
+class FetchRefusedError(Exception):
+    """An attempt ended without a body; carries the failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.failure = failure
+
+
+class PrivateAddressError(OSError):
+    """A host name resolves to an address that is not of the public internet."""
+
+
+class PublicResolver(AbstractResolver):
+    """Resolve names, but refuse those that lead to private addresses."""
+
+    def __init__(self) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Resolve `host`; raises `PrivateAddressError` if any of its addresses is private."""
+        found = await self._inner.resolve(host, port, family)
+        if any(is_private(address["host"]) for address in found):
+            raise PrivateAddressError(f"{host} resolves to a private address")
+        return found
+
+    async def close(self) -> None:
+        """Close the resolver underneath."""
+        await self._inner.close()
+
+
+class Fetcher:
+    """Fetch pictures; one for a session, which it needs to be open (see `open_fetcher`)."""
+
+    def __init__(self, http: aiohttp.ClientSession, settings: CrawlSettings) -> None:
+        self._http = http
+        self._settings = settings
+        self._limits = HostLimits(settings)
+        self._robots = RobotsCache(self._read_robots)
+
+    async def fetch(self, url: str) -> Answer:
+        """Make one attempt; never raises but for cancellation."""
+        asked = [url]
+        started = time.monotonic()
+        try:
+            answer = await self._follow(asked)
+        except FetchRefusedError as refused:
+            answer = Answer(asked[-1], failure=refused.failure)
+        return replace(answer, duration_ms=(time.monotonic() - started) * 1000)
+
+    async def _follow(self, asked: list[str]) -> Answer:
+        """Follow redirects by hand; `asked` gains each address before it is asked."""
+        for _ in range(self._settings.max_redirects + 1):
+            step = await self._step(asked[-1])
+            if isinstance(step, Answer):
+                return step
+            if step in asked:
+                raise _refused("final", "redirect_loop", step)
+            asked.append(step)
+        raise _refused("final", "too_many_redirects", asked[-1])
+
+    async def _step(self, url: str) -> Answer | str:
+        """Ask one address: an answer, or the address it points to."""
+        self._check_address(url)
+        gate = self._limits.gate(urlsplit(url).netloc)
+        await self._obey_robots(url)
+        async with gate.enter():
+            try:
+                async with asyncio.timeout(self._settings.deadline_s), self._get(url) as response:
+                    return await self._read(url, response)
+            except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
+                raise FetchRefusedError(_failure(error)) from error
+            except FetchRefusedError as refused:
+                if refused.failure.retry_after_s:
+                    gate.close_for(refused.failure.retry_after_s)
+                raise
+
+    @asynccontextmanager
+    async def _get(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with self._http.get(url, allow_redirects=False) as response:
+            yield response
+
+    def _check_address(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:
+            host = None
+        if not host or parts.scheme not in ("http", "https"):
+            raise _refused("final", "bad_url", url)
+        # Names are checked when they are resolved; an address never is resolved.
+        if is_private(host) and not self._settings.allow_private:
+            raise _refused("suspicious", "private_address", host)
+
+    async def _obey_robots(self, url: str) -> None:
+        try:
+            rules = await self._robots.rules(url)
+        except RobotsUnavailableError as error:
+            raise _refused("transient", "robots_unavailable", str(error)) from error
+        if rules.delay_s:
+            self._limits.gate(urlsplit(url).netloc).slow_to(rules.delay_s)
+        if not rules.allow(url):
+            raise _refused("final", "robots_disallowed")
+
+    async def _read_robots(self, url: str) -> tuple[int, str]:
+        try:
+            async with asyncio.timeout(self._settings.grace_s):
+                for _ in range(self._settings.max_redirects):
+                    self._check_address(url)
+                    async with self._get(url) as response:
+                        if response.status not in _REDIRECTS:
+                            text = await response.content.read(MAX_ROBOTS_BYTES)
+                            return response.status, text.decode("utf-8", "replace")
+                        url = urljoin(url, response.headers.get("Location", ""))
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
+            if (failure := _failure(error)).error_class != "transient":
+                raise FetchRefusedError(failure) from error
+            raise RobotsUnavailableError(f"{url}: {type(error).__name__}") from error
+        return 404, ""  # RFC 9309: redirected too often is as good as absent
+
+    async def _read(self, url: str, response: aiohttp.ClientResponse) -> Answer | str:
+        if response.status in _REDIRECTS and "Location" in response.headers:
+            return urljoin(url, response.headers["Location"])
+        await self._check_status(response)
+        if refusal := opt_out(response.headers):
+            raise _refused("final", "opted_out", refusal, response.status)
+        return Answer(
+            url,
+            await self._body(response),
+            http_status=response.status,
+            content_type=response.headers.get("Content-Type"),
+            etag=response.headers.get("ETag"),
+        )
+
+    async def _check_status(self, response: aiohttp.ClientResponse) -> None:
+        if response.status == 200:
+            return
+        wait = retry_after_s(response.headers.get("Retry-After"))
+        said = await response.content.read(200)
+        if response.status == 403 and _QUOTA_TEXT in said:
+            wait = wait or self._settings.quota_wait_s
+            raise FetchRefusedError(Failure("transient", "rate_limited", "", 403, wait))
+        raise FetchRefusedError(status_failure(response.status, response.reason or "", wait))
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        limit, body = self._settings.max_bytes, bytearray()
+        if (response.content_length or 0) > limit:
+            raise _refused("final", "too_big", f"{response.content_length} bytes", 200)
+        started = time.monotonic()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > limit:
+                raise _refused("final", "too_big", f"more than {limit} bytes", 200)
+            self._check_speed(len(body), time.monotonic() - started)
+        self._check_length(response, len(body))
+        return bytes(body)
+
+    def _check_speed(self, received: int, elapsed_s: float) -> None:
+        settings = self._settings
+        if elapsed_s > settings.grace_s and received < settings.min_bytes_per_s * elapsed_s:
+            raise _refused("transient", "too_slow", f"{received} bytes in {elapsed_s:.1f} s", 200)
+
+    def _check_length(self, response: aiohttp.ClientResponse, received: int) -> None:
+        said = response.content_length
+        if said is not None and "Content-Encoding" not in response.headers and said != received:
+            raise _refused("transient", "truncated_body", f"{received} of {said} bytes", 200)
+
+
+@asynccontextmanager
+async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterator[Fetcher]:
+    """Open one connection pool with one TLS context, and close it at the end."""
+    resolver = None if settings.allow_private else PublicResolver()
+    connector = aiohttp.TCPConnector(limit=settings.concurrency, resolver=resolver)
+    timeout = aiohttp.ClientTimeout(
+        total=None, sock_connect=settings.grace_s, sock_read=settings.grace_s
+    )
+    # identity: the bytes wanted are those of the file, not of a transfer.
+    headers = {
+        "User-Agent": user_agent,
+        "Accept": "image/*,*/*;q=0.5",
+        "Accept-Encoding": "identity",
+    }
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
+    ) as http:
+        yield Fetcher(http, settings)
+
+
+def _refused(
+    kind: str, error: str, detail: str = "", status: int | None = None
+) -> FetchRefusedError:
+    return FetchRefusedError(Failure(kind, error, detail, status))  # type: ignore[arg-type]  # literals above
+
+
+# First match counts: the subclasses come before their parents.
+_ERRORS: Sequence[tuple[type[Exception], str, str]] = (
+    (PrivateAddressError, "suspicious", "private_address"),
+    (aiohttp.ClientConnectorCertificateError, "final", "tls_error"),
+    (aiohttp.ClientConnectorSSLError, "final", "tls_error"),
+    (aiohttp.InvalidURL, "final", "bad_url"),
+    (TimeoutError, "transient", "timeout"),
+    (aiohttp.ClientConnectorDNSError, "transient", "dns_error"),
+    (aiohttp.ClientConnectorError, "transient", "connect_error"),
+    (aiohttp.ClientPayloadError, "transient", "truncated_body"),
+    (aiohttp.ServerDisconnectedError, "transient", "disconnected"),
+    (aiohttp.ClientResponseError, "transient", "bad_answer"),
+    (OSError, "transient", "network_error"),
+    (aiohttp.ClientError, "transient", "network_error"),
+    (ValueError, "final", "bad_url"),
+)
+
+
+def _failure(error: Exception) -> Failure:
+    """Name an exception of the network; the cause may hide inside aiohttp's own."""
+    if isinstance(getattr(error, "os_error", None), PrivateAddressError):
+        error = error.os_error  # type: ignore[attr-defined]  # just seen
+    kind, word = next((k, w) for known, k, w in _ERRORS if isinstance(error, known))
+    return Failure(kind, word, f"{type(error).__name__}: {error}"[:300])  # type: ignore[arg-type]  # literals above

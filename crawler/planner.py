@@ -1,0 +1,98 @@
+"""What a crawl will cost, before it starts: API calls and hours, or files and bytes."""
+
+import math
+import os
+from dataclasses import dataclass
+
+import aiohttp
+
+from catalog import Workspace
+from crawler.errors import SourceRefusedError
+from crawler.frontier import Frontier
+from crawler.source import user_agent
+from crawler.sources.folder import FolderSource
+from crawler.sources.unsplash import KEY_VARIABLE, PER_PAGE, UnsplashSource, api_key, key_hash
+
+DEMO_PER_HOUR, PRODUCTION_PER_HOUR = 50, 5000
+CALLS_PER_PHOTO = 2  # detail and download
+
+
+@dataclass(frozen=True)
+class ApiPlan:
+    """The cost of a listing of an API; `hours` maps calls an hour to hours."""
+
+    photos: int
+    calls: int
+    hours: dict[int, float]
+    own_per_hour: int | None = None
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """What lies below a folder; `skipped` counts hidden entries, links and special files."""
+
+    files: int
+    bytes: int
+    skipped: int
+
+
+def plan_folder(source: FolderSource) -> FolderPlan:
+    """Count the files below a folder; nothing is opened."""
+    source.check()
+    files = size = skipped = 0
+    for found in source.walk():
+        files += bool(found.name)
+        size += found.size
+        skipped += not found.name
+    return FolderPlan(files, size, skipped)
+
+
+def api_plan(photos: int, own_per_hour: int | None = None) -> ApiPlan:
+    """Reckon calls and hours for so many photos: two calls each, and one a page.
+
+    >>> api_plan(600).calls, round(api_plan(600).hours[50], 1)
+    (1220, 24.4)
+    """
+    calls = photos * CALLS_PER_PHOTO + math.ceil(photos / PER_PAGE)
+    rates = {DEMO_PER_HOUR, PRODUCTION_PER_HOUR} | ({own_per_hour} if own_per_hour else set())
+    return ApiPlan(photos, calls, {rate: calls / rate for rate in sorted(rates)}, own_per_hour)
+
+
+async def plan_unsplash(source: UnsplashSource, workspace: Workspace) -> ApiPlan:
+    """Ask the API how many photos the listing has (one call) and reckon their cost.
+
+    With a limit and without a key nothing is asked: the limit stands for the number.
+    """
+    if source.limit is not None and not os.environ.get(KEY_VARIABLE):
+        return api_plan(source.limit)
+    total, per_hour = await _ask(source, workspace)
+    return api_plan(total if source.limit is None else min(total, source.limit), per_hour)
+
+
+async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int | None]:
+    headers = {"User-Agent": user_agent(), "Authorization": f"Client-ID {api_key()}"}
+    timeout = aiohttp.ClientTimeout(total=30)
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=timeout) as http,
+            http.get(source.page_url(1), allow_redirects=False) as response,
+        ):
+            if response.status != 200:
+                raise SourceRefusedError(f"the API answered {response.status} to {response.url}")
+            said, about = await response.json(), response.headers
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise SourceRefusedError(f"the API cannot be reached: {error}") from error
+    per_hour, remaining = (
+        _whole(about.get("X-Ratelimit-Limit")),
+        _whole(about.get("X-Ratelimit-Remaining")),
+    )
+    with Frontier(workspace.frontier) as frontier:
+        frontier.note_quota(key_hash(api_key()), per_hour, remaining)
+    total = said.get("total") if isinstance(said, dict) else _whole(about.get("X-Total"))
+    if total is None:
+        raise SourceRefusedError("the API does not say how many photos there are; give --limit")
+    return int(total), per_hour
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None

@@ -1,0 +1,81 @@
+"""The one progress line of a crawl: on a terminal it rewrites itself, in a log it comes now and then."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TextIO
+
+_TERMINAL_S, _LOG_S = 0.5, 10.0
+
+
+@dataclass
+class Tally:
+    """What a session has done so far, and what is left."""
+
+    done: int = 0
+    failed: int = 0
+    bytes: int = 0
+    queued: int = 0
+    listing: bool = True
+    started: float = field(default_factory=time.monotonic)
+
+    def line(self, now: float) -> str:
+        """Say it in one line; the rates are averages over the session.
+
+        >>> Tally(done=50, bytes=2_000_000, queued=150, listing=False, started=0.0).line(10.0)
+        '50 done, 150 queued, 0 failed, 5.0 images/s, 0.2 MB/s, ETA 0:30'
+        """
+        elapsed = max(now - self.started, 1e-3)
+        images, megabytes = self.done / elapsed, self.bytes / elapsed / 1e6
+        ended = (self.done + self.failed) / elapsed
+        left = _clock(self.queued / ended) if ended and not self.listing else "unknown"
+        return (
+            f"{self.done} done, {self.queued} queued, {self.failed} failed, "
+            f"{images:.1f} images/s, {megabytes:.1f} MB/s, ETA {left}"
+        )
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    minutes = f"{whole % 3600 // 60}:{whole % 60:02}"
+    return minutes if whole < 3600 else f"{whole // 3600}:{minutes.zfill(5)}"
+
+
+class ProgressLine:
+    """Write the line of a tally to a stream (standard error unless told otherwise)."""
+
+    def __init__(
+        self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self._terminal = self._stream.isatty()
+        self._next = clock() + (0 if self._terminal else _LOG_S)
+
+    def __call__(self, tally: Tally) -> None:
+        """Write the line if it is time for one."""
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + (_TERMINAL_S if self._terminal else _LOG_S)
+        text = tally.line(now)
+        self._stream.write(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
+        self._stream.flush()
+
+    def end(self, tally: Tally) -> None:
+        """Write the last line."""
+        self._next = 0
+        self(tally)
+        if self._terminal:
+            self._stream.write("\n")
+            self._stream.flush()
+
+
+def error_list(errors: Mapping[str, int]) -> str:
+    """Write errors with their counts.
+
+    >>> error_list({"http_404": 3, "timeout": 1})
+    'http_404 3, timeout 1'
+    """
+    return ", ".join(f"{error} {count}" for error, count in errors.items())

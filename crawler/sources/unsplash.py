@@ -1,0 +1,142 @@
+"""Source `unsplash`: the official API, or a site that speaks it.
+
+Lists carry no EXIF, so each photo costs two calls: its detail (EXIF), and its `download_location`, which the
+API terms want for each picture that is used and which names the address of the bytes. A Scrapy spider in a
+process of its own makes all calls (`crawler/spiders/`), so the quota is kept in one place.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote, urlencode, urlsplit
+
+from crawler.errors import KeyMissingError
+from crawler.fetcher import Answer, open_fetcher
+from crawler.frontier import Item, Row
+from crawler.limits import is_loopback, is_private
+from crawler.settings import CrawlSettings
+from crawler.source import Bring, Desk, Discovery, user_agent
+
+API_BASE = "https://api.unsplash.com"
+KEY_VARIABLE = "SAFELIGHT_UNSPLASH_KEY"
+PER_PAGE = 30  # the most that the API gives
+LICENCE = "Unsplash License (https://unsplash.com/license)"
+BASIS = "unsplash_api_terms"  # they restrict the training of models
+
+Listing = Literal["all", "search", "topic", "collection", "user"]
+_PATHS: Mapping[str, str] = {
+    "all": "/photos",
+    "search": "/search/photos",
+    "topic": "/topics/{}/photos",
+    "collection": "/collections/{}/photos",
+    "user": "/users/{}/photos",
+}
+
+
+@dataclass(frozen=True)
+class UnsplashSource:
+    """One listing of the API; `value` is the search text, or the name of topic, collection or user."""
+
+    listing: Listing = "all"
+    value: str = ""
+    limit: int | None = None
+    api_base: str = API_BASE
+    training_basis: str | None = None
+    name: ClassVar[str] = "unsplash"
+    robots_policy: ClassVar[str] = "obeyed"
+
+    @property
+    def config(self) -> Mapping[str, str | int | None]:
+        """Every field; the key is not among them."""
+        return asdict(self)
+
+    def check(self) -> None:
+        """Raise `ContactMissingError` or `KeyMissingError`."""
+        user_agent()
+        api_key()
+
+    def adjust(self, settings: CrawlSettings) -> CrawlSettings:
+        """Allow private addresses when the user's own API base is one."""
+        host = urlsplit(self.api_base).hostname or ""
+        private = is_private(host) or is_loopback(host)
+        return replace(settings, allow_private=settings.allow_private or private)
+
+    def page_url(self, page: int) -> str:
+        """Return the address of one page of the listing."""
+        query: dict[str, str | int] = {"query": self.value} if self.listing == "search" else {}
+        query |= {"page": page, "per_page": PER_PAGE}
+        path = _PATHS[self.listing].format(quote(self.value, safe=""))
+        return f"{self.api_base.rstrip('/')}{path}?{urlencode(query)}"
+
+    def detail_url(self, source_photo_id: str) -> str:
+        """Return the address of the object of one photo, with EXIF."""
+        return f"{self.api_base.rstrip('/')}/photos/{quote(source_photo_id, safe='')}"
+
+    def download_url(self, source_photo_id: str, location: str) -> str:
+        """Return the address that reports a download: always below our API base, for the key goes there."""
+        query = urlsplit(location).query
+        return f"{self.detail_url(source_photo_id)}/download{'?' + query if query else ''}"
+
+    def photo(self, said: Mapping[str, Any]) -> Row:
+        """Map a photo object of the API to columns of a photos row; places on earth are left out."""
+        user = said.get("user") or {}
+        author = user.get("name") or user.get("username")
+        profile = (user.get("links") or {}).get("html")
+        exif = said.get("exif") or {}
+        return {
+            "source": self.name,
+            "source_photo_id": str(said["id"]),
+            "page_url": (said.get("links") or {}).get("html"),
+            "photographer": author,
+            "photographer_url": profile,
+            "licence": LICENCE,
+            "attribution": f"Photo by {author or 'unknown'} ({profile or 'no page'}) on Unsplash",
+            "title": said.get("description") or said.get("alt_description"),
+            "tags": [str(tag["title"]) for tag in said.get("tags") or [] if tag.get("title")],
+            "posted_at": said.get("created_at"),
+            "updated_at": said.get("updated_at"),
+            "listed_width": said.get("width"),
+            "listed_height": said.get("height"),
+            "training_allowed": self.training_basis is not None,
+            "training_basis": self.training_basis or BASIS,
+            "source_exif_json": json.dumps(exif, sort_keys=True) if any(exif.values()) else None,
+        }
+
+    async def discover(self, desk: Desk) -> Discovery:
+        """Run the spider until the listing ends, the quota is used up, or the session stops."""
+        from crawler.spiders.process import run_spider
+
+        cursor = desk.frontier.cursor(desk.crawl_id)
+        if cursor.finished and not desk.frontier.unprepared(desk.crawl_id):
+            return Discovery("finished")
+        quota = desk.frontier.quota(key_hash(api_key()))
+        if quota and quota.blocked_until > time.time():
+            return Discovery("quota", wait_until=quota.blocked_until)
+        return await run_spider(self, desk)
+
+    @asynccontextmanager
+    async def bringer(self, settings: CrawlSettings) -> AsyncIterator[Bring]:
+        """Fetch over HTTP."""
+        async with open_fetcher(settings, user_agent()) as fetcher:
+
+            async def bring(item: Item) -> Answer:
+                return await fetcher.fetch(item.url)
+
+            yield bring
+
+
+def api_key() -> str:
+    """Return the key from the environment; raises `KeyMissingError` without one."""
+    if key := os.environ.get(KEY_VARIABLE, "").strip():
+        return key
+    raise KeyMissingError(KEY_VARIABLE)
+
+
+def key_hash(key: str) -> str:
+    """Name a key without giving it away."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Scrapy spiders: they list photos into the frontier, in a process of their own."""

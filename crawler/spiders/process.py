@@ -1,0 +1,148 @@
+"""Run a spider in a process of its own: Scrapy's reactor and the session's event loop do not share one.
+
+The job goes in as one JSON line on standard input (never the key, which the environment carries), the outcome comes
+back as one JSON line on standard output. Input stays open while the session lives: when it closes, because the
+session asked to stop or was killed, the spider ends the calls under way and goes.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from catalog import Workspace
+from crawler.frontier import Frontier
+from crawler.limits import is_loopback
+from crawler.settings import CrawlSettings
+from crawler.source import Desk, Discovery, user_agent
+from crawler.sources.unsplash import UnsplashSource, api_key
+
+END_WITHIN_S = 10.0
+_POLL_S = 0.1
+_FLAG = "--spider"
+
+
+async def run_spider(source: UnsplashSource, desk: Desk) -> Discovery:
+    """Start the spider, wait for its end, and return how it ended."""
+    job = {"source": dict(source.config), "crawl_id": desk.crawl_id}
+    job |= {"home": str(desk.workspace.home), "settings": asdict(desk.settings)}
+    log = desk.workspace.logs / f"spider-{desk.crawl_id}.log"
+    with log.open("ab") as errors:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", __name__, _FLAG),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_paths())},
+            start_new_session=True,  # Ctrl-C is the session's to handle
+        )
+        try:
+            return await _attend(child, json.dumps(job), desk, log)
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+
+
+def _import_paths() -> list[str]:
+    here = str(Path(__file__).parents[2])
+    return [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+
+
+async def _attend(child: asyncio.subprocess.Process, job: str, desk: Desk, log: Path) -> Discovery:
+    assert child.stdin is not None, "asked for a pipe"
+    assert child.stdout is not None, "asked for a pipe"
+    child.stdin.write(job.encode() + b"\n")
+    said = asyncio.create_task(child.stdout.read())
+    while not said.done():
+        if desk.stopping() and not child.stdin.is_closing():
+            child.stdin.close()
+        await asyncio.wait([said], timeout=_POLL_S)
+    await child.wait()
+    lines = (await said).decode().splitlines()
+    if lines:
+        return Discovery(**json.loads(lines[-1]))
+    if desk.stopping():
+        return Discovery("stopped")
+    return Discovery(
+        "failed", f"the spider ended with code {child.returncode}; see logs/{log.name}"
+    )
+
+
+def scrapy_settings(source: UnsplashSource, settings: CrawlSettings) -> dict[str, object]:
+    """Return Scrapy's settings: as polite as ours, without what an API does not need."""
+    here = is_loopback(urlsplit(source.api_base).hostname or "")
+    at_once = settings.concurrency if here else settings.api_concurrency
+    return {
+        "USER_AGENT": user_agent(),
+        "ROBOTSTXT_OBEY": False,  # a keyed API; see crawler/spiders/unsplash.py
+        "CONCURRENT_REQUESTS": at_once,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": at_once,
+        "CONCURRENT_ITEMS": 1,  # the default starts 100 tasks for every answer: 3 ms of CPU
+        "DOWNLOAD_DELAY": 0 if here else settings.api_delay_s,
+        "DOWNLOAD_TIMEOUT": 30,
+        "DOWNLOAD_MAXSIZE": 16 << 20,
+        "DOWNLOAD_WARNSIZE": 0,
+        "RETRY_TIMES": 3,
+        "RETRY_HTTP_CODES": [500, 502, 503, 504, 522, 524, 408],
+        "REDIRECT_ENABLED": False,
+        "COOKIES_ENABLED": False,
+        "HTTPPROXY_ENABLED": False,
+        "TELNETCONSOLE_ENABLED": False,
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def main() -> None:
+    """Be the spider's process."""
+    from scrapy.crawler import AsyncCrawlerProcess
+
+    from crawler.spiders.unsplash import UnsplashSpider
+
+    job = json.loads(sys.stdin.readline())
+    source, settings = UnsplashSource(**job["source"]), CrawlSettings(**job["settings"])
+    path = Workspace.at(job["home"]).frontier
+    # A spider whose session was killed may still end its last calls: wait, so that none is made twice.
+    with (
+        FileLock(f"{path}.spider.lock", timeout=2 * END_WITHIN_S),
+        Frontier(path, durable=False) as f,
+    ):
+        process = AsyncCrawlerProcess(scrapy_settings(source, settings))
+        crawler = process.create_crawler(UnsplashSpider)
+        about = {"source": source, "frontier": f, "crawl_id": job["crawl_id"]}
+        process.crawl(crawler, **about, settings=settings, key=api_key())
+        stopped = _watch(process)
+        process.start(install_signal_handlers=False)
+        assert isinstance(crawler.spider, UnsplashSpider), "the crawler made it"
+        found = crawler.spider.discovery
+        if stopped.is_set() and found.status == "failed":
+            found = Discovery("stopped")
+    print(json.dumps(asdict(found) | {"calls": crawler.spider.calls}))  # noqa: T201  # the answer to the session
+
+
+def _watch(process: object) -> threading.Event:
+    """Stop the spider when the session is gone or asks for it, at the latest after END_WITHIN_S."""
+    stopped = threading.Event()
+
+    def wait_for_end() -> None:
+        from twisted.internet import reactor
+
+        sys.stdin.read()
+        stopped.set()
+        reactor.callFromThread(lambda: asyncio.ensure_future(process.stop()))  # type: ignore[attr-defined]  # AsyncCrawlerProcess, untyped
+        threading.Event().wait(END_WITHIN_S)
+        os._exit(3)
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    return stopped
+
+
+if __name__ == "__main__" and sys.argv[1:] == [_FLAG]:
+    main()

@@ -1,0 +1,219 @@
+"""The spider of source `unsplash`: pages, then for each new photo its detail and its download call.
+
+A page is acknowledged in the transaction that brings its photos into the frontier. Each call's answer
+is kept there at once, so a killed spider repeats only the calls that were under way. The key goes to the API base
+only. robots.txt is not asked for: these are calls of a keyed API that its operator invites, and its quota binds us.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import scrapy
+from scrapy.exceptions import CloseSpider
+from scrapy.http import Request, Response
+
+from crawler.failures import Failure, status_failure
+from crawler.frontier import DESCRIBED, LISTED, Cursor, Frontier, Item, Listed
+from crawler.limits import retry_after_s
+from crawler.records import photo_id
+from crawler.settings import CrawlSettings
+from crawler.source import Discovery
+from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash
+
+# A photo under way comes before the next page: so a small quota brings whole photos.
+DOWNLOAD, DETAIL, PAGE = 2, 1, 0
+_GIVE_UP_AFTER = 5  # photos in a row that the API failed on: then it is the API, not the photos
+
+
+class UnsplashSpider(scrapy.Spider):
+    """List photos into the frontier; `discovery` says how it ended."""
+
+    name = "unsplash"
+
+    def __init__(
+        self,
+        source: UnsplashSource,
+        frontier: Frontier,
+        crawl_id: str,
+        settings: CrawlSettings,
+        key: str,
+    ) -> None:
+        super().__init__()
+        self._source, self._frontier, self._crawl_id = source, frontier, crawl_id
+        self._limits, self._key = settings, key
+        self._begun: set[str] = set()
+        self._failed_in_a_row = 0
+        self.calls = {"page": 0, "detail": 0, "download": 0}
+        self._ended: Discovery | None = None
+
+    @property
+    def discovery(self) -> Discovery:
+        """How the listing ended, judged by what is in the frontier."""
+        if self._ended:
+            return self._ended
+        left = len(self._frontier.unprepared(self._crawl_id))
+        if self._frontier.cursor(self._crawl_id).finished and not left:
+            return Discovery("finished")
+        return Discovery("failed", f"the listing broke off, {left} photos are not ready to fetch")
+
+    async def start(self) -> AsyncIterator[Request]:
+        """Go on with photos under way, then with the next page."""
+        for request in self._jobs():
+            yield request
+        cursor = self._frontier.cursor(self._crawl_id)
+        if not cursor.finished:
+            yield self._page(cursor.page)
+
+    def _page(self, page: int) -> Request:
+        return self._call(self._source.page_url(page), self.parse_page, PAGE, page=page)
+
+    def parse_page(self, response: Response, page: int) -> Iterator[Request]:
+        """Bring a page into the frontier, then ask for its new photos and for the next page."""
+        self._count("page", response)
+        if response.status != 200:
+            raise self._end("failed", f"the API answered {response.status} to {response.url}")
+        said = json.loads(response.body)
+        cursor = self._frontier.cursor(self._crawl_id)
+        photos = (said["results"] if isinstance(said, dict) else said)[: self._room(cursor)]
+        seen = cursor.seen + len(photos)
+        limited = self._source.limit is not None and seen >= self._source.limit
+        last = not photos or limited or _is_last(response, page)
+        ahead = Cursor(page + 1, seen, finished=last)
+        self._frontier.add(
+            self._crawl_id, [self._listed(photo) for photo in photos], ahead, skip_held=True
+        )
+        yield from self._jobs()
+        if not last:
+            yield self._page(page + 1)
+        self._heed_quota(response)
+
+    def _room(self, cursor: Cursor) -> int | None:
+        limit = self._source.limit
+        return None if limit is None else max(0, limit - cursor.seen)
+
+    def _listed(self, said: dict[str, Any]) -> Listed:
+        row = self._source.photo(said)
+        key = photo_id(self._source.name, str(said["id"]))
+        return Listed(key, row, stage=LISTED)
+
+    def _jobs(self) -> Iterator[Request]:
+        for item in self._frontier.unprepared(self._crawl_id):
+            if item.photo_id not in self._begun:
+                self._begun.add(item.photo_id)
+                yield self._download(item, "") if item.stage == DESCRIBED else self._detail(item)
+
+    def _detail(self, item: Item) -> Request:
+        url = self._source.detail_url(str(item.photo["source_photo_id"]))
+        return self._call(url, self.parse_detail, DETAIL, item=item)
+
+    def parse_detail(self, response: Response, item: Item) -> Iterator[Request]:
+        """Keep the EXIF of a photo, then report its download."""
+        self._count("detail", response)
+        if said := self._object(response, item, "id"):
+            self._frontier.describe(self._crawl_id, item.photo_id, self._source.photo(said))
+            yield self._download(item, (said.get("links") or {}).get("download_location") or "")
+        self._heed_quota(response)
+
+    def _download(self, item: Item, location: str) -> Request:
+        url = self._source.download_url(str(item.photo["source_photo_id"]), location)
+        return self._call(url, self.parse_download, DOWNLOAD, item=item)
+
+    def parse_download(self, response: Response, item: Item) -> None:
+        """Keep the address of a photo's bytes."""
+        self._count("download", response)
+        if said := self._object(response, item, "url"):
+            url = str(said["url"])
+            self._frontier.locate(
+                self._crawl_id, item.photo_id, url, urlsplit(url).hostname or "unknown"
+            )
+        self._heed_quota(response)
+
+    def _object(self, response: Response, item: Item, wanted: str) -> dict[str, Any] | None:
+        """Return the object that was asked for, or note that the API refuses this photo."""
+        failure = None
+        if response.status == 200:
+            try:
+                said = json.loads(response.body)
+            except ValueError:
+                said = None
+            if isinstance(said, dict) and said.get(wanted):
+                self._failed_in_a_row = 0
+                return said
+            failure = Failure("transient", "api_bad_answer", response.url, 200)
+        self._refuse(item, failure or status_failure(response.status, f"API: {response.url}"))
+        return None
+
+    def _refuse(self, item: Item, failure: Failure) -> None:
+        self._frontier.refuse(self._crawl_id, item.photo_id, failure)
+        self._failed_in_a_row += failure.error_class == "transient"
+        if self._failed_in_a_row >= _GIVE_UP_AFTER:
+            raise self._end("failed", f"the API keeps failing: {failure.error}")
+
+    def _call(self, url: str, callback: Any, priority: int, **about: Any) -> Request:
+        headers = {"Authorization": f"Client-ID {self._key}", "Accept-Version": "v1"}
+        return Request(
+            url,
+            callback,
+            headers=headers,
+            priority=priority,
+            dont_filter=True,
+            errback=self.unreachable,
+            cb_kwargs=about,
+            meta={"handle_httpstatus_all": True},
+        )
+
+    def unreachable(self, failure: Any) -> None:
+        """End the listing: Scrapy's own retries did not help."""
+        raise self._end("failed", f"the API cannot be reached: {failure.getErrorMessage()}")
+
+    def _count(self, kind: str, response: Response) -> None:
+        """Count a call and keep its quota; end on a used-up quota or a refused key."""
+        self.calls[kind] += 1
+        limited = response.status == 429 or (
+            response.status == 403 and b"Rate Limit Exceeded" in response.body
+        )
+        remaining = 0 if limited else _number(response, "X-Ratelimit-Remaining")
+        blocked = time.time() + self._wait_s(response) if remaining == 0 else None
+        per_hour = _number(response, "X-Ratelimit-Limit")
+        self._frontier.note_quota(key_hash(self._key), per_hour, remaining, blocked)
+        if limited:
+            raise self._end("quota", "", blocked or 0.0)
+        if response.status == 401:
+            raise self._end("failed", "the API refuses the key (401)")
+
+    def _heed_quota(self, response: Response) -> None:
+        """Stop before the call that would be refused."""
+        if _number(response, "X-Ratelimit-Remaining") == 0 and not self._done():
+            raise self._end("quota", "", time.time() + self._wait_s(response))
+
+    def _done(self) -> bool:
+        cursor = self._frontier.cursor(self._crawl_id)
+        return cursor.finished and not self._frontier.unprepared(self._crawl_id)
+
+    def _wait_s(self, response: Response) -> float:
+        said = _header(response, "Retry-After")
+        return retry_after_s(said) or self._limits.quota_wait_s
+
+    def _end(self, status: Any, problem: str = "", wait_until: float = 0.0) -> CloseSpider:
+        self._ended = self._ended or Discovery(status, problem, wait_until)
+        return CloseSpider(status)
+
+
+def _is_last(response: Response, page: int) -> bool:
+    link = _header(response, "Link")
+    if link:
+        return 'rel="next"' not in link
+    total = _number(response, "X-Total")
+    return total is not None and page * PER_PAGE >= total
+
+
+def _header(response: Response, name: str) -> str:
+    return (response.headers.get(name) or b"").decode("latin-1")
+
+
+def _number(response: Response, header: str) -> int | None:
+    text = _header(response, header)
+    return int(text) if text.isdecimal() else None

@@ -1,0 +1,118 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from catalog import Workspace, open_catalog
+from crawler.crawling import CrawlSummary, crawl
+from crawler.errors import FolderNotFoundError
+from crawler.records import photo_id
+from crawler.settings import CrawlSettings
+from crawler.sources import FolderSource
+from crawler.sources.folder import PAGE, _listed, _pages, _read
+from tests.factories import jpeg
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    top = tmp_path / "photos"
+    for name in ("a.jpg", "cats/b.jpg", "cats/young/c.jpg"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(jpeg(seed=len(name)))
+    (top / "cats/copy.jpg").write_bytes((top / "a.jpg").read_bytes())
+    return top
+
+
+def run(workspace: Workspace, top: Path, settings: CrawlSettings | None = None) -> CrawlSummary:
+    return crawl(workspace, FolderSource(str(top)), settings)
+
+
+def test_pictures_become_photos_labelled_by_their_folders(
+    workspace: Workspace, photos: Path
+) -> None:
+    summary = run(workspace, photos)
+    assert (summary.status, summary.listed, summary.done, summary.failed) == ("finished", 4, 4, 0)
+    assert summary.rows["assets"] == 3  # two files are equal
+    with open_catalog(workspace) as catalog:
+        found = catalog.records("SELECT * FROM photos ORDER BY source_photo_id")
+        labels = catalog.records("SELECT * FROM labels ORDER BY value, subject_id")
+        [session] = catalog.records("SELECT * FROM crawls")
+    names = ["a.jpg", "cats/b.jpg", "cats/copy.jpg", "cats/young/c.jpg"]
+    assert [row["source_photo_id"] for row in found] == names
+    assert [row["folder"] for row in found] == [None, "cats", "cats", "cats/young"]
+    assert found[0]["photo_id"] == photo_id("folder", "a.jpg")
+    assert {
+        (row["training_allowed"], row["training_basis"], row["image_url"]) for row in found
+    } == {(True, "user_folder", None)}
+    assert [row["value"] for row in labels] == ["cats", "cats", "cats/young"]
+    assert {(row["task"], row["label_source"]) for row in labels} == {("folder", "folder_name")}
+    assert (session["status"], session["n_listed"], session["n_done"]) == ("finished", 4, 4)
+    assert session["robots_policy"] == "not_applicable"
+
+
+def test_every_regular_file_becomes_a_row_or_an_error_row(
+    workspace: Workspace, photos: Path
+) -> None:
+    (photos / "empty.jpg").write_bytes(b"")
+    (photos / "notes.txt").write_text("no picture")
+    (photos / "huge.jpg").write_bytes(jpeg() + b"\0" * 9000)
+    (photos / ".hidden").write_text("x")
+    (photos / ".git").mkdir()
+    (photos / "link.jpg").symlink_to("/etc/hostname")
+    (photos / "linked").symlink_to("/etc", target_is_directory=True)
+    os.mkfifo(photos / "pipe.jpg")
+    summary = run(workspace, photos, CrawlSettings(max_bytes=9000))
+    assert (summary.listed, summary.skipped, summary.done) == (7, 5, 4)
+    assert summary.errors == {"empty": 1, "not_an_image": 1, "too_big": 1}
+    with open_catalog(workspace) as catalog:
+        rows = catalog.records("SELECT url, outcome, error, error_class, host FROM fetches")
+    failed = {(row["url"], row["error"]) for row in rows if row["outcome"] == "failed"}
+    assert failed == {
+        ("empty.jpg", "empty"),
+        ("notes.txt", "not_an_image"),
+        ("huge.jpg", "too_big"),
+    }
+    assert {row["host"] for row in rows} == {""}
+
+
+def test_running_again_adds_no_row_and_a_changed_file_adds_its_own(
+    workspace: Workspace, photos: Path
+) -> None:
+    (photos / "later.jpg").write_bytes(b"")
+    run(workspace, photos)
+    again = run(workspace, photos)
+    assert (again.listed, again.done, again.failed, again.rows) == (5, 0, 0, {"crawls": 1})
+    (photos / "later.jpg").write_bytes(jpeg(seed=99))
+    repaired = run(workspace, photos)
+    assert (repaired.done, repaired.rows["photos"], repaired.rows["fetches"]) == (1, 1, 1)
+
+
+def test_a_file_that_vanished_or_became_a_link_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    (tmp_path / "folder").mkdir()
+    wanted = {"gone": "missing", "link": "unreadable", "folder": "unreadable"}
+    for name, error in wanted.items():
+        failure = _read(tmp_path, name, 100).failure
+        assert failure
+        assert (failure.error_class, failure.error) == ("final", error)
+
+
+def test_a_name_that_is_not_utf8_is_written_readably_and_still_found(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"bytes")
+    [found] = FolderSource(str(tmp_path)).walk()
+    assert found.name == "caf\\xe9.jpg"
+    assert _listed(found).url == found.name
+    assert _read(tmp_path, found.name, 100).body == b"bytes"
+
+
+def test_pages_hold_every_file(tmp_path: Path) -> None:
+    for number in range(PAGE + 3):
+        (tmp_path / f"{number}.jpg").touch()
+    pages = list(_pages(FolderSource(str(tmp_path)).walk()))
+    assert [len(page) for page in pages] == [PAGE, 3]
+    assert len({found.name for page in pages for found in page}) == PAGE + 3
+
+
+def test_a_folder_that_is_none_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(FolderNotFoundError, match="not a folder"):
+        run(workspace, tmp_path / "nowhere")

@@ -1,0 +1,190 @@
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scrapy import Request
+from scrapy.exceptions import CloseSpider
+from scrapy.http import TextResponse
+
+from crawler.frontier import Frontier
+from crawler.records import photo_id
+from crawler.settings import CrawlSettings
+from crawler.source import Discovery
+from crawler.sources.unsplash import UnsplashSource, key_hash
+from crawler.spiders.unsplash import UnsplashSpider
+
+BASE = "https://api.example"
+CRAWL, KEY = "c1", "secret"
+
+
+@pytest.fixture
+def frontier(tmp_path: Path) -> Iterator[Frontier]:
+    with Frontier(tmp_path / "f.sqlite") as opened:
+        opened.open_crawl(CRAWL, "unsplash", {})
+        yield opened
+
+
+def spider(frontier: Frontier, limit: int | None = None) -> UnsplashSpider:
+    source = UnsplashSource(api_base=BASE, limit=limit)
+    return UnsplashSpider(source, frontier, CRAWL, CrawlSettings(), KEY)
+
+
+def answer(request: Request, said: object, status: int = 200, **headers: str) -> TextResponse:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = said if isinstance(said, str) else json.dumps(said)
+    return TextResponse(
+        request.url, status=status, headers=named, body=body.encode(), request=request
+    )
+
+
+def feed(request: Request, said: object, status: int = 200, **headers: str) -> list[Request]:
+    """Hand an answer to the callback of a request; return the requests that it makes."""
+    assert request.callback
+    made = request.callback(answer(request, said, status, **headers), **request.cb_kwargs)
+    return list(made or [])
+
+
+def listed(*names: str) -> list[dict[str, object]]:
+    location = {"download_location": "https://elsewhere.example/x/download?ixid=7"}
+    return [{"id": name, "user": {"username": "ann"}, "links": location} for name in names]
+
+
+def start(spider: UnsplashSpider) -> list[Request]:
+    async def collect() -> list[Request]:
+        return [request async for request in spider.start()]
+
+    return asyncio.run(collect())
+
+
+def test_a_photo_costs_a_page_a_detail_and_a_download(frontier: Frontier) -> None:
+    one = spider(frontier)
+    [page] = start(one)
+    assert page.url == f"{BASE}/photos?page=1&per_page=30"
+    [detail, following] = feed(page, listed("a/b c"))
+    assert detail.url == f"{BASE}/photos/a%2Fb%20c"
+    assert following.url.endswith("page=2&per_page=30")
+    assert detail.priority > following.priority
+    [download] = feed(detail, listed("a/b c")[0] | {"exif": {"iso": 100}})
+    # The path is that of our API base whatever the answer says: the key goes along.
+    assert download.url == f"{BASE}/photos/a%2Fb%20c/download?ixid=7"
+    assert download.headers["Authorization"] == b"Client-ID secret"
+    assert feed(download, {"url": "https://images.example/1.jpg?ixid=7"}) == []
+    assert feed(following, []) == []
+    [item] = frontier.claim(CRAWL, 9, time.time())
+    assert (item.url, item.host) == ("https://images.example/1.jpg?ixid=7", "images.example")
+    assert item.photo["source_exif_json"] == '{"iso": 100}'
+    assert one.discovery == Discovery("finished")
+    assert one.calls == {"page": 2, "detail": 1, "download": 1}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X_Total": "2"}, {"Link": '<https://api.example/photos?page=1>; rel="first"'}],
+)
+def test_the_last_page_is_known_by_its_headers(frontier: Frontier, headers: dict[str, str]) -> None:
+    [page] = start(spider(frontier))
+    assert len(feed(page, listed("a", "b"), **headers)) == 2
+    assert frontier.cursor(CRAWL).finished
+
+
+def test_a_limit_cuts_the_list(frontier: Frontier) -> None:
+    [page] = start(spider(frontier, limit=2))
+    assert len(feed(page, {"total": 9, "results": listed("a", "b", "c")})) == 2
+    assert (frontier.cursor(CRAWL).seen, frontier.cursor(CRAWL).finished) == (2, True)
+
+
+def test_photos_already_held_cost_nothing_but_the_page(frontier: Frontier) -> None:
+    frontier.hold([photo_id("unsplash", "a")], [])
+    [page] = start(spider(frontier))
+    assert feed(page, listed("a"), X_Total="1") == []
+    assert frontier.counts(CRAWL) == {"done": 1}
+
+
+def test_a_killed_spider_repeats_only_the_calls_under_way(frontier: Frontier) -> None:
+    [page] = start(spider(frontier))
+    first, _ = feed(page, listed("a", "b"), X_Total="2")
+    feed(first, listed("a")[0])
+    requests = start(spider(frontier))
+    assert [request.url.rpartition("photos/")[2] for request in requests] == ["a/download", "b"]
+
+
+def test_a_used_up_quota_ends_the_listing_and_no_photo(frontier: Frontier) -> None:
+    one = spider(frontier)
+    [page] = start(one)
+    detail, *_ = feed(page, listed("a"))
+    with pytest.raises(CloseSpider):
+        feed(detail, "Rate Limit Exceeded", 403, X_Ratelimit_Limit="50")
+    assert one.discovery.status == "quota"
+    assert frontier.counts(CRAWL) == {"queued": 1}
+    quota = frontier.quota(key_hash(KEY))
+    assert quota
+    assert (quota.per_hour, quota.remaining) == (50, 0)
+    assert quota.blocked_until == pytest.approx(one.discovery.wait_until, abs=5)
+    assert quota.blocked_until > time.time() + 500
+
+
+def test_the_last_call_of_a_quota_is_used_and_none_after_it(frontier: Frontier) -> None:
+    one = spider(frontier)
+    [page] = start(one)
+    detail, *_ = feed(page, listed("a"))
+    assert detail.callback
+    made = detail.callback(
+        answer(detail, listed("a")[0], X_Ratelimit_Remaining="0"), **detail.cb_kwargs
+    )
+    assert next(made).url.endswith("download?ixid=7")
+    with pytest.raises(CloseSpider):
+        next(made)
+    assert frontier.unprepared(CRAWL)[0].stage == 1
+
+
+def test_a_refused_key_or_listing_ends_as_failed(frontier: Frontier) -> None:
+    for status, text in ((401, "refuses the key"), (404, "answered 404")):
+        one = spider(frontier)
+        [page] = start(one)
+        with pytest.raises(CloseSpider):
+            feed(page, {"errors": []}, status)
+        assert one.discovery.status == "failed"
+        assert text in one.discovery.problem
+        assert KEY not in one.discovery.problem
+
+
+def test_a_photo_that_the_api_refuses_is_a_failure_of_that_photo(frontier: Frontier) -> None:
+    [page] = start(spider(frontier))
+    first, second = feed(page, listed("a", "b"), X_Total="2")
+    assert feed(first, {"errors": []}, 404) == []
+    assert feed(second, "no json") == []
+    refusals = [item.refusal for item in frontier.claim(CRAWL, 9, 1.0)]
+    assert [(f.error_class, f.error) for f in refusals if f] == [
+        ("final", "http_404"),
+        ("transient", "api_bad_answer"),
+    ]
+
+
+def test_an_api_that_keeps_failing_ends_the_listing(frontier: Frontier) -> None:
+    one = spider(frontier)
+    [page] = start(one)
+    details = feed(page, listed(*"abcdef"), X_Total="6")
+    for request in details[:4]:
+        feed(request, "", 503)
+    with pytest.raises(CloseSpider):
+        feed(details[4], "", 503)
+    assert one.discovery.problem == "the API keeps failing: http_503"
+    assert len(frontier.unprepared(CRAWL)) == 1
+
+
+def test_an_unreachable_api_ends_the_listing(frontier: Frontier) -> None:
+    class Error:
+        def getErrorMessage(self) -> str:
+            return "connection refused"
+
+    one = spider(frontier)
+    with pytest.raises(CloseSpider):
+        one.unreachable(Error())
+    assert "connection refused" in one.discovery.problem
+
+
+def test_a_listing_that_broke_off_is_not_called_finished(frontier: Frontier) -> None:
+    assert spider(frontier).discovery.status == "failed"

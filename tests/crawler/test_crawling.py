@@ -1,0 +1,144 @@
+from pathlib import Path
+
+import pytest
+
+from catalog import Workspace, open_catalog
+from crawler.audit import audit
+from crawler.crawling import CrawlOptions, crawl, find_crawl, open_frontier, resume, retry
+from crawler.errors import CrawlNotFoundError, NothingToResumeError, SessionRunningError
+from crawler.fetcher import Answer
+from crawler.frontier import Frontier, Item
+from crawler.records import crawl_id
+from crawler.settings import CrawlSettings
+from crawler.source import Desk, Discovery
+from crawler.sources import FolderSource
+from crawler.units import commit_unit
+from tests.factories import jpeg
+
+QUICK = CrawlSettings(backoff_s=0.01, drain_s=1.0)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    top = tmp_path / "photos"
+    top.mkdir()
+    for number in range(12):
+        (top / f"{number:02}.jpg").write_bytes(jpeg(seed=number))
+    return top
+
+
+def test_retry_gives_dead_pictures_new_attempts(workspace: Workspace, photos: Path) -> None:
+    (photos / "04.jpg").write_bytes(b"")
+    first = crawl(workspace, FolderSource(str(photos)), QUICK)
+    assert (first.done, first.failed) == (11, 1)
+    (photos / "04.jpg").write_bytes(jpeg())
+    with pytest.raises(NothingToResumeError):
+        resume(workspace, QUICK)
+    second = retry(workspace, QUICK, CrawlOptions(retry="final"))
+    assert (second.crawl_id, second.done, second.status) == (first.crawl_id, 1, "finished")
+    with open_catalog(workspace) as catalog:
+        row = catalog.records("SELECT max(attempt) AS n FROM fetches")[0]
+    assert row["n"] == 2
+    assert audit(workspace).problems == []
+
+
+def test_only_one_session_at_a_time(workspace: Workspace, photos: Path) -> None:
+    with (
+        open_frontier(workspace, QUICK),
+        pytest.raises(SessionRunningError, match="another crawl is running"),
+    ):
+        crawl(workspace, FolderSource(str(photos)), QUICK)
+
+
+def test_a_segment_without_its_marks_is_found_again(workspace: Workspace, photos: Path) -> None:
+    """The worst moment to die: pictures are on disk, the frontier does not know."""
+    source = FolderSource(str(photos))
+    lost: list[int] = []
+
+    def die_before_marking(frontier: Frontier, items: list[Item]) -> None:
+        from crawler.session import _examined
+
+        unit = [
+            _examined(item, Answer(item.url, (photos / item.url).read_bytes()), 10**8)
+            for item in items
+        ]
+        with Forgetful(workspace.frontier) as forgetful:
+            lost.append(len(commit_unit(workspace, forgetful, QUICK, unit)))
+
+    with Frontier(workspace.frontier) as frontier:
+        key = _listed(frontier, workspace, source)
+        die_before_marking(frontier, frontier.claim(key, 5, now=1.0))
+        frontier.claim(key, 2, now=1.0)  # and two more were in work
+    summary = resume(workspace, QUICK)
+    assert lost == [5]
+    assert (summary.done, summary.status) == (7, "finished")
+    assert summary.rows["photos"] == 12
+    assert audit(workspace).problems == []
+
+
+class Forgetful(Frontier):
+    """A frontier that dies before it marks anything."""
+
+    def settle(self, *_: object, **__: object) -> None:
+        return None
+
+
+def _listed(frontier: Frontier, workspace: Workspace, source: FolderSource) -> str:
+    import asyncio
+
+    key = crawl_id(source.name, source.config)
+    frontier.open_crawl(key, source.name, source.config)
+    desk = Desk(workspace, frontier, key, QUICK, lambda: False)
+    assert asyncio.run(source.discover(desk)) == Discovery("finished")
+    return key
+
+
+def test_a_lost_frontier_costs_no_row(workspace: Workspace, photos: Path) -> None:
+    crawl(workspace, FolderSource(str(photos)), QUICK)
+    packs = sorted(workspace.packs.iterdir())
+    for path in workspace.home.glob("frontier.sqlite*"):
+        path.unlink()
+    again = crawl(workspace, FolderSource(str(photos)), QUICK)
+    assert {name: n for name, n in again.rows.items() if n} == {"crawls": 1}
+    assert sorted(workspace.packs.iterdir()) == packs
+    assert audit(workspace).problems == []
+
+
+def test_a_crawl_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    with Frontier(tmp_path / "f.sqlite") as frontier:
+        frontier.open_crawl("abc1", "folder", {})
+        frontier.open_crawl("abd2", "folder", {})
+        known = frontier.crawls()
+    assert find_crawl(known, "abc").crawl_id == "abc1"
+    assert find_crawl(known, None).crawl_id == "abd2"
+    for unknown in ("zz", "ab"):
+        with pytest.raises(CrawlNotFoundError, match="does not exist"):
+            find_crawl(known, unknown)
+
+
+def test_verify_finds_every_kind_of_harm(workspace: Workspace, photos: Path) -> None:
+    crawl(workspace, FolderSource(str(photos)), QUICK)
+    _flip_a_byte(next(workspace.packs.iterdir()))
+    (workspace.packs / "stray.parquet").touch()
+    (workspace.spool / "waiting").mkdir()
+    _forget_a_photo(workspace)
+    problems = "; ".join(audit(workspace).problems)
+    for problem in ("other bytes", "no picture", "wait in the spool", "but not in the catalog"):
+        assert problem in problems
+    for pack in workspace.packs.iterdir():
+        pack.unlink()
+    assert (
+        len([problem for problem in audit(workspace).problems if "cannot be read" in problem]) == 12
+    )
+
+
+def _flip_a_byte(pack: Path) -> None:
+    body = bytearray(pack.read_bytes())
+    place = body.find(b"Exif")
+    body[place] ^= 1
+    pack.write_bytes(body)
+
+
+def _forget_a_photo(workspace: Workspace) -> None:
+    with Frontier(workspace.frontier) as frontier:
+        frontier._write("UPDATE items SET photo_id = 'unknown' WHERE seq = 1", ())
