@@ -91,20 +91,24 @@ def cli(home: str | None, verbose: bool) -> None:  # noqa: ARG001 - commands rea
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; an error that a person can act on is one line and exit code 1."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    from catalog.errors import SafelightError
-
     try:
         cli(given, prog_name="safelight")
-    except SafelightError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        extra = next((ROOMS[word][1] for word in given if word in ROOMS), "")
-        known = _missing(error, extra)
-        if known is error:
+    except Exception as error:
+        line = _one_line(error, given)
+        if line is None:
             raise
-        click.echo(f"error: {known}", err=True)
+        click.echo(f"error: {line}", err=True)
         sys.exit(1)
+
+
+def _one_line(error: Exception, given: Sequence[str]) -> str | None:
+    """Say what a person can act on; None for a bug, which deserves its traceback."""
+    from catalog.errors import SafelightError  # not before: it loads the catalog
+
+    if isinstance(error, ModuleNotFoundError):
+        extra = next((ROOMS[word][1] for word in given if word in ROOMS), "")
+        error = _missing(error, extra)
+    return str(error) if isinstance(error, SafelightError) else None
 
 
 if __name__ == "__main__":

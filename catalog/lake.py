@@ -70,6 +70,8 @@ class Catalog:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Run one reading statement and return its rows; raises `QueryError`."""
+        if self._closed:
+            raise CatalogError("this catalog is closed; open it again with open_catalog")
         try:
             _check_reads_only(sql)
             return self._connection.execute(sql, list(parameters)).to_arrow_table()

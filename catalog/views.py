@@ -26,7 +26,9 @@ VIEWS: dict[str, tuple[str, str]] = {
         "one photo as it is now, with its file and its EXIF",
         "SELECT p.*, a.format, a.width, a.height, a.bytes, a.header_status, a.jpeg_quality, "
         "e.* EXCLUDE (asset_sha256) FROM (SELECT * FROM photos QUALIFY row_number() OVER "
-        "(PARTITION BY photo_id, CASE source WHEN 'folder' THEN crawl_id END ORDER BY fetched_at DESC, asset_sha256) = 1) p "
+        # Two folders may hold files of one name: there the crawl tells them apart.
+        "(PARTITION BY photo_id, CASE source WHEN 'folder' THEN crawl_id END "
+        "ORDER BY fetched_at DESC, asset_sha256) = 1) p "
         "JOIN assets a ON a.sha256 = p.asset_sha256 "
         "LEFT JOIN v_exif e ON e.asset_sha256 = p.asset_sha256",
     ),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from crawler.demo import textures
-from crawler.demo.layers import Colour, Layer, Light, Pixels, blend, linear, solid
+from crawler.demo.layers import Colour, Layer, Light, Pixels, blend, detail, linear, solid
 from crawler.demo.lens import FAR_M
 from crawler.demo.stage import Stage
 
@@ -63,7 +63,7 @@ def mountains(stage: Stage, base: float, height: float, depth_m: float, haze: fl
     snow_line = base - height * float(stage.place.uniform(0.45, 1.2))
     snow = np.clip((snow_line - above + rock * 14) / 10, 0, 1) * np.clip(0.75 + relief, 0, 1)
     rgb += (np.float32(0.85) - rgb) * snow
-    rgb *= np.asarray(stage.light, np.float32)[:, None, None]
+    rgb *= np.asarray(stage.light, np.float32)[:, None, None] * detail(shape, top)
     rgb = _hazed(rgb, stage, haze)
     return Layer(solid(rgb, np.clip(above - profile[None, :] + 0.5, 0, 1)), depth_m, top)
 
@@ -93,7 +93,7 @@ def leaves(
     alpha = np.clip((inside + 1.3 * fine + 0.5 * coarse) * 1.6, 0, 1)
     shine = np.clip(0.36 + 0.34 * fine + 0.18 * coarse, 0, 1.5)
     rgb = blend(linear(colours[0]), linear(colours[1]), shine)
-    rgb *= np.asarray(stage.light, np.float32)[:, None, None]
+    rgb *= np.asarray(stage.light, np.float32)[:, None, None] * detail(shape, top)
     return Layer(solid(_hazed(rgb, stage, haze), alpha), depth_m, top)
 
 
@@ -118,7 +118,7 @@ def ground(
     rgb *= np.asarray(stage.light, np.float32)[:, None, None]
     # Patches of shade and sun, and air in the distance.
     broad, _ = textures.receding("cloud", shape, stage.place, 1.5)
-    rgb *= np.clip(1 + 0.28 * broad, 0.45, 1.7)
+    rgb *= np.clip(1 + 0.28 * broad, 0.45, 1.7) * detail(shape, top)
     air = np.clip(distance / distance.max() * 3 - 0.3, 0, 0.65)[:, None]
     sky_low = np.asarray(linear(SKIES.get(stage.day, SKIES["cloud"])[0][1]), np.float32)[
         :, None, None
@@ -154,5 +154,5 @@ def wall(stage: Stage, colour: str, depth_m: float, rough: float = 0.08) -> Laye
     fall = 0.35 + 0.9 * np.exp(-(((x - at_x) * 1.5) ** 2 + ((y - at_y) * 1.4) ** 2) * 2)
     grain = np.exp(rough * textures.piece("leaf", stage.frame, stage.place))
     tone: Colour = stage.tinted(colour)
-    rgb = np.asarray(tone, np.float32)[:, None, None] * (fall * grain)
+    rgb = np.asarray(tone, np.float32)[:, None, None] * (fall * grain * detail(stage.frame, 3))
     return Layer(solid(rgb), depth_m)

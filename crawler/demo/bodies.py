@@ -4,6 +4,7 @@ import io
 import json
 import random
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from PIL import Image, ImageOps
 
@@ -15,7 +16,7 @@ from crawler.demo.photo_tags import camera_tags
 from crawler.demo.plan import Planned
 from crawler.demo.shots import Shot
 
-THUMBNAIL_SIDE_PX = 112
+THUMBNAIL_SIDE_PX = 112  # about
 TRUNCATED_SHARE = 0.6
 
 
@@ -41,6 +42,7 @@ def body(photo: Planned) -> Body:
     return Body(content, "image/jpeg", len(content))
 
 
+@lru_cache(maxsize=2)  # copies are made right after their original
 def photo_bytes(photo: Planned) -> bytes:
     """Render, edit, encode, tag and damage one photo."""
     picture, quality, tagged_size = _stored_picture(photo)
@@ -92,9 +94,7 @@ def _exif(photo: Planned, picture: Image.Image, tagged_size: tuple[int, int]) ->
 
 
 def _thumbnail(picture: Image.Image) -> bytes:
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), reducing_gap=2.0)
-    return encoded(small, 75)
+    return encoded(picture.reduce(max(1, round(max(picture.size) / THUMBNAIL_SIDE_PX))), 75)
 
 
 def _not_a_picture(kind: str, photo_id: str) -> Body:

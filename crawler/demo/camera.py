@@ -13,6 +13,7 @@ from crawler.demo.scenes import Scene, build
 from crawler.demo.shots import Shot
 
 GLOW_SHARE = 0.05  # of the light is scattered in the lens, whatever the aperture
+WIDE, WIDE_GLOW_SHARE = 1.4, 0.5  # spherical aberration: half of the light at f/1.4, 6 % at f/5.6
 
 
 def photograph(shot: Shot) -> NDArray[np.uint8]:
@@ -24,7 +25,8 @@ def take(scene: Scene, shot: Shot) -> NDArray[np.uint8]:
     """Photograph a scene that is already built, which may be one that no family makes."""
     rng = np.random.default_rng([shot.view, 1])
     light = shutter.shaken(_light_on_sensor(scene, shot), shot, rng)
-    light = _with_glow(light)
+    near = WIDE_GLOW_SHARE * (WIDE / float(shot.f_number)) ** 1.5
+    light = lens.with_stray_light(light, near, GLOW_SHARE)
     light *= lens.vignette(shot, scene.frame)
     light *= np.float32(2 ** rng.normal(scene.key, 0.22))  # meters err, and people correct them
     return sensor.developed(sensor.with_noise(light, shot.iso, shot.camera, rng), shot.camera)
@@ -55,11 +57,3 @@ def _cover(frame: Pixels, layer: Layer) -> None:
     under = frame[:, top:bottom, left:right]
     under *= 1 - pixels[3]
     under += pixels[:3]
-
-
-def _with_glow(light: Pixels) -> Pixels:
-    """Scatter a little light far around."""
-    glow = lens.haloed(light)
-    glow *= np.float32(GLOW_SHARE)
-    glow += light * np.float32(1 - GLOW_SHARE)
-    return glow

@@ -23,15 +23,21 @@ from crawler.demo.plan import DemoPlan, Planned
 
 
 class PlanGallery:
-    """A gallery of everything that a plan says."""
+    """A gallery of everything that a plan says.
+
+    An original and its copies are made together: then the original is rendered once.
+    """
 
     def __init__(self, plan: DemoPlan, *, workers: int = 0, cache: Path | None = None) -> None:
         self.listings: Sequence[Listing] = planned_listings(plan)
         self._photos = {photo.id: photo for photo in plan.uploads}
+        self._families: dict[str, list[Planned]] = {}
+        for photo in plan.uploads:
+            self._families.setdefault(_root(photo), []).append(photo)
         self._folder = cache
         self._workers = workers
         self._executor: Executor | None = None
-        self._bodies: dict[str, asyncio.Future[Body]] = {}
+        self._made: dict[str, asyncio.Future[dict[str, Body]]] = {}
 
     def start(self) -> None:
         """Begin to render ahead, when there are workers; needs a running event loop."""
@@ -39,8 +45,8 @@ class PlanGallery:
             self._executor = ProcessPoolExecutor(
                 self._workers, multiprocessing.get_context("spawn")
             )
-            for photo_id in self._photos:
-                self._begin(photo_id)
+            for photo in self._photos.values():
+                self._begin(_root(photo))
         else:
             self._executor = ThreadPoolExecutor(1, "darkroom")
 
@@ -50,23 +56,33 @@ class PlanGallery:
 
     async def body(self, photo_id: str) -> Body:
         """Give the original's answer; raise `KeyError` for an unknown id."""
-        if photo_id not in self._bodies:
-            self._begin(photo_id)
-        return await asyncio.shield(self._bodies[photo_id])
+        made = await asyncio.shield(self._begin(_root(self._photos[photo_id])))
+        return made[photo_id]
 
     async def close(self) -> None:
         """Stop rendering; what is not begun is not made."""
-        for waiting in self._bodies.values():
+        for waiting in self._made.values():
             waiting.cancel()
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 
-    def _begin(self, photo_id: str) -> None:
-        loop = asyncio.get_running_loop()
-        photo = self._photos[photo_id]
-        self._bodies[photo_id] = loop.run_in_executor(
-            self._executor, kept_body, photo, self._folder
-        )
+    def _begin(self, root: str) -> asyncio.Future[dict[str, Body]]:
+        """Have a family made, once."""
+        if root not in self._made:
+            loop = asyncio.get_running_loop()
+            self._made[root] = loop.run_in_executor(
+                self._executor, kept_bodies, self._families[root], self._folder
+            )
+        return self._made[root]
+
+
+def _root(photo: Planned) -> str:
+    return photo.parent.id if photo.parent else photo.id
+
+
+def kept_bodies(family: Sequence[Planned], folder: Path | None) -> dict[str, Body]:
+    """Give the answers of an original and its copies by id."""
+    return {photo.id: kept_body(photo, folder) for photo in family}
 
 
 def kept_body(photo: Planned, folder: Path | None) -> Body:

@@ -16,6 +16,7 @@ from crawler.demo import textures
 Pixels = NDArray[np.float32]
 Colour = tuple[float, float, float]
 Point = tuple[float, float]
+DETAIL = 0.13  # strength of fine detail
 FINE = 2  # painting is done at this many times the size
 
 
@@ -154,10 +155,21 @@ class Canvas:
         rgb *= np.asarray(light, np.float32)[:, None, None]
         if round_px:
             rgb *= _roundness(small.getchannel(3), round_px)
+        rgb *= detail(alpha.shape, left + 1000 * top)
         if rough is not None:
             kind, strength, rng = rough
             rgb *= 1 + np.float32(strength) * textures.piece(kind, alpha.shape, rng).clip(-2.5, 2.5)
         return Layer(solid(rgb, alpha), depth_m, top, left, velocity, tuple(self.lights))
+
+
+def detail(shape: tuple[int, int], seed: int) -> Pixels:
+    """Give the fine detail that every surface has: factors around 1, (h, w).
+
+    Without it nothing would be there to be lost when a lens or a hand blurs.
+    """
+    piece = textures.piece("grain", shape, np.random.default_rng(seed))
+    factors: Pixels = np.maximum(1 + np.float32(DETAIL) * piece, np.float32(0.3))
+    return factors
 
 
 def _opened(shown: NDArray[np.uint8]) -> tuple[Pixels, Pixels]:

@@ -10,13 +10,11 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from crawler.demo.layers import Layer, Light, Pixels
 from crawler.demo.shots import Shot
 
 FAR_M = 1e5
-HALO_SCALE = 8
 STAR_FROM = 7.0  # blades closed to f/7 and more draw stars around lamps
 
 
@@ -101,19 +99,41 @@ def edged(pixels: Pixels, by: int) -> Pixels:
 
 
 def _shrunk(pixels: Pixels, scale: int) -> Pixels:
-    """Average blocks of `scale` x `scale`; the last row and column may be of smaller blocks."""
-    return np.stack([np.asarray(Image.fromarray(plane).reduce(scale)) for plane in pixels])
+    """Average blocks of `scale` x `scale`, a power of two; the last row and column are repeated."""
+    while scale > 1:
+        if pixels.shape[1] % 2 or pixels.shape[2] % 2:
+            pixels = np.pad(
+                pixels, ((0, 0), (0, pixels.shape[1] % 2), (0, pixels.shape[2] % 2)), mode="edge"
+            )
+        rows = pixels[:, ::2] + pixels[:, 1::2]
+        pixels = rows[:, :, ::2] + rows[:, :, 1::2]
+        pixels *= 0.25
+        scale //= 2
+    return pixels
 
 
 def _grown(pixels: Pixels, scale: int, shape: tuple[int, ...]) -> Pixels:
     """Enlarge by `scale`, linearly, and cut to (C, h, w)."""
     _, height, width = shape
-    out = np.empty(shape, np.float32)
-    area = (0, 0, width / scale, height / scale)
-    for plane, small in zip(out, pixels, strict=True):
-        image = Image.fromarray(small)
-        plane[:] = image.resize((width, height), Image.Resampling.BILINEAR, box=area)
-    return out
+    tall = np.empty((pixels.shape[0], pixels.shape[1] * scale, pixels.shape[2]), np.float32)
+    _stretch(pixels.swapaxes(0, 1), tall.swapaxes(0, 1), scale)
+    wide = np.empty((pixels.shape[0], height, pixels.shape[2] * scale), np.float32)
+    _stretch(np.moveaxis(tall[:, :height], 2, 0), np.moveaxis(wide, 2, 0), scale)
+    return wide[:, :, :width]
+
+
+def _stretch(old: Pixels, new: Pixels, scale: int) -> None:
+    """Fill `new`, `scale` times as long along its first axis, by lines between the old centres."""
+    for step in range(scale):
+        share = (step + 0.5) / scale - 0.5
+        part = new[step::scale]
+        np.multiply(old, 1 - abs(share), out=part)
+        if share < 0:
+            part[1:] -= share * old[:-1]
+            part[0] -= share * old[0]
+        else:
+            part[:-1] += share * old[1:]
+            part[-1] += share * old[-1]
 
 
 def _blurred_by_row(pixels: Pixels, radii: Pixels) -> Pixels:
@@ -121,18 +141,17 @@ def _blurred_by_row(pixels: Pixels, radii: Pixels) -> Pixels:
     most = float(radii.max())
     levels = [0.0, *(level for level in (most / 3, most) if level >= 0.4)]
     out = pixels.copy()
+    if pixels[3].min() == 1:
+        pixels = pixels[:3]  # the cover of what has no gaps stays as it is
     for low, high in pairwise(levels):
         for start, end in _runs((radii > low) & (radii <= high)):
-            # Rows beyond the run are needed for its blur.
-            top, bottom = (
-                max(0, start - int(2 * high) - 2),
-                min(len(radii), end + int(2 * high) + 2),
-            )
-            part = pixels[:, top:bottom]
+            edge = int(2 * high) + 2  # rows beyond the run are needed for its blur
+            top = max(0, start - edge)
+            part = pixels[:, top : end + edge]
             share = ((radii[start:end] - low) / (high - low))[None, :, None]
-            sharp = disc_blur(part, low)[:, start - top : end - top]
-            out[:, start:end] = sharp * (1 - share)
-            out[:, start:end] += disc_blur(part, high)[:, start - top : end - top] * share
+            rows = out[: len(pixels), start:end]
+            rows[:] = disc_blur(part, low)[:, start - top : end - top] * (1 - share)
+            rows += disc_blur(part, high)[:, start - top : end - top] * share
     return out
 
 
@@ -181,20 +200,16 @@ def add_stars(frame: Pixels, lights: list[Light], f_number: float) -> None:
             frame[:, y[seen], x[seen]] += colour[:, None] * fade.astype(np.float32)
 
 
-def haloed(light: Pixels) -> Pixels:
-    """Spread the light of (3, H, W) over some twenty pixels around, as stray light is."""
-    small = _three_by_three(_three_by_three(_shrunk(light, HALO_SCALE), 1.5), 1.5)
-    rows = _steps(light.shape[1], small.shape[1])
-    columns = _steps(light.shape[2], small.shape[2])
-    return np.asarray(rows @ small @ columns.T, np.float32)
-
-
-@cache
-def _steps(long: int, short: int) -> Pixels:
-    """Give the matrix, (long, short), that enlarges a line linearly."""
-    at = np.clip((np.arange(long) + 0.5) / HALO_SCALE - 0.5, 0, short - 1)
-    weights: Pixels = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(short))).astype(np.float32)
-    return weights
+def with_stray_light(light: Pixels, near: float, far: float) -> Pixels:
+    """Scatter shares of the light of (3, H, W) over some six and some thirty pixels around."""
+    half = _shrunk(light, 2)
+    eighth = _three_by_three(_shrunk(half, 4), 1.5)
+    stray = _grown(eighth, 4, half.shape)
+    stray *= np.float32(far)
+    stray += np.float32(near) * _three_by_three(half, 1.5)
+    out = _grown(stray, 2, light.shape)
+    out += light * np.float32(1 - near - far)
+    return out
 
 
 def vignette(shot: Shot, frame: tuple[int, int]) -> Pixels:

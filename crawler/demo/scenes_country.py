@@ -41,7 +41,7 @@ def meadow_flowers(stage: Stage, depth_m: float, base: float, count: int, size_m
 def mountain_lake(stage: Stage) -> Scene:
     """Build mountains over a lake or a meadow, with flowers near by."""
     horizon = stage.height * float(stage.place.uniform(0.46, 0.58))
-    focus = stage.away(1.3)
+    focus = stage.away(0.75)
     layers = [backdrops.sky(stage, horizon)]
     for number, (height, haze) in enumerate(((0.36, 0.45), (0.27, 0.25), (0.16, 0.1))):
         tall = stage.height * height * float(stage.place.uniform(0.75, 1.15))
@@ -51,7 +51,7 @@ def mountain_lake(stage: Stage) -> Scene:
     edge = horizon - stage.height * (0.03 + 0.03 * textures.ridge(stage.width, stage.place, 0.75))
     layers.append(backdrops.leaves(stage, edge, horizon + 4, 220, greens(stage), 0.1))
     if stage.place.random() < 0.5:
-        layers.append(backdrops.water(stage, horizon, focus * 0.9, stage.speed(0.7, 6 * focus)))
+        layers.append(backdrops.water(stage, horizon, focus * 0.9, stage.speed(0.5, 5 * focus)))
         layers.append(backdrops.ground(stage, stage.height * 0.9, focus * 0.8, greens(stage)))
     else:
         layers.append(
@@ -60,13 +60,13 @@ def mountain_lake(stage: Stage) -> Scene:
     layers.append(weather.birds(stage, horizon))
     for factor, count in ((2.6, 9), (1.0, 6)):
         base = horizon + (stage.height - horizon) * min(1.1, 1.08 / factor**0.8)
-        layers.append(meadow_flowers(stage, focus * factor, base, count, 0.022))
+        layers.append(meadow_flowers(stage, focus * factor, base, count, 0.014))
     return Scene(layers, focus, stage.frame, stage.key)
 
 
 def garden(stage: Stage) -> Scene:
     """Build flowers close by, before hedges far away with light between the leaves."""
-    focus = stage.away(1.2)
+    focus = stage.away(0.7)
     colours = greens(stage)
     horizon = stage.height * float(stage.place.uniform(0.3, 0.5))
     layers = [backdrops.sky(stage, horizon * 1.4)]
@@ -78,9 +78,9 @@ def garden(stage: Stage) -> Scene:
     )
     for factor, count in ((5.0, 16), (2.2, 8)):
         base = stage.height * (0.66 + 0.36 / factor)
-        layers.append(meadow_flowers(stage, focus * factor, base, count, 0.035))
+        layers.append(meadow_flowers(stage, focus * factor, base, count, 0.024))
     layers.append(
-        meadow_flowers(stage, focus, stage.height * 1.02, int(stage.moment.integers(3, 6)), 0.042)
+        meadow_flowers(stage, focus, stage.height * 1.02, int(stage.moment.integers(3, 6)), 0.029)
     )
     if stage.moment.random() < 0.4:
         layers.append(weather.falling(stage, "leaves", focus * 1.2, 7))
@@ -89,7 +89,7 @@ def garden(stage: Stage) -> Scene:
 
 def forest(stage: Stage) -> Scene:
     """Build a path between trunks, one of them near; leaves fall."""
-    focus = stage.away(1.5)
+    focus = stage.away(0.8)
     horizon = stage.height * float(stage.place.uniform(0.4, 0.52))
     autumn = stage.place.random() < 0.4
     colours = ("5a3818", "d8943c") if autumn else greens(stage)
@@ -101,14 +101,14 @@ def forest(stage: Stage) -> Scene:
         layers.append(backdrops.leaves(stage, edge, horizon + 6, depth, colours, haze))
     floor = ("3a2c1c", "8a6a44") if autumn else ("2c2c18", "6f6a3c")
     layers.append(backdrops.ground(stage, horizon, focus * 0.8, floor, ("leaf", 2.4, 1.1)))
-    for factor, count in ((9.0, 9), (4.0, 4), (1.9, 2), (1.0, 1)):
+    for factor, count in ((7.0, 8), (2.8, 4), (1.0, 1)):
         layers.append(_trunks(stage, focus * factor, horizon, count, focus))
     crown = np.full(stage.width, -9.0, np.float32)
     bottom = stage.height * (0.1 + 0.09 * textures.ridge(stage.width, stage.place, 0.7))
     hanging = backdrops.leaves(stage, crown, float(bottom.max()) + 4, focus * 2, colours)
     rows = np.arange(hanging.pixels.shape[1], dtype=np.float32)[:, None]
     hanging.pixels[:] *= np.clip((bottom[None, :] - rows) / 3 + 0.5, 0, 1)
-    layers += [hanging, meadow_flowers(stage, focus * 1.1, stage.height * 1.03, 3, 0.03)]
+    layers += [hanging, meadow_flowers(stage, focus * 1.1, stage.height * 1.03, 3, 0.017)]
     kind = "leaves" if autumn or stage.moment.random() < 0.6 else "snow"
     layers.append(weather.falling(stage, kind, focus, 9 if kind == "leaves" else 40))
     return Scene(layers, focus, stage.frame, stage.key)
@@ -143,19 +143,19 @@ def _trunks(stage: Stage, depth_m: float, horizon: float, count: int, focus: flo
 def harbour(stage: Stage) -> Scene:
     """Build boats on moving water, a shore behind, posts of a pier close by."""
     horizon = stage.height * float(stage.place.uniform(0.36, 0.5))
-    focus = stage.away(1.8)
+    focus = stage.away(0.85)
     layers = [backdrops.sky(stage, horizon)]
     tall = stage.height * float(stage.place.uniform(0.1, 0.22))
     layers.append(backdrops.mountains(stage, horizon + 2, tall, 3000, 0.5))
     layers.append(_shore(stage, horizon))
-    layers.append(backdrops.water(stage, horizon, focus, stage.speed(1.3, 3.5 * focus)))
+    layers.append(backdrops.water(stage, horizon, focus, stage.speed(0.7, 3.5 * focus)))
     for factor, count, size in ((14, 3, 0.13), (6, 2, 0.27), (3.2, 1, 0.45)):
         canvas = stage.canvas()
         for _ in range(count):
             x = float(stage.moment.uniform(0.08, 0.92)) * stage.width
             y = horizon + (stage.height - horizon) * 1.25 / factor
             props.sailing_boat(canvas, (x, y), size * stage.height, stage.place)
-        drift = stage.speed(float(stage.moment.uniform(0.8, 2.0)), focus * factor)
+        drift = stage.speed(float(stage.moment.uniform(0.5, 1.2)), focus * factor)
         velocity = (drift * float(stage.moment.choice([-1, 1])), stage.speed(0.25, focus * factor))
         layers.append(canvas.layer(focus * factor, stage.light, velocity=velocity, round_px=2))
     layers += [weather.birds(stage, horizon), _pier(stage, focus)]
@@ -180,7 +180,7 @@ def _shore(stage: Stage, horizon: float) -> Layer:
 
 def _pier(stage: Stage, focus: float) -> Layer:
     canvas = stage.canvas()
-    per_m = stage.focal_px / focus
+    per_m = 0.6 * stage.focal_px / focus
     side = float(stage.place.choice([0.12, 0.2, 0.78, 0.86]))
     tops = []
     for number in range(3):

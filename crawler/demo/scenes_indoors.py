@@ -10,15 +10,15 @@ WOODS = (("4a2c18", "96643c"), ("6a4a30", "b88c5c"), ("2c1c14", "6a4830"), ("8a7
 
 
 def table(stage: Stage) -> Scene:
-    """Build cups, bottles and fruit on a table; a window or a shelf behind; something is falling."""
-    focus = stage.away(0.9)
+    """Build cups, bottles and fruit on a table; a shelf or a window behind; something is falling."""
+    focus = stage.away(0.65)
     edge = stage.height * float(stage.place.uniform(0.42, 0.52))
     layers = [
         backdrops.wall(stage, stage.pick("8a9a94 b8a890 6a7480 a87860 c8c0b0 56605c"), focus * 4)
     ]
-    layers.append(
-        _window(stage, focus * 4) if stage.place.random() < 0.5 else _shelf(stage, focus * 3.6)
-    )
+    layers.append(_shelf(stage, focus * 3.8))
+    if stage.place.random() < 0.5:
+        layers.append(_window(stage, focus * 3.7))
     wood = WOODS[int(stage.place.integers(len(WOODS)))]
     layers.append(backdrops.ground(stage, edge, focus * 0.72, wood, ("wave", 1.6, 1.0)))
     for factor, count in ((2.4, 3), (1.45, 2), (1.0, 2)):
@@ -31,7 +31,7 @@ def table(stage: Stage) -> Scene:
 def _things(stage: Stage, focus: float, factor: float, count: int, edge: float) -> Layer:
     canvas = stage.canvas()
     depth = focus * factor
-    per_m = stage.focal_px / depth
+    per_m = 0.72 * stage.focal_px / depth
     foot = edge + (stage.height - edge) * (0.68 / factor)
     for number in range(count):
         share = (number + float(stage.moment.uniform(0.15, 0.85))) / count
@@ -58,7 +58,7 @@ def _berries(stage: Stage, focus: float, edge: float) -> Layer:
         y = float(stage.moment.uniform(0.2, 1.0)) * (edge + stage.height * 0.3)
         canvas.oval((x, y), (size, size), colour)
         canvas.oval((x - size * 0.35, y - size * 0.35), (size * 0.25, size * 0.25), "f0d8d8")
-    fall = stage.speed(float(stage.moment.uniform(0.5, 1.2)), focus)
+    fall = stage.speed(float(stage.moment.uniform(0.4, 0.9)), focus)
     return canvas.layer(focus, stage.light, velocity=(fall * 0.2, fall), round_px=size * 0.5)
 
 
@@ -95,7 +95,7 @@ def _shelf(stage: Stage, depth_m: float) -> Layer:
 
 def cafe(stage: Stage) -> Scene:
     """Build a room with lamps and guests who move, a table with a cup in front."""
-    focus = stage.away(1.1)
+    focus = stage.away(0.7)
     floor = stage.height * float(stage.place.uniform(0.5, 0.6))
     layers = [
         backdrops.wall(stage, stage.pick("7a5a44 8a6a5a 4a5a58 9a8468 6a4440"), focus * 7, 0.15)
@@ -111,7 +111,7 @@ def cafe(stage: Stage) -> Scene:
             foot = floor + (stage.height - floor) * 1.9 / factor
             tall = min(stage.height * 0.62, stage.focal_px * 1.7 / (focus * factor))
             figures.person(canvas, (x, foot), tall, stage.moment)
-        pace = stage.speed(float(stage.moment.uniform(0.7, 1.4)), focus * factor)
+        pace = stage.speed(float(stage.moment.uniform(0.5, 0.9)), focus * factor)
         velocity = (pace * float(stage.moment.choice([-1, 1])), 0.0)
         layers.append(canvas.layer(focus * factor, stage.light, velocity=velocity, round_px=2.5))
     layers.append(_pendants(stage, focus))
@@ -141,7 +141,7 @@ def _hand(stage: Stage, focus: float, edge: float) -> Layer:
     """Reach for something on the table, from one side."""
     canvas = stage.canvas()
     side = float(stage.moment.choice([-1, 1]))
-    per_m = stage.focal_px / focus
+    per_m = 0.65 * stage.focal_px / focus
     x, y = stage.width * (0.5 + side * 0.24), edge + (stage.height - edge) * 0.62
     sleeve, skin = (
         stage.pick_now("2f5d8a b23a34 26282e e7e3da"),
@@ -156,7 +156,7 @@ def _hand(stage: Stage, focus: float, edge: float) -> Layer:
         canvas.limb(
             [(x - side * per_m * 0.02, y + per_m * 0.03 * float(finger)), tip], skin, per_m * 0.017
         )
-    reach = stage.speed(float(stage.moment.uniform(0.3, 0.7)), focus)
+    reach = stage.speed(float(stage.moment.uniform(0.25, 0.5)), focus)
     return canvas.layer(
         focus * 0.98, stage.light, velocity=(-side * reach, 0), round_px=per_m * 0.012
     )

@@ -10,7 +10,7 @@ from crawler.demo.stage import Scene, Stage
 
 def portrait(stage: Stage) -> Scene:
     """Build head and shoulders before trees with light between the leaves; somebody passes."""
-    focus = stage.away(1.4)
+    focus = stage.away(0.75)
     colours = greens(stage)
     horizon = stage.height * float(stage.place.uniform(0.5, 0.62))
     layers = [backdrops.sky(stage, horizon)]
@@ -21,10 +21,9 @@ def portrait(stage: Stage) -> Scene:
     walker = stage.canvas()
     side = float(stage.moment.choice([0.14, 0.26, 0.78, 0.88])) * stage.width
     depth = focus * 3.4
-    figures.person(
-        walker, (side, horizon + stage.height * 0.2), stage.focal_px * 1.5 / depth, stage.moment
-    )
-    pace = stage.speed(float(stage.moment.uniform(1.2, 2.2)), depth) * float(
+    tall = min(stage.focal_px * 1.5 / depth, stage.height * 0.6)
+    figures.person(walker, (side, horizon + stage.height * 0.2), tall, stage.moment)
+    pace = stage.speed(float(stage.moment.uniform(0.7, 1.2)), depth) * float(
         stage.moment.choice([-1, 1])
     )
     layers.append(walker.layer(depth, stage.light, velocity=(pace, 0), round_px=2))
@@ -65,7 +64,7 @@ def _with_gaps(stage: Stage, layer: Layer, horizon: float) -> Layer:
 
 def track(stage: Stage) -> Scene:
     """Build a road along fields with somebody riding or running by, grass close to the camera."""
-    focus = stage.away(2.3)
+    focus = stage.away(0.9)
     horizon = stage.height * float(stage.place.uniform(0.36, 0.48))
     colours = greens(stage)
     layers = [backdrops.sky(stage, horizon)]
@@ -81,15 +80,15 @@ def track(stage: Stage) -> Scene:
     size = min(stage.focal_px * 1.65 / focus, stage.height * 0.66)
     if stage.place.random() < 0.65:
         figures.cyclist(canvas, (x, foot), size, stage.moment)
-        metres_s = float(stage.moment.uniform(3, 6))
+        metres_s = float(stage.moment.uniform(1.4, 2.4))
     else:
         figures.person(canvas, (x, foot), size, stage.moment)
-        metres_s = float(stage.moment.uniform(1.6, 3.2))
+        metres_s = float(stage.moment.uniform(0.8, 1.5))
     layers.append(
         canvas.layer(focus, stage.light, velocity=(stage.speed(metres_s, focus), 0), round_px=2.2)
     )
     layers += [weather.birds(stage, horizon),
-               meadow_flowers(stage, focus * 0.5, stage.height * 1.05, 4, 0.03)]  # fmt: skip
+               meadow_flowers(stage, focus * 0.5, stage.height * 1.05, 3, 0.008)]  # fmt: skip
     return Scene(layers, focus, stage.frame, stage.key)
 
 

@@ -10,7 +10,7 @@ from crawler.demo.stage import Scene, Stage
 def street(stage: Stage) -> Scene:
     """Build houses along a street, cars, people walking, one of them near."""
     horizon = stage.height * float(stage.place.uniform(0.5, 0.6))
-    focus = stage.away(2.0)
+    focus = stage.away(0.85)
     layers = [backdrops.sky(stage, horizon)]
     layers.append(_skyline(stage, horizon, 160, (8, 22), 0.4))
     layers.append(_skyline(stage, horizon + 3, 26, (22, 52), 0.35, lamps=True))
@@ -20,9 +20,10 @@ def street(stage: Stage) -> Scene:
     lane = stage.canvas()
     for _ in range(int(stage.moment.integers(1, 3))):
         x = float(stage.moment.uniform(0, 1)) * stage.width
-        figures.car(lane, (x, _foot(stage, horizon, 4.6)), stage.focal_px * 3.6 / (focus * 4.6), stage.moment,
-                    lit=stage.is_dark)  # fmt: skip
-    drive = stage.speed(float(stage.moment.uniform(6, 12)), focus * 4.6) * float(
+        length = min(stage.focal_px * 3.6 / (focus * 4.6), stage.width * 0.46)
+        foot = (x, _foot(stage, horizon, 4.6))
+        figures.car(lane, foot, length, stage.moment, lit=stage.is_dark)
+    drive = stage.speed(float(stage.moment.uniform(3, 6)), focus * 4.6) * float(
         stage.moment.choice([-1, 1])
     )
     layers.append(lane.layer(focus * 4.6, stage.light, velocity=(drive, 0), round_px=2.5))
@@ -47,7 +48,7 @@ def _walkers(stage: Stage, horizon: float, focus: float, factor: float, count: i
         foot = _foot(stage, horizon, factor) - (3 if factor == 1 else 0)
         canvas.oval((x + tall * 0.1, foot), (tall * 0.24, tall * 0.03), "0a0a0c", 120)
         figures.person(canvas, (x, foot), tall, stage.moment)
-    pace = stage.speed(float(stage.moment.uniform(1.0, 1.6)), depth) * float(
+    pace = stage.speed(float(stage.moment.uniform(0.5, 0.9)), depth) * float(
         stage.moment.choice([-1, 1])
     )
     return canvas.layer(depth, _lamp_light(stage), velocity=(pace, 0), round_px=max(1.5, tall * 0.02),
@@ -89,10 +90,10 @@ def _skyline(
 def night_city(stage: Stage) -> Scene:
     """Build the lights of a city beyond water, somebody at a railing near by, cars on the bank."""
     horizon = stage.height * float(stage.place.uniform(0.42, 0.54))
-    focus = stage.away(1.6)
+    focus = stage.away(0.8)
     layers = [backdrops.sky(stage, horizon)]
     layers.append(_towers(stage, horizon))
-    layers.append(backdrops.water(stage, horizon, focus, stage.speed(0.9, 4 * focus)))
+    layers.append(backdrops.water(stage, horizon, focus, stage.speed(0.6, 4 * focus)))
     layers += [_mirrored(stage, horizon, layers[1]), _traffic(stage, horizon)]
     canvas = stage.canvas()
     rail, per_m = stage.height * 0.74, stage.focal_px / focus
@@ -108,10 +109,10 @@ def night_city(stage: Stage) -> Scene:
     figures.person(
         someone, (x, stage.height * 1.16), min(per_m * 1.7, stage.height * 0.85), stage.moment
     )
-    sway = stage.speed(float(stage.moment.uniform(0.3, 1.1)), focus)
+    sway = stage.speed(float(stage.moment.uniform(0.2, 0.5)), focus)
     layers.append(someone.layer(focus, (0.62, 0.46, 0.32), velocity=(sway, 0), round_px=3,
                                 rough=("grain", 0.05, stage.moment)))  # fmt: skip
-    return Scene(layers, focus, stage.frame, stage.key)
+    return Scene(layers, focus, stage.frame, stage.key + 0.7)
 
 
 def _towers(stage: Stage, horizon: float) -> Layer:

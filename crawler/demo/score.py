@@ -141,7 +141,7 @@ def summary(workspace: Workspace, plan: DemoPlan) -> str:
             _release(catalog),
             _metrics(catalog),
         ]
-    return "\n".join(line for part in parts for line in part)
+        return "\n".join(line for part in parts for line in part)
 
 
 def _one(catalog: Catalog, sql: str) -> dict[str, object]:

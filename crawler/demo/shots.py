@@ -26,12 +26,12 @@ FAMILY_LIGHT: dict[str, tuple[float, float]] = {
     "cafe": (1, 9),
     "nightcity": (-2, 5.5),
 }
-# Dials click at third stops, but people stay with the old full ones and lenses' widest.
-FULL_STOP_WEIGHT = 4
-FULL_STOPS = {
-    *(Fraction(text) for text in ("1.4", "1.8", "2", "2.8", "4", "5.6", "8", "11", "16")),
+# Dials click at third stops, but people stay with a few of them.
+FAVOURITE_WEIGHT = 4
+FAVOURITES = {
+    *(Fraction(text) for text in ("1.4", "1.8", "2", "4", "5", "8", "11", "16")),
     *(100, 200, 400, 800, 1600, 3200, 6400),
-    *(Fraction(1, whole) for whole in (4000, 2000, 1000, 500, 250, 125, 60, 30, 15, 8, 4, 2, 1)),
+    *(Fraction(1, whole) for whole in (4000, 2000, 1000, 500, 125, 100, 30, 15, 8, 4, 2, 1)),
 }
 Stop = TypeVar("Stop", Fraction, int)
 LIGHT = (0.0, 16.2)  # from a lit street at night to snow in the sun
@@ -107,7 +107,7 @@ def _draw(
     at = rng.choices(range(len(habit)), [share for _, share in habit])[0]
     choice = [stop for stop in dial if fits(stop) and limits[at] < stop <= limits[at + 1]]
     choice = choice or [stop for stop in dial if fits(stop)]
-    weights = [FULL_STOP_WEIGHT if stop in FULL_STOPS else 1 for stop in choice]
+    weights = [FAVOURITE_WEIGHT if stop in FAVOURITES else 1 for stop in choice]
     return rng.choices(choice, weights)[0]
 
 

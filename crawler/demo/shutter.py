@@ -8,7 +8,7 @@ from crawler.demo.layers import Layer, Pixels
 from crawler.demo.lens import edged, spread
 from crawler.demo.shots import Shot
 
-SHAKE_PX_S = (50.0, 95.0)  # speed of a picture in a human hand: 5 to 9 degrees a second
+SHAKE_PX_S = (75.0, 125.0)  # speed of a picture in a human hand: 6 to 10 degrees a second
 LONGEST_PX = 220.0
 
 

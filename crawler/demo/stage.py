@@ -66,8 +66,12 @@ class Stage:
         return Canvas((self.width, self.height))
 
     def away(self, metres: float) -> float:
-        """Give the distance of a subject that fills the frame alike with any lens."""
-        return max(0.25, 0.55 * metres * self._step_back)
+        """Give the distance of a subject that fills the frame alike with any lens.
+
+        Scenes stand nearer than people do: the pictures are small, and a blur that spans many pixels
+        of a large picture would span less than one of theirs. Speeds are slower for the same reason.
+        """
+        return max(0.25, metres * self._step_back)
 
     def speed(self, metres_s: float, depth_m: float) -> float:
         """Give the speed of a picture in pixels a second, from that of a thing."""

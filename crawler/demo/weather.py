@@ -8,7 +8,7 @@ def falling(stage: Stage, kind: str, depth_m: float, count: int) -> Layer:
     """Let `snow` or `leaves` fall at one distance; leaves sail sideways as they do."""
     canvas = stage.canvas()
     rng = stage.moment
-    size = stage.focal_px * (0.006 if kind == "snow" else 0.016) / depth_m
+    size = stage.focal_px * (0.0045 if kind == "snow" else 0.011) / depth_m
     for _ in range(count):
         x, y = float(rng.uniform(0, stage.width)), float(rng.uniform(0, stage.height))
         if kind == "snow":
@@ -18,16 +18,17 @@ def falling(stage: Stage, kind: str, depth_m: float, count: int) -> Layer:
             colour = stage.pick_now("d8982c c86a24 e0c048 a84a20 8a9a3c")
             canvas.polygon([(x - size, y - lean), (x, y - size * 0.5), (x + size, y + lean),
                             (x, y + size * 0.5)], colour)  # fmt: skip
-    fall = stage.speed(1.1, depth_m)
+    fall = stage.speed(0.7, depth_m)
     return canvas.layer(depth_m, stage.light, velocity=(fall * float(rng.uniform(-0.6, 0.6)), fall))
 
 
 def birds(stage: Stage, horizon: float) -> Layer:
-    """Let birds fly some way off."""
+    """Let a flock of birds fly some way off."""
     canvas = stage.canvas()
     rng = stage.moment
-    for _ in range(int(rng.integers(2, 8))):
-        x, y = float(rng.uniform(0, stage.width)), float(rng.uniform(0.08, 0.75)) * horizon
+    middle = (float(rng.uniform(0.1, 0.9)) * stage.width, float(rng.uniform(0.15, 0.6)) * horizon)
+    for _ in range(int(rng.integers(2, 7))):
+        x, y = (float(value) for value in rng.normal(middle, 7 * stage.unit))
         span = float(rng.uniform(1.4, 3.4)) * stage.unit
         flap = float(rng.uniform(-0.5, 0.35)) * span
         canvas.limb(

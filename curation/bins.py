@@ -1,0 +1,71 @@
+"""Settings on stops and in three bins: the one place where photographs become classes.
+
+A stop doubles or halves the light. f_number lies on 2 log2 N, iso on log2(ISO / 100), exposure_time on log2(t / 1 s),
+so that larger is always a larger number on the dial. Edges lie between third-stop nominal values, because cameras
+write nominal values: no photograph sits on an edge by rounding. Bins are half-open, [low, high).
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+SETTINGS: Final = ("f_number", "iso", "exposure_time")
+"""The three settings that are learned."""
+
+BIN_NAMES: Final = ("low", "medium", "high")
+"""Names of bins 0, 1 and 2; for exposure_time low is short."""
+
+BINS: Final[dict[str, tuple[float, float]]] = {
+    "f_number": (3.17, 5.17),  # <= f/2.8 | f/3.2 to f/5.6 | >= f/6.3
+    "iso": (1.17, 3.17),  # <= 200 | 250 to 800 | >= 1000
+    "exposure_time": (-7.8, -5.77),  # <= 1/250 s | 1/200 to 1/60 s | >= 1/50 s
+}
+"""Edges between low, medium and high, in stops."""
+
+Reals = npt.NDArray[np.float64]
+
+
+def to_stops(setting: str, values: npt.ArrayLike) -> Reals:
+    """Put valid values (finite, above 0; exposure_time in s) on stops; anything else becomes NaN.
+
+    >>> to_stops("iso", [100, 400, 0]).round(3).tolist()
+    [0.0, 2.0, nan]
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    is_valid = np.isfinite(numbers) & (numbers > 0)
+    logs = np.log2(np.where(is_valid, numbers, 1.0))
+    factor, offset = _SCALES[setting]
+    return np.where(is_valid, factor * logs - offset, np.nan)
+
+
+def to_bin(setting: str, stops: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    """Give 0 (low), 1 (medium) or 2 (high) for values on stops, and -1 for NaN.
+
+    >>> to_bin("f_number", to_stops("f_number", [1.8, 4.0, 11.0, float("nan")])).tolist()
+    [0, 1, 2, -1]
+    """
+    numbers = np.asarray(stops, dtype=np.float64)
+    found = np.searchsorted(np.asarray(BINS[setting]), numbers, side="right")
+    return np.where(np.isnan(numbers), -1, found).astype(np.int32)
+
+
+def stops_of(setting: str) -> pl.Expr:
+    """Express `to_stops` over the column of a setting; null and invalid values give null."""
+    value = pl.col(setting)
+    factor, offset = _SCALES[setting]
+    is_valid = value.is_finite() & (value > 0)
+    logs = pl.when(is_valid).then(value).log(2.0)
+    return (factor * logs - offset).alias(f"{setting}_stops")
+
+
+def bin_of(setting: str) -> pl.Expr:
+    """Express `to_bin` over the column of a setting on stops; null stays null."""
+    stops = pl.col(f"{setting}_stops")
+    low, high = BINS[setting]
+    number = (stops >= low).cast(pl.Int32) + (stops >= high).cast(pl.Int32)
+    return number.alias(f"{setting}_bin")
+
+
+_SCALES = {"f_number": (2.0, 0.0), "iso": (1.0, float(np.log2(100.0))), "exposure_time": (1.0, 0.0)}

@@ -1,0 +1,134 @@
+"""`safelight curate`: run a plan, show what it did, write the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from catalog import Workspace, load_settings, workspace_option
+
+if TYPE_CHECKING:
+    from curation.leaks import LeakAudit
+    from curation.plan import CurationPlan
+    from curation.summary import CurationSummary
+
+
+@click.group()
+def curate() -> None:
+    """Turn crawled pictures into labelled, split and weighted items."""
+
+
+@curate.command()
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Plan as JSON.")
+@click.option("--seed", type=int, help="Seed of the splits.")
+@click.option("--runner", type=click.Choice(["daft", "threads"]), help="Engine of the stages.")
+@click.option(
+    "--rebalance",
+    type=click.Choice(["none", "sqrt", "inverse"]),
+    help="How rare classes are lifted.",
+)
+@click.option("--fresh-splits", is_flag=True, help="Ignore the splits of earlier releases.")
+@workspace_option
+def run(
+    workspace: Workspace,
+    plan_file: Path | None,
+    seed: int | None,
+    runner: str | None,
+    rebalance: str | None,
+    fresh_splits: bool,
+) -> None:
+    """Curate all pictures of the workspace; the same plan over the same pictures is done once."""
+    from curation.run import curate as run_plan
+    from curation.settings import CurateSettings
+
+    settings = load_settings(CurateSettings, "curate", workspace)
+    if runner:
+        settings = dataclasses.replace(settings, runner=runner)
+    plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
+    _print_summary(run_plan(workspace, plan, settings))
+
+
+@curate.command()
+@click.argument("run_id", default="")
+@workspace_option
+def report(workspace: Workspace, run_id: str) -> None:
+    """Write the HTML report of RUN_ID (default: the newest run) and print its path."""
+    from curation.report import write_report
+
+    click.echo(write_report(workspace, run_id))
+
+
+@curate.command()
+@workspace_option
+def runs(workspace: Workspace) -> None:
+    """List the curation runs, newest first."""
+    from catalog import open_catalog
+
+    with open_catalog(workspace) as catalog:
+        found = catalog.records(
+            "SELECT run_id, finished_at, n_input, n_kept FROM curation_runs ORDER BY finished_at DESC, run_id"
+        )
+    for row in found:
+        click.echo(
+            f"{row['run_id']}  {str(row['finished_at'])[:19]}  in {row['n_input']}  kept {row['n_kept']}"
+        )
+    if not found:
+        click.echo("no curation runs yet; make one with: safelight curate run")
+
+
+def _plan(
+    plan_file: Path | None, seed: int | None, rebalance: str | None, *, inherit_splits: bool
+) -> CurationPlan:
+    """Read the plan and lay the options over it."""
+    from curation.plan import CurationPlan
+
+    plan = CurationPlan.read(plan_file) if plan_file else CurationPlan()
+    if seed is not None:
+        plan = dataclasses.replace(plan, seed=seed)
+    if rebalance is not None:
+        plan = dataclasses.replace(plan, rebalance=rebalance)
+    return plan if inherit_splits else dataclasses.replace(plan, inherit_splits=False)
+
+
+def _print_summary(summary: CurationSummary) -> None:
+    if not summary.is_new:
+        click.echo(f"nothing new: run {summary.run_id} already curated these pictures by this plan")
+    lines = [
+        ("run", summary.run_id),
+        ("pictures in", summary.n_input),
+        *((f"dropped {name}", n) for name, n in summary.dropped.items()),
+        ("kept", summary.n_kept),
+        *((f"voided {name}", n) for name, n in summary.voided.items()),
+        *((f"flagged {name}", n) for name, n in summary.flagged.items()),
+        (
+            "duplicate groups",
+            f"{summary.n_duplicate_groups} with {summary.n_duplicate_members} pictures",
+        ),
+        *((f"compared: {name}", n) for name, n in summary.edges.items()),
+        ("split groups", f"{summary.n_groups} by {', '.join(summary.grouped_by)}"),
+        *((name, summary.splits.get(name, 0)) for name in ("train", "validation", "test")),
+        *((f"leaks of {audit.policy}", _leaks(audit)) for audit in summary.audits),
+    ]
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        click.echo(f"{name:<{width}}  {value}")
+    _print_classes(summary)
+    for note in summary.notes:
+        click.echo(f"note: {note}", file=sys.stderr)
+
+
+def _leaks(audit: LeakAudit) -> str:
+    shared = ", ".join(f"{n} {key}" for key, n in audit.shared_values.items())
+    return f"{shared} shared; closest test-train cosine {audit.max_cosine:.3f}"
+
+
+def _print_classes(summary: CurationSummary) -> None:
+    click.echo(f"{'train':<15} {'class':<8} {'n':>6} {'before':>8} {'after':>8}")
+    for row in summary.classes.iter_rows(named=True):
+        if row["split"] == "train":
+            shares = f"{row['share']:>8.1%} {row['weight_share']:>8.1%}"
+            click.echo(f"{row['setting']:<15} {row['class']:<8} {row['n']:>6} {shares}")

@@ -1,0 +1,43 @@
+"""Connected components over pictures: what hangs together by any of several keys."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Key = tuple[str, ...]
+"""Something that pictures share: ("camera", "nikon d90")."""
+
+
+def component_ids(
+    pictures: Sequence[str],
+    keys: Iterable[tuple[str, Key]] = (),
+    edges: Iterable[tuple[str, str]] = (),
+) -> dict[str, str]:
+    """Name the component of each picture by its smallest member; independent of any order.
+
+    `keys` are (picture, key) pairs: all pictures with one key hang together. `edges` are pairs of
+    pictures. Pairs that mention a picture outside `pictures` are ignored.
+
+    >>> component_ids(["a", "b", "c"], edges=[("b", "c")])
+    {'a': 'a', 'b': 'b', 'c': 'b'}
+    """
+    place = {picture: index for index, picture in enumerate(pictures)}
+    nodes: dict[Key, int] = {}
+    links = [(place[a], place[b]) for a, b in edges if a in place and b in place]
+    for picture, key in keys:
+        if picture in place:
+            links.append((place[picture], nodes.setdefault(key, len(place) + len(nodes))))
+    labels = _labels(len(place) + len(nodes), links)[: len(place)]
+    smallest: dict[int, str] = {}
+    for picture, label in zip(pictures, labels, strict=True):
+        smallest[label] = min(picture, smallest.get(label, picture))
+    return {picture: smallest[label] for picture, label in zip(pictures, labels, strict=True)}
+
+
+def _labels(n_nodes: int, links: list[tuple[int, int]]) -> list[int]:
+    ends = np.asarray(links, dtype=np.int64).reshape(-1, 2)
+    matrix = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(n_nodes, n_nodes))
+    labels: list[int] = connected_components(matrix, directed=False)[1].tolist()
+    return labels

@@ -1,0 +1,141 @@
+"""Decisions as rows: why a picture was dropped, a setting voided, something flagged.
+
+A picture is dropped for one reason at most: the first of decode, duplicates, settings. The key of the table is run,
+picture and rule, so of two EXIF records that break the same rule the more trusted one is reported.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from curation.bins import SETTINGS
+
+SCHEMA: Final[dict[str, type[pl.DataType]]] = {
+    "asset_sha256": pl.String,
+    "decision": pl.String,
+    "rule": pl.String,
+    "reason": pl.String,
+    "setting": pl.String,
+    "evidence": pl.String,
+}
+EXACT = ("bytes", "pixels")
+"""Methods by which duplicates are the same picture exactly."""
+
+_RECORD_EVIDENCE = {
+    "exif_unreadable": pl.col("error"),
+    "exif_software_only": pl.col("software"),
+    "thumbnail_mismatch": pl.format("correlation {}", pl.col("thumbnail_correlation").round(3)),
+}
+
+
+def table(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Put decisions together, sorted, one per picture and rule."""
+    empty = pl.DataFrame(schema=SCHEMA)
+    found = pl.concat(
+        [
+            empty,
+            *(
+                part.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+                for part in frames
+            ),
+        ]
+    )
+    return found.unique(["asset_sha256", "rule"], keep="first", maintain_order=True).sort(
+        "asset_sha256", "decision", "rule"
+    )
+
+
+def exif_decisions(judged: pl.DataFrame) -> list[pl.DataFrame]:
+    """List voids and flags of judged EXIF records (sorted: the most trusted source first)."""
+    found = [_record_voids(judged), *(_setting_voids(judged, setting) for setting in SETTINGS)]
+    flags = judged.explode("flags", empty_as_null=True).filter(pl.col("flags").is_not_null())
+    return [*found, _rows(flags, "flag", pl.col("flags"), evidence=_flag_evidence())]
+
+
+def _record_voids(judged: pl.DataFrame) -> pl.DataFrame:
+    broken = judged.filter(pl.col("record_void").is_not_null())
+    reason = pl.col("record_void")
+    evidence = pl.coalesce(
+        pl.when(reason == name).then(value) for name, value in _RECORD_EVIDENCE.items()
+    )
+    return _rows(broken, "void", reason, evidence=evidence)
+
+
+def _setting_voids(judged: pl.DataFrame, setting: str) -> pl.DataFrame:
+    broken = judged.filter(pl.col(f"{setting}_void").is_not_null())
+    written = pl.coalesce(f"{setting}_raw", pl.col(setting).cast(pl.String))
+    return _rows(
+        broken, "void", pl.col(f"{setting}_void"), setting=pl.lit(setting), evidence=written
+    )
+
+
+def _flag_evidence() -> pl.Expr:
+    flag = pl.col("flags")
+    dates = pl.concat_str(
+        "taken_at_raw", "modified_at_raw", separator=", modified ", ignore_nulls=True
+    )
+    values = [
+        pl.when(flag == f"{setting}_unusual").then(pl.col(setting).cast(pl.String))
+        for setting in SETTINGS
+    ]
+    return pl.coalesce(
+        pl.when(flag == "edited_software").then(pl.col("software")),
+        pl.when(flag.is_in(["date_implausible", "clock_unset"])).then(dates),
+        pl.when(flag == "readers_disagree").then(pl.col("readers_disagree").list.join(", ")),
+        *values,
+    )
+
+
+def decode_drops(health: pl.DataFrame) -> pl.DataFrame:
+    """Drop every picture that does not decode cleanly; the reason is its `decode_status`."""
+    broken = health.filter(pl.col("decode_status") != "ok")
+    return _rows(
+        broken, "drop", pl.col("decode_status"), rule=pl.lit("decode"), evidence=pl.col("detail")
+    )
+
+
+def duplicate_drops(groups: pl.DataFrame) -> pl.DataFrame:
+    """Drop every member of a duplicate group but its keeper, which is the evidence."""
+    keepers = groups.filter("is_keeper").select("group_id", keeper="asset_sha256")
+    copies = groups.filter(~pl.col("is_keeper")).join(keepers, on="group_id")
+    is_exact = pl.col("method").is_in(EXACT)
+    reason = pl.when(is_exact).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate"))
+    return _rows(copies, "drop", reason, evidence=pl.col("keeper"))
+
+
+def empty_drops(pictures: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
+    """Drop pictures without any setting; the evidence is what voided them, or `no_exif`."""
+    lacking = pictures.filter(pl.all_horizontal(pl.col(s).is_null() for s in SETTINGS))
+    why = voids.group_by("asset_sha256").agg(why=pl.col("reason").sort().str.join(", "))
+    explained = lacking.select("asset_sha256").join(why, on="asset_sha256", how="left")
+    reason = pl.lit("no_usable_setting")
+    return _rows(explained, "drop", reason, evidence=pl.col("why").fill_null("no_exif"))
+
+
+def notes(found: dict[str, str], flag: str) -> pl.DataFrame:
+    """Flag pictures, given as asset to evidence."""
+    pairs = sorted(found.items())
+    listed = pl.DataFrame(
+        {"asset_sha256": [sha for sha, _ in pairs], "said": [said for _, said in pairs]},
+        schema={"asset_sha256": pl.String, "said": pl.String},
+    )
+    return _rows(listed, "flag", pl.lit(flag), evidence=pl.col("said"))
+
+
+def _rows(
+    source: pl.DataFrame,
+    decision: str,
+    reason: pl.Expr,
+    *,
+    evidence: pl.Expr,
+    rule: pl.Expr | None = None,
+    setting: pl.Expr | None = None,
+) -> pl.DataFrame:
+    return source.select(
+        pl.col("asset_sha256"),
+        pl.lit(decision).alias("decision"),
+        (reason if rule is None else rule).alias("rule"),
+        reason.alias("reason"),
+        (pl.lit(None, pl.String) if setting is None else setting).alias("setting"),
+        evidence.cast(pl.String).str.slice(0, 200).alias("evidence"),
+    )

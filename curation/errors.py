@@ -1,0 +1,50 @@
+"""Errors of curation: each says what is wrong, what exists and what to do next.
+
+SafelightError
+└── CurationError
+    ├── UnknownRunnerError
+    ├── BadPlanError
+    ├── RunNotFoundError
+    └── NothingToCurateError
+"""
+
+from collections.abc import Sequence
+
+from catalog import SafelightError
+
+
+class CurationError(SafelightError):
+    """Curation cannot go on."""
+
+
+class UnknownRunnerError(CurationError):
+    """No runner has this name."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(f"there is no runner {wanted!r}; choose one of: {', '.join(known)}")
+        self.wanted = wanted
+
+
+class BadPlanError(CurationError):
+    """A curation plan holds an unknown name or an impossible value."""
+
+
+class RunNotFoundError(CurationError):
+    """No curation run has this id."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        newest = ", ".join(known[:3]) or "none yet"
+        super().__init__(
+            f"curation run {wanted or '(newest)'} does not exist; newest: {newest}. "
+            "Make one with: safelight curate run"
+        )
+        self.wanted = wanted
+
+
+class NothingToCurateError(CurationError):
+    """The catalog holds no pictures."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the catalog holds no pictures yet. Bring some in with: safelight crawl run"
+        )

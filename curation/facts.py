@@ -1,0 +1,157 @@
+"""Stage results in the catalog: find what is missing, compute only that, commit it chunk by chunk.
+
+Results belong to the bytes, not to a run: `health`, `phashes` and `embeddings` are keyed by asset and stage version
+(or model), so every later run finds them. A killed run keeps all chunks but the last.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catalog import Catalog, Workspace, write_segment
+from curation.decode import Decode
+from curation.embeddings import Embedder, Embedding
+from curation.engine import apply
+from curation.pdq import PerceptualHash
+from curation.settings import CurateSettings
+from curation.stage import LoadBytes, Stage, stage_id
+
+log = logging.getLogger(__name__)
+
+TABLES_OF = {"decode": "health", "pdq": "phashes", "embedding": "embeddings"}
+"""Stage name to the table that keeps its results."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The three stages whose results are kept."""
+
+    decode: Decode
+    pdq: PerceptualHash
+    embedding: Embedding
+
+    @classmethod
+    def with_embedder(cls, embedder: Embedder | None = None) -> "Stages":
+        """Make the default stages, with another embedder if one is given."""
+        return cls(Decode(), PerceptualHash(), Embedding(embedder))
+
+    def ids(self) -> list[str]:
+        """Name the stages with their versions, the last with the kind of its embedder."""
+        embedder = type(self.embedding.embedder).__name__
+        return [
+            stage_id(self.decode),
+            stage_id(self.pdq),
+            f"{stage_id(self.embedding)} {embedder}",
+        ]
+
+    def model_id(self) -> str:
+        """Name the network of the embedding; loads its weights."""
+        self.embedding.setup()
+        return self.embedding.embedder.model_id
+
+
+def compute_missing(
+    catalog: Catalog, assets: pa.Table, stages: Stages, settings: CurateSettings, job: str
+) -> int:
+    """Run the stages for the assets (asset_sha256, pack, pack_offset, pack_length) that lack results.
+
+    Returns how many assets were looked at. Decoding is repeated when only a later stage is missing, because
+    thumbnails are never kept.
+    """
+    n_done = 0
+    for names, missing in _missing(catalog, assets, stages).items():
+        started = time.perf_counter()
+        chain: list[Stage] = [LoadBytes(catalog.workspace), stages.decode]
+        later: tuple[Stage, ...] = (stages.pdq, stages.embedding)
+        chain += [stage for stage in later if stage.name in names]
+        todo = assets.filter(pa.compute.is_in(assets["asset_sha256"], pa.array(missing)))
+        _compute(catalog, chain, todo, names, settings, job)
+        log.info(
+            "computed %s for %d pictures in %.1f s",
+            ", ".join(names),
+            todo.num_rows,
+            time.perf_counter() - started,
+        )
+        n_done += todo.num_rows
+    return n_done
+
+
+def _missing(
+    catalog: Catalog, assets: pa.Table, stages: Stages
+) -> dict[tuple[str, ...], list[str]]:
+    """Group the assets by the stages whose results they lack."""
+    status = {
+        row["asset_sha256"]: row["decode_status"]
+        for row in catalog.records(
+            "SELECT asset_sha256, decode_status FROM health WHERE stage = ?",
+            [stage_id(stages.decode)],
+        )
+    }
+    hashed = _having(catalog, "phashes", "algorithm", stage_id(stages.pdq))
+    embedded = _having(catalog, "embeddings", "model_id", stages.model_id())
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for sha in sorted(assets["asset_sha256"].to_pylist()):
+        has_pixels = status.get(sha) in (None, "ok", "damaged")
+        gaps = {
+            "decode": sha not in status,
+            "pdq": has_pixels and sha not in hashed,
+            "embedding": has_pixels and sha not in embedded,
+        }
+        if names := tuple(name for name, is_missing in gaps.items() if is_missing):
+            lacking.setdefault(names, []).append(sha)
+    return lacking
+
+
+def _having(catalog: Catalog, table: str, column: str, value: str) -> set[object]:
+    sql = f"SELECT asset_sha256 FROM {table} WHERE {column} = ?"
+    return {row["asset_sha256"] for row in catalog.records(sql, [value])}
+
+
+def _compute(
+    catalog: Catalog,
+    chain: Sequence[Stage],
+    todo: pa.Table,
+    names: tuple[str, ...],
+    settings: CurateSettings,
+    job: str,
+) -> None:
+    waiting: list[pa.RecordBatch] = []
+    results = apply(chain, todo, runner=settings.runner, workers=settings.workers or None)
+    for batch in results:
+        waiting.append(batch)
+        if sum(part.num_rows for part in waiting) >= settings.chunk:
+            _keep(catalog.workspace, waiting, chain, names, job)
+            catalog.commit()
+            waiting = []
+    if waiting:
+        _keep(catalog.workspace, waiting, chain, names, job)
+        catalog.commit()
+
+
+def _keep(
+    workspace: Workspace,
+    batches: Iterable[pa.RecordBatch],
+    chain: Sequence[Stage],
+    names: tuple[str, ...],
+    job: str,
+) -> None:
+    """Write one segment with the results of the stages in `names`, sorted, without empty rows."""
+    results = pa.Table.from_batches(batches).sort_by("asset_sha256")
+    tables = {
+        TABLES_OF[stage.name]: _table(stage, results) for stage in chain if stage.name in names
+    }
+    write_segment(workspace, tables, job=job)
+
+
+def _table(stage: Stage, results: pa.Table) -> pa.Table:
+    """Cut the columns of one stage out of the results of the chain."""
+    columns = [name for name in stage.outputs.names if name in results.column_names]
+    table = results.select(["asset_sha256", *columns])
+    table = table.filter(pa.compute.is_valid(table[columns[0]]))
+    own_key = {"decode": "stage", "pdq": "algorithm"}.get(stage.name)
+    if own_key:
+        table = table.append_column(own_key, pa.array([stage_id(stage)] * len(table), pa.string()))
+    return table

@@ -1,0 +1,85 @@
+"""Read what curation works on out of the catalog: one row per picture, one photo per picture."""
+
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+
+from catalog import Catalog
+from curation.bins import SETTINGS
+from curation.exif_rules import judge
+
+# One file may be listed as several photos. The smallest photo_id stands for it: unlike times, it does not
+# depend on which download was faster.
+_PICTURES = """
+    SELECT a.sha256 AS asset_sha256, a.pack, a.pack_offset, a.pack_length, a.jpeg_quality, a.first_seen,
+           a.width AS stored_width, a.height AS stored_height,
+           p.photo_id, p.source, p.source_photo_id, p.photographer, p.licence, p.attribution, p.page_url,
+           p.training_allowed, p.training_basis, p.fetched_at
+    FROM assets a JOIN photos p ON p.asset_sha256 = a.sha256
+    QUALIFY row_number() OVER (PARTITION BY a.sha256 ORDER BY p.photo_id) = 1
+    ORDER BY a.sha256
+"""
+_EXIF = """
+    SELECT e.*, p.fetched_at FROM exif e
+    JOIN (SELECT asset_sha256, max(fetched_at) AS fetched_at FROM photos GROUP BY 1) p USING (asset_sha256)
+    ORDER BY asset_sha256, exif_source
+"""
+SOURCE_ORDER = {"file": 0, "api": 1, "dataset": 2}
+"""EXIF sources, the most trusted first: a setting is taken from the first that has a valid value."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pictures (one row per asset, sorted) and their EXIF records (one row per asset and source)."""
+
+    pictures: pl.DataFrame
+    exif: pl.DataFrame
+
+    def lines(self) -> list[str]:
+        """Give one line per picture that changes whenever its curation could."""
+        sources = self.exif.group_by("asset_sha256").agg(pl.col("exif_source").sort().str.join("+"))
+        joined = self.pictures.join(sources, on="asset_sha256", how="left").sort("asset_sha256")
+        columns = joined.select("asset_sha256", "photo_id", "exif_source").rows()
+        return [" ".join(part or "-" for part in row) for row in columns]
+
+    def places(self) -> pa.Table:
+        """Say where the bytes of each picture lie, as the first stage wants it."""
+        return self.pictures.select("asset_sha256", "pack", "pack_offset", "pack_length").to_arrow(
+            compat_level=pl.CompatLevel.oldest()
+        )
+
+
+def read_inputs(catalog: Catalog) -> Inputs:
+    """Read all pictures that some photo lists, with their EXIF."""
+    return Inputs(frame(catalog, _PICTURES), frame(catalog, _EXIF))
+
+
+def frame(catalog: Catalog, sql: str, parameters: tuple[object, ...] = ()) -> pl.DataFrame:
+    """Run a query and give its rows as a polars frame."""
+    found = pl.from_arrow(catalog.query(sql, parameters))
+    assert isinstance(found, pl.DataFrame)
+    return found
+
+
+def settings_of(judged: pl.DataFrame) -> pl.DataFrame:
+    """Merge the judged EXIF records of each asset: per column the first source with a usable value.
+
+    Gives asset_sha256, the three settings, camera, software, taken_at, exif_width, exif_height.
+    """
+    plain = ("camera", "software", "taken_at", "exif_width", "exif_height")
+    order = pl.col("exif_source").replace_strict(SOURCE_ORDER, default=9)
+    return (
+        judged.sort("asset_sha256", order)
+        .group_by("asset_sha256", maintain_order=True)
+        .agg(
+            *(pl.col(f"{s}_valid").drop_nulls().first().alias(s) for s in SETTINGS),
+            *(pl.col(name).drop_nulls().first() for name in plain),
+        )
+    )
+
+
+def judged_exif(inputs: Inputs, thumbnail_correlation: float) -> pl.DataFrame:
+    """Judge the EXIF records, the most trusted source of each picture first."""
+    order = pl.col("exif_source").replace_strict(SOURCE_ORDER, default=9)
+    return judge(inputs.exif, thumbnail_correlation).sort("asset_sha256", order)

@@ -1,0 +1,140 @@
+"""The curation plan: everything that decides the result, in one frozen value with a hash."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self, get_args
+
+from curation import exif_rules
+from curation.balance import Rebalance
+from curation.bins import BINS
+from curation.duplicates import DuplicateLimits
+from curation.errors import BadPlanError
+
+STEPS = (
+    "decode",
+    "pdq",
+    "embedding",
+    f"exif_rules@{exif_rules.VERSION}",
+    "duplicates@1",
+    "inherit_settings@1",
+    "bins@1",
+    "group_split@1",
+    "balance@1",
+)
+"""Steps of a run in order; the first three are stages, which carry their own versions."""
+
+
+@dataclass(frozen=True)
+class CurationPlan:
+    """What to do and by which limits. Two runs of one plan over the same pictures give the same rows."""
+
+    seed: int = 0
+    """Seed of both splits."""
+
+    train_share: float = 0.7
+    """Wanted share of the pictures in train."""
+
+    validation_share: float = 0.15
+    """Wanted share of the pictures in validation; test gets the rest."""
+
+    rebalance: str = "sqrt"
+    """How strongly rare classes are lifted in train: none, sqrt or inverse."""
+
+    thumbnail_correlation: float = exif_rules.THUMBNAIL_CORRELATION
+    """Below it the embedded thumbnail shows another picture and the EXIF is not this file's."""
+
+    inherit_splits: bool = True
+    """Whether pictures of earlier releases keep their split, and draw their groups with them."""
+
+    steps: tuple[str, ...] = STEPS
+    """Steps with their versions; not a choice, but a change of them changes the run."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values with `BadPlanError`."""
+        shares = (self.train_share, self.validation_share, self.shares[2])
+        if min(shares) < 0 or not all(map(math.isfinite, shares)) or self.train_share <= 0:
+            raise BadPlanError(
+                f"shares must be positive and sum to at most 1: train {self.train_share}, "
+                f"validation {self.validation_share}"
+            )
+        if self.rebalance not in get_args(Rebalance):
+            raise BadPlanError(
+                f"rebalance is one of {', '.join(get_args(Rebalance))}, not {self.rebalance!r}"
+            )
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Shares of train, validation and test; they sum to 1."""
+        test = round(1 - self.train_share - self.validation_share, 9)
+        return (self.train_share, self.validation_share, test)
+
+    def to_json(self) -> str:
+        """Write the plan with the bins and limits it uses; equal plans give equal text."""
+        return json.dumps({**dataclasses.asdict(self), **_fixed()}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a plan; left-out names keep their defaults. Raises `BadPlanError`."""
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise BadPlanError(f"the plan is not JSON: {error}") from error
+        if not isinstance(found, dict):
+            raise BadPlanError("the plan must be a JSON object")
+        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+        known = {*_fixed(), *defaults}
+        for name in sorted(set(found) - known):
+            near = get_close_matches(name, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+            raise BadPlanError(f"the plan has no entry {name!r}; {advice}")
+        _check_fixed(found)
+        values: dict[str, Any] = {
+            name: _typed(name, found[name], defaults[name]) for name in defaults if name in found
+        }
+        return cls(**values)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a plan file; raises `BadPlanError`."""
+        try:
+            return cls.from_json(path.read_text("utf-8"))
+        except OSError as error:
+            raise BadPlanError(f"the plan {path} cannot be read: {error.strerror}") from error
+
+    def run_id(self, inputs: Iterable[str], stages: Iterable[str]) -> str:
+        """Name the run: equal plan, equal inputs (one line each) and equal stages give the same name."""
+        lines = [self.to_json(), *stages, "", *sorted(inputs)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _fixed() -> dict[str, object]:
+    """Give what a plan carries but cannot choose: bin edges and limits for duplicates."""
+    limits = dataclasses.asdict(DuplicateLimits())
+    del limits["threads"]  # changes the speed, not the result
+    return {"bins": BINS, "duplicates": limits}
+
+
+def _check_fixed(found: dict[str, object]) -> None:
+    """Refuse a plan made for other bins, limits or steps than this version has."""
+    fixed: dict[str, object] = {**_fixed(), "steps": STEPS}
+    for name, value in json.loads(json.dumps(fixed)).items():
+        if found.get(name, value) != value:
+            raise BadPlanError(
+                f"the plan was made for other {name}; this version has {json.dumps(value)}"
+            )
+
+
+def _typed(name: str, value: object, default: object) -> object:
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    if type(default) is float and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise BadPlanError(f"{name} must be a {type(default).__name__}, not {json.dumps(value)}")
+    return value

@@ -1,0 +1,259 @@
+"""The curation report: one HTML file without scripts or links to elsewhere, for people who decide.
+
+Everything is read from the catalog, so a report can be made again for any run. Pictures are small data: URIs; all text
+from sources is escaped.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import polars as pl
+
+from catalog import AssetReader, Catalog, Workspace, open_catalog
+from curation.decode import decode_upright
+from curation.inputs import frame
+from curation.pages import Page, bar, count_table, figure, percent, section, table, text
+from curation.summary import CurationSummary, find_run, summarize
+
+THUMBNAIL_HEIGHT_PX = 110
+SAMPLES_PER_REASON = 6
+MAX_GROUPS = 40
+MAX_MEMBERS = 8
+
+
+def write_report(workspace: Workspace, run_id: str = "") -> Path:
+    """Write `reports/curation/<run_id>/index.html` for a run (newest by default) and return its path.
+
+    Raises `RunNotFoundError`. Pictures that cannot be decoded show as an empty frame.
+    """
+    with open_catalog(workspace) as catalog, AssetReader(workspace) as reader:
+        summary = summarize(catalog, find_run(catalog, run_id))
+        run = summary.run_id
+        samples = frame(catalog, _SAMPLES, (run, SAMPLES_PER_REASON))
+        members = frame(catalog, _RISKIEST, (run, MAX_GROUPS, run))
+        shown = [*samples["asset_sha256"], *members["asset_sha256"]]
+        ties = frame(catalog, _TIES, (run, members["asset_sha256"].to_list()))
+        pictures = Thumbnails(catalog, reader, shown)
+        sections = [
+            _funnel(summary),
+            _dropped(summary, samples, pictures),
+            _damage(catalog, summary),
+            _balance(summary),
+            _splits(summary),
+            _duplicates(summary, members, ties, pictures),
+            _plan(summary),
+        ]
+    folder = workspace.reports / "curation" / summary.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "index.html"
+    path.write_text(Page(f"Curation run {summary.run_id}", sections).html(), "utf-8")
+    return path
+
+
+class Thumbnails:
+    """Make small data: URIs of pictures by SHA-256; `shas` are those that may be asked for."""
+
+    def __init__(self, catalog: Catalog, reader: AssetReader, shas: Sequence[str]) -> None:
+        found = frame(catalog, _PLACES, (sorted(set(shas)),))
+        self._reader = reader
+        self._places = {sha: (pack, start, size) for sha, pack, start, size in found.iter_rows()}
+
+    def uri(self, sha: str) -> str | None:
+        """Give a JPEG data: URI about 110 px high; None when the file gives no picture."""
+        try:
+            pixels, _ = decode_upright(self._reader.read(*self._places[sha]))
+        except Exception:  # noqa: BLE001 - dropped pictures are often broken; the frame stays empty
+            return None
+        height, width = pixels.shape[:2]
+        size = (max(1, round(width * THUMBNAIL_HEIGHT_PX / height)), THUMBNAIL_HEIGHT_PX)
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        _, encoded = cv2.imencode(
+            ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 70]
+        )
+        return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+
+
+_PLACES = """
+    SELECT sha256, pack, pack_offset, pack_length FROM assets WHERE sha256 IN (SELECT unnest(?))
+"""
+
+
+def _funnel(summary: CurationSummary) -> str:
+    steps = [("pictures in", summary.n_input)]
+    left = summary.n_input
+    for reason, n in summary.dropped.items():
+        left -= n
+        steps.append((f"after {reason}", left))
+    steps.append(("kept", summary.n_kept))
+    rows = [[text(name), text(n), bar([(n / max(summary.n_input, 1), "ink")])] for name, n in steps]
+    notes = "".join(f"<li>{text(note)}</li>" for note in summary.notes)
+    warning = f"<div class='note'><b>Noticed</b><ul>{notes}</ul></div>" if notes else ""
+    return section("From pictures to items", table(["step", "pictures", ""], rows) + warning)
+
+
+def _dropped(summary: CurationSummary, samples: pl.DataFrame, pictures: Thumbnails) -> str:
+    if not summary.dropped:
+        return section("Dropped pictures", "<p>Nothing was dropped.</p>")
+    parts = []
+    for reason, n in summary.dropped.items():
+        some = samples.filter(pl.col("reason") == reason).iter_rows(named=True)
+        figures = "".join(figure(pictures.uri(row["asset_sha256"]), _caption(row)) for row in some)
+        title = f"<h3>{text(reason)} <small>{n}</small></h3>"
+        parts.append(f"{title}<div class='row'>{figures}</div>")
+    return section("Dropped pictures", "".join(parts))
+
+
+_SAMPLES = """
+    SELECT reason, asset_sha256, evidence FROM decisions WHERE run_id = ? AND decision = 'drop'
+    QUALIFY row_number() OVER (PARTITION BY reason ORDER BY asset_sha256) <= ?
+    ORDER BY reason, asset_sha256
+"""
+
+
+def _caption(row: dict[str, Any]) -> str:
+    evidence = str(row["evidence"] or "")
+    is_sha = len(evidence) == 64 and evidence.isalnum()
+    said = f"kept: {evidence[:8]}" if is_sha else evidence[:60]
+    return f"{str(row['asset_sha256'])[:8]} {said}"
+
+
+def _damage(catalog: Catalog, summary: CurationSummary) -> str:
+    examples = frame(
+        catalog,
+        "SELECT reason, first(setting) AS setting, first(evidence ORDER BY asset_sha256) AS evidence "
+        "FROM decisions WHERE run_id = ? AND decision IN ('void', 'flag') GROUP BY reason",
+        (summary.run_id,),
+    )
+    said = {row["reason"]: row for row in examples.iter_rows(named=True)}
+    rows = []
+    for kind, counts in (("void", summary.voided), ("flag", summary.flagged)):
+        for reason, n in counts.items():
+            scope = said[reason]["setting"] or ("all three" if kind == "void" else "")
+            example = str(said[reason]["evidence"] or "")[:80]
+            rows.append([text(kind), text(reason), text(n), text(scope), text(example)])
+    about = "<p>A void makes a setting unusable, a flag only notes. Pictures fall when no setting is left.</p>"
+    return section(
+        "EXIF damage", about + table(["", "rule", "pictures", "setting", "example"], rows)
+    )
+
+
+def _balance(summary: CurationSummary) -> str:
+    rows = []
+    for row in summary.classes.filter(pl.col("split") == "train").iter_rows(named=True):
+        bars = bar([(row["share"], "ink")]) + bar([(row["weight_share"], "accent")])
+        rows.append(
+            [
+                text(row["setting"]),
+                text(row["class"]),
+                text(row["n"]),
+                text(row["scenes"]),
+                text(percent(row["share"])),
+                text(percent(row["weight_share"])),
+                text(f"{row['effective_n']:.0f}"),
+                bars,
+            ]
+        )
+    names = ["setting", "class", "pictures", "scenes", "before", "after", "worth", ""]
+    about = (
+        "<p>Train only; validation and test keep their natural distribution. <i>After</i> is what a weighted sampler "
+        "draws (the lower bar), <i>worth</i> how many unweighted pictures the weighted ones stand for. "
+        f"Rebalancing: {text(summary.plan['rebalance'])}.</p>"
+    )
+    return section("Class balance", about + table(names, rows))
+
+
+def _splits(summary: CurationSummary) -> str:
+    rows = []
+    for audit in summary.audits:
+        shared = [
+            f"{audit.shared_values[key]} ({audit.pictures_in_shared[key]})"
+            for key in audit.shared_values
+        ]
+        sizes = [text(audit.n[name]) for name in ("train", "validation", "test")]
+        closest = [text(f"{audit.max_cosine:.3f}"), text(f"{audit.p99_cosine:.3f}")]
+        rows.append([text(audit.policy), *sizes, *map(text, shared), *closest])
+    names = ["policy", "train", "validation", "test"]
+    names += ["groups cut", "scenes cut", "cameras shared", "photographers shared"]
+    names += ["max cosine", "99 % cosine"]
+    about = (
+        f"<p>Groups by {text(', '.join(summary.grouped_by))}: {summary.n_groups} groups; "
+        f"{summary.n_inherited} pictures keep the split of an earlier release. In brackets: test pictures "
+        "whose value is in train too. Cosines are those of test pictures to their closest training picture.</p>"
+    )
+    return section("Splits and leaks", about + table(names, rows))
+
+
+def _duplicates(
+    summary: CurationSummary, members: pl.DataFrame, ties: pl.DataFrame, pictures: Thumbnails
+) -> str:
+    head = count_table("verdict", summary.edges)
+    groups = members.partition_by("group_id", maintain_order=True)
+    evidence = {row["asset_sha256"]: _evidence(row) for row in ties.iter_rows(named=True)}
+    parts = [_group(group, evidence, pictures) for group in groups]
+    about = (
+        f"<p>{summary.n_duplicate_groups} groups with {summary.n_duplicate_members} pictures; "
+        f"the {len(groups)} riskiest are shown, weakest correlation first. The keeper has a frame.</p>"
+    )
+    return section("Duplicates", about + head + "".join(parts))
+
+
+# The members of the riskiest groups: those whose weakest accepted edge correlates least.
+_RISKIEST = """
+    WITH ties AS (
+        SELECT run_id, asset_a AS asset_sha256, ncc, cosine FROM duplicate_edges WHERE verdict = 'duplicate'
+        UNION ALL
+        SELECT run_id, asset_b, ncc, cosine FROM duplicate_edges WHERE verdict = 'duplicate'
+    ), ranked AS (
+        SELECT g.group_id, min(t.ncc) AS ncc, min(t.cosine) AS cosine
+        FROM duplicate_groups g LEFT JOIN ties t USING (run_id, asset_sha256)
+        WHERE g.run_id = ? GROUP BY g.group_id
+        ORDER BY ncc NULLS LAST, cosine NULLS LAST, g.group_id LIMIT ?
+    )
+    SELECT g.group_id, g.asset_sha256, g.is_keeper, g.method
+    FROM duplicate_groups g JOIN ranked r USING (group_id) WHERE g.run_id = ?
+    ORDER BY r.ncc NULLS LAST, r.cosine NULLS LAST, g.group_id, NOT g.is_keeper, g.similarity, g.asset_sha256
+"""
+# The best accepted edge of each of these pictures: what ties it to its group.
+_TIES = """
+    SELECT sha AS asset_sha256, found_by, pdq_distance, cosine, inliers, ncc
+    FROM (SELECT *, unnest([asset_a, asset_b]) AS sha FROM duplicate_edges
+          WHERE run_id = ? AND verdict = 'duplicate')
+    WHERE sha IN (SELECT unnest(?))
+    QUALIFY row_number() OVER (PARTITION BY sha ORDER BY ncc DESC NULLS LAST, asset_a, asset_b) = 1
+"""
+
+
+def _group(members: pl.DataFrame, evidence: dict[str, str], pictures: Thumbnails) -> str:
+    figures = []
+    for row in members.head(MAX_MEMBERS).iter_rows(named=True):
+        sha, is_keeper = row["asset_sha256"], row["is_keeper"]
+        said = "keeper" if is_keeper else evidence.get(sha, str(row["method"]))
+        figures.append(figure(pictures.uri(sha), f"{sha[:8]} {said}", is_marked=is_keeper))
+    n_more = members.height - MAX_MEMBERS
+    more = f"<p>and {n_more} more</p>" if n_more > 0 else ""
+    name = text(members["group_id"][0][:8])
+    title = f"<h3>{name} <small>{members.height} pictures</small></h3>"
+    return f"{title}<div class='row'>{''.join(figures)}</div>{more}"
+
+
+def _evidence(edge: dict[str, Any]) -> str:
+    """Put the evidence of one edge into words."""
+    written = {
+        "ncc": "NCC {:.2f}",
+        "cosine": "cos {:.2f}",
+        "pdq_distance": "PDQ {}",
+        "inliers": "{} points",
+    }
+    parts = [form.format(edge[name]) for name, form in written.items() if edge[name] is not None]
+    return ", ".join([str(edge["found_by"]), *parts])
+
+
+def _plan(summary: CurationSummary) -> str:
+    rows: Sequence[Sequence[str]] = [
+        [text(name), text(json.dumps(value))] for name, value in sorted(summary.plan.items())
+    ]
+    return section("Plan", table(["entry", "value"], rows))

@@ -1,0 +1,308 @@
+"""One curation run: from the pictures in the catalog to kept items with labels, splits and weights.
+
+Running again with the same plan over the same pictures is a no-op. Nothing is deleted: every dropped picture and every
+voided setting is a row in `decisions` with its reason.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from catalog import AssetReader, Catalog, Workspace, __version__, open_catalog, rows, write_segment
+from curation import decisions
+from curation.balance import class_table, thin_classes, weigh
+from curation.bins import SETTINGS, bin_of, stops_of
+from curation.components import component_ids
+from curation.decode import Pixels, decode_upright
+from curation.duplicates import Duplicates, find_duplicates
+from curation.embeddings import Embedder
+from curation.errors import NothingToCurateError
+from curation.facts import Stages, compute_missing
+from curation.inherit import inherit_settings
+from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
+from curation.plan import CurationPlan
+from curation.settings import CurateSettings
+from curation.splits import Splits, group_split, random_split
+from curation.summary import CurationSummary, summarize
+
+log = logging.getLogger(__name__)
+
+VERIFY_SIDE_PX = 512  # longest side at which pairs are compared
+
+
+def curate(
+    workspace: Workspace,
+    plan: CurationPlan | None = None,
+    settings: CurateSettings | None = None,
+    *,
+    embedder: Embedder | None = None,
+) -> CurationSummary:
+    """Curate all pictures of the catalog by `plan` and commit the result as one run.
+
+    Waiting segments are committed first. Raises `NothingToCurateError` on an empty catalog. The summary's
+    `is_new` is false when this very run was there already.
+    """
+    plan, stages = plan or CurationPlan(), Stages.with_embedder(embedder)
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+        inputs = read_inputs(catalog)
+        if inputs.pictures.is_empty():
+            raise NothingToCurateError
+        run_id = plan.run_id(inputs.lines(), stages.ids())
+        is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
+        if is_new:
+            _Run(catalog, plan, settings or CurateSettings(), stages, inputs, run_id).execute()
+        return summarize(catalog, run_id, is_new=is_new)
+
+
+@dataclass
+class _Run:
+    """The steps of one run, and what they pass on."""
+
+    catalog: Catalog
+    plan: CurationPlan
+    settings: CurateSettings
+    stages: Stages
+    inputs: Inputs
+    run_id: str
+
+    def execute(self) -> None:
+        """Do all steps and commit their rows in one segment."""
+        started = _now()
+        clock = _Clock()
+        snapshot = self.catalog.snapshot()
+        compute_missing(
+            self.catalog, self.inputs.places(), self.stages, self.settings, f"curate:{self.run_id}"
+        )
+        clock.lap("stages")
+        judged = judged_exif(self.inputs, self.plan.thumbnail_correlation)
+        pictures = self._pictures(judged)
+        clock.lap("exif rules")
+        found = self._duplicates(pictures)
+        clock.lap("duplicates")
+        kept, rows_of_decisions = self._decide(pictures, judged, found)
+        items, splits = self._items(kept, scenes(pictures["asset_sha256"].to_list(), found))
+        clock.lap("splits and weights")
+        self._commit(items, rows_of_decisions, found, splits, started, snapshot)
+        log.info(
+            "curated %d pictures, kept %d, dropped %d in run %s (%s)",
+            pictures.height,
+            items.height,
+            pictures.height - items.height,
+            self.run_id,
+            clock,
+        )
+
+    def _pictures(self, judged: pl.DataFrame) -> pl.DataFrame:
+        """Join photos, EXIF settings and stage results: one row per asset, sorted."""
+        health = frame(self.catalog, _HEALTH, (self.stages.ids()[0],))
+        hashes = frame(self.catalog, _HASHES, (self.stages.ids()[1],))
+        vectors = frame(self.catalog, _VECTORS, (self.stages.model_id(),))
+        joined = self.inputs.pictures.join(settings_of(judged), on="asset_sha256", how="left")
+        for part in (health, hashes, vectors):
+            joined = joined.join(part, on="asset_sha256", how="left")
+        known = sum(pl.col(setting).is_not_null().cast(pl.Int32) for setting in SETTINGS)
+        return joined.with_columns(has_valid_exif=known).sort("asset_sha256")
+
+    def _duplicates(self, pictures: pl.DataFrame) -> Duplicates:
+        """Compare the pictures that decode."""
+        sound = pictures.filter(pl.col("decode_status") == "ok")
+        with AssetReader(self.catalog.workspace) as reader:
+            return find_duplicates(sound.select(_COMPARED), _loader(reader, sound))
+
+    def _decide(
+        self, pictures: pl.DataFrame, judged: pl.DataFrame, found: Duplicates
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Give the kept pictures and all decisions."""
+        exif = decisions.table(decisions.exif_decisions(judged))
+        undecoded = decisions.decode_drops(pictures)
+        copies = decisions.duplicate_drops(found.groups)
+        inherited = inherit_settings(pictures, found.groups)
+        left = inherited.pictures.join(undecoded, on="asset_sha256", how="anti").join(
+            copies, on="asset_sha256", how="anti"
+        )
+        empty = decisions.empty_drops(left, exif.filter(pl.col("decision") == "void"))
+        notes = [
+            decisions.notes(inherited.filled, "settings_inherited"),
+            decisions.notes(inherited.conflicts, "settings_conflict"),
+        ]
+        kept = left.join(empty, on="asset_sha256", how="anti")
+        return kept, decisions.table([undecoded, copies, empty, exif, *notes])
+
+    def _items(self, kept: pl.DataFrame, scene: dict[str, str]) -> tuple[pl.DataFrame, Splits]:
+        """Add stops, bins, groups, splits and weights."""
+        items = kept.with_columns(stops_of(s) for s in SETTINGS).with_columns(
+            *(bin_of(s) for s in SETTINGS),
+            native_resolution(),
+            scene_id=pl.Series([scene[sha] for sha in kept["asset_sha256"]], dtype=pl.String),
+        )
+        keyed = items.with_columns(photographer=photographer_key())
+        previous = self._previous() if self.plan.inherit_splits else {}
+        splits = group_split(keyed, self.plan.shares, self.plan.seed, previous)
+        names = items["asset_sha256"].to_list()
+        items = items.with_columns(
+            split=pl.Series([splits.split[sha] for sha in names], dtype=pl.String),
+            group_id=pl.Series([splits.group[sha] for sha in names], dtype=pl.String),
+            random_split=pl.Series(
+                random_split(names, self.plan.shares, self.plan.seed), dtype=pl.String
+            ),
+        )
+        return items.with_columns(weight=pl.Series(weigh(items, self.plan.rebalance))), splits
+
+    def _previous(self) -> dict[str, str]:
+        """Name the split that each released picture had; the newest release speaks."""
+        found = self.catalog.records(_PREVIOUS)
+        return {str(row["asset_sha256"]): str(row["split"]) for row in found}
+
+    def _commit(
+        self,
+        items: pl.DataFrame,
+        decided: pl.DataFrame,
+        found: Duplicates,
+        splits: Splits,
+        started: datetime,
+        snapshot: int,
+    ) -> None:
+        """Write the run as one segment: its rows appear together or not at all."""
+        run = {
+            "run_id": self.run_id,
+            "plan_json": self._plan_json(splits, class_table(items) if items.height else None),
+            "code_version": __version__,
+            "input_snapshot": snapshot,
+            "input_sha256": CurationPlan().run_id(self.inputs.lines(), ()),
+            "started_at": started,
+            "finished_at": _now(),
+            "n_input": self.inputs.pictures.height,
+            "n_kept": items.height,
+        }
+        tables = {
+            "decisions": decided,
+            "duplicate_edges": found.edges,
+            "duplicate_groups": found.groups,
+            "curated_items": items,
+        }
+        segment = {"curation_runs": rows("curation_runs", [run])}
+        segment |= {name: self._typed(name, table) for name, table in tables.items()}
+        write_segment(self.catalog.workspace, segment, job=f"curate:{self.run_id}")
+        self.catalog.commit()
+
+    def _typed(self, name: str, table: pl.DataFrame) -> Any:  # a pyarrow.Table, which has no types
+        """Give the columns of the contract, with this run's id."""
+        contract = rows(name, []).schema
+        with_run = table.with_columns(run_id=pl.lit(self.run_id))
+        known = [column for column in contract.names if column in with_run.columns]
+        return with_run.select(known).to_arrow(compat_level=pl.CompatLevel.oldest())
+
+    def _plan_json(self, splits: Splits, classes: pl.DataFrame | None) -> str:
+        """Keep beside the plan what it came to: the keys of the groups and what was noticed."""
+        thin = thin_classes(classes) if classes is not None else []
+        about = {
+            "stages": self.stages.ids(),
+            "model_id": self.stages.model_id(),
+            "grouped_by": ["duplicates", "same_scene", *splits.grouped_by],
+            "n_inherited": splits.n_inherited,
+            "notes": [*splits.warnings, *thin],
+        }
+        return json.dumps({**json.loads(self.plan.to_json()), **about}, sort_keys=True)
+
+
+_HEALTH = (
+    "SELECT asset_sha256, decode_status, detail, pixel_sha256, width, height, luma_mean, luma_std, sharpness, "
+    "detail_energy FROM health WHERE stage = ?"
+)
+_HASHES = "SELECT asset_sha256, value, quality FROM phashes WHERE algorithm = ?"
+_VECTORS = "SELECT asset_sha256, vector FROM embeddings WHERE model_id = ?"
+_PREVIOUS = """
+    SELECT i.asset_sha256, i.split FROM dataset_items i JOIN datasets d USING (dataset, version)
+    QUALIFY row_number() OVER (PARTITION BY i.asset_sha256 ORDER BY d.created_at DESC, d.dataset, d.version) = 1
+"""
+_COMPARED = [
+    "asset_sha256",
+    "pixel_sha256",
+    "value",
+    "quality",
+    "vector",
+    "decode_status",
+    "has_valid_exif",
+    "detail_energy",
+    "width",
+    "height",
+    "jpeg_quality",
+    "taken_at",
+    "first_seen",
+]
+
+
+def native_resolution() -> pl.Expr:
+    """Say whether the stored size is the one EXIF recorded (either way up); null when EXIF does not say."""
+    width, height = pl.col("exif_width"), pl.col("exif_height")
+    stored_width, stored_height = pl.col("stored_width"), pl.col("stored_height")
+    upright = (width == stored_width) & (height == stored_height)
+    turned = (width == stored_height) & (height == stored_width)
+    is_known = (width > 0) & (height > 0)
+    return pl.when(is_known).then(upright | turned).alias("native_resolution")
+
+
+def photographer_key() -> pl.Expr:
+    """Name a photographer across sources: equal names at two sources are two people."""
+    return pl.concat_str("source", "photographer", separator="\n")  # null when either is
+
+
+def scenes(pictures: list[str], found: Duplicates) -> dict[str, str]:
+    """Name the scene of each picture: duplicates of each other, or the same moment."""
+    groups = found.groups.select("asset_sha256", "group_id").iter_rows()
+    same = found.edges.filter(pl.col("verdict") == "same_scene").select("asset_a", "asset_b")
+    return component_ids(pictures, [(sha, ("group", group)) for sha, group in groups], same.rows())
+
+
+def _loader(reader: AssetReader, pictures: pl.DataFrame) -> Callable[[str], npt.NDArray[np.uint8]]:
+    """Give a function from SHA-256 to upright RGB with the longest side at most 512 px."""
+    columns = pictures.select("asset_sha256", "pack", "pack_offset", "pack_length")
+    places = {sha: (pack, offset, length) for sha, pack, offset, length in columns.iter_rows()}
+    lock = threading.Lock()  # pairs are compared by several threads; the reader closes old packs
+
+    def load(sha: str) -> npt.NDArray[np.uint8]:
+        with lock:
+            body = reader.read(*places[sha])
+        return shrink(decode_upright(body)[0], VERIFY_SIDE_PX)
+
+    return load
+
+
+def shrink(pixels: Pixels, side_px: int) -> Pixels:
+    """Scale down to a longest side of at most `side_px`, by area; smaller pictures stay as they are."""
+    height, width = pixels.shape[:2]
+    scale = side_px / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+class _Clock:
+    """Seconds between laps, for the log."""
+
+    def __init__(self) -> None:
+        self._last = datetime.now(UTC)
+        self._laps: list[str] = []
+
+    def lap(self, name: str) -> None:
+        now = datetime.now(UTC)
+        self._laps.append(f"{name} {(now - self._last).total_seconds():.1f} s")
+        self._last = now
+
+    def __str__(self) -> str:
+        return ", ".join(self._laps)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

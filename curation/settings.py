@@ -1,0 +1,17 @@
+"""Settings of the machine that curates; what changes the result belongs into the plan instead."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CurateSettings:
+    """Section [curate] of safelight.toml."""
+
+    runner: str = "daft"
+    """Engine of the stages: daft or threads."""
+
+    workers: int = 0
+    """Batches at work at the same time under `threads`; 0 for one per core."""
+
+    chunk: int = 4096
+    """Pictures whose stage results are committed together: what a killed run may lose."""

@@ -1,0 +1,235 @@
+"""Put whole groups into train, validation and test, so that nothing of a test picture was ever trained on.
+
+A group is a connected component over duplicate groups, same-scene edges, photographers and cameras. Where
+these knit nearly everything together, keys are given up one by one, loudly: first the photographer, then the
+camera. A picture whose camera and photographer are unknown forms a group with its duplicates and scene only.
+The naive per-picture split stands beside it, for comparison.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curation.bins import SETTINGS
+from curation.components import Key, component_ids
+
+SPLITS = ("train", "validation", "test")
+GROUP_KEYS = ("photographer", "camera")
+"""Keys that groups are made of besides duplicates and scenes, the first to give up first."""
+
+MAX_GROUP_SHARE = 0.5  # of the pictures that validation or test should get: no split is one camera
+MAX_KNIT_SHARE = 0.75  # of all pictures in one group: beyond it a split by these keys means nothing
+IMPROVEMENT_PASSES = 4
+
+Reals = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The split of each picture, its group, by which keys groups were made, and what was noticed."""
+
+    split: dict[str, str]
+    group: dict[str, str]
+    grouped_by: tuple[str, ...]
+    n_inherited: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def group_split(
+    items: pl.DataFrame,
+    shares: tuple[float, float, float],
+    seed: int,
+    previous: Mapping[str, str] | None = None,
+) -> Splits:
+    """Split `items` (asset_sha256, scene_id, camera, photographer, <setting>_bin) by group.
+
+    A scene is never cut: pictures of one `scene_id` are copies of each other or show the same moment.
+    `previous` names the split that a picture had in an earlier release: its whole group follows; a group
+    with a past in several splits moves to train. The result does not depend on the order of rows.
+    """
+    items = items.sort("asset_sha256")
+    warnings: list[str] = []
+    keys, group = _groups(items, warnings)
+    names, counts = _counts(items, group)
+    fixed, n_inherited = _inherited(group, previous or {}, warnings)
+    assigned = _assign(names, counts, shares, seed, fixed)
+    split = {sha: assigned[group_id] for sha, group_id in group.items()}
+    warnings += _gaps(items, split)
+    return Splits(split, group, keys, n_inherited, warnings)
+
+
+def random_split(assets: Sequence[str], shares: tuple[float, float, float], seed: int) -> list[str]:
+    """Split picture by picture by a hash of seed and picture, blind to groups: the naive way."""
+    bounds = np.cumsum(shares)
+    places = [int(np.searchsorted(bounds, _fraction(seed, sha), side="right")) for sha in assets]
+    return [SPLITS[min(place, 2)] for place in places]
+
+
+def _fraction(seed: int, name: str) -> float:
+    """Give a number in [0, 1) that depends on nothing but seed and name."""
+    digest = hashlib.sha256(f"{seed}\n{name}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _groups(items: pl.DataFrame, warnings: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Group by as many keys as leave something to split."""
+    pictures = items["asset_sha256"].to_list()
+    for n_given_up in range(len(GROUP_KEYS) + 1):
+        keys = GROUP_KEYS[n_given_up:]
+        group = component_ids(pictures, _key_pairs(items, ("scene_id", *keys)))
+        if _is_splittable(group) or not keys:
+            break
+        warnings.append(
+            f"groups by {' and '.join(keys)} knit {_largest_share(group):.0%} of the pictures together: "
+            f"{keys[0]} is given up, so the same {keys[0]} may appear on both sides of the split"
+        )
+    return keys, group
+
+
+def _key_pairs(items: pl.DataFrame, keys: Sequence[str]) -> list[tuple[str, Key]]:
+    columns = [(key, items["asset_sha256"], items[key]) for key in keys]
+    return [
+        (sha, (key, value))
+        for key, shas, values in columns
+        for sha, value in zip(shas, values, strict=True)
+        if value
+    ]
+
+
+def _is_splittable(group: dict[str, str]) -> bool:
+    n_groups = len(set(group.values()))
+    return n_groups >= len(SPLITS) and _largest_share(group) <= MAX_KNIT_SHARE
+
+
+def _largest_share(group: dict[str, str]) -> float:
+    if not group:
+        return 0.0
+    sizes = np.unique(list(group.values()), return_counts=True)[1]
+    return float(sizes.max() / len(group))
+
+
+def _counts(items: pl.DataFrame, group: dict[str, str]) -> tuple[list[str], Reals]:
+    """Count pictures and the nine classes of each group: names, counts of shape (groups, 10)."""
+    names = sorted(set(group.values()))
+    place = {name: index for index, name in enumerate(names)}
+    counts = np.zeros((len(names), 1 + 3 * len(SETTINGS)))
+    rows = np.array([place[group[sha]] for sha in items["asset_sha256"]], dtype=np.int64)
+    counts[:, 0] = np.bincount(rows, minlength=len(names))
+    for number, setting in enumerate(SETTINGS):
+        bins = items[f"{setting}_bin"].fill_null(-1).to_numpy()
+        has_bin = bins >= 0
+        cells = 3 * rows[has_bin] + bins[has_bin]
+        part = np.bincount(cells, minlength=3 * len(names)).reshape(len(names), 3)
+        counts[:, 1 + 3 * number : 4 + 3 * number] = part
+    return names, counts
+
+
+def _inherited(
+    group: dict[str, str], previous: Mapping[str, str], warnings: list[str]
+) -> tuple[dict[str, str], int]:
+    pasts: dict[str, set[str]] = {}
+    for sha, group_id in group.items():
+        if previous.get(sha) in SPLITS:
+            pasts.setdefault(group_id, set()).add(previous[sha])
+    torn = sorted(group_id for group_id, past in pasts.items() if len(past) > 1)
+    for group_id in torn:
+        sides = ", ".join(sorted(pasts[group_id]))
+        warnings.append(f"group {group_id[:12]} joins pictures of {sides}: it moves to train")
+    fixed = {name: "train" if len(past) > 1 else next(iter(past)) for name, past in pasts.items()}
+    n_inherited = sum(
+        1 for sha, name in group.items() if sha in previous and previous[sha] == fixed.get(name)
+    )
+    return fixed, n_inherited
+
+
+def _assign(
+    names: list[str],
+    counts: Reals,
+    shares: tuple[float, float, float],
+    seed: int,
+    fixed: Mapping[str, str],
+) -> dict[str, str]:
+    """Place the largest groups first where they hurt the balance least, then move single groups to improve."""
+    board = _Board(counts, np.asarray(shares))
+    free = []
+    for index, name in enumerate(names):
+        if name in fixed:
+            board.put(index, SPLITS.index(fixed[name]))
+        else:
+            free.append(index)
+    free.sort(key=lambda index: (-counts[index, 0], _fraction(seed, names[index]), names[index]))
+    for index in free:
+        board.put(index, board.best(index))
+    for _ in range(IMPROVEMENT_PASSES):
+        if not board.improve(free):
+            break
+    return {name: SPLITS[board.where[index]] for index, name in enumerate(names)}
+
+
+class _Board:
+    """Groups laid into splits, and how far each split is from its share of every class."""
+
+    def __init__(self, counts: Reals, shares: Reals) -> None:
+        self.counts, self.shares = counts, shares
+        self.totals = np.maximum(counts.sum(axis=0), 1.0)
+        self.held = np.zeros((len(shares), counts.shape[1]))
+        self.where = np.full(len(counts), -1)
+        # All pictures count as much as the nine classes together.
+        self.importance = np.array([1.0] + [1 / 9] * (counts.shape[1] - 1))
+        self.reachable = counts.sum(axis=0) >= len(shares)
+
+    def put(self, index: int, split: int) -> None:
+        if self.where[index] >= 0:
+            self.held[self.where[index]] -= self.counts[index]
+        self.held[split] += self.counts[index]
+        self.where[index] = split
+
+    def best(self, index: int) -> int:
+        """Find the split in which a group costs least; too large groups may only go to train."""
+        costs = [self._cost_with(index, split) for split in range(len(self.shares))]
+        return int(np.argmin(costs))
+
+    def improve(self, free: Sequence[int]) -> bool:
+        """Take each group out once and put it back where it now costs least; say whether any moved."""
+        has_moved = False
+        for index in free:
+            old = int(self.where[index])
+            self.held[old] -= self.counts[index]
+            self.where[index] = -1
+            new = self.best(index)
+            self.put(index, new)
+            has_moved |= new != old
+        return has_moved
+
+    def _cost_with(self, index: int, split: int) -> float:
+        held = self.held.copy()
+        held[split] += self.counts[index]
+        target = self.shares[:, None] * self.totals
+        off = (held - target) ** 2 / (target * self.totals + 1e-9)
+        is_empty = (held < 0.5) & self.reachable & (self.shares[:, None] > 0)
+        cost = (off * self.importance).sum() + 0.05 * (is_empty * self.importance).sum()
+        is_too_large = split > 0 and self.counts[index, 0] > max(
+            1.0, MAX_GROUP_SHARE * self.shares[split] * self.totals[0]
+        )
+        return float(cost + (0.2 if is_too_large else 0.0))
+
+
+def _gaps(items: pl.DataFrame, split: dict[str, str]) -> list[str]:
+    """Name the splits without a picture and the classes that a split lacks although they exist."""
+    placed = items.with_columns(split=pl.col("asset_sha256").replace_strict(split, default=None))
+    found = []
+    for name in SPLITS:
+        part = placed.filter(pl.col("split") == name)
+        if part.is_empty():
+            found.append(f"no group could be given to {name}")
+            continue
+        for setting in SETTINGS:
+            missing = set(items[f"{setting}_bin"].drop_nulls()) - set(part[f"{setting}_bin"])
+            found += [
+                f"{name} has no picture of {setting} class {number}" for number in sorted(missing)
+            ]
+    return found

@@ -1,0 +1,155 @@
+"""What a curation run did, read back from the catalog: the numbers that the console and the report print."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from catalog import Catalog
+from curation.balance import class_table
+from curation.components import component_ids
+from curation.errors import RunNotFoundError
+from curation.inputs import frame
+from curation.leaks import LeakAudit, audit
+
+
+@dataclass(frozen=True)
+class CurationSummary:
+    """Counts of one run. `n_input` = `n_kept` + all of `dropped`.
+
+    `classes` is the table of `balance.class_table`; `audits` are for the group split and the random split.
+    """
+
+    run_id: str
+    is_new: bool
+    finished_at: datetime
+    n_input: int
+    n_kept: int
+    dropped: dict[str, int]
+    voided: dict[str, int]
+    flagged: dict[str, int]
+    n_duplicate_groups: int
+    n_duplicate_members: int
+    edges: dict[str, int]
+    splits: dict[str, int]
+    n_groups: int
+    n_inherited: int
+    grouped_by: tuple[str, ...]
+    notes: tuple[str, ...]
+    plan: dict[str, object]
+    classes: pl.DataFrame
+    audits: tuple[LeakAudit, ...]
+
+
+def find_run(catalog: Catalog, run_id: str = "") -> str:
+    """Give the full id of a run named by its first letters; the newest without a name.
+
+    Raises `RunNotFoundError`, also when the letters fit several runs.
+    """
+    sql = "SELECT run_id FROM curation_runs ORDER BY finished_at DESC, run_id"
+    known = [str(row["run_id"]) for row in catalog.records(sql)]
+    fitting = [name for name in known if name.startswith(run_id)]
+    if not fitting or (run_id and len(fitting) > 1):
+        raise RunNotFoundError(run_id, fitting or known)
+    return fitting[0]
+
+
+def run_items(catalog: Catalog, run_id: str) -> pl.DataFrame:
+    """Read the kept items of a run with their `scene_id` and a photographer that is unique over sources."""
+    items = frame(
+        catalog, "SELECT * FROM curated_items WHERE run_id = ? ORDER BY asset_sha256", (run_id,)
+    )
+    edges = frame(
+        catalog,
+        "SELECT asset_a, asset_b FROM duplicate_edges WHERE run_id = ? AND verdict = 'same_scene'",
+        (run_id,),
+    )
+    groups = frame(
+        catalog, "SELECT asset_sha256, group_id FROM duplicate_groups WHERE run_id = ?", (run_id,)
+    )
+    names = pl.concat(
+        [items["asset_sha256"], groups["asset_sha256"], edges["asset_a"], edges["asset_b"]]
+    )
+    keys = [(sha, ("group", group)) for sha, group in groups.iter_rows()]
+    scene = component_ids(names.unique().sort().to_list(), keys, edges.rows())
+    return items.with_columns(
+        scene_id=pl.Series([scene[sha] for sha in items["asset_sha256"]], dtype=pl.String),
+        photographer=pl.concat_str("source", "photographer", separator="\n"),
+    )
+
+
+def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> CurationSummary:
+    """Count what the run `run_id` (a full id) did; raises `RunNotFoundError`."""
+    found = catalog.records("SELECT * FROM curation_runs WHERE run_id = ?", [run_id])
+    if not found:
+        raise RunNotFoundError(run_id, [])
+    run = found[0]
+    plan = json.loads(str(run["plan_json"]))
+    items = run_items(catalog, run_id)
+    vectors = _vectors(catalog, run_id, plan["model_id"])
+    members = _counts(
+        catalog,
+        "SELECT 'groups', count(DISTINCT group_id) FROM duplicate_groups WHERE run_id = ?"
+        " UNION ALL SELECT 'members', count(*) FROM duplicate_groups WHERE run_id = ?",
+        run_id,
+        run_id,
+    )
+    return CurationSummary(
+        run_id=run_id,
+        is_new=is_new,
+        finished_at=run["finished_at"],  # type: ignore[arg-type]  # the contract says timestamp
+        n_input=int(str(run["n_input"])),
+        n_kept=int(str(run["n_kept"])),
+        dropped=_decisions(catalog, run_id, "drop"),
+        voided=_decisions(catalog, run_id, "void"),
+        flagged=_decisions(catalog, run_id, "flag"),
+        n_duplicate_groups=members["groups"],
+        n_duplicate_members=members["members"],
+        edges=_counts(
+            catalog,
+            "SELECT verdict, count(*) FROM duplicate_edges WHERE run_id = ? GROUP BY ALL ORDER BY ALL",
+            run_id,
+        ),
+        splits=_counts(
+            catalog,
+            "SELECT split, count(*) FROM curated_items WHERE run_id = ? GROUP BY ALL ORDER BY ALL",
+            run_id,
+        ),
+        n_groups=items["group_id"].n_unique(),
+        n_inherited=int(plan["n_inherited"]),
+        grouped_by=tuple(plan["grouped_by"]),
+        notes=tuple(plan["notes"]),
+        plan=plan,
+        classes=class_table(items),
+        audits=tuple(audit(items, vectors, policy) for policy in ("split", "random_split")),
+    )
+
+
+def _decisions(catalog: Catalog, run_id: str, decision: str) -> dict[str, int]:
+    sql = (
+        "SELECT reason, count(*) FROM decisions WHERE run_id = ? AND decision = ? "
+        "GROUP BY reason ORDER BY min(CASE rule WHEN 'decode' THEN 0 WHEN 'no_usable_setting' THEN 2 "
+        "ELSE 1 END), count(*) DESC, reason"
+    )
+    return _counts(catalog, sql, run_id, decision)
+
+
+def _counts(catalog: Catalog, sql: str, *parameters: str) -> dict[str, int]:
+    return {str(name): int(n) for name, n in frame(catalog, sql, parameters).iter_rows()}
+
+
+def _vectors(
+    catalog: Catalog, run_id: str, model_id: str
+) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]]:
+    found = catalog.query(
+        "SELECT e.asset_sha256, e.vector FROM embeddings e JOIN curated_items i USING (asset_sha256) "
+        "WHERE i.run_id = ? AND e.model_id = ?",
+        [run_id, model_id],
+    )
+    if not found.num_rows:
+        return {}
+    flat = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    matrix = flat.astype(np.float32).reshape(found.num_rows, -1)
+    return dict(zip(found["asset_sha256"].to_pylist(), matrix, strict=True))

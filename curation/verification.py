@@ -1,0 +1,102 @@
+"""Decide whether two pictures are the same photograph, from their pixels.
+
+Candidates that are close by hash or embedding are mostly bursts and look-alikes. A pair is a `duplicate` when one
+picture, laid over the other (`alignment.py`), correlates as a whole, in its fine structure and in nearly all
+parts, without drift, and when the overlap is most of both pictures: a collage is not a copy of its parts.
+A pair that fits the map but not the pixels is the `same_scene`, which splits keep together. All limits come
+from benchmarks/bench_duplicates.py.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.alignment import Features, Fit, fit_by_features, fit_whole
+
+MEMORY = 4096  # pictures whose features are kept, about 0.6 MB each
+ALIKE_NCC = (
+    0.9  # whole pictures that correlate like this show one scene even if no features are found
+)
+
+
+@dataclass(frozen=True)
+class VerificationLimits:
+    """What counts as the same photograph; distances are in pixels of a picture whose longest side is 320."""
+
+    inliers: int = 12
+    overlap: float = 0.55
+    ncc: float = 0.6
+    detail_ncc: float = 0.7
+    bad_share: float = 0.25
+    drift_px: float = 0.25
+    plain_ncc: float = 0.98
+    scene_cosine: float = 0.6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`verdict` is duplicate, same_scene or different; `fit` is the evidence; `framed` names who has a frame."""
+
+    verdict: str
+    fit: Fit
+    framed: tuple[str, ...] = ()
+
+
+class Verifier:
+    """Compares pictures by name and keeps their features. Safe to use from several threads.
+
+    `load` gives upright RGB pixels (height, width, 3), of any size; more than 320 px a side are not used.
+    """
+
+    def __init__(
+        self, load: Callable[[str], NDArray[np.uint8]], limits: VerificationLimits | None = None
+    ) -> None:
+        self.limits = limits or VerificationLimits()
+        self._load = load
+        self._kept: OrderedDict[str, Features] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def verify(self, left: str, right: str, cosine: float) -> Verdict:
+        """Compare two pictures whose embeddings have this cosine."""
+        one, two = self._features(left), self._features(right)
+        framed = tuple(name for name, each in ((left, one), (right, two)) if each.is_framed)
+        whole = fit_whole(one, two)
+        if is_copy(whole, self.limits):
+            return Verdict("duplicate", whole, framed)
+        mapped = fit_by_features(one, two, self.limits.inliers)
+        if is_copy(mapped, self.limits):
+            return Verdict("duplicate", mapped, framed)
+        best = mapped if mapped.ncc >= whole.ncc else whole
+        shares_geometry = mapped.inliers >= self.limits.inliers or whole.ncc >= ALIKE_NCC
+        is_scene = shares_geometry and cosine >= self.limits.scene_cosine
+        return Verdict("same_scene" if is_scene else "different", best)
+
+    def _features(self, name: str) -> Features:
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+        found = Features.of(self._load(name))
+        with self._lock:
+            self._kept[name] = found
+            while len(self._kept) > MEMORY:
+                self._kept.popitem(last=False)
+        return found
+
+
+def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
+    """Tell whether a fit is that of two copies of one photograph; plain pictures need a nearly perfect one."""
+    if fit.overlap < limits.overlap:
+        return False
+    if fit.is_plain:
+        return fit.ncc >= limits.plain_ncc
+    return (
+        fit.ncc >= limits.ncc
+        and fit.detail_ncc >= limits.detail_ncc
+        and fit.bad_share <= limits.bad_share
+        and fit.drift_px <= limits.drift_px
+    )

@@ -1,0 +1,55 @@
+"""What the README says can be typed can be typed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import dev
+import safelight
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[list[str]]:
+    lines = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
+    words = [
+        shlex.split(line)
+        for line in lines
+        if line.startswith(("safelight ", "python3 dev.py run "))
+    ]
+    return [w[1:] if w[0] == "safelight" else w[3:] for w in words]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_of_the_readme_exists(words: list[str]) -> None:
+    command: click.Command = safelight.cli
+    for depth, word in enumerate(words):
+        if not isinstance(command, click.Group):
+            break
+        found = [
+            command.get_command(click.Context(command), each) for each in word.split("|") if each
+        ]
+        assert all(found), f"no command {' '.join(words[: depth + 1])}"
+        command = found[0] or command
+    known = {flag for parameter in command.params for flag in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known | {"--format", "--as-of"}
+
+
+def test_the_two_commands_stand_first_and_exist() -> None:
+    assert BLOCKS[0].split()[:3] == ["python3", "dev.py", "demo"]
+    assert set(re.findall(r"dev\.py (\w+)", README)) <= set(dev.EXTRAS)
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_figure_of_the_readme_names_its_file() -> None:
+    for name in re.findall(r"benchmarks/results/[\w.-]+", README):
+        assert (ROOT / name).exists(), name

@@ -1,0 +1,108 @@
+"""`safelight train ...`."""
+
+from pathlib import Path
+
+import click
+
+from catalog import UsageError, Workspace, workspace_option
+
+
+@click.group()
+def train() -> None:
+    """Train models on a published data set, judge them, ask them."""
+
+
+@train.command("run")
+@click.argument("recipe")
+@click.option(
+    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
+)
+@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--policies", default="split,random_split", show_default=True,
+    help="Split policies: split keeps groups whole, random_split does not.",
+)  # fmt: skip
+@click.option(
+    "--resume/--fresh", default=True, help="Use what was trained before, or throw it away."
+)
+@workspace_option
+def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
+    workspace: Workspace,
+    recipe: str,
+    dataset: str | None,
+    preset: str,
+    epochs: int | None,
+    seed: int,
+    policies: str,
+    resume: bool,
+) -> None:
+    """Train RECIPE under each split policy and write the report."""
+    import logging
+    import os
+
+    # Threads of torch that wait sleep instead of spinning; read when torch is loaded, below.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from training.printing import summary
+    from training.report import write_report
+    from training.run import Order, train
+
+    logging.getLogger("training").setLevel(logging.INFO)  # progress lines, one an epoch
+    chosen = _policies(policies)
+    order = Order(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
+    outcome = train(workspace, order)
+    for policy in outcome.existed:
+        click.echo(f"{policy}: model {outcome.models[policy].name} exists, nothing to train")
+    click.echo(summary(outcome.models))
+    click.echo(f"models: {', '.join(folder.name for folder in outcome.models.values())}")
+    click.echo(f"report: {write_report(outcome.folder, workspace)}")
+
+
+def _policies(text: str) -> tuple[str, ...]:
+    chosen = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = set(chosen) - {"split", "random_split"}
+    if unknown or not chosen:
+        raise UsageError(f"--policies takes split and random_split, not {text!r}")
+    return tuple(dict.fromkeys(chosen))
+
+
+@train.command()
+@click.argument("model_id")
+@workspace_option
+def evaluate(workspace: Workspace, model_id: str) -> None:
+    """Score a model again from its weights and compare with the stored figures."""
+    from training.printing import table
+    from training.run import evaluate as score
+
+    metrics, difference = score(workspace, model_id)
+    click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}))
+    verdict = "equal to" if difference < 1e-6 else f"up to {difference:.2g} away from"
+    click.echo(f"{len(metrics)} figures, {verdict} the stored ones")
+
+
+@train.command()
+def recipes() -> None:
+    """List the recipes, one line each."""
+    from training.recipes import RECIPES
+
+    for recipe in RECIPES.values():
+        click.echo(f"{recipe.name:12} {recipe.summary} (presets: {', '.join(recipe.presets)})")
+
+
+@train.command()
+@click.argument("model_id")
+@click.argument(
+    "images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@workspace_option
+def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...]) -> None:
+    """Print the probabilities of low, medium and high of each setting for picture files."""
+    from training.predict import load_model, predict_pictures
+
+    model = load_model(workspace, model_id)
+    for path in images:
+        click.echo(path)
+        answers = predict_pictures(model, [path.read_bytes()])[0]
+        for head, row in zip(model.heads, answers, strict=True):
+            click.echo(f"  {head:14} low {row[0]:.3f}  medium {row[1]:.3f}  high {row[2]:.3f}")

@@ -1,0 +1,63 @@
+"""What can go wrong between a release and a report, each with what to do next."""
+
+from collections.abc import Sequence
+
+from catalog import SafelightError
+
+
+class TrainingError(SafelightError):
+    """Anything that training refuses to do."""
+
+
+class NoTrainingRowsError(TrainingError):
+    """A split of the release holds no picture that may be used."""
+
+    def __init__(self, release: str, split: str, excluded: int) -> None:
+        reason = (
+            f"{excluded} pictures have no training permission (training_allowed is not true): record "
+            "a basis when crawling, then curate and publish again"
+            if excluded
+            else "publish a release with more groups"
+        )
+        super().__init__(f"{release} has no usable picture with {split}; {reason}")
+
+
+class UndecodablePictureError(TrainingError):
+    """The bytes of a picture cannot be decoded."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name} cannot be decoded ({detail}); is it a picture?")
+
+
+class ModelNotFoundError(TrainingError):
+    """No trained model has this id."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        listed = ", ".join(known[:3]) or "none yet (train one with: safelight train run exif)"
+        super().__init__(f"model {wanted!r} does not exist; known: {listed}")
+
+
+class RecipeNotFoundError(TrainingError):
+    """No recipe or preset has this name."""
+
+    def __init__(self, kind: str, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(f"{kind} {wanted!r} does not exist; known: {', '.join(sorted(known))}")
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint belongs to another data set or another configuration."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path} was made with another {what}; start over with --fresh")
+
+
+class NoDatasetError(TrainingError):
+    """The workspace has no release, or several data sets to choose from."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        advice = (
+            f"name one with --dataset: {', '.join(known)}"
+            if known
+            else "publish one first: safelight dataset publish"
+        )
+        super().__init__(f"no single data set to train on; {advice}")

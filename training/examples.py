@@ -1,0 +1,93 @@
+"""From a release to training, validation and test examples, under either split policy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from catalog import Release
+from training.errors import NoTrainingRowsError
+from training.loader import Loader
+from training.loop import Examples
+from training.recipe import Config, Edges, Recipe
+from training.settings import TrainSettings
+from training.transforms import Pixels, Sample, cut
+
+POLICIES = ("split", "random_split")
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The three parts of a release under one split policy."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+def allowed_index(release: Release) -> pl.DataFrame:
+    """Return the index rows that a model may be trained on; no statement means not allowed.
+
+    Validation and test rows are held to the same rule, because they choose and judge the model.
+    """
+    index = pl.DataFrame(release.index())
+    return index.filter(pl.col("training_allowed").fill_null(value=False))
+
+
+def edges_of(release: Release) -> Edges:
+    """Return the two class edges of each setting, in stops, as the release fixed them."""
+    bins: Mapping[str, Any] = release.manifest["bins"]
+    return {head: (float(edges[0]), float(edges[1])) for head, edges in bins.items()}
+
+
+def open_loader(
+    release: Release, index: pl.DataFrame, config: Config, settings: TrainSettings
+) -> Loader:
+    """Open a loader over all rows; both split policies share it, so each picture is decoded once."""
+
+    def prepare(pixels: Pixels) -> Sample:
+        return cut(pixels, config.view)
+
+    return Loader(
+        release, index, prepare,
+        sample_bytes=config.view.bytes, cache_bytes=settings.cache_mb * 2**20,
+        threads=settings.workers,
+    )  # fmt: skip
+
+
+def cut_parts(
+    loader: Loader, release: Release, recipe: Recipe, config: Config, policy: str
+) -> Parts:
+    """Cut the rows of a loader into train, validation and test; raises NoTrainingRowsError."""
+    edges, name = edges_of(release), f"{release.name}@{release.version}"
+    fine, coarse = recipe.targets(loader.index, edges), recipe.classes(loader.index, edges)
+    weight, excluded = _weights(loader.index, config), release.index().num_rows - len(loader)
+    parts = []
+    for part in PARTS:
+        rows = np.flatnonzero((loader.index[policy] == part).fill_null(value=False).to_numpy())
+        if not len(rows):
+            raise NoTrainingRowsError(name, f"{policy} = {part}", excluded)
+        parts.append(Examples(loader, rows, fine[rows], coarse[rows], weight[rows]))
+    return Parts(*parts)
+
+
+def _weights(index: pl.DataFrame, config: Config) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if config.balance == "weights":
+        return index["weight"].cast(pl.Float64).fill_null(1.0).to_numpy()
+    return np.ones(len(index))
+
+
+def shared_between_train_and_test(index: pl.DataFrame, policy: str) -> dict[str, int]:
+    """Count what train and test have in common: groups, cameras, photographers, and test pictures."""
+    counts = {}
+    for column in ("group_id", "camera", "photographer"):
+        known = index.filter(pl.col(column).is_not_null())
+        train = known.filter(pl.col(policy) == "train")[column].unique()
+        test = known.filter((pl.col(policy) == "test") & pl.col(column).is_in(train.implode()))
+        name = column.removesuffix("_id")
+        counts[f"{name}s_in_train_and_test"] = test[column].n_unique()
+        counts[f"test_pictures_of_a_trained_{name}"] = len(test)
+    return counts

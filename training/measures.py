@@ -1,0 +1,86 @@
+"""Figures of merit as sums over rows, so that a group bootstrap is one matrix product.
+
+Each measure has two halves: `*_sums` turns rows into columns that may be added up, and a function
+of those sums, shape (B, columns), that gives the figure of each of B resamples, shape (B,).
+Classes are 0, 1, 2; `decision` (N, 3) is one-hot, or the shares of a predictor that guesses.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CLASSES = 3
+BINS = 15  # equal bins of confidence for the expected calibration error
+
+
+def confusion_sums(target: Ints, decision: Floats) -> Floats:
+    """Spread each row over the 9 cells of target x decision; shape (N, 9)."""
+    return np.asarray(np.eye(CLASSES)[target][:, :, None] * decision[:, None, :]).reshape(-1, 9)
+
+
+def accuracy(sums: Floats) -> Floats:
+    """Return the share of right decisions."""
+    return np.asarray(_diagonal(sums).sum(1) / sums.sum(1))
+
+
+def balanced_accuracy(sums: Floats) -> Floats:
+    """Return the mean recall over the classes that occur (as scikit-learn does)."""
+    rows = sums.reshape(-1, CLASSES, CLASSES).sum(2)
+    return _mean_where(_diagonal(sums), rows, rows > 0)
+
+
+def macro_f1(sums: Floats) -> Floats:
+    """Return the mean F1 over the classes that occur or are predicted."""
+    table = sums.reshape(-1, CLASSES, CLASSES)
+    both = table.sum(1) + table.sum(2)
+    return _mean_where(2 * _diagonal(sums), both, both > 0)
+
+
+def where_every_class_occurs(sums: Floats, whole: Floats) -> NDArray[np.bool_]:
+    """Tell which resamples (B, 9) hold every class that occurs in `whole` (9,).
+
+    A mean over classes means something else without one of them, often something much better.
+    """
+    occurs = sums.reshape(-1, CLASSES, CLASSES).sum(2) > 0
+    return np.asarray((occurs >= (whole.reshape(CLASSES, CLASSES).sum(1) > 0)).all(1))
+
+
+def _diagonal(sums: Floats) -> Floats:
+    return np.asarray(sums.reshape(-1, CLASSES, CLASSES).diagonal(axis1=1, axis2=2))
+
+
+def _mean_where(part: Floats, whole: Floats, counts: NDArray[np.bool_]) -> Floats:
+    ratios = np.divide(part, whole, out=np.zeros_like(part), where=counts)
+    return np.asarray(ratios.sum(1) / np.maximum(counts.sum(1), 1))
+
+
+def nll_sums(target: Ints, probabilities: Floats) -> Floats:
+    """Put negative log-likelihood and count of each row side by side; shape (N, 2)."""
+    loss = negative_log_likelihood(target, probabilities)
+    return np.stack([loss, np.ones_like(loss)], axis=1)
+
+
+def negative_log_likelihood(target: Ints, probabilities: Floats) -> Floats:
+    """Return -log p of the true class of each row, in nats; p is floored at 1e-6."""
+    return -np.log(np.maximum(probabilities[np.arange(len(target)), target], 1e-6))
+
+
+def mean(sums: Floats) -> Floats:
+    """Return the mean of what `nll_sums` adds up."""
+    return np.asarray(sums[:, 0] / np.maximum(sums[:, 1], 1e-12))
+
+
+def calibration_sums(target: Ints, probabilities: Floats) -> Floats:
+    """Spread confidence minus rightness over 15 bins, with counts behind; shape (N, 30)."""
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == target
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    cells = np.eye(BINS)[place]
+    return np.concatenate([cells * (confidence - right)[:, None], cells], axis=1)
+
+
+def calibration_error(sums: Floats) -> Floats:
+    """Return the expected calibration error: mean absolute gap per bin, weighted by count."""
+    return np.asarray(np.abs(sums[:, :BINS]).sum(1) / sums[:, BINS:].sum(1))

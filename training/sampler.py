@@ -1,0 +1,35 @@
+"""In which order pictures are shown, and with which random numbers they are changed.
+
+Both are pure functions of what names them, so a resumed run sees exactly what an unbroken one sees.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def seed_of(*parts: str | int) -> int:
+    """Hash names and numbers into a 64-bit seed, the same on every machine."""
+    text = "\n".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def epoch_order(digest: str, policy: str, seed: int, epoch: int, n: int) -> NDArray[np.int64]:
+    """Return a permutation of `n` rows: a pure function of release, split policy, seed and epoch.
+
+    >>> sorted(epoch_order("d1", "split", 0, 3, 5).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    rng = np.random.default_rng(seed_of("order", digest, policy, seed, epoch))
+    return rng.permutation(n)
+
+
+def row_rng(seed: int, epoch: int, asset_sha256: str) -> np.random.Generator:
+    """Return the generator that augments one picture in one epoch, whatever the batch or thread."""
+    return np.random.default_rng(seed_of("augment", seed, epoch, asset_sha256))
+
+
+def batches(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
+    """Cut an order into batches; the last one may be smaller."""
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

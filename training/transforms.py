@@ -1,0 +1,153 @@
+"""Turn decoded pixels into what a network sees: one thumbnail and a bank of native patches.
+
+Patches are cut on the 8-px grid of the JPEG blocks and never resized, because noise and fine
+sharpness live in single pixels. The thumbnail is a centred square, so that the shape of the picture
+(which tells a camera by its 3:2 or 4:3) does not reach the model.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+BLOCK_PX = 8  # JPEG blocks: a shifted grid would look like another compression
+GRID = 12  # candidate positions a side, at most 144 patches are looked at
+
+
+@dataclass(frozen=True)
+class View:
+    """Sizes of what is cut from a picture: sides in pixels, number of patches in the bank."""
+
+    thumbnail_px: int
+    patch_px: int
+    bank: int
+    margin_px: int = BLOCK_PX  # room for 8-px-aligned crops in training
+
+    @property
+    def bytes(self) -> int:
+        """Size of one sample in memory."""
+        return 3 * (self.thumbnail_px**2 + self.bank * (self.patch_px + self.margin_px) ** 2)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture as cached: thumbnail (S, S, 3) and bank (P, s, s, 3), flat patches first."""
+
+    thumbnail: Pixels
+    bank: Pixels
+
+
+def cut(pixels: Pixels, view: View) -> Sample:
+    """Cut the thumbnail and the bank of native patches from decoded pixels (H, W, 3)."""
+    side = view.patch_px + view.margin_px
+    return Sample(thumbnail(pixels, view.thumbnail_px), patch_bank(pixels, view.bank, side))
+
+
+def thumbnail(pixels: Pixels, side: int) -> Pixels:
+    """Shrink (or enlarge) the centred square of a picture to (side, side, 3)."""
+    height, width = pixels.shape[:2]
+    edge = min(height, width)
+    top, left = (height - edge) // 2, (width - edge) // 2
+    square = Image.fromarray(pixels[top : top + edge, left : left + edge])
+    filter_ = Image.Resampling.BOX if edge >= side else Image.Resampling.BILINEAR
+    return np.asarray(square.resize((side, side), filter_, reducing_gap=3.0))
+
+
+def patch_bank(pixels: Pixels, count: int, side: int) -> Pixels:
+    """Cut `count` native patches (count, side, side, 3): the flattest half, then the most textured.
+
+    Clipped areas (nearly black or white) come last: they show neither noise nor sharpness.
+    A picture smaller than a patch is mirrored at its borders.
+    """
+    pixels = _at_least(pixels, side)
+    corners, energy = _candidates(pixels, side)
+    flat = _spread(corners, np.argsort(energy, kind="stable"), count - count // 2, side)
+    shown = np.where(np.isinf(energy), -1.0, energy)
+    textured = _spread(corners, np.argsort(-shown, kind="stable"), count // 2, side)
+    return np.stack([pixels[y : y + side, x : x + side] for y, x in flat + textured])
+
+
+def _at_least(pixels: Pixels, side: int) -> Pixels:
+    missing = [max(0, side - length) for length in pixels.shape[:2]]
+    if not any(missing):
+        return pixels
+    return np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
+
+
+def _candidates(pixels: Pixels, side: int) -> tuple[list[tuple[int, int]], NDArray[np.float64]]:
+    """List corners on the 8-px grid with the energy of the patch there; inf where it is clipped.
+
+    The energy is the mean absolute step between horizontal neighbours of the green channel.
+    """
+    green = pixels[:, :, 1].astype(np.int16)
+    steps = np.abs(np.diff(green, axis=1, append=green[:, -1:]))
+    ys, xs = _stops(green.shape[0] - side), _stops(green.shape[1] - side)
+    energy = _window_means(steps, side, ys, xs)
+    level = _window_means(green, side, ys, xs)
+    clipped = (level < 16) | (level > 239)
+    corners = [(y, x) for y in ys for x in xs]
+    return corners, np.where(clipped, np.inf, energy).ravel()
+
+
+def _window_means(
+    values: NDArray[np.int16], side: int, ys: list[int], xs: list[int]
+) -> NDArray[np.float64]:
+    """Average (side, side) windows whose corners and sides lie on the 8-px grid."""
+    height, width = (length - length % BLOCK_PX for length in values.shape)
+    tiles = values[:height, :width].reshape(height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, -1)
+    sums = np.zeros((height // BLOCK_PX + 1, width // BLOCK_PX + 1))
+    sums[1:, 1:] = tiles.sum(axis=(1, 3), dtype=np.int64).cumsum(0).cumsum(1)
+    y, x, blocks = np.array(ys) // BLOCK_PX, np.array(xs) // BLOCK_PX, side // BLOCK_PX
+    below, right = sums[y + blocks], sums[y]
+    window = below[:, x + blocks] - below[:, x] - right[:, x + blocks] + right[:, x]
+    return np.asarray(window / side**2)
+
+
+def _stops(room: int) -> list[int]:
+    blocks = room // BLOCK_PX
+    count = min(GRID, blocks + 1)
+    return sorted({int(block) * BLOCK_PX for block in np.linspace(0, blocks, count)})
+
+
+def _spread(
+    corners: list[tuple[int, int]], order: NDArray[np.intp], count: int, side: int
+) -> list[tuple[int, int]]:
+    """Take the first `count` corners in order that overlap by less than half, then repeat any."""
+    ranked = [corners[index] for index in order]
+    chosen: list[tuple[int, int]] = []
+    for y, x in ranked:
+        if all(max(abs(y - v), abs(x - u)) >= side // 2 for v, u in chosen):
+            chosen.append((y, x))
+        if len(chosen) == count:
+            break
+    return [*chosen, *(ranked * count)][:count]
+
+
+def augment(
+    sample: Sample, view: View, patches: int, rng: np.random.Generator
+) -> tuple[Pixels, Pixels]:
+    """Draw training inputs: mirrored thumbnail and `patches` flipped, 8-px-aligned crops.
+
+    Returns shapes (S, S, 3) and (patches, patch_px, patch_px, 3); half come from the flat half.
+    """
+    picture = sample.thumbnail[:, ::-1] if rng.random() < 0.5 else sample.thumbnail
+    half = len(sample.bank) - len(sample.bank) // 2
+    flat = rng.permutation(half)[: patches - patches // 2]
+    textured = half + rng.permutation(len(sample.bank) - half)[: patches // 2]
+    cuts = [_random_crop(sample.bank[i], view, rng) for i in (*flat, *textured)]
+    return picture, np.stack(cuts)
+
+
+def _random_crop(patch: Pixels, view: View, rng: np.random.Generator) -> Pixels:
+    y, x = rng.integers(0, view.margin_px // BLOCK_PX + 1, size=2) * BLOCK_PX
+    crop = patch[y : y + view.patch_px, x : x + view.patch_px]
+    vertical, horizontal = (-1 if flip else 1 for flip in rng.random(2) < 0.5)
+    return crop[::vertical, ::horizontal]
+
+
+def plain(sample: Sample, view: View) -> tuple[Pixels, Pixels]:
+    """Return evaluation inputs: the thumbnail and the whole bank, the same crop every time."""
+    return sample.thumbnail, sample.bank[:, : view.patch_px, : view.patch_px]
