@@ -232,13 +232,25 @@ def _release(catalog: Catalog) -> Iterator[str]:
     yield f"digest         {row['digest']}"
 
 
+BESIDE = ("model", "majority", "prior", "metadata", "tiny_features")
+
+
 def _metrics(catalog: Catalog) -> Iterator[str]:
-    yield "metrics        balanced accuracy on the test split [95 % interval]; chance 0.33"
+    """Give a line to each setting and split policy: the model and, beside it, its baselines."""
+    yield "metrics        balanced accuracy on test pictures [95 % interval over groups]; chance is 0.33"
     rows = catalog.records(
         "SELECT l.* FROM v_leaderboard l JOIN (SELECT model_id FROM models QUALIFY row_number() OVER "
         "(PARTITION BY split_policy ORDER BY trained_at DESC) = 1) m USING (model_id)"
     )
-    for row in rows:
-        interval = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
-        name = f"{row['split']:<18} {row['task']:<14} {row['predictor']:<14}"
-        yield f"  {name} {row['value']:.2f}{interval}  n={row['n']}"
+    found = {(row["task"], row["split"], row["predictor"]): row for row in rows}
+    policies = {"split:test": "groups kept apart", "random_split:test": "random split"}
+    for task in ("f_number", "iso", "exposure_time"):
+        for split, name in policies.items():
+            beside = [found[task, split, who] for who in BESIDE if (task, split, who) in found]
+            if beside:
+                yield f"  {task:<14} {name:<18} {', '.join(map(_figure, beside))}; n={beside[0]['n']}"
+
+
+def _figure(row: Mapping[str, object]) -> str:
+    interval = f" [{row['low']:.2f}, {row['high']:.2f}]" if row["predictor"] == "model" else ""
+    return f"{row['predictor']} {row['value']:.2f}{interval}"
