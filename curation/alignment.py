@@ -17,7 +17,10 @@ Grey = NDArray[np.floating]
 Affine = NDArray[np.float64]
 
 SIDE = 320  # px, longest side at which pictures are compared: drift is in these pixels
-TINY = 32
+TINY, ALIKE = (
+    32,
+    0.75,
+)  # whole copies correlate above this at 32 x 32, whatever was done to their tone
 ZOOM = 0.6  # features are found on less than SIDE: three times as fast, and the map is improved afterwards
 FEATURES, CONTRAST = 300, 0.02
 RATIO = 0.8  # Lowe's test: the best match must be this much closer than the second
@@ -115,7 +118,7 @@ class Fit:
 def fit_whole(one: Features, two: Features) -> Fit:
     """Lay `two` over `one` side by side, in the best of the 8 orientations."""
     best = max(range(8), key=lambda turn: ncc(one.tiny, _turned(two.tiny, turn)))
-    if ncc(one.tiny, _turned(two.tiny, best)) < 0.5:
+    if ncc(one.tiny, _turned(two.tiny, best)) < ALIKE:
         return Fit()
     grey = _turned(two.grey, best)
     x, y = one.grey.shape[1] / grey.shape[1], one.grey.shape[0] / grey.shape[0]

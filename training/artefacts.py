@@ -35,7 +35,8 @@ from training.recipe import Config, Recipe
 
 def model_id_of(recipe: Recipe, digest: str, policy: str, config: Config) -> str:
     """Name a model by what decides it: recipe, release content, split policy and configuration."""
-    decided = {"recipe": recipe.name, "digest": digest, "policy": policy, "config": asdict(config)}
+    named = {"recipe": recipe.name, "recipe_version": recipe.version, "digest": digest}
+    decided = named | {"policy": policy, "config": asdict(config)}
     text = json.dumps(decided, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -78,6 +79,7 @@ def facts_of(
         "format": "safelight-model/1",
         "model_id": model_id_of(recipe, release.digest, policy, config),
         "recipe": recipe.name,
+        "recipe_version": recipe.version,
         "dataset": release.name,
         "version": release.version,
         "dataset_digest": release.digest,

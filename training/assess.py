@@ -81,14 +81,13 @@ def _simple(parts: Parts) -> dict[str, tuple[Floats, Floats]]:
     train = _features(parts.train, BASELINE_ROWS)
     target = parts.train.coarse[: len(train)]
     others = [_features(part, len(part)) for part in (parts.validation, parts.test)]
-    tiny = baselines.tiny_answers(train, target, others)
-    scene = baselines.scene_answers(train, target, others)
-    return {"tiny_features": (tiny[0], tiny[1]), "scene_only": (scene[0], scene[1])}
+    answers = baselines.simple_answers(train, target, others)
+    return {name: (validation, test) for name, (validation, test) in answers.items()}
 
 
 def _features(part: Examples, most: int) -> Floats:
     rows = part.rows[:most]
-    return np.stack([baselines.tiny_features(part.loader.sample(int(row))) for row in rows])
+    return np.stack([baselines.simple_features(part.loader.sample(int(row))) for row in rows])
 
 
 def _held_out(test: Examples, heads: tuple[str, ...]) -> HeldOut:

@@ -27,7 +27,7 @@ NUMBER_COLUMNS = ("width", "height", "jpeg_quality")
 METADATA = TEXT_COLUMNS + NUMBER_COLUMNS
 TREES = 50
 SCENE_PX = 32
-SCENE = SCENE_PX * SCENE_PX * 3  # values of the scene, the first columns of `tiny_features`
+SCENE = SCENE_PX * SCENE_PX * 3  # values of the scene, the first columns of `simple_features`
 SCENE_PARTS = 24  # principal components of the scene, fewer where there are few pictures
 Table = pl.DataFrame | Floats
 FLOOR = 1e-3  # no baseline is surer than this: one surprise would decide its likelihood
@@ -56,23 +56,24 @@ def metadata_answers(
     return _answers(model, metadata_table(train), target, tables)
 
 
-def tiny_answers(train: Floats, target: Ints, others: Sequence[Floats]) -> list[Floats]:
-    """Fit logistic regression on `tiny_features`, one a head; answers as `metadata_answers`."""
-    statistics = (StandardScaler(), slice(SCENE, train.shape[1]))
-    columns = make_column_transformer((_scene_parts(target), slice(0, SCENE)), statistics)
-    model = make_pipeline(columns, LogisticRegression(C=0.1, max_iter=300))
-    return _answers(model, train, target, list(others))
+def simple_answers(
+    train: Floats, target: Ints, others: Sequence[Floats]
+) -> dict[str, list[Floats]]:
+    """Fit logistic regressions on rows of `simple_features`, one a head: all of them, and the scene.
 
-
-def scene_answers(train: Floats, target: Ints, others: Sequence[Floats]) -> list[Floats]:
-    """Answer from the 32-px scene alone, the first part of `tiny_features`."""
-    model = make_pipeline(_scene_parts(target), LogisticRegression(C=0.1, max_iter=300))
-    return _answers(model, train[:, :SCENE], target, [other[:, :SCENE] for other in others])
-
-
-def _scene_parts(target: Ints) -> PCA:
-    fewest = int((target != MISSING).sum(0).min())
-    return PCA(max(1, min(SCENE_PARTS, fewest // 5)), whiten=True, random_state=0)
+    Returns answers as `metadata_answers` by predictor: `tiny_features` and `scene_only`.
+    """
+    parts = max(1, min(SCENE_PARTS, len(train) // 5))
+    scenes = PCA(parts, whiten=True, svd_solver="randomized", random_state=0).fit(train[:, :SCENE])
+    known, *asked = (
+        np.concatenate([scenes.transform(rows[:, :SCENE]), rows[:, SCENE:]], axis=1)
+        for rows in (train, *others)
+    )
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+    return {
+        "tiny_features": _answers(model, known, target, asked),
+        "scene_only": _answers(model, known[:, :parts], target, [a[:, :parts] for a in asked]),
+    }
 
 
 def _answers(model: Pipeline, train: Table, target: Ints, others: Sequence[Table]) -> list[Floats]:
@@ -101,7 +102,7 @@ def _certain(classes: Ints, n: int) -> Floats:
     return np.asarray(np.log(probabilities / probabilities.sum(1, keepdims=True)))
 
 
-def tiny_features(sample: Sample) -> Floats:
+def simple_features(sample: Sample) -> Floats:
     """Return the scene at 32 px, then statistics of brightness, noise and sharpness; one row."""
     scene = np.asarray(
         Image.fromarray(sample.thumbnail).resize((SCENE_PX, SCENE_PX), Image.Resampling.BOX)

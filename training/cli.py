@@ -40,10 +40,7 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
 ) -> None:
     """Train RECIPE under each split policy and write the report."""
     import logging
-    import os
 
-    # Threads of torch that wait sleep instead of spinning; read when torch is loaded, below.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from training.printing import summary
     from training.report import write_report
     from training.run import Order, train

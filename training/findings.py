@@ -16,9 +16,13 @@ BASELINES = {
     "majority": "majority class",
     "prior": "training prior",
     "metadata": "metadata only",
-    "tiny_features": "32-px scene only",
+    "tiny_features": "simple features (scene, noise, sharpness)",
 }
-VIEWS = {"thumbnail_only": "thumbnail only", "patches_only": "native patches only"}
+VIEWS = {
+    "scene_only": "32-px scene only",
+    "thumbnail_only": "thumbnail only",
+    "patches_only": "native patches only",
+}
 PREDICTORS = {"model": "full model", **VIEWS, **dict(reversed(BASELINES.items()))}
 
 BETTER, LEVEL, WORSE = "better", "not distinguishable", "worse"

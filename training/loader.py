@@ -127,7 +127,8 @@ class Loader:
             return known
         sample = self._prepare(decode(self._reader.read(*self._places[row]), name=self.shas[row]))
         if self.caches:
-            self._cache[row] = sample
+            # Two threads may cut one row at a time: both get the sample that came first.
+            return self._cache.setdefault(row, sample)
         return sample
 
     def stream(

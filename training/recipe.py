@@ -45,9 +45,13 @@ class Config:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training task: one file in `recipes/` and one line in its dict."""
+    """One training task: one file in `recipes/` and one line in its dict.
+
+    `version` rises whenever network or targets change: other code is another model.
+    """
 
     name: str
+    version: int
     summary: str
     heads: tuple[str, ...]
     presets: Mapping[str, Config]

@@ -6,9 +6,8 @@ from training.baselines import (
     SCENE,
     metadata_answers,
     metadata_table,
-    scene_answers,
-    tiny_answers,
-    tiny_features,
+    simple_answers,
+    simple_features,
 )
 from training.losses import MISSING
 from training.transforms import View, cut
@@ -54,18 +53,17 @@ def test_a_head_with_one_class_or_none_is_answered_without_a_fit() -> None:
     assert np.allclose(np.exp(answers[:, 1]), 1 / 3)
 
 
-def test_tiny_features_tell_noise_from_none() -> None:
+def test_simple_features_tell_noise_from_none_and_the_scene_does_not_know_them() -> None:
     view = View(32, 32, 4)
     pictures = [
         np.clip(128 + RNG.normal(0, 20 * (i % 3), (80, 80, 3)), 0, 255).astype(np.uint8)
         for i in range(60)
     ]
-    features = np.stack([tiny_features(cut(picture, view)) for picture in pictures])
+    features = np.stack([simple_features(cut(picture, view)) for picture in pictures])
     target = np.arange(60)[:, None] % 3
     train, test = features[:40], features[40:]
-    (answers,) = tiny_answers(train, target[:40], [test])
-    assert (answers.argmax(2) == target[40:]).mean() > 0.9
-    (from_scene,) = scene_answers(train, target[:40], [test])
     changed = np.concatenate([test[:, :SCENE], test[:, SCENE:] + 9], axis=1)
-    (again,) = scene_answers(train, target[:40], [changed])
-    assert np.array_equal(from_scene, again)
+    answers = simple_answers(train, target[:40], [test, changed])
+    assert (answers["tiny_features"][0].argmax(2) == target[40:]).mean() > 0.9
+    assert np.array_equal(*answers["scene_only"])
+    assert not np.array_equal(*answers["tiny_features"])

@@ -76,7 +76,7 @@ def test_a_sentence_gives_figures_counts_and_verdict() -> None:
     said = answers.sentence(one, "Here", beats_chance=False)
     assert said == (
         "Here, ISO: 0.38 [0.33, 0.43] balanced accuracy over 100 photos in 10 groups, not shown to be "
-        "above chance; best baseline (32-px scene only) 0.35 [0.30, 0.40]; so: not distinguishable."
+        "above chance; best baseline (simple features (scene, noise, sharpness)) 0.35 [0.30, 0.40]; so: not distinguishable."
     )
     sure = answers.sentence(finding("iso", GOOD, FAIR), "Here", beats_chance=True)
     assert "10 groups, above chance;" in sure
@@ -113,9 +113,18 @@ def table(**found: Score) -> pl.DataFrame:
             {"model": POOR, "tiny_features": POOR},
             "not shown. No predictor is clear of chance",
         ),
-        ({"model": GOOD, "tiny_features": FAIR}, "The full model reads more than 32-px scene only"),
-        ({"model": GOOD, "tiny_features": GOOD}, "reads more than 32-px scene only is not shown"),
-        ({"model": POOR, "tiny_features": GOOD}, "stays below 32-px scene only"),
+        (
+            {"model": GOOD, "tiny_features": FAIR},
+            "The full model reads more than simple features (scene, noise, sharpness)",
+        ),
+        (
+            {"model": GOOD, "tiny_features": GOOD},
+            "reads more than simple features (scene, noise, sharpness) is not shown",
+        ),
+        (
+            {"model": POOR, "tiny_features": GOOD},
+            "stays below simple features (scene, noise, sharpness)",
+        ),
         (
             {"model": GOOD, "patches_only": GOOD},
             "above chance (0.33) for full model and native patches only",

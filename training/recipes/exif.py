@@ -91,6 +91,7 @@ def build(config: Config) -> HeadsNetwork:
 
 EXIF = Recipe(
     name="exif",
+    version=1,
     summary="aperture, ISO and exposure time from pixels, three classes each",
     heads=HEADS,
     presets={"default": DEFAULT, "smoke": SMOKE},
