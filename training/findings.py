@@ -16,7 +16,7 @@ BASELINES = {
     "majority": "majority class",
     "prior": "training prior",
     "metadata": "metadata only",
-    "tiny_features": "simple features (scene, noise, sharpness)",
+    "tiny_features": "simple features",
 }
 VIEWS = {
     "scene_only": "32-px scene only",

@@ -76,7 +76,7 @@ def test_a_sentence_gives_figures_counts_and_verdict() -> None:
     said = answers.sentence(one, "Here", beats_chance=False)
     assert said == (
         "Here, ISO: 0.38 [0.33, 0.43] balanced accuracy over 100 photos in 10 groups, not shown to be "
-        "above chance; best baseline (simple features (scene, noise, sharpness)) 0.35 [0.30, 0.40]; so: not distinguishable."
+        "above chance; best baseline (simple features) 0.35 [0.30, 0.40]; so: not distinguishable."
     )
     sure = answers.sentence(finding("iso", GOOD, FAIR), "Here", beats_chance=True)
     assert "10 groups, above chance;" in sure
@@ -115,15 +115,15 @@ def table(**found: Score) -> pl.DataFrame:
         ),
         (
             {"model": GOOD, "tiny_features": FAIR},
-            "The full model reads more than simple features (scene, noise, sharpness)",
+            "The full model reads more than simple features",
         ),
         (
             {"model": GOOD, "tiny_features": GOOD},
-            "reads more than simple features (scene, noise, sharpness) is not shown",
+            "reads more than simple features is not shown",
         ),
         (
             {"model": POOR, "tiny_features": GOOD},
-            "stays below simple features (scene, noise, sharpness)",
+            "stays below simple features",
         ),
         (
             {"model": GOOD, "patches_only": GOOD},
