@@ -55,8 +55,8 @@ def report(workspace: Workspace, truth: Path) -> Iterator[str]:
     yield f"\nPython {platform.python_version()}, {listed}; 2 CPU cores, no GPU, default preset, seed 0."
     yield (
         "\nCaveats: photographs of at most 448 px, so native patches see resized pixels; they come in "
-        "clusters from few sources, so the groups are few and the intervals wide; photographers are unknown, groups are cameras and "
-        "duplicates only."
+        "clusters from few sources, so the groups are few and the intervals wide; photographers are "
+        "unknown, groups are cameras and duplicates only."
     )
 
 

@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from curation.alignment import Features, Fit, fit_by_features, fit_whole
 
 MEMORY = 4096  # pictures whose features are kept, about 0.6 MB each
-ALIKE_NCC = (
-    0.9  # whole pictures that correlate like this show one scene even if no features are found
-)
+ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with or without features
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class VerificationLimits:
     drift_px: float = 0.25
     plain_ncc: float = 0.98
     scene_cosine: float = 0.6
+    scene_inliers: int = 24
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class Verifier:
         if is_copy(mapped, self.limits):
             return Verdict("duplicate", mapped, framed)
         best = mapped if mapped.ncc >= whole.ncc else whole
-        shares_geometry = mapped.inliers >= self.limits.inliers or whole.ncc >= ALIKE_NCC
+        # A tie joins whole groups in the splits, so it takes more than a copy needs to be looked at.
+        shares_geometry = mapped.inliers >= self.limits.scene_inliers or whole.ncc >= ALIKE_NCC
         is_scene = shares_geometry and cosine >= self.limits.scene_cosine
         return Verdict("same_scene" if is_scene else "different", best)
 
