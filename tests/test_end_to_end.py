@@ -35,6 +35,15 @@ def safelight(home: Path, *words: str) -> str:
     return done.stdout
 
 
+def example(home: Path, name: str) -> str:
+    """Run one example on the workspace, as a user would."""
+    command = [sys.executable, str(ROOT / "examples" / name)]
+    environment = os.environ | {"SAFELIGHT_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+
+
 @pytest.fixture
 def site() -> Iterator[str]:
     command = [sys.executable, "-m", "safelight", "demo", "site", "--count", str(PHOTOS)]
@@ -72,6 +81,8 @@ def test_from_a_url_to_a_prediction(workspace: Workspace, site: str, tmp_path: P
         safelight(home, "catalog", "sql", "SELECT count(*) AS n FROM photos", "--format", "json")
     )
     assert photo["source"] == "unsplash"
+    assert "photographs, median ISO" in example(home, "query_catalog.py")
+    assert "demo@1.0.0" in example(home, "read_release.py")
     again = safelight(home, *crawl)
     assert "rows added: crawls 1" in again
     assert "demo@1.0.0" in safelight(home, "dataset", "publish", "demo")
