@@ -5,6 +5,7 @@ A commit takes every segment that waits in the spool, in one transaction with th
 replay a no-op. Readers attach read-only and never wait.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -62,7 +63,7 @@ class Catalog:
     def __init__(self, workspace: Workspace, *, as_of: int | None = None) -> None:
         self.workspace = workspace
         self._file = workspace.lake / "catalog.sqlite"
-        if not self._file.exists():
+        if not _is_current(workspace):
             with writer_lock(workspace):
                 _create(workspace)
         self._connection = _connect(workspace, read_only=True, as_of=as_of)
@@ -232,15 +233,38 @@ def _load(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     connection.load_extension(name)
 
 
+def _is_current(workspace: Workspace) -> bool:
+    """Say whether tables and views are those of this code; older ones are brought up to it."""
+    mark = workspace.lake / _SCHEMA_MARK
+    try:
+        return mark.read_text("utf-8") == _SCHEMA_DIGEST
+    except FileNotFoundError:
+        return False
+
+
+_SCHEMA_MARK = "schema.sha256"
+_SCHEMA_DIGEST = hashlib.sha256(
+    repr([(t.name, t.meaning, t.schema.to_string()) for t in TABLES.values()] + [VIEWS]).encode()
+).hexdigest()
+
+
 def _create(workspace: Workspace) -> None:
-    """Make tables and views that are missing; the caller holds the writer lock."""
+    """Make tables, columns and views that are missing; the caller holds the writer lock."""
+    if _is_current(workspace):  # another process was faster
+        return
     connection = _connect(workspace, read_only=False)
     try:
-        known = {name for (name,) in connection.execute(_KNOWN_TABLES).fetchall()}
+        known: dict[str, set[str]] = {}
+        for table_name, column in connection.execute(_KNOWN_COLUMNS).fetchall():
+            known.setdefault(table_name, set()).add(column)
         connection.execute("BEGIN")
         for table in TABLES.values():
             if table.name not in known:
                 _create_table(connection, table)
+                continue
+            for field in table.schema:
+                if field.name not in known[table.name]:
+                    _add_column(connection, table, field)
         for name, (meaning, sql) in VIEWS.items():
             connection.execute(f"CREATE OR REPLACE VIEW lake.{name} AS {sql}")
             connection.execute(f"COMMENT ON VIEW lake.{name} IS '{_quoted(meaning)}'")
@@ -248,9 +272,19 @@ def _create(workspace: Workspace) -> None:
         connection.execute("COMMIT")
     finally:
         _give_back(connection)
+    (workspace.lake / _SCHEMA_MARK).write_text(_SCHEMA_DIGEST, "utf-8")
 
 
-_KNOWN_TABLES = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
+_KNOWN_COLUMNS = (
+    "SELECT table_name, column_name FROM duckdb_columns() "
+    "WHERE database_name = 'lake' AND schema_name = 'main'"
+)
+
+
+def _add_column(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
+    kind = _SQL_TYPES[field.type]
+    connection.execute(f'ALTER TABLE lake.{table.name} ADD COLUMN "{field.name}" {kind}')
+    _comment(connection, table, field)
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -258,10 +292,14 @@ def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     connection.execute(f"CREATE TABLE lake.{table.name} ({columns})")
     connection.execute(f"COMMENT ON TABLE lake.{table.name} IS '{_quoted(table.meaning)}'")
     for field in table.schema:
-        about = field.metadata[b"meaning"].decode()
-        unit = field.metadata[b"unit"].decode()
-        text = _quoted(f"{about} [{unit}]" if unit else about)
-        connection.execute(f"COMMENT ON COLUMN lake.{table.name}.\"{field.name}\" IS '{text}'")
+        _comment(connection, table, field)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
+    about = field.metadata[b"meaning"].decode()
+    unit = field.metadata[b"unit"].decode()
+    text = _quoted(f"{about} [{unit}]" if unit else about)
+    connection.execute(f"COMMENT ON COLUMN lake.{table.name}.\"{field.name}\" IS '{text}'")
 
 
 def _commit(workspace: Workspace, segments: Sequence[Segment]) -> dict[str, int]:

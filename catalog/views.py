@@ -20,7 +20,7 @@ VIEWS: dict[str, tuple[str, str]] = {
     "v_exif": (
         "one file's EXIF: each value from the file, else from the source's API",
         f"SELECT asset_sha256, {', '.join(_first(name) for name in _EXIF_COLUMNS.split())} "
-        "FROM exif GROUP BY asset_sha256",
+        "FROM exif WHERE asset_sha256 IS NOT NULL GROUP BY asset_sha256",
     ),
     "v_photos": (
         "one photo as it is now, with its file and its EXIF",
@@ -32,9 +32,28 @@ VIEWS: dict[str, tuple[str, str]] = {
         "JOIN assets a ON a.sha256 = p.asset_sha256 "
         "LEFT JOIN v_exif e ON e.asset_sha256 = p.asset_sha256",
     ),
+    "v_listed": (
+        "one photo that is known by its listing only, with the EXIF that its source states",
+        "SELECT p.* EXCLUDE (asset_sha256), e.* EXCLUDE (asset_sha256, photo_id) FROM photos p "
+        "LEFT JOIN exif e ON e.photo_id = p.photo_id AND e.asset_sha256 IS NULL "
+        "WHERE p.asset_sha256 IS NULL "
+        "AND NOT EXISTS (FROM photos q WHERE q.photo_id = p.photo_id AND q.asset_sha256 IS NOT NULL)",
+    ),
+    "v_bursts": (
+        "one photo with its trip (pauses under 1 h) and burst (pauses up to 3 s) by folder, camera and time taken",
+        "SELECT photo_id, asset_sha256, folder, camera, taken_at, "
+        "dense_rank() OVER (ORDER BY folder, camera, trip) AS trip_id, "
+        "dense_rank() OVER (ORDER BY folder, camera, burst) AS burst_id FROM ("
+        "SELECT *, count(*) FILTER (pause IS NULL OR pause > INTERVAL 1 HOUR) OVER w AS trip, "
+        "count(*) FILTER (pause IS NULL OR pause > INTERVAL 3 SECOND) OVER w AS burst FROM ("
+        "SELECT photo_id, asset_sha256, folder, camera, taken_at, taken_at - lag(taken_at) OVER "
+        "(PARTITION BY folder, camera ORDER BY taken_at, photo_id) AS pause "
+        "FROM v_photos WHERE taken_at IS NOT NULL) "
+        "WINDOW w AS (PARTITION BY folder, camera ORDER BY taken_at, photo_id))",
+    ),
     "v_funnel": (
         "one step of the way from an address to a released picture, in order, with its count",
-        "SELECT 1 AS step, 'photos fetched' AS name, count(*) AS n FROM photos UNION ALL "
+        "SELECT 1 AS step, 'photos fetched' AS name, count(asset_sha256) AS n FROM photos UNION ALL "
         "SELECT 2, 'distinct files', count(*) FROM assets UNION ALL "
         f"SELECT 3, 'decoded', count(DISTINCT asset_sha256) FROM health WHERE decode_status = 'ok' UNION ALL "
         f"SELECT 4, 'kept by curation', count(*) FROM curated_items WHERE run_id = {_LATEST_RUN} UNION ALL "

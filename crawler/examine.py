@@ -28,8 +28,16 @@ class Examined:
     exif: dict[str, Cell] = field(default_factory=dict)
 
 
-def examine(body: bytes, *, max_pixels: int = MAX_PIXELS) -> Examined:
-    """Examine `body`; never raises. More than `max_pixels` is kept with header_status unreadable."""
+def examine(
+    body: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    media: frozenset[str] = frozenset({"image"}),  # noqa: ARG001 - sounds are read by nobody yet
+) -> Examined:
+    """Examine `body`; never raises. More than `max_pixels` is kept with header_status unreadable.
+
+    `media` says which kinds of file are wanted: image, sound.
+    """
     sha256 = hashlib.sha256(body).hexdigest()
     kind = sniff(body)
     if kind is None:

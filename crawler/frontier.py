@@ -64,12 +64,18 @@ _ITEM = "seq, crawl_id, photo_id, url, host, photo, stage, attempts, base, refus
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a listing is: the next page, the photos seen so far, files passed over, the end."""
+    """How far a listing is: the next page, the photos seen so far, files passed over, the end.
+
+    `token` is what an API wants for its next page when a number does not do. `listing` counts the listings
+    of this crawl: each relisting has the next number.
+    """
 
     page: int = 1
     seen: int = 0
     skipped: int = 0
     finished: bool = False
+    token: str = ""
+    listing: int = 1
 
 
 @dataclass(frozen=True)

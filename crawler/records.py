@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from crawler.exif_values import camera_name
@@ -14,6 +15,9 @@ from crawler.frontier import Item, Row
 
 SETTINGS = ("f_number", "iso", "exposure_time")
 MOMENTS = ("posted_at", "updated_at")  # travel through the frontier as ISO text
+
+# Keys of a listed photo that are no columns of its row: what it is labelled with, and who states its EXIF.
+LABELS, EXIF_SOURCE = "labels", "exif_source"
 
 # Query parameters that open a door; they never reach a row.
 _SECRETS = frozenset(
@@ -69,6 +73,9 @@ def without_secrets(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, kept, ""))
 
 
+Outcome = Literal["done", "unchanged", "repeat"]
+
+
 @dataclass(frozen=True)
 class Brought:
     """One ended attempt: the bytes of a picture with what was found in them, or a failure."""
@@ -83,9 +90,19 @@ class Brought:
     duration_ms: float | None = None
     content_type: str | None = None
     etag: str | None = None
+    modified: str | None = None
     sha256: str | None = None
     asset: Mapping[str, object] | None = None
     exif: Mapping[str, object] | None = None
+    content_name: str | None = None  # its name at the source, when only the bytes tell it
+    outcome: Outcome = "done"
+
+    @property
+    def photo_id(self) -> str:
+        """The photo that came in: the one asked for, unless the bytes say another."""
+        if self.content_name is None:
+            return self.item.photo_id
+        return photo_id(str(self.item.photo["source"]), self.content_name)
 
 
 def fetch_row(brought: Brought) -> Row:
@@ -99,7 +116,7 @@ def fetch_row(brought: Brought) -> Row:
         "host": item.host,
         "attempt": brought.attempt,
         "http_status": failure.http_status if failure else brought.http_status,
-        "outcome": "failed" if failure else "done",
+        "outcome": "failed" if failure else brought.outcome,
         "error_class": failure.error_class if failure else None,
         "error": failure.error if failure else None,
         "error_detail": (failure.detail[:500] or None) if failure else None,
@@ -108,6 +125,7 @@ def fetch_row(brought: Brought) -> Row:
         "bytes": len(brought.body) if brought.body else None,
         "content_type": brought.content_type,
         "etag": brought.etag,
+        "modified": brought.modified,
         "asset_sha256": None if failure else brought.sha256,
     }
 
@@ -115,17 +133,25 @@ def fetch_row(brought: Brought) -> Row:
 def photo_row(brought: Brought) -> Row:
     """Make the row of a photo whose bytes came in, from what its source said about it."""
     item = brought.item
-    known = {
-        name: utc(str(value)) if name in MOMENTS and value else value
-        for name, value in item.photo.items()
-    }
+    known = listed_row(item.photo_id, item.photo, item.crawl_id)
+    if brought.content_name is not None:
+        known["source_photo_id"] = brought.content_name
     return known | {
-        "photo_id": item.photo_id,
+        "photo_id": brought.photo_id,
         "asset_sha256": brought.sha256,
-        "crawl_id": item.crawl_id,
         "fetched_at": brought.ended_at,
         "image_url": without_secrets(brought.url) if item.host else None,
     }
+
+
+def listed_row(photo: str, said: Mapping[str, object], crawl: str) -> Row:
+    """Make the row of a photo known by its listing only; `said` holds columns of the row, and may hold LABELS."""
+    known = {
+        name: utc(str(value)) if name in MOMENTS and value else value
+        for name, value in said.items()
+        if name not in (LABELS, EXIF_SOURCE)
+    }
+    return known | {"photo_id": photo, "crawl_id": crawl}
 
 
 def asset_row(brought: Brought) -> Row:
@@ -136,17 +162,23 @@ def asset_row(brought: Brought) -> Row:
 
 
 def exif_rows(brought: Brought) -> list[Row]:
-    """Make the EXIF row of a file and, when it says nothing and the source does, one of its source."""
+    """Make the EXIF row of a file and, when it says nothing and the source does, one of its source.
+
+    A dataset's EXIF always gets its row: it was read from the original, the file may be a rendition.
+    """
     assert brought.exif is not None, "a picture that came in was examined"
+    photo = brought.item.photo
     file: Row = {**brought.exif, "asset_sha256": brought.sha256, "exif_source": "file"}
-    if any(file.get(name) is not None for name in SETTINGS):
+    source = str(photo.get(EXIF_SOURCE) or "api")
+    if source == "api" and any(file.get(name) is not None for name in SETTINGS):
         return [file]
-    said = api_exif(brought.item.photo.get("source_exif_json"))
-    return [file, said | {"asset_sha256": brought.sha256}] if said else [file]
+    said = source_exif(photo.get("source_exif_json"), source)
+    about = {"photo_id": brought.photo_id} if source == "dataset" else {}
+    return [file, said | about | {"asset_sha256": brought.sha256}] if said else [file]
 
 
-def api_exif(source_exif_json: object) -> Row | None:
-    """Type the EXIF object of an API; null when it holds none of the three settings."""
+def source_exif(source_exif_json: object, exif_source: str = "api") -> Row | None:
+    """Type the EXIF object of an API or a dataset; null when it holds none of the three settings."""
     said = json.loads(str(source_exif_json)) if source_exif_json else {}
     row: Row = {
         "f_number": _number(said.get("aperture")),
@@ -158,24 +190,43 @@ def api_exif(source_exif_json: object) -> Row | None:
     raw = {"f_number": "aperture", "iso": "iso", "exposure_time": "exposure_time"}
     texts = {f"{name}_raw": _text(said.get(key)) for name, key in raw.items()}
     make, model = _text(said.get("make")), _text(said.get("model"))
-    about = {"exif_source": "api", "reader": "source API", "status": "ok", "make": make}
+    reader = "source API" if exif_source == "api" else "source dataset"
+    about = {"exif_source": exif_source, "reader": reader, "status": "ok", "make": make}
     focal = {"model": model, "focal_mm": _number(said.get("focal_length"))}
     return row | texts | about | focal | {"camera": camera_name(make, model)}
 
 
 def label_rows(brought: Brought) -> list[Row]:
-    """Label a photo with the folder it lies in; one at the top of a folder, or of no folder, has none."""
-    photo, folder = brought.item.photo_id, brought.item.photo.get("folder")
-    row: Row = {
-        "label_id": hash_id(photo, "folder", folder, "folder_name"),
+    """Label a photo with the folder it lies in, if it lies in one, and as its source labels it."""
+    photo, folder = brought.photo_id, brought.item.photo.get("folder")
+    said = brought.item.photo.get(LABELS) or []
+    assert isinstance(said, list), "sources list labels"
+    rows = [label_row(photo, **label, created_at=brought.ended_at) for label in said]
+    if folder:
+        rows.append(label_row(photo, "folder", folder, "folder_name", created_at=brought.ended_at))
+    return rows
+
+
+def label_row(
+    photo: str,
+    task: str,
+    value: object,
+    label_source: str,
+    confidence: float | None = None,
+    *,
+    created_at: datetime | None = None,
+) -> Row:
+    """Make one row of `labels` about a photo; the same statement of the same source has the same id."""
+    return {
+        "label_id": hash_id(photo, task, value, label_source),
         "subject_kind": "photo",
         "subject_id": photo,
-        "task": "folder",
-        "value": folder,
-        "label_source": "folder_name",
-        "created_at": brought.ended_at,
+        "task": task,
+        "value": str(value),
+        "label_source": label_source,
+        "confidence": confidence,
+        "created_at": created_at or utc_now(),
     }
-    return [row] if folder else []
 
 
 def _text(value: object) -> str | None:

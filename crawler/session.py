@@ -133,7 +133,9 @@ class Session:
             answer = await bring(item)
         loop = asyncio.get_running_loop()
         pixels = self._settings.max_pixels
-        return await loop.run_in_executor(self._examiners, _examined, item, answer, pixels)
+        return await loop.run_in_executor(
+            self._examiners, examined, item, answer, pixels, self._source
+        )
 
     async def _step(self, listing: asyncio.Task[Discovery]) -> None:
         """Wait until something happens, and take it in."""
@@ -228,8 +230,8 @@ class Session:
         self._examiners.shutdown()
 
 
-def _examined(item: Item, answer: Answer, max_pixels: int) -> Brought:
-    """Look at the bytes of an answer; bytes that are no picture are a failure."""
+def examined(item: Item, answer: Answer, max_pixels: int, source: Source) -> Brought:
+    """Look at the bytes of an answer; bytes that are not what the source brings are a failure."""
     brought = Brought(
         item,
         item.attempts + 1,
@@ -244,8 +246,14 @@ def _examined(item: Item, answer: Answer, max_pixels: int) -> Brought:
     )
     if answer.failure:
         return brought
-    found = examine(answer.body, max_pixels=max_pixels)
+    found = examine(answer.body, max_pixels=max_pixels, media=source.media)
     if found.rejected:
         failure = Failure("final", found.rejected, http_status=answer.http_status)
         return replace(brought, failure=failure)
-    return replace(brought, sha256=found.sha256, asset=found.asset, exif=found.exif)
+    return replace(
+        brought,
+        sha256=found.sha256,
+        asset=found.asset,
+        exif=found.exif,
+        content_name=source.content_name(found.sha256),
+    )

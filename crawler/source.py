@@ -1,15 +1,17 @@
 """What a source of pictures is to a session: it lists photos into the frontier and brings their bytes."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from typing import Any, ClassVar, Literal, Protocol
 
-from catalog import Workspace, __version__
+from catalog import Workspace, __version__, write_segment
+from catalog import rows as typed
 from crawler.errors import ContactMissingError
-from crawler.fetcher import Answer
-from crawler.frontier import Frontier, Item
+from crawler.fetcher import Answer, open_fetcher
+from crawler.frontier import Frontier, Item, Listed, Row
 from crawler.settings import CrawlSettings
 
 CONTACT_VARIABLE = "SAFELIGHT_CONTACT"
@@ -27,6 +29,12 @@ class Desk:
     settings: CrawlSettings
     stopping: Callable[[], bool]
 
+    def write(self, rows: Mapping[str, list[Row]]) -> None:
+        """Write rows that come in without a file: durable when this returns."""
+        listed = {table: typed(table, some) for table, some in rows.items() if some}
+        if listed:
+            write_segment(self.workspace, listed, job=f"crawl:{self.crawl_id}")
+
 
 @dataclass(frozen=True)
 class Discovery:
@@ -39,13 +47,15 @@ class Discovery:
 
 
 class Source(Protocol):
-    """One kind of source with its settings."""
+    """One kind of source with its settings; `BaseSource` has the answers that most sources give."""
 
     name: ClassVar[str]
     robots_policy: ClassVar[str]
+    media: ClassVar[frozenset[str]]
+    over_http: ClassVar[bool]
 
     @property
-    def config(self) -> Mapping[str, str | int | None]:
+    def config(self) -> Mapping[str, Any]:
         """Settings that say what is crawled, without secrets; `type(self)(**config)` is the same source."""
 
     def check(self) -> None:
@@ -59,6 +69,82 @@ class Source(Protocol):
 
     def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
         """Open what brings in bytes; it makes one attempt and does not raise."""
+
+    def content_name(self, sha256: str) -> str | None:
+        """Name a photo by its bytes; null when the listing names it."""
+
+
+class BaseSource:
+    """What most sources answer. A subclass is a frozen dataclass with `name` and its own `discover` and `bringer`.
+
+    `media` says which kinds of file it brings (image, sound), `over_http` whether it asks hosts over HTTP.
+    """
+
+    robots_policy: ClassVar[str] = "not_applicable"
+    media: ClassVar[frozenset[str]] = frozenset({"image"})
+    over_http: ClassVar[bool] = False
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Every field of the dataclass."""
+        return asdict(self)  # type: ignore[call-overload,no-any-return]  # a dataclass below
+
+    def check(self) -> None:
+        """Ask for a contact when hosts are asked over HTTP."""
+        if self.over_http:
+            user_agent()
+
+    def adjust(self, settings: CrawlSettings) -> CrawlSettings:
+        """Change nothing."""
+        return settings
+
+    def content_name(self, sha256: str) -> str | None:  # noqa: ARG002 - a subclass may want it
+        """Let the listing name the photo."""
+        return None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some photos of a listing, and rows that come in without a file: table -> rows."""
+
+    photos: Sequence[Listed] = ()
+    rows: Mapping[str, list[Row]] = field(default_factory=dict)
+    skipped: int = 0
+
+
+def list_pages(desk: Desk, pages: Iterable[Page]) -> Discovery:
+    """Bring pages into catalog and frontier; an interrupted listing goes on behind the last page kept.
+
+    The same listing must give the same pages again. Rows are durable before the cursor moves, and their keys
+    make a repeated page harmless.
+    """
+    cursor = desk.frontier.cursor(desk.crawl_id)
+    if cursor.finished:
+        return Discovery("finished")
+    for page in islice(pages, cursor.page - 1, None):
+        if desk.stopping():
+            return Discovery("stopped")
+        desk.write(page.rows)
+        cursor = replace(
+            cursor,
+            page=cursor.page + 1,
+            seen=cursor.seen + len(page.photos),
+            skipped=cursor.skipped + page.skipped,
+        )
+        desk.frontier.add(desk.crawl_id, page.photos, cursor)
+    desk.frontier.add(desk.crawl_id, [], replace(cursor, finished=True))
+    return Discovery("finished")
+
+
+@asynccontextmanager
+async def http_bringer(settings: CrawlSettings) -> AsyncIterator[Bring]:
+    """Bring addresses over HTTP, within the limits of `settings`."""
+    async with open_fetcher(settings, user_agent()) as fetcher:
+
+        async def bring(item: Item) -> Answer:
+            return await fetcher.fetch(item.url)
+
+        yield bring
 
 
 def user_agent() -> str:

@@ -1,9 +1,11 @@
 """Every source of pictures by name. A new one is one file, one line here and one command in `crawler/cli.py`."""
 
+from typing import Any
+
 from crawler.sources.folder import FolderSource
 from crawler.sources.unsplash import UnsplashSource
 
-SOURCES: dict[str, type[FolderSource] | type[UnsplashSource]] = {
+SOURCES: dict[str, Any] = {
     "folder": FolderSource,
     "unsplash": UnsplashSource,
 }

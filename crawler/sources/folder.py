@@ -7,22 +7,20 @@ for) and special files. A file that changed since the last run is read again.
 
 import asyncio
 import os
-import re
 import stat
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 from crawler.errors import FolderNotFoundError
-from crawler.failures import Failure
-from crawler.fetcher import Answer
-from crawler.frontier import Cursor, Item, Listed, Row
+from crawler.frontier import Cursor, Listed, Row
+from crawler.local_files import local_bringer, readable_name
 from crawler.records import photo_id
 from crawler.settings import CrawlSettings
-from crawler.source import Bring, Desk, Discovery
+from crawler.source import BaseSource, Bring, Desk, Discovery
 
 PAGE = 500
 
@@ -37,12 +35,11 @@ class Found:
 
 
 @dataclass(frozen=True)
-class FolderSource:
+class FolderSource(BaseSource):
     """The pictures below `path`."""
 
     path: str
     name: ClassVar[str] = "folder"
-    robots_policy: ClassVar[str] = "not_applicable"
 
     @property
     def config(self) -> Mapping[str, str | int | None]:
@@ -53,10 +50,6 @@ class FolderSource:
         """Raise `FolderNotFoundError` unless the folder can be listed."""
         if not os.access(self.path, os.R_OK | os.X_OK) or not Path(self.path).is_dir():
             raise FolderNotFoundError(Path(self.path))
-
-    def adjust(self, settings: CrawlSettings) -> CrawlSettings:
-        """Change nothing."""
-        return settings
 
     def walk(self) -> Iterator[Found]:
         """List the files below the folder, sorted by path part, and everything passed over."""
@@ -81,14 +74,9 @@ class FolderSource:
         desk.frontier.add(desk.crawl_id, [], end)
         return Discovery("finished")
 
-    @asynccontextmanager
-    async def bringer(self, settings: CrawlSettings) -> AsyncIterator[Bring]:
+    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
         """Read files in threads."""
-
-        async def bring(item: Item) -> Answer:
-            return await asyncio.to_thread(_read, Path(self.path), item.url, settings.max_bytes)
-
-        yield bring
+        return local_bringer(Path(self.path), settings)
 
 
 def _pages(found: Iterator[Found]) -> Iterator[list[Found]]:
@@ -102,7 +90,7 @@ def _walk(top: Path, below: str) -> Iterator[Found]:
             listed = sorted(entries, key=lambda entry: entry.name)
     except OSError:
         yield Found(
-            _readable(below), version="unreadable"
+            readable_name(below), version="unreadable"
         )  # becomes an error row when it is opened
         return
     for entry in listed:
@@ -119,7 +107,7 @@ def _file(entry: "os.DirEntry[str]", name: str) -> Found:
     about = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(about.st_mode):
         return Found()
-    return Found(_readable(name), about.st_size, f"{about.st_size}-{about.st_mtime_ns}")
+    return Found(readable_name(name), about.st_size, f"{about.st_size}-{about.st_mtime_ns}")
 
 
 def _listed(found: Found) -> Listed:
@@ -131,34 +119,3 @@ def _listed(found: Found) -> Listed:
         "training_basis": "user_folder",
     }
     return Listed(photo_id("folder", found.name), photo, url=found.name, version=found.version)
-
-
-def _read(top: Path, name: str, max_bytes: int) -> Answer:
-    """Read one regular file, or say why not; a link that took its place is not followed."""
-    try:
-        descriptor = os.open(_locate(top, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return Answer(name, failure=Failure("final", "unreadable", "not a regular file"))
-            body = file.read(max_bytes + 1)
-    except FileNotFoundError as error:
-        return Answer(name, failure=Failure("final", "missing", str(error.strerror)))
-    except OSError as error:
-        return Answer(name, failure=Failure("final", "unreadable", str(error.strerror)))
-    if len(body) > max_bytes:
-        failure = Failure("final", "too_big", f"more than {max_bytes} bytes")
-        return Answer(name, failure=failure)
-    return Answer(name, body)
-
-
-def _readable(name: str) -> str:
-    r"""Write a name that is not UTF-8 with \xNN for its odd bytes, so that every table can hold it."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _locate(top: Path, name: str) -> Path:
-    plain = top / name
-    if "\\x" not in name or os.path.lexists(plain):
-        return plain
-    odd = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), name.encode())
-    return top / os.fsdecode(odd)

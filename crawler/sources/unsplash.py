@@ -9,18 +9,17 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from crawler.errors import KeyMissingError
-from crawler.fetcher import Answer, open_fetcher
-from crawler.frontier import Item, Row
+from crawler.frontier import Row
 from crawler.limits import is_loopback, is_private
 from crawler.settings import CrawlSettings
-from crawler.source import Bring, Desk, Discovery, user_agent
+from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
 
 API_BASE = "https://api.unsplash.com"
 KEY_VARIABLE = "SAFELIGHT_UNSPLASH_KEY"
@@ -39,7 +38,7 @@ _PATHS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class UnsplashSource:
+class UnsplashSource(BaseSource):
     """One listing of the API; `value` is the search text, or the name of topic, collection or user."""
 
     listing: Listing = "all"
@@ -49,15 +48,21 @@ class UnsplashSource:
     training_basis: str | None = None
     name: ClassVar[str] = "unsplash"
     robots_policy: ClassVar[str] = "obeyed"
+    over_http: ClassVar[bool] = True
+    spider: ClassVar[str] = "crawler.spiders.unsplash:UnsplashSpider"
+
+    def secrets(self) -> Mapping[str, str]:
+        """Give the spider the key, which is no setting."""
+        return {"key": api_key()}
 
     @property
-    def config(self) -> Mapping[str, str | int | None]:
-        """Every field; the key is not among them."""
-        return asdict(self)
+    def api_address(self) -> str:
+        """The address whose host the spider asks."""
+        return self.api_base
 
     def check(self) -> None:
         """Raise `ContactMissingError` or `KeyMissingError`."""
-        user_agent()
+        super().check()
         api_key()
 
     def adjust(self, settings: CrawlSettings) -> CrawlSettings:
@@ -119,15 +124,9 @@ class UnsplashSource:
             return Discovery("quota", wait_until=quota.blocked_until)
         return await run_spider(self, desk)
 
-    @asynccontextmanager
-    async def bringer(self, settings: CrawlSettings) -> AsyncIterator[Bring]:
+    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
         """Fetch over HTTP."""
-        async with open_fetcher(settings, user_agent()) as fetcher:
-
-            async def bring(item: Item) -> Answer:
-                return await fetcher.fetch(item.url)
-
-            yield bring
+        return http_bringer(settings)
 
 
 def api_key() -> str:

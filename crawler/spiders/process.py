@@ -6,12 +6,15 @@ session asked to stop or was killed, the spider ends the calls under way and goe
 """
 
 import asyncio
+import importlib
 import json
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from filelock import FileLock
@@ -20,17 +23,30 @@ from catalog import Workspace
 from crawler.frontier import Frontier
 from crawler.limits import is_loopback
 from crawler.settings import CrawlSettings
-from crawler.source import Desk, Discovery, user_agent
-from crawler.sources.unsplash import UnsplashSource, api_key
+from crawler.source import Desk, Discovery, Source, user_agent
 
 END_WITHIN_S = 10.0
 _POLL_S = 0.1
 _FLAG = "--spider"
 
 
-async def run_spider(source: UnsplashSource, desk: Desk) -> Discovery:
+class SpiderSource(Source, Protocol):
+    """A source whose listing is a Scrapy spider, named as `module:Class`."""
+
+    spider: ClassVar[str]
+
+    def secrets(self) -> Mapping[str, str]:
+        """Give what the spider needs and nobody may write down, such as a key, by argument name."""
+
+    @property
+    def api_address(self) -> str:
+        """The address whose host the spider asks; on loopback it is asked without pauses."""
+
+
+async def run_spider(source: SpiderSource, desk: Desk) -> Discovery:
     """Start the spider, wait for its end, and return how it ended."""
-    job = {"source": dict(source.config), "crawl_id": desk.crawl_id}
+    job: dict[str, object] = {"source": [source.name, dict(source.config)]}
+    job |= {"crawl_id": desk.crawl_id}
     job |= {"home": str(desk.workspace.home), "settings": asdict(desk.settings)}
     log = desk.workspace.logs / f"spider-{desk.crawl_id}.log"
     with log.open("ab") as errors:
@@ -76,13 +92,13 @@ async def _attend(child: asyncio.subprocess.Process, job: str, desk: Desk, log: 
     )
 
 
-def scrapy_settings(source: UnsplashSource, settings: CrawlSettings) -> dict[str, object]:
+def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, object]:
     """Return Scrapy's settings: as polite as ours, without what an API does not need."""
-    here = is_loopback(urlsplit(source.api_base).hostname or "")
+    here = is_loopback(urlsplit(source.api_address).hostname or "")
     at_once = settings.concurrency if here else settings.api_concurrency
     return {
         "USER_AGENT": user_agent(),
-        "ROBOTSTXT_OBEY": False,  # a keyed API; see crawler/spiders/unsplash.py
+        "ROBOTSTXT_OBEY": source.robots_policy == "obeyed_by_spider",  # not for a keyed API
         "CONCURRENT_REQUESTS": at_once,
         "CONCURRENT_REQUESTS_PER_DOMAIN": at_once,
         "CONCURRENT_ITEMS": 1,  # the default starts 100 tasks for every answer: 3 ms of CPU
@@ -104,10 +120,13 @@ def main() -> None:
     """Be the spider's process."""
     from scrapy.crawler import AsyncCrawlerProcess
 
-    from crawler.spiders.unsplash import UnsplashSpider
+    from crawler.sources import SOURCES
+    from crawler.spiders.listing import ListingSpider
 
     job = json.loads(sys.stdin.readline())
-    source, settings = UnsplashSource(**job["source"]), CrawlSettings(**job["settings"])
+    name, config = job["source"]
+    source: SpiderSource = SOURCES[name](**config)
+    settings = CrawlSettings(**job["settings"])
     path = Workspace.at(job["home"]).frontier
     # A spider whose session was killed may still end its last calls: wait, so that none is made twice.
     with (
@@ -115,12 +134,13 @@ def main() -> None:
         Frontier(path, durable=False) as f,
     ):
         process = AsyncCrawlerProcess(scrapy_settings(source, settings))
-        crawler = process.create_crawler(UnsplashSpider)
+        module, _, spider = source.spider.partition(":")
+        crawler = process.create_crawler(getattr(importlib.import_module(module), spider))
         about = {"source": source, "frontier": f, "crawl_id": job["crawl_id"]}
-        process.crawl(crawler, **about, settings=settings, key=api_key())
+        process.crawl(crawler, **about, settings=settings, **source.secrets())
         stopped = _watch(process)
         process.start(install_signal_handlers=False)
-        assert isinstance(crawler.spider, UnsplashSpider), "the crawler made it"
+        assert isinstance(crawler.spider, ListingSpider), "the source names such a spider"
         found = crawler.spider.discovery
         if stopped.is_set() and found.status == "failed":
             found = Discovery("stopped")

@@ -11,53 +11,32 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import scrapy
-from scrapy.exceptions import CloseSpider
 from scrapy.http import Request, Response
 
 from crawler.failures import Failure, status_failure
-from crawler.frontier import DESCRIBED, LISTED, Cursor, Frontier, Item, Listed
+from crawler.frontier import DESCRIBED, LISTED, Cursor, Item, Listed
 from crawler.limits import retry_after_s
 from crawler.records import photo_id
-from crawler.settings import CrawlSettings
-from crawler.source import Discovery
 from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash
+from crawler.spiders.listing import ListingSpider
 
 # A photo under way comes before the next page: so a small quota brings whole photos.
 DOWNLOAD, DETAIL, PAGE = 2, 1, 0
 _GIVE_UP_AFTER = 5  # photos in a row that the API failed on: then it is the API, not the photos
 
 
-class UnsplashSpider(scrapy.Spider):
+class UnsplashSpider(ListingSpider):
     """List photos into the frontier; `discovery` says how it ended."""
 
     name = "unsplash"
 
-    def __init__(
-        self,
-        source: UnsplashSource,
-        frontier: Frontier,
-        crawl_id: str,
-        settings: CrawlSettings,
-        key: str,
-    ) -> None:
-        super().__init__()
-        self._source, self._frontier, self._crawl_id = source, frontier, crawl_id
-        self._limits, self._key = settings, key
+    def __init__(self, source: UnsplashSource, *about: Any, key: str, **more: Any) -> None:
+        super().__init__(source, *about, **more)
+        self._source: UnsplashSource = source
+        self._key = key
         self._begun: set[str] = set()
         self._failed_in_a_row = 0
         self.calls = {"page": 0, "detail": 0, "download": 0}
-        self._ended: Discovery | None = None
-
-    @property
-    def discovery(self) -> Discovery:
-        """How the listing ended, judged by what is in the frontier."""
-        if self._ended:
-            return self._ended
-        left = len(self._frontier.unprepared(self._crawl_id))
-        if self._frontier.cursor(self._crawl_id).finished and not left:
-            return Discovery("finished")
-        return Discovery("failed", f"the listing broke off, {left} photos are not ready to fetch")
 
     async def start(self) -> AsyncIterator[Request]:
         """Go on with photos under way, then with the next page."""
@@ -74,7 +53,7 @@ class UnsplashSpider(scrapy.Spider):
         """Bring a page into the frontier, then ask for its new photos and for the next page."""
         self._count("page", response)
         if response.status != 200:
-            raise self._end("failed", f"the API answered {response.status} to {response.url}")
+            raise self.end("failed", f"the API answered {response.status} to {response.url}")
         said = json.loads(response.body)
         cursor = self._frontier.cursor(self._crawl_id)
         photos = (said["results"] if isinstance(said, dict) else said)[: self._room(cursor)]
@@ -150,7 +129,7 @@ class UnsplashSpider(scrapy.Spider):
         self._frontier.refuse(self._crawl_id, item.photo_id, failure)
         self._failed_in_a_row += failure.error_class == "transient"
         if self._failed_in_a_row >= _GIVE_UP_AFTER:
-            raise self._end("failed", f"the API keeps failing: {failure.error}")
+            raise self.end("failed", f"the API keeps failing: {failure.error}")
 
     def _call(self, url: str, callback: Any, priority: int, **about: Any) -> Request:
         headers = {"Authorization": f"Client-ID {self._key}", "Accept-Version": "v1"}
@@ -165,10 +144,6 @@ class UnsplashSpider(scrapy.Spider):
             meta={"handle_httpstatus_all": True},
         )
 
-    def unreachable(self, failure: Any) -> None:
-        """End the listing: Scrapy's own retries did not help."""
-        raise self._end("failed", f"the API cannot be reached: {failure.getErrorMessage()}")
-
     def _count(self, kind: str, response: Response) -> None:
         """Count a call and keep its quota; end on a used-up quota or a refused key."""
         self.calls[kind] += 1
@@ -180,14 +155,14 @@ class UnsplashSpider(scrapy.Spider):
         per_hour = _number(response, "X-Ratelimit-Limit")
         self._frontier.note_quota(key_hash(self._key), per_hour, remaining, blocked)
         if limited:
-            raise self._end("quota", "", blocked or 0.0)
+            raise self.end("quota", "", blocked or 0.0)
         if response.status == 401:
-            raise self._end("failed", "the API refuses the key (401)")
+            raise self.end("failed", "the API refuses the key (401)")
 
     def _heed_quota(self, response: Response) -> None:
         """Stop before the call that would be refused."""
         if _number(response, "X-Ratelimit-Remaining") == 0 and not self._done():
-            raise self._end("quota", "", time.time() + self._wait_s(response))
+            raise self.end("quota", "", time.time() + self._wait_s(response))
 
     def _done(self) -> bool:
         cursor = self._frontier.cursor(self._crawl_id)
@@ -196,10 +171,6 @@ class UnsplashSpider(scrapy.Spider):
     def _wait_s(self, response: Response) -> float:
         said = _header(response, "Retry-After")
         return retry_after_s(said) or self._limits.quota_wait_s
-
-    def _end(self, status: Any, problem: str = "", wait_until: float = 0.0) -> CloseSpider:
-        self._ended = self._ended or Discovery(status, problem, wait_until)
-        return CloseSpider(status)
 
 
 def _is_last(response: Response, page: int) -> bool:

@@ -56,10 +56,10 @@ def test_a_segment_without_its_marks_is_found_again(workspace: Workspace, photos
     lost: list[int] = []
 
     def die_before_marking(frontier: Frontier, items: list[Item]) -> None:
-        from crawler.session import _examined
+        from crawler.session import examined
 
         unit = [
-            _examined(item, Answer(item.url, (photos / item.url).read_bytes()), 10**8)
+            examined(item, Answer(item.url, (photos / item.url).read_bytes()), 10**8, source)
             for item in items
         ]
         with Forgetful(workspace.frontier) as forgetful:

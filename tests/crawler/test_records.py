@@ -3,7 +3,7 @@ import json
 import pytest
 
 from crawler.failures import status_failure
-from crawler.records import api_exif, crawl_id, hash_id, photo_id, utc, without_secrets
+from crawler.records import crawl_id, hash_id, photo_id, source_exif, utc, without_secrets
 
 
 def test_ids_follow_their_recipe() -> None:
@@ -45,7 +45,7 @@ def test_times_become_utc_without_a_zone() -> None:
     ],
 )
 def test_exif_of_an_api_is_typed(said: dict[str, object], expected: tuple[object, ...]) -> None:
-    row = api_exif(json.dumps(said))
+    row = source_exif(json.dumps(said))
     assert row
     assert (row["f_number"], row["iso"], row["exposure_time"]) == expected
     assert row["exif_source"] == "api"
@@ -53,7 +53,7 @@ def test_exif_of_an_api_is_typed(said: dict[str, object], expected: tuple[object
 
 @pytest.mark.parametrize("said", [None, "{}", '{"make": "Acme", "iso": null}'])
 def test_an_api_without_a_setting_makes_no_row(said: str | None) -> None:
-    assert api_exif(said) is None
+    assert source_exif(said) is None
 
 
 def test_statuses_have_classes() -> None:

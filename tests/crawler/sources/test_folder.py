@@ -6,10 +6,11 @@ import pytest
 from catalog import Workspace, open_catalog
 from crawler.crawling import CrawlSummary, crawl
 from crawler.errors import FolderNotFoundError
+from crawler.local_files import read_file
 from crawler.records import photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
-from crawler.sources.folder import PAGE, _listed, _pages, _read
+from crawler.sources.folder import PAGE, _listed, _pages
 from tests.factories import jpeg
 
 
@@ -92,7 +93,7 @@ def test_a_file_that_vanished_or_became_a_link_is_an_error(tmp_path: Path) -> No
     (tmp_path / "folder").mkdir()
     wanted = {"gone": "missing", "link": "unreadable", "folder": "unreadable"}
     for name, error in wanted.items():
-        failure = _read(tmp_path, name, 100).failure
+        failure = read_file(tmp_path, name, 100).failure
         assert failure
         assert (failure.error_class, failure.error) == ("final", error)
 
@@ -102,7 +103,7 @@ def test_a_name_that_is_not_utf8_is_written_readably_and_still_found(tmp_path: P
     [found] = FolderSource(str(tmp_path)).walk()
     assert found.name == "caf\\xe9.jpg"
     assert _listed(found).url == found.name
-    assert _read(tmp_path, found.name, 100).body == b"bytes"
+    assert read_file(tmp_path, found.name, 100).body == b"bytes"
 
 
 def test_pages_hold_every_file(tmp_path: Path) -> None:

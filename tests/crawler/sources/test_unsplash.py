@@ -5,7 +5,7 @@ import pytest
 
 from crawler.errors import ContactMissingError, KeyMissingError
 from crawler.frontier import READY, Item
-from crawler.records import Brought, api_exif, photo_row, utc_now
+from crawler.records import Brought, photo_row, source_exif, utc_now
 from crawler.settings import CrawlSettings
 from crawler.sources.unsplash import UnsplashSource
 from tests.real_data import REAL, needs
@@ -72,7 +72,7 @@ def test_recorded_photo_objects_become_rows() -> None:
     assert all(isinstance(row["posted_at"], datetime) for row in rows)
     assert {row["image_url"] for row in rows} == {"http://h/"}
     assert sum(row["source_exif_json"] is not None for row in rows) == 5
-    exif = next(api_exif(row["source_exif_json"]) for row in rows if row["source_exif_json"])
+    exif = next(source_exif(row["source_exif_json"]) for row in rows if row["source_exif_json"])
     assert exif
     assert (exif["f_number"], exif["exposure_time"], exif["iso"]) == (5.6, 1 / 500, 140.0)
     assert exif["camera"] == "nikon d3100"

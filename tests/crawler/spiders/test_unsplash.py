@@ -29,7 +29,7 @@ def frontier(tmp_path: Path) -> Iterator[Frontier]:
 
 def spider(frontier: Frontier, limit: int | None = None) -> UnsplashSpider:
     source = UnsplashSource(api_base=BASE, limit=limit)
-    return UnsplashSpider(source, frontier, CRAWL, CrawlSettings(), KEY)
+    return UnsplashSpider(source, frontier, CRAWL, CrawlSettings(), key=KEY)
 
 
 def answer(request: Request, said: object, status: int = 200, **headers: str) -> TextResponse:

@@ -1,0 +1,52 @@
+"""A workspace of older code gains the tables, columns and views of this code when it is opened."""
+
+import pytest
+
+from catalog import Workspace, open_catalog
+from catalog.lake import _connect, _give_back
+from tests.catalog.pictures import bring
+
+
+@pytest.fixture
+def old(workspace: Workspace) -> Workspace:
+    """A workspace with three photos whose lake lacks a table, two columns and a view."""
+    bring(workspace, range(3))
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+    connection = _connect(workspace, read_only=False)
+    connection.execute("DROP TABLE lake.tombstones")
+    connection.execute("ALTER TABLE lake.photos DROP COLUMN synthetic")
+    connection.execute("ALTER TABLE lake.assets DROP COLUMN duration_s")
+    connection.execute("CREATE OR REPLACE VIEW lake.v_licences AS SELECT 1 AS old")
+    _give_back(connection)
+    (workspace.lake / "schema.sha256").write_text("of older code")
+    return workspace
+
+
+def test_tables_columns_and_views_are_brought_up_to_date(old: Workspace) -> None:
+    with open_catalog(old) as catalog:
+        assert catalog.records("SELECT count(*) AS n FROM tombstones") == [{"n": 0}]
+        found = catalog.records("SELECT count(*) AS n, count(synthetic) AS s FROM photos")
+        assert found == [{"n": 3, "s": 0}]
+        assert "licence" in catalog.query("SELECT * FROM v_licences").column_names
+        said = catalog.records(
+            "SELECT comment FROM duckdb_columns() WHERE column_name = 'duration_s'"
+        )
+        assert said == [{"comment": "length of a sound; null for pictures [s]"}]
+    bring(old, range(3, 5))
+    with open_catalog(old) as catalog:
+        assert catalog.commit() == {"assets": 2, "photos": 2}
+
+
+def test_a_workspace_of_this_code_is_not_touched(workspace: Workspace) -> None:
+    with open_catalog(workspace) as catalog:
+        before = catalog.snapshot()
+    with open_catalog(workspace) as catalog:
+        assert catalog.snapshot() == before
+
+
+def test_old_snapshots_stay_readable(old: Workspace) -> None:
+    with open_catalog(old) as catalog:
+        newest = catalog.snapshot()
+    with open_catalog(old, as_of=newest - 1) as past:
+        assert past.records("SELECT * FROM v_licences") == [{"old": 1}]
