@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from catalog import SafelightError, Workspace, load_settings, workspace_option
+from crawler import cli_web
 
 if TYPE_CHECKING:
     from crawler.crawling import CrawlSummary
@@ -38,6 +39,9 @@ def plan() -> None:
 @crawl.group()
 def run() -> None:
     """Crawl a source; the same command goes on where it ended, and later adds what is new."""
+
+
+cli_web.add_to(plan, run)
 
 
 def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
