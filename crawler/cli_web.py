@@ -92,6 +92,84 @@ def _urls(path: Path, wanted: dict[str, Any]) -> "UrlListSource":
     return UrlListSource(str(path.resolve()), **wanted)
 
 
+@click.command("img2dataset")
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@BASIS
+@workspace_option
+def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None) -> None:
+    """Take over the pictures that img2dataset wrote into PATH; nobody is asked."""
+    from crawler.sources.img2dataset import Img2DatasetSource
+
+    _go(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
+
+
+@click.command("img2dataset")
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def plan_img2dataset(path: Path) -> None:
+    """Count the results of img2dataset below PATH, good and bad."""
+    from crawler.sources.img2dataset import Img2DatasetSource
+
+    source = Img2DatasetSource(str(path.resolve()))
+    source.check()
+    found = source.plan()
+    click.echo(f"{found.pictures} pictures and {found.failed} failures in {found.shards} shards")
+
+
+dataset_options = options(
+    click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path)),
+    click.option(
+        "--edition",
+        type=click.Choice(["lite", "full"]),
+        required=True,
+        help="Which dataset it is: their terms differ.",
+    ),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("unsplash-dataset")
+@dataset_options
+@click.option("--pictures", is_flag=True, help="Fetch the pictures too.")
+@click.option("--width", type=click.IntRange(min=1), help="Fetch pictures scaled to this width.")
+@click.option(
+    "--labels",
+    multiple=True,
+    type=click.Choice(["keywords", "colors", "collections", "conversions"]),
+    help="Table that becomes labels (may be given more than once).",
+)
+@PRIVATE
+@workspace_option
+def run_unsplash_dataset(
+    workspace: Workspace, path: Path, *, allow_private: bool, **wanted: Any
+) -> None:
+    """Import the tables of the Unsplash Dataset in PATH: photos with their EXIF, without a call.
+
+    With --pictures it needs SAFELIGHT_CONTACT for the User-Agent.
+    """
+    from crawler.sources.unsplash_dataset import UnsplashDatasetSource
+
+    source = UnsplashDatasetSource(str(path.resolve()), **wanted)
+    _go(workspace, source, allow_private=allow_private)
+
+
+@click.command("unsplash-dataset")
+@dataset_options
+@workspace_option
+def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
+    """Count the photos of the tables in PATH, and what their pictures would take."""
+    from crawler.cli import _settings
+    from crawler.sources.unsplash_dataset import UnsplashDatasetSource
+
+    source = UnsplashDatasetSource(str(path.resolve()), **wanted)
+    source.check()
+    found, rate = source.plan(), _settings(workspace).rate
+    click.echo(f"{found.photos} photos, {found.with_settings} with all three settings, 0 API calls")
+    click.echo(f"{found.skipped} broken lines will be passed over")
+    hours = found.photos / rate / 3600
+    click.echo(f"with --pictures: {found.photos} requests, {hours:.1f} hours at {rate:g} a second")
+
+
 def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> None:
     """Run a session of a source and leave with its exit code."""
     from crawler import own_site
@@ -105,7 +183,7 @@ def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> No
 
 def add_to(plan: click.Group, run: click.Group) -> None:
     """Add every command of this module to `crawl plan` and `crawl run`."""
-    for command in (plan_urls,):
+    for command in (plan_urls, plan_img2dataset, plan_unsplash_dataset):
         plan.add_command(command)
-    for command in (run_urls,):
+    for command in (run_urls, run_img2dataset, run_unsplash_dataset):
         run.add_command(command)

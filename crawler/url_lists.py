@@ -22,6 +22,7 @@ URL = "url"  # the only column of a txt list
 _BATCH = 1000
 _CHUNK = 1 << 16
 _LONGEST = 16 << 20  # characters of one JSON value
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
 _KINDS = ("csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet")
 
 
@@ -53,9 +54,9 @@ def columns(path: Path) -> list[str]:
     try:
         if kind_of(path) == "parquet":
             return [str(name) for name in pq.read_schema(path).names]
-        if kind_of(path) in ("csv", "tsv"):
+        if kind_of(path) in _DELIMITERS:
             with _text(path) as file:
-                return next(_rows(file, kind_of(path)), None) or []
+                return next(_rows(file, _DELIMITERS[kind_of(path)]), None) or []
         return list(next((record for record in records(path) if record), {}))
     except (OSError, EOFError, pa.ArrowInvalid) as error:
         raise BadListError(f"{path} cannot be read: {error}") from error
@@ -79,8 +80,24 @@ def _text(path: Path) -> IO[str]:
     return io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="")
 
 
-def _csv(file: IO[str], kind: str = "csv") -> Iterator[Record | None]:
-    rows = _rows(file, kind)
+def delimited(path: Path, delimiter: str) -> Iterator[Record | None]:
+    """Give the rows of a delimited text of any name; one with another number of cells than its head is null."""
+    with _text(path) as file:
+        rows = _rows(file, delimiter)
+        names = next(rows, None) or []
+        for row in rows:
+            if row != []:
+                yield dict(zip(names, row, strict=True)) if row and len(row) == len(names) else None
+
+
+def head(path: Path) -> str:
+    """Return the first line of a text."""
+    with _text(path) as file:
+        return file.readline(_CHUNK)
+
+
+def _csv(file: IO[str], delimiter: str = ",") -> Iterator[Record | None]:
+    rows = _rows(file, delimiter)
     names = next(rows, None) or []
     for row in rows:
         if row is None:
@@ -90,11 +107,11 @@ def _csv(file: IO[str], kind: str = "csv") -> Iterator[Record | None]:
 
 
 def _tsv(file: IO[str]) -> Iterator[Record | None]:
-    return _csv(file, "tsv")
+    return _csv(file, "\t")
 
 
-def _rows(file: IO[str], kind: str) -> Iterator[list[str] | None]:
-    rows = csv.reader(file, delimiter="\t" if kind == "tsv" else ",")
+def _rows(file: IO[str], delimiter: str) -> Iterator[list[str] | None]:
+    rows = csv.reader(file, delimiter=delimiter)
     while True:
         try:
             yield next(rows)

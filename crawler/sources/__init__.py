@@ -3,13 +3,24 @@
 from typing import Any
 
 from crawler.sources.folder import FolderSource
+from crawler.sources.img2dataset import Img2DatasetSource
 from crawler.sources.unsplash import UnsplashSource
+from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 from crawler.sources.urls import UrlListSource
 
 SOURCES: dict[str, Any] = {
     "folder": FolderSource,
+    "img2dataset": Img2DatasetSource,
     "unsplash": UnsplashSource,
+    "unsplash-dataset": UnsplashDatasetSource,
     "urls": UrlListSource,
 }
 
-__all__ = ["SOURCES", "FolderSource", "UnsplashSource", "UrlListSource"]
+__all__ = [
+    "SOURCES",
+    "FolderSource",
+    "Img2DatasetSource",
+    "UnsplashDatasetSource",
+    "UnsplashSource",
+    "UrlListSource",
+]

@@ -148,7 +148,9 @@ class UrlListSource(BaseSource):
         }
         if where.caption and (title := _plain(record.get(where.caption))):
             photo["title"] = title
-        if labels := [label for one in where.labels if (label := _label(one, record.get(one)))]:
+        if labels := [
+            label for one in where.labels if (label := dataset_label(one, record.get(one)))
+        ]:
             photo[LABELS] = labels
         key = photo_id(self.known_as, name)
         return Listed(key, photo, url=address.geturl(), host=host_of(address))
@@ -163,7 +165,8 @@ def _find(known: Sequence[str], asked: str | None, usual: Sequence[str]) -> str 
     return next((one for name in usual for one in known if one.lower() == name), None)
 
 
-def _label(task: str, value: object) -> Row | None:
+def dataset_label(task: str, value: object) -> Row | None:
+    """Make a label that a dataset gives; null when the cell is empty."""
     text = _plain(value)
     return {"task": task, "value": text, "label_source": "dataset"} if text else None
 
