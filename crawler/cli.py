@@ -13,7 +13,7 @@ from catalog import SafelightError, Workspace, load_settings, workspace_option
 from crawler import cli_web
 
 if TYPE_CHECKING:
-    from crawler.crawling import CrawlSummary
+    from crawler.crawling import CrawlOptions, CrawlSummary
     from crawler.frontier import CrawlRecord
     from crawler.planner import ApiPlan
     from crawler.settings import CrawlSettings
@@ -62,31 +62,59 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a session works; `session_options` reads them."""
+    options = [
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="Processes; each asks hosts of its own.",
+        ),
+        click.option(
+            "--cluster", metavar="ADDRESS", help="Workers are Ray actors there (local, auto ...)."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def recrawl_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --recrawl, for sources whose pictures have an address that can be asked again."""
+    return click.option(
+        "--recrawl",
+        metavar="AGE",
+        help="Also ask again for pictures that came in longer ago: 30d, 12h, 0d. Unchanged ones cost no bytes.",
+    )(command)
+
+
 @run.command("folder")
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@work_options
 @workspace_option
-def run_folder(workspace: Workspace, path: Path) -> None:
+def run_folder(workspace: Workspace, path: Path, **how: Any) -> None:
     """Import every picture below PATH; folder names become labels."""
     from crawler.sources import FolderSource
 
-    _run(workspace, FolderSource(str(path.resolve())), _settings(workspace), wait=False)
+    run_source(workspace, FolderSource(str(path.resolve())), **how)
 
 
 @run.command("unsplash")
 @unsplash_options
 @click.option("--allow-private", is_flag=True, help="Also fetch from private addresses.")
 @click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
+@recrawl_option
+@work_options
 @workspace_option
-def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wanted: Any) -> None:
+def run_unsplash(workspace: Workspace, *, allow_private: bool, **wanted: Any) -> None:
     """Crawl photos from the Unsplash API: all of them, unless an option says which.
 
     Needs SAFELIGHT_UNSPLASH_KEY, and SAFELIGHT_CONTACT for the User-Agent.
     """
-    from dataclasses import replace
-
-    settings = _settings(workspace)
-    settings = replace(settings, allow_private=settings.allow_private or allow_private)
-    _run(workspace, _unsplash(wanted), settings, wait=wait)
+    how = {name: wanted.pop(name) for name in ("wait", "workers", "cluster", "recrawl")}
+    run_source(workspace, _unsplash(wanted), allow_private=allow_private, **how)
 
 
 @plan.command("folder")
@@ -152,13 +180,14 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
 @crawl.command()
 @click.argument("crawl_id", required=False)
 @click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
+@work_options
 @workspace_option
-def resume(workspace: Workspace, crawl_id: str | None, *, wait: bool) -> None:
+def resume(workspace: Workspace, crawl_id: str | None, **how: Any) -> None:
     """Go on with a crawl that was stopped or killed: the last one, or CRAWL_ID."""
     from crawler import crawling
 
     def act(report: Any) -> "CrawlSummary":
-        options = crawling.CrawlOptions(wait_for_quota=wait, report=report)
+        options = session_options(report, **how)
         return crawling.resume(workspace, _settings(workspace), options, wanted=crawl_id)
 
     _act(act)
@@ -170,19 +199,91 @@ def resume(workspace: Workspace, crawl_id: str | None, *, wait: bool) -> None:
     "--class",
     "error_class",
     type=click.Choice(["transient", "final", "suspicious", "all"]),
-    default="transient",
-    show_default=True,
+    help="[default: transient, or all with --where]",
 )
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="Those for which this predicate holds, such as \"host LIKE '%.org' AND http_status = 403\".",
+)
+@click.option("--dry-run", is_flag=True, help="List the pictures; try none.")
+@work_options
 @workspace_option
-def retry(workspace: Workspace, crawl_id: str | None, error_class: str) -> None:
-    """Try pictures that failed again: in the last crawl, or in CRAWL_ID."""
+def retry(
+    workspace: Workspace,
+    crawl_id: str | None,
+    error_class: str | None,
+    where: str | None,
+    *,
+    dry_run: bool,
+    **how: Any,
+) -> None:
+    """Try pictures that failed again: in the last crawl, or in CRAWL_ID.
+
+    Columns for --where: photo_id, url, host, state, attempts, error_class, error, error_detail, http_status,
+    failed_at.
+    """
+    from dataclasses import replace
+
     from crawler import crawling
 
+    if dry_run:
+        for letter in crawling.dead_letters(workspace, crawl_id, where):
+            click.echo(f"{letter.error_class}/{letter.error}\t{letter.attempts}\t{letter.url}")
+        return
+
     def act(report: Any) -> "CrawlSummary":
-        options = crawling.CrawlOptions(retry=cast("Any", error_class), report=report)
+        kind = cast("Any", error_class or ("all" if where else "transient"))
+        options = replace(session_options(report, **how), retry=kind, where=where)
         return crawling.retry(workspace, _settings(workspace), options, wanted=crawl_id)
 
     _act(act)
+
+
+@crawl.command()
+@click.option(
+    "--wait/--no-wait", default=True, help="Return when the session has ended, or at once."
+)
+@workspace_option
+def stop(workspace: Workspace, *, wait: bool) -> None:
+    """Stop the crawl that is running here in good order: it ends what is in work and commits it."""
+    from crawler import crawling
+
+    crawling.ask_to_stop(workspace, wait=wait)
+    click.echo("stopped; go on with: safelight crawl resume" if wait else "asked to stop")
+
+
+@crawl.command()
+@click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
+@click.argument("value")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+@workspace_option
+def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
+    """Keep something out of all later crawls: a photo_id, a SHA-256, a photographer, an address prefix.
+
+    What is in the catalog already stays there.
+    """
+    from crawler import crawling
+
+    crawling.block(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls leave out {kind} {value}")
+
+
+@crawl.command()
+@click.option("--since", type=int, metavar="SNAPSHOT", help="Catalog snapshot to compare with.")
+@workspace_option
+def changes(workspace: Workspace, since: int | None) -> None:
+    """Say what came, changed and was deleted since a catalog snapshot (default: before the last session)."""
+    from crawler import changes as diff
+
+    found = diff.changes(workspace, since)
+    click.echo(
+        f"since snapshot {found.since}: {found.added} photos came, {len(found.changed)} changed, "
+        f"{len(found.deleted)} were deleted at their source"
+    )
+    for name, listed in (("changed", found.changed), ("deleted", found.deleted)):
+        for photo in listed:
+            click.echo(f"{name}\t{photo.source}\t{photo.source_photo_id}\t{photo.page_url or ''}")
 
 
 @crawl.command()
@@ -223,14 +324,50 @@ def _unsplash(wanted: dict[str, Any]) -> "UnsplashSource":
     )
 
 
-def _run(workspace: Workspace, source: Any, settings: "CrawlSettings", *, wait: bool) -> None:
+def run_source(
+    workspace: Workspace, source: Any, *, allow_private: bool = False, **how: Any
+) -> None:
+    """Crawl a source under a progress line; `how` holds what `work_options` and its kin gave."""
+    from dataclasses import replace
+
     from crawler import crawling
 
+    settings = _settings(workspace)
+    settings = replace(settings, allow_private=settings.allow_private or allow_private)
+
     def act(report: Any) -> "CrawlSummary":
-        options = crawling.CrawlOptions(wait_for_quota=wait, report=report)
-        return crawling.crawl(workspace, source, settings, options)
+        return crawling.crawl(workspace, source, settings, session_options(report, **how))
 
     _act(act)
+
+
+def session_options(
+    report: Any,
+    *,
+    workers: int = 1,
+    cluster: str | None = None,
+    wait: bool = False,
+    recrawl: str | None = None,
+) -> "CrawlOptions":
+    """Make the options of a session from those of the command line."""
+    from crawler import crawling
+
+    return crawling.CrawlOptions(
+        workers=workers,
+        cluster=cluster,
+        wait_for_quota=wait,
+        recrawl_s=None if recrawl is None else _age_s(recrawl),
+        report=report,
+    )
+
+
+def _age_s(text: str) -> float:
+    """Read 30d, 12h, 15m or 20s as seconds."""
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isdecimal():
+        raise click.BadParameter(f"{text!r} is no age; write 30d, 12h, 15m or 20s")
+    return int(number) * units[unit]
 
 
 def _act(act: "Callable[[Any], CrawlSummary]") -> None:
@@ -258,6 +395,8 @@ def _print_summary(summary: "CrawlSummary") -> None:
         f"  brought in {summary.done} ({summary.bytes / 1e6:.1f} MB in {summary.seconds:.1f} s), "
         f"failed {summary.failed}, still wanted {summary.open}"
     )
+    if summary.repeats or summary.unchanged:
+        click.echo(f"  repeats {summary.repeats}, unchanged {summary.unchanged}")
     if summary.errors:
         click.echo(f"  failed: {error_list(summary.errors)}")
     if summary.calls:
