@@ -4,12 +4,12 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from catalog import SafelightError, Workspace, load_settings, workspace_option
+from crawler import cli_files
 
 if TYPE_CHECKING:
     from crawler.crawling import CrawlSummary
@@ -58,16 +58,6 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@run.command("folder")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@workspace_option
-def run_folder(workspace: Workspace, path: Path) -> None:
-    """Import every picture below PATH; folder names become labels."""
-    from crawler.sources import FolderSource
-
-    _run(workspace, FolderSource(str(path.resolve())), _settings(workspace), wait=False)
-
-
 @run.command("unsplash")
 @unsplash_options
 @click.option("--allow-private", is_flag=True, help="Also fetch from private addresses.")
@@ -83,18 +73,6 @@ def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wan
     settings = _settings(workspace)
     settings = replace(settings, allow_private=settings.allow_private or allow_private)
     _run(workspace, _unsplash(wanted), settings, wait=wait)
-
-
-@plan.command("folder")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def plan_folder(path: Path) -> None:
-    """Count files and bytes below PATH."""
-    from crawler import planner
-    from crawler.sources import FolderSource
-
-    found = planner.plan_folder(FolderSource(str(path.resolve())))
-    click.echo(f"{found.files} files, {found.bytes / 1e6:.1f} MB")
-    click.echo(f"{found.skipped} hidden entries, links and special files will be passed over")
 
 
 @plan.command("unsplash")
@@ -264,3 +242,6 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo(f"  {summary.problem}", err=True)
     if summary.status == "stopped" and not summary.problem:
         click.echo("  go on with: safelight crawl resume")
+
+
+cli_files.add_commands(run, plan, _run)

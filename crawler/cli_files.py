@@ -1,0 +1,83 @@
+"""The commands `crawl run NAME` and `crawl plan NAME` of the sources that read the user's own files.
+
+Each source is one function here: its options are the command's, its docstring is the help, and what it returns is run
+or planned.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from catalog import Workspace, load_settings, workspace_option
+
+if TYPE_CHECKING:
+    from crawler.file_source import FileSource
+
+Make = Callable[..., "FileSource"]
+Run = Callable[..., None]
+
+PATH = click.Path(path_type=Path, resolve_path=True)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True)
+training_basis = click.option(
+    "--training-basis", metavar="TEXT", help="Your right to train models on this data."
+)
+
+
+@click.argument("path", type=FOLDER)
+@click.option(
+    "--class-level",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The N-th folder of the path is the class, the first other one the group.",
+)
+@click.option("--author", metavar="TEXT", help="Who took the pictures.")
+def folder(path: Path, class_level: int | None, author: str | None) -> "FileSource":
+    """Import every picture below PATH; folder names become labels."""
+    from crawler.sources import FolderSource
+
+    return FolderSource(str(path), class_level, author)
+
+
+MAKERS: Mapping[str, Make] = {
+    "folder": folder,
+}
+
+
+def add_commands(run: click.Group, plan: click.Group, start: Run) -> None:
+    """Add the commands of every source to the groups; `start` runs a source and prints what came of it."""
+    for name, make in MAKERS.items():
+        run.add_command(_command(name, make, partial(_start, start), make.__doc__ or ""))
+        counts = f"Count what `crawl run {name}` would read; nothing is written."
+        plan.add_command(_command(name, make, _plan, counts))
+
+
+def _command(name: str, make: Make, act: Run, about: str) -> click.Command:
+    @workspace_option
+    def command(workspace: Workspace, **wanted: Any) -> None:
+        act(workspace, make(**wanted))
+
+    # click keeps the options of decorators in this attribute; both commands of a source share them.
+    shared = getattr(make, "__click_params__", [])
+    command.__click_params__ = [*command.__click_params__, *shared]  # type: ignore[attr-defined]  # set by click
+    return click.command(name, help=about)(command)
+
+
+def _start(start: Run, workspace: Workspace, source: "FileSource") -> None:
+    from crawler.settings import CrawlSettings
+
+    start(workspace, source, load_settings(CrawlSettings, "crawl", workspace), wait=False)
+
+
+def _plan(workspace: Workspace, source: "FileSource") -> None:  # noqa: ARG001 - as `_start`
+    from crawler.planner import plan_files
+
+    found = plan_files(source)
+    click.echo(f"{found.files} files, {found.bytes / 1e6:.1f} MB")
+    for table, n in sorted(found.rows.items()):
+        click.echo(f"{n} rows of {table} that need no file")
+    if found.refused:
+        click.echo(f"{found.refused} names that will be refused (error rows)")
+    click.echo(f"{found.skipped} entries will be passed over: hidden, links, unusable lines")
