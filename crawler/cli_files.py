@@ -41,8 +41,18 @@ def folder(path: Path, class_level: int | None, author: str | None) -> "FileSour
     return FolderSource(str(path), class_level, author)
 
 
+@click.argument("path", type=PATH)
+@training_basis
+def utkface(path: Path, training_basis: str | None) -> "FileSource":
+    """Import the faces of UTKFace below PATH; file names become labels, bad names are quarantined."""
+    from crawler.sources import UtkFaceSource
+
+    return UtkFaceSource(str(path), training_basis)
+
+
 MAKERS: Mapping[str, Make] = {
     "folder": folder,
+    "utkface": utkface,
 }
 
 

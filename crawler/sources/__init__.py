@@ -1,13 +1,15 @@
-"""Every source of pictures by name. A new one is one file, one line here and one command in `crawler/cli.py`."""
+"""Every source of pictures by name. A new one is one file, one line here and one command in a `crawler/cli_*.py`."""
 
 from typing import Any
 
 from crawler.sources.folder import FolderSource
 from crawler.sources.unsplash import UnsplashSource
+from crawler.sources.utkface import UtkFaceSource
 
 SOURCES: dict[str, Any] = {
     "folder": FolderSource,
     "unsplash": UnsplashSource,
+    "utkface": UtkFaceSource,
 }
 
-__all__ = ["SOURCES", "FolderSource", "UnsplashSource"]
+__all__ = ["SOURCES", "FolderSource", "UnsplashSource", "UtkFaceSource"]
