@@ -50,9 +50,23 @@ def utkface(path: Path, training_basis: str | None) -> "FileSource":
     return UtkFaceSource(str(path), training_basis)
 
 
+@click.argument("mat", type=PATH)
+@click.option("--images", type=PATH, help="Folder of the pictures (default: that of MAT).")
+@click.option("--keep-all", is_flag=True, help="Keep rows without a face or with a second one.")
+@training_basis
+def imdb_wiki(
+    mat: Path, images: Path | None, keep_all: bool, training_basis: str | None
+) -> "FileSource":
+    """Import the faces that MAT (imdb.mat or wiki.mat) lists, without names of persons."""
+    from crawler.sources import ImdbWikiSource
+
+    return ImdbWikiSource(str(mat), str(images) if images else None, keep_all, training_basis)
+
+
 MAKERS: Mapping[str, Make] = {
     "folder": folder,
     "utkface": utkface,
+    "imdb-wiki": imdb_wiki,
 }
 
 

@@ -51,6 +51,11 @@ class FileSource(BaseSource):
         """Say why a file must not come in whatever its bytes are; null lets it come."""
         return None
 
+    def size(self, photo: Listed) -> int:
+        """Give the bytes of a listed file; 0 when it is not there."""
+        path = self.top / photo.url if self.top and not photo.host else None
+        return path.lstat().st_size if path and path.is_file() else 0
+
     def check(self) -> None:
         """Raise `InputMissingError` or `FolderNotFoundError` unless everything can be read."""
         for path in self.inputs():

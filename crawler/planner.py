@@ -5,14 +5,13 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 
 from catalog import Workspace
 from crawler.errors import SourceRefusedError
 from crawler.file_source import FileSource
-from crawler.frontier import Frontier, Listed
+from crawler.frontier import Frontier
 from crawler.source import user_agent
 from crawler.sources.unsplash import KEY_VARIABLE, PER_PAGE, UnsplashSource, api_key, key_hash
 
@@ -54,13 +53,8 @@ def plan_files(source: FileSource) -> FilesPlan:
         files, skipped = files + len(page.photos), skipped + page.skipped
         rows.update({table: len(some) for table, some in page.rows.items()})
         refused += sum(source.refusal(photo.url) is not None for photo in page.photos)
-        size += sum(_size(source.top, photo) for photo in page.photos)
+        size += sum(map(source.size, page.photos))
     return FilesPlan(files, size, rows, skipped, refused)
-
-
-def _size(top: Path | None, photo: Listed) -> int:
-    path = top / photo.url if top and not photo.host else None
-    return path.lstat().st_size if path and path.is_file() else 0
 
 
 def api_plan(photos: int, own_per_hour: int | None = None) -> ApiPlan:

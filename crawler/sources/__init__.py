@@ -3,13 +3,15 @@
 from typing import Any
 
 from crawler.sources.folder import FolderSource
+from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.unsplash import UnsplashSource
 from crawler.sources.utkface import UtkFaceSource
 
 SOURCES: dict[str, Any] = {
     "folder": FolderSource,
+    "imdb-wiki": ImdbWikiSource,
     "unsplash": UnsplashSource,
     "utkface": UtkFaceSource,
 }
 
-__all__ = ["SOURCES", "FolderSource", "UnsplashSource", "UtkFaceSource"]
+__all__ = ["SOURCES", "FolderSource", "ImdbWikiSource", "UnsplashSource", "UtkFaceSource"]
