@@ -63,10 +63,25 @@ def imdb_wiki(
     return ImdbWikiSource(str(mat), str(images) if images else None, keep_all, training_basis)
 
 
+@click.argument("path", type=PATH)
+@click.option(
+    "--pattern",
+    metavar="REGEX",
+    help="Matches a whole file name; its named groups become labels "
+    "(default: digit_speaker_take.wav).",
+)
+def sounds(path: Path, pattern: str | None) -> "FileSource":
+    """Import the WAV files below PATH; parts of their names become labels."""
+    from crawler.sources.sounds import SPOKEN_DIGIT, SoundsSource
+
+    return SoundsSource(str(path), pattern or SPOKEN_DIGIT)
+
+
 MAKERS: Mapping[str, Make] = {
     "folder": folder,
     "utkface": utkface,
     "imdb-wiki": imdb_wiki,
+    "sounds": sounds,
 }
 
 

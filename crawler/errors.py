@@ -79,5 +79,12 @@ class InputRefusedError(CrawlError):
         super().__init__(f"{path} cannot be imported: {why}")
 
 
+class PatternRefusedError(CrawlError):
+    """A pattern for file names cannot be used."""
+
+    def __init__(self, pattern: str, why: str) -> None:
+        super().__init__(f"the pattern {pattern!r} cannot be used: {why}")
+
+
 class SourceRefusedError(CrawlError):
     """The source answered in a way that ends the listing (a refused key, an unknown topic ...)."""

@@ -4,14 +4,23 @@ from typing import Any
 
 from crawler.sources.folder import FolderSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
+from crawler.sources.sounds import SoundsSource
 from crawler.sources.unsplash import UnsplashSource
 from crawler.sources.utkface import UtkFaceSource
 
 SOURCES: dict[str, Any] = {
     "folder": FolderSource,
     "imdb-wiki": ImdbWikiSource,
+    "sounds": SoundsSource,
     "unsplash": UnsplashSource,
     "utkface": UtkFaceSource,
 }
 
-__all__ = ["SOURCES", "FolderSource", "ImdbWikiSource", "UnsplashSource", "UtkFaceSource"]
+__all__ = [
+    "SOURCES",
+    "FolderSource",
+    "ImdbWikiSource",
+    "SoundsSource",
+    "UnsplashSource",
+    "UtkFaceSource",
+]
