@@ -77,10 +77,22 @@ def sounds(path: Path, pattern: str | None) -> "FileSource":
     return SoundsSource(str(path), pattern or SPOKEN_DIGIT)
 
 
+@click.argument("votes", type=PATH)
+@click.option("--images", type=PATH, help="Folder of the pictures, IMAGE_ID.jpg.")
+@click.option("--suffix", default=".jpg", show_default=True, help="End of the pictures' names.")
+@training_basis
+def ava(votes: Path, images: Path | None, suffix: str, training_basis: str | None) -> "FileSource":
+    """Import VOTES on photographs (AVA.txt, JSON or CSV), and the pictures with --images."""
+    from crawler.sources import AvaSource
+
+    return AvaSource(str(votes), str(images) if images else None, suffix, training_basis)
+
+
 MAKERS: Mapping[str, Make] = {
     "folder": folder,
     "utkface": utkface,
     "imdb-wiki": imdb_wiki,
+    "ava": ava,
     "sounds": sounds,
 }
 

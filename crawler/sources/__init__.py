@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from crawler.sources.ava import AvaSource
 from crawler.sources.folder import FolderSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.sounds import SoundsSource
@@ -9,6 +10,7 @@ from crawler.sources.unsplash import UnsplashSource
 from crawler.sources.utkface import UtkFaceSource
 
 SOURCES: dict[str, Any] = {
+    "ava": AvaSource,
     "folder": FolderSource,
     "imdb-wiki": ImdbWikiSource,
     "sounds": SoundsSource,
@@ -18,6 +20,7 @@ SOURCES: dict[str, Any] = {
 
 __all__ = [
     "SOURCES",
+    "AvaSource",
     "FolderSource",
     "ImdbWikiSource",
     "SoundsSource",
