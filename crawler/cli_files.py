@@ -88,11 +88,22 @@ def ava(votes: Path, images: Path | None, suffix: str, training_basis: str | Non
     return AvaSource(str(votes), str(images) if images else None, suffix, training_basis)
 
 
+@click.argument("table", type=PATH)
+@click.option("--fetch", is_flag=True, help="Ask the addresses for their pictures, too.")
+@training_basis
+def defects(table: Path, fetch: bool, training_basis: str | None) -> "FileSource":
+    """Import TABLE, a CSV of addresses with the severities of seven defects."""
+    from crawler.sources import DefectsSource
+
+    return DefectsSource(str(table), fetch, training_basis)
+
+
 MAKERS: Mapping[str, Make] = {
     "folder": folder,
     "utkface": utkface,
     "imdb-wiki": imdb_wiki,
     "ava": ava,
+    "defects": defects,
     "sounds": sounds,
 }
 

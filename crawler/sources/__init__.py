@@ -3,6 +3,7 @@
 from typing import Any
 
 from crawler.sources.ava import AvaSource
+from crawler.sources.defects import DefectsSource
 from crawler.sources.folder import FolderSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.sounds import SoundsSource
@@ -11,6 +12,7 @@ from crawler.sources.utkface import UtkFaceSource
 
 SOURCES: dict[str, Any] = {
     "ava": AvaSource,
+    "defects": DefectsSource,
     "folder": FolderSource,
     "imdb-wiki": ImdbWikiSource,
     "sounds": SoundsSource,
@@ -21,6 +23,7 @@ SOURCES: dict[str, Any] = {
 __all__ = [
     "SOURCES",
     "AvaSource",
+    "DefectsSource",
     "FolderSource",
     "ImdbWikiSource",
     "SoundsSource",
