@@ -196,6 +196,21 @@ def verify(workspace: Workspace) -> None:
     click.echo(f"checked {checked}: no problem")
 
 
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write into (default: reports/crawl/ of the workspace).",
+)
+@workspace_option
+def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> None:
+    """Write an HTML page about CRAWL_ID, or about all crawls, and print its path."""
+    from crawler.report import write_report
+
+    click.echo(write_report(workspace, crawl_id, output))
+
+
 def _settings(workspace: Workspace) -> "CrawlSettings":
     from crawler.settings import CrawlSettings
 
