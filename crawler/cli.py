@@ -1,6 +1,7 @@
 """`safelight crawl`: parse, call one function, print what it says."""
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from catalog import SafelightError, Workspace, load_settings, workspace_option
+from catalog import SafelightError, Workspace, load_settings, logs_json, redacted, workspace_option
 
 if TYPE_CHECKING:
     from crawler.crawling import CrawlSummary
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from crawler.planner import ApiPlan
     from crawler.settings import CrawlSettings
     from crawler.sources.unsplash import UnsplashSource
+
+log = logging.getLogger(__name__)
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
 
@@ -246,9 +249,9 @@ def _run(workspace: Workspace, source: Any, settings: "CrawlSettings", *, wait: 
 
 def _act(act: "Callable[[Any], CrawlSummary]") -> None:
     """Run a session under a progress line, print its summary and leave with its exit code."""
-    from crawler.progress import ProgressLine, Tally
+    from crawler.progress import ProgressLine, ProgressLog, Tally
 
-    line, last = ProgressLine(), [Tally()]
+    line, last = ProgressLog() if logs_json() else ProgressLine(), [Tally()]
 
     def report(tally: Tally) -> None:
         last[0] = tally
@@ -275,7 +278,9 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo(f"  API calls: {error_list(summary.calls)}")
     added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
     click.echo(f"  rows added: {added or 'none'}")
-    if summary.problem:
-        click.echo(f"  {summary.problem}", err=True)
+    if summary.problem and logs_json():
+        log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
+    elif summary.problem:
+        click.echo(f"  {redacted(summary.problem)}", err=True)
     if summary.status == "stopped" and not summary.problem:
         click.echo("  go on with: safelight crawl resume")

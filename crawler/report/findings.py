@@ -39,17 +39,23 @@ class Timeline:
 
 
 def totals(scope: Scope) -> Mapping[str, int]:
-    """Count attempts, pictures, bytes and hosts; `failed` are pictures of which no attempt worked."""
+    """Count attempts, pictures, bytes and hosts; `failed` are pictures of which no attempt worked.
+
+    `unchanged` are those that the server said to have as we know them, `repeats` bytes that the source gave before.
+    """
     [row] = scope.ask(
         "SELECT count(*) AS attempts, count(*) FILTER (attempt > 1) AS retries,"
         " count(DISTINCT photo_id) AS tried,"
         " count(DISTINCT photo_id) FILTER (outcome = 'done') AS done,"
+        " count(DISTINCT photo_id) FILTER (outcome = 'unchanged') AS unchanged,"
+        " count(DISTINCT photo_id) FILTER (outcome = 'repeat') AS repeats,"
+        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS failed,"
         " coalesce(sum(bytes) FILTER (outcome = 'done'), 0)::BIGINT AS bytes,"
         " count(DISTINCT nullif(host, '')) AS hosts FROM tries"
     )
     counts = {name: int(str(value)) for name, value in row.items()}
     waiting = sum(r.counts.get("queued", 0) + r.counts.get("in_flight", 0) for r in scope.records)
-    return counts | {"failed": counts["tried"] - counts["done"], "waiting": waiting}
+    return counts | {"waiting": waiting}
 
 
 def funnel(scope: Scope, tried: int, done: int) -> list[Step]:
@@ -100,7 +106,8 @@ def labels(scope: Scope) -> list[Row]:
     return scope.ask(
         "SELECT task, value, label_source, count(*) AS n,"
         " count(*) / sum(count(*)) OVER (PARTITION BY task, label_source) AS share"
-        " FROM labels l WHERE (subject_kind = 'photo' AND subject_id IN (SELECT photo_id FROM pictures))"
+        " FROM labels l WHERE (subject_kind = 'photo' AND subject_id IN"
+        "  (SELECT photo_id FROM pictures UNION ALL SELECT photo_id FROM listed))"
         " OR (subject_kind = 'asset' AND subject_id IN (SELECT asset_sha256 FROM pictures))"
         " GROUP BY task, value, label_source"
         " QUALIFY row_number() OVER (PARTITION BY task, label_source ORDER BY count(*) DESC, value) <= ?"
@@ -110,10 +117,13 @@ def labels(scope: Scope) -> list[Row]:
 
 
 def sources(scope: Scope) -> list[Row]:
-    """Count pictures by source."""
+    """Count pictures by source; `listed` are those whose bytes were not asked for."""
     return scope.ask(
-        "SELECT source, count(*) AS n, count(DISTINCT asset_sha256) AS files,"
-        " count(DISTINCT photographer) AS photographers FROM pictures GROUP BY 1 ORDER BY n DESC, 1"
+        "SELECT source, count(asset_sha256) AS n, count(DISTINCT asset_sha256) AS files,"
+        " count(*) FILTER (asset_sha256 IS NULL) AS listed, count(DISTINCT photographer) AS photographers"
+        " FROM (SELECT source, asset_sha256, photographer FROM pictures"
+        "  UNION ALL SELECT source, NULL, photographer FROM listed)"
+        " GROUP BY 1 ORDER BY n DESC, listed DESC, 1"
     )
 
 
@@ -130,7 +140,9 @@ def licences(scope: Scope) -> list[Row]:
     """Count pictures by licence and by whether a model may be trained on them."""
     return scope.ask(
         "SELECT source, licence, training_allowed, training_basis, count(*) AS n"
-        " FROM pictures GROUP BY ALL ORDER BY n DESC, source, licence LIMIT ?",
+        " FROM (SELECT source, licence, training_allowed, training_basis FROM pictures UNION ALL"
+        "  SELECT source, licence, training_allowed, training_basis FROM listed)"
+        " GROUP BY ALL ORDER BY n DESC, source, licence LIMIT ?",
         MOST_VALUES,
     )
 
@@ -139,7 +151,7 @@ def errors(scope: Scope) -> list[Row]:
     """Count failed attempts by host and error; `pictures` are those still not in."""
     return scope.ask(
         "SELECT host, error_class, error, count(*) AS n,"
-        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM came)) AS pictures,"
+        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS pictures,"
         " max(fetched_at) AS last_seen FROM tries WHERE outcome = 'failed' GROUP BY ALL"
         " ORDER BY n DESC, host, error LIMIT ?",
         MOST_VALUES,
@@ -175,7 +187,7 @@ def _shares(of: str) -> str:
 
 
 def exif_by_source(scope: Scope) -> list[Row]:
-    """Give the share of files with each setting: of all (source null), then by source."""
+    """Give the share of files with each setting: of all (source null), by source, and of photos listed only."""
     joined = (
         " FROM (SELECT DISTINCT source, asset_sha256 FROM pictures) p"
         " LEFT JOIN settings USING (asset_sha256)"
@@ -183,9 +195,12 @@ def exif_by_source(scope: Scope) -> list[Row]:
     everything = _shares("CAST(NULL AS VARCHAR) AS source") + (
         " FROM files LEFT JOIN settings ON sha256 = asset_sha256 HAVING count(*) > 0"
     )
-    return scope.ask(everything) + scope.ask(
-        f"{_shares('source')}{joined} GROUP BY source ORDER BY n DESC, source"
-    )
+    listed = f"{_shares('source')} FROM listed GROUP BY source ORDER BY n DESC, source"
+    return [
+        *scope.ask(everything),
+        *scope.ask(f"{_shares('source')}{joined} GROUP BY source ORDER BY n DESC, source"),
+        *({**row, "source": f"{row['source']}, listed only"} for row in scope.ask(listed)),
+    ]
 
 
 def exif_by_camera(scope: Scope) -> list[Row]:
@@ -200,7 +215,8 @@ def exif_by_camera(scope: Scope) -> list[Row]:
 def exif_statuses(scope: Scope) -> list[Row]:
     """Count what the readers said about the EXIF of the files."""
     return scope.ask(
-        "SELECT exif_source, status, count(*) AS n FROM exif SEMI JOIN came USING (asset_sha256)"
+        "SELECT exif_source, status, count(*) AS n FROM exif WHERE asset_sha256 IN"
+        " (SELECT asset_sha256 FROM came) OR photo_id IN (SELECT photo_id FROM listed)"
         " GROUP BY ALL ORDER BY exif_source DESC, n DESC, status"
     )
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from catalog import Workspace, __version__, open_catalog
+from catalog import Workspace, __version__, open_catalog, redacted
 from crawler.frontier import Frontier, Row
 from crawler.records import utc_now, without_secrets
 from crawler.report import drawing, findings, samples
@@ -120,5 +120,5 @@ def render(values: Mapping[str, object]) -> str:
     )
     writers = (drawing.whole, drawing.share, drawing.size, drawing.seconds, drawing.shutter)
     environment.filters |= {writer.__name__: writer for writer in (*writers, drawing.moment)}
-    environment.filters["web_link"] = web_link
+    environment.filters |= {"web_link": web_link, "redacted": redacted}
     return environment.get_template("report.html").render(values)

@@ -21,7 +21,7 @@ def pictures(scope: Scope, workspace: Workspace) -> list[Row]:
     """Draw pictures that came in, with what is known about them; `uri` is null when one gives no picture."""
     rows = scope.ask(
         "SELECT p.source, p.source_photo_id, p.title, p.attribution, p.page_url, p.licence,"
-        " f.width, f.height, f.format, f.pack, f.pack_offset, f.pack_length,"
+        " f.width, f.height, f.format, f.duration_s, f.pack, f.pack_offset, f.pack_length,"
         " s.camera, s.f_number, s.iso, s.exposure_time"
         " FROM pictures p JOIN files f ON f.sha256 = p.asset_sha256 LEFT JOIN settings s USING (asset_sha256)"
         " QUALIFY row_number() OVER (PARTITION BY p.asset_sha256 ORDER BY p.photo_id) = 1"
@@ -60,7 +60,7 @@ def dead_letters(scope: Scope) -> list[Row]:
     """Show pictures of which no attempt worked, by their last attempt; every kind of error has its share."""
     return scope.ask(
         "SELECT url, host, error_class, error, error_detail, http_status, attempt, fetched_at FROM ("
-        " SELECT * FROM tries WHERE photo_id NOT IN (SELECT photo_id FROM came)"
+        " SELECT * FROM tries WHERE photo_id NOT IN (SELECT photo_id FROM settled)"
         " QUALIFY row_number() OVER (PARTITION BY crawl_id, photo_id ORDER BY attempt DESC) = 1)"
         " ORDER BY row_number() OVER (PARTITION BY error_class, error ORDER BY md5(? || fetch_id)), error, url"
         " LIMIT ?",

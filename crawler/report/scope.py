@@ -10,12 +10,15 @@ from crawler.frontier import CrawlRecord, Row
 # The tables of these crawls. A photo that two crawls brought in has one row, with the id of the first: so
 # photos are found by what was fetched, not by their crawl_id.
 _TABLES = """
-WITH tries AS (SELECT * FROM fetches WHERE list_contains(?, crawl_id)),
+WITH wanted AS (SELECT unnest(?) AS crawl_id),
+tries AS (SELECT * FROM fetches SEMI JOIN wanted USING (crawl_id)),
+settled AS (SELECT DISTINCT photo_id FROM tries WHERE outcome <> 'failed'),
 came AS (SELECT DISTINCT photo_id, asset_sha256 FROM tries WHERE outcome = 'done'),
 pictures AS (SELECT p.* FROM photos p SEMI JOIN came USING (photo_id, asset_sha256)),
 files AS (SELECT a.* FROM assets a SEMI JOIN came ON a.sha256 = came.asset_sha256),
 settings AS (SELECT e.* FROM v_exif e SEMI JOIN came USING (asset_sha256)),
-sessions AS (SELECT * FROM crawls WHERE list_contains(?, crawl_id))
+listed AS (SELECT * FROM v_listed SEMI JOIN wanted USING (crawl_id)),
+sessions AS (SELECT * FROM crawls SEMI JOIN wanted USING (crawl_id))
 """
 
 
@@ -29,9 +32,8 @@ class Scope:
     records: Sequence[CrawlRecord]
 
     def ask(self, sql: str, *values: object) -> list[Row]:
-        """Ask about the tables tries, came, pictures, files, settings and sessions of these crawls."""
-        ids = list(self.crawls)
-        return self.catalog.records(_TABLES + sql, [ids, ids, *values])
+        """Ask about these crawls; the tables are those above this class, `listed` has photos without bytes."""
+        return self.catalog.records(_TABLES + sql, [list(self.crawls), *values])
 
 
 def find_scope(catalog: Catalog, known: Sequence[CrawlRecord], wanted: str | None) -> Scope:
