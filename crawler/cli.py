@@ -4,7 +4,8 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from crawler.crawling import CrawlSummary
     from crawler.frontier import CrawlRecord
     from crawler.planner import ApiPlan
+    from crawler.progress import Tally
     from crawler.settings import CrawlSettings
     from crawler.sources.unsplash import UnsplashSource
 
 log = logging.getLogger(__name__)
 
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
+METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
 
 
 @click.group()
@@ -253,14 +256,35 @@ def _act(act: "Callable[[Any], CrawlSummary]") -> None:
 
     line, last = ProgressLog() if logs_json() else ProgressLine(), [Tally()]
 
-    def report(tally: Tally) -> None:
-        last[0] = tally
-        line(tally)
+    with _metrics() as update:
 
-    summary = act(report)
+        def report(tally: Tally) -> None:
+            last[0] = tally
+            line(tally)
+            update(tally)
+
+        summary = act(report)
     line.end(last[0])
     _print_summary(summary)
     sys.exit(EXIT_CODES[summary.status])
+
+
+@contextmanager
+def _metrics() -> "Iterator[Callable[[Tally], None]]":
+    """Serve metrics while a session runs, when --metrics-port asks for it; give what takes its tallies."""
+    meta = click.get_current_context().meta
+    if meta.get(METRICS_PORT) is None:
+        yield lambda _tally: None
+        return
+    from crawler.metrics import CrawlMetrics, serve_metrics
+
+    metrics = CrawlMetrics()
+    with serve_metrics(metrics, meta[METRICS_HOST], meta[METRICS_PORT]) as address:
+        if logs_json():
+            log.info("metrics: %s", address)
+        else:
+            click.echo(f"metrics: {address}", err=True)
+        yield metrics.update
 
 
 def _print_summary(summary: "CrawlSummary") -> None:
@@ -284,3 +308,31 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo(f"  {redacted(summary.problem)}", err=True)
     if summary.status == "stopped" and not summary.problem:
         click.echo("  go on with: safelight crawl resume")
+
+
+def _metrics_options(command: click.Command) -> None:
+    """Add --metrics-port and --metrics-host; they go to the context, so the command need not take them."""
+
+    def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+        return lambda context, _parameter, value: context.meta.update({name: value})
+
+    port, host = click.IntRange(0, 65535), "Address of the endpoint."
+    about = "Serve Prometheus metrics while it runs; 0 takes a free port."
+    for option in (
+        click.option(
+            "--metrics-port", type=port, help=about, expose_value=False, callback=keep(METRICS_PORT)
+        ),
+        click.option(
+            "--metrics-host",
+            default="127.0.0.1",
+            show_default=True,
+            help=host,
+            expose_value=False,
+            callback=keep(METRICS_HOST),
+        ),
+    ):
+        option(command)
+
+
+for _command in (*run.commands.values(), resume, retry):
+    _metrics_options(_command)

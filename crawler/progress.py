@@ -13,7 +13,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """What a session has done so far, and what is left."""
+    """What a session has done so far, and what is left.
+
+    `retries` counts attempts after the first, `in_flight` pictures in work or not yet on disk, `unchanged` those
+    that the server said to have as we know them, `repeats` bytes that the source gave before.
+    """
 
     done: int = 0
     failed: int = 0
@@ -21,6 +25,13 @@ class Tally:
     queued: int = 0
     listing: bool = True
     started: float = field(default_factory=time.monotonic)
+    in_flight: int = 0
+    retries: int = 0
+    unchanged: int = 0
+    repeats: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    source: str = ""
+    crawl_id: str = ""
 
     def line(self, now: float) -> str:
         """Say it in one line; the rates are averages over the session.
