@@ -251,6 +251,7 @@ def memory_slope(samples: Sequence[Sample]) -> float:
 def plot(samples: Sequence[Sample], operations: Sequence[Operations], path: Path) -> None:
     """Draw memory, rate and frontier operations."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(9, 3), layout="constrained")
     memory, rate, frontier = figure.subplots(1, 3)
@@ -268,6 +269,7 @@ def plot(samples: Sequence[Sample], operations: Sequence[Operations], path: Path
     frontier.set(
         title="Frontier", xlabel="items in it", ylabel="us/item", xscale="log", ylim=(0, None)
     )
+    frontier.xaxis.set_minor_formatter(NullFormatter())
     frontier.legend(frameon=False)
     for axes in (memory, rate, frontier):
         axes.spines[["top", "right"]].set_visible(False)

@@ -51,7 +51,7 @@ def write_report(
 
 def context(scope: Scope, workspace: Workspace) -> Mapping[str, Any]:
     """Gather everything that the page shows."""
-    totals = findings.totals(scope)
+    totals, pictures = findings.totals(scope), samples.pictures(scope, workspace)
     line = findings.timeline(scope)
     bins = [(drawing.moment(at), done, failed) for at, done, failed in line.bins]
     tables = {ask.__name__: ask(scope) for ask in _TABLES}
@@ -69,7 +69,8 @@ def context(scope: Scope, workspace: Workspace) -> Mapping[str, Any]:
         "bars": drawing.stacked_bars(bins),
         "tasks": _by_task(findings.labels(scope)),
         "coverage": findings.exif_by_source(scope),
-        "pictures": samples.pictures(scope, workspace),
+        "pictures": pictures,
+        "kept_here": sum(row["redistribution_allowed"] is False for row in pictures),
         "letters": samples.dead_letters(scope),
         "sessions": [_session(row) for row in findings.sessions(scope)],
         **tables,

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 def pictures(scope: Scope, workspace: Workspace) -> list[Row]:
     """Draw pictures that came in, with what is known about them; `uri` is null when one gives no picture."""
     rows = scope.ask(
-        "SELECT p.source, p.source_photo_id, p.title, p.attribution, p.page_url, p.licence,"
+        "SELECT p.source, p.source_photo_id, p.title, p.attribution, p.page_url, p.redistribution_allowed,"
         " f.width, f.height, f.format, f.duration_s, f.pack, f.pack_offset, f.pack_length,"
         " s.camera, s.f_number, s.iso, s.exposure_time"
         " FROM pictures p JOIN files f ON f.sha256 = p.asset_sha256 LEFT JOIN settings s USING (asset_sha256)"

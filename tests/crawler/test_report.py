@@ -15,7 +15,7 @@ from crawler.cli import crawl
 from crawler.errors import CrawlNotFoundError
 from crawler.frontier import Frontier
 from crawler.report import drawing, findings, samples, write_report
-from crawler.report.page import web_link
+from crawler.report.page import context, render, web_link
 from crawler.report.scope import find_scope
 from tests.factories import jpeg, picture, plain_jpeg
 from tests.fakes.fault_site import KEY, FaultSite
@@ -149,6 +149,7 @@ def test_coverage_hosts_and_time_agree_with_the_rows(crawled: Workspace) -> None
         hosts = {row["host"]: row for row in findings.hosts(scope)}
         line = findings.timeline(scope)
         cameras = findings.exif_by_camera(scope)
+        values = context(scope, crawled)
     assert (totals["done"], totals["failed"], totals["retries"], totals["waiting"]) == (19, 3, 2, 0)
     assert totals["bytes"] == one(crawled, "SELECT sum(bytes) FROM fetches WHERE outcome = 'done'")
     assert (everything["n"], everything["iso"]) == (18, pytest.approx(17 / 18))
@@ -159,6 +160,9 @@ def test_coverage_hosts_and_time_agree_with_the_rows(crawled: Workspace) -> None
     assert sum(failed for *_, failed in line.bins) == 5
     assert len(line.bins) <= findings.MOST_BINS
     assert {row["name"]: row["n"] for row in cameras}["acme model 0"] == 4
+    assert values["kept_here"] == 0
+    assert "may not be passed on" not in render(values)
+    assert "<b>3 of them may not be passed on</b>" in render({**values, "kept_here": 3})
 
 
 def test_one_crawl_shows_only_its_own(crawled: Workspace, tmp_path: Path) -> None:
