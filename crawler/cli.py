@@ -1,25 +1,32 @@
 """`safelight crawl`: parse, call one function, print what it says."""
 
 import asyncio
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from catalog import SafelightError, Workspace, load_settings, workspace_option
+from catalog import SafelightError, Workspace, load_settings, logs_json, redacted, workspace_option
 from crawler import cli_files, cli_web
 
 if TYPE_CHECKING:
     from crawler.crawling import CrawlOptions, CrawlSummary
     from crawler.frontier import CrawlRecord
     from crawler.planner import ApiPlan
+    from crawler.progress import Tally
     from crawler.settings import CrawlSettings
     from crawler.sources.unsplash import UnsplashSource
 
+log = logging.getLogger(__name__)
+
 WORKERS, CLUSTER, RECRAWL = "safelight.workers", "safelight.cluster", "safelight.recrawl"
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
+METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
 
 
 @click.group()
@@ -248,6 +255,21 @@ def verify(workspace: Workspace) -> None:
     click.echo(f"checked {checked}: no problem")
 
 
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write into (default: reports/crawl/ of the workspace).",
+)
+@workspace_option
+def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> None:
+    """Write an HTML page about CRAWL_ID, or about all crawls, and print its path."""
+    from crawler.report import write_report
+
+    click.echo(write_report(workspace, crawl_id, output))
+
+
 def _settings(workspace: Workspace) -> "CrawlSettings":
     from crawler.settings import CrawlSettings
 
@@ -306,18 +328,39 @@ def _age_s(text: str) -> float:
 
 def _act(act: "Callable[[Any], CrawlSummary]") -> None:
     """Run a session under a progress line, print its summary and leave with its exit code."""
-    from crawler.progress import ProgressLine, Tally
+    from crawler.progress import ProgressLine, ProgressLog, Tally
 
-    line, last = ProgressLine(), [Tally()]
+    line, last = ProgressLog() if logs_json() else ProgressLine(), [Tally()]
 
-    def report(tally: Tally) -> None:
-        last[0] = tally
-        line(tally)
+    with _metrics() as update:
 
-    summary = act(report)
+        def report(tally: Tally) -> None:
+            last[0] = tally
+            line(tally)
+            update(tally)
+
+        summary = act(report)
     line.end(last[0])
     _print_summary(summary)
     sys.exit(EXIT_CODES[summary.status])
+
+
+@contextmanager
+def _metrics() -> "Iterator[Callable[[Tally], None]]":
+    """Serve metrics while a session runs, when --metrics-port asks for it; give what takes its tallies."""
+    meta = click.get_current_context().meta
+    if meta.get(METRICS_PORT) is None:
+        yield lambda _tally: None
+        return
+    from crawler.metrics import CrawlMetrics, serve_metrics
+
+    metrics = CrawlMetrics()
+    with serve_metrics(metrics, meta[METRICS_HOST], meta[METRICS_PORT]) as address:
+        if logs_json():
+            log.info("metrics: %s", address)
+        else:
+            click.echo(f"metrics: {address}", err=True)
+        yield metrics.update
 
 
 def _print_summary(summary: "CrawlSummary") -> None:
@@ -337,8 +380,10 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo(f"  API calls: {error_list(summary.calls)}")
     added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
     click.echo(f"  rows added: {added or 'none'}")
-    if summary.problem:
-        click.echo(f"  {summary.problem}", err=True)
+    if summary.problem and logs_json():
+        log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
+    elif summary.problem:
+        click.echo(f"  {redacted(summary.problem)}", err=True)
     if summary.status == "stopped" and not summary.problem:
         click.echo("  go on with: safelight crawl resume")
 
@@ -361,6 +406,10 @@ def _session_options(command: click.Command) -> None:
     add("--cluster", CLUSTER, metavar="ADDRESS", help=actors)
     again = "Also ask again for pictures that came in longer ago: 30d, 12h. Unchanged ones cost no bytes."
     add("--recrawl", RECRAWL, metavar="AGE", help=again)
+    port = "Serve Prometheus metrics while it runs; 0 takes a free port."
+    add("--metrics-port", METRICS_PORT, type=click.IntRange(0, 65535), help=port)
+    at = "Address of the metrics."
+    add("--metrics-host", METRICS_HOST, default="127.0.0.1", show_default=True, help=at)
 
 
 for _command in (*run.commands.values(), resume, retry):
