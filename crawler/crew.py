@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from catalog import Workspace, open_catalog
+from catalog import Workspace, open_catalog, start_logging
 from crawler.blocklist import read_blocklist
 from crawler.errors import WorkersKeepDyingError
 from crawler.frontier import Frontier, Share
@@ -167,6 +167,7 @@ def main() -> None:
     """Be one worker's process."""
     from crawler.sources import SOURCES
 
+    start_logging()
     job = json.loads(sys.stdin.readline())
     name, config = job["source"]
     workspace, share = Workspace.at(job["home"]), Share(*job["share"])
