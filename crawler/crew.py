@@ -105,7 +105,7 @@ class ProcessCrew:
         with (self._desk.workspace.logs / self._log_name(share)).open("ab") as errors:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", __name__, _FLAG),
+                *("-W", "ignore::RuntimeWarning:runpy", "-m", __name__, _FLAG),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
