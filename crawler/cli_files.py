@@ -98,12 +98,24 @@ def defects(table: Path, fetch: bool, training_basis: str | None) -> "FileSource
     return DefectsSource(str(table), fetch, training_basis)
 
 
+@click.argument("images", type=PATH)
+@click.argument("labels", type=PATH)
+@click.option("--task", default="digit", show_default=True, help="What the labels say.")
+@click.option("--limit", type=click.IntRange(min=1), help="Import the first so many only.")
+def idx(images: Path, labels: Path, task: str, limit: int | None) -> "FileSource":
+    """Import the pictures of an IDX file (MNIST) with their LABELS, each as PNG."""
+    from crawler.sources import IdxSource
+
+    return IdxSource(str(images), str(labels), task, limit)
+
+
 MAKERS: Mapping[str, Make] = {
     "folder": folder,
     "utkface": utkface,
     "imdb-wiki": imdb_wiki,
     "ava": ava,
     "defects": defects,
+    "idx": idx,
     "sounds": sounds,
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 from crawler.sources.ava import AvaSource
 from crawler.sources.defects import DefectsSource
 from crawler.sources.folder import FolderSource
+from crawler.sources.idx import IdxSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.sounds import SoundsSource
 from crawler.sources.unsplash import UnsplashSource
@@ -14,6 +15,7 @@ SOURCES: dict[str, Any] = {
     "ava": AvaSource,
     "defects": DefectsSource,
     "folder": FolderSource,
+    "idx": IdxSource,
     "imdb-wiki": ImdbWikiSource,
     "sounds": SoundsSource,
     "unsplash": UnsplashSource,
@@ -25,6 +27,7 @@ __all__ = [
     "AvaSource",
     "DefectsSource",
     "FolderSource",
+    "IdxSource",
     "ImdbWikiSource",
     "SoundsSource",
     "UnsplashSource",
