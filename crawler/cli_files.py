@@ -109,6 +109,17 @@ def idx(images: Path, labels: Path, task: str, limit: int | None) -> "FileSource
     return IdxSource(str(images), str(labels), task, limit)
 
 
+@click.argument("path", type=PATH)
+@click.option(
+    "--date-format", metavar="FORMAT", help="How days are written, such as %m/%d/%Y (default: ISO)."
+)
+def table(path: Path, date_format: str | None) -> "FileSource":
+    """Import daily prices from PATH, a CSV file or a folder of them."""
+    from crawler.sources import TableSource
+
+    return TableSource(str(path), date_format)
+
+
 MAKERS: Mapping[str, Make] = {
     "folder": folder,
     "utkface": utkface,
@@ -117,6 +128,7 @@ MAKERS: Mapping[str, Make] = {
     "defects": defects,
     "idx": idx,
     "sounds": sounds,
+    "table": table,
 }
 
 

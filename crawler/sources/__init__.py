@@ -8,6 +8,7 @@ from crawler.sources.folder import FolderSource
 from crawler.sources.idx import IdxSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.sounds import SoundsSource
+from crawler.sources.table import TableSource
 from crawler.sources.unsplash import UnsplashSource
 from crawler.sources.utkface import UtkFaceSource
 
@@ -18,6 +19,7 @@ SOURCES: dict[str, Any] = {
     "idx": IdxSource,
     "imdb-wiki": ImdbWikiSource,
     "sounds": SoundsSource,
+    "table": TableSource,
     "unsplash": UnsplashSource,
     "utkface": UtkFaceSource,
 }
@@ -30,6 +32,7 @@ __all__ = [
     "IdxSource",
     "ImdbWikiSource",
     "SoundsSource",
+    "TableSource",
     "UnsplashSource",
     "UtkFaceSource",
 ]
