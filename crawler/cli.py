@@ -1,24 +1,32 @@
 """`safelight crawl`: parse, call one function, print what it says."""
 
 import asyncio
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from catalog import SafelightError, Workspace, load_settings, workspace_option
-from crawler import cli_files
+from catalog import SafelightError, Workspace, load_settings, logs_json, redacted, workspace_option
+from crawler import cli_files, cli_web
 
 if TYPE_CHECKING:
-    from crawler.crawling import CrawlSummary
+    from crawler.crawling import CrawlOptions, CrawlSummary
     from crawler.frontier import CrawlRecord
     from crawler.planner import ApiPlan
+    from crawler.progress import Tally
     from crawler.settings import CrawlSettings
     from crawler.sources.unsplash import UnsplashSource
 
+log = logging.getLogger(__name__)
+
+WORKERS, CLUSTER, RECRAWL = "safelight.workers", "safelight.cluster", "safelight.recrawl"
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
+METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
 
 
 @click.group()
@@ -38,6 +46,9 @@ def plan() -> None:
 @crawl.group()
 def run() -> None:
     """Crawl a source; the same command goes on where it ended, and later adds what is new."""
+
+
+cli_web.add_to(plan, run)
 
 
 def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,7 +143,7 @@ def resume(workspace: Workspace, crawl_id: str | None, *, wait: bool) -> None:
     from crawler import crawling
 
     def act(report: Any) -> "CrawlSummary":
-        options = crawling.CrawlOptions(wait_for_quota=wait, report=report)
+        options = _options(report, wait=wait)
         return crawling.resume(workspace, _settings(workspace), options, wanted=crawl_id)
 
     _act(act)
@@ -144,19 +155,89 @@ def resume(workspace: Workspace, crawl_id: str | None, *, wait: bool) -> None:
     "--class",
     "error_class",
     type=click.Choice(["transient", "final", "suspicious", "all"]),
-    default="transient",
-    show_default=True,
+    help="[default: transient, or all with --where]",
 )
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="Those for which this predicate holds, such as \"host LIKE '%.org' AND http_status = 403\".",
+)
+@click.option("--dry-run", is_flag=True, help="List the pictures; try none.")
 @workspace_option
-def retry(workspace: Workspace, crawl_id: str | None, error_class: str) -> None:
-    """Try pictures that failed again: in the last crawl, or in CRAWL_ID."""
+def retry(
+    workspace: Workspace,
+    crawl_id: str | None,
+    error_class: str | None,
+    where: str | None,
+    *,
+    dry_run: bool,
+) -> None:
+    """Try pictures that failed again: in the last crawl, or in CRAWL_ID.
+
+    Columns for --where: photo_id, url, host, state, attempts, error_class, error, error_detail, http_status,
+    failed_at.
+    """
+    from dataclasses import replace
+
     from crawler import crawling
 
+    if dry_run:
+        for letter in crawling.dead_letters(workspace, crawl_id, where):
+            click.echo(f"{letter.error_class}/{letter.error}\t{letter.attempts}\t{letter.url}")
+        return
+
     def act(report: Any) -> "CrawlSummary":
-        options = crawling.CrawlOptions(retry=cast("Any", error_class), report=report)
+        kind = cast("Any", error_class or ("all" if where else "transient"))
+        options = replace(_options(report), retry=kind, where=where)
         return crawling.retry(workspace, _settings(workspace), options, wanted=crawl_id)
 
     _act(act)
+
+
+@crawl.command()
+@click.option(
+    "--wait/--no-wait", default=True, help="Return when the session has ended, or at once."
+)
+@workspace_option
+def stop(workspace: Workspace, *, wait: bool) -> None:
+    """Stop the crawl that is running here in good order: it ends what is in work and commits it."""
+    from crawler import crawling
+
+    crawling.ask_to_stop(workspace, wait=wait)
+    click.echo("stopped; go on with: safelight crawl resume" if wait else "asked to stop")
+
+
+@crawl.command()
+@click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
+@click.argument("value")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+@workspace_option
+def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
+    """Keep something out of all later crawls: a photo_id, a SHA-256, a photographer, an address prefix.
+
+    What is in the catalog already stays there.
+    """
+    from crawler import crawling
+
+    crawling.block(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls leave out {kind} {value}")
+
+
+@crawl.command()
+@click.option("--since", type=int, metavar="SNAPSHOT", help="Catalog snapshot to compare with.")
+@workspace_option
+def changes(workspace: Workspace, since: int | None) -> None:
+    """Say what came, changed and was deleted since a catalog snapshot (default: before the last session)."""
+    from crawler import changes as diff
+
+    found = diff.changes(workspace, since)
+    click.echo(
+        f"since snapshot {found.since}: {found.added} photos came, {len(found.changed)} changed, "
+        f"{len(found.deleted)} were deleted at their source"
+    )
+    for name, listed in (("changed", found.changed), ("deleted", found.deleted)):
+        for photo in listed:
+            click.echo(f"{name}\t{photo.source}\t{photo.source_photo_id}\t{photo.page_url or ''}")
 
 
 @crawl.command()
@@ -172,6 +253,21 @@ def verify(workspace: Workspace) -> None:
     if found.problems:
         raise SafelightError(f"{len(found.problems)} problems in {checked}")
     click.echo(f"checked {checked}: no problem")
+
+
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write into (default: reports/crawl/ of the workspace).",
+)
+@workspace_option
+def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> None:
+    """Write an HTML page about CRAWL_ID, or about all crawls, and print its path."""
+    from crawler.report import write_report
+
+    click.echo(write_report(workspace, crawl_id, output))
 
 
 def _settings(workspace: Workspace) -> "CrawlSettings":
@@ -201,26 +297,70 @@ def _run(workspace: Workspace, source: Any, settings: "CrawlSettings", *, wait: 
     from crawler import crawling
 
     def act(report: Any) -> "CrawlSummary":
-        options = crawling.CrawlOptions(wait_for_quota=wait, report=report)
-        return crawling.crawl(workspace, source, settings, options)
+        return crawling.crawl(workspace, source, settings, _options(report, wait=wait))
 
     _act(act)
 
 
+def _options(report: Any, *, wait: bool = False) -> "CrawlOptions":
+    """Make the options of a session from those that every session command has."""
+    from crawler import crawling
+
+    meta = click.get_current_context().meta
+    age = meta.get(RECRAWL)
+    return crawling.CrawlOptions(
+        workers=meta.get(WORKERS, 1),
+        cluster=meta.get(CLUSTER),
+        wait_for_quota=wait,
+        recrawl_s=None if age is None else _age_s(age),
+        report=report,
+    )
+
+
+def _age_s(text: str) -> float:
+    """Read 30d, 12h, 15m or 20s as seconds."""
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isdecimal():
+        raise click.BadParameter(f"{text!r} is no age; write 30d, 12h, 15m or 20s")
+    return int(number) * units[unit]
+
+
 def _act(act: "Callable[[Any], CrawlSummary]") -> None:
     """Run a session under a progress line, print its summary and leave with its exit code."""
-    from crawler.progress import ProgressLine, Tally
+    from crawler.progress import ProgressLine, ProgressLog, Tally
 
-    line, last = ProgressLine(), [Tally()]
+    line, last = ProgressLog() if logs_json() else ProgressLine(), [Tally()]
 
-    def report(tally: Tally) -> None:
-        last[0] = tally
-        line(tally)
+    with _metrics() as update:
 
-    summary = act(report)
+        def report(tally: Tally) -> None:
+            last[0] = tally
+            line(tally)
+            update(tally)
+
+        summary = act(report)
     line.end(last[0])
     _print_summary(summary)
     sys.exit(EXIT_CODES[summary.status])
+
+
+@contextmanager
+def _metrics() -> "Iterator[Callable[[Tally], None]]":
+    """Serve metrics while a session runs, when --metrics-port asks for it; give what takes its tallies."""
+    meta = click.get_current_context().meta
+    if meta.get(METRICS_PORT) is None:
+        yield lambda _tally: None
+        return
+    from crawler.metrics import CrawlMetrics, serve_metrics
+
+    metrics = CrawlMetrics()
+    with serve_metrics(metrics, meta[METRICS_HOST], meta[METRICS_PORT]) as address:
+        if logs_json():
+            log.info("metrics: %s", address)
+        else:
+            click.echo(f"metrics: {address}", err=True)
+        yield metrics.update
 
 
 def _print_summary(summary: "CrawlSummary") -> None:
@@ -232,16 +372,45 @@ def _print_summary(summary: "CrawlSummary") -> None:
         f"  brought in {summary.done} ({summary.bytes / 1e6:.1f} MB in {summary.seconds:.1f} s), "
         f"failed {summary.failed}, still wanted {summary.open}"
     )
+    if summary.repeats or summary.unchanged:
+        click.echo(f"  repeats {summary.repeats}, unchanged {summary.unchanged}")
     if summary.errors:
         click.echo(f"  failed: {error_list(summary.errors)}")
     if summary.calls:
         click.echo(f"  API calls: {error_list(summary.calls)}")
     added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
     click.echo(f"  rows added: {added or 'none'}")
-    if summary.problem:
-        click.echo(f"  {summary.problem}", err=True)
+    if summary.problem and logs_json():
+        log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
+    elif summary.problem:
+        click.echo(f"  {redacted(summary.problem)}", err=True)
     if summary.status == "stopped" and not summary.problem:
         click.echo("  go on with: safelight crawl resume")
 
 
 cli_files.add_commands(run, plan, _run)
+
+
+def _session_options(command: click.Command) -> None:
+    """Add the options of every session; they go to the context, so the command need not take them."""
+
+    def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+        return lambda context, _parameter, value: context.meta.update({name: value})
+
+    def add(flag: str, name: str, **more: Any) -> None:
+        click.option(flag, expose_value=False, callback=keep(name), **more)(command)
+
+    several = "Processes; each asks hosts of its own."
+    add("--workers", WORKERS, type=click.IntRange(1), default=1, show_default=True, help=several)
+    actors = "Workers are actors of this Ray cluster (local, auto, ray://...)."
+    add("--cluster", CLUSTER, metavar="ADDRESS", help=actors)
+    again = "Also ask again for pictures that came in longer ago: 30d, 12h. Unchanged ones cost no bytes."
+    add("--recrawl", RECRAWL, metavar="AGE", help=again)
+    port = "Serve Prometheus metrics while it runs; 0 takes a free port."
+    add("--metrics-port", METRICS_PORT, type=click.IntRange(0, 65535), help=port)
+    at = "Address of the metrics."
+    add("--metrics-host", METRICS_HOST, default="127.0.0.1", show_default=True, help=at)
+
+
+for _command in (*run.commands.values(), resume, retry):
+    _session_options(_command)

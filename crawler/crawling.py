@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,10 +14,17 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from catalog import Catalog, Workspace, __version__, open_catalog
-from crawler.errors import CrawlNotFoundError, NothingToResumeError, SessionRunningError
+from catalog import Catalog, Workspace, __version__, open_catalog, rows, write_segment
+from crawler.blocklist import Kind, read_blocklist, tombstone_row
+from crawler.crew import Crew, ProcessCrew
+from crawler.errors import (
+    CrawlNotFoundError,
+    NothingToResumeError,
+    NotRunningError,
+    SessionRunningError,
+)
 from crawler.failures import ErrorClass
-from crawler.frontier import CrawlRecord, Frontier, Row
+from crawler.frontier import CrawlRecord, DeadLetter, Frontier, Row
 from crawler.progress import Tally
 from crawler.records import crawl_id, utc_now
 from crawler.session import Session, StopRequest
@@ -24,13 +32,18 @@ from crawler.settings import CrawlSettings
 from crawler.source import Desk, Discovery, Source
 from crawler.sources import SOURCES
 from crawler.units import reconcile, write_rows
+from crawler.worker import Worker
 
 Status = Literal["finished", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
 class CrawlSummary:
-    """What one session did. `failed` and `errors` count pictures given up in it, `open` those still wanted."""
+    """What one session did.
+
+    `failed` and `errors` count pictures given up in it, `open` those still wanted, `repeats` and `unchanged` pictures
+    that brought no new bytes.
+    """
 
     crawl_id: str
     source: str
@@ -42,6 +55,8 @@ class CrawlSummary:
     open: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    repeats: int = 0
+    unchanged: int = 0
     problem: str = ""
     errors: Mapping[str, int] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
@@ -53,11 +68,17 @@ class CrawlOptions:
     """How to run a session; none of it says what is crawled.
 
     `relist` lists a source again whose listing had ended. `retry` queues failed pictures again: of one error
-    class, or `all`. `wait_for_quota` waits where the session would stop. `report` hears of progress.
+    class, or `all`; those for which the SQL predicate `where` holds. `recrawl_s` asks again for pictures that came in
+    longer ago, in seconds. `workers` is the number of processes; with `cluster` they are actors of a Ray cluster.
+    `wait_for_quota` waits where the session would stop. `report` hears of progress.
     """
 
     relist: bool = True
     retry: ErrorClass | Literal["all"] | None = None
+    where: str | None = None
+    recrawl_s: float | None = None
+    workers: int = 1
+    cluster: str | None = None
     wait_for_quota: bool = False
     stop: StopRequest = field(default_factory=StopRequest)
     report: Callable[[Tally], None] = lambda tally: None  # noqa: ARG005  # silent
@@ -100,19 +121,22 @@ def _open_desk(
     if options.relist and frontier.cursor(key).finished:
         frontier.relist(key)
     if options.retry:
-        frontier.retry(key, None if options.retry == "all" else options.retry)
+        kind = None if options.retry == "all" else options.retry
+        frontier.retry(key, kind, options.where)
+    if options.recrawl_s is not None:
+        frontier.recrawl(key, time.time() - options.recrawl_s)
+    frontier.forget_wishes()
     return Desk(workspace, frontier, key, settings, options.stop.asked)
 
 
 def _run(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) -> CrawlSummary:
     """Work, and write the session's own row however it ends."""
     started, seen = utc_now(), desk.frontier.cursor(desk.crawl_id).seen
-    session = Session(
-        desk, source, catalog.commit, options.stop, options.report, wait=options.wait_for_quota
-    )
+    crew = _crew(desk, source, catalog, options)
+    session = Session(desk, source, crew, catalog.commit, options.stop, wait=options.wait_for_quota)
     found = Discovery("failed")
     try:
-        found = asyncio.run(session.run())
+        found = asyncio.run(session.run(options.report))
     finally:
         summary = _summary(desk, source, session, found)
         summary = replace(
@@ -121,8 +145,25 @@ def _run(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) ->
             seconds=(utc_now() - started).total_seconds(),
         )
         write_rows(desk.workspace, desk.crawl_id, {"crawls": [_row(summary, source, started)]})
-        rows = session.count_rows(catalog.commit())
-    return replace(summary, rows=rows)
+        rows_added = session.count_rows(catalog.commit())
+    return replace(summary, rows=rows_added)
+
+
+def _crew(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) -> Crew:
+    """Choose who works: this process, several processes, or actors of a Ray cluster."""
+
+    def recover(owner: str) -> None:
+        catalog.commit()
+        reconcile(desk.frontier, catalog, desk.settings, owner)
+
+    if options.cluster is not None:
+        from crawler.cluster import RayCrew
+
+        return RayCrew(desk, source, options.workers, options.cluster, recover)
+    if options.workers > 1:
+        return ProcessCrew(desk, source, options.workers, recover)
+    blocked, impatient = read_blocklist(catalog), options.stop.impatient
+    return Worker(desk, source, blocklist=blocked, impatient=impatient)
 
 
 @contextmanager
@@ -181,6 +222,40 @@ def retry(
     return crawl(workspace, source_of(record), settings, options)
 
 
+def dead_letters(
+    workspace: Workspace, wanted: str | None = None, where: str | None = None
+) -> list[DeadLetter]:
+    """List the photos that a crawl gave up: the last one used, or `wanted`; raises `PredicateError`."""
+    record = find_crawl(_known(workspace), wanted)
+    with Frontier(workspace.frontier) as frontier:
+        return frontier.dead_letters(record.crawl_id, where)
+
+
+def ask_to_stop(workspace: Workspace, *, wait: bool = True) -> None:
+    """Ask the session that runs in a workspace to stop; raises `NotRunningError` when there is none."""
+    lock = FileLock(f"{workspace.frontier}.lock")
+    try:
+        with lock.acquire(timeout=0):
+            raise NotRunningError(workspace.home)
+    except Timeout:
+        with Frontier(workspace.frontier) as frontier:
+            frontier.wish("stop")
+    if wait:
+        with lock.acquire(timeout=_STOP_WITHIN_S):
+            return
+
+
+def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> None:
+    """Keep something out of all later crawls."""
+    row = tombstone_row(kind, value, reason, blocks=True)
+    with open_catalog(workspace) as catalog:
+        write_segment(workspace, {"tombstones": rows("tombstones", [row])}, job="block")
+        catalog.commit()
+
+
+_STOP_WITHIN_S = 60.0
+
+
 def _known(workspace: Workspace) -> list[CrawlRecord]:
     with Frontier(workspace.frontier) as frontier:
         return frontier.crawls()
@@ -226,10 +301,12 @@ def _summary(desk: Desk, source: Source, session: Session, found: Discovery) -> 
         skipped=desk.frontier.cursor(desk.crawl_id).skipped,
         done=session.tally.done,
         failed=session.tally.failed,
+        repeats=session.tally.repeats,
+        unchanged=session.tally.unchanged,
         open=left,
         bytes=session.tally.bytes,
         problem=found.problem or _quota_text(found),
-        errors=session.errors,
+        errors=session.tally.errors,
         calls=found.calls or {},
     )
 

@@ -88,3 +88,37 @@ class PatternRefusedError(CrawlError):
 
 class SourceRefusedError(CrawlError):
     """The source answered in a way that ends the listing (a refused key, an unknown topic ...)."""
+
+
+class PredicateError(CrawlError):
+    """A condition on dead letters is no SQL predicate, or wants more than to read them."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"--where {where!r} does not work: {problem}. Columns: photo_id, url, host, state, attempts, "
+            "error_class, error, error_detail, http_status, failed_at"
+        )
+
+
+class NotRunningError(CrawlError):
+    """There is no session to stop."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(f"no crawl is running in {home}")
+
+
+class WorkersKeepDyingError(CrawlError):
+    """Worker processes end by themselves again and again."""
+
+    def __init__(self, log_name: str) -> None:
+        super().__init__(f"workers keep dying; see logs/{log_name}, then: safelight crawl resume")
+
+
+class NothingToCompareError(CrawlError):
+    """There is no snapshot to compare the catalog with."""
+
+    def __init__(self, since: int | None) -> None:
+        asked = (
+            "no crawl has ended here yet" if since is None else f"snapshot {since} does not exist"
+        )
+        super().__init__(f"{asked}; list snapshots with: safelight catalog snapshots")

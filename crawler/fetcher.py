@@ -8,7 +8,7 @@ Private addresses are refused when they are connected to, so a public name that 
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
@@ -17,12 +17,25 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from crawler.failures import Failure, status_failure
-from crawler.limits import HostLimits, is_private, retry_after_s
+from crawler.limits import ByteBudget, HostGate, HostLimits, host_of, is_refused, retry_after_s
 from crawler.robots import MAX_ROBOTS_BYTES, RobotsCache, RobotsUnavailableError, opt_out
 from crawler.settings import CrawlSettings
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 1 << 16
+_CONDITIONS = frozenset({"If-None-Match", "If-Modified-Since"})
+# Failures that say nothing of the picture: the host did not answer, or too slowly.
+_UNREACHED = frozenset(
+    {
+        "timeout",
+        "too_slow",
+        "dns_error",
+        "connect_error",
+        "disconnected",
+        "network_error",
+        "tls_error",
+    }
+)
 _QUOTA_TEXT = b"Rate Limit Exceeded"  # Unsplash says it with status 403
 
 
@@ -36,7 +49,10 @@ class Answer:
     http_status: int | None = None
     content_type: str | None = None
     etag: str | None = None
+    modified: str | None = None
     duration_ms: float = 0.0
+    unchanged: bool = False  # the server says that we hold these bytes already
+    elsewhere: str | None = None  # address on a host that another worker asks
 
 
 class FetchRefusedError(Exception):
@@ -52,17 +68,18 @@ class PrivateAddressError(OSError):
 
 
 class PublicResolver(AbstractResolver):
-    """Resolve names, but refuse those that lead to private addresses."""
+    """Resolve names, but refuse those that lead to private addresses which `settings` do not allow."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: CrawlSettings) -> None:
         self._inner = aiohttp.ThreadedResolver()
+        self._settings = settings
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Resolve `host`; raises `PrivateAddressError` if any of its addresses is private."""
         found = await self._inner.resolve(host, port, family)
-        if any(is_private(address["host"]) for address in found):
+        if any(is_refused(address["host"], self._settings) for address in found):
             raise PrivateAddressError(f"{host} resolves to a private address")
         return found
 
@@ -77,49 +94,107 @@ class Fetcher:
     def __init__(self, http: aiohttp.ClientSession, settings: CrawlSettings) -> None:
         self._http = http
         self._settings = settings
-        self._limits = HostLimits(settings)
+        self.limits = HostLimits(settings)
+        self.is_ours: Callable[[str], bool] = lambda host: True  # noqa: ARG005 - all hosts are
+        self.note_closed: Callable[[str, float], None] = lambda host, wait_s: None  # noqa: ARG005 - nobody listens
+        self._budget = ByteBudget(settings.inflight_bytes)
         self._robots = RobotsCache(self._read_robots)
 
-    async def fetch(self, url: str) -> Answer:
-        """Make one attempt; never raises but for cancellation."""
+    async def fetch(
+        self,
+        url: str,
+        *,
+        booked: bool = False,
+        etag: str | None = None,
+        modified: str | None = None,
+        hops: int = 0,
+    ) -> Answer:
+        """Make one attempt; never raises but for cancellation.
+
+        `booked` says that the host's gate was passed already, `etag` and `modified` what is known of these bytes,
+        `hops` how many redirects led here.
+        """
         asked = [url]
+        known = {"If-None-Match": etag, "If-Modified-Since": modified}
+        headers = {name: value for name, value in known.items() if value}
         started = time.monotonic()
         try:
-            answer = await self._follow(asked)
+            answer = await self._follow(asked, headers, booked=booked, hops=hops)
         except FetchRefusedError as refused:
             answer = Answer(asked[-1], failure=refused.failure)
         return replace(answer, duration_ms=(time.monotonic() - started) * 1000)
 
-    async def _follow(self, asked: list[str]) -> Answer:
+    async def _follow(
+        self, asked: list[str], headers: Mapping[str, str], *, booked: bool, hops: int
+    ) -> Answer:
         """Follow redirects by hand; `asked` gains each address before it is asked."""
-        for _ in range(self._settings.max_redirects + 1):
-            step = await self._step(asked[-1])
-            if isinstance(step, Answer):
-                return step
-            if step in asked:
-                raise _refused("final", "redirect_loop", step)
-            asked.append(step)
-        raise _refused("final", "too_many_redirects", asked[-1])
+        host, reached = host_of(asked[0]), False
+        seat: HostGate | None = self.limits.gate(host)
+        if seat and not booked:
+            await seat.enter()
+        try:
+            for _ in range(hops, self._settings.max_redirects + 1):
+                step = await self._step(asked[-1], headers)
+                if isinstance(step, Answer):
+                    reached = True
+                    return step
+                if step in asked:
+                    raise _refused("final", "redirect_loop", step)
+                asked.append(step)
+                self._check_address(step)
+                if (other := host_of(step)) == host and seat:
+                    await seat.ask_again()
+                    continue
+                if not self.is_ours(other):
+                    reached = True
+                    return Answer(asked[0], elsewhere=step)
+                if seat:
+                    seat.leave(reached=True)
+                host, seat = other, None
+                seat = await self._enter(other)
+            raise _refused("final", "too_many_redirects", asked[-1])
+        except FetchRefusedError as refused:
+            reached = refused.failure.error not in _UNREACHED
+            raise
+        finally:
+            if seat:
+                seat.leave(reached=reached)
 
-    async def _step(self, url: str) -> Answer | str:
+    async def _enter(self, host: str) -> HostGate:
+        """Wait at a gate that a redirect leads to, but not for long: others want to go on."""
+        gate = self.limits.gate(host)
+        try:
+            async with asyncio.timeout(self._settings.grace_s):
+                await gate.enter()
+        except TimeoutError as error:
+            gate._inside += 1
+            wait = max(gate.closed_s, 1.0)
+            raise FetchRefusedError(Failure("transient", "host_busy", host, None, wait)) from error
+        return gate
+
+    async def _step(self, url: str, headers: Mapping[str, str]) -> Answer | str:
         """Ask one address: an answer, or the address it points to."""
         self._check_address(url)
-        gate = self._limits.gate(urlsplit(url).netloc)
         await self._obey_robots(url)
-        async with gate.enter():
-            try:
-                async with asyncio.timeout(self._settings.deadline_s), self._get(url) as response:
-                    return await self._read(url, response)
-            except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
-                raise FetchRefusedError(_failure(error)) from error
-            except FetchRefusedError as refused:
-                if refused.failure.retry_after_s:
-                    gate.close_for(refused.failure.retry_after_s)
-                raise
+        try:
+            async with (
+                asyncio.timeout(self._settings.deadline_s),
+                self._get(url, headers) as response,
+            ):
+                return await self._read(url, response)
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
+            raise FetchRefusedError(_failure(error)) from error
+        except FetchRefusedError as refused:
+            if wait := refused.failure.retry_after_s:
+                self.limits.gate(host_of(url)).close_for(wait)
+                self.note_closed(host_of(url), wait)
+            raise
 
     @asynccontextmanager
-    async def _get(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        async with self._http.get(url, allow_redirects=False) as response:
+    async def _get(
+        self, url: str, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with self._http.get(url, allow_redirects=False, headers=headers) as response:
             yield response
 
     def _check_address(self, url: str) -> None:
@@ -131,7 +206,7 @@ class Fetcher:
         if not host or parts.scheme not in ("http", "https"):
             raise _refused("final", "bad_url", url)
         # Names are checked when they are resolved; an address never is resolved.
-        if is_private(host) and not self._settings.allow_private:
+        if is_refused(host, self._settings):
             raise _refused("suspicious", "private_address", host)
 
     async def _obey_robots(self, url: str) -> None:
@@ -140,7 +215,7 @@ class Fetcher:
         except RobotsUnavailableError as error:
             raise _refused("transient", "robots_unavailable", str(error)) from error
         if rules.delay_s:
-            self._limits.gate(urlsplit(url).netloc).slow_to(rules.delay_s)
+            self.limits.gate(host_of(url)).slow_to(rules.delay_s)
         if not rules.allow(url):
             raise _refused("final", "robots_disallowed")
 
@@ -163,6 +238,8 @@ class Fetcher:
     async def _read(self, url: str, response: aiohttp.ClientResponse) -> Answer | str:
         if response.status in _REDIRECTS and "Location" in response.headers:
             return urljoin(url, response.headers["Location"])
+        if response.status == 304 and _CONDITIONS & set(response.request_info.headers):
+            return Answer(url, http_status=304, unchanged=True)
         await self._check_status(response)
         if refusal := opt_out(response.headers):
             raise _refused("final", "opted_out", refusal, response.status)
@@ -172,6 +249,7 @@ class Fetcher:
             http_status=response.status,
             content_type=response.headers.get("Content-Type"),
             etag=response.headers.get("ETag"),
+            modified=response.headers.get("Last-Modified"),
         )
 
     async def _check_status(self, response: aiohttp.ClientResponse) -> None:
@@ -189,11 +267,17 @@ class Fetcher:
         if (response.content_length or 0) > limit:
             raise _refused("final", "too_big", f"{response.content_length} bytes", 200)
         started = time.monotonic()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            body += chunk
-            if len(body) > limit:
-                raise _refused("final", "too_big", f"more than {limit} bytes", 200)
-            self._check_speed(len(body), time.monotonic() - started)
+        try:
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                waited = time.monotonic()
+                await self._budget.grow(response, len(chunk))
+                started += time.monotonic() - waited  # our own pause is not the server's
+                body += chunk
+                if len(body) > limit:
+                    raise _refused("final", "too_big", f"more than {limit} bytes", 200)
+                self._check_speed(len(body), time.monotonic() - started)
+        finally:
+            await self._budget.free(response)
         self._check_length(response, len(body))
         return bytes(body)
 
@@ -211,7 +295,7 @@ class Fetcher:
 @asynccontextmanager
 async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterator[Fetcher]:
     """Open one connection pool with one TLS context, and close it at the end."""
-    resolver = None if settings.allow_private else PublicResolver()
+    resolver = None if settings.allow_private else PublicResolver(settings)
     connector = aiohttp.TCPConnector(limit=settings.concurrency, resolver=resolver)
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=settings.grace_s, sock_read=settings.grace_s

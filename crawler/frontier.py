@@ -1,23 +1,28 @@
 """The durable queue between discovery and bytes: one SQLite file for a workspace.
 
-An item is one photo wanted by one crawl. Its state only changes inside a transaction, and every
-operation finds its rows through an index. A picture counts as done when its segment is on disk,
-never before, so a kill at any moment costs at most the items in flight.
+An item is one photo wanted by one crawl. Its state only changes inside a transaction. A picture counts as done when its
+segment is on disk, never before, so a kill at any moment costs at most the items in flight. Items wait in one
+queue for each host, and hosts take turns, so a slow or closed host holds up nobody else.
 
-Two processes write: the session, and its spider, which adds items and moves their `stage` on.
+Several processes write: the session, its workers, each with hosts of its own, and its spider, which adds items and
+moves their `stage` on.
 """
 
 import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
+from crawler.errors import PredicateError
 from crawler.failures import ErrorClass, Failure
+from crawler.frontier_schema import part_of, prepare
+from crawler.limits import host_of
 
 Row = dict[str, object]
 State = Literal["queued", "in_flight", "done", "failed", "dead"]
@@ -25,41 +30,7 @@ State = Literal["queued", "in_flight", "done", "failed", "dead"]
 # Stages of a queued item: an API source first lists it, then describes it, then says where its bytes are.
 LISTED, DESCRIBED, READY = 0, 1, 2
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS crawls (
-  crawl_id TEXT PRIMARY KEY, source TEXT NOT NULL, config TEXT NOT NULL,
-  cursor TEXT NOT NULL, used_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS items (
-  seq INTEGER PRIMARY KEY, crawl_id TEXT NOT NULL, photo_id TEXT NOT NULL,
-  url TEXT NOT NULL, host TEXT NOT NULL, photo TEXT NOT NULL, version TEXT NOT NULL,
-  stage INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-  base INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0,
-  error_class TEXT, error TEXT, refusal TEXT,
-  UNIQUE (crawl_id, photo_id)
-);
-CREATE INDEX IF NOT EXISTS items_due ON items (crawl_id, state, stage, not_before, seq);
-CREATE TABLE IF NOT EXISTS counts (
-  crawl_id TEXT, state TEXT, n INTEGER NOT NULL, PRIMARY KEY (crawl_id, state)
-) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS item_added AFTER INSERT ON items BEGIN
-  INSERT INTO counts VALUES (NEW.crawl_id, NEW.state, 1)
-    ON CONFLICT DO UPDATE SET n = n + 1;
-END;
-CREATE TRIGGER IF NOT EXISTS item_moved AFTER UPDATE OF state ON items WHEN OLD.state <> NEW.state BEGIN
-  UPDATE counts SET n = n - 1 WHERE crawl_id = OLD.crawl_id AND state = OLD.state;
-  INSERT INTO counts VALUES (NEW.crawl_id, NEW.state, 1)
-    ON CONFLICT DO UPDATE SET n = n + 1;
-END;
-CREATE TABLE IF NOT EXISTS held_photos (photo_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS held_assets (sha256 TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS quotas (
-  key_hash TEXT PRIMARY KEY, per_hour INTEGER, remaining INTEGER,
-  seen_at REAL NOT NULL, blocked_until REAL NOT NULL DEFAULT 0, calls INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-"""
-
-_ITEM = "seq, crawl_id, photo_id, url, host, photo, stage, attempts, base, refusal"
+_ITEM = "seq, crawl_id, photo_id, url, host, photo, stage, attempts, base, hops, etag, modified, settled_at, refusal"
 
 
 @dataclass(frozen=True)
@@ -95,7 +66,11 @@ class Listed:
 
 @dataclass(frozen=True)
 class Item:
-    """A photo whose bytes are wanted; `attempts` counts the ended ones, `base` those before a retry."""
+    """A photo whose bytes are wanted; `attempts` counts the ended ones, `base` those before a retry.
+
+    `hops` counts redirects that led it to another worker's host. `etag` and `modified` are what the server said
+    about the bytes that the catalog holds.
+    """
 
     seq: int
     crawl_id: str
@@ -106,7 +81,11 @@ class Item:
     stage: int
     attempts: int
     base: int
-    refusal: Failure | None
+    refusal: Failure | None = None
+    hops: int = 0
+    etag: str | None = None
+    modified: str | None = None
+    settled_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,6 +99,42 @@ class Settlement:
     not_before: float = 0.0
     error_class: ErrorClass | None = None
     error: str | None = None
+    detail: str | None = None
+    http_status: int | None = None
+    etag: str | None = None
+    modified: str | None = None
+    content_id: str | None = None  # photo that came in when only its bytes tell which
+
+
+@dataclass(frozen=True)
+class Share:
+    """The hosts that one of several workers asks: those whose part, divided by `count`, leaves `index`."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def owner(self) -> str:
+        """Name of the worker in the frontier."""
+        return f"worker-{self.index}"
+
+    def has(self, host: str) -> bool:
+        """Say whether a host belongs to this worker."""
+        return part_of(host) % self.count == self.index
+
+
+ALL_HOSTS = Share()
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A photo that was given up."""
+
+    photo_id: str
+    url: str
+    attempts: int
+    error_class: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -156,13 +171,12 @@ class Frontier:
 
     def __init__(self, path: Path, *, durable: bool = True) -> None:
         """Open or make the file; without `durable` a power cut may undo the last transactions."""
-        self._lock = threading.RLock()
+        self._lock, self._path = threading.RLock(), path.resolve()
         self._db = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         with self._transaction():
-            for statement in _statements(_SCHEMA):
-                self._db.execute(statement)
+            prepare(self._db)
 
     def __enter__(self) -> Self:
         return self
@@ -199,7 +213,7 @@ class Frontier:
 
     def relist(self, crawl_id: str) -> None:
         """Let the listing begin again; what is known stays known."""
-        self._set_cursor(crawl_id, Cursor())
+        self._set_cursor(crawl_id, Cursor(listing=self.cursor(crawl_id).listing + 1))
 
     def add(
         self, crawl_id: str, listed: Sequence[Listed], cursor: Cursor, *, skip_held: bool = False
@@ -209,23 +223,59 @@ class Frontier:
         With `skip_held` a photo that any crawl has brought in counts as done.
         """
         with self._transaction():
-            new = sum(self._add(crawl_id, photo, skip_held) for photo in listed)
+            new = sum(
+                self._add(crawl_id, photo, cursor.listing, skip_held=skip_held) for photo in listed
+            )
             self._set_cursor(crawl_id, cursor)
         return new
 
-    def _add(self, crawl_id: str, photo: Listed, skip_held: bool) -> int:
-        state = "done" if skip_held and self._holds(photo.photo_id) else "queued"
-        row = (crawl_id, photo.photo_id, photo.url, photo.host, _dump(photo.photo), photo.version)
-        done = self._db.execute(
-            "INSERT INTO items (crawl_id, photo_id, url, host, photo, version, stage, state)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET url = excluded.url,"
-            " photo = excluded.photo, version = excluded.version, state = 'queued', base = attempts,"
-            " not_before = 0 WHERE version <> excluded.version AND state <> 'in_flight'",
-            (*row, photo.stage, state),
+    def _add(self, crawl_id: str, photo: Listed, listing: int, *, skip_held: bool) -> int:
+        """Add a photo, or note that it is still listed; a changed version is wanted again."""
+        sql = "SELECT seq, version, state FROM items WHERE crawl_id = ? AND photo_id = ?"
+        known = self._read(sql, crawl_id, photo.photo_id)
+        part, said = part_of(photo.host), _dump(photo.photo)
+        if not known:
+            state = "done" if skip_held and self.holds(photo.photo_id) else "queued"
+            self._db.execute(
+                "INSERT INTO items (crawl_id, photo_id, url, host, part, photo, version, stage, state, listing)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(crawl_id, photo.photo_id, photo.url, photo.host, part, said),
+                    *(photo.version, photo.stage, state, listing),
+                ),
+            )
+            return state == "queued"
+        seq, version, state = known[0]
+        if version == photo.version or state == "in_flight":
+            self._db.execute("UPDATE items SET listing = ? WHERE seq = ?", (listing, seq))
+            return 0
+        self._db.execute(
+            "UPDATE items SET listing = ?, url = ?, host = ?, part = ?, photo = ?, version = ?, stage = ?,"
+            " state = 'queued', base = attempts, not_before = 0, hops = 0 WHERE seq = ?",
+            (*(listing, photo.url, photo.host, part, said, photo.version), photo.stage, seq),
         )
-        return done.rowcount if state == "queued" else 0
+        return 1
 
-    def _holds(self, photo_id: str) -> bool:
+    def vanished(self, crawl_id: str) -> list[Item]:
+        """Return the photos brought in that the newest listing, when it has ended, no longer holds."""
+        sql = f"SELECT {_ITEM} FROM items WHERE crawl_id = ? AND listing < ? AND state = 'done' ORDER BY seq"
+        cursor = self.cursor(crawl_id)
+        found = self._read(sql, crawl_id, cursor.listing) if cursor.finished else []
+        return [_item(row) for row in found]
+
+    def recrawl(self, crawl_id: str, before: float, *, stage: int = READY) -> int:
+        """Queue photos again that were last settled before a time (Unix seconds); return how many.
+
+        `stage` is READY when their address still holds, LISTED when the source must be asked for it again.
+        """
+        sql = (
+            "UPDATE items SET state = 'queued', base = attempts, not_before = 0, hops = 0, stage = ?"
+            " WHERE crawl_id = ? AND state = 'done' AND settled_at < ? AND url <> ''"
+        )
+        return self._write(sql, (stage, crawl_id, before))
+
+    def holds(self, photo_id: str) -> bool:
+        """Say whether any crawl has brought a photo in."""
         return bool(self._read("SELECT 1 FROM held_photos WHERE photo_id = ?", photo_id))
 
     def _set_cursor(self, crawl_id: str, cursor: Cursor) -> None:
@@ -246,8 +296,11 @@ class Frontier:
 
     def locate(self, crawl_id: str, photo_id: str, url: str, host: str) -> None:
         """Keep the address of a photo's bytes: from now on it can be claimed."""
-        sql = "UPDATE items SET url = ?, host = ?, stage = ? WHERE crawl_id = ? AND photo_id = ? AND stage < ?"
-        self._write(sql, (url, host, READY, crawl_id, photo_id, READY))
+        sql = (
+            "UPDATE items SET url = ?, host = ?, part = ?, stage = ?"
+            " WHERE crawl_id = ? AND photo_id = ? AND stage < ?"
+        )
+        self._write(sql, (url, host, part_of(host), READY, crawl_id, photo_id, READY))
 
     def refuse(self, crawl_id: str, photo_id: str, failure: Failure) -> None:
         """Keep why the source will not give a photo; claiming it brings the failure along."""
@@ -256,16 +309,76 @@ class Frontier:
 
     # Fetching
 
-    def claim(self, crawl_id: str, limit: int, now: float) -> list[Item]:
-        """Take up to `limit` items that are due at `now` (Unix seconds); they are in flight then."""
-        sql = (
-            "UPDATE items SET state = 'in_flight' WHERE seq IN (SELECT seq FROM items"
-            " WHERE crawl_id = ? AND state = 'queued' AND stage = ? AND not_before <= ?"
-            f" ORDER BY not_before, seq LIMIT ?) RETURNING {_ITEM}"
-        )
+    def claim(
+        self,
+        crawl_id: str,
+        limit: int,
+        now: float,
+        *,
+        share: Share = ALL_HOSTS,
+        busy: Collection[str] = (),
+        each: int = 64,
+    ) -> list[Item]:
+        """Take up to `limit` items that are due at `now` (Unix seconds); they are in flight then.
+
+        Hosts take turns, each gives up to `each` items; those that are `busy`, closed or another worker's are
+        passed over.
+        """
+        found: list[Item] = []
         with self._transaction():
-            rows = self._db.execute(sql, (crawl_id, READY, now, limit)).fetchall()
+            hosts = self._hosts_in_turn(crawl_id, limit, now, share, busy)
+            for host in hosts:
+                if len(found) == limit:
+                    break
+                most = min(each, limit - len(found))
+                found += self._claim_of(crawl_id, host, most, now, share.owner)
+        return found
+
+    def _hosts_in_turn(
+        self, crawl_id: str, limit: int, now: float, share: Share, busy: Collection[str]
+    ) -> list[str]:
+        sql = (
+            "SELECT q.host, coalesce(h.closed_until, 0) FROM host_queues q LEFT JOIN hosts h USING (host)"
+            " WHERE q.crawl_id = ? AND q.queued > 0 AND q.turn <= ? AND q.part % ? = ?"
+            " AND q.host NOT IN (SELECT value FROM json_each(?)) ORDER BY q.turn LIMIT ?"
+        )
+        rows = self._read(
+            sql, crawl_id, now, share.count, share.index, json.dumps(list(busy)), limit
+        )
+        later = [(until, crawl_id, host) for host, until in rows if until > now]
+        turn = "UPDATE host_queues SET turn = ? WHERE crawl_id = ? AND host = ?"
+        self._db.executemany(turn, later)
+        return [host for host, until in rows if until <= now]
+
+    def _claim_of(self, crawl_id: str, host: str, limit: int, now: float, owner: str) -> list[Item]:
+        where = "crawl_id = ? AND host = ? AND state = 'queued' AND stage = 2"
+        rows = self._db.execute(
+            "UPDATE items SET state = 'in_flight', owner = ? WHERE seq IN (SELECT seq FROM items"
+            f" WHERE {where} AND not_before <= ? ORDER BY not_before, seq LIMIT ?) RETURNING {_ITEM}",
+            (owner, crawl_id, host, now, limit),
+        ).fetchall()
+        (due,) = self._read(f"SELECT min(not_before) FROM items WHERE {where}", crawl_id, host)[0]
+        turn = "UPDATE host_queues SET turn = max(?, ?) WHERE crawl_id = ? AND host = ?"
+        self._db.execute(turn, (now, due or now, crawl_id, host))
         return sorted((_item(row) for row in rows), key=lambda item: item.seq)
+
+    def close_host(self, host: str, until: float) -> None:
+        """Let nobody ask a host before a time (Unix seconds), whatever happens to this process."""
+        sql = "INSERT INTO hosts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET closed_until = max(closed_until, ?2)"
+        self._write(sql, (host, until))
+
+    def closed_hosts(self) -> dict[str, float]:
+        """Return the hosts that may not be asked now, with the end of their pause (Unix seconds)."""
+        return dict(self._read("SELECT * FROM hosts WHERE closed_until > ?", time.time()))
+
+    def hand_over(self, item: Item, url: str) -> None:
+        """Queue an item in flight again at the address that it was redirected to, for the worker of that host."""
+        sql = (
+            "UPDATE items SET url = ?, host = ?, part = ?, hops = hops + 1, state = 'queued', not_before = 0"
+            " WHERE seq = ? AND state = 'in_flight'"
+        )
+        host = host_of(url)
+        self._write(sql, (url, host, part_of(host), item.seq))
 
     def release(self, items: Iterable[Item]) -> None:
         """Give claimed items back as if they had not been claimed."""
@@ -276,21 +389,32 @@ class Frontier:
     def settle(self, settlements: Sequence[Settlement], assets: Iterable[str] = ()) -> None:
         """Mark items whose segment is on disk, and remember the SHA-256 of new files, at once."""
         sql = (
-            "UPDATE items SET state = ?, attempts = ?, not_before = ?, error_class = ?, error = ?"
+            "UPDATE items SET state = ?, attempts = ?, not_before = ?, error_class = ?, error = ?, error_detail = ?,"
+            " http_status = ?, etag = coalesce(?, etag), modified = coalesce(?, modified), settled_at = ?, hops = 0"
             " WHERE seq = ?"
         )
+        now, assets = time.time(), list(assets)
         marks = [
-            (s.state, s.attempts, s.not_before, s.error_class, s.error, s.seq) for s in settlements
+            (
+                *(s.state, s.attempts, s.not_before, s.error_class, s.error, s.detail),
+                *(s.http_status, s.etag, s.modified, now, s.seq),
+            )
+            for s in settlements
         ]
-        photos = [s.photo_id for s in settlements if s.state == "done"]
+        photos = [
+            key for s in settlements if s.state == "done" for key in (s.photo_id, s.content_id)
+        ]
         with self._transaction():
             self._db.executemany(sql, marks)
-            self.hold(photos, assets)
+            self.hold(filter(None, photos), assets)
+            self._db.executemany(
+                "DELETE FROM claimed_assets WHERE sha256 = ?", [(sha,) for sha in assets]
+            )
 
     def next_due(self, crawl_id: str) -> float | None:
-        """Return when the next queued item is due, in Unix seconds; null when none can be claimed."""
-        sql = "SELECT min(not_before) FROM items WHERE crawl_id = ? AND state = 'queued' AND stage = ?"
-        due: float | None = self._read(sql, crawl_id, READY)[0][0]
+        """Return when the next host has its turn, in Unix seconds; null when nothing can be claimed."""
+        sql = "SELECT min(turn) FROM host_queues WHERE crawl_id = ? AND queued > 0"
+        due: float | None = self._read(sql, crawl_id)[0][0]
         return due
 
     def counts(self, crawl_id: str) -> dict[str, int]:
@@ -306,25 +430,55 @@ class Frontier:
         )
         return dict(self._read(sql, crawl_id))
 
-    def retry(self, crawl_id: str, error_class: ErrorClass | None) -> int:
-        """Queue failed and dead items of a class (null: all) again, with fresh patience."""
+    def retry(
+        self, crawl_id: str, error_class: ErrorClass | None = None, where: str | None = None
+    ) -> int:
+        """Queue failed and dead items of a class (null: all) again, with fresh patience.
+
+        `where` is an SQL predicate over `dead_letters`; raises `PredicateError` when it is none.
+        """
+        chosen = None if where is None else json.dumps(self._chosen(crawl_id, where))
         sql = (
-            "UPDATE items SET state = 'queued', base = attempts, not_before = 0, refusal = NULL,"
+            "UPDATE items SET state = 'queued', base = attempts, not_before = 0, refusal = NULL, hops = 0,"
             " stage = CASE WHEN refusal IS NULL THEN stage ELSE 0 END"
-            " WHERE crawl_id = ? AND state IN ('failed', 'dead') AND (? IS NULL OR error_class = ?)"
+            " WHERE crawl_id = ?1 AND state IN ('failed', 'dead') AND (?2 IS NULL OR error_class = ?2)"
+            " AND (?3 IS NULL OR seq IN (SELECT value FROM json_each(?3)))"
         )
-        return self._write(sql, (crawl_id, error_class, error_class))
+        return self._write(sql, (crawl_id, error_class, chosen))
+
+    def dead_letters(self, crawl_id: str, where: str | None = None) -> list[DeadLetter]:
+        """List the photos that were given up, those for which the SQL predicate `where` holds."""
+        chosen = json.dumps(self._chosen(crawl_id, where or "true"))
+        sql = (
+            "SELECT photo_id, url, attempts, error_class, error FROM dead_letters"
+            " WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq"
+        )
+        return [DeadLetter(*row) for row in self._read(sql, chosen)]
+
+    def _chosen(self, crawl_id: str, where: str) -> list[int]:
+        """Evaluate somebody's predicate on a connection that can only read the dead letters."""
+        db = sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True, timeout=60)
+        db.set_authorizer(_only_dead_letters)
+        sql = f"SELECT seq FROM dead_letters WHERE crawl_id = ? AND ({where}\n)"
+        try:
+            return [seq for (seq,) in db.execute(sql, (crawl_id,))]
+        except sqlite3.Error as error:
+            raise PredicateError(where, str(error)) from error
+        finally:
+            db.close()
+
+    def repeats_in_a_row(self, crawl_id: str) -> int:
+        """Return how many of the last pictures brought in, newest first, were repeats of known ones."""
+        sql = "SELECT error FROM items WHERE +crawl_id = ? AND state = 'done' ORDER BY seq DESC LIMIT 1000"
+        newest = [error for (error,) in self._read(sql, crawl_id)]
+        return next((n for n, error in enumerate(newest) if error != "repeat"), len(newest))
 
     # What the catalog holds
 
-    def in_flight(self) -> list[Item]:
-        """Return the items in flight, of every crawl."""
-        # One index search per crawl: a scan over all items would grow with the catalog.
-        sql = (
-            f"SELECT {_ITEM} FROM crawls JOIN items USING (crawl_id)"
-            " WHERE state = 'in_flight' AND stage = ? ORDER BY seq"
-        )
-        return [_item(row) for row in self._read(sql, READY)]
+    def in_flight(self, owner: str | None = None) -> list[Item]:
+        """Return the items in flight, of every crawl, or of one worker."""
+        sql = f"SELECT {_ITEM} FROM items WHERE state = 'in_flight' AND (?1 IS NULL OR owner = ?1) ORDER BY seq"
+        return [_item(row) for row in self._read(sql, owner)]
 
     def done_photos(self) -> list[str]:
         """Return the photo_id of every item that is done."""
@@ -350,10 +504,37 @@ class Frontier:
             "SELECT (SELECT count(*) FROM held_photos), (SELECT count(*) FROM held_assets)"
         )[0]
 
-    def new_assets(self, shas: Iterable[str]) -> set[str]:
-        """Return those of the SHA-256 hashes that the catalog does not hold."""
-        sql = "SELECT 1 FROM held_assets WHERE sha256 = ?"
-        return {sha for sha in set(shas) if not self._read(sql, sha)}
+    def claim_assets(self, shas: Iterable[str], owner: str = "") -> tuple[set[str], set[str]]:
+        """Say which files the catalog lacks: those that are `owner`'s to write, those another is writing."""
+        wanted = set(shas)
+        ours: set[str] = set()
+        theirs: set[str] = set()
+        with self._transaction():
+            for sha in wanted:
+                if self._read("SELECT 1 FROM held_assets WHERE sha256 = ?", sha):
+                    continue
+                self._db.execute("INSERT OR IGNORE INTO claimed_assets VALUES (?, ?)", (sha, owner))
+                [(who,)] = self._read("SELECT owner FROM claimed_assets WHERE sha256 = ?", sha)
+                (ours if who == owner else theirs).add(sha)
+        return ours, theirs
+
+    def release_assets(self, owner: str | None = None) -> None:
+        """Forget the claims on files of a worker that is gone, or of all."""
+        self._write("DELETE FROM claimed_assets WHERE ?1 IS NULL OR owner = ?1", (owner,))
+
+    # Wishes of other processes
+
+    def wish(self, name: str) -> None:
+        """Leave a wish, such as stop, for the session that runs."""
+        self._write("INSERT OR REPLACE INTO wishes VALUES (?, ?)", (name, time.time()))
+
+    def wished(self, name: str) -> bool:
+        """Say whether somebody left this wish."""
+        return bool(self._read("SELECT 1 FROM wishes WHERE name = ?", name))
+
+    def forget_wishes(self) -> None:
+        """Take all wishes away: a session that begins has none."""
+        self._write("DELETE FROM wishes", ())
 
     # API quotas
 
@@ -403,24 +584,20 @@ class Frontier:
             return self._db.execute(sql, values).rowcount
 
 
-def _statements(script: str) -> Iterator[str]:
-    # executescript would commit in between; a trigger holds semicolons of its own.
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
 def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _item(row: tuple[Any, ...]) -> Item:
-    seq, crawl_id, photo_id, url, host, photo, *numbers, refusal = row
+    seq, crawl_id, photo_id, url, host, photo, stage, attempts, base, *more, refusal = row
     failure = Failure(**json.loads(refusal)) if refusal else None
-    stage, attempts, base = numbers
-    return Item(
-        seq, crawl_id, photo_id, url, host, json.loads(photo), stage, attempts, base, failure
-    )
+    about = (seq, crawl_id, photo_id, url, host, json.loads(photo), stage, attempts, base)
+    return Item(*about, failure, *more)
+
+
+def _only_dead_letters(action: int, first: str | None, *_: str | None) -> int:
+    """Allow reading items and dead_letters, and functions; a predicate has no other business."""
+    if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE):
+        return sqlite3.SQLITE_OK if first != "load_extension" else sqlite3.SQLITE_DENY
+    readable = action == sqlite3.SQLITE_READ and first in ("items", "dead_letters")
+    return sqlite3.SQLITE_OK if readable else sqlite3.SQLITE_DENY

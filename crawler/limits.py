@@ -8,15 +8,22 @@ import contextlib
 import ipaddress
 import random
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from crawler.settings import CrawlSettings
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # A polite crawler lets a host name its pause, but not stop the crawl for longer than this.
 LONGEST_WISH_S = 24 * 3600.0
+
+
+# After so many failures of the network in a row a host is asked less and less, one request at a time.
+_PATIENCE, _LONGEST_PAUSE_S = 3, 60.0
 
 
 class HostGate:
@@ -26,47 +33,124 @@ class HostGate:
         self, rate: float, at_once: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._interval = 1.0 / rate
-        self._seats = asyncio.Semaphore(at_once)
+        self._at_once, self._inside, self._failures = at_once, 0, 0
         self._clock = clock
-        self._next = self._floor = -float("inf")
+        self._next = self._floor = self._asked = -float("inf")
 
     def slow_to(self, delay_s: float) -> None:
         """Keep at least `delay_s` between two requests from now on (Crawl-delay)."""
         self._interval = max(self._interval, min(delay_s, LONGEST_WISH_S))
+        self._next = max(self._next, self._asked + self._interval)
 
     def close_for(self, delay_s: float) -> None:
         """Let nobody in for `delay_s` (Retry-After)."""
         self._floor = max(self._floor, self._clock() + min(delay_s, LONGEST_WISH_S))
 
-    @asynccontextmanager
-    async def enter(self) -> AsyncIterator[None]:
-        """Wait for a seat and a token, then hold the seat."""
-        async with self._seats:
-            while (wait := self._wait()) > 0:  # noqa: ASYNC110  # waits for a time, not for an event
-                await asyncio.sleep(wait)
-            self._next = max(self._clock(), self._next) + self._interval
-            yield
+    @property
+    def closed_s(self) -> float:
+        """How long the host still wants to be left alone, in seconds."""
+        return max(0.0, self._floor - self._clock())
 
-    def _wait(self) -> float:
+    def book(self) -> bool:
+        """Take a seat and a token when both are free now."""
+        seats = 1 if self._failures >= _PATIENCE else self._at_once
+        if self._inside >= seats or self.wait_s() > 0:
+            return False
+        self._inside += 1
+        self._take()
+        return True
+
+    def leave(self, *, reached: bool) -> None:
+        """Give the seat back; `reached` says whether the host answered at all."""
+        self._inside -= 1
+        self._failures = 0 if reached else self._failures + 1
+        if self._failures >= _PATIENCE:
+            self.close_for(min(2.0 ** (self._failures - _PATIENCE), _LONGEST_PAUSE_S))
+
+    async def enter(self) -> None:
+        """Wait for a seat and a token."""
+        while not self.book():  # noqa: ASYNC110  # waits for a time, not for an event
+            await asyncio.sleep(max(0.01, min(self.wait_s(), 1.0)))
+
+    async def ask_again(self) -> None:
+        """Wait for one more token with the seat in hand (a redirect inside the host)."""
+        while (wait := self.wait_s()) > 0:  # noqa: ASYNC110  # waits for a time, not for an event
+            await asyncio.sleep(wait)
+        self._take()
+
+    def wait_s(self) -> float:
+        """Seconds until there is a token."""
         return max(self._next, self._floor) - self._clock()
+
+    def _take(self) -> None:
+        self._asked = self._clock()
+        self._next = max(self._asked, self._next) + self._interval
 
 
 class HostLimits:
-    """One gate for each host; loopback hosts have neither rate nor seats to spare."""
+    """One gate for each host; loopback hosts have neither rate nor seats to spare unless told otherwise."""
 
     def __init__(self, settings: CrawlSettings) -> None:
         self._settings = settings
         self._gates: dict[str, HostGate] = {}
 
+    def heed(self, closed: Mapping[str, float]) -> None:
+        """Leave hosts alone that asked for it earlier: host -> end of the pause in Unix seconds."""
+        for host, until in closed.items():
+            self.gate(host).close_for(until - time.time())
+
     def gate(self, host: str) -> HostGate:
-        """Return the gate of a host (`name:port`)."""
+        """Return the gate of a host (see `host_of`)."""
         if host not in self._gates:
             settings = self._settings
-            here = is_loopback(host.rpartition(":")[0] or host)
-            rate = float("inf") if here else settings.rate
-            at_once = settings.concurrency if here else settings.per_host
+            free = not settings.limit_loopback and is_loopback(urlsplit(f"//{host}").hostname or "")
+            rate = float("inf") if free else settings.rate
+            at_once = settings.concurrency if free else settings.per_host
             self._gates[host] = HostGate(rate, at_once)
         return self._gates[host]
+
+
+def host_of(url: str) -> str:
+    """Name the host that politeness is owed to: lower case, with the port unless it is the scheme's own.
+
+    >>> host_of("https://me:pw@Example.org:443/a"), host_of("http://127.0.0.1:8080/")
+    ('example.org', '127.0.0.1:8080')
+    """
+    try:
+        parts = urlsplit(url)
+        name, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return ""
+    name = f"[{name}]" if ":" in name else name
+    own = {"http": 80, "https": 443}.get(parts.scheme)
+    return name if port in (None, own) else f"{name}:{port}"
+
+
+class ByteBudget:
+    """A bound on the bytes of all bodies on their way; the oldest body may always go on, so nobody waits for ever."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._used = total, 0
+        self._bodies: dict[object, int] = {}
+        self._freed = asyncio.Condition()
+
+    async def grow(self, body: object, size: int) -> None:
+        """Wait until `size` more bytes of a body have room."""
+        self._bodies.setdefault(body, 0)
+        if self._used + size > self._total:
+            async with self._freed:
+                await self._freed.wait_for(lambda: self._may_grow(body, size))
+        self._bodies[body] += size
+        self._used += size
+
+    def _may_grow(self, body: object, size: int) -> bool:
+        return self._used + size <= self._total or body is next(iter(self._bodies))
+
+    async def free(self, body: object) -> None:
+        """Give a body's bytes back."""
+        self._used -= self._bodies.pop(body, 0)
+        async with self._freed:
+            self._freed.notify_all()
 
 
 def retry_after_s(value: str | None, now: datetime | None = None) -> float:
@@ -118,3 +202,32 @@ def is_private(address: str) -> bool:
         return False
     found = getattr(found, "ipv4_mapped", None) or found
     return not found.is_global or found.is_multicast
+
+
+def parse_networks(text: str) -> list[Network]:
+    """Read a comma list of networks; raises `ValueError` on what is none.
+
+    >>> parse_networks("127.0.0.0/8, ::1")
+    [IPv4Network('127.0.0.0/8'), IPv6Network('::1/128')]
+    """
+    return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def is_refused(address: str, settings: CrawlSettings) -> bool:
+    """Say whether an IP address must not be fetched from; false for names, which are resolved first."""
+    if settings.allow_private or not is_private(address):
+        return False
+    found = ipaddress.ip_address(address.strip("[]").partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
+    return not any(found in network for network in parse_networks(settings.allow_networks))
+
+
+def allow_host(settings: CrawlSettings, url: str) -> CrawlSettings:
+    """Allow the private network that the user's own address names: loopback, or that one address."""
+    host = urlsplit(url).hostname or ""
+    wanted = "127.0.0.0/8, ::1" if is_loopback(host) else host if is_private(host) else ""
+    if not wanted:
+        return settings
+    return replace(
+        settings, allow_networks=", ".join(filter(None, (settings.allow_networks, wanted)))
+    )

@@ -1,24 +1,61 @@
 """The one progress line of a crawl: on a terminal it rewrites itself, in a log it comes now and then."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, ClassVar, TextIO
+
+if TYPE_CHECKING:
+    from crawler.records import Brought
 
 _TERMINAL_S, _LOG_S = 0.5, 10.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass
 class Tally:
-    """What a session has done so far, and what is left."""
+    """What a session has done so far, and what is left.
 
+    `failed` and `errors` count pictures given up, `retries` attempts that will be made again, `repeats` and
+    `unchanged` pictures that brought no new bytes.
+    """
+
+    COUNTS: ClassVar = ("done", "failed", "bytes", "in_flight", "retries", "repeats", "unchanged")
     done: int = 0
     failed: int = 0
     bytes: int = 0
     queued: int = 0
     listing: bool = True
     started: float = field(default_factory=time.monotonic)
+    in_flight: int = 0
+    retries: int = 0
+    repeats: int = 0
+    unchanged: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    source: str = ""
+    crawl_id: str = ""
+
+    def count(self, brought: "Brought", state: str) -> None:
+        """Count one ended attempt whose item is now in `state`."""
+        if brought.failure is None:
+            self.done += brought.outcome == "done"
+            self.repeats += brought.outcome == "repeat"
+            self.unchanged += brought.outcome == "unchanged"
+            self.bytes += len(brought.body)
+        elif state == "queued":
+            self.retries += 1
+        else:
+            self.failed += 1
+            self.errors[brought.failure.error] = self.errors.get(brought.failure.error, 0) + 1
+
+    def add(self, other: "Tally") -> None:
+        """Add the counts of one worker."""
+        for name in self.COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for error, n in other.errors.items():
+            self.errors[error] = self.errors.get(error, 0) + n
 
     def line(self, now: float) -> str:
         """Say it in one line; the rates are averages over the session.
@@ -28,7 +65,7 @@ class Tally:
         """
         elapsed = max(now - self.started, 1e-3)
         images, megabytes = self.done / elapsed, self.bytes / elapsed / 1e6
-        ended = (self.done + self.failed) / elapsed
+        ended = (self.done + self.failed + self.repeats + self.unchanged) / elapsed
         left = _clock(self.queued / ended) if ended and not self.listing else "unknown"
         return (
             f"{self.done} done, {self.queued} queued, {self.failed} failed, "
@@ -70,6 +107,26 @@ class ProgressLine:
         if self._terminal:
             self._stream.write("\n")
             self._stream.flush()
+
+
+class ProgressLog:
+    """Log a tally now and then, its counts as fields: for a log that is read by machines."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next = clock() + _LOG_S
+
+    def __call__(self, tally: Tally) -> None:
+        """Log the tally if it is time for it."""
+        if self._clock() >= self._next:
+            self.end(tally)
+
+    def end(self, tally: Tally) -> None:
+        """Log the tally now."""
+        now = self._clock()
+        self._next = now + _LOG_S
+        counts = ("done", "failed", "bytes", "queued", "listing")
+        _log.info("%s", tally.line(now), extra={name: getattr(tally, name) for name in counts})
 
 
 def error_list(errors: Mapping[str, int]) -> str:

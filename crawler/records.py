@@ -96,6 +96,7 @@ class Brought:
     exif: Mapping[str, object] | None = None
     content_name: str | None = None  # its name at the source, when only the bytes tell it
     outcome: Outcome = "done"
+    elsewhere: str | None = None  # redirected to an address that another worker asks
 
     @property
     def photo_id(self) -> str:

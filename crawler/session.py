@@ -1,32 +1,20 @@
-"""One session of a crawl: list, fetch, commit, until nothing is left or somebody says stop.
-
-Everything that must survive is in the frontier and in segments; a session holds only what is in flight, at
-most `unit_images` pictures. That bound is also the most that a kill can cost in downloads.
-"""
+"""One session of a crawl: a listing fills the frontier while a crew empties it, until the end or a stop."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
-from crawler.examine import examine
-from crawler.failures import Failure
-from crawler.fetcher import Answer
-from crawler.frontier import Frontier, Item
+from crawler.crew import Crew
 from crawler.progress import Tally
-from crawler.records import Brought, utc_now
-from crawler.settings import CrawlSettings
-from crawler.source import Bring, Desk, Discovery, Source
-from crawler.units import commit_unit
+from crawler.source import Desk, Discovery, Source
+from crawler.worker import Phase
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-_CLAIM = 64  # items taken at once: a claim is one write to disk
-_EXAMINERS = 2  # threads that hash and read EXIF
+_WISH_S = 0.5  # how often another process's wish to stop is looked for
 
 
 @dataclass
@@ -55,43 +43,36 @@ class Session:
         self,
         desk: Desk,
         source: Source,
+        crew: Crew,
         publish: Callable[[], dict[str, int]],
         stop: StopRequest,
-        report: Callable[[Tally], None],
         *,
         wait: bool,
     ) -> None:
-        """`publish` commits the spool, `report` hears of progress, `wait` waits for an API quota."""
-        self._desk, self._source, self._stop = desk, source, stop
-        self._publish, self._report, self._wait_for_quota = publish, report, wait
+        """`publish` commits the spool, `wait` waits for an API quota."""
+        self._desk, self._source, self._crew, self._stop = desk, source, crew, stop
+        self._publish, self._wait_for_quota = publish, wait
         self._rows: dict[str, int] = {}
+        self._phase: Phase = "listing"
         self.tally = Tally()
-        self.errors: dict[str, int] = {}
-        self._claimed: list[Item] = []
-        self._working: dict[asyncio.Task[Brought], Item] = {}
-        self._unit: list[Brought] = []
-        self._commit: asyncio.Task[None] | None = None
-        self._committing = 0
-        self._oldest = self._published = time.monotonic()
-        self._examiners = ThreadPoolExecutor(_EXAMINERS, "examine")
 
-    @property
-    def _frontier(self) -> Frontier:
-        return self._desk.frontier
+    async def run(self, report: Callable[[Tally], None]) -> Discovery:
+        """Work until the end; return how the listing ended. `report` hears of progress."""
 
-    @property
-    def _settings(self) -> CrawlSettings:
-        return self._desk.settings
+        def hear(tally: Tally) -> None:
+            self._take_in(tally)
+            report(self.tally)
 
-    async def run(self) -> Discovery:
-        """Work until the end; return how the listing ended."""
         listing = asyncio.create_task(self._discover())
+        watching = asyncio.create_task(self._watch(listing))
         try:
-            async with self._source.bringer(self._settings) as bring:
-                await self._work(bring, listing)
+            await self._crew.run(lambda: self._phase, hear)
             return await listing
         finally:
-            await self._put_away(listing)
+            watching.cancel()
+            if not listing.done() and not self._stop.asked():
+                listing.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def _discover(self) -> Discovery:
         while True:
@@ -104,156 +85,32 @@ class Session:
             if self._stop.asked():
                 return found
 
-    async def _work(self, bring: Bring, listing: asyncio.Task[Discovery]) -> None:
-        while not self._stop.asked():
-            self._begin(bring)
-            if listing.done() and self._is_idle() and self._next_due() is None:
-                return
-            await self._step(listing)
-        await self._drain()
-
-    def _begin(self, bring: Bring) -> None:
-        """Claim what there is room for, and start it."""
-        settings = self._settings
-        in_flight = sum(map(len, (self._claimed, self._working, self._unit))) + self._committing
-        room = min(_CLAIM, settings.unit_images - in_flight)
-        if not self._claimed and room > 0:
-            self._claimed = self._frontier.claim(self._desk.crawl_id, room, time.time())
-        if self._is_full():  # memory is bounded: no more bytes until these are on disk
-            return
-        while self._claimed and len(self._working) < settings.concurrency:
-            item = self._claimed.pop(0)
-            self._working[asyncio.create_task(self._bring(bring, item))] = item
-
-    async def _bring(self, bring: Bring, item: Item) -> Brought:
-        """Make one attempt, and look at the bytes away from the loop."""
-        if item.refusal:
-            answer = Answer(item.url, failure=item.refusal)
-        else:
-            answer = await bring(item)
-        loop = asyncio.get_running_loop()
-        pixels = self._settings.max_pixels
-        return await loop.run_in_executor(
-            self._examiners, examined, item, answer, pixels, self._source
-        )
-
-    async def _step(self, listing: asyncio.Task[Discovery]) -> None:
-        """Wait until something happens, and take it in."""
-        waiting: set[asyncio.Task[Any]] = {*self._working}
-        waiting |= {task for task in (listing, self._commit) if task and not task.done()}
-        if waiting:
-            await asyncio.wait(waiting, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
-        else:
+    async def _watch(self, listing: asyncio.Task[Discovery]) -> None:
+        """Follow the listing and the queue, hear wishes to stop, and publish now and then."""
+        frontier, published, looked = self._desk.frontier, time.monotonic(), 0.0
+        while True:
+            if listing.done():
+                # Photos that a broken listing has not made ready have no turn: they are left to the next session.
+                waiting = frontier.next_due(self._desk.crawl_id) is not None
+                left = waiting or frontier.counts(self._desk.crawl_id).get("in_flight", 0)
+                self._phase = "listed" if left else "end"
+            if time.monotonic() - looked > _WISH_S:
+                looked = time.monotonic()
+                if frontier.wished("stop") and not self._stop.asked():
+                    self._stop.ask()
+            if time.monotonic() - published > self._desk.settings.publish_s:
+                published = time.monotonic()
+                self.count_rows(await asyncio.to_thread(self._publish))
             await asyncio.sleep(_POLL_S)
-        self._take_in()
-        await self._commit_if_due(idle=listing.done() and not self._working and not self._claimed)
-        self.tally.listing = not listing.done()
-        self.tally.queued = self._frontier.counts(self._desk.crawl_id).get("queued", 0)
-        self._report(self.tally)
 
-    def _take_in(self) -> None:
-        for task in [task for task in self._working if task.done()]:
-            del self._working[task]
-            if not self._unit:
-                self._oldest = time.monotonic()
-            self._unit.append(task.result())
-
-    async def _commit_if_due(self, *, idle: bool) -> None:
-        if self._commit and self._commit.done():
-            self._commit.result()  # raises what went wrong
-            self._commit = None
-        due = idle or self._is_full() or time.monotonic() - self._oldest >= self._settings.unit_s
-        if self._unit and not self._commit and due:
-            unit, self._unit = self._unit, []
-            self._committing = len(unit)
-            self._commit = asyncio.create_task(self._commit_unit(unit))
-
-    def _is_full(self) -> bool:
-        """Say whether what came in and is not being written is a whole unit."""
-        settings = self._settings
-        bytes_in = sum(len(brought.body) for brought in self._unit)
-        return len(self._unit) >= settings.unit_images or bytes_in >= settings.unit_bytes
-
-    async def _commit_unit(self, unit: list[Brought]) -> None:
-        desk = self._desk
-        settled = await asyncio.to_thread(
-            commit_unit, desk.workspace, desk.frontier, desk.settings, unit
-        )
-        for brought, settlement in zip(unit, settled, strict=True):
-            self._count(brought, settlement.state)
-        self._committing = 0
-        if time.monotonic() - self._published > self._settings.publish_s:
-            self._published = time.monotonic()
-            self.count_rows(await asyncio.to_thread(self._publish))
+    def _take_in(self, tally: Tally) -> None:
+        tally.started, self.tally = self.tally.started, tally
+        tally.source, tally.crawl_id = self._source.name, self._desk.crawl_id
+        tally.listing = self._phase == "listing"
+        tally.queued = self._desk.frontier.counts(self._desk.crawl_id).get("queued", 0)
 
     def count_rows(self, gained: Mapping[str, int]) -> dict[str, int]:
         """Add rows gained by a commit of the spool; return all that the session gained."""
         for table, n in gained.items():
             self._rows[table] = self._rows.get(table, 0) + n
         return self._rows
-
-    def _count(self, brought: Brought, state: str) -> None:
-        if brought.failure is None:
-            self.tally.done += 1
-            self.tally.bytes += len(brought.body)
-        elif state != "queued":
-            self.tally.failed += 1
-            self.errors[brought.failure.error] = self.errors.get(brought.failure.error, 0) + 1
-
-    def _is_idle(self) -> bool:
-        return not (self._claimed or self._working or self._unit or self._commit)
-
-    def _next_due(self) -> float | None:
-        return self._frontier.next_due(self._desk.crawl_id)
-
-    async def _drain(self) -> None:
-        """Give what is in work some time, begin nothing new."""
-        self._frontier.release(self._claimed)
-        self._claimed = []
-        end = time.monotonic() + self._settings.drain_s
-        while self._working and time.monotonic() < end and not self._stop.impatient():
-            await asyncio.wait(self._working, timeout=_POLL_S)
-            self._take_in()
-
-    async def _put_away(self, listing: asyncio.Task[Discovery]) -> None:
-        """Commit what came in, give the rest back, whatever the reason for the end."""
-        if not listing.done() and not self._stop.asked():
-            listing.cancel()
-        for task in self._working:
-            task.cancel()
-        await asyncio.gather(*self._working, return_exceptions=True)
-        self._frontier.release([*self._claimed, *self._working.values()])
-        if self._commit:
-            await asyncio.gather(self._commit, return_exceptions=False)
-        if self._unit:
-            await self._commit_unit(self._unit)
-        self._examiners.shutdown()
-
-
-def examined(item: Item, answer: Answer, max_pixels: int, source: Source) -> Brought:
-    """Look at the bytes of an answer; bytes that are not what the source brings are a failure."""
-    brought = Brought(
-        item,
-        item.attempts + 1,
-        answer.url,
-        utc_now(),
-        answer.body,
-        answer.failure,
-        answer.http_status,
-        answer.duration_ms,
-        answer.content_type,
-        answer.etag,
-    )
-    if answer.failure:
-        return brought
-    found = examine(answer.body, max_pixels=max_pixels, media=source.media)
-    if found.rejected:
-        failure = Failure("final", found.rejected, http_status=answer.http_status)
-        return replace(brought, failure=failure)
-    return replace(
-        brought,
-        sha256=found.sha256,
-        asset=found.asset,
-        exif=found.exif,
-        content_name=source.content_name(found.sha256),
-    )

@@ -9,14 +9,18 @@ MIB = 1 << 20
 class CrawlSettings:
     """How fast, how much and how patiently a crawl works. The defaults are polite.
 
-    On loopback addresses `rate` and `per_host` do not apply: nobody else is hurt there.
+    On loopback addresses `rate` and `per_host` do not apply unless `limit_loopback`: nobody else is hurt there.
     """
 
-    concurrency: int = 16  # pictures in work at once, over all hosts
+    concurrency: int = 32  # pictures in work at once, over all hosts
     per_host: int = 4  # requests at once to one host
     rate: float = 5.0  # requests a second to one host
     api_concurrency: int = 4  # API calls at once
     api_delay_s: float = 0.1  # pause between two API calls
+    limit_loopback: bool = False
+    inflight_bytes: int = (
+        96 * MIB
+    )  # bodies on their way, together; beyond it only the oldest goes on
     max_bytes: int = 128 * MIB  # a longer body is refused
     max_pixels: int = 80_000_000  # a larger picture is stored but never decoded
     deadline_s: float = 180.0  # for one picture, redirects included
@@ -35,3 +39,4 @@ class CrawlSettings:
     publish_s: float = 60.0  # pause between two commits to the catalog while a session runs
     drain_s: float = 20.0  # for pictures in work when asked to stop
     allow_private: bool = False  # whether private and loopback addresses may be fetched
+    allow_networks: str = ""  # private networks that may be, such as "127.0.0.0/8, ::1/128"

@@ -1,6 +1,8 @@
 """What a source of pictures is to a session: it lists photos into the frontier and brings their bytes."""
 
 import os
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -10,8 +12,8 @@ from typing import Any, ClassVar, Literal, Protocol
 from catalog import Workspace, __version__, write_segment
 from catalog import rows as typed
 from crawler.errors import ContactMissingError
-from crawler.fetcher import Answer, open_fetcher
-from crawler.frontier import Frontier, Item, Listed, Row
+from crawler.fetcher import Answer, Fetcher, open_fetcher
+from crawler.frontier import Frontier, Item, Listed, Row, Share
 from crawler.settings import CrawlSettings
 
 CONTACT_VARIABLE = "SAFELIGHT_CONTACT"
@@ -136,15 +138,44 @@ def list_pages(desk: Desk, pages: Iterable[Page]) -> Discovery:
     return Discovery("finished")
 
 
+class HttpBring:
+    """Bring addresses over HTTP; a worker books a host's gate before it begins."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+        self._booked: Counter[str] = Counter()
+
+    async def __call__(self, item: Item) -> Answer:
+        """Make one attempt."""
+        booked = self._booked[item.host] > 0
+        self._booked[item.host] -= booked
+        return await self._fetcher.fetch(
+            item.url, booked=booked, etag=item.etag, modified=item.modified, hops=item.hops
+        )
+
+    def attach(self, frontier: Frontier, share: Share) -> None:
+        """Keep to the hosts of one worker, and keep the pauses that hosts ask for in the frontier."""
+        self._fetcher.is_ours = share.has
+        self._fetcher.note_closed = lambda host, wait: frontier.close_host(host, time.time() + wait)
+        self._fetcher.limits.heed(frontier.closed_hosts())
+
+    def book(self, host: str) -> bool:
+        """Take a seat and a token at a host when it may be asked now."""
+        if not self._fetcher.limits.gate(host).book():
+            return False
+        self._booked[host] += 1
+        return True
+
+    def closed_s(self, host: str) -> float:
+        """How long a host wants to be left alone, in seconds."""
+        return self._fetcher.limits.gate(host).closed_s
+
+
 @asynccontextmanager
-async def http_bringer(settings: CrawlSettings) -> AsyncIterator[Bring]:
-    """Bring addresses over HTTP, within the limits of `settings`."""
+async def http_bringer(settings: CrawlSettings) -> AsyncIterator[HttpBring]:
+    """Open what brings addresses over HTTP, within the limits of `settings`."""
     async with open_fetcher(settings, user_agent()) as fetcher:
-
-        async def bring(item: Item) -> Answer:
-            return await fetcher.fetch(item.url)
-
-        yield bring
+        yield HttpBring(fetcher)
 
 
 def user_agent() -> str:

@@ -7,9 +7,12 @@ from crawler.sources.defects import DefectsSource
 from crawler.sources.folder import FolderSource
 from crawler.sources.idx import IdxSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
+from crawler.sources.img2dataset import Img2DatasetSource
 from crawler.sources.sounds import SoundsSource
 from crawler.sources.table import TableSource
 from crawler.sources.unsplash import UnsplashSource
+from crawler.sources.unsplash_dataset import UnsplashDatasetSource
+from crawler.sources.urls import UrlListSource
 from crawler.sources.utkface import UtkFaceSource
 
 SOURCES: dict[str, Any] = {
@@ -18,9 +21,12 @@ SOURCES: dict[str, Any] = {
     "folder": FolderSource,
     "idx": IdxSource,
     "imdb-wiki": ImdbWikiSource,
+    "img2dataset": Img2DatasetSource,
     "sounds": SoundsSource,
     "table": TableSource,
     "unsplash": UnsplashSource,
+    "unsplash-dataset": UnsplashDatasetSource,
+    "urls": UrlListSource,
     "utkface": UtkFaceSource,
 }
 
@@ -31,8 +37,11 @@ __all__ = [
     "FolderSource",
     "IdxSource",
     "ImdbWikiSource",
+    "Img2DatasetSource",
     "SoundsSource",
     "TableSource",
+    "UnsplashDatasetSource",
     "UnsplashSource",
+    "UrlListSource",
     "UtkFaceSource",
 ]

@@ -11,13 +11,13 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from crawler.errors import KeyMissingError
 from crawler.frontier import Row
-from crawler.limits import is_loopback, is_private
+from crawler.limits import allow_host
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
 
@@ -66,10 +66,8 @@ class UnsplashSource(BaseSource):
         api_key()
 
     def adjust(self, settings: CrawlSettings) -> CrawlSettings:
-        """Allow private addresses when the user's own API base is one."""
-        host = urlsplit(self.api_base).hostname or ""
-        private = is_private(host) or is_loopback(host)
-        return replace(settings, allow_private=settings.allow_private or private)
+        """Allow the private network that the user's own API base names."""
+        return allow_host(settings, self.api_base)
 
     def page_url(self, page: int) -> str:
         """Return the address of one page of the listing."""

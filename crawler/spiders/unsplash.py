@@ -9,13 +9,12 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from scrapy.http import Request, Response
 
 from crawler.failures import Failure, status_failure
 from crawler.frontier import DESCRIBED, LISTED, Cursor, Item, Listed
-from crawler.limits import retry_after_s
+from crawler.limits import host_of, retry_after_s
 from crawler.records import photo_id
 from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash
 from crawler.spiders.listing import ListingSpider
@@ -105,9 +104,7 @@ class UnsplashSpider(ListingSpider):
         self._count("download", response)
         if said := self._object(response, item, "url"):
             url = str(said["url"])
-            self._frontier.locate(
-                self._crawl_id, item.photo_id, url, urlsplit(url).hostname or "unknown"
-            )
+            self._frontier.locate(self._crawl_id, item.photo_id, url, host_of(url))
         self._heed_quota(response)
 
     def _object(self, response: Response, item: Item, wanted: str) -> dict[str, Any] | None:

@@ -56,14 +56,14 @@ def test_a_segment_without_its_marks_is_found_again(workspace: Workspace, photos
     lost: list[int] = []
 
     def die_before_marking(frontier: Frontier, items: list[Item]) -> None:
-        from crawler.session import examined
+        from crawler.worker import examined
 
         unit = [
             examined(item, Answer(item.url, (photos / item.url).read_bytes()), 10**8, source)
             for item in items
         ]
         with Forgetful(workspace.frontier) as forgetful:
-            lost.append(len(commit_unit(workspace, forgetful, QUICK, unit)))
+            lost.append(len(commit_unit(workspace, forgetful, QUICK, unit).settled))
 
     with Frontier(workspace.frontier) as frontier:
         key = _listed(frontier, workspace, source)

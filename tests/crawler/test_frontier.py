@@ -1,7 +1,10 @@
 import multiprocessing
 import os
+import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from crawler.errors import PredicateError
 from crawler.failures import Failure
-from crawler.frontier import LISTED, READY, Cursor, Frontier, Item, Listed, Settlement
+from crawler.frontier import LISTED, READY, Cursor, Frontier, Item, Listed, Settlement, Share
 
 CRAWL = "c1"
 
@@ -107,9 +111,155 @@ def test_retry_takes_one_class_and_starts_refused_photos_from_the_api(frontier: 
 
 def test_new_files_are_told_from_known_ones(frontier: Frontier) -> None:
     frontier.settle([], ["s1"])
-    assert frontier.new_assets(["s1", "s2", "s2"]) == {"s2"}
+    assert frontier.claim_assets(["s1", "s2", "s2"], "a") == ({"s2"}, set())
+    assert frontier.claim_assets(["s2", "s3"], "b") == ({"s3"}, {"s2"})
+    assert frontier.claim_assets(["s2"], "a") == ({"s2"}, set())
+    frontier.release_assets("a")
+    assert frontier.claim_assets(["s2"], "b") == ({"s2"}, set())
+    frontier.settle([], ["s2"])
+    assert frontier.claim_assets(["s2"], "a") == (set(), set())
     frontier.forget_held()
     assert frontier.held() == (0, 0)
+
+
+def from_host(host: str, *names: str) -> list[Listed]:
+    return [Listed(f"{host}/{name}", {}, f"http://{host}/{name}", host) for name in names]
+
+
+def test_hosts_take_turns_and_a_slow_one_holds_up_nobody(frontier: Frontier) -> None:
+    frontier.add(CRAWL, from_host("slow", *"abcdef") + from_host("quick", *"ab"), Cursor(2))
+    first = frontier.claim(CRAWL, 8, 10.0, each=2)
+    assert [item.photo_id for item in first] == ["quick/a", "quick/b", "slow/a", "slow/b"] or [
+        item.photo_id for item in first
+    ] == ["slow/a", "slow/b", "quick/a", "quick/b"]
+    assert frontier.claim(CRAWL, 8, 10.0, each=2, busy=["slow"]) == []
+    assert len(frontier.claim(CRAWL, 8, 10.0, each=3)) == 3
+    assert frontier.next_due(CRAWL) == 10.0
+
+
+def test_a_closed_host_is_left_alone_whoever_asks(frontier: Frontier, tmp_path: Path) -> None:
+    frontier.add(CRAWL, from_host("h", "a"), Cursor(2))
+    now = time.time()
+    frontier.close_host("h", now + 50)
+    frontier.close_host("h", now + 10)  # a shorter wish does not shorten it
+    assert frontier.claim(CRAWL, 1, now) == []
+    assert frontier.next_due(CRAWL) == now + 50
+    assert frontier.closed_hosts() == {"h": now + 50}
+    frontier.add(CRAWL, from_host("h", "b"), Cursor(3))  # a new item does not open it
+    assert frontier.claim(CRAWL, 1, now) == []
+    assert len(frontier.claim(CRAWL, 9, now + 51)) == 2
+
+
+def test_workers_share_hosts_and_no_host_has_two(frontier: Frontier) -> None:
+    hosts = [f"host{number}.example" for number in range(40)]
+    frontier.add(CRAWL, [item for host in hosts for item in from_host(host, "a")], Cursor(2))
+    shares = [Share(index, 3) for index in range(3)]
+    found = [
+        {item.host for item in frontier.claim(CRAWL, 99, 1.0, share=share)} for share in shares
+    ]
+    assert all(found)
+    assert sorted(host for part in found for host in part) == sorted(hosts)
+    assert all(share.has(host) for share, part in zip(shares, found, strict=True) for host in part)
+    assert {item.host for item in frontier.in_flight("worker-1")} == found[1]
+
+
+def test_a_redirected_item_goes_to_the_worker_of_its_new_host(frontier: Frontier) -> None:
+    frontier.add(CRAWL, from_host("a", "x"), Cursor(2))
+    [item] = frontier.claim(CRAWL, 1, 1.0)
+    frontier.hand_over(item, "http://b.example/y")
+    [moved] = frontier.claim(CRAWL, 1, 1.0)
+    assert (moved.url, moved.host, moved.hops) == ("http://b.example/y", "b.example", 1)
+    assert frontier.counts(CRAWL) == {"in_flight": 1}
+
+
+def test_photos_that_a_new_listing_does_not_hold_have_vanished(frontier: Frontier) -> None:
+    frontier.add(CRAWL, from_host("h", "a", "b"), Cursor(2, finished=True))
+    for item in frontier.claim(CRAWL, 2, 1.0):
+        frontier.settle([Settlement(item.seq, item.photo_id, "done", 1)])
+    frontier.relist(CRAWL)
+    again = frontier.cursor(CRAWL)
+    assert again == Cursor(listing=2)
+    frontier.add(CRAWL, from_host("h", "b"), replace(again, page=2))
+    assert frontier.vanished(CRAWL) == []  # the listing has not ended
+    frontier.add(CRAWL, [], replace(again, page=2, finished=True))
+    assert [item.photo_id for item in frontier.vanished(CRAWL)] == ["h/a"]
+
+
+def test_old_photos_are_asked_for_again_with_what_is_known_of_them(frontier: Frontier) -> None:
+    frontier.add(CRAWL, from_host("h", "a"), Cursor(2))
+    [item] = frontier.claim(CRAWL, 1, 1.0)
+    frontier.settle([Settlement(item.seq, item.photo_id, "done", 1, etag='"e"', modified="Mon")])
+    assert frontier.recrawl(CRAWL, time.time() - 60) == 0
+    assert frontier.recrawl(CRAWL, time.time() + 60) == 1
+    [again] = frontier.claim(CRAWL, 1, time.time())
+    assert (again.etag, again.modified, again.attempts, again.base) == ('"e"', "Mon", 1, 1)
+    assert again.settled_at > 0
+
+
+def give_up(frontier: Frontier) -> None:
+    frontier.add(CRAWL, from_host("h", *"abc") + from_host("i", "d"), Cursor(2))
+    for number, item in enumerate(frontier.claim(CRAWL, 9, 1.0)):
+        letter = (4, 0.0, "final", f"http_40{number}", "said so", 400 + number)
+        frontier.settle([Settlement(item.seq, item.photo_id, "failed", *letter)])  # type: ignore[arg-type]  # as it is
+
+
+def test_dead_letters_are_chosen_by_a_predicate(frontier: Frontier) -> None:
+    give_up(frontier)
+    found = frontier.dead_letters(CRAWL, "host = 'h' AND http_status > 400")
+    assert [letter.url for letter in found] == ["http://h/b", "http://h/c"]
+    assert frontier.retry(CRAWL, None, "error LIKE 'http_40%' AND url LIKE '%/d'") == 1
+    assert [item.photo_id for item in frontier.claim(CRAWL, 9, 1.0)] == ["i/d"]
+    assert len(frontier.dead_letters(CRAWL)) == 3
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "nonsense",
+        "1; DELETE FROM items",
+        "1) UNION SELECT seq FROM items --",
+        "seq IN (SELECT rowid FROM crawls)",
+        "EXISTS (SELECT 1 FROM quotas)",
+        "load_extension('x')",
+        "1 = (SELECT count(*) FROM sqlite_master)",
+    ],
+)
+def test_a_predicate_can_only_read_dead_letters(frontier: Frontier, where: str) -> None:
+    give_up(frontier)
+    with pytest.raises(PredicateError, match="--where"):
+        frontier.retry(CRAWL, None, where)
+    assert frontier.counts(CRAWL) == {"failed": 4}
+
+
+def test_repeats_at_the_end_are_counted(frontier: Frontier) -> None:
+    assert frontier.repeats_in_a_row(CRAWL) == 0
+    frontier.add(CRAWL, from_host("h", *"abcd"), Cursor(2))
+    outcomes = [None, "repeat", None, "repeat"]
+    for item, outcome in zip(frontier.claim(CRAWL, 4, 1.0), outcomes, strict=True):
+        frontier.settle([Settlement(item.seq, item.photo_id, "done", 1, error=outcome)])
+    assert frontier.repeats_in_a_row(CRAWL) == 1
+
+
+def test_a_frontier_of_older_code_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    db = sqlite3.connect(path)
+    db.executescript(
+        """
+        CREATE TABLE items (
+          seq INTEGER PRIMARY KEY, crawl_id TEXT NOT NULL, photo_id TEXT NOT NULL,
+          url TEXT NOT NULL, host TEXT NOT NULL, photo TEXT NOT NULL, version TEXT NOT NULL,
+          stage INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+          base INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0,
+          error_class TEXT, error TEXT, refusal TEXT, UNIQUE (crawl_id, photo_id));
+        INSERT INTO items (crawl_id, photo_id, url, host, photo, version, stage, state)
+          VALUES ('c1', 'p1', 'http://h/1', 'h', '{}', '', 2, 'queued'),
+                 ('c1', 'p2', 'http://h/2', 'h', '{}', '', 2, 'done');
+        """
+    )
+    db.close()
+    with Frontier(path) as frontier:
+        assert [item.photo_id for item in frontier.claim("c1", 9, 1.0)] == ["p1"]
+        assert frontier.claim("c1", 9, 1.0) == []
 
 
 def test_the_quota_of_a_key_is_kept_and_calls_are_counted(frontier: Frontier) -> None:
@@ -122,17 +272,28 @@ def test_the_quota_of_a_key_is_kept_and_calls_are_counted(frontier: Frontier) ->
 
 
 def test_every_hot_query_goes_through_an_index(frontier: Frontier) -> None:
-    queries = (
-        "SELECT seq FROM items WHERE crawl_id = ? AND state = 'queued' AND stage = 2"
-        " AND not_before <= 9 ORDER BY not_before, seq LIMIT 9",
-        "SELECT min(not_before) FROM items WHERE crawl_id = ? AND state = 'queued' AND stage = 2",
-        "SELECT 1 FROM items WHERE crawl_id = ? AND photo_id = 'a'",
-    )
-    for sql in queries:
-        plan = str(frontier._read(f"EXPLAIN QUERY PLAN {sql}", CRAWL))
-        assert "SEARCH items USING" in plan
-        assert "SCAN" not in plan
-        assert "TEMP B-TREE" not in plan
+    asked: list[str] = []
+    frontier._db.set_trace_callback(asked.append)
+    frontier.add(CRAWL, from_host("h", "a", "b"), Cursor(2))
+    items = frontier.claim(CRAWL, 1, 1.0)
+    frontier.settle([Settlement(item.seq, item.photo_id, "done", 1) for item in items], ["s"])
+    frontier.claim_assets(["s"], "a")
+    frontier.next_due(CRAWL)
+    frontier.unprepared(CRAWL)
+    frontier.in_flight()
+    frontier.counts(CRAWL)
+    frontier._db.set_trace_callback(None)
+    plain = [sql for sql in asked if sql.startswith(("SELECT", "UPDATE", "DELETE"))]
+    assert len(plain) > 10
+    for sql in plain:
+        steps = [row[3] for row in frontier._read(f"EXPLAIN QUERY PLAN {sql}")]
+        # A full index of the items in flight is a scan of those few.
+        whole = [
+            s
+            for s in steps
+            if s.startswith("SCAN") and "json_each" not in s and "in_flight" not in s
+        ]
+        assert whole == [], sql
 
 
 def _die_inside_a_transaction(path: Path) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -7,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.limits import HostGate, HostLimits, backoff_s, retry_after_s
+from crawler.limits import (
+    ByteBudget,
+    HostGate,
+    HostLimits,
+    allow_host,
+    backoff_s,
+    host_of,
+    is_refused,
+    retry_after_s,
+)
 from crawler.settings import CrawlSettings
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -17,8 +27,10 @@ def entries(gate: HostGate, count: int) -> list[float]:
     """Enter a gate so many times at once; return when each got in, in seconds from the start."""
 
     async def enter(started: float) -> float:
-        async with gate.enter():
-            return asyncio.get_running_loop().time() - started
+        await gate.enter()
+        inside = asyncio.get_running_loop().time() - started
+        gate.leave(reached=True)
+        return inside
 
     async def all_of_them() -> list[float]:
         started = asyncio.get_running_loop().time()
@@ -52,11 +64,12 @@ def test_no_more_than_so_many_are_inside() -> None:
 
     async def visit(gate: HostGate) -> None:
         nonlocal inside, most
-        async with gate.enter():
-            inside += 1
-            most = max(most, inside)
-            await asyncio.sleep(0.01)
-            inside -= 1
+        await gate.enter()
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.01)
+        inside -= 1
+        gate.leave(reached=True)
 
     async def all_of_them() -> None:
         gate = HostGate(float("inf"), 3)
@@ -71,6 +84,92 @@ def test_each_host_has_a_gate_of_its_own() -> None:
     assert limits.gate("a.example:443") is limits.gate("a.example:443")
     assert entries(limits.gate("b.example"), 3)[-1] >= 0.199
     assert entries(limits.gate("127.0.0.1:8000"), 9)[-1] < 0.1
+
+
+def test_loopback_is_limited_when_it_is_asked_for() -> None:
+    limits = HostLimits(CrawlSettings(rate=10.0, limit_loopback=True))
+    assert entries(limits.gate("127.0.0.1:8000"), 3)[-1] >= 0.199
+
+
+def test_a_host_that_asked_for_a_pause_is_left_alone_by_the_next_session() -> None:
+    limits = HostLimits(CrawlSettings())
+    limits.heed({"127.0.0.1:1": time.time() + 0.2, "a.example": time.time() - 5})
+    assert not limits.gate("127.0.0.1:1").book()
+    assert limits.gate("a.example").book()
+    assert entries(limits.gate("127.0.0.1:1"), 1)[0] >= 0.15
+
+
+def test_a_host_that_does_not_answer_is_asked_less_and_less() -> None:
+    now = [0.0]
+    gate = HostGate(float("inf"), 4, clock=lambda: now[0])
+    for _ in range(3):
+        assert gate.book()
+        gate.leave(reached=False)
+    assert gate.closed_s == 1.0
+    now[0] = 1.5
+    assert gate.book()
+    assert not gate.book()  # one at a time now
+    gate.leave(reached=False)
+    assert gate.closed_s == 2.0
+    now[0] = 4.0
+    assert gate.book()
+    gate.leave(reached=True)  # it is back
+    assert all(gate.book() for _ in range(4))
+    assert not gate.book()
+
+
+def test_a_host_is_named_by_what_politeness_is_owed_to() -> None:
+    assert host_of("HTTPS://Ann:pw@Photos.Example:443/a") == "photos.example"
+    assert host_of("http://photos.example:8080/") == "photos.example:8080"
+    assert host_of("http://[2001:db8::1]:81/") == "[2001:db8::1]:81"
+    assert host_of("http://x:99999999/") == ""
+
+
+def test_bodies_share_a_budget_and_the_oldest_always_goes_on() -> None:
+    async def run() -> list[str]:
+        budget, order = ByteBudget(100), []
+
+        async def body(name: str, size: int) -> None:
+            await budget.grow(name, size)
+            await asyncio.sleep(0.01)
+            await budget.grow(name, size)
+            order.append(name)
+            await budget.free(name)
+
+        await asyncio.gather(body("big", 80), body("small", 10), body("other", 60))
+        return order
+
+    order = asyncio.run(run())
+    assert sorted(order) == ["big", "other", "small"]
+    assert order.index("big") < order.index("other")
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "refused"),
+    [
+        ("", "127.0.0.1", True),
+        ("127.0.0.0/8", "127.0.0.1", False),
+        ("127.0.0.0/8", "10.0.0.1", True),
+        ("127.0.0.0/8", "::ffff:127.0.0.1", False),
+        ("127.0.0.0/8", "169.254.169.254", True),
+        ("", "8.8.8.8", False),
+        ("", "photos.example", False),
+    ],
+)
+def test_private_networks_are_refused_unless_named(
+    networks: str, address: str, refused: bool
+) -> None:
+    assert is_refused(address, CrawlSettings(allow_networks=networks)) is refused
+
+
+def test_the_users_own_private_address_is_allowed_and_no_other() -> None:
+    here = allow_host(CrawlSettings(), "http://127.0.0.1:8000/api")
+    assert not is_refused("127.0.0.1", here)
+    assert is_refused("10.0.0.1", here)
+    near = allow_host(CrawlSettings(), "http://10.0.0.7/api")
+    assert not is_refused("10.0.0.7", near)
+    assert is_refused("10.0.0.8", near)
+    assert allow_host(CrawlSettings(), "https://api.example") == CrawlSettings()
 
 
 @pytest.mark.parametrize(

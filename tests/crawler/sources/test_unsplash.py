@@ -6,7 +6,6 @@ import pytest
 from crawler.errors import ContactMissingError, KeyMissingError
 from crawler.frontier import READY, Item
 from crawler.records import Brought, photo_row, source_exif, utc_now
-from crawler.settings import CrawlSettings
 from crawler.sources.unsplash import UnsplashSource
 from tests.real_data import REAL, needs
 
@@ -36,13 +35,6 @@ def test_a_crawl_needs_a_contact_and_a_key(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SAFELIGHT_UNSPLASH_KEY", "hidden")
     UnsplashSource().check()
     assert "hidden" not in json.dumps(dict(UnsplashSource().config))
-
-
-def test_private_addresses_are_allowed_when_the_api_base_is_one() -> None:
-    settings = CrawlSettings()
-    assert not UnsplashSource().adjust(settings).allow_private
-    for base in ("http://127.0.0.1:8000", "http://localhost", "http://10.1.2.3/api"):
-        assert UnsplashSource(api_base=base).adjust(settings).allow_private
 
 
 def test_training_is_allowed_only_on_a_recorded_basis() -> None:

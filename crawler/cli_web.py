@@ -1,0 +1,189 @@
+"""`safelight crawl run|plan` for sources that ask the web, and for lists of addresses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from catalog import Workspace, workspace_option
+
+if TYPE_CHECKING:
+    from crawler.sources.urls import UrlListSource
+
+Command = Callable[..., Any]
+
+_PATH = click.Path(exists=True, path_type=Path)
+
+
+def options(*listed: Command) -> Callable[[Command], Command]:
+    """Make one decorator of several options, shown in their order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(listed):
+            command = option(command)
+        return command
+
+    return add
+
+
+BASIS = click.option(
+    "--training-basis", metavar="TEXT", help="Your right to train models on these pictures."
+)
+LIMIT = click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos.")
+PRIVATE = click.option(
+    "--allow-private", is_flag=True, help="Also fetch from private and loopback addresses."
+)
+
+url_options = options(
+    click.option("--url-col", metavar="NAME", help="Column of addresses [url, URL]."),
+    click.option("--caption-col", metavar="NAME", help="Column of titles [caption, TEXT]."),
+    click.option(
+        "--id-col", metavar="NAME", help="Column of ids; without it the address is the id."
+    ),
+    click.option("--label-col", "label_cols", multiple=True, metavar="NAME", help="Keep as label."),
+    click.option("--labels-all", is_flag=True, help="Keep all other columns as labels."),
+    click.option(
+        "--as",
+        "known_as",
+        default="urls",
+        metavar="SOURCE",
+        help="Source whose ids --id-col holds.",
+    ),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("urls")
+@click.argument("path", type=_PATH)
+@url_options
+@PRIVATE
+@workspace_option
+def run_urls(workspace: Workspace, path: Path, *, allow_private: bool, **wanted: Any) -> None:
+    """Fetch the pictures behind the addresses in PATH: csv, tsv, txt, json, jsonl, parquet, or a folder of them.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent.
+    """
+    _go(workspace, _urls(path, wanted), allow_private=allow_private)
+
+
+@click.command("urls")
+@click.argument("path", type=_PATH)
+@url_options
+@workspace_option
+def plan_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
+    """Count addresses and hosts of PATH, and the hours that the busiest host takes."""
+    from crawler.cli import _settings
+
+    found, rate = _urls(path, wanted).plan(), _settings(workspace).rate
+    click.echo(f"{found.addresses} addresses on {len(found.hosts)} hosts")
+    click.echo(f"{found.skipped} lines without an address will be passed over")
+    for host, n in found.hosts.most_common(1):
+        click.echo(
+            f"at {rate:g} requests a second to one host: {found.hours(rate):.1f} hours "
+            f"(the busiest, {host}, has {n})"
+        )
+
+
+def _urls(path: Path, wanted: dict[str, Any]) -> "UrlListSource":
+    from crawler.sources.urls import UrlListSource
+
+    return UrlListSource(str(path.resolve()), **wanted)
+
+
+@click.command("img2dataset")
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@BASIS
+@workspace_option
+def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None) -> None:
+    """Take over the pictures that img2dataset wrote into PATH; nobody is asked."""
+    from crawler.sources.img2dataset import Img2DatasetSource
+
+    _go(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
+
+
+@click.command("img2dataset")
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def plan_img2dataset(path: Path) -> None:
+    """Count the results of img2dataset below PATH, good and bad."""
+    from crawler.sources.img2dataset import Img2DatasetSource
+
+    source = Img2DatasetSource(str(path.resolve()))
+    source.check()
+    found = source.plan()
+    click.echo(f"{found.pictures} pictures and {found.failed} failures in {found.shards} shards")
+
+
+dataset_options = options(
+    click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path)),
+    click.option(
+        "--edition",
+        type=click.Choice(["lite", "full"]),
+        required=True,
+        help="Which dataset it is: their terms differ.",
+    ),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("unsplash-dataset")
+@dataset_options
+@click.option("--pictures", is_flag=True, help="Fetch the pictures too.")
+@click.option("--width", type=click.IntRange(min=1), help="Fetch pictures scaled to this width.")
+@click.option(
+    "--labels",
+    multiple=True,
+    type=click.Choice(["keywords", "colors", "collections", "conversions"]),
+    help="Table that becomes labels (may be given more than once).",
+)
+@PRIVATE
+@workspace_option
+def run_unsplash_dataset(
+    workspace: Workspace, path: Path, *, allow_private: bool, **wanted: Any
+) -> None:
+    """Import the tables of the Unsplash Dataset in PATH: photos with their EXIF, without a call.
+
+    With --pictures it needs SAFELIGHT_CONTACT for the User-Agent.
+    """
+    from crawler.sources.unsplash_dataset import UnsplashDatasetSource
+
+    source = UnsplashDatasetSource(str(path.resolve()), **wanted)
+    _go(workspace, source, allow_private=allow_private)
+
+
+@click.command("unsplash-dataset")
+@dataset_options
+@workspace_option
+def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
+    """Count the photos of the tables in PATH, and what their pictures would take."""
+    from crawler.cli import _settings
+    from crawler.sources.unsplash_dataset import UnsplashDatasetSource
+
+    source = UnsplashDatasetSource(str(path.resolve()), **wanted)
+    source.check()
+    found, rate = source.plan(), _settings(workspace).rate
+    click.echo(f"{found.photos} photos, {found.with_settings} with all three settings, 0 API calls")
+    click.echo(f"{found.skipped} broken lines will be passed over")
+    hours = found.photos / rate / 3600
+    click.echo(f"with --pictures: {found.photos} requests, {hours:.1f} hours at {rate:g} a second")
+
+
+def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> None:
+    """Run a session of a source and leave with its exit code."""
+    from crawler import own_site
+    from crawler.cli import _run, _settings
+
+    settings = _settings(workspace)
+    if allow_private:
+        settings = own_site.allow_private(settings)
+    _run(workspace, source, settings, wait=False)
+
+
+def add_to(plan: click.Group, run: click.Group) -> None:
+    """Add every command of this module to `crawl plan` and `crawl run`."""
+    for command in (plan_urls, plan_img2dataset, plan_unsplash_dataset):
+        plan.add_command(command)
+    for command in (run_urls, run_img2dataset, run_unsplash_dataset):
+        run.add_command(command)

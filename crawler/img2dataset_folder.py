@@ -1,0 +1,185 @@
+"""Read what img2dataset wrote: webdataset tars, folders of files, or Parquet, each with its table of results.
+
+A folder of results holds, for each shard, `00000.parquet` (a row for each address, also for those that failed) and
+beside it `00000.tar` or the folder `00000`; or the pictures lie in column `jpg` of the Parquet itself. Without the
+table the `.json` beside each picture speaks, and what failed is not known.
+"""
+
+import contextlib
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Record = dict[str, Any]
+
+ENCODINGS = ("jpg", "png", "webp")  # what img2dataset can write
+_GROUPS_KEPT = 4  # row groups of pictures held in memory while neighbours are read
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the bytes of one picture lie: a byte range of `file`, or a cell of a Parquet row group.
+
+    `failed` is set, and nothing else, when img2dataset did not get the picture.
+    """
+
+    file: str = ""
+    offset: int = 0
+    length: int = -1
+    column: str = ""
+    group: int = 0
+    row: int = 0
+    failed: str = ""
+
+    def text(self) -> str:
+        """Write the place so that `Place.read` gives it back."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value})
+
+    @classmethod
+    def read(cls, text: str) -> "Place":
+        """Read what `text` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Result:
+    """One address with what img2dataset noted about it, and where its picture lies."""
+
+    record: Record
+    place: Place
+
+
+def shards(top: Path) -> list[str]:
+    """Return the names of the shards of a folder, sorted; empty when it holds no results of img2dataset."""
+    found = {p.stem for kind in ("*.parquet", "*.tar") for p in top.glob(kind)}
+    found |= {p.name for p in top.glob("[0-9]*") if p.is_dir()}
+    return sorted(name for name in found if name.isdigit())
+
+
+def results(top: Path, shard: str) -> Iterator[Result]:
+    """Give the results of one shard in its order."""
+    table = top / f"{shard}.parquet"
+    column = _picture_column(table) if table.exists() else None
+    if column:
+        yield from _parquet(top, table, column)
+        return
+    pictures = _pictures(top, shard)
+    if table.exists():
+        for batch in pq.ParquetFile(table).iter_batches(1000):
+            yield from (_result(record, pictures) for record in batch.to_pylist())
+    else:
+        yield from (Result(record, pictures[key]) for key, record in _beside(top, shard, pictures))
+
+
+def read_bytes(top: Path, place: Place, max_bytes: int) -> bytes:
+    """Read the bytes of a picture, at most one more than `max_bytes`; raises `OSError` when they are not there."""
+    if place.column:
+        return bytes(_cells(str(top / place.file), place.column, place.group)[place.row].as_py())
+    with (top / place.file).open("rb") as file:
+        file.seek(place.offset)
+        wanted = max_bytes + 1 if place.length < 0 else min(place.length, max_bytes + 1)
+        body = file.read(wanted)
+    if len(body) < min(place.length, wanted):
+        raise OSError("it ends before the picture does")
+    return body
+
+
+def _result(record: Record, pictures: Mapping[str, Place]) -> Result:
+    place = pictures.get(str(record.get("key")))
+    if record.get("status", "success") == "success" and place:
+        return Result(record, place)
+    return Result(record, Place(failed=_problem(record)))
+
+
+def _problem(record: Record) -> str:
+    status = str(record.get("status") or "no status")
+    if status == "success":
+        return "its picture is not in the shard"
+    return f"{status}: {record.get('error_message') or 'no reason given'}"
+
+
+def _picture_column(table: Path) -> str | None:
+    schema = pq.read_schema(table)
+    binary = {
+        f.name for f in schema if pa.types.is_binary(f.type) or pa.types.is_large_binary(f.type)
+    }
+    return next((name for name in ENCODINGS if name in binary), None)
+
+
+def _parquet(top: Path, table: Path, column: str) -> Iterator[Result]:
+    file = pq.ParquetFile(table)
+    names = [name for name in file.schema_arrow.names if name != column]
+    for group in range(file.num_row_groups):
+        for row, record in enumerate(file.read_row_group(group, columns=names).to_pylist()):
+            if record.get("status", "success") == "success":
+                place = Place(file=str(table.relative_to(top)), column=column, group=group, row=row)
+            else:
+                place = Place(failed=_problem(record))
+            yield Result(record | {"caption": record.get("caption") or record.get("txt")}, place)
+
+
+@lru_cache(_GROUPS_KEPT)
+def _cells(table: str, column: str, group: int) -> pa.ChunkedArray:
+    return pq.ParquetFile(table).read_row_group(group, columns=[column]).column(0)
+
+
+def _pictures(top: Path, shard: str) -> dict[str, Place]:
+    """Find the pictures of a shard by key."""
+    endings = tuple(f".{name}" for name in ENCODINGS)
+    tar = top / f"{shard}.tar"
+    if tar.exists():
+        return {
+            Path(m.name).stem: Place(tar.name, m.offset_data, m.size)
+            for m in _members(tar)
+            if m.name.endswith(endings)
+        }
+    files = sorted((top / shard).glob("*"))
+    return {f.stem: Place(str(f.relative_to(top))) for f in files if f.suffix in endings}
+
+
+def _members(path: Path) -> list[tarfile.TarInfo]:
+    """List the files of a tar; of one that was cut off, those before the cut."""
+    found: list[tarfile.TarInfo] = []
+    with tarfile.open(path) as tar, contextlib.suppress(tarfile.ReadError):
+        found.extend(member for member in tar if member.isfile())
+    return found
+
+
+def _beside(top: Path, shard: str, pictures: Mapping[str, Place]) -> Iterator[tuple[str, Record]]:
+    """Give the notes beside each picture: `.json`, and `.txt` when there is no caption in it."""
+    tar = top / f"{shard}.tar"
+    notes: dict[str, Record] = {key: {"key": key} for key in pictures}
+    if tar.exists():
+        with tarfile.open(tar) as opened:
+            for member in opened:
+                stream = opened.extractfile(member)
+                if stream and member.name.endswith((".json", ".txt")):
+                    _note(notes, Path(member.name), stream.read())
+    else:
+        for file in sorted((top / shard).glob("*")):
+            if file.suffix in (".json", ".txt"):
+                _note(notes, file, file.read_bytes())
+    yield from notes.items()
+
+
+def _note(notes: dict[str, Record], name: Path, content: bytes) -> None:
+    record = notes.get(name.stem)
+    if record is None:
+        return
+    text = content.decode("utf-8", "replace")
+    if name.suffix == ".txt":
+        record.setdefault("caption", text)
+        return
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return
+    if isinstance(said, dict):
+        record.update({key: value for key, value in said.items() if value is not None})

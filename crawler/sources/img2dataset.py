@@ -1,0 +1,152 @@
+"""Source `img2dataset`: folders that img2dataset has written, taken over without asking any host again.
+
+A photo is named by its address as in source `urls`, so the two can be joined by `source_photo_id`. The bytes are
+those that img2dataset kept: by default it scales and encodes them again, which removes the EXIF. Where it was told to
+keep the EXIF of the originals (`extract_exif`), that goes into rows with `exif_source` dataset.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+from crawler.addresses import host_of, name_of, normalised
+from crawler.errors import CrawlError
+from crawler.failures import Failure
+from crawler.fetcher import Answer
+from crawler.frontier import Item, Listed, Row
+from crawler.img2dataset_folder import Place, Result, read_bytes, results, shards
+from crawler.records import EXIF_SOURCE, LABELS, photo_id, without_secrets
+from crawler.settings import CrawlSettings
+from crawler.source import BaseSource, Bring, Desk, Discovery, Page, list_pages
+from crawler.sources.urls import NO_BASIS, dataset_label
+
+PAGE = 1000
+
+# What img2dataset notes itself; every other column came from the user's list and is kept as a label.
+_SIZES = {"width", "height", "original_width", "original_height"}
+_HASHES = {"sha256", "md5", "sha512"}
+_OWN = {"url", "caption", "txt", "key", "status", "error_message", "exif"} | _SIZES | _HASHES
+# exifread's names -> the shape of an API's EXIF object. Positions, names and serials have no place in it.
+_EXIF = {
+    "Image Make": "make",
+    "Image Model": "model",
+    "EXIF FNumber": "aperture",
+    "EXIF ISOSpeedRatings": "iso",
+    "EXIF ExposureTime": "exposure_time",
+    "EXIF FocalLength": "focal_length",
+}
+
+
+@dataclass(frozen=True)
+class ResultsPlan:
+    """What a folder of results holds."""
+
+    pictures: int
+    failed: int
+    shards: int
+
+
+@dataclass(frozen=True)
+class Img2DatasetSource(BaseSource):
+    """The shards below `path`."""
+
+    path: str
+    training_basis: str | None = None
+    name: ClassVar[str] = "img2dataset"
+
+    def check(self) -> None:
+        """Raise `CrawlError` when the folder holds no shards."""
+        if not shards(Path(self.path)):
+            raise CrawlError(
+                f"{self.path} holds no shards of img2dataset: 00000.tar, 00000/ or 00000.parquet"
+            )
+
+    async def discover(self, desk: Desk) -> Discovery:
+        """List the results shard by shard."""
+        return await asyncio.to_thread(list_pages, desk, self.pages())
+
+    def pages(self) -> Iterator[Page]:
+        """Give the results in pages; those without an address are passed over and counted."""
+        top = Path(self.path)
+        found = (self._listed(result) for shard in shards(top) for result in results(top, shard))
+        while page := list(islice(found, PAGE)):
+            photos = [listed for listed in page if listed]
+            yield Page(photos, skipped=len(page) - len(photos))
+
+    def plan(self) -> ResultsPlan:
+        """Count the results; no picture is read."""
+        top = Path(self.path)
+        named = shards(top)
+        failed = [bool(result.place.failed) for shard in named for result in results(top, shard)]
+        return ResultsPlan(len(failed) - sum(failed), sum(failed), len(named))
+
+    def _listed(self, result: Result) -> Listed | None:
+        said = result.record
+        address = normalised(str(said.get("url") or ""))
+        if address is None:
+            return None
+        name = name_of(address)
+        photo: Row = {
+            "source": self.name,
+            "source_photo_id": name,
+            "image_url": without_secrets(address.geturl()),
+            "title": said.get("caption") or None,
+            "listed_width": said.get("original_width"),
+            "listed_height": said.get("original_height"),
+            "training_allowed": self.training_basis is not None,
+            "training_basis": self.training_basis or NO_BASIS,
+            LABELS: _labels(said),
+        }
+        if exif := exif_object(said.get("exif")):
+            photo |= {"source_exif_json": json.dumps(exif, sort_keys=True), EXIF_SOURCE: "dataset"}
+        key, place = photo_id(self.name, name), result.place.text()
+        return Listed(key, photo, url=place, host=host_of(address), version=str(said.get("status")))
+
+    @asynccontextmanager
+    async def bringer(self, settings: CrawlSettings) -> AsyncIterator[Bring]:
+        """Read bytes in threads."""
+
+        async def bring(item: Item) -> Answer:
+            return await asyncio.to_thread(read_result, Path(self.path), item, settings.max_bytes)
+
+        yield bring
+
+
+def read_result(top: Path, item: Item, max_bytes: int) -> Answer:
+    """Read the picture of an item, or say why there is none; the answer's address is the original one."""
+    url, place = str(item.photo["image_url"]), Place.read(item.url)
+    if place.failed:
+        return Answer(url, failure=Failure("final", "img2dataset_failed", place.failed))
+    try:
+        body = read_bytes(top, place, max_bytes)
+    except FileNotFoundError:
+        return Answer(url, failure=Failure("final", "missing", place.file))
+    except (OSError, TypeError, IndexError, ValueError) as error:
+        return Answer(url, failure=Failure("final", "unreadable", f"{place.file}: {error}"[:300]))
+    if len(body) > max_bytes:
+        return Answer(url, failure=Failure("final", "too_big", f"more than {max_bytes} bytes"))
+    return Answer(url, body)
+
+
+def exif_object(said: object) -> dict[str, str]:
+    """Take camera and settings out of the EXIF that img2dataset notes as JSON.
+
+    >>> exif_object('{"EXIF FNumber": "14/5", "GPS GPSLatitude": "[1, 2, 3]"}')
+    {'aperture': '14/5'}
+    """
+    try:
+        tags = json.loads(str(said or "{}"))
+    except ValueError:
+        return {}
+    if not isinstance(tags, dict):
+        return {}
+    return {ours: str(tags[theirs]) for theirs, ours in _EXIF.items() if tags.get(theirs)}
+
+
+def _labels(said: Mapping[str, Any]) -> list[Row]:
+    return [label for one in said if one not in _OWN and (label := dataset_label(one, said[one]))]

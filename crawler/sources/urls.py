@@ -1,0 +1,184 @@
+"""Source `urls`: the pictures behind a list of addresses, in a file or a folder of files.
+
+The list may be what img2dataset takes: columns url and caption, or URL and TEXT. Other columns can be kept
+as labels. The list is read as a stream, so that its length does not matter. A list has no licence, so training
+is not allowed unless the user records a basis for it.
+"""
+
+import asyncio
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+from crawler.addresses import host_of, name_of, normalised
+from crawler.frontier import Listed, Row
+from crawler.records import LABELS, photo_id
+from crawler.settings import CrawlSettings
+from crawler.source import BaseSource, Bring, Desk, Discovery, Page, http_bringer, list_pages
+from crawler.url_lists import BadListError, Record, columns, list_files, records
+
+PAGE = 1000
+NO_BASIS = "no_basis_recorded"
+
+# Names tried in this order when the user gives none.
+_URL_NAMES = ("url", "image_url", "photo_image_url")
+_CAPTION_NAMES = ("caption", "text", "title")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column says what; `labels` are kept as labels."""
+
+    url: str
+    caption: str | None
+    name: str | None
+    labels: Sequence[str] = ()
+
+    @property
+    def wanted(self) -> list[str]:
+        """Every column that has to be read."""
+        one = [self.url, self.caption, self.name, *self.labels]
+        return list(dict.fromkeys(column for column in one if column))
+
+
+@dataclass(frozen=True)
+class ListPlan:
+    """What a list holds: usable lines, lines passed over, and lines by host."""
+
+    addresses: int
+    skipped: int
+    hosts: Counter[str]
+
+    def hours(self, rate: float) -> float:
+        """Return the hours that the busiest host takes at `rate` requests a second."""
+        return max(self.hosts.values(), default=0) / rate / 3600
+
+
+@dataclass(frozen=True)
+class UrlListSource(BaseSource):
+    """The addresses in `path`; `known_as` is the source that their rows carry, and whose ids `id_col` holds."""
+
+    path: str
+    url_col: str | None = None
+    caption_col: str | None = None
+    id_col: str | None = None
+    label_cols: Sequence[str] = field(default=())
+    labels_all: bool = False
+    limit: int | None = None
+    training_basis: str | None = None
+    known_as: str = "urls"
+    name: ClassVar[str] = "urls"
+    robots_policy: ClassVar[str] = "obeyed"
+    over_http: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Raise `ContactMissingError`, or `BadListError` for a list or a column that is not there."""
+        super().check()
+        self.columns()
+
+    def columns(self) -> Columns:
+        """Find the columns of the list by their names; the first file speaks for all."""
+        known = columns(list_files(Path(self.path))[0])
+        url = _find(known, self.url_col, _URL_NAMES)
+        if url is None:
+            raise BadListError(
+                f"no column of addresses in {self.path}; name it with --url-col; "
+                f"there are: {', '.join(known) or 'none'}"
+            )
+        caption = _find(known, self.caption_col, _CAPTION_NAMES)
+        name = _find(known, self.id_col, ())
+        labels = [label for one in self.label_cols if (label := _find(known, one, ()))]
+        if self.labels_all:
+            labels += [one for one in known if one not in (url, caption, name, *labels)]
+        return Columns(url, caption, name, labels)
+
+    async def discover(self, desk: Desk) -> Discovery:
+        """List the addresses; an interrupted listing goes on behind the last page kept."""
+        return await asyncio.to_thread(list_pages, desk, self.pages())
+
+    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+        """Fetch over HTTP."""
+        return http_bringer(settings)
+
+    def pages(self) -> Iterator[Page]:
+        """Give the list in pages; empty and bad addresses are passed over and counted."""
+        lines = self.photos()
+        while page := list(islice(lines, PAGE)):
+            photos = [listed for listed in page if listed]
+            yield Page(photos, skipped=len(page) - len(photos))
+
+    def photos(self) -> Iterator[Listed | None]:
+        """Give one photo for each line, or null for a line without an address, up to the limit."""
+        where, n = self.columns(), 0
+        for file in list_files(Path(self.path)):
+            for record in records(file, where.wanted):
+                if self.limit is not None and n >= self.limit:
+                    return
+                listed = self._listed(record, where) if record else None
+                n += listed is not None
+                yield listed
+
+    def plan(self) -> ListPlan:
+        """Read the list once and count its lines; nobody is asked."""
+        hosts, skipped = Counter[str](), 0
+        for listed in self.photos():
+            if listed is None:
+                skipped += 1
+            else:
+                hosts[listed.host] += 1
+        return ListPlan(hosts.total(), skipped, hosts)
+
+    def _listed(self, record: Record, where: Columns) -> Listed | None:
+        address = normalised(str(record.get(where.url) or ""))
+        if address is None:
+            return None
+        own = _plain(record.get(where.name)) if where.name else None
+        name = own or name_of(address)
+        photo: Row = {
+            "source": self.known_as,
+            "source_photo_id": name,
+            "training_allowed": self.training_basis is not None,
+            "training_basis": self.training_basis or NO_BASIS,
+        }
+        if where.caption and (title := _plain(record.get(where.caption))):
+            photo["title"] = title
+        if labels := [
+            label for one in where.labels if (label := dataset_label(one, record.get(one)))
+        ]:
+            photo[LABELS] = labels
+        key = photo_id(self.known_as, name)
+        return Listed(key, photo, url=address.geturl(), host=host_of(address))
+
+
+def _find(known: Sequence[str], asked: str | None, usual: Sequence[str]) -> str | None:
+    """Find the column that was asked for, or the first one with a usual name in any case."""
+    if asked is not None:
+        if asked not in known:
+            raise BadListError(f"the list has no column {asked}; there are: {', '.join(known)}")
+        return asked
+    return next((one for name in usual for one in known if one.lower() == name), None)
+
+
+def dataset_label(task: str, value: object) -> Row | None:
+    """Make a label that a dataset gives; null when the cell is empty."""
+    text = _plain(value)
+    return {"task": task, "value": text, "label_source": "dataset"} if text else None
+
+
+def _plain(value: object) -> str | None:
+    """Write a cell as text; null for an empty one.
+
+    >>> _plain(True), _plain(float("nan")), _plain(["a"]), _plain(" 7 ")
+    ('true', None, '["a"]', '7')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return str(value).strip() or None
