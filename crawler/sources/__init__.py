@@ -5,9 +5,11 @@ from typing import Any
 from crawler.sources.ava import AvaSource
 from crawler.sources.defects import DefectsSource
 from crawler.sources.folder import FolderSource
+from crawler.sources.idx import IdxSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.img2dataset import Img2DatasetSource
 from crawler.sources.sounds import SoundsSource
+from crawler.sources.table import TableSource
 from crawler.sources.unsplash import UnsplashSource
 from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 from crawler.sources.urls import UrlListSource
@@ -17,9 +19,11 @@ SOURCES: dict[str, Any] = {
     "ava": AvaSource,
     "defects": DefectsSource,
     "folder": FolderSource,
+    "idx": IdxSource,
     "imdb-wiki": ImdbWikiSource,
     "img2dataset": Img2DatasetSource,
     "sounds": SoundsSource,
+    "table": TableSource,
     "unsplash": UnsplashSource,
     "unsplash-dataset": UnsplashDatasetSource,
     "urls": UrlListSource,
@@ -31,9 +35,11 @@ __all__ = [
     "AvaSource",
     "DefectsSource",
     "FolderSource",
+    "IdxSource",
     "ImdbWikiSource",
     "Img2DatasetSource",
     "SoundsSource",
+    "TableSource",
     "UnsplashDatasetSource",
     "UnsplashSource",
     "UrlListSource",
