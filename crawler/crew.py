@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from catalog import Workspace
+from catalog import Workspace, start_logging
 from crawler.blocklist import Blocklist
 from crawler.errors import WorkersKeepDyingError
 from crawler.frontier import Frontier, Share
@@ -112,7 +112,7 @@ class ProcessCrew:
         with (self._desk.workspace.logs / self._log_name(share)).open("ab") as errors:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", __name__, _FLAG),
+                *("-W", "ignore::RuntimeWarning:runpy", "-m", __name__, _FLAG),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
@@ -174,6 +174,7 @@ def main() -> None:
     """Be one worker's process."""
     from crawler.sources import SOURCES
 
+    start_logging()
     job = json.loads(sys.stdin.readline())
     name, config = job["source"]
     workspace, share = Workspace.at(job["home"]), Share(*job["share"])
