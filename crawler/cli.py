@@ -11,6 +11,7 @@ import click
 
 from catalog import SafelightError, Workspace, load_settings, workspace_option
 from crawler import cli_web
+from crawler.cli_options import recrawl_option, work_options
 
 if TYPE_CHECKING:
     from crawler.crawling import CrawlOptions, CrawlSummary
@@ -60,34 +61,6 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def work_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how a session works; `session_options` reads them."""
-    options = [
-        click.option(
-            "--workers",
-            type=click.IntRange(min=1),
-            default=1,
-            show_default=True,
-            help="Processes; each asks hosts of its own.",
-        ),
-        click.option(
-            "--cluster", metavar="ADDRESS", help="Workers are Ray actors there (local, auto ...)."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def recrawl_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --recrawl, for sources whose pictures have an address that can be asked again."""
-    return click.option(
-        "--recrawl",
-        metavar="AGE",
-        help="Also ask again for pictures that came in longer ago: 30d, 12h, 0d. Unchanged ones cost no bytes.",
-    )(command)
 
 
 @run.command("folder")

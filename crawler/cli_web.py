@@ -1,39 +1,18 @@
 """`safelight crawl run|plan` for sources that ask the web, and for lists of addresses."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from catalog import Workspace, workspace_option
+from crawler.cli_options import BASIS, LIMIT, PRIVATE, options, recrawl_option, work_options
 
 if TYPE_CHECKING:
     from crawler.sources.urls import UrlListSource
 
-Command = Callable[..., Any]
-
 _PATH = click.Path(exists=True, path_type=Path)
-
-
-def options(*listed: Command) -> Callable[[Command], Command]:
-    """Make one decorator of several options, shown in their order."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(listed):
-            command = option(command)
-        return command
-
-    return add
-
-
-BASIS = click.option(
-    "--training-basis", metavar="TEXT", help="Your right to train models on these pictures."
-)
-LIMIT = click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos.")
-PRIVATE = click.option(
-    "--allow-private", is_flag=True, help="Also fetch from private and loopback addresses."
-)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 url_options = options(
     click.option("--url-col", metavar="NAME", help="Column of addresses [url, URL]."),
@@ -59,13 +38,18 @@ url_options = options(
 @click.argument("path", type=_PATH)
 @url_options
 @PRIVATE
+@recrawl_option
+@work_options
 @workspace_option
-def run_urls(workspace: Workspace, path: Path, *, allow_private: bool, **wanted: Any) -> None:
+def run_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
     """Fetch the pictures behind the addresses in PATH: csv, tsv, txt, json, jsonl, parquet, or a folder of them.
 
     Needs SAFELIGHT_CONTACT for the User-Agent.
     """
-    _go(workspace, _urls(path, wanted), allow_private=allow_private)
+    from crawler.cli import run_source
+
+    how = _how(wanted)
+    run_source(workspace, _urls(path, wanted), **how)
 
 
 @click.command("urls")
@@ -93,18 +77,22 @@ def _urls(path: Path, wanted: dict[str, Any]) -> "UrlListSource":
 
 
 @click.command("img2dataset")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=_FOLDER)
 @BASIS
+@work_options
 @workspace_option
-def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None) -> None:
+def run_img2dataset(
+    workspace: Workspace, path: Path, training_basis: str | None, **how: Any
+) -> None:
     """Take over the pictures that img2dataset wrote into PATH; nobody is asked."""
+    from crawler.cli import run_source
     from crawler.sources.img2dataset import Img2DatasetSource
 
-    _go(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
+    run_source(workspace, Img2DatasetSource(str(path.resolve()), training_basis), **how)
 
 
 @click.command("img2dataset")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=_FOLDER)
 def plan_img2dataset(path: Path) -> None:
     """Count the results of img2dataset below PATH, good and bad."""
     from crawler.sources.img2dataset import Img2DatasetSource
@@ -116,7 +104,7 @@ def plan_img2dataset(path: Path) -> None:
 
 
 dataset_options = options(
-    click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path)),
+    click.argument("path", type=_FOLDER),
     click.option(
         "--edition",
         type=click.Choice(["lite", "full"]),
@@ -139,18 +127,19 @@ dataset_options = options(
     help="Table that becomes labels (may be given more than once).",
 )
 @PRIVATE
+@recrawl_option
+@work_options
 @workspace_option
-def run_unsplash_dataset(
-    workspace: Workspace, path: Path, *, allow_private: bool, **wanted: Any
-) -> None:
+def run_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
     """Import the tables of the Unsplash Dataset in PATH: photos with their EXIF, without a call.
 
     With --pictures it needs SAFELIGHT_CONTACT for the User-Agent.
     """
+    from crawler.cli import run_source
     from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 
-    source = UnsplashDatasetSource(str(path.resolve()), **wanted)
-    _go(workspace, source, allow_private=allow_private)
+    how = _how(wanted)
+    run_source(workspace, UnsplashDatasetSource(str(path.resolve()), **wanted), **how)
 
 
 @click.command("unsplash-dataset")
@@ -170,15 +159,10 @@ def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> No
     click.echo(f"with --pictures: {found.photos} requests, {hours:.1f} hours at {rate:g} a second")
 
 
-def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> None:
-    """Run a session of a source and leave with its exit code."""
-    from crawler import own_site
-    from crawler.cli import _run, _settings
-
-    settings = _settings(workspace)
-    if allow_private:
-        settings = own_site.allow_private(settings)
-    _run(workspace, source, settings, wait=False)
+def _how(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Take out of the options those that say how a session works, not what is crawled."""
+    names = ("allow_private", "recrawl", "workers", "cluster")
+    return {name: wanted.pop(name) for name in names if name in wanted}
 
 
 def add_to(plan: click.Group, run: click.Group) -> None:
