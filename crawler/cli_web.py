@@ -1,5 +1,6 @@
 """`safelight crawl run|plan` for sources that ask the web, and for lists of addresses."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from catalog import Workspace, workspace_option
 from crawler.cli_options import BASIS, LIMIT, PRIVATE, options, recrawl_option, work_options
 
 if TYPE_CHECKING:
+    from crawler.sources.commons import CommonsSource
     from crawler.sources.urls import UrlListSource
 
 _PATH = click.Path(exists=True, path_type=Path)
@@ -159,6 +161,64 @@ def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> No
     click.echo(f"with --pictures: {found.photos} requests, {hours:.1f} hours at {rate:g} a second")
 
 
+commons_options = options(
+    click.option("--category", metavar="NAME", help="Files of a category."),
+    click.option(
+        "--recurse", type=click.IntRange(min=0), default=0, help="Depth of subcategories."
+    ),
+    click.option("--search", metavar="TEXT", help="Files found by these words."),
+    click.option("--from", "start", metavar="DATE", help="Files uploaded from this day on."),
+    click.option("--to", "end", metavar="DATE", help="Files uploaded before this day."),
+    click.option(
+        "--width", type=click.IntRange(min=1), help="Fetch pictures scaled to this width."
+    ),
+    click.option("--api-base", metavar="URL", help="Another MediaWiki's api.php."),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("commons")
+@commons_options
+@PRIVATE
+@recrawl_option
+@work_options
+@workspace_option
+def run_commons(workspace: Workspace, **wanted: Any) -> None:
+    """Crawl Wikimedia Commons: a category, a search, or a window of upload dates.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent, no key.
+    """
+    from crawler.cli import run_source
+
+    how = _how(wanted)
+    run_source(workspace, _commons(wanted), **how)
+
+
+@click.command("commons")
+@commons_options
+def plan_commons(**wanted: Any) -> None:
+    """Ask how many files there are (one call), and reckon calls."""
+    from crawler.planner_web import plan_commons as plan
+
+    found = asyncio.run(plan(_commons(wanted)))
+    click.echo(f"{found.files} files, {found.calls} API calls, no key")
+    if found.subcategories:
+        click.echo(f"{found.subcategories} subcategories are not counted in this")
+
+
+def _commons(wanted: dict[str, Any]) -> "CommonsSource":
+    from crawler.sources.commons import API, CommonsSource
+
+    category, search = wanted.pop("category"), wanted.pop("search")
+    dates = wanted["start"] or wanted["end"]
+    if sum(map(bool, (category, search, dates))) != 1:
+        raise click.UsageError("give one of --category, --search, or --from with --to")
+    listing: Any = "category" if category else "search" if search else "dates"
+    wanted["api_base"] = wanted["api_base"] or API
+    return CommonsSource(listing, category or search or "", **wanted)
+
+
 def _how(wanted: dict[str, Any]) -> dict[str, Any]:
     """Take out of the options those that say how a session works, not what is crawled."""
     names = ("allow_private", "recrawl", "workers", "cluster")
@@ -167,7 +227,7 @@ def _how(wanted: dict[str, Any]) -> dict[str, Any]:
 
 def add_to(plan: click.Group, run: click.Group) -> None:
     """Add every command of this module to `crawl plan` and `crawl run`."""
-    for command in (plan_urls, plan_img2dataset, plan_unsplash_dataset):
+    for command in (plan_urls, plan_img2dataset, plan_unsplash_dataset, plan_commons):
         plan.add_command(command)
-    for command in (run_urls, run_img2dataset, run_unsplash_dataset):
+    for command in (run_urls, run_img2dataset, run_unsplash_dataset, run_commons):
         run.add_command(command)

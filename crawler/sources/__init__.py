@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from crawler.sources.commons import CommonsSource
 from crawler.sources.folder import FolderSource
 from crawler.sources.img2dataset import Img2DatasetSource
 from crawler.sources.unsplash import UnsplashSource
@@ -9,6 +10,7 @@ from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 from crawler.sources.urls import UrlListSource
 
 SOURCES: dict[str, Any] = {
+    "commons": CommonsSource,
     "folder": FolderSource,
     "img2dataset": Img2DatasetSource,
     "unsplash": UnsplashSource,
@@ -18,6 +20,7 @@ SOURCES: dict[str, Any] = {
 
 __all__ = [
     "SOURCES",
+    "CommonsSource",
     "FolderSource",
     "Img2DatasetSource",
     "UnsplashDatasetSource",
