@@ -11,6 +11,7 @@ from crawler.cli_options import BASIS, LIMIT, PRIVATE, options, recrawl_option, 
 
 if TYPE_CHECKING:
     from crawler.sources.commons import CommonsSource
+    from crawler.sources.generated_faces import GeneratedFacesSource
     from crawler.sources.urls import UrlListSource
 
 _PATH = click.Path(exists=True, path_type=Path)
@@ -219,6 +220,46 @@ def _commons(wanted: dict[str, Any]) -> "CommonsSource":
     return CommonsSource(listing, category or search or "", **wanted)
 
 
+faces_options = options(
+    click.option("--endpoint", metavar="URL", help="The address [thispersondoesnotexist.com]."),
+    click.option("--generator", metavar="NAME", help="Program behind it [StyleGAN2]."),
+    click.option("--limit", type=click.IntRange(min=1), help="Draws at most [1000]."),
+    click.option(
+        "--stop-after-repeats", type=click.IntRange(min=1), metavar="K", help="End after K [20]."
+    ),
+    BASIS,
+)
+
+
+@click.command("generated-faces")
+@faces_options
+@work_options
+@workspace_option
+def run_generated_faces(workspace: Workspace, **wanted: Any) -> None:
+    """Draw made-up faces from an address that gives another one at each request.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent. One request a second at most.
+    """
+    from crawler.cli import run_source
+
+    how = _how(wanted)
+    run_source(workspace, _faces(wanted), **how)
+
+
+@click.command("generated-faces")
+@faces_options
+def plan_generated_faces(**wanted: Any) -> None:
+    """Say how long the draws take at one request a second."""
+    limit = _faces(wanted).limit
+    click.echo(f"{limit} draws at most, {limit / 3600:.1f} hours at one request a second")
+
+
+def _faces(wanted: dict[str, Any]) -> "GeneratedFacesSource":
+    from crawler.sources.generated_faces import GeneratedFacesSource
+
+    return GeneratedFacesSource(**{name: value for name, value in wanted.items() if value})
+
+
 def _how(wanted: dict[str, Any]) -> dict[str, Any]:
     """Take out of the options those that say how a session works, not what is crawled."""
     names = ("allow_private", "recrawl", "workers", "cluster")
@@ -227,7 +268,19 @@ def _how(wanted: dict[str, Any]) -> dict[str, Any]:
 
 def add_to(plan: click.Group, run: click.Group) -> None:
     """Add every command of this module to `crawl plan` and `crawl run`."""
-    for command in (plan_urls, plan_img2dataset, plan_unsplash_dataset, plan_commons):
+    for command in (
+        plan_urls,
+        plan_img2dataset,
+        plan_unsplash_dataset,
+        plan_commons,
+        plan_generated_faces,
+    ):
         plan.add_command(command)
-    for command in (run_urls, run_img2dataset, run_unsplash_dataset, run_commons):
+    for command in (
+        run_urls,
+        run_img2dataset,
+        run_unsplash_dataset,
+        run_commons,
+        run_generated_faces,
+    ):
         run.add_command(command)

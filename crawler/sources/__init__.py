@@ -4,6 +4,7 @@ from typing import Any
 
 from crawler.sources.commons import CommonsSource
 from crawler.sources.folder import FolderSource
+from crawler.sources.generated_faces import GeneratedFacesSource
 from crawler.sources.img2dataset import Img2DatasetSource
 from crawler.sources.unsplash import UnsplashSource
 from crawler.sources.unsplash_dataset import UnsplashDatasetSource
@@ -12,6 +13,7 @@ from crawler.sources.urls import UrlListSource
 SOURCES: dict[str, Any] = {
     "commons": CommonsSource,
     "folder": FolderSource,
+    "generated-faces": GeneratedFacesSource,
     "img2dataset": Img2DatasetSource,
     "unsplash": UnsplashSource,
     "unsplash-dataset": UnsplashDatasetSource,
@@ -22,6 +24,7 @@ __all__ = [
     "SOURCES",
     "CommonsSource",
     "FolderSource",
+    "GeneratedFacesSource",
     "Img2DatasetSource",
     "UnsplashDatasetSource",
     "UnsplashSource",
