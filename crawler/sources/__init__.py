@@ -3,8 +3,10 @@
 from typing import Any
 
 from crawler.sources.ava import AvaSource
+from crawler.sources.commons import CommonsSource
 from crawler.sources.defects import DefectsSource
 from crawler.sources.folder import FolderSource
+from crawler.sources.generated_faces import GeneratedFacesSource
 from crawler.sources.idx import IdxSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.img2dataset import Img2DatasetSource
@@ -17,8 +19,10 @@ from crawler.sources.utkface import UtkFaceSource
 
 SOURCES: dict[str, Any] = {
     "ava": AvaSource,
+    "commons": CommonsSource,
     "defects": DefectsSource,
     "folder": FolderSource,
+    "generated-faces": GeneratedFacesSource,
     "idx": IdxSource,
     "imdb-wiki": ImdbWikiSource,
     "img2dataset": Img2DatasetSource,
@@ -33,8 +37,10 @@ SOURCES: dict[str, Any] = {
 __all__ = [
     "SOURCES",
     "AvaSource",
+    "CommonsSource",
     "DefectsSource",
     "FolderSource",
+    "GeneratedFacesSource",
     "IdxSource",
     "ImdbWikiSource",
     "Img2DatasetSource",
