@@ -34,11 +34,6 @@ def normalised(address: str) -> SplitResult | None:
     return SplitResult(parts.scheme, netloc, parts.path or "/", parts.query, "")
 
 
-def host_of(address: SplitResult) -> str:
-    """Return `host:port` of a normalised address, without a user name."""
-    return address.netloc.rpartition("@")[2]
-
-
 def name_of(address: SplitResult) -> str:
     """Name a photo by its address; what opens a door in it is replaced by a hash of the whole.
 

@@ -1,39 +1,21 @@
 """`safelight crawl run|plan` for sources that ask the web, and for lists of addresses."""
 
-from collections.abc import Callable
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from catalog import Workspace, workspace_option
+from crawler.cli_options import BASIS, LIMIT, PRIVATE, options
 
 if TYPE_CHECKING:
+    from crawler.sources.commons import CommonsSource
+    from crawler.sources.generated_faces import GeneratedFacesSource
     from crawler.sources.urls import UrlListSource
 
-Command = Callable[..., Any]
-
 _PATH = click.Path(exists=True, path_type=Path)
-
-
-def options(*listed: Command) -> Callable[[Command], Command]:
-    """Make one decorator of several options, shown in their order."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(listed):
-            command = option(command)
-        return command
-
-    return add
-
-
-BASIS = click.option(
-    "--training-basis", metavar="TEXT", help="Your right to train models on these pictures."
-)
-LIMIT = click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos.")
-PRIVATE = click.option(
-    "--allow-private", is_flag=True, help="Also fetch from private and loopback addresses."
-)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 url_options = options(
     click.option("--url-col", metavar="NAME", help="Column of addresses [url, URL]."),
@@ -60,12 +42,15 @@ url_options = options(
 @url_options
 @PRIVATE
 @workspace_option
-def run_urls(workspace: Workspace, path: Path, *, allow_private: bool, **wanted: Any) -> None:
+def run_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
     """Fetch the pictures behind the addresses in PATH: csv, tsv, txt, json, jsonl, parquet, or a folder of them.
 
     Needs SAFELIGHT_CONTACT for the User-Agent.
     """
-    _go(workspace, _urls(path, wanted), allow_private=allow_private)
+    from crawler.cli import run_source
+
+    how = _how(wanted)
+    run_source(workspace, _urls(path, wanted), **how)
 
 
 @click.command("urls")
@@ -93,18 +78,19 @@ def _urls(path: Path, wanted: dict[str, Any]) -> "UrlListSource":
 
 
 @click.command("img2dataset")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=_FOLDER)
 @BASIS
 @workspace_option
 def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None) -> None:
     """Take over the pictures that img2dataset wrote into PATH; nobody is asked."""
+    from crawler.cli import run_source
     from crawler.sources.img2dataset import Img2DatasetSource
 
-    _go(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
+    run_source(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
 
 
 @click.command("img2dataset")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", type=_FOLDER)
 def plan_img2dataset(path: Path) -> None:
     """Count the results of img2dataset below PATH, good and bad."""
     from crawler.sources.img2dataset import Img2DatasetSource
@@ -116,7 +102,7 @@ def plan_img2dataset(path: Path) -> None:
 
 
 dataset_options = options(
-    click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path)),
+    click.argument("path", type=_FOLDER),
     click.option(
         "--edition",
         type=click.Choice(["lite", "full"]),
@@ -140,17 +126,16 @@ dataset_options = options(
 )
 @PRIVATE
 @workspace_option
-def run_unsplash_dataset(
-    workspace: Workspace, path: Path, *, allow_private: bool, **wanted: Any
-) -> None:
+def run_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
     """Import the tables of the Unsplash Dataset in PATH: photos with their EXIF, without a call.
 
     With --pictures it needs SAFELIGHT_CONTACT for the User-Agent.
     """
+    from crawler.cli import run_source
     from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 
-    source = UnsplashDatasetSource(str(path.resolve()), **wanted)
-    _go(workspace, source, allow_private=allow_private)
+    how = _how(wanted)
+    run_source(workspace, UnsplashDatasetSource(str(path.resolve()), **wanted), **how)
 
 
 @click.command("unsplash-dataset")
@@ -170,20 +155,121 @@ def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> No
     click.echo(f"with --pictures: {found.photos} requests, {hours:.1f} hours at {rate:g} a second")
 
 
-def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> None:
-    """Run a session of a source and leave with its exit code."""
-    from crawler import own_site
-    from crawler.cli import _run, _settings
+commons_options = options(
+    click.option("--category", metavar="NAME", help="Files of a category."),
+    click.option(
+        "--recurse", type=click.IntRange(min=0), default=0, help="Depth of subcategories."
+    ),
+    click.option("--search", metavar="TEXT", help="Files found by these words."),
+    click.option("--from", "start", metavar="DATE", help="Files uploaded from this day on."),
+    click.option("--to", "end", metavar="DATE", help="Files uploaded before this day."),
+    click.option(
+        "--width", type=click.IntRange(min=1), help="Fetch pictures scaled to this width."
+    ),
+    click.option("--api-base", metavar="URL", help="Another MediaWiki's api.php."),
+    LIMIT,
+    BASIS,
+)
 
-    settings = _settings(workspace)
-    if allow_private:
-        settings = own_site.allow_private(settings)
-    _run(workspace, source, settings, wait=False)
+
+@click.command("commons")
+@commons_options
+@PRIVATE
+@workspace_option
+def run_commons(workspace: Workspace, **wanted: Any) -> None:
+    """Crawl Wikimedia Commons: a category, a search, or a window of upload dates.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent, no key.
+    """
+    from crawler.cli import run_source
+
+    how = _how(wanted)
+    run_source(workspace, _commons(wanted), **how)
+
+
+@click.command("commons")
+@commons_options
+def plan_commons(**wanted: Any) -> None:
+    """Ask how many files there are (one call), and reckon calls."""
+    from crawler.planner_web import plan_commons as plan
+
+    found = asyncio.run(plan(_commons(wanted)))
+    click.echo(f"{found.files} files, {found.calls} API calls, no key")
+    if found.subcategories:
+        click.echo(f"{found.subcategories} subcategories are not counted in this")
+
+
+def _commons(wanted: dict[str, Any]) -> "CommonsSource":
+    from crawler.sources.commons import API, CommonsSource
+
+    category, search = wanted.pop("category"), wanted.pop("search")
+    dates = wanted["start"] or wanted["end"]
+    if sum(map(bool, (category, search, dates))) != 1:
+        raise click.UsageError("give one of --category, --search, or --from with --to")
+    listing: Any = "category" if category else "search" if search else "dates"
+    wanted["api_base"] = wanted["api_base"] or API
+    return CommonsSource(listing, category or search or "", **wanted)
+
+
+faces_options = options(
+    click.option("--endpoint", metavar="URL", help="The address [thispersondoesnotexist.com]."),
+    click.option("--generator", metavar="NAME", help="Program behind it [StyleGAN2]."),
+    click.option("--limit", type=click.IntRange(min=1), help="Draws at most [1000]."),
+    click.option(
+        "--stop-after-repeats", type=click.IntRange(min=1), metavar="K", help="End after K [20]."
+    ),
+    BASIS,
+)
+
+
+@click.command("generated-faces")
+@faces_options
+@workspace_option
+def run_generated_faces(workspace: Workspace, **wanted: Any) -> None:
+    """Draw made-up faces from an address that gives another one at each request.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent. One request a second at most.
+    """
+    from crawler.cli import run_source
+
+    how = _how(wanted)
+    run_source(workspace, _faces(wanted), **how)
+
+
+@click.command("generated-faces")
+@faces_options
+def plan_generated_faces(**wanted: Any) -> None:
+    """Say how long the draws take at one request a second."""
+    limit = _faces(wanted).limit
+    click.echo(f"{limit} draws at most, {limit / 3600:.1f} hours at one request a second")
+
+
+def _faces(wanted: dict[str, Any]) -> "GeneratedFacesSource":
+    from crawler.sources.generated_faces import GeneratedFacesSource
+
+    return GeneratedFacesSource(**{name: value for name, value in wanted.items() if value})
+
+
+def _how(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Take out of the options those that say how a session works, not what is crawled."""
+    return {name: wanted.pop(name) for name in ("allow_private",) if name in wanted}
 
 
 def add_to(plan: click.Group, run: click.Group) -> None:
     """Add every command of this module to `crawl plan` and `crawl run`."""
-    for command in (plan_urls, plan_img2dataset, plan_unsplash_dataset):
+    for command in (
+        plan_urls,
+        plan_img2dataset,
+        plan_unsplash_dataset,
+        plan_commons,
+        plan_generated_faces,
+    ):
         plan.add_command(command)
-    for command in (run_urls, run_img2dataset, run_unsplash_dataset):
+    for command in (
+        run_urls,
+        run_img2dataset,
+        run_unsplash_dataset,
+        run_commons,
+        run_generated_faces,
+    ):
         run.add_command(command)

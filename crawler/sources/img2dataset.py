@@ -14,12 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from crawler.addresses import host_of, name_of, normalised
+from crawler.addresses import name_of, normalised
 from crawler.errors import CrawlError
 from crawler.failures import Failure
 from crawler.fetcher import Answer
 from crawler.frontier import Item, Listed, Row
 from crawler.img2dataset_folder import Place, Result, read_bytes, results, shards
+from crawler.limits import host_of
 from crawler.records import EXIF_SOURCE, LABELS, photo_id, without_secrets
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, Page, list_pages
@@ -105,7 +106,9 @@ class Img2DatasetSource(BaseSource):
         if exif := exif_object(said.get("exif")):
             photo |= {"source_exif_json": json.dumps(exif, sort_keys=True), EXIF_SOURCE: "dataset"}
         key, place = photo_id(self.name, name), result.place.text()
-        return Listed(key, photo, url=place, host=host_of(address), version=str(said.get("status")))
+        return Listed(
+            key, photo, url=place, host=host_of(address.geturl()), version=str(said.get("status"))
+        )
 
     @asynccontextmanager
     async def bringer(self, settings: CrawlSettings) -> AsyncIterator[Bring]:

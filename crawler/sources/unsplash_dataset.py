@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
-from crawler.addresses import host_of, normalised
+from crawler.addresses import normalised
 from crawler.errors import CrawlError
 from crawler.failures import Failure
 from crawler.fetcher import Answer
 from crawler.frontier import Item, Listed, Row
+from crawler.limits import host_of
 from crawler.records import EXIF_SOURCE, label_row, listed_row, photo_id, source_exif
 from crawler.settings import CrawlSettings
 from crawler.source import (
@@ -180,7 +181,7 @@ class UnsplashDatasetSource(BaseSource):
         if address is None:
             return None
         key = photo_id(UnsplashSource.name, str(photo["source_photo_id"]))
-        return Listed(key, photo, url=address.geturl(), host=host_of(address))
+        return Listed(key, photo, url=address.geturl(), host=host_of(address.geturl()))
 
     def _label_pages(self, table: str) -> Iterator[Page]:
         wanted = self._limited()

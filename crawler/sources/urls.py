@@ -16,8 +16,9 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from crawler.addresses import host_of, name_of, normalised
+from crawler.addresses import name_of, normalised
 from crawler.frontier import Listed, Row
+from crawler.limits import host_of
 from crawler.records import LABELS, photo_id
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, Page, http_bringer, list_pages
@@ -153,7 +154,7 @@ class UrlListSource(BaseSource):
         ]:
             photo[LABELS] = labels
         key = photo_id(self.known_as, name)
-        return Listed(key, photo, url=address.geturl(), host=host_of(address))
+        return Listed(key, photo, url=address.geturl(), host=host_of(address.geturl()))
 
 
 def _find(known: Sequence[str], asked: str | None, usual: Sequence[str]) -> str | None:

@@ -10,7 +10,7 @@ from catalog import Workspace, open_catalog
 from crawler.cli import crawl as command
 from crawler.crawling import crawl
 from crawler.errors import ContactMissingError, CrawlError
-from crawler.own_site import allow_private
+from crawler.limits import allow_host
 from crawler.records import photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources import UnsplashDatasetSource, UnsplashSource
@@ -175,7 +175,7 @@ def test_pictures_are_fetched_when_asked_for(
             source.check()
         monkeypatch.setenv("SAFELIGHT_CONTACT", "tests@example.org")
         crawl(workspace, UnsplashDatasetSource(str(tmp_path), "lite"))
-        summary = crawl(workspace, source, allow_private(CrawlSettings()))
+        summary = crawl(workspace, source, allow_host(CrawlSettings(), "http://127.0.0.1"))
     assert (summary.done, summary.skipped, summary.failed) == (3, 1, 0)
     with open_catalog(workspace) as catalog:
         rows = catalog.records("SELECT * FROM v_photos ORDER BY source_photo_id")

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import Workspace, open_catalog
-from crawler.addresses import host_of, name_of, normalised
+from crawler.addresses import name_of, normalised
 from crawler.cli import crawl as command
 from crawler.crawling import CrawlOptions, CrawlSummary, crawl
-from crawler.own_site import allow_private
+from crawler.limits import allow_host, host_of
 from crawler.records import photo_id
 from crawler.session import StopRequest
 from crawler.settings import CrawlSettings
@@ -192,7 +192,7 @@ def test_normalising_twice_is_normalising_once(
     once = normalised(f"{scheme}://{host}{port}{path}")
     assert once
     assert normalised(once.geturl()) == once
-    assert host_of(once) == host_of(once).lower()
+    assert host_of(once.geturl()) == once.netloc
     assert "#" not in once.geturl()
 
 
@@ -213,7 +213,7 @@ def test_two_addresses_that_differ_in_a_secret_are_two_photos_without_the_secret
 
 
 def settings() -> CrawlSettings:
-    return allow_private(CrawlSettings(backoff_s=0.01, publish_s=60))
+    return allow_host(CrawlSettings(backoff_s=0.01), "http://127.0.0.1")
 
 
 def run(workspace: Workspace, source: UrlListSource) -> CrawlSummary:

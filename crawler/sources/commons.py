@@ -1,0 +1,261 @@
+"""Source `commons`: Wikimedia Commons, by category, by search or by upload date, through its keyless API.
+
+A list call carries everything: address, licence, author and EXIF of fifty files at once. A Scrapy spider in a
+process of its own makes the calls, one after the other, and waits when the servers say that they lag.
+"""
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlencode
+
+from crawler.errors import CrawlError
+from crawler.frontier import Listed, Row
+from crawler.limits import allow_host, host_of
+from crawler.records import photo_id
+from crawler.settings import CrawlSettings
+from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
+
+API = "https://commons.wikimedia.org/w/api.php"
+PER_PAGE = 50
+MAXLAG_S = (
+    5  # what Wikimedia asks of every robot: stop while a database is further behind than this
+)
+RASTER = frozenset(f"image/{kind}" for kind in ("jpeg", "png", "webp", "tiff", "gif"))
+
+Listing = Literal["category", "search", "dates"]
+
+# Asked for by name, so that positions do not even travel.
+_EXT = (
+    *("Artist", "LicenseShortName", "LicenseUrl", "Attribution"),
+    *("ImageDescription", "ObjectName", "Categories"),
+)
+_EXIF = {
+    "Make": "make",
+    "Model": "model",
+    "FNumber": "aperture",
+    "ISOSpeedRatings": "iso",
+    "ExposureTime": "exposure_time",
+    "FocalLength": "focal_length",
+}
+_FREE = re.compile(r"(cc0|cc[ -]by([ -]sa)?)([ -]\d.*)?|pd\b.*|public domain.*", re.IGNORECASE)
+_LIMITED = re.compile(r"\b(nc|nd)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How far a listing is: categories left with the depth below them, those met, and where the API goes on."""
+
+    queue: Sequence[Sequence[Any]]
+    met: Sequence[str] = ()
+    phase: Literal["files", "subcategories"] = "files"
+    at: Mapping[str, str] | None = None
+
+    def text(self) -> str:
+        """Write the walk so that `CommonsSource.walk` gives it back."""
+        return json.dumps([self.queue, self.met, self.phase, self.at])
+
+
+@dataclass(frozen=True)
+class CommonsSource(BaseSource):
+    """One listing; `value` is the category or the search text, `start` and `end` bound upload dates (ISO)."""
+
+    listing: Listing
+    value: str = ""
+    start: str | None = None
+    end: str | None = None
+    recurse: int = 0
+    width: int | None = None
+    limit: int | None = None
+    api_base: str = API
+    training_basis: str | None = None
+    name: ClassVar[str] = "commons"
+    robots_policy: ClassVar[str] = "obeyed"
+    over_http: ClassVar[bool] = True
+    spider: ClassVar[str] = "crawler.spiders.commons:CommonsSpider"
+
+    def secrets(self) -> Mapping[str, str]:
+        """Give nothing: the API wants no key."""
+        return {}
+
+    @property
+    def api_address(self) -> str:
+        """The address whose host the spider asks."""
+        return self.api_base
+
+    def check(self) -> None:
+        """Raise `ContactMissingError`, or `CrawlError` for a listing that does not say what to list."""
+        super().check()
+        if self.listing == "dates" and not (self.start and self.end):
+            raise CrawlError("a listing by date needs --from and --to")
+
+    def adjust(self, settings: CrawlSettings) -> CrawlSettings:
+        """Ask one call after the other and two pictures at once, as Wikimedia wishes."""
+        slow = replace(settings, per_host=min(settings.per_host, 2), api_concurrency=1)
+        return allow_host(slow, self.api_base)
+
+    def walk(self, token: str) -> Walk:
+        """Return the walk that a cursor's token tells of, or its beginning."""
+        if not token:
+            return Walk([[self.value, self.recurse]], [self.value])
+        return Walk(*json.loads(token))
+
+    def url(self, walk: Walk) -> str:
+        """Return the address of the next call."""
+        asked: dict[str, str | int] = {
+            "action": "query",
+            "format": "json",
+            "formatversion": 2,
+            "maxlag": MAXLAG_S,
+        }
+        if walk.phase == "subcategories":
+            asked |= {"list": "categorymembers", "cmtype": "subcat", "cmlimit": 500}
+            asked |= {"cmtitle": _category(walk.queue[0][0])}
+        else:
+            asked |= {"prop": "imageinfo", "iiextmetadatafilter": "|".join(_EXT)}
+            asked |= {"iiprop": "url|size|sha1|mime|metadata|extmetadata|timestamp|user"}
+            asked |= {"iiurlwidth": self.width} if self.width else {}
+            asked |= self._generator(str(walk.queue[0][0]))
+        return f"{self.api_base}?{urlencode(asked | dict(walk.at or {}))}"
+
+    def _generator(self, value: str) -> dict[str, str | int]:
+        asked: dict[str, str | int]
+        if self.listing == "category":
+            asked = {"generator": "categorymembers", "gcmtitle": _category(value)}
+            return asked | {"gcmtype": "file", "gcmlimit": PER_PAGE}
+        if self.listing == "search":
+            asked = {"generator": "search", "gsrsearch": f"filetype:bitmap {value}"}
+            return asked | {"gsrnamespace": 6, "gsrlimit": PER_PAGE}
+        asked = {"generator": "allimages", "gaisort": "timestamp", "gaidir": "ascending"}
+        asked |= {"gaistart": _moment(self.start), "gaiend": _moment(self.end)}
+        return asked | {"gailimit": PER_PAGE}
+
+    def count_url(self) -> str | None:
+        """Return the address of the call that tells how many files there are; null when none does."""
+        asked: dict[str, str | int] = {"action": "query", "format": "json", "formatversion": 2}
+        if self.listing == "category":
+            asked |= {"prop": "categoryinfo", "titles": _category(self.value)}
+        elif self.listing == "search":
+            search = f"filetype:bitmap {self.value}"
+            asked |= {"list": "search", "srsearch": search, "srnamespace": 6, "srlimit": 1}
+        else:
+            return None
+        return f"{self.api_base}?{urlencode(asked | {'maxlag': MAXLAG_S})}"
+
+    def listed(self, page: Mapping[str, Any]) -> Listed | None:
+        """Map a file of the API to a photo; null for one without a visible picture of a kind that we read."""
+        info = (page.get("imageinfo") or [{}])[0]
+        if info.get("mime") not in RASTER or not info.get("url"):
+            return None
+        url = str((info.get("thumburl") if self.width else None) or info["url"])
+        row = self.photo(page, info)
+        key = photo_id(self.name, str(row["source_photo_id"]))
+        return Listed(key, row, url=url, host=host_of(url), version=str(info.get("sha1") or ""))
+
+    def photo(self, page: Mapping[str, Any], info: Mapping[str, Any]) -> Row:
+        """Map a file to columns of a photos row; places on earth are left out."""
+        said = info.get("extmetadata") or {}
+        artist = str((said.get("Artist") or {}).get("value") or "")
+        author = plain(artist) or info.get("user")
+        licence, terms = _said(said, "LicenseShortName"), _said(said, "LicenseUrl")
+        allowed, basis = training(licence)
+        title = _said(said, "ImageDescription") or _said(said, "ObjectName")
+        return {
+            "source": self.name,
+            "source_photo_id": str(page["pageid"]),
+            "page_url": info.get("descriptionurl"),
+            "photographer": author,
+            "photographer_url": _link(artist),
+            "licence": f"{licence} ({terms})" if licence and terms else licence,
+            "attribution": _said(said, "Attribution")
+            or f"{author or 'unknown author'}, {licence or 'unknown licence'}, via Wikimedia Commons",
+            "title": title or str(page.get("title", "")).removeprefix("File:"),
+            "tags": [tag for tag in (_said(said, "Categories") or "").split("|") if tag],
+            "posted_at": info.get("timestamp"),
+            "listed_width": info.get("width"),
+            "listed_height": info.get("height"),
+            "training_allowed": allowed or self.training_basis is not None,
+            "training_basis": self.training_basis or basis,
+            "redistribution_allowed": True if allowed else None,
+            "source_exif_json": _exif_json(info.get("metadata") or []),
+        }
+
+    async def discover(self, desk: Desk) -> Discovery:
+        """Run the spider until the listing ends or the session stops."""
+        from crawler.spiders.process import run_spider
+
+        if desk.frontier.cursor(desk.crawl_id).finished:
+            return Discovery("finished")
+        return await run_spider(self, desk)
+
+    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+        """Fetch over HTTP."""
+        return http_bringer(settings)
+
+
+def training(licence: str | None) -> tuple[bool, str]:
+    """Say whether a licence allows to train a model, and the basis: the licence itself.
+
+    Without a clause against commerce or changes, Creative Commons and the public domain do; what is not known
+    does not.
+
+    >>> training("CC BY-SA 4.0"), training("CC BY-NC 2.0"), training("GFDL")
+    ((True, 'CC BY-SA 4.0'), (False, 'licence_limits_use: CC BY-NC 2.0'), (False, 'licence_unknown: GFDL'))
+    """
+    if not licence:
+        return False, "licence_missing"
+    if _LIMITED.search(licence):
+        return False, f"licence_limits_use: {licence}"
+    if _FREE.fullmatch(licence.strip()):
+        return True, licence
+    return False, f"licence_unknown: {licence}"
+
+
+def plain(markup: str) -> str:
+    """Take the text out of HTML.
+
+    >>> plain('<a href="//x.example/u">Ann&nbsp;Lens</a>,<br> 2020')
+    'Ann Lens, 2020'
+    """
+    text = html.unescape(re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", markup, flags=re.DOTALL))
+    return re.sub(r"\s+([,.;:])", r"\1", " ".join(text.split()))
+
+
+def _said(extmetadata: Mapping[str, Any], name: str) -> str | None:
+    return plain(str((extmetadata.get(name) or {}).get("value") or "")) or None
+
+
+def _link(markup: str) -> str | None:
+    found = re.search(r'href="((?:https?:)?//[^"]+)"', markup)
+    if not found:
+        return None
+    address = html.unescape(found[1])
+    return f"https:{address}" if address.startswith("//") else address
+
+
+def _exif_json(metadata: Sequence[Mapping[str, Any]]) -> str | None:
+    exif = {}
+    for tag in metadata:
+        ours = _EXIF.get(str(tag.get("name")))
+        if ours and (value := _first(tag.get("value"))):
+            exif[ours] = value
+    return json.dumps(exif, sort_keys=True) if exif else None
+
+
+def _first(value: object) -> str:
+    """Take the value of a tag, the first one when it has several: a list of name and value."""
+    if isinstance(value, list):
+        value = next((one.get("value") for one in value if isinstance(one, dict)), "")
+    return "" if value is None else str(value).strip()
+
+
+def _category(name: str) -> str:
+    return name if name.startswith("Category:") else f"Category:{name}"
+
+
+def _moment(text: str | None) -> str:
+    return text if text and "T" in text else f"{text}T00:00:00Z"

@@ -1,0 +1,98 @@
+"""Source `generated-faces`: an address that gives another made-up face at each request.
+
+Each request is a draw. A photo is named by its bytes, because the address names nothing: a face that was drawn before
+is a repeat and no new photo. The listing ends after so many draws, or when only repeats come.
+"""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from crawler.addresses import normalised
+from crawler.errors import CrawlError
+from crawler.frontier import Cursor, Listed, Row
+from crawler.limits import allow_host, host_of
+from crawler.records import LABELS, photo_id
+from crawler.settings import CrawlSettings
+from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.sources.urls import NO_BASIS
+
+ENDPOINT = "https://thispersondoesnotexist.com/"
+GENERATOR = "StyleGAN2"
+PAGE = 5  # draws queued at once: no more than these are made after the last repeat
+_GIVE_UP_AFTER = 20  # draws that failed for good
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class GeneratedFacesSource(BaseSource):
+    """Draws from `endpoint`: at most `limit`, fewer when `stop_after_repeats` repeats come in a row."""
+
+    endpoint: str = ENDPOINT
+    generator: str = GENERATOR
+    limit: int = 1000
+    stop_after_repeats: int = 20
+    training_basis: str | None = None
+    name: ClassVar[str] = "generated-faces"
+    robots_policy: ClassVar[str] = "obeyed"
+    over_http: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Raise `ContactMissingError`, or `CrawlError` when the endpoint is no address."""
+        super().check()
+        if normalised(self.endpoint) is None:
+            raise CrawlError(f"{self.endpoint} is no HTTP address")
+
+    def adjust(self, settings: CrawlSettings) -> CrawlSettings:
+        """Ask once a second at most: the endpoint makes, or renews, one picture a second."""
+        slow = replace(settings, rate=min(settings.rate, 1.0), per_host=1)
+        return allow_host(slow, self.endpoint)
+
+    def content_name(self, sha256: str) -> str:
+        """Name a photo by its bytes."""
+        return sha256
+
+    async def discover(self, desk: Desk) -> Discovery:
+        """Add draws in small pages, for as long as new faces come."""
+        while True:
+            cursor = desk.frontier.cursor(desk.crawl_id)
+            if cursor.finished:
+                return Discovery("finished")
+            if desk.stopping():
+                return Discovery("stopped")
+            counts = desk.frontier.counts(desk.crawl_id)
+            lost = counts.get("failed", 0) + counts.get("dead", 0)
+            if lost >= _GIVE_UP_AFTER:
+                return Discovery("failed", f"{lost} draws failed; see: safelight crawl status")
+            repeats = desk.frontier.repeats_in_a_row(desk.crawl_id)
+            if cursor.seen >= self.limit or repeats >= self.stop_after_repeats:
+                desk.frontier.add(desk.crawl_id, [], replace(cursor, finished=True))
+            elif counts.get("queued", 0) + counts.get("in_flight", 0) == 0:
+                self._draw(desk, cursor)
+            else:
+                await asyncio.sleep(_POLL_S)
+
+    def _draw(self, desk: Desk, cursor: Cursor) -> None:
+        last = min(cursor.seen + PAGE, self.limit)
+        draws = [self._listed(number) for number in range(cursor.seen + 1, last + 1)]
+        desk.frontier.add(desk.crawl_id, draws, replace(cursor, page=cursor.page + 1, seen=last))
+
+    def _listed(self, number: int) -> Listed:
+        draw = f"draw-{number:06d}"
+        photo: Row = {
+            "source": self.name,
+            "source_photo_id": draw,  # the SHA-256 takes its place when the bytes are there
+            "page_url": self.endpoint,
+            "synthetic": True,
+            "generator": self.generator,
+            "training_allowed": self.training_basis is not None,
+            "training_basis": self.training_basis or NO_BASIS,
+            LABELS: [{"task": "real_or_fake", "value": "fake", "label_source": "dataset"}],
+        }
+        key = photo_id(self.name, draw)
+        return Listed(key, photo, url=self.endpoint, host=host_of(self.endpoint))
+
+    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+        """Fetch over HTTP."""
+        return http_bringer(settings)
