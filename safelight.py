@@ -3,8 +3,12 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from catalog.logs import Format
 
 ROOMS = {
     "crawl": ("crawler.cli:crawl", "crawl", "Bring photographs and their EXIF into the catalog."),
@@ -79,13 +83,21 @@ def _missing(error: ModuleNotFoundError, extra: str) -> Exception:
     help="Workspace folder (default: ./workspace).",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    envvar="SAFELIGHT_LOG_FORMAT",
+    default="text",
+    help="json: stderr is one JSON object a line, with the id of the run.",
+)
 @click.version_option(package_name="safelight", message="%(prog)s %(version)s")
-def cli(home: str | None, verbose: bool) -> None:  # noqa: ARG001 - commands read `home` from the root context
+def cli(home: str | None, verbose: bool, log_format: "Format") -> None:  # noqa: ARG001 - commands read `home` from the root context
     """Collect photographs and faces, curate them into versioned datasets, train models on them."""
     import logging
 
-    level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from catalog.logs import start_logging
+
+    start_logging(log_format, level=logging.INFO if verbose else logging.WARNING)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,8 +109,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         line = _one_line(error, given)
         if line is None:
             raise
-        click.echo(f"error: {line}", err=True)
+        _say(line)
         sys.exit(1)
+
+
+def _say(problem: str) -> None:
+    """Write an error where people look for it, or as a line of the JSON log."""
+    from catalog.logs import logs_json
+
+    if logs_json():
+        import logging
+
+        logging.getLogger("safelight").error(problem)
+    else:
+        click.echo(f"error: {problem}", err=True)
 
 
 def _one_line(error: Exception, given: Sequence[str]) -> str | None:

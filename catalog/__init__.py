@@ -16,6 +16,7 @@ from catalog.errors import (
     UsageError,
 )
 from catalog.lake import Catalog, Snapshot, open_catalog
+from catalog.logs import logs_json, redacted, start_logging
 from catalog.options import workspace_option
 from catalog.releases import Release, find_release, publish, releases
 from catalog.rows import rows
@@ -48,10 +49,13 @@ __all__ = [
     "__version__",
     "find_release",
     "load_settings",
+    "logs_json",
     "open_catalog",
     "publish",
+    "redacted",
     "releases",
     "rows",
+    "start_logging",
     "workspace_option",
     "write_segment",
 ]

@@ -33,7 +33,9 @@ def audit(workspace: Workspace) -> Audit:
     """Re-hash every picture in its pack, and compare packs, catalog and frontier."""
     with open_catalog(workspace) as catalog, Frontier(workspace.frontier) as frontier:
         assets = catalog.records("SELECT * FROM assets ORDER BY pack, pack_offset")
-        photos = {str(row["photo_id"]) for row in catalog.records("SELECT photo_id FROM photos")}
+        # A photo may be known by its listing only: then nothing was brought in.
+        brought = catalog.records("SELECT photo_id FROM photos WHERE asset_sha256 IS NOT NULL")
+        photos = {str(row["photo_id"]) for row in brought}
         packs = {path.name for path in workspace.packs.glob("*.parquet")}
         problems = [
             *_bad_bytes(workspace, assets),
@@ -74,7 +76,10 @@ def _repeated_keys(catalog: Catalog) -> Iterator[str]:
 
 
 def _missing_assets(catalog: Catalog) -> Iterator[str]:
-    sql = "SELECT count(*) AS n FROM photos ANTI JOIN assets ON photos.asset_sha256 = assets.sha256"
+    sql = (
+        "SELECT count(*) AS n FROM photos ANTI JOIN assets ON photos.asset_sha256 = assets.sha256"
+        " WHERE photos.asset_sha256 IS NOT NULL"
+    )
     if missing := catalog.records(sql)[0]["n"]:
         yield f"{missing} photos have no picture"
 

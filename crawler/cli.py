@@ -1,26 +1,32 @@
 """`safelight crawl`: parse, call one function, print what it says."""
 
 import asyncio
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from catalog import SafelightError, Workspace, load_settings, workspace_option
-from crawler import cli_web
-from crawler.cli_options import recrawl_option, work_options
+from catalog import SafelightError, Workspace, load_settings, logs_json, redacted, workspace_option
+from crawler import cli_files, cli_web
 
 if TYPE_CHECKING:
     from crawler.crawling import CrawlOptions, CrawlSummary
     from crawler.frontier import CrawlRecord
     from crawler.planner import ApiPlan
+    from crawler.progress import Tally
     from crawler.settings import CrawlSettings
     from crawler.sources.unsplash import UnsplashSource
 
+log = logging.getLogger(__name__)
+
+WORKERS, CLUSTER, RECRAWL = "safelight.workers", "safelight.cluster", "safelight.recrawl"
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
+METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
 
 
 @click.group()
@@ -63,43 +69,21 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@run.command("folder")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@work_options
-@workspace_option
-def run_folder(workspace: Workspace, path: Path, **how: Any) -> None:
-    """Import every picture below PATH; folder names become labels."""
-    from crawler.sources import FolderSource
-
-    run_source(workspace, FolderSource(str(path.resolve())), **how)
-
-
 @run.command("unsplash")
 @unsplash_options
 @click.option("--allow-private", is_flag=True, help="Also fetch from private addresses.")
 @click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
-@recrawl_option
-@work_options
 @workspace_option
-def run_unsplash(workspace: Workspace, *, allow_private: bool, **wanted: Any) -> None:
+def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wanted: Any) -> None:
     """Crawl photos from the Unsplash API: all of them, unless an option says which.
 
     Needs SAFELIGHT_UNSPLASH_KEY, and SAFELIGHT_CONTACT for the User-Agent.
     """
-    how = {name: wanted.pop(name) for name in ("wait", "workers", "cluster", "recrawl")}
-    run_source(workspace, _unsplash(wanted), allow_private=allow_private, **how)
+    from dataclasses import replace
 
-
-@plan.command("folder")
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def plan_folder(path: Path) -> None:
-    """Count files and bytes below PATH."""
-    from crawler import planner
-    from crawler.sources import FolderSource
-
-    found = planner.plan_folder(FolderSource(str(path.resolve())))
-    click.echo(f"{found.files} files, {found.bytes / 1e6:.1f} MB")
-    click.echo(f"{found.skipped} hidden entries, links and special files will be passed over")
+    settings = _settings(workspace)
+    settings = replace(settings, allow_private=settings.allow_private or allow_private)
+    _run(workspace, _unsplash(wanted), settings, wait=wait)
 
 
 @plan.command("unsplash")
@@ -153,14 +137,13 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
 @crawl.command()
 @click.argument("crawl_id", required=False)
 @click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
-@work_options
 @workspace_option
-def resume(workspace: Workspace, crawl_id: str | None, **how: Any) -> None:
+def resume(workspace: Workspace, crawl_id: str | None, *, wait: bool) -> None:
     """Go on with a crawl that was stopped or killed: the last one, or CRAWL_ID."""
     from crawler import crawling
 
     def act(report: Any) -> "CrawlSummary":
-        options = session_options(report, **how)
+        options = _options(report, wait=wait)
         return crawling.resume(workspace, _settings(workspace), options, wanted=crawl_id)
 
     _act(act)
@@ -180,7 +163,6 @@ def resume(workspace: Workspace, crawl_id: str | None, **how: Any) -> None:
     help="Those for which this predicate holds, such as \"host LIKE '%.org' AND http_status = 403\".",
 )
 @click.option("--dry-run", is_flag=True, help="List the pictures; try none.")
-@work_options
 @workspace_option
 def retry(
     workspace: Workspace,
@@ -189,7 +171,6 @@ def retry(
     where: str | None,
     *,
     dry_run: bool,
-    **how: Any,
 ) -> None:
     """Try pictures that failed again: in the last crawl, or in CRAWL_ID.
 
@@ -207,7 +188,7 @@ def retry(
 
     def act(report: Any) -> "CrawlSummary":
         kind = cast("Any", error_class or ("all" if where else "transient"))
-        options = replace(session_options(report, **how), retry=kind, where=where)
+        options = replace(_options(report), retry=kind, where=where)
         return crawling.retry(workspace, _settings(workspace), options, wanted=crawl_id)
 
     _act(act)
@@ -274,6 +255,21 @@ def verify(workspace: Workspace) -> None:
     click.echo(f"checked {checked}: no problem")
 
 
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write into (default: reports/crawl/ of the workspace).",
+)
+@workspace_option
+def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> None:
+    """Write an HTML page about CRAWL_ID, or about all crawls, and print its path."""
+    from crawler.report import write_report
+
+    click.echo(write_report(workspace, crawl_id, output))
+
+
 def _settings(workspace: Workspace) -> "CrawlSettings":
     from crawler.settings import CrawlSettings
 
@@ -297,39 +293,26 @@ def _unsplash(wanted: dict[str, Any]) -> "UnsplashSource":
     )
 
 
-def run_source(
-    workspace: Workspace, source: Any, *, allow_private: bool = False, **how: Any
-) -> None:
-    """Crawl a source under a progress line; `how` holds what `work_options` and its kin gave."""
-    from dataclasses import replace
-
+def _run(workspace: Workspace, source: Any, settings: "CrawlSettings", *, wait: bool) -> None:
     from crawler import crawling
 
-    settings = _settings(workspace)
-    settings = replace(settings, allow_private=settings.allow_private or allow_private)
-
     def act(report: Any) -> "CrawlSummary":
-        return crawling.crawl(workspace, source, settings, session_options(report, **how))
+        return crawling.crawl(workspace, source, settings, _options(report, wait=wait))
 
     _act(act)
 
 
-def session_options(
-    report: Any,
-    *,
-    workers: int = 1,
-    cluster: str | None = None,
-    wait: bool = False,
-    recrawl: str | None = None,
-) -> "CrawlOptions":
-    """Make the options of a session from those of the command line."""
+def _options(report: Any, *, wait: bool = False) -> "CrawlOptions":
+    """Make the options of a session from those that every session command has."""
     from crawler import crawling
 
+    meta = click.get_current_context().meta
+    age = meta.get(RECRAWL)
     return crawling.CrawlOptions(
-        workers=workers,
-        cluster=cluster,
+        workers=meta.get(WORKERS, 1),
+        cluster=meta.get(CLUSTER),
         wait_for_quota=wait,
-        recrawl_s=None if recrawl is None else _age_s(recrawl),
+        recrawl_s=None if age is None else _age_s(age),
         report=report,
     )
 
@@ -345,18 +328,39 @@ def _age_s(text: str) -> float:
 
 def _act(act: "Callable[[Any], CrawlSummary]") -> None:
     """Run a session under a progress line, print its summary and leave with its exit code."""
-    from crawler.progress import ProgressLine, Tally
+    from crawler.progress import ProgressLine, ProgressLog, Tally
 
-    line, last = ProgressLine(), [Tally()]
+    line, last = ProgressLog() if logs_json() else ProgressLine(), [Tally()]
 
-    def report(tally: Tally) -> None:
-        last[0] = tally
-        line(tally)
+    with _metrics() as update:
 
-    summary = act(report)
+        def report(tally: Tally) -> None:
+            last[0] = tally
+            line(tally)
+            update(tally)
+
+        summary = act(report)
     line.end(last[0])
     _print_summary(summary)
     sys.exit(EXIT_CODES[summary.status])
+
+
+@contextmanager
+def _metrics() -> "Iterator[Callable[[Tally], None]]":
+    """Serve metrics while a session runs, when --metrics-port asks for it; give what takes its tallies."""
+    meta = click.get_current_context().meta
+    if meta.get(METRICS_PORT) is None:
+        yield lambda _tally: None
+        return
+    from crawler.metrics import CrawlMetrics, serve_metrics
+
+    metrics = CrawlMetrics()
+    with serve_metrics(metrics, meta[METRICS_HOST], meta[METRICS_PORT]) as address:
+        if logs_json():
+            log.info("metrics: %s", address)
+        else:
+            click.echo(f"metrics: {address}", err=True)
+        yield metrics.update
 
 
 def _print_summary(summary: "CrawlSummary") -> None:
@@ -376,7 +380,37 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo(f"  API calls: {error_list(summary.calls)}")
     added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
     click.echo(f"  rows added: {added or 'none'}")
-    if summary.problem:
-        click.echo(f"  {summary.problem}", err=True)
+    if summary.problem and logs_json():
+        log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
+    elif summary.problem:
+        click.echo(f"  {redacted(summary.problem)}", err=True)
     if summary.status == "stopped" and not summary.problem:
         click.echo("  go on with: safelight crawl resume")
+
+
+cli_files.add_commands(run, plan, _run)
+
+
+def _session_options(command: click.Command) -> None:
+    """Add the options of every session; they go to the context, so the command need not take them."""
+
+    def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+        return lambda context, _parameter, value: context.meta.update({name: value})
+
+    def add(flag: str, name: str, **more: Any) -> None:
+        click.option(flag, expose_value=False, callback=keep(name), **more)(command)
+
+    several = "Processes; each asks hosts of its own."
+    add("--workers", WORKERS, type=click.IntRange(1), default=1, show_default=True, help=several)
+    actors = "Workers are actors of this Ray cluster (local, auto, ray://...)."
+    add("--cluster", CLUSTER, metavar="ADDRESS", help=actors)
+    again = "Also ask again for pictures that came in longer ago: 30d, 12h. Unchanged ones cost no bytes."
+    add("--recrawl", RECRAWL, metavar="AGE", help=again)
+    port = "Serve Prometheus metrics while it runs; 0 takes a free port."
+    add("--metrics-port", METRICS_PORT, type=click.IntRange(0, 65535), help=port)
+    at = "Address of the metrics."
+    add("--metrics-host", METRICS_HOST, default="127.0.0.1", show_default=True, help=at)
+
+
+for _command in (*run.commands.values(), resume, retry):
+    _session_options(_command)

@@ -65,6 +65,27 @@ class FolderNotFoundError(CrawlError):
         super().__init__(f"{path} is not a folder that can be read")
 
 
+class InputMissingError(CrawlError):
+    """A file to import does not exist or cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is not a file that can be read")
+
+
+class InputRefusedError(CrawlError):
+    """A file to import is not what its source reads."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} cannot be imported: {why}")
+
+
+class PatternRefusedError(CrawlError):
+    """A pattern for file names cannot be used."""
+
+    def __init__(self, pattern: str, why: str) -> None:
+        super().__init__(f"the pattern {pattern!r} cannot be used: {why}")
+
+
 class SourceRefusedError(CrawlError):
     """The source answered in a way that ends the listing (a refused key, an unknown topic ...)."""
 

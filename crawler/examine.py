@@ -12,14 +12,15 @@ from crawler.exif_row import Cell, exif_row
 from crawler.exif_thumbnail import thumbnail_correlation
 from crawler.jpeg_quality import jpeg_quality
 from crawler.verify import MAX_PIXELS, Container, Header, read_header, sniff
+from crawler.wave_header import is_wave, read_wave
 
 
 @dataclass(frozen=True)
 class Examined:
     """What was learned: the rows for tables `assets` and `exif`, empty when the bytes are rejected.
 
-    `rejected` is `empty` or `not_an_image`, or None. Left out of `asset`: the pack columns and
-    `first_seen`, which are known later.
+    `rejected` is `empty`, `not_an_image`, `not_a_sound` or None. Left out of `asset`: the pack columns and
+    `first_seen`, which are known later. A sound has no `exif`.
     """
 
     sha256: str
@@ -32,16 +33,20 @@ def examine(
     body: bytes,
     *,
     max_pixels: int = MAX_PIXELS,
-    media: frozenset[str] = frozenset({"image"}),  # noqa: ARG001 - sounds are read by nobody yet
+    media: frozenset[str] = frozenset({"image"}),
 ) -> Examined:
     """Examine `body`; never raises. More than `max_pixels` is kept with header_status unreadable.
 
-    `media` says which kinds of file are wanted: image, sound.
+    `media` says which kinds of file are wanted (image, sound); all others are rejected.
     """
     sha256 = hashlib.sha256(body).hexdigest()
-    kind = sniff(body)
+    if not body:
+        return Examined(sha256, rejected="empty")
+    if "sound" in media and is_wave(body):
+        return Examined(sha256, asset=_sound(sha256, body))
+    kind = sniff(body) if "image" in media else None
     if kind is None:
-        return Examined(sha256, rejected="not_an_image" if body else "empty")
+        return Examined(sha256, rejected="not_an_image" if "image" in media else "not_a_sound")
     header = read_header(body, kind, max_pixels=max_pixels)
     block = find_block(body, kind.format)
     reading = None if block is None else read_exif(block)
@@ -63,6 +68,21 @@ def _asset(sha256: str, body: bytes, kind: Container, header: Header) -> dict[st
         "header_status": header.status,
         "header_detail": header.detail,
         "jpeg_quality": jpeg_quality(getattr(header.picture, "quantization", {})),
+    }
+
+
+def _sound(sha256: str, body: bytes) -> dict[str, Cell]:
+    header = read_wave(body)
+    return {
+        "sha256": sha256,
+        "bytes": len(body),
+        "mime": "audio/wav",
+        "format": "WAV",
+        "header_status": header.status,
+        "header_detail": header.detail,
+        "duration_s": header.duration_s,
+        "sample_rate": header.sample_rate,
+        "channels": header.channels,
     }
 
 

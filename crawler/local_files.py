@@ -30,6 +30,9 @@ async def local_bringer(top: Path, settings: CrawlSettings) -> AsyncIterator["Br
 
 def read_file(top: Path, name: str, max_bytes: int) -> Answer:
     """Read one regular file, or say why not; a link that took its place is not followed."""
+    if not is_below(name):
+        failure = Failure("suspicious", "bad_name", "a path that leaves the folder")
+        return Answer(name, failure=failure)
     try:
         descriptor = os.open(_locate(top, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -57,3 +60,12 @@ def _locate(top: Path, name: str) -> Path:
         return plain
     odd = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), name.encode())
     return top / os.fsdecode(odd)
+
+
+def is_below(name: str) -> bool:
+    """Say whether a path that a file names stays below the folder it is meant for.
+
+    >>> is_below("17/a.jpg"), is_below("../a.jpg"), is_below("/a.jpg"), is_below("")
+    (True, False, False, False)
+    """
+    return bool(name) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))

@@ -2,15 +2,17 @@
 
 import math
 import os
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import aiohttp
 
 from catalog import Workspace
 from crawler.errors import SourceRefusedError
+from crawler.file_source import FileSource
 from crawler.frontier import Frontier
 from crawler.source import user_agent
-from crawler.sources.folder import FolderSource
 from crawler.sources.unsplash import KEY_VARIABLE, PER_PAGE, UnsplashSource, api_key, key_hash
 
 DEMO_PER_HOUR, PRODUCTION_PER_HOUR = 50, 5000
@@ -28,23 +30,31 @@ class ApiPlan:
 
 
 @dataclass(frozen=True)
-class FolderPlan:
-    """What lies below a folder; `skipped` counts hidden entries, links and special files."""
+class FilesPlan:
+    """What a source of own files would read: files with their bytes, rows by table, entries passed over, bad names."""
 
-    files: int
-    bytes: int
-    skipped: int
+    files: int = 0
+    bytes: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
+    skipped: int = 0
+    refused: int = 0
 
 
-def plan_folder(source: FolderSource) -> FolderPlan:
-    """Count the files below a folder; nothing is opened."""
+def plan_files(source: FileSource) -> FilesPlan:
+    """Count what a source would bring in; no picture and no sound is opened.
+
+    Bytes are those of label files and tables, and of the listed files that are there.
+    """
     source.check()
-    files = size = skipped = 0
-    for found in source.walk():
-        files += bool(found.name)
-        size += found.size
-        skipped += not found.name
-    return FolderPlan(files, size, skipped)
+    files = skipped = refused = 0
+    size = sum(path.stat().st_size for path in source.inputs())
+    rows: Counter[str] = Counter()
+    for page in source.pages("plan"):
+        files, skipped = files + len(page.photos), skipped + page.skipped
+        rows.update({table: len(some) for table, some in page.rows.items()})
+        refused += sum(source.refusal(photo.url) is not None for photo in page.photos)
+        size += sum(map(source.size, page.photos))
+    return FilesPlan(files, size, rows, skipped, refused)
 
 
 def api_plan(photos: int, own_per_hour: int | None = None) -> ApiPlan:

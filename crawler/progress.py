@@ -1,5 +1,6 @@
 """The one progress line of a crawl: on a terminal it rewrites itself, in a log it comes now and then."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from crawler.records import Brought
 
 _TERMINAL_S, _LOG_S = 0.5, 10.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Tally:
     repeats: int = 0
     unchanged: int = 0
     errors: dict[str, int] = field(default_factory=dict)
+    source: str = ""
+    crawl_id: str = ""
 
     def count(self, brought: "Brought", state: str) -> None:
         """Count one ended attempt whose item is now in `state`."""
@@ -103,6 +107,26 @@ class ProgressLine:
         if self._terminal:
             self._stream.write("\n")
             self._stream.flush()
+
+
+class ProgressLog:
+    """Log a tally now and then, its counts as fields: for a log that is read by machines."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next = clock() + _LOG_S
+
+    def __call__(self, tally: Tally) -> None:
+        """Log the tally if it is time for it."""
+        if self._clock() >= self._next:
+            self.end(tally)
+
+    def end(self, tally: Tally) -> None:
+        """Log the tally now."""
+        now = self._clock()
+        self._next = now + _LOG_S
+        counts = ("done", "failed", "bytes", "queued", "listing")
+        _log.info("%s", tally.line(now), extra={name: getattr(tally, name) for name in counts})
 
 
 def error_list(errors: Mapping[str, int]) -> str:

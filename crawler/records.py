@@ -165,9 +165,11 @@ def asset_row(brought: Brought) -> Row:
 def exif_rows(brought: Brought) -> list[Row]:
     """Make the EXIF row of a file and, when it says nothing and the source does, one of its source.
 
-    A dataset's EXIF always gets its row: it was read from the original, the file may be a rendition.
+    A dataset's EXIF always gets its row: it was read from the original, the file may be a rendition. A sound has none.
     """
     assert brought.exif is not None, "a picture that came in was examined"
+    if not brought.exif:
+        return []
     photo = brought.item.photo
     file: Row = {**brought.exif, "asset_sha256": brought.sha256, "exif_source": "file"}
     source = str(photo.get(EXIF_SOURCE) or "api")

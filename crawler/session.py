@@ -105,6 +105,7 @@ class Session:
 
     def _take_in(self, tally: Tally) -> None:
         tally.started, self.tally = self.tally.started, tally
+        tally.source, tally.crawl_id = self._source.name, self._desk.crawl_id
         tally.listing = self._phase == "listing"
         tally.queued = self._desk.frontier.counts(self._desk.crawl_id).get("queued", 0)
 

@@ -17,6 +17,7 @@ _PICTURES = """
            p.photo_id, p.source, p.source_photo_id, p.photographer, p.licence, p.attribution, p.page_url,
            p.training_allowed, p.training_basis, p.fetched_at
     FROM assets a JOIN photos p ON p.asset_sha256 = a.sha256
+    WHERE a.mime LIKE 'image/%'
     QUALIFY row_number() OVER (PARTITION BY a.sha256 ORDER BY p.photo_id) = 1
     ORDER BY a.sha256
 """
@@ -51,7 +52,7 @@ class Inputs:
 
 
 def read_inputs(catalog: Catalog) -> Inputs:
-    """Read all pictures that some photo lists, with their EXIF."""
+    """Read all pictures that some photo lists, with their EXIF; sounds are left out."""
     return Inputs(frame(catalog, _PICTURES), frame(catalog, _EXIF))
 
 

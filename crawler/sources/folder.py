@@ -1,121 +1,51 @@
 """Source `folder`: the pictures below a folder of the user's own, labelled by the folders they lie in.
 
-Every regular file becomes a row or an error row. Hidden files and folders are passed over and counted,
-and so are symbolic links (whatever they lead to: inside, it has a path of its own; outside, it is not asked
-for) and special files. A file that changed since the last run is read again.
+Every regular file becomes a row or an error row; what is passed over is counted (see `folder_walk.py`). A file that
+changed since the last run is read again.
 """
 
-import asyncio
-import os
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import ClassVar
 
-from crawler.errors import FolderNotFoundError
-from crawler.frontier import Cursor, Listed, Row
-from crawler.local_files import local_bringer, readable_name
-from crawler.records import photo_id
-from crawler.settings import CrawlSettings
-from crawler.source import BaseSource, Bring, Desk, Discovery
-
-PAGE = 500
+from crawler.file_source import FolderReader
+from crawler.folder_walk import Found
+from crawler.frontier import Listed, Row
+from crawler.records import LABELS, photo_id
 
 
 @dataclass(frozen=True)
-class Found:
-    """A file of the folder, or what was passed over: then `name` is empty."""
+class FolderSource(FolderReader):
+    """The pictures below `path`, all by `author` if one is named.
 
-    name: str = ""
-    size: int = 0
-    version: str = ""
+    The whole path of a picture's folder is its label `folder`. With `class_level` N the N-th folder of the path is its
+    label `class` too, and the first other one its label `group`: the trip of `good/2019-rome/IMG.jpg` at level 1.
+    """
 
-
-@dataclass(frozen=True)
-class FolderSource(BaseSource):
-    """The pictures below `path`."""
-
-    path: str
+    class_level: int | None = None
+    author: str | None = None
     name: ClassVar[str] = "folder"
 
-    @property
-    def config(self) -> Mapping[str, str | int | None]:
-        """The folder's absolute path."""
-        return {"path": self.path}
+    def listed(self, found: Found) -> Listed:
+        """Label one file by its path; a file that does not lie so deep has no class and no group."""
+        photo: Row = {
+            "source": self.name,
+            "source_photo_id": found.name,
+            "folder": found.name.rpartition("/")[0] or None,
+            "photographer": self.author,
+            "training_allowed": True,
+            "training_basis": "user_folder",
+            LABELS: self._labels(found.name.split("/")[:-1]),
+        }
+        name = photo_id(self.name, found.name)
+        return Listed(name, photo, url=found.name, version=found.version)
 
-    def check(self) -> None:
-        """Raise `FolderNotFoundError` unless the folder can be listed."""
-        if not os.access(self.path, os.R_OK | os.X_OK) or not Path(self.path).is_dir():
-            raise FolderNotFoundError(Path(self.path))
-
-    def walk(self) -> Iterator[Found]:
-        """List the files below the folder, sorted by path part, and everything passed over."""
-        yield from _walk(Path(self.path), "")
-
-    async def discover(self, desk: Desk) -> Discovery:
-        """List the whole folder; an interrupted listing begins again, which changes nothing twice."""
-        return await asyncio.to_thread(self._list, desk)
-
-    def _list(self, desk: Desk) -> Discovery:
-        cursor = desk.frontier.cursor(desk.crawl_id)
-        if cursor.finished:
-            return Discovery("finished")
-        seen = skipped = 0
-        for page in _pages(self.walk()):
-            if desk.stopping():
-                return Discovery("stopped")
-            files = [_listed(found) for found in page if found.name]
-            seen, skipped = seen + len(files), skipped + len(page) - len(files)
-            desk.frontier.add(desk.crawl_id, files, Cursor(seen=seen, skipped=skipped))
-        end = Cursor(seen=seen, skipped=skipped, finished=True)
-        desk.frontier.add(desk.crawl_id, [], end)
-        return Discovery("finished")
-
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
-        """Read files in threads."""
-        return local_bringer(Path(self.path), settings)
-
-
-def _pages(found: Iterator[Found]) -> Iterator[list[Found]]:
-    while page := list(islice(found, PAGE)):
-        yield page
-
-
-def _walk(top: Path, below: str) -> Iterator[Found]:
-    try:
-        with os.scandir(top / below) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        yield Found(
-            readable_name(below), version="unreadable"
-        )  # becomes an error row when it is opened
-        return
-    for entry in listed:
-        name = f"{below}/{entry.name}" if below else entry.name
-        if entry.name.startswith(".") or entry.is_symlink():
-            yield Found()
-        elif entry.is_dir():
-            yield from _walk(top, name)
-        else:
-            yield _file(entry, name)
-
-
-def _file(entry: "os.DirEntry[str]", name: str) -> Found:
-    about = entry.stat(follow_symlinks=False)
-    if not stat.S_ISREG(about.st_mode):
-        return Found()
-    return Found(readable_name(name), about.st_size, f"{about.st_size}-{about.st_mtime_ns}")
-
-
-def _listed(found: Found) -> Listed:
-    photo: Row = {
-        "source": FolderSource.name,
-        "source_photo_id": found.name,
-        "folder": found.name.rpartition("/")[0] or None,
-        "training_allowed": True,
-        "training_basis": "user_folder",
-    }
-    return Listed(photo_id("folder", found.name), photo, url=found.name, version=found.version)
+    def _labels(self, folders: list[str]) -> list[Row]:
+        level = self.class_level
+        if level is None or len(folders) < level:
+            return []
+        others = folders[: level - 1] + folders[level:]
+        said = {"class": folders[level - 1]} | ({"group": others[0]} if others else {})
+        return [
+            {"task": task, "value": value, "label_source": "folder_name"}
+            for task, value in said.items()
+        ]

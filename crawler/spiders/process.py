@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from catalog import Workspace
+from catalog import Workspace, start_logging
 from crawler.frontier import Frontier
 from crawler.limits import is_loopback
 from crawler.settings import CrawlSettings
@@ -113,6 +113,7 @@ def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, 
         "HTTPPROXY_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
         "LOG_LEVEL": "WARNING",
+        "LOG_INSTALL_ROOT_HANDLER": False,  # ours knows the run id and takes out secrets
     }
 
 
@@ -123,6 +124,7 @@ def main() -> None:
     from crawler.sources import SOURCES
     from crawler.spiders.listing import ListingSpider
 
+    start_logging()
     job = json.loads(sys.stdin.readline())
     name, config = job["source"]
     source: SpiderSource = SOURCES[name](**config)

@@ -1,6 +1,9 @@
+import logging
 from io import StringIO
 
-from crawler.progress import ProgressLine, Tally
+import pytest
+
+from crawler.progress import ProgressLine, ProgressLog, Tally
 
 
 class Terminal(StringIO):
@@ -41,3 +44,14 @@ def test_the_time_left_is_known_when_the_listing_has_ended() -> None:
     assert "ETA unknown" in tally.line(10.0)
     tally.listing = False
     assert "ETA 2:00:00" in tally.line(10.0)
+
+
+def test_a_log_for_machines_has_the_counts_as_fields(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    with caplog.at_level(logging.INFO):
+        line = ProgressLog(clock)
+        for clock.now in (1.0, 9.0, 11.0, 12.0):
+            line(Tally(done=int(clock.now), started=0.0))
+        line.end(Tally(done=99, started=0.0))
+    assert [vars(record)["done"] for record in caplog.records] == [11, 99]
+    assert caplog.records[0].getMessage().startswith("11 done, 0 queued")

@@ -17,7 +17,6 @@ from crawler.session import Session, StopRequest
 from crawler.settings import CrawlSettings
 from crawler.source import Bring, Desk, Discovery, Source
 from crawler.sources import FolderSource
-from crawler.sources.folder import _listed
 from crawler.worker import Worker
 from tests.factories import jpeg
 
@@ -211,7 +210,8 @@ class Broken(FolderSource):
 
     async def discover(self, desk: Desk) -> Discovery:
         cursor = desk.frontier.cursor(desk.crawl_id)
-        files = [_listed(found) for found in self.walk()][cursor.seen : cursor.seen + 6]
+        everything = [photo for page in self.pages(desk.crawl_id) for photo in page.photos]
+        files = everything[cursor.seen : cursor.seen + 6]
         ahead = replace(cursor, seen=cursor.seen + len(files))
         desk.frontier.add(desk.crawl_id, files, ahead)
         return Discovery("quota", wait_until=0.0) if files else Discovery("finished")

@@ -99,6 +99,7 @@ def fill(workspace: Workspace, shots: Sequence[Shot]) -> None:
             {
                 "sha256": shot.sha256,
                 "bytes": len(shot.body),
+                "mime": "image/jpeg",
                 "width": 200,
                 "height": 150,
                 "jpeg_quality": 92,

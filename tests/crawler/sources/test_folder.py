@@ -6,11 +6,13 @@ import pytest
 from catalog import Workspace, open_catalog
 from crawler.crawling import CrawlSummary, crawl
 from crawler.errors import FolderNotFoundError
+from crawler.file_source import PAGE
+from crawler.folder_walk import Found, walk
+from crawler.frontier import Cursor, Frontier
 from crawler.local_files import read_file
-from crawler.records import photo_id
+from crawler.records import crawl_id, photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
-from crawler.sources.folder import PAGE, _listed, _pages
 from tests.factories import jpeg
 
 
@@ -100,20 +102,90 @@ def test_a_file_that_vanished_or_became_a_link_is_an_error(tmp_path: Path) -> No
 
 def test_a_name_that_is_not_utf8_is_written_readably_and_still_found(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"bytes")
-    [found] = FolderSource(str(tmp_path)).walk()
+    [found] = walk(tmp_path)
     assert found.name == "caf\\xe9.jpg"
-    assert _listed(found).url == found.name
+    assert FolderSource(str(tmp_path)).listed(found).url == found.name
     assert read_file(tmp_path, found.name, 100).body == b"bytes"
 
 
 def test_pages_hold_every_file(tmp_path: Path) -> None:
     for number in range(PAGE + 3):
         (tmp_path / f"{number}.jpg").touch()
-    pages = list(_pages(FolderSource(str(tmp_path)).walk()))
-    assert [len(page) for page in pages] == [PAGE, 3]
-    assert len({found.name for page in pages for found in page}) == PAGE + 3
+    pages = list(FolderSource(str(tmp_path)).pages("crawl"))
+    assert [len(page.photos) for page in pages] == [PAGE, 3]
+    assert len({photo.url for page in pages for photo in page.photos}) == PAGE + 3
 
 
 def test_a_folder_that_is_none_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(FolderNotFoundError, match="not a folder"):
         run(workspace, tmp_path / "nowhere")
+
+
+def test_an_interrupted_listing_begins_again_and_misses_no_new_file(
+    workspace: Workspace, photos: Path
+) -> None:
+    source = FolderSource(str(photos))
+    key = crawl_id(source.name, source.config)
+    with Frontier(workspace.frontier) as frontier:
+        frontier.open_crawl(key, source.name, source.config)
+        [page] = source.pages(key)
+        frontier.add(key, page.photos, Cursor(page=2, seen=4))
+    (photos / "0.jpg").write_bytes(jpeg(seed=50))
+    summary = run(workspace, photos)
+    assert (summary.status, summary.done) == ("finished", 5)
+
+
+def test_a_plain_import_keeps_the_id_that_it_had_before_there_were_options(photos: Path) -> None:
+    assert FolderSource("/a").config == {"path": "/a"}
+    assert FolderSource("/a", 1).config == {"path": "/a", "class_level": 1}
+
+
+@pytest.mark.parametrize(
+    ("level", "name", "said"),
+    [
+        (1, "good/2019-rome/day 1/a.jpg", {"class": "good", "group": "2019-rome"}),
+        (2, "2019-rome/good/a.jpg", {"class": "good", "group": "2019-rome"}),
+        (1, "good/a.jpg", {"class": "good"}),
+        (2, "good/a.jpg", {}),
+        (1, "a.jpg", {}),
+        (None, "good/2019-rome/a.jpg", {}),
+    ],
+)
+def test_one_folder_of_the_path_is_the_class_and_another_the_group(
+    level: int | None, name: str, said: dict[str, str]
+) -> None:
+    listed = FolderSource("/photos", level).listed(Found(name))
+    labels = listed.photo["labels"]
+    assert isinstance(labels, list)
+    assert {label["task"]: label["value"] for label in labels} == said
+
+
+def test_good_and_bad_folders_give_a_labelled_set_with_trips_bursts_and_author(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    top = tmp_path / "photos"
+    taken = {  # pauses: 3 s, 3 s, just over 3 s, an hour, just over an hour; then another folder
+        "good/rome/1": "12:00:00",
+        "good/rome/2": "12:00:03",
+        "good/rome/3": "12:00:06",
+        "good/rome/4": "12:00:10",
+        "good/rome/5": "13:00:10",
+        "good/rome/6": "14:00:11",
+        "bad/rome/1": "12:00:01",
+    }
+    for number, (name, time) in enumerate(taken.items()):
+        (top / f"{name}.jpg").parent.mkdir(parents=True, exist_ok=True)
+        tags = {"DateTimeOriginal": f"2019:05:01 {time}"}
+        (top / f"{name}.jpg").write_bytes(jpeg(tags=tags, seed=number))
+    crawl(workspace, FolderSource(str(top), class_level=1, author="Ann Lens"))
+    with open_catalog(workspace) as catalog:
+        rows = catalog.records(
+            "SELECT p.source_photo_id AS name, p.photographer, trip_id, burst_id, c.value AS class, g.value AS grp "
+            "FROM photos p JOIN v_bursts USING (photo_id) "
+            "JOIN labels c ON c.subject_id = photo_id AND c.task = 'class' "
+            "JOIN labels g ON g.subject_id = photo_id AND g.task = 'group' ORDER BY trip_id, name"
+        )
+    assert [row["class"] for row in rows] == ["bad"] + ["good"] * 6
+    assert {(row["grp"], row["photographer"]) for row in rows} == {("rome", "Ann Lens")}
+    assert [row["trip_id"] for row in rows] == [1, 2, 2, 2, 2, 2, 3]
+    assert [row["burst_id"] for row in rows] == [1, 2, 2, 2, 3, 4, 5]

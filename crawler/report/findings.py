@@ -1,0 +1,226 @@
+"""The numbers of a report: each comes from one question to the catalog, or from the frontier's counts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crawler.frontier import Row
+from crawler.report.scope import Scope
+
+OPT_OUTS = ("robots_disallowed", "opted_out")
+MOST_CAMERAS = 15
+MOST_VALUES = 20  # labels of one task, licences, errors
+MOST_BINS = 60
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+# Widths of a time bin, in seconds: one second to four weeks.
+_STEPS_S = (
+    *(1, 2, 5, 10, 30),
+    *(n * _MINUTE for n in (1, 2, 5, 10, 30)),
+    *(n * _HOUR for n in (1, 2, 6, 12)),
+    *(n * _DAY for n in (1, 2, 7, 28)),
+)
+_SETTINGS = ("f_number", "iso", "exposure_time", "camera")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the funnel."""
+
+    name: str
+    n: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Attempts by time: (Unix seconds of the bin's start, done, failed); bins without attempts are in it."""
+
+    step_s: int
+    bins: Sequence[tuple[int, int, int]]
+
+
+def totals(scope: Scope) -> Mapping[str, int]:
+    """Count attempts, pictures, bytes and hosts; `failed` are pictures of which no attempt worked.
+
+    `unchanged` are those that the server said to have as we know them, `repeats` bytes that the source gave before.
+    """
+    [row] = scope.ask(
+        "SELECT count(*) AS attempts, count(*) FILTER (attempt > 1) AS retries,"
+        " count(DISTINCT photo_id) AS tried,"
+        " count(DISTINCT photo_id) FILTER (outcome = 'done') AS done,"
+        " count(DISTINCT photo_id) FILTER (outcome = 'unchanged') AS unchanged,"
+        " count(DISTINCT photo_id) FILTER (outcome = 'repeat') AS repeats,"
+        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS failed,"
+        " coalesce(sum(bytes) FILTER (outcome = 'done'), 0)::BIGINT AS bytes,"
+        " count(DISTINCT nullif(host, '')) AS hosts FROM tries"
+    )
+    counts = {name: int(str(value)) for name, value in row.items()}
+    waiting = sum(r.counts.get("queued", 0) + r.counts.get("in_flight", 0) for r in scope.records)
+    return counts | {"waiting": waiting}
+
+
+def funnel(scope: Scope, tried: int, done: int) -> list[Step]:
+    """Follow the pictures from the listing to usable EXIF; from the files on it counts distinct bytes."""
+    [row] = scope.ask(
+        "SELECT (SELECT count(*) FROM files) AS files,"
+        " (SELECT count(*) FROM files WHERE header_status = 'ok') AS readable,"
+        " (SELECT count(*) FROM settings JOIN files ON sha256 = asset_sha256 WHERE header_status = 'ok'"
+        "  AND coalesce(f_number, iso, exposure_time) IS NOT NULL) AS with_settings"
+    )
+    listed = sum(sum(record.counts.values()) for record in scope.records)
+    return [
+        Step("listed", max(listed, tried), "photos that the sources listed"),
+        Step("tried", tried, "at least one attempt has ended"),
+        Step("brought in", done, "the bytes are in the catalog"),
+        Step("distinct files", int(str(row["files"])), "the same bytes count once"),
+        Step("readable header", int(str(row["readable"])), "whole, with a size"),
+        Step(
+            "with EXIF settings",
+            int(str(row["with_settings"])),
+            "f-number, ISO or exposure time is known",
+        ),
+    ]
+
+
+def timeline(scope: Scope) -> Timeline:
+    """Count attempts over time in at most `MOST_BINS` bins of one width."""
+    [ends] = scope.ask(
+        "SELECT epoch(min(fetched_at)) AS first, epoch(max(fetched_at)) AS last FROM tries"
+    )
+    if ends["first"] is None:
+        return Timeline(_STEPS_S[0], [])
+    first, last = float(str(ends["first"])), float(str(ends["last"]))
+    step = next((s for s in _STEPS_S if (last - first) / s < MOST_BINS - 1), _STEPS_S[-1])
+    rows = scope.ask(
+        "SELECT CAST(floor(epoch(fetched_at) / ?) AS BIGINT) AS bin,"
+        " count(*) FILTER (outcome = 'done') AS done, count(*) FILTER (outcome = 'failed') AS failed"
+        " FROM tries GROUP BY 1",
+        step,
+    )
+    by_bin = {int(str(r["bin"])): (int(str(r["done"])), int(str(r["failed"]))) for r in rows}
+    numbers = range(min(by_bin), max(by_bin) + 1)
+    return Timeline(step, [(number * step, *by_bin.get(number, (0, 0))) for number in numbers])
+
+
+def labels(scope: Scope) -> list[Row]:
+    """Count labels of the pictures by task and value, the largest values of each task."""
+    return scope.ask(
+        "SELECT task, value, label_source, count(*) AS n,"
+        " count(*) / sum(count(*)) OVER (PARTITION BY task, label_source) AS share"
+        " FROM labels l WHERE (subject_kind = 'photo' AND subject_id IN"
+        "  (SELECT photo_id FROM pictures UNION ALL SELECT photo_id FROM listed))"
+        " OR (subject_kind = 'asset' AND subject_id IN (SELECT asset_sha256 FROM pictures))"
+        " GROUP BY task, value, label_source"
+        " QUALIFY row_number() OVER (PARTITION BY task, label_source ORDER BY count(*) DESC, value) <= ?"
+        " ORDER BY task, n DESC, value",
+        MOST_VALUES,
+    )
+
+
+def sources(scope: Scope) -> list[Row]:
+    """Count pictures by source; `listed` are those whose bytes were not asked for."""
+    return scope.ask(
+        "SELECT source, count(asset_sha256) AS n, count(DISTINCT asset_sha256) AS files,"
+        " count(*) FILTER (asset_sha256 IS NULL) AS listed, count(DISTINCT photographer) AS photographers"
+        " FROM (SELECT source, asset_sha256, photographer FROM pictures"
+        "  UNION ALL SELECT source, NULL, photographer FROM listed)"
+        " GROUP BY 1 ORDER BY n DESC, listed DESC, 1"
+    )
+
+
+def formats(scope: Scope) -> list[Row]:
+    """Count files by format and by what their header says."""
+    return scope.ask(
+        "SELECT format, header_status, count(*) AS n, sum(bytes)::BIGINT AS bytes,"
+        " median(width)::BIGINT AS width, median(height)::BIGINT AS height"
+        " FROM files GROUP BY 1, 2 ORDER BY n DESC, 1, 2"
+    )
+
+
+def licences(scope: Scope) -> list[Row]:
+    """Count pictures by licence and by whether a model may be trained on them."""
+    return scope.ask(
+        "SELECT source, licence, training_allowed, training_basis, count(*) AS n"
+        " FROM (SELECT source, licence, training_allowed, training_basis FROM pictures UNION ALL"
+        "  SELECT source, licence, training_allowed, training_basis FROM listed)"
+        " GROUP BY ALL ORDER BY n DESC, source, licence LIMIT ?",
+        MOST_VALUES,
+    )
+
+
+def errors(scope: Scope) -> list[Row]:
+    """Count failed attempts by host and error; `pictures` are those still not in."""
+    return scope.ask(
+        "SELECT host, error_class, error, count(*) AS n,"
+        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS pictures,"
+        " max(fetched_at) AS last_seen FROM tries WHERE outcome = 'failed' GROUP BY ALL"
+        " ORDER BY n DESC, host, error LIMIT ?",
+        MOST_VALUES,
+    )
+
+
+def hosts(scope: Scope) -> list[Row]:
+    """Say how each host answered: attempts, retries, and the time of attempts that brought a picture."""
+    return scope.ask(
+        "SELECT host, count(*) AS attempts, count(*) FILTER (attempt > 1) AS retries,"
+        " count(*) FILTER (outcome = 'done') AS done, max(attempt) AS most_attempts,"
+        " quantile_cont(duration_ms, 0.5) FILTER (outcome = 'done') AS p50_ms,"
+        " quantile_cont(duration_ms, 0.95) FILTER (outcome = 'done') AS p95_ms,"
+        " coalesce(sum(bytes) FILTER (outcome = 'done'), 0)::BIGINT AS bytes"
+        " FROM tries GROUP BY 1 ORDER BY attempts DESC, 1 LIMIT ?",
+        MOST_VALUES,
+    )
+
+
+def opt_outs(scope: Scope) -> list[Row]:
+    """Count pictures left alone because the site asked for it, with the header or file that said so."""
+    return scope.ask(
+        "SELECT host, error, coalesce(error_detail, '') AS said, count(DISTINCT photo_id) AS n"
+        " FROM tries WHERE list_contains(?, error) GROUP BY ALL ORDER BY n DESC, host, said LIMIT ?",
+        list(OPT_OUTS),
+        MOST_VALUES,
+    )
+
+
+def _shares(of: str) -> str:
+    known = ", ".join(f"count({name}) / count(*) AS {name}" for name in _SETTINGS)
+    return f"SELECT {of}, count(*) AS n, {known}"
+
+
+def exif_by_source(scope: Scope) -> list[Row]:
+    """Give the share of files with each setting: of all (source null), by source, and of photos listed only."""
+    joined = (
+        " FROM (SELECT DISTINCT source, asset_sha256 FROM pictures) p"
+        " LEFT JOIN settings USING (asset_sha256)"
+    )
+    everything = _shares("CAST(NULL AS VARCHAR) AS source") + (
+        " FROM files LEFT JOIN settings ON sha256 = asset_sha256 HAVING count(*) > 0"
+    )
+    listed = f"{_shares('source')} FROM listed GROUP BY source ORDER BY n DESC, source"
+    return [
+        *scope.ask(everything),
+        *scope.ask(f"{_shares('source')}{joined} GROUP BY source ORDER BY n DESC, source"),
+        *({**row, "source": f"{row['source']}, listed only"} for row in scope.ask(listed)),
+    ]
+
+
+def exif_by_camera(scope: Scope) -> list[Row]:
+    """Give the share of files with each setting for the cameras with most files."""
+    return scope.ask(
+        f"{_shares('camera AS name')} FROM settings WHERE camera IS NOT NULL GROUP BY name"
+        " ORDER BY n DESC, name LIMIT ?",
+        MOST_CAMERAS,
+    )
+
+
+def exif_statuses(scope: Scope) -> list[Row]:
+    """Count what the readers said about the EXIF of the files."""
+    return scope.ask(
+        "SELECT exif_source, status, count(*) AS n FROM exif WHERE asset_sha256 IN"
+        " (SELECT asset_sha256 FROM came) OR photo_id IN (SELECT photo_id FROM listed)"
+        " GROUP BY ALL ORDER BY exif_source DESC, n DESC, status"
+    )
+
+
+def sessions(scope: Scope) -> list[Row]:
+    """List the sessions, newest first."""
+    return scope.ask("SELECT * FROM sessions ORDER BY started_at DESC, crawl_id")

@@ -1,0 +1,69 @@
+"""Pictures and failures to look at: a few of each, always the same ones for the same crawl."""
+
+import logging
+from base64 import b64encode
+from io import BytesIO
+
+from PIL import Image, ImageOps
+
+from catalog import AssetReader, Workspace
+from crawler.frontier import Row
+from crawler.report.scope import Scope
+from crawler.verify import MAX_PIXELS
+
+PICTURES = 24
+LETTERS = 30
+SIDE_PX = 220
+_log = logging.getLogger(__name__)
+
+
+def pictures(scope: Scope, workspace: Workspace) -> list[Row]:
+    """Draw pictures that came in, with what is known about them; `uri` is null when one gives no picture."""
+    rows = scope.ask(
+        "SELECT p.source, p.source_photo_id, p.title, p.attribution, p.page_url, p.redistribution_allowed,"
+        " f.width, f.height, f.format, f.duration_s, f.pack, f.pack_offset, f.pack_length,"
+        " s.camera, s.f_number, s.iso, s.exposure_time"
+        " FROM pictures p JOIN files f ON f.sha256 = p.asset_sha256 LEFT JOIN settings s USING (asset_sha256)"
+        " QUALIFY row_number() OVER (PARTITION BY p.asset_sha256 ORDER BY p.photo_id) = 1"
+        " ORDER BY md5(? || p.asset_sha256) LIMIT ?",
+        scope.name,
+        PICTURES,
+    )
+    with AssetReader(workspace) as reader:
+        return [{**row, "uri": _thumbnail(reader, row)} for row in rows]
+
+
+def _thumbnail(reader: AssetReader, row: Row) -> str | None:
+    if int(str(row["width"] or 0)) * int(str(row["height"] or 0)) > MAX_PIXELS:
+        return None
+    try:
+        place = (str(row["pack"]), int(str(row["pack_offset"])), int(str(row["pack_length"])))
+        return thumbnail_uri(reader.read(*place))
+    except Exception as error:  # noqa: BLE001 - a decoder on hostile bytes; the frame stays empty and says so
+        _log.info("no thumbnail of %s: %s", row["source_photo_id"], type(error).__name__)
+        return None
+
+
+def thumbnail_uri(body: bytes) -> str:
+    """Make a data: URI of a JPEG of at most `SIDE_PX`, upright and without metadata."""
+    with Image.open(BytesIO(body)) as picture:
+        picture.draft("RGB", (2 * SIDE_PX, 2 * SIDE_PX))
+        picture.thumbnail((SIDE_PX, SIDE_PX))
+        small = ImageOps.exif_transpose(picture).convert("RGB")
+    out = BytesIO()
+    # A new picture has no info: what the file said about itself and its owner stays behind.
+    Image.frombytes("RGB", small.size, small.tobytes()).save(out, "JPEG", quality=72)
+    return f"data:image/jpeg;base64,{b64encode(out.getvalue()).decode('ascii')}"
+
+
+def dead_letters(scope: Scope) -> list[Row]:
+    """Show pictures of which no attempt worked, by their last attempt; every kind of error has its share."""
+    return scope.ask(
+        "SELECT url, host, error_class, error, error_detail, http_status, attempt, fetched_at FROM ("
+        " SELECT * FROM tries WHERE photo_id NOT IN (SELECT photo_id FROM settled)"
+        " QUALIFY row_number() OVER (PARTITION BY crawl_id, photo_id ORDER BY attempt DESC) = 1)"
+        " ORDER BY row_number() OVER (PARTITION BY error_class, error ORDER BY md5(? || fetch_id)), error, url"
+        " LIMIT ?",
+        scope.name,
+        LETTERS,
+    )

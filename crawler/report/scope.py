@@ -1,0 +1,52 @@
+"""Which crawls a report is about, and how its questions are asked of the catalog."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog import Catalog
+from crawler.errors import CrawlNotFoundError
+from crawler.frontier import CrawlRecord, Row
+
+# The tables of these crawls. A photo that two crawls brought in has one row, with the id of the first: so
+# photos are found by what was fetched, not by their crawl_id.
+_TABLES = """
+WITH wanted AS (SELECT unnest(?) AS crawl_id),
+tries AS (SELECT * FROM fetches SEMI JOIN wanted USING (crawl_id)),
+settled AS (SELECT DISTINCT photo_id FROM tries WHERE outcome <> 'failed'),
+came AS (SELECT DISTINCT photo_id, asset_sha256 FROM tries WHERE outcome = 'done'),
+pictures AS (SELECT p.* FROM photos p SEMI JOIN came USING (photo_id, asset_sha256)),
+files AS (SELECT a.* FROM assets a SEMI JOIN came ON a.sha256 = came.asset_sha256),
+settings AS (SELECT e.* FROM v_exif e SEMI JOIN came USING (asset_sha256)),
+listed AS (SELECT * FROM v_listed SEMI JOIN wanted USING (crawl_id)),
+sessions AS (SELECT * FROM crawls SEMI JOIN wanted USING (crawl_id))
+"""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Crawls of one workspace; `name` is the id of the only one, or `all`."""
+
+    catalog: Catalog
+    name: str
+    crawls: Sequence[str]
+    records: Sequence[CrawlRecord]
+
+    def ask(self, sql: str, *values: object) -> list[Row]:
+        """Ask about these crawls; the tables are those above this class, `listed` has photos without bytes."""
+        return self.catalog.records(_TABLES + sql, [list(self.crawls), *values])
+
+
+def find_scope(catalog: Catalog, known: Sequence[CrawlRecord], wanted: str | None) -> Scope:
+    """Take the crawl whose id begins with `wanted`, or all; a crawl counts when frontier or catalog knows it.
+
+    Raises `CrawlNotFoundError` when none fits, or more than one.
+    """
+    rows = catalog.records(
+        "SELECT crawl_id FROM crawls UNION SELECT crawl_id FROM fetches ORDER BY 1"
+    )
+    ids = list(dict.fromkeys([r.crawl_id for r in known] + [str(row["crawl_id"]) for row in rows]))
+    found = [crawl for crawl in ids if crawl.startswith(wanted or "")]
+    if not found or (wanted and len(found) > 1):
+        raise CrawlNotFoundError(wanted or "", ids)
+    records = [record for record in known if record.crawl_id in found]
+    return Scope(catalog, found[0] if wanted else "all", found, records)

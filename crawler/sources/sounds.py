@@ -1,0 +1,63 @@
+"""Source `sounds`: a folder of WAV files whose names say what is heard and who speaks.
+
+The default pattern is that of the Free Spoken Digit Dataset, `digit_speaker_take.wav`; a pattern of the user's own
+is a regular expression whose named groups become labels.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from crawler.errors import PatternRefusedError
+from crawler.failures import Failure
+from crawler.file_source import FolderReader
+from crawler.folder_walk import Found
+from crawler.frontier import Listed, Row
+from crawler.records import LABELS, photo_id
+
+SPOKEN_DIGIT = r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)\.wav"
+
+
+@dataclass(frozen=True)
+class SoundsSource(FolderReader):
+    """The sounds below `path`; `pattern` matches a whole file name."""
+
+    pattern: str = SPOKEN_DIGIT
+    name: ClassVar[str] = "sounds"
+    media: ClassVar[frozenset[str]] = frozenset({"sound"})
+
+    def check(self) -> None:
+        """Raise `PatternRefusedError` for a pattern that is none or names nothing."""
+        super().check()
+        try:
+            groups = re.compile(self.pattern).groupindex
+        except re.error as error:
+            raise PatternRefusedError(self.pattern, str(error)) from error
+        if not groups:
+            raise PatternRefusedError(self.pattern, "it has no named group such as (?P<word>...)")
+
+    def listed(self, found: Found) -> Listed:
+        """Label one sound by its name; a name that does not match is refused when its turn comes."""
+        photo: Row = {
+            "source": self.name,
+            "source_photo_id": found.name,
+            "training_allowed": True,
+            "training_basis": "user_folder",
+            LABELS: [
+                {"task": task, "value": value, "label_source": "filename"}
+                for task, value in (self._said(found.name) or {}).items()
+                if value is not None
+            ],
+        }
+        name = photo_id(self.name, found.name)
+        return Listed(name, photo, url=found.name, version=found.version)
+
+    def refusal(self, name: str) -> Failure | None:
+        """Quarantine a file whose name does not match the pattern."""
+        if self._said(name) is not None:
+            return None
+        return Failure("suspicious", "bad_name", f"does not match {self.pattern}")
+
+    def _said(self, path: str) -> dict[str, str | None] | None:
+        match = re.fullmatch(self.pattern, path.rpartition("/")[2])
+        return match.groupdict() if match else None

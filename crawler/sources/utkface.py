@@ -1,0 +1,91 @@
+"""Source `utkface`: the user's copy of UTKFace, whose file names say age, gender, ethnicity and time of collection.
+
+A name is `age_gender_race_time.jpg`, or ends in `.jpg.chip.jpg` for the aligned and cropped set. Some real names break
+this rule; nobody can say which part is missing, so these files are quarantined: an error row, no picture.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from crawler.failures import Failure
+from crawler.file_source import FolderReader
+from crawler.folder_walk import Found
+from crawler.frontier import Listed, Row
+from crawler.records import LABELS, photo_id
+
+GENDERS = ("male", "female")
+ETHNICITIES = ("White", "Black", "Asian", "Indian", "Other")
+LICENCE = "UTKFace: non-commercial research only"
+BASIS = "utkface_non_commercial_research_only"
+
+_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_(\d{17})\.jpg(?:\.chip\.jpg)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Face:
+    """What a file name says: age in years, and the moment of collection to the millisecond."""
+
+    age: int
+    gender: str
+    ethnicity: str
+    collected_at: datetime
+
+
+def read_name(path: str) -> Face | None:
+    """Read the last part of a path; null when it breaks the rule.
+
+    >>> read_name("26_0_4_20170117171613595.jpg").ethnicity
+    'Other'
+    >>> read_name("61_1_20170109142408075.jpg.chip.jpg") is None
+    True
+    """
+    parts = _NAME.fullmatch(path.rpartition("/")[2])
+    if parts is None:
+        return None
+    age, gender, race, time = parts.groups()
+    try:
+        collected = datetime.strptime(f"{time}000", "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - the zone is unknown
+    except ValueError:
+        return None
+    return Face(int(age), GENDERS[int(gender)], ETHNICITIES[int(race)], collected)
+
+
+@dataclass(frozen=True)
+class UtkFaceSource(FolderReader):
+    """The faces below `path`; they may train models only on the basis that the user states."""
+
+    training_basis: str | None = None
+    name: ClassVar[str] = "utkface"
+
+    def listed(self, found: Found) -> Listed:
+        """Label one face by its name; a bad name is listed too, and refused when its turn comes."""
+        photo: Row = {
+            "source": self.name,
+            "source_photo_id": found.name,
+            "licence": LICENCE,
+            "training_allowed": self.training_basis is not None,
+            "training_basis": self.training_basis or BASIS,
+            "redistribution_allowed": False,
+            LABELS: _labels(read_name(found.name)),
+        }
+        name = photo_id(self.name, found.name)
+        return Listed(name, photo, url=found.name, version=found.version)
+
+    def refusal(self, name: str) -> Failure | None:
+        """Quarantine a file whose name breaks the rule."""
+        if read_name(name):
+            return None
+        return Failure("suspicious", "bad_name", "not age_gender_race_time.jpg")
+
+
+def _labels(face: Face | None) -> list[Row]:
+    if face is None:
+        return []
+    said = {"age": face.age, "gender": face.gender, "ethnicity": face.ethnicity}
+    labels: list[Row] = [
+        {"task": task, "value": value, "label_source": "estimated"} for task, value in said.items()
+    ]
+    when = face.collected_at.isoformat(timespec="milliseconds")
+    return [*labels, {"task": "collected_at", "value": when, "label_source": "filename"}]

@@ -1,0 +1,51 @@
+"""The benchmarks of the crawler still run; what they measure is for a quiet machine."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crawler.cli import run
+from tests.factories import jpeg, picture, plain_jpeg
+
+ROOT = Path(__file__).resolve().parents[1]
+needs_urls = pytest.mark.skipif(
+    "urls" not in run.commands, reason="needs the command: safelight crawl run urls"
+)
+
+
+def bench(name: str, *arguments: str) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / f"bench_{name}.py"), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_urls
+@pytest.mark.slow
+def test_the_crawl_benchmark_counts_what_was_kept(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(30):
+        body = jpeg(seed=number) if number else plain_jpeg(picture())
+        (photos / f"{number:02}.jpg").write_bytes(body)
+    output = tmp_path / "out.md"
+    words = ["--photos", str(photos), "--output", str(output), "--rounds", "1", "--ours-only"]
+    bench("crawl", *words)
+    [row] = [line for line in output.read_text().splitlines() if line.startswith("| safelight ")]
+    cells = [cell.strip() for cell in row.split("|")][2:-1]
+    assert cells[-3:] == ["100.0 %", "29 of 29", "0"]
+    assert all(float(cell.split()[0]) > 0 for cell in cells[:4])
+
+
+@needs_urls
+@pytest.mark.slow
+def test_the_scale_benchmark_fits_memory_and_draws(tmp_path: Path) -> None:
+    output = tmp_path / "scale.md"
+    words = ["--urls", "300", "--pool", "20", "--every", "0.05", "--output", str(output)]
+    bench("scale", *words)
+    text = output.read_text()
+    assert re.search(r"Memory grows by -?\d+ bytes a picture", text)
+    assert re.search(r"\| 300 \| \d+ \| \d+ \| \d+ \|", text)
+    assert (tmp_path / "scale.png").stat().st_size > 10_000
