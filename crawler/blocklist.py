@@ -1,7 +1,7 @@
 """What must not come in: tombstones that somebody asked for, honoured when photos are listed and when bytes arrive."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 from catalog import Catalog
@@ -40,6 +40,18 @@ class Blocklist:
             return brought
         failure = Failure("final", "tombstoned", found, brought.http_status)
         return replace(brought, failure=failure, body=b"", sha256=None)
+
+    def as_json(self) -> dict[str, list[str]]:
+        """Give what `from_json` takes."""
+        return {field.name: sorted(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, list[str]]) -> "Blocklist":
+        """Make the blocklist of another process."""
+        photos, hashes, people = (
+            frozenset(said[name]) for name in ("photos", "hashes", "photographers")
+        )
+        return cls(photos, hashes, people, tuple(said["url_prefixes"]))
 
 
 NOTHING_BLOCKED = Blocklist()

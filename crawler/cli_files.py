@@ -98,13 +98,37 @@ def defects(table: Path, fetch: bool, training_basis: str | None) -> "FileSource
     return DefectsSource(str(table), fetch, training_basis)
 
 
+@click.argument("images", type=PATH)
+@click.argument("labels", type=PATH)
+@click.option("--task", default="digit", show_default=True, help="What the labels say.")
+@click.option("--limit", type=click.IntRange(min=1), help="Import the first so many only.")
+def idx(images: Path, labels: Path, task: str, limit: int | None) -> "FileSource":
+    """Import the pictures of an IDX file (MNIST) with their LABELS, each as PNG."""
+    from crawler.sources import IdxSource
+
+    return IdxSource(str(images), str(labels), task, limit)
+
+
+@click.argument("path", type=PATH)
+@click.option(
+    "--date-format", metavar="FORMAT", help="How days are written, such as %m/%d/%Y (default: ISO)."
+)
+def table(path: Path, date_format: str | None) -> "FileSource":
+    """Import daily prices from PATH, a CSV file or a folder of them."""
+    from crawler.sources import TableSource
+
+    return TableSource(str(path), date_format)
+
+
 MAKERS: Mapping[str, Make] = {
     "folder": folder,
     "utkface": utkface,
     "imdb-wiki": imdb_wiki,
     "ava": ava,
     "defects": defects,
+    "idx": idx,
     "sounds": sounds,
+    "table": table,
 }
 
 

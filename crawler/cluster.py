@@ -15,8 +15,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from catalog import Workspace, open_catalog
-from crawler.blocklist import Blocklist, read_blocklist
+from catalog import Workspace
+from crawler.blocklist import Blocklist
 from crawler.errors import WorkersKeepDyingError
 from crawler.frontier import Frontier, Share
 from crawler.progress import Tally
@@ -89,11 +89,17 @@ class RayCrew:
     """Workers on a Ray cluster: `address` as ray.init takes it (local, auto, ray://...)."""
 
     def __init__(
-        self, desk: Desk, source: Source, workers: int, address: str, recover: Callable[[str], None]
+        self,
+        desk: Desk,
+        source: Source,
+        cluster: tuple[str, int],
+        blocklist: Blocklist,
+        recover: Callable[[str], None],
     ) -> None:
-        """`recover` brings the frontier up to what a worker that died had written, by its name there."""
+        """`cluster` is its address and the number of workers; `recover` as for `ProcessCrew`."""
         self._desk, self._source, self._recover = desk, source, recover
-        self._address, self._deaths = address, 0
+        self._blocklist = blocklist
+        (self._address, workers), self._deaths = cluster, 0
         self._running: set[Share] = set()
         self._shares = [Share(index, workers) for index in range(workers)]
 
@@ -102,12 +108,10 @@ class RayCrew:
         ray.init(address=self._address, ignore_reinit_error=True, log_to_driver=False)
         try:
             frontier = self._serve_frontier()
-            with open_catalog(self._desk.workspace) as catalog:
-                blocklist = read_blocklist(catalog)
             tallies: dict[str, list[Tally]] = {share.owner: [] for share in self._shares}
             async with asyncio.TaskGroup() as tasks:
                 for share in self._shares:
-                    start = partial(self._start, share, frontier, blocklist)
+                    start = partial(self._start, share, frontier)
                     tasks.create_task(self._keep(share, start, phase, tallies[share.owner]))
                 tasks.create_task(self._tell(tallies, report))
         except ExceptionGroup as group:
@@ -166,7 +170,7 @@ class RayCrew:
         counts: Tally = await work
         return counts
 
-    def _start(self, share: Share, frontier: Any, blocklist: Blocklist) -> Any:
+    def _start(self, share: Share, frontier: Any) -> Any:
         job = {
             "home": str(self._desk.workspace.home),
             "crawl_id": self._desk.crawl_id,
@@ -175,7 +179,7 @@ class RayCrew:
             "share": [share.index, share.count],
         }
         options = {"runtime_env": {"env_vars": _contact()}, "num_cpus": 1}
-        return ray.remote(WorkerActor).options(**options).remote(job, frontier, blocklist)
+        return ray.remote(WorkerActor).options(**options).remote(job, frontier, self._blocklist)
 
 
 def _contact() -> dict[str, str]:

@@ -156,14 +156,14 @@ def _crew(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) -
         catalog.commit()
         reconcile(desk.frontier, catalog, desk.settings, owner)
 
+    blocked = read_blocklist(catalog)
     if options.cluster is not None:
         from crawler.cluster import RayCrew
 
-        return RayCrew(desk, source, options.workers, options.cluster, recover)
+        return RayCrew(desk, source, (options.cluster, options.workers), blocked, recover)
     if options.workers > 1:
-        return ProcessCrew(desk, source, options.workers, recover)
-    blocked, impatient = read_blocklist(catalog), options.stop.impatient
-    return Worker(desk, source, blocklist=blocked, impatient=impatient)
+        return ProcessCrew(desk, source, options.workers, blocked, recover)
+    return Worker(desk, source, blocklist=blocked, impatient=options.stop.impatient)
 
 
 @contextmanager

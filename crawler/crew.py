@@ -16,8 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from catalog import Workspace, open_catalog
-from crawler.blocklist import read_blocklist
+from catalog import Workspace, start_logging
+from crawler.blocklist import Blocklist
 from crawler.errors import WorkersKeepDyingError
 from crawler.frontier import Frontier, Share
 from crawler.progress import Tally
@@ -43,10 +43,16 @@ class ProcessCrew:
     """Several workers in processes of their own, each with its share of the hosts."""
 
     def __init__(
-        self, desk: Desk, source: Source, workers: int, recover: Callable[[str], None]
+        self,
+        desk: Desk,
+        source: Source,
+        workers: int,
+        blocklist: Blocklist,
+        recover: Callable[[str], None],
     ) -> None:
         """`recover` brings the frontier up to what a worker that died had written, by its name there."""
         self._desk, self._source, self._recover = desk, source, recover
+        self._blocklist = blocklist
         self._shares = [Share(index, workers) for index in range(workers)]
         self._tallies = {share: Tally() for share in self._shares}
         self._deaths = 0
@@ -101,11 +107,12 @@ class ProcessCrew:
             "source": [self._source.name, dict(self._source.config)],
             "settings": asdict(self._desk.settings),
             "share": [share.index, share.count],
+            "blocklist": self._blocklist.as_json(),
         }
         with (self._desk.workspace.logs / self._log_name(share)).open("ab") as errors:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", __name__, _FLAG),
+                *("-W", "ignore::RuntimeWarning:runpy", "-m", __name__, _FLAG),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
@@ -167,12 +174,12 @@ def main() -> None:
     """Be one worker's process."""
     from crawler.sources import SOURCES
 
+    start_logging()
     job = json.loads(sys.stdin.readline())
     name, config = job["source"]
     workspace, share = Workspace.at(job["home"]), Share(*job["share"])
     heard = _Listener()
-    with open_catalog(workspace) as catalog:
-        blocklist = read_blocklist(catalog)
+    blocklist = Blocklist.from_json(job["blocklist"])
     with Frontier(workspace.frontier) as frontier:
         settings = CrawlSettings(**job["settings"])
         desk = Desk(workspace, frontier, job["crawl_id"], settings, heard.stopped.is_set)

@@ -33,8 +33,8 @@ class CrawlMetrics(Collector):
     """The metrics of one session in a registry of their own; `update` with each tally, from any thread."""
 
     def __init__(self) -> None:
-        self._tally = Tally()
-        self._updated = time.time()
+        self._tally: Tally | None = None
+        self._updated = 0.0
         self._lock = threading.Lock()
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -47,14 +47,18 @@ class CrawlMetrics(Collector):
             self._tally, self._updated = seen, time.time()
 
     def collect(self) -> Iterable[Metric]:
-        """Give every metric; all have the labels source and crawl_id."""
+        """Give every metric, once the session has said something; all have the labels source and crawl_id."""
         with self._lock:
             tally, updated = self._tally, self._updated
+        if tally is None:
+            return
         labels = (tally.source, tally.crawl_id)
         yield _pictures(tally, labels)
         yield _errors(tally, labels)
         yield _counter("bytes", "bytes of pictures brought in", tally.bytes, labels)
-        yield _counter("retries", "attempts after the first", tally.retries, labels)
+        yield _counter(
+            "retries", "attempts that failed and will be made again", tally.retries, labels
+        )
         yield _gauge("queue", "pictures that wait to be fetched", tally.queued, labels)
         yield _gauge("in_flight", "pictures in work or not yet on disk", tally.in_flight, labels)
         yield _gauge("listing", "1 while the source is being listed", tally.listing, labels)

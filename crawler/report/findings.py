@@ -147,6 +147,15 @@ def licences(scope: Scope) -> list[Row]:
     )
 
 
+def error_kinds(scope: Scope) -> list[Row]:
+    """Count failed attempts by class and error over all hosts; `pictures` are those still not in."""
+    return scope.ask(
+        "SELECT error_class, error, count(*) AS n, count(DISTINCT host) AS hosts,"
+        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS pictures"
+        " FROM tries WHERE outcome = 'failed' GROUP BY ALL ORDER BY n DESC, error_class, error"
+    )
+
+
 def errors(scope: Scope) -> list[Row]:
     """Count failed attempts by host and error; `pictures` are those still not in."""
     return scope.ask(

@@ -7,9 +7,11 @@ from crawler.sources.commons import CommonsSource
 from crawler.sources.defects import DefectsSource
 from crawler.sources.folder import FolderSource
 from crawler.sources.generated_faces import GeneratedFacesSource
+from crawler.sources.idx import IdxSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.img2dataset import Img2DatasetSource
 from crawler.sources.sounds import SoundsSource
+from crawler.sources.table import TableSource
 from crawler.sources.unsplash import UnsplashSource
 from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 from crawler.sources.urls import UrlListSource
@@ -21,9 +23,11 @@ SOURCES: dict[str, Any] = {
     "defects": DefectsSource,
     "folder": FolderSource,
     "generated-faces": GeneratedFacesSource,
+    "idx": IdxSource,
     "imdb-wiki": ImdbWikiSource,
     "img2dataset": Img2DatasetSource,
     "sounds": SoundsSource,
+    "table": TableSource,
     "unsplash": UnsplashSource,
     "unsplash-dataset": UnsplashDatasetSource,
     "urls": UrlListSource,
@@ -37,9 +41,11 @@ __all__ = [
     "DefectsSource",
     "FolderSource",
     "GeneratedFacesSource",
+    "IdxSource",
     "ImdbWikiSource",
     "Img2DatasetSource",
     "SoundsSource",
+    "TableSource",
     "UnsplashDatasetSource",
     "UnsplashSource",
     "UrlListSource",

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from crawler.cli import EXIT_CODES, crawl
+from crawler.cli import EXIT_CODES, crawl, run
 from crawler.metrics import CrawlMetrics
+from crawler.progress import Tally
 from crawler.settings import CrawlSettings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -19,14 +20,19 @@ PAGE = (DOCS / "crawling.md").read_text("utf-8")
 def test_every_setting_stands_there_with_its_default() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", PAGE, re.MULTILINE)
     said = {name: default for name, default in rows if not name.startswith("safelight_")}
-    settings = {field.name: str(field.default) or "none" for field in dataclasses.fields(CrawlSettings)}
+    settings = {
+        field.name: str(field.default) or "none" for field in dataclasses.fields(CrawlSettings)
+    }
     assert said == settings
 
 
 def test_every_metric_stands_there_and_no_other() -> None:
+    metrics = CrawlMetrics()
+    assert not list(metrics.collect())  # before the session has said something
+    metrics.update(Tally())
     made = {
         f"{family.name}_total" if family.type == "counter" else family.name
-        for family in CrawlMetrics().collect()
+        for family in metrics.collect()
     }
     assert set(re.findall(r"^\| `(safelight_\w+)`", PAGE, re.MULTILINE)) == made
 
@@ -55,3 +61,9 @@ def test_links_lead_somewhere(page: str) -> None:
     path = DOCS / page
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_every_source_stands_in_the_index() -> None:
+    index = (DOCS / "sources" / "README.md").read_text("utf-8")
+    said = re.findall(r"^\| \[?`([\w-]+)`", index, re.MULTILINE)
+    assert sorted(said) == sorted(run.commands)

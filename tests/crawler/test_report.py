@@ -22,7 +22,7 @@ from crawler.errors import CrawlNotFoundError
 from crawler.frontier import Frontier, Listed
 from crawler.records import photo_id
 from crawler.report import drawing, findings, samples, write_report
-from crawler.report.page import web_link
+from crawler.report.page import context, render, web_link
 from crawler.report.scope import find_scope
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, Page, http_bringer, list_pages
@@ -176,6 +176,14 @@ def test_the_numbers_are_those_of_the_catalog(crawled: Workspace, page: str) -> 
         "robots_disallowed": ("1", "1"),
         "opted_out": ("1", "1"),
     }
+    kinds = {
+        (row[0], row[1]): (row[2], row[3])
+        for row in parts.tables["Failed attempts by class and error"][1:]
+    }
+    assert kinds["transient", "http_503"] == ("1", "1")
+    assert sum(int(n) for _, n in kinds.values()) == one(
+        crawled, "SELECT count(*) FROM fetches WHERE outcome = 'failed'"
+    )
     labels = {row[0]: row[1] for row in parts.tables["Labels: folder, said by folder_name"][1:]}
     assert labels == {"cats": "2", "dogs <b>": "1"}
 
@@ -302,3 +310,10 @@ def test_numbers_are_written_for_people() -> None:
         "2.5 TB",
     ]
     assert [drawing.shutter(s) for s in (None, -1, 0.004, 2.5)] == ["", "", "1/250 s", "2.5 s"]
+
+
+def test_a_table_that_was_cut_says_so(crawled: Workspace) -> None:
+    with Frontier(crawled.frontier) as frontier, open_catalog(crawled) as catalog:
+        values = context(find_scope(catalog, frontier.crawls(), None), crawled)
+    assert "largest" not in render(values)
+    assert "Failed attempts by host and error, the 6 largest" in render({**values, "most": 6})

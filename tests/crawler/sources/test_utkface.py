@@ -60,16 +60,16 @@ def test_every_real_name_is_read_and_the_bad_ones_are_not(tmp_path: Path) -> Non
 def test_faces_come_in_labelled_and_bad_names_are_quarantined(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    good = dict(members("faces/utkface.tar", every=40))
+    good = dict(members("faces/utkface.tar", every=160))
     bad = dict(members("faces/utkface_badnames.tar"))
     for name, body in (good | bad).items():
         (tmp_path / "faces").mkdir(exist_ok=True)
         (tmp_path / "faces" / name).write_bytes(body)
     source = UtkFaceSource(str(tmp_path / "faces"))
     size = sum(map(len, (good | bad).values()))
-    assert plan_files(source) == FilesPlan(108, size, {}, skipped=0, refused=8)
+    assert plan_files(source) == FilesPlan(33, size, {}, skipped=0, refused=8)
     summary = crawl(workspace, source)
-    assert (summary.done, summary.failed, summary.errors) == (100, 8, {"bad_name": 8})
+    assert (summary.done, summary.failed, summary.errors) == (25, 8, {"bad_name": 8})
     again = crawl(workspace, source)
     assert again.rows == {"crawls": 1}
     with open_catalog(workspace) as catalog:
@@ -91,10 +91,10 @@ def test_faces_come_in_labelled_and_bad_names_are_quarantined(
         }
     ]
     assert [(row["task"], row["label_source"], row["n"]) for row in labels] == [
-        ("age", "estimated", 100),
-        ("collected_at", "filename", 100),
-        ("ethnicity", "estimated", 100),
-        ("gender", "estimated", 100),
+        ("age", "estimated", 25),
+        ("collected_at", "filename", 25),
+        ("ethnicity", "estimated", 25),
+        ("gender", "estimated", 25),
     ]
     assert refused == [{"error_class": "suspicious", "attempt": 1, "bytes": None}]
 

@@ -1,0 +1,120 @@
+"""Source `table`: daily prices from CSV files, one file a series or a `Symbol` column.
+
+Columns are found by their names, in any case and order. A line that is no day of trading (no date, no close, a cell
+that is no number) is passed over and counted; a second line about the same day is dropped by its key.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+from crawler.csv_files import Cells, open_csv
+from crawler.errors import InputMissingError, InputRefusedError
+from crawler.file_source import FileSource
+from crawler.folder_walk import walk
+from crawler.frontier import Row
+from crawler.source import Page
+
+PAGE = 5000
+_DAY, _SERIES, _CLOSE = "day", "series", "close"
+_NAMES: Mapping[str, str] = {
+    "date": _DAY,
+    "day": _DAY,
+    "timestamp": _DAY,
+    "symbol": _SERIES,
+    "ticker": _SERIES,
+    "series": _SERIES,
+    "open": "open",
+    "high": "high",
+    "low": "low",
+    "close": _CLOSE,
+    "adj close": "adjusted_close",
+    "adjusted close": "adjusted_close",
+    "volume": "volume",
+}
+_NUMBERS = ("open", "high", "low", _CLOSE, "adjusted_close", "volume")
+_NOTHING = frozenset(["", "null", "nan", "n/a", "-"])
+
+
+@dataclass(frozen=True)
+class TableSource(FileSource):
+    """The prices in the file `path`, or in every `.csv` below that folder; days are ISO dates unless `date_format`."""
+
+    path: str
+    date_format: str | None = None
+    name: ClassVar[str] = "table"
+
+    def inputs(self) -> Iterator[Path]:
+        """Need the file, or the files of the folder."""
+        top = Path(self.path)
+        if not top.is_dir():
+            yield top
+            return
+        names = (found.name for found in walk(top))
+        tables = [top / name for name in names if name.lower().endswith(".csv")]
+        if not tables:
+            raise InputMissingError(top / "*.csv")
+        yield from tables
+
+    def check(self) -> None:
+        """Raise `InputRefusedError`, too, when one of the files has no date or no close: all or none come in."""
+        super().check()
+        for path in self.inputs():
+            with open_csv(path) as (names, _):
+                _columns(path, names)
+
+    def pages(self, crawl_id: str) -> Iterator[Page]:
+        """List the days of every file in order."""
+        for path in self.inputs():
+            with open_csv(path) as (names, lines):
+                known = _columns(path, names)
+                while part := list(islice(lines, PAGE)):
+                    rows = [self._row(cells, known, path.stem) for cells in part]
+                    prices = [row | {"crawl_id": crawl_id} for row in rows if row]
+                    yield Page(rows={"prices": prices}, skipped=len(part) - len(prices))
+
+    def _row(self, cells: Cells | None, known: Mapping[str, str], stem: str) -> Row | None:
+        """Type one line; null when it is no day of trading."""
+        said = {known[name]: cell for name, cell in (cells or {}).items() if name in known}
+        try:
+            numbers = {name: _number(said.get(name, "")) for name in _NUMBERS}
+            day = self._day(said.get(_DAY, ""))
+        except ValueError:
+            return None
+        if numbers[_CLOSE] is None:
+            return None
+        return {_SERIES: said.get(_SERIES, stem) or stem, _DAY: day, **numbers}
+
+    def _day(self, text: str) -> datetime:
+        """Read a date; of a time with a zone, take the day it names."""
+        if self.date_format is None:
+            return datetime.combine(datetime.fromisoformat(text).date(), time())
+        moment = datetime.strptime(text, self.date_format)  # noqa: DTZ007 - a day of trading
+        return datetime.combine(moment.date(), time())
+
+
+def _columns(path: Path, names: list[str]) -> Mapping[str, str]:
+    """Map the names of known columns to ours; raises `InputRefusedError` without a date or a close."""
+    plain = {name: name.lower().replace("_", " ").rstrip("*") for name in names}
+    known = {name: _NAMES[text] for name, text in plain.items() if text in _NAMES}
+    if lost := {_DAY: "date", _CLOSE: "close"}.keys() - known.values():
+        raise InputRefusedError(path, f"it has no column for {' and '.join(sorted(lost))}")
+    return known
+
+
+def _number(text: str) -> float | None:
+    """Read a number; null for an empty cell, `ValueError` for what is none.
+
+    >>> _number("$1,234.50"), _number("null")
+    (1234.5, None)
+    """
+    if text.lower() in _NOTHING:
+        return None
+    number = float(text.removeprefix("$").replace(",", ""))
+    if not math.isfinite(number) or number < 0:
+        raise ValueError(text)
+    return number
