@@ -1,21 +1,44 @@
 """`safelight crawl run|plan` for sources that ask the web, and for lists of addresses."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from catalog import Workspace, workspace_option
-from crawler.cli_options import BASIS, LIMIT, PRIVATE, options
 
 if TYPE_CHECKING:
     from crawler.sources.commons import CommonsSource
     from crawler.sources.generated_faces import GeneratedFacesSource
     from crawler.sources.urls import UrlListSource
 
+Command = Callable[..., Any]
+
 _PATH = click.Path(exists=True, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+BASIS = click.option(
+    "--training-basis", metavar="TEXT", help="Your right to train models on these pictures."
+)
+LIMIT = click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos.")
+PRIVATE = click.option(
+    "--allow-private", is_flag=True, help="Also fetch from private and loopback addresses."
+)
+
+
+def options(*listed: Command) -> Callable[[Command], Command]:
+    """Make one decorator of several options, shown in their order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(listed):
+            command = option(command)
+        return command
+
+    return add
+
 
 url_options = options(
     click.option("--url-col", metavar="NAME", help="Column of addresses [url, URL]."),
@@ -47,10 +70,8 @@ def run_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
 
     Needs SAFELIGHT_CONTACT for the User-Agent.
     """
-    from crawler.cli import run_source
-
-    how = _how(wanted)
-    run_source(workspace, _urls(path, wanted), **how)
+    allow = wanted.pop("allow_private", False)
+    _go(workspace, _urls(path, wanted), allow_private=allow)
 
 
 @click.command("urls")
@@ -83,10 +104,9 @@ def _urls(path: Path, wanted: dict[str, Any]) -> "UrlListSource":
 @workspace_option
 def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None) -> None:
     """Take over the pictures that img2dataset wrote into PATH; nobody is asked."""
-    from crawler.cli import run_source
     from crawler.sources.img2dataset import Img2DatasetSource
 
-    run_source(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
+    _go(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
 
 
 @click.command("img2dataset")
@@ -131,11 +151,10 @@ def run_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> Non
 
     With --pictures it needs SAFELIGHT_CONTACT for the User-Agent.
     """
-    from crawler.cli import run_source
     from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 
-    how = _how(wanted)
-    run_source(workspace, UnsplashDatasetSource(str(path.resolve()), **wanted), **how)
+    allow = wanted.pop("allow_private", False)
+    _go(workspace, UnsplashDatasetSource(str(path.resolve()), **wanted), allow_private=allow)
 
 
 @click.command("unsplash-dataset")
@@ -181,10 +200,8 @@ def run_commons(workspace: Workspace, **wanted: Any) -> None:
 
     Needs SAFELIGHT_CONTACT for the User-Agent, no key.
     """
-    from crawler.cli import run_source
-
-    how = _how(wanted)
-    run_source(workspace, _commons(wanted), **how)
+    allow = wanted.pop("allow_private", False)
+    _go(workspace, _commons(wanted), allow_private=allow)
 
 
 @click.command("commons")
@@ -230,10 +247,8 @@ def run_generated_faces(workspace: Workspace, **wanted: Any) -> None:
 
     Needs SAFELIGHT_CONTACT for the User-Agent. One request a second at most.
     """
-    from crawler.cli import run_source
-
-    how = _how(wanted)
-    run_source(workspace, _faces(wanted), **how)
+    allow = wanted.pop("allow_private", False)
+    _go(workspace, _faces(wanted), allow_private=allow)
 
 
 @click.command("generated-faces")
@@ -250,9 +265,13 @@ def _faces(wanted: dict[str, Any]) -> "GeneratedFacesSource":
     return GeneratedFacesSource(**{name: value for name, value in wanted.items() if value})
 
 
-def _how(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Take out of the options those that say how a session works, not what is crawled."""
-    return {name: wanted.pop(name) for name in ("allow_private",) if name in wanted}
+def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> None:
+    """Run a session of a source and leave with its exit code."""
+    from crawler.cli import _run, _settings
+
+    settings = _settings(workspace)
+    settings = replace(settings, allow_private=settings.allow_private or allow_private)
+    _run(workspace, source, settings, wait=False)
 
 
 def add_to(plan: click.Group, run: click.Group) -> None:

@@ -95,4 +95,4 @@ def test_every_command_of_a_sources_page_can_be_typed(name: str) -> None:
         command = group.commands[name]
         known = {flag for parameter in command.params for flag in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known
-    assert f"[`{name}`]({name}.md)" in (DOCS / "README.md").read_text("utf-8")
+    assert f"[`{name}`]({name}.md)" in (DOCS / "index.md").read_text("utf-8")
