@@ -166,6 +166,10 @@ class HttpBring:
         self._booked[host] += 1
         return True
 
+    def wait_s(self, host: str) -> float:
+        """How long until a host has a token, in seconds; 0 when it has one."""
+        return max(0.0, self._fetcher.limits.gate(host).wait_s())
+
     def closed_s(self, host: str) -> float:
         """How long a host wants to be left alone, in seconds."""
         return self._fetcher.limits.gate(host).closed_s

@@ -65,7 +65,7 @@ class Worker:
                 while not self._desk.stopping() and phase() != "end":
                     self._claim()
                     self._begin(bring)
-                    await self._step(phase() == "listing")
+                    await self._step(bring, phase() == "listing")
                     report(self.tally)
                 await self._drain()
         finally:
@@ -76,8 +76,7 @@ class Worker:
         """Take items from hosts that have none waiting here; after an empty answer wait a little."""
         settings, now = self._desk.settings, time.monotonic()
         waiting = sum(map(len, self._ready.values()))
-        in_flight = waiting + len(self._working) + len(self._unit) + self._committing
-        room = min(_CLAIM - waiting, settings.unit_images - in_flight)
+        room = min(_CLAIM - waiting, settings.unit_images - self._in_flight())
         if room <= 0 or now < self._claim_at:
             return
         each = max(8, 2 * settings.per_host) if self._source.over_http else _CLAIM
@@ -92,6 +91,10 @@ class Worker:
         self._claim_at = 0.0 if found else now + _POLL_S
         for item in found:
             self._ready.setdefault(item.host, deque()).append(item)
+
+    def _in_flight(self) -> int:
+        waiting = sum(map(len, self._ready.values()))
+        return waiting + len(self._working) + len(self._unit) + self._committing
 
     def _begin(self, bring: Bring) -> None:
         """Start what its host allows now."""
@@ -125,18 +128,29 @@ class Worker:
             self._examiners, examined, item, answer, pixels, self._source
         )
 
-    async def _step(self, listing: bool) -> None:
+    async def _step(self, bring: Bring, listing: bool) -> None:
         """Wait until something happens, and take it in."""
         waiting: set[asyncio.Task[Any]] = {*self._working}
         waiting |= {self._commit} if self._commit and not self._commit.done() else set()
         if waiting:
-            await asyncio.wait(waiting, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
+            pause = self._pause_s(bring)
+            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         else:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(self._pause_s(bring))
         self._take_in()
         idle = not listing and not self._working and not self._ready
         await self._commit_if_due(idle=idle)
         self.tally.in_flight = len(self._working)
+
+    def _pause_s(self, bring: Bring) -> float:
+        """Wait no longer than until the next host with items may be asked."""
+        if (
+            not isinstance(bring, HttpBring)
+            or len(self._working) >= self._desk.settings.concurrency
+        ):
+            return _POLL_S
+        waits = (bring.wait_s(host) for host in self._ready)
+        return min([_POLL_S, *filter(None, waits)])  # 0: it waits for a seat, not for a time
 
     def _take_in(self) -> None:
         for task in [task for task in self._working if task.done()]:
@@ -156,7 +170,8 @@ class Worker:
             self._commit.result()  # raises what went wrong
             self._commit = None
         late = time.monotonic() - self._oldest >= self._desk.settings.unit_s
-        if self._unit and not self._commit and (idle or late or self._is_full()):
+        due = idle or late or self._is_full() or self._is_stuck()
+        if self._unit and not self._commit and due:
             unit, self._unit = self._unit, []
             self._committing = len(unit)
             self._commit = asyncio.create_task(self._commit_unit(unit))
@@ -166,6 +181,11 @@ class Worker:
         settings = self._desk.settings
         bytes_in = sum(len(brought.body) for brought in self._unit)
         return len(self._unit) >= settings.unit_images or bytes_in >= settings.unit_bytes
+
+    def _is_stuck(self) -> bool:
+        """Say whether pictures that only wait to be written keep others from being claimed."""
+        most = self._desk.settings.unit_images
+        return self._in_flight() >= most and len(self._unit) >= most // 4
 
     async def _commit_unit(self, unit: list[Brought]) -> None:
         desk = self._desk

@@ -94,7 +94,8 @@ async def _attend(child: asyncio.subprocess.Process, job: str, desk: Desk, log: 
 
 def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, object]:
     """Return Scrapy's settings: as polite as ours, without what an API does not need."""
-    here = is_loopback(urlsplit(source.api_address).hostname or "")
+    at_home = is_loopback(urlsplit(source.api_address).hostname or "")
+    here = at_home and not settings.limit_loopback
     at_once = settings.concurrency if here else settings.api_concurrency
     return {
         "USER_AGENT": user_agent(),
@@ -107,6 +108,10 @@ def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, 
         "DOWNLOAD_MAXSIZE": 16 << 20,
         "DOWNLOAD_WARNSIZE": 0,
         "RETRY_TIMES": 3,
+        "DOWNLOADER_MIDDLEWARES": {
+            "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+            "crawler.spiders.retries.PatientRetry": 550,
+        },
         "RETRY_HTTP_CODES": [500, 502, 503, 504, 522, 524, 408],
         "REDIRECT_ENABLED": False,
         "COOKIES_ENABLED": False,

@@ -144,9 +144,7 @@ class UnsplashSpider(ListingSpider):
     def _count(self, kind: str, response: Response) -> None:
         """Count a call and keep its quota; end on a used-up quota or a refused key."""
         self.calls[kind] += 1
-        limited = response.status == 429 or (
-            response.status == 403 and b"Rate Limit Exceeded" in response.body
-        )
+        limited = _is_limited(response)
         remaining = 0 if limited else _number(response, "X-Ratelimit-Remaining")
         blocked = time.time() + self._wait_s(response) if remaining == 0 else None
         per_hour = _number(response, "X-Ratelimit-Limit")
@@ -168,6 +166,13 @@ class UnsplashSpider(ListingSpider):
     def _wait_s(self, response: Response) -> float:
         said = _header(response, "Retry-After")
         return retry_after_s(said) or self._limits.quota_wait_s
+
+
+def _is_limited(response: Response) -> bool:
+    """Say whether the API wants no more calls for now, in any of the ways to say so."""
+    later = response.status == 503 and bool(_header(response, "Retry-After"))
+    quota = response.status == 403 and b"Rate Limit Exceeded" in response.body
+    return response.status == 429 or later or quota
 
 
 def _is_last(response: Response, page: int) -> bool:

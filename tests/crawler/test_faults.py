@@ -144,7 +144,6 @@ def test_sound_pictures_come_in_at_once_and_as_they_are(crawled: Crawled) -> Non
 # Politeness
 
 
-@pytest.mark.xfail(strict=True, reason="Scrapy's own retries come at once, whatever the API said")
 def test_nobody_is_asked_before_the_time_that_he_named(crawled: Crawled) -> None:
     named = [seen for seen in crawled.site.log.seen if seen.wait_s]
     assert len(named) == sum(

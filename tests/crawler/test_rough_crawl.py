@@ -129,11 +129,7 @@ def test_every_picture_comes_to_its_end_once(crawled: Crawled) -> None:
         assert ends[photo_id("unsplash", name)] == expected
 
 
-def test_nobody_is_asked_before_the_time_that_he_named(
-    crawled: Crawled, request: pytest.FixtureRequest
-) -> None:
-    if crawled.site.plan.ids.get("api_503"):
-        request.applymarker(pytest.mark.xfail(reason="Scrapy's own retries come at once"))
+def test_nobody_is_asked_before_the_time_that_he_named(crawled: Crawled) -> None:
     assert sum(seen.wait_s > 0 for seen in crawled.site.log.seen) >= 4
     assert crawled.site.log.early_retries() == []
 
@@ -157,9 +153,6 @@ def test_memory_is_bounded(crawled: Crawled) -> None:
     assert 0 < crawled.peak_bytes < 500_000_000
 
 
-@pytest.mark.xfail(
-    strict=False, reason="what waits to be written may keep a worker from claiming, up to unit_s"
-)
 def test_no_host_waits_for_another(crawled: Crawled) -> None:
     """While one host is slow and another says "later", the sound ones are asked whenever they may be."""
     log, hosts = crawled.site.log, crawled.site.hosts
