@@ -129,7 +129,8 @@ def main() -> None:
     name, config = job["source"]
     source: SpiderSource = SOURCES[name](**config)
     settings = CrawlSettings(**job["settings"])
-    path = Workspace.at(job["home"]).frontier
+    workspace = Workspace.at(job["home"])
+    path = workspace.frontier
     # A spider whose session was killed may still end its last calls: wait, so that none is made twice.
     with (
         FileLock(f"{path}.spider.lock", timeout=2 * END_WITHIN_S),
@@ -138,7 +139,8 @@ def main() -> None:
         process = AsyncCrawlerProcess(scrapy_settings(source, settings))
         module, _, spider = source.spider.partition(":")
         crawler = process.create_crawler(getattr(importlib.import_module(module), spider))
-        about = {"source": source, "frontier": f, "crawl_id": job["crawl_id"]}
+        desk = Desk(workspace, f, job["crawl_id"], settings, lambda: False)
+        about = {"source": source, "frontier": f, "crawl_id": desk.crawl_id, "write": desk.write}
         process.crawl(crawler, **about, settings=settings, **source.secrets())
         stopped = _watch(process)
         process.start(install_signal_handlers=False)
