@@ -59,7 +59,8 @@ def test(rest: list[str]) -> int:
     """Run the test suite on all cores."""
     slow = [] if "--all" in rest else ["-m", "not slow"]
     more = [argument for argument in rest if argument != "--all"]
-    workers = [] if any(argument.startswith("-n") for argument in more) else ["-n", "auto"]
+    given = any(argument.startswith("-n") for argument in more)
+    workers = [] if given else ["-n", "auto", "--dist", "loadgroup"]
     return call([PYTHON, "-m", "pytest", *slow, *workers, *more])
 
 

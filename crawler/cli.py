@@ -94,11 +94,7 @@ def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wan
 
     Needs SAFELIGHT_UNSPLASH_KEY, and SAFELIGHT_CONTACT for the User-Agent.
     """
-    from dataclasses import replace
-
-    settings = _settings(workspace)
-    settings = replace(settings, allow_private=settings.allow_private or allow_private)
-    _run(workspace, _unsplash(wanted), settings, wait=wait)
+    run_source(workspace, _unsplash(wanted), allow_private=allow_private, wait=wait)
 
 
 @plan.command("unsplash")
@@ -313,6 +309,17 @@ def _unsplash(wanted: dict[str, Any]) -> "UnsplashSource":
         wanted["training_basis"],
         **{name: wanted[name] for name in filters},
     )
+
+
+def run_source(
+    workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
+) -> None:
+    """Crawl a source under a progress line and leave with its exit code."""
+    from dataclasses import replace
+
+    settings = _settings(workspace)
+    settings = replace(settings, allow_private=settings.allow_private or allow_private)
+    _run(workspace, source, settings, wait=wait)
 
 
 def _run(workspace: Workspace, source: Any, settings: "CrawlSettings", *, wait: bool) -> None:

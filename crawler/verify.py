@@ -120,6 +120,8 @@ def read_header(body: bytes, kind: Container, *, max_pixels: int = MAX_PIXELS) -
 
 def _said(error: Exception) -> str:
     """Say it in the same words each time: Pillow puts the address of the stream into one message."""
+    if isinstance(error, Image.DecompressionBombError):  # refused by Pillow before we could
+        return f"too_many_pixels: {error}"[:200]
     if isinstance(error, UnidentifiedImageError):
         return "UnidentifiedImageError: the header is broken"
     return f"{type(error).__name__}: {error}"[:200]

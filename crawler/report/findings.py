@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from crawler.frontier import Row
 from crawler.report.scope import Scope
 
-OPT_OUTS = ("robots_disallowed", "opted_out")
+OPT_OUTS = ("robots_disallowed", "opted_out", "tombstoned")
 MOST_CAMERAS = 15
 MOST_VALUES = 20  # labels of one task, licences, errors
 MOST_BINS = 60
@@ -181,7 +181,7 @@ def hosts(scope: Scope) -> list[Row]:
 
 
 def opt_outs(scope: Scope) -> list[Row]:
-    """Count pictures left alone because the site asked for it, with the header or file that said so."""
+    """Count pictures left alone because a site or a person asked for it, with the header or file that said so."""
     return scope.ask(
         "SELECT host, error, coalesce(error_detail, '') AS said, count(DISTINCT photo_id) AS n"
         " FROM tries WHERE list_contains(?, error) GROUP BY ALL ORDER BY n DESC, host, said LIMIT ?",

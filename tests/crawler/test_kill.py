@@ -1,63 +1,19 @@
 """A crawl that is killed again and again loses nothing and takes nothing twice."""
 
-import os
 import random
-import subprocess
-import sys
-import time
-from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
 from catalog import Workspace, open_catalog
 from crawler.audit import audit
 from tests.factories import jpeg
-from tests.fakes.fault_site import KEY, FaultSite
+from tests.fakes.fault_site import FaultSite
+from tests.fakes.victim import Victim, packed
 
-ROOT = Path(__file__).resolve().parents[2]
 UNIT = 24
 AT_ONCE = 16  # API calls under way that a kill may cause to be made again
-
-
-class Victim:
-    """The command `safelight crawl ...` as a process."""
-
-    def __init__(self, workspace: Workspace, *arguments: str) -> None:
-        environment = os.environ | {
-            "SAFELIGHT_HOME": str(workspace.home),
-            "SAFELIGHT_UNSPLASH_KEY": KEY,
-            "SAFELIGHT_CONTACT": "tests@example.org",
-            "SAFELIGHT_CRAWL_UNIT_IMAGES": str(UNIT),
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "safelight", "crawl", *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def kill_when(self, site: FaultSite, images: int, after_s: float) -> bool:
-        """Kill it some time after so many images were served; say whether it was still alive."""
-        goal = site.images.total() + images
-        end = time.monotonic() + 60
-        while self.process.poll() is None and site.images.total() < goal:
-            assert time.monotonic() < end
-            time.sleep(0.005)
-        time.sleep(after_s)
-        alive = self.process.poll() is None
-        self.process.kill()
-        self.process.communicate()
-        return alive
-
-    def finish(self) -> tuple[int, str]:
-        text, _ = self.process.communicate(timeout=100)
-        return self.process.returncode, text
 
 
 def crawl_under_fire(workspace: Workspace, pictures: Mapping[str, bytes], kills: int) -> None:
@@ -68,12 +24,12 @@ def crawl_under_fire(workspace: Workspace, pictures: Mapping[str, bytes], kills:
         killed = 0
         order: tuple[str, ...] = ("run", "unsplash", "--api-base", site.url)
         while killed < kills:
-            victim = Victim(workspace, *order)
+            victim = Victim(workspace, *order, unit_images=UNIT)
             assert victim.kill_when(site, rng.randint(0, most // 2), rng.random() * 0.15)
             killed += 1
             # The first may have died before it noted the crawl: then there is nothing to resume.
             order = ("resume",) if site.images else order
-        code, text = Victim(workspace, *order).finish()
+        code, text = Victim(workspace, *order, unit_images=UNIT).finish()
         assert code == 0, text
         assert site.images.keys() == site.downloads.keys() == pictures.keys()
         assert site.images.total() - len(pictures) <= UNIT * kills
@@ -97,13 +53,9 @@ def check_nothing_lost_or_doubled(workspace: Workspace, pictures: Mapping[str, b
     assert row["n"] == row["d"]
     assert row["p"] == row["done"] == len(pictures)
     assert set(names) == set(pictures)
-    packed = Counter(
-        sha
-        for pack in workspace.packs.iterdir()
-        for sha in pq.read_table(pack, columns=["sha256"]).column(0).to_pylist()
-    )
-    assert len(packed) == len(pictures)
-    assert set(packed.values()) == {1}
+    in_packs = packed(workspace)
+    assert len(in_packs) == len(pictures)
+    assert set(in_packs.values()) == {1}
     assert audit(workspace).problems == []
     # The last spider is gone as well: its lock is free.
     with FileLock(f"{workspace.frontier}.spider.lock", timeout=15):

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.verify import read_header, sniff
+from crawler.verify import JPEG, read_header, sniff
 from tests.factories import jpeg, picture
+from tests.fakes.bombs import many_pixels
 
 KINDS = {
     "JPEG": ("JPEG", "image/jpeg"),
@@ -119,6 +120,12 @@ def test_too_many_pixels_are_noted_and_not_opened() -> None:
     header = read_header(body, kind, max_pixels=64 * 48 - 1)
     assert (header.width, header.height, header.picture) == (64, 48, None)
     assert header.status == "unreadable"
+    assert str(header.detail).startswith("too_many_pixels")
+
+
+def test_what_pillow_itself_takes_for_a_bomb_is_noted_in_the_same_words() -> None:
+    header = read_header(many_pixels(jpeg()), JPEG)
+    assert (header.status, header.picture) == ("unreadable", None)
     assert str(header.detail).startswith("too_many_pixels")
 
 

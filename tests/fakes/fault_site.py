@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Self
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
@@ -61,9 +61,7 @@ class FaultSite:
         asyncio.set_event_loop(self._loop)
         runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        self._loop.run_until_complete(site.start())
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self._loop.run_until_complete(self._listen(runner))
         self._ready.set()
         self._loop.run_forever()
         self._loop.run_until_complete(runner.cleanup())
@@ -71,6 +69,10 @@ class FaultSite:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._counted])
@@ -157,11 +159,13 @@ class FaultSite:
         self.downloads[_id(request)] += 1
         if fault := self._next_fault(f"download:{_id(request)}"):
             return web.Response(status=fault)
-        path = request.raw_path.split("?")[0].removesuffix("/download")
-        image = f"{self.url}{path.replace('/photos/', '/images/')}"
-        return web.json_response({"url": image}, headers=self._left())
+        return web.json_response({"url": self.address(_id(request))}, headers=self._left())
 
-    async def _image(self, request: web.Request) -> web.Response:
+    def address(self, name: str) -> str:
+        """Return where the bytes of a picture are."""
+        return f"{self.url}/images/{quote(name, safe='')}"
+
+    async def _image(self, request: web.Request) -> web.StreamResponse:
         name = _id(request)
         self.images[name] += 1
         await asyncio.sleep(self.slowness_s)

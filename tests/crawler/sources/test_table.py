@@ -113,3 +113,9 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(InputMissingError, match="not a file that can be read"):
             TableSource(str(path)).check()
+
+
+def test_a_line_that_csv_cannot_read_costs_no_other_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"date,close\n2024-01-02,{'1' * 200_000}\n2024-01-03,2\n")
+    [page] = TableSource(str(tmp_path / "a.csv")).pages("c")
+    assert ([row["close"] for row in page.rows["prices"]], page.skipped) == ([2.0], 1)
