@@ -84,6 +84,7 @@ def test_a_limit_ends_a_spider_in_good_order(workspace: Workspace, example: Path
         assert site.asked["/pages/2"] == 0
 
 
+@pytest.mark.slow
 def test_a_stopped_spider_keeps_its_items_and_begins_again(
     workspace: Workspace, example: Path
 ) -> None:
