@@ -58,6 +58,21 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--topic", metavar="SLUG", help="Photos of a topic."),
         click.option("--collection", metavar="ID", help="Photos of a collection."),
         click.option("--user", metavar="NAME", help="Photos of a photographer."),
+        click.option("--user-likes", metavar="NAME", help="Photos that a user likes."),
+        click.option("--random", type=click.IntRange(min=1), metavar="N", help="N random photos."),
+        click.option(
+            "--ids",
+            type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+            help="Photos by their ids or page addresses, one a line.",
+        ),
+        click.option(
+            "--order-by",
+            type=click.Choice(["latest", "oldest", "popular", "relevant", "views", "downloads"]),
+            help="Order of the listing.",
+        ),
+        click.option("--orientation", type=click.Choice(["landscape", "portrait", "squarish"])),
+        click.option("--color", metavar="NAME", help="Main colour (with --search)."),
+        click.option("--content-filter", type=click.Choice(["low", "high"])),
         click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos."),
         click.option("--api-base", metavar="URL", help="Another site that speaks the API."),
         click.option(
@@ -98,6 +113,10 @@ def _print_api_plan(found: "ApiPlan") -> None:
     for rate, hours in found.hours.items():
         mine = ", this key" if rate == found.own_per_hour else ""
         click.echo(f"at {rate} calls an hour ({names.get(rate, 'key')}{mine}): {hours:.1f} hours")
+    click.echo("pictures come from the image servers, which do not count against the key's rate")
+    click.echo("cheaper roads:")
+    click.echo("  the Lite Dataset, 25,000 photos with EXIF, 0 calls: crawl run unsplash-dataset")
+    click.echo("  photos that this catalog holds already cost no call but their page's")
 
 
 @crawl.command()
@@ -275,17 +294,20 @@ def _settings(workspace: Workspace) -> "CrawlSettings":
 def _unsplash(wanted: dict[str, Any]) -> "UnsplashSource":
     from crawler.sources.unsplash import API_BASE, UnsplashSource
 
-    kinds = ("search", "topic", "collection", "user")
-    chosen = [(kind, wanted[kind]) for kind in kinds if wanted[kind]]
+    kinds = ("search", "topic", "collection", "user", "user-likes", "random", "ids")
+    chosen = [(kind, value) for kind in kinds if (value := wanted[kind.replace("-", "_")])]
     if len(chosen) > 1:
-        raise click.UsageError("give only one of --search, --topic, --collection, --user")
+        raise click.UsageError(f"give only one of --{', --'.join(kinds)}")
     listing, value = chosen[0] if chosen else ("all", "")
+    limit = wanted["limit"]
+    if listing == "random":
+        value, limit = "", int(value)
+    filters = ("order_by", "orientation", "color", "content_filter")
     return UnsplashSource(
-        cast("Any", listing),
-        value,
-        wanted["limit"],
+        *(cast("Any", listing), value, limit),
         wanted["api_base"] or API_BASE,
         wanted["training_basis"],
+        **{name: wanted[name] for name in filters},
     )
 
 

@@ -1,7 +1,7 @@
 """`safelight crawl run|plan` for sources that ask the web, and for lists of addresses."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from catalog import Workspace, workspace_option
 if TYPE_CHECKING:
     from crawler.sources.commons import CommonsSource
     from crawler.sources.generated_faces import GeneratedFacesSource
+    from crawler.sources.spider import UserSpiderSource
     from crawler.sources.urls import UrlListSource
 
 Command = Callable[..., Any]
@@ -265,6 +266,53 @@ def _faces(wanted: dict[str, Any]) -> "GeneratedFacesSource":
     return GeneratedFacesSource(**{name: value for name, value in wanted.items() if value})
 
 
+spider_options = options(
+    click.argument("spider", metavar="FILE.py[:CLASS]"),
+    click.option("-a", "arguments", multiple=True, metavar="KEY=VALUE", help="Spider argument."),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("spider")
+@spider_options
+@PRIVATE
+@workspace_option
+def run_spider(workspace: Workspace, **wanted: Any) -> None:
+    """Run a Scrapy spider of your own; its items say where pictures are.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent. robots.txt is obeyed whatever the file says.
+    """
+    allow = wanted.pop("allow_private")
+    _go(workspace, _spider(**wanted), allow_private=allow)
+
+
+@click.command("spider")
+@spider_options
+@workspace_option
+def plan_spider(workspace: Workspace, **wanted: Any) -> None:
+    """Say at what pace pages are asked for; how many there are, only the spider finds out."""
+    from crawler.cli import _settings
+
+    source, rate = _spider(**wanted), _settings(workspace).rate
+    source.check()
+    most = "no limit" if source.limit is None else f"at most {source.limit} pictures"
+    click.echo(f"{most}; pages and pictures at {rate:g} a second to one host, robots.txt obeyed")
+
+
+def _spider(
+    spider: str, arguments: Sequence[str], limit: int | None, training_basis: str | None
+) -> "UserSpiderSource":
+    from crawler.sources.spider import UserSpiderSource
+
+    file, _, class_name = spider.partition(".py:")
+    if odd := [text for text in arguments if "=" not in text]:
+        raise click.UsageError(f"-a wants KEY=VALUE, not {odd[0]}")
+    given = dict(text.split("=", 1) for text in arguments)
+    path = Path(f"{file}.py" if class_name else file).resolve()
+    return UserSpiderSource(str(path), class_name, given, limit, training_basis)
+
+
 def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> None:
     """Run a session of a source and leave with its exit code."""
     from crawler.cli import _run, _settings
@@ -282,6 +330,7 @@ def add_to(plan: click.Group, run: click.Group) -> None:
         plan_unsplash_dataset,
         plan_commons,
         plan_generated_faces,
+        plan_spider,
     ):
         plan.add_command(command)
     for command in (
@@ -290,5 +339,6 @@ def add_to(plan: click.Group, run: click.Group) -> None:
         run_unsplash_dataset,
         run_commons,
         run_generated_faces,
+        run_spider,
     ):
         run.add_command(command)

@@ -98,8 +98,8 @@ def _exifread(block: bytes) -> dict[str, Any]:
     if block[:4] not in (b"II*\0", b"MM\0*"):
         return _exifread_whole(block, details=False)
     header = _QuickHeader(block)
-    for number, start in enumerate(header.list_ifd()):
-        header.dump_ifd(start, _DIRECTORIES.get(number, f"IFD {number}"))
+    for place, start in enumerate(header.list_ifd()):
+        header.dump_ifd(start, _DIRECTORIES.get(place, f"IFD {place}"))
     if exif := header.tags.get("Image ExifOffset"):
         header.dump_ifd(exif.values[0], "EXIF")
     return header.tags

@@ -57,13 +57,13 @@ def plan_files(source: FileSource) -> FilesPlan:
     return FilesPlan(files, size, rows, skipped, refused)
 
 
-def api_plan(photos: int, own_per_hour: int | None = None) -> ApiPlan:
-    """Reckon calls and hours for so many photos: two calls each, and one a page.
+def api_plan(photos: int, own_per_hour: int | None = None, *, paged: bool = True) -> ApiPlan:
+    """Reckon calls and hours for so many photos: two calls each, and one a page where they are listed in pages.
 
     >>> api_plan(600).calls, round(api_plan(600).hours[50], 1)
     (1220, 24.4)
     """
-    calls = photos * CALLS_PER_PHOTO + math.ceil(photos / PER_PAGE)
+    calls = photos * CALLS_PER_PHOTO + (math.ceil(photos / PER_PAGE) if paged else 0)
     rates = {DEMO_PER_HOUR, PRODUCTION_PER_HOUR} | ({own_per_hour} if own_per_hour else set())
     return ApiPlan(photos, calls, {rate: calls / rate for rate in sorted(rates)}, own_per_hour)
 
@@ -71,8 +71,13 @@ def api_plan(photos: int, own_per_hour: int | None = None) -> ApiPlan:
 async def plan_unsplash(source: UnsplashSource, workspace: Workspace) -> ApiPlan:
     """Ask the API how many photos the listing has (one call) and reckon their cost.
 
-    With a limit and without a key nothing is asked: the limit stands for the number.
+    With a limit and without a key nothing is asked: the limit stands for the number. Nor is anything asked for
+    random photos, whose number the user gives, and for ids, which need no page.
     """
+    if source.listing == "ids":
+        return api_plan(len(source.ids()), paged=False)
+    if source.listing == "random" and source.limit is not None:
+        return api_plan(source.limit)
     if source.limit is not None and not os.environ.get(KEY_VARIABLE):
         return api_plan(source.limit)
     total, per_hour = await _ask(source, workspace)

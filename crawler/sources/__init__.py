@@ -11,6 +11,7 @@ from crawler.sources.idx import IdxSource
 from crawler.sources.imdb_wiki import ImdbWikiSource
 from crawler.sources.img2dataset import Img2DatasetSource
 from crawler.sources.sounds import SoundsSource
+from crawler.sources.spider import UserSpiderSource
 from crawler.sources.table import TableSource
 from crawler.sources.unsplash import UnsplashSource
 from crawler.sources.unsplash_dataset import UnsplashDatasetSource
@@ -28,6 +29,7 @@ SOURCES: dict[str, Any] = {
     "img2dataset": Img2DatasetSource,
     "sounds": SoundsSource,
     "table": TableSource,
+    "spider": UserSpiderSource,
     "unsplash": UnsplashSource,
     "unsplash-dataset": UnsplashDatasetSource,
     "urls": UrlListSource,
@@ -49,5 +51,6 @@ __all__ = [
     "UnsplashDatasetSource",
     "UnsplashSource",
     "UrlListSource",
+    "UserSpiderSource",
     "UtkFaceSource",
 ]

@@ -11,11 +11,12 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from crawler.errors import KeyMissingError
+from crawler.errors import CrawlError, KeyMissingError
 from crawler.frontier import Row
 from crawler.limits import allow_host
 from crawler.settings import CrawlSettings
@@ -27,29 +28,56 @@ PER_PAGE = 30  # the most that the API gives
 LICENCE = "Unsplash License (https://unsplash.com/license)"
 BASIS = "unsplash_api_terms"  # they restrict the training of models
 
-Listing = Literal["all", "search", "topic", "collection", "user"]
+_ID_LENGTH = 11  # of an id at the end of a page's address
+
+Listing = Literal["all", "search", "topic", "collection", "user", "user-likes", "random", "ids"]
 _PATHS: Mapping[str, str] = {
     "all": "/photos",
     "search": "/search/photos",
     "topic": "/topics/{}/photos",
     "collection": "/collections/{}/photos",
     "user": "/users/{}/photos",
+    "user-likes": "/users/{}/likes",
+    "random": "/photos/random",
+}
+# Which listing takes which filter; the API ignores the others without a word.
+_TAKES: Mapping[str, frozenset[str]] = {
+    "order_by": frozenset({"all", "search", "topic", "user", "user-likes"}),
+    "orientation": frozenset({"search", "topic", "collection", "user", "random"}),
+    "color": frozenset({"search"}),
+    "content_filter": frozenset({"search", "random"}),
 }
 
 
 @dataclass(frozen=True)
 class UnsplashSource(BaseSource):
-    """One listing of the API; `value` is the search text, or the name of topic, collection or user."""
+    """One listing of the API; `value` is the search text, the name of topic, collection or user, or a file of ids.
+
+    A random listing draws `limit` photos, other ones each time it is run.
+    """
 
     listing: Listing = "all"
     value: str = ""
     limit: int | None = None
     api_base: str = API_BASE
     training_basis: str | None = None
+    order_by: str | None = None
+    orientation: str | None = None
+    color: str | None = None
+    content_filter: str | None = None
     name: ClassVar[str] = "unsplash"
     robots_policy: ClassVar[str] = "obeyed"
     over_http: ClassVar[bool] = True
     spider: ClassVar[str] = "crawler.spiders.unsplash:UnsplashSpider"
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Every field but filters that are not used."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None or name not in _TAKES
+        }
 
     def secrets(self) -> Mapping[str, str]:
         """Give the spider the key, which is no setting."""
@@ -61,18 +89,48 @@ class UnsplashSource(BaseSource):
         return self.api_base
 
     def check(self) -> None:
-        """Raise `ContactMissingError` or `KeyMissingError`."""
+        """Raise `ContactMissingError`, `KeyMissingError`, or `CrawlError` for a listing that cannot be asked for."""
         super().check()
         api_key()
+        for name, listings in _TAKES.items():
+            if getattr(self, name) and self.listing not in listings:
+                raise CrawlError(
+                    f"{name} works with these listings only: {', '.join(sorted(listings))}"
+                )
+        if self.listing == "random" and self.limit is None:
+            raise CrawlError("a random listing needs the number of photos")
+        if self.listing == "ids":
+            self.ids()
 
     def adjust(self, settings: CrawlSettings) -> CrawlSettings:
         """Allow the private network that the user's own API base names."""
         return allow_host(settings, self.api_base)
 
-    def page_url(self, page: int) -> str:
-        """Return the address of one page of the listing."""
+    @property
+    def holds_all(self) -> bool:
+        """Whether a photo that a complete new listing lacks may have been deleted."""
+        return self.limit is None and self.listing not in ("random", "ids")
+
+    def ids(self) -> list[str]:
+        """Read the ids of listing `ids`, one a line; an address of a photo's page ends in its id.
+
+        Raises `CrawlError`.
+        """
+        try:
+            lines = Path(self.value).read_text("utf-8").split()
+        except (OSError, ValueError) as error:
+            raise CrawlError(f"{self.value} cannot be read: {error}") from error
+        found = list(dict.fromkeys(filter(None, map(_id, lines))))
+        return found[: self.limit]
+
+    def page_url(self, page: int, count: int = PER_PAGE) -> str:
+        """Return the address of one page of the listing; `count` is for random photos only."""
         query: dict[str, str | int] = {"query": self.value} if self.listing == "search" else {}
-        query |= {"page": page, "per_page": PER_PAGE}
+        if self.listing == "random":
+            query |= {"count": count}
+        else:
+            query |= {"page": page, "per_page": PER_PAGE}
+        query |= {name: str(getattr(self, name)) for name in _TAKES if getattr(self, name)}
         path = _PATHS[self.listing].format(quote(self.value, safe=""))
         return f"{self.api_base.rstrip('/')}{path}?{urlencode(query)}"
 
@@ -100,7 +158,7 @@ class UnsplashSource(BaseSource):
             "licence": LICENCE,
             "attribution": f"Photo by {author or 'unknown'} ({profile or 'no page'}) on Unsplash",
             "title": said.get("description") or said.get("alt_description"),
-            "tags": [str(tag["title"]) for tag in said.get("tags") or [] if tag.get("title")],
+            "tags": _tags(said.get("tags")),
             "posted_at": said.get("created_at"),
             "updated_at": said.get("updated_at"),
             "listed_width": said.get("width"),
@@ -115,7 +173,8 @@ class UnsplashSource(BaseSource):
         from crawler.spiders.process import run_spider
 
         cursor = desk.frontier.cursor(desk.crawl_id)
-        if cursor.finished and not desk.frontier.unprepared(desk.crawl_id):
+        vanished = self.holds_all and desk.frontier.vanished(desk.crawl_id)
+        if cursor.finished and not vanished and not desk.frontier.unprepared(desk.crawl_id):
             return Discovery("finished")
         quota = desk.frontier.quota(key_hash(api_key()))
         if quota and quota.blocked_until > time.time():
@@ -125,6 +184,21 @@ class UnsplashSource(BaseSource):
     def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
         """Fetch over HTTP."""
         return http_bringer(settings)
+
+
+def _tags(said: object) -> list[str]:
+    listed = said if isinstance(said, list) else []
+    return [str(tag["title"]) for tag in listed if isinstance(tag, dict) and tag.get("title")]
+
+
+def _id(line: str) -> str:
+    """Read `abc`, `https://unsplash.com/photos/abc` or, of late, `https://unsplash.com/photos/red-sea-abc`.
+
+    >>> _id("https://unsplash.com/photos/red-sea-eOLpJytrbsQ"), _id("a_-45678901")
+    ('eOLpJytrbsQ', 'a_-45678901')
+    """
+    last = urlsplit(line).path.rstrip("/").rpartition("/")[2]
+    return last[-_ID_LENGTH:] if "/" in line else last
 
 
 def api_key() -> str:

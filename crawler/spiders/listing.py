@@ -1,23 +1,33 @@
 """What every spider of a source has: it lists photos into the frontier, and says how that ended."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import scrapy
 from scrapy.exceptions import CloseSpider
 
-from crawler.frontier import Frontier
+from crawler.frontier import Frontier, Row
 from crawler.settings import CrawlSettings
 from crawler.source import Discovery
+
+Write = Callable[[Mapping[str, list[Row]]], None]
 
 
 class ListingSpider(scrapy.Spider):
     """List photos into the frontier of crawl `crawl_id`; `calls` counts answers by kind."""
 
     def __init__(
-        self, source: Any, frontier: Frontier, crawl_id: str, settings: CrawlSettings
+        self,
+        source: Any,
+        frontier: Frontier,
+        crawl_id: str,
+        settings: CrawlSettings,
+        write: Write | None = None,
     ) -> None:
+        """`write` takes rows that come in without a file: table -> rows."""
         super().__init__()
         self._source, self._frontier, self._crawl_id = source, frontier, crawl_id
+        self._write = write
         self._limits = settings
         self.calls: dict[str, int] = {}
         self._ended: Discovery | None = None

@@ -11,7 +11,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -27,7 +28,7 @@ from crawler.source import Desk, Discovery, Source, user_agent
 
 END_WITHIN_S = 10.0
 _POLL_S = 0.1
-_FLAG = "--spider"
+FLAG = "--spider"
 
 
 class SpiderSource(Source, Protocol):
@@ -43,8 +44,8 @@ class SpiderSource(Source, Protocol):
         """The address whose host the spider asks; on loopback it is asked without pauses."""
 
 
-async def run_spider(source: SpiderSource, desk: Desk) -> Discovery:
-    """Start the spider, wait for its end, and return how it ended."""
+async def run_spider(source: SpiderSource, desk: Desk, program: str = __name__) -> Discovery:
+    """Start the spider in a process that runs the module `program`, and return how it ended."""
     job: dict[str, object] = {"source": [source.name, dict(source.config)]}
     job |= {"crawl_id": desk.crawl_id}
     job |= {"home": str(desk.workspace.home), "settings": asdict(desk.settings)}
@@ -52,7 +53,7 @@ async def run_spider(source: SpiderSource, desk: Desk) -> Discovery:
     with log.open("ab") as errors:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", __name__, _FLAG),
+            *("-m", program, FLAG),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
@@ -122,30 +123,42 @@ def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, 
     }
 
 
-def main() -> None:
-    """Be the spider's process."""
-    from scrapy.crawler import AsyncCrawlerProcess
-
+@contextmanager
+def open_job() -> Iterator[tuple[SpiderSource, Desk]]:
+    """Read the job from standard input, and open what it works with."""
     from crawler.sources import SOURCES
-    from crawler.spiders.listing import ListingSpider
 
     start_logging()
     job = json.loads(sys.stdin.readline())
     name, config = job["source"]
-    source: SpiderSource = SOURCES[name](**config)
     settings = CrawlSettings(**job["settings"])
-    path = Workspace.at(job["home"]).frontier
+    workspace = Workspace.at(job["home"])
     # A spider whose session was killed may still end its last calls: wait, so that none is made twice.
     with (
-        FileLock(f"{path}.spider.lock", timeout=2 * END_WITHIN_S),
-        Frontier(path, durable=False) as f,
+        FileLock(f"{workspace.frontier}.spider.lock", timeout=2 * END_WITHIN_S),
+        Frontier(workspace.frontier, durable=False) as frontier,
     ):
-        process = AsyncCrawlerProcess(scrapy_settings(source, settings))
+        yield SOURCES[name](**config), Desk(workspace, frontier, job["crawl_id"], settings, _never)
+
+
+def _never() -> bool:
+    return False
+
+
+def main() -> None:
+    """Be the spider's process."""
+    from scrapy.crawler import AsyncCrawlerProcess
+
+    from crawler.spiders.listing import ListingSpider
+
+    with open_job() as (source, desk):
+        process = AsyncCrawlerProcess(scrapy_settings(source, desk.settings))
         module, _, spider = source.spider.partition(":")
         crawler = process.create_crawler(getattr(importlib.import_module(module), spider))
-        about = {"source": source, "frontier": f, "crawl_id": job["crawl_id"]}
-        process.crawl(crawler, **about, settings=settings, **source.secrets())
-        stopped = _watch(process)
+        about = {"source": source, "frontier": desk.frontier, "crawl_id": desk.crawl_id}
+        about |= {"settings": desk.settings, "write": desk.write}
+        process.crawl(crawler, **about, **source.secrets())
+        stopped = watch(process)
         process.start(install_signal_handlers=False)
         assert isinstance(crawler.spider, ListingSpider), "the source names such a spider"
         found = crawler.spider.discovery
@@ -154,7 +167,7 @@ def main() -> None:
     print(json.dumps(asdict(found) | {"calls": crawler.spider.calls}))  # noqa: T201  # the answer to the session
 
 
-def _watch(process: object) -> threading.Event:
+def watch(process: object) -> threading.Event:
     """Stop the spider when the session is gone or asks for it, at the latest after END_WITHIN_S."""
     stopped = threading.Event()
 
@@ -171,5 +184,5 @@ def _watch(process: object) -> threading.Event:
     return stopped
 
 
-if __name__ == "__main__" and sys.argv[1:] == [_FLAG]:
+if __name__ == "__main__" and sys.argv[1:] == [FLAG]:
     main()

@@ -8,12 +8,14 @@ only. robots.txt is not asked for: these are calls of a keyed API that its opera
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 from scrapy.http import Request, Response
 
+from crawler.blocklist import tombstone_row
 from crawler.failures import Failure, status_failure
-from crawler.frontier import DESCRIBED, LISTED, Cursor, Item, Listed
+from crawler.frontier import DESCRIBED, LISTED, Cursor, Item, Listed, Settlement
 from crawler.limits import host_of, retry_after_s
 from crawler.records import photo_id
 from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash
@@ -21,6 +23,7 @@ from crawler.spiders.listing import ListingSpider
 
 # A photo under way comes before the next page: so a small quota brings whole photos.
 DOWNLOAD, DETAIL, PAGE = 2, 1, 0
+_GONE = frozenset({404, 410})
 _GIVE_UP_AFTER = 5  # photos in a row that the API failed on: then it is the API, not the photos
 
 
@@ -35,38 +38,62 @@ class UnsplashSpider(ListingSpider):
         self._key = key
         self._begun: set[str] = set()
         self._failed_in_a_row = 0
-        self.calls = {"page": 0, "detail": 0, "download": 0}
+        self.calls = {"page": 0, "detail": 0, "download": 0}  # and check, once there is one
 
     async def start(self) -> AsyncIterator[Request]:
         """Go on with photos under way, then with the next page."""
         for request in self._jobs():
             yield request
         cursor = self._frontier.cursor(self._crawl_id)
-        if not cursor.finished:
-            yield self._page(cursor.page)
+        if cursor.finished:
+            following = self._checks()
+        elif self._source.listing == "ids":
+            following = self._list_ids(cursor)
+        else:
+            following = iter([self._page(cursor)])
+        for request in following:
+            yield request
 
-    def _page(self, page: int) -> Request:
-        return self._call(self._source.page_url(page), self.parse_page, PAGE, page=page)
+    def _page(self, cursor: Cursor) -> Request:
+        count = min(PER_PAGE, self._room(cursor) or PER_PAGE)
+        url = self._source.page_url(cursor.page, count)
+        return self._call(url, self.parse_page, PAGE, page=cursor.page)
+
+    def _list_ids(self, cursor: Cursor) -> Iterator[Request]:
+        """List the photos of a file of ids; no page need be asked for."""
+        ids = self._source.ids()
+        ahead = replace(cursor, seen=len(ids), finished=True)
+        self._frontier.add(
+            self._crawl_id, [self._listed({"id": name}) for name in ids], ahead, skip_held=True
+        )
+        return self._jobs()
 
     def parse_page(self, response: Response, page: int) -> Iterator[Request]:
         """Bring a page into the frontier, then ask for its new photos and for the next page."""
         self._count("page", response)
         if response.status != 200:
             raise self.end("failed", f"the API answered {response.status} to {response.url}")
-        said = json.loads(response.body)
+        found = _photos(response)
+        if found is None:
+            raise self.end("failed", f"the API gave no list of photos to {response.url}")
         cursor = self._frontier.cursor(self._crawl_id)
-        photos = (said["results"] if isinstance(said, dict) else said)[: self._room(cursor)]
+        photos = found[: self._room(cursor)]
         seen = cursor.seen + len(photos)
         limited = self._source.limit is not None and seen >= self._source.limit
-        last = not photos or limited or _is_last(response, page)
-        ahead = Cursor(page + 1, seen, finished=last)
+        last = not photos or limited or self._is_last(response, page)
+        ahead = replace(cursor, page=page + 1, seen=seen, finished=last)
         self._frontier.add(
             self._crawl_id, [self._listed(photo) for photo in photos], ahead, skip_held=True
         )
         yield from self._jobs()
-        if not last:
-            yield self._page(page + 1)
+        if last:
+            yield from self._checks()
+        else:
+            yield self._page(ahead)
         self._heed_quota(response)
+
+    def _is_last(self, response: Response, page: int) -> bool:
+        return self._source.listing != "random" and _is_last(response, page)
 
     def _room(self, cursor: Cursor) -> int | None:
         limit = self._source.limit
@@ -75,7 +102,32 @@ class UnsplashSpider(ListingSpider):
     def _listed(self, said: dict[str, Any]) -> Listed:
         row = self._source.photo(said)
         key = photo_id(self._source.name, str(said["id"]))
-        return Listed(key, row, stage=LISTED)
+        # An object that carries EXIF is as good as the answer of the detail call.
+        stage = DESCRIBED if row["source_exif_json"] else LISTED
+        return Listed(key, row, stage=stage, version=str(said.get("updated_at") or ""))
+
+    def _checks(self) -> Iterator[Request]:
+        """Ask about the photos that a complete new listing lacks: they may have been deleted."""
+        if self._source.holds_all:
+            for item in self._frontier.vanished(self._crawl_id):
+                url = self._source.detail_url(str(item.photo["source_photo_id"]))
+                yield self._call(url, self.parse_check, DETAIL, item=item)
+
+    def parse_check(self, response: Response, item: Item) -> Iterator[Request]:
+        """Keep that a photo was deleted at its source, or that it is still there though not listed."""
+        self._count("check", response)
+        if response.status in _GONE:
+            assert self._write is not None, "the spider's process gives it"
+            row = tombstone_row("photo", item.photo_id, "deleted_at_source", self._crawl_id)
+            self._write({"tombstones": [row]})
+            settled = Settlement(item.seq, item.photo_id, "failed", item.attempts)
+            why = replace(settled, error_class="final", error="deleted_at_source")
+            self._frontier.settle([why])
+        elif response.status == 200 and isinstance(said := _json(response), dict) and "id" in said:
+            cursor = self._frontier.cursor(self._crawl_id)
+            self._frontier.add(self._crawl_id, [self._listed(said)], cursor, skip_held=True)
+            yield from self._jobs()
+        self._heed_quota(response)
 
     def _jobs(self) -> Iterator[Request]:
         for item in self._frontier.unprepared(self._crawl_id):
@@ -111,10 +163,7 @@ class UnsplashSpider(ListingSpider):
         """Return the object that was asked for, or note that the API refuses this photo."""
         failure = None
         if response.status == 200:
-            try:
-                said = json.loads(response.body)
-            except ValueError:
-                said = None
+            said = _json(response)
             if isinstance(said, dict) and said.get(wanted):
                 self._failed_in_a_row = 0
                 return said
@@ -143,7 +192,7 @@ class UnsplashSpider(ListingSpider):
 
     def _count(self, kind: str, response: Response) -> None:
         """Count a call and keep its quota; end on a used-up quota or a refused key."""
-        self.calls[kind] += 1
+        self.calls[kind] = self.calls.get(kind, 0) + 1
         limited = _is_limited(response)
         remaining = 0 if limited else _number(response, "X-Ratelimit-Remaining")
         blocked = time.time() + self._wait_s(response) if remaining == 0 else None
@@ -161,7 +210,8 @@ class UnsplashSpider(ListingSpider):
 
     def _done(self) -> bool:
         cursor = self._frontier.cursor(self._crawl_id)
-        return cursor.finished and not self._frontier.unprepared(self._crawl_id)
+        vanished = self._source.holds_all and self._frontier.vanished(self._crawl_id)
+        return cursor.finished and not vanished and not self._frontier.unprepared(self._crawl_id)
 
     def _wait_s(self, response: Response) -> float:
         said = _header(response, "Retry-After")
@@ -173,6 +223,22 @@ def _is_limited(response: Response) -> bool:
     later = response.status == 503 and bool(_header(response, "Retry-After"))
     quota = response.status == 403 and b"Rate Limit Exceeded" in response.body
     return response.status == 429 or later or quota
+
+
+def _json(response: Response) -> Any:
+    try:
+        return json.loads(response.body)
+    except ValueError:
+        return None
+
+
+def _photos(response: Response) -> list[dict[str, Any]] | None:
+    """Return the photos of a page; null when the answer is no list of objects with an id."""
+    said = _json(response)
+    found = said.get("results") if isinstance(said, dict) else said
+    if not isinstance(found, list):
+        return None
+    return [one for one in found if isinstance(one, dict) and one.get("id")]
 
 
 def _is_last(response: Response, page: int) -> bool:

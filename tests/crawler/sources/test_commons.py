@@ -89,6 +89,7 @@ def test_a_category_is_walked_paged_and_kept(workspace: Workspace) -> None:
     assert "52.12" not in str(rows + exif)
 
 
+@pytest.mark.slow
 def test_a_search_and_a_window_of_dates_ask_as_the_api_wants(workspace: Workspace) -> None:
     with CommonsSite(FILES, {}) as site:
         base = f"{site.url}/w/api.php"
@@ -156,6 +157,7 @@ def feed(
     return asyncio.run(collect())
 
 
+@pytest.mark.slow
 def test_a_walk_goes_on_where_it_was_interrupted(workspace: Workspace) -> None:
     with CommonsSite(FILES, CATEGORIES) as site:
         source = CommonsSource("category", "Piers", recurse=2, api_base=f"{site.url}/w/api.php")

@@ -1,0 +1,104 @@
+"""Source `spider`: a Scrapy spider of the user's own, in one file, whose items say where pictures are.
+
+The spider reads pages, as politely as we do; the session fetches the pictures. Items go into the frontier in small
+pages, so nothing is lost when it stops. A spider has no cursor: stopped half-way it begins again, and what is known
+is not fetched twice.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from crawler.addresses import name_of, normalised
+from crawler.errors import CrawlError
+from crawler.frontier import Listed, Row
+from crawler.limits import host_of
+from crawler.records import LABELS, photo_id
+from crawler.settings import CrawlSettings
+from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.sources.urls import NO_BASIS, dataset_label
+
+# Keys of an item that become columns as they are.
+_TEXTS = ("page_url", "photographer", "photographer_url", "licence", "attribution", "title")
+KEYS = frozenset({*_TEXTS, "image_url", "id", "tags", "labels", "posted_at", "training_basis"})
+
+
+@dataclass(frozen=True)
+class UserSpiderSource(BaseSource):
+    """The spider `class_name` of `file` (the only one when empty), called with `arguments`."""
+
+    file: str
+    class_name: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    limit: int | None = None
+    training_basis: str | None = None
+    name: ClassVar[str] = "spider"
+    robots_policy: ClassVar[str] = "obeyed"
+    over_http: ClassVar[bool] = True
+    spider: ClassVar[str] = ""  # the file says which
+
+    def check(self) -> None:
+        """Raise `ContactMissingError`, or `CrawlError` when there is no such file."""
+        super().check()
+        if not Path(self.file).is_file():
+            raise CrawlError(f"{self.file} is no file with a spider")
+
+    def secrets(self) -> Mapping[str, str]:
+        """Give nothing."""
+        return {}
+
+    @property
+    def api_address(self) -> str:
+        """Nothing: the spider asks whom it likes, at our pace."""
+        return ""
+
+    async def discover(self, desk: Desk) -> Discovery:
+        """Run the spider from its beginning to its end."""
+        from crawler.spiders.process import run_spider
+
+        if desk.frontier.cursor(desk.crawl_id).finished:
+            return Discovery("finished")
+        return await run_spider(self, desk, program="crawler.spiders.user")
+
+    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+        """Fetch over HTTP."""
+        return http_bringer(settings)
+
+    def listed(self, item: Mapping[str, Any], spider: str) -> Listed | None:
+        """Map an item to a photo of source `spider:NAME`; null without an address or with a time that is none."""
+        address = normalised(str(item.get("image_url") or ""))
+        try:
+            posted = _moment(item.get("posted_at"))
+        except ValueError:
+            return None
+        if address is None:
+            return None
+        source, name = f"spider:{spider}", str(item.get("id") or name_of(address))
+        basis = self.training_basis or item.get("training_basis")
+        photo: Row = {key: str(item[key]) for key in _TEXTS if item.get(key)}
+        photo |= {
+            "source": source,
+            "source_photo_id": name,
+            "posted_at": posted,
+            "tags": [str(tag) for tag in item.get("tags") or []],
+            "training_allowed": basis is not None,
+            "training_basis": str(basis or NO_BASIS),
+            LABELS: _labels(item.get("labels") or {}),
+        }
+        url = address.geturl()
+        return Listed(photo_id(source, name), photo, url=url, host=host_of(url))
+
+
+def _labels(said: Mapping[str, Any]) -> list[Row]:
+    return [label for task, value in said.items() if (label := dataset_label(str(task), value))]
+
+
+def _moment(said: object) -> str | None:
+    """Write a time as ISO text; raises `ValueError` on what is none."""
+    if not said:
+        return None
+    found = said if isinstance(said, datetime) else datetime.fromisoformat(str(said))
+    return found.isoformat()

@@ -1,0 +1,158 @@
+"""Be the process of a user's own spider: run it, and put its items into the frontier.
+
+Whatever the file's own settings say, robots.txt is obeyed, the User-Agent says who crawls, and no host is asked faster
+than a crawl may ask it. A slower pace of its own is kept.
+"""
+
+import importlib.util
+import inspect
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import scrapy
+from itemadapter import ItemAdapter
+from scrapy import signals
+from scrapy.crawler import AsyncCrawlerProcess, Crawler
+from scrapy.settings import Settings
+
+from crawler.errors import CrawlError
+from crawler.frontier import Listed
+from crawler.settings import CrawlSettings
+from crawler.source import Desk, Discovery
+from crawler.sources.spider import KEYS, UserSpiderSource
+from crawler.spiders.process import FLAG, open_job, scrapy_settings, watch
+
+_PAGE, _PAGE_S = 50, 2.0  # items, or seconds, after which items go into the frontier
+
+
+class Collector:
+    """Take in the items of one spider."""
+
+    def __init__(self, source: UserSpiderSource, desk: Desk, spider: str) -> None:
+        self._source, self._desk, self._spider = source, desk, spider
+        self._page: list[Listed] = []
+        self._since = time.monotonic()
+        self._cursor = replace(desk.frontier.cursor(desk.crawl_id), seen=0, skipped=0)
+        self._ignored: set[str] = set()
+        self._reason = ""
+        self._raised = 0
+
+    def attach(self, crawler: Crawler) -> None:
+        """Hear of items, exceptions and the end."""
+        crawler.signals.connect(self.item, signals.item_scraped)
+        crawler.signals.connect(self.raised, signals.spider_error)
+        crawler.signals.connect(self.closed, signals.spider_closed)
+
+    def item(self, item: Any) -> None:
+        """Take in an item; one without a picture's address is counted as passed over."""
+        said = ItemAdapter(item).asdict()
+        self._ignored |= set(said) - KEYS
+        listed = self._source.listed(said, self._spider)
+        if listed is None:
+            self._cursor = replace(self._cursor, skipped=self._cursor.skipped + 1)
+        else:
+            self._page.append(listed)
+        if len(self._page) >= _PAGE or time.monotonic() - self._since > _PAGE_S:
+            self.flush()
+
+    def raised(self) -> None:
+        """Count an answer on which the spider raised."""
+        self._raised += 1
+
+    def closed(self, reason: str) -> None:
+        """Keep the last items and how it ended."""
+        self._reason = reason
+        self.flush(finished=reason in ("finished", "closespider_itemcount"))
+
+    def flush(self, *, finished: bool = False) -> None:
+        """Put the items taken in into the frontier."""
+        cursor = replace(self._cursor, seen=self._cursor.seen + len(self._page), finished=finished)
+        self._desk.frontier.add(self._desk.crawl_id, self._page, cursor)
+        self._cursor, self._page, self._since = cursor, [], time.monotonic()
+
+    def discovery(self, *, stopped: bool) -> Discovery:
+        """Say how it ended, and what was odd."""
+        odd = [f"{self._raised} answers made the spider raise"] if self._raised else []
+        if self._ignored:
+            odd.append(f"keys of items that mean nothing here: {', '.join(sorted(self._ignored))}")
+        if self._cursor.finished and not (self._raised and not self._cursor.seen):
+            return Discovery("finished", "; ".join(odd))
+        if stopped:
+            return Discovery("stopped")
+        return Discovery("failed", "; ".join([*odd, f"the spider ended: {self._reason}"]))
+
+
+def load_spider(file: Path, class_name: str = "") -> type[scrapy.Spider]:
+    """Load the spider of a file, the only one unless `class_name` says which; raises `CrawlError`."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise CrawlError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's code may raise anything
+        raise CrawlError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
+    found = {
+        name: thing
+        for name, thing in inspect.getmembers(module, inspect.isclass)
+        if issubclass(thing, scrapy.Spider) and thing.__module__ == spec.name
+    }
+    wanted = [class_name] if class_name else list(found)
+    if len(wanted) != 1 or wanted[0] not in found:
+        raise CrawlError(
+            f"name the spider as {file.name}:CLASS; there are: {', '.join(found) or 'none'}"
+        )
+    return found[wanted[0]]
+
+
+def polite_settings(
+    source: UserSpiderSource, settings: CrawlSettings, spider: type[scrapy.Spider]
+) -> Settings:
+    """Return Scrapy's settings, those of politeness with a priority that a file cannot reach."""
+    own: Mapping[str, Any] = spider.custom_settings or {}
+    pause = max(1 / settings.rate, float(own.get("DOWNLOAD_DELAY") or 0))
+    strict: dict[str, object] = {
+        "ROBOTSTXT_OBEY": True,
+        "USER_AGENT": scrapy_settings(source, settings)["USER_AGENT"],
+        "DOWNLOAD_DELAY": pause,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": settings.per_host,
+        "AUTOTHROTTLE_ENABLED": True,
+        "AUTOTHROTTLE_START_DELAY": pause,
+        "AUTOTHROTTLE_TARGET_CONCURRENCY": float(settings.per_host),
+        "CLOSESPIDER_ITEMCOUNT": source.limit or 0,
+    }
+    found = Settings({**scrapy_settings(source, settings), "REDIRECT_ENABLED": True})
+    for name, value in strict.items():
+        found.set(name, value, priority="cmdline")
+    return found
+
+
+def main() -> None:
+    """Be the spider's process."""
+    with open_job() as (source, desk):
+        assert isinstance(source, UserSpiderSource), "it starts this program"
+        try:
+            spider = load_spider(Path(source.file), source.class_name)
+        except CrawlError as error:
+            print(json.dumps(asdict(Discovery("failed", str(error)))))  # noqa: T201  # the answer to the session
+            return
+        process = AsyncCrawlerProcess(polite_settings(source, desk.settings, spider))
+        crawler = process.create_crawler(spider)
+        collector = Collector(source, desk, spider.name or spider.__name__)
+        collector.attach(crawler)
+        process.crawl(crawler, **source.arguments)
+        stopped = watch(process)
+        process.start(install_signal_handlers=False)
+        found = collector.discovery(stopped=stopped.is_set())
+        pages = crawler.stats.get_value("response_received_count", 0) if crawler.stats else 0
+    print(json.dumps(asdict(found) | {"calls": {"page": pages}}))  # noqa: T201  # the answer to the session
+
+
+if __name__ == "__main__" and sys.argv[1:] == [FLAG]:
+    main()
