@@ -118,11 +118,13 @@ class _QuickHeader(ExifHeader):
         self._order: Literal["little", "big"] = "little" if block[:1] == b"I" else "big"
 
     def s2n(self, offset: int, length: int, signed: bool = False) -> int:
-        """Read a number; 0 outside the block, as exifread does; raises `TooMuchWorkError`."""
+        """Read a number as exifread does, 0 behind the block; raises `TooMuchWorkError`, `ValueError` before it."""
         self._left -= 1
         if self._left < 0:
             raise TooMuchWorkError("stopped a parser that read too often or too much")
-        part = self._block[offset : offset + length] if offset >= 0 else b""
+        if offset < 0:
+            raise ValueError(f"negative place {offset}")
+        part = self._block[offset : offset + length]
         return int.from_bytes(part, self._order, signed=signed) if len(part) == length else 0
 
 

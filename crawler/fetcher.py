@@ -214,10 +214,18 @@ class Fetcher:
             rules = await self._robots.rules(url)
         except RobotsUnavailableError as error:
             raise _refused("transient", "robots_unavailable", str(error)) from error
-        if rules.delay_s:
-            self.limits.gate(host_of(url)).slow_to(rules.delay_s)
         if not rules.allow(url):
             raise _refused("final", "robots_disallowed")
+        if rules.delay_s:
+            await self._keep_distance(self.limits.gate(host_of(url)), rules.delay_s)
+
+    async def _keep_distance(self, gate: HostGate, delay_s: float) -> None:
+        """Keep a Crawl-delay between requests, also those that were let in before robots.txt was known."""
+        gate.slow_to(delay_s)
+        wait = gate.space(delay_s)
+        if wait > self._settings.grace_s:
+            raise FetchRefusedError(Failure("transient", "host_busy", "Crawl-delay", None, wait))
+        await asyncio.sleep(wait)
 
     async def _read_robots(self, url: str) -> tuple[int, str]:
         try:

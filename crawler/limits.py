@@ -35,12 +35,19 @@ class HostGate:
         self._interval = 1.0 / rate
         self._at_once, self._inside, self._failures = at_once, 0, 0
         self._clock = clock
-        self._next = self._floor = self._asked = -float("inf")
+        self._next = self._floor = self._asked = self._spaced = -float("inf")
 
     def slow_to(self, delay_s: float) -> None:
         """Keep at least `delay_s` between two requests from now on (Crawl-delay)."""
         self._interval = max(self._interval, min(delay_s, LONGEST_WISH_S))
         self._next = max(self._next, self._asked + self._interval)
+
+    def space(self, delay_s: float) -> float:
+        """Give the seconds after which a request keeps `delay_s` from the one before, and count it as made then."""
+        now = self._clock()
+        wait = max(0.0, self._spaced + delay_s - now)
+        self._spaced = now + wait
+        return wait
 
     def close_for(self, delay_s: float) -> None:
         """Let nobody in for `delay_s` (Retry-After)."""
