@@ -200,10 +200,12 @@ _TABLES = (
         column("exif_width", COUNT, "PixelXDimension", "px"),
         column("exif_height", COUNT, "PixelYDimension", "px"),
         column(
-            "thumbnail_correlation",
-            REAL,
-            "grey correlation of embedded thumbnail and picture, -1 to 1",
+            "thumbnail_offset",
+            BIG,
+            "first byte of the JPEG thumbnail inside the file; null without",
+            "byte",
         ),
+        column("thumbnail_length", BIG, "length of the thumbnail; null without", "byte"),
         column("gps_present", FLAG, "whether GPS tags exist (their values are never kept)"),
         column("readers_disagree", TEXTS, "settings on which exifread and Pillow differ"),
         column("raw_json", TEXT, "raw tags as JSON, without GPS, maker notes, names and serials"),
@@ -270,6 +272,11 @@ _TABLES = (
         column("luma_std", REAL, "standard deviation of luma, 0 to 1"),
         column("sharpness", REAL, "variance of the Laplacian of luma at 512 px"),
         column("detail_energy", REAL, "share of energy above half of the Nyquist frequency"),
+        column(
+            "thumbnail_correlation",
+            REAL,
+            "grey correlation of the thumbnail in the EXIF and the picture, -1 to 1; null if not compared",
+        ),
     ),
     _table(
         "phashes",

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from crawler.exif_blocks import find_block
 from crawler.exif_reader import Reading, read_exif
 from crawler.exif_row import Cell, exif_row
-from crawler.exif_thumbnail import thumbnail_correlation
 from crawler.jpeg_quality import jpeg_quality
 from crawler.verify import MAX_PIXELS, Container, Header, read_header, sniff
 from crawler.wave_header import is_wave, read_wave
+
+_JPEG = b"\xff\xd8\xff"
+_FIRST_PART = 1 << 20  # bytes searched for a thumbnail; cameras write it before the picture
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def examine(
     return Examined(
         sha256,
         asset=_asset(sha256, body, kind, header),
-        exif=exif_row(sha256, reading) | {"thumbnail_correlation": _correlation(header, reading)},
+        exif=exif_row(sha256, reading) | _thumbnail_place(body, reading),
     )
 
 
@@ -86,11 +88,12 @@ def _sound(sha256: str, body: bytes) -> dict[str, Cell]:
     }
 
 
-def _correlation(header: Header, reading: Reading | None) -> float | None:
-    """Compare only whole JPEGs: other formats have no cheap way to be decoded small."""
-    picture = header.picture
-    if picture is None or reading is None or not reading.thumbnail:
-        return None
-    if header.status != "ok" or not hasattr(picture, "quantization"):
-        return None
-    return thumbnail_correlation(picture, reading.thumbnail)
+def _thumbnail_place(body: bytes, reading: Reading | None) -> dict[str, Cell]:
+    """Say where the thumbnail lies in `body`; curation compares it with the pixels."""
+    thumbnail = (reading and reading.thumbnail) or b""
+    at = body.find(thumbnail, 0, _FIRST_PART) if thumbnail.startswith(_JPEG) else -1
+    is_there = at >= 0
+    return {
+        "thumbnail_offset": at if is_there else None,
+        "thumbnail_length": len(thumbnail) if is_there else None,
+    }

@@ -21,6 +21,7 @@ import simplejpeg
 from PIL import Image
 
 from curation.stage import THUMBNAIL_SIDE_PX, with_outputs
+from curation.thumbnails import Grey, read_thumbnail, thumbnail_correlation
 
 MAX_PIXELS = 120_000_000  # a 100-Mpx medium-format back with some room
 MAX_SIDE_PX = 30_000
@@ -44,6 +45,7 @@ class Health:
     luma_std: float | None = None
     sharpness: float | None = None
     detail_energy: float | None = None
+    thumbnail_correlation: float | None = None
     thumbnail: bytes | None = None
 
 
@@ -56,11 +58,14 @@ class DecodeError(Exception):
 
 
 class Decode:
-    """Stage: `image` bytes to the health columns and a 288 x 288 RGB `thumbnail`."""
+    """Stage: `image` bytes to the health columns and a 288 x 288 RGB `thumbnail`.
+
+    `thumbnail_offset` and `thumbnail_length` say where the thumbnail of the EXIF lies in `image`; length 0 is none.
+    """
 
     name = "decode"
-    version = "1"
-    inputs = ("image",)
+    version = "2"
+    inputs = ("image", "thumbnail_offset", "thumbnail_length")
     outputs = pa.schema(
         [
             pa.field("decode_status", pa.string()),
@@ -72,6 +77,7 @@ class Decode:
             pa.field("luma_std", pa.float64()),
             pa.field("sharpness", pa.float64()),
             pa.field("detail_energy", pa.float64()),
+            pa.field("thumbnail_correlation", pa.float64()),
             pa.field("thumbnail", pa.binary()),
         ]
     )
@@ -81,18 +87,30 @@ class Decode:
 
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Decode each row; a bad file becomes a status, never an exception."""
-        found = [asdict(examine(image.as_py())) for image in batch.column("image")]
+        given = zip(*(batch.column(name) for name in self.inputs), strict=True)
+        found = [asdict(_examine_row(*row)) for row in given]
         columns: dict[str, Sequence[object]] = {
             name: [row[name] for row in found] for name in self.outputs.names
         }
         return with_outputs(batch, self.outputs, columns)
 
 
-def examine(image: bytes) -> Health:
-    """Decode one file and measure it; every failure is a `decode_status` with its detail."""
+def _examine_row(image: pa.Scalar, offset: pa.Scalar, length: pa.Scalar) -> Health:
+    body, start = image.as_py(), offset.as_py()
+    return examine(body, body[start : start + length.as_py()])
+
+
+def examine(image: bytes, thumbnail: bytes = b"") -> Health:
+    """Decode one file and measure it; every failure is a `decode_status` with its detail.
+
+    `thumbnail` is the JPEG inside its EXIF, in the orientation of the stored pixels. A damaged picture is not
+    compared with it.
+    """
     try:
-        pixels, warning = decode_upright(image)
-        return _measure(pixels, "damaged" if warning else "ok", warning)
+        pixels, orientation, warning = _decode(image)
+        small = read_thumbnail(thumbnail) if thumbnail and not warning else None
+        upright = None if small is None else _turn(small, orientation)
+        return _measure(pixels, "damaged" if warning else "ok", warning, upright)
     except DecodeError as error:
         return Health(error.status, error.detail)
     except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; recorded as a row
@@ -105,6 +123,12 @@ def decode_upright(image: bytes) -> tuple[Pixels, str | None]:
     Alpha is laid on white, CMYK, palettes and 16 bit become RGB, animations give their first frame.
     Raises `DecodeError` for files without a whole picture or beyond the size limits.
     """
+    pixels, _, warning = _decode(image)
+    return pixels, warning
+
+
+def _decode(image: bytes) -> tuple[Pixels, int, str | None]:
+    """Give the upright pixels, the orientation that was applied and the complaint."""
     with warnings.catch_warnings():  # Pillow warns of odd but valid files; limits are checked below
         warnings.simplefilter("ignore")
         opened = _open(image)
@@ -112,10 +136,10 @@ def decode_upright(image: bytes) -> tuple[Pixels, str | None]:
         orientation = _orientation(opened)
         if opened.format in ("JPEG", "MPO") and opened.mode in ("RGB", "L"):
             try:
-                return _turn(_decode_strictly(image), orientation), None
+                return _turn(_decode_strictly(image), orientation), orientation, None
             except ValueError as error:
-                return _turn(_decode_by_pillow(opened), orientation), _said(error)
-        return _turn(_decode_by_pillow(opened), orientation), None
+                return _turn(_decode_by_pillow(opened), orientation), orientation, _said(error)
+        return _turn(_decode_by_pillow(opened), orientation), orientation, None
 
 
 def _open(image: bytes) -> Image.Image:
@@ -175,7 +199,7 @@ def _from_deep_grey(picture: Image.Image) -> Image.Image:
 
 
 def _turn(pixels: Pixels, orientation: int) -> Pixels:
-    """Apply an EXIF Orientation."""
+    """Apply an EXIF Orientation to RGB or grey pixels."""
     if orientation == 1:
         return pixels
     mirrored = pixels[:, ::-1] if orientation in (2, 4, 5, 7) else pixels
@@ -184,7 +208,7 @@ def _turn(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(np.rot90(mirrored, quarter_turns))
 
 
-def _measure(pixels: Pixels, status: str, detail: str | None) -> Health:
+def _measure(pixels: Pixels, status: str, detail: str | None, embedded: Grey | None) -> Health:
     height, width = pixels.shape[:2]
     luma = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     mean, std = cv2.meanStdDev(luma)
@@ -201,6 +225,9 @@ def _measure(pixels: Pixels, status: str, detail: str | None) -> Health:
         luma_std=float(std[0, 0]) / 255,
         sharpness=float(cv2.Laplacian(small, cv2.CV_32F).var()),
         detail_energy=detail_energy(luma),
+        thumbnail_correlation=(
+            None if embedded is None else thumbnail_correlation(small, embedded)
+        ),
         thumbnail=thumbnail.tobytes(),
     )
 

@@ -1,8 +1,8 @@
 """Void settings that no camera could have written, and flag what is odd but may be true.
 
 A *void* reason makes one setting of one EXIF record unusable (or all three); a *flag* only notes. Each rule is
-a polars expression over the columns of the `exif` table plus `fetched_at`. No rule raises on null, NaN or infinity,
-and none drops a picture: a picture falls only when no setting is left.
+a polars expression over the columns of the `exif` table plus `fetched_at` and `thumbnail_correlation` (of the `health`
+table). No rule raises on null, NaN or infinity, and none drops a picture: a picture falls only when no setting is left.
 """
 
 from functools import reduce
@@ -212,7 +212,7 @@ def judge(
     >>> import catalog
     >>> from curation.exif_rules import judge
     >>> found = catalog.rows("exif", [{"asset_sha256": "a", "iso": 0.0, "f_number": 2.8}])
-    >>> judged = judge(pl.from_arrow(found).with_columns(fetched_at=None))
+    >>> judged = judge(pl.from_arrow(found).with_columns(fetched_at=None, thumbnail_correlation=None))
     >>> judged.select("iso_void", "iso_valid", "f_number_valid").rows()
     [('iso_not_positive', None, 2.8)]
     """

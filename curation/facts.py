@@ -56,7 +56,7 @@ class Stages:
 def compute_missing(
     catalog: Catalog, assets: pa.Table, stages: Stages, settings: CurateSettings, job: str
 ) -> int:
-    """Run the stages for the assets (asset_sha256, pack, pack_offset, pack_length) that lack results.
+    """Run the stages for the assets (columns as of `Inputs.places`) that lack results.
 
     Returns how many assets were looked at. Decoding is repeated when only a later stage is missing, because
     thumbnails are never kept.

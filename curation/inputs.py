@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
-from catalog import Catalog
+from catalog import Catalog, rows
 from curation.bins import SETTINGS
 from curation.exif_rules import judge
 
@@ -21,8 +21,9 @@ _PICTURES = """
     QUALIFY row_number() OVER (PARTITION BY a.sha256 ORDER BY p.photo_id) = 1
     ORDER BY a.sha256
 """
-_EXIF = """
-    SELECT e.*, p.fetched_at FROM exif e
+# Columns by name: workspaces of older code have more.
+_EXIF = f"""
+    SELECT {", ".join(rows("exif", []).schema.names)}, p.fetched_at FROM exif
     JOIN (SELECT asset_sha256, max(fetched_at) AS fetched_at FROM photos GROUP BY 1) p USING (asset_sha256)
     ORDER BY asset_sha256, exif_source
 """
@@ -45,8 +46,15 @@ class Inputs:
         return [" ".join(part or "-" for part in row) for row in columns]
 
     def places(self) -> pa.Table:
-        """Say where the bytes of each picture lie, as the first stage wants it."""
-        return self.pictures.select("asset_sha256", "pack", "pack_offset", "pack_length").to_arrow(
+        """Say where the bytes of each picture lie, and its thumbnail inside them (length 0 is none).
+
+        Columns: asset_sha256, pack, pack_offset, pack_length, thumbnail_offset, thumbnail_length.
+        """
+        inside = ("thumbnail_offset", "thumbnail_length")
+        own = self.exif.filter(pl.col("exif_source") == "file").select("asset_sha256", *inside)
+        places = self.pictures.select("asset_sha256", "pack", "pack_offset", "pack_length")
+        found = places.join(own, on="asset_sha256", how="left", maintain_order="left")
+        return found.with_columns(pl.col(inside).fill_null(0)).to_arrow(
             compat_level=pl.CompatLevel.oldest()
         )
 
@@ -80,7 +88,12 @@ def settings_of(judged: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def judged_exif(inputs: Inputs, thumbnail_correlation: float) -> pl.DataFrame:
-    """Judge the EXIF records, the most trusted source of each picture first."""
+def judged_exif(inputs: Inputs, health: pl.DataFrame, thumbnail_correlation: float) -> pl.DataFrame:
+    """Judge the EXIF records, the most trusted source of each picture first.
+
+    `health` has asset_sha256 and thumbnail_correlation; only the file's own record answers for its thumbnail.
+    """
+    own = health.select("asset_sha256", "thumbnail_correlation", exif_source=pl.lit("file"))
+    records = inputs.exif.join(own, on=["asset_sha256", "exif_source"], how="left")
     order = pl.col("exif_source").replace_strict(SOURCE_ORDER, default=9)
-    return judge(inputs.exif, thumbnail_correlation).sort("asset_sha256", order)
+    return judge(records, thumbnail_correlation).sort("asset_sha256", order)

@@ -84,8 +84,9 @@ class _Run:
             self.catalog, self.inputs.places(), self.stages, self.settings, f"curate:{self.run_id}"
         )
         clock.lap("stages")
-        judged = judged_exif(self.inputs, self.plan.thumbnail_correlation)
-        pictures = self._pictures(judged)
+        health = frame(self.catalog, _HEALTH, (self.stages.ids()[0],))
+        judged = judged_exif(self.inputs, health, self.plan.thumbnail_correlation)
+        pictures = self._pictures(judged, health.drop("thumbnail_correlation"))
         clock.lap("exif rules")
         found = self._duplicates(pictures)
         clock.lap("duplicates")
@@ -102,9 +103,8 @@ class _Run:
             clock,
         )
 
-    def _pictures(self, judged: pl.DataFrame) -> pl.DataFrame:
+    def _pictures(self, judged: pl.DataFrame, health: pl.DataFrame) -> pl.DataFrame:
         """Join photos, EXIF settings and stage results: one row per asset, sorted."""
-        health = frame(self.catalog, _HEALTH, (self.stages.ids()[0],))
         hashes = frame(self.catalog, _HASHES, (self.stages.ids()[1],))
         vectors = frame(self.catalog, _VECTORS, (self.stages.model_id(),))
         joined = self.inputs.pictures.join(settings_of(judged), on="asset_sha256", how="left")
@@ -217,7 +217,7 @@ class _Run:
 
 _HEALTH = (
     "SELECT asset_sha256, decode_status, detail, pixel_sha256, width, height, luma_mean, luma_std, sharpness, "
-    "detail_energy FROM health WHERE stage = ?"
+    "detail_energy, thumbnail_correlation FROM health WHERE stage = ?"
 )
 _HASHES = "SELECT asset_sha256, value, quality FROM phashes WHERE algorithm = ?"
 _VECTORS = "SELECT asset_sha256, vector FROM embeddings WHERE model_id = ?"

@@ -4,11 +4,13 @@ import math
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from catalog.schemas import TABLES
 from crawler.examine import Examined, examine
@@ -19,6 +21,13 @@ LATER = {"pack", "pack_offset", "pack_length", "first_seen"}
 OF_SOUNDS = {"duration_s", "sample_rate", "channels"}
 COLUMNS = {"f_number": "FNumber", "iso": "ISO", "exposure_time": "ExposureTime"}
 SEEDS = (jpeg(thumbnail=picture((32, 24))), plain_jpeg(picture()))
+
+
+def thumbnail_of(body: bytes) -> bytes:
+    """Cut out of `body` what its row says to be the thumbnail."""
+    found = examine(body).exif
+    start, length = (int(str(found[name])) for name in ("thumbnail_offset", "thumbnail_length"))
+    return body[start : start + length]
 
 
 def test_a_sound_photograph_gives_both_rows() -> None:
@@ -35,7 +44,8 @@ def test_a_sound_photograph_gives_both_rows() -> None:
     )
     assert (found.asset["jpeg_quality"], found.asset["bytes"]) == (90, len(body))
     assert [found.exif[name] for name in COLUMNS] == [2.8, 400.0, 0.004]
-    assert float(str(found.exif["thumbnail_correlation"])) > 0.95
+    with Image.open(BytesIO(thumbnail_of(body))) as thumbnail:
+        assert (thumbnail.format, thumbnail.size) == ("JPEG", (160, 120))
 
 
 @pytest.mark.parametrize(
@@ -47,9 +57,20 @@ def test_what_is_no_image_is_rejected_with_a_word(body: bytes, error: str) -> No
     assert (found.rejected, found.asset, found.exif) == (error, {}, {})
 
 
-def test_another_pictures_thumbnail_shows() -> None:
-    found = examine(jpeg(size=(320, 240), seed=1, thumbnail=picture((160, 120), seed=2)))
-    assert float(str(found.exif["thumbnail_correlation"])) < 0.5
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_place_of_the_thumbnail_is_exact(order: str) -> None:
+    small = picture((160, 120), seed=2)
+    block = exif_block({"FNumber": (28, 10)}, thumbnail=small, order=order)
+    body = plain_jpeg(picture((320, 240)), exif=block)
+    assert thumbnail_of(body) == block[block.index(b"\xff\xd8\xff") :]
+
+
+def test_without_a_thumbnail_there_is_no_place() -> None:
+    damaged = jpeg(thumbnail=picture((160, 120))).replace(b"\xff\xd8\xff", b"\xff\xd8\0")
+    for body in (jpeg(), plain_jpeg(picture()), b"\xff\xd8\xff" + damaged[3:]):
+        found = examine(body)
+        assert found.asset["header_status"] == "ok"
+        assert (found.exif["thumbnail_offset"], found.exif["thumbnail_length"]) == (None, None)
 
 
 def test_a_cut_jpeg_keeps_its_exif_and_says_truncated() -> None:
@@ -57,7 +78,7 @@ def test_a_cut_jpeg_keeps_its_exif_and_says_truncated() -> None:
     found = examine(body[: len(body) * 6 // 10])
     assert found.asset["header_status"] == "truncated"
     assert found.exif["f_number"] == 2.8
-    assert found.exif["thumbnail_correlation"] is None
+    assert found.exif["thumbnail_offset"] is not None
 
 
 def test_too_many_pixels_are_kept_as_unreadable() -> None:

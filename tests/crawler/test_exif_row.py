@@ -18,7 +18,7 @@ def row(**tags: Value) -> dict[str, object]:
 
 
 def test_every_column_of_the_contract_is_filled_or_comes_from_the_thumbnail() -> None:
-    later = {"thumbnail_correlation", "photo_id"}  # the second belongs to rows of datasets
+    later = {"thumbnail_offset", "thumbnail_length", "photo_id"}  # the last is of datasets
     assert set(row(**SETTINGS)) | later == set(TABLES["exif"].schema.names)
 
 

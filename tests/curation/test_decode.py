@@ -131,13 +131,40 @@ def test_detail_of_a_plain_or_tiny_picture_is_zero() -> None:
     assert detail_energy(np.zeros((8, 8), np.uint8)) == 0
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_thumbnail_is_compared_in_the_orientation_of_the_stored_pixels(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = picture((320, 240), seed=7)
+    body = encoded(stored, "JPEG", exif=exif.tobytes())
+    own = examine(body, encoded(stored.resize((160, 120)), "JPEG")).thumbnail_correlation
+    other = examine(body, encoded(picture((160, 120), seed=8), "JPEG")).thumbnail_correlation
+    assert own is not None
+    assert own > 0.98
+    assert other is not None
+    assert other < 0.5
+
+
+def test_no_thumbnail_or_a_damaged_picture_gives_no_correlation() -> None:
+    body = encoded(photo((400, 300)), "JPEG")
+    cut = body[: int(len(body) * 0.6)] + b"\xff\xd9"
+    small = encoded(photo(), "JPEG")
+    assert examine(body, small).thumbnail_correlation is not None
+    cases = {"ok": (body, b""), "damaged": (cut, small)}
+    for status, (image, thumbnail) in cases.items():
+        found = examine(image, thumbnail)
+        assert (found.decode_status, found.thumbnail_correlation) == (status, None)
+
+
 def test_the_stage_keeps_order_and_never_raises() -> None:
     import pyarrow as pa
 
     stage = Decode()
     stage.setup()
     images = pa.array([b"bad", encoded(photo())], pa.large_binary())
-    batch = pa.RecordBatch.from_arrays([pa.array(["x", "y"]), images], ["asset_sha256", "image"])
+    none = pa.array([0, 0], pa.int64())
+    names = ["asset_sha256", *Decode.inputs]
+    batch = pa.RecordBatch.from_arrays([pa.array(["x", "y"]), images, none, none], names)
     found = stage.run(batch)
     assert found.column("asset_sha256").to_pylist() == ["x", "y"]
     assert found.column("decode_status").to_pylist() == ["undecodable", "ok"]

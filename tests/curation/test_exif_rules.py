@@ -26,11 +26,14 @@ GOOD: dict[str, Any] = {
 }
 
 
-def judged(**changes: object) -> dict[str, Any]:
+def judged(*, thumbnail_correlation: object = None, **changes: object) -> dict[str, Any]:
     found = pl.from_arrow(rows("exif", [GOOD | changes]))
     assert isinstance(found, pl.DataFrame)
-    crawled = pl.lit(datetime(2025, 1, 1)).alias("fetched_at")  # noqa: DTZ001 - the catalog keeps UTC without a zone
-    return judge(found.with_columns(crawled)).row(0, named=True)
+    joined = found.with_columns(
+        fetched_at=pl.lit(datetime(2025, 1, 1)),  # noqa: DTZ001 - the catalog keeps UTC without a zone
+        thumbnail_correlation=pl.lit(thumbnail_correlation, pl.Float64),
+    )
+    return judge(joined).row(0, named=True)
 
 
 def test_a_sound_record_keeps_all_settings() -> None:

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog, publish
+from crawler.examine import examine
 from curation.cli import curate as command
 from curation.errors import NothingToCurateError, RunNotFoundError
 from curation.plan import CurationPlan
@@ -12,6 +13,7 @@ from curation.report import write_report
 from curation.run import curate
 from curation.settings import CurateSettings
 from curation.summary import CurationSummary, find_run
+from tests import factories
 from tests.curation.small_catalog import (
     Shot,
     SmallEmbedder,
@@ -27,7 +29,7 @@ BAD = {"f_number": 0.0, "iso": 0.0, "exposure_time": float("inf")}
 
 
 def problem_shots() -> list[Shot]:
-    """Five pictures that must fall and four that lose or regain something."""
+    """Six pictures that must fall and five that lose, keep or regain something."""
     body = jpeg(scene(900))
     return [
         Shot("truncated.jpg", body[: len(body) * 6 // 10], exif(0)),
@@ -39,7 +41,15 @@ def problem_shots() -> list[Shot]:
         Shot("iso_zero.jpg", jpeg(scene(903)), exif(0, iso=0.0)),
         Shot("api.jpg", jpeg(scene(904)), None, api=exif(1)),
         Shot("edited.jpg", jpeg(scene(905)), exif(2, software="GIMP 2.10", taken_at_raw="never")),
+        crawled("own_thumbnail.jpg", factories.jpeg(image=scene(906), thumbnail=scene(906))),
+        crawled("wrong_thumbnail.jpg", factories.jpeg(image=scene(907), thumbnail=scene(908))),
     ]
+
+
+def crawled(name: str, body: bytes) -> Shot:
+    """Make a shot whose EXIF row is what the crawler reads out of `body`."""
+    found = examine(body).exif
+    return Shot(name, body, {key: found[key] for key in found if key != "asset_sha256"})
 
 
 def run(workspace: Workspace, plan: CurationPlan | None = None) -> CurationSummary:
@@ -63,9 +73,9 @@ def shas(shots: list[Shot]) -> dict[str, str]:
 
 
 def test_counts_in_are_kept_plus_dropped(workspace: Workspace, summary: CurationSummary) -> None:
-    assert summary.n_input == 36
+    assert summary.n_input == 38
     assert summary.n_input == summary.n_kept + sum(summary.dropped.values())
-    assert summary.dropped == {"no_usable_setting": 2, "near_duplicate": 2, "truncated": 1}
+    assert summary.dropped == {"no_usable_setting": 3, "near_duplicate": 2, "truncated": 1}
     with open_catalog(workspace) as catalog:
         twice = catalog.records(
             "SELECT asset_sha256 FROM decisions WHERE decision = 'drop' GROUP BY 1 HAVING count(*) > 1"
@@ -87,6 +97,9 @@ def test_every_decision_says_why(workspace: Workspace, summary: CurationSummary)
     void = told["all_void.jpg", "drop", "no_usable_setting", "no_usable_setting"]
     assert void["evidence"] == "exposure_time_not_finite, f_number_not_positive, iso_not_positive"
     assert told["iso_zero.jpg", "void", "iso_not_positive", "iso_not_positive"]["setting"] == "iso"
+    foreign = told["wrong_thumbnail.jpg", "void", "thumbnail_mismatch", "thumbnail_mismatch"]
+    assert float(str(foreign["evidence"]).removeprefix("correlation ")) < 0.5
+    assert ("own_thumbnail.jpg", "void") not in {key[:2] for key in told}
     assert (
         told["edited.jpg", "flag", "edited_software", "edited_software"]["evidence"] == "GIMP 2.10"
     )

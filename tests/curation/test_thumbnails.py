@@ -1,17 +1,17 @@
-from io import BytesIO
-
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from crawler.exif_thumbnail import thumbnail_correlation
+from curation.thumbnails import read_thumbnail, thumbnail_correlation
 from tests.factories import picture, plain_jpeg
 
 PHOTO = picture((448, 300), seed=3)
 
 
 def correlation(thumbnail: Image.Image, photo: Image.Image = PHOTO) -> float | None:
-    with Image.open(BytesIO(plain_jpeg(photo))) as opened:
-        return thumbnail_correlation(opened, plain_jpeg(thumbnail))
+    small = read_thumbnail(plain_jpeg(thumbnail))
+    assert small is not None
+    return thumbnail_correlation(np.asarray(photo.convert("L")), small)
 
 
 def test_its_own_thumbnail_agrees() -> None:
@@ -47,8 +47,15 @@ def test_a_turned_thumbnail_agrees(turn: Image.Transpose) -> None:
     assert found > 0.9
 
 
-def test_plain_or_broken_thumbnails_are_not_compared() -> None:
-    assert correlation(Image.new("RGB", (160, 107), "grey")) is None
-    assert correlation(Image.new("RGB", (2400, 1800))) is None
-    with Image.open(BytesIO(plain_jpeg(PHOTO))) as opened:
-        assert thumbnail_correlation(opened, b"\xff\xd8\xff no thumbnail") is None
+def test_a_plain_thumbnail_or_picture_is_not_compared() -> None:
+    plain = Image.new("RGB", (160, 107), "grey")
+    assert correlation(plain) is None
+    assert correlation(PHOTO.resize((160, 107)), photo=plain) is None
+
+
+def test_what_is_broken_too_large_or_no_jpeg_is_not_read() -> None:
+    body = plain_jpeg(PHOTO)
+    assert read_thumbnail(body) is not None
+    for bad in (b"", b"\xff\xd8\xff no thumbnail", body[: len(body) // 2]):
+        assert read_thumbnail(bad) is None
+    assert read_thumbnail(plain_jpeg(Image.new("RGB", (2400, 1800)))) is None
