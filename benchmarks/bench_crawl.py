@@ -1,6 +1,9 @@
 """Crawl the same photographs from the same local server with Safelight and with img2dataset, in turns.
 
-python benchmarks/bench_crawl.py --photos DIR --output FILE [--rounds 3] [--count N] [--img2dataset-python PATH]
+python benchmarks/bench_crawl.py --photos DIR --output FILE [--rounds 3] [--count N] [--side PX]
+                                 [--img2dataset-python PATH]
+
+With --side every photograph is first scaled to that many px on its longer side (JPEG quality 85, EXIF block kept).
 
 Without --img2dataset-python a virtual environment with img2dataset is made below the temporary folder (network).
 `--ours-only` leaves img2dataset out.
@@ -10,6 +13,7 @@ import argparse
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -98,6 +102,9 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, help="only so many photographs")
+    parser.add_argument(
+        "--side", type=int, help="scale the photographs to so many px on the longer side"
+    )
     parser.add_argument("--img2dataset-python", type=Path)
     parser.add_argument("--ours-only", action="store_true")
     given = parser.parse_args()
@@ -107,13 +114,33 @@ def main() -> None:
         if not given.ours_only:
             python = given.img2dataset_python or make_venv(scratch / "venv")
             tools |= {name: theirs(python, options) for name, options in THEIR_OPTIONS.items()}
-        originals = read_originals(photo_files(given.photos)[: given.count])
-        with local_site(given.photos, given.count) as address:
+        photos = (
+            scaled(given.photos, given.count, given.side, scratch) if given.side else given.photos
+        )
+        originals = read_originals(photo_files(photos)[: given.count])
+        with local_site(photos, given.count) as address:
             addresses = write_list(scratch / "list.txt", address, originals.count)
             alone = write_list(scratch / "one.txt", address, 1)
             start_up = {name: run_tool(name, run, alone, scratch) for name, run in tools.items()}
             rounds = [run_round(tools, addresses, originals, scratch) for _ in range(given.rounds)]
-    given.output.write_text("\n".join(report(rounds, start_up, originals)) + "\n")
+    words = shlex.join(
+        ["--rounds", str(given.rounds), *(["--side", str(given.side)] if given.side else [])]
+    )
+    given.output.write_text("\n".join(report(rounds, start_up, originals, words)) + "\n")
+
+
+def scaled(photos: Path, count: int | None, side: int, scratch: Path) -> Path:
+    """Write the photographs at another size, with the EXIF block that each of them has."""
+    folder = scratch / "scaled"
+    folder.mkdir()
+    for path in photo_files(photos)[:count]:
+        with Image.open(path) as picture:
+            factor = side / max(picture.size)
+            size = (round(picture.width * factor), round(picture.height * factor))
+            exif = picture.info.get("exif", b"")
+            larger = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            larger.save(folder / f"{path.stem}.jpg", quality=85, exif=exif)
+    return folder
 
 
 def run_round(
@@ -212,7 +239,10 @@ def has_exif(body: bytes) -> bool:
 
 
 def report(
-    rounds: Sequence[Mapping[str, Result]], start_up: Mapping[str, Measured], originals: Originals
+    rounds: Sequence[Mapping[str, Result]],
+    start_up: Mapping[str, Measured],
+    originals: Originals,
+    words: str,
 ) -> Iterator[str]:
     names = list(rounds[0])
     yield from ("# Crawling against img2dataset", "")
@@ -231,7 +261,7 @@ def report(
     if len(names) > 1:
         yield from ("", "## Ratios within a round (ours : theirs; below 1 is better)", "")
         yield from ratios(rounds, names[1:])
-    yield from ("", "## Conditions", "", *conditions(names))
+    yield from ("", "## Conditions", "", *conditions(names, words))
 
 
 def _row(name: str, results: Sequence[Result], start_s: float, originals: Originals) -> str:
@@ -264,7 +294,7 @@ def spread(values: Sequence[float], digits: int) -> str:
     return f"{middle:.{digits}f} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
 
 
-def conditions(names: Sequence[str]) -> Iterator[str]:
+def conditions(names: Sequence[str], words: str) -> Iterator[str]:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=ROOT,
@@ -285,7 +315,7 @@ def conditions(names: Sequence[str]) -> Iterator[str]:
     yield "- Peak RSS is the sum over the tree, sampled every 50 ms; shared pages count once for each process."
     yield "- Bytes kept are those of originals found again with the same SHA-256; EXIF kept is EXIF inside the picture"
     yield "  files (img2dataset also writes it into JSON files)."
-    yield "- Command: `python benchmarks/bench_crawl.py --photos DIR --output FILE`."
+    yield f"- Command: `python benchmarks/bench_crawl.py --photos DIR --output FILE {words}`."
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
         _step(
             workspace, "crawl", "run", "unsplash", "--api-base", address, "--training-basis", BASIS
         )
+    _step(workspace, "crawl", "report")
     _step(workspace, "curate", "run")
     _step(workspace, "curate", "report")
     _step(workspace, "dataset", "publish", DATASET)
@@ -51,6 +52,7 @@ def _pages(workspace: Workspace) -> Iterator[tuple[str, Path]]:
     if newest:
         yield "report", newest[-1]
         yield from (("panel", path) for path in sorted(newest[-1].parent.glob("panel*.png")))
+    yield from (("crawl", path) for path in sorted(workspace.reports.glob("crawl/*/index.html")))
     yield from (("curation", path) for path in workspace.reports.glob("curation/*/index.html"))
     yield "contact sheet", workspace.reports / "demo" / "contact_sheet.jpg"
 

@@ -24,8 +24,6 @@ from tests.fakes.faults import FAULTS, SHY, FaultPlan
 from tests.fakes.rough_site import RoughSite
 from tests.fakes.site_log import SLACK_S
 
-pytestmark = pytest.mark.xdist_group("faults")  # one crawl for all of these tests
-
 NAMES = tuple(f"p/{number:03}" for number in range(110))
 MOST = 3  # attempts
 QUOTA_S = 0.5

@@ -21,8 +21,6 @@ from tests.fakes.rough_site import RoughSite
 from tests.fakes.site_log import SLACK_S
 from tests.fakes.victim import MemoryWatch, Victim, packed
 
-pytestmark = pytest.mark.xdist_group("rough_crawl")  # one crawl for all of these tests
-
 RATE = 20  # requests a second to one host
 SETTINGS: dict[str, object] = {
     "allow_networks": "127.0.0.0/8",
