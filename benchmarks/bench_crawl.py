@@ -1,9 +1,10 @@
 """Crawl the same photographs from the same local server with Safelight and with img2dataset, in turns.
 
 python benchmarks/bench_crawl.py --photos DIR --output FILE [--rounds 3] [--count N] [--side PX]
-                                 [--img2dataset-python PATH]
+                                 [--copies K] [--img2dataset-python PATH]
 
 With --side every photograph is first scaled to that many px on its longer side (JPEG quality 85, EXIF block kept).
+With --copies each is served K times, every time with another JPEG comment: start-up counts less, as in a real crawl.
 
 Without --img2dataset-python a virtual environment with img2dataset is made below the temporary folder (network).
 `--ours-only` leaves img2dataset out.
@@ -13,7 +14,6 @@ import argparse
 import hashlib
 import os
 import platform
-import shlex
 import shutil
 import statistics
 import subprocess
@@ -105,6 +105,9 @@ def main() -> None:
     parser.add_argument(
         "--side", type=int, help="scale the photographs to so many px on the longer side"
     )
+    parser.add_argument(
+        "--copies", type=int, default=1, help="serve each so many times, never the same bytes"
+    )
     parser.add_argument("--img2dataset-python", type=Path)
     parser.add_argument("--ours-only", action="store_true")
     given = parser.parse_args()
@@ -114,33 +117,41 @@ def main() -> None:
         if not given.ours_only:
             python = given.img2dataset_python or make_venv(scratch / "venv")
             tools |= {name: theirs(python, options) for name, options in THEIR_OPTIONS.items()}
-        photos = (
-            scaled(given.photos, given.count, given.side, scratch) if given.side else given.photos
-        )
-        originals = read_originals(photo_files(photos)[: given.count])
-        with local_site(photos, given.count) as address:
+        photos = scratch / "photos"
+        prepare(photo_files(given.photos)[: given.count], photos, given.side, given.copies)
+        originals = read_originals(photo_files(photos))
+        with local_site(photos) as address:
             addresses = write_list(scratch / "list.txt", address, originals.count)
             alone = write_list(scratch / "one.txt", address, 1)
             start_up = {name: run_tool(name, run, alone, scratch) for name, run in tools.items()}
             rounds = [run_round(tools, addresses, originals, scratch) for _ in range(given.rounds)]
-    words = shlex.join(
-        ["--rounds", str(given.rounds), *(["--side", str(given.side)] if given.side else [])]
-    )
+    words = f"--rounds {given.rounds} --copies {given.copies}"
+    words += f" --side {given.side}" if given.side else ""
     given.output.write_text("\n".join(report(rounds, start_up, originals, words)) + "\n")
 
 
-def scaled(photos: Path, count: int | None, side: int, scratch: Path) -> Path:
-    """Write the photographs at another size, with the EXIF block that each of them has."""
-    folder = scratch / "scaled"
+def prepare(files: Sequence[Path], folder: Path, side: int | None, copies: int) -> None:
+    """Write what is served: each photograph, scaled if `side` is given, with a comment that tells its copies apart."""
     folder.mkdir()
-    for path in photo_files(photos)[:count]:
-        with Image.open(path) as picture:
-            factor = side / max(picture.size)
-            size = (round(picture.width * factor), round(picture.height * factor))
-            exif = picture.info.get("exif", b"")
-            larger = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-            larger.save(folder / f"{path.stem}.jpg", quality=85, exif=exif)
-    return folder
+    for path in files:
+        body = scaled(path, side) if side else path.read_bytes()
+        for copy in range(copies):
+            comment = f"copy {copy}".encode()
+            marked = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+            is_jpeg = copies > 1 and body[:2] == b"\xff\xd8"
+            whole = body[:2] + marked + body[2:] if is_jpeg else body
+            (folder / f"{path.stem}.{copy}{path.suffix}").write_bytes(whole)
+
+
+def scaled(path: Path, side: int) -> bytes:
+    """Give a photograph with `side` px on its longer side and the EXIF block that it has."""
+    with Image.open(path) as picture:
+        factor = side / max(picture.size)
+        size = (round(picture.width * factor), round(picture.height * factor))
+        exif = picture.info.get("exif", b"")
+        larger = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        larger.save(stream := BytesIO(), "JPEG", quality=85, exif=exif)
+    return stream.getvalue()
 
 
 def run_round(
