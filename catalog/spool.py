@@ -58,14 +58,15 @@ def write_segment(
     """
     fitted = {name: fit(name, table) for name, table in tables.items()}
     with folder_aside(workspace.spool) as aside:
-        pack = None
+        pack, known = None, {}
         if images:
             places = write_pack(aside / PACK, dict(images))
-            pack = f"{sha256_file(aside / PACK)}.parquet"
+            known[PACK] = sha256_file(aside / PACK)
+            pack = f"{known[PACK]}.parquet"
             fitted["assets"] = _placed(fitted["assets"], pack, places)
         for name, table in fitted.items():
             pq.write_table(table, aside / f"{name}.parquet", compression="zstd")
-        segment_id = _content_hash(aside)
+        segment_id = _content_hash(aside, known)
         about = {"job": job, "rows": sum(map(len, fitted.values())), "pack": pack}
         (aside / "segment.json").write_text(json.dumps(about, sort_keys=True), "utf-8")
         settle(aside, workspace.spool / segment_id)
@@ -109,8 +110,9 @@ def _placed(assets: pa.Table, pack: str, places: Mapping[str, ImageRange]) -> pa
     return assets
 
 
-def _content_hash(folder: Path) -> str:
+def _content_hash(folder: Path, known: Mapping[str, str]) -> str:
+    """Hash the names and contents of all files; `known` has the SHA-256 of some already."""
     content = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        content.update(f"{path.name} {sha256_file(path)}\n".encode())
+        content.update(f"{path.name} {known.get(path.name) or sha256_file(path)}\n".encode())
     return content.hexdigest()

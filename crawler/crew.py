@@ -7,17 +7,16 @@ Later lines on its input are phases; when input closes, because the session stop
 import asyncio
 import json
 import logging
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Protocol
 
 from catalog import Workspace, start_logging
 from crawler.blocklist import Blocklist
+from crawler.children import child_process
 from crawler.errors import WorkersKeepDyingError
 from crawler.frontier import Frontier, Share
 from crawler.progress import Tally
@@ -109,24 +108,10 @@ class ProcessCrew:
             "share": [share.index, share.count],
             "blocklist": self._blocklist.as_json(),
         }
-        with (self._desk.workspace.logs / self._log_name(share)).open("ab") as errors:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-W", "ignore::RuntimeWarning:runpy", "-m", __name__, _FLAG),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_paths())},
-                start_new_session=True,  # Ctrl-C is the session's to handle
-            )
-        tally = Tally()
-        try:
+        tally, log_file = Tally(), self._desk.workspace.logs / self._log_name(share)
+        async with child_process(__name__, _FLAG, log_file) as child:
             await self._talk(child, job, phase, share, earlier, tally)
             return await child.wait(), tally
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
 
     async def _talk(
         self,
@@ -163,11 +148,6 @@ class ProcessCrew:
 
     def _log_name(self, share: Share) -> str:
         return f"{share.owner}-{self._desk.crawl_id}.log"
-
-
-def _import_paths() -> list[str]:
-    here = str(Path(__file__).parents[1])
-    return [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
 
 
 def main() -> None:

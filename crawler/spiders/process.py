@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from catalog import Workspace, start_logging
+from crawler.children import child_process
 from crawler.frontier import Frontier
 from crawler.limits import is_loopback
 from crawler.settings import CrawlSettings
@@ -50,27 +51,8 @@ async def run_spider(source: SpiderSource, desk: Desk, program: str = __name__) 
     job |= {"crawl_id": desk.crawl_id}
     job |= {"home": str(desk.workspace.home), "settings": asdict(desk.settings)}
     log = desk.workspace.logs / f"spider-{desk.crawl_id}.log"
-    with log.open("ab") as errors:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", program, FLAG),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_paths())},
-            start_new_session=True,  # Ctrl-C is the session's to handle
-        )
-        try:
-            return await _attend(child, json.dumps(job), desk, log)
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
-
-
-def _import_paths() -> list[str]:
-    here = str(Path(__file__).parents[2])
-    return [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    async with child_process(program, FLAG, log) as child:
+        return await _attend(child, json.dumps(job), desk, log)
 
 
 async def _attend(child: asyncio.subprocess.Process, job: str, desk: Desk, log: Path) -> Discovery:
