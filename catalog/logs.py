@@ -81,7 +81,12 @@ class JsonLines(logging.Formatter):
             "message": redacted(record.getMessage()),
             "run_id": self._run,
         }
-        extra = {name: value for name, value in vars(record).items() if name not in _USUAL}
+        # Libraries leave private marks on records (Ray does); fields of ours have no underscore in front.
+        extra = {
+            name: value
+            for name, value in vars(record).items()
+            if name not in _USUAL and not name.startswith("_")
+        }
         line |= {name: _plain(value) for name, value in extra.items() if name not in line}
         if record.exc_info:
             line["exception"] = redacted(self.formatException(record.exc_info))
@@ -119,6 +124,7 @@ def start_logging(
         root.removeHandler(handler)
     root.addHandler(lines)
     root.setLevel(min(level, logging.INFO) if chosen == "json" else level)
+    logging.captureWarnings(chosen == "json")
     return run
 
 

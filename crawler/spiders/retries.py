@@ -9,9 +9,12 @@ class PatientRetry(RetryMiddleware):
     """Leave an answer with Retry-After to the spider, which ends the listing until then."""
 
     def process_response(
-        self, request: Request, response: Response, spider: Spider | None = None
+        self,
+        request: Request,
+        response: Response,
+        spider: Spider | None = None,  # noqa: ARG002 - Scrapy's signature, of which it wants no more
     ) -> Request | Response:
         """Retry what says nothing of a time."""
         if response.headers.get("Retry-After"):
             return response
-        return super().process_response(request, response, spider)
+        return super().process_response(request, response)
