@@ -194,6 +194,12 @@ def _connect(
     return connection
 
 
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 2,
+    "autoinstall_known_extensions": False,
+    # A process that commits for days must not keep every file that it has read.
+    "enable_external_file_cache": False,
+}
 _idle: list[tuple[int, duckdb.DuckDBPyConnection]] = []
 """DuckDB instances with the extensions loaded, by process: loading them costs 0.6 s of CPU."""
 
@@ -204,7 +210,7 @@ def _take() -> duckdb.DuckDBPyConnection:
         process, connection = _idle.pop()
         if process == os.getpid():
             return connection
-    connection = duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": False})
+    connection = duckdb.connect(config=_CONFIG)
     for name in _EXTENSIONS:
         _load(connection, name)
     return connection
@@ -219,6 +225,21 @@ def _give_back(connection: duckdb.DuckDBPyConnection) -> None:
         connection.close()  # closed already, or inside a broken transaction: not worth keeping
         return
     _idle.append((os.getpid(), connection))
+
+
+_KEEP_ROWS = 5_000
+_written = 0
+
+
+def _put_away(connection: duckdb.DuckDBPyConnection, rows_written: int) -> None:
+    """Keep a writer's instance for a while: what it has read stays in memory, so it must not live for days."""
+    global _written  # noqa: PLW0603 - one count for the instances of this process
+    _written += rows_written
+    if _written > _KEEP_ROWS:
+        _written = 0
+        connection.close()
+    else:
+        _give_back(connection)
 
 
 def _load(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -314,7 +335,7 @@ def _commit(workspace: Workspace, segments: Sequence[Segment]) -> dict[str, int]
             _move_pack(workspace, segment)
         gained = _insert_all(connection, new) if new else {}
     finally:
-        _give_back(connection)
+        _put_away(connection, sum(segment.rows for segment in segments))
     for segment in segments:
         shutil.rmtree(segment.folder)
     log.info("committed %d segments, %d rows", len(new), sum(gained.values()))
