@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from catalog.files import flush
 from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
-from catalog.spool import PACK, Segment
+from catalog.spool import PACK, Segment, clear_away
 from catalog.stores.engine import quoted
 from catalog.stores.keys import KeyIndex, Keys, no_keys, read_keys
 from catalog.stores.tables import set_message
@@ -49,7 +49,7 @@ def commit_segments(
         move_pack(workspace, segment)
     gained = _Commit(connection, workspace, index).add(new, ledger) if new else {}
     for segment in segments:
-        shutil.rmtree(segment.folder)
+        clear_away(segment)
     log.info("committed %d segments, %d rows", len(new), sum(gained.values()))
     return gained
 

@@ -21,6 +21,7 @@ from catalog.stores.commits import commit_segments
 from catalog.stores.engine import first_line, quoted
 from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
 from catalog.stores.tables import bring_up_to_date
+from catalog.stores.upkeep import KeepRules, Kept, file_problems, maintain_lake
 from catalog.views import VIEWS
 from catalog.workspace import Workspace
 
@@ -156,9 +157,21 @@ class DuckLakeStore:
             engine.give_back(connection, extensions)
         return Frozen(f"{attach}; USE lake", extensions, (self.data_path,), snapshot_id)
 
+    def maintain(self, rules: KeepRules) -> Kept:
+        """Merge, expire and clean up; the caller holds the lock."""
+        connection = self.writer()
+        try:
+            return maintain_lake(connection, self.data_path, rules)
+        finally:
+            connection.close()  # it may have read everything
+
     def problems(self) -> Iterator[str]:
-        """Say what is wrong with the data files."""
-        yield from ()
+        """Compare the data files with those that snapshots name."""
+        connection = self.connect()
+        try:
+            yield from file_problems(connection, Path(self.data_path))
+        finally:
+            self.release(connection)
 
     def _attach(self, *, read_only: bool, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         options = [*self._data_options(), *self._metadata.options, *_as_of(as_of)]
