@@ -12,6 +12,7 @@ AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
 ReleaseError                a release cannot be published as asked
+StorageError                a bucket cannot be reached, or refuses
 """
 
 from collections.abc import Sequence
@@ -92,3 +93,13 @@ class ReleaseNotFoundError(CatalogError):
 
 class ReleaseError(CatalogError):
     """A release cannot be published as asked."""
+
+
+class StorageError(CatalogError):
+    """The storage of packs, tables and releases did not do what was asked."""
+
+    def __init__(self, what: str, where: str, said: str) -> None:
+        reason = " ".join(said.split("\n\n")[0].split())[:400]
+        super().__init__(
+            f"cannot {what} {where}: {reason}. Check [storage] in safelight.toml, the network and the AWS_* keys"
+        )
