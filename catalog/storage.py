@@ -46,9 +46,7 @@ class Access:
         return urlsplit(self.url).netloc
 
 
-def access_of(
-    workspace: Workspace, environment: Mapping[str, str] = os.environ
-) -> Access | None:
+def access_of(workspace: Workspace, environment: Mapping[str, str] = os.environ) -> Access | None:
     """Say how to reach the bucket of a workspace; None when it keeps its files itself."""
     settings = load_settings(StorageSettings, "storage", workspace, environment)
     if not settings.url:
@@ -105,6 +103,10 @@ def _secret_sql(access: Access) -> str:
         "URL_STYLE": "path" if access.endpoint else "",
         "SCOPE": f"s3://{access.bucket}",
     }
-    given = [f"{name} '{value.replace(chr(39), 2 * chr(39))}'" for name, value in options.items() if value]
+    given = [
+        f"{name} '{value.replace(chr(39), 2 * chr(39))}'"
+        for name, value in options.items()
+        if value
+    ]
     given += ["USE_SSL false"] if endpoint.scheme == "http" else []
     return f"CREATE OR REPLACE SECRET safelight (TYPE s3, {', '.join(given)})"
