@@ -9,6 +9,7 @@ or `SAFELIGHT_CATALOG_STORE`, which keeps a password out of the file.
 
 from dataclasses import dataclass
 
+from catalog.disks import require_local_disk
 from catalog.errors import UsageError
 from catalog.settings import load_settings
 from catalog.stores.ducklake import DuckLakeStore
@@ -19,15 +20,20 @@ from catalog.workspace import Workspace
 
 @dataclass(frozen=True)
 class CatalogSettings:
-    """Section `[catalog]` of safelight.toml: `store` names where the tables are kept."""
+    """Section `[catalog]` of safelight.toml: `store` names where the tables are kept.
+
+    `allow_network_disk` lets a SQLite catalog be opened on NFS, SMB and the like, at your own risk.
+    """
 
     store: str = "sqlite"
+    allow_network_disk: bool = False
 
 
 def open_store(workspace: Workspace, settings: CatalogSettings | None = None) -> Store:
     """Give the store of `workspace`; raises `UsageError` when the settings name none that there is."""
     chosen = settings or load_settings(CatalogSettings, "catalog", workspace)
     if chosen.store == "sqlite":
+        require_local_disk(workspace.lake, allowed=chosen.allow_network_disk)
         return DuckLakeStore(workspace, SqliteMetadata(workspace))
     raise UsageError(
         f"[catalog] store = {chosen.store.split(':')[0]!r} is no store; known: sqlite, postgres://..."
