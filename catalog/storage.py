@@ -75,7 +75,8 @@ def access_of(workspace: Workspace, environment: Mapping[str, str] = os.environ)
 class TableFiles:
     """Where DuckDB finds the Parquet files of the tables, and what an instance needs to read and write them there.
 
-    `setup_sql` is run before anything is attached; it holds the keys, so `repr` hides it: never log or print it.
+    `setup_sql` (a statement with its semicolon, or nothing) is run before anything is attached; it holds the keys, so
+    `repr` hides it: never log or print it.
     """
 
     path: str
@@ -109,4 +110,4 @@ def _secret_sql(access: Access) -> str:
         if value
     ]
     given += ["USE_SSL false"] if endpoint.scheme == "http" else []
-    return f"CREATE OR REPLACE SECRET safelight (TYPE s3, {', '.join(given)})"
+    return f"CREATE OR REPLACE TEMPORARY SECRET safelight_storage (TYPE s3, {', '.join(given)}); "

@@ -7,12 +7,13 @@
 or `SAFELIGHT_CATALOG_STORE`, which keeps a password out of the file.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from catalog.disks import require_local_disk
 from catalog.errors import UsageError
 from catalog.settings import load_settings
 from catalog.stores.ducklake import DuckLakeStore
+from catalog.stores.postgres import SCHEMES, PostgresMetadata
 from catalog.stores.sqlite import SqliteMetadata
 from catalog.stores.store import Store
 from catalog.workspace import Workspace
@@ -25,7 +26,7 @@ class CatalogSettings:
     `allow_network_disk` lets a SQLite catalog be opened on NFS, SMB and the like, at your own risk.
     """
 
-    store: str = "sqlite"
+    store: str = field(default="sqlite", repr=False)  # an address may hold a password
     allow_network_disk: bool = False
 
 
@@ -35,6 +36,8 @@ def open_store(workspace: Workspace, settings: CatalogSettings | None = None) ->
     if chosen.store == "sqlite":
         require_local_disk(workspace.lake, allowed=chosen.allow_network_disk)
         return DuckLakeStore(workspace, SqliteMetadata(workspace))
+    if chosen.store.split("://")[0] in SCHEMES:
+        return DuckLakeStore(workspace, PostgresMetadata(chosen.store))
     raise UsageError(
         f"[catalog] store = {chosen.store.split(':')[0]!r} is no store; known: sqlite, postgres://..."
     )

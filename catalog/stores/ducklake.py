@@ -25,7 +25,6 @@ from catalog.stores.tables import bring_up_to_date
 from catalog.views import VIEWS
 from catalog.workspace import Workspace
 
-_SCHEMA_MARK = "schema.sha256"
 _SCHEMA_DIGEST = hashlib.sha256(
     repr([(t.name, t.meaning, t.schema.to_string()) for t in TABLES.values()] + [VIEWS]).encode()
 ).hexdigest()
@@ -41,8 +40,17 @@ class Metadata(Protocol):
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
 
-    def copy(self, folder: Path) -> str:
-        """Copy the database into `folder`; return the address by which a DuckLake attaches the copy."""
+    def introduce(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Tell a DuckDB instance what it must know before it attaches `uri`."""
+
+    def mark(self) -> str:
+        """Return the digest of the tables and views that the database was brought up to, or nothing."""
+
+    def set_mark(self, digest: str) -> None:
+        """Note that digest."""
+
+    def copy(self, folder: Path) -> tuple[str, tuple[str, ...]]:
+        """Copy the database into `folder`; return its address and the extensions that read it."""
 
 
 class DuckLakeStore:
@@ -54,7 +62,6 @@ class DuckLakeStore:
         self.data_path = self._files.path
         self._metadata = metadata
         self._extensions = (*metadata.extensions, *self._files.extensions)
-        self._mark = workspace.lake / _SCHEMA_MARK
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
@@ -62,24 +69,17 @@ class DuckLakeStore:
 
     def prepare(self) -> None:
         """Make tables, columns, comments and views that are missing."""
-        if self._is_current():
+        if self._metadata.mark() == _SCHEMA_DIGEST:
             return
         with self.lock():
-            if self._is_current():  # another process was faster
+            if self._metadata.mark() == _SCHEMA_DIGEST:  # another process was faster
                 return
             connection = self.writer()
             try:
                 bring_up_to_date(connection)
             finally:
                 self.release(connection)
-            self._mark.write_text(_SCHEMA_DIGEST, "utf-8")
-
-    def _is_current(self) -> bool:
-        """Say whether tables and views are those of this code."""
-        try:
-            return self._mark.read_text("utf-8") == _SCHEMA_DIGEST
-        except FileNotFoundError:
-            return False
+            self._metadata.set_mark(_SCHEMA_DIGEST)
 
     def connect(self, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         """Give a reading connection; raises `SnapshotNotFoundError`."""
@@ -128,9 +128,9 @@ class DuckLakeStore:
         """Copy the catalog into the empty `folder`; the data files stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)
         options = ["READ_ONLY", *self._data_options(), *_as_of(as_of)]
-        attach = f"ATTACH '{self._metadata.copy(folder)}' AS lake ({', '.join(options)})"
-        extensions = ("ducklake", "sqlite_scanner", *self._files.extensions)
-        attach = f"{self._files.setup_sql}; {attach}" if self._files.setup_sql else attach
+        uri, needed = self._metadata.copy(folder)
+        extensions = (*needed, *self._files.extensions)
+        attach = f"{self._files.setup_sql}ATTACH '{uri}' AS lake ({', '.join(options)})"
         connection = engine.take(extensions)
         try:
             connection.execute(attach)
@@ -148,8 +148,8 @@ class DuckLakeStore:
         options += ["READ_ONLY"] if read_only else []
         connection = engine.take(self._extensions)
         try:
-            if self._files.setup_sql:
-                connection.execute(self._files.setup_sql)
+            self._metadata.introduce(connection)
+            connection.execute(self._files.setup_sql)
             connection.execute(f"ATTACH '{self._metadata.uri}' AS lake ({', '.join(options)})")
             connection.execute("USE lake")
         except duckdb.Error:
