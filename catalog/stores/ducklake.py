@@ -30,6 +30,10 @@ _SCHEMA_DIGEST = hashlib.sha256(
 ).hexdigest()
 
 
+KEEP_ROWS = 200_000
+"""A connection that has committed more is closed: what it has read stays in memory, and a crawl may run for days."""
+
+
 class Metadata(Protocol):
     """The SQL database behind a DuckLake: how to attach, lock and copy it."""
 
@@ -62,6 +66,8 @@ class DuckLakeStore:
         self.data_path = self._files.path
         self._metadata = metadata
         self._extensions = (*metadata.extensions, *self._files.extensions)
+        self._kept: duckdb.DuckDBPyConnection | None = None
+        self._written = 0
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
@@ -103,12 +109,27 @@ class DuckLakeStore:
 
     def commit(self, segments: Sequence[Segment]) -> dict[str, int]:
         """Add the rows of new segments in one transaction; the caller holds the lock."""
-        connection = self.writer()
+        connection = self._kept or self.writer()
+        self._kept = None
         try:
-            return commit_segments(connection, self.workspace, segments)
-        finally:
-            n_rows = sum(segment.rows for segment in segments)
-            engine.put_away(connection, self._extensions, n_rows)
+            gained = commit_segments(connection, self.workspace, segments)
+        except BaseException:
+            connection.close()  # with the transaction that is open
+            raise
+        self._kept = connection
+        self._written += sum(segment.rows for segment in segments)
+        if self._written > KEEP_ROWS:
+            self.close()
+        return gained
+
+    def close(self) -> None:
+        """Let go of the connection that commits."""
+        if self._kept and self._written > KEEP_ROWS:
+            self._kept.close()
+            self._written = 0
+        elif self._kept:
+            self.release(self._kept)
+        self._kept = None
 
     def snapshot(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Return the id of the snapshot that `connection` reads."""

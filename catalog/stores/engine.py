@@ -22,8 +22,6 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 _idle: list[tuple[int, tuple[str, ...], DuckDB]] = []
 """Instances by process and extensions: loading these costs 0.2 s of CPU."""
-_KEEP_ROWS = 5_000
-_written = 0
 
 
 def take(extensions: tuple[str, ...]) -> DuckDB:
@@ -54,17 +52,6 @@ def give_back(connection: DuckDB, extensions: tuple[str, ...]) -> None:
         connection.close()  # closed already, or inside a broken transaction: not worth keeping
         return
     _idle.append((os.getpid(), extensions, connection))
-
-
-def put_away(connection: DuckDB, extensions: tuple[str, ...], rows_written: int) -> None:
-    """Keep a writer's instance for a while: what it has read stays in memory, so it must not live for days."""
-    global _written  # noqa: PLW0603 - one count for the instances of this process
-    _written += rows_written
-    if _written > _KEEP_ROWS:
-        _written = 0
-        connection.close()
-    else:
-        give_back(connection, extensions)
 
 
 def _packaged(name: str) -> Path | None:
