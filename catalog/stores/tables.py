@@ -47,6 +47,17 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("COMMIT")
 
 
+def sql_type(field: pa.Field) -> str:
+    """Name the SQL type of a column."""
+    return _SQL_TYPES[field.type]
+
+
+def comment_of(field: pa.Field) -> str:
+    """Say what a column means, with its unit in brackets."""
+    about, unit = field.metadata[b"meaning"].decode(), field.metadata[b"unit"].decode()
+    return f"{about} [{unit}]" if unit else about
+
+
 def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str) -> None:
     """Say who makes the snapshot of this transaction and why."""
     extra = json.dumps({"code_version": __version__})
@@ -56,13 +67,13 @@ def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str
 
 
 def _add_column(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
-    kind = _SQL_TYPES[field.type]
+    kind = sql_type(field)
     connection.execute(f'ALTER TABLE lake.{table.name} ADD COLUMN "{field.name}" {kind}')
     _comment(connection, table, field)
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    columns = ", ".join(f'"{field.name}" {_SQL_TYPES[field.type]}' for field in table.schema)
+    columns = ", ".join(f'"{field.name}" {sql_type(field)}' for field in table.schema)
     connection.execute(f"CREATE TABLE lake.{table.name} ({columns})")
     connection.execute(f"COMMENT ON TABLE lake.{table.name} IS '{quoted(table.meaning)}'")
     for field in table.schema:
@@ -70,7 +81,5 @@ def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
-    about = field.metadata[b"meaning"].decode()
-    unit = field.metadata[b"unit"].decode()
-    text = quoted(f"{about} [{unit}]" if unit else about)
+    text = quoted(comment_of(field))
     connection.execute(f"COMMENT ON COLUMN lake.{table.name}.\"{field.name}\" IS '{text}'")
