@@ -8,6 +8,7 @@ BusyError                   another process holds the writer lock for too long
 SegmentError                rows do not fit the contract of their table
 QueryError                  the SQL is not one reading statement, or DuckDB refused it
 SnapshotNotFoundError
+NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
@@ -70,6 +71,17 @@ class SnapshotNotFoundError(CatalogError):
             "List them with: safelight catalog snapshots"
         )
         self.wanted = wanted
+
+
+class NewerWorkspaceError(CatalogError):
+    """The tables have columns that this code does not know: a later version of Safelight made them."""
+
+    def __init__(self, made_by: str, this: str, columns: Sequence[str]) -> None:
+        more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+        super().__init__(
+            f"this workspace was upgraded by safelight {made_by}, this is safelight {this}, which does not know "
+            f"{', '.join(columns[:3])}{more}. Install safelight {made_by}, or restore a backup from before the upgrade"
+        )
 
 
 class AssetNotFoundError(CatalogError):

@@ -132,7 +132,7 @@ class _Commit:
         parts = []
         for segment in segments:
             path = segment.folder / f"{table.name}.parquet"
-            keys = read_keys(self._connection, table, _rows_of([str(path)]))
+            keys = read_keys(self._connection, table, _whole(table, path))
             is_new = ~self._index.known(keys)
             for number, key in enumerate(zip(*keys.tolist(), strict=True)):
                 is_new[number] &= key not in seen
@@ -159,7 +159,7 @@ class _Commit:
         else:
             _hard_link(part.path, Path(self._objects.address(name)))
         self._connection.execute(
-            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)",
+            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)",  # columns that older code did not have
             [part.table.name, self._objects.address(name)],
         )
 
@@ -197,6 +197,13 @@ def _hard_link(path: Path, place: Path) -> None:
     except OSError:  # the data lies on another file system
         shutil.copyfile(path, place)
         flush(place)
+
+
+def _whole(table: Table, path: Path) -> str:
+    """Write the rows of a file of older code with the columns of the key that it lacks, as null."""
+    present = pq.read_schema(path).names
+    lacking = "".join(f', NULL AS "{name}"' for name in table.key if name not in present)
+    return f"(SELECT *{lacking} FROM {_rows_of([str(path)])})"
 
 
 def _rows_of(paths: Sequence[str]) -> str:

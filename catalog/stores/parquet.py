@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog.errors import BusyError, CatalogError, SnapshotNotFoundError
+from catalog.errors import BusyError, CatalogError, NewerWorkspaceError, SnapshotNotFoundError
 from catalog.files import flush, folder_aside
 from catalog.objects import Objects, open_objects
 from catalog.rows import rows
@@ -40,6 +40,7 @@ from catalog.stores.plain import (
 )
 from catalog.stores.sqlite import SqliteMetadata
 from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
+from catalog.stores.tables import unknown_columns
 from catalog.version import __version__
 from catalog.workspace import Workspace
 
@@ -70,13 +71,19 @@ class ParquetStore:
         return self._lock(timeout_s)
 
     def prepare(self) -> None:
-        """Publish a snapshot with the tables and views of this code where the newest one has others."""
+        """Publish a snapshot with the tables and views of this code where the newest one has others.
+
+        Raises `NewerWorkspaceError` when there are columns that no older code wrote.
+        """
         if not self._is_behind(self._newest()):
             return
         with self.lock():
             newest = self._newest()
             if self._is_behind(newest):
                 older = self._schema(newest.schema) if newest else None
+                if older and (strange := unknown_columns(older.column_names())):
+                    made_by = newest.code_version if newest else ""
+                    raise NewerWorkspaceError(made_by, __version__, strange)
                 base = newest or PlainSnapshot(-1, "", "", "", "", "", {})
                 message = f"tables and views of safelight {__version__}"
                 schema = self._keep_schema(Schema.of_this_code(older))
@@ -268,7 +275,7 @@ class ParquetStore:
                 move_pack(self.workspace, segment)
             files = dict(shown.snapshot.files)
             for name in files:
-                writer.merge(files, name)
+                writer.merge(files, name, MERGE_AT)
             gained = {}
             for name in sorted({name for segment in new for name in segment.tables}):
                 paths = [str(s.folder / f"{name}.parquet") for s in new if name in s.tables]
@@ -285,7 +292,7 @@ class ParquetStore:
         shown = self._shown(None)
         files = dict(shown.snapshot.files)
         with self._writing(shown) as writer:
-            merged = sum(writer.merge(files, name, at=2) for name in files)
+            merged = sum(writer.merge(files, name, 2) for name in files)
         if merged and not self._publish(shown.snapshot, files, "merge small files", "merge"):
             return 0
         return merged
@@ -333,7 +340,8 @@ class _Writer:
             f"{empty(columns)} UNION ALL BY NAME SELECT * FROM {read_parquet(paths, options)}) "
             f"QUALIFY row_number() OVER (PARTITION BY {key} "
             f"ORDER BY list_position([{listed}], filename), file_row_number) = 1) new "
-            f"ANTI JOIN ({self._relation(table.name)}) old ON {same}"
+            f"ANTI JOIN ({self._relation(table.name)}) old ON {same} "
+            f"ORDER BY list_position([{listed}], new.filename), new.file_row_number"
         )
 
     def append(
@@ -356,7 +364,7 @@ class _Writer:
             files[table] = [*files.get(table, ()), one]
         return n
 
-    def merge(self, files: dict[str, Sequence[DataFile]], table: str, at: int = MERGE_AT) -> int:
+    def merge(self, files: dict[str, Sequence[DataFile]], table: str, at: int) -> int:
         """Write the small files of `table` as one, when there are `at` of them; return how many there were."""
         small = [file for file in files[table] if file.bytes < SMALL_BYTES]
         if len(small) < at:
@@ -396,5 +404,7 @@ def _schema_document(digest: str) -> str:
 def _whole(objects: Objects, name: str) -> bytes:
     size = objects.size(name)
     if size is None:
-        raise CatalogError(f"{objects.address(name)} is missing: the tables cannot be read without it")
+        raise CatalogError(
+            f"{objects.address(name)} is missing: the tables cannot be read without it"
+        )
     return objects.read(name, 0, size)

@@ -97,6 +97,10 @@ class Schema:
         """SHA-256 of the document, hex; its name."""
         return hashlib.sha256(self.dump()).hexdigest()
 
+    def column_names(self) -> dict[str, set[str]]:
+        """Give the names of the columns of each table."""
+        return {name: set(self.columns(name)) for name in self.tables}
+
     def columns(self, table: str) -> dict[str, str]:
         """Give name and SQL type of each column of `table`; none when there is no such table."""
         return {name: kind for name, kind, _ in self.tables.get(table, {"columns": []})["columns"]}

@@ -1,11 +1,14 @@
 """Make the tables, columns, comments and views of this code in a DuckLake, new or of older code."""
 
 import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 import duckdb
 import pyarrow as pa
 
-from catalog.schemas import TABLES, Table
+from catalog.errors import NewerWorkspaceError
+from catalog.schemas import RETIRED, TABLES, Table
 from catalog.stores.engine import quoted
 from catalog.version import __version__
 from catalog.views import VIEWS
@@ -28,10 +31,15 @@ _KNOWN_COLUMNS = (
 
 
 def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make what is missing, in one snapshot; nothing of older code is dropped."""
+    """Make what is missing, in one snapshot; nothing of older code is dropped.
+
+    Raises `NewerWorkspaceError` when there are columns that no older code wrote.
+    """
     known: dict[str, set[str]] = {}
     for table_name, column in connection.execute(_KNOWN_COLUMNS).fetchall():
         known.setdefault(table_name, set()).add(column)
+    if strange := unknown_columns(known):
+        raise NewerWorkspaceError(_made_by(connection), __version__, strange)
     connection.execute("BEGIN")
     for table in TABLES.values():
         if table.name not in known:
@@ -56,6 +64,28 @@ def comment_of(field: pa.Field) -> str:
     """Say what a column means, with its unit in brackets."""
     about, unit = field.metadata[b"meaning"].decode(), field.metadata[b"unit"].decode()
     return f"{about} [{unit}]" if unit else about
+
+
+def unknown_columns(known: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """Name the columns of a workspace's tables that this code knows nothing of: newer code made them."""
+    return [
+        f"{table}.{column}"
+        for table, columns in sorted(known.items())
+        if table not in VIEWS
+        for column in sorted(columns)
+        if (table, column) not in RETIRED
+        and (table not in TABLES or column not in TABLES[table].schema.names)
+    ]
+
+
+def _made_by(connection: duckdb.DuckDBPyConnection) -> str:
+    """Name the version of Safelight that changed the tables last."""
+    found = connection.execute(
+        "SELECT commit_extra_info ->> 'code_version' FROM ducklake_snapshots('lake') "
+        "WHERE commit_extra_info IS NOT NULL ORDER BY (changes.tables_created IS NULL "
+        "AND changes.tables_altered IS NULL), snapshot_id DESC LIMIT 1"
+    ).fetchone()
+    return str(found[0]) if found else "of a later version"
 
 
 def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str) -> None:
