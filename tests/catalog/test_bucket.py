@@ -202,18 +202,19 @@ def start_writer(home: Path, until: int) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_writers_killed_on_their_way_to_the_bucket_lose_nothing(in_bucket: Workspace) -> None:
     for kill in range(12):
-        writer = start_writer(in_bucket.home, 40)
+        writer = start_writer(in_bucket.home, 24)
         assert writer.stdout is not None
         writer.stdout.readline()  # its first commit is done: the next one is under way
         time.sleep(0.05 * kill)
         os.kill(writer.pid, signal.SIGKILL)
         writer.wait(10)
-    assert start_writer(in_bucket.home, 40).wait(100) == 0
+    assert start_writer(in_bucket.home, 24).wait(200) == 0
     with open_catalog(in_bucket) as catalog:
         catalog.commit()
-        assert catalog.records(COUNT) == [{"n": 40, "d": 40}]
+        assert catalog.records(COUNT) == [{"n": 24, "d": 24}]
         assert verify_catalog(catalog) == []
 
 
