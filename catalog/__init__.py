@@ -1,18 +1,20 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
-from catalog.assets import AssetReader
+from catalog.assets import AssetReader, packs
 from catalog.errors import (
     AssetNotFoundError,
     BusyError,
     CatalogError,
     LayoutError,
     MissingPartError,
+    NetworkDiskError,
     QueryError,
     ReleaseError,
     ReleaseNotFoundError,
     SafelightError,
     SegmentError,
     SnapshotNotFoundError,
+    StorageError,
     UsageError,
 )
 from catalog.lake import Catalog, Snapshot, open_catalog
@@ -35,6 +37,7 @@ __all__ = [
     "CatalogError",
     "LayoutError",
     "MissingPartError",
+    "NetworkDiskError",
     "QueryError",
     "Release",
     "ReleaseError",
@@ -43,6 +46,7 @@ __all__ = [
     "SegmentError",
     "Snapshot",
     "SnapshotNotFoundError",
+    "StorageError",
     "Table",
     "UsageError",
     "Workspace",
@@ -51,6 +55,7 @@ __all__ = [
     "load_settings",
     "logs_json",
     "open_catalog",
+    "packs",
     "publish",
     "redacted",
     "releases",

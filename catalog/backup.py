@@ -30,6 +30,7 @@ from catalog.files import CHUNK, flush, folder_aside, write_text
 from catalog.lake import open_catalog
 from catalog.logs import redacted
 from catalog.maintenance import UPKEEP_LOCK
+from catalog.objects import open_objects
 from catalog.spool import ready
 from catalog.stores import Frozen, open_store
 from catalog.stores.ducklake import DuckLakeStore
@@ -73,6 +74,8 @@ def backup(workspace: Workspace, dest: Path, *, with_frontier: bool = True) -> B
         with store.lock():
             frozen = store.freeze(moment / "catalog")
             segments = [_linked(segment.folder, moment / "spool") for segment in ready(workspace)]
+        if (objects := open_objects(workspace)).remote:
+            work.leave_out(f"{objects.address('')}: let the bucket keep versions of its files")
         for source, name in _contents(workspace, store, frozen, segments):
             work.add(source, name)
         copy = next((moment / "catalog").iterdir())
@@ -137,13 +140,17 @@ class _Backup:
         if name.endswith(".toml") and redacted(source.read_text("utf-8")) != source.read_text(
             "utf-8"
         ):
-            self._left_out.append(f"{name}: it holds a password")
+            self.leave_out(f"{name}: it holds a password")
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.new")
         self._files[name] = {"sha256": _copied(source, aside), "bytes": size}
         aside.replace(target)
         self._copied.append(size)
+
+    def leave_out(self, line: str) -> None:
+        """Note what is not in the backup, and why."""
+        self._left_out.append(line)
 
     def finish(self, about: dict[str, object]) -> BackupReport:
         """Write the manifest and remove what it does not name."""
@@ -176,11 +183,13 @@ def _contents(
     workspace: Workspace, store: DuckLakeStore, frozen: Frozen, segments: list[Path]
 ) -> Iterator[tuple[Path, str]]:
     """List every file of a workspace at the moment of the frozen catalog, with its name in the backup."""
-    home = workspace.home
-    tables, packs = store.named_files(frozen)
-    found = [workspace.lake / "data" / name for name in tables]
-    found += [workspace.packs / name for name in packs]
-    for folder in (workspace.releases, workspace.models):
+    home, found, folders = workspace.home, list[Path](), [workspace.models]
+    if not open_objects(workspace).remote:
+        tables, packs = store.named_files(frozen)
+        found += [workspace.lake / "data" / name for name in tables]
+        found += [workspace.packs / name for name in packs]
+        folders.append(workspace.releases)
+    for folder in folders:
         found += [p for p in sorted(folder.rglob("*")) if p.is_file() and ".tmp-" not in str(p)]
     found += [path for path in [home / "safelight.toml"] if path.exists()]
     for path in found:

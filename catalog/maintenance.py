@@ -1,15 +1,17 @@
 """Keep a workspace small and quick: `safelight catalog maintain`. Releases are never touched."""
 
-import json
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
 
+from catalog.assets import PACKS
 from catalog.lake import Catalog, open_catalog
+from catalog.objects import Stored, open_objects
+from catalog.releases import releases
 from catalog.spool import ready
 from catalog.stores import KeepRules, Kept
 from catalog.workspace import Workspace
@@ -40,22 +42,24 @@ def maintain(workspace: Workspace, rules: KeepRules | None = None) -> Maintained
         rules = replace(rules, protected=rules.protected | _named_snapshots(catalog))
         tables = catalog.store.maintain(rules)
         catalog.refresh()
-        packs = [path for path in strange_packs(catalog) if _is_old(path, rules)]
-        folders = [path for path in _left_folders(workspace) if _is_old(path, rules)]
-        size = sum(map(_size, [*packs, *folders]))
+        objects = open_objects(workspace)
+        packs = [pack for pack in strange_packs(catalog) if rules.lets_go(pack.modified)]
+        folders = [path for path in _left_folders(workspace) if rules.lets_go(_changed(path))]
+        size = sum(pack.bytes for pack in packs) + sum(map(_size, folders))
         if not rules.dry_run:
-            for path in packs:
-                path.unlink()
+            for pack in packs:
+                objects.delete(pack.name)
             for path in folders:
                 shutil.rmtree(path)
     return Maintained(tables, len(packs), len(folders), size, rules.protected)
 
 
-def strange_packs(catalog: Catalog) -> Iterator[Path]:
+def strange_packs(catalog: Catalog) -> Iterator[Stored]:
     """List the packs that neither a row of `assets` nor a segment in the spool mentions."""
     known = {row["pack"] for row in catalog.records("SELECT DISTINCT pack FROM assets")}
     known |= {segment.pack for segment in ready(catalog.workspace)}
-    yield from (p for p in sorted(catalog.workspace.packs.glob("*.parquet")) if p.name not in known)
+    stored = open_objects(catalog.workspace).listed(PACKS)
+    yield from (pack for pack in stored if pack.name.removeprefix(f"{PACKS}/") not in known)
 
 
 def _named_snapshots(catalog: Catalog) -> frozenset[int]:
@@ -64,9 +68,8 @@ def _named_snapshots(catalog: Catalog) -> frozenset[int]:
         "SELECT snapshot_id FROM datasets UNION SELECT input_snapshot FROM curation_runs"
     )
     named = {int(str(row["snapshot_id"])) for row in found if row["snapshot_id"] is not None}
-    for path in catalog.workspace.releases.glob("*/*/manifest.json"):
-        named.add(int(json.loads(path.read_text("utf-8"))["lake_snapshot_id"]))
-    return frozenset(named)
+    made_from = {int(r.manifest["lake_snapshot_id"]) for r in releases(catalog.workspace)}
+    return frozenset(named | made_from)
 
 
 def _left_folders(workspace: Workspace) -> Iterator[Path]:
@@ -75,10 +78,10 @@ def _left_folders(workspace: Workspace) -> Iterator[Path]:
         yield from sorted(parent.glob(".tmp-*"))
 
 
-def _is_old(path: Path, rules: KeepRules) -> bool:
-    """Say whether nobody has changed a file, or anything in a folder, within the time of grace."""
-    newest = max(p.stat().st_ctime for p in [path, *path.rglob("*")])
-    return rules.grace_hours <= 0 or newest < time.time() - 3600 * rules.grace_hours
+def _changed(folder: Path) -> datetime:
+    """Say when a folder, or anything in it, was changed last."""
+    newest = max(path.stat().st_ctime for path in [folder, *folder.rglob("*")])
+    return datetime.fromtimestamp(newest, UTC)
 
 
 def _size(path: Path) -> int:

@@ -22,7 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from catalog.files import flush
+from catalog.assets import PACKS
+from catalog.files import flush, folder_aside
+from catalog.objects import open_objects
 from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
 from catalog.spool import PACK, Segment, clear_away
@@ -33,6 +35,7 @@ from catalog.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+DATA = "lake/data/main"
 ALONE_ROWS = 5_000
 """A smaller file is joined with the others of its table in this commit."""
 
@@ -57,8 +60,7 @@ def commit_segments(
 def move_pack(workspace: Workspace, segment: Segment) -> None:
     """Put a segment's pack where its rows say it is; a replay finds it there already."""
     if segment.pack and (segment.folder / PACK).exists():
-        (segment.folder / PACK).rename(workspace.packs / segment.pack)
-        flush(workspace.packs)
+        open_objects(workspace).put(f"{PACKS}/{segment.pack}", segment.folder / PACK)
 
 
 def _ledger(segments: Sequence[Segment]) -> pa.Table:
@@ -110,7 +112,8 @@ class _Commit:
         self, connection: duckdb.DuckDBPyConnection, workspace: Workspace, index: KeyIndex
     ) -> None:
         self._connection = connection
-        self._data = workspace.lake / "data" / "main"
+        self._workspace = workspace
+        self._objects = open_objects(workspace)
         self._index = index
         self._keys = [no_keys()]
 
@@ -158,33 +161,46 @@ class _Commit:
 
     def _link(self, part: _Part) -> None:
         """Make a segment's file a data file of its table."""
-        place = self._place(part.table.name, part.segment_id)
-        try:
-            os.link(part.path, place)
-        except OSError:  # the data lies on another file system
-            shutil.copyfile(part.path, place)
-            flush(place)
-        self._name(part.table.name, place)
+        name = f"{DATA}/{part.table.name}/{part.segment_id}.parquet"
+        if self._objects.remote:
+            self._objects.put(name, part.path)
+        else:
+            place = self._place(name)
+            try:
+                os.link(part.path, place)
+            except OSError:  # the data lies on another file system
+                shutil.copyfile(part.path, place)
+                flush(place)
+        self._name(part.table.name, name)
 
     def _write(self, table: str, new_rows: pa.Table, segment_ids: Sequence[str]) -> None:
         """Write rows to a data file of their table."""
-        place = self._place(table, hashlib.sha256(" ".join(segment_ids).encode()).hexdigest())
-        pq.write_table(new_rows, place, compression="zstd")
-        flush(place)
-        self._name(table, place)
+        digest = hashlib.sha256(" ".join(segment_ids).encode()).hexdigest()
+        name = f"{DATA}/{table}/{digest}.parquet"
+        if self._objects.remote:
+            with folder_aside(self._workspace.spool) as aside:
+                pq.write_table(new_rows, aside / "rows.parquet", compression="zstd")
+                self._objects.put(name, aside / "rows.parquet")
+        else:
+            place = self._place(name)
+            pq.write_table(new_rows, place, compression="zstd")
+            flush(place)
+        self._name(table, name)
 
-    def _place(self, table: str, name: str) -> Path:
+    def _place(self, name: str) -> Path:
         """Give the path of a data file; whatever lies there is of a commit that was killed."""
-        place = self._data / table / f"{name}.parquet"
+        place = self._workspace.home / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
         return place
 
-    def _name(self, table: str, place: Path) -> None:
+    def _name(self, table: str, name: str) -> None:
         """Tell DuckLake of a data file; columns that it lacks are null."""
-        flush(place.parent)
+        if not self._objects.remote:
+            flush((self._workspace.home / name).parent)
         self._connection.execute(
-            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)", [table, str(place)]
+            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)",
+            [table, self._objects.address(name)],
         )
 
 

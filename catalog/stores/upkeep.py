@@ -1,9 +1,9 @@
 """Upkeep of a DuckLake: fewer and larger files, old snapshots forgotten, files that nothing names removed."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 
@@ -38,6 +38,11 @@ class KeepRules:
     grace_hours: float = 24.0
     dry_run: bool = False
 
+    def lets_go(self, modified: datetime) -> bool:
+        """Say whether a file that nothing names is old enough to be removed."""
+        age = datetime.now(UTC) - modified
+        return self.grace_hours <= 0 or age > timedelta(hours=self.grace_hours)
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -51,12 +56,17 @@ class Kept:
     details: tuple[str, ...] = field(default=(), repr=False)
 
 
-def maintain_lake(connection: duckdb.DuckDBPyConnection, data: str, rules: KeepRules) -> Kept:
-    """Merge, expire and clean up; the caller holds the writer lock. Each step is whole or has not been done."""
+def maintain_lake(
+    connection: duckdb.DuckDBPyConnection, sizes: Callable[[], Mapping[str, int]], rules: KeepRules
+) -> Kept:
+    """Merge, expire and clean up; the caller holds the writer lock. Each step is whole or has not been done.
+
+    `sizes` gives address and bytes of every data file that is there.
+    """
     expired = _expire(connection, rules)
     merged = [] if rules.dry_run else _merge(connection)
     os.sync()  # merged files are on disk before those they were made of go
-    before = _sizes(Path(data))
+    before = sizes()
     removed = _remove(connection, rules)
     return Kept(
         files_merged=sum(count for count, _ in merged),
@@ -68,10 +78,12 @@ def maintain_lake(connection: duckdb.DuckDBPyConnection, data: str, rules: KeepR
     )
 
 
-def file_problems(connection: duckdb.DuckDBPyConnection, data: Path) -> Iterator[str]:
+def file_problems(
+    connection: duckdb.DuckDBPyConnection, data: str, there: Mapping[str, int]
+) -> Iterator[str]:
     """Compare the files that snapshots name with those that are there; one line for each difference."""
-    there = _sizes(data)
-    named = {str(data / path): size for path, size in connection.execute(NAMED_FILES).fetchall()}
+    found = connection.execute(NAMED_FILES).fetchall()
+    named = {path if _is_whole(path) else f"{data}{path}": size for path, size in found}
     for path, size in named.items():
         if path not in there:
             yield f"table file {path} is missing"
@@ -148,5 +160,5 @@ def _cleanup(since: str, dry_run: bool, what: str = "cleanup_old_files") -> str:
     return f"SELECT path FROM ducklake_{what}('lake', {since}, dry_run => {str(dry_run).lower()})"
 
 
-def _sizes(data: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_size for path in data.rglob("*") if path.is_file()}
+def _is_whole(path: str) -> bool:
+    return path.startswith("/") or "://" in path
