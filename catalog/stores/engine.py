@@ -36,6 +36,9 @@ def take(extensions: tuple[str, ...]) -> DuckDB:
         if path:
             connection.execute(f"LOAD '{quoted(path)}'")
     connection.execute("SET allow_unsigned_extensions = false")
+    connection.execute(
+        "SET enable_progress_bar = false"
+    )  # it would stand between the lines of the output
     for name in (name for name, path in packaged.items() if not path):
         log.info("extension %s is not installed from PyPI; asking DuckDB to install it", name)
         connection.install_extension(name)
