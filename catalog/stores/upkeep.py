@@ -122,10 +122,12 @@ def _merge(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
         "SELECT table_name FROM ducklake_table_info('lake') WHERE file_count > 1 ORDER BY ALL"
     ).fetchall()
     found: list[tuple[int, int]] = []
+    connection.execute("BEGIN")
     for (name,) in tables:
         found += connection.execute(
             f"SELECT files_processed, files_created FROM ducklake_merge_adjacent_files('lake', '{name}')"
         ).fetchall()
+    connection.execute("COMMIT" if any(merged for merged, _ in found) else "ROLLBACK")
     return found
 
 
