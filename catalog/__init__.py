@@ -1,6 +1,7 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
 from catalog.assets import AssetReader
+from catalog.describe import Column, Described, describe
 from catalog.errors import (
     AssetNotFoundError,
     BusyError,
@@ -8,16 +9,19 @@ from catalog.errors import (
     LayoutError,
     MissingPartError,
     QueryError,
+    QuestionNotFoundError,
     ReleaseError,
     ReleaseNotFoundError,
     SafelightError,
     SegmentError,
     SnapshotNotFoundError,
+    TableNotFoundError,
     UsageError,
 )
 from catalog.lake import Catalog, Snapshot, open_catalog
 from catalog.logs import logs_json, redacted, start_logging
 from catalog.options import workspace_option
+from catalog.questions import QUESTIONS, Parameter, Question
 from catalog.releases import Release, find_release, publish, releases
 from catalog.rows import rows
 from catalog.schemas import TABLES, Table
@@ -27,15 +31,21 @@ from catalog.version import __version__
 from catalog.workspace import Workspace
 
 __all__ = [
+    "QUESTIONS",
     "TABLES",
     "AssetNotFoundError",
     "AssetReader",
     "BusyError",
     "Catalog",
     "CatalogError",
+    "Column",
+    "Described",
     "LayoutError",
     "MissingPartError",
+    "Parameter",
     "QueryError",
+    "Question",
+    "QuestionNotFoundError",
     "Release",
     "ReleaseError",
     "ReleaseNotFoundError",
@@ -44,9 +54,11 @@ __all__ = [
     "Snapshot",
     "SnapshotNotFoundError",
     "Table",
+    "TableNotFoundError",
     "UsageError",
     "Workspace",
     "__version__",
+    "describe",
     "find_release",
     "load_settings",
     "logs_json",

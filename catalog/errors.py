@@ -8,12 +8,15 @@ BusyError                   another process holds the writer lock for too long
 SegmentError                rows do not fit the contract of their table
 QueryError                  the SQL is not one reading statement, or DuckDB refused it
 SnapshotNotFoundError
+TableNotFoundError
+QuestionNotFoundError
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
 ReleaseError                a release cannot be published as asked
 """
 
+import difflib
 from collections.abc import Sequence
 
 
@@ -67,6 +70,26 @@ class SnapshotNotFoundError(CatalogError):
             f"snapshot {wanted} does not exist; newest: {newest}. "
             "List them with: safelight catalog snapshots"
         )
+        self.wanted = wanted
+
+
+class TableNotFoundError(CatalogError):
+    """No table or view has this name."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        near = difflib.get_close_matches(wanted, known, n=1)
+        advice = f"did you mean {near[0]}? " if near else ""
+        super().__init__(
+            f"there is no table or view {wanted!r}; {advice}List them with: safelight catalog describe"
+        )
+        self.wanted = wanted
+
+
+class QuestionNotFoundError(CatalogError):
+    """No saved question has this name."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(f"there is no saved question {wanted!r}; known: {', '.join(known)}")
         self.wanted = wanted
 
 

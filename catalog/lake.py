@@ -45,6 +45,8 @@ _SQL_TYPES = {
     pa.list_(pa.float32()): "FLOAT[]",
 }
 
+Parameters = Sequence[object] | Mapping[str, object]
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -69,17 +71,21 @@ class Catalog:
         self._connection = _connect(workspace, read_only=True, as_of=as_of)
         self._closed = False
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
-        """Run one reading statement and return its rows; raises `QueryError`."""
+    def query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+        """Run one reading statement and return its rows; raises `QueryError`.
+
+        `parameters` fill `?` in their order, or `$name` by name.
+        """
         if self._closed:
             raise CatalogError("this catalog is closed; open it again with open_catalog")
         try:
             _check_reads_only(sql)
-            return self._connection.execute(sql, list(parameters)).to_arrow_table()
+            given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+            return self._connection.execute(sql, given).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(_first_line(error)) from error
 
-    def records(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, object]]:
+    def records(self, sql: str, parameters: Parameters = ()) -> list[dict[str, object]]:
         """Run one reading statement and return its rows as dictionaries."""
         found: list[dict[str, object]] = self.query(sql, parameters).to_pylist()
         return found
@@ -127,12 +133,6 @@ class Catalog:
             {"name": name, "kind": kind, "rows": found[name], "meaning": meaning}
             for name, kind, meaning in listed
         ]
-
-    def columns(self, name: str) -> list[list[str]]:
-        """List the columns of a table or view: name, type and meaning; raises `QueryError`."""
-        types = self.query(f'DESCRIBE SELECT * FROM "{name.replace(chr(34), "")}"').to_pylist()
-        fields = {field.name: field for field in TABLES[name].schema} if name in TABLES else {}
-        return [[row["column_name"], row["column_type"], _meaning(fields, row)] for row in types]
 
     def close(self) -> None:
         """Let go of the tables; closing twice is harmless."""
@@ -417,11 +417,6 @@ def _snapshot(row: Mapping[str, object]) -> Snapshot:
 
 def _quoted(text: object) -> str:
     return str(text).replace("'", "''")
-
-
-def _meaning(fields: Mapping[str, pa.Field], row: Mapping[str, str]) -> str:
-    field = fields.get(row["column_name"])
-    return field.metadata[b"meaning"].decode() if field else ""
 
 
 def _first_line(error: Exception) -> str:
