@@ -10,6 +10,7 @@ QueryError                  the SQL is not one reading statement, or DuckDB refu
 SnapshotNotFoundError
 TableNotFoundError
 QuestionNotFoundError
+NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
@@ -91,6 +92,17 @@ class QuestionNotFoundError(CatalogError):
     def __init__(self, wanted: str, known: Sequence[str]) -> None:
         super().__init__(f"there is no saved question {wanted!r}; known: {', '.join(known)}")
         self.wanted = wanted
+
+
+class NewerWorkspaceError(CatalogError):
+    """The tables have columns that this code does not know: a later version of Safelight made them."""
+
+    def __init__(self, made_by: str, this: str, columns: Sequence[str]) -> None:
+        more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+        super().__init__(
+            f"this workspace was upgraded by safelight {made_by}, this is safelight {this}, which does not know "
+            f"{', '.join(columns[:3])}{more}. Install safelight {made_by}, or restore a backup from before the upgrade"
+        )
 
 
 class AssetNotFoundError(CatalogError):

@@ -1,32 +1,53 @@
-"""Commit segments to a DuckLake: every waiting one in one transaction, with the ledger that makes a replay a no-op."""
+"""Commit segments to a DuckLake: every waiting one in one transaction, with the ledger that makes a replay a no-op.
 
+The file of a segment becomes a data file of its table as it is, by a hard link, when all its rows are new: nothing is
+written twice. Otherwise the new rows of several segments are written to one file. Either way the file is on disk before
+the catalog names it. Killed anywhere, the segment is still whole in the spool; committing it again finds packs and
+files where it wants to put them.
+"""
+
+import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from catalog.files import flush
-from catalog.rows import rows
+from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
 from catalog.spool import PACK, Segment
 from catalog.stores.engine import quoted
+from catalog.stores.keys import KeyIndex, Keys, no_keys, read_keys
 from catalog.stores.tables import set_message
 from catalog.workspace import Workspace
 
 log = logging.getLogger(__name__)
+
+ALONE_ROWS = 5_000
+"""A smaller file is joined with the others of its table in this commit."""
 
 
 def commit_segments(
     connection: duckdb.DuckDBPyConnection, workspace: Workspace, segments: Sequence[Segment]
 ) -> dict[str, int]:
     """Add the rows of new segments; return the rows gained by table. The caller holds the writer lock."""
-    ledger = {row[0] for row in connection.execute("SELECT segment_id FROM segments").fetchall()}
-    new = [segment for segment in segments if segment.segment_id not in ledger]
+    index = KeyIndex(workspace.lake / "keys", connection)
+    ledger = _ledger(segments)
+    ledger_keys = _keys_of(connection, ledger)
+    new = [s for s, known in zip(segments, index.known(ledger_keys), strict=True) if not known]
     for segment in new:
         move_pack(workspace, segment)
-    gained = _insert_all(connection, new) if new else {}
+    gained = _Commit(connection, workspace, index).add(new, ledger) if new else {}
     for segment in segments:
         shutil.rmtree(segment.folder)
     log.info("committed %d segments, %d rows", len(new), sum(gained.values()))
@@ -40,42 +61,135 @@ def move_pack(workspace: Workspace, segment: Segment) -> None:
         flush(workspace.packs)
 
 
-def _insert_all(
-    connection: duckdb.DuckDBPyConnection, segments: Sequence[Segment]
-) -> dict[str, int]:
-    connection.execute("BEGIN")
-    gained = {}
-    for name in sorted({name for segment in segments for name in segment.tables}):
-        files = [s.folder / f"{name}.parquet" for s in segments if name in s.tables]
-        gained[name] = _insert(connection, TABLES[name], [str(path) for path in files])
+def _ledger(segments: Sequence[Segment]) -> pa.Table:
     now = datetime.now(UTC).replace(tzinfo=None)
-    ledger = rows(
+    return rows(
         "segments",
         [
             {"segment_id": s.segment_id, "job": s.job, "rows": s.rows, "committed_at": now}
             for s in segments
         ],
     )
+
+
+def _keys_of(connection: duckdb.DuckDBPyConnection, ledger: pa.Table) -> Keys:
     connection.register("ledger", ledger)
-    connection.execute("INSERT INTO lake.segments BY NAME SELECT * FROM ledger")
+    keys = read_keys(connection, TABLES["segments"], "ledger")
     connection.unregister("ledger")
-    jobs = sorted({segment.job for segment in segments})
-    set_message(connection, "safelight", ", ".join(jobs)[:500])
-    connection.execute("COMMIT")
-    return gained
+    return keys
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> int:
-    """Insert the rows whose key is new; of rows with the same key the first file's stays."""
-    key = ", ".join(f'"{name}"' for name in table.key)
-    same = " AND ".join(f'old."{name}" IS NOT DISTINCT FROM new."{name}"' for name in table.key)
-    listed = ", ".join(f"'{quoted(path)}'" for path in files)
-    columns = ", ".join(f'new."{name}"' for name in table.schema.names)
-    done = connection.execute(
-        f"INSERT INTO lake.{table.name} BY NAME SELECT {columns} FROM ("
-        f"SELECT * FROM read_parquet([{listed}], file_row_number = true, filename = true) "
-        f"QUALIFY row_number() OVER (PARTITION BY {key} "
-        f"ORDER BY list_position([{listed}], filename), file_row_number) = 1) new "
-        f"ANTI JOIN lake.{table.name} old ON {same}"
-    ).fetchone()
-    return int(done[0]) if done else 0
+@dataclass(frozen=True)
+class _Part:
+    """The rows that one segment has for one table, and which of them are new."""
+
+    table: Table
+    path: Path
+    segment_id: str
+    is_new: npt.NDArray[np.bool_]
+
+    def fits_as_it_is(self) -> bool:
+        """Say whether the file may become a data file: only new rows, columns and types of the contract."""
+        types = {field.name: field.type for field in self.table.schema}
+        schema = pq.read_schema(self.path)
+        return bool(self.is_new.all()) and all(types.get(f.name) == f.type for f in schema)
+
+    def new_rows(self) -> pa.Table:
+        """Read the new rows by the contract of today; columns that older code did not have become null."""
+        found = pq.read_table(self.path).filter(pa.array(self.is_new))
+        return fit(
+            self.table.name,
+            found.select([n for n in found.column_names if n in self.table.schema.names]),
+        )
+
+
+class _Commit:
+    """One transaction."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, workspace: Workspace, index: KeyIndex
+    ) -> None:
+        self._connection = connection
+        self._data = workspace.lake / "data" / "main"
+        self._index = index
+        self._keys = [no_keys()]
+
+    def add(self, segments: Sequence[Segment], ledger: pa.Table) -> dict[str, int]:
+        """Add the segments and their rows of the ledger; return the rows gained by table."""
+        self._connection.execute("BEGIN")
+        gained = {}
+        for name in sorted({name for segment in segments for name in segment.tables}):
+            parts = self._parts(TABLES[name], [s for s in segments if name in s.tables])
+            self._add(TABLES[name], [part for part in parts if part.is_new.any()])
+            gained[name] = sum(int(part.is_new.sum()) for part in parts)
+        ids = [segment.segment_id for segment in segments]
+        entered = ledger.filter(pc.is_in(ledger["segment_id"], pa.array(ids)))
+        self._keys.append(_keys_of(self._connection, entered))
+        self._write("segments", entered, ids)
+        jobs = sorted({segment.job for segment in segments})
+        set_message(self._connection, "safelight", ", ".join(jobs)[:500])
+        self._connection.execute("COMMIT")
+        self._index.add(np.concatenate(self._keys, axis=1))
+        return gained
+
+    def _parts(self, table: Table, segments: Sequence[Segment]) -> list[_Part]:
+        """Find the new rows of each segment; of rows with the same key the first one counts."""
+        seen: set[tuple[int, int]] = set()
+        parts = []
+        for segment in segments:
+            path = segment.folder / f"{table.name}.parquet"
+            keys = read_keys(self._connection, table, _rows_of(table, path))
+            is_new = ~self._index.known(keys)
+            for number, key in enumerate(zip(*keys.tolist(), strict=True)):
+                is_new[number] &= key not in seen
+                seen.add(key)
+            self._keys.append(keys[:, is_new])
+            parts.append(_Part(table, path, segment.segment_id, is_new))
+        return parts
+
+    def _add(self, table: Table, parts: Sequence[_Part]) -> None:
+        large = [p for p in parts if len(parts) == 1 or len(p.is_new) >= ALONE_ROWS]
+        linked = [part for part in large if part.fits_as_it_is()]
+        for part in linked:
+            self._link(part)
+        if rest := [part for part in parts if part not in linked]:
+            together = pa.concat_tables([part.new_rows() for part in rest])
+            self._write(table.name, together, [part.segment_id for part in rest])
+
+    def _link(self, part: _Part) -> None:
+        """Make a segment's file a data file of its table."""
+        place = self._place(part.table.name, part.segment_id)
+        try:
+            os.link(part.path, place)
+        except OSError:  # the data lies on another file system
+            shutil.copyfile(part.path, place)
+            flush(place)
+        self._name(part.table.name, place)
+
+    def _write(self, table: str, new_rows: pa.Table, segment_ids: Sequence[str]) -> None:
+        """Write rows to a data file of their table."""
+        place = self._place(table, hashlib.sha256(" ".join(segment_ids).encode()).hexdigest())
+        pq.write_table(new_rows, place, compression="zstd")
+        flush(place)
+        self._name(table, place)
+
+    def _place(self, table: str, name: str) -> Path:
+        """Give the path of a data file; whatever lies there is of a commit that was killed."""
+        place = self._data / table / f"{name}.parquet"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        return place
+
+    def _name(self, table: str, place: Path) -> None:
+        """Tell DuckLake of a data file; columns that it lacks are null."""
+        flush(place.parent)
+        self._connection.execute(
+            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)", [table, str(place)]
+        )
+
+
+def _rows_of(table: Table, path: Path) -> str:
+    """Write the SQL of the rows of a file; columns of the key that older code did not have are null."""
+    present = pq.read_schema(path).names
+    lacking = "".join(f', NULL AS "{name}"' for name in table.key if name not in present)
+    return f"(SELECT *{lacking} FROM read_parquet('{quoted(path)}'))"

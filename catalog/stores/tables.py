@@ -1,11 +1,14 @@
 """Make the tables, columns, comments and views of this code in a DuckLake, new or of older code."""
 
 import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 import duckdb
 import pyarrow as pa
 
-from catalog.schemas import TABLES, Table
+from catalog.errors import NewerWorkspaceError
+from catalog.schemas import RETIRED, TABLES, Table
 from catalog.stores.engine import quoted
 from catalog.version import __version__
 from catalog.views import VIEWS
@@ -28,10 +31,14 @@ _KNOWN_COLUMNS = (
 
 
 def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make what is missing, in one snapshot; nothing of older code is dropped."""
+    """Make what is missing, in one snapshot; nothing of older code is dropped.
+
+    Raises `NewerWorkspaceError` when there are columns that no older code wrote.
+    """
     known: dict[str, set[str]] = {}
     for table_name, column in connection.execute(_KNOWN_COLUMNS).fetchall():
         known.setdefault(table_name, set()).add(column)
+    _refuse_newer(connection, known)
     connection.execute("BEGIN")
     for table in TABLES.values():
         if table.name not in known:
@@ -45,6 +52,31 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"COMMENT ON VIEW lake.{name} IS '{quoted(meaning)}'")
     set_message(connection, "safelight", f"tables and views of safelight {__version__}")
     connection.execute("COMMIT")
+
+
+def _refuse_newer(
+    connection: duckdb.DuckDBPyConnection, known: Mapping[str, AbstractSet[str]]
+) -> None:
+    strange = [
+        f"{table}.{column}"
+        for table, columns in sorted(known.items())
+        if table not in VIEWS
+        for column in sorted(columns)
+        if (table, column) not in RETIRED
+        and (table not in TABLES or column not in TABLES[table].schema.names)
+    ]
+    if strange:
+        raise NewerWorkspaceError(_made_by(connection), __version__, strange)
+
+
+def _made_by(connection: duckdb.DuckDBPyConnection) -> str:
+    """Name the version of Safelight that changed the tables last."""
+    found = connection.execute(
+        "SELECT commit_extra_info ->> 'code_version' FROM ducklake_snapshots('lake') "
+        "WHERE commit_extra_info IS NOT NULL ORDER BY (changes.tables_created IS NULL "
+        "AND changes.tables_altered IS NULL), snapshot_id DESC LIMIT 1"
+    ).fetchone()
+    return str(found[0]) if found else "of a later version"
 
 
 def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str) -> None:
