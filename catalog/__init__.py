@@ -1,6 +1,6 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
-from catalog.assets import AssetReader
+from catalog.assets import AssetReader, packs
 from catalog.describe import Column, Described, describe
 from catalog.errors import (
     AssetNotFoundError,
@@ -8,6 +8,7 @@ from catalog.errors import (
     CatalogError,
     LayoutError,
     MissingPartError,
+    NetworkDiskError,
     QueryError,
     QuestionNotFoundError,
     ReleaseError,
@@ -15,6 +16,7 @@ from catalog.errors import (
     SafelightError,
     SegmentError,
     SnapshotNotFoundError,
+    StorageError,
     TableNotFoundError,
     UsageError,
 )
@@ -42,6 +44,7 @@ __all__ = [
     "Described",
     "LayoutError",
     "MissingPartError",
+    "NetworkDiskError",
     "Parameter",
     "QueryError",
     "Question",
@@ -53,6 +56,7 @@ __all__ = [
     "SegmentError",
     "Snapshot",
     "SnapshotNotFoundError",
+    "StorageError",
     "Table",
     "TableNotFoundError",
     "UsageError",
@@ -63,6 +67,7 @@ __all__ = [
     "load_settings",
     "logs_json",
     "open_catalog",
+    "packs",
     "publish",
     "redacted",
     "releases",

@@ -15,6 +15,8 @@ AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
 ReleaseError                a release cannot be published as asked
+NetworkDiskError            SQLite on a disk that is shared over a network
+StorageError                a bucket cannot be reached, or refuses
 """
 
 import difflib
@@ -127,3 +129,25 @@ class ReleaseNotFoundError(CatalogError):
 
 class ReleaseError(CatalogError):
     """A release cannot be published as asked."""
+
+
+class StorageError(CatalogError):
+    """The storage of packs, tables and releases did not do what was asked."""
+
+    def __init__(self, what: str, where: str, said: str) -> None:
+        reason = " ".join(said.split("\n\n", maxsplit=1)[0].split())[:400]
+        super().__init__(
+            f"cannot {what} {where}: {reason}. Check [storage] in safelight.toml, the network and the AWS_* keys"
+        )
+
+
+class NetworkDiskError(CatalogError):
+    """A catalog in a SQLite file lies on a disk that is shared over a network."""
+
+    def __init__(self, folder: str, kind: str) -> None:
+        super().__init__(
+            f"{folder} lies on a network file system ({kind}), where SQLite loses commits: its locks cannot be trusted "
+            "there. Put --home on a local disk (large files may go to a bucket: [storage] url), or keep the tables in "
+            'PostgreSQL: [catalog] store = "postgres://...". If you are sure that only one machine ever uses it: '
+            "[catalog] allow_network_disk = true"
+        )

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from catalog.assets import PACKS
 from catalog.files import flush
+from catalog.objects import open_objects
 from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
 from catalog.spool import PACK, Segment
@@ -57,8 +60,7 @@ def commit_segments(
 def move_pack(workspace: Workspace, segment: Segment) -> None:
     """Put a segment's pack where its rows say it is; a replay finds it there already."""
     if segment.pack and (segment.folder / PACK).exists():
-        (segment.folder / PACK).rename(workspace.packs / segment.pack)
-        flush(workspace.packs)
+        open_objects(workspace).put(f"{PACKS}/{segment.pack}", segment.folder / PACK)
 
 
 def _ledger(segments: Sequence[Segment]) -> pa.Table:
@@ -110,7 +112,7 @@ class _Commit:
         self, connection: duckdb.DuckDBPyConnection, workspace: Workspace, index: KeyIndex
     ) -> None:
         self._connection = connection
-        self._data = workspace.lake / "data" / "main"
+        self._objects = open_objects(workspace)
         self._index = index
         self._keys = [no_keys()]
 
@@ -159,33 +161,53 @@ class _Commit:
     def _link(self, part: _Part) -> None:
         """Make a segment's file a data file of its table."""
         place = self._place(part.table.name, part.segment_id)
-        try:
-            os.link(part.path, place)
-        except OSError:  # the data lies on another file system
-            shutil.copyfile(part.path, place)
-            flush(place)
+        if self._objects.remote:
+            self._objects.put(place, part.path)
+        else:
+            _hard_link(part.path, Path(self._objects.address(place)))
         self._name(part.table.name, place)
 
     def _write(self, table: str, new_rows: pa.Table, segment_ids: Sequence[str]) -> None:
         """Write rows to a data file of their table."""
         place = self._place(table, hashlib.sha256(" ".join(segment_ids).encode()).hexdigest())
-        pq.write_table(new_rows, place, compression="zstd")
-        flush(place)
+        if self._objects.remote:
+            with tempfile.TemporaryDirectory() as folder:
+                aside = Path(folder) / "rows.parquet"
+                pq.write_table(new_rows, aside, compression="zstd")
+                self._objects.put(place, aside)
+        else:
+            path = _free(Path(self._objects.address(place)))
+            pq.write_table(new_rows, path, compression="zstd")
+            flush(path)
         self._name(table, place)
 
-    def _place(self, table: str, name: str) -> Path:
-        """Give the path of a data file; whatever lies there is of a commit that was killed."""
-        place = self._data / table / f"{name}.parquet"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)
-        return place
+    def _place(self, table: str, name: str) -> str:
+        return f"lake/data/main/{table}/{name}.parquet"
 
-    def _name(self, table: str, place: Path) -> None:
+    def _name(self, table: str, place: str) -> None:
         """Tell DuckLake of a data file; columns that it lacks are null."""
-        flush(place.parent)
+        address = self._objects.address(place)
+        if not self._objects.remote:
+            flush(Path(address).parent)
         self._connection.execute(
-            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)", [table, str(place)]
+            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)", [table, address]
         )
+
+
+def _hard_link(path: Path, place: Path) -> None:
+    _free(place)
+    try:
+        os.link(path, place)
+    except OSError:  # the data lies on another file system
+        shutil.copyfile(path, place)
+        flush(place)
+
+
+def _free(place: Path) -> Path:
+    """Make room for a data file; whatever lies there is of a commit that was killed."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    return place
 
 
 def _rows_of(table: Table, path: Path) -> str:

@@ -38,7 +38,8 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
     known: dict[str, set[str]] = {}
     for table_name, column in connection.execute(_KNOWN_COLUMNS).fetchall():
         known.setdefault(table_name, set()).add(column)
-    _refuse_newer(connection, known)
+    if strange := unknown_columns(known):
+        raise NewerWorkspaceError(_made_by(connection), __version__, strange)
     connection.execute("BEGIN")
     for table in TABLES.values():
         if table.name not in known:
@@ -54,10 +55,20 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("COMMIT")
 
 
-def _refuse_newer(
-    connection: duckdb.DuckDBPyConnection, known: Mapping[str, AbstractSet[str]]
-) -> None:
-    strange = [
+def sql_type(field: pa.Field) -> str:
+    """Name the SQL type of a column."""
+    return _SQL_TYPES[field.type]
+
+
+def comment_of(field: pa.Field) -> str:
+    """Say what a column means, with its unit in brackets."""
+    about, unit = field.metadata[b"meaning"].decode(), field.metadata[b"unit"].decode()
+    return f"{about} [{unit}]" if unit else about
+
+
+def unknown_columns(known: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """Name the columns of a workspace's tables that this code knows nothing of: newer code made them."""
+    return [
         f"{table}.{column}"
         for table, columns in sorted(known.items())
         if table not in VIEWS
@@ -65,8 +76,6 @@ def _refuse_newer(
         if (table, column) not in RETIRED
         and (table not in TABLES or column not in TABLES[table].schema.names)
     ]
-    if strange:
-        raise NewerWorkspaceError(_made_by(connection), __version__, strange)
 
 
 def _made_by(connection: duckdb.DuckDBPyConnection) -> str:
@@ -88,13 +97,13 @@ def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str
 
 
 def _add_column(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
-    kind = _SQL_TYPES[field.type]
+    kind = sql_type(field)
     connection.execute(f'ALTER TABLE lake.{table.name} ADD COLUMN "{field.name}" {kind}')
     _comment(connection, table, field)
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    columns = ", ".join(f'"{field.name}" {_SQL_TYPES[field.type]}' for field in table.schema)
+    columns = ", ".join(f'"{field.name}" {sql_type(field)}' for field in table.schema)
     connection.execute(f"CREATE TABLE lake.{table.name} ({columns})")
     connection.execute(f"COMMENT ON TABLE lake.{table.name} IS '{quoted(table.meaning)}'")
     for field in table.schema:
@@ -102,7 +111,5 @@ def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
-    about = field.metadata[b"meaning"].decode()
-    unit = field.metadata[b"unit"].decode()
-    text = quoted(f"{about} [{unit}]" if unit else about)
+    text = quoted(comment_of(field))
     connection.execute(f"COMMENT ON COLUMN lake.{table.name}.\"{field.name}\" IS '{text}'")
