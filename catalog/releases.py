@@ -6,7 +6,10 @@
       data/<split>-<i>-of-<n>.parquet   pictures and labels, byte-addressable (see shards.py)
       attribution.parquet  author line, licence and page of every picture
       README.md            dataset card (Hugging Face front matter)
+      croissant.json       the same for readers of MLCommons Croissant
       SHA256SUMS           for `sha256sum -c`
+      manifest.json.sig    ed25519 signature of the manifest, if somebody signed it (see signing.py)
+      partial.json         which splits are here, if a pull left some out (see pull.py)
 
 The digest is a hash of plan, schema and shards, not of the time or place of publishing: the same pictures with
 the same labels have the same digest everywhere. Publishing unchanged content again gives the release that exists.
@@ -28,6 +31,8 @@ import pyarrow.parquet as pq
 
 from catalog.assets import AssetReader
 from catalog.cards import write_card
+from catalog.contents import MANIFEST, NAME, PARTIAL, SUMS, content_digest, release_files, sums
+from catalog.croissant import write_croissant
 from catalog.errors import ReleaseError, ReleaseNotFoundError
 from catalog.files import folder_aside, settle, sha256_file
 from catalog.lake import Catalog, open_catalog
@@ -72,11 +77,26 @@ class Release:
         return pq.read_table(self.path / "_index.parquet")
 
     def shard(self, name: str) -> Path:
-        """Return the path of a shard named in the index."""
-        return self.path / name
+        """Return the path of a shard named in the index; raises `ReleaseError` if a pull left it out."""
+        path = self.path / name
+        if self.pulled_splits is not None and not path.exists():
+            raise ReleaseError(
+                f"{name} is not here: only {', '.join(self.pulled_splits)} of {self.name}@{self.version} "
+                f"was pulled. Bring the rest with: safelight dataset pull {self.name}@{self.version}"
+            )
+        return path
+
+    @property
+    def pulled_splits(self) -> list[str] | None:
+        """The splits that are here when a pull left some out; None when all are."""
+        try:
+            said = json.loads((self.path / PARTIAL).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        return [str(split) for split in said["splits"]]
 
 
-def publish(
+def publish(  # noqa: PLR0913 - three of them say where it comes from, and are keywords
     workspace: Workspace,
     name: str,
     items: pa.Table,
@@ -84,19 +104,22 @@ def publish(
     plan: Mapping[str, Any],
     run_id: str,
     shard_bytes: int = SHARD_BYTES,
+    replaces: Mapping[str, str] | None = None,
 ) -> Release:
     """Write `items` (columns of `curated_items`) as the next version of `name`.
+
+    `replaces` names revoked versions that it stands for, each with its reason; the card tells them.
 
     Returns the release that exists when nothing changed. The first version is 1.0.0; other rows make
     a minor version, another plan or schema a major one. Raises `ReleaseError` without items or with a bad name.
     """
     if not len(items):
         raise ReleaseError("there is nothing to publish: the curation run kept no picture")
-    if not name.replace("-", "").replace("_", "").isalnum():
+    if not NAME.fullmatch(name):
         raise ReleaseError(f"{name!r} is not a dataset name: use letters, digits, - and _")
     labels = fit("curated_items", items).drop_columns(["run_id"])
     labels = labels.sort_by([("split", "ascending"), ("asset_sha256", "ascending")])
-    about = {"plan": dict(plan), "run_id": run_id}
+    about = {"plan": dict(plan), "run_id": run_id, "replaces": dict(replaces or {})}
     with open_catalog(workspace) as catalog, folder_aside(workspace.releases) as aside:
         index = _write_shards(catalog, labels, aside, shard_bytes)
         release = _publish(catalog, name, index, about, aside)
@@ -124,6 +147,7 @@ def _publish(
         "code_version": __version__,
         "run_id": about["run_id"],
         "lake_snapshot_id": catalog.snapshot(),
+        "replaces": about["replaces"],
     }
     _write_folder(aside, manifest, index)
     final = catalog.workspace.releases / name / version
@@ -227,8 +251,7 @@ def _content(index: pa.Table, plan: Mapping[str, Any], folder: Path) -> dict[str
         "class_counts": class_counts(index),
         "shards": [_shard_entry(folder, name, index) for name in _counts(index["shard"])],
     }
-    canonical = json.dumps(described, sort_keys=True, separators=(",", ":"))
-    return described | {"digest": hashlib.sha256(canonical.encode()).hexdigest()}
+    return described | {"digest": content_digest(described)}
 
 
 def _shard_entry(folder: Path, name: str, index: pa.Table) -> dict[str, Any]:
@@ -274,14 +297,25 @@ def _next_version(previous: Release | None, content: Mapping[str, Any]) -> str:
 def _write_folder(folder: Path, manifest: dict[str, Any], index: pa.Table) -> None:
     columns = [name for name in _ATTRIBUTION.split() if name in index.column_names]
     pq.write_table(index.select(columns), folder / "attribution.parquet", compression="zstd")
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), "utf-8")
-    licences = _counts(index["licence"])
+    _describe(folder, manifest, _counts(index["licence"]))
+
+
+def _describe(folder: Path, manifest: dict[str, Any], licences: Mapping[str, int]) -> None:
+    """Write card, Croissant, manifest and checksums of a folder whose shards and tables are written."""
     (folder / "README.md").write_text(write_card(manifest, licences), "utf-8")
-    listed = sorted(path for path in folder.rglob("*") if path.is_file())
-    sums = "".join(
-        f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in listed
-    )
-    (folder / "SHA256SUMS").write_text(sums, "utf-8")
+    (folder / "croissant.json").write_text(write_croissant(manifest, licences), "utf-8")
+    shards = {shard["path"] for shard in manifest["shards"]}
+    written = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
+    manifest["files"] = [
+        {"path": name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
+        for name, path in sorted(written.items())
+        if name not in shards
+    ]
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    (folder / MANIFEST).write_text(text, "utf-8")
+    (folder / SUMS).write_text(sums(text.encode(), release_files(manifest)), "utf-8")
 
 
 _KNOWN = "SELECT 1 FROM datasets WHERE dataset = ? AND version = ?"

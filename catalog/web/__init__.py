@@ -1,0 +1,1 @@
+"""The web service of the catalog (aiohttp): SQL, pages, releases."""
