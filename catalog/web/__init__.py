@@ -1,1 +1,1 @@
-"""The web service of the catalog (aiohttp): SQL, pages, releases."""
+"""The web application: SQL over HTTP, the console for people, releases for machines."""
