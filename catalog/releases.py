@@ -30,12 +30,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.assets import AssetReader
+from catalog.blob_cache import link
 from catalog.cards import write_card
 from catalog.contents import MANIFEST, NAME, PARTIAL, SUMS, content_digest, release_files, sums
 from catalog.croissant import write_croissant
 from catalog.errors import ReleaseError, ReleaseNotFoundError
 from catalog.files import folder_aside, settle, sha256_file
 from catalog.lake import Catalog, open_catalog
+from catalog.revocations import read_revocations
 from catalog.rows import fit, rows
 from catalog.shards import ShardWriter, row_groups
 from catalog.spool import write_segment
@@ -119,7 +121,8 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
         raise ReleaseError(f"{name!r} is not a dataset name: use letters, digits, - and _")
     labels = fit("curated_items", items).drop_columns(["run_id"])
     labels = labels.sort_by([("split", "ascending"), ("asset_sha256", "ascending")])
-    about = {"plan": dict(plan), "run_id": run_id, "replaces": dict(replaces or {})}
+    replaced = {**_revoked(workspace, name), **(replaces or {})}
+    about = {"plan": dict(plan), "run_id": run_id, "replaces": replaced}
     with open_catalog(workspace) as catalog, folder_aside(workspace.releases) as aside:
         index = _write_shards(catalog, labels, aside, shard_bytes)
         release = _publish(catalog, name, index, about, aside)
@@ -316,6 +319,46 @@ def _describe(folder: Path, manifest: dict[str, Any], licences: Mapping[str, int
     text = json.dumps(manifest, indent=1, sort_keys=True)
     (folder / MANIFEST).write_text(text, "utf-8")
     (folder / SUMS).write_text(sums(text.encode(), release_files(manifest)), "utf-8")
+
+
+def _revoked(workspace: Workspace, name: str) -> dict[str, str]:
+    """Give the revoked versions of a dataset with their reasons."""
+    return {r.version: r.reason for r in read_revocations(workspace.releases) if r.dataset == name}
+
+
+def renew_card(workspace: Workspace, release: Release) -> Release:
+    """Publish the content of `release` under a new card, as the next patch version.
+
+    Shards are shared with it, the digest is the same. The card is written by this version of the code and tells which
+    versions were revoked. Raises `ReleaseError` unless it is the newest version of its minor.
+    """
+    major, minor, patch = map(int, release.version.split("."))
+    version = f"{major}.{minor}.{patch + 1}"
+    final = workspace.releases / release.name / version
+    if final.exists():
+        raise ReleaseError(f"{release.name}@{version} exists already; renew the card of that one")
+    manifest = {
+        **release.manifest,
+        "version": version,
+        "parent": release.version,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code_version": __version__,
+        "replaces": _revoked(workspace, release.name),
+    }
+    with folder_aside(workspace.releases) as aside:
+        for name in (
+            *(s["path"] for s in manifest["shards"]),
+            "_index.parquet",
+            "attribution.parquet",
+        ):
+            link(release.shard(name), aside / name)
+        _describe(aside, manifest, _counts(release.index()["licence"]))
+        settle(aside, final)
+    renewed = Release(release.name, version, final)
+    _record(workspace, renewed)
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+    return renewed
 
 
 _KNOWN = "SELECT 1 FROM datasets WHERE dataset = ? AND version = ?"

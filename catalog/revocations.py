@@ -10,7 +10,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from catalog.errors import ReleaseError
 from catalog.files import write_text
+from catalog.rows import rows
+from catalog.spool import write_segment
+from catalog.workspace import Workspace
 
 FILE = "revocations.json"
 
@@ -69,6 +73,23 @@ def revocation_of(
     return next((r for r in revocations if (r.dataset, r.version, r.digest) == wanted), None)
 
 
-def now() -> str:
-    """Tell the time in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def revoke(
+    workspace: Workspace,
+    release: tuple[str, str, str],
+    reason: str,
+    successor: str | None = None,
+) -> Revocation:
+    """Say that a release (name, version, digest) must not be used any more; its files stay.
+
+    Writes `releases/revocations.json` and leaves a segment for the table. Raises `ReleaseError` when it is
+    revoked already.
+    """
+    if old := revocation_of(read_revocations(workspace.releases), *release):
+        raise ReleaseError(f"nothing to do: {old}")
+    now = datetime.now(UTC)
+    revocation = Revocation(*release, reason, successor, now.isoformat(timespec="seconds"))
+    merge_revocations(workspace.releases, [revocation])
+    row = asdict(revocation) | {"revoked_at": now.replace(tzinfo=None)}
+    job = f"revoke:{revocation.dataset}@{revocation.version}"
+    write_segment(workspace, {"revocations": rows("revocations", [row])}, job=job)
+    return revocation

@@ -3,15 +3,10 @@
 import hashlib
 from collections.abc import Iterator
 
-import pyarrow.parquet as pq
-
 from catalog.assets import AssetReader
-from catalog.errors import AssetNotFoundError, LayoutError
-from catalog.files import sha256_file
+from catalog.errors import AssetNotFoundError
 from catalog.lake import Catalog
-from catalog.releases import Release
 from catalog.schemas import TABLES
-from catalog.shards import locate
 
 
 def verify_catalog(catalog: Catalog, *, rehash: bool = True) -> list[str]:
@@ -51,56 +46,3 @@ def _strange_packs(catalog: Catalog) -> Iterator[str]:
     for path in sorted(catalog.workspace.packs.glob("*.parquet")):
         if path.name not in known:
             yield f"pack {path.name} is mentioned by no row of assets"
-
-
-def verify_release(release: Release) -> list[str]:
-    """Return what is wrong with a release, one line each; empty when nothing is.
-
-    Checks the checksums, that each picture lies where the index says and hashes to its name, and that
-    no group stands in two splits.
-    """
-    return [*_bad_sums(release), *_bad_pictures(release), *_cut_groups(release)]
-
-
-def _bad_sums(release: Release) -> Iterator[str]:
-    listed = (release.path / "SHA256SUMS").read_text("utf-8").splitlines()
-    names = set()
-    for line in listed:
-        digest, name = line.split("  ", maxsplit=1)
-        names.add(name)
-        path = release.path / name
-        if not path.exists():
-            yield f"{name} is missing"
-        elif sha256_file(path) != digest:
-            yield f"{name} is not what was published"
-    there = {p.relative_to(release.path).as_posix() for p in release.path.rglob("*") if p.is_file()}
-    yield from (f"{name} does not belong here" for name in sorted(there - names - {"SHA256SUMS"}))
-
-
-def _bad_pictures(release: Release) -> Iterator[str]:
-    places = pq.read_table(
-        release.path / "_index.parquet", columns=["shard", "offset", "length", "sha256"]
-    ).to_pylist()
-    for shard in sorted({place["shard"] for place in places}):
-        path = release.shard(shard)
-        try:
-            written = {(found.offset, found.length) for found in locate(path)}
-        except (LayoutError, OSError) as error:
-            yield f"{shard}: {error}"
-            continue
-        with path.open("rb") as raw:
-            for place in (p for p in places if p["shard"] == shard):
-                raw.seek(place["offset"])
-                body = raw.read(place["length"])
-                right = hashlib.sha256(body).hexdigest() == place["sha256"]
-                if not right or (place["offset"], place["length"]) not in written:
-                    yield f"{shard}: picture {place['sha256']} is not at byte {place['offset']}"
-
-
-def _cut_groups(release: Release) -> Iterator[str]:
-    splits: dict[str, set[str]] = {}
-    index = release.index()
-    for group, split in zip(index["group_id"].to_pylist(), index["split"].to_pylist(), strict=True):
-        splits.setdefault(group, set()).add(split)
-    cut = sorted(group for group, found in splits.items() if len(found) > 1)
-    yield from (f"group {group} stands in {len(splits[group])} splits" for group in cut)

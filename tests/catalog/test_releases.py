@@ -22,7 +22,8 @@ from catalog import (
 )
 from catalog.publishing import publish_run
 from catalog.spool import write_segment
-from catalog.verify import verify_catalog, verify_release
+from catalog.verify import verify_catalog
+from catalog.verify_release import verify_release
 from tests.catalog.pictures import MOMENT, bring, picture
 
 PLAN = {"bins": {"iso": [1.17, 3.17]}, "seed": 7}
