@@ -1,6 +1,6 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
-from catalog.assets import AssetReader
+from catalog.assets import AssetReader, packs
 from catalog.errors import (
     AssetNotFoundError,
     BusyError,
@@ -13,6 +13,7 @@ from catalog.errors import (
     SafelightError,
     SegmentError,
     SnapshotNotFoundError,
+    StorageError,
     UsageError,
 )
 from catalog.lake import Catalog, Snapshot, open_catalog
@@ -43,6 +44,7 @@ __all__ = [
     "SegmentError",
     "Snapshot",
     "SnapshotNotFoundError",
+    "StorageError",
     "Table",
     "UsageError",
     "Workspace",
@@ -51,6 +53,7 @@ __all__ = [
     "load_settings",
     "logs_json",
     "open_catalog",
+    "packs",
     "publish",
     "redacted",
     "releases",

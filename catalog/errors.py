@@ -15,6 +15,7 @@ ReleaseError                a release cannot be published, pulled or exported as
   RevokedError              it must not be used any more
   SignatureError            its signature is missing or wrong
   LockedError               it is not what safelight.lock says
+StorageError                a bucket cannot be reached, or refuses
 """
 
 from collections.abc import Sequence
@@ -107,3 +108,13 @@ class SignatureError(ReleaseError):
 
 class LockedError(ReleaseError):
     """A release is not what the lock file says."""
+
+
+class StorageError(CatalogError):
+    """The storage of packs, tables and releases did not do what was asked."""
+
+    def __init__(self, what: str, where: str, said: str) -> None:
+        reason = " ".join(said.split("\n\n")[0].split())[:400]
+        super().__init__(
+            f"cannot {what} {where}: {reason}. Check [storage] in safelight.toml, the network and the AWS_* keys"
+        )

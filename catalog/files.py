@@ -61,3 +61,18 @@ def write_text(path: Path, text: str) -> None:
     aside.write_text(text, "utf-8")
     flush(aside)
     aside.replace(path)
+
+
+def create_file(path: Path, body: bytes) -> bool:
+    """Write a new file in one step; False, and nothing changed, when there is one of this name already."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside.write_bytes(body)
+    flush(aside)
+    try:
+        path.hardlink_to(aside)
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink()
+    flush(path.parent)
+    return True

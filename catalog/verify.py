@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 
-from catalog.assets import AssetReader
+from catalog.assets import AssetReader, packs
 from catalog.errors import AssetNotFoundError
 from catalog.lake import Catalog
 from catalog.schemas import TABLES
@@ -43,6 +43,6 @@ def _bad_assets(catalog: Catalog, rehash: bool) -> Iterator[str]:
 
 def _strange_packs(catalog: Catalog) -> Iterator[str]:
     known = {row["pack"] for row in catalog.records("SELECT DISTINCT pack FROM assets")}
-    for path in sorted(catalog.workspace.packs.glob("*.parquet")):
-        if path.name not in known:
-            yield f"pack {path.name} is mentioned by no row of assets"
+    for pack in packs(catalog.workspace):
+        if pack not in known:
+            yield f"pack {pack} is mentioned by no row of assets"

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from catalog.files import flush
+from catalog.assets import PACKS
+from catalog.objects import open_objects
 from catalog.rows import rows
 from catalog.schemas import TABLES, Table
 from catalog.spool import PACK, Segment
@@ -36,8 +37,7 @@ def commit_segments(
 def move_pack(workspace: Workspace, segment: Segment) -> None:
     """Put a segment's pack where its rows say it is; a replay finds it there already."""
     if segment.pack and (segment.folder / PACK).exists():
-        (segment.folder / PACK).rename(workspace.packs / segment.pack)
-        flush(workspace.packs)
+        open_objects(workspace).put(f"{PACKS}/{segment.pack}", segment.folder / PACK)
 
 
 def _insert_all(

@@ -16,6 +16,7 @@ import duckdb
 from catalog.errors import CatalogError, SnapshotNotFoundError
 from catalog.schemas import TABLES
 from catalog.spool import Segment
+from catalog.storage import table_files
 from catalog.stores import engine
 from catalog.stores.commits import commit_segments
 from catalog.stores.engine import first_line, quoted
@@ -49,8 +50,10 @@ class DuckLakeStore:
 
     def __init__(self, workspace: Workspace, metadata: Metadata) -> None:
         self.workspace = workspace
-        self.data_path = f"{workspace.lake / 'data'}/"
+        self._files = table_files(workspace)
+        self.data_path = self._files.path
         self._metadata = metadata
+        self._extensions = (*metadata.extensions, *self._files.extensions)
         self._mark = workspace.lake / _SCHEMA_MARK
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
@@ -96,7 +99,7 @@ class DuckLakeStore:
 
     def release(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take a connection back."""
-        engine.give_back(connection, self._metadata.extensions)
+        engine.give_back(connection, self._extensions)
 
     def commit(self, segments: Sequence[Segment]) -> dict[str, int]:
         """Add the rows of new segments in one transaction; the caller holds the lock."""
@@ -105,7 +108,7 @@ class DuckLakeStore:
             return commit_segments(connection, self.workspace, segments)
         finally:
             n_rows = sum(segment.rows for segment in segments)
-            engine.put_away(connection, self._metadata.extensions, n_rows)
+            engine.put_away(connection, self._extensions, n_rows)
 
     def snapshot(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Return the id of the snapshot that `connection` reads."""
@@ -126,7 +129,8 @@ class DuckLakeStore:
         folder.mkdir(parents=True, exist_ok=True)
         options = ["READ_ONLY", *self._data_options(), *_as_of(as_of)]
         attach = f"ATTACH '{self._metadata.copy(folder)}' AS lake ({', '.join(options)})"
-        extensions = ("ducklake", "sqlite_scanner")
+        extensions = ("ducklake", "sqlite_scanner", *self._files.extensions)
+        attach = f"{self._files.setup_sql}; {attach}" if self._files.setup_sql else attach
         connection = engine.take(extensions)
         try:
             connection.execute(attach)
@@ -142,8 +146,10 @@ class DuckLakeStore:
     def _attach(self, *, read_only: bool, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         options = [*self._data_options(), *self._metadata.options, *_as_of(as_of)]
         options += ["READ_ONLY"] if read_only else []
-        connection = engine.take(self._metadata.extensions)
+        connection = engine.take(self._extensions)
         try:
+            if self._files.setup_sql:
+                connection.execute(self._files.setup_sql)
             connection.execute(f"ATTACH '{self._metadata.uri}' AS lake ({', '.join(options)})")
             connection.execute("USE lake")
         except duckdb.Error:
