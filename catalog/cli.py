@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from catalog.cli_takedown import takedown
 from catalog.errors import SafelightError
 from catalog.options import workspace_option
 from catalog.workspace import Workspace
@@ -12,6 +13,9 @@ from catalog.workspace import Workspace
 @click.group()
 def catalog() -> None:
     """Query the tables, look at snapshots, check the workspace."""
+
+
+catalog.add_command(takedown)
 
 
 @catalog.command()

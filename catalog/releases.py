@@ -75,8 +75,21 @@ class Release:
         return str(self.manifest["digest"])
 
     def index(self) -> pa.Table:
-        """Return one row a picture: labels, split, group, shard, offset, length, sha256."""
+        """Return one row a picture: labels, split, group, shard, offset, length, sha256.
+
+        Raises `ReleaseError` when a takedown has deleted the data.
+        """
+        if self.is_purged:
+            raise ReleaseError(
+                f"the data of {self.name}@{self.version} was deleted by a takedown; "
+                "see: safelight dataset list"
+            )
         return pq.read_table(self.path / "_index.parquet")
+
+    @property
+    def is_purged(self) -> bool:
+        """Whether a takedown has deleted its data; manifest and card stay."""
+        return not (self.path / "_index.parquet").exists()
 
     def shard(self, name: str) -> Path:
         """Return the path of a shard named in the index; raises `ReleaseError` if a pull left it out."""
