@@ -17,6 +17,7 @@ from catalog.errors import (
     UsageError,
 )
 from catalog.lake import Catalog, Snapshot, open_catalog
+from catalog.loading import Pictures, load
 from catalog.logs import logs_json, redacted, start_logging
 from catalog.options import workspace_option
 from catalog.releases import Release, find_release, publish, releases
@@ -36,6 +37,7 @@ __all__ = [
     "CatalogError",
     "LayoutError",
     "MissingPartError",
+    "Pictures",
     "QueryError",
     "Release",
     "ReleaseError",
@@ -50,6 +52,7 @@ __all__ = [
     "Workspace",
     "__version__",
     "find_release",
+    "load",
     "load_settings",
     "logs_json",
     "open_catalog",

@@ -141,3 +141,36 @@ def diff(workspace: Workspace, old: str, new: str, style: str, limit: int) -> No
             click.echo(f"{name} {sha}")
     for row in (*found.moved[:limit], *found.relabelled[:limit]):
         click.echo(f"{row['asset_sha256']} {row['column']}: {row['old']} -> {row['new']}")
+
+
+@dataset.command("export")
+@click.argument("release")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["webdataset", "huggingface", "imagefolder", "croissant"]),
+    required=True,
+)
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.option("--split", "splits", multiple=True, help="Only this split; may be given again.")
+@click.option(
+    "--label", default="iso_bin", show_default=True, help="imagefolder: column of classes."
+)
+@workspace_option
+def export_release(
+    workspace: Workspace,
+    *,
+    release: str,
+    style: str,
+    folder: Path,
+    splits: tuple[str, ...],
+    label: str,
+) -> None:
+    """Write RELEASE (name or name@version) into the new folder DIR in another layout."""
+    from catalog.exports import ExportOrder, export
+    from catalog.releases import find_release
+
+    order = ExportOrder(style, splits or None, label)
+    done = export(find_release(workspace, release), folder, order)
+    counts = ", ".join(f"{split} {n}" for split, n in done.splits.items())
+    click.echo(f"{done.folder}: {done.files} files, {done.bytes / 1e6:.1f} MB, {counts}")

@@ -114,7 +114,7 @@ class StorageError(CatalogError):
     """The storage of packs, tables and releases did not do what was asked."""
 
     def __init__(self, what: str, where: str, said: str) -> None:
-        reason = " ".join(said.split("\n\n")[0].split())[:400]
+        reason = " ".join(said.split("\n\n", maxsplit=1)[0].split())[:400]
         super().__init__(
             f"cannot {what} {where}: {reason}. Check [storage] in safelight.toml, the network and the AWS_* keys"
         )

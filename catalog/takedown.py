@@ -1,13 +1,13 @@
 """Take pictures out of a workspace because somebody asks for it, and prove it.
 
-In this order, each step harmless when it is done again after a kill:
-tombstones (no crawl brings them back), the frontier, new packs without the bytes, one transaction that removes the rows and
-says where the other pictures lie now, the old packs, the past snapshots, successors of the releases, revocations, the
-report. `reports/takedowns/<date>-<id>/takedown.json` is written first (`"state": "started"`) and last (`"finished"`).
+In this order, each step harmless when it is done again after a kill: tombstones (no crawl brings them back), the
+frontier, new packs without the bytes, one transaction that removes the rows and says where the other pictures lie
+now, the old packs, the past snapshots, successors of the releases, revocations, the report.
+`reports/takedowns/<date>-<id>/takedown.json` is written first (`"state": "started"`) and last (`"finished"`).
 
-What stays as proof: tombstones (with the name or address that was asked for, or it could not be kept out), ids and hashes in
-`fetches`, `decisions` and `dataset_items`. What goes: bytes, names, addresses, titles, EXIF, faces, embeddings, hashes
-of pixels, labels, predictions.
+What stays as proof: tombstones (with the name or address that was asked for, or it could not be kept out), ids and
+hashes in `fetches`, `decisions` and `dataset_items`. What goes: bytes, names, addresses, titles, EXIF, faces,
+embeddings, hashes of pixels, labels, predictions.
 """
 
 import hashlib
@@ -155,8 +155,16 @@ def _joined(found: Found, before: dict[str, list[str]]) -> Found:
 
     affected = {str(r): r for r in (AffectedRelease(**r) for r in before["releases"])}  # type: ignore[arg-type]  # as asdict wrote it
     affected |= {str(r): r for r in found.releases}
-    names = ("photos", "assets", "copies", "shared", "packs", "models")
-    return replace(found, **{name: both(name) for name in names}, releases=tuple(affected.values()))
+    return Found(
+        photos=both("photos"),
+        assets=both("assets"),
+        copies=both("copies"),
+        shared=both("shared"),
+        packs=both("packs"),
+        releases=tuple(affected.values()),
+        models=both("models"),
+        waiting=found.waiting,
+    )
 
 
 def _save(done: Takedown) -> None:

@@ -1,4 +1,4 @@
-"""Find everything that a takedown is about: photos, files, copies, releases, models, packs, what waits in the frontier."""
+"""Find what a takedown is about: photos, files, copies, releases, models, packs, what waits in the frontier."""
 
 import json
 import sqlite3

@@ -1,8 +1,8 @@
 """Take rows out of the tables for good: the one place that deletes and changes rows that are not its own.
 
 Facts are append-only for everybody else. A removal is one transaction; `forget_past` then rewrites the files that
-held the rows, expires the snapshots that still show them and deletes what no snapshot needs, so that neither a query as of
-the past nor a reader of the bare files finds them.
+held the rows, expires the snapshots that still show them and deletes what no snapshot needs, so that neither a query
+as of the past nor a reader of the bare files finds them.
 """
 
 import logging
@@ -92,7 +92,7 @@ def remove_rows(store: Store, removal: Removal, message: str) -> dict[str, int]:
             set_message(connection, "safelight", message[:500])
         connection.execute("COMMIT")
     finally:
-        connection.close()
+        lake.release(connection)
     return {table: n for table, n in sorted(removed.items()) if n}
 
 
@@ -115,7 +115,7 @@ def forget_past(store: Store) -> list[str]:
             "SELECT * FROM ducklake_cleanup_old_files('lake', cleanup_all => true)"
         ).fetchall()
     finally:
-        connection.close()
+        lake.release(connection)
     _shrink(lake)
     log.info("kept snapshot %d only, deleted %d data files", newest, len(found))
     return sorted(str(row[0]).rsplit("/", 1)[-1] for row in found)
@@ -133,10 +133,10 @@ def _name_what_goes(connection: duckdb.DuckDBPyConnection, removal: Removal) -> 
     for name, values in (("gone_assets", removal.assets), ("gone_photos", removal.photos)):
         given = pa.table({"id": pa.array(sorted(values), pa.string())})
         connection.register("given", given)
-        connection.execute(f"CREATE TEMP TABLE {name} AS SELECT id FROM given")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT id FROM given")
         connection.unregister("given")
     connection.execute(
-        "CREATE TEMP TABLE gone_faces AS SELECT face_id FROM lake.faces WHERE asset_sha256 IN (FROM gone_assets)"
+        "CREATE OR REPLACE TEMP TABLE gone_faces AS SELECT face_id FROM lake.faces WHERE asset_sha256 IN (FROM gone_assets)"
     )
 
 
