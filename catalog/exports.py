@@ -1,8 +1,8 @@
 """Export a release for readers that want another layout: webdataset, imagefolder, a Hugging Face folder, Croissant.
 
 The shards of a release are what `datasets`, DuckDB, polars and pandas read already; an export is for programs that
-stream tar files or walk folders. Attribution goes along in every format. Nothing is encoded again, the same release gives
-the same bytes.
+stream tar files or walk folders. Attribution goes along in every format. Nothing is encoded again, the same release
+gives the same bytes.
 """
 
 import io
@@ -86,9 +86,8 @@ def _name(release: Release, row: Mapping[str, Any], names: dict[str, dict[str, s
     """Give the file name of a picture, `SHA-256.format`, as its shard has it."""
     shard = row["shard"]
     if shard not in names:
-        image = pq.read_table(release.shard(shard), columns=["image.path"])[
-            "image"
-        ].combine_chunks()
+        with pq.ParquetFile(release.shard(shard)) as parquet:
+            image = parquet.read(columns=["image.path"])["image"].combine_chunks()
         names.clear()
         names[shard] = {path.split(".", 1)[0]: path for path in image.field("path").to_pylist()}
     return names[shard][row["asset_sha256"]].replace(".jpeg", ".jpg")

@@ -136,7 +136,8 @@ def _name_what_goes(connection: duckdb.DuckDBPyConnection, removal: Removal) -> 
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT id FROM given")
         connection.unregister("given")
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gone_faces AS SELECT face_id FROM lake.faces WHERE asset_sha256 IN (FROM gone_assets)"
+        "CREATE OR REPLACE TEMP TABLE gone_faces AS "
+        "SELECT face_id FROM lake.faces WHERE asset_sha256 IN (FROM gone_assets)"
     )
 
 
