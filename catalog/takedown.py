@@ -100,7 +100,7 @@ def take_down(workspace: Workspace, order: TakedownOrder) -> Takedown:
     with _no_crawl(workspace), open_catalog(workspace) as catalog:
         catalog.commit()
         done = _begin(catalog, order)
-        _bury(workspace, done)
+        _bury(catalog, done)
         done = replace(done, frontier_items=_clear_frontier(workspace, done))
         done = _remove(catalog, done)
         done = _replace_releases(workspace, done)
@@ -172,7 +172,7 @@ def _save(done: Takedown) -> None:
     write_text(done.folder / RECORD, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
 
 
-def _bury(workspace: Workspace, done: Takedown) -> None:
+def _bury(catalog: Catalog, done: Takedown) -> None:
     """Write tombstones: for what was asked, for every photo and for every file."""
     order, found = done.order, done.found
     wanted: dict[tuple[str, str], None] = {(order.kind, order.value): None}
@@ -189,9 +189,8 @@ def _bury(workspace: Workspace, done: Takedown) -> None:
         }
         for kind, value in wanted
     ]
-    write_segment(workspace, {"tombstones": rows("tombstones", listed)}, job="takedown")
-    with open_catalog(workspace) as catalog:
-        catalog.commit()
+    write_segment(catalog.workspace, {"tombstones": rows("tombstones", listed)}, job="takedown")
+    catalog.commit()
 
 
 def _clear_frontier(workspace: Workspace, done: Takedown) -> int:
