@@ -204,7 +204,11 @@ def sign_release(workspace: Workspace, release: str, key: Path) -> None:
     from catalog.releases import find_release
     from catalog.signing import sign
 
-    click.echo(f"signature {sign(find_release(workspace, release).path, key)}")
+    found = find_release(workspace, release)
+    signature = sign(found.path, key)
+    if found.bucket:
+        found.bucket.put(f"releases/{found.name}/{found.version}/{signature.name}", signature)
+    click.echo(f"signature {signature}")
 
 
 @click.command("revoke")

@@ -8,6 +8,7 @@ BusyError                   another process holds the writer lock for too long
 SegmentError                rows do not fit the contract of their table
 QueryError                  the SQL is not one reading statement, or DuckDB refused it
 SnapshotNotFoundError
+NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
@@ -15,6 +16,7 @@ ReleaseError                a release cannot be published, pulled or exported as
   RevokedError              it must not be used any more
   SignatureError            its signature is missing or wrong
   LockedError               it is not what safelight.lock says
+NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
 """
 
@@ -74,6 +76,17 @@ class SnapshotNotFoundError(CatalogError):
         self.wanted = wanted
 
 
+class NewerWorkspaceError(CatalogError):
+    """The tables have columns that this code does not know: a later version of Safelight made them."""
+
+    def __init__(self, made_by: str, this: str, columns: Sequence[str]) -> None:
+        more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+        super().__init__(
+            f"this workspace was upgraded by safelight {made_by}, this is safelight {this}, which does not know "
+            f"{', '.join(columns[:3])}{more}. Install safelight {made_by}, or restore a backup from before the upgrade"
+        )
+
+
 class AssetNotFoundError(CatalogError):
     """No picture has this SHA-256, or its pack is gone."""
 
@@ -117,4 +130,16 @@ class StorageError(CatalogError):
         reason = " ".join(said.split("\n\n", maxsplit=1)[0].split())[:400]
         super().__init__(
             f"cannot {what} {where}: {reason}. Check [storage] in safelight.toml, the network and the AWS_* keys"
+        )
+
+
+class NetworkDiskError(CatalogError):
+    """A catalog in a SQLite file lies on a disk that is shared over a network."""
+
+    def __init__(self, folder: str, kind: str) -> None:
+        super().__init__(
+            f"{folder} lies on a network file system ({kind}), where SQLite loses commits: its locks cannot be trusted "
+            "there. Put --home on a local disk (large files may go to a bucket: [storage] url), or keep the tables in "
+            'PostgreSQL: [catalog] store = "postgres://...". If you are sure that only one machine ever uses it: '
+            "[catalog] allow_network_disk = true"
         )

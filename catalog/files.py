@@ -26,6 +26,22 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def wrong_sums(folder: Path) -> Iterator[str]:
+    """Compare a folder with its SHA256SUMS; yield one line for each file that is missing, changed or a stranger."""
+    names = set()
+    for line in (folder / "SHA256SUMS").read_text("utf-8").splitlines():
+        digest, name = line.split("  ", maxsplit=1)
+        names.add(name)
+        path = folder / name
+        if not path.exists():
+            yield f"{name} is missing"
+        elif sha256_file(path) != digest:
+            yield f"{name} is not what was published"
+    beside = {"SHA256SUMS", "manifest.json.sig"}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    yield from (f"{name} does not belong here" for name in sorted(there - names - beside))
+
+
 @contextmanager
 def folder_aside(parent: Path) -> Iterator[Path]:
     """Give a fresh hidden folder below `parent`; whatever is left of it afterwards is removed."""

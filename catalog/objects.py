@@ -8,7 +8,7 @@ Better than a disk: it grows without end and several machines see it. Worse: a p
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,7 +23,7 @@ from catalog.storage import Access, access_of
 from catalog.workspace import Workspace
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from obstore.store import S3Config, S3Store
 
 OPEN_FILES = 64
 PIECE = 16 * 2**20  # bytes of one request when a whole object is fetched
@@ -120,19 +120,14 @@ class LocalObjects:
 
     def listed(self, folder: str) -> list[Stored]:
         """List the files below `folder`, by name."""
-        found = ((path, path.stat()) for path in (self._home / folder).rglob("*"))
-        return sorted(
-            (
-                Stored(
-                    path.relative_to(self._home).as_posix(),
-                    about.st_size,
-                    datetime.fromtimestamp(about.st_mtime, UTC),
-                )
-                for path, about in found
-                if path.is_file()
-            ),
-            key=lambda stored: stored.name,
-        )
+        found = []
+        for parent, _, names in os.walk(self._home / folder):
+            for path in (Path(parent, name) for name in names):
+                with suppress(FileNotFoundError):  # another process took it away just now
+                    name, about = path.relative_to(self._home).as_posix(), path.stat()
+                    written = datetime.fromtimestamp(about.st_mtime, UTC)
+                    found.append(Stored(name, about.st_size, written))
+        return sorted(found, key=lambda stored: stored.name)
 
     def size(self, name: str) -> int | None:
         """Return the bytes of a file."""
@@ -276,6 +271,10 @@ class S3Objects:
 
         try:
             yield
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise StorageError(what, self.address(name), "there is no such bucket") from None
+            raise
         except BaseError as error:
             raise StorageError(what, self.address(name), str(error)) from None
 
@@ -296,21 +295,23 @@ def _store(access: Access) -> "S3Store":
         from obstore.store import S3Store
     except ImportError as error:
         raise MissingPartError("obstore", "s3") from error
-    options = {
+    options: S3Config = {
         "region": access.region,
         "access_key_id": access.key_id,
         "secret_access_key": access.secret,
         "virtual_hosted_style_request": not access.endpoint,
     }
-    options |= {"endpoint": access.endpoint} if access.endpoint else {}
-    options |= {"session_token": access.token} if access.token else {}
+    if access.endpoint:
+        options["endpoint"] = access.endpoint
+    if access.token:
+        options["session_token"] = access.token
     return S3Store(
         access.bucket,
-        prefix=urlsplit(access.url).path.strip("/") or None,
+        prefix=urlsplit(access.url).path.strip("/"),
         client_options={
             "allow_http": access.endpoint.startswith("http://"),
             "connect_timeout": "10s",
             "timeout": "300s",
         },
-        **options,
+        config=options,
     )

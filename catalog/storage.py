@@ -46,9 +46,7 @@ class Access:
         return urlsplit(self.url).netloc
 
 
-def access_of(
-    workspace: Workspace, environment: Mapping[str, str] = os.environ
-) -> Access | None:
+def access_of(workspace: Workspace, environment: Mapping[str, str] = os.environ) -> Access | None:
     """Say how to reach the bucket of a workspace; None when it keeps its files itself."""
     settings = load_settings(StorageSettings, "storage", workspace, environment)
     if not settings.url:
@@ -77,7 +75,8 @@ def access_of(
 class TableFiles:
     """Where DuckDB finds the Parquet files of the tables, and what an instance needs to read and write them there.
 
-    `setup_sql` is run before anything is attached; it holds the keys, so `repr` hides it: never log or print it.
+    `setup_sql` (a statement with its semicolon, or nothing) is run before anything is attached; it holds the keys, so
+    `repr` hides it: never log or print it.
     """
 
     path: str
@@ -105,6 +104,10 @@ def _secret_sql(access: Access) -> str:
         "URL_STYLE": "path" if access.endpoint else "",
         "SCOPE": f"s3://{access.bucket}",
     }
-    given = [f"{name} '{value.replace(chr(39), 2 * chr(39))}'" for name, value in options.items() if value]
+    given = [
+        f"{name} '{value.replace(chr(39), 2 * chr(39))}'"
+        for name, value in options.items()
+        if value
+    ]
     given += ["USE_SSL false"] if endpoint.scheme == "http" else []
-    return f"CREATE OR REPLACE SECRET safelight (TYPE s3, {', '.join(given)})"
+    return f"CREATE OR REPLACE TEMPORARY SECRET safelight_storage (TYPE s3, {', '.join(given)}); "

@@ -13,7 +13,6 @@ embeddings, hashes of pixels, labels, predictions.
 import hashlib
 import json
 import logging
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -30,7 +29,7 @@ from catalog.errors import CatalogError
 from catalog.files import write_text
 from catalog.lake import Catalog, open_catalog
 from catalog.pull import cache_folder
-from catalog.releases import publish, releases
+from catalog.releases import find_release, publish
 from catalog.repacking import delete_unused, repack
 from catalog.revocations import read_revocations, revocation_of, revoke
 from catalog.rows import rows
@@ -252,7 +251,7 @@ def _successor(
     workspace: Workspace, name: str, affected: list[AffectedRelease], done: Takedown
 ) -> str | None:
     """Return the version to use from now on, published if need be; None when no picture is left."""
-    newest = next(r for r in releases(workspace) if r.name == name)
+    newest = find_release(workspace, name)
     if newest.version not in [r.version for r in affected]:
         return newest.version
     index = newest.index()
@@ -279,9 +278,10 @@ def _purge(workspace: Workspace, affected: AffectedRelease) -> None:
     gone += [e for e in release.manifest.get("files", ()) if e["path"].endswith(".parquet")]
     for entry in gone:
         cache.clear(entry["sha256"])
-    shutil.rmtree(release.path / "data", ignore_errors=True)
-    for path in release.path.glob("*.parquet"):
-        path.unlink()
+    for entry in gone:
+        if release.bucket:
+            release.bucket.delete(f"releases/{release.name}/{release.version}/{entry['path']}")
+        (release.path / entry["path"]).unlink(missing_ok=True)
 
 
 def _forget_files(workspace: Workspace, done: Takedown) -> None:

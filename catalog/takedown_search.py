@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.lake import Catalog
-from catalog.releases import Release, releases
+from catalog.releases import Release, find_release, releases
 from catalog.workspace import Workspace
 
 Kind = Literal["photographer", "url_prefix", "sha256", "photo"]
@@ -124,7 +124,8 @@ def _affected(catalog: Catalog, assets: Collection[str]) -> Iterator[AffectedRel
     wanted = pa.array(sorted(assets), pa.string())
     known = catalog.records("SELECT dataset, version FROM datasets")
     own = {(row["dataset"], row["version"]) for row in known}
-    for release in releases(catalog.workspace) if assets else ():
+    for listed in releases(catalog.workspace) if assets else ():
+        release = find_release(catalog.workspace, f"{listed.name}@{listed.version}")
         if release.is_purged:
             continue
         held = pc.sum(pc.is_in(release.index()["asset_sha256"], value_set=wanted)).as_py()
@@ -177,6 +178,5 @@ def mentions(workspace: Workspace, needles: Collection[str]) -> list[str]:
 
 
 def release_of(workspace: Workspace, affected: AffectedRelease) -> Release:
-    """Open an affected release."""
-    folder = workspace.releases / affected.name / affected.version
-    return Release(affected.name, affected.version, folder)
+    """Open an affected release, brought here if it lies in a bucket."""
+    return find_release(workspace, str(affected))

@@ -17,7 +17,8 @@ from catalog.contents import (
     sums,
 )
 from catalog.errors import LayoutError, ReleaseError, SignatureError
-from catalog.files import sha256_file
+from catalog.files import folder_aside, sha256_file
+from catalog.release_bucket import copy
 from catalog.releases import Release
 from catalog.shards import locate
 from catalog.signing import check_signature
@@ -30,8 +31,13 @@ def verify_release(release: Release, public_key: Path | None = None) -> list[str
     """Return what is wrong with a release, one line each; empty when nothing is.
 
     Checks the manifest against itself (and its signature, given a key), every file against the manifest, each picture
-    against the index, and that no group stands in two splits. Of a release that was pulled in part, that part.
+    against the index, and that no group stands in two splits. Of a release that was pulled in part, that part. One
+    in a bucket is copied from there again: it is the bucket that counts.
     """
+    if release.bucket:
+        with folder_aside(release.path.parent.parent) as aside:
+            copy(release.bucket, aside, release.name, release.version)
+            return verify_release(Release(release.name, release.version, aside), public_key)
     raw = _read(release.path / MANIFEST)
     try:
         manifest = read_manifest(raw, release.name, release.version)

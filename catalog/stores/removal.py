@@ -6,6 +6,7 @@ as of the past nor a reader of the bare files finds them.
 """
 
 import logging
+import shutil
 import sqlite3
 from collections.abc import Collection
 from contextlib import closing
@@ -117,6 +118,8 @@ def forget_past(store: Store) -> list[str]:
     finally:
         lake.release(connection)
     _shrink(lake)
+    # The index of keys knows the rows that are gone; the next commit makes it anew.
+    shutil.rmtree(lake.workspace.lake / "keys", ignore_errors=True)
     log.info("kept snapshot %d only, deleted %d data files", newest, len(found))
     return sorted(str(row[0]).rsplit("/", 1)[-1] for row in found)
 
