@@ -1,9 +1,10 @@
-"""`safelight catalog ...` and `safelight dataset ...`."""
+"""`safelight catalog ...`."""
 
 import sys
 
 import click
 
+from catalog.cli_takedown import takedown
 from catalog.errors import SafelightError
 from catalog.options import workspace_option
 from catalog.workspace import Workspace
@@ -12,6 +13,9 @@ from catalog.workspace import Workspace
 @click.group()
 def catalog() -> None:
     """Query the tables, look at snapshots, check the workspace."""
+
+
+catalog.add_command(takedown)
 
 
 @catalog.command()
@@ -107,69 +111,6 @@ def verify(workspace: Workspace, quick: bool) -> None:
         problems = verify_catalog(tables, rehash=not quick)
         n = tables.records("SELECT count(*) AS n FROM assets")[0]["n"]
     _report(problems, f"{n} files checked, nothing wrong")
-
-
-@click.group()
-def dataset() -> None:
-    """Publish, list and check dataset releases."""
-
-
-@dataset.command()
-@click.argument("name")
-@click.option(
-    "--run", "run_id", metavar="RUN_ID", help="Curation run to publish (default: the newest)."
-)
-@workspace_option
-def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
-    """Publish what a curation run kept as the next version of NAME."""
-    from catalog.publishing import publish_run
-
-    release = publish_run(workspace, name, run_id)
-    counts = ", ".join(f"{split} {n}" for split, n in release.manifest["splits"].items())
-    click.echo(
-        f"{release.name}@{release.version}: {release.manifest['n_items']} pictures ({counts})"
-    )
-    click.echo(f"digest {release.digest}")
-    click.echo(f"folder {release.path}")
-
-
-@dataset.command("list")
-@workspace_option
-def list_releases(workspace: Workspace) -> None:
-    """List the releases of this workspace."""
-    from catalog.printing import aligned
-    from catalog.releases import releases
-
-    cells = [
-        [f"{r.name}@{r.version}", str(r.manifest["n_items"]), r.manifest["created"], r.digest[:16]]
-        for r in releases(workspace)
-    ]
-    click.echo("\n".join(aligned(["release", "pictures", "created", "digest"], cells)))
-
-
-@dataset.command()
-@click.argument("release")
-@workspace_option
-def show(workspace: Workspace, release: str) -> None:
-    """Show the dataset card of RELEASE (name or name@version)."""
-    from catalog.releases import find_release
-
-    click.echo((find_release(workspace, release).path / "README.md").read_text("utf-8"))
-
-
-@dataset.command("verify")
-@click.argument("release")
-@workspace_option
-def verify_dataset(workspace: Workspace, release: str) -> None:
-    """Check RELEASE (name or name@version) byte by byte; exit 1 when something is wrong."""
-    from catalog.releases import find_release
-    from catalog.verify import verify_release
-
-    found = find_release(workspace, release)
-    _report(
-        verify_release(found),
-        f"{found.name}@{found.version}: {found.manifest['n_items']} pictures, nothing wrong",
-    )
 
 
 def _report(problems: list[str], fine: str) -> None:

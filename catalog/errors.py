@@ -14,7 +14,10 @@ NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
-ReleaseError                a release cannot be published as asked
+ReleaseError                a release cannot be published, pulled or exported as asked
+  RevokedError              it must not be used any more
+  SignatureError            its signature is missing or wrong
+  LockedError               it is not what safelight.lock says
 NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
 """
@@ -128,7 +131,19 @@ class ReleaseNotFoundError(CatalogError):
 
 
 class ReleaseError(CatalogError):
-    """A release cannot be published as asked."""
+    """A release cannot be published, pulled or exported as asked."""
+
+
+class RevokedError(ReleaseError):
+    """A release must not be used any more."""
+
+
+class SignatureError(ReleaseError):
+    """The signature of a manifest is missing or wrong."""
+
+
+class LockedError(ReleaseError):
+    """A release is not what the lock file says."""
 
 
 class StorageError(CatalogError):

@@ -26,7 +26,8 @@ from catalog.objects import open_objects
 from catalog.release_bucket import copy, send
 from catalog.spool import ready
 from catalog.stores import open_store
-from catalog.verify import verify_catalog, verify_release
+from catalog.verify import verify_catalog
+from catalog.verify_release import verify_release
 from tests.catalog.buckets import KEYS, ROOT, Bucket
 from tests.catalog.pictures import bring, picture
 from tests.catalog.test_frozen import read_elsewhere
