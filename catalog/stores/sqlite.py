@@ -1,0 +1,51 @@
+"""The DuckLake catalog in one SQLite file: needs no server, one writer at a time, readers never wait."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from catalog.errors import BusyError
+from catalog.stores.engine import quoted
+from catalog.stores.store import LOCK_TIMEOUT_S
+from catalog.workspace import Workspace
+
+BUSY_TIMEOUT_MS = 20_000
+
+
+class SqliteMetadata:
+    """`lake/catalog.sqlite` and the lock beside it."""
+
+    extensions: tuple[str, ...] = ("ducklake", "sqlite_scanner")
+    options: tuple[str, ...] = ("META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {BUSY_TIMEOUT_MS}")
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.uri = f"ducklake:sqlite:{quoted(workspace.lake / 'catalog.sqlite')}"
+
+    @contextmanager
+    def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+        """Hold the writer lock: SQLite's own busy timeout loses commits under two writers."""
+        lock = FileLock(self._workspace.lake / "writer.lock")
+        try:
+            with lock.acquire(timeout=timeout_s):
+                yield
+        except Timeout as error:
+            raise BusyError("the catalog", timeout_s) from error
+
+    def copy(self, folder: Path) -> str:
+        """Copy the catalog as it is now into `folder` and return the address to attach it by.
+
+        Writers may go on meanwhile. The copy is in rollback mode: a reader needs no right to write beside it.
+        """
+        target = folder / "catalog.sqlite"
+        source = f"file:{self._workspace.lake / 'catalog.sqlite'}?mode=ro"
+        with (
+            closing(sqlite3.connect(source, uri=True, timeout=BUSY_TIMEOUT_MS / 1000)) as live,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            live.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        return f"ducklake:sqlite:{quoted(target)}"
