@@ -29,7 +29,7 @@ def take(extensions: tuple[str, ...]) -> DuckDB:
             return connection
     connection = duckdb.connect(config=_CONFIG)
     for name in extensions:
-        _load(connection, name)
+        load_extension(connection, name)
     return connection
 
 
@@ -55,7 +55,7 @@ def put_away(connection: DuckDB, extensions: tuple[str, ...], rows_written: int)
         give_back(connection, extensions)
 
 
-def _load(connection: DuckDB, name: str) -> None:
+def load_extension(connection: DuckDB, name: str) -> None:
     """Load an extension from its PyPI package, or from DuckDB's own repository as a last resort."""
     import duckdb_extensions
 
