@@ -27,8 +27,10 @@ class Catalog:
         self.workspace = workspace
         self.store = open_store(workspace)
         self.store.prepare()
+        self._as_of = as_of
         self._connection = self.store.connect(as_of)
         self._closed = False
+        self._stale = False
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """Run one reading statement and return its rows; raises `QueryError`."""
@@ -36,7 +38,7 @@ class Catalog:
             raise CatalogError("this catalog is closed; open it again with open_catalog")
         try:
             _check_reads_only(sql)
-            return self._connection.execute(sql, list(parameters)).to_arrow_table()
+            return self._newest().execute(sql, list(parameters)).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(first_line(error)) from error
 
@@ -55,21 +57,28 @@ class Catalog:
             return {}
         with self.store.lock():
             gained = self.store.commit(ready(self.workspace))
-        self.refresh()
+        self._stale = True
         return gained
 
     def refresh(self) -> None:
         """See what other processes have committed since this catalog was opened."""
-        self.store.release(self._connection)
-        self._connection = self.store.connect()
+        self._stale = True
+
+    def _newest(self) -> duckdb.DuckDBPyConnection:
+        """Give the reading connection, a new one after a commit."""
+        if self._stale:
+            self.store.release(self._connection)
+            self._connection = self.store.connect(self._as_of)
+            self._stale = False
+        return self._connection
 
     def snapshot(self) -> int:
         """Return the id of the snapshot that this catalog reads."""
-        return self.store.snapshot(self._connection)
+        return self.store.snapshot(self._newest())
 
     def snapshots(self) -> list[Snapshot]:
         """List all snapshots, newest first."""
-        return self.store.snapshots(self._connection)
+        return self.store.snapshots(self._newest())
 
     def tables(self) -> list[dict[str, object]]:
         """List tables and views with their comments, columns and row counts."""
@@ -95,6 +104,7 @@ class Catalog:
         if not self._closed:
             self._closed = True
             self.store.release(self._connection)
+            self.store.close()
 
     def __enter__(self) -> "Catalog":
         return self

@@ -268,7 +268,7 @@ def _thumbnail(task: Task, sink: Sink) -> dict[str, object]:
     return {}
 
 
-def _probe(task: Task, sink: Sink) -> dict[str, object]:
+def _probe(task: Task, sink: Sink) -> dict[str, object]:  # noqa: ARG001 - it writes no result
     return {"closed": what_is_closed(task.connection, task.job["paths"])}
 
 

@@ -211,7 +211,7 @@ def _outcome(report: bytes, died_of: int, limits: Limits) -> Outcome:
     return Outcome("done", told)
 
 
-_CRASHED = "the statement ended its process; most often it needs more memory than the {memory} MB that one query may use"
+_CRASHED = "the statement ended its process; most often it needs more memory than the {memory} MB that one may use"
 
 
 def _timed_out(limits: Limits) -> Outcome:

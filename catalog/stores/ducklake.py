@@ -24,10 +24,13 @@ from catalog.stores.tables import bring_up_to_date
 from catalog.views import VIEWS
 from catalog.workspace import Workspace
 
-_SCHEMA_MARK = "schema.sha256"
 _SCHEMA_DIGEST = hashlib.sha256(
     repr([(t.name, t.meaning, t.schema.to_string()) for t in TABLES.values()] + [VIEWS]).encode()
 ).hexdigest()
+
+
+KEEP_ROWS = 200_000
+"""A connection that has committed more is closed: what it has read stays in memory, and a crawl may run for days."""
 
 
 class Metadata(Protocol):
@@ -40,8 +43,17 @@ class Metadata(Protocol):
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
 
-    def copy(self, folder: Path) -> str:
-        """Copy the database into `folder`; return the address by which a DuckLake attaches the copy."""
+    def introduce(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Tell a DuckDB instance what it must know before it attaches `uri`."""
+
+    def mark(self) -> str:
+        """Return the digest of the tables and views that the database was brought up to, or nothing."""
+
+    def set_mark(self, digest: str) -> None:
+        """Note that digest."""
+
+    def copy(self, folder: Path) -> tuple[str, tuple[str, ...]]:
+        """Copy the database into `folder`; return its address and the extensions that read it."""
 
 
 class DuckLakeStore:
@@ -51,7 +63,8 @@ class DuckLakeStore:
         self.workspace = workspace
         self.data_path = f"{workspace.lake / 'data'}/"
         self._metadata = metadata
-        self._mark = workspace.lake / _SCHEMA_MARK
+        self._kept: duckdb.DuckDBPyConnection | None = None
+        self._written = 0
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
@@ -59,24 +72,17 @@ class DuckLakeStore:
 
     def prepare(self) -> None:
         """Make tables, columns, comments and views that are missing."""
-        if self._is_current():
+        if self._metadata.mark() == _SCHEMA_DIGEST:
             return
         with self.lock():
-            if self._is_current():  # another process was faster
+            if self._metadata.mark() == _SCHEMA_DIGEST:  # another process was faster
                 return
             connection = self.writer()
             try:
                 bring_up_to_date(connection)
             finally:
                 self.release(connection)
-            self._mark.write_text(_SCHEMA_DIGEST, "utf-8")
-
-    def _is_current(self) -> bool:
-        """Say whether tables and views are those of this code."""
-        try:
-            return self._mark.read_text("utf-8") == _SCHEMA_DIGEST
-        except FileNotFoundError:
-            return False
+            self._metadata.set_mark(_SCHEMA_DIGEST)
 
     def connect(self, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         """Give a reading connection; raises `SnapshotNotFoundError`."""
@@ -100,12 +106,27 @@ class DuckLakeStore:
 
     def commit(self, segments: Sequence[Segment]) -> dict[str, int]:
         """Add the rows of new segments in one transaction; the caller holds the lock."""
-        connection = self.writer()
+        connection = self._kept or self.writer()
+        self._kept = None
         try:
-            return commit_segments(connection, self.workspace, segments)
-        finally:
-            n_rows = sum(segment.rows for segment in segments)
-            engine.put_away(connection, self._metadata.extensions, n_rows)
+            gained = commit_segments(connection, self.workspace, segments)
+        except BaseException:
+            connection.close()  # with the transaction that is open
+            raise
+        self._kept = connection
+        self._written += sum(segment.rows for segment in segments)
+        if self._written > KEEP_ROWS:
+            self.close()
+        return gained
+
+    def close(self) -> None:
+        """Let go of the connection that commits."""
+        if self._kept and self._written > KEEP_ROWS:
+            self._kept.close()
+            self._written = 0
+        elif self._kept:
+            self.release(self._kept)
+        self._kept = None
 
     def snapshot(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Return the id of the snapshot that `connection` reads."""
@@ -125,8 +146,8 @@ class DuckLakeStore:
         """Copy the catalog into the empty `folder`; the data files stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)
         options = ["READ_ONLY", *self._data_options(), *_as_of(as_of)]
-        attach = f"ATTACH '{self._metadata.copy(folder)}' AS lake ({', '.join(options)})"
-        extensions = ("ducklake", "sqlite_scanner")
+        uri, extensions = self._metadata.copy(folder)
+        attach = f"ATTACH '{uri}' AS lake ({', '.join(options)})"
         connection = engine.take(extensions)
         try:
             connection.execute(attach)
@@ -144,6 +165,7 @@ class DuckLakeStore:
         options += ["READ_ONLY"] if read_only else []
         connection = engine.take(self._metadata.extensions)
         try:
+            self._metadata.introduce(connection)
             connection.execute(f"ATTACH '{self._metadata.uri}' AS lake ({', '.join(options)})")
             connection.execute("USE lake")
         except duckdb.Error:

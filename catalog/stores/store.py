@@ -48,7 +48,8 @@ class Store(Protocol):
     def connect(self, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         """Give a connection that reads tables and views by their bare names, of the newest snapshot or of `as_of`.
 
-        It sees that one snapshot for good. Hand it back with `release`. Raises `SnapshotNotFoundError`.
+        Without `as_of` it may see a newer snapshot with each statement, and a new connection always does. Hand it
+        back with `release`. Raises `SnapshotNotFoundError`.
         """
 
     def release(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -75,3 +76,6 @@ class Store(Protocol):
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock of these tables; raises `BusyError` after `timeout_s`."""
+
+    def close(self) -> None:
+        """Let go of what is kept between commits; the store can be used again afterwards."""
