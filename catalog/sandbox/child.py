@@ -239,7 +239,7 @@ def _rows(task: Task, sink: Sink) -> dict[str, object]:
         direction = "DESC" if task.job.get("descending") else "ASC"
         rest = f"ORDER BY result.{quoted_name(by)} {direction} NULLS LAST LIMIT {limit:d} OFFSET {offset:d}"
         found = values(task.connection, "result", rest)
-    sink.write(json.dumps({"rows": found}, ensure_ascii=False).encode())
+    sink.write(json.dumps(found, ensure_ascii=False).encode())
     return {}
 
 

@@ -57,7 +57,7 @@ class QueryPool:
         self.closed: Mapping[str, object] = {}
         self._workspace = workspace
         self._max_waiting = max_waiting
-        self._turns = {"query": asyncio.Semaphore(max_running)}
+        self._turns = asyncio.Semaphore(max_running)
         self._light = asyncio.Semaphore(max(2, max_running))
         self._waiting = 0
         self._template = TemplateProcess()
@@ -88,14 +88,14 @@ class QueryPool:
 
         Raises `TooManyWaitError`, `SnapshotNotFoundError`, `SandboxError`.
         """
-        turn = self._turns.get(str(job["kind"]), self._light)
-        if turn.locked() and self._waiting >= self._max_waiting:
-            raise TooManyWaitError(self._waiting)
-        self._waiting += 1
+        turn = self._turns if job["kind"] == "query" else self._light
+        if turn is self._turns:
+            self.check_room()
+            self._waiting += 1
         try:
             await turn.acquire()
         finally:
-            self._waiting -= 1
+            self._waiting -= turn is self._turns
         try:
             with ExitStack() as held:
                 template, copy = await self._ready(as_of, held)
@@ -104,6 +104,11 @@ class QueryPool:
             return replace(outcome, snapshot_id=copy.frozen.snapshot_id)
         finally:
             turn.release()
+
+    def check_room(self) -> None:
+        """Raise `TooManyWaitError` when so many statements wait that one more would be turned away."""
+        if self._turns.locked() and self._waiting >= self._max_waiting:
+            raise TooManyWaitError(self._waiting)
 
     async def snapshot(self) -> int:
         """Return the newest snapshot, which the next statement reads."""

@@ -12,7 +12,7 @@ QUALITY = 80
 
 def write_thumbnail(descriptor: int, side: int, sink: Sink) -> None:
     """Read a picture and write it as WebP that fits into `side` x `side` px; raises `QueryError`."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     body = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
@@ -26,6 +26,8 @@ def write_thumbnail(descriptor: int, side: int, sink: Sink) -> None:
             made = BytesIO()
             mode = "RGBA" if "A" in small.getbands() or "transparency" in small.info else "RGB"
             small.convert(mode).save(made, "WEBP", quality=QUALITY)
+    except UnidentifiedImageError as error:
+        raise QueryError("the bytes are no picture of a known format") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise QueryError(f"the picture cannot be decoded: {error}") from error
     sink.write(made.getvalue())
