@@ -12,6 +12,7 @@ AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
 ReleaseError                a release cannot be published as asked
+NoSuchCrawlError            no crawl with this id has ended a session
 """
 
 from collections.abc import Sequence
@@ -92,3 +93,13 @@ class ReleaseNotFoundError(CatalogError):
 
 class ReleaseError(CatalogError):
     """A release cannot be published as asked."""
+
+
+class NoSuchCrawlError(CatalogError):
+    """No crawl with this id has ended a session."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"no crawl {wanted[:64]!r} has ended a session here. List them with: safelight crawl status"
+        )
+        self.wanted = wanted
