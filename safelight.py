@@ -24,6 +24,11 @@ ROOMS = {
     ),
     "dataset": ("catalog.cli:dataset", "", "Publish, list and check dataset releases."),
     "train": ("training.cli:train", "train", "Train models on releases and report on them."),
+    "serve": (
+        "catalog.web.cli:serve",
+        "serve",
+        "Serve the console, SQL over HTTP and releases.",
+    ),
     "demo": (
         "crawler.demo.cli:demo",
         "crawl",

@@ -1,1 +1,1 @@
-"""Pages and the HTTP API of a workspace."""
+"""The web application: SQL over HTTP, the console for people, releases for machines."""

@@ -1,0 +1,32 @@
+"""`safelight serve`."""
+
+import click
+
+from catalog.options import workspace_option
+from catalog.workspace import Workspace
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default: 127.0.0.1).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port (default: 8360; 0 takes a free one)."
+)
+@workspace_option
+def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
+    """Serve the console, the query API and the releases of a workspace."""
+    from dataclasses import replace
+
+    from aiohttp import web
+
+    from catalog.settings import load_settings
+    from catalog.web.app import make_app
+    from catalog.web.settings import ServeSettings
+
+    settings = load_settings(ServeSettings, "serve", workspace)
+    settings = replace(
+        settings,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+    )
+    click.echo(f"Safelight at http://{settings.host}:{settings.port}/ (Ctrl+C ends it)")
+    web.run_app(make_app(workspace, settings), host=settings.host, port=settings.port, print=None)

@@ -1,0 +1,5 @@
+"""Pages for people."""
+
+from aiohttp import web
+
+routes = web.RouteTableDef()

@@ -1,0 +1,5 @@
+"""Releases for machines: files by name and by digest."""
+
+from aiohttp import web
+
+routes = web.RouteTableDef()

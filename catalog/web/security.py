@@ -1,0 +1,67 @@
+"""What every answer carries and every request must pass, before any handler sees it.
+
+Host: the name in the request must be one of ours, else a page elsewhere could reach a loopback server by DNS rebinding.
+Origin: a browser that changes something must come from our own pages.
+Headers: no script, style, frame or connection but our own; no sniffing; no referrer.
+"""
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from catalog.web.errors import problem
+from catalog.web.handlers import Handler
+from catalog.web.keys import SETTINGS
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - aiohttp's signature
+    """Put the security headers on an answer that is about to be sent, whatever it is."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+@web.middleware
+async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a request that names a host which is not ours."""
+    settings = request.app[SETTINGS]
+    ours = {*_LOOPBACK, settings.host.lower(), *settings.allowed_hosts.lower().split()}
+    if _host(request.headers.get("Host", "")) not in ours:
+        return problem(
+            421, "unknown_host", "this name is not one of the server's: see [serve] allowed_hosts"
+        )
+    return await handler(request)
+
+
+@web.middleware
+async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a change that another site's page asks for."""
+    if request.method in _CHANGES:
+        origin = request.headers.get("Origin")
+        foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("Host")
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        if foreign or site not in ("same-origin", "none"):
+            return problem(
+                403, "foreign_origin", "changes are accepted from the server's own pages only"
+            )
+    return await handler(request)
+
+
+def _host(header: str) -> str:
+    """Take the name out of a Host header: `[::1]:80` is `::1`."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").lower()
+    except ValueError:
+        return ""
