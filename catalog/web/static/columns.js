@@ -20,6 +20,7 @@ const SHOWN = [
 
 /** Draw the summary of a query's result. */
 export async function drawColumns(query) {
+  byId("columns").replaceChildren(element("p", { class: "soft" }, "Counting…"));
   const found = await summary(query.query_id);
   const place = Object.fromEntries(found.columns.map((column, each) => [column.name ?? column, each]));
   const shown = SHOWN.filter(([name]) => place[name] !== undefined);

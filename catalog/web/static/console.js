@@ -72,6 +72,7 @@ async function run() {
   } catch (error) {
     history.add({ sql, asOf, parameters: values, state: "refused" });
     byId("status").textContent = "";
+    byId("answer").hidden = true;
     showProblem(error);
     return;
   }
@@ -119,6 +120,7 @@ async function drawTab(name) {
 }
 
 function showEnd({ state, error, duration_ms: took, limits }) {
+  byId("answer").hidden = true;
   const said = {
     cancelled: `Cancelled after ${duration(took)}.`,
     timed_out: `Stopped at the limit of ${limits?.timeout_s ?? "?"} s. Narrow it with WHERE, or aggregate.`,

@@ -75,9 +75,11 @@ export class Editor {
     if (event.key === " " && event.ctrlKey) {
       this.#open(true);
       event.preventDefault();
+    } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      this.#close();
     } else if (this.isOpen && !event.ctrlKey && !event.metaKey) {
       this.#pressedInList(event);
-    } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    } else if (event.key === "Enter" && !event.shiftKey) {
       const line = this.text.slice(0, this.#field.selectionStart).split("\n").at(-1);
       this.insert(`\n${/^ */.exec(line)[0]}`);
       event.preventDefault();

@@ -24,7 +24,8 @@ export class Words {
     if (isText || (!wanted && !owner && word.length < 2)) return { start, options: [] };
     const known = aliases(sql);
     const options = owner ? this.#columns([known[owner] ?? owner]) : this.#everything(known);
-    return { start, options: best(options, word) };
+    const isDone = !wanted && options.some(({ text }) => text.toLowerCase() === word.toLowerCase());
+    return { start, options: isDone ? [] : best(options, word) };
   }
 
   #everything(known) {
@@ -60,7 +61,7 @@ function best(options, word) {
   };
   return options
     .map((each, order) => ({ each, order, rank: rank(each) }))
-    .filter((found) => found.rank < 2 && !(found.each.kind !== "question" && found.each.text.toLowerCase() === wanted))
+    .filter((found) => found.rank < 2)
     .sort((a, b) => a.rank - b.rank || a.order - b.order)
     .slice(0, MOST)
     .map(({ each }) => each);
