@@ -19,7 +19,7 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
     from aiohttp import web
 
     from catalog.settings import load_settings
-    from catalog.web.app import make_app
+    from catalog.web.app import AccessLog, make_app
     from catalog.web.settings import ServeSettings
 
     settings = load_settings(ServeSettings, "serve", workspace)
@@ -28,5 +28,13 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,
     )
+    app = make_app(workspace, settings)
     click.echo(f"Safelight at http://{settings.host}:{settings.port}/ (Ctrl+C ends it)")
-    web.run_app(make_app(workspace, settings), host=settings.host, port=settings.port, print=None)
+    web.run_app(
+        app,
+        host=settings.host,
+        port=settings.port,
+        print=None,
+        access_log_class=AccessLog,
+        keepalive_timeout=30,  # also for a connection that sends nothing
+    )

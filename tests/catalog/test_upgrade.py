@@ -3,8 +3,8 @@
 import pytest
 
 from catalog import Workspace, open_catalog
-from catalog.lake import _connect, _give_back
 from tests.catalog.pictures import bring
+from tests.catalog.writing import writing
 
 
 @pytest.fixture
@@ -13,12 +13,11 @@ def old(workspace: Workspace) -> Workspace:
     bring(workspace, range(3))
     with open_catalog(workspace) as catalog:
         catalog.commit()
-    connection = _connect(workspace, read_only=False)
-    connection.execute("DROP TABLE lake.tombstones")
-    connection.execute("ALTER TABLE lake.photos DROP COLUMN synthetic")
-    connection.execute("ALTER TABLE lake.assets DROP COLUMN duration_s")
-    connection.execute("CREATE OR REPLACE VIEW lake.v_licences AS SELECT 1 AS old")
-    _give_back(connection)
+    with writing(workspace) as connection:
+        connection.execute("DROP TABLE lake.tombstones")
+        connection.execute("ALTER TABLE lake.photos DROP COLUMN synthetic")
+        connection.execute("ALTER TABLE lake.assets DROP COLUMN duration_s")
+        connection.execute("CREATE OR REPLACE VIEW lake.v_licences AS SELECT 1 AS old")
     (workspace.lake / "schema.sha256").write_text("of older code")
     return workspace
 

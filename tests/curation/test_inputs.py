@@ -1,8 +1,8 @@
 import polars as pl
 
 from catalog import Workspace, open_catalog, rows, write_segment
-from catalog.lake import _connect, _give_back
 from curation.inputs import judged_exif, read_inputs
+from tests.catalog.writing import writing
 from tests.curation.small_catalog import CRAWLED, Shot, exif, fill, sound_shots
 
 
@@ -24,9 +24,10 @@ def test_a_column_of_older_code_is_left_behind(workspace: Workspace) -> None:
     fill(workspace, sound_shots(1))
     with open_catalog(workspace) as catalog:
         catalog.commit()
-    connection = _connect(workspace, read_only=False)
-    connection.execute("ALTER TABLE lake.exif ADD COLUMN thumbnail_correlation DOUBLE DEFAULT 0.1")
-    _give_back(connection)
+    with writing(workspace) as connection:
+        connection.execute(
+            "ALTER TABLE lake.exif ADD COLUMN thumbnail_correlation DOUBLE DEFAULT 0.1"
+        )
     with open_catalog(workspace) as catalog:
         inputs = read_inputs(catalog)
     assert inputs.exif.columns == [*rows("exif", []).schema.names, "fetched_at"]

@@ -1,0 +1,200 @@
+"""DuckLake: rows in Parquet files below `lake/data/`, what they are and which snapshot has them in a SQL database.
+
+The database is SQLite (`sqlite.py`) or PostgreSQL (`postgres.py`). One process writes at a time, under the lock that
+comes with the database. Readers attach read-only and never wait.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from catalog.errors import CatalogError, SnapshotNotFoundError
+from catalog.schemas import TABLES
+from catalog.spool import Segment
+from catalog.stores import engine
+from catalog.stores.commits import commit_segments
+from catalog.stores.engine import first_line, quoted
+from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
+from catalog.stores.tables import bring_up_to_date
+from catalog.views import VIEWS
+from catalog.workspace import Workspace
+
+_SCHEMA_DIGEST = hashlib.sha256(
+    repr([(t.name, t.meaning, t.schema.to_string()) for t in TABLES.values()] + [VIEWS]).encode()
+).hexdigest()
+
+
+KEEP_ROWS = 200_000
+"""A connection that has committed more is closed: what it has read stays in memory, and a crawl may run for days."""
+
+
+class Metadata(Protocol):
+    """The SQL database behind a DuckLake: how to attach, lock and copy it."""
+
+    extensions: tuple[str, ...]
+    options: tuple[str, ...]
+    uri: str
+
+    def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
+        """Hold the one writer lock; raises `BusyError`."""
+
+    def introduce(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Tell a DuckDB instance what it must know before it attaches `uri`."""
+
+    def mark(self) -> str:
+        """Return the digest of the tables and views that the database was brought up to, or nothing."""
+
+    def set_mark(self, digest: str) -> None:
+        """Note that digest."""
+
+    def copy(self, folder: Path) -> tuple[str, tuple[str, ...]]:
+        """Copy the database into `folder`; return its address and the extensions that read it."""
+
+
+class DuckLakeStore:
+    """A DuckLake named `lake` over one of the databases."""
+
+    def __init__(self, workspace: Workspace, metadata: Metadata) -> None:
+        self.workspace = workspace
+        self.data_path = f"{workspace.lake / 'data'}/"
+        self._metadata = metadata
+        self._kept: duckdb.DuckDBPyConnection | None = None
+        self._written = 0
+
+    def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
+        """Hold the one writer lock; raises `BusyError`."""
+        return self._metadata.lock(timeout_s)
+
+    def prepare(self) -> None:
+        """Make tables, columns, comments and views that are missing."""
+        if self._metadata.mark() == _SCHEMA_DIGEST:
+            return
+        with self.lock():
+            if self._metadata.mark() == _SCHEMA_DIGEST:  # another process was faster
+                return
+            connection = self.writer()
+            try:
+                bring_up_to_date(connection)
+            finally:
+                self.release(connection)
+            self._metadata.set_mark(_SCHEMA_DIGEST)
+
+    def connect(self, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
+        """Give a reading connection; raises `SnapshotNotFoundError`."""
+        try:
+            return self._attach(read_only=True, as_of=as_of)
+        except duckdb.Error as error:
+            if as_of is not None:
+                self._explain_missing(as_of, error)
+            raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
+
+    def writer(self) -> duckdb.DuckDBPyConnection:
+        """Give a writing connection; the caller holds the lock."""
+        try:
+            return self._attach(read_only=False)
+        except duckdb.Error as error:
+            raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
+
+    def release(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take a connection back."""
+        engine.give_back(connection, self._metadata.extensions)
+
+    def commit(self, segments: Sequence[Segment]) -> dict[str, int]:
+        """Add the rows of new segments in one transaction; the caller holds the lock."""
+        connection = self._kept or self.writer()
+        self._kept = None
+        try:
+            gained = commit_segments(connection, self.workspace, segments)
+        except BaseException:
+            connection.close()  # with the transaction that is open
+            raise
+        self._kept = connection
+        self._written += sum(segment.rows for segment in segments)
+        if self._written > KEEP_ROWS:
+            self.close()
+        return gained
+
+    def close(self) -> None:
+        """Let go of the connection that commits."""
+        if self._kept and self._written > KEEP_ROWS:
+            self._kept.close()
+            self._written = 0
+        elif self._kept:
+            self.release(self._kept)
+        self._kept = None
+
+    def snapshot(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Return the id of the snapshot that `connection` reads."""
+        found = connection.execute("SELECT id FROM lake.current_snapshot()").fetchone()
+        return int(found[0]) if found else 0
+
+    def snapshots(self, connection: duckdb.DuckDBPyConnection) -> list[Snapshot]:
+        """List all snapshots, newest first."""
+        found = connection.execute(
+            "SELECT snapshot_id, epoch_us(snapshot_time) AS us, coalesce(author, '') AS author, "
+            "coalesce(commit_message, '') AS message, CAST(changes AS VARCHAR) AS changes "
+            "FROM ducklake_snapshots('lake') ORDER BY snapshot_id DESC"
+        )
+        return [_snapshot(row) for row in found.to_arrow_table().to_pylist()]
+
+    def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
+        """Copy the catalog into the empty `folder`; the data files stay where they are."""
+        folder.mkdir(parents=True, exist_ok=True)
+        options = ["READ_ONLY", *self._data_options(), *_as_of(as_of)]
+        uri, extensions = self._metadata.copy(folder)
+        attach = f"ATTACH '{uri}' AS lake ({', '.join(options)})"
+        connection = engine.take(extensions)
+        try:
+            connection.execute(attach)
+            snapshot_id = self.snapshot(connection)
+        finally:
+            engine.give_back(connection, extensions)
+        return Frozen(f"{attach}; USE lake", extensions, (self.data_path,), snapshot_id)
+
+    def problems(self) -> Iterator[str]:
+        """Say what is wrong with the data files."""
+        yield from ()
+
+    def _attach(self, *, read_only: bool, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
+        options = [*self._data_options(), *self._metadata.options, *_as_of(as_of)]
+        options += ["READ_ONLY"] if read_only else []
+        connection = engine.take(self._metadata.extensions)
+        try:
+            self._metadata.introduce(connection)
+            connection.execute(f"ATTACH '{self._metadata.uri}' AS lake ({', '.join(options)})")
+            connection.execute("USE lake")
+        except duckdb.Error:
+            self.release(connection)
+            raise
+        return connection
+
+    def _data_options(self) -> list[str]:
+        path = f"DATA_PATH '{quoted(self.data_path)}'"
+        return [path, "OVERRIDE_DATA_PATH true", "DATA_INLINING_ROW_LIMIT 0"]
+
+    def _explain_missing(self, as_of: int, error: duckdb.Error) -> None:
+        connection = self.connect()
+        known = [snapshot.snapshot_id for snapshot in self.snapshots(connection)]
+        self.release(connection)
+        if as_of not in known:
+            raise SnapshotNotFoundError(as_of, known) from error
+
+
+def _as_of(snapshot_id: int | None) -> list[str]:
+    return [] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id:d}"]
+
+
+def _snapshot(row: Mapping[str, object]) -> Snapshot:
+    at = datetime.fromtimestamp(int(str(row["us"])) / 1e6, UTC)
+    return Snapshot(
+        int(str(row["snapshot_id"])),
+        at,
+        str(row["author"]),
+        str(row["message"]),
+        str(row["changes"]),
+    )

@@ -1,0 +1,224 @@
+"""Which keys the tables hold, so that a commit need not read the tables to know what is new.
+
+The rule "a key stands in one row" would cost a scan of the key columns at each commit, which grows with the table. This
+index answers it from sorted runs of 128-bit hashes, one run a commit, merged when they grow alike:
+
+    lake/keys/<first>-<last>-<moment>.npy    the hashes of the rows that snapshots first to last added, sorted;
+                                             moment: when snapshot `last` was made, in us, to tell histories apart
+
+It is a cache. Before each commit it catches up with snapshots that others made, and when it does not fit the tables
+(restored, rows deleted, a file damaged) it is made anew from them. Whoever uses it holds the writer lock.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from catalog.files import flush
+from catalog.schemas import TABLES, Table
+
+log = logging.getLogger(__name__)
+
+Keys = npt.NDArray[np.uint64]
+"""Hashes of keys, shape (2, n): upper and lower half of an MD5."""
+_METADATA = "__ducklake_metadata_lake"
+_HARMLESS = (
+    *("inserted_into_table:", "inlined_insert:", "flushed_inlined:", "created_", "altered_"),
+    *("dropped_view:", "compacted_table:", "merge_adjacent:", "rewrite_delete:"),
+)
+"""Changes of a snapshot that take no row away."""
+
+
+def no_keys() -> Keys:
+    """Give an empty list of keys."""
+    return np.empty((2, 0), np.uint64)
+
+
+def key_sql(table: Table) -> str:
+    """Write the SQL of two columns, `upper` and `lower`, that hash the key of a row of `table`."""
+    # A length before each value: no two different keys are written alike. Null is a dash.
+    texts = [f'CAST("{name}" AS VARCHAR)' for name in table.key]
+    parts = [f"coalesce(concat(strlen({text}), ':', {text}), '-')" for text in texts]
+    whole = f"concat('{table.name}', ',', {', '.join(parts)})"
+    return f"md5_number_upper({whole}) AS upper, md5_number_lower({whole}) AS lower"
+
+
+def read_keys(connection: duckdb.DuckDBPyConnection, table: Table, source: str) -> Keys:
+    """Hash the keys of all rows of `source`, a table expression with the columns of `table`."""
+    found = connection.execute(f"SELECT {key_sql(table)} FROM {source}").fetchnumpy()
+    return np.stack([np.asarray(found[name], np.uint64) for name in ("upper", "lower")])
+
+
+@dataclass(frozen=True)
+class _Run:
+    path: Path
+    first: int
+    last: int
+    moment: int
+
+    @classmethod
+    def at(cls, path: Path) -> "_Run":
+        return cls(path, *map(int, path.stem.split("-")))
+
+    def keys(self) -> Keys:
+        loaded: Keys = np.load(self.path, mmap_mode="r")
+        return loaded
+
+
+class KeyIndex:
+    """The keys of a DuckLake attached as `lake` to `connection`, up to its newest snapshot."""
+
+    def __init__(self, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._runs: list[_Run] = []
+        self._loaded: list[Keys] = []
+        folder.mkdir(exist_ok=True)
+        try:
+            self._runs = self._chain()
+            self._loaded = [run.keys() for run in self._runs]
+        except (OSError, EOFError, ValueError) as error:
+            log.warning("the index of keys is damaged and is made anew: %s", error)
+            self._forget()
+        self._catch_up()
+
+    def known(self, keys: Keys) -> npt.NDArray[np.bool_]:
+        """Say for each key whether a row of the tables has it."""
+        found = np.zeros(keys.shape[1], bool)
+        for run in (run for run in self._loaded if run.shape[1]):
+            place = np.minimum(np.searchsorted(run[0], keys[0]), run.shape[1] - 1)
+            found |= (run[0, place] == keys[0]) & (run[1, place] == keys[1])
+        return found
+
+    def add(self, keys: Keys) -> None:
+        """Note the keys of the rows that the newest snapshot added; the caller has just made it."""
+        newest, moment = self._newest()
+        self._write(self._covered() + 1, newest, moment, keys)
+
+    def _catch_up(self) -> None:
+        newest, moment = self._newest()
+        if self._runs and self._moment(self._covered()) != self._runs[-1].moment:
+            log.info("the index of keys belongs to other tables; it is made anew")
+            self._forget()
+        covered = self._covered()
+        if self._runs and covered == newest:
+            return
+        changed = self._tables_changed_since(covered) if self._runs else None
+        if changed is None:
+            self._forget()
+            parts = [read_keys(self._connection, TABLES[n], f"lake.{n}") for n in self._filled()]
+            self._write(0, newest, moment, np.concatenate([no_keys(), *parts], axis=1))
+            return
+        between = f"'main', '{{}}', {covered + 1}, {newest}"
+        parts = [
+            read_keys(
+                self._connection,
+                TABLES[name],
+                f"ducklake_table_insertions('lake', {between.format(name)})",
+            )
+            for name in changed
+        ]
+        self._write(covered + 1, newest, moment, np.concatenate([no_keys(), *parts], axis=1))
+
+    def _chain(self) -> list[_Run]:
+        """List the runs that follow upon each other; a run that a merged one covers is removed."""
+        chain: list[_Run] = []
+        found = sorted(
+            map(_Run.at, self._folder.glob("[0-9]*.npy")), key=lambda r: (r.first, -r.last)
+        )
+        for run in found:
+            if chain and run.last <= chain[-1].last:
+                run.path.unlink()
+            elif run.first == (chain[-1].last + 1 if chain else 0):
+                chain.append(run)
+            else:
+                raise ValueError(f"snapshots before {run.first} are missing")
+        return chain
+
+    def _write(self, first: int, last: int, moment: int, keys: Keys) -> None:
+        """Write a run, after merging those before it that are not much larger."""
+        merged, parts = list[_Run](), [keys]
+        while self._runs and self._loaded[-1].shape[1] <= 2 * sum(p.shape[1] for p in parts):
+            merged.append(self._runs.pop())
+            parts.append(self._loaded.pop())
+            first = merged[-1].first
+        together = np.concatenate(parts, axis=1)
+        together = together[:, np.argsort(together[0], kind="stable")]
+        path = self._folder / f"{first}-{last}-{moment}.npy"
+        _save(path, together)
+        for run in (run for run in merged if run.path != path):
+            run.path.unlink()
+        self._runs.append(_Run.at(path))
+        self._loaded.append(together)
+
+    def _forget(self) -> None:
+        for path in self._folder.iterdir():
+            path.unlink()
+        self._runs, self._loaded = [], []
+
+    def _covered(self) -> int:
+        return self._runs[-1].last if self._runs else -1
+
+    def _newest(self) -> tuple[int, int]:
+        """Return id and moment of the newest snapshot."""
+        found = self._connection.execute(
+            f"SELECT snapshot_id, epoch_us(CAST(snapshot_time AS TIMESTAMPTZ)) FROM {_METADATA}.ducklake_snapshot "
+            f"WHERE snapshot_id = (SELECT max(snapshot_id) FROM {_METADATA}.ducklake_snapshot)"
+        ).fetchone()
+        assert found, "a DuckLake has a first snapshot"
+        return int(found[0]), int(found[1])
+
+    def _moment(self, snapshot_id: int) -> int | None:
+        found = self._connection.execute(
+            f"SELECT epoch_us(CAST(snapshot_time AS TIMESTAMPTZ)) FROM {_METADATA}.ducklake_snapshot "
+            "WHERE snapshot_id = ?",
+            [snapshot_id],
+        ).fetchone()
+        return int(found[0]) if found else None
+
+    def _tables_changed_since(self, snapshot_id: int) -> Sequence[str] | None:
+        """List the tables that gained rows; None when snapshots are gone or rows were deleted."""
+        found = self._connection.execute(
+            f"SELECT snapshot_id, changes_made FROM {_METADATA}.ducklake_snapshot_changes WHERE snapshot_id > ?",
+            [snapshot_id],
+        ).fetchall()
+        if len(found) != self._newest()[0] - snapshot_id:
+            return None
+        changes = [change for _, made in found for change in (made or "").split(",")]
+        if not all(change.startswith(_HARMLESS) for change in changes if change):
+            return None
+        ids = {
+            c.rsplit(":")[1] for c in changes if c.startswith(("inserted_into", "inlined_insert"))
+        }
+        return self._names(int(number) for number in ids)
+
+    def _names(self, ids: Iterable[int]) -> list[str]:
+        listed = ", ".join(map(str, ids)) or "-1"
+        found = self._connection.execute(
+            f"SELECT DISTINCT table_name FROM {_METADATA}.ducklake_table WHERE table_id IN ({listed})"
+        ).fetchall()
+        return sorted(name for (name,) in found if name in TABLES)
+
+    def _filled(self) -> list[str]:
+        """List the tables that hold rows."""
+        found = self._connection.execute(
+            f"SELECT table_id FROM {_METADATA}.ducklake_table_stats WHERE record_count > 0"
+        ).fetchall()
+        return self._names(int(number) for (number,) in found)
+
+
+def _save(path: Path, keys: Keys) -> None:
+    aside = path.with_name(f".{uuid.uuid4().hex}")
+    with aside.open("wb") as raw:
+        np.save(raw, keys)
+        raw.flush()
+        os.fsync(raw.fileno())
+    aside.rename(path)
+    flush(path.parent)

@@ -1,0 +1,68 @@
+"""The DuckLake catalog in one SQLite file: needs no server, one writer at a time, readers never wait."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from catalog.errors import BusyError
+from catalog.files import write_text
+from catalog.stores.engine import quoted
+from catalog.stores.store import LOCK_TIMEOUT_S
+from catalog.workspace import Workspace
+
+BUSY_TIMEOUT_MS = 20_000
+
+
+class SqliteMetadata:
+    """`lake/catalog.sqlite` and the lock beside it."""
+
+    extensions: tuple[str, ...] = ("ducklake", "sqlite_scanner")
+    options: tuple[str, ...] = ("META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {BUSY_TIMEOUT_MS}")
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._file = workspace.lake / "catalog.sqlite"
+        self._mark = workspace.lake / "schema.sha256"
+        self._lock = workspace.lake / "writer.lock"
+        self.uri = f"ducklake:sqlite:{quoted(self._file)}"
+
+    def introduce(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Tell a DuckDB instance what it must know; a file needs nothing."""
+
+    def mark(self) -> str:
+        """Return the digest of the tables and views that the file was brought up to, or nothing."""
+        if not self._file.exists() or not self._mark.exists():
+            return ""
+        return self._mark.read_text("utf-8")
+
+    def set_mark(self, digest: str) -> None:
+        """Note the digest in a file of its own."""
+        write_text(self._mark, digest)
+
+    @contextmanager
+    def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+        """Hold the writer lock: SQLite's own busy timeout loses commits under two writers."""
+        lock = FileLock(self._lock)
+        try:
+            with lock.acquire(timeout=timeout_s):
+                yield
+        except Timeout as error:
+            raise BusyError("the catalog", timeout_s) from error
+
+    def copy(self, folder: Path) -> tuple[str, tuple[str, ...]]:
+        """Copy the catalog as it is now into `folder`; return its address and the extensions that read it.
+
+        Writers may go on meanwhile. The copy is in rollback mode: a reader needs no right to write beside it.
+        """
+        target = folder / "catalog.sqlite"
+        source = f"{self._file.as_uri()}?mode=ro"
+        with (
+            closing(sqlite3.connect(source, uri=True, timeout=BUSY_TIMEOUT_MS / 1000)) as live,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            live.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        return f"ducklake:sqlite:{quoted(target)}", self.extensions

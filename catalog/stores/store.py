@@ -1,0 +1,81 @@
+"""What a store of tables must be able to do. `catalog.lake` speaks to this and to nothing behind it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from catalog.spool import Segment
+
+LOCK_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One immutable state of the tables."""
+
+    snapshot_id: int
+    at: datetime
+    author: str
+    message: str
+    changes: str
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A copy of the catalog of one snapshot, and what another process needs to read it.
+
+    A DuckDB instance with `extensions` loaded runs `attach_sql` (one or more statements) and then finds the tables
+    and views by their bare names. It reads `data_paths` (folders or addresses) and the copy, nothing else.
+    """
+
+    attach_sql: str
+    extensions: tuple[str, ...]
+    data_paths: tuple[str, ...]
+    snapshot_id: int
+
+
+class Store(Protocol):
+    """The tables of one workspace: every table of `catalog.schemas`, every view of `catalog.views`."""
+
+    def prepare(self) -> None:
+        """Make tables, columns, comments and views that are missing; does nothing when all are there."""
+
+    def connect(self, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
+        """Give a connection that reads tables and views by their bare names, of the newest snapshot or of `as_of`.
+
+        Without `as_of` it may see a newer snapshot with each statement, and a new connection always does. Hand it
+        back with `release`. Raises `SnapshotNotFoundError`.
+        """
+
+    def release(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take a connection back; an instance with its extensions loaded is kept for the next one."""
+
+    def commit(self, segments: Sequence[Segment]) -> dict[str, int]:
+        """Add the rows of segments that are not in the ledger, in one step; return the rows gained by table.
+
+        The caller holds `lock`. Of rows with one key the first stays. Packs are moved to their place first; the
+        folders of the segments are removed last, so that a kill anywhere is healed by doing it again.
+        """
+
+    def snapshot(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Return the id of the snapshot that `connection` reads."""
+
+    def snapshots(self, connection: duckdb.DuckDBPyConnection) -> list[Snapshot]:
+        """List all snapshots, newest first."""
+
+    def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
+        """Copy the catalog (not the data) into the empty `folder` for readers that must not touch the live one."""
+
+    def problems(self) -> Iterator[str]:
+        """Say what is wrong with the files of the tables, one line each."""
+
+    def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
+        """Hold the one writer lock of these tables; raises `BusyError` after `timeout_s`."""
+
+    def close(self) -> None:
+        """Let go of what is kept between commits; the store can be used again afterwards."""

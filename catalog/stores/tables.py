@@ -1,0 +1,76 @@
+"""Make the tables, columns, comments and views of this code in a DuckLake, new or of older code."""
+
+import json
+
+import duckdb
+import pyarrow as pa
+
+from catalog.schemas import TABLES, Table
+from catalog.stores.engine import quoted
+from catalog.version import __version__
+from catalog.views import VIEWS
+
+_SQL_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.bool_(): "BOOLEAN",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.timestamp("us"): "TIMESTAMP",
+    pa.list_(pa.string()): "VARCHAR[]",
+    pa.list_(pa.float64()): "DOUBLE[]",
+    pa.list_(pa.float32()): "FLOAT[]",
+}
+_KNOWN_COLUMNS = (
+    "SELECT table_name, column_name FROM duckdb_columns() "
+    "WHERE database_name = 'lake' AND schema_name = 'main'"
+)
+
+
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make what is missing, in one snapshot; nothing of older code is dropped."""
+    known: dict[str, set[str]] = {}
+    for table_name, column in connection.execute(_KNOWN_COLUMNS).fetchall():
+        known.setdefault(table_name, set()).add(column)
+    connection.execute("BEGIN")
+    for table in TABLES.values():
+        if table.name not in known:
+            _create_table(connection, table)
+            continue
+        for field in table.schema:
+            if field.name not in known[table.name]:
+                _add_column(connection, table, field)
+    for name, (meaning, sql) in VIEWS.items():
+        connection.execute(f"CREATE OR REPLACE VIEW lake.{name} AS {sql}")
+        connection.execute(f"COMMENT ON VIEW lake.{name} IS '{quoted(meaning)}'")
+    set_message(connection, "safelight", f"tables and views of safelight {__version__}")
+    connection.execute("COMMIT")
+
+
+def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str) -> None:
+    """Say who makes the snapshot of this transaction and why."""
+    extra = json.dumps({"code_version": __version__})
+    connection.execute(
+        "CALL ducklake_set_commit_message('lake', ?, ?, extra_info => ?)", [author, message, extra]
+    )
+
+
+def _add_column(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
+    kind = _SQL_TYPES[field.type]
+    connection.execute(f'ALTER TABLE lake.{table.name} ADD COLUMN "{field.name}" {kind}')
+    _comment(connection, table, field)
+
+
+def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    columns = ", ".join(f'"{field.name}" {_SQL_TYPES[field.type]}' for field in table.schema)
+    connection.execute(f"CREATE TABLE lake.{table.name} ({columns})")
+    connection.execute(f"COMMENT ON TABLE lake.{table.name} IS '{quoted(table.meaning)}'")
+    for field in table.schema:
+        _comment(connection, table, field)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
+    about = field.metadata[b"meaning"].decode()
+    unit = field.metadata[b"unit"].decode()
+    text = quoted(f"{about} [{unit}]" if unit else about)
+    connection.execute(f"COMMENT ON COLUMN lake.{table.name}.\"{field.name}\" IS '{text}'")

@@ -1,0 +1,50 @@
+"""A PostgreSQL server for the tests of the catalog, started once and only when a test asks for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from catalog import Workspace, open_catalog
+from tests.catalog.postgres_server import PostgresServer, postgres_server, why_not
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    if reason := why_not():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("postgres")
+    for above in (folder, *folder.parents[:2]):  # the server's user must get to its folder
+        above.chmod(above.stat().st_mode | 0o011)
+    with postgres_server(folder / "server") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with empty tables, made once."""
+    address = postgres.new_database()
+    workspace = at_address(tmp_path_factory.mktemp("template") / "home", address)
+    open_catalog(workspace).close()
+    return address.rsplit("/", maxsplit=1)[1]
+
+
+@pytest.fixture
+def postgres_workspace(postgres: PostgresServer, empty_database: str, tmp_path: Path) -> Workspace:
+    """Give each test a workspace whose tables are in a PostgreSQL database of its own."""
+    return at_address(tmp_path / "home", postgres.new_database(like=empty_database))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_workspace(request: pytest.FixtureRequest) -> Workspace:
+    """Run a test on every store."""
+    names = {"sqlite": "workspace", "postgres": "postgres_workspace"}
+    workspace: Workspace = request.getfixturevalue(names[request.param])
+    return workspace
+
+
+def at_address(home: Path, address: str) -> Workspace:
+    """Open a workspace whose settings name a database."""
+    workspace = Workspace.at(home)
+    (home / "safelight.toml").write_text(f'[catalog]\nstore = "{address}"\n')
+    return workspace
