@@ -37,6 +37,11 @@ from catalog.workspace import Workspace
 routes = web.RouteTableDef()
 
 STATIC = Path(__file__).parent / "static"
+_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 _NOT_FOUND = (AssetNotFoundError, NoSuchCrawlError, ReleaseNotFoundError)
 _IN_BROWSERS = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
 _SHOWN_WHOLE = 12 * 10**6
@@ -135,19 +140,27 @@ async def crawl(request: web.Request) -> web.Response:
     return _page("crawl.html", here="crawls", crawl=found)
 
 
+@routes.get("/login")
+async def login(request: web.Request) -> web.Response:
+    """Ask for a token; `login.py` takes it."""
+    problem = "This is no token of this server." if "wrong" in request.query else ""
+    return _page("login.html", here="", problem=problem)
+
+
 @routes.get("/static/{name}")
 async def static_file(request: web.Request) -> web.FileResponse:
     """Send a script, a style or an icon; browsers ask each time whether it has changed."""
     path = _files().get(request.match_info["name"])
     if path is None:
         raise web.HTTPNotFound(text="no such file")
-    return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+    headers = {"Cache-Control": "no-cache", "Content-Type": _TYPES[path.suffix]}
+    return web.FileResponse(path, headers=headers)
 
 
 @cache
 def _files() -> dict[str, Path]:
     """Name the files that may be sent: ours, and plotly where it is installed."""
-    files = {path.name: path for path in STATIC.iterdir() if path.is_file()}
+    files = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
     found = find_spec("plotly")
     if found and found.submodule_search_locations:
         script = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"

@@ -47,6 +47,7 @@ export class Grid {
   async #load() {
     const { by, descending } = this.#order;
     const asked = this.#query;
+    this.#table.setAttribute("aria-busy", "true");
     try {
       const page = await rows(asked.query_id, { offset: this.#offset, limit: PAGE, orderBy: by, descending });
       if (asked !== this.#query) return;
@@ -54,6 +55,8 @@ export class Grid {
       this.#draw();
     } catch (error) {
       this.onProblem(error);
+    } finally {
+      if (asked === this.#query) this.#table.setAttribute("aria-busy", "false");
     }
   }
 

@@ -7,7 +7,7 @@ from catalog.errors import NoSuchCrawlError
 from catalog.web.crawls import crawls, find_crawl, yields
 from catalog.web.datasets import difference, find_dataset, list_datasets
 from catalog.web.picture import find_picture, raw_exif, typed_exif
-from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, HOSTILE, N, SHAS, TURNED
+from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, HOSTILE, SHAS, TURNED, N
 
 
 def test_a_picture_has_everything_the_tables_know(tables: Catalog) -> None:
