@@ -20,6 +20,7 @@ ReleaseError                a release cannot be published, pulled or exported as
   LockedError               it is not what safelight.lock says
 NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
+NoSuchCrawlError            no crawl with this id has ended a session
 """
 
 import difflib
@@ -166,3 +167,13 @@ class NetworkDiskError(CatalogError):
             'PostgreSQL: [catalog] store = "postgres://...". If you are sure that only one machine ever uses it: '
             "[catalog] allow_network_disk = true"
         )
+
+
+class NoSuchCrawlError(CatalogError):
+    """No crawl with this id has ended a session."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"no crawl {wanted[:64]!r} has ended a session here. List them with: safelight crawl status"
+        )
+        self.wanted = wanted
