@@ -113,6 +113,45 @@ def verify(workspace: Workspace, quick: bool) -> None:
     _report(problems, f"{n} files checked, nothing wrong")
 
 
+@catalog.command("maintain")
+@click.option("--keep-days", type=float, metavar="N", help="Forget snapshots older than N days.")
+@click.option("--keep-snapshots", type=int, metavar="N", help="Forget snapshots but the newest N.")
+@click.option(
+    "--grace-hours",
+    type=float,
+    default=24.0,
+    show_default=True,
+    help="Leave unnamed files that are younger: a reader may still need them.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@workspace_option
+def maintain_workspace(
+    workspace: Workspace,
+    keep_days: float | None,
+    keep_snapshots: int | None,
+    grace_hours: float,
+    dry_run: bool,
+) -> None:
+    """Merge small files of the tables, forget old snapshots, remove what nothing names.
+
+    Without --keep-days and --keep-snapshots no snapshot is forgotten. Those that a release or a curation run names
+    stay always. With both options a snapshot goes only when both let it go.
+    """
+    from catalog.maintenance import maintain
+    from catalog.stores import KeepRules
+
+    rules = KeepRules(keep_days, keep_snapshots, grace_hours=grace_hours, dry_run=dry_run)
+    done = maintain(workspace, rules)
+    would = "would be " if dry_run else ""
+    if not dry_run:
+        click.echo(f"files merged: {done.tables.files_merged} to {done.tables.files_made}")
+    click.echo(f"snapshots {would}forgotten: {done.tables.snapshots_expired}")
+    n_files, n_bytes = done.tables.files_removed, done.tables.bytes_removed
+    click.echo(f"table files {would}removed: {n_files} ({n_bytes:,} bytes)")
+    beside = f"{done.packs_removed} packs, {done.folders_removed} unfinished folders"
+    click.echo(f"{would}removed beside them: {beside} ({done.bytes_removed:,} bytes)")
+
+
 def _report(problems: list[str], fine: str) -> None:
     """Print problems and exit 1, or say that there are none."""
     for line in problems[:50]:

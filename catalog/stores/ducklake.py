@@ -14,6 +14,7 @@ from typing import Protocol
 import duckdb
 
 from catalog.errors import CatalogError, SnapshotNotFoundError
+from catalog.objects import open_objects
 from catalog.schemas import TABLES
 from catalog.spool import Segment
 from catalog.storage import table_files
@@ -22,6 +23,7 @@ from catalog.stores.commits import commit_segments
 from catalog.stores.engine import first_line, quoted
 from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
 from catalog.stores.tables import bring_up_to_date
+from catalog.stores.upkeep import KeepRules, Kept, file_problems, maintain_lake
 from catalog.views import VIEWS
 from catalog.workspace import Workspace
 
@@ -160,9 +162,26 @@ class DuckLakeStore:
             engine.give_back(connection, extensions)
         return Frozen(f"{attach}; USE lake", extensions, (self.data_path,), snapshot_id)
 
+    def maintain(self, rules: KeepRules) -> Kept:
+        """Merge, expire and clean up; the caller holds the lock."""
+        connection = self.writer()
+        try:
+            return maintain_lake(connection, self._sizes, rules)
+        finally:
+            connection.close()  # it may have read everything
+
     def problems(self) -> Iterator[str]:
-        """Say what is wrong with the data files."""
-        yield from ()
+        """Compare the data files with those that snapshots name."""
+        connection = self.connect()
+        try:
+            yield from file_problems(connection, self.data_path, self._sizes())
+        finally:
+            self.release(connection)
+
+    def _sizes(self) -> dict[str, int]:
+        """Give address and bytes of every data file that is there."""
+        objects = open_objects(self.workspace)
+        return {objects.address(found.name): found.bytes for found in objects.listed("lake/data")}
 
     def _attach(self, *, read_only: bool, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         options = [*self._data_options(), *self._metadata.options, *_as_of(as_of)]
