@@ -18,6 +18,7 @@ ReleaseError                a release cannot be published, pulled or exported as
   RevokedError              it must not be used any more
   SignatureError            its signature is missing or wrong
   LockedError               it is not what safelight.lock says
+BackupError                 a backup cannot be made, or is not what it was
 NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
 NoSuchCrawlError            no crawl with this id has ended a session
@@ -145,6 +146,10 @@ class SignatureError(ReleaseError):
 
 class LockedError(ReleaseError):
     """A release is not what the lock file says."""
+
+
+class BackupError(CatalogError):
+    """A backup cannot be made or restored, or it is not what it was."""
 
 
 class StorageError(CatalogError):
