@@ -156,9 +156,10 @@ def test_a_port_in_use_is_explained(
 ) -> None:
     import safelight
 
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit):
-        port = str(taken.getsockname()[1])
-        safelight.main(["--home", str(workspace.home), "serve", "--port", port])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = ["--home", str(workspace.home), "serve", "--port", str(taken.getsockname()[1])]
+        with pytest.raises(SystemExit):
+            safelight.main(words)
     assert "choose another --port" in capfd.readouterr().err
 
 
