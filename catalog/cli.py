@@ -1,6 +1,7 @@
 """`safelight catalog ...`."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -41,20 +42,33 @@ def sql(workspace: Workspace, query: str, style: str, as_of: int | None) -> None
 
 
 @catalog.command("tables")
-@click.argument("name", required=False)
 @workspace_option
-def show_tables(workspace: Workspace, name: str | None) -> None:
-    """List tables and views with row counts; with NAME, the columns of one."""
+def show_tables(workspace: Workspace) -> None:
+    """List tables and views with row counts."""
     from catalog.lake import open_catalog
     from catalog.printing import aligned
 
     with open_catalog(workspace) as tables:
-        if name:
-            header, cells = ["column", "type", "meaning"], tables.columns(name)
-        else:
-            header = ["name", "kind", "rows", "meaning"]
-            cells = [[str(row[key]) for key in header] for row in tables.tables()]
+        header = ["name", "kind", "rows", "meaning"]
+        cells = [[str(row[key]) for key in header] for row in tables.tables()]
     click.echo("\n".join(aligned(header, cells)))
+
+
+@catalog.command("describe")
+@click.argument("name", required=False)
+@workspace_option
+def show_columns(workspace: Workspace, name: str | None) -> None:
+    """Say what tables and columns mean; with NAME (a table or view) each column with type and unit."""
+    from catalog.describe import describe, describe_one
+    from catalog.lake import open_catalog
+    from catalog.printing import described, described_briefly
+
+    with open_catalog(workspace) as tables:
+        if name:
+            lines = described(describe_one(tables, name))
+        else:
+            lines = (described_briefly(each) for each in describe(tables))
+        click.echo("\n".join(lines))
 
 
 @catalog.command()
@@ -98,6 +112,71 @@ def verify(workspace: Workspace, quick: bool) -> None:
         problems = verify_catalog(tables, rehash=not quick)
         n = tables.records("SELECT count(*) AS n FROM assets")[0]["n"]
     _report(problems, f"{n} files checked, nothing wrong")
+
+
+@catalog.command("maintain")
+@click.option("--keep-days", type=float, metavar="N", help="Forget snapshots older than N days.")
+@click.option("--keep-snapshots", type=int, metavar="N", help="Forget snapshots but the newest N.")
+@click.option(
+    "--grace-hours",
+    type=float,
+    default=24.0,
+    show_default=True,
+    help="Leave unnamed files that are younger: a reader may still need them.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@workspace_option
+def maintain_workspace(
+    workspace: Workspace,
+    keep_days: float | None,
+    keep_snapshots: int | None,
+    grace_hours: float,
+    dry_run: bool,
+) -> None:
+    """Merge small files of the tables, forget old snapshots, remove what nothing names.
+
+    Without --keep-days and --keep-snapshots no snapshot is forgotten. Those that a release or a curation run names
+    stay always. With both options a snapshot goes only when both let it go.
+    """
+    from catalog.maintenance import maintain
+    from catalog.stores import KeepRules
+
+    rules = KeepRules(keep_days, keep_snapshots, grace_hours=grace_hours, dry_run=dry_run)
+    done = maintain(workspace, rules)
+    would = "would be " if dry_run else ""
+    if not dry_run:
+        click.echo(f"files merged: {done.tables.files_merged} to {done.tables.files_made}")
+    click.echo(f"snapshots {would}forgotten: {done.tables.snapshots_expired}")
+    n_files, n_bytes = done.tables.files_removed, done.tables.bytes_removed
+    click.echo(f"table files {would}removed: {n_files} ({n_bytes:,} bytes)")
+    beside = f"{done.packs_removed} packs, {done.folders_removed} unfinished folders"
+    click.echo(f"{would}removed beside them: {beside} ({done.bytes_removed:,} bytes)")
+
+
+@catalog.command("backup")
+@click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--without-frontier", is_flag=True, help="Leave out what crawls still have to fetch.")
+@workspace_option
+def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -> None:
+    """Back up the workspace into the folder DEST; again into the same folder copies only what is new."""
+    from catalog.backup import backup
+
+    done = backup(workspace, dest, with_frontier=not without_frontier)
+    click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes")
+    click.echo(f"copied {done.files_copied} files, {done.bytes_copied:,} bytes")
+    for line in done.left_out:
+        click.echo(f"left out {line}")
+
+
+@catalog.command("restore")
+@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@workspace_option
+def restore_workspace(workspace: Workspace, source: Path) -> None:
+    """Restore the backup in the folder SOURCE into the empty workspace --home, and verify it."""
+    from catalog.backup import restore
+
+    done = restore(source, workspace)
+    click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes, verified")
 
 
 def _report(problems: list[str], fine: str) -> None:

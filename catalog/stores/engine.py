@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -31,15 +32,7 @@ def take(extensions: tuple[str, ...]) -> DuckDB:
             del _idle[number]
             return connection
     connection = duckdb.connect(config=_CONFIG)
-    packaged = {name: _packaged(name) for name in extensions}
-    for path in packaged.values():
-        if path:
-            connection.execute(f"LOAD '{quoted(path)}'")
-    connection.execute("SET allow_unsigned_extensions = false")
-    for name in (name for name, path in packaged.items() if not path):
-        log.info("extension %s is not installed from PyPI; asking DuckDB to install it", name)
-        connection.install_extension(name)
-        connection.load_extension(name)
+    load_extensions(connection, extensions)
     return connection
 
 
@@ -64,6 +57,22 @@ def give_back(connection: DuckDB, extensions: tuple[str, ...]) -> None:
         connection.close()  # closed already, or inside a broken transaction: not worth keeping
         return
     _idle.append((os.getpid(), extensions, connection))
+
+
+def load_extensions(connection: DuckDB, names: Sequence[str]) -> None:
+    """Load extensions from their PyPI packages, or from DuckDB's own repository as a last resort.
+
+    The instance must have been made with `allow_unsigned_extensions`, which is off afterwards.
+    """
+    packaged = {name: _packaged(name) for name in names}
+    for path in packaged.values():
+        if path:
+            connection.execute(f"LOAD '{quoted(path)}'")
+    connection.execute("SET allow_unsigned_extensions = false")
+    for name in (name for name, path in packaged.items() if not path):
+        log.info("extension %s is not installed from PyPI; asking DuckDB to install it", name)
+        connection.install_extension(name)
+        connection.load_extension(name)
 
 
 def _packaged(name: str) -> Path | None:

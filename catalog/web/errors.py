@@ -7,19 +7,28 @@ from aiohttp import web
 from catalog.errors import (
     AssetNotFoundError,
     BusyError,
+    QueryError,
     ReleaseNotFoundError,
     SafelightError,
     SnapshotNotFoundError,
 )
+from catalog.sandbox import SandboxError
+from catalog.saved import QuestionNotFoundError
 from catalog.web.handlers import Handler
+from catalog.web.running import GoneError, NotDoneError, kind_of
 
 log = logging.getLogger(__name__)
 
-_STATUS: dict[type[SafelightError], tuple[int, str]] = {
-    SnapshotNotFoundError: (404, "snapshot_not_found"),
-    AssetNotFoundError: (404, "asset_not_found"),
-    ReleaseNotFoundError: (404, "release_not_found"),
-    BusyError: (503, "busy"),
+_STATUS: dict[type[SafelightError], int] = {
+    SnapshotNotFoundError: 404,
+    AssetNotFoundError: 404,
+    ReleaseNotFoundError: 404,
+    QuestionNotFoundError: 404,
+    GoneError: 404,
+    NotDoneError: 409,
+    QueryError: 422,
+    BusyError: 503,
+    SandboxError: 503,
 }
 
 
@@ -38,10 +47,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         return _plain(error)
     except SafelightError as error:
-        status, kind = next(
-            (_STATUS[t] for t in type(error).__mro__ if t in _STATUS), (400, "refused")
-        )
-        return problem(status, kind, str(error))
+        status = next((_STATUS[t] for t in type(error).__mro__ if t in _STATUS), 400)
+        answer = problem(status, kind_of(error), str(error))
+        if status == 503:
+            answer.headers["Retry-After"] = "5"
+        return answer
     except Exception:  # the last line of defence: told to nobody but the log
         log.exception("%s %s failed", request.method, request.path)
         return problem(500, "bug", "the server failed on this request; its log says why")

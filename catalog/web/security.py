@@ -5,13 +5,15 @@ Origin: a browser that changes something must come from our own pages.
 Headers: no script, style, frame or connection but our own; no sniffing; no referrer.
 """
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from catalog.web.errors import problem
 from catalog.web.handlers import Handler
-from catalog.web.keys import SETTINGS
+from catalog.web.keys import CALLER, DOORS, SETTINGS
+from catalog.web.login import COOKIE
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -24,6 +26,9 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_FOR_ALL = ("/login", "/static/")
+"""What a stranger may see: the page to sign in, and what it looks like."""
+_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -38,7 +43,8 @@ async def known_host(request: web.Request, handler: Handler) -> web.StreamRespon
     """Refuse a request that names a host which is not ours."""
     settings = request.app[SETTINGS]
     ours = {*_LOOPBACK, settings.host.lower(), *settings.allowed_hosts.lower().split()}
-    if _host(request.headers.get("Host", "")) not in ours:
+    host = _host(request.headers.get("Host", ""))
+    if host not in ours and not (settings.host in _ANY and _is_address(host)):
         return problem(
             421, "unknown_host", "this name is not one of the server's: see [serve] allowed_hosts"
         )
@@ -57,6 +63,31 @@ async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamRe
                 403, "foreign_origin", "changes are accepted from the server's own pages only"
             )
     return await handler(request)
+
+
+@web.middleware
+async def known_caller(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Ask for a token or a session where the server has tokens; note who asks under `CALLER`."""
+    doors = request.app[DOORS]
+    session = request.cookies.get(COOKIE, "")
+    caller = doors.who(request.headers.get("Authorization", ""), session)
+    if caller is None and not request.path.startswith(_FOR_ALL):
+        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            raise web.HTTPSeeOther("/login")
+        answer = problem(401, "token_needed", "send a token: Authorization: Bearer TOKEN")
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    request[CALLER] = caller or ""
+    return await handler(request)
+
+
+def _is_address(host: str) -> bool:
+    """Say whether this is an IP address: no name stands behind it that somebody could point elsewhere."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _host(header: str) -> str:
