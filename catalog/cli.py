@@ -1,6 +1,7 @@
 """`safelight catalog ...` and `safelight dataset ...`."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -133,6 +134,32 @@ def maintain_workspace(
     click.echo(f"table files {would}removed: {n_files} ({n_bytes:,} bytes)")
     beside = f"{done.packs_removed} packs, {done.folders_removed} unfinished folders"
     click.echo(f"{would}removed beside them: {beside} ({done.bytes_removed:,} bytes)")
+
+
+@catalog.command("backup")
+@click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--without-frontier", is_flag=True, help="Leave out what crawls still have to fetch.")
+@workspace_option
+def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -> None:
+    """Back up the workspace into the folder DEST; again into the same folder copies only what is new."""
+    from catalog.backup import backup
+
+    done = backup(workspace, dest, with_frontier=not without_frontier)
+    click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes")
+    click.echo(f"copied {done.files_copied} files, {done.bytes_copied:,} bytes")
+    for line in done.left_out:
+        click.echo(f"left out {line}")
+
+
+@catalog.command("restore")
+@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@workspace_option
+def restore_workspace(workspace: Workspace, source: Path) -> None:
+    """Restore the backup in the folder SOURCE into the empty workspace --home, and verify it."""
+    from catalog.backup import restore
+
+    done = restore(source, workspace)
+    click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes, verified")
 
 
 @click.group()

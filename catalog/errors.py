@@ -13,6 +13,7 @@ AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
 ReleaseError                a release cannot be published as asked
+BackupError                 a backup cannot be made, or is not what it was
 NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
 """
@@ -106,6 +107,10 @@ class ReleaseNotFoundError(CatalogError):
 
 class ReleaseError(CatalogError):
     """A release cannot be published as asked."""
+
+
+class BackupError(CatalogError):
+    """A backup cannot be made or restored, or it is not what it was."""
 
 
 class StorageError(CatalogError):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock
+
 from catalog.assets import PACKS
 from catalog.lake import Catalog, open_catalog
 from catalog.objects import Stored, open_objects
@@ -13,6 +15,8 @@ from catalog.releases import releases
 from catalog.spool import ready
 from catalog.stores import KeepRules, Kept
 from catalog.workspace import Workspace
+
+UPKEEP_LOCK = "upkeep.lock"
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ def maintain(workspace: Workspace, rules: KeepRules | None = None) -> Maintained
     Snapshots that a release or a curation run names are protected. Raises `BusyError`.
     """
     rules = rules or KeepRules()
-    with open_catalog(workspace) as catalog, catalog.store.lock():
+    upkeep = FileLock(workspace.lake / UPKEEP_LOCK)  # a backup keeps it while it copies files
+    with upkeep, open_catalog(workspace) as catalog, catalog.store.lock():
         catalog.refresh()
         rules = replace(rules, protected=rules.protected | _named_snapshots(catalog))
         tables = catalog.store.maintain(rules)

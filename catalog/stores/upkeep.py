@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 
+from catalog.errors import CatalogError
+
 _METADATA = "__ducklake_metadata_lake"
-_FILES = f"""
+NAMED_FILES = f"""
 WITH tables AS (
   SELECT DISTINCT t.table_id, s.path AS s, s.path_is_relative AS s_rel, t.path AS t, t.path_is_relative AS t_rel
   FROM {_METADATA}.ducklake_table t JOIN {_METADATA}.ducklake_schema s USING (schema_id)),
@@ -20,6 +22,7 @@ SELECT CASE WHEN path_is_relative THEN
   ELSE path END AS path, max(file_size_bytes) AS bytes
 FROM named JOIN tables USING (table_id) GROUP BY 1 ORDER BY 1
 """
+"""Every data and delete file of every snapshot in `lake`, below the data folder, with its size."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def file_problems(
     connection: duckdb.DuckDBPyConnection, data: str, there: Mapping[str, int]
 ) -> Iterator[str]:
     """Compare the files that snapshots name with those that are there; one line for each difference."""
-    found = connection.execute(_FILES).fetchall()
+    found = connection.execute(NAMED_FILES).fetchall()
     named = {path if _is_whole(path) else f"{data}{path}": size for path, size in found}
     for path, size in named.items():
         if path not in there:
@@ -92,6 +95,25 @@ def file_problems(
     for path in sorted(there.keys() - named.keys() - waiting):
         empty = "" if there[path] else " and is empty"
         yield f"table file {path} is named by no snapshot{empty}; remove it with: safelight catalog maintain"
+
+
+def fill_metadata(connection: duckdb.DuckDBPyConnection) -> None:
+    """Replace the DuckLake tables of the attached database `raw` by those of `copy`, in one transaction."""
+    tables = (
+        "SELECT database_name, table_name FROM duckdb_tables() WHERE table_name LIKE 'ducklake_%' "
+        "AND database_name IN ('raw', 'copy') ORDER BY table_name"
+    )
+    found = connection.execute(tables).fetchall()
+    there = {name for database, name in found if database == "raw"}
+    snapshots = connection.execute("SELECT max(snapshot_id) FROM raw.ducklake_snapshot").fetchone()
+    if snapshots and snapshots[0]:
+        raise CatalogError("the database holds tables already; restore into an empty one")
+    connection.execute("BEGIN")
+    for name in (name for database, name in found if database == "copy"):
+        if name in there:
+            connection.execute(f'DELETE FROM raw."{name}"')
+            connection.execute(f'INSERT INTO raw."{name}" BY NAME FROM copy."{name}"')
+    connection.execute("COMMIT")
 
 
 def _merge(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
