@@ -33,6 +33,8 @@ def take(extensions: tuple[str, ...]) -> DuckDB:
             return connection
     connection = duckdb.connect(config=_CONFIG)
     load_extensions(connection, extensions)
+    # A bar would stand between the lines of the output.
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 

@@ -130,6 +130,11 @@ class ParquetStore:
             for s in found
         ]
 
+    def filled_tables(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """Name the tables that have files."""
+        files = self._load(self.snapshot(connection)).files
+        return sorted(name for name, found in files.items() if found)
+
     def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
         """Write the views of a snapshot to a DuckDB file in `folder`; the data files stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)
