@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from catalog.cli_sql import shell, sql
 from catalog.errors import SafelightError
 from catalog.options import workspace_option
 from catalog.workspace import Workspace
@@ -14,26 +15,8 @@ def catalog() -> None:
     """Query the tables, look at snapshots, check the workspace."""
 
 
-@catalog.command()
-@click.argument("query")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-)
-@click.option(
-    "--as-of", type=int, metavar="SNAPSHOT", help="Read the tables as they were at this snapshot."
-)
-@workspace_option
-def sql(workspace: Workspace, query: str, style: str, as_of: int | None) -> None:
-    """Run one reading SQL statement, for example "SELECT count(*) FROM photos"."""
-    from catalog.lake import open_catalog
-    from catalog.printing import render
-
-    with open_catalog(workspace, as_of=as_of) as tables:
-        click.echo(render(tables.query(query), style))
+catalog.add_command(sql)
+catalog.add_command(shell)
 
 
 @catalog.command("tables")
