@@ -53,7 +53,7 @@ def sql(  # noqa: PLR0913, PLR0917 - one for each option
     from catalog.saved import question
 
     if (query is None) == (saved is None):
-        raise UsageError("give one statement, or --saved with the name of a question")
+        raise click.UsageError("give one statement, or --saved with the name of a question")
     if style in BINARY and output is None and sys.stdout.isatty():
         raise UsageError(f"{style} is not for a terminal: add --output FILE")
     parameters = typed(words)

@@ -177,6 +177,7 @@ def test_the_shell_works_on_a_terminal(filled: Workspace) -> None:
         _until(ours, b"sql>")
         os.write(ours, b"SELECT 40 +\r2 AS answer;\r")
         assert b"42" in _until(ours, b"(1 rows")
+        _until(ours, b"sql>")  # before that the terminal takes Ctrl+D for a character
         os.write(ours, b"\x04")
         assert process.wait(20) == 0
     finally:
