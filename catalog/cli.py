@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from catalog.cli_sql import shell, sql
 from catalog.cli_takedown import takedown
 from catalog.errors import SafelightError
 from catalog.options import workspace_option
@@ -16,29 +17,9 @@ def catalog() -> None:
     """Query the tables, look at snapshots, check the workspace."""
 
 
+catalog.add_command(sql)
+catalog.add_command(shell)
 catalog.add_command(takedown)
-
-
-@catalog.command()
-@click.argument("query")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-)
-@click.option(
-    "--as-of", type=int, metavar="SNAPSHOT", help="Read the tables as they were at this snapshot."
-)
-@workspace_option
-def sql(workspace: Workspace, query: str, style: str, as_of: int | None) -> None:
-    """Run one reading SQL statement, for example "SELECT count(*) FROM photos"."""
-    from catalog.lake import open_catalog
-    from catalog.printing import render
-
-    with open_catalog(workspace, as_of=as_of) as tables:
-        click.echo(render(tables.query(query), style))
 
 
 @catalog.command("tables")

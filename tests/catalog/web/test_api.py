@@ -231,7 +231,8 @@ def test_questions_are_listed_saved_and_deleted(server: Server, home: Workspace)
     assert server.get("/api/questions").json[-1]["name"] == "how-many"
     assert server.ask("DELETE", "/api/questions/how-many").status == 204
     assert server.ask("DELETE", "/api/questions/how-many").status == 404
-    assert server.ask("DELETE", f"/api/questions/{shipped[0]}").status == 400
+    assert server.ask("DELETE", f"/api/questions/{shipped[0]}").status == 409
+    assert server.ask("PUT", f"/api/questions/{shipped[0]}", mine).status == 409
     assert server.ask("PUT", "/api/questions/..%2Fevil", mine).status in (400, 404)
 
 
