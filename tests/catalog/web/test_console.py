@@ -161,7 +161,8 @@ def test_a_result_is_downloaded(console: Page) -> None:
     assert json.loads(Path(download.value.path()).read_text()) == [{"a": 1, "b": "x"}]
 
 
-def test_an_error_is_said_in_words(console: Page) -> None:
+def test_an_error_is_said_in_words_and_limits_are_shown(console: Page) -> None:
+    expect(console.locator("#limits")).to_have_text("limits: 30 s, 100,000 rows, 1,024 MB")
     run(console, "SELECT nope FROM photos")
     expect(console.locator("#problem")).to_contain_text('"nope" not found')
     run(console, "SELECT 1")
