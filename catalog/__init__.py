@@ -1,23 +1,29 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
-from catalog.assets import AssetReader
+from catalog.assets import AssetReader, packs
+from catalog.describe import Column, Described, describe
 from catalog.errors import (
     AssetNotFoundError,
     BusyError,
     CatalogError,
     LayoutError,
     MissingPartError,
+    NetworkDiskError,
     QueryError,
+    QuestionNotFoundError,
     ReleaseError,
     ReleaseNotFoundError,
     SafelightError,
     SegmentError,
     SnapshotNotFoundError,
+    StorageError,
+    TableNotFoundError,
     UsageError,
 )
 from catalog.lake import Catalog, Snapshot, open_catalog
 from catalog.logs import logs_json, redacted, start_logging
 from catalog.options import workspace_option
+from catalog.questions import QUESTIONS, Parameter, Question
 from catalog.releases import Release, find_release, publish, releases
 from catalog.rows import rows
 from catalog.schemas import TABLES, Table
@@ -27,15 +33,22 @@ from catalog.version import __version__
 from catalog.workspace import Workspace
 
 __all__ = [
+    "QUESTIONS",
     "TABLES",
     "AssetNotFoundError",
     "AssetReader",
     "BusyError",
     "Catalog",
     "CatalogError",
+    "Column",
+    "Described",
     "LayoutError",
     "MissingPartError",
+    "NetworkDiskError",
+    "Parameter",
     "QueryError",
+    "Question",
+    "QuestionNotFoundError",
     "Release",
     "ReleaseError",
     "ReleaseNotFoundError",
@@ -43,14 +56,18 @@ __all__ = [
     "SegmentError",
     "Snapshot",
     "SnapshotNotFoundError",
+    "StorageError",
     "Table",
+    "TableNotFoundError",
     "UsageError",
     "Workspace",
     "__version__",
+    "describe",
     "find_release",
     "load_settings",
     "logs_json",
     "open_catalog",
+    "packs",
     "publish",
     "redacted",
     "releases",

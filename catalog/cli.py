@@ -37,20 +37,33 @@ def sql(workspace: Workspace, query: str, style: str, as_of: int | None) -> None
 
 
 @catalog.command("tables")
-@click.argument("name", required=False)
 @workspace_option
-def show_tables(workspace: Workspace, name: str | None) -> None:
-    """List tables and views with row counts; with NAME, the columns of one."""
+def show_tables(workspace: Workspace) -> None:
+    """List tables and views with row counts."""
     from catalog.lake import open_catalog
     from catalog.printing import aligned
 
     with open_catalog(workspace) as tables:
-        if name:
-            header, cells = ["column", "type", "meaning"], tables.columns(name)
-        else:
-            header = ["name", "kind", "rows", "meaning"]
-            cells = [[str(row[key]) for key in header] for row in tables.tables()]
+        header = ["name", "kind", "rows", "meaning"]
+        cells = [[str(row[key]) for key in header] for row in tables.tables()]
     click.echo("\n".join(aligned(header, cells)))
+
+
+@catalog.command("describe")
+@click.argument("name", required=False)
+@workspace_option
+def show_columns(workspace: Workspace, name: str | None) -> None:
+    """Say what tables and columns mean; with NAME (a table or view) each column with type and unit."""
+    from catalog.describe import describe, describe_one
+    from catalog.lake import open_catalog
+    from catalog.printing import described, described_briefly
+
+    with open_catalog(workspace) as tables:
+        if name:
+            lines = described(describe_one(tables, name))
+        else:
+            lines = (described_briefly(each) for each in describe(tables))
+        click.echo("\n".join(lines))
 
 
 @catalog.command()

@@ -8,13 +8,21 @@ BusyError                   another process holds the writer lock for too long
 SegmentError                rows do not fit the contract of their table
 QueryError                  the SQL is not one reading statement, or DuckDB refused it
 SnapshotNotFoundError
+TableNotFoundError
+QuestionNotFoundError
+NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
 ReleaseError                a release cannot be published as asked
 NoSuchCrawlError            no crawl with this id has ended a session
+
+
+NetworkDiskError            SQLite on a disk that is shared over a network
+StorageError                a bucket cannot be reached, or refuses
 """
 
+import difflib
 from collections.abc import Sequence
 
 
@@ -71,6 +79,37 @@ class SnapshotNotFoundError(CatalogError):
         self.wanted = wanted
 
 
+class TableNotFoundError(CatalogError):
+    """No table or view has this name."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        near = difflib.get_close_matches(wanted, known, n=1)
+        advice = f"did you mean {near[0]}? " if near else ""
+        super().__init__(
+            f"there is no table or view {wanted!r}; {advice}List them with: safelight catalog describe"
+        )
+        self.wanted = wanted
+
+
+class QuestionNotFoundError(CatalogError):
+    """No saved question has this name."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(f"there is no saved question {wanted!r}; known: {', '.join(known)}")
+        self.wanted = wanted
+
+
+class NewerWorkspaceError(CatalogError):
+    """The tables have columns that this code does not know: a later version of Safelight made them."""
+
+    def __init__(self, made_by: str, this: str, columns: Sequence[str]) -> None:
+        more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+        super().__init__(
+            f"this workspace was upgraded by safelight {made_by}, this is safelight {this}, which does not know "
+            f"{', '.join(columns[:3])}{more}. Install safelight {made_by}, or restore a backup from before the upgrade"
+        )
+
+
 class AssetNotFoundError(CatalogError):
     """No picture has this SHA-256, or its pack is gone."""
 
@@ -103,3 +142,25 @@ class NoSuchCrawlError(CatalogError):
             f"no crawl {wanted[:64]!r} has ended a session here. List them with: safelight crawl status"
         )
         self.wanted = wanted
+
+
+class StorageError(CatalogError):
+    """The storage of packs, tables and releases did not do what was asked."""
+
+    def __init__(self, what: str, where: str, said: str) -> None:
+        reason = " ".join(said.split("\n\n", maxsplit=1)[0].split())[:400]
+        super().__init__(
+            f"cannot {what} {where}: {reason}. Check [storage] in safelight.toml, the network and the AWS_* keys"
+        )
+
+
+class NetworkDiskError(CatalogError):
+    """A catalog in a SQLite file lies on a disk that is shared over a network."""
+
+    def __init__(self, folder: str, kind: str) -> None:
+        super().__init__(
+            f"{folder} lies on a network file system ({kind}), where SQLite loses commits: its locks cannot be trusted "
+            "there. Put --home on a local disk (large files may go to a bucket: [storage] url), or keep the tables in "
+            'PostgreSQL: [catalog] store = "postgres://...". If you are sure that only one machine ever uses it: '
+            "[catalog] allow_network_disk = true"
+        )

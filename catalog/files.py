@@ -26,6 +26,21 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def wrong_sums(folder: Path) -> Iterator[str]:
+    """Compare a folder with its SHA256SUMS; yield one line for each file that is missing, changed or a stranger."""
+    names = set()
+    for line in (folder / "SHA256SUMS").read_text("utf-8").splitlines():
+        digest, name = line.split("  ", maxsplit=1)
+        names.add(name)
+        path = folder / name
+        if not path.exists():
+            yield f"{name} is missing"
+        elif sha256_file(path) != digest:
+            yield f"{name} is not what was published"
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    yield from (f"{name} does not belong here" for name in sorted(there - names - {"SHA256SUMS"}))
+
+
 @contextmanager
 def folder_aside(parent: Path) -> Iterator[Path]:
     """Give a fresh hidden folder below `parent`; whatever is left of it afterwards is removed."""
@@ -61,3 +76,18 @@ def write_text(path: Path, text: str) -> None:
     aside.write_text(text, "utf-8")
     flush(aside)
     aside.replace(path)
+
+
+def create_file(path: Path, body: bytes) -> bool:
+    """Write a new file in one step; False, and nothing changed, when there is one of this name already."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside.write_bytes(body)
+    flush(aside)
+    try:
+        path.hardlink_to(aside)
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink()
+    flush(path.parent)
+    return True

@@ -19,6 +19,8 @@ from catalog.workspace import Workspace
 
 __all__ = ["LOCK_TIMEOUT_S", "Catalog", "Snapshot", "open_catalog", "writer_lock"]
 
+Parameters = Sequence[object] | Mapping[str, object]
+
 
 class Catalog:
     """The tables of one workspace, open for reading (and for commits unless read-only)."""
@@ -32,17 +34,21 @@ class Catalog:
         self._closed = False
         self._stale = False
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
-        """Run one reading statement and return its rows; raises `QueryError`."""
+    def query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+        """Run one reading statement and return its rows; raises `QueryError`.
+
+        `parameters` fill `?` in their order, or `$name` by name.
+        """
         if self._closed:
             raise CatalogError("this catalog is closed; open it again with open_catalog")
         try:
             _check_reads_only(sql)
-            return self._newest().execute(sql, list(parameters)).to_arrow_table()
+            given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+            return self._newest().execute(sql, given).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(first_line(error)) from error
 
-    def records(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, object]]:
+    def records(self, sql: str, parameters: Parameters = ()) -> list[dict[str, object]]:
         """Run one reading statement and return its rows as dictionaries."""
         found: list[dict[str, object]] = self.query(sql, parameters).to_pylist()
         return found
@@ -93,12 +99,6 @@ class Catalog:
             for name, kind, meaning in listed
         ]
 
-    def columns(self, name: str) -> list[list[str]]:
-        """List the columns of a table or view: name, type and meaning; raises `QueryError`."""
-        types = self.query(f'DESCRIBE SELECT * FROM "{name.replace(chr(34), "")}"').to_pylist()
-        fields = {field.name: field for field in TABLES[name].schema} if name in TABLES else {}
-        return [[row["column_name"], row["column_type"], _meaning(fields, row)] for row in types]
-
     def close(self) -> None:
         """Let go of the tables; closing twice is harmless."""
         if not self._closed:
@@ -133,8 +133,3 @@ def _check_reads_only(sql: str) -> None:
     reads = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
     if len(statements) != 1 or statements[0].type not in reads:
         raise QueryError("give exactly one SELECT (or WITH, FROM, DESCRIBE, EXPLAIN) statement")
-
-
-def _meaning(fields: Mapping[str, pa.Field], row: Mapping[str, str]) -> str:
-    field = fields.get(row["column_name"])
-    return field.metadata[b"meaning"].decode() if field else ""

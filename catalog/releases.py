@@ -8,6 +8,8 @@
       README.md            dataset card (Hugging Face front matter)
       SHA256SUMS           for `sha256sum -c`
 
+In a bucket (`storage.py`) they have the same names; a release is brought to the local folder before it is read.
+
 The digest is a hash of plan, schema and shards, not of the time or place of publishing: the same pictures with
 the same labels have the same digest everywhere. Publishing unchanged content again gives the release that exists.
 Rows are cut into shards by ranges of their SHA-256, so a version that adds few rows rewrites few shards.
@@ -16,7 +18,7 @@ Rows are cut into shards by ranges of their SHA-256, so a version that adds few 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,8 @@ from catalog.cards import write_card
 from catalog.errors import ReleaseError, ReleaseNotFoundError
 from catalog.files import folder_aside, settle, sha256_file
 from catalog.lake import Catalog, open_catalog
+from catalog.objects import Objects, open_objects
+from catalog.release_bucket import bring, claim, listed, manifest_of, send
 from catalog.rows import fit, rows
 from catalog.shards import ShardWriter, row_groups
 from catalog.spool import write_segment
@@ -50,15 +54,21 @@ _ATTRIBUTION = (
 
 @dataclass(frozen=True)
 class Release:
-    """One published dataset version on disk."""
+    """One published dataset version; `path` is its folder, `bucket` where it came from, if from one.
+
+    `releases` lists what a bucket has without bringing it: then only `manifest` and `digest` may be asked.
+    """
 
     name: str
     version: str
     path: Path
+    bucket: Objects | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """The manifest as written."""
+        if self.bucket and not self.path.exists():
+            return manifest_of(self.bucket, self.name, self.version)
         loaded: dict[str, Any] = json.loads((self.path / "manifest.json").read_text("utf-8"))
         return loaded
 
@@ -114,7 +124,7 @@ def _publish(
     content = _content(index, about["plan"], aside)
     previous = _newest(catalog.workspace, name)
     if previous and previous.digest == content["digest"]:
-        return previous
+        return _here(catalog.workspace, previous)
     version = _next_version(previous, content)
     manifest = content | {
         "name": name,
@@ -125,10 +135,23 @@ def _publish(
         "run_id": about["run_id"],
         "lake_snapshot_id": catalog.snapshot(),
     }
+    return _settle(catalog.workspace, aside, manifest, index)
+
+
+def _settle(
+    workspace: Workspace, aside: Path, manifest: dict[str, Any], index: pa.Table
+) -> Release:
+    """Complete the folder and put it where releases lie; the bucket, if there is one, has it first."""
+    bucket = _bucket(workspace)
+    if bucket:
+        manifest = claim(bucket, manifest)
+    name, version = manifest["name"], manifest["version"]
     _write_folder(aside, manifest, index)
-    final = catalog.workspace.releases / name / version
+    if bucket:
+        send(bucket, aside, name, version)
+    final = workspace.releases / name / version
     settle(aside, final)
-    return Release(name, version, final)
+    return Release(name, version, final, bucket)
 
 
 def _write_shards(catalog: Catalog, labels: pa.Table, folder: Path, limit: int) -> pa.Table:
@@ -150,7 +173,7 @@ Place = tuple[str, int, int, str | None]
 def _places(catalog: Catalog) -> dict[str, Place]:
     found = catalog.query("SELECT sha256, pack, pack_offset, pack_length, format FROM assets")
     columns = [found[name].to_pylist() for name in found.column_names]
-    return {sha: place for sha, *place in zip(*columns, strict=True)}  # type: ignore[misc]  # four columns follow
+    return {sha: tuple(place) for sha, *place in zip(*columns, strict=True)}
 
 
 def _cut(
@@ -182,9 +205,10 @@ def _write_shard(
     features = _features(part.schema)
     with ShardWriter(folder / shard, part.schema.with_metadata(features)) as writer:
         for group in row_groups([place[2] for place in places]):
+            found = reader.read_many([place[:3] for place in places[group]])
             bodies = [
-                _checked(reader, place, n)
-                for place, n in zip(places[group], names[group], strict=True)
+                _checked(body, place, n)
+                for body, place, n in zip(found, places[group], names[group], strict=True)
             ]
             writer.write(bodies, names[group], part.slice(group.start, len(bodies)))
     located = {
@@ -198,9 +222,8 @@ def _write_shard(
     return part
 
 
-def _checked(reader: AssetReader, place: Place, name: str) -> bytes:
-    """Read a picture and make sure that its bytes are the ones its row names."""
-    body = reader.read(*place[:3])
+def _checked(body: bytes, place: Place, name: str) -> bytes:
+    """Make sure that the bytes of a picture are the ones its row names."""
     if hashlib.sha256(body).hexdigest() != name.split(".", maxsplit=1)[0]:
         raise ReleaseError(f"the bytes of {name} in pack {place[0]} are damaged; nothing published")
     return body
@@ -331,26 +354,34 @@ def _stats(identity: Mapping[str, str], index: pa.Table) -> Iterator[dict[str, o
 
 def releases(workspace: Workspace) -> list[Release]:
     """List every release, by name and then newest version first."""
-    found = [
-        Release(path.parent.parent.name, path.parent.name, path.parent)
-        for path in workspace.releases.glob("*/*/manifest.json")
-        if not path.parent.parent.name.startswith(".")
-    ]
+    bucket = _bucket(workspace)
+    folders = workspace.releases.glob("[!.]*/*/manifest.json")
+    names = listed(bucket) if bucket else [path.parts[-3:-1] for path in folders]
+    found = [Release(n, v, workspace.releases / n / v, bucket) for n, v in names]
     return sorted(found, key=lambda r: (r.name, *(-int(part) for part in r.version.split("."))))
 
 
 def find_release(workspace: Workspace, wanted: str) -> Release:
-    """Find `name` (its newest version) or `name@1.2.0`; raises `ReleaseNotFoundError`."""
+    """Find `name` (its newest version) or `name@1.2.0`, ready to read; raises `ReleaseNotFoundError`."""
     name, _, version = wanted.partition("@")
     for release in releases(workspace):
         if release.name == name and version in ("", release.version):
-            return release
+            return _here(workspace, release)
     known = [f"{release.name}@{release.version}" for release in releases(workspace)]
     raise ReleaseNotFoundError(wanted, known)
 
 
+def _bucket(workspace: Workspace) -> Objects | None:
+    objects = open_objects(workspace)
+    return objects if objects.remote else None
+
+
+def _here(workspace: Workspace, release: Release) -> Release:
+    """Bring a release from the bucket to its folder, where it is not there yet."""
+    if release.bucket:
+        bring(release.bucket, workspace.releases, release.name, release.version)
+    return release
+
+
 def _newest(workspace: Workspace, name: str) -> Release | None:
-    try:
-        return find_release(workspace, name)
-    except ReleaseNotFoundError:
-        return None
+    return next((release for release in releases(workspace) if release.name == name), None)

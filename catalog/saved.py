@@ -27,6 +27,13 @@ class QuestionNotFoundError(CatalogError):
         super().__init__(f"no question is named {wanted!r}; known: {', '.join(known)}")
 
 
+class ShippedQuestionError(UsageError):
+    """The question comes with Safelight: it is neither changed nor deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the question {name!r} comes with Safelight; choose another name")
+
+
 def questions(workspace: Workspace) -> dict[str, Question]:
     """Give all questions by name, the shipped ones first."""
     own = {path.stem: _read(path) for path in sorted(_folder(workspace).glob("*.sql"))}
@@ -42,11 +49,14 @@ def question(workspace: Workspace, name: str) -> Question:
 
 
 def save_question(workspace: Workspace, name: str, title: str, sql: str) -> Question:
-    """Keep a question under a name of small letters, digits, `-` and `_`; raises `UsageError` for another."""
+    """Keep a question under a name of small letters, digits, `-` and `_`.
+
+    Raises `UsageError` for another name, `ShippedQuestionError` for one that is taken.
+    """
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no name for a question: use small letters, digits, - and _")
     if name in QUESTIONS:
-        raise UsageError(f"{name!r} is a question that comes with Safelight; choose another name")
+        raise ShippedQuestionError(name)
     path = _folder(workspace) / f"{name}.sql"
     path.parent.mkdir(exist_ok=True)
     write_text(path, f"{_TITLE}{' '.join(title.split())}\n{sql.strip()}\n")
@@ -54,9 +64,9 @@ def save_question(workspace: Workspace, name: str, title: str, sql: str) -> Ques
 
 
 def delete_question(workspace: Workspace, name: str) -> None:
-    """Delete a question of people; raises `QuestionNotFoundError`, or `UsageError` for a shipped one."""
+    """Delete a question of people; raises `QuestionNotFoundError`, `ShippedQuestionError`."""
     if name in QUESTIONS:
-        raise UsageError(f"{name!r} comes with Safelight and cannot be deleted")
+        raise ShippedQuestionError(name)
     path = _folder(workspace) / f"{name}.sql"
     if not NAME.fullmatch(name) or not path.exists():
         raise QuestionNotFoundError(name, list(questions(workspace)))

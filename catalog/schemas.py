@@ -540,3 +540,6 @@ _TABLES = (
 
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
 """Every catalog table by name."""
+
+RETIRED: frozenset[tuple[str, str]] = frozenset({("exif", "thumbnail_correlation")})
+"""Columns that older code wrote and this code does not; other unknown columns mean that the workspace is newer."""

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 
-from catalog.assets import AssetReader
+from catalog.assets import AssetReader, packs
 from catalog.errors import AssetNotFoundError, LayoutError
-from catalog.files import sha256_file
+from catalog.files import folder_aside, wrong_sums
 from catalog.lake import Catalog
+from catalog.release_bucket import copy
 from catalog.releases import Release
 from catalog.schemas import TABLES
 from catalog.shards import locate
@@ -48,33 +49,22 @@ def _bad_assets(catalog: Catalog, rehash: bool) -> Iterator[str]:
 
 def _strange_packs(catalog: Catalog) -> Iterator[str]:
     known = {row["pack"] for row in catalog.records("SELECT DISTINCT pack FROM assets")}
-    for path in sorted(catalog.workspace.packs.glob("*.parquet")):
-        if path.name not in known:
-            yield f"pack {path.name} is mentioned by no row of assets"
+    for pack in packs(catalog.workspace):
+        if pack not in known:
+            yield f"pack {pack} is mentioned by no row of assets"
 
 
 def verify_release(release: Release) -> list[str]:
     """Return what is wrong with a release, one line each; empty when nothing is.
 
     Checks the checksums, that each picture lies where the index says and hashes to its name, and that
-    no group stands in two splits.
+    no group stands in two splits. A release in a bucket is copied from there again: it is the bucket that counts.
     """
-    return [*_bad_sums(release), *_bad_pictures(release), *_cut_groups(release)]
-
-
-def _bad_sums(release: Release) -> Iterator[str]:
-    listed = (release.path / "SHA256SUMS").read_text("utf-8").splitlines()
-    names = set()
-    for line in listed:
-        digest, name = line.split("  ", maxsplit=1)
-        names.add(name)
-        path = release.path / name
-        if not path.exists():
-            yield f"{name} is missing"
-        elif sha256_file(path) != digest:
-            yield f"{name} is not what was published"
-    there = {p.relative_to(release.path).as_posix() for p in release.path.rglob("*") if p.is_file()}
-    yield from (f"{name} does not belong here" for name in sorted(there - names - {"SHA256SUMS"}))
+    if release.bucket:
+        with folder_aside(release.path.parent.parent) as aside:
+            copy(release.bucket, aside, release.name, release.version)
+            return verify_release(Release(release.name, release.version, aside))
+    return [*wrong_sums(release.path), *_bad_pictures(release), *_cut_groups(release)]
 
 
 def _bad_pictures(release: Release) -> Iterator[str]:

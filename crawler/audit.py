@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from catalog import AssetReader, Catalog, SafelightError, Workspace, open_catalog
+from catalog import AssetReader, Catalog, SafelightError, Workspace, open_catalog, packs
 from crawler.frontier import Frontier, Row
 
 _KEYS = {
@@ -36,15 +36,15 @@ def audit(workspace: Workspace) -> Audit:
         # A photo may be known by its listing only: then nothing was brought in.
         brought = catalog.records("SELECT photo_id FROM photos WHERE asset_sha256 IS NOT NULL")
         photos = {str(row["photo_id"]) for row in brought}
-        packs = {path.name for path in workspace.packs.glob("*.parquet")}
+        there = set(packs(workspace))
         problems = [
             *_bad_bytes(workspace, assets),
-            *_pack_problems(workspace, packs, {str(row["pack"]) for row in assets}),
+            *_pack_problems(workspace, there, {str(row["pack"]) for row in assets}),
             *_repeated_keys(catalog),
             *_missing_assets(catalog),
             *_frontier_problems(frontier, photos),
         ]
-    return Audit(len(assets), len(photos), len(packs), problems)
+    return Audit(len(assets), len(photos), len(there), problems)
 
 
 def _bad_bytes(workspace: Workspace, assets: list[Row]) -> Iterator[str]:

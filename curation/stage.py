@@ -75,9 +75,9 @@ class LoadBytes:
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Read one picture per row."""
         assert self._reader is not None, "setup was not called"
-        places = zip(*(batch.column(name).to_pylist() for name in self.inputs), strict=True)
+        places = list(zip(*(batch.column(name).to_pylist() for name in self.inputs), strict=True))
         with self._lock:
-            pictures = [self._reader.read(pack, offset, length) for pack, offset, length in places]
+            pictures = self._reader.read_many(places)
         return with_outputs(batch, self.outputs, {"image": pictures})
 
 

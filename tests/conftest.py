@@ -1,11 +1,13 @@
 """Fixtures that every room's tests share."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from catalog import Workspace, open_catalog
+from tests.catalog.buckets import KEYS, Bucket, served_bucket
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,20 @@ def workspace(empty_home: Path, tmp_path: Path) -> Workspace:
     """Give each test a workspace of its own with empty tables."""
     shutil.copytree(empty_home, tmp_path / "home")
     return Workspace.at(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[Bucket]:
+    """A bucket of an S3 server on 127.0.0.1, started once."""
+    pytest.importorskip("moto.server", reason="needs moto: pip install 'safelight[dev]'")
+    pytest.importorskip("obstore", reason="needs obstore: pip install 'safelight[s3]'")
+    with served_bucket() as served:
+        yield served
+
+
+@pytest.fixture
+def in_bucket(workspace: Workspace, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Give a test a workspace with empty tables whose files lie in a bucket."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    return bucket.keep(workspace)

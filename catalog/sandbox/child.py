@@ -131,7 +131,6 @@ def _limit(limits: Limits) -> None:
 def _start_threads(connection: DuckDB, limits: Limits) -> None:
     """Start DuckDB's threads while this process may still; they inherit its walls."""
     connection.execute(f"SET threads = {limits.threads:d}")
-    connection.execute("SELECT count(*) FROM range(1)").fetchall()
 
 
 def _lock(connection: DuckDB, limits: Limits, data_paths: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ def what_is_closed(
         "files_outside_cannot_be_read": lambda: _read(paths["outside"]),
         "files_cannot_be_written": lambda: _write(paths["writable"]),
         "network_cannot_be_reached": _connect,
-        "programs_cannot_be_started": _start,
+        "programs_cannot_be_started": _start_program,
+        "processes_cannot_be_started": _start_process,
         "settings_are_locked": lambda: connection.execute("SET threads = 1"),
         "duckdb_opens_no_files_outside": lambda: connection.execute(
             "SELECT size FROM read_blob(?)", [paths["outside"]]
@@ -47,8 +48,19 @@ def _connect() -> None:
         datagram.connect(("127.0.0.1", 9))  # sends nothing; fails without a network
 
 
-def _start() -> None:
+def _start_process() -> None:
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
+
+
+def _start_program() -> None:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.execv("/bin/true", ["true"])  # noqa: S606 - the question is whether this works
+        except OSError:
+            os._exit(1)
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise PermissionError

@@ -62,6 +62,7 @@ class QueryPool:
         self._waiting = 0
         self._template = TemplateProcess()
         self._starting = asyncio.Lock()
+        self._held = ExitStack()
 
     async def start(self) -> None:
         """Freeze the catalog, start the template and try which walls hold."""
@@ -119,14 +120,24 @@ class QueryPool:
         """Give a template with the newest copy attached, and the copy to read, which `held` keeps."""
         async with self._starting:
             newest = await asyncio.to_thread(self._copies.newest)
-            if not self._template.alive:
-                self._template = TemplateProcess()
-                await self._template.start(newest)
-            elif self._template.copy is not newest:
-                await self._template.attach(newest)
+            await self._attach(newest)
             copy = newest if as_of is None else await asyncio.to_thread(self._copies.at, as_of)
             held.enter_context(self._copies.reading(copy))
             return self._template, copy
+
+    async def _attach(self, newest: Copy) -> None:
+        """Have the template read the newest copy. It holds the one before until then: to detach is to read it."""
+        if self._template.alive and self._template.copy is newest:
+            return
+        with ExitStack() as before:
+            before.push(self._held)
+            self._held = ExitStack()
+            self._held.enter_context(self._copies.reading(newest))
+            if self._template.alive:
+                await self._template.attach(newest)
+            else:
+                self._template = TemplateProcess()
+                await self._template.start(newest)
 
     async def _run(
         self,

@@ -111,6 +111,8 @@ class Template:
             self._lake.execute("USE memory")
             self._lake.execute("DETACH DATABASE IF EXISTS lake")
             self._lake.execute(message["attach_sql"])
+            # What DuckLake reads for its first statement, every child has then.
+            self._lake.execute("SELECT count(*) FROM photos").fetchall()
             self._lake.execute("SELECT count(*) FROM v_photos WHERE false").fetchall()
         except duckdb.Error as error:
             return {"error": child.first_line(error)}

@@ -1,13 +1,16 @@
 """Commit segments to a DuckLake: every waiting one in one transaction, with the ledger that makes a replay a no-op.
 
 The file of a segment becomes a data file of its table as it is, by a hard link, when all its rows are new: nothing is
-written twice. Otherwise the new rows are written to a file of their own. Killed anywhere, the segment is still whole in
-the spool, and committing it again finds packs and links where it wants to put them.
+written twice. Otherwise the new rows of several segments are written to one file. Either way the file is on disk before
+the catalog names it. Killed anywhere, the segment is still whole in the spool; committing it again finds packs and
+files where it wants to put them.
 """
 
+import hashlib
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from catalog.assets import PACKS
 from catalog.files import flush
-from catalog.rows import rows
+from catalog.objects import open_objects
+from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
 from catalog.spool import PACK, Segment
 from catalog.stores.engine import quoted
@@ -55,8 +60,7 @@ def commit_segments(
 def move_pack(workspace: Workspace, segment: Segment) -> None:
     """Put a segment's pack where its rows say it is; a replay finds it there already."""
     if segment.pack and (segment.folder / PACK).exists():
-        (segment.folder / PACK).rename(workspace.packs / segment.pack)
-        flush(workspace.packs)
+        open_objects(workspace).put(f"{PACKS}/{segment.pack}", segment.folder / PACK)
 
 
 def _ledger(segments: Sequence[Segment]) -> pa.Table:
@@ -87,10 +91,18 @@ class _Part:
     is_new: npt.NDArray[np.bool_]
 
     def fits_as_it_is(self) -> bool:
-        """Say whether the file may become a data file: only new rows, types of the contract."""
+        """Say whether the file may become a data file: only new rows, columns and types of the contract."""
+        types = {field.name: field.type for field in self.table.schema}
         schema = pq.read_schema(self.path)
-        known = {field.name: field.type for field in self.table.schema}
-        return bool(self.is_new.all()) and all(known.get(f.name) == f.type for f in schema)
+        return bool(self.is_new.all()) and all(types.get(f.name) == f.type for f in schema)
+
+    def new_rows(self) -> pa.Table:
+        """Read the new rows by the contract of today; columns that older code did not have become null."""
+        found = pq.read_table(self.path).filter(pa.array(self.is_new))
+        return fit(
+            self.table.name,
+            found.select([n for n in found.column_names if n in self.table.schema.names]),
+        )
 
 
 class _Commit:
@@ -100,7 +112,7 @@ class _Commit:
         self, connection: duckdb.DuckDBPyConnection, workspace: Workspace, index: KeyIndex
     ) -> None:
         self._connection = connection
-        self._data = workspace.lake / "data" / "main"
+        self._objects = open_objects(workspace)
         self._index = index
         self._keys = [no_keys()]
 
@@ -112,12 +124,10 @@ class _Commit:
             parts = self._parts(TABLES[name], [s for s in segments if name in s.tables])
             self._add(TABLES[name], [part for part in parts if part.is_new.any()])
             gained[name] = sum(int(part.is_new.sum()) for part in parts)
-        ids = pa.array([segment.segment_id for segment in segments])
-        entered = ledger.filter(pc.is_in(ledger["segment_id"], ids))
+        ids = [segment.segment_id for segment in segments]
+        entered = ledger.filter(pc.is_in(ledger["segment_id"], pa.array(ids)))
         self._keys.append(_keys_of(self._connection, entered))
-        self._connection.register("ledger", entered)
-        self._connection.execute("INSERT INTO lake.segments BY NAME SELECT * FROM ledger")
-        self._connection.unregister("ledger")
+        self._write("segments", entered, ids)
         jobs = sorted({segment.job for segment in segments})
         set_message(self._connection, "safelight", ", ".join(jobs)[:500])
         self._connection.execute("COMMIT")
@@ -130,7 +140,7 @@ class _Commit:
         parts = []
         for segment in segments:
             path = segment.folder / f"{table.name}.parquet"
-            keys = read_keys(self._connection, table, _rows_of([str(path)]))
+            keys = read_keys(self._connection, table, _rows_of(table, path))
             is_new = ~self._index.known(keys)
             for number, key in enumerate(zip(*keys.tolist(), strict=True)):
                 is_new[number] &= key not in seen
@@ -140,58 +150,68 @@ class _Commit:
         return parts
 
     def _add(self, table: Table, parts: Sequence[_Part]) -> None:
-        whole = [p for p in parts if len(parts) == 1 or len(p.is_new) >= ALONE_ROWS]
-        linked = [part for part in whole if part.fits_as_it_is()]
+        large = [p for p in parts if len(parts) == 1 or len(p.is_new) >= ALONE_ROWS]
+        linked = [part for part in large if part.fits_as_it_is()]
         for part in linked:
             self._link(part)
-        if linked:
-            flush(self._data / table.name)
         if rest := [part for part in parts if part not in linked]:
-            self._insert(table, rest)
+            together = pa.concat_tables([part.new_rows() for part in rest])
+            self._write(table.name, together, [part.segment_id for part in rest])
 
     def _link(self, part: _Part) -> None:
         """Make a segment's file a data file of its table."""
-        place = self._data / part.table.name / f"{part.segment_id}.parquet"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)  # of a commit that was killed
-        try:
-            os.link(part.path, place)
-        except OSError:  # the data lies on another file system
-            shutil.copyfile(part.path, place)
-            flush(place)
+        place = self._place(part.table.name, part.segment_id)
+        if self._objects.remote:
+            self._objects.put(place, part.path)
+        else:
+            _hard_link(part.path, Path(self._objects.address(place)))
+        self._name(part.table.name, place)
+
+    def _write(self, table: str, new_rows: pa.Table, segment_ids: Sequence[str]) -> None:
+        """Write rows to a data file of their table."""
+        place = self._place(table, hashlib.sha256(" ".join(segment_ids).encode()).hexdigest())
+        if self._objects.remote:
+            with tempfile.TemporaryDirectory() as folder:
+                aside = Path(folder) / "rows.parquet"
+                pq.write_table(new_rows, aside, compression="zstd")
+                self._objects.put(place, aside)
+        else:
+            path = _free(Path(self._objects.address(place)))
+            pq.write_table(new_rows, path, compression="zstd")
+            flush(path)
+        self._name(table, place)
+
+    def _place(self, table: str, name: str) -> str:
+        return f"lake/data/main/{table}/{name}.parquet"
+
+    def _name(self, table: str, place: str) -> None:
+        """Tell DuckLake of a data file; columns that it lacks are null."""
+        address = self._objects.address(place)
+        if not self._objects.remote:
+            flush(Path(address).parent)
         self._connection.execute(
-            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)",
-            [part.table.name, str(place)],
+            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)", [table, address]
         )
 
-    def _insert(self, table: Table, parts: Sequence[_Part]) -> None:
-        """Write the new rows of several files to one; columns that older code did not have become null."""
-        paths = [str(part.path) for part in parts]
-        present = set(pq.read_schema(paths[0]).names).union(
-            *(pq.read_schema(p).names for p in paths)
-        )
-        columns = ", ".join(f'"{name}"' for name in table.schema.names if name in present)
-        old = [
-            (p, n)
-            for p, part in zip(paths, parts, strict=True)
-            for n in np.flatnonzero(~part.is_new)
-        ]
-        dropped = pa.table(
-            {
-                "filename": pa.array([path for path, _ in old], pa.string()),
-                "file_row_number": pa.array([number for _, number in old], pa.int64()),
-            }
-        )
-        self._connection.register("dropped", dropped)
-        self._connection.execute(
-            f"INSERT INTO lake.{table.name} BY NAME SELECT {columns} FROM {_rows_of(paths)} "
-            "ANTI JOIN dropped USING (filename, file_row_number)"
-        )
-        self._connection.unregister("dropped")
+
+def _hard_link(path: Path, place: Path) -> None:
+    _free(place)
+    try:
+        os.link(path, place)
+    except OSError:  # the data lies on another file system
+        shutil.copyfile(path, place)
+        flush(place)
 
 
-def _rows_of(paths: Sequence[str]) -> str:
-    listed = ", ".join(f"'{quoted(path)}'" for path in paths)
-    return (
-        f"read_parquet([{listed}], filename = true, file_row_number = true, union_by_name = true)"
-    )
+def _free(place: Path) -> Path:
+    """Make room for a data file; whatever lies there is of a commit that was killed."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    return place
+
+
+def _rows_of(table: Table, path: Path) -> str:
+    """Write the SQL of the rows of a file; columns of the key that older code did not have are null."""
+    present = pq.read_schema(path).names
+    lacking = "".join(f', NULL AS "{name}"' for name in table.key if name not in present)
+    return f"(SELECT *{lacking} FROM read_parquet('{quoted(path)}'))"

@@ -16,6 +16,7 @@ import duckdb
 from catalog.errors import CatalogError, SnapshotNotFoundError
 from catalog.schemas import TABLES
 from catalog.spool import Segment
+from catalog.storage import table_files
 from catalog.stores import engine
 from catalog.stores.commits import commit_segments
 from catalog.stores.engine import first_line, quoted
@@ -61,8 +62,10 @@ class DuckLakeStore:
 
     def __init__(self, workspace: Workspace, metadata: Metadata) -> None:
         self.workspace = workspace
-        self.data_path = f"{workspace.lake / 'data'}/"
+        self._files = table_files(workspace)
+        self.data_path = self._files.path
         self._metadata = metadata
+        self._extensions = (*metadata.extensions, *self._files.extensions)
         self._kept: duckdb.DuckDBPyConnection | None = None
         self._written = 0
 
@@ -102,7 +105,7 @@ class DuckLakeStore:
 
     def release(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take a connection back."""
-        engine.give_back(connection, self._metadata.extensions)
+        engine.give_back(connection, self._extensions)
 
     def commit(self, segments: Sequence[Segment]) -> dict[str, int]:
         """Add the rows of new segments in one transaction; the caller holds the lock."""
@@ -146,8 +149,9 @@ class DuckLakeStore:
         """Copy the catalog into the empty `folder`; the data files stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)
         options = ["READ_ONLY", *self._data_options(), *_as_of(as_of)]
-        uri, extensions = self._metadata.copy(folder)
-        attach = f"ATTACH '{uri}' AS lake ({', '.join(options)})"
+        uri, needed = self._metadata.copy(folder)
+        extensions = (*needed, *self._files.extensions)
+        attach = f"{self._files.setup_sql}ATTACH '{uri}' AS lake ({', '.join(options)})"
         connection = engine.take(extensions)
         try:
             connection.execute(attach)
@@ -163,9 +167,10 @@ class DuckLakeStore:
     def _attach(self, *, read_only: bool, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         options = [*self._data_options(), *self._metadata.options, *_as_of(as_of)]
         options += ["READ_ONLY"] if read_only else []
-        connection = engine.take(self._metadata.extensions)
+        connection = engine.take(self._extensions)
         try:
             self._metadata.introduce(connection)
+            connection.execute(self._files.setup_sql)
             connection.execute(f"ATTACH '{self._metadata.uri}' AS lake ({', '.join(options)})")
             connection.execute("USE lake")
         except duckdb.Error:

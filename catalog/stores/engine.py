@@ -36,6 +36,18 @@ def take(extensions: tuple[str, ...]) -> DuckDB:
     return connection
 
 
+def can_be_had(extensions: tuple[str, ...]) -> bool:
+    """Say whether all of these can be loaded, from their packages or from DuckDB's own repository."""
+    if all(map(_packaged, extensions)):
+        return True
+    try:
+        give_back(take(extensions), extensions)
+    except duckdb.Error as error:
+        log.info("an extension cannot be had: %s", first_line(error))
+        return False
+    return True
+
+
 def give_back(connection: DuckDB, extensions: tuple[str, ...]) -> None:
     """Detach `lake` and keep the instance for the next catalog of this process."""
     try:

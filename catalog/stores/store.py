@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -33,7 +33,7 @@ class Frozen:
     and views by their bare names. It reads `data_paths` (folders or addresses) and the copy, nothing else.
     """
 
-    attach_sql: str
+    attach_sql: str = field(repr=False)  # holds the keys of a bucket: never log or print it
     extensions: tuple[str, ...]
     data_paths: tuple[str, ...]
     snapshot_id: int

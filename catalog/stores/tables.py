@@ -1,11 +1,14 @@
 """Make the tables, columns, comments and views of this code in a DuckLake, new or of older code."""
 
 import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 import duckdb
 import pyarrow as pa
 
-from catalog.schemas import TABLES, Table
+from catalog.errors import NewerWorkspaceError
+from catalog.schemas import RETIRED, TABLES, Table
 from catalog.stores.engine import quoted
 from catalog.version import __version__
 from catalog.views import VIEWS
@@ -28,10 +31,15 @@ _KNOWN_COLUMNS = (
 
 
 def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make what is missing, in one snapshot; nothing of older code is dropped."""
+    """Make what is missing, in one snapshot; nothing of older code is dropped.
+
+    Raises `NewerWorkspaceError` when there are columns that no older code wrote.
+    """
     known: dict[str, set[str]] = {}
     for table_name, column in connection.execute(_KNOWN_COLUMNS).fetchall():
         known.setdefault(table_name, set()).add(column)
+    if strange := unknown_columns(known):
+        raise NewerWorkspaceError(_made_by(connection), __version__, strange)
     connection.execute("BEGIN")
     for table in TABLES.values():
         if table.name not in known:
@@ -47,6 +55,39 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("COMMIT")
 
 
+def sql_type(field: pa.Field) -> str:
+    """Name the SQL type of a column."""
+    return _SQL_TYPES[field.type]
+
+
+def comment_of(field: pa.Field) -> str:
+    """Say what a column means, with its unit in brackets."""
+    about, unit = field.metadata[b"meaning"].decode(), field.metadata[b"unit"].decode()
+    return f"{about} [{unit}]" if unit else about
+
+
+def unknown_columns(known: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """Name the columns of a workspace's tables that this code knows nothing of: newer code made them."""
+    return [
+        f"{table}.{column}"
+        for table, columns in sorted(known.items())
+        if table not in VIEWS
+        for column in sorted(columns)
+        if (table, column) not in RETIRED
+        and (table not in TABLES or column not in TABLES[table].schema.names)
+    ]
+
+
+def _made_by(connection: duckdb.DuckDBPyConnection) -> str:
+    """Name the version of Safelight that changed the tables last."""
+    found = connection.execute(
+        "SELECT commit_extra_info ->> 'code_version' FROM ducklake_snapshots('lake') "
+        "WHERE commit_extra_info IS NOT NULL ORDER BY (changes.tables_created IS NULL "
+        "AND changes.tables_altered IS NULL), snapshot_id DESC LIMIT 1"
+    ).fetchone()
+    return str(found[0]) if found else "of a later version"
+
+
 def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str) -> None:
     """Say who makes the snapshot of this transaction and why."""
     extra = json.dumps({"code_version": __version__})
@@ -56,13 +97,13 @@ def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str
 
 
 def _add_column(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
-    kind = _SQL_TYPES[field.type]
+    kind = sql_type(field)
     connection.execute(f'ALTER TABLE lake.{table.name} ADD COLUMN "{field.name}" {kind}')
     _comment(connection, table, field)
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    columns = ", ".join(f'"{field.name}" {_SQL_TYPES[field.type]}' for field in table.schema)
+    columns = ", ".join(f'"{field.name}" {sql_type(field)}' for field in table.schema)
     connection.execute(f"CREATE TABLE lake.{table.name} ({columns})")
     connection.execute(f"COMMENT ON TABLE lake.{table.name} IS '{quoted(table.meaning)}'")
     for field in table.schema:
@@ -70,7 +111,5 @@ def _create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:
-    about = field.metadata[b"meaning"].decode()
-    unit = field.metadata[b"unit"].decode()
-    text = quoted(f"{about} [{unit}]" if unit else about)
+    text = quoted(comment_of(field))
     connection.execute(f"COMMENT ON COLUMN lake.{table.name}.\"{field.name}\" IS '{text}'")

@@ -13,7 +13,9 @@ from catalog.errors import SafelightError
 from catalog.sandbox import Limits
 from catalog.web.settings import ServeSettings
 
-MAX_SQL = 256 * 1024
+MAX_SQL = 64_000
+"""Characters of a statement."""
+MAX_TITLE = 200
 _BIGGEST = 2**63 - 1
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}")
 _KNOWN = frozenset(["sql", "parameters", "as_of", "timeout_s", "max_rows"])
@@ -54,11 +56,11 @@ def text(body: Mapping[str, object], name: str, most: int) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadRequestError(f"{name} must be a text")
     try:
-        size = len(value.encode())
+        value.encode()
     except UnicodeEncodeError as error:
         raise BadRequestError(f"{name} holds half of a character") from error
-    if size > most:
-        raise BadRequestError(f"{name} is longer than {most} bytes")
+    if len(value) > most:
+        raise BadRequestError(f"{name} is longer than {most} characters")
     return value
 
 
@@ -116,6 +118,8 @@ def _whole(body: Mapping[str, object], name: str, usual: int | None) -> int | No
     value = body.get(name)
     if value is None:
         return usual
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 3.0 is a whole number in JSON
     if not isinstance(value, int) or isinstance(value, bool):
         raise BadRequestError(f"{name} must be a whole number")
     return value

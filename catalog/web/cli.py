@@ -1,7 +1,11 @@
 """`safelight serve`."""
 
+import socket
+import sys
+
 import click
 
+from catalog.errors import UsageError
 from catalog.options import workspace_option
 from catalog.workspace import Workspace
 
@@ -29,12 +33,24 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
         port=settings.port if port is None else port,
     )
     app = make_app(workspace, settings)
-    click.echo(f"Safelight at http://{settings.host}:{settings.port}/ (Ctrl+C ends it)")
+    listening = _listen(settings.host, settings.port)
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    click.echo(f"Safelight at http://{shown}:{listening.getsockname()[1]}/ (Ctrl+C ends it)")
+    sys.stdout.flush()
     web.run_app(
         app,
-        host=settings.host,
-        port=settings.port,
+        sock=listening,
         print=None,
         access_log_class=AccessLog,
         keepalive_timeout=30,  # also for a connection that sends nothing
     )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+        ) from error

@@ -12,8 +12,8 @@ from catalog.errors import (
     SafelightError,
     SnapshotNotFoundError,
 )
-from catalog.sandbox import SandboxError
-from catalog.saved import QuestionNotFoundError
+from catalog.sandbox import SandboxError, TooManyWaitError
+from catalog.saved import QuestionNotFoundError, ShippedQuestionError
 from catalog.web.handlers import Handler
 from catalog.web.running import GoneError, NotDoneError, kind_of
 
@@ -26,7 +26,9 @@ _STATUS: dict[type[SafelightError], int] = {
     QuestionNotFoundError: 404,
     GoneError: 404,
     NotDoneError: 409,
+    ShippedQuestionError: 409,
     QueryError: 422,
+    TooManyWaitError: 429,
     BusyError: 503,
     SandboxError: 503,
 }
@@ -49,7 +51,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except SafelightError as error:
         status = next((_STATUS[t] for t in type(error).__mro__ if t in _STATUS), 400)
         answer = problem(status, kind_of(error), str(error))
-        if status == 503:
+        if status in (429, 503):
             answer.headers["Retry-After"] = "5"
         return answer
     except Exception:  # the last line of defence: told to nobody but the log

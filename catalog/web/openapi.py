@@ -3,7 +3,7 @@
 from typing import Any
 
 from catalog.version import __version__
-from catalog.web.asked import MAX_SQL
+from catalog.web.asked import MAX_SQL, MAX_TITLE
 
 Schema = dict[str, Any]
 
@@ -49,7 +49,7 @@ _SCHEMAS: dict[str, Schema] = {
         sql={
             "type": "string",
             "minLength": 1,
-            "maxLength": MAX_SQL // 4,
+            "maxLength": MAX_SQL,
             "pattern": r"\S",
             "description": "one SELECT, WITH, FROM, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN statement",
             "examples": ["SELECT count(*) FROM photos"],
@@ -154,8 +154,8 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "NewQuestion": _object(
         "title sql",
-        title={"type": "string", "minLength": 1, "maxLength": 120, "pattern": r"\S"},
-        sql={"type": "string", "minLength": 1, "maxLength": MAX_SQL // 4, "pattern": r"\S"},
+        title={"type": "string", "minLength": 1, "maxLength": MAX_TITLE, "pattern": r"\S"},
+        sql={"type": "string", "minLength": 1, "maxLength": MAX_SQL, "pattern": r"\S"},
     )
     | {"additionalProperties": False},
 }
@@ -175,7 +175,7 @@ def _file(about: str, *types: str) -> Schema:
 def _operation(
     about: str, answers: dict[str, Schema], *parameters: Schema, body: str = "", name: str
 ) -> Schema:
-    problems = ("400", "401", "403", "404", "409", "413", "415", "421", "422", "503")
+    problems = ("400", "401", "403", "404", "409", "413", "415", "421", "422", "429", "503")
     told = {status: _json("what is wrong", _ref("Problem")) for status in problems}
     found: Schema = {"operationId": name, "summary": about, "responses": answers | told}
     if parameters:
@@ -209,11 +209,16 @@ _EXACT = _query(
     "exact", _FLAG, "csv: leave texts that a spreadsheet takes for formulas as they are"
 )
 
+_LINKS = {
+    name: {"operationId": name, "parameters": {"query_id": "$response.body#/query_id"}}
+    for name in ["getQuery", "cancelQuery", "getRows", "getSummary", "download_json", "download_csv", "download_arrow", "download_parquet"]
+}
+
 _PATHS: dict[str, Schema] = {
     "/api/queries": {
         "post": _operation(
             "Start a statement in the sandbox",
-            {"201": _json("it runs", _ref("Started"))},
+            {"201": _json("it runs", _ref("Started")) | {"links": _LINKS}},
             body="Statement",
             name="startQuery",
         )

@@ -18,7 +18,7 @@ _FAR = 10**9
 
 @routes.post("/api/queries")
 async def start(request: web.Request) -> web.Response:
-    """Start a statement; 503 when too many wait."""
+    """Start a statement; 429 when too many wait."""
     body = await json_body(request)
     sql, parameters, as_of, limits = statement(
         body, request.app[SETTINGS], request.app[POOL].limits

@@ -7,11 +7,10 @@ from aiohttp import web
 
 from catalog.questions import QUESTIONS, Question
 from catalog.saved import delete_question, questions, save_question
-from catalog.web.asked import MAX_SQL, json_body, only, text
+from catalog.web.asked import MAX_SQL, MAX_TITLE, json_body, only, text
 from catalog.web.keys import WORKSPACE
 
 routes = web.RouteTableDef()
-_MAX_TITLE = 500
 
 
 @routes.get("/api/questions")
@@ -26,7 +25,7 @@ async def put_question(request: web.Request) -> web.Response:
     """Save a question, in place of the one of this name."""
     body = await json_body(request)
     only(body, frozenset(["title", "sql"]))
-    title, sql = text(body, "title", _MAX_TITLE), text(body, "sql", MAX_SQL)
+    title, sql = text(body, "title", MAX_TITLE), text(body, "sql", MAX_SQL)
     name = request.match_info["name"]
     saved = await asyncio.to_thread(save_question, request.app[WORKSPACE], name, title, sql)
     return web.json_response(_about(saved))

@@ -27,7 +27,7 @@ class ServeSettings:
     threads: int = 2
     max_running: int = 2
     max_waiting: int = 20
-    """Queries that may wait for their turn; beyond that the answer is 503."""
+    """Queries that may wait for their turn; beyond that the answer is 429."""
     results_mb: int = 1024
     """Disk for the results of past queries; the oldest are deleted first."""
     result_age_s: float = 3600.0

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
+from tests.catalog.each_store import on_plain_files
 from tests.catalog.postgres_server import PostgresServer, postgres_server, why_not
 
 
@@ -35,10 +36,20 @@ def postgres_workspace(postgres: PostgresServer, empty_database: str, tmp_path: 
     return at_address(tmp_path / "home", postgres.new_database(like=empty_database))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
+def plain_workspace(workspace: Workspace) -> Workspace:
+    """Give each test a workspace whose tables are plain Parquet files."""
+    return on_plain_files(workspace)
+
+
+@pytest.fixture(params=["sqlite", "postgres", "parquet"])
 def any_workspace(request: pytest.FixtureRequest) -> Workspace:
     """Run a test on every store."""
-    names = {"sqlite": "workspace", "postgres": "postgres_workspace"}
+    names = {
+        "sqlite": "workspace",
+        "postgres": "postgres_workspace",
+        "parquet": "plain_workspace",
+    }
     workspace: Workspace = request.getfixturevalue(names[request.param])
     return workspace
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from catalog import Workspace, open_catalog
 from catalog.stores import Frozen, open_store
+from tests.catalog.each_store import each_store  # noqa: F401 - the fixture `workspace` of this module
 from tests.catalog.pictures import bring
 
 READER = """
 import json, sys
 import duckdb, duckdb_extensions
-attach, extensions = sys.argv[1], sys.argv[2].split(",")
+attach, extensions = sys.argv[1], filter(None, sys.argv[2].split(","))
 connection = duckdb.connect()
 for name in extensions:
     duckdb_extensions.import_extension(name, con=connection)

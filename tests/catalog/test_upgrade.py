@@ -1,8 +1,13 @@
 """A workspace of older code gains the tables, columns and views of this code when it is opened."""
 
+import hashlib
+import json
+
+import pyarrow.parquet as pq
 import pytest
 
 from catalog import Workspace, open_catalog
+from tests.catalog.each_store import each_store  # noqa: F401 - the fixture `workspace` of this module
 from tests.catalog.pictures import bring
 from tests.catalog.writing import writing
 
@@ -13,6 +18,9 @@ def old(workspace: Workspace) -> Workspace:
     bring(workspace, range(3))
     with open_catalog(workspace) as catalog:
         catalog.commit()
+    if (workspace.lake / "plain").exists():
+        write_older_files(workspace)
+        return workspace
     with writing(workspace) as connection:
         connection.execute("DROP TABLE lake.tombstones")
         connection.execute("ALTER TABLE lake.photos DROP COLUMN synthetic")
@@ -20,6 +28,30 @@ def old(workspace: Workspace) -> Workspace:
         connection.execute("CREATE OR REPLACE VIEW lake.v_licences AS SELECT 1 AS old")
     (workspace.lake / "schema.sha256").write_text("of older code")
     return workspace
+
+
+def write_older_files(workspace: Workspace) -> None:
+    """Add a snapshot as older code would have written it: other tables, other columns in the files."""
+    plain = workspace.lake / "plain"
+    newest = json.loads(max(plain.glob("snapshots/*.json")).read_text())
+    schema = json.loads((plain / f"schemas/{newest['schema']}.json").read_text())
+    del schema["tables"]["tombstones"]
+    schema["views"]["v_licences"][1] = "SELECT 1 AS old"
+    for table, column in (("photos", "synthetic"), ("assets", "duration_s")):
+        columns = schema["tables"][table]["columns"]
+        columns.remove(next(found for found in columns if found[0] == column))
+        for file in newest["files"][table]:
+            path = plain / file["name"]
+            pq.write_table(pq.read_table(path).drop_columns([column]), path)
+            file["bytes"] = path.stat().st_size
+    body = json.dumps(schema)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    (plain / f"schemas/{digest}.json").write_text(body)
+    for file in (one for files in newest["files"].values() for one in files):
+        file["schema"] = digest
+    newest |= {"snapshot_id": newest["snapshot_id"] + 1, "schema": digest}
+    document = plain / f"snapshots/{newest['snapshot_id']:010d}.json"
+    document.write_text(json.dumps(newest))
 
 
 def test_tables_columns_and_views_are_brought_up_to_date(old: Workspace) -> None:

@@ -1,31 +1,107 @@
-"""Serve an application from a thread of the test's process, as `safelight serve` does from its own."""
+"""A real `safelight serve` in a process of its own, and a small client for it."""
 
-import asyncio
-import threading
-from collections.abc import Iterator
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
 
-from aiohttp import web
+import psutil
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+    pid: int
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request; a body that is no bytes goes as JSON."""
+        sent = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body=body, headers=sent)
+            found = connection.getresponse()
+            lower = {name.lower(): value for name, value in found.getheaders()}
+            return Answer(found.status, lower, found.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.ask("GET", path, headers=headers)
+
+    def query(self, sql: str, **more: object) -> dict[str, Any]:
+        """Run a statement to its end."""
+        started = self.ask("POST", "/api/queries", {"sql": sql, **more})
+        assert started.status == 201, started.body
+        return dict(self.get(f"/api/queries/{started.json['query_id']}?wait_s=30").json)
+
+    def rows(self, sql: str, **more: object) -> list[list[Any]]:
+        """Run a statement and give its rows."""
+        done = self.query(sql, **more)
+        assert done["state"] == "done", done["error"]
+        return list(self.get(f"/api/queries/{done['query_id']}/rows").json["rows"])
+
+    @property
+    def rss(self) -> int:
+        """Resident memory of the server process, in bytes."""
+        return psutil.Process(self.pid).memory_info().rss
 
 
 @contextmanager
-def serving(app: web.Application) -> Iterator[str]:
-    """Serve `app` on a free port of 127.0.0.1; gives the address."""
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
+def serving(home: Path, *options: str, **settings: object) -> Iterator[Server]:
+    """Serve a workspace with these settings of section [serve]; stopped as Ctrl+C does."""
+    environment = dict(os.environ) | {
+        f"SAFELIGHT_SERVE_{name}".upper(): str(value) for name, value in settings.items()
+    }
+    command = [sys.executable, "-m", "safelight", "--home", str(home), "serve", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, *options], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.search(r":(\d+)/", line)
     try:
-        yield asyncio.run_coroutine_threadsafe(_start(runner), loop).result(30)
+        assert found, line
+        server = Server(int(found[1]), process.pid)
+        assert server.get("/api/openapi.json").status in (200, 401)
+        yield server
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
 
 
-async def _start(runner: web.AppRunner) -> str:
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    return f"http://{host}:{port}"
+def settle(server: Server) -> None:
+    """Wait until nothing runs any more."""
+    deadline = time.monotonic() + 10
+    while psutil.Process(server.pid).cpu_percent(0.1) > 20 and time.monotonic() < deadline:
+        pass

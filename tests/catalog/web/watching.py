@@ -1,69 +1,50 @@
-"""A browser window that notices what pages must never do."""
+"""Notice every opening of a file, by the kernel's inotify, and every change below a folder."""
 
-from typing import Any
-from urllib.parse import urlsplit
+import ctypes
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
-from playwright.sync_api import Browser, Page
-
-WAIT_MS = 15_000
+_OPEN, _ACCESS, _MODIFY = 0x20, 0x1, 0x2
 
 
-class Tab:
-    """One window with storage of its own on one server."""
+class Watch:
+    """Watches files from its making on; `touched` names those that somebody has opened, read or written."""
 
-    def __init__(self, browser: Browser, address: str, **options: Any) -> None:
-        given = {"viewport": {"width": 1280, "height": 820}, **options}
-        self._context = browser.new_context(**given)
-        self._context.set_default_timeout(WAIT_MS)
-        self._context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
-        self.address = address
-        self.wrong: list[str] = []
-        self.page = self._context.new_page()
-        self._context.on("request", self._check_host)
-        self.page.on("console", self._check_message)
-        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        assert self._descriptor >= 0
+        self._paths = {self._add(path): path for path in paths}
 
-    def _check_host(self, request: Any) -> None:
-        host = urlsplit(request.url).netloc
-        if host not in ("", urlsplit(self.address).netloc):  # blob: and data: have none
-            self.wrong.append(f"request to {request.url}")
+    def _add(self, path: Path) -> int:
+        found: int = self._libc.inotify_add_watch(
+            self._descriptor, os.fsencode(path), _OPEN | _ACCESS | _MODIFY
+        )
+        assert found > 0, path
+        return found
 
-    def _check_message(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.wrong.append(f"console: {message.text}")
+    def touched(self) -> set[str]:
+        found = set()
+        try:
+            while body := os.read(self._descriptor, 65_536):
+                position = 0
+                while position < len(body):
+                    watch = int.from_bytes(body[position : position + 4], "little")
+                    length = int.from_bytes(body[position + 12 : position + 16], "little")
+                    found.add(self._paths[watch].name)
+                    position += 16 + length
+        except BlockingIOError:
+            return found
+        return found
 
-    def open(self, path: str) -> Page:
-        """Go to a page of the server and wait for its pictures."""
-        self.page.goto(self.address + path)
-        self.page.wait_for_load_state("networkidle")
-        return self.page
 
-    def console(self, fragment: str = "") -> Page:
-        """Open the console and wait until it works."""
-        self.page.goto(f"{self.address}/{fragment}")
-        self.page.wait_for_selector("body[data-ready]")
-        self.page.wait_for_selector("#tree [role=treeitem]")
-        return self.page
-
-    def tidy_console(self) -> Page:
-        """Give the console that is open, with nothing chosen; open it when this window shows something else."""
-        if urlsplit(self.page.url).path != "/":
-            return self.console()
-        self.page.keyboard.press("Escape")
-        self.page.locator("#as-of").select_option("")
-        self.page.locator("#tab-tables").click()
-        if self.page.locator("#tab-rows").is_visible():
-            self.page.locator("#tab-rows").click()
-        self.page.locator("#find-table").fill("")
-        self.page.evaluate("document.activeElement.blur()")
-        return self.page
-
-    def check(self) -> None:
-        """Fail when something went wrong since the last check."""
-        wrong, self.wrong = self.wrong, []
-        assert wrong == []
-
-    def close(self) -> None:
-        """Close the window; fails when something went wrong in it."""
-        self._context.close()
-        self.check()
+def everything_below(*folders: Path) -> dict[str, str]:
+    """Hash every file below some folders."""
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,234 @@
+"""A workspace that keeps packs, tables and releases in a bucket works like any other, and survives the same kills."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from catalog import (
+    AssetReader,
+    ReleaseError,
+    Workspace,
+    find_release,
+    open_catalog,
+    packs,
+    publish,
+    releases,
+)
+from catalog.objects import open_objects
+from catalog.release_bucket import copy, send
+from catalog.spool import ready
+from catalog.stores import open_store
+from catalog.verify import verify_catalog, verify_release
+from tests.catalog.buckets import KEYS, ROOT, Bucket
+from tests.catalog.pictures import bring, picture
+from tests.catalog.test_frozen import read_elsewhere
+from tests.catalog.test_releases import PLAN, items
+
+COUNT = "SELECT count(*) AS n, count(DISTINCT photo_id) AS d FROM photos"
+
+
+def committed(workspace: Workspace, numbers: range) -> None:
+    bring(workspace, numbers)
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+
+
+def names(workspace: Workspace, folder: str) -> list[str]:
+    return [stored.name for stored in open_objects(workspace).listed(folder)]
+
+
+def test_packs_and_rows_lie_in_the_bucket_only(in_bucket: Workspace) -> None:
+    committed(in_bucket, range(5))
+    with open_catalog(in_bucket) as catalog, AssetReader(in_bucket) as reader:
+        found = catalog.records("SELECT * FROM assets")
+        places = [
+            (str(r["pack"]), int(str(r["pack_offset"])), int(str(r["pack_length"]))) for r in found
+        ]
+        bodies = reader.read_many(places[::-1])[::-1]
+        assert bodies == [reader.read(*place) for place in places]
+        assert [hashlib.sha256(body).hexdigest() for body in bodies] == [r["sha256"] for r in found]
+        assert verify_catalog(catalog) == []
+    assert packs(in_bucket) == [places[0][0]]
+    assert {name.split("/")[3] for name in names(in_bucket, "lake")} == {
+        "assets",
+        "photos",
+        "segments",
+    }
+    assert list(in_bucket.packs.iterdir()) == []
+    assert list(in_bucket.lake.rglob("*.parquet")) == []
+    assert ready(in_bucket) == []
+
+
+def test_a_lost_pack_and_a_stranger_are_found(in_bucket: Workspace) -> None:
+    committed(in_bucket, range(3))
+    objects = open_objects(in_bucket)
+    objects.delete(f"packs/{packs(in_bucket)[0]}")
+    objects.create("packs/stranger.parquet", b"x")
+    with open_catalog(in_bucket) as catalog:
+        problems = verify_catalog(catalog)
+    assert len(problems) == 4
+    assert "missing" in problems[0]
+    assert "stranger.parquet is mentioned by no row" in problems[-1]
+
+
+def test_a_past_snapshot_is_read_from_the_bucket(in_bucket: Workspace) -> None:
+    committed(in_bucket, range(2))
+    with open_catalog(in_bucket) as catalog:
+        before = catalog.snapshot()
+    committed(in_bucket, range(5))
+    with open_catalog(in_bucket, as_of=before) as past:
+        assert past.records(COUNT) == [{"n": 2, "d": 2}]
+
+
+def test_a_frozen_copy_carries_what_a_reader_needs(in_bucket: Workspace, tmp_path: Path) -> None:
+    committed(in_bucket, range(3))
+    frozen = open_store(in_bucket).freeze(tmp_path / "frozen")
+    assert read_elsewhere(frozen) == [[3, "p2"]]
+    assert frozen.data_paths[0].startswith("s3://pictures/")
+    assert not [value for value in KEYS.values() if value in repr(frozen)]
+
+
+def test_no_key_is_written_or_logged(
+    in_bucket: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    committed(in_bucket, range(3))
+    publish(in_bucket, "cameras", items(range(3)), plan=PLAN, run_id="r")
+    written = [path for path in in_bucket.home.rglob("*") if path.is_file()]
+    secret = KEYS["AWS_SECRET_ACCESS_KEY"]
+    assert [path for path in written if secret.encode() in path.read_bytes()] == []
+    assert secret not in caplog.text
+
+
+def test_a_release_in_a_bucket_is_found_read_and_checked_elsewhere(
+    in_bucket: Workspace, bucket: Bucket, tmp_path: Path
+) -> None:
+    committed(in_bucket, range(12))
+    made = publish(in_bucket, "cameras", items(range(9)), plan=PLAN, run_id="r")
+    again = publish(in_bucket, "cameras", items(range(9)), plan=PLAN, run_id="r")
+    more = publish(in_bucket, "cameras", items(range(12)), plan=PLAN, run_id="r")
+    assert [made.version, again.version, more.version] == ["1.0.0", "1.0.0", "1.1.0"]
+    assert verify_release(made) == []
+
+    prefix = json.loads(
+        (in_bucket.home / "safelight.toml").read_text().split("url = ")[1].split()[0]
+    )
+    elsewhere = bucket.keep(
+        Workspace.at(tmp_path / "elsewhere"), prefix.removeprefix("s3://pictures/")
+    )
+    listed = releases(elsewhere)
+    assert [(r.version, r.digest) for r in listed] == [
+        ("1.1.0", more.digest),
+        ("1.0.0", made.digest),
+    ]
+    assert not any(elsewhere.releases.iterdir())  # listing brings nothing
+    found = find_release(elsewhere, "cameras@1.0.0")
+    assert found.digest == made.digest
+    assert pq.read_table(found.path / "data").num_rows == 9
+    assert [path.name for path in (elsewhere.releases / "cameras").iterdir()] == ["1.0.0"]
+
+
+def test_damage_in_the_bucket_is_named_and_never_brought(
+    in_bucket: Workspace, tmp_path: Path
+) -> None:
+    committed(in_bucket, range(8))
+    made = publish(in_bucket, "cameras", items(range(8)), plan=PLAN, run_id="r")
+    shard = made.manifest["shards"][0]["path"]
+    body = bytearray(made.shard(shard).read_bytes())
+    body[made.index().to_pylist()[0]["offset"]] ^= 0xFF
+    (tmp_path / "bad").write_bytes(body)
+    open_objects(in_bucket).put(f"releases/cameras/1.0.0/{shard}", tmp_path / "bad")
+    assert f"{shard} is not what was published" in verify_release(made)
+    made.path.rename(tmp_path / "away")
+    with pytest.raises(ReleaseError, match=f"damaged: {shard}"):
+        find_release(in_bucket, "cameras")
+    assert not made.path.exists()
+
+
+def test_a_release_without_its_manifest_is_invisible_and_completed_by_the_next_publish(
+    in_bucket: Workspace, tmp_path: Path
+) -> None:
+    committed(in_bucket, range(8))
+    made = publish(in_bucket, "cameras", items(range(8)), plan=PLAN, run_id="r")
+    before = {path.name: path.read_bytes() for path in made.path.rglob("*") if path.is_file()}
+    objects = open_objects(in_bucket)
+    objects.delete("releases/cameras/1.0.0/manifest.json")  # as if killed before the last file
+    made.path.rename(tmp_path / "away")
+    assert releases(in_bucket) == []
+    time.sleep(1.1)  # the manifest says when: a new one would differ
+    again = publish(in_bucket, "cameras", items(range(8)), plan=PLAN, run_id="r")
+    assert {p.name: p.read_bytes() for p in again.path.rglob("*") if p.is_file()} == before
+    assert verify_release(again) == []
+
+
+def test_two_machines_never_share_a_version(in_bucket: Workspace, tmp_path: Path) -> None:
+    committed(in_bucket, range(8))
+    first = publish(in_bucket, "cameras", items(range(6)), plan=PLAN, run_id="r")
+    objects = open_objects(in_bucket)
+    copy(objects, tmp_path / "sending", "cameras", "1.0.0")
+    objects.delete("releases/cameras/1.0.0/manifest.json")  # the other machine is still sending
+    second = publish(in_bucket, "cameras", items(range(8)), plan=PLAN, run_id="r")
+    send(objects, tmp_path / "sending", "cameras", "1.0.0")
+    assert (first.version, second.version) == ("1.0.0", "1.1.0")
+    assert [verify_release(release) for release in releases(in_bucket)] == [[], []]
+
+
+WRITER = """
+import sys
+from catalog import Workspace, open_catalog
+from tests.catalog.pictures import bring
+workspace = Workspace.at(sys.argv[1])
+for number in range(0, int(sys.argv[2]), 4):
+    bring(workspace, range(number, number + 4), job="crawl:k")
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+    print(number, flush=True)
+"""
+
+
+def start_writer(home: Path, until: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WRITER, str(home), str(until)]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **KEYS}
+    )
+
+
+@pytest.mark.slow
+def test_writers_killed_on_their_way_to_the_bucket_lose_nothing(in_bucket: Workspace) -> None:
+    for kill in range(12):
+        writer = start_writer(in_bucket.home, 40)
+        assert writer.stdout is not None
+        writer.stdout.readline()  # its first commit is done: the next one is under way
+        time.sleep(0.05 * kill)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait(10)
+    assert start_writer(in_bucket.home, 40).wait(100) == 0
+    with open_catalog(in_bucket) as catalog:
+        catalog.commit()
+        assert catalog.records(COUNT) == [{"n": 40, "d": 40}]
+        assert verify_catalog(catalog) == []
+
+
+def test_a_pack_sent_before_a_kill_is_an_orphan_until_its_rows_follow(in_bucket: Workspace) -> None:
+    bring(in_bucket, range(3))
+    segment = ready(in_bucket)[0]
+    open_objects(in_bucket).put(f"packs/{segment.pack}", segment.folder / "pack.parquet")
+    with open_catalog(in_bucket) as catalog:  # here the writer was killed
+        assert verify_catalog(catalog) == [f"pack {segment.pack} is mentioned by no row of assets"]
+        assert catalog.commit() == {"assets": 3, "photos": 3}
+        assert verify_catalog(catalog) == []
+    assert picture(0)[1] in read_pictures(in_bucket)
+
+
+def read_pictures(workspace: Workspace) -> list[bytes]:
+    with open_catalog(workspace) as catalog, AssetReader(workspace) as reader:
+        found = catalog.query("SELECT pack, pack_offset, pack_length FROM assets")
+        return reader.read_many([tuple(row.values()) for row in found.to_pylist()])
