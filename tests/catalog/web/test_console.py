@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.catalog.web.made_home import CRAWL, HOSTILE, SHAS, TURNED, N
+from tests.catalog.web.made_home import HOSTILE, SHAS, TURNED, N
+from tests.catalog.web.test_pages import PAGES
 from tests.catalog.web.window import Tab
 
 PHOTOS = "SELECT asset_sha256, title, iso, licence FROM v_photos ORDER BY fetched_at"
@@ -35,12 +36,12 @@ def cells(page: Page, place: int) -> list[str]:
 
 
 def test_a_query_shows_thumbnails_that_lead_to_the_picture(console: Page) -> None:
-    run(console, PHOTOS)
-    rows(console, f"{N} rows")
+    run(console, f"{PHOTOS} LIMIT 6")
+    rows(console, "6 rows")
     first = console.locator("#grid tbody img").first
     expect(first).to_have_js_property("complete", True)
     assert first.evaluate("image => image.naturalWidth") > 0
-    assert console.locator("#grid tbody img").count() == N
+    assert console.locator("#grid tbody img").count() == 6
     console.locator("#grid tbody a").first.click()
     expect(console).to_have_url(f"{console.url.split('/pictures')[0]}/pictures/{SHAS[TURNED]}")
     expect(console.locator("h1")).to_have_text(HOSTILE)
@@ -271,25 +272,27 @@ def test_a_dataset_difference_shows_its_pictures(tab: Tab) -> None:
     assert shown > 3
 
 
-def test_a_telephone_in_the_dark(browser: Browser, address: str) -> None:
-    small = Tab(browser, address, viewport={"width": 390, "height": 800}, color_scheme="dark")
-    page = small.open("/datasets/cameras/1.0.0")
+def test_dark_and_light_are_followed_and_chosen(browser: Browser, address: str) -> None:
+    dark = Tab(browser, address, color_scheme="dark")
+    page = dark.open("/datasets")
     assert brightness(page) < 60, "as the system asks"
-    assert width(page) <= 390
     page.locator("#theme").click()
     assert brightness(page) > 200
-    for path in ("/", f"/crawls/{CRAWL}", f"/pictures/{SHAS[7]}"):
+    page.reload()
+    assert brightness(page) > 200, "the choice is kept"
+    dark.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_a_telephone(browser: Browser, address: str, scheme: str) -> None:
+    small = Tab(browser, address, viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    for path in PAGES:
         page = small.open(path)
-        assert brightness(page) > 200, "the choice is kept"
-        assert width(page) <= 390, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
     small.close()
 
 
 def brightness(page: Page) -> int:
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     return int(colour.removeprefix("rgb(").split(",")[0])
-
-
-def width(page: Page) -> int:
-    found: int = page.evaluate("document.documentElement.scrollWidth")
-    return found

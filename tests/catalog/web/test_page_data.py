@@ -6,7 +6,8 @@ from catalog import AssetNotFoundError, Catalog, ReleaseNotFoundError
 from catalog.errors import NoSuchCrawlError
 from catalog.web.crawls import crawls, find_crawl, yields
 from catalog.web.datasets import difference, find_dataset, list_datasets
-from catalog.web.picture import Picture, find_picture, raw_exif, typed_exif
+from catalog.web.picture import QUESTIONS, Picture, find_picture, raw_exif, typed_exif
+from catalog.web.sections import ask_all
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, HOSTILE, SHAS, TURNED, N
 
 
@@ -24,7 +25,8 @@ def test_a_picture_has_everything_the_tables_know(picture: Picture) -> None:
 
 
 def test_a_released_picture_names_its_releases_and_predictions(tables: Catalog) -> None:
-    sections = find_picture(tables, SHAS[7]).sections
+    asked = {name: QUESTIONS[name] for name in ("releases", "predictions", "curated")}
+    sections = ask_all(tables, asked, [SHAS[7]])
     assert [(r["version"], r["split"]) for r in sections["releases"].rows] == [
         ("1.1.0", "test"),
         ("1.0.0", "test"),
@@ -34,7 +36,8 @@ def test_a_released_picture_names_its_releases_and_predictions(tables: Catalog) 
 
 
 def test_a_dropped_copy_names_reason_evidence_and_keeper(tables: Catalog) -> None:
-    sections = find_picture(tables, SHAS[COPY_OF_TURNED]).sections
+    asked = {name: QUESTIONS[name] for name in ("decisions", "duplicates")}
+    sections = ask_all(tables, asked, [SHAS[COPY_OF_TURNED]])
     assert sections["decisions"].rows[0]["evidence"] == SHAS[TURNED]
     assert [row["asset_sha256"] for row in sections["duplicates"].rows] == [SHAS[0], SHAS[1]]
     assert [row["is_keeper"] for row in sections["duplicates"].rows] == [True, False]
