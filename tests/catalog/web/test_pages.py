@@ -132,6 +132,13 @@ def test_a_revoked_release_warns_and_names_its_successor(pages: dict[str, Reader
     assert "safelight dataset pull cameras@1.0.0 --from http://127.0.0.1" in page.text
 
 
+def test_the_page_to_sign_in_says_when_a_token_is_wrong(address: str) -> None:
+    assert "no token of this server" not in read(f"{address}/login").text
+    page = read(f"{address}/login?wrong=1")
+    assert "no token of this server" in page.text
+    assert ("form", "/login") in [(tag, at.get("action")) for tag, at in page.tags]
+
+
 def test_only_listed_files_are_served(address: str) -> None:
     for path in (
         "/static/pages.py",
