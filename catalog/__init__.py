@@ -21,6 +21,7 @@ from catalog.errors import (
     UsageError,
 )
 from catalog.lake import Catalog, Snapshot, open_catalog
+from catalog.loading import Pictures, load
 from catalog.logs import logs_json, redacted, start_logging
 from catalog.options import workspace_option
 from catalog.questions import QUESTIONS, Parameter, Question
@@ -46,6 +47,7 @@ __all__ = [
     "MissingPartError",
     "NetworkDiskError",
     "Parameter",
+    "Pictures",
     "QueryError",
     "Question",
     "QuestionNotFoundError",
@@ -64,6 +66,7 @@ __all__ = [
     "__version__",
     "describe",
     "find_release",
+    "load",
     "load_settings",
     "logs_json",
     "open_catalog",

@@ -14,12 +14,14 @@ NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
-ReleaseError                a release cannot be published as asked
-NoSuchCrawlError            no crawl with this id has ended a session
-
-
+ReleaseError                a release cannot be published, pulled or exported as asked
+  RevokedError              it must not be used any more
+  SignatureError            its signature is missing or wrong
+  LockedError               it is not what safelight.lock says
+BackupError                 a backup cannot be made, or is not what it was
 NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
+NoSuchCrawlError            no crawl with this id has ended a session
 """
 
 import difflib
@@ -131,17 +133,23 @@ class ReleaseNotFoundError(CatalogError):
 
 
 class ReleaseError(CatalogError):
-    """A release cannot be published as asked."""
+    """A release cannot be published, pulled or exported as asked."""
 
 
-class NoSuchCrawlError(CatalogError):
-    """No crawl with this id has ended a session."""
+class RevokedError(ReleaseError):
+    """A release must not be used any more."""
 
-    def __init__(self, wanted: str) -> None:
-        super().__init__(
-            f"no crawl {wanted[:64]!r} has ended a session here. List them with: safelight crawl status"
-        )
-        self.wanted = wanted
+
+class SignatureError(ReleaseError):
+    """The signature of a manifest is missing or wrong."""
+
+
+class LockedError(ReleaseError):
+    """A release is not what the lock file says."""
+
+
+class BackupError(CatalogError):
+    """A backup cannot be made or restored, or it is not what it was."""
 
 
 class StorageError(CatalogError):
@@ -164,3 +172,13 @@ class NetworkDiskError(CatalogError):
             'PostgreSQL: [catalog] store = "postgres://...". If you are sure that only one machine ever uses it: '
             "[catalog] allow_network_disk = true"
         )
+
+
+class NoSuchCrawlError(CatalogError):
+    """No crawl with this id has ended a session."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"no crawl {wanted[:64]!r} has ended a session here. List them with: safelight crawl status"
+        )
+        self.wanted = wanted

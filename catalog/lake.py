@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from catalog.errors import CatalogError, QueryError
+from catalog.reading import is_one_select
 from catalog.schemas import TABLES
 from catalog.spool import ready
 from catalog.stores import LOCK_TIMEOUT_S, Snapshot, first_line, open_store
@@ -130,6 +131,6 @@ def writer_lock(workspace: Workspace, timeout_s: float = LOCK_TIMEOUT_S) -> Iter
 
 def _check_reads_only(sql: str) -> None:
     statements = duckdb.extract_statements(sql)
-    reads = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-    if len(statements) != 1 or statements[0].type not in reads:
+    explains = len(statements) == 1 and statements[0].type == duckdb.StatementType.EXPLAIN
+    if not explains and not is_one_select(statements):
         raise QueryError("give exactly one SELECT (or WITH, FROM, DESCRIBE, EXPLAIN) statement")

@@ -31,7 +31,7 @@ PIECE = 16 * 2**20  # bytes of one request when a whole object is fetched
 
 @dataclass(frozen=True)
 class Stored:
-    """One object: its name below the storage, its size and when it was written (UTC)."""
+    """One object: its name below the storage, its size and when it came there (UTC)."""
 
     name: str
     bytes: int
@@ -125,7 +125,7 @@ class LocalObjects:
             for path in (Path(parent, name) for name in names):
                 with suppress(FileNotFoundError):  # another process took it away just now
                     name, about = path.relative_to(self._home).as_posix(), path.stat()
-                    written = datetime.fromtimestamp(about.st_mtime, UTC)
+                    written = datetime.fromtimestamp(about.st_ctime, UTC)
                     found.append(Stored(name, about.st_size, written))
         return sorted(found, key=lambda stored: stored.name)
 

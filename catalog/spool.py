@@ -11,6 +11,8 @@ all: a killed job leaves no half-written rows and no picture without its row.
 
 import hashlib
 import json
+import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +96,24 @@ def ready(workspace: Workspace) -> list[Segment]:
     return found
 
 
+def clear_away(segment: Segment) -> None:
+    """Remove a committed segment; killed half-way, it does not look like a segment any more."""
+    aside = segment.folder.with_name(f".tmp-{uuid.uuid4().hex}")
+    segment.folder.rename(aside)
+    shutil.rmtree(aside)
+
+
+def is_whole(segment: Segment, workspace: Workspace) -> bool:
+    """Say whether a segment holds what its name says; a commit that was cut off may have moved its pack already."""
+    known = {}
+    if segment.pack and not (segment.folder / PACK).exists():
+        moved = workspace.packs / segment.pack
+        if not moved.exists():
+            return False
+        known[PACK] = sha256_file(moved)
+    return _content_hash(segment.folder, known) == segment.segment_id
+
+
 def _placed(assets: pa.Table, pack: str, places: Mapping[str, ImageRange]) -> pa.Table:
     """Fill pack, pack_offset and pack_length of the rows of `assets`."""
     shas = assets["sha256"].to_pylist()
@@ -111,8 +131,8 @@ def _placed(assets: pa.Table, pack: str, places: Mapping[str, ImageRange]) -> pa
 
 
 def _content_hash(folder: Path, known: Mapping[str, str]) -> str:
-    """Hash the names and contents of all files; `known` has the SHA-256 of some already."""
+    """Hash the names and contents of all tables and the pack; `known` has the SHA-256 of some already."""
     content = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        content.update(f"{path.name} {known.get(path.name) or sha256_file(path)}\n".encode())
+    for name in sorted({path.name for path in folder.glob("*.parquet")} | set(known)):
+        content.update(f"{name} {known.get(name) or sha256_file(folder / name)}\n".encode())
     return content.hexdigest()

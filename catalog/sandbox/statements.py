@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from catalog.errors import QueryError
+from catalog.reading import is_pivot
 
 _ONE = "give exactly one SELECT (or WITH, FROM, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW, EXPLAIN) statement"
 _READS = duckdb.StatementType.SELECT
@@ -58,7 +59,7 @@ def check_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     except duckdb.Error as error:
         raise QueryError(" ".join(str(error).split("\n\n")[0].split())) from error
     kinds = [statement.type for statement in statements]
-    if _is_pivot(statements):
+    if is_pivot(statements):
         _check_words(connection, sql)
     elif kinds == [_READS]:
         _check_tree(connection, statements[0].query)
@@ -66,17 +67,6 @@ def check_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         check_statement(connection, sql[found.end() :])
     else:
         raise QueryError(_ONE)
-
-
-def _is_pivot(statements: list[Any]) -> bool:
-    """Know PIVOT without a list of values: the parser makes of it types and then the SELECT, all without own text."""
-    *types, last = statements or [None]
-    return (
-        bool(types)
-        and all(s.type == duckdb.StatementType.CREATE and not s.query for s in types)
-        and last.type == _READS
-        and not last.query
-    )
 
 
 def _check_words(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

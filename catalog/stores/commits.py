@@ -10,7 +10,6 @@ import hashlib
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,11 +23,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.assets import PACKS
-from catalog.files import flush
+from catalog.files import flush, folder_aside
 from catalog.objects import open_objects
 from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
-from catalog.spool import PACK, Segment
+from catalog.spool import PACK, Segment, clear_away
 from catalog.stores.engine import quoted
 from catalog.stores.keys import KeyIndex, Keys, no_keys, read_keys
 from catalog.stores.tables import set_message
@@ -36,6 +35,7 @@ from catalog.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+DATA = "lake/data/main"
 ALONE_ROWS = 5_000
 """A smaller file is joined with the others of its table in this commit."""
 
@@ -52,7 +52,7 @@ def commit_segments(
         move_pack(workspace, segment)
     gained = _Commit(connection, workspace, index).add(new, ledger) if new else {}
     for segment in segments:
-        shutil.rmtree(segment.folder)
+        clear_away(segment)
     log.info("committed %d segments, %d rows", len(new), sum(gained.values()))
     return gained
 
@@ -112,6 +112,7 @@ class _Commit:
         self, connection: duckdb.DuckDBPyConnection, workspace: Workspace, index: KeyIndex
     ) -> None:
         self._connection = connection
+        self._workspace = workspace
         self._objects = open_objects(workspace)
         self._index = index
         self._keys = [no_keys()]
@@ -160,54 +161,47 @@ class _Commit:
 
     def _link(self, part: _Part) -> None:
         """Make a segment's file a data file of its table."""
-        place = self._place(part.table.name, part.segment_id)
+        name = f"{DATA}/{part.table.name}/{part.segment_id}.parquet"
         if self._objects.remote:
-            self._objects.put(place, part.path)
+            self._objects.put(name, part.path)
         else:
-            _hard_link(part.path, Path(self._objects.address(place)))
-        self._name(part.table.name, place)
+            place = self._place(name)
+            try:
+                os.link(part.path, place)
+            except OSError:  # the data lies on another file system
+                shutil.copyfile(part.path, place)
+                flush(place)
+        self._name(part.table.name, name)
 
     def _write(self, table: str, new_rows: pa.Table, segment_ids: Sequence[str]) -> None:
         """Write rows to a data file of their table."""
-        place = self._place(table, hashlib.sha256(" ".join(segment_ids).encode()).hexdigest())
+        digest = hashlib.sha256(" ".join(segment_ids).encode()).hexdigest()
+        name = f"{DATA}/{table}/{digest}.parquet"
         if self._objects.remote:
-            with tempfile.TemporaryDirectory() as folder:
-                aside = Path(folder) / "rows.parquet"
-                pq.write_table(new_rows, aside, compression="zstd")
-                self._objects.put(place, aside)
+            with folder_aside(self._workspace.spool) as aside:
+                pq.write_table(new_rows, aside / "rows.parquet", compression="zstd")
+                self._objects.put(name, aside / "rows.parquet")
         else:
-            path = _free(Path(self._objects.address(place)))
-            pq.write_table(new_rows, path, compression="zstd")
-            flush(path)
-        self._name(table, place)
+            place = self._place(name)
+            pq.write_table(new_rows, place, compression="zstd")
+            flush(place)
+        self._name(table, name)
 
-    def _place(self, table: str, name: str) -> str:
-        return f"lake/data/main/{table}/{name}.parquet"
+    def _place(self, name: str) -> Path:
+        """Give the path of a data file; whatever lies there is of a commit that was killed."""
+        place = self._workspace.home / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        return place
 
-    def _name(self, table: str, place: str) -> None:
+    def _name(self, table: str, name: str) -> None:
         """Tell DuckLake of a data file; columns that it lacks are null."""
-        address = self._objects.address(place)
         if not self._objects.remote:
-            flush(Path(address).parent)
+            flush((self._workspace.home / name).parent)
         self._connection.execute(
-            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)", [table, address]
+            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)",
+            [table, self._objects.address(name)],
         )
-
-
-def _hard_link(path: Path, place: Path) -> None:
-    _free(place)
-    try:
-        os.link(path, place)
-    except OSError:  # the data lies on another file system
-        shutil.copyfile(path, place)
-        flush(place)
-
-
-def _free(place: Path) -> Path:
-    """Make room for a data file; whatever lies there is of a commit that was killed."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.unlink(missing_ok=True)
-    return place
 
 
 def _rows_of(table: Table, path: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Protocol
 import duckdb
 
 from catalog.errors import CatalogError, SnapshotNotFoundError
+from catalog.objects import open_objects
 from catalog.schemas import TABLES
 from catalog.spool import Segment
 from catalog.storage import table_files
@@ -22,6 +23,14 @@ from catalog.stores.commits import commit_segments
 from catalog.stores.engine import first_line, quoted
 from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
 from catalog.stores.tables import bring_up_to_date
+from catalog.stores.upkeep import (
+    NAMED_FILES,
+    KeepRules,
+    Kept,
+    file_problems,
+    fill_metadata,
+    maintain_lake,
+)
 from catalog.views import VIEWS
 from catalog.workspace import Workspace
 
@@ -55,6 +64,9 @@ class Metadata(Protocol):
 
     def copy(self, folder: Path) -> tuple[str, tuple[str, ...]]:
         """Copy the database into `folder`; return its address and the extensions that read it."""
+
+    def attach_raw(self) -> str:
+        """Write the statement that attaches the database itself, without DuckLake, as `raw`."""
 
 
 class DuckLakeStore:
@@ -160,9 +172,61 @@ class DuckLakeStore:
             engine.give_back(connection, extensions)
         return Frozen(f"{attach}; USE lake", extensions, (self.data_path,), snapshot_id)
 
+    def mark(self) -> str:
+        """Return the digest of the tables and views that the catalog was brought up to."""
+        return self._metadata.mark()
+
+    def named_files(self, frozen: Frozen) -> tuple[list[str], list[str]]:
+        """List the table files (below the data folder) and the packs that a frozen catalog names."""
+        connection = engine.take(frozen.extensions)
+        try:
+            connection.execute(frozen.attach_sql)
+            packs = connection.execute(
+                "SELECT DISTINCT pack FROM assets WHERE pack IS NOT NULL ORDER BY pack"
+            ).fetchall()
+            tables = connection.execute(NAMED_FILES).fetchall()
+        finally:
+            engine.give_back(connection, frozen.extensions)
+        return [path for path, _ in tables], [pack for (pack,) in packs]
+
+    def adopt(self, file: Path, mark: str) -> None:
+        """Fill the new, empty database with a copy that `freeze` made, of whichever database.
+
+        Raises `CatalogError` when there are tables already.
+        """
+        self.release(self.writer())  # makes the tables of DuckLake
+        how = "TYPE sqlite, READ_ONLY" if file.suffix == ".sqlite" else "READ_ONLY"
+        extensions = tuple(dict.fromkeys((*self._metadata.extensions, "sqlite_scanner")))
+        connection = engine.take(extensions)
+        try:
+            self._metadata.introduce(connection)
+            connection.execute(f"ATTACH '{quoted(file)}' AS copy ({how})")
+            connection.execute(self._metadata.attach_raw())
+            fill_metadata(connection)
+        finally:
+            connection.close()
+        self._metadata.set_mark(mark)
+
+    def maintain(self, rules: KeepRules) -> Kept:
+        """Merge, expire and clean up; the caller holds the lock."""
+        connection = self.writer()
+        try:
+            return maintain_lake(connection, self._sizes, rules)
+        finally:
+            connection.close()  # it may have read everything
+
     def problems(self) -> Iterator[str]:
-        """Say what is wrong with the data files."""
-        yield from ()
+        """Compare the data files with those that snapshots name."""
+        connection = self.connect()
+        try:
+            yield from file_problems(connection, self.data_path, self._sizes())
+        finally:
+            self.release(connection)
+
+    def _sizes(self) -> dict[str, int]:
+        """Give address and bytes of every data file that is there."""
+        objects = open_objects(self.workspace)
+        return {objects.address(found.name): found.bytes for found in objects.listed("lake/data")}
 
     def _attach(self, *, read_only: bool, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         options = [*self._data_options(), *self._metadata.options, *_as_of(as_of)]

@@ -6,7 +6,6 @@ looks for known keys by reading the key columns, so it slows down with the table
 """
 
 import logging
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,7 +23,7 @@ from catalog.files import flush, folder_aside
 from catalog.objects import Objects, open_objects
 from catalog.rows import rows
 from catalog.schemas import TABLES, Table
-from catalog.spool import Segment
+from catalog.spool import Segment, clear_away
 from catalog.storage import table_files
 from catalog.stores import engine
 from catalog.stores.commits import move_pack
@@ -41,6 +40,7 @@ from catalog.stores.plain import (
 from catalog.stores.sqlite import SqliteMetadata
 from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
 from catalog.stores.tables import unknown_columns
+from catalog.stores.upkeep import KeepRules, Kept
 from catalog.version import __version__
 from catalog.workspace import Workspace
 
@@ -52,8 +52,6 @@ SMALL_BYTES = 64 * 2**20
 _SNAPSHOTS = f"{FOLDER}/snapshots"
 _SCHEMAS = f"{FOLDER}/schemas"
 _TRIES = 20
-_GRACE = timedelta(hours=1)
-"""A file that no snapshot names may belong to a commit of another machine until it is this old."""
 
 
 class ParquetStore:
@@ -113,7 +111,7 @@ class ParquetStore:
         else:
             raise BusyError("the catalog", 0)
         for segment in segments:
-            shutil.rmtree(segment.folder)
+            clear_away(segment)
         return gained
 
     def close(self) -> None:
@@ -155,50 +153,42 @@ class ParquetStore:
             if found != file.bytes:
                 yield f"table file {file.name} {'is missing' if found is None else 'is not whole'}"
         for name in sorted(set(there) - self._named()):
-            yield f"{name} belongs to no snapshot"
+            yield f"table file {name} is named by no snapshot; remove it with: safelight catalog maintain"
 
-    def maintain(
-        self, *, keep_snapshots: int = 100, keep_days: float = 30, dry_run: bool = False
-    ) -> dict[str, int]:
-        """Merge small files, forget snapshots that are both old and not among the newest, sweep what none names.
+    def maintain(self, rules: KeepRules) -> Kept:
+        """Merge small files, forget old snapshots, remove files that none names; the caller holds the lock."""
+        merged, made = (0, 0) if rules.dry_run else self._merge_all()
+        expired = self._expired(rules)
+        if not rules.dry_run:
+            for number in expired:
+                self._objects.delete(_document(number))
+        gone = {_document(number) for number in expired}
+        named = self._named(without=expired)
+        there = (s for s in self._objects.listed(FOLDER) if s.name not in named | gone)
+        swept = [stored for stored in there if rules.lets_go(stored.modified)]
+        if not rules.dry_run:
+            for stored in swept:
+                self._objects.delete(stored.name)
+        return Kept(
+            files_merged=merged,
+            files_made=made,
+            snapshots_expired=len(expired),
+            files_removed=len(swept),
+            bytes_removed=sum(stored.bytes for stored in swept),
+            details=(*(f"snapshot {n}" for n in expired), *(stored.name for stored in swept)),
+        )
 
-        Returns how many `files_merged`, `snapshots_expired`, `files_removed` and `bytes_removed` there are (or
-        would be). Takes the lock. A reader of a forgotten snapshot fails from then on.
-        """
-        with self.lock():
-            merged = 0 if dry_run else self._merge_all()
-            expired = self._expired(keep_snapshots, keep_days)
-            if not dry_run:
-                for number in expired:
-                    self._objects.delete(_document(number))
-            named = self._named(without=expired)
-            now = datetime.now(UTC)
-            swept = [
-                stored
-                for stored in self._objects.listed(FOLDER)
-                if stored.name not in named and (self._is_alone(stored.name, now - stored.modified))
-            ]
-            if not dry_run:
-                for stored in swept:
-                    self._objects.delete(stored.name)
-                for folder in self.workspace.lake.glob(".tmp-*"):  # of a commit that was killed
-                    shutil.rmtree(folder)
-        return {
-            "files_merged": merged,
-            "snapshots_expired": len(expired),
-            "files_removed": len(swept),
-            "bytes_removed": sum(stored.bytes for stored in swept),
-        }
-
-    def _is_alone(self, name: str, age: timedelta) -> bool:
-        """Say whether nobody can be writing this file: below a workspace the lock is ours, a bucket has none."""
-        return not name.startswith(f"{_SNAPSHOTS}/0") and (not self._objects.remote or age > _GRACE)
-
-    def _expired(self, keep_snapshots: int, keep_days: float) -> list[int]:
-        numbers = self._numbers()
-        oldest = datetime.now(UTC) - timedelta(days=keep_days)
-        candidates = numbers[: -max(1, keep_snapshots)]
-        return [n for n in candidates if datetime.fromisoformat(self._load(n).at) < oldest]
+    def _expired(self, rules: KeepRules) -> list[int]:
+        if rules.keep_days is None and rules.keep_snapshots is None:
+            return []
+        candidates = self._numbers()[: -max(1, rules.keep_snapshots or 1)]
+        oldest = datetime.now(UTC) - timedelta(days=rules.keep_days or 0)
+        return [
+            number
+            for number in candidates
+            if number not in rules.protected
+            and (rules.keep_days is None or datetime.fromisoformat(self._load(number).at) < oldest)
+        ]
 
     def _named(self, without: Sequence[int] = ()) -> set[str]:
         """List the objects that snapshots need: their documents, schemas and data files."""
@@ -258,7 +248,7 @@ class ParquetStore:
         connection = engine.take(self._files.extensions)
         connection.execute(self._files.setup_sql)
         try:
-            with folder_aside(self.workspace.lake) as aside:
+            with folder_aside(self.workspace.spool) as aside:
                 yield _Writer(connection, shown, self._objects, aside)
         finally:
             self.release(connection)
@@ -288,14 +278,15 @@ class ParquetStore:
         log.info("committed %d segments, %d rows", len(new), sum(gained.values()))
         return gained
 
-    def _merge_all(self) -> int:
+    def _merge_all(self) -> tuple[int, int]:
+        """Merge what can be merged; return how many files became how many."""
         shown = self._shown(None)
         files = dict(shown.snapshot.files)
         with self._writing(shown) as writer:
-            merged = sum(writer.merge(files, name, 2) for name in files)
-        if merged and not self._publish(shown.snapshot, files, "merge small files", "merge"):
-            return 0
-        return merged
+            counts = [n for name in files if (n := writer.merge(files, name, 2))]
+        if not counts or not self._publish(shown.snapshot, files, "merge small files", "merge"):
+            return 0, 0
+        return sum(counts), len(counts)
 
     def _publish(
         self,

@@ -97,6 +97,10 @@ class PostgresMetadata:
             connection.execute(f"INSERT INTO pg.public.{_MARK} VALUES (?)", [digest])
             connection.execute("COMMIT")
 
+    def attach_raw(self) -> str:
+        """Write the statement that attaches the database itself as `raw`."""
+        return f"ATTACH '{quoted(self._more)}' AS raw (TYPE postgres, SECRET {_SECRET})"
+
     @contextmanager
     def _attached(self, *options: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give an instance with the database as `pg`; raises `CatalogError` when it cannot be reached."""

@@ -66,3 +66,7 @@ class SqliteMetadata:
             live.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
         return f"ducklake:sqlite:{quoted(target)}", self.extensions
+
+    def attach_raw(self) -> str:
+        """Write the statement that attaches the file itself as `raw`."""
+        return f"ATTACH '{quoted(self._file)}' AS raw (TYPE sqlite)"

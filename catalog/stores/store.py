@@ -10,6 +10,7 @@ from typing import Protocol
 import duckdb
 
 from catalog.spool import Segment
+from catalog.stores.upkeep import KeepRules, Kept
 
 LOCK_TIMEOUT_S = 120.0
 
@@ -70,6 +71,9 @@ class Store(Protocol):
 
     def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
         """Copy the catalog (not the data) into the empty `folder` for readers that must not touch the live one."""
+
+    def maintain(self, rules: KeepRules) -> Kept:
+        """Merge small files, expire snapshots, remove files that nothing names; the caller holds `lock`."""
 
     def problems(self) -> Iterator[str]:
         """Say what is wrong with the files of the tables, one line each."""

@@ -209,9 +209,19 @@ _EXACT = _query(
     "exact", _FLAG, "csv: leave texts that a spreadsheet takes for formulas as they are"
 )
 
+_OF_A_QUERY = (
+    "getQuery",
+    "cancelQuery",
+    "getRows",
+    "getSummary",
+    "download_json",
+    "download_csv",
+    "download_arrow",
+    "download_parquet",
+)
 _LINKS = {
     name: {"operationId": name, "parameters": {"query_id": "$response.body#/query_id"}}
-    for name in ["getQuery", "cancelQuery", "getRows", "getSummary", "download_json", "download_csv", "download_arrow", "download_parquet"]
+    for name in _OF_A_QUERY
 }
 
 _PATHS: dict[str, Schema] = {

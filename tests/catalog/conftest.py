@@ -42,14 +42,10 @@ def plain_workspace(workspace: Workspace) -> Workspace:
     return on_plain_files(workspace)
 
 
-@pytest.fixture(params=["sqlite", "postgres", "parquet"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def any_workspace(request: pytest.FixtureRequest) -> Workspace:
-    """Run a test on every store."""
-    names = {
-        "sqlite": "workspace",
-        "postgres": "postgres_workspace",
-        "parquet": "plain_workspace",
-    }
+    """Run a test on every DuckLake."""
+    names = {"sqlite": "workspace", "postgres": "postgres_workspace"}
     workspace: Workspace = request.getfixturevalue(names[request.param])
     return workspace
 

@@ -13,9 +13,10 @@ import pytest
 
 from catalog import CatalogError, UsageError, Workspace, open_catalog, rows, write_segment
 from catalog.errors import NewerWorkspaceError
+from catalog.maintenance import maintain
 from catalog.objects import open_objects
 from catalog.spool import ready
-from catalog.stores import CatalogSettings, engine, open_store
+from catalog.stores import CatalogSettings, KeepRules, Kept, engine, open_store
 from catalog.stores.ducklake import DuckLakeStore
 from catalog.stores.parquet import ParquetStore
 from catalog.verify import verify_catalog
@@ -71,23 +72,34 @@ def test_maintenance_merges_forgets_and_sweeps(plain_workspace: Workspace) -> No
     plain = plain_workspace.lake / "plain"
     (plain / "photos" / "stray.parquet").write_bytes(b"left by a kill")
     (plain / "snapshots" / ".0000000009.json.tmp").write_bytes(b"left by a kill")
-    (plain_workspace.lake / ".tmp-killed").mkdir()
-    store = store_of(plain_workspace)
-    assert any("stray.parquet belongs to no snapshot" in line for line in store.problems())
+    with open_catalog(plain_workspace) as catalog:
+        assert any("stray.parquet is named by no" in line for line in verify_catalog(catalog))
 
-    assert store.maintain(keep_snapshots=1, keep_days=0, dry_run=True)["files_removed"] == 2
+    dry = maintain(plain_workspace, KeepRules(keep_snapshots=1, grace_hours=0, dry_run=True)).tables
+    # What the newest snapshot names would be merged first, so a dry run finds less.
+    assert (dry.snapshots_expired, dry.files_removed) == (4, 2)
     assert len(list(plain.glob("photos/*.parquet"))) == 5
-    assert store.maintain(keep_snapshots=100)["snapshots_expired"] == 0
-    done = store.maintain(keep_snapshots=1, keep_days=0)
-    assert done["snapshots_expired"] == 5
+    assert maintain(plain_workspace).tables.files_removed == 0  # all is younger than a day
+    done = maintain(plain_workspace, KeepRules(keep_snapshots=1, grace_hours=0)).tables
+    assert (done.snapshots_expired, done.files_removed) == (5, 2 + 3 * 4)
     assert len(list(plain.glob("photos/*.parquet"))) == 1
-    assert not (plain_workspace.lake / ".tmp-killed").exists()
     with open_catalog(plain_workspace) as catalog:
         assert [s.message for s in catalog.snapshots()] == ["merge small files"]
         assert catalog.records(COUNT) == [{"n": 4, "d": 4}]
         assert verify_catalog(catalog) == []
-    assert list(store.problems()) == []
-    assert store.maintain(keep_days=0) == dict.fromkeys(done, 0)
+    assert maintain(plain_workspace, KeepRules(keep_days=0, grace_hours=0)).tables == Kept()
+
+
+def test_a_snapshot_that_a_run_was_made_from_is_kept(plain_workspace: Workspace) -> None:
+    commit(plain_workspace, range(1))
+    with open_catalog(plain_workspace) as catalog:
+        run = rows("curation_runs", [{"run_id": "r", "input_snapshot": catalog.snapshot()}])
+        write_segment(plain_workspace, {"curation_runs": run}, job="curate:r")
+        catalog.commit()
+    commit(plain_workspace, range(3))
+    maintain(plain_workspace, KeepRules(keep_snapshots=1, grace_hours=0))
+    with open_catalog(plain_workspace, as_of=1) as past:
+        assert past.records(COUNT) == [{"n": 1, "d": 1}]
 
 
 def test_lost_and_cut_files_are_named(plain_workspace: Workspace) -> None:
@@ -234,6 +246,5 @@ def test_writers_killed_at_many_moments_lose_nothing(plain_workspace: Workspace)
     with open_catalog(plain_workspace) as catalog:
         catalog.commit()
         assert catalog.records(COUNT) == [{"n": 40, "d": 40}]
-        store_of(plain_workspace).maintain()
+        maintain(plain_workspace, KeepRules(grace_hours=0))
         assert verify_catalog(catalog) == []
-    assert list(store_of(plain_workspace).problems()) == []

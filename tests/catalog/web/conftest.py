@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from catalog import Catalog, Workspace, open_catalog
 from catalog.web.app import ServeSettings, make_app
+from tests.catalog.web.browsing import WAIT_MS, Tab
 from tests.catalog.web.in_thread import serving
 from tests.catalog.web.made_home import make_home
-from tests.catalog.web.window import WAIT_MS, Tab
 
 SWITCHES = [
     "--no-sandbox",

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +33,8 @@ class Answer:
 class Server:
     port: int
     pid: int
+    home: Path
+    log: Path
 
     def ask(
         self,
@@ -79,29 +80,32 @@ class Server:
 
 @contextmanager
 def serving(home: Path, *options: str, **settings: object) -> Iterator[Server]:
-    """Serve a workspace with these settings of section [serve]; stopped as Ctrl+C does."""
+    """Serve a workspace with these settings of section [serve]; stopped as Ctrl+C does.
+
+    Its log, one line a request, is a file beside the workspace.
+    """
     environment = dict(os.environ) | {
         f"SAFELIGHT_SERVE_{name}".upper(): str(value) for name, value in settings.items()
     }
-    command = [sys.executable, "-m", "safelight", "--home", str(home), "serve", "--port", "0"]
-    process = subprocess.Popen(
-        [*command, *options], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    )
+    log = home.with_name("serve.log")
+    command = [sys.executable, "-m", "safelight", "-v", "--home", str(home), "serve", "--port", "0"]
+    with log.open("wb") as told:
+        process = subprocess.Popen(
+            [*command, *options],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+        )
     assert process.stdout is not None
     line = process.stdout.readline()
     found = re.search(r":(\d+)/", line)
     try:
-        assert found, line
-        server = Server(int(found[1]), process.pid)
+        assert found, log.read_text()
+        server = Server(int(found[1]), process.pid, home, log)
         assert server.get("/api/openapi.json").status in (200, 401)
         yield server
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
-
-
-def settle(server: Server) -> None:
-    """Wait until nothing runs any more."""
-    deadline = time.monotonic() + 10
-    while psutil.Process(server.pid).cpu_percent(0.1) > 20 and time.monotonic() < deadline:
-        pass

@@ -1,12 +1,13 @@
 """Who may come in, and from where."""
 
-import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import safelight
 from catalog import UsageError, Workspace
 from catalog.web.app import make_app
 from catalog.web.settings import ServeSettings
@@ -19,8 +20,6 @@ TOKEN = "correct-horse-battery-staple"
 @pytest.fixture(scope="module")
 def guarded(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that has tokens."""
-    import shutil
-
     base = tmp_path_factory.mktemp("doors")
     shutil.copytree(empty_home, base / "home")
     tokens = base / "tokens"
@@ -61,19 +60,9 @@ def test_who_asked_is_on_record_by_name(guarded: Server) -> None:
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     started = guarded.ask("POST", "/api/queries", {"sql": "SELECT 1"}, bearer)
     guarded.get(f"/api/queries/{started.json['query_id']}?wait_s=20", **bearer)
-    found = [
-        line
-        for line in _trail(guarded).read_text().splitlines()
-        if started.json["query_id"] in line
-    ]
+    trail = guarded.home / "logs" / "queries.jsonl"
+    found = [line for line in trail.read_text().splitlines() if started.json["query_id"] in line]
     assert '"asked_by": "ada"' in found[0]
-
-
-def _trail(server: Server) -> Path:
-    import psutil
-
-    words = psutil.Process(server.pid).cmdline()
-    return Path(words[words.index("--home") + 1]) / "logs" / "queries.jsonl"
 
 
 def test_a_name_that_is_not_ours_is_refused(guarded: Server) -> None:
@@ -154,25 +143,18 @@ def test_a_server_for_others_needs_a_token(workspace: Workspace, tmp_path: Path)
 def test_a_port_in_use_is_explained(
     workspace: Workspace, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import safelight
-
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit):
-        port = str(taken.getsockname()[1])
-        safelight.main(["--home", str(workspace.home), "serve", "--port", port])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = ["--home", str(workspace.home), "serve", "--port", str(taken.getsockname()[1])]
+        with pytest.raises(SystemExit):
+            safelight.main(words)
     assert "choose another --port" in capfd.readouterr().err
 
 
-def test_neither_statements_nor_tokens_stand_in_the_log(
-    workspace: Workspace, capfd: pytest.CaptureFixture[str]
-) -> None:
-    os.environ["SAFELIGHT_LOG_FORMAT"] = "json"  # at INFO, with one line a request
-    try:
-        with serving(workspace.home) as server:
-            server.rows("SELECT 'marker-in-sql'")
-            server.get("/api/schema?q=marker-in-address", Authorization=f"Bearer {TOKEN}")
-    finally:
-        del os.environ["SAFELIGHT_LOG_FORMAT"]
-    told = capfd.readouterr().err
+def test_neither_statements_nor_tokens_stand_in_the_log(guarded: Server) -> None:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    guarded.ask("POST", "/api/queries", {"sql": "SELECT 'marker-in-sql'"}, bearer)
+    guarded.get("/api/schema?q=marker-in-address", **bearer)
+    told = guarded.log.read_text()
     assert "/api/schema" in told
     assert "marker" not in told
     assert TOKEN not in told

@@ -1,0 +1,164 @@
+"""Upkeep of a DuckLake: fewer and larger files, old snapshots forgotten, files that nothing names removed."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from catalog.errors import CatalogError
+
+_METADATA = "__ducklake_metadata_lake"
+NAMED_FILES = f"""
+WITH tables AS (
+  SELECT DISTINCT t.table_id, s.path AS s, s.path_is_relative AS s_rel, t.path AS t, t.path_is_relative AS t_rel
+  FROM {_METADATA}.ducklake_table t JOIN {_METADATA}.ducklake_schema s USING (schema_id)),
+named AS (
+  SELECT table_id, path, path_is_relative, file_size_bytes FROM {_METADATA}.ducklake_data_file UNION ALL
+  SELECT table_id, path, path_is_relative, file_size_bytes FROM {_METADATA}.ducklake_delete_file)
+SELECT CASE WHEN path_is_relative THEN
+  concat(CASE WHEN t_rel THEN concat(CASE WHEN s_rel THEN '' ELSE '/' END, s, t) ELSE t END, path)
+  ELSE path END AS path, max(file_size_bytes) AS bytes
+FROM named JOIN tables USING (table_id) GROUP BY 1 ORDER BY 1
+"""
+"""Every data and delete file of every snapshot in `lake`, below the data folder, with its size."""
+
+
+@dataclass(frozen=True)
+class KeepRules:
+    """What upkeep must leave. A snapshot goes only when both limits, where given, let it go.
+
+    Files that nothing names are left alone for `grace_hours`: a reader may still hold a list with them.
+    """
+
+    keep_days: float | None = None
+    keep_snapshots: int | None = None
+    protected: frozenset[int] = frozenset()
+    grace_hours: float = 24.0
+    dry_run: bool = False
+
+    def lets_go(self, modified: datetime) -> bool:
+        """Say whether a file that nothing names is old enough to be removed."""
+        age = datetime.now(UTC) - modified
+        return self.grace_hours <= 0 or age > timedelta(hours=self.grace_hours)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What upkeep did (or, on a dry run, would do)."""
+
+    files_merged: int = 0
+    files_made: int = 0
+    snapshots_expired: int = 0
+    files_removed: int = 0
+    bytes_removed: int = 0
+    details: tuple[str, ...] = field(default=(), repr=False)
+
+
+def maintain_lake(
+    connection: duckdb.DuckDBPyConnection, sizes: Callable[[], Mapping[str, int]], rules: KeepRules
+) -> Kept:
+    """Merge, expire and clean up; the caller holds the writer lock. Each step is whole or has not been done.
+
+    `sizes` gives address and bytes of every data file that is there.
+    """
+    expired = _expire(connection, rules)
+    merged = [] if rules.dry_run else _merge(connection)
+    os.sync()  # merged files are on disk before those they were made of go
+    before = sizes()
+    removed = _remove(connection, rules)
+    return Kept(
+        files_merged=sum(count for count, _ in merged),
+        files_made=sum(count for _, count in merged),
+        snapshots_expired=len(expired),
+        files_removed=len(removed),
+        bytes_removed=sum(before.get(path, 0) for path in removed),
+        details=(*(f"snapshot {number}" for number in expired), *removed),
+    )
+
+
+def file_problems(
+    connection: duckdb.DuckDBPyConnection, data: str, there: Mapping[str, int]
+) -> Iterator[str]:
+    """Compare the files that snapshots name with those that are there; one line for each difference."""
+    found = connection.execute(NAMED_FILES).fetchall()
+    named = {path if _is_whole(path) else f"{data}{path}": size for path, size in found}
+    for path, size in named.items():
+        if path not in there:
+            yield f"table file {path} is missing"
+        elif there[path] != size:
+            yield f"table file {path} has {there[path]} bytes, not {size}"
+    waiting = {
+        path for (path,) in connection.execute(_cleanup("cleanup_all => true", True)).fetchall()
+    }
+    for path in sorted(there.keys() - named.keys() - waiting):
+        empty = "" if there[path] else " and is empty"
+        yield f"table file {path} is named by no snapshot{empty}; remove it with: safelight catalog maintain"
+
+
+def fill_metadata(connection: duckdb.DuckDBPyConnection) -> None:
+    """Replace the DuckLake tables of the attached database `raw` by those of `copy`, in one transaction."""
+    tables = (
+        "SELECT database_name, table_name FROM duckdb_tables() WHERE table_name LIKE 'ducklake_%' "
+        "AND database_name IN ('raw', 'copy') ORDER BY table_name"
+    )
+    found = connection.execute(tables).fetchall()
+    there = {name for database, name in found if database == "raw"}
+    snapshots = connection.execute("SELECT max(snapshot_id) FROM raw.ducklake_snapshot").fetchone()
+    if snapshots and snapshots[0]:
+        raise CatalogError("the database holds tables already; restore into an empty one")
+    connection.execute("BEGIN")
+    for name in (name for database, name in found if database == "copy"):
+        if name in there:
+            connection.execute(f'DELETE FROM raw."{name}"')
+            connection.execute(f'INSERT INTO raw."{name}" BY NAME FROM copy."{name}"')
+    connection.execute("COMMIT")
+
+
+def _merge(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
+    """Join small files of neighbouring snapshots; those stay readable, each row remembers its own."""
+    found: list[tuple[int, int]] = connection.execute(
+        "SELECT files_processed, files_created FROM ducklake_merge_adjacent_files('lake')"
+    ).fetchall()
+    return found
+
+
+def _expire(connection: duckdb.DuckDBPyConnection, rules: KeepRules) -> list[int]:
+    if rules.keep_days is None and rules.keep_snapshots is None:
+        return []
+    found = connection.execute(
+        "SELECT snapshot_id, epoch(now()) - epoch(snapshot_time) AS age_s FROM ducklake_snapshots('lake') "
+        "ORDER BY snapshot_id DESC"
+    ).fetchall()
+    newest_kept = max(1, rules.keep_snapshots or 1)
+    old = [
+        number
+        for place, (number, age_s) in enumerate(found)
+        if place >= newest_kept
+        and number not in rules.protected
+        and (rules.keep_days is None or age_s > rules.keep_days * 86_400)
+    ]
+    if old and not rules.dry_run:
+        connection.execute(
+            f"SELECT count(*) FROM ducklake_expire_snapshots('lake', versions => {sorted(old)})"
+        ).fetchall()
+    return sorted(old)
+
+
+def _remove(connection: duckdb.DuckDBPyConnection, rules: KeepRules) -> Sequence[str]:
+    """Remove files of merges and expired snapshots, and files that no snapshot ever named."""
+    since = "cleanup_all => true"
+    if rules.grace_hours > 0:
+        since = f"older_than => now() - INTERVAL {round(rules.grace_hours * 3600)} SECOND"
+    found = connection.execute(_cleanup(since, rules.dry_run)).fetchall()
+    found += connection.execute(_cleanup(since, rules.dry_run, "delete_orphaned_files")).fetchall()
+    return sorted({path for (path,) in found})
+
+
+def _cleanup(since: str, dry_run: bool, what: str = "cleanup_old_files") -> str:
+    return f"SELECT path FROM ducklake_{what}('lake', {since}, dry_run => {str(dry_run).lower()})"
+
+
+def _is_whole(path: str) -> bool:
+    return path.startswith("/") or "://" in path
