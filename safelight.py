@@ -22,8 +22,17 @@ ROOMS = {
         "curate",
         "Find duplicates and corrupt EXIF, split, rebalance.",
     ),
-    "dataset": ("catalog.cli:dataset", "", "Publish, list and check dataset releases."),
+    "dataset": (
+        "catalog.cli_dataset:dataset",
+        "",
+        "Publish, pull, check, compare and export dataset releases.",
+    ),
     "train": ("training.cli:train", "train", "Train models on releases and report on them."),
+    "serve": (
+        "catalog.web.cli:serve",
+        "serve",
+        "Serve the console, SQL over HTTP and releases.",
+    ),
     "demo": (
         "crawler.demo.cli:demo",
         "crawl",

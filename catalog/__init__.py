@@ -1,6 +1,7 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
 from catalog.assets import AssetReader, packs
+from catalog.describe import Column, Described, describe
 from catalog.errors import (
     AssetNotFoundError,
     BusyError,
@@ -9,17 +10,21 @@ from catalog.errors import (
     MissingPartError,
     NetworkDiskError,
     QueryError,
+    QuestionNotFoundError,
     ReleaseError,
     ReleaseNotFoundError,
     SafelightError,
     SegmentError,
     SnapshotNotFoundError,
     StorageError,
+    TableNotFoundError,
     UsageError,
 )
 from catalog.lake import Catalog, Snapshot, open_catalog
+from catalog.loading import Pictures, load
 from catalog.logs import logs_json, redacted, start_logging
 from catalog.options import workspace_option
+from catalog.questions import QUESTIONS, Parameter, Question
 from catalog.releases import Release, find_release, publish, releases
 from catalog.rows import rows
 from catalog.schemas import TABLES, Table
@@ -29,16 +34,23 @@ from catalog.version import __version__
 from catalog.workspace import Workspace
 
 __all__ = [
+    "QUESTIONS",
     "TABLES",
     "AssetNotFoundError",
     "AssetReader",
     "BusyError",
     "Catalog",
     "CatalogError",
+    "Column",
+    "Described",
     "LayoutError",
     "MissingPartError",
     "NetworkDiskError",
+    "Parameter",
+    "Pictures",
     "QueryError",
+    "Question",
+    "QuestionNotFoundError",
     "Release",
     "ReleaseError",
     "ReleaseNotFoundError",
@@ -48,10 +60,13 @@ __all__ = [
     "SnapshotNotFoundError",
     "StorageError",
     "Table",
+    "TableNotFoundError",
     "UsageError",
     "Workspace",
     "__version__",
+    "describe",
     "find_release",
+    "load",
     "load_settings",
     "logs_json",
     "open_catalog",

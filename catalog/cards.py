@@ -1,29 +1,40 @@
 """The dataset card of a release: Markdown with the front matter that dataset hubs read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-_SPLIT_FILES = "  - split: {split}\n    path: data/{split}-*.parquet"
+from catalog.croissant import shard_columns
+
+# Licences as sources state them, by the names that dataset hubs know.
+_HUB_LICENCES = {
+    "cc0": "cc0-1.0",
+    "cc0 1.0": "cc0-1.0",
+    "cc by 2.0": "cc-by-2.0",
+    "cc by 3.0": "cc-by-3.0",
+    "cc by 4.0": "cc-by-4.0",
+    "cc by-sa 3.0": "cc-by-sa-3.0",
+    "cc by-sa 4.0": "cc-by-sa-4.0",
+}
+_FEATURES = {
+    "string": "string",
+    "double": "float64",
+    "bool": "bool",
+    "int32": "int32",
+    "int64": "int64",
+}
 
 
 def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
     """Describe a release for people: what it holds, how it was made, what to beware of."""
     name, version = manifest["name"], manifest["version"]
-    files = "\n".join(_SPLIT_FILES.format(split=split) for split in manifest["splits"])
     return "\n".join(
         [
             "---",
-            f"pretty_name: {name}",
-            "license: other",
-            f"size_categories: ['{_size(manifest['n_items'])}']",
-            "task_categories: [image-classification]",
-            "configs:",
-            "- config_name: default",
-            "  data_files:",
-            files,
+            *_front_matter(manifest, licences),
             "---",
             f"# {name} {version}",
             "",
+            *_replaced(manifest.get("replaces") or {}),
             f"{manifest['n_items']} photographs with aperture, ISO and exposure time, curated by Safelight "
             f"{manifest['code_version']}. Content digest `{manifest['digest']}`.",
             "",
@@ -61,10 +72,40 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
             "",
             "## Check it",
             "",
-            "`sha256sum -c SHA256SUMS`",
+            "`sha256sum -c SHA256SUMS`, or `safelight dataset verify`, which also names a damaged picture.",
             "",
         ]
     )
+
+
+def _front_matter(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> Iterator[str]:
+    """Write the YAML that `datasets.load_dataset` and dataset hubs read."""
+    known = {
+        _HUB_LICENCES.get(str(licence).casefold().replace("cc-", "cc ")) for licence in licences
+    }
+    yield f"pretty_name: {manifest['name']}"
+    if len(known) == 1 and None not in known:
+        yield f"license: {known.pop()}"
+    else:
+        yield from ("license: other", "license_name: see-attribution", "license_link: README.md")
+    yield f"size_categories: ['{_size(manifest['n_items'])}']"
+    yield "task_categories: [image-classification]"
+    yield from ("configs:", "- config_name: default", "  data_files:")
+    for split in manifest["splits"]:
+        yield f"  - split: {split}\n    path: data/{split}-*.parquet"
+    yield from ("dataset_info:", "  features:", "  - name: image\n    dtype: image")
+    for column, kind in shard_columns(manifest).items():
+        yield f"  - name: {column}\n    dtype: {_FEATURES[kind]}"
+    yield "  splits:"
+    for split, n in manifest["splits"].items():
+        size = sum(s["bytes"] for s in manifest["shards"] if s["path"].startswith(f"data/{split}-"))
+        yield f"  - name: {split}\n    num_bytes: {size}\n    num_examples: {n}"
+
+
+def _replaced(versions: Mapping[str, str]) -> Iterator[str]:
+    for version, reason in versions.items():
+        yield f"> Use this version in place of {version}, which was revoked: {' '.join(reason.split())}"
+        yield ""
 
 
 def _size(n: int) -> str:

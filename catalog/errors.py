@@ -8,16 +8,23 @@ BusyError                   another process holds the writer lock for too long
 SegmentError                rows do not fit the contract of their table
 QueryError                  the SQL is not one reading statement, or DuckDB refused it
 SnapshotNotFoundError
+TableNotFoundError
+QuestionNotFoundError
 NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
 ReleaseNotFoundError
-ReleaseError                a release cannot be published as asked
+ReleaseError                a release cannot be published, pulled or exported as asked
+  RevokedError              it must not be used any more
+  SignatureError            its signature is missing or wrong
+  LockedError               it is not what safelight.lock says
 BackupError                 a backup cannot be made, or is not what it was
 NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
+NoSuchCrawlError            no crawl with this id has ended a session
 """
 
+import difflib
 from collections.abc import Sequence
 
 
@@ -74,6 +81,26 @@ class SnapshotNotFoundError(CatalogError):
         self.wanted = wanted
 
 
+class TableNotFoundError(CatalogError):
+    """No table or view has this name."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        near = difflib.get_close_matches(wanted, known, n=1)
+        advice = f"did you mean {near[0]}? " if near else ""
+        super().__init__(
+            f"there is no table or view {wanted!r}; {advice}List them with: safelight catalog describe"
+        )
+        self.wanted = wanted
+
+
+class QuestionNotFoundError(CatalogError):
+    """No saved question has this name."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(f"there is no saved question {wanted!r}; known: {', '.join(known)}")
+        self.wanted = wanted
+
+
 class NewerWorkspaceError(CatalogError):
     """The tables have columns that this code does not know: a later version of Safelight made them."""
 
@@ -106,7 +133,19 @@ class ReleaseNotFoundError(CatalogError):
 
 
 class ReleaseError(CatalogError):
-    """A release cannot be published as asked."""
+    """A release cannot be published, pulled or exported as asked."""
+
+
+class RevokedError(ReleaseError):
+    """A release must not be used any more."""
+
+
+class SignatureError(ReleaseError):
+    """The signature of a manifest is missing or wrong."""
+
+
+class LockedError(ReleaseError):
+    """A release is not what the lock file says."""
 
 
 class BackupError(CatalogError):
@@ -133,3 +172,13 @@ class NetworkDiskError(CatalogError):
             'PostgreSQL: [catalog] store = "postgres://...". If you are sure that only one machine ever uses it: '
             "[catalog] allow_network_disk = true"
         )
+
+
+class NoSuchCrawlError(CatalogError):
+    """No crawl with this id has ended a session."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(
+            f"no crawl {wanted[:64]!r} has ended a session here. List them with: safelight crawl status"
+        )
+        self.wanted = wanted

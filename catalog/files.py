@@ -37,8 +37,9 @@ def wrong_sums(folder: Path) -> Iterator[str]:
             yield f"{name} is missing"
         elif sha256_file(path) != digest:
             yield f"{name} is not what was published"
+    beside = {"SHA256SUMS", "manifest.json.sig"}
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    yield from (f"{name} does not belong here" for name in sorted(there - names - {"SHA256SUMS"}))
+    yield from (f"{name} does not belong here" for name in sorted(there - names - beside))
 
 
 @contextmanager

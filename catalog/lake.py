@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from catalog.errors import CatalogError, QueryError
+from catalog.reading import is_one_select
 from catalog.schemas import TABLES
 from catalog.spool import ready
 from catalog.stores import LOCK_TIMEOUT_S, Snapshot, first_line, open_store
@@ -18,6 +19,8 @@ from catalog.views import VIEWS
 from catalog.workspace import Workspace
 
 __all__ = ["LOCK_TIMEOUT_S", "Catalog", "Snapshot", "open_catalog", "writer_lock"]
+
+Parameters = Sequence[object] | Mapping[str, object]
 
 
 class Catalog:
@@ -32,17 +35,21 @@ class Catalog:
         self._closed = False
         self._stale = False
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
-        """Run one reading statement and return its rows; raises `QueryError`."""
+    def query(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+        """Run one reading statement and return its rows; raises `QueryError`.
+
+        `parameters` fill `?` in their order, or `$name` by name.
+        """
         if self._closed:
             raise CatalogError("this catalog is closed; open it again with open_catalog")
         try:
             _check_reads_only(sql)
-            return self._newest().execute(sql, list(parameters)).to_arrow_table()
+            given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+            return self._newest().execute(sql, given).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(first_line(error)) from error
 
-    def records(self, sql: str, parameters: Sequence[object] = ()) -> list[dict[str, object]]:
+    def records(self, sql: str, parameters: Parameters = ()) -> list[dict[str, object]]:
         """Run one reading statement and return its rows as dictionaries."""
         found: list[dict[str, object]] = self.query(sql, parameters).to_pylist()
         return found
@@ -98,12 +105,6 @@ class Catalog:
         """Name the tables that may hold rows; all others are empty."""
         return self.store.filled_tables(self._newest())
 
-    def columns(self, name: str) -> list[list[str]]:
-        """List the columns of a table or view: name, type and meaning; raises `QueryError`."""
-        types = self.query(f'DESCRIBE SELECT * FROM "{name.replace(chr(34), "")}"').to_pylist()
-        fields = {field.name: field for field in TABLES[name].schema} if name in TABLES else {}
-        return [[row["column_name"], row["column_type"], _meaning(fields, row)] for row in types]
-
     def close(self) -> None:
         """Let go of the tables; closing twice is harmless."""
         if not self._closed:
@@ -135,11 +136,6 @@ def writer_lock(workspace: Workspace, timeout_s: float = LOCK_TIMEOUT_S) -> Iter
 
 def _check_reads_only(sql: str) -> None:
     statements = duckdb.extract_statements(sql)
-    reads = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-    if len(statements) != 1 or statements[0].type not in reads:
+    explains = len(statements) == 1 and statements[0].type == duckdb.StatementType.EXPLAIN
+    if not explains and not is_one_select(statements):
         raise QueryError("give exactly one SELECT (or WITH, FROM, DESCRIBE, EXPLAIN) statement")
-
-
-def _meaning(fields: Mapping[str, pa.Field], row: Mapping[str, str]) -> str:
-    field = fields.get(row["column_name"])
-    return field.metadata[b"meaning"].decode() if field else ""

@@ -8,6 +8,8 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from catalog.describe import Described
+
 WIDEST = 72
 
 
@@ -36,6 +38,24 @@ def aligned(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[s
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         if number == 0:
             yield "  ".join("-" * width for width in widths)
+
+
+def described(table: Described) -> Iterator[str]:
+    """Write out one table or view: what a row is, its key, every column, the SQL of a view."""
+    yield f"{table.name} ({table.kind}): {table.meaning}"
+    if table.key:
+        yield f"unique by {', '.join(table.key)}"
+    yield ""
+    cells = [[each.name, each.kind, each.unit, each.meaning] for each in table.columns]
+    yield from aligned(["column", "type", "unit", "meaning"], cells)
+    if table.sql:
+        yield from ("", table.sql)
+
+
+def described_briefly(table: Described) -> str:
+    """Write one table or view in one paragraph with the names of its columns."""
+    names = ", ".join(each.name for each in table.columns)
+    return f"{table.name} ({table.kind}): {table.meaning}\n    {names}"
 
 
 def _csv(names: Sequence[str], records: Sequence[dict[str, object]]) -> str:

@@ -6,7 +6,10 @@
       data/<split>-<i>-of-<n>.parquet   pictures and labels, byte-addressable (see shards.py)
       attribution.parquet  author line, licence and page of every picture
       README.md            dataset card (Hugging Face front matter)
+      croissant.json       the same for readers of MLCommons Croissant
       SHA256SUMS           for `sha256sum -c`
+      manifest.json.sig    ed25519 signature of the manifest, if somebody signed it (see signing.py)
+      partial.json         which splits are here, if a pull left some out (see pull.py)
 
 In a bucket (`storage.py`) they have the same names; a release is brought to the local folder before it is read.
 
@@ -29,12 +32,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.assets import AssetReader
+from catalog.blob_cache import link
 from catalog.cards import write_card
+from catalog.contents import MANIFEST, NAME, PARTIAL, SUMS, content_digest, release_files, sums
+from catalog.croissant import write_croissant
 from catalog.errors import ReleaseError, ReleaseNotFoundError
 from catalog.files import folder_aside, settle, sha256_file
 from catalog.lake import Catalog, open_catalog
 from catalog.objects import Objects, open_objects
 from catalog.release_bucket import bring, claim, listed, manifest_of, send
+from catalog.revocations import read_revocations
 from catalog.rows import fit, rows
 from catalog.shards import ShardWriter, row_groups
 from catalog.spool import write_segment
@@ -78,15 +85,44 @@ class Release:
         return str(self.manifest["digest"])
 
     def index(self) -> pa.Table:
-        """Return one row a picture: labels, split, group, shard, offset, length, sha256."""
+        """Return one row a picture: labels, split, group, shard, offset, length, sha256.
+
+        Raises `ReleaseError` when a takedown has deleted the data.
+        """
+        if self.is_purged:
+            raise ReleaseError(
+                f"the data of {self.name}@{self.version} was deleted by a takedown; "
+                "see: safelight dataset list"
+            )
         return pq.read_table(self.path / "_index.parquet")
 
+    @property
+    def is_purged(self) -> bool:
+        """Whether a takedown has deleted its data; manifest and card stay."""
+        here = (self.path / MANIFEST).exists()
+        return here and not (self.path / "_index.parquet").exists()
+
     def shard(self, name: str) -> Path:
-        """Return the path of a shard named in the index."""
-        return self.path / name
+        """Return the path of a shard named in the index; raises `ReleaseError` if a pull left it out."""
+        path = self.path / name
+        if self.pulled_splits is not None and not path.exists():
+            raise ReleaseError(
+                f"{name} is not here: only {', '.join(self.pulled_splits)} of {self.name}@{self.version} "
+                f"was pulled. Bring the rest with: safelight dataset pull {self.name}@{self.version}"
+            )
+        return path
+
+    @property
+    def pulled_splits(self) -> list[str] | None:
+        """The splits that are here when a pull left some out; None when all are."""
+        try:
+            said = json.loads((self.path / PARTIAL).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        return [str(split) for split in said["splits"]]
 
 
-def publish(
+def publish(  # noqa: PLR0913 - three of them say where it comes from, and are keywords
     workspace: Workspace,
     name: str,
     items: pa.Table,
@@ -94,19 +130,23 @@ def publish(
     plan: Mapping[str, Any],
     run_id: str,
     shard_bytes: int = SHARD_BYTES,
+    replaces: Mapping[str, str] | None = None,
 ) -> Release:
     """Write `items` (columns of `curated_items`) as the next version of `name`.
+
+    `replaces` names revoked versions that it stands for, each with its reason; the card tells them.
 
     Returns the release that exists when nothing changed. The first version is 1.0.0; other rows make
     a minor version, another plan or schema a major one. Raises `ReleaseError` without items or with a bad name.
     """
     if not len(items):
         raise ReleaseError("there is nothing to publish: the curation run kept no picture")
-    if not name.replace("-", "").replace("_", "").isalnum():
+    if not NAME.fullmatch(name):
         raise ReleaseError(f"{name!r} is not a dataset name: use letters, digits, - and _")
     labels = fit("curated_items", items).drop_columns(["run_id"])
     labels = labels.sort_by([("split", "ascending"), ("asset_sha256", "ascending")])
-    about = {"plan": dict(plan), "run_id": run_id}
+    replaced = {**_revoked(workspace, name), **(replaces or {})}
+    about = {"plan": dict(plan), "run_id": run_id, "replaces": replaced}
     with open_catalog(workspace) as catalog, folder_aside(workspace.releases) as aside:
         index = _write_shards(catalog, labels, aside, shard_bytes)
         release = _publish(catalog, name, index, about, aside)
@@ -134,6 +174,7 @@ def _publish(
         "code_version": __version__,
         "run_id": about["run_id"],
         "lake_snapshot_id": catalog.snapshot(),
+        "replaces": about["replaces"],
     }
     return _settle(catalog.workspace, aside, manifest, index)
 
@@ -250,8 +291,7 @@ def _content(index: pa.Table, plan: Mapping[str, Any], folder: Path) -> dict[str
         "class_counts": class_counts(index),
         "shards": [_shard_entry(folder, name, index) for name in _counts(index["shard"])],
     }
-    canonical = json.dumps(described, sort_keys=True, separators=(",", ":"))
-    return described | {"digest": hashlib.sha256(canonical.encode()).hexdigest()}
+    return described | {"digest": content_digest(described)}
 
 
 def _shard_entry(folder: Path, name: str, index: pa.Table) -> dict[str, Any]:
@@ -297,14 +337,63 @@ def _next_version(previous: Release | None, content: Mapping[str, Any]) -> str:
 def _write_folder(folder: Path, manifest: dict[str, Any], index: pa.Table) -> None:
     columns = [name for name in _ATTRIBUTION.split() if name in index.column_names]
     pq.write_table(index.select(columns), folder / "attribution.parquet", compression="zstd")
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), "utf-8")
-    licences = _counts(index["licence"])
+    _describe(folder, manifest, _counts(index["licence"]))
+
+
+def _describe(folder: Path, manifest: dict[str, Any], licences: Mapping[str, int]) -> None:
+    """Write card, Croissant, manifest and checksums of a folder whose shards and tables are written."""
     (folder / "README.md").write_text(write_card(manifest, licences), "utf-8")
-    listed = sorted(path for path in folder.rglob("*") if path.is_file())
-    sums = "".join(
-        f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in listed
-    )
-    (folder / "SHA256SUMS").write_text(sums, "utf-8")
+    (folder / "croissant.json").write_text(write_croissant(manifest, licences), "utf-8")
+    shards = {shard["path"] for shard in manifest["shards"]}
+    written = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
+    manifest["files"] = [
+        {"path": name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
+        for name, path in sorted(written.items())
+        if name not in shards
+    ]
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    (folder / MANIFEST).write_text(text, "utf-8")
+    (folder / SUMS).write_text(sums(text.encode(), release_files(manifest)), "utf-8")
+
+
+def _revoked(workspace: Workspace, name: str) -> dict[str, str]:
+    """Give the revoked versions of a dataset with their reasons."""
+    return {r.version: r.reason for r in read_revocations(workspace.releases) if r.dataset == name}
+
+
+def renew_card(workspace: Workspace, release: Release) -> Release:
+    """Publish the content of `release` under a new card, as the next patch version.
+
+    Shards are shared with it, the digest is the same. The card is written by this version of the code and tells which
+    versions were revoked. Raises `ReleaseError` unless it is the newest version of its minor.
+    """
+    major, minor, patch = map(int, release.version.split("."))
+    version = f"{major}.{minor}.{patch + 1}"
+    final = workspace.releases / release.name / version
+    if final.exists():
+        raise ReleaseError(f"{release.name}@{version} exists already; renew the card of that one")
+    manifest = {
+        **release.manifest,
+        "version": version,
+        "parent": release.version,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code_version": __version__,
+        "replaces": _revoked(workspace, release.name),
+    }
+    with folder_aside(workspace.releases) as aside:
+        for name in (
+            *(s["path"] for s in manifest["shards"]),
+            "_index.parquet",
+            "attribution.parquet",
+        ):
+            link(release.shard(name), aside / name)
+        renewed = _settle(workspace, aside, manifest, release.index())
+    _record(workspace, renewed)
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+    return renewed
 
 
 _KNOWN = "SELECT 1 FROM datasets WHERE dataset = ? AND version = ?"

@@ -3,17 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 
-import pyarrow.parquet as pq
-
 from catalog.assets import AssetReader
-from catalog.errors import AssetNotFoundError, LayoutError, QueryError
-from catalog.files import folder_aside, wrong_sums
+from catalog.errors import AssetNotFoundError, QueryError
 from catalog.lake import Catalog
 from catalog.maintenance import strange_packs
-from catalog.release_bucket import copy
-from catalog.releases import Release
 from catalog.schemas import TABLES
-from catalog.shards import locate
 from catalog.spool import is_whole, ready
 from catalog.workspace import Workspace
 
@@ -82,45 +76,3 @@ def _bad_segments(workspace: Workspace) -> Iterator[str]:
     for segment in ready(workspace):
         if not is_whole(segment, workspace):
             yield f"segment {segment.segment_id} in the spool is damaged"
-
-
-def verify_release(release: Release) -> list[str]:
-    """Return what is wrong with a release, one line each; empty when nothing is.
-
-    Checks the checksums, that each picture lies where the index says and hashes to its name, and that
-    no group stands in two splits. A release in a bucket is copied from there again: it is the bucket that counts.
-    """
-    if release.bucket:
-        with folder_aside(release.path.parent.parent) as aside:
-            copy(release.bucket, aside, release.name, release.version)
-            return verify_release(Release(release.name, release.version, aside))
-    return [*wrong_sums(release.path), *_bad_pictures(release), *_cut_groups(release)]
-
-
-def _bad_pictures(release: Release) -> Iterator[str]:
-    places = pq.read_table(
-        release.path / "_index.parquet", columns=["shard", "offset", "length", "sha256"]
-    ).to_pylist()
-    for shard in sorted({place["shard"] for place in places}):
-        path = release.shard(shard)
-        try:
-            written = {(found.offset, found.length) for found in locate(path)}
-        except (LayoutError, OSError) as error:
-            yield f"{shard}: {error}"
-            continue
-        with path.open("rb") as raw:
-            for place in (p for p in places if p["shard"] == shard):
-                raw.seek(place["offset"])
-                body = raw.read(place["length"])
-                right = hashlib.sha256(body).hexdigest() == place["sha256"]
-                if not right or (place["offset"], place["length"]) not in written:
-                    yield f"{shard}: picture {place['sha256']} is not at byte {place['offset']}"
-
-
-def _cut_groups(release: Release) -> Iterator[str]:
-    splits: dict[str, set[str]] = {}
-    index = release.index()
-    for group, split in zip(index["group_id"].to_pylist(), index["split"].to_pylist(), strict=True):
-        splits.setdefault(group, set()).add(split)
-    cut = sorted(group for group, found in splits.items() if len(found) > 1)
-    yield from (f"group {group} stands in {len(splits[group])} splits" for group in cut)

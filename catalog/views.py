@@ -16,6 +16,11 @@ _EXIF_COLUMNS = (
     "exif_width exif_height"
 )
 
+_TRUST = (
+    "list_position(['exif', 'api', 'dataset', 'votes', 'folder_name', 'filename', 'estimated'], label_source), "
+    "confidence DESC NULLS LAST, value"
+)
+
 VIEWS: dict[str, tuple[str, str]] = {
     "v_exif": (
         "one file's EXIF: each value from the file, else from the source's API",
@@ -88,6 +93,19 @@ VIEWS: dict[str, tuple[str, str]] = {
         "SELECT decision, reason, count(*) AS n FROM decisions "
         f"WHERE run_id = {_LATEST_RUN} GROUP BY ALL",
     ),
+    "v_labels": (
+        "one subject and task: the answer of the most trusted source, and whether the others agree",
+        "SELECT subject_kind, subject_id, task, "
+        f"first(value ORDER BY {_TRUST}) AS value, first(label_source ORDER BY {_TRUST}) AS label_source, "
+        f"first(confidence ORDER BY {_TRUST}) AS confidence, count(*) AS statements, "
+        "count(DISTINCT value) AS answers FROM labels GROUP BY subject_kind, subject_id, task",
+    ),
+    "v_uses": (
+        "one picture in one release, with each model that was trained on that release",
+        "SELECT i.asset_sha256, i.dataset, i.version, i.split, i.group_id, r.reason AS revoked, m.model_id, m.recipe "
+        "FROM dataset_items i LEFT JOIN models m ON m.dataset = i.dataset AND m.version = i.version "
+        "LEFT JOIN revocations r ON r.dataset = i.dataset AND r.version = i.version",
+    ),
     "v_licences": (
         "one licence of one source and how many photos carry it",
         "SELECT source, licence, training_allowed, training_basis, count(*) AS n FROM photos GROUP BY ALL",
@@ -110,3 +128,45 @@ VIEWS: dict[str, tuple[str, str]] = {
         "GROUP BY q.model_id, q.asset_sha256 HAVING count(q.nll) > 0 ORDER BY mean_nll DESC",
     ),
 }
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "v_bursts": {
+        "trip_id": "number of the trip: photos of one folder and camera with pauses under 1 h",
+        "burst_id": "number of the burst: photos of one folder and camera with pauses up to 3 s",
+    },
+    "v_funnel": {
+        "step": "order of the step",
+        "name": "what is counted",
+        "n": "how many came this far",
+    },
+    "v_exif_bins": {
+        "setting": "f_number, iso or exposure_time",
+        "class": "low, medium, high or missing",
+        "n": "pictures of the class in the split",
+        "weight": "sum of their sampling weights",
+    },
+    "v_class_balance": {
+        "setting": "f_number, iso or exposure_time",
+        "share": "share of the split's pictures, 0 to 1",
+    },
+    "v_duplicates": {
+        "keeper": "asset_sha256 of the member that curation keeps",
+        "members": "pictures in the group",
+    },
+    "v_decisions": {"n": "pictures that the reason touched"},
+    "v_labels": {
+        "statements": "statements about the subject and task",
+        "answers": "different values among them; 1 when all agree",
+    },
+    "v_uses": {"revoked": "why the release was revoked; null when it was not"},
+    "v_licences": {"n": "photos that carry it"},
+    "v_errors_by_host": {
+        "n": "failed attempts",
+        "last_seen": "when it happened last, UTC",
+    },
+    "v_worst_predictions": {
+        "mean_nll": "mean over the heads of -log(probability of the truth)",
+        "heads": "heads whose truth is known",
+    },
+}
+"""View -> column -> meaning, for columns that no table has under this name (see `describe.py`)."""

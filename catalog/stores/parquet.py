@@ -2,7 +2,7 @@
 
 Parquet files and JSON documents (`plain.py`), nothing else. Better than DuckLake: needs no extension, no database, and
 is readable by hand. Worse: rows can only be added; each snapshot repeats the list of all files, and a commit
-looks for known keys by reading the key columns, so it slows down with the tables (docs/storage.md has figures).
+looks for known keys by reading the key columns, so it slows down with the tables.
 """
 
 import logging

@@ -22,8 +22,9 @@ from catalog import (
 )
 from catalog.publishing import publish_run
 from catalog.spool import write_segment
-from catalog.verify import verify_catalog, verify_release
-from tests.catalog.each_store import each_store  # noqa: F401 - the fixture `workspace` of this module
+from catalog.verify import verify_catalog
+from catalog.verify_release import verify_release
+from tests.catalog.each_store import each_store_at_leisure  # noqa: F401 - the fixture `workspace` of this module
 from tests.catalog.pictures import MOMENT, bring, picture
 
 PLAN = {"bins": {"iso": [1.17, 3.17]}, "seed": 7}
@@ -150,7 +151,7 @@ def test_verify_finds_damage_strangers_and_cut_groups(filled: Workspace) -> None
     problems = "\n".join(verify_release(made))
     assert "is not what was published" in problems
     assert "stray.txt does not belong here" in problems
-    assert f"picture {row['sha256']} is not at byte" in problems
+    assert f"picture {row['sha256']} at byte {row['offset']} is damaged" in problems
 
 
 def test_verify_finds_a_group_in_two_splits(filled: Workspace) -> None:

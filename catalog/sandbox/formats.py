@@ -1,0 +1,200 @@
+"""Rows for people and programs: JSON, CSV, Parquet out of the Arrow file of a result. Runs inside the sandbox.
+
+DuckDB turns values into text, because Python's dates end in the year 9999 and its floats know no 38 digits.
+"""
+
+import csv
+import io
+import json
+import math
+import mmap
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+SAFE_INTEGER = 2**53
+"""Above this, programs that know only 64-bit floats (JavaScript) lose digits: such integers are written as text."""
+_AS_THEY_ARE = re.compile(
+    r"BOOLEAN|TINYINT|SMALLINT|INTEGER|BIGINT|U\w*INT\w*|FLOAT|DOUBLE|VARCHAR|DECIMAL\(\d+,0\)"
+)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+_PAGE = 2_000
+
+
+class Sink(io.RawIOBase):
+    """Write to a pipe and count; libraries that ask for the position get the count."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._out = open(descriptor, "wb", buffering=2**16, closefd=False)  # noqa: SIM115 - a pipe
+        self.written = 0
+
+    def writable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`."""
+        view = memoryview(data).cast("B")
+        self._out.write(view)
+        self.written += len(view)
+        return len(view)
+
+    def tell(self) -> int:
+        """Return the bytes written."""
+        return self.written
+
+    def flush(self) -> None:
+        """Hand on what is still buffered."""
+        if not self._out.closed:
+            self._out.flush()
+
+
+def open_result(descriptor: int) -> pa.ipc.RecordBatchFileReader:
+    """Open the Arrow file of a result without copying it."""
+    return pa.ipc.open_file(pa.py_buffer(mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)))
+
+
+def page(reader: pa.ipc.RecordBatchFileReader, offset: int, limit: int) -> pa.Table:
+    """Take rows by their number, reading only the batches that hold them."""
+    kept, before = [], 0
+    for number in range(reader.num_record_batches):
+        batch = reader.get_batch(number)
+        start, end = max(offset - before, 0), min(offset + limit - before, len(batch))
+        if start < end:
+            kept.append(batch.slice(start, end - start))
+        before += len(batch)
+        if before >= offset + limit:
+            break
+    return pa.Table.from_batches(kept, schema=reader.schema)
+
+
+def values(
+    connection: duckdb.DuckDBPyConnection, source: str, rest: str = ""
+) -> list[list[object]]:
+    """Read the rows of the view `source` as values that JSON can say."""
+    types = dict(
+        connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {source})").fetchall()
+    )
+    if not types:
+        return []
+    chosen = ", ".join(_expression(name, kind) for name, kind in types.items())
+    rows = connection.execute(f"SELECT {chosen} FROM {source} {rest}").fetchall()
+    readers = [_reader(kind) for kind in types.values()]
+    return [[read(value) for read, value in zip(readers, row, strict=True)] for row in rows]
+
+
+def _expression(name: str, kind: str) -> str:
+    column = quoted_name(name)
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
+        return f"CAST(to_json({column}) AS VARCHAR)"
+    if kind.startswith("TIMESTAMP"):
+        return f"replace(CAST({column} AS VARCHAR), ' ', 'T')"
+    return column if _AS_THEY_ARE.fullmatch(kind) else f"CAST({column} AS VARCHAR)"
+
+
+def _reader(kind: str) -> Any:
+    nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
+    return _nested if nested else _plain
+
+
+def _nested(text: str | None) -> object:
+    try:
+        return None if text is None else json.loads(text, parse_int=_integer, parse_constant=str)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _integer(str(value))
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    return _integer(str(value))  # a DECIMAL without a fraction: a HUGEINT, as sum() gives
+
+
+def _integer(digits: str) -> object:
+    try:
+        number = int(digits)
+    except ValueError:
+        return digits
+    return number if abs(number) <= SAFE_INTEGER else digits
+
+
+def quoted_name(name: str) -> str:
+    """Quote a name for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def write_json(connection: duckdb.DuckDBPyConnection, reader: Any, sink: Sink) -> None:
+    """Write one array of objects."""
+    names = reader.schema.names
+    between = b"["
+    for rows in _pages(connection, reader):
+        for row in rows:
+            record = dict(zip(names, row, strict=True))
+            sink.write(between + json.dumps(record, ensure_ascii=False).encode())
+            between = b",\n"
+    sink.write(b"[]\n" if between == b"[" else b"]\n")
+
+
+def write_csv(
+    connection: duckdb.DuckDBPyConnection, reader: Any, sink: Sink, *, exact: bool
+) -> None:
+    """Write comma-separated values; unless `exact`, texts that a spreadsheet would run get an apostrophe."""
+    texts = [pa.types.is_string(field.type) for field in reader.schema]
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow([name if exact else harmless(name) for name in reader.schema.names])
+    for rows in _pages(connection, reader):
+        for row in rows:
+            writer.writerow(
+                [
+                    _cell(value, guard=text and not exact)
+                    for value, text in zip(row, texts, strict=True)
+                ]
+            )
+        sink.write(lines.getvalue().encode())
+        lines.seek(0)
+        lines.truncate()
+    sink.write(lines.getvalue().encode())
+
+
+def _cell(value: object, *, guard: bool) -> object:
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return harmless(value) if guard and isinstance(value, str) else value
+
+
+def harmless(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet would take for a formula.
+
+    >>> harmless("=1+1"), harmless("-1.5"), harmless("a-b")
+    ("'=1+1", '-1.5', 'a-b')
+    """
+    risky = text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMBER.match(text)
+    return f"'{text}" if risky else text
+
+
+def write_parquet(reader: Any, sink: Sink) -> None:
+    """Write a Parquet file."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(pa.PythonFile(sink, "w"), reader.schema, compression="zstd") as writer:
+        for number in range(reader.num_record_batches):
+            writer.write_batch(reader.get_batch(number))
+
+
+def _pages(
+    connection: duckdb.DuckDBPyConnection, reader: Any
+) -> Iterator[Sequence[Sequence[object]]]:
+    for number in range(reader.num_record_batches):
+        batch = pa.Table.from_batches([reader.get_batch(number)])
+        for start in range(0, len(batch), _PAGE):
+            connection.register("page", batch.slice(start, _PAGE))
+            yield values(connection, "page")
+            connection.unregister("page")

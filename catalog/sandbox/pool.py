@@ -1,0 +1,239 @@
+"""Run jobs in the sandbox: a few at once, a bounded number waiting, each with a deadline and a bounded result.
+
+The server never reads what a child made of a stranger's statement: it copies bytes from a pipe to a file and reads one
+small JSON report. Pages, sums and other formats of a result are made by other children.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, BinaryIO, Literal
+
+from catalog.errors import BusyError
+from catalog.sandbox.copies import Copy, FrozenCopies
+from catalog.sandbox.limits import MB, Limits
+from catalog.sandbox.process import TemplateProcess
+from catalog.workspace import Workspace
+
+State = Literal["done", "failed", "refused", "cancelled", "timed_out"]
+CHUNK = 2**18
+MAX_REPORT = 2 * MB
+_OVERHEAD = 4 * MB
+"""What an Arrow file may hold beside its rows before the child is killed for lying about the size."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its state, what the child reported, and for a failure a sentence and a kind."""
+
+    state: State
+    report: Mapping[str, object] = field(default_factory=dict)
+    error: str | None = None
+    kind: str | None = None
+    snapshot_id: int | None = None
+    n_bytes: int = 0
+    duration_ms: float = 0.0
+
+
+class TooManyWaitError(BusyError):
+    """So many jobs wait already that one more is turned away."""
+
+    def __init__(self, waiting: int) -> None:
+        Exception.__init__(self, f"{waiting} queries wait already; try again in a moment")
+
+
+class QueryPool:
+    """Jobs of one workspace. `start` before the first one, `close` at the end; all on one event loop."""
+
+    def __init__(
+        self, workspace: Workspace, limits: Limits, *, max_running: int = 2, max_waiting: int = 20
+    ) -> None:
+        self.limits = limits
+        self.closed: Mapping[str, object] = {}
+        self._workspace = workspace
+        self._max_waiting = max_waiting
+        self._turns = asyncio.Semaphore(max_running)
+        self._light = asyncio.Semaphore(max(2, max_running))
+        self._waiting = 0
+        self._template = TemplateProcess()
+        self._starting = asyncio.Lock()
+        self._held = ExitStack()
+
+    async def start(self) -> None:
+        """Freeze the catalog, start the template and try which walls hold."""
+        self._copies = await asyncio.to_thread(FrozenCopies, self._workspace)
+        probe = await self.run({"kind": "probe", "paths": self._probed()}, Limits(), None)
+        self.closed = dict(_mapping(probe.report.get("closed")))
+
+    async def close(self) -> None:
+        """Kill what runs, end the template, delete the frozen copies."""
+        self._template.close()
+        await asyncio.to_thread(self._template.wait)
+        await asyncio.to_thread(self._copies.close)
+
+    async def run(
+        self,
+        job: Mapping[str, object],
+        limits: Limits,
+        target: BinaryIO | None,
+        *,
+        inputs: Sequence[int] = (),
+        as_of: int | None = None,
+    ) -> Outcome:
+        """Do one job, writing its result to `target`; killed when this coroutine is cancelled.
+
+        Raises `TooManyWaitError`, `SnapshotNotFoundError`, `SandboxError`.
+        """
+        turn = self._turns if job["kind"] == "query" else self._light
+        if turn is self._turns:
+            self.check_room()
+            self._waiting += 1
+        try:
+            await turn.acquire()
+        finally:
+            self._waiting -= turn is self._turns
+        try:
+            with ExitStack() as held:
+                template, copy = await self._ready(as_of, held)
+                given = _given(job, limits, copy, template)
+                outcome = await self._run(template, given, limits, target, inputs)
+            return replace(outcome, snapshot_id=copy.frozen.snapshot_id)
+        finally:
+            turn.release()
+
+    def check_room(self) -> None:
+        """Raise `TooManyWaitError` when so many statements wait that one more would be turned away."""
+        if self._turns.locked() and self._waiting >= self._max_waiting:
+            raise TooManyWaitError(self._waiting)
+
+    async def snapshot(self) -> int:
+        """Return the newest snapshot, which the next statement reads."""
+        async with self._starting:
+            return (await asyncio.to_thread(self._copies.newest)).frozen.snapshot_id
+
+    async def _ready(self, as_of: int | None, held: ExitStack) -> tuple[TemplateProcess, Copy]:
+        """Give a template with the newest copy attached, and the copy to read, which `held` keeps."""
+        async with self._starting:
+            newest = await asyncio.to_thread(self._copies.newest)
+            await self._attach(newest)
+            copy = newest if as_of is None else await asyncio.to_thread(self._copies.at, as_of)
+            held.enter_context(self._copies.reading(copy))
+            return self._template, copy
+
+    async def _attach(self, newest: Copy) -> None:
+        """Have the template read the newest copy. It holds the one before until then: to detach is to read it."""
+        if self._template.alive and self._template.copy is newest:
+            return
+        with ExitStack() as before:
+            before.push(self._held)
+            self._held = ExitStack()
+            self._held.enter_context(self._copies.reading(newest))
+            if self._template.alive:
+                await self._template.attach(newest)
+            else:
+                self._template = TemplateProcess()
+                await self._template.start(newest)
+
+    async def _run(
+        self,
+        template: TemplateProcess,
+        job: Mapping[str, object],
+        limits: Limits,
+        target: BinaryIO | None,
+        inputs: Sequence[int],
+    ) -> Outcome:
+        started = time.monotonic()
+        report_out, report_in = os.pipe()
+        result_out, result_in = os.pipe()
+        try:
+            number, ended = template.fork(job, [report_in, result_in, *inputs])
+        except BaseException:
+            os.close(report_out)
+            os.close(result_out)
+            raise
+        finally:
+            os.close(report_in)
+            os.close(result_in)
+        report, n_bytes, late = b"", 0, False
+        room = limits.max_bytes + _OVERHEAD
+        try:
+            async with asyncio.timeout(limits.timeout_s):
+                report, n_bytes = await asyncio.gather(
+                    _read(report_out, None, MAX_REPORT), _read(result_out, target, room)
+                )  # fmt: skip
+        except TimeoutError:
+            late = True
+        finally:
+            template.kill(number)
+            died_of = await asyncio.shield(ended)
+            template.forget(number)
+        outcome = _timed_out(limits) if late else _outcome(report, died_of, limits)
+        return replace(outcome, n_bytes=n_bytes, duration_ms=(time.monotonic() - started) * 1e3)
+
+    def _probed(self) -> dict[str, str]:
+        return {"outside": "/etc/passwd", "writable": str(self._workspace.home)}
+
+
+def _given(
+    job: Mapping[str, object], limits: Limits, copy: Copy, template: TemplateProcess
+) -> dict[str, object]:
+    """Add to a job what the child needs: limits, and for a statement the catalog."""
+    given: dict[str, object] = {**job, "limits": asdict(limits), "network": copy.remote}
+    if job["kind"] == "query":
+        given |= {"readable": copy.readable, "data_paths": copy.frozen.data_paths}
+        if copy is not template.copy:
+            given["attach"] = copy.frozen.attach_sql
+    return given
+
+
+async def _read(descriptor: int, target: BinaryIO | None, room: int) -> Any:
+    """Read a pipe to its end, into `target` (returns the bytes counted) or into memory (returns them)."""
+    reader = asyncio.StreamReader(limit=CHUNK)
+    loop = asyncio.get_running_loop()
+    pipe = os.fdopen(descriptor, "rb", 0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    kept, n = [], 0
+    try:
+        while chunk := await reader.read(CHUNK):
+            n += len(chunk)
+            if n > room:
+                break  # the pipe closes, and the child with it
+            if target is None:
+                kept.append(chunk)
+            else:
+                target.write(chunk)
+    finally:
+        transport.close()
+    return b"".join(kept) if target is None else n
+
+
+def _outcome(report: bytes, died_of: int, limits: Limits) -> Outcome:
+    """Judge by the report, or by the signal that kept the child from writing one."""
+    try:
+        told = _mapping(json.loads(report))
+    except (ValueError, RecursionError):
+        if died_of == signal.SIGXCPU:
+            return _timed_out(limits)
+        return Outcome("failed", error=_CRASHED.format(memory=limits.memory_mb), kind="crashed")
+    if "error" in told:
+        kind = str(told.get("kind"))
+        state: State = "refused" if kind == "refused" else "failed"
+        return Outcome(state, error=str(told["error"]), kind=kind)
+    return Outcome("done", told)
+
+
+_CRASHED = "the statement ended its process; most often it needs more memory than the {memory} MB that one may use"
+
+
+def _timed_out(limits: Limits) -> Outcome:
+    sentence = f"the statement took longer than {limits.timeout_s:g} s and was stopped"
+    return Outcome("timed_out", error=sentence, kind="timed_out")
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,171 @@
+"""Take rows out of the tables for good: the one place that deletes and changes rows that are not its own.
+
+Facts are append-only for everybody else. A removal is one transaction; `forget_past` then rewrites the files that
+held the rows, expires the snapshots that still show them and deletes what no snapshot needs, so that neither a query
+as of the past nor a reader of the bare files finds them.
+"""
+
+import logging
+import shutil
+import sqlite3
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import duckdb
+import pyarrow as pa
+
+from catalog.errors import CatalogError
+from catalog.stores.ducklake import DuckLakeStore
+from catalog.stores.store import Store
+from catalog.stores.tables import set_message
+
+log = logging.getLogger(__name__)
+
+# Whose rows go when a file goes, by the column that names it. Rows of dataset_items and decisions stay: they hold ids
+# and hashes only, and prove what was where.
+_BY_ASSET = {
+    "assets": "sha256",
+    "photos": "asset_sha256",
+    "exif": "asset_sha256",
+    "health": "asset_sha256",
+    "phashes": "asset_sha256",
+    "embeddings": "asset_sha256",
+    "faces": "asset_sha256",
+    "issues": "asset_sha256",
+    "duplicate_groups": "asset_sha256",
+    "curated_items": "asset_sha256",
+    "predictions": "asset_sha256",
+}
+_BY_PHOTO = {"photos": "photo_id", "exif": "photo_id"}
+_BLANKED = {
+    "fetches": (
+        ("url", "error_detail", "etag", "modified"),
+        "photo_id IN (FROM gone_photos) OR asset_sha256 IN (FROM gone_assets)",
+    ),
+    "decisions": (("evidence",), "asset_sha256 IN (FROM gone_assets)"),
+}
+_DELETES = [
+    *((t, f'"{c}" IN (FROM gone_assets)') for t, c in _BY_ASSET.items()),
+    *((t, f'"{c}" IN (FROM gone_photos)') for t, c in _BY_PHOTO.items()),
+    ("duplicate_edges", "asset_a IN (FROM gone_assets) OR asset_b IN (FROM gone_assets)"),
+    (
+        "labels",
+        "(subject_kind = 'photo' AND subject_id IN (FROM gone_photos)) OR "
+        "(subject_kind = 'asset' AND subject_id IN (FROM gone_assets)) OR "
+        "(subject_kind = 'face' AND subject_id IN (FROM gone_faces))",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What goes: files by SHA-256 and photos by id; `places` (columns of assets) is where files lie from now on."""
+
+    assets: Collection[str]
+    photos: Collection[str]
+    places: pa.Table | None = field(default=None)
+
+
+def remove_rows(store: Store, removal: Removal, message: str) -> dict[str, int]:
+    """Delete or blank every row about what goes, in one transaction; return how many by table.
+
+    The caller holds the writer lock. Doing it twice changes nothing. Raises `CatalogError` when the store cannot.
+    """
+    lake = _changeable(store)
+    connection = lake.writer()
+    try:
+        _name_what_goes(connection, removal)
+        connection.execute("BEGIN")
+        removed: dict[str, int] = {}
+        for table, condition in reversed(_DELETES):  # labels of faces before the faces
+            n = _count(connection, f"DELETE FROM lake.{table} WHERE {condition}")
+            removed[table] = removed.get(table, 0) + n
+        for table, (columns, condition) in _BLANKED.items():
+            blank = ", ".join(f'"{column}" = NULL' for column in columns)
+            filled = " OR ".join(f'"{column}" IS NOT NULL' for column in columns)
+            sql = f"UPDATE lake.{table} SET {blank} WHERE ({condition}) AND ({filled})"
+            removed[f"{table} (blanked)"] = _count(connection, sql)
+        if removal.places is not None:
+            _move(connection, removal.places)
+        if any(removed.values()) or removal.places is not None:
+            set_message(connection, "safelight", message[:500])
+        connection.execute("COMMIT")
+    finally:
+        lake.release(connection)
+    return {table: n for table, n in sorted(removed.items()) if n}
+
+
+def forget_past(store: Store) -> list[str]:
+    """Rewrite files with deleted rows, expire all past snapshots, delete what nothing needs; return the files deleted.
+
+    The caller holds the writer lock. A reader that has an older snapshot open loses its files.
+    """
+    lake = _changeable(store)
+    connection = lake.writer()
+    try:
+        connection.execute("CALL ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        newest = lake.snapshot(connection)
+        now = datetime.now(UTC).isoformat()
+        connection.execute(
+            "SELECT snapshot_id FROM ducklake_expire_snapshots('lake', older_than => "
+            f"TIMESTAMPTZ '{now}')"
+        ).fetchall()
+        found = connection.execute(
+            "SELECT * FROM ducklake_cleanup_old_files('lake', cleanup_all => true)"
+        ).fetchall()
+    finally:
+        lake.release(connection)
+    _shrink(lake)
+    # The index of keys knows the rows that are gone; the next commit makes it anew.
+    shutil.rmtree(lake.workspace.lake / "keys", ignore_errors=True)
+    log.info("kept snapshot %d only, deleted %d data files", newest, len(found))
+    return sorted(str(row[0]).rsplit("/", 1)[-1] for row in found)
+
+
+def _changeable(store: Store) -> DuckLakeStore:
+    if not isinstance(store, DuckLakeStore):
+        raise CatalogError(
+            "this store of tables cannot take rows out; use [catalog] store = sqlite or postgres"
+        )
+    return store
+
+
+def _name_what_goes(connection: duckdb.DuckDBPyConnection, removal: Removal) -> None:
+    for name, values in (("gone_assets", removal.assets), ("gone_photos", removal.photos)):
+        given = pa.table({"id": pa.array(sorted(values), pa.string())})
+        connection.register("given", given)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT id FROM given")
+        connection.unregister("given")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gone_faces AS "
+        "SELECT face_id FROM lake.faces WHERE asset_sha256 IN (FROM gone_assets)"
+    )
+
+
+def _move(connection: duckdb.DuckDBPyConnection, places: pa.Table) -> None:
+    connection.register("places", places)
+    connection.execute(
+        "UPDATE lake.assets SET pack = p.pack, pack_offset = p.pack_offset, pack_length = p.pack_length "
+        "FROM places p WHERE lake.assets.sha256 = p.sha256"
+    )
+    connection.unregister("places")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    done = connection.execute(sql).fetchone()
+    return int(done[0]) if done else 0
+
+
+def _shrink(lake: DuckLakeStore) -> None:
+    """Let SQLite overwrite the pages of rows that are gone; they hold the smallest and largest value of columns."""
+    path = lake.workspace.lake / "catalog.sqlite"
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path, timeout=20)) as database:
+        try:
+            database.execute("VACUUM")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:  # a reader holds it; the next maintenance does it
+            log.warning("catalog.sqlite could not be shrunk now: %s", error)

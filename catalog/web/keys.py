@@ -1,0 +1,21 @@
+"""Names of the objects that handlers share: `request.app[WORKSPACE]`."""
+
+from aiohttp import web
+
+from catalog.sandbox import QueryPool
+from catalog.web.audit import Audit
+from catalog.web.places import Places
+from catalog.web.running import Queries
+from catalog.web.settings import ServeSettings
+from catalog.web.tokens import Doors
+from catalog.workspace import Workspace
+
+WORKSPACE = web.AppKey("workspace", Workspace)
+SETTINGS = web.AppKey("settings", ServeSettings)
+DOORS = web.AppKey("doors", Doors)
+POOL = web.AppKey("pool", QueryPool)
+AUDIT = web.AppKey("audit", Audit)
+QUERIES = web.AppKey("queries", Queries)
+PLACES = web.AppKey("places", Places)
+CALLER = web.RequestKey("caller", str)
+"""Who asks: the name of the token, or `local`."""

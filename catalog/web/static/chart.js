@@ -1,0 +1,176 @@
+// Charts of a result: plotly draws, this chooses what. plotly is fetched when the first chart is asked for.
+
+import { rows } from "./api.js";
+import { count, kindOf } from "./cells.js";
+import { byId, element } from "./dom.js";
+
+const MOST = 10_000;
+const KINDS = ["bar", "line", "scatter", "histogram", "box"];
+const FEW = 24;
+// plotly writes the style of its maps into the page unless an element has this id; we draw no maps, and the policy forbids it.
+const MAP_STYLE = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
+
+export class Chart {
+  #form = byId("chart-form");
+  #place = byId("chart");
+  #query = null;
+  #rows = null;
+  #kind;
+  #x;
+  #y;
+  #colour;
+
+  constructor(onChange) {
+    this.onChange = onChange;
+    this.#kind = select("Chart", KINDS);
+    this.#x = select("x", []);
+    this.#y = select("y", []);
+    this.#colour = select("Colour", []);
+    this.#form.append(...[this.#kind, this.#x, this.#y, this.#colour].map((each) => each.parentElement));
+    this.#form.addEventListener("change", () => {
+      this.onChange(this.choice);
+      this.draw();
+    });
+    this.#form.addEventListener("submit", (event) => event.preventDefault());
+    document.addEventListener("themechange", () => this.#place.checkVisibility() && this.draw());
+  }
+
+  get choice() {
+    return { kind: this.#kind.value, x: this.#x.value, y: this.#y.value, colour: this.#colour.value };
+  }
+
+  /** Offer the columns of another query; `wanted` is a choice from a link, else the column types decide. */
+  offer(query, wanted) {
+    this.#query = query;
+    this.#rows = null;
+    const names = query.columns.map(({ name }) => name);
+    const choice = { ...suggest(query.columns), ...wanted };
+    fill(this.#x, names, choice.x);
+    fill(this.#y, ["", ...names], choice.y);
+    fill(this.#colour, ["", ...names], choice.colour);
+    this.#kind.value = KINDS.includes(choice.kind) ? choice.kind : "bar";
+  }
+
+  async draw() {
+    const query = this.#query;
+    if (!query || !query.columns.length) return;
+    try {
+      const [plotly] = await Promise.all([library(), this.#load()]);
+      if (query !== this.#query) return;
+      const { traces, layout } = figure(this.choice, query.columns, this.#rows);
+      this.#place.setAttribute("aria-label", description(this.choice));
+      await plotly.react(this.#place, traces, { ...layout, ...look() }, { displayModeBar: false, responsive: true });
+      byId("chart-note").textContent = Number(query.n_rows) > MOST ? `Drawn from the first ${count(MOST)} of ${count(query.n_rows)} rows: let SQL aggregate the rest.` : "";
+    } catch (error) {
+      byId("chart-note").textContent = error.message;
+    }
+  }
+
+  async #load() {
+    if (this.#rows) return;
+    const { query_id: id, n_rows: total } = this.#query;
+    const loaded = [];
+    while (loaded.length < Math.min(Number(total), MOST)) {
+      const page = await rows(id, { offset: loaded.length, limit: 1000 });
+      if (!page.rows.length) break;
+      loaded.push(...page.rows);
+    }
+    this.#rows = loaded;
+  }
+}
+
+/** Choose a chart that suits the column types. */
+export function suggest(columns) {
+  const of = (kind) => columns.filter((column) => kindOf(column) === kind).map(({ name }) => name);
+  const [numbers, times, categories] = [of("number"), of("time"), of("category").filter((name) => !name.endsWith("sha256"))];
+  const colour = "";
+  if (times.length && numbers.length) return { kind: "line", x: times[0], y: numbers[0], colour: categories[0] ?? colour };
+  if (categories.length && numbers.length) return { kind: "bar", x: categories[0], y: numbers[0], colour: categories[1] ?? colour };
+  if (numbers.length > 1) return { kind: "scatter", x: numbers[0], y: numbers[1], colour };
+  return { kind: "histogram", x: numbers[0] ?? categories[0] ?? columns[0]?.name, y: "", colour };
+}
+
+function figure({ kind, x, y, colour }, columns, listed) {
+  const place = Object.fromEntries(columns.map(({ name }, each) => [name, each]));
+  const read = (row, name) => {
+    const value = row[place[name]];
+    if (value === null || value === undefined) return null;
+    if (kindOf(columns[place[name]]) === "number") return Number(value);
+    return typeof value === "object" ? JSON.stringify(value) : value;
+  };
+  const groups = new Map();
+  for (const row of listed) {
+    const key = colour ? String(read(row, colour) ?? "NULL") : "";
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(row);
+  }
+  const shades = palette();
+  const traces = [...groups].slice(0, FEW).map(([name, group], number) => {
+    const ys = y && place[y] !== undefined ? group.map((row) => read(row, y)) : null;
+    const xs = group.map((row) => read(row, x) ?? (kind === "bar" ? "NULL" : null));
+    return { name, ...trace(kind, xs, ys), marker: { color: shades[number % shades.length], size: 6, opacity: kind === "scatter" ? 0.7 : 1 } };
+  });
+  const isTime = kindOf(columns[place[x]]) === "time";
+  const type = kindOf(columns[place[x]]) === "category" ? "category" : isTime ? "date" : "-";
+  return { traces, layout: { xaxis: { title: { text: x }, type, automargin: true }, yaxis: { title: { text: kind === "histogram" ? "rows" : y || "rows" }, automargin: true }, showlegend: Boolean(colour), barmode: kind === "histogram" ? "overlay" : "group" } };
+}
+
+function trace(kind, xs, ys) {
+  if (kind === "histogram") return { type: "histogram", x: xs, opacity: 0.85 };
+  if (kind === "box") return ys ? { type: "box", x: xs, y: ys } : { type: "box", y: xs };
+  if (!ys) return { type: "histogram", x: xs };
+  if (kind === "bar") return { type: "bar", x: xs, y: ys };
+  return { type: "scatter", mode: kind === "line" ? "lines+markers" : "markers", x: xs, y: ys };
+}
+
+function description({ kind, x, y, colour }) {
+  return `${kind} of ${y ? `${y} by ` : ""}${x}${colour ? `, coloured by ${colour}` : ""}; the tab Rows has the numbers`;
+}
+
+/** Read the colours of the theme from the page. */
+function shade(name) {
+  const probe = element("span");
+  probe.style.color = `var(--${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+const palette = () => ["chart-1", "chart-2", "chart-3", "chart-4", "chart-5", "chart-6"].map(shade);
+
+function look() {
+  const [ink, line, faint] = [shade("soft"), shade("line"), shade("grey")];
+  const axis = (given) => ({ ...given, gridcolor: line, linecolor: faint, zerolinecolor: line, tickcolor: faint });
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink },
+    margin: { l: 60, r: 16, t: 12, b: 48 },
+    template: { layout: { xaxis: axis({}), yaxis: axis({}) } },
+    hoverlabel: { font: { family: getComputedStyle(document.body).fontFamily } },
+  };
+}
+
+/** Fetch plotly once. */
+function library() {
+  library.loading ??= new Promise((resolve, reject) => {
+    document.body.append(element("span", { id: MAP_STYLE, hidden: true }));
+    const script = element("script", { src: "/static/plotly.min.js" });
+    script.addEventListener("load", () => resolve(window.Plotly));
+    script.addEventListener("error", () => reject(new Error("plotly is not installed on the server: pip install 'safelight[serve]'")));
+    document.head.append(script);
+  });
+  return library.loading;
+}
+
+function select(label, names) {
+  const made = element("select", {}, ...names.map((name) => element("option", { value: name }, name)));
+  element("label", {}, `${label} `, made);
+  return made;
+}
+
+function fill(field, names, chosen) {
+  field.replaceChildren(...names.map((name) => element("option", { value: name }, name || "(none)")));
+  field.value = names.includes(chosen) ? chosen : names[0];
+}

@@ -1,0 +1,46 @@
+// One line for each column of a result: what DuckDB's SUMMARIZE finds.
+
+import { summary } from "./api.js";
+import { count } from "./cells.js";
+import { byId, element } from "./dom.js";
+
+const SHOWN = [
+  ["column_name", "column"],
+  ["column_type", "type"],
+  ["null_percentage", "missing"],
+  ["approx_unique", "distinct, about"],
+  ["min", "least"],
+  ["q25", "25 %"],
+  ["q50", "median"],
+  ["q75", "75 %"],
+  ["max", "most"],
+  ["avg", "mean"],
+  ["std", "deviation"],
+];
+
+/** Draw the summary of a query's result. */
+export async function drawColumns(query) {
+  byId("columns").replaceChildren(element("p", { class: "soft" }, "Counting…"));
+  const found = await summary(query.query_id);
+  const place = Object.fromEntries(found.columns.map((column, each) => [column.name ?? column, each]));
+  const shown = SHOWN.filter(([name]) => place[name] !== undefined);
+  const head = element("tr", {}, ...shown.map(([, title]) => element("th", { scope: "col" }, title)));
+  const body = found.rows.map((row) => element("tr", {}, ...shown.map(([name]) => cell(name, row[place[name]]))));
+  byId("columns").replaceChildren(element("table", { class: "columns" }, element("thead", {}, head), element("tbody", {}, ...body)));
+}
+
+function cell(name, value) {
+  if (value === null || value === "") return element("td", {}, element("span", { class: "null" }, "NULL"));
+  if (name === "column_name") return element("th", { scope: "row" }, value);
+  if (name === "column_type") return element("td", { class: "soft mono" }, value.toLowerCase());
+  if (name === "null_percentage") return element("td", {}, ...share(Number(value)));
+  if (name === "approx_unique") return element("td", { class: "n" }, count(value));
+  const number = Number(value);
+  const text = Number.isFinite(number) && !Number.isInteger(number) ? String(Number(number.toPrecision(5))) : String(value);
+  return element("td", { title: text.length > 40 ? text : null }, text.length > 40 ? `${text.slice(0, 40)}…` : text);
+}
+
+function share(percent) {
+  const meter = element("meter", { min: 0, max: 100, value: percent, "aria-hidden": "true" });
+  return [meter, ` ${Number(percent.toPrecision(3))} %`];
+}

@@ -1,0 +1,28 @@
+// The pictures of a result as a contact sheet, with what else its rows say.
+
+import { rows } from "./api.js";
+import { isSha256, kindOf, pictureColumns, picturePage, short, thumbnail } from "./cells.js";
+import { byId, element } from "./dom.js";
+
+const MOST = 200;
+const FACTS = 4;
+
+/** Draw the first pictures of a query's result. */
+export async function drawGallery(query) {
+  const [place] = pictureColumns(query.columns);
+  const page = await rows(query.query_id, { limit: MOST });
+  const shown = page.rows.filter((row) => isSha256(row[place]));
+  byId("pictures").replaceChildren(...shown.map((row) => print(row, query.columns, place)));
+  const total = Number(query.n_rows);
+  byId("pictures-note").textContent = total > MOST ? `The pictures of the first ${MOST} of ${total.toLocaleString("en")} rows.` : "";
+}
+
+function print(row, columns, place) {
+  const facts = columns
+    .map((column, each) => ({ column, value: row[each], each }))
+    .filter(({ value, each }) => each !== place && value !== null && !isSha256(value))
+    .slice(0, FACTS);
+  const text = facts.map(({ column, value }) => (kindOf(column) === "number" ? `${column.name} ${short(value, column)}` : short(value, column)));
+  const image = element("img", { src: thumbnail(row[place], 256), alt: text[0] ?? row[place].slice(0, 12), loading: "lazy", width: 256, height: 192 });
+  return element("li", {}, element("a", { class: "thumbnail", href: picturePage(row[place]) }, image), element("p", { class: "soft" }, text.join(" · ")));
+}

@@ -1,0 +1,54 @@
+// What was run in this browser: kept in localStorage, never sent anywhere.
+
+import { count } from "./cells.js";
+import { byId, element } from "./dom.js";
+
+const KEY = "safelight.history";
+const MOST = 200;
+
+export class History {
+  constructor(onChoose) {
+    this.onChoose = onChoose;
+    byId("find-history").addEventListener("input", () => this.draw());
+    byId("forget").addEventListener("click", () => {
+      localStorage.removeItem(KEY);
+      this.draw();
+    });
+    this.draw();
+  }
+
+  #entries() {
+    try {
+      const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+      return Array.isArray(kept) ? kept : [];
+    } catch {
+      return [];
+    }
+  }
+
+  /** Remember a run; the same text again replaces its older entry. */
+  add(entry) {
+    const others = this.#entries().filter(({ sql }) => sql !== entry.sql);
+    localStorage.setItem(KEY, JSON.stringify([{ ...entry, at: new Date().toISOString() }, ...others].slice(0, MOST)));
+    this.draw();
+  }
+
+  draw() {
+    const wanted = byId("find-history").value.trim().toLowerCase();
+    const found = this.#entries().filter(({ sql }) => sql.toLowerCase().includes(wanted));
+    const items = found.map((entry) =>
+      element(
+        "li",
+        {},
+        element("button", { type: "button", class: "entry", click: () => this.onChoose(entry) }, element("code", {}, entry.sql.slice(0, 240)), element("span", { class: "soft" }, about(entry))),
+      ),
+    );
+    byId("history").replaceChildren(...(items.length ? items : [element("li", { class: "empty" }, wanted ? "Nothing you ran has this in it." : "What you run is kept here, in this browser only.")]));
+    byId("forget").hidden = !found.length;
+  }
+}
+
+function about({ at, state, n_rows: rows, duration_ms: took }) {
+  const when = new Date(at).toLocaleString("sv").slice(0, 16);
+  return state === "done" ? `${when} · ${count(rows)} rows · ${Math.round(took)} ms` : `${when} · ${String(state).replace("_", " ")}`;
+}

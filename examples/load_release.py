@@ -1,0 +1,17 @@
+"""Go through the training pictures of a release: labels from its index, bytes from its shards."""
+
+import hashlib
+import os
+
+import catalog
+
+HOME = os.environ.get("SAFELIGHT_HOME", "workspace")
+NAME = "demo"
+
+with catalog.load(NAME, split="train", home=HOME) as pictures:
+    known = pictures.index.drop_nulls("iso")
+    print(f"{len(pictures)} pictures, median ISO {known['iso'].median()}")
+    for row, body in pictures:
+        assert hashlib.sha256(body).hexdigest() == row["asset_sha256"]
+    first = pictures.image(0)
+    print(f"the first is {first.width} x {first.height} px, licence {pictures.index['licence'][0]}")
