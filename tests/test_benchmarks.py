@@ -40,6 +40,14 @@ def test_the_crawl_benchmark_counts_what_was_kept(tmp_path: Path) -> None:
     assert min(cpu_ms, rate, rss_mb) > 0
 
 
+@pytest.mark.slow
+def test_the_query_benchmark_times_both_sides(tmp_path: Path) -> None:
+    output = tmp_path / "query.md"
+    bench("query", "--photos", "200", "--rounds", "2", "--output", str(output))
+    rows = re.findall(r"^\| .+ \|( \d+(\.\d)? \|){5}$", output.read_text(), re.MULTILINE)
+    assert len(rows) == 5
+
+
 @needs_urls
 @pytest.mark.slow
 def test_the_scale_benchmark_fits_memory_and_draws(tmp_path: Path) -> None:

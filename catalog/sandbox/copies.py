@@ -101,7 +101,7 @@ class FrozenCopies:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _look(self) -> tuple[tuple[int, int], ...]:
-        """Look at the files of the catalog; they change with every commit. Empty when it is in no file here."""
+        """Look at the files of a SQLite catalog, which every commit changes; empty for other stores: they are asked."""
         found = []
         for name in ("catalog.sqlite", "catalog.sqlite-wal"):
             with suppress(FileNotFoundError):

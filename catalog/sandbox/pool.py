@@ -106,6 +106,11 @@ class QueryPool:
         finally:
             turn.release()
 
+    @property
+    def template_pid(self) -> int:
+        """The process that forks the children."""
+        return self._template.pid
+
     def check_room(self) -> None:
         """Raise `TooManyWaitError` when so many statements wait that one more would be turned away."""
         if self._turns.locked() and self._waiting >= self._max_waiting:

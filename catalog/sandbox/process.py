@@ -41,6 +41,11 @@ class TemplateProcess:
         self.alive = False
         self.nobody = False
 
+    @property
+    def pid(self) -> int:
+        """Id of the process."""
+        return self._process.pid
+
     async def start(self, copy: Copy) -> None:
         """Start the process with a frozen copy attached; raises `SandboxError`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -11,6 +11,7 @@ a stranger. Spoken to by datagrams of JSON over a Unix socket; open files travel
 """
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -42,6 +43,7 @@ def serve(descriptor: int, *, nobody: bool) -> None:
     """Do what the socket asks until its other end is closed; then kill what still runs."""
     channel = socket.socket(fileno=descriptor)
     template = Template(channel, nobody=nobody)
+    gc.freeze()  # a child's collector would copy pages just by looking at what is shared
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(

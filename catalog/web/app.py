@@ -110,7 +110,7 @@ class AccessLog(AbstractAccessLogger):
             "%s %s %s %d %.0f ms",
             request.remote,
             request.method,
-            request.path,
+            request.rel_url.raw_path,  # with its escapes: no line breaks of strangers
             response.status,
             time * 1e3,
         )

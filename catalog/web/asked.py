@@ -1,5 +1,6 @@
 """Read what a request asks for, and say in a sentence what is wrong with it."""
 
+import asyncio
 import json
 import math
 import re
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from catalog.errors import SafelightError
 from catalog.sandbox import Limits
+from catalog.web.keys import SETTINGS
 from catalog.web.settings import ServeSettings
 
 MAX_SQL = 64_000
@@ -30,7 +32,11 @@ async def json_body(request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise BadRequestError("send the body as application/json")
     try:
-        body = json.loads(await request.text(), parse_constant=_no_constant)
+        async with asyncio.timeout(request.app[SETTINGS].body_timeout_s):
+            sent = await request.text()
+        body = json.loads(sent, parse_constant=_no_constant)
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
     except (ValueError, LookupError, RecursionError) as error:
         raise BadRequestError("the body is no JSON") from error
     if not isinstance(body, dict):

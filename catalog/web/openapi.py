@@ -175,7 +175,7 @@ def _file(about: str, *types: str) -> Schema:
 def _operation(
     about: str, answers: dict[str, Schema], *parameters: Schema, body: str = "", name: str
 ) -> Schema:
-    problems = ("400", "401", "403", "404", "409", "413", "415", "421", "422", "429", "503")
+    problems = ("400", "401", "403", "404", "408", "409", "413", "415", "421", "422", "429", "503")
     told = {status: _json("what is wrong", _ref("Problem")) for status in problems}
     found: Schema = {"operationId": name, "summary": about, "responses": answers | told}
     if parameters:

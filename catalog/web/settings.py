@@ -17,6 +17,8 @@ class ServeSettings:
     """Names, separated by spaces, under which browsers may reach the server beside its own address."""
     token_file: str = ""
     """File of lines `name token`, mode 600: one token for each person or program."""
+    body_timeout_s: float = 10.0
+    """Time in which the body of a request must be there."""
     timeout_s: float = 30.0
     """Deadline of a query that names none."""
     max_timeout_s: float = 300.0

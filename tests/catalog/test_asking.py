@@ -4,9 +4,12 @@ import io
 import json
 import os
 import pty
+import re
+import shlex
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +25,7 @@ from catalog.asking import typed
 from catalog.saved import QuestionNotFoundError, question, questions, save_question
 from catalog.shell import Shell
 from catalog.shell_prompt import SqlCompleter, Words, is_whole, known_words
+from catalog.web.settings import ServeSettings
 from tests.catalog.pictures import bring
 
 ROOT = Path(__file__).parents[2]
@@ -195,3 +199,30 @@ def _until(terminal: int, wanted: bytes) -> bytes:
             os.write(terminal, b"\x1b[1;1R")
     assert wanted in shown, shown[-500:]
     return shown
+
+
+PAGE = (ROOT / "docs" / "queries.md").read_text("utf-8")
+EXAMPLES = re.findall(r"^safelight (catalog sql .*)$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_page_run(
+    filled: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(example.replace("--as-of 12", "--as-of 1"))
+    run(filled, *words[1:])
+
+
+def test_the_page_lists_every_setting_with_its_default() -> None:
+    listed = dict(re.findall(r"^\| (`[a-z_`, ]+) \| ([^|]*) \|", PAGE, re.MULTILINE))
+    told = {
+        name.strip("` "): value.strip()
+        for names, values in listed.items()
+        for name, value in zip(names.split(","), (values or "").split(","), strict=True)
+    }
+    settings = {
+        field.name: str(field.default).removesuffix(".0") or "none"
+        for field in fields(ServeSettings)
+    }
+    assert told == settings

@@ -193,8 +193,23 @@ def test_a_commit_is_seen_by_the_next_statement(sandbox: Sandbox, home: Workspac
     assert len(copies) <= 2
 
 
+def test_a_catalog_of_plain_files_is_read_behind_the_same_walls(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "safelight.toml").write_text('[catalog]\nstore = "parquet"\n')
+    workspace = Workspace.at(tmp_path / "plain")
+    bring(workspace, range(4))
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+        newest = catalog.snapshot()
+    with sandbox_of(workspace) as plain:
+        assert plain.rows("SELECT count(*), max(photo_id) FROM v_photos") == [(4, "p3")]
+        assert plain.rows("SELECT count(*) FROM photos", as_of=newest - 1) == [(0,)]
+        outcome, _ = plain.ask("FROM read_text('/etc/passwd')", without=ONLY_DUCKDB)
+        assert outcome.state == "failed"
+
+
 def test_a_template_that_is_killed_is_started_again(sandbox: Sandbox) -> None:
-    os.kill(sandbox.pool._template._process.pid, 9)
+    os.kill(sandbox.pool.template_pid, 9)
     states = [sandbox.runner.run(_try(sandbox)) for _ in range(2)]
     assert states[-1] == "done"
 

@@ -5,6 +5,8 @@ import io
 import json
 import shutil
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -309,3 +311,34 @@ def test_the_description_names_every_route_of_the_api(workspace: Workspace) -> N
         if not path.endswith((".csv", ".arrow", ".parquet"))
     }
     assert served == described
+
+
+_RUN = "from schemathesis.cli import schemathesis; schemathesis()"
+
+
+def fuzz(server: Server, folder: Path, *options: str) -> str:
+    """Run schemathesis by the API's own description; return what it says, shortened, or nothing when all is well."""
+    address = f"http://127.0.0.1:{server.port}/api/openapi.json"
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, "run", address, "--no-color", *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    told = "\n".join(line[:300] for line in done.stdout.splitlines())
+    return "" if done.returncode == 0 else told[-8_000:] + done.stderr[-2_000:]
+
+
+def test_a_short_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
+    options = ("--phases=coverage,stateful", "--checks=all", "--max-examples=2", "--max-time=8")
+    assert fuzz(server, tmp_path, "--generation-deterministic", *options) == ""
+    assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(700)
+def test_a_long_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
+    assert fuzz(server, tmp_path, "--checks=all", "--max-examples=100", "--max-time=240") == ""
+    assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]

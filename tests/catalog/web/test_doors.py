@@ -25,7 +25,8 @@ def guarded(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     tokens = base / "tokens"
     tokens.write_text(f"# who and what\nada {TOKEN}\n")
     tokens.chmod(0o600)
-    with serving(base / "home", token_file=tokens, allowed_hosts="photos.example") as server:
+    given = {"token_file": tokens, "allowed_hosts": "photos.example", "body_timeout_s": 0.5}
+    with serving(base / "home", **given) as server:
         yield server
 
 
@@ -121,6 +122,16 @@ def test_a_large_body_is_refused(guarded: Server) -> None:
     assert guarded.ask("POST", "/api/queries", long, bearer).status == 400
 
 
+def test_a_body_that_does_not_come_is_not_waited_for(guarded: Server) -> None:
+    head = (
+        f"POST /api/queries HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
 def test_a_server_for_others_needs_a_token(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="SAFELIGHT_SERVE_TOKEN"):
         make_app(workspace, ServeSettings(host="0.0.0.0"))
@@ -154,7 +165,9 @@ def test_neither_statements_nor_tokens_stand_in_the_log(guarded: Server) -> None
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     guarded.ask("POST", "/api/queries", {"sql": "SELECT 'marker-in-sql'"}, bearer)
     guarded.get("/api/schema?q=marker-in-address", **bearer)
+    guarded.get("/api/%0aforged%20line", **bearer)
     told = guarded.log.read_text()
+    assert "\nforged" not in told
     assert "/api/schema" in told
     assert "marker" not in told
     assert TOKEN not in told

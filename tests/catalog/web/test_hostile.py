@@ -64,7 +64,7 @@ def yard(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     trap = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trap)
     threading.Thread(target=trap.serve_forever, daemon=True).start()
     names["port"] = str(trap.server_address[1])
-    limits = {"timeout_s": 1, "memory_mb": 256, "max_result_mb": 4, "max_rows": 5_000}
+    limits = {"timeout_s": 0.5, "memory_mb": 256, "max_result_mb": 4, "max_rows": 5_000}
     os.environ["SAFELIGHT_CANARY"] = SECRET
     try:
         with serving(home, **limits, threads=1, max_running=AT_ONCE + 1) as server:
@@ -107,7 +107,14 @@ def filled(sql: str, names: dict[str, str]) -> str:
     return sql
 
 
-def attack(yard: Yard, number: int) -> str:
+def ask(yard: Yard) -> float:
+    """Run a good statement; return the seconds it took."""
+    started = time.monotonic()
+    assert yard.server.rows("SELECT count(*) FROM photos", timeout_s=30) == [[40]]
+    return time.monotonic() - started
+
+
+def attack(yard: Yard, number: int, patience_s: float) -> str:
     """Send one hostile statement, then a good one; say what went wrong, or nothing."""
     kind, template = HOSTILE[number]
     answer = yard.server.query(filled(template, yard.names))
@@ -115,14 +122,11 @@ def attack(yard: Yard, number: int) -> str:
     if answer["state"] == "done":
         found = yard.server.get(f"/api/queries/{answer['query_id']}/rows?limit=1000")
         told += found.body.decode()
-    started = time.monotonic()
-    alive = yard.server.rows("SELECT count(*) FROM photos", timeout_s=20)
-    took = time.monotonic() - started
+    took = ask(yard)
     wrong = [
         ("was not stopped", answer["state"] == "done" and not answer["truncated"]),
         ("told the secret", SECRET in told),
-        ("hurt the server", alive != [[40]]),
-        (f"made the next statement wait for {took:.1f} s", took > FAST_S),
+        (f"made the next statement wait for {took:.1f} s", took > patience_s),
     ]
     return "; ".join(f"{kind}: {template!r} {what}" for what, is_so in wrong if is_so)
 
@@ -133,12 +137,15 @@ def test_there_are_enough_hostile_statements() -> None:
 
 
 def test_hostile_statements_reach_nothing_and_the_server_goes_on(yard: Yard) -> None:
-    yard.server.rows("SELECT count(*) FROM photos")
+    # Two seconds, or what a machine takes that others keep busy.
+    patience_s = max(FAST_S, 4 * max(ask(yard) for _ in range(3)))
     before, rss = yard.kept(), yard.server.rss
     watch = Watch(yard.canaries)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         wrong = [
-            found for found in pool.map(lambda n: attack(yard, n), range(len(HOSTILE))) if found
+            found
+            for found in pool.map(lambda n: attack(yard, n, patience_s), range(len(HOSTILE)))
+            if found
         ]
     touched = watch.touched()
     assert wrong == []
