@@ -41,8 +41,8 @@ Status = Literal["finished", "stopped", "failed"]
 class CrawlSummary:
     """What one session did.
 
-    `failed` and `errors` count pictures given up in it, `open` those still wanted, `repeats` and `unchanged` pictures
-    that brought no new bytes.
+    `failed` and `errors` count pictures given up in it, `standing` all that are given up now, by error, `open` those
+    still wanted, `repeats` and `unchanged` pictures that brought no new bytes.
     """
 
     crawl_id: str
@@ -61,12 +61,15 @@ class CrawlSummary:
     errors: Mapping[str, int] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    standing: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CrawlOptions:
     """How to run a session; none of it says what is crawled.
 
+    `changed` are settings by name that differ for this crawl from those it is started with; the frontier keeps them and
+    `resume` and `retry` use them.
     `relist` lists a source again whose listing had ended. `retry` queues failed pictures again: of one error
     class, or `all`; those for which the SQL predicate `where` holds. `recrawl_s` asks again for pictures that came in
     longer ago, in seconds. `workers` is the number of processes; with `cluster` they are actors of a Ray cluster.
@@ -80,6 +83,7 @@ class CrawlOptions:
     workers: int = 1
     cluster: str | None = None
     wait_for_quota: bool = False
+    changed: Mapping[str, object] = field(default_factory=dict)
     stop: StopRequest = field(default_factory=StopRequest)
     report: Callable[[Tally], None] = lambda tally: None  # noqa: ARG005  # silent
 
@@ -99,7 +103,8 @@ def crawl(
     """
     source.check()
     options = options or CrawlOptions()
-    settings = source.adjust(settings or CrawlSettings())
+    settings = replace(settings or CrawlSettings(), **dict(options.changed))  # type: ignore[arg-type]  # its own fields
+    settings = source.adjust(settings)
     with open_frontier(workspace, settings) as (frontier, catalog, gained):
         desk = _open_desk(workspace, frontier, source, settings, options)
         with _stop_on_signals(options.stop):
@@ -117,7 +122,7 @@ def _open_desk(
 ) -> Desk:
     """Bring the crawl's part of the frontier into the state that the options ask for."""
     key = crawl_id(source.name, source.config)
-    frontier.open_crawl(key, source.name, source.config)
+    frontier.open_crawl(key, source.name, source.config, options.changed)
     if options.relist and frontier.cursor(key).finished:
         frontier.relist(key)
     if options.retry:
@@ -201,7 +206,9 @@ def resume(
     record = find_crawl(known, wanted) if wanted else next(still_open, None)
     if record is None:
         raise NothingToResumeError
-    options = replace(options or CrawlOptions(), relist=False)
+    options = options or CrawlOptions()
+    changed = {**record.changed, **options.changed}
+    options = replace(options, relist=False, changed=changed)
     return crawl(workspace, source_of(record), settings, options)
 
 
@@ -218,7 +225,9 @@ def retry(
     """
     options = options or CrawlOptions()
     record = find_crawl(_known(workspace), wanted)
-    options = replace(options, relist=False, retry=options.retry or "transient")
+    changed = {**record.changed, **options.changed}
+    kind = options.retry or "transient"
+    options = replace(options, relist=False, retry=kind, changed=changed)
     return crawl(workspace, source_of(record), settings, options)
 
 
@@ -308,6 +317,7 @@ def _summary(desk: Desk, source: Source, session: Session, found: Discovery) -> 
         problem=found.problem or _quota_text(found),
         errors=session.tally.errors,
         calls=found.calls or {},
+        standing=desk.frontier.errors(desk.crawl_id),
     )
 
 

@@ -139,7 +139,10 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class CrawlRecord:
-    """A crawl that the frontier knows, with its number of items by state."""
+    """A crawl that the frontier knows, with its number of items by state.
+
+    `changed` are the settings that its order changed from those of the workspace, by name.
+    """
 
     crawl_id: str
     source: str
@@ -147,6 +150,7 @@ class CrawlRecord:
     cursor: Cursor
     used_at: float
     counts: Mapping[str, int] = field(default_factory=dict)
+    changed: Row = field(default_factory=dict)
 
     @property
     def open(self) -> bool:
@@ -191,19 +195,32 @@ class Frontier:
 
     # Crawls and their listings
 
-    def open_crawl(self, crawl_id: str, source: str, config: Mapping[str, object]) -> None:
-        """Note a crawl; nothing but its time of use changes if it is known."""
+    def open_crawl(
+        self,
+        crawl_id: str,
+        source: str,
+        config: Mapping[str, object],
+        changed: Mapping[str, object] | None = None,
+    ) -> None:
+        """Note a crawl and the settings that its order changes; of a known one only these and its last use change."""
         row = (crawl_id, source, _dump(config), _dump(asdict(Cursor())), time.time())
-        sql = "INSERT INTO crawls VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used_at = excluded.used_at"
-        self._write(sql, row)
+        sql = (
+            "INSERT INTO crawls VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET used_at = excluded.used_at, changed = excluded.changed"
+        )
+        self._write(sql, (*row, _dump(changed or {})))
 
     def crawls(self) -> list[CrawlRecord]:
         """Return every crawl, last used first."""
         with self._lock:
-            rows = self._db.execute("SELECT * FROM crawls ORDER BY used_at DESC").fetchall()
+            names = "crawl_id, source, config, cursor, used_at, changed"
+            rows = self._db.execute(f"SELECT {names} FROM crawls ORDER BY used_at DESC").fetchall()
             return [
-                CrawlRecord(c, s, json.loads(g), Cursor(**json.loads(k)), u, self.counts(c))
-                for c, s, g, k, u in rows
+                CrawlRecord(
+                    *(c, s, json.loads(g), Cursor(**json.loads(k)), u, self.counts(c)),
+                    json.loads(changed),
+                )
+                for c, s, g, k, u, changed in rows
             ]
 
     def cursor(self, crawl_id: str) -> Cursor:
