@@ -167,9 +167,7 @@ class Fetcher:
             async with asyncio.timeout(self._settings.grace_s):
                 await gate.enter()
         except TimeoutError as error:
-            gate._inside += 1
-            wait = max(gate.closed_s, 1.0)
-            raise FetchRefusedError(Failure("transient", "host_busy", host, None, wait)) from error
+            raise _busy(host, max(gate.closed_s, 1.0)) from error
         return gate
 
     async def _step(self, url: str, headers: Mapping[str, str]) -> Answer | str:
@@ -210,6 +208,11 @@ class Fetcher:
             raise _refused("suspicious", "private_address", host)
 
     async def _obey_robots(self, url: str) -> None:
+        """Ask robots.txt, the first time for real; what waited for it meanwhile asks its host's gate once more.
+
+        The token of the one that asked went to robots.txt: it goes on at once, as the one request over the limit.
+        """
+        gate, before = self.limits.gate(host_of(url)), self._robots.state(url)
         try:
             rules = await self._robots.rules(url)
         except RobotsUnavailableError as error:
@@ -217,21 +220,21 @@ class Fetcher:
         if not rules.allow(url):
             raise _refused("final", "robots_disallowed")
         if rules.delay_s:
-            await self._keep_distance(self.limits.gate(host_of(url)), rules.delay_s)
-
-    async def _keep_distance(self, gate: HostGate, delay_s: float) -> None:
-        """Keep a Crawl-delay between requests, also those that were let in before robots.txt was known."""
-        gate.slow_to(delay_s)
-        wait = gate.space(delay_s)
-        if wait > self._settings.grace_s:
-            raise FetchRefusedError(Failure("transient", "host_busy", "Crawl-delay", None, wait))
-        await asyncio.sleep(wait)
+            gate.slow_to(rules.delay_s)
+        if before == "new":
+            gate.ask_now()
+        elif before == "asked":
+            if (wait := gate.wait_s()) > self._settings.grace_s:
+                raise _busy("Crawl-delay" if rules.delay_s else host_of(url), wait)
+            await gate.ask_again()
 
     async def _read_robots(self, url: str) -> tuple[int, str]:
         try:
             async with asyncio.timeout(self._settings.grace_s):
-                for _ in range(self._settings.max_redirects):
+                for hop in range(self._settings.max_redirects):
                     self._check_address(url)
+                    if hop:
+                        await self.limits.gate(host_of(url)).ask_again()
                     async with self._get(url) as response:
                         if response.status not in _REDIRECTS:
                             text = await response.content.read(MAX_ROBOTS_BYTES)
@@ -324,6 +327,10 @@ def _refused(
     kind: str, error: str, detail: str = "", status: int | None = None
 ) -> FetchRefusedError:
     return FetchRefusedError(Failure(kind, error, detail, status))  # type: ignore[arg-type]  # literals above
+
+
+def _busy(detail: str, wait_s: float) -> FetchRefusedError:
+    return FetchRefusedError(Failure("transient", "host_busy", detail, None, wait_s))
 
 
 # First match counts: the subclasses come before their parents.
