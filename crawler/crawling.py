@@ -31,7 +31,7 @@ from crawler.session import Session, StopRequest
 from crawler.settings import CrawlSettings
 from crawler.source import Desk, Discovery, Source
 from crawler.sources import SOURCES
-from crawler.units import reconcile, write_rows
+from crawler.units import learn_crawl, reconcile, write_rows
 from crawler.worker import Worker
 
 Status = Literal["finished", "stopped", "failed"]
@@ -106,6 +106,7 @@ def crawl(
     settings = replace(settings or CrawlSettings(), **dict(options.changed))  # type: ignore[arg-type]  # its own fields
     settings = source.adjust(settings)
     with open_frontier(workspace, settings) as (frontier, catalog, gained):
+        learn_crawl(frontier, catalog, crawl_id(source.name, source.config))
         desk = _open_desk(workspace, frontier, source, settings, options)
         with _stop_on_signals(options.stop):
             summary = _run(desk, source, catalog, options)

@@ -78,6 +78,51 @@ def test_unchanged_pictures_cost_no_bytes_and_changes_show(
     assert audit(workspace).problems == []
 
 
+def test_a_lost_frontier_asks_nobody_for_what_the_catalog_holds(
+    workspace: Workspace, tmp_path: Path, album: Album
+) -> None:
+    album.redirects["/moved.jpg"] = "/5.jpg"
+    album.pictures["/moved.jpg"] = b""
+    del album.pictures["/0.jpg"]
+    with serve(album):
+        source = source_of(tmp_path, album)
+        Path(source.path).write_text(Path(source.path).read_text() + f"\n{album.url}/0.jpg")
+        first = crawl(workspace, source, QUICK)
+        assert (first.done, first.failed) == (6, 1)
+        lose_frontier(workspace)
+        album.asked.clear()
+        again = crawl(workspace, source, QUICK)
+        assert album.asked == {"/robots.txt": 1, "/0.jpg": 1}  # only the one that is not held
+        assert (again.done, again.failed, again.listed) == (0, 1, 7)
+        later = crawl(workspace, source, QUICK, CrawlOptions(recrawl_s=0.0))
+        assert (later.unchanged, later.done) == (6, 0)  # it learned the ETags, too
+    with open_catalog(workspace) as catalog:
+        [row] = catalog.records("SELECT count(*) AS n, max(attempt) AS most FROM fetches")
+        photos = catalog.records("SELECT count(*) AS n FROM photos")
+    assert row == {"n": 7 + 1 + 6, "most": 2}  # each attempt has its row: numbers go on
+    assert photos == [{"n": 6}]
+    assert audit(workspace).problems == []
+
+
+def test_a_lost_frontier_asks_for_what_is_listed_at_another_address(
+    workspace: Workspace, tmp_path: Path, album: Album
+) -> None:
+    path = tmp_path / "list.csv"
+    with serve(album):
+        source = UrlListSource(str(path), id_col="id")
+        path.write_text(f"url,id\n{album.url}/1.jpg,a\n{album.url}/2.jpg,b\n")
+        crawl(workspace, source, QUICK)
+        lose_frontier(workspace)
+        path.write_text(f"url,id\n{album.url}/1.jpg,a\n{album.url}/3.jpg,b\n")
+        again = crawl(workspace, source, QUICK)
+    assert (again.done, album.asked["/1.jpg"], album.asked["/3.jpg"]) == (1, 1, 1)
+
+
+def lose_frontier(workspace: Workspace) -> None:
+    for path in workspace.home.glob("frontier.sqlite*"):
+        path.unlink()
+
+
 def test_changes_since_a_snapshot(workspace: Workspace, tmp_path: Path, album: Album) -> None:
     with pytest.raises(NothingToCompareError, match="no crawl has ended"):
         changes(workspace)
