@@ -230,20 +230,37 @@ def stop(workspace: Workspace, *, wait: bool) -> None:
     click.echo("stopped; go on with: safelight crawl resume" if wait else "asked to stop")
 
 
+KIND = click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
+
+
 @crawl.command()
-@click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
+@KIND
 @click.argument("value")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
 @workspace_option
 def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     """Keep something out of all later crawls: a photo_id, a SHA-256, a photographer, an address prefix.
 
-    What is in the catalog already stays there.
+    What is in the catalog already stays there. An address prefix needs scheme and host. See also: crawl unblock.
     """
     from crawler import crawling
 
-    crawling.block(workspace, cast("Any", kind), value, reason)
-    click.echo(f"later crawls leave out {kind} {value}")
+    known = crawling.block(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls leave out {kind} {value}; {known} known photos match")
+
+
+@crawl.command()
+@KIND
+@click.argument("value")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+@workspace_option
+def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
+    """Let later crawls bring in again what `crawl block` kept out, named as it was then."""
+    from crawler import crawling
+
+    known = crawling.unblock(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls may bring in {kind} {value}; {known} known photos match")
+    click.echo("try what was left out: safelight crawl retry --where \"error = 'tombstoned'\"")
 
 
 @crawl.command()

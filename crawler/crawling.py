@@ -15,7 +15,14 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from catalog import Catalog, Workspace, __version__, open_catalog, rows, write_segment
-from crawler.blocklist import Kind, read_blocklist, tombstone_row
+from crawler.blocklist import (
+    Kind,
+    checked,
+    count_known,
+    read_blocklist,
+    require_blocked,
+    tombstone_row,
+)
 from crawler.crew import Crew, ProcessCrew
 from crawler.errors import (
     CrawlNotFoundError,
@@ -255,12 +262,33 @@ def ask_to_stop(workspace: Workspace, *, wait: bool = True) -> None:
             return
 
 
-def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> None:
-    """Keep something out of all later crawls."""
-    row = tombstone_row(kind, value, reason, blocks=True)
+def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
+    """Keep something out of all later crawls; return how many photos of the catalog it is about.
+
+    Raises `BlockRefusedError` for a value that is none of its kind or would block too much.
+    """
+    value = checked(kind, value)
     with open_catalog(workspace) as catalog:
-        write_segment(workspace, {"tombstones": rows("tombstones", [row])}, job="block")
+        _write_tombstone(workspace, tombstone_row(kind, value, reason, blocks=True))
         catalog.commit()
+        return count_known(catalog, kind, value)
+
+
+def unblock(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
+    """Let later crawls bring in again what `block` kept out; return how many photos of the catalog it is about.
+
+    The old row stays, a newer one lifts it. Raises `NotBlockedError`.
+    """
+    value = checked(kind, value)
+    with open_catalog(workspace) as catalog:
+        require_blocked(catalog, kind, value)
+        _write_tombstone(workspace, tombstone_row(kind, value, reason, blocks=False))
+        catalog.commit()
+        return count_known(catalog, kind, value)
+
+
+def _write_tombstone(workspace: Workspace, row: Row) -> None:
+    write_segment(workspace, {"tombstones": rows("tombstones", [row])}, job="block")
 
 
 _STOP_WITHIN_S = 60.0

@@ -9,9 +9,15 @@ from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
 from crawler.audit import audit
+from crawler.blocklist import Kind, checked
 from crawler.changes import changes
-from crawler.crawling import CrawlOptions, CrawlSummary, ask_to_stop, block, crawl
-from crawler.errors import NothingToCompareError, NotRunningError
+from crawler.crawling import CrawlOptions, CrawlSummary, ask_to_stop, block, crawl, unblock
+from crawler.errors import (
+    BlockRefusedError,
+    NotBlockedError,
+    NothingToCompareError,
+    NotRunningError,
+)
 from crawler.records import photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
@@ -170,6 +176,48 @@ def test_photographers_and_photos_are_blocked_in_folders_too(
     block(workspace, "photographer", "ann lens", "asked")
     by_ann = FolderSource(str(photos), author="Ann Lens")
     assert crawl(workspace, by_ann).errors == {"tombstoned": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        ("url_prefix", "", "empty"),
+        ("url_prefix", "https://", "scheme and host"),
+        ("url_prefix", "photos.example/a", "scheme and host"),
+        ("photographer", "  ", "empty"),
+        ("photo", "no-such-id", "32 hex digits"),
+        ("sha256", "z" * 64, "64 hex digits"),
+    ],
+)
+def test_what_would_block_nothing_or_everything_is_refused(
+    tmp_path: Path, kind: Kind, value: str, why: str
+) -> None:
+    for act in (block, unblock):
+        with pytest.raises(BlockRefusedError, match=why):
+            act(Workspace.at(tmp_path), kind, value, "asked")
+    assert checked("url_prefix", "http://a.example") == "http://a.example/"  # not a.example.org too
+
+
+def test_a_block_is_lifted_by_a_newer_row_and_may_be_made_again(
+    workspace: Workspace, tmp_path: Path, album: Album
+) -> None:
+    runner, home = CliRunner(), ["--home", str(workspace.home), "crawl"]
+    with serve(album):
+        source = source_of(tmp_path, album)
+        crawl(workspace, source, QUICK)
+        about = ["url_prefix", f"{album.url}/1", "--reason", "asked"]
+        assert "; 1 known photos match" in runner.invoke(cli, [*home, "block", *about]).output
+        assert again(workspace, source).errors == {"tombstoned": 1}
+        said = runner.invoke(cli, [*home, "unblock", *about]).output
+        assert "may bring in url_prefix" in said
+        assert "crawl retry --where" in said
+        options = CrawlOptions(retry="all", where="error = 'tombstoned'", relist=False)
+        assert crawl(workspace, source, QUICK, options).unchanged == 1
+        assert block(workspace, "url_prefix", about[1], "asked") == 1
+        assert again(workspace, source).errors == {"tombstoned": 1}
+    with pytest.raises(NotBlockedError, match="of this kind there is: nothing"):
+        unblock(workspace, "photographer", "Ann", "asked")
+    assert changes(workspace).deleted == []  # a lifted block is no deletion
 
 
 def test_another_process_may_ask_to_stop(workspace: Workspace, tmp_path: Path) -> None:
