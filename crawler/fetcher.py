@@ -1,6 +1,6 @@
 """Bring in the bytes behind one address over HTTP, within bounds, or say why not.
 
-One attempt is bounded in bytes (`max_bytes`), in time (`deadline_s`), in patience (`grace_s`,
+One attempt is bounded in bytes (`max_bytes`), in time (`deadline_s`, over all hops), in patience (`grace_s`,
 `min_bytes_per_s`) and in hops (`max_redirects`, followed by hand: each hop is checked like the first).
 Private addresses are refused when they are connected to, so a public name that resolves to one is caught.
 """
@@ -88,6 +88,23 @@ class PublicResolver(AbstractResolver):
         await self._inner.close()
 
 
+class Patience:
+    """What is left of the time that one attempt may take; waits at our own gates do not count."""
+
+    def __init__(self, left_s: float) -> None:
+        self.left_s = left_s
+
+    @asynccontextmanager
+    async def spent(self) -> AsyncIterator[None]:
+        """Spend time on a server; raises `TimeoutError` when nothing is left."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.left_s):
+                yield
+        finally:
+            self.left_s -= time.monotonic() - began
+
+
 class Fetcher:
     """Fetch pictures; one for a session, which it needs to be open (see `open_fetcher`)."""
 
@@ -128,13 +145,13 @@ class Fetcher:
         self, asked: list[str], headers: Mapping[str, str], *, booked: bool, hops: int
     ) -> Answer:
         """Follow redirects by hand; `asked` gains each address before it is asked."""
-        host, reached = host_of(asked[0]), False
+        host, reached, patience = host_of(asked[0]), False, Patience(self._settings.deadline_s)
         seat: HostGate | None = self.limits.gate(host)
         if seat and not booked:
             await seat.enter()
         try:
             for _ in range(hops, self._settings.max_redirects + 1):
-                step = await self._step(asked[-1], headers)
+                step = await self._step(asked[-1], headers, patience)
                 if isinstance(step, Answer):
                     reached = True
                     return step
@@ -143,6 +160,8 @@ class Fetcher:
                 asked.append(step)
                 self._check_address(step)
                 if (other := host_of(step)) == host and seat:
+                    if seat.closed_s > self._settings.grace_s:
+                        raise _busy(host, seat.closed_s)
                     await seat.ask_again()
                     continue
                 if not self.is_ours(other):
@@ -170,15 +189,12 @@ class Fetcher:
             raise _busy(host, max(gate.closed_s, 1.0)) from error
         return gate
 
-    async def _step(self, url: str, headers: Mapping[str, str]) -> Answer | str:
+    async def _step(self, url: str, headers: Mapping[str, str], patience: Patience) -> Answer | str:
         """Ask one address: an answer, or the address it points to."""
         self._check_address(url)
         await self._obey_robots(url)
         try:
-            async with (
-                asyncio.timeout(self._settings.deadline_s),
-                self._get(url, headers) as response,
-            ):
+            async with patience.spent(), self._get(url, headers) as response:
                 return await self._read(url, response)
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
             raise FetchRefusedError(_failure(error)) from error
@@ -320,6 +336,9 @@ async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterato
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
     ) as http:
+        # A GET on a kept connection that the server has closed would be repeated without asking our gate. aiohttp 3.14
+        # has no public switch for it.
+        http._retry_connection = False
         yield Fetcher(http, settings)
 
 

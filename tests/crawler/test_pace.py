@@ -15,6 +15,14 @@ RATE = 4.0
 SLOW = CrawlSettings(allow_private=True, limit_loopback=True, rate=RATE)
 
 
+class SlowRoad(FaultSite):
+    """A site whose redirects each take a while: /far/0, /far/1 ..."""
+
+    async def _fault_far(self, _: web.Request, rest: str) -> web.Response:
+        await asyncio.sleep(0.3)
+        return await super()._fault_far(_, rest)
+
+
 class TimedSite(FaultSite):
     """A site that notes when it is asked, and takes `robots_s` for its robots.txt."""
 
@@ -79,6 +87,61 @@ def test_a_longer_crawl_delay_than_our_patience_sends_pictures_back() -> None:
     assert said == {"fine": 1, "host_busy": 2}
     waits = [answer.failure.retry_after_s for answer in answers if answer.failure]
     assert all(4 < wait <= 5 for wait in waits)
+
+
+def test_the_deadline_is_for_all_redirects_together() -> None:
+    settings = CrawlSettings(allow_private=True, deadline_s=0.75, max_redirects=20)
+    with SlowRoad() as site:
+        [answer] = together(settings, f"{site.url}/far/0")
+        assert answer.failure
+        assert answer.failure.error == "timeout"
+        assert site.asked["/far/2"] == 1
+        assert site.asked["/far/3"] == 0
+
+
+def test_a_redirect_inside_a_host_that_closed_meanwhile_is_put_off() -> None:
+    async def run(url: str) -> Answer:
+        settings = CrawlSettings(allow_private=True, grace_s=0.5)
+        async with open_fetcher(settings, "safelight/test (+tests@example.org)") as fetcher:
+            going = asyncio.create_task(fetcher.fetch(f"{url}/far/0"))
+            await asyncio.sleep(0.15)
+            fetcher.limits.gate(url.split("//")[1]).close_for(3600)
+            return await going
+
+    with SlowRoad() as site:
+        answer = asyncio.run(run(site.url))
+    assert answer.failure
+    assert answer.failure.error == "host_busy"
+    assert answer.failure.retry_after_s > 3000
+
+
+def test_a_request_on_a_connection_that_was_closed_is_not_repeated_by_itself() -> None:
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            while (await reader.readline()).strip():
+                pass
+            asked.append(line.decode().split()[1])
+            if asked[-1] == "/second":
+                break  # the server has just closed what it said to keep
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine")
+            await writer.drain()
+        writer.close()
+
+    async def run() -> list[Answer]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        settings = CrawlSettings(allow_private=True)
+        async with server, open_fetcher(settings, "safelight/test (+t@example.org)") as fetcher:
+            return [await fetcher.fetch(f"{url}/{name}") for name in ("first", "second")]
+
+    first, second = asyncio.run(run())
+    assert first.body == b"fine"
+    assert second.failure
+    assert second.failure.error == "disconnected"
+    assert asked == ["/robots.txt", "/first", "/second"]
 
 
 def test_a_seat_that_was_never_taken_is_not_kept() -> None:
