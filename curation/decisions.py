@@ -12,6 +12,7 @@ import polars as pl
 
 from curation.bins import SETTINGS
 from curation.exif_flags import EVIDENCE
+from curation.quality import FLAG_ABOVE
 
 SCHEMA: Final[dict[str, type[pl.DataType]]] = {
     "asset_sha256": pl.String,
@@ -67,8 +68,10 @@ def _record_voids(judged: pl.DataFrame) -> pl.DataFrame:
 def _setting_voids(judged: pl.DataFrame, setting: str) -> pl.DataFrame:
     broken = judged.filter(pl.col(f"{setting}_void").is_not_null())
     reason = pl.col(f"{setting}_void")
-    written = (setting, f"{setting}_raw")
-    columns = dict.fromkeys(broken[f"{setting}_void"].unique().to_list(), written)
+    written: tuple[str, ...] = (setting, f"{setting}_raw")
+    columns: dict[str, tuple[str, ...]] = dict.fromkeys(
+        broken[f"{setting}_void"].unique().to_list(), written
+    )
     if apex := _APEX_OF.get(setting):
         columns |= {f"{setting}_contradicts_apex": (*written, apex)}
     if setting == "f_number":
@@ -124,6 +127,19 @@ def empty_drops(pictures: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
     explained = lacking.select("asset_sha256").join(why, on="asset_sha256", how="left")
     reason = pl.lit("no_usable_setting")
     return _rows(explained, "drop", reason, evidence=pl.col("why").fill_null("no_exif"))
+
+
+def quality_flags(quality: pl.DataFrame) -> list[pl.DataFrame]:
+    """Flag pictures whose scores of table `quality` are above their limits; the evidence is the score."""
+    return [
+        _rows(
+            quality.filter(pl.col(name) > limit),
+            "flag",
+            pl.lit(f"quality_{name}"),
+            evidence=pl.struct(pl.col(name).round(3)).struct.json_encode(),
+        )
+        for name, limit in FLAG_ABOVE.items()
+    ]
 
 
 def notes(found: dict[str, str], flag: str) -> pl.DataFrame:

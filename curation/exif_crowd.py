@@ -25,6 +25,7 @@ MIN_ROWS_PER_VALUE: Final = (
 UNLIKE_BITS: Final = 90
 UNLIKE_COSINE: Final = 0.6
 PLAIN_QUALITY: Final = 50  # below it a hash says nothing
+MAX_PAIRED: Final = 50
 MAX_SHOWN: Final = 5
 _MOMENT = ("make", "model", "serial_sha256", "taken_at_raw", "sub_seconds", *SETTINGS)
 
@@ -60,7 +61,7 @@ def find_moments(judged: pl.DataFrame, looks: Mapping[str, Look]) -> Moments:
     for key, members in _moments(judged):
         unlike = {
             sha
-            for pair in combinations(members, 2)
+            for pair in _pairs(members)
             if _are_unlike(*(looks.get(sha) for sha in pair))
             for sha in pair
         }
@@ -71,6 +72,13 @@ def find_moments(judged: pl.DataFrame, looks: Mapping[str, Look]) -> Moments:
         if not unlike:
             bursts += [(sha, key) for sha in members]
     return Moments(cloned, bursts)
+
+
+def _pairs(members: list[str]) -> list[tuple[str, str]]:
+    """Pair all members; of very many, each with the first only."""
+    if len(members) > MAX_PAIRED:
+        return [(members[0], other) for other in members[1:]]
+    return list(combinations(members, 2))
 
 
 def _moments(judged: pl.DataFrame) -> list[tuple[str, list[str]]]:
