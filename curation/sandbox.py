@@ -66,6 +66,11 @@ class Sandbox:
             finally:
                 timer.cancel()
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child; None when there is none."""
+        return self._child.pid if self._child else None
+
     def close(self) -> None:
         """End the child, if there is one."""
         if self._child is not None:

@@ -16,12 +16,14 @@ import numpy.typing as npt
 
 from curation.containers import JpegPlan
 
-# Measured on 1,201 healthy photographs (none above 0.9) and on 27 with bytes overwritten or flipped inside the scan
-# that libjpeg reads without a word (23 above 1).
+# Measured on 1,201 healthy photographs (none above 0.82) and on 27 with bytes overwritten or flipped inside the scan
+# that libjpeg reads without a word (21 above 1).
 FULL_JUMP: Final = 15.0  # grey levels; smaller jumps count in part
 SCORE: Final = 2.0
-SCORE_AT_EDGE: Final = 9.0  # a seam that starts near the left or right edge may be a horizon
-EDGE_SHARE: Final = 0.08
+STRAIGHT: Final = 0.5  # share of the jump that units beside the seam must not have
+EDGE_SHARE: Final = (
+    0.08  # a seam that starts at the left or right edge looks like the edge of a frame
+)
 _NOISE: Final = 1.0  # squared grey levels that a jump may vary by for nothing
 _LEAST_CONTRAST: Final = 0.5
 _MIN_UNITS: Final = (6, 3)  # columns and rows
@@ -29,11 +31,16 @@ _MIN_UNITS: Final = (6, 3)  # columns and rows
 
 @dataclass(frozen=True)
 class Seam:
-    """The strongest seam of a picture: strength, unit column (0 to 1) where it starts, jump in grey levels."""
+    """The strongest seam of a picture.
 
-    strength: float
-    start: float
-    jump: float
+    `strength`: mean jump over its spread; `start`: unit column where it starts, 0 to 1; `jump`: in grey levels;
+    `is_straight`: the same row of units jumps beside the seam too, as the edge of a frame does.
+    """
+
+    strength: float = 0.0
+    start: float = 0.0
+    jump: float = 0.0
+    is_straight: bool = False
 
 
 def seam_score(pixels: npt.NDArray[np.uint8], plan: JpegPlan) -> float:
@@ -53,7 +60,7 @@ def seam_score(pixels: npt.NDArray[np.uint8], plan: JpegPlan) -> float:
     )
     found = seam.strength / max(elsewhere, _LEAST_CONTRAST) * min(1.0, seam.jump / FULL_JUMP)
     is_inside = EDGE_SHARE < seam.start < 1 - EDGE_SHARE
-    return found / (SCORE if is_inside else SCORE_AT_EDGE)
+    return found / SCORE if is_inside and not seam.is_straight else 0.0
 
 
 def _jumps(
@@ -76,12 +83,17 @@ def _strongest(jumps: npt.NDArray[np.float32]) -> Seam:
     length = jumps.shape[1]
     flat = jumps.ravel().astype(np.float64)
     if len(flat) < 2 * length:
-        return Seam(0.0, 0.0, 0.0)
+        return Seam()
     mean = _windows(flat, length)
     variance = np.maximum(_windows(flat * flat, length) - mean * mean, 0)
     strength = np.abs(mean) / np.sqrt(variance + _NOISE)
     best = int(strength.argmax())
-    return Seam(float(strength[best]), best % length / length, float(abs(mean[best])))
+    row, column = divmod(best, length)
+    beside = (jumps[row, :column], jumps[row + 1, column:] if row + 1 < len(jumps) else jumps[:0])
+    is_straight = any(
+        part.size > 0 and float(part.mean()) / mean[best] > STRAIGHT for part in beside
+    )
+    return Seam(float(strength[best]), column / length, float(abs(mean[best])), is_straight)
 
 
 def _windows(values: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.float64]:
