@@ -28,6 +28,7 @@ from curation.embeddings import Embedder
 from curation.errors import NothingToCurateError
 from curation.exif_crowd import Look, Moments, find_moments, unseen_values
 from curation.facts import Stages, compute_missing
+from curation.implausible import note_implausible
 from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
 from curation.plan import CurationPlan
@@ -64,6 +65,7 @@ def curate(
         is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
         if is_new:
             _Run(catalog, plan, settings, stages, inputs, run_id).execute()
+        note_implausible(catalog, run_id)  # predictions may be newer than the run
         return summarize(catalog, run_id, is_new=is_new)
 
 
