@@ -112,6 +112,7 @@ def test_real_photographs_raise_no_false_alarm() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @needs("photos/photos-1.tar")
 def test_no_real_photograph_raises_a_false_alarm() -> None:
     bodies = [body for archive in PHOTOS for _, body in members(archive)]

@@ -140,6 +140,7 @@ def test_healthy_photographs_raise_no_alarm() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @needs("photos/photos-1.tar")
 def test_no_healthy_photograph_raises_an_alarm() -> None:
     statuses = Counter(
