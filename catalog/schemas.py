@@ -267,7 +267,10 @@ _TABLES = (
         SHA,
         column("stage", TEXT, "stage and version, such as decode@1"),
         column(
-            "decode_status", TEXT, "ok, undecodable, truncated, damaged, too_large or too_small"
+            "decode_status",
+            TEXT,
+            "ok, damaged, truncated, undecodable, not_an_image, unsupported, too_small, too_narrow, too_large, bomb, "
+            "too_slow, too_much_memory or crashed",
         ),
         column("detail", TEXT, "what the decoder said"),
         column("pixel_sha256", TEXT, "SHA-256 of the decoded, oriented RGB pixels"),
@@ -282,6 +285,28 @@ _TABLES = (
             REAL,
             "grey correlation of the thumbnail in the EXIF and the picture, -1 to 1; null if not compared",
         ),
+        column("exif_blocks", COUNT, "EXIF segments of a JPEG; more than 1 is odd"),
+    ),
+    _table(
+        "quality",
+        "how one file looks, by stage version: scores from 0 (no sign of it) to 1; nothing is dropped for them",
+        "asset_sha256 stage",
+        SHA,
+        column("stage", TEXT, "stage and version, such as quality@1"),
+        column("dark", REAL, "how far the 99th percentile of luma stays below white"),
+        column("bright", REAL, "how far the 5th percentile of luma is above black"),
+        column(
+            "blur", REAL, "blur effect of Crete et al. 2007: what is lost when it is blurred again"
+        ),
+        column("low_information", REAL, "1 less the entropy of luma over 8 bits"),
+        column("odd_aspect", REAL, "1 less the short side over the long side"),
+        column("border", REAL, "share of the area in plain bars or a frame at the edges"),
+        column(
+            "watermark_like",
+            REAL,
+            "how much of a line of thin pale strokes like lettering there is",
+        ),
+        column("grayscale", REAL, "1 less the mean chroma over 20 levels"),
     ),
     _table(
         "phashes",
@@ -319,6 +344,14 @@ _TABLES = (
             "x and y of right eye, left eye, nose tip, right and left corner of the mouth",
             "px",
         ),
+    ),
+    _table(
+        "face_scans",
+        "one file that one face detector has looked at, with or without faces",
+        "asset_sha256 detector",
+        SHA,
+        column("detector", TEXT, "detector and version, such as faces@1"),
+        column("n_faces", COUNT, "faces found"),
     ),
     _table(
         "issues",
@@ -361,7 +394,11 @@ _TABLES = (
         ),
         column("reason", TEXT, "drop reason, snake_case"),
         column("setting", TEXT, "f_number, iso or exposure_time when one setting is meant"),
-        column("evidence", TEXT, "the value or the kept picture that decided"),
+        column(
+            "evidence",
+            TEXT,
+            "what decided: values as JSON (EXIF rules), the decoder's words, the kept picture",
+        ),
     ),
     _table(
         "duplicate_edges",

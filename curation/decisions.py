@@ -1,14 +1,18 @@
 """Decisions as rows: why a picture was dropped, a setting voided, something flagged.
 
 A picture is dropped for one reason at most: the first of decode, duplicates, settings. The key of the table is run,
-picture and rule, so of two EXIF records that break the same rule the more trusted one is reported.
+picture and rule, so of two EXIF records that break the same rule the more trusted one is reported. The evidence
+of EXIF rules is a JSON object of the values that they looked at.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
 
 from curation.bins import SETTINGS
+from curation.exif_flags import EVIDENCE
+from curation.quality import FLAG_ABOVE
 
 SCHEMA: Final[dict[str, type[pl.DataType]]] = {
     "asset_sha256": pl.String,
@@ -21,11 +25,13 @@ SCHEMA: Final[dict[str, type[pl.DataType]]] = {
 EXACT = ("bytes", "pixels")
 """Methods by which duplicates are the same picture exactly."""
 
+_WRITTEN_CHARS = 80  # of each text in the evidence
 _RECORD_EVIDENCE = {
-    "exif_unreadable": pl.col("error"),
-    "exif_software_only": pl.col("software"),
-    "thumbnail_mismatch": pl.format("correlation {}", pl.col("thumbnail_correlation").round(3)),
+    "exif_unreadable": ("error",),
+    "exif_software_only": ("software",),
+    "thumbnail_mismatch": ("thumbnail_correlation",),
 }
+_APEX_OF = {"f_number": "aperture_value", "exposure_time": "shutter_speed_value"}
 
 
 def table(frames: list[pl.DataFrame]) -> pl.DataFrame:
@@ -49,41 +55,52 @@ def exif_decisions(judged: pl.DataFrame) -> list[pl.DataFrame]:
     """List voids and flags of judged EXIF records (sorted: the most trusted source first)."""
     found = [_record_voids(judged), *(_setting_voids(judged, setting) for setting in SETTINGS)]
     flags = judged.explode("flags", empty_as_null=True).filter(pl.col("flags").is_not_null())
-    return [*found, _rows(flags, "flag", pl.col("flags"), evidence=_flag_evidence())]
+    evidence = _said(flags, pl.col("flags"), EVIDENCE)
+    return [*found, _rows(flags, "flag", pl.col("flags"), evidence=evidence)]
 
 
 def _record_voids(judged: pl.DataFrame) -> pl.DataFrame:
     broken = judged.filter(pl.col("record_void").is_not_null())
     reason = pl.col("record_void")
-    evidence = pl.coalesce(
-        pl.when(reason == name).then(value) for name, value in _RECORD_EVIDENCE.items()
-    )
-    return _rows(broken, "void", reason, evidence=evidence)
+    return _rows(broken, "void", reason, evidence=_said(broken, reason, _RECORD_EVIDENCE))
 
 
 def _setting_voids(judged: pl.DataFrame, setting: str) -> pl.DataFrame:
     broken = judged.filter(pl.col(f"{setting}_void").is_not_null())
-    written = pl.coalesce(f"{setting}_raw", pl.col(setting).cast(pl.String))
-    return _rows(
-        broken, "void", pl.col(f"{setting}_void"), setting=pl.lit(setting), evidence=written
+    reason = pl.col(f"{setting}_void")
+    written: tuple[str, ...] = (setting, f"{setting}_raw")
+    columns: dict[str, tuple[str, ...]] = dict.fromkeys(
+        broken[f"{setting}_void"].unique().to_list(), written
     )
+    if apex := _APEX_OF.get(setting):
+        columns |= {f"{setting}_contradicts_apex": (*written, apex)}
+    if setting == "f_number":
+        lens = (*written, "lens_min_f_number", "max_aperture_value")
+        columns |= {"f_number_below_lens_minimum": lens}
+    evidence = _said(broken, reason, columns)
+    return _rows(broken, "void", reason, setting=pl.lit(setting), evidence=evidence)
 
 
-def _flag_evidence() -> pl.Expr:
-    flag = pl.col("flags")
-    dates = pl.concat_str(
-        "taken_at_raw", "modified_at_raw", separator=", modified ", ignore_nulls=True
-    )
-    values = [
-        pl.when(flag == f"{setting}_unusual").then(pl.col(setting).cast(pl.String))
-        for setting in SETTINGS
+def _said(
+    records: pl.DataFrame, reason: pl.Expr, columns: Mapping[str, tuple[str, ...]]
+) -> pl.Expr:
+    """Write as JSON what the columns of each reason say; null for a reason without columns."""
+    kinds = records.schema
+    found = [
+        pl.when(reason == name).then(
+            pl.struct(_short(c, kinds[c]) for c in said).struct.json_encode()
+        )
+        for name, said in columns.items()
     ]
-    return pl.coalesce(
-        pl.when(flag == "edited_software").then(pl.col("software")),
-        pl.when(flag.is_in(["date_implausible", "clock_unset"])).then(dates),
-        pl.when(flag == "readers_disagree").then(pl.col("readers_disagree").list.join(", ")),
-        *values,
-    )
+    return pl.coalesce(pl.lit(None, pl.String), *found)
+
+
+def _short(name: str, kind: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if kind == pl.String:
+        return column.str.slice(0, _WRITTEN_CHARS)
+    # JSON has no infinity: the text says it.
+    return column.cast(pl.String) if kind.is_float() and name in SETTINGS else column
 
 
 def decode_drops(health: pl.DataFrame) -> pl.DataFrame:
@@ -112,6 +129,19 @@ def empty_drops(pictures: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
     return _rows(explained, "drop", reason, evidence=pl.col("why").fill_null("no_exif"))
 
 
+def quality_flags(quality: pl.DataFrame) -> list[pl.DataFrame]:
+    """Flag pictures whose scores of table `quality` are above their limits; the evidence is the score."""
+    return [
+        _rows(
+            quality.filter(pl.col(name) > limit),
+            "flag",
+            pl.lit(f"quality_{name}"),
+            evidence=pl.struct(pl.col(name).round(3)).struct.json_encode(),
+        )
+        for name, limit in FLAG_ABOVE.items()
+    ]
+
+
 def notes(found: dict[str, str], flag: str) -> pl.DataFrame:
     """Flag pictures, given as asset to evidence."""
     pairs = sorted(found.items())
@@ -137,5 +167,5 @@ def _rows(
         (reason if rule is None else rule).alias("rule"),
         reason.alias("reason"),
         (pl.lit(None, pl.String) if setting is None else setting).alias("setting"),
-        evidence.cast(pl.String).str.slice(0, 200).alias("evidence"),
+        evidence.cast(pl.String).str.slice(0, 1000).alias("evidence"),
     )

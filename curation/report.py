@@ -17,12 +17,14 @@ from catalog import AssetReader, Catalog, Workspace, open_catalog
 from curation.decode import decode_upright
 from curation.inputs import frame
 from curation.pages import Page, bar, count_table, figure, percent, section, table, text
+from curation.quality import FLAG_ABOVE
 from curation.summary import CurationSummary, find_run, summarize
 
 THUMBNAIL_HEIGHT_PX = 110
 SAMPLES_PER_REASON = 6
 MAX_GROUPS = 40
 MAX_MEMBERS = 8
+MAX_DOUBTED = 24
 
 
 def write_report(workspace: Workspace, run_id: str = "") -> Path:
@@ -37,11 +39,14 @@ def write_report(workspace: Workspace, run_id: str = "") -> Path:
         members = frame(catalog, _RISKIEST, (run, MAX_GROUPS, run))
         shown = [*samples["asset_sha256"], *members["asset_sha256"]]
         ties = frame(catalog, _TIES, (run, members["asset_sha256"].to_list()))
-        pictures = Thumbnails(catalog, reader, shown)
+        doubted = frame(catalog, _DOUBTED, (run, MAX_DOUBTED))
+        pictures = Thumbnails(catalog, reader, [*shown, *doubted["asset_sha256"]])
         sections = [
             _funnel(summary),
             _dropped(summary, samples, pictures),
             _damage(catalog, summary),
+            _implausible(doubted, pictures),
+            _quality(frame(catalog, _SCORES, (run,))),
             _balance(summary),
             _splits(summary),
             _duplicates(summary, members, ties, pictures),
@@ -139,6 +144,61 @@ def _damage(catalog: Catalog, summary: CurationSummary) -> str:
     return section(
         "EXIF damage", about + table(["", "rule", "pictures", "setting", "example"], rows)
     )
+
+
+def _implausible(doubted: pl.DataFrame, pictures: Thumbnails) -> str:
+    """Show the settings that a model of settings believes least; nothing without predictions."""
+    if doubted.is_empty():
+        return ""
+    about = (
+        "<p>Settings that a model which did not learn from the picture finds hardest to believe. "
+        "Each is a wrong label or a rare picture: look before you decide.</p>"
+    )
+    figures = []
+    for row in doubted.iter_rows(named=True):
+        said = json.loads(row["detail"])
+        caption = f"{row['asset_sha256'][:8]} {said['setting']} {said['value']:.4g}, p {said['probability']:.3f}"
+        figures.append(figure(pictures.uri(row["asset_sha256"]), caption))
+    return section("Implausible settings", f"{about}<div class='row'>{''.join(figures)}</div>")
+
+
+_DOUBTED = """
+    SELECT asset_sha256, detail FROM issues JOIN curated_items i USING (asset_sha256)
+    WHERE i.run_id = ? AND kind = 'implausible_settings'
+    QUALIFY row_number() OVER (PARTITION BY asset_sha256, detail ORDER BY created_at) = 1
+    ORDER BY severity DESC, asset_sha256 LIMIT ?
+"""
+
+
+def _quality(scores: pl.DataFrame) -> str:
+    """Show the distribution of each quality score over the kept pictures."""
+    if scores.is_empty():
+        return ""
+    rows = []
+    for name, limit in FLAG_ABOVE.items():
+        values = scores[name].drop_nulls()
+        quantiles = [values.quantile(q) or 0.0 for q in (0.05, 0.5, 0.95)]
+        n_above = int((values > limit).sum())
+        bars = "".join(
+            bar(
+                [(int(((values >= low) & (values < low + 0.1)).sum()) / max(len(values), 1), "ink")]
+            )
+            for low in (k / 10 for k in range(10))
+        )
+        numbers = [text(f"{value:.2f}") for value in (*quantiles, limit)]
+        rows.append([text(name), *numbers, text(n_above), bars])
+    about = (
+        "<p>Scores from 0 to 1 of the kept pictures; above the limit a picture is flagged, never dropped. "
+        "The bars are the shares of tenths, 0 to 0.1 first.</p>"
+    )
+    names = ["score", "5 %", "median", "95 %", "limit", "above", ""]
+    return section("Quality", about + table(names, rows))
+
+
+_SCORES = """
+    SELECT q.* FROM quality q JOIN curated_items i USING (asset_sha256) WHERE i.run_id = ?
+    QUALIFY row_number() OVER (PARTITION BY q.asset_sha256 ORDER BY q.stage DESC) = 1
+"""
 
 
 def _balance(summary: CurationSummary) -> str:

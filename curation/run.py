@@ -26,12 +26,15 @@ from curation.decode import Pixels, decode_upright
 from curation.duplicates import Duplicates, find_duplicates
 from curation.embeddings import Embedder
 from curation.errors import NothingToCurateError
+from curation.exif_crowd import Look, Moments, find_moments, unseen_values
 from curation.facts import Stages, compute_missing
+from curation.implausible import note_implausible
 from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
 from curation.plan import CurationPlan
 from curation.settings import CurateSettings
 from curation.splits import Splits, group_split, random_split
+from curation.stage import stage_id
 from curation.summary import CurationSummary, summarize
 
 log = logging.getLogger(__name__)
@@ -51,7 +54,8 @@ def curate(
     Waiting segments are committed first. Raises `NothingToCurateError` on an empty catalog. The summary's
     `is_new` is false when this very run was there already.
     """
-    plan, stages = plan or CurationPlan(), Stages.with_embedder(embedder)
+    plan, settings = plan or CurationPlan(), settings or CurateSettings()
+    stages = Stages.with_embedder(embedder, settings.faces)
     with open_catalog(workspace) as catalog:
         catalog.commit()
         inputs = read_inputs(catalog)
@@ -60,7 +64,8 @@ def curate(
         run_id = plan.run_id(inputs.lines(), stages.ids())
         is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
         if is_new:
-            _Run(catalog, plan, settings or CurateSettings(), stages, inputs, run_id).execute()
+            _Run(catalog, plan, settings, stages, inputs, run_id).execute()
+        note_implausible(catalog, run_id)  # predictions may be newer than the run
         return summarize(catalog, run_id, is_new=is_new)
 
 
@@ -86,12 +91,14 @@ class _Run:
         clock.lap("stages")
         health = frame(self.catalog, _HEALTH, (self.stages.ids()[0],))
         judged = judged_exif(self.inputs, health, self.plan.thumbnail_correlation)
-        pictures = self._pictures(judged, health.drop("thumbnail_correlation"))
+        pictures = self._pictures(judged, health.drop("thumbnail_correlation", "exif_blocks"))
+        moments = find_moments(judged, looks(pictures))
         clock.lap("exif rules")
         found = self._duplicates(pictures)
         clock.lap("duplicates")
-        kept, rows_of_decisions = self._decide(pictures, judged, found)
-        items, splits = self._items(kept, scenes(pictures["asset_sha256"].to_list(), found))
+        kept, rows_of_decisions = self._decide(pictures, judged, found, moments)
+        scene = scenes(pictures["asset_sha256"].to_list(), found, moments.bursts)
+        items, splits = self._items(kept, scene)
         clock.lap("splits and weights")
         self._commit(items, rows_of_decisions, found, splits, started, snapshot)
         log.info(
@@ -120,7 +127,7 @@ class _Run:
             return find_duplicates(sound.select(_COMPARED), _loader(reader, sound))
 
     def _decide(
-        self, pictures: pl.DataFrame, judged: pl.DataFrame, found: Duplicates
+        self, pictures: pl.DataFrame, judged: pl.DataFrame, found: Duplicates, moments: Moments
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Give the kept pictures and all decisions."""
         exif = decisions.table(decisions.exif_decisions(judged))
@@ -134,9 +141,17 @@ class _Run:
         notes = [
             decisions.notes(inherited.filled, "settings_inherited"),
             decisions.notes(inherited.conflicts, "settings_conflict"),
+            decisions.notes(moments.cloned, "exif_cloned"),
+            decisions.notes(unseen_values(judged), "value_unseen_for_model"),
+            *decisions.quality_flags(self._quality(pictures)),
         ]
         kept = left.join(empty, on="asset_sha256", how="anti")
         return kept, decisions.table([undecoded, copies, empty, exif, *notes])
+
+    def _quality(self, pictures: pl.DataFrame) -> pl.DataFrame:
+        """Read the scores of these pictures."""
+        found = frame(self.catalog, _QUALITY, (stage_id(self.stages.quality),))
+        return found.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi")
 
     def _items(self, kept: pl.DataFrame, scene: dict[str, str]) -> tuple[pl.DataFrame, Splits]:
         """Add stops, bins, groups, splits and weights."""
@@ -217,8 +232,9 @@ class _Run:
 
 _HEALTH = (
     "SELECT asset_sha256, decode_status, detail, pixel_sha256, width, height, luma_mean, luma_std, sharpness, "
-    "detail_energy, thumbnail_correlation FROM health WHERE stage = ?"
+    "detail_energy, thumbnail_correlation, exif_blocks FROM health WHERE stage = ?"
 )
+_QUALITY = "SELECT * FROM quality WHERE stage = ?"
 _HASHES = "SELECT asset_sha256, value, quality FROM phashes WHERE algorithm = ?"
 _VECTORS = "SELECT asset_sha256, vector FROM embeddings WHERE model_id = ?"
 _PREVIOUS = """
@@ -257,11 +273,22 @@ def photographer_key() -> pl.Expr:
     return pl.concat_str("source", "photographer", separator="\n")  # null when either is
 
 
-def scenes(pictures: list[str], found: Duplicates) -> dict[str, str]:
-    """Name the scene of each picture: duplicates of each other, or the same moment."""
+def looks(pictures: pl.DataFrame) -> dict[str, Look]:
+    """Say how each picture looks, as far as it was decoded."""
+    columns = pictures.select("asset_sha256", "value", "quality", "vector")
+    return {
+        sha: Look(value, quality, None if vector is None else np.asarray(vector, np.float32))
+        for sha, value, quality, vector in columns.iter_rows()
+    }
+
+
+def scenes(pictures: list[str], found: Duplicates, bursts: list[tuple[str, str]]) -> dict[str, str]:
+    """Name the scene of each picture: duplicates of each other, or the same moment by pixels or by EXIF."""
     groups = found.groups.select("asset_sha256", "group_id").iter_rows()
     same = found.edges.filter(pl.col("verdict") == "same_scene").select("asset_a", "asset_b")
-    return component_ids(pictures, [(sha, ("group", group)) for sha, group in groups], same.rows())
+    keys = [(sha, ("group", group)) for sha, group in groups]
+    keys += [(sha, ("moment", moment)) for sha, moment in bursts]
+    return component_ids(pictures, keys, same.rows())
 
 
 def _loader(reader: AssetReader, pictures: pl.DataFrame) -> Callable[[str], npt.NDArray[np.uint8]]:

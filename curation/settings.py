@@ -15,3 +15,6 @@ class CurateSettings:
 
     chunk: int = 4096
     """Pictures whose stage results are committed together: what a killed run may lose."""
+
+    faces: str = "auto"
+    """Whether faces are looked for: on, off, or auto (where `safelight[faces]` is installed)."""

@@ -12,11 +12,12 @@ from typing import Protocol
 import pyarrow as pa
 
 from catalog import AssetReader, Workspace
+from curation import limits
 
-HIDDEN = ("image", "thumbnail")
+HIDDEN = ("image", "thumbnail", "preview", "preview_width")
 """Columns that pass from stage to stage and are never stored."""
 
-THUMBNAIL_SIDE_PX = 288
+THUMBNAIL_SIDE_PX = limits.THUMBNAIL_SIDE_PX
 """Side of the hidden `thumbnail`: 288 x 288 x 3 RGB bytes, the picture squashed to a square."""
 
 

@@ -13,10 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from curation.alignment import Features, fit_by_features
+
 _SIDE = 32  # px of the grids that are compared
 _LEAST_SIDE = 128  # px wanted from the decoder: the edges of bars are cut to a pixel
 _MAX_THUMBNAIL_PIXELS = 4_000_000
 _SAME_ASPECT = 0.03  # relative; rounding of 160x120 against 448x336 stays below
+_ALIKE = 0.85  # below it, features are asked too
+# SIFT matches on one map: cropped, tilted and mirrored pictures have 15 and more with their own thumbnails,
+# pictures and thumbnails of different photographs at most 3 (200 pairs).
+_INLIERS = 8
 
 Grey = npt.NDArray[np.uint8]
 """Luma, shape (height, width)."""
@@ -40,10 +46,21 @@ def thumbnail_correlation(picture: Grey, thumbnail: Grey) -> float | None:
     """Give the grey correlation, -1 to 1, of a picture and its thumbnail, both in the same orientation.
 
     Where the aspects differ, both explanations are tried (bars around the thumbnail, picture cropped
-    to it) and the better one counts, as do quarter turns. None when either is plain.
+    to it) and the better one counts, as do quarter turns. Pictures that were edited more than that (cropped
+    freely, tilted, mirrored) are laid over the thumbnail by their features. None when either is plain.
     """
     found = [_correlation(one, other) for one, other in _pairs(picture, thumbnail)]
-    return max((value for value in found if value is not None), default=None)
+    best = max((value for value in found if value is not None), default=None)
+    return best if best is None or best >= _ALIKE else max(best, _aligned(picture, thumbnail))
+
+
+def _aligned(picture: Grey, thumbnail: Grey) -> float:
+    """Give the correlation after laying one over the other by features; -1 where they share too few."""
+    small, large = (
+        Features.of(np.asarray(cv2.cvtColor(np.ascontiguousarray(each), cv2.COLOR_GRAY2RGB)))
+        for each in (thumbnail, picture)
+    )
+    return fit_by_features(small, large, _INLIERS).ncc
 
 
 def _pairs(whole: Grey, small: Grey) -> Iterator[tuple[Grey, Grey]]:

@@ -58,7 +58,11 @@ def test_a_sound_record_keeps_all_settings() -> None:
         ("f_number", {"f_number": 4.97, "aperture_value": 4.97}, "f_number_contradicts_apex"),
         ("f_number", {"f_number": 6.0, "aperture_value": 6.0}, "f_number_contradicts_apex"),
         ("f_number", {"lens_min_f_number": 11.0}, "f_number_below_lens_minimum"),
-        ("f_number", {"max_aperture_value": 7.0}, "f_number_below_lens_minimum"),
+        (
+            "f_number",
+            {"max_aperture_value": 7.0, "aperture_value": None},
+            "f_number_below_lens_minimum",
+        ),
         ("exposure_time", {"exposure_time": float("inf")}, "exposure_time_not_finite"),
         ("exposure_time", {"exposure_time": float("nan")}, "exposure_time_not_finite"),
         (
@@ -77,7 +81,17 @@ def test_a_sound_record_keeps_all_settings() -> None:
             {"exposure_time": 34359738.36, "exposure_time_raw": "4294967295/125"},
             "exposure_time_not_positive",
         ),
-        ("exposure_time", {"exposure_time": 9000.0}, "exposure_time_out_of_range"),
+        (
+            "exposure_time",
+            {"exposure_time": 9000.0, "shutter_speed_value": None},
+            "exposure_time_out_of_range",
+        ),
+        ("exposure_time", {"exposure_time": 4000.0}, "exposure_time_contradicts_apex"),
+        (  # 2 s turned over, from a maker that does not forget the sign of Tv
+            "exposure_time",
+            {"exposure_time": 0.5, "shutter_speed_value": -1.0},
+            "exposure_time_contradicts_apex",
+        ),
         ("exposure_time", {"exposure_time": 125.0}, "exposure_time_contradicts_apex"),
         ("exposure_time", {"exposure_time": 1 / 30}, "exposure_time_contradicts_apex"),
     ],
@@ -122,6 +136,9 @@ def test_a_record_that_is_not_the_files_own_loses_all_settings(
         {"f_number": 2.8, "aperture_value": 2.0},  # a drone that cuts Av to whole numbers
         {"exposure_time": 1 / 960, "shutter_speed_value": -9.9},  # Tv without its sign
         {"exposure_time": 0.02, "shutter_speed_value": 0.02},  # seconds where Tv belongs
+        {"make": "LGE", "exposure_time": 0.125, "shutter_speed_value": -3.0},
+        {"make": "samsung", "exposure_time": 0.4, "shutter_speed_value": 0.4},
+        {"f_number": 7.0, "max_aperture_value": 7.0, "aperture_value": 5.6},  # Av takes N's side
         {"exposure_time": 30.0, "shutter_speed_value": -5.0},  # 30 s is nominal for 32 s
         {"f_number": 2.7, "aperture_value": 29.7},  # no aperture at all
         {"aperture_value": 0.0, "shutter_speed_value": 0.0},

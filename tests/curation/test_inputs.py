@@ -47,7 +47,11 @@ def test_only_the_files_own_record_is_judged_by_its_thumbnail(workspace: Workspa
     found = [[places[s.sha256][name] for name in place] for s in shots]
     assert found == [[30, 5], [0, 0]]
     health = pl.DataFrame(
-        {"asset_sha256": [s.sha256 for s in shots], "thumbnail_correlation": [0.1, None]}
+        {
+            "asset_sha256": [s.sha256 for s in shots],
+            "thumbnail_correlation": [0.1, None],
+            "exif_blocks": [1, 1],
+        }
     )
     judged = judged_exif(inputs, health, 0.7).filter(pl.col("record_void").is_not_null())
     columns = ("asset_sha256", "exif_source", "record_void")

@@ -1,0 +1,71 @@
+"""Expressions that read the numbers of EXIF rows: settings as typed or as written, APEX values, dates."""
+
+from typing import Final
+
+import polars as pl
+
+APEX_TOLERANCE_EV: Final = 0.5
+APEX_TOLERANCE_LOOSE_EV: Final = 1.0
+
+_RATIONAL = r"^\s*[\[(]?\s*(-?\d+)\s*/\s*(-?\d+)"
+_PLAIN = r"^\s*[\[(]?\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(?:[,\])]|$)"
+
+
+def number(setting: str) -> pl.Expr:
+    """Give the value of a setting as a number: the typed column, else what its raw text says.
+
+    Division by zero gives infinity or NaN. A raw value below zero wins over the typed one, and so does one whose
+    unsigned rational has the top bit set: that is a negative number read without its sign.
+    """
+    raw = _raw_number(f"{setting}_raw")
+    typed = pl.col(setting).cast(pl.Float64)
+    return pl.when(raw < 0).then(raw).otherwise(pl.coalesce(typed, raw))
+
+
+def _raw_number(name: str) -> pl.Expr:
+    top, bottom = (_signed(pl.col(name).str.extract(_RATIONAL, group)) for group in (1, 2))
+    plain = pl.col(name).str.extract(_PLAIN, 1).cast(pl.Float64, strict=False)
+    return pl.coalesce(top / bottom, plain)
+
+
+def _signed(digits: pl.Expr) -> pl.Expr:
+    value = digits.cast(pl.Float64, strict=False)
+    return pl.when(value >= 2**31).then(value - 2**32).otherwise(value)
+
+
+def finite(name: str) -> pl.Expr:
+    """Give a column as a number; null when it is infinite or NaN."""
+    value = pl.col(name).cast(pl.Float64)
+    return pl.when(value.is_finite()).then(value)
+
+
+def apex(name: str, possible: tuple[float, float]) -> pl.Expr:
+    """Give an APEX value; null when impossible, or 0, which writers use for 'unknown'."""
+    value = finite(name)
+    return pl.when(value.is_between(*possible) & (value != 0)).then(value)
+
+
+def tolerance(value: pl.Expr) -> pl.Expr:
+    """Allow more where the writer cut an APEX value to a whole number (DJI writes 2 for the 2.97 of f/2.8)."""
+    is_whole = value == value.round()
+    return pl.when(is_whole).then(APEX_TOLERANCE_LOOSE_EV).otherwise(APEX_TOLERANCE_EV)
+
+
+def written_date(name: str) -> pl.Expr:
+    """Read an EXIF date as it is written; null when it is none."""
+    text = pl.col(name).str.strip_chars(" \x00").str.slice(0, 19).str.replace_all("[-/.]", ":")
+    return text.str.to_datetime("%Y:%m:%d %H:%M:%S", strict=False, time_unit="us")
+
+
+def lens_range_mm() -> tuple[pl.Expr, pl.Expr]:
+    """Give the shortest and longest focal length of LensSpecification; null when it is 0/0 or not there."""
+    said = pl.col("raw_json").str.json_path_match("$.LensSpecification")
+    parts = said.str.extract_all(r"\d+/\d+")
+    found = []
+    for place in (0, 1):
+        pair = parts.list.get(place, null_on_oob=True).str.split("/")
+        top, bottom = (
+            pair.list.get(k, null_on_oob=True).cast(pl.Float64, strict=False) for k in (0, 1)
+        )
+        found.append(pl.when((top > 0) & (bottom > 0)).then(top / bottom))
+    return found[0], found[1]
