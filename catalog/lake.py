@@ -91,14 +91,19 @@ class Catalog:
         """List tables and views with their comments, columns and row counts."""
         listed = [(table.name, "table", table.meaning) for table in TABLES.values()]
         listed += [(name, "view", meaning) for name, (meaning, _) in VIEWS.items()]
+        counted = [*self.filled(), *VIEWS]
         counts = " UNION ALL ".join(
-            f"SELECT '{name}' AS name, count(*) AS n FROM {name}" for name, _, _ in listed
+            f"SELECT '{name}' AS name, count(*) AS n FROM {name}" for name in counted
         )
         found = {row["name"]: row["n"] for row in self.records(counts)}
         return [
-            {"name": name, "kind": kind, "rows": found[name], "meaning": meaning}
+            {"name": name, "kind": kind, "rows": found.get(name, 0), "meaning": meaning}
             for name, kind, meaning in listed
         ]
+
+    def filled(self) -> list[str]:
+        """Name the tables that may hold rows; all others are empty."""
+        return self.store.filled_tables(self._newest())
 
     def close(self) -> None:
         """Let go of the tables; closing twice is harmless."""

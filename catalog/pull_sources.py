@@ -225,10 +225,14 @@ class ObjectStore:
         try:
             from obstore.store import S3Store
         except ModuleNotFoundError as error:
-            raise MissingPartError("obstore", "objects") from error
+            raise MissingPartError("obstore", "s3") from error
         self.name = url.rstrip("/")
-        plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-        self._store = S3Store.from_url(self.name, client_options={"allow_http": plain})
+        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+        self._store = S3Store.from_url(
+            self.name,
+            virtual_hosted_style_request=not endpoint,
+            client_options={"allow_http": endpoint.startswith("http://")},
+        )
         self._prefix = ""
 
     async def index(self) -> dict[str, Any]:

@@ -231,12 +231,17 @@ _TABLES = (
         "tombstones",
         "one thing that must not come in again, or that its source has deleted",
         "tombstone_id",
-        column("tombstone_id", TEXT, "hash of kind and value"),
+        column(
+            "tombstone_id", TEXT, "hash of kind, value, blocks and, when somebody asked, the time"
+        ),
         column("kind", TEXT, "photo, sha256, photographer or url_prefix"),
         column("value", TEXT, "photo_id, hash, name or beginning of an address"),
         column("reason", TEXT, "why: deleted_at_source, or what was said when it was asked for"),
         column(
-            "blocks", FLAG, "whether crawls must leave it out; false when the source deleted it"
+            "blocks",
+            FLAG,
+            "whether crawls must leave it out; false when the source deleted it, or when somebody lifts a block: "
+            "of what was asked for about one thing the last row counts",
         ),
         column("crawl_id", TEXT, "crawl that noticed; null when somebody asked for it"),
         column("created_at", MOMENT, "UTC"),

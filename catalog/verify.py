@@ -44,7 +44,7 @@ def _strange_packs(catalog: Catalog) -> Iterator[str]:
 
 
 def _repeated_keys(catalog: Catalog) -> Iterator[str]:
-    for table in TABLES.values():
+    for table in map(TABLES.__getitem__, catalog.filled()):
         key = ", ".join(f'"{name}"' for name in table.key)
         sql = f"SELECT count(*) AS n FROM (SELECT 1 FROM {table.name} GROUP BY {key} HAVING count(*) > 1)"
         if n := catalog.records(sql)[0]["n"]:

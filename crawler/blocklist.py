@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from string import hexdigits
 from typing import Literal, get_args
 
 from catalog import Catalog
+from crawler.addresses import normalised
+from crawler.errors import BlockRefusedError, NotBlockedError
 from crawler.failures import Failure
 from crawler.frontier import Row
 from crawler.records import Brought, hash_id, utc_now
@@ -56,10 +59,59 @@ class Blocklist:
 
 NOTHING_BLOCKED = Blocklist()
 
+# Rows with a crawl tell of deletions that it noticed; nobody asked for those.
+_BLOCKED = """
+SELECT kind, CASE kind WHEN 'photographer' THEN lower(value) ELSE value END AS value
+FROM tombstones WHERE crawl_id IS NULL GROUP BY ALL HAVING arg_max(blocks, created_at) ORDER BY ALL
+"""
+_HEX = {"photo": 32, "sha256": 64}  # digits
+
+_KNOWN: Mapping[Kind, str] = {
+    "photo": "SELECT photo_id FROM photos WHERE photo_id = ?",
+    "sha256": "SELECT photo_id FROM photos WHERE asset_sha256 = ?",
+    "photographer": "SELECT photo_id FROM photos WHERE lower(photographer) = lower(?)",
+    "url_prefix": "SELECT photo_id FROM fetches WHERE starts_with(url, ?)",
+}
+
+
+def checked(kind: Kind, value: str) -> str:
+    """Write a value as it is compared; raises `BlockRefusedError` when it is none of its kind, or would block too much.
+
+    >>> checked("url_prefix", "HTTPS://Photos.Example"), checked("photographer", " Ann Lens ")
+    ('https://photos.example/', 'Ann Lens')
+    """
+    value = value.strip()
+    if not value:
+        raise BlockRefusedError(kind, value, "it is empty")
+    if kind == "url_prefix":
+        address = normalised(value)
+        if address is None:
+            raise BlockRefusedError(kind, value, "it needs scheme and host: https://host/path")
+        return address.geturl()
+    if digits := _HEX.get(kind):
+        value = value.lower()
+        if len(value) != digits or set(value) - set(hexdigits):
+            raise BlockRefusedError(kind, value, f"it is written as {digits} hex digits")
+    return value
+
+
+def count_known(catalog: Catalog, kind: Kind, value: str) -> int:
+    """Count the photos of the catalog that a tombstone is about; of an address prefix also those that failed."""
+    sql = f"SELECT count(DISTINCT photo_id) AS n FROM ({_KNOWN[kind]})"
+    return int(str(catalog.records(sql, [value])[0]["n"]))
+
+
+def require_blocked(catalog: Catalog, kind: Kind, value: str) -> None:
+    """Raise `NotBlockedError` when nothing is to be lifted."""
+    blocked = [str(row["value"]) for row in catalog.records(_BLOCKED) if row["kind"] == kind]
+    wanted = value.lower() if kind == "photographer" else value
+    if wanted not in blocked:
+        raise NotBlockedError(kind, value, blocked)
+
 
 def read_blocklist(catalog: Catalog) -> Blocklist:
-    """Read the tombstones that block."""
-    found = catalog.records("SELECT kind, value FROM tombstones WHERE blocks")
+    """Read what is blocked: of each thing that somebody asked about, the last word counts."""
+    found = catalog.records(_BLOCKED)
 
     def values(kind: Kind) -> Iterable[str]:
         return (str(row["value"]) for row in found if row["kind"] == kind)
@@ -75,13 +127,17 @@ def read_blocklist(catalog: Catalog) -> Blocklist:
 def tombstone_row(
     kind: Kind, value: str, reason: str, crawl: str | None = None, *, blocks: bool = False
 ) -> Row:
-    """Make one row of `tombstones`; one that blocks and one that only tells of a deletion stand side by side."""
+    """Make one row of `tombstones`.
+
+    A deletion that crawls notice has one row, whichever notices it; each time that somebody asks has one of its own.
+    """
+    now = utc_now()
     return {
-        "tombstone_id": hash_id(kind, value, blocks),
+        "tombstone_id": hash_id(kind, value, blocks, *([] if crawl else [now])),
         "kind": kind,
         "value": value,
         "reason": reason,
         "blocks": blocks,
         "crawl_id": crawl,
-        "created_at": utc_now(),
+        "created_at": now,
     }

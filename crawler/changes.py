@@ -34,7 +34,7 @@ _CHANGED = (
 )
 _DELETED = (
     "SELECT DISTINCT p.source, p.source_photo_id, p.page_url FROM tombstones t JOIN photos p ON p.photo_id = t.value"
-    " WHERE t.kind = 'photo' AND NOT t.blocks AND t.tombstone_id NOT IN"
+    " WHERE t.kind = 'photo' AND t.crawl_id IS NOT NULL AND t.tombstone_id NOT IN"
     " (SELECT tombstone_id FROM lake.tombstones AT (VERSION => {since})) ORDER BY ALL"
 )
 _BEFORE_LAST_SESSION = (

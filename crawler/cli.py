@@ -86,7 +86,7 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @run.command("unsplash")
 @unsplash_options
-@click.option("--allow-private", is_flag=True, help="Also fetch from private addresses.")
+@cli_web.PRIVATE
 @click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
 @workspace_option
 def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wanted: Any) -> None:
@@ -142,7 +142,8 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
         for state in ("done", "queued", "in_flight", "failed", "dead")
     )
     end = "open" if record.open else "finished"
-    about = " ".join(f"{name}={value}" for name, value in record.config.items() if value)
+    order = {**record.config, **record.changed}
+    about = " ".join(f"{name}={value}" for name, value in order.items() if value)
     click.echo(f"{record.crawl_id}  {record.source}  {end}  {counts}")
     click.echo(f"  {about}; last used {time.strftime('%F %T', time.localtime(record.used_at))}")
     if errors:
@@ -152,13 +153,17 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
 @crawl.command()
 @click.argument("crawl_id", required=False)
 @click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
+@cli_web.PRIVATE
 @workspace_option
-def resume(workspace: Workspace, crawl_id: str | None, *, wait: bool) -> None:
-    """Go on with a crawl that was stopped or killed: the last one, or CRAWL_ID."""
+def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, wait: bool) -> None:
+    """Go on with a crawl that was stopped or killed: the last one, or CRAWL_ID.
+
+    It goes on as it was run: with --allow-private when `run` had it.
+    """
     from crawler import crawling
 
     def act(report: Any) -> "CrawlSummary":
-        options = _options(report, wait=wait)
+        options = _options(report, wait=wait, allow_private=allow_private)
         return crawling.resume(workspace, _settings(workspace), options, wanted=crawl_id)
 
     _act(act)
@@ -178,6 +183,7 @@ def resume(workspace: Workspace, crawl_id: str | None, *, wait: bool) -> None:
     help="Those for which this predicate holds, such as \"host LIKE '%.org' AND http_status = 403\".",
 )
 @click.option("--dry-run", is_flag=True, help="List the pictures; try none.")
+@cli_web.PRIVATE
 @workspace_option
 def retry(
     workspace: Workspace,
@@ -186,8 +192,9 @@ def retry(
     where: str | None,
     *,
     dry_run: bool,
+    allow_private: bool,
 ) -> None:
-    """Try pictures that failed again: in the last crawl, or in CRAWL_ID.
+    """Try pictures that failed again, as `run` did: in the last crawl, or in CRAWL_ID.
 
     Columns for --where: photo_id, url, host, state, attempts, error_class, error, error_detail, http_status,
     failed_at.
@@ -203,7 +210,8 @@ def retry(
 
     def act(report: Any) -> "CrawlSummary":
         kind = cast("Any", error_class or ("all" if where else "transient"))
-        options = replace(_options(report), retry=kind, where=where)
+        options = _options(report, allow_private=allow_private)
+        options = replace(options, retry=kind, where=where)
         return crawling.retry(workspace, _settings(workspace), options, wanted=crawl_id)
 
     _act(act)
@@ -222,20 +230,37 @@ def stop(workspace: Workspace, *, wait: bool) -> None:
     click.echo("stopped; go on with: safelight crawl resume" if wait else "asked to stop")
 
 
+KIND = click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
+
+
 @crawl.command()
-@click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
+@KIND
 @click.argument("value")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
 @workspace_option
 def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     """Keep something out of all later crawls: a photo_id, a SHA-256, a photographer, an address prefix.
 
-    What is in the catalog already stays there.
+    What is in the catalog already stays there. An address prefix needs scheme and host. See also: crawl unblock.
     """
     from crawler import crawling
 
-    crawling.block(workspace, cast("Any", kind), value, reason)
-    click.echo(f"later crawls leave out {kind} {value}")
+    known = crawling.block(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls leave out {kind} {value}; {known} known photos match")
+
+
+@crawl.command()
+@KIND
+@click.argument("value")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+@workspace_option
+def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
+    """Let later crawls bring in again what `crawl block` kept out, named as it was then."""
+    from crawler import crawling
+
+    known = crawling.unblock(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls may bring in {kind} {value}; {known} known photos match")
+    click.echo("try what was left out: safelight crawl retry --where \"error = 'tombstoned'\"")
 
 
 @crawl.command()
@@ -315,23 +340,16 @@ def run_source(
     workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
 ) -> None:
     """Crawl a source under a progress line and leave with its exit code."""
-    from dataclasses import replace
-
-    settings = _settings(workspace)
-    settings = replace(settings, allow_private=settings.allow_private or allow_private)
-    _run(workspace, source, settings, wait=wait)
-
-
-def _run(workspace: Workspace, source: Any, settings: "CrawlSettings", *, wait: bool) -> None:
     from crawler import crawling
 
     def act(report: Any) -> "CrawlSummary":
-        return crawling.crawl(workspace, source, settings, _options(report, wait=wait))
+        options = _options(report, wait=wait, allow_private=allow_private)
+        return crawling.crawl(workspace, source, _settings(workspace), options)
 
     _act(act)
 
 
-def _options(report: Any, *, wait: bool = False) -> "CrawlOptions":
+def _options(report: Any, *, wait: bool = False, allow_private: bool = False) -> "CrawlOptions":
     """Make the options of a session from those that every session command has."""
     from crawler import crawling
 
@@ -342,6 +360,7 @@ def _options(report: Any, *, wait: bool = False) -> "CrawlOptions":
         cluster=meta.get(CLUSTER),
         wait_for_quota=wait,
         recrawl_s=None if age is None else _age_s(age),
+        changed={"allow_private": True} if allow_private else {},
         report=report,
     )
 
@@ -405,6 +424,11 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo(f"  repeats {summary.repeats}, unchanged {summary.unchanged}")
     if summary.errors:
         click.echo(f"  failed: {error_list(summary.errors)}")
+    if (earlier := sum(summary.standing.values()) - summary.failed) > 0:
+        click.echo(
+            f"  failed earlier and not tried again: {earlier} (given up in all: "
+            f"{error_list(summary.standing)}); try them with: safelight crawl retry --class all"
+        )
     if summary.calls:
         click.echo(f"  API calls: {error_list(summary.calls)}")
     added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
@@ -417,7 +441,7 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo("  go on with: safelight crawl resume")
 
 
-cli_files.add_commands(run, plan, _run)
+cli_files.add_commands(run, plan, run_source)
 
 
 def _session_options(command: click.Command) -> None:

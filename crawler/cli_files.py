@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, load_settings, workspace_option
+from catalog import Workspace, workspace_option
 
 if TYPE_CHECKING:
     from crawler.file_source import FileSource
@@ -152,9 +152,7 @@ def _command(name: str, make: Make, act: Run, about: str) -> click.Command:
 
 
 def _start(start: Run, workspace: Workspace, source: "FileSource") -> None:
-    from crawler.settings import CrawlSettings
-
-    start(workspace, source, load_settings(CrawlSettings, "crawl", workspace), wait=False)
+    start(workspace, source)
 
 
 def _plan(workspace: Workspace, source: "FileSource") -> None:  # noqa: ARG001 - as `_start`

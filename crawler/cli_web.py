@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -315,11 +314,9 @@ def _spider(
 
 def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> None:
     """Run a session of a source and leave with its exit code."""
-    from crawler.cli import _run, _settings
+    from crawler.cli import run_source
 
-    settings = _settings(workspace)
-    settings = replace(settings, allow_private=settings.allow_private or allow_private)
-    _run(workspace, source, settings, wait=False)
+    run_source(workspace, source, allow_private=allow_private)
 
 
 def add_to(plan: click.Group, run: click.Group) -> None:

@@ -15,7 +15,14 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from catalog import Catalog, Workspace, __version__, open_catalog, rows, write_segment
-from crawler.blocklist import Kind, read_blocklist, tombstone_row
+from crawler.blocklist import (
+    Kind,
+    checked,
+    count_known,
+    read_blocklist,
+    require_blocked,
+    tombstone_row,
+)
 from crawler.crew import Crew, ProcessCrew
 from crawler.errors import (
     CrawlNotFoundError,
@@ -31,7 +38,7 @@ from crawler.session import Session, StopRequest
 from crawler.settings import CrawlSettings
 from crawler.source import Desk, Discovery, Source
 from crawler.sources import SOURCES
-from crawler.units import reconcile, write_rows
+from crawler.units import learn_crawl, reconcile, write_rows
 from crawler.worker import Worker
 
 Status = Literal["finished", "stopped", "failed"]
@@ -41,8 +48,8 @@ Status = Literal["finished", "stopped", "failed"]
 class CrawlSummary:
     """What one session did.
 
-    `failed` and `errors` count pictures given up in it, `open` those still wanted, `repeats` and `unchanged` pictures
-    that brought no new bytes.
+    `failed` and `errors` count pictures given up in it, `standing` all that are given up now, by error, `open` those
+    still wanted, `repeats` and `unchanged` pictures that brought no new bytes.
     """
 
     crawl_id: str
@@ -61,12 +68,15 @@ class CrawlSummary:
     errors: Mapping[str, int] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    standing: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CrawlOptions:
     """How to run a session; none of it says what is crawled.
 
+    `changed` are settings by name that differ for this crawl from those it is started with; the frontier keeps them and
+    `resume` and `retry` use them.
     `relist` lists a source again whose listing had ended. `retry` queues failed pictures again: of one error
     class, or `all`; those for which the SQL predicate `where` holds. `recrawl_s` asks again for pictures that came in
     longer ago, in seconds. `workers` is the number of processes; with `cluster` they are actors of a Ray cluster.
@@ -80,6 +90,7 @@ class CrawlOptions:
     workers: int = 1
     cluster: str | None = None
     wait_for_quota: bool = False
+    changed: Mapping[str, object] = field(default_factory=dict)
     stop: StopRequest = field(default_factory=StopRequest)
     report: Callable[[Tally], None] = lambda tally: None  # noqa: ARG005  # silent
 
@@ -99,8 +110,10 @@ def crawl(
     """
     source.check()
     options = options or CrawlOptions()
-    settings = source.adjust(settings or CrawlSettings())
+    settings = replace(settings or CrawlSettings(), **dict(options.changed))  # type: ignore[arg-type]  # its own fields
+    settings = source.adjust(settings)
     with open_frontier(workspace, settings) as (frontier, catalog, gained):
+        learn_crawl(frontier, catalog, crawl_id(source.name, source.config))
         desk = _open_desk(workspace, frontier, source, settings, options)
         with _stop_on_signals(options.stop):
             summary = _run(desk, source, catalog, options)
@@ -117,7 +130,7 @@ def _open_desk(
 ) -> Desk:
     """Bring the crawl's part of the frontier into the state that the options ask for."""
     key = crawl_id(source.name, source.config)
-    frontier.open_crawl(key, source.name, source.config)
+    frontier.open_crawl(key, source.name, source.config, options.changed)
     if options.relist and frontier.cursor(key).finished:
         frontier.relist(key)
     if options.retry:
@@ -201,7 +214,9 @@ def resume(
     record = find_crawl(known, wanted) if wanted else next(still_open, None)
     if record is None:
         raise NothingToResumeError
-    options = replace(options or CrawlOptions(), relist=False)
+    options = options or CrawlOptions()
+    changed = {**record.changed, **options.changed}
+    options = replace(options, relist=False, changed=changed)
     return crawl(workspace, source_of(record), settings, options)
 
 
@@ -218,7 +233,9 @@ def retry(
     """
     options = options or CrawlOptions()
     record = find_crawl(_known(workspace), wanted)
-    options = replace(options, relist=False, retry=options.retry or "transient")
+    changed = {**record.changed, **options.changed}
+    kind = options.retry or "transient"
+    options = replace(options, relist=False, retry=kind, changed=changed)
     return crawl(workspace, source_of(record), settings, options)
 
 
@@ -245,12 +262,33 @@ def ask_to_stop(workspace: Workspace, *, wait: bool = True) -> None:
             return
 
 
-def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> None:
-    """Keep something out of all later crawls."""
-    row = tombstone_row(kind, value, reason, blocks=True)
+def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
+    """Keep something out of all later crawls; return how many photos of the catalog it is about.
+
+    Raises `BlockRefusedError` for a value that is none of its kind or would block too much.
+    """
+    value = checked(kind, value)
     with open_catalog(workspace) as catalog:
-        write_segment(workspace, {"tombstones": rows("tombstones", [row])}, job="block")
+        _write_tombstone(workspace, tombstone_row(kind, value, reason, blocks=True))
         catalog.commit()
+        return count_known(catalog, kind, value)
+
+
+def unblock(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
+    """Let later crawls bring in again what `block` kept out; return how many photos of the catalog it is about.
+
+    The old row stays, a newer one lifts it. Raises `NotBlockedError`.
+    """
+    value = checked(kind, value)
+    with open_catalog(workspace) as catalog:
+        require_blocked(catalog, kind, value)
+        _write_tombstone(workspace, tombstone_row(kind, value, reason, blocks=False))
+        catalog.commit()
+        return count_known(catalog, kind, value)
+
+
+def _write_tombstone(workspace: Workspace, row: Row) -> None:
+    write_segment(workspace, {"tombstones": rows("tombstones", [row])}, job="block")
 
 
 _STOP_WITHIN_S = 60.0
@@ -308,6 +346,7 @@ def _summary(desk: Desk, source: Source, session: Session, found: Discovery) -> 
         problem=found.problem or _quota_text(found),
         errors=session.tally.errors,
         calls=found.calls or {},
+        standing=desk.frontier.errors(desk.crawl_id),
     )
 
 

@@ -1,5 +1,6 @@
 """What can go wrong with a crawl as a whole; what goes wrong with one picture is a row (see failures.py)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from catalog import SafelightError
@@ -97,6 +98,25 @@ class PredicateError(CrawlError):
         super().__init__(
             f"--where {where!r} does not work: {problem}. Columns: photo_id, url, host, state, attempts, "
             "error_class, error, error_detail, http_status, failed_at"
+        )
+
+
+class BlockRefusedError(CrawlError):
+    """What is to be blocked is nothing of its kind, or would block too much."""
+
+    def __init__(self, kind: str, value: str, why: str) -> None:
+        super().__init__(f"cannot block {kind} {value!r}: {why}")
+
+
+class NotBlockedError(CrawlError):
+    """What is to be let in again is not blocked."""
+
+    def __init__(self, kind: str, value: str, blocked: Sequence[str]) -> None:
+        more = f" and {len(blocked) - 3} more" if len(blocked) > 3 else ""
+        known = f"{', '.join(blocked[:3])}{more}" if blocked else "nothing"
+        super().__init__(
+            f"{kind} {value!r} is not blocked; of this kind there is: {known}. "
+            'See: safelight catalog sql "SELECT * FROM tombstones"'
         )
 
 

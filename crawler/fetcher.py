@@ -1,6 +1,6 @@
 """Bring in the bytes behind one address over HTTP, within bounds, or say why not.
 
-One attempt is bounded in bytes (`max_bytes`), in time (`deadline_s`), in patience (`grace_s`,
+One attempt is bounded in bytes (`max_bytes`), in time (`deadline_s`, over all hops), in patience (`grace_s`,
 `min_bytes_per_s`) and in hops (`max_redirects`, followed by hand: each hop is checked like the first).
 Private addresses are refused when they are connected to, so a public name that resolves to one is caught.
 """
@@ -88,6 +88,23 @@ class PublicResolver(AbstractResolver):
         await self._inner.close()
 
 
+class Patience:
+    """What is left of the time that one attempt may take; waits at our own gates do not count."""
+
+    def __init__(self, left_s: float) -> None:
+        self.left_s = left_s
+
+    @asynccontextmanager
+    async def spent(self) -> AsyncIterator[None]:
+        """Spend time on a server; raises `TimeoutError` when nothing is left."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.left_s):
+                yield
+        finally:
+            self.left_s -= time.monotonic() - began
+
+
 class Fetcher:
     """Fetch pictures; one for a session, which it needs to be open (see `open_fetcher`)."""
 
@@ -128,13 +145,13 @@ class Fetcher:
         self, asked: list[str], headers: Mapping[str, str], *, booked: bool, hops: int
     ) -> Answer:
         """Follow redirects by hand; `asked` gains each address before it is asked."""
-        host, reached = host_of(asked[0]), False
+        host, reached, patience = host_of(asked[0]), False, Patience(self._settings.deadline_s)
         seat: HostGate | None = self.limits.gate(host)
         if seat and not booked:
             await seat.enter()
         try:
             for _ in range(hops, self._settings.max_redirects + 1):
-                step = await self._step(asked[-1], headers)
+                step = await self._step(asked[-1], headers, patience)
                 if isinstance(step, Answer):
                     reached = True
                     return step
@@ -143,6 +160,8 @@ class Fetcher:
                 asked.append(step)
                 self._check_address(step)
                 if (other := host_of(step)) == host and seat:
+                    if seat.closed_s > self._settings.grace_s:
+                        raise _busy(host, seat.closed_s)
                     await seat.ask_again()
                     continue
                 if not self.is_ours(other):
@@ -167,20 +186,15 @@ class Fetcher:
             async with asyncio.timeout(self._settings.grace_s):
                 await gate.enter()
         except TimeoutError as error:
-            gate._inside += 1
-            wait = max(gate.closed_s, 1.0)
-            raise FetchRefusedError(Failure("transient", "host_busy", host, None, wait)) from error
+            raise _busy(host, max(gate.closed_s, 1.0)) from error
         return gate
 
-    async def _step(self, url: str, headers: Mapping[str, str]) -> Answer | str:
+    async def _step(self, url: str, headers: Mapping[str, str], patience: Patience) -> Answer | str:
         """Ask one address: an answer, or the address it points to."""
         self._check_address(url)
         await self._obey_robots(url)
         try:
-            async with (
-                asyncio.timeout(self._settings.deadline_s),
-                self._get(url, headers) as response,
-            ):
+            async with patience.spent(), self._get(url, headers) as response:
                 return await self._read(url, response)
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
             raise FetchRefusedError(_failure(error)) from error
@@ -210,6 +224,11 @@ class Fetcher:
             raise _refused("suspicious", "private_address", host)
 
     async def _obey_robots(self, url: str) -> None:
+        """Ask robots.txt, the first time for real; what waited for it meanwhile asks its host's gate once more.
+
+        The token of the one that asked went to robots.txt: it goes on at once, as the one request over the limit.
+        """
+        gate, before = self.limits.gate(host_of(url)), self._robots.state(url)
         try:
             rules = await self._robots.rules(url)
         except RobotsUnavailableError as error:
@@ -217,21 +236,21 @@ class Fetcher:
         if not rules.allow(url):
             raise _refused("final", "robots_disallowed")
         if rules.delay_s:
-            await self._keep_distance(self.limits.gate(host_of(url)), rules.delay_s)
-
-    async def _keep_distance(self, gate: HostGate, delay_s: float) -> None:
-        """Keep a Crawl-delay between requests, also those that were let in before robots.txt was known."""
-        gate.slow_to(delay_s)
-        wait = gate.space(delay_s)
-        if wait > self._settings.grace_s:
-            raise FetchRefusedError(Failure("transient", "host_busy", "Crawl-delay", None, wait))
-        await asyncio.sleep(wait)
+            gate.slow_to(rules.delay_s)
+        if before == "new":
+            gate.ask_now()
+        elif before == "asked":
+            if (wait := gate.wait_s()) > self._settings.grace_s:
+                raise _busy("Crawl-delay" if rules.delay_s else host_of(url), wait)
+            await gate.ask_again()
 
     async def _read_robots(self, url: str) -> tuple[int, str]:
         try:
             async with asyncio.timeout(self._settings.grace_s):
-                for _ in range(self._settings.max_redirects):
+                for hop in range(self._settings.max_redirects):
                     self._check_address(url)
+                    if hop:
+                        await self.limits.gate(host_of(url)).ask_again()
                     async with self._get(url) as response:
                         if response.status not in _REDIRECTS:
                             text = await response.content.read(MAX_ROBOTS_BYTES)
@@ -317,6 +336,9 @@ async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterato
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
     ) as http:
+        # A GET on a kept connection that the server has closed would be repeated without asking our gate. aiohttp 3.14
+        # has no public switch for it.
+        http._retry_connection = False
         yield Fetcher(http, settings)
 
 
@@ -324,6 +346,10 @@ def _refused(
     kind: str, error: str, detail: str = "", status: int | None = None
 ) -> FetchRefusedError:
     return FetchRefusedError(Failure(kind, error, detail, status))  # type: ignore[arg-type]  # literals above
+
+
+def _busy(detail: str, wait_s: float) -> FetchRefusedError:
+    return FetchRefusedError(Failure("transient", "host_busy", detail, None, wait_s))
 
 
 # First match counts: the subclasses come before their parents.

@@ -127,6 +127,21 @@ ALL_HOSTS = Share()
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What the catalog knows of a photo of a crawl that the frontier does not know (any more).
+
+    `url` is where its bytes came from, null when they never came; the rest is as in `Item`.
+    """
+
+    photo_id: str
+    attempts: int = 0
+    url: str | None = None
+    settled_at: float = 0.0
+    etag: str | None = None
+    modified: str | None = None
+
+
+@dataclass(frozen=True)
 class DeadLetter:
     """A photo that was given up."""
 
@@ -139,7 +154,10 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class CrawlRecord:
-    """A crawl that the frontier knows, with its number of items by state."""
+    """A crawl that the frontier knows, with its number of items by state.
+
+    `changed` are the settings that its order changed from those of the workspace, by name.
+    """
 
     crawl_id: str
     source: str
@@ -147,6 +165,7 @@ class CrawlRecord:
     cursor: Cursor
     used_at: float
     counts: Mapping[str, int] = field(default_factory=dict)
+    changed: Row = field(default_factory=dict)
 
     @property
     def open(self) -> bool:
@@ -191,19 +210,32 @@ class Frontier:
 
     # Crawls and their listings
 
-    def open_crawl(self, crawl_id: str, source: str, config: Mapping[str, object]) -> None:
-        """Note a crawl; nothing but its time of use changes if it is known."""
+    def open_crawl(
+        self,
+        crawl_id: str,
+        source: str,
+        config: Mapping[str, object],
+        changed: Mapping[str, object] | None = None,
+    ) -> None:
+        """Note a crawl and the settings that its order changes; of a known one only these and its last use change."""
         row = (crawl_id, source, _dump(config), _dump(asdict(Cursor())), time.time())
-        sql = "INSERT INTO crawls VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used_at = excluded.used_at"
-        self._write(sql, row)
+        sql = (
+            "INSERT INTO crawls VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET used_at = excluded.used_at, changed = excluded.changed"
+        )
+        self._write(sql, (*row, _dump(changed or {})))
 
     def crawls(self) -> list[CrawlRecord]:
         """Return every crawl, last used first."""
         with self._lock:
-            rows = self._db.execute("SELECT * FROM crawls ORDER BY used_at DESC").fetchall()
+            names = "crawl_id, source, config, cursor, used_at, changed"
+            rows = self._db.execute(f"SELECT {names} FROM crawls ORDER BY used_at DESC").fetchall()
             return [
-                CrawlRecord(c, s, json.loads(g), Cursor(**json.loads(k)), u, self.counts(c))
-                for c, s, g, k, u in rows
+                CrawlRecord(
+                    *(c, s, json.loads(g), Cursor(**json.loads(k)), u, self.counts(c)),
+                    json.loads(changed),
+                )
+                for c, s, g, k, u, changed in rows
             ]
 
     def cursor(self, crawl_id: str) -> Cursor:
@@ -220,7 +252,8 @@ class Frontier:
     ) -> int:
         """Put one page of photos and the cursor behind it in at once; return how many are new.
 
-        With `skip_held` a photo that any crawl has brought in counts as done.
+        With `skip_held` a photo that any crawl has brought in counts as done, and so does one of which `learn` was told
+        that this crawl brought it in from the address that is listed; from another one it is asked for with its ETag.
         """
         with self._transaction():
             new = sum(
@@ -235,16 +268,20 @@ class Frontier:
         known = self._read(sql, crawl_id, photo.photo_id)
         part, said = part_of(photo.host), _dump(photo.photo)
         if not known:
-            state = "done" if skip_held and self.holds(photo.photo_id) else "queued"
+            before = self._take_learned(crawl_id, photo.photo_id)
+            held = _is_same(photo, before) or (skip_held and self.holds(photo.photo_id))
             self._db.execute(
-                "INSERT INTO items (crawl_id, photo_id, url, host, part, photo, version, stage, state, listing)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO items (crawl_id, photo_id, url, host, part, photo, version, stage, state, listing,"
+                " attempts, base, settled_at, etag, modified)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(crawl_id, photo.photo_id, photo.url, photo.host, part, said),
-                    *(photo.version, photo.stage, state, listing),
+                    *(photo.version, photo.stage, "done" if held else "queued", listing),
+                    *(before.attempts, before.attempts, before.settled_at),
+                    *(before.etag, before.modified),
                 ),
             )
-            return state == "queued"
+            return not held
         seq, version, state = known[0]
         if version == photo.version or state == "in_flight":
             self._db.execute("UPDATE items SET listing = ? WHERE seq = ?", (listing, seq))
@@ -255,6 +292,28 @@ class Frontier:
             (*(listing, photo.url, photo.host, part, said, photo.version), photo.stage, seq),
         )
         return 1
+
+    def knows(self, crawl_id: str) -> bool:
+        """Say whether a crawl was opened in this file."""
+        return bool(self._read("SELECT 1 FROM crawls WHERE crawl_id = ?", crawl_id))
+
+    def learn(self, crawl_id: str, photos: Iterable[Learned]) -> None:
+        """Be told what the catalog knows of the photos of a crawl, before they are listed again."""
+        sql = "INSERT OR REPLACE INTO learned VALUES (?, ?, ?, ?, ?, ?, ?)"
+        rows = (
+            (crawl_id, p.photo_id, p.attempts, p.url, p.settled_at, p.etag, p.modified)
+            for p in photos
+        )
+        with self._transaction():
+            self._db.executemany(sql, rows)
+
+    def _take_learned(self, crawl_id: str, photo_id: str) -> Learned:
+        sql = (
+            "DELETE FROM learned WHERE crawl_id = ? AND photo_id = ?"
+            " RETURNING photo_id, attempts, url, settled_at, etag, modified"
+        )
+        found = self._read(sql, crawl_id, photo_id)
+        return Learned(*found[0]) if found else Learned(photo_id)
 
     def vanished(self, crawl_id: str) -> list[Item]:
         """Return the photos brought in that the newest listing, when it has ended, no longer holds."""
@@ -593,6 +652,16 @@ def _item(row: tuple[Any, ...]) -> Item:
     failure = Failure(**json.loads(refusal)) if refusal else None
     about = (seq, crawl_id, photo_id, url, host, json.loads(photo), stage, attempts, base)
     return Item(*about, failure, *more)
+
+
+def _is_same(photo: Listed, before: Learned) -> bool:
+    """Say whether a listed photo came in from the address at which it is listed; a version could have changed.
+
+    A photo that is named by its address came from there wherever it was redirected to.
+    """
+    named = photo.photo.get("source_photo_id") == photo.url
+    at = bool(before.url) and (named or before.url == photo.url)
+    return at and bool(photo.host) and not photo.version
 
 
 def _only_dead_letters(action: int, first: str | None, *_: str | None) -> int:

@@ -6,7 +6,7 @@ is in flight, what failed. So an operation costs the same with a thousand items 
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 PARTS = 4096
 
@@ -36,6 +36,10 @@ CREATE TABLE IF NOT EXISTS hosts (
 CREATE TABLE IF NOT EXISTS held_photos (photo_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held_assets (sha256 TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS claimed_assets (sha256 TEXT PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS learned (
+  crawl_id TEXT, photo_id TEXT, attempts INTEGER NOT NULL, url TEXT, settled_at REAL NOT NULL, etag TEXT, modified TEXT,
+  PRIMARY KEY (crawl_id, photo_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS wishes (name TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS quotas (
   key_hash TEXT PRIMARY KEY, per_hour INTEGER, remaining INTEGER,
@@ -43,7 +47,8 @@ CREATE TABLE IF NOT EXISTS quotas (
 ) WITHOUT ROWID;
 """
 
-# Columns of items that older files lack.
+# Columns that older files lack, by table.
+_LATER_OF_CRAWLS = {"changed": "TEXT NOT NULL DEFAULT '{}'"}
 _LATER = {
     "part": "INTEGER NOT NULL DEFAULT 0",
     "listing": "INTEGER NOT NULL DEFAULT 1",
@@ -103,14 +108,21 @@ def prepare(db: sqlite3.Connection) -> None:
     """Make what is missing; the caller holds a transaction."""
     for statement in _statements(_SCHEMA):
         db.execute(statement)
-    known = {row[1] for row in db.execute("PRAGMA table_info(items)")}
-    for name, kind in _LATER.items():
-        if name not in known:
-            db.execute(f"ALTER TABLE items ADD COLUMN {name} {kind}")
+    known = _add_columns(db, "items", _LATER)
+    _add_columns(db, "crawls", _LATER_OF_CRAWLS)
     for statement in _statements(_INDICES):
         db.execute(statement)
     if known and "part" not in known:
         _fill_queues(db)
+
+
+def _add_columns(db: sqlite3.Connection, table: str, later: Mapping[str, str]) -> set[str]:
+    """Add the columns that a table lacks; return those that it had."""
+    known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+    for name, kind in later.items():
+        if name not in known:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+    return known
 
 
 def _fill_queues(db: sqlite3.Connection) -> None:

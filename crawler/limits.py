@@ -35,19 +35,12 @@ class HostGate:
         self._interval = 1.0 / rate
         self._at_once, self._inside, self._failures = at_once, 0, 0
         self._clock = clock
-        self._next = self._floor = self._asked = self._spaced = -float("inf")
+        self._next = self._floor = self._asked = -float("inf")
 
     def slow_to(self, delay_s: float) -> None:
         """Keep at least `delay_s` between two requests from now on (Crawl-delay)."""
         self._interval = max(self._interval, min(delay_s, LONGEST_WISH_S))
         self._next = max(self._next, self._asked + self._interval)
-
-    def space(self, delay_s: float) -> float:
-        """Give the seconds after which a request keeps `delay_s` from the one before, and count it as made then."""
-        now = self._clock()
-        wait = max(0.0, self._spaced + delay_s - now)
-        self._spaced = now + wait
-        return wait
 
     def close_for(self, delay_s: float) -> None:
         """Let nobody in for `delay_s` (Retry-After)."""
@@ -80,10 +73,15 @@ class HostGate:
             await asyncio.sleep(max(0.01, min(self.wait_s(), 1.0)))
 
     async def ask_again(self) -> None:
-        """Wait for one more token with the seat in hand (a redirect inside the host)."""
+        """Wait for one more token with the seat in hand (a redirect inside the host, a first look at robots.txt)."""
         while (wait := self.wait_s()) > 0:  # noqa: ASYNC110  # waits for a time, not for an event
             await asyncio.sleep(wait)
         self._take()
+
+    def ask_now(self) -> None:
+        """Count one more request that is made now, whether there is a token or not."""
+        self._asked = self._clock()
+        self._next = max(self._next, self._asked + self._interval)
 
     def wait_s(self) -> float:
         """Seconds until there is a token."""

@@ -8,7 +8,7 @@ the key is the operator's permission, and its terms and quota bind them (`spider
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from protego import Protego
@@ -45,10 +45,14 @@ class RobotsCache:
         self._read = read
         self._rules: dict[str, asyncio.Task[Rules]] = {}
 
+    def state(self, url: str) -> Literal["new", "asked", "known"]:
+        """Say whether the rules that bind `url` are read, being read, or not asked for."""
+        task = self._rules.get(_origin(url))
+        return "new" if task is None else "known" if task.done() else "asked"
+
     async def rules(self, url: str) -> Rules:
         """Return the rules that bind `url`; raises `RobotsUnavailableError` when they cannot be had."""
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
+        origin = _origin(url)
         if origin not in self._rules:
             self._rules[origin] = asyncio.create_task(self._load(origin))
         try:
@@ -63,6 +67,11 @@ class RobotsCache:
         if status >= 500 or status == 429:
             raise RobotsUnavailableError(f"robots.txt of {origin} answered {status}")
         return Rules(Protego.parse(text if status == 200 else ""))
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 class Headers(Protocol):

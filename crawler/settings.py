@@ -23,7 +23,7 @@ class CrawlSettings:
     )  # bodies on their way, together; beyond it only the oldest goes on
     max_bytes: int = 128 * MIB  # a longer body is refused
     max_pixels: int = 80_000_000  # a larger picture is stored but never decoded
-    deadline_s: float = 180.0  # for one request; each redirect is one
+    deadline_s: float = 180.0  # for one picture over all its redirects, waits at our gates apart
     grace_s: float = (
         10.0  # silence longer than this, or less than min_bytes_per_s after it, ends it
     )

@@ -13,7 +13,7 @@ from typing import Any
 from catalog import Catalog, Workspace, rows, write_segment
 from crawler.blocklist import NOTHING_BLOCKED, Blocklist, tombstone_row
 from crawler.failures import ErrorClass, Failure
-from crawler.frontier import Frontier, Item, Row, Settlement, State
+from crawler.frontier import Frontier, Item, Learned, Row, Settlement, State
 from crawler.limits import backoff_s
 from crawler.records import (
     Brought,
@@ -177,6 +177,21 @@ def _failure(row: Mapping[str, Any]) -> Failure | None:
     kinds: dict[str, ErrorClass] = {"final": "final", "suspicious": "suspicious"}
     kind = kinds.get(row["error_class"], "transient")
     return Failure(kind, row["error"], row["error_detail"] or "", row["http_status"])
+
+
+def learn_crawl(frontier: Frontier, catalog: Catalog, crawl: str) -> None:
+    """Tell a frontier that does not know a crawl what the catalog knows of it: its file may have been lost."""
+    if frontier.knows(crawl):
+        return
+    good = "FILTER (outcome <> 'failed')"
+    found = catalog.query(
+        f"SELECT photo_id, max(attempt) AS attempts, arg_max(url, attempt) {good} AS url,"
+        f" coalesce(epoch(max(fetched_at) {good}), 0) AS settled_at, arg_max(etag, attempt) {good} AS etag,"
+        f" arg_max(modified, attempt) {good} AS modified FROM fetches WHERE crawl_id = ? GROUP BY photo_id",
+        [crawl],
+    )
+    for batch in found.to_batches(10_000):
+        frontier.learn(crawl, (Learned(**row) for row in batch.to_pylist()))
 
 
 def _learn_held(frontier: Frontier, catalog: Catalog) -> None:

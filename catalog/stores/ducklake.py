@@ -157,6 +157,13 @@ class DuckLakeStore:
         )
         return [_snapshot(row) for row in found.to_arrow_table().to_pylist()]
 
+    def filled_tables(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """Name the tables that have files."""
+        found = connection.execute(
+            "SELECT table_name FROM ducklake_table_info('lake') WHERE file_count > 0 ORDER BY ALL"
+        ).fetchall()
+        return [name for (name,) in found if name in TABLES]
+
     def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
         """Copy the catalog into the empty `folder`; the data files stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,13 @@
 import importlib.util
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+
+from catalog.errors import MissingPartError
 
 log = logging.getLogger(__name__)
 
@@ -21,18 +24,24 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     # `take` forbids unsigned ones again before anybody gets the instance.
     "allow_unsigned_extensions": True,
 }
+_OPTIONAL = {"postgres_scanner": "postgres", "httpfs": "s3"}
+"""Extensions that an extra of Safelight brings."""
 _idle: list[tuple[int, tuple[str, ...], DuckDB]] = []
 """Instances by process and extensions: loading these costs 0.2 s of CPU."""
+_idle_lock = threading.Lock()
 
 
 def take(extensions: tuple[str, ...]) -> DuckDB:
     """Take an idle instance of this process, or start one."""
-    for number, (process, loaded, connection) in reversed(list(enumerate(_idle))):
-        if process == os.getpid() and loaded == extensions:
-            del _idle[number]
-            return connection
+    with _idle_lock:
+        for number, (process, loaded, connection) in reversed(list(enumerate(_idle))):
+            if process == os.getpid() and loaded == extensions:
+                del _idle[number]
+                return connection
     connection = duckdb.connect(config=_CONFIG)
     load_extensions(connection, extensions)
+    # A bar would stand between the lines of the output.
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 
@@ -62,7 +71,8 @@ def give_back(connection: DuckDB, extensions: tuple[str, ...]) -> None:
 def load_extensions(connection: DuckDB, names: Sequence[str]) -> None:
     """Load extensions from their PyPI packages, or from DuckDB's own repository as a last resort.
 
-    The instance must have been made with `allow_unsigned_extensions`, which is off afterwards.
+    The instance must have been made with `allow_unsigned_extensions`, which is off afterwards. Raises `MissingPartError`
+    for one that is an optional part, else an error of DuckDB, when it cannot be had.
     """
     packaged = {name: _packaged(name) for name in names}
     for path in packaged.values():
@@ -71,8 +81,13 @@ def load_extensions(connection: DuckDB, names: Sequence[str]) -> None:
     connection.execute("SET allow_unsigned_extensions = false")
     for name in (name for name, path in packaged.items() if not path):
         log.info("extension %s is not installed from PyPI; asking DuckDB to install it", name)
-        connection.install_extension(name)
-        connection.load_extension(name)
+        try:
+            connection.install_extension(name)
+            connection.load_extension(name)
+        except duckdb.Error as error:
+            if name in _OPTIONAL:
+                raise MissingPartError(f"DuckDB's extension {name}", _OPTIONAL[name]) from error
+            raise
 
 
 def _packaged(name: str) -> Path | None:

@@ -2,7 +2,7 @@
 
 Parquet files and JSON documents (`plain.py`), nothing else. Better than DuckLake: needs no extension, no database, and
 is readable by hand. Worse: rows can only be added; each snapshot repeats the list of all files, and a commit
-looks for known keys by reading the key columns, so it slows down with the tables (docs/storage.md has figures).
+looks for known keys by reading the key columns, so it slows down with the tables.
 """
 
 import logging
@@ -129,6 +129,11 @@ class ParquetStore:
             Snapshot(s.snapshot_id, datetime.fromisoformat(s.at), "safelight", s.message, s.changes)
             for s in found
         ]
+
+    def filled_tables(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """Name the tables that have files."""
+        files = self._load(self.snapshot(connection)).files
+        return sorted(name for name, found in files.items() if found)
 
     def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
         """Write the views of a snapshot to a DuckDB file in `folder`; the data files stay where they are."""

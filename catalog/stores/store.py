@@ -69,6 +69,9 @@ class Store(Protocol):
     def snapshots(self, connection: duckdb.DuckDBPyConnection) -> list[Snapshot]:
         """List all snapshots, newest first."""
 
+    def filled_tables(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
+        """Name the tables that have files: only these can hold rows, and asking costs less than counting."""
+
     def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
         """Copy the catalog (not the data) into the empty `folder` for readers that must not touch the live one."""
 

@@ -118,9 +118,16 @@ def fill_metadata(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _merge(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
     """Join small files of neighbouring snapshots; those stay readable, each row remembers its own."""
-    found: list[tuple[int, int]] = connection.execute(
-        "SELECT files_processed, files_created FROM ducklake_merge_adjacent_files('lake')"
+    tables = connection.execute(
+        "SELECT table_name FROM ducklake_table_info('lake') WHERE file_count > 1 ORDER BY ALL"
     ).fetchall()
+    found: list[tuple[int, int]] = []
+    connection.execute("BEGIN")
+    for (name,) in tables:
+        found += connection.execute(
+            f"SELECT files_processed, files_created FROM ducklake_merge_adjacent_files('lake', '{name}')"
+        ).fetchall()
+    connection.execute("COMMIT" if any(merged for merged, _ in found) else "ROLLBACK")
     return found
 
 

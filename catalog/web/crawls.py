@@ -95,7 +95,6 @@ def yields(catalog: Catalog) -> Section:
 
 def find_crawl(catalog: Catalog, crawl_id: str) -> Crawl:
     """Gather what one crawl did; raises `NoSuchCrawlError`."""
-    sections = ask_all(catalog, QUESTIONS, [crawl_id])
-    if not sections["sessions"].rows:
+    if not catalog.records("SELECT 1 FROM crawls WHERE crawl_id = ?", [crawl_id]):
         raise NoSuchCrawlError(crawl_id)
-    return Crawl(crawl_id, sections)
+    return Crawl(crawl_id, ask_all(catalog, QUESTIONS, [crawl_id]))

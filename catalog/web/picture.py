@@ -114,13 +114,12 @@ class Picture:
 
 def find_picture(catalog: Catalog, sha256: str) -> Picture:
     """Gather what is known about one file; raises `AssetNotFoundError`."""
-    sections = ask_all(catalog, QUESTIONS, [sha256])
-    if not sections["asset"].rows:
+    if not catalog.records("SELECT 1 FROM assets WHERE sha256 = ?", [sha256]):
         raise AssetNotFoundError(
             f"no picture has the SHA-256 {sha256[:64]!r}. "
             "Find one in the console: SELECT sha256 FROM assets"
         )
-    return Picture(sha256, sections)
+    return Picture(sha256, ask_all(catalog, QUESTIONS, [sha256]))
 
 
 def typed_exif(row: Row) -> list[tuple[str, object]]:

@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import asdict
+from functools import cache
 
 from aiohttp import web
 
+from catalog.describe import describe
 from catalog.lake import open_catalog
-from catalog.schemas import TABLES
 from catalog.web.keys import POOL, SETTINGS, WORKSPACE
 from catalog.web.openapi import OPENAPI
 from catalog.workspace import Workspace
@@ -48,32 +49,21 @@ async def openapi(_request: web.Request) -> web.Response:
     return web.json_response(OPENAPI)
 
 
+@cache
 def _schema(workspace: Workspace) -> list[dict[str, object]]:
+    """Describe tables and views; they follow from the code, so once in the life of a server is enough."""
     with open_catalog(workspace) as catalog:
-        found = catalog.records(
-            "SELECT table_name AS name, column_name, data_type, coalesce(comment, '') AS comment "
-            "FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = 'main' "
-            "ORDER BY table_name, column_index"
-        )
-        meanings = catalog.records(
-            "SELECT table_name AS name, coalesce(comment, '') AS comment FROM duckdb_tables() "
-            "WHERE database_name = 'lake' AND schema_name = 'main' UNION ALL "
-            "SELECT view_name, coalesce(comment, '') FROM duckdb_views() "
-            "WHERE database_name = 'lake' AND schema_name = 'main' ORDER BY name"
-        )
-    columns: dict[object, list[dict[str, object]]] = {}
-    for row in found:
-        about = {"name": row["column_name"], "type": row["data_type"], "comment": row["comment"]}
-        columns.setdefault(row["name"], []).append(about)
-    return [
-        {
-            "name": row["name"],
-            "kind": "table" if row["name"] in TABLES else "view",
-            "comment": row["comment"],
-            "columns": columns.get(row["name"], []),
-        }
-        for row in meanings
-    ]
+        return [
+            {
+                "name": each.name,
+                "kind": each.kind,
+                "comment": each.meaning,
+                "columns": [
+                    {"name": c.name, "type": c.kind, "comment": c.comment} for c in each.columns
+                ],
+            }
+            for each in sorted(describe(catalog), key=lambda each: each.name)
+        ]
 
 
 def _snapshots(workspace: Workspace) -> list[dict[str, object]]:

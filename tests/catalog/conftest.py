@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -11,14 +12,14 @@ from tests.catalog.postgres_server import PostgresServer, postgres_server, why_n
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     if reason := why_not():
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("postgres")
-    for above in (folder, *folder.parents[:2]):  # the server's user must get to its folder
-        above.chmod(above.stat().st_mode | 0o011)
-    with postgres_server(folder / "server") as server:
-        yield server
+    # Folders of pytest are closed to the user that the server runs as.
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with postgres_server(Path(folder) / "server") as server:
+            yield server
 
 
 @pytest.fixture(scope="session")

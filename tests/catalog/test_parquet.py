@@ -11,7 +11,15 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from catalog import CatalogError, UsageError, Workspace, open_catalog, rows, write_segment
+from catalog import (
+    CatalogError,
+    UsageError,
+    Workspace,
+    open_catalog,
+    publish,
+    rows,
+    write_segment,
+)
 from catalog.errors import NewerWorkspaceError
 from catalog.maintenance import maintain
 from catalog.objects import open_objects
@@ -19,10 +27,11 @@ from catalog.spool import ready
 from catalog.stores import CatalogSettings, KeepRules, Kept, engine, open_store
 from catalog.stores.ducklake import DuckLakeStore
 from catalog.stores.parquet import ParquetStore
-from catalog.verify import verify_catalog
+from catalog.verify import verify_catalog, verify_release
 from tests.catalog.buckets import KEYS, Bucket
 from tests.catalog.pictures import bring
 from tests.catalog.test_lake import COUNT, start_writer
+from tests.catalog.test_releases import PLAN, items
 
 
 def store_of(workspace: Workspace) -> ParquetStore:
@@ -100,6 +109,16 @@ def test_a_snapshot_that_a_run_was_made_from_is_kept(plain_workspace: Workspace)
     maintain(plain_workspace, KeepRules(keep_snapshots=1, grace_hours=0))
     with open_catalog(plain_workspace, as_of=1) as past:
         assert past.records(COUNT) == [{"n": 1, "d": 1}]
+
+
+def test_a_release_is_published_from_plain_files(plain_workspace: Workspace) -> None:
+    commit(plain_workspace, range(8))
+    made = publish(plain_workspace, "cameras", items(range(8)), plan=PLAN, run_id="r")
+    assert verify_release(made) == []
+    with open_catalog(plain_workspace) as catalog:
+        assert catalog.records("SELECT dataset, n_items FROM datasets") == [
+            {"dataset": "cameras", "n_items": 8}
+        ]
 
 
 def test_lost_and_cut_files_are_named(plain_workspace: Workspace) -> None:

@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import obstore
 import pytest
 from aiohttp import web
 from filelock import FileLock
+from obstore.store import S3Store
 
 from catalog import (
     BusyError,
@@ -33,6 +35,7 @@ from catalog.pull import Pulled, PullOrder, cache_folder, pull
 from catalog.releases import renew_card
 from catalog.revocations import read_revocations, revoke
 from catalog.verify_release import verify_release
+from tests.catalog.buckets import KEYS, served_bucket
 from tests.catalog.published import PLAN, bring_random, items, published
 from tests.catalog.release_site import ReleaseSite, serving
 
@@ -143,6 +146,27 @@ def test_a_folder_of_this_machine_is_a_source(
     release = origin.releases / "cameras" / "1.0.0"
     places = {"home": origin.home, "releases": origin.releases, "release": release}
     assert same_files(fetch(target, str(places[where])).path, release)
+
+
+def test_a_bucket_is_a_source(
+    origin: Workspace, target: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served_bucket() as bucket:
+        for name, value in KEYS.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{bucket.port}")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        place = f"s3://{bucket.name}/team"
+        store = S3Store.from_url(
+            place, virtual_hosted_style_request=False, client_options={"allow_http": True}
+        )
+        for path in (origin.releases / "cameras").rglob("*"):
+            if path.is_file():
+                obstore.put(store, path.relative_to(origin.home).as_posix(), path.read_bytes())
+        pulled = fetch(target, place, splits=("test",))
+        assert pulled.splits == ("test",)
+        assert fetch(target, f"{place}/releases").splits is None
+    assert same_files(pulled.path, origin.releases / "cameras" / "1.0.0")
 
 
 def test_a_part_of_the_splits_may_be_pulled_and_the_rest_later(

@@ -24,7 +24,7 @@ from catalog.publishing import publish_run
 from catalog.spool import write_segment
 from catalog.verify import verify_catalog
 from catalog.verify_release import verify_release
-from tests.catalog.each_store import each_store  # noqa: F401 - the fixture `workspace` of this module
+from tests.catalog.each_store import each_store_at_leisure  # noqa: F401 - the fixture `workspace` of this module
 from tests.catalog.pictures import MOMENT, bring, picture
 
 PLAN = {"bins": {"iso": [1.17, 3.17]}, "seed": 7}

@@ -9,9 +9,15 @@ from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
 from crawler.audit import audit
+from crawler.blocklist import Kind, checked
 from crawler.changes import changes
-from crawler.crawling import CrawlOptions, CrawlSummary, ask_to_stop, block, crawl
-from crawler.errors import NothingToCompareError, NotRunningError
+from crawler.crawling import CrawlOptions, CrawlSummary, ask_to_stop, block, crawl, unblock
+from crawler.errors import (
+    BlockRefusedError,
+    NotBlockedError,
+    NothingToCompareError,
+    NotRunningError,
+)
 from crawler.records import photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
@@ -78,6 +84,51 @@ def test_unchanged_pictures_cost_no_bytes_and_changes_show(
     assert audit(workspace).problems == []
 
 
+def test_a_lost_frontier_asks_nobody_for_what_the_catalog_holds(
+    workspace: Workspace, tmp_path: Path, album: Album
+) -> None:
+    album.redirects["/moved.jpg"] = "/5.jpg"
+    album.pictures["/moved.jpg"] = b""
+    del album.pictures["/0.jpg"]
+    with serve(album):
+        source = source_of(tmp_path, album)
+        Path(source.path).write_text(Path(source.path).read_text() + f"\n{album.url}/0.jpg")
+        first = crawl(workspace, source, QUICK)
+        assert (first.done, first.failed) == (6, 1)
+        lose_frontier(workspace)
+        album.asked.clear()
+        again = crawl(workspace, source, QUICK)
+        assert album.asked == {"/robots.txt": 1, "/0.jpg": 1}  # only the one that is not held
+        assert (again.done, again.failed, again.listed) == (0, 1, 7)
+        later = crawl(workspace, source, QUICK, CrawlOptions(recrawl_s=0.0))
+        assert (later.unchanged, later.done) == (6, 0)  # it learned the ETags, too
+    with open_catalog(workspace) as catalog:
+        [row] = catalog.records("SELECT count(*) AS n, max(attempt) AS most FROM fetches")
+        photos = catalog.records("SELECT count(*) AS n FROM photos")
+    assert row == {"n": 7 + 1 + 6, "most": 2}  # each attempt has its row: numbers go on
+    assert photos == [{"n": 6}]
+    assert audit(workspace).problems == []
+
+
+def test_a_lost_frontier_asks_for_what_is_listed_at_another_address(
+    workspace: Workspace, tmp_path: Path, album: Album
+) -> None:
+    path = tmp_path / "list.csv"
+    with serve(album):
+        source = UrlListSource(str(path), id_col="id")
+        path.write_text(f"url,id\n{album.url}/1.jpg,a\n{album.url}/2.jpg,b\n")
+        crawl(workspace, source, QUICK)
+        lose_frontier(workspace)
+        path.write_text(f"url,id\n{album.url}/1.jpg,a\n{album.url}/3.jpg,b\n")
+        again = crawl(workspace, source, QUICK)
+    assert (again.done, album.asked["/1.jpg"], album.asked["/3.jpg"]) == (1, 1, 1)
+
+
+def lose_frontier(workspace: Workspace) -> None:
+    for path in workspace.home.glob("frontier.sqlite*"):
+        path.unlink()
+
+
 def test_changes_since_a_snapshot(workspace: Workspace, tmp_path: Path, album: Album) -> None:
     with pytest.raises(NothingToCompareError, match="no crawl has ended"):
         changes(workspace)
@@ -125,6 +176,48 @@ def test_photographers_and_photos_are_blocked_in_folders_too(
     block(workspace, "photographer", "ann lens", "asked")
     by_ann = FolderSource(str(photos), author="Ann Lens")
     assert crawl(workspace, by_ann).errors == {"tombstoned": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "why"),
+    [
+        ("url_prefix", "", "empty"),
+        ("url_prefix", "https://", "scheme and host"),
+        ("url_prefix", "photos.example/a", "scheme and host"),
+        ("photographer", "  ", "empty"),
+        ("photo", "no-such-id", "32 hex digits"),
+        ("sha256", "z" * 64, "64 hex digits"),
+    ],
+)
+def test_what_would_block_nothing_or_everything_is_refused(
+    tmp_path: Path, kind: Kind, value: str, why: str
+) -> None:
+    for act in (block, unblock):
+        with pytest.raises(BlockRefusedError, match=why):
+            act(Workspace.at(tmp_path), kind, value, "asked")
+    assert checked("url_prefix", "http://a.example") == "http://a.example/"  # not a.example.org too
+
+
+def test_a_block_is_lifted_by_a_newer_row_and_may_be_made_again(
+    workspace: Workspace, tmp_path: Path, album: Album
+) -> None:
+    runner, home = CliRunner(), ["--home", str(workspace.home), "crawl"]
+    with serve(album):
+        source = source_of(tmp_path, album)
+        crawl(workspace, source, QUICK)
+        about = ["url_prefix", f"{album.url}/1", "--reason", "asked"]
+        assert "; 1 known photos match" in runner.invoke(cli, [*home, "block", *about]).output
+        assert again(workspace, source).errors == {"tombstoned": 1}
+        said = runner.invoke(cli, [*home, "unblock", *about]).output
+        assert "may bring in url_prefix" in said
+        assert "crawl retry --where" in said
+        options = CrawlOptions(retry="all", where="error = 'tombstoned'", relist=False)
+        assert crawl(workspace, source, QUICK, options).unchanged == 1
+        assert block(workspace, "url_prefix", about[1], "asked") == 1
+        assert again(workspace, source).errors == {"tombstoned": 1}
+    with pytest.raises(NotBlockedError, match="of this kind there is: nothing"):
+        unblock(workspace, "photographer", "Ann", "asked")
+    assert changes(workspace).deleted == []  # a lifted block is no deletion
 
 
 def test_another_process_may_ask_to_stop(workspace: Workspace, tmp_path: Path) -> None:

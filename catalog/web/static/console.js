@@ -43,6 +43,7 @@ const questions = new Questions(
     const about = question.parameters.map(({ name, about: meaning }) => [name, meaning]);
     parameters.set(Object.fromEntries(question.parameters.map((each) => [each.name, each.default])), Object.fromEntries(about));
     take(question.sql);
+    run();
   },
   (listed) => words.setQuestions(listed),
 );
@@ -162,9 +163,9 @@ function listSnapshots(listed) {
   byId("as-of").value = chosen;
 }
 
-function describeLimits(found) {
+function describeLimits({ limits: found }) {
   const parts = [`${found.timeout_s} s`, `${count(found.max_rows)} rows`];
-  if (found.memory_mb) parts.push(`${count(found.memory_mb)} MB`);
+  parts.push(`${count(found.memory_mb)} MB`);
   byId("limits").textContent = `limits: ${parts.join(", ")}`;
 }
 

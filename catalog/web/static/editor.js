@@ -36,6 +36,8 @@ export class Editor {
 
   set text(value) {
     this.#field.value = value;
+    this.#field.setSelectionRange(0, 0);
+    this.#field.scrollTop = 0;
     this.#changed(false);
   }
 

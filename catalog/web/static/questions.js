@@ -73,9 +73,14 @@ export class Questions {
         { type: "button", class: "entry", "data-name": question.name, click: () => this.onChoose(question) },
         element("b", {}, question.title || question.name),
         element("span", { class: "soft" }, [question.name, parameters].filter(Boolean).join(" ")),
-        question.answer ? element("span", { class: "soft" }, question.answer) : null,
+        question.answer ? element("span", { class: "soft" }, ...withCode(question.answer)) : null,
       ),
       remove,
     );
   }
+}
+
+/** Set words between backticks as code. */
+function withCode(text) {
+  return text.split("`").map((part, number) => (number % 2 ? element("code", {}, part) : part));
 }

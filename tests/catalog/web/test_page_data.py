@@ -6,12 +6,17 @@ from catalog import AssetNotFoundError, Catalog, ReleaseNotFoundError
 from catalog.errors import NoSuchCrawlError
 from catalog.web.crawls import crawls, find_crawl, yields
 from catalog.web.datasets import difference, find_dataset, list_datasets
-from catalog.web.picture import find_picture, raw_exif, typed_exif
+from catalog.web.picture import QUESTIONS, Picture, find_picture, raw_exif, typed_exif
+from catalog.web.sections import ask_all
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, HOSTILE, SHAS, TURNED, N
 
 
-def test_a_picture_has_everything_the_tables_know(tables: Catalog) -> None:
-    picture = find_picture(tables, SHAS[TURNED])
+@pytest.fixture(scope="module")
+def picture(tables: Catalog) -> Picture:
+    return find_picture(tables, SHAS[TURNED])
+
+
+def test_a_picture_has_everything_the_tables_know(picture: Picture) -> None:
     found = {name: len(section.rows) for name, section in picture.sections.items()}
     assert found | {"asset": 1, "photos": 1, "exif": 1, "labels": 2, "faces": 1} == found
     assert found | {"lineage": 1, "duplicates": 2, "decisions": 0, "releases": 0} == found
@@ -20,7 +25,8 @@ def test_a_picture_has_everything_the_tables_know(tables: Catalog) -> None:
 
 
 def test_a_released_picture_names_its_releases_and_predictions(tables: Catalog) -> None:
-    sections = find_picture(tables, SHAS[7]).sections
+    asked = {name: QUESTIONS[name] for name in ("releases", "predictions", "curated")}
+    sections = ask_all(tables, asked, [SHAS[7]])
     assert [(r["version"], r["split"]) for r in sections["releases"].rows] == [
         ("1.1.0", "test"),
         ("1.0.0", "test"),
@@ -30,14 +36,15 @@ def test_a_released_picture_names_its_releases_and_predictions(tables: Catalog) 
 
 
 def test_a_dropped_copy_names_reason_evidence_and_keeper(tables: Catalog) -> None:
-    sections = find_picture(tables, SHAS[COPY_OF_TURNED]).sections
+    asked = {name: QUESTIONS[name] for name in ("decisions", "duplicates")}
+    sections = ask_all(tables, asked, [SHAS[COPY_OF_TURNED]])
     assert sections["decisions"].rows[0]["evidence"] == SHAS[TURNED]
     assert [row["asset_sha256"] for row in sections["duplicates"].rows] == [SHAS[0], SHAS[1]]
     assert [row["is_keeper"] for row in sections["duplicates"].rows] == [True, False]
 
 
-def test_the_sql_of_each_section_finds_its_rows(tables: Catalog) -> None:
-    for name, section in find_picture(tables, SHAS[TURNED]).sections.items():
+def test_the_sql_of_each_section_finds_its_rows(tables: Catalog, picture: Picture) -> None:
+    for name, section in picture.sections.items():
         assert tables.records(section.sql) == section.rows, name
     crawl = find_crawl(tables, CRAWL)
     for name, section in crawl.sections.items():
@@ -51,8 +58,8 @@ def test_values_cannot_leave_their_literal(tables: Catalog) -> None:
         find_crawl(tables, "' OR 1 = 1 --")
 
 
-def test_exif_is_typed_and_raw_on_demand(tables: Catalog) -> None:
-    row = find_picture(tables, SHAS[TURNED]).sections["exif"].rows[0]
+def test_exif_is_typed_and_raw_on_demand(picture: Picture) -> None:
+    row = picture.sections["exif"].rows[0]
     assert dict(typed_exif(row))["f_number"] == 2.8
     assert "lens" not in dict(typed_exif(row)), "what is missing is not listed"
     assert raw_exif(row) == [("EXIF FNumber", "14/5"), ("Image Make", "Acme")]

@@ -1,15 +1,18 @@
 """Pages as the server sends them: what they say, what they escape, where their links lead."""
 
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from http.client import HTTPResponse
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from aiohttp import web
 
 from catalog import Workspace
-from catalog.web.app import ServeSettings, make_app
-from catalog.web.pages import STATIC, render_card
+from catalog.web.errors import errors_as_json
+from catalog.web.keys import WORKSPACE
+from catalog.web.pages import STATIC, render_card, routes
 from tests.catalog.web.in_thread import serving
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, SHAS, TURNED
 
@@ -22,7 +25,6 @@ PAGES = (
     f"/crawls/{CRAWL}",
     f"/pictures/{SHAS[TURNED]}",
     f"/pictures/{SHAS[COPY_OF_TURNED]}",
-    f"/pictures/{SHAS[7]}",
 )
 
 
@@ -55,6 +57,20 @@ def read(url: str, status: int = 200) -> Reader:
         assert answer.status == status, url
         assert answer.headers.get_content_type() == "text/html"
         return Reader(answer.read().decode())
+
+
+def bare(workspace: Workspace) -> web.Application:
+    """Make an application of the pages alone: without the sandbox it starts at once."""
+    app = web.Application(middlewares=[errors_as_json])
+    app[WORKSPACE] = workspace
+    app.add_routes(routes)
+    return app
+
+
+@pytest.fixture(scope="module")
+def address(home: Workspace) -> Iterator[str]:
+    with serving(bare(home)) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +114,7 @@ def test_what_is_missing_is_said_on_a_page(address: str) -> None:
 
 
 def test_an_empty_workspace_says_what_to_run(workspace: Workspace) -> None:
-    with serving(make_app(workspace, ServeSettings())) as address:
+    with serving(bare(workspace)) as address:
         assert "safelight crawl run" in (read(address + "/crawls")).text
         assert "safelight dataset publish" in (read(address + "/datasets")).text
 
@@ -114,6 +130,13 @@ def test_a_revoked_release_warns_and_names_its_successor(pages: dict[str, Reader
     assert "a photographer asked" in page.text
     assert ("a", "/datasets/cameras/1.1.0") in [(tag, at.get("href")) for tag, at in page.tags]
     assert "safelight dataset pull cameras@1.0.0 --from http://127.0.0.1" in page.text
+
+
+def test_the_page_to_sign_in_says_when_a_token_is_wrong(address: str) -> None:
+    assert "no token of this server" not in read(f"{address}/login").text
+    page = read(f"{address}/login?wrong=1")
+    assert "no token of this server" in page.text
+    assert ("form", "/login") in [(tag, at.get("action")) for tag, at in page.tags]
 
 
 def test_only_listed_files_are_served(address: str) -> None:
