@@ -2,6 +2,7 @@
 
 SafelightError                  what a person can act on: the command prints one line and exits 1
 UsageError                    a setting or an argument is wrong
+ShippedQuestionError          a question that comes with Safelight stays as it is
 MissingPartError              an optional part is not installed; names the pip command
 CatalogError
 BusyError                   another process holds the writer lock for too long
@@ -22,6 +23,8 @@ BackupError                 a backup cannot be made, or is not what it was
 NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
 NoSuchCrawlError            no crawl with this id has ended a session
+SandboxError                the sandbox does not work on this machine
+TooManyWaitError            one statement more than may wait
 """
 
 import difflib
@@ -182,3 +185,21 @@ class NoSuchCrawlError(CatalogError):
             f"no crawl {wanted[:64]!r} has ended a session here. List them with: safelight crawl status"
         )
         self.wanted = wanted
+
+
+class ShippedQuestionError(UsageError):
+    """The question comes with Safelight: it is neither changed nor deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the question {name!r} comes with Safelight; choose another name")
+
+
+class SandboxError(CatalogError):
+    """The sandbox does not work; statements cannot be run in it."""
+
+
+class TooManyWaitError(CatalogError):
+    """So many statements wait already that one more is turned away."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} queries wait already; try again in a moment")

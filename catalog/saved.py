@@ -7,7 +7,7 @@ ones (`$name`), null unless they are given.
 import re
 from pathlib import Path
 
-from catalog.errors import CatalogError, UsageError
+from catalog.errors import QuestionNotFoundError, ShippedQuestionError, UsageError
 from catalog.files import write_text
 from catalog.questions import QUESTIONS, Parameter, Question
 from catalog.workspace import Workspace
@@ -18,20 +18,6 @@ _TITLE = "-- title: "
 _PARAMETER = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$([A-Za-z_]\w*)", re.DOTALL
 )
-
-
-class QuestionNotFoundError(CatalogError):
-    """No question has this name."""
-
-    def __init__(self, wanted: str, known: list[str]) -> None:
-        super().__init__(f"no question is named {wanted!r}; known: {', '.join(known)}")
-
-
-class ShippedQuestionError(UsageError):
-    """The question comes with Safelight: it is neither changed nor deleted."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the question {name!r} comes with Safelight; choose another name")
 
 
 def questions(workspace: Workspace) -> dict[str, Question]:

@@ -5,7 +5,6 @@ Layers from outside in: `pool.py` (the server's side), `template.py` (a process 
 """
 
 from catalog.sandbox.limits import MB, Limits
-from catalog.sandbox.pool import Outcome, QueryPool, TooManyWaitError
-from catalog.sandbox.process import SandboxError
+from catalog.sandbox.pool import Outcome, QueryPool
 
-__all__ = ["MB", "Limits", "Outcome", "QueryPool", "SandboxError", "TooManyWaitError"]
+__all__ = ["MB", "Limits", "Outcome", "QueryPool"]

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO, Literal
 
-from catalog.errors import BusyError
+from catalog.errors import TooManyWaitError
 from catalog.sandbox.copies import Copy, FrozenCopies
 from catalog.sandbox.limits import MB, Limits
 from catalog.sandbox.process import TemplateProcess
@@ -38,13 +38,6 @@ class Outcome:
     snapshot_id: int | None = None
     n_bytes: int = 0
     duration_ms: float = 0.0
-
-
-class TooManyWaitError(BusyError):
-    """So many jobs wait already that one more is turned away."""
-
-    def __init__(self, waiting: int) -> None:
-        Exception.__init__(self, f"{waiting} queries wait already; try again in a moment")
 
 
 class QueryPool:

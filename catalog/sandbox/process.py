@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from catalog.errors import CatalogError
+from catalog.errors import SandboxError
 from catalog.sandbox.copies import Copy
 from catalog.sandbox.template import DATAGRAM
 
@@ -24,10 +24,6 @@ _ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
     "TZ": "UTC",
 }
-
-
-class SandboxError(CatalogError):
-    """The sandbox does not work; statements cannot be run in it."""
 
 
 class TemplateProcess:

@@ -8,12 +8,14 @@ from catalog.errors import (
     AssetNotFoundError,
     BusyError,
     QueryError,
+    QuestionNotFoundError,
     ReleaseNotFoundError,
     SafelightError,
+    SandboxError,
+    ShippedQuestionError,
     SnapshotNotFoundError,
+    TooManyWaitError,
 )
-from catalog.sandbox import SandboxError, TooManyWaitError
-from catalog.saved import QuestionNotFoundError, ShippedQuestionError
 from catalog.web.handlers import Handler
 from catalog.web.running import GoneError, NotDoneError, kind_of
 

@@ -22,7 +22,8 @@ from prompt_toolkit.document import Document
 import safelight
 from catalog import UsageError, Workspace, open_catalog
 from catalog.asking import typed
-from catalog.saved import QuestionNotFoundError, question, questions, save_question
+from catalog.errors import QuestionNotFoundError
+from catalog.saved import question, questions, save_question
 from catalog.shell import Shell
 from catalog.shell_prompt import SqlCompleter, Words, is_whole, known_words
 from catalog.web.settings import ServeSettings

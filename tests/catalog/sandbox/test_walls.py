@@ -217,7 +217,7 @@ def test_a_template_that_is_killed_is_started_again(sandbox: Sandbox) -> None:
 async def _try(sandbox: Sandbox) -> str:
     from io import BytesIO
 
-    from catalog.sandbox import SandboxError
+    from catalog.errors import SandboxError
 
     try:
         return (
