@@ -43,7 +43,9 @@ def address(home: Workspace) -> Iterator[str]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(
+    scope="module"
+)  # Playwright leaves its event loop running: no other module may meet it
 def browser() -> Iterator[Browser]:
     """One Chromium; playwright's own is not needed."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -64,7 +66,7 @@ def tab(browser: Browser, address: str) -> Iterator[Tab]:
     watched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bench(browser: Browser, address: str) -> Iterator[Tab]:
     """A window that stays open: loading the console anew for each test takes seconds."""
     watched = Tab(browser, address)
