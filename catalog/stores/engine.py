@@ -71,8 +71,8 @@ def give_back(connection: DuckDB, extensions: tuple[str, ...]) -> None:
 def load_extensions(connection: DuckDB, names: Sequence[str]) -> None:
     """Load extensions from their PyPI packages, or from DuckDB's own repository as a last resort.
 
-    The instance must have been made with `allow_unsigned_extensions`, which is off afterwards. Raises `MissingPartError`
-    for one that is an optional part, else an error of DuckDB, when it cannot be had.
+    The instance must have been made with `allow_unsigned_extensions`, which is off afterwards. Raises
+    `MissingPartError` for one that is an optional part, else an error of DuckDB, when it cannot be had.
     """
     packaged = {name: _packaged(name) for name in names}
     for path in packaged.values():
