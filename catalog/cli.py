@@ -33,7 +33,7 @@ def sql(workspace: Workspace, query: str, style: str, as_of: int | None) -> None
     from catalog.printing import render
 
     with open_catalog(workspace, as_of=as_of) as tables:
-        click.echo(render(tables.query(query), style))
+        click.echo(render(tables.query(query), style, cut=_terminal()))
 
 
 @catalog.command("tables")
@@ -46,7 +46,7 @@ def show_tables(workspace: Workspace) -> None:
     with open_catalog(workspace) as tables:
         header = ["name", "kind", "rows", "meaning"]
         cells = [[str(row[key]) for key in header] for row in tables.tables()]
-    click.echo("\n".join(aligned(header, cells)))
+    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
 
 
 @catalog.command("describe")
@@ -60,7 +60,7 @@ def show_columns(workspace: Workspace, name: str | None) -> None:
 
     with open_catalog(workspace) as tables:
         if name:
-            lines = described(describe_one(tables, name))
+            lines = described(describe_one(tables, name), cut=_terminal())
         else:
             lines = (described_briefly(each) for each in describe(tables))
         click.echo("\n".join(lines))
@@ -78,7 +78,8 @@ def snapshots(workspace: Workspace) -> None:
     cells = [
         [str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.message, s.changes] for s in listed
     ]
-    click.echo("\n".join(aligned(["snapshot", "at (UTC)", "message", "changes"], cells)))
+    header = ["snapshot", "at (UTC)", "message", "changes"]
+    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
 
 
 @catalog.command()
@@ -144,7 +145,8 @@ def list_releases(workspace: Workspace) -> None:
         [f"{r.name}@{r.version}", str(r.manifest["n_items"]), r.manifest["created"], r.digest[:16]]
         for r in releases(workspace)
     ]
-    click.echo("\n".join(aligned(["release", "pictures", "created", "digest"], cells)))
+    header = ["release", "pictures", "created", "digest"]
+    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
 
 
 @dataset.command()
@@ -170,6 +172,11 @@ def verify_dataset(workspace: Workspace, release: str) -> None:
         verify_release(found),
         f"{found.name}@{found.version}: {found.manifest['n_items']} pictures, nothing wrong",
     )
+
+
+def _terminal() -> bool:
+    """Say whether a person reads the output: then long text is cut."""
+    return sys.stdout.isatty()
 
 
 def _report(problems: list[str], fine: str) -> None:

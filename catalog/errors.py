@@ -2,6 +2,7 @@
 
 SafelightError                  what a person can act on: the command prints one line and exits 1
 UsageError                    a setting or an argument is wrong
+WorkspaceError                a folder cannot be a workspace
 MissingPartError              an optional part is not installed; names the pip command
 CatalogError
 BusyError                   another process holds the writer lock for too long
@@ -21,6 +22,7 @@ StorageError                a bucket cannot be reached, or refuses
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class SafelightError(Exception):
@@ -40,6 +42,15 @@ class MissingPartError(SafelightError):
             f"Add it with: pip install 'safelight[{extra}]'"
         )
         self.extra = extra
+
+
+class WorkspaceError(SafelightError):
+    """A folder cannot be a workspace."""
+
+    def __init__(self, home: Path, why: str) -> None:
+        super().__init__(
+            f"{home} cannot be a workspace: {why}. Name a folder that can be written with --home or SAFELIGHT_HOME"
+        )
 
 
 class CatalogError(SafelightError):
