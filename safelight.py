@@ -41,6 +41,9 @@ ROOMS = {
 }
 """Command -> (where it lives, the extra that installs its libraries, what it does)."""
 
+EXTRAS = {"ray": "cluster", "obstore": "s3"}
+"""Library -> the extra that installs it, where that is not the extra of the room."""
+
 OURS = ("catalog", "crawler", "curation", "training", "safelight")
 
 
@@ -81,7 +84,7 @@ def _missing(error: ModuleNotFoundError, extra: str) -> Exception:
         return error
     from catalog.errors import MissingPartError
 
-    return MissingPartError(name, extra)
+    return MissingPartError(name, EXTRAS.get(name, extra))
 
 
 @click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})

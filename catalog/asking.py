@@ -95,4 +95,4 @@ def write(rows: pa.Table, style: str, target: BinaryIO) -> None:
         except pa.ArrowNotImplementedError as error:
             raise QueryError(f"Parquet cannot hold this: {error}. CAST it to VARCHAR.") from error
     else:
-        target.write(render(rows, style).encode() + b"\n")
+        target.write(render(rows, style, cut=target.isatty()).encode() + b"\n")

@@ -32,7 +32,7 @@ def show_tables(workspace: Workspace) -> None:
     with open_catalog(workspace) as tables:
         header = ["name", "kind", "rows", "meaning"]
         cells = [[str(row[key]) for key in header] for row in tables.tables()]
-    click.echo("\n".join(aligned(header, cells)))
+    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
 
 
 @catalog.command("describe")
@@ -46,7 +46,7 @@ def show_columns(workspace: Workspace, name: str | None) -> None:
 
     with open_catalog(workspace) as tables:
         if name:
-            lines = described(describe_one(tables, name))
+            lines = described(describe_one(tables, name), cut=_terminal())
         else:
             lines = (described_briefly(each) for each in describe(tables))
         click.echo("\n".join(lines))
@@ -64,7 +64,8 @@ def snapshots(workspace: Workspace) -> None:
     cells = [
         [str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.message, s.changes] for s in listed
     ]
-    click.echo("\n".join(aligned(["snapshot", "at (UTC)", "message", "changes"], cells)))
+    header = ["snapshot", "at (UTC)", "message", "changes"]
+    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
 
 
 @catalog.command()
@@ -158,6 +159,11 @@ def restore_workspace(workspace: Workspace, source: Path) -> None:
 
     done = restore(source, workspace)
     click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes, verified")
+
+
+def _terminal() -> bool:
+    """Say whether a person reads the output: then long text is cut."""
+    return sys.stdout.isatty()
 
 
 def _report(problems: list[str], fine: str) -> None:

@@ -68,7 +68,7 @@ def list_releases(workspace: Workspace) -> None:
         about = [str(r.manifest["n_items"]), r.manifest["created"], r.digest[:16], note]
         cells.append([f"{r.name}@{r.version}", *about])
     header = ["release", "pictures", "created", "digest", "note"]
-    click.echo("\n".join(aligned(header, cells)))
+    click.echo("\n".join(aligned(header, cells, cut=sys.stdout.isatty())))
 
 
 @dataset.command()

@@ -3,6 +3,7 @@
 SafelightError                  what a person can act on: the command prints one line and exits 1
 UsageError                    a setting or an argument is wrong
 ShippedQuestionError          a question that comes with Safelight stays as it is
+WorkspaceError                a folder cannot be a workspace
 MissingPartError              an optional part is not installed; names the pip command
 CatalogError
 BusyError                   another process holds the writer lock for too long
@@ -29,6 +30,7 @@ TooManyWaitError            one statement more than may wait
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class SafelightError(Exception):
@@ -48,6 +50,15 @@ class MissingPartError(SafelightError):
             f"Add it with: pip install 'safelight[{extra}]'"
         )
         self.extra = extra
+
+
+class WorkspaceError(SafelightError):
+    """A folder cannot be a workspace."""
+
+    def __init__(self, home: Path, why: str) -> None:
+        super().__init__(
+            f"{home} cannot be a workspace: {why}. Name a folder that can be written with --home or SAFELIGHT_HOME"
+        )
 
 
 class CatalogError(SafelightError):

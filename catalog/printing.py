@@ -13,26 +13,22 @@ from catalog.describe import Described
 WIDEST = 72
 
 
-def render(table: pa.Table, style: str) -> str:
-    """Write rows as `table` (aligned text), `csv` or `json` (one array)."""
+def render(table: pa.Table, style: str, *, cut: bool = True) -> str:
+    """Write rows as `table` (aligned text), `csv` or `json` (one array); `cut` as for `aligned`."""
     records = table.to_pylist()
     if style == "json":
         return json.dumps(records, default=_plain, ensure_ascii=False, indent=1)
     if style == "csv":
         return _csv(table.column_names, records)
     cells = [[_cell(record[name]) for name in table.column_names] for record in records]
-    return "\n".join(aligned(table.column_names, cells))
+    return "\n".join(aligned(table.column_names, cells, cut=cut))
 
 
-def aligned(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lay cells out in columns under a header; numbers are not touched, long text is cut."""
-    rows = [
-        header,
-        *(
-            [cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…" for cell in row]
-            for row in cells
-        ),
-    ]
+def aligned(
+    header: Sequence[str], cells: Sequence[Sequence[str]], *, cut: bool = True
+) -> Iterator[str]:
+    """Lay cells out in columns under a header; long text is cut for a terminal, not for what reads a pipe."""
+    rows = [header, *([_cut(cell) if cut else cell for cell in row] for row in cells)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(header))]
     for number, row in enumerate(rows):
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -40,14 +36,18 @@ def aligned(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[s
             yield "  ".join("-" * width for width in widths)
 
 
-def described(table: Described) -> Iterator[str]:
-    """Write out one table or view: what a row is, its key, every column, the SQL of a view."""
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…"
+
+
+def described(table: Described, *, cut: bool = True) -> Iterator[str]:
+    """Write out one table or view: what a row is, its key, every column, the SQL of a view; `cut` as for `aligned`."""
     yield f"{table.name} ({table.kind}): {table.meaning}"
     if table.key:
         yield f"unique by {', '.join(table.key)}"
     yield ""
     cells = [[each.name, each.kind, each.unit, each.meaning] for each in table.columns]
-    yield from aligned(["column", "type", "unit", "meaning"], cells)
+    yield from aligned(["column", "type", "unit", "meaning"], cells, cut=cut)
     if table.sql:
         yield from ("", table.sql)
 

@@ -17,6 +17,8 @@ Every path written into it is relative, so a workspace may be moved or copied wh
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog.errors import WorkspaceError
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -26,10 +28,13 @@ class Workspace:
 
     @classmethod
     def at(cls, home: str | Path) -> "Workspace":
-        """Open the workspace at `home`, making its folders where they are missing."""
+        """Open the workspace at `home`, making its folders where they are missing; raises `WorkspaceError`."""
         workspace = cls(Path(home).expanduser().resolve())
-        for folder in ("lake", "packs", "spool", "releases", "models", "reports", "logs"):
-            (workspace.home / folder).mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in ("lake", "packs", "spool", "releases", "models", "reports", "logs"):
+                (workspace.home / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(workspace.home, error.strerror or str(error)) from error
         return workspace
 
     @property

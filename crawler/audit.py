@@ -21,12 +21,13 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked, and every problem found, as sentences."""
+    """What was checked, and every problem found, as sentences; `notes` are no problems."""
 
     assets: int
     photos: int
     packs: int
     problems: list[str]
+    notes: list[str]
 
 
 def audit(workspace: Workspace) -> Audit:
@@ -44,7 +45,8 @@ def audit(workspace: Workspace) -> Audit:
             *_missing_assets(catalog),
             *_frontier_problems(frontier, photos),
         ]
-    return Audit(len(assets), len(photos), len(there), problems)
+        notes = list(_unfinished(frontier))
+    return Audit(len(assets), len(photos), len(there), problems, notes)
 
 
 def _bad_bytes(workspace: Workspace, assets: list[Row]) -> Iterator[str]:
@@ -88,5 +90,12 @@ def _frontier_problems(frontier: Frontier, photos: set[str]) -> Iterator[str]:
     lost = [photo for photo in frontier.done_photos() if photo not in photos]
     if lost:
         yield f"{len(lost)} photos are done in the frontier but not in the catalog, first {lost[0]}"
+
+
+def _unfinished(frontier: Frontier) -> Iterator[str]:
+    """Count what a session at work, or one that was killed, holds: the next one fetches it."""
     if waiting := len(frontier.in_flight()):
-        yield f"{waiting} pictures are in flight; end the crawl with: safelight crawl resume"
+        yield (
+            f"pictures in flight: {waiting}; a session is at work, or was killed: then go on with "
+            "safelight crawl resume"
+        )

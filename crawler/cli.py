@@ -141,6 +141,9 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
         f"{record.counts.get(state, 0)} {state}"
         for state in ("done", "queued", "in_flight", "failed", "dead")
     )
+    if read := record.cursor.rows:
+        pictures = f", {counts}" if record.counts else ""
+        counts = f"{read} rows that need no file{pictures}"
     end = "open" if record.open else "finished"
     order = {**record.config, **record.changed}
     about = " ".join(f"{name}={value}" for name, value in order.items() if value)
@@ -287,11 +290,11 @@ def verify(workspace: Workspace) -> None:
     from crawler.audit import audit
 
     found = audit(workspace)
-    for problem in found.problems:
-        click.echo(problem)
+    for line in (*found.problems, *found.notes):
+        click.echo(line)
     checked = f"{found.assets} assets, {found.photos} photos, {found.packs} packs"
     if found.problems:
-        raise SafelightError(f"{len(found.problems)} problems in {checked}")
+        raise SafelightError(f"problems: {len(found.problems)}, in {checked}")
     click.echo(f"checked {checked}: no problem")
 
 
@@ -415,11 +418,19 @@ def _print_summary(summary: "CrawlSummary") -> None:
     from crawler.progress import error_list
 
     click.echo(f"crawl {summary.crawl_id} ({summary.source}) {summary.status}")
-    click.echo(f"  listed {summary.listed} photos, passed over {summary.skipped} entries")
-    click.echo(
-        f"  brought in {summary.done} ({summary.bytes / 1e6:.1f} MB in {summary.seconds:.1f} s), "
-        f"failed {summary.failed}, still wanted {summary.open}"
-    )
+    if summary.read:
+        click.echo(
+            f"  read {summary.read} rows that need no file, passed over {summary.skipped} entries "
+            f"in {summary.seconds:.1f} s"
+        )
+    else:
+        click.echo(f"  listed {summary.listed} photos, passed over {summary.skipped} entries")
+    if not summary.read or summary.listed:
+        listed = f" of {summary.listed} listed" if summary.read else ""
+        click.echo(
+            f"  brought in {summary.done}{listed} ({summary.bytes / 1e6:.1f} MB in "
+            f"{summary.seconds:.1f} s), failed {summary.failed}, still wanted {summary.open}"
+        )
     if summary.repeats or summary.unchanged:
         click.echo(f"  repeats {summary.repeats}, unchanged {summary.unchanged}")
     if summary.errors:

@@ -49,7 +49,8 @@ class CrawlSummary:
     """What one session did.
 
     `failed` and `errors` count pictures given up in it, `standing` all that are given up now, by error, `open` those
-    still wanted, `repeats` and `unchanged` pictures that brought no new bytes.
+    still wanted, `repeats` and `unchanged` pictures that brought no new bytes, `read` rows that came in without a file
+    (labels, prices), old and new.
     """
 
     crawl_id: str
@@ -57,6 +58,7 @@ class CrawlSummary:
     status: Status
     listed: int = 0
     skipped: int = 0
+    read: int = 0
     done: int = 0
     failed: int = 0
     open: int = 0
@@ -144,7 +146,7 @@ def _open_desk(
 
 def _run(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) -> CrawlSummary:
     """Work, and write the session's own row however it ends."""
-    started, seen = utc_now(), desk.frontier.cursor(desk.crawl_id).seen
+    started, before = utc_now(), desk.frontier.cursor(desk.crawl_id)
     crew = _crew(desk, source, catalog, options)
     session = Session(desk, source, crew, catalog.commit, options.stop, wait=options.wait_for_quota)
     found = Discovery("failed")
@@ -152,9 +154,12 @@ def _run(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) ->
         found = asyncio.run(session.run(options.report))
     finally:
         summary = _summary(desk, source, session, found)
+        now = desk.frontier.cursor(desk.crawl_id)
         summary = replace(
             summary,
-            listed=max(0, desk.frontier.cursor(desk.crawl_id).seen - seen),
+            listed=max(0, now.seen - before.seen),
+            skipped=max(0, now.skipped - before.skipped),
+            read=max(0, now.rows - before.rows),
             seconds=(utc_now() - started).total_seconds(),
         )
         write_rows(desk.workspace, desk.crawl_id, {"crawls": [_row(summary, source, started)]})
@@ -336,7 +341,6 @@ def _summary(desk: Desk, source: Source, session: Session, found: Discovery) -> 
         desk.crawl_id,
         source.name,
         "failed" if found.status == "failed" else "finished" if whole else "stopped",
-        skipped=desk.frontier.cursor(desk.crawl_id).skipped,
         done=session.tally.done,
         failed=session.tally.failed,
         repeats=session.tally.repeats,

@@ -111,7 +111,7 @@ class FolderReader(FileSource):
         """List the whole folder, from its beginning when a listing was interrupted."""
         cursor = desk.frontier.cursor(desk.crawl_id)
         if not cursor.finished:
-            begin = replace(cursor, page=1, seen=0, skipped=0)
+            begin = replace(cursor, page=1, seen=0, skipped=0, rows=0)
             desk.frontier.add(desk.crawl_id, [], begin)
         return await super().discover(desk)
 

@@ -35,7 +35,7 @@ _ITEM = "seq, crawl_id, photo_id, url, host, photo, stage, attempts, base, hops,
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a listing is: the next page, the photos seen so far, files passed over, the end.
+    """How far a listing is: the next page, the photos seen so far, files passed over, rows without a file, the end.
 
     `token` is what an API wants for its next page when a number does not do. `listing` counts the listings
     of this crawl: each relisting has the next number.
@@ -47,6 +47,7 @@ class Cursor:
     finished: bool = False
     token: str = ""
     listing: int = 1
+    rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Tally:
     """What a session has done so far, and what is left.
 
     `failed` and `errors` count pictures given up, `retries` attempts that will be made again, `repeats` and
-    `unchanged` pictures that brought no new bytes.
+    `unchanged` pictures that brought no new bytes. `read` are rows of a source that lists no pictures.
     """
 
     COUNTS: ClassVar = ("done", "failed", "bytes", "in_flight", "retries", "repeats", "unchanged")
@@ -33,6 +33,7 @@ class Tally:
     retries: int = 0
     repeats: int = 0
     unchanged: int = 0
+    read: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     source: str = ""
     crawl_id: str = ""
@@ -64,6 +65,8 @@ class Tally:
         '50 done, 150 queued, 0 failed, 5.0 images/s, 0.2 MB/s, ETA 0:30'
         """
         elapsed = max(now - self.started, 1e-3)
+        if self.read:
+            return f"{self.read} rows read, {self.read / elapsed:.0f} rows/s"
         images, megabytes = self.done / elapsed, self.bytes / elapsed / 1e6
         ended = (self.done + self.failed + self.repeats + self.unchanged) / elapsed
         left = _clock(self.queued / ended) if ended and not self.listing else "unknown"

@@ -107,7 +107,9 @@ class Session:
         tally.started, self.tally = self.tally.started, tally
         tally.source, tally.crawl_id = self._source.name, self._desk.crawl_id
         tally.listing = self._phase == "listing"
-        tally.queued = self._desk.frontier.counts(self._desk.crawl_id).get("queued", 0)
+        counts = self._desk.frontier.counts(self._desk.crawl_id)
+        tally.queued = counts.get("queued", 0)
+        tally.read = 0 if counts else self._desk.frontier.cursor(self._desk.crawl_id).rows
 
     def count_rows(self, gained: Mapping[str, int]) -> dict[str, int]:
         """Add rows gained by a commit of the spool; return all that the session gained."""

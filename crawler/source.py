@@ -132,6 +132,7 @@ def list_pages(desk: Desk, pages: Iterable[Page]) -> Discovery:
             page=cursor.page + 1,
             seen=cursor.seen + len(page.photos),
             skipped=cursor.skipped + page.skipped,
+            rows=cursor.rows + sum(map(len, page.rows.values())),
         )
         desk.frontier.add(desk.crawl_id, page.photos, cursor)
     desk.frontier.add(desk.crawl_id, [], replace(cursor, finished=True))

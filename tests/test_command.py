@@ -4,6 +4,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -11,7 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 import safelight
+from catalog import TABLES, Workspace
 from catalog.errors import MissingPartError
+from catalog.printing import aligned
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "scrapy", "faiss", "duckdb", "polars", "pyarrow")
@@ -49,6 +52,53 @@ def test_a_missing_library_names_the_pip_command() -> None:
     error = safelight._missing(ModuleNotFoundError("no torch", name="torch"), "train")
     assert isinstance(error, MissingPartError)
     assert "pip install 'safelight[train]'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("module", "room", "extra"),
+    [
+        ("ray", "crawl", "cluster"),  # not the room's own
+        ("ray.util", "crawl", "cluster"),
+        ("obstore", "crawl", "s3"),
+        ("torch", "train", "train"),  # more than one has it: the room's own
+        ("scrapy", "crawl", "crawl"),
+        ("cv2", "curate", "curate"),  # a module that is not called as its package
+    ],
+)
+def test_a_missing_library_names_the_extra_that_brings_it(
+    module: str, room: str, extra: str
+) -> None:
+    error = safelight._missing(ModuleNotFoundError(f"no {module}", name=module), room)
+    assert f"pip install 'safelight[{extra}]'" in str(error)
+
+
+def test_every_extra_of_its_own_lists_its_library() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for library, extra in safelight.EXTRAS.items():
+        listed = extras["optional-dependencies"][extra]
+        assert any(line.startswith((f"{library}>", f"{library}=")) for line in listed), library
+
+
+def test_a_home_that_is_no_folder_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(SystemExit) as stopped:
+            safelight.main(["--home", str(home), "catalog", "tables"])
+        assert stopped.value.code == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {home} cannot be a workspace: ")
+        assert "--home" in said
+        assert said.count("\n") == 1
+
+
+def test_tables_are_whole_where_no_person_reads_them(workspace: Workspace) -> None:
+    said = CliRunner().invoke(safelight.cli, ["--home", str(workspace.home), "catalog", "tables"])
+    assert "…" not in said.output
+    for table in TABLES.values():
+        assert table.meaning in said.output
+    assert "…" in "".join(aligned(["name"], [["long " * 30]]))  # a terminal has an edge
 
 
 def test_a_missing_module_of_ours_is_a_bug_and_not_an_extra() -> None:

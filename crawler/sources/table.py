@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from crawler.csv_files import Cells, open_csv
-from crawler.errors import InputMissingError, InputRefusedError
+from crawler.errors import InputRefusedError
 from crawler.file_source import FileSource
 from crawler.folder_walk import walk
 from crawler.frontier import Row
@@ -57,7 +57,7 @@ class TableSource(FileSource):
         names = (found.name for found in walk(top))
         tables = [top / name for name in names if name.lower().endswith(".csv")]
         if not tables:
-            raise InputMissingError(top / "*.csv")
+            raise InputRefusedError(top, "it holds no .csv file")
         yield from tables
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from catalog import SafelightError
+from catalog import SafelightError, Workspace
 from crawler.cli import crawl
 from crawler.cli_files import MAKERS
 from tests.crawler.sources.test_defects import HEADER
@@ -96,3 +96,26 @@ def test_every_command_of_a_sources_page_can_be_typed(name: str) -> None:
         known = {flag for parameter in command.params for flag in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known
     assert f"[`{name}`]({name}.md)" in (DOCS / "index.md").read_text("utf-8")
+
+
+def test_a_source_of_rows_says_what_it_read_and_nothing_of_pictures(
+    workspace: Workspace, own: Path
+) -> None:
+    said = call(workspace.home, "run", "table", str(own / "prices.csv")).output
+    assert "read 1 rows that need no file, passed over 1 entries" in said
+    assert "rows added: crawls 1, prices 1" in said
+    status = call(workspace.home, "status").output
+    assert "finished  1 rows that need no file\n" in status
+    for text in (said, status):
+        assert not re.search(r"listed 0|brought in|0 done|ETA", text), text
+    again = call(workspace.home, "retry").output
+    assert "listed 0 photos, passed over 0 entries" in again  # a retry lists nothing
+
+
+def test_pictures_beside_rows_are_counted_beside_them(workspace: Workspace, own: Path) -> None:
+    faces = own / "faces"
+    (faces / "7.jpg").write_bytes(jpeg())
+    order = ("run", "ava", str(own / "votes.csv"), "--images", str(faces))
+    said = call(workspace.home, *order).output
+    assert "read 3 rows that need no file" in said
+    assert "brought in 1 of 1 listed" in said

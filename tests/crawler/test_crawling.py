@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
 from crawler.audit import audit
+from crawler.cli import crawl as command
 from crawler.crawling import CrawlOptions, crawl, find_crawl, open_frontier, resume, retry
 from crawler.errors import CrawlNotFoundError, NothingToResumeError, SessionRunningError
 from crawler.fetcher import Answer
@@ -143,3 +145,16 @@ def _flip_a_byte(pack: Path) -> None:
 def _forget_a_photo(workspace: Workspace) -> None:
     with Frontier(workspace.frontier) as frontier:
         frontier._write("UPDATE items SET photo_id = 'unknown' WHERE seq = 1", ())
+
+
+def test_pictures_in_flight_after_a_kill_are_no_problem(workspace: Workspace, photos: Path) -> None:
+    with Frontier(workspace.frontier) as frontier:
+        key = _listed(frontier, workspace, FolderSource(str(photos)))
+        frontier.claim(key, 2, now=1.0)  # and then it is killed
+    found = audit(workspace)
+    assert found.problems == []
+    [note] = found.notes
+    assert note.startswith("pictures in flight: 2; a session is at work, or was killed")
+    said = CliRunner().invoke(command, ["verify", "--home", str(workspace.home)])
+    assert said.exit_code == 0
+    assert "crawl resume" in said.output

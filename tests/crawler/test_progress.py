@@ -55,3 +55,7 @@ def test_a_log_for_machines_has_the_counts_as_fields(caplog: pytest.LogCaptureFi
         line.end(Tally(done=99, started=0.0))
     assert [vars(record)["done"] for record in caplog.records] == [11, 99]
     assert caplog.records[0].getMessage().startswith("11 done, 0 queued")
+
+
+def test_a_source_without_pictures_shows_its_rows() -> None:
+    assert Tally(read=500, started=0.0).line(10.0) == "500 rows read, 50 rows/s"

@@ -110,9 +110,10 @@ def test_a_table_without_days_or_prices_is_refused_before_any_comes_in(
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(InputMissingError, match="not a file that can be read"):
-            TableSource(str(path)).check()
+    with pytest.raises(InputMissingError, match=r"none\.csv is not a file that can be read"):
+        TableSource(str(tmp_path / "none.csv")).check()
+    with pytest.raises(InputRefusedError, match=r"it holds no \.csv file"):
+        TableSource(str(tmp_path)).check()
 
 
 def test_a_line_that_csv_cannot_read_costs_no_other_line(tmp_path: Path) -> None:
