@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from curation.examining import shrink
 from curation.stage import with_outputs
 
 Grey = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.intp]
 
 FLAG_ABOVE: Final = {
     "dark": 0.68,
@@ -30,7 +32,8 @@ FLAG_ABOVE: Final = {
 }
 """Score -> the value above which the picture is flagged."""
 
-SIDE_PX: Final = 512  # longest side at which blur and strokes are looked for
+SIDE_PX: Final = 512  # longest side at which pictures are scored
+COLOUR_SIDE_PX: Final = 160
 BLUR_WINDOW: Final = 9  # px, of the second blur (Crete et al.)
 BAR_TONES: Final = 12  # grey levels that JPEG leaves in a plain bar
 COLOURFUL: Final = 20.0  # mean chroma, in grey levels, of a picture with colours
@@ -68,24 +71,25 @@ def preview_pixels(preview: bytes, width: int) -> Pixels:
 
 def scores(pixels: Pixels) -> dict[str, float]:
     """Score upright RGB pixels (height, width, 3): every value in [0, 1]."""
-    luma = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    scale = min(1.0, SIDE_PX / max(luma.shape))
-    small = luma
-    if scale < 1:
-        small = np.asarray(
-            cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-        )
+    small = shrink(pixels, SIDE_PX)
+    luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    counts = np.bincount(luma.ravel(), minlength=256)
     rules: dict[str, Callable[[], float]] = {
-        "dark": lambda: 1 - float(np.percentile(luma, 99)) / 255,
-        "bright": lambda: float(np.percentile(luma, 5)) / 255,
-        "blur": lambda: blur(small),
-        "low_information": lambda: 1 - entropy(luma) / 8,
-        "odd_aspect": lambda: 1 - min(luma.shape) / max(luma.shape),
+        "dark": lambda: 1 - percentile(counts, 0.99) / 255,
+        "bright": lambda: percentile(counts, 0.05) / 255,
+        "blur": lambda: blur(luma),
+        "low_information": lambda: 1 - entropy(counts) / 8,
+        "odd_aspect": lambda: 1 - min(pixels.shape[:2]) / max(pixels.shape[:2]),
         "border": lambda: border(luma),
-        "watermark_like": lambda: watermark_like(small),
-        "grayscale": lambda: grayscale(pixels),
+        "watermark_like": lambda: watermark_like(luma),
+        "grayscale": lambda: grayscale(shrink(small, COLOUR_SIDE_PX)),
     }
     return {name: float(np.clip(rule(), 0, 1)) for name, rule in rules.items()}
+
+
+def percentile(counts: Counts, share: float) -> int:
+    """Give the tone below or at which this share of the pixels lies; `counts` is the histogram of 256 tones."""
+    return int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
 
 
 def blur(luma: Grey) -> float:
@@ -93,21 +97,23 @@ def blur(luma: Grey) -> float:
 
     A sharp picture loses most of it. A plain one has none to lose and gives 1.
     """
-    sharp = luma.astype(np.float32)
     worst = 0.0
-    for axis, size in ((0, (1, BLUR_WINDOW)), (1, (BLUR_WINDOW, 1))):
-        soft = cv2.blur(sharp, size)
-        before, after = (np.abs(np.diff(each, axis=axis)) for each in (sharp, soft))
-        total = float(before.sum())
-        lost = float(np.maximum(before - after, 0).sum())
+    sharp = luma.astype(np.float32)
+    for down, kernel in ((True, (1, BLUR_WINDOW)), (False, (BLUR_WINDOW, 1))):
+        soft = cv2.blur(sharp, kernel)
+        before, after = (
+            cv2.absdiff(each[1:], each[:-1]) if down else cv2.absdiff(each[:, 1:], each[:, :-1])
+            for each in (sharp, soft)
+        )
+        total = float(cv2.sumElems(before)[0])
+        lost = float(np.maximum(np.subtract(before, after), 0).sum(dtype=np.float64))
         worst = max(worst, (total - lost) / total if total else 1.0)
     return worst
 
 
-def entropy(luma: Grey) -> float:
-    """Give the entropy of the histogram of luma, in bits (0 to 8)."""
-    counts = np.bincount(luma.ravel(), minlength=256)
-    shares = counts[counts > 0] / luma.size
+def entropy(counts: Counts) -> float:
+    """Give the entropy of a histogram, in bits (0 to 8 for 256 tones)."""
+    shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log2(shares)).sum())
 
 
@@ -126,6 +132,8 @@ def border(luma: Grey) -> float:
 
 def _plain_lines(luma: Grey) -> int:
     """Count the lines from the top that have the one tone of the first."""
+    if int(np.ptp(luma[0])) > 2 * BAR_TONES:  # most pictures end here
+        return 0
     lines = luma.astype(np.int16)
     differs = np.abs(lines - int(np.median(lines[0]))).max(axis=1) > BAR_TONES
     return int(differs.argmax()) if differs.any() else len(luma)

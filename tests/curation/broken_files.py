@@ -4,6 +4,7 @@ import io
 import random
 import struct
 import zlib
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,7 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     return out.getvalue()
 
 
+@cache
 def photograph(seed: int = 0, size: tuple[int, int] = (480, 360)) -> Image.Image:
     return Image.fromarray(scene(seed, *size))
 

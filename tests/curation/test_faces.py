@@ -9,8 +9,8 @@ from catalog import MissingPartError, Workspace, open_catalog
 from curation import faces
 from curation.decode import examine
 from curation.faces import Faces, face_rows
-from curation.facts import Stages
-from curation.run import curate
+from curation.facts import Stages, compute_missing
+from curation.inputs import read_inputs
 from curation.settings import CurateSettings
 from tests.curation.small_catalog import Shot, SmallEmbedder, exif, fill, sound_shots
 from tests.real_data import REAL, members, needs
@@ -74,9 +74,13 @@ def test_faces_are_looked_for_once_and_pictures_without_any_are_remembered(
     chips = [body for _, body in members("faces/utkface.tar", every=1000)][:3]
     shots = [Shot(f"{n}.jpg", body, exif(n)) for n, body in enumerate(chips)]
     fill(workspace, [*shots, *sound_shots(4, start=50)])
-    for _ in range(2):
-        curate(workspace, None, CurateSettings("threads", 1, faces="on"), embedder=SmallEmbedder())
+    stages = Stages.with_embedder(SmallEmbedder(), faces="on")
     with open_catalog(workspace) as catalog:
+        catalog.commit()
+        places = read_inputs(catalog).places()
+        settings = CurateSettings("threads", workers=1)
+        looked_at = [compute_missing(catalog, places, stages, settings, "test") for _ in range(2)]
+        assert looked_at == [7, 0]
         scans = catalog.records("SELECT detector, n_faces FROM face_scans ORDER BY n_faces DESC")
         found = catalog.records("SELECT DISTINCT asset_sha256 FROM faces")
     assert [row["n_faces"] for row in scans] == [1, 1, 1, 0, 0, 0, 0]
