@@ -1,6 +1,7 @@
 """`safelight dataset ...`: publish, look at, check, compare."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
