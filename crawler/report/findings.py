@@ -41,17 +41,21 @@ class Timeline:
 def totals(scope: Scope) -> Mapping[str, int]:
     """Count attempts, pictures, bytes and hosts; `failed` are pictures of which no attempt worked.
 
-    `unchanged` are those that the server said to have as we know them, `repeats` bytes that the source gave before.
+    `retries` are attempts after one that failed, `again` those after one that worked (a recrawl). `unchanged` are
+    pictures that the server said to have as we know them, `repeats` bytes that the source gave before. `older` counts
+    files that a later one of the same picture has replaced.
     """
     [row] = scope.ask(
-        "SELECT count(*) AS attempts, count(*) FILTER (attempt > 1) AS retries,"
+        "SELECT count(*) AS attempts, count(*) FILTER (before = 'failed') AS retries,"
+        " count(*) FILTER (before <> 'failed') AS again,"
+        " (SELECT count(*) FROM files) - (SELECT count(*) FROM current) AS older,"
         " count(DISTINCT photo_id) AS tried,"
         " count(DISTINCT photo_id) FILTER (outcome = 'done') AS done,"
         " count(DISTINCT photo_id) FILTER (outcome = 'unchanged') AS unchanged,"
         " count(DISTINCT photo_id) FILTER (outcome = 'repeat') AS repeats,"
         " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS failed,"
         " coalesce(sum(bytes) FILTER (outcome = 'done'), 0)::BIGINT AS bytes,"
-        " count(DISTINCT nullif(host, '')) AS hosts FROM tries"
+        " count(DISTINCT nullif(host, '')) AS hosts FROM followed"
     )
     counts = {name: int(str(value)) for name, value in row.items()}
     waiting = sum(r.counts.get("queued", 0) + r.counts.get("in_flight", 0) for r in scope.records)
@@ -59,11 +63,14 @@ def totals(scope: Scope) -> Mapping[str, int]:
 
 
 def funnel(scope: Scope, tried: int, done: int) -> list[Step]:
-    """Follow the pictures from the listing to usable EXIF; from the files on it counts distinct bytes."""
+    """Follow the pictures from the listing to usable EXIF; from the files on it counts distinct bytes.
+
+    Of a picture that has changed only the newest file counts, so that no step is larger than the one before.
+    """
     [row] = scope.ask(
-        "SELECT (SELECT count(*) FROM files) AS files,"
-        " (SELECT count(*) FROM files WHERE header_status = 'ok') AS readable,"
-        " (SELECT count(*) FROM settings JOIN files ON sha256 = asset_sha256 WHERE header_status = 'ok'"
+        "SELECT (SELECT count(*) FROM current) AS files,"
+        " (SELECT count(*) FROM current WHERE header_status = 'ok') AS readable,"
+        " (SELECT count(*) FROM settings JOIN current ON sha256 = asset_sha256 WHERE header_status = 'ok'"
         "  AND coalesce(f_number, iso, exposure_time) IS NOT NULL) AS with_settings"
     )
     listed = sum(sum(record.counts.values()) for record in scope.records)
@@ -71,7 +78,11 @@ def funnel(scope: Scope, tried: int, done: int) -> list[Step]:
         Step("listed", max(listed, tried), "photos that the sources listed"),
         Step("tried", tried, "at least one attempt has ended"),
         Step("brought in", done, "the bytes are in the catalog"),
-        Step("distinct files", int(str(row["files"])), "the same bytes count once"),
+        Step(
+            "distinct files",
+            int(str(row["files"])),
+            "the same bytes count once, the newest of a picture",
+        ),
         Step("readable header", int(str(row["readable"])), "whole, with a size"),
         Step(
             "with EXIF settings",
@@ -170,12 +181,12 @@ def errors(scope: Scope) -> list[Row]:
 def hosts(scope: Scope) -> list[Row]:
     """Say how each host answered: attempts, retries, and the time of attempts that brought a picture."""
     return scope.ask(
-        "SELECT host, count(*) AS attempts, count(*) FILTER (attempt > 1) AS retries,"
+        "SELECT host, count(*) AS attempts, count(*) FILTER (before = 'failed') AS retries,"
         " count(*) FILTER (outcome = 'done') AS done, max(attempt) AS most_attempts,"
         " quantile_cont(duration_ms, 0.5) FILTER (outcome = 'done') AS p50_ms,"
         " quantile_cont(duration_ms, 0.95) FILTER (outcome = 'done') AS p95_ms,"
         " coalesce(sum(bytes) FILTER (outcome = 'done'), 0)::BIGINT AS bytes"
-        " FROM tries GROUP BY 1 ORDER BY attempts DESC, 1 LIMIT ?",
+        " FROM followed GROUP BY 1 ORDER BY attempts DESC, 1 LIMIT ?",
         MOST_VALUES,
     )
 

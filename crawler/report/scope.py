@@ -12,9 +12,14 @@ from crawler.frontier import CrawlRecord, Row
 _TABLES = """
 WITH wanted AS (SELECT unnest(?) AS crawl_id),
 tries AS (SELECT * FROM fetches SEMI JOIN wanted USING (crawl_id)),
+followed AS (SELECT *, lag(outcome) OVER (PARTITION BY crawl_id, photo_id ORDER BY attempt) AS before FROM tries),
 settled AS (SELECT DISTINCT photo_id FROM tries WHERE outcome <> 'failed'),
 came AS (SELECT DISTINCT photo_id, asset_sha256 FROM tries WHERE outcome = 'done'),
 pictures AS (SELECT p.* FROM photos p SEMI JOIN came USING (photo_id, asset_sha256)),
+newest AS (
+  SELECT arg_max(asset_sha256, fetched_at) AS sha256 FROM tries WHERE outcome = 'done' GROUP BY photo_id
+),
+current AS (SELECT a.* FROM assets a SEMI JOIN newest USING (sha256)),
 files AS (SELECT a.* FROM assets a SEMI JOIN came ON a.sha256 = came.asset_sha256),
 settings AS (SELECT e.* FROM v_exif e SEMI JOIN came USING (asset_sha256)),
 listed AS (SELECT * FROM v_listed SEMI JOIN wanted USING (crawl_id)),

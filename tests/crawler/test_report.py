@@ -212,6 +212,30 @@ def test_coverage_hosts_and_time_agree_with_the_rows(crawled: Workspace) -> None
     assert {row["name"]: row["n"] for row in cameras}["acme model 0"] == 4
 
 
+def test_pictures_that_were_asked_for_again_are_no_retries(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for n in range(3):
+        (photos / f"{n}.jpg").write_bytes(jpeg(seed=n))
+    (photos / "bad.jpg").write_bytes(b"")
+    run_crawl(workspace, FolderSource(str(photos)))
+    (photos / "0.jpg").write_bytes(jpeg(seed=70, model="Later"))
+    (photos / "bad.jpg").write_bytes(jpeg(seed=71))
+    run_crawl(workspace, FolderSource(str(photos)))
+    with Frontier(workspace.frontier) as frontier, open_catalog(workspace) as catalog:
+        scope = find_scope(catalog, frontier.crawls(), None)
+        totals = findings.totals(scope)
+        funnel = [step.n for step in findings.funnel(scope, totals["tried"], totals["done"])]
+        [host] = findings.hosts(scope)
+        text = render(context(scope, workspace))
+    assert (totals["attempts"], totals["retries"], totals["again"], host["retries"]) == (6, 1, 1, 1)
+    assert funnel == [4] * 6  # five files came in; the one that was replaced is counted apart
+    assert totals["older"] == 1
+    assert "Older files of changed pictures</dt><dd>1<" in text
+
+
 def test_one_crawl_shows_only_its_own(crawled: Workspace, tmp_path: Path) -> None:
     wanted = crawl_ids(crawled)["folder"]
     path = write_report(crawled, wanted[:6], tmp_path / "out")
@@ -268,6 +292,9 @@ def test_an_unknown_crawl_is_named_and_a_new_one_has_a_page(workspace: Workspace
     text = write_report(workspace, "c").read_text("utf-8")
     assert "No attempt has ended yet." in text
     assert "No picture came in." in text
+    parts = Parts(text)
+    assert list(parts.tables) == ["Each step with the count that reached it"]
+    assert "<i " not in text  # nothing is no bar
 
 
 def test_opt_outs_stand_with_what_said_so(page: str) -> None:
