@@ -19,7 +19,6 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.assets import PACKS
@@ -29,7 +28,7 @@ from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
 from catalog.spool import PACK, Segment, clear_away
 from catalog.stores.engine import quoted
-from catalog.stores.keys import KeyIndex, Keys, no_keys, read_keys
+from catalog.stores.keys import KeyIndex, Keys, read_keys
 from catalog.stores.tables import set_message
 from catalog.workspace import Workspace
 
@@ -47,10 +46,14 @@ def commit_segments(
     index = KeyIndex(workspace.lake / "keys", connection)
     ledger = _ledger(segments)
     ledger_keys = _keys_of(connection, ledger)
-    new = [s for s, known in zip(segments, index.known(ledger_keys), strict=True) if not known]
+    is_new = ~index.known(ledger_keys)
+    new = [segment for segment, chosen in zip(segments, is_new, strict=True) if chosen]
     for segment in new:
         move_pack(workspace, segment)
-    gained = _Commit(connection, workspace, index).add(new, ledger) if new else {}
+    gained = {}
+    if new:
+        work = _Commit(connection, workspace, index, ledger_keys[:, is_new])
+        gained = work.add(new, ledger.filter(pa.array(is_new)))
     for segment in segments:
         clear_away(segment)
     log.info("committed %d segments, %d rows", len(new), sum(gained.values()))
@@ -109,26 +112,27 @@ class _Commit:
     """One transaction."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, workspace: Workspace, index: KeyIndex
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        workspace: Workspace,
+        index: KeyIndex,
+        ledger_keys: Keys,
     ) -> None:
         self._connection = connection
         self._workspace = workspace
         self._objects = open_objects(workspace)
         self._index = index
-        self._keys = [no_keys()]
+        self._keys = [ledger_keys]
 
     def add(self, segments: Sequence[Segment], ledger: pa.Table) -> dict[str, int]:
-        """Add the segments and their rows of the ledger; return the rows gained by table."""
+        """Add new segments and their rows of the ledger; return the rows gained by table."""
         self._connection.execute("BEGIN")
         gained = {}
         for name in sorted({name for segment in segments for name in segment.tables}):
             parts = self._parts(TABLES[name], [s for s in segments if name in s.tables])
             self._add(TABLES[name], [part for part in parts if part.is_new.any()])
             gained[name] = sum(int(part.is_new.sum()) for part in parts)
-        ids = [segment.segment_id for segment in segments]
-        entered = ledger.filter(pc.is_in(ledger["segment_id"], pa.array(ids)))
-        self._keys.append(_keys_of(self._connection, entered))
-        self._write("segments", entered, ids)
+        self._write("segments", ledger, [segment.segment_id for segment in segments])
         jobs = sorted({segment.job for segment in segments})
         set_message(self._connection, "safelight", ", ".join(jobs)[:500])
         self._connection.execute("COMMIT")

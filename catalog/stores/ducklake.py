@@ -6,7 +6,7 @@ comes with the database. Readers attach read-only and never wait.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -117,12 +117,16 @@ class DuckLakeStore:
 
     def release(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take a connection back."""
+        with suppress(duckdb.Error):  # closed already: `give_back` lets it go
+            connection.execute(f"SET threads = {engine.THREADS}")
         engine.give_back(connection, self._extensions)
 
     def commit(self, segments: Sequence[Segment]) -> dict[str, int]:
         """Add the rows of new segments in one transaction; the caller holds the lock."""
         connection = self._kept or self.writer()
         self._kept = None
+        # DuckLake asks its database a dozen small questions; a second thread makes each a third dearer.
+        connection.execute("SET threads = 1")
         try:
             gained = commit_segments(connection, self.workspace, segments)
         except BaseException:

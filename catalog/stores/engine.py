@@ -15,8 +15,10 @@ log = logging.getLogger(__name__)
 
 DuckDB = duckdb.DuckDBPyConnection
 
+THREADS = 2
+
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "threads": 2,
+    "threads": THREADS,
     "autoinstall_known_extensions": False,
     # A process that commits for days must not keep every file that it has read.
     "enable_external_file_cache": False,
@@ -71,8 +73,8 @@ def give_back(connection: DuckDB, extensions: tuple[str, ...]) -> None:
 def load_extensions(connection: DuckDB, names: Sequence[str]) -> None:
     """Load extensions from their PyPI packages, or from DuckDB's own repository as a last resort.
 
-    The instance must have been made with `allow_unsigned_extensions`, which is off afterwards. Raises
-    `MissingPartError` for one that is an optional part, else an error of DuckDB, when it cannot be had.
+    The instance must have been made with `allow_unsigned_extensions`, which is off afterwards. When one cannot be had,
+    raises `MissingPartError` for an optional part, else an error of DuckDB.
     """
     packaged = {name: _packaged(name) for name in names}
     for path in packaged.values():

@@ -99,18 +99,18 @@ class KeyIndex:
 
     def add(self, keys: Keys) -> None:
         """Note the keys of the rows that the newest snapshot added; the caller has just made it."""
-        newest, moment = self._newest()
+        newest, moment, _ = self._newest()
         self._write(self._covered() + 1, newest, moment, keys)
 
     def _catch_up(self) -> None:
-        newest, moment = self._newest()
-        if self._runs and self._moment(self._covered()) != self._runs[-1].moment:
+        newest, moment, covered_moment = self._newest(self._covered())
+        if self._runs and covered_moment != self._runs[-1].moment:
             log.info("the index of keys belongs to other tables; it is made anew")
             self._forget()
         covered = self._covered()
         if self._runs and covered == newest:
             return
-        changed = self._tables_changed_since(covered) if self._runs else None
+        changed = self._tables_changed(covered, newest) if self._runs else None
         if changed is None:
             self._forget()
             parts = [read_keys(self._connection, TABLES[n], f"lake.{n}") for n in self._filled()]
@@ -166,30 +166,25 @@ class KeyIndex:
     def _covered(self) -> int:
         return self._runs[-1].last if self._runs else -1
 
-    def _newest(self) -> tuple[int, int]:
-        """Return id and moment of the newest snapshot."""
+    def _newest(self, other: int = -1) -> tuple[int, int, int | None]:
+        """Return id and moment of the newest snapshot, and the moment of another one, None when it is gone."""
+        moment = "epoch_us(CAST(snapshot_time AS TIMESTAMPTZ))"
         found = self._connection.execute(
-            f"SELECT snapshot_id, epoch_us(CAST(snapshot_time AS TIMESTAMPTZ)) FROM {_METADATA}.ducklake_snapshot "
-            f"WHERE snapshot_id = (SELECT max(snapshot_id) FROM {_METADATA}.ducklake_snapshot)"
+            f"SELECT max(snapshot_id), arg_max({moment}, snapshot_id), max({moment}) FILTER (snapshot_id = ?) "
+            f"FROM {_METADATA}.ducklake_snapshot WHERE snapshot_id >= ?",
+            [other, other],
         ).fetchone()
-        assert found, "a DuckLake has a first snapshot"
-        return int(found[0]), int(found[1])
+        if not found or found[0] is None:  # the tables are older than the index
+            return self._newest()
+        return int(found[0]), int(found[1]), found[2]
 
-    def _moment(self, snapshot_id: int) -> int | None:
-        found = self._connection.execute(
-            f"SELECT epoch_us(CAST(snapshot_time AS TIMESTAMPTZ)) FROM {_METADATA}.ducklake_snapshot "
-            "WHERE snapshot_id = ?",
-            [snapshot_id],
-        ).fetchone()
-        return int(found[0]) if found else None
-
-    def _tables_changed_since(self, snapshot_id: int) -> Sequence[str] | None:
+    def _tables_changed(self, since: int, newest: int) -> Sequence[str] | None:
         """List the tables that gained rows; None when snapshots are gone or rows were deleted."""
         found = self._connection.execute(
             f"SELECT snapshot_id, changes_made FROM {_METADATA}.ducklake_snapshot_changes WHERE snapshot_id > ?",
-            [snapshot_id],
+            [since],
         ).fetchall()
-        if len(found) != self._newest()[0] - snapshot_id:
+        if len(found) != newest - since:
             return None
         changes = [change for _, made in found for change in (made or "").split(",")]
         if not all(change.startswith(_HARMLESS) for change in changes if change):

@@ -1,20 +1,31 @@
 """The DuckLake catalog in one SQLite file: needs no server, one writer at a time, readers never wait."""
 
-import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
-from catalog.errors import BusyError
+from catalog.errors import BusyError, CatalogError
 from catalog.files import write_text
 from catalog.stores.engine import quoted
 from catalog.stores.store import LOCK_TIMEOUT_S
 from catalog.workspace import Workspace
 
 BUSY_TIMEOUT_MS = 20_000
+# In a process of its own: DuckDB brings its own SQLite, and two of them on one file in one process drop each other's
+# locks (https://www.sqlite.org/howtocorrupt.html, 2.2.1).
+_COPY = f"""
+import sqlite3, sys
+live = sqlite3.connect(sys.argv[1], uri=True, timeout={BUSY_TIMEOUT_MS / 1000})
+copy = sqlite3.connect(sys.argv[2])
+live.backup(copy)
+copy.execute("PRAGMA journal_mode = DELETE")
+copy.close()
+"""
 
 
 class SqliteMetadata:
@@ -58,13 +69,11 @@ class SqliteMetadata:
         Writers may go on meanwhile. The copy is in rollback mode: a reader needs no right to write beside it.
         """
         target = folder / "catalog.sqlite"
-        source = f"{self._file.as_uri()}?mode=ro"
-        with (
-            closing(sqlite3.connect(source, uri=True, timeout=BUSY_TIMEOUT_MS / 1000)) as live,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            live.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
+        command = [sys.executable, "-I", "-c", _COPY, f"{self._file.as_uri()}?mode=ro", str(target)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
+        if done.returncode:
+            said = done.stderr.strip().rpartition("\n")[2]
+            raise CatalogError(f"the catalog cannot be copied: {said}")
         return f"ducklake:sqlite:{quoted(target)}", self.extensions
 
     def attach_raw(self) -> str:

@@ -43,9 +43,9 @@ def plain_workspace(workspace: Workspace) -> Workspace:
     return on_plain_files(workspace)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def any_workspace(request: pytest.FixtureRequest) -> Workspace:
-    """Run a test on every DuckLake."""
+    """Run a test on every DuckLake, on PostgreSQL among the slow tests."""
     names = {"sqlite": "workspace", "postgres": "postgres_workspace"}
     workspace: Workspace = request.getfixturevalue(names[request.param])
     return workspace

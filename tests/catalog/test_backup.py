@@ -99,6 +99,7 @@ def wreck(workspace: Workspace, request: pytest.FixtureRequest) -> Workspace:
     return at_address(workspace.home, server.new_database())
 
 
+@pytest.mark.slow
 def test_a_backup_moves_a_workspace_from_sqlite_to_postgres_and_back(
     workspace: Workspace, postgres: PostgresServer, tmp_path: Path
 ) -> None:

@@ -87,12 +87,13 @@ TEXTS = st.none() | st.text(st.sampled_from("ab:-,1"), max_size=3)
 def test_keys_of_two_columns_stand_once_like_in_a_set(
     workspace: Workspace, segments: list[list[tuple[str | None, str | None]]]
 ) -> None:
-    for pairs in segments:
-        listed = [{"dataset": a, "version": b, "reason": str(n)} for n, (a, b) in enumerate(pairs)]
-        write_segment(workspace, {"revocations": rows("revocations", listed)}, job="t")
-        with open_catalog(workspace) as catalog:
-            catalog.commit()
     with open_catalog(workspace) as catalog:
+        for pairs in segments:
+            listed = [
+                {"dataset": a, "version": b, "reason": str(n)} for n, (a, b) in enumerate(pairs)
+            ]
+            write_segment(workspace, {"revocations": rows("revocations", listed)}, job="t")
+            catalog.commit()
         found = catalog.records("SELECT dataset, version FROM revocations")
     pairs_found = [(row["dataset"], row["version"]) for row in found]
     assert len(pairs_found) == len(set(pairs_found))
