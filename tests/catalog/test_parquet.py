@@ -27,7 +27,8 @@ from catalog.spool import ready
 from catalog.stores import CatalogSettings, KeepRules, Kept, engine, open_store
 from catalog.stores.ducklake import DuckLakeStore
 from catalog.stores.parquet import ParquetStore
-from catalog.verify import verify_catalog, verify_release
+from catalog.verify import verify_catalog
+from catalog.verify_release import verify_release
 from tests.catalog.buckets import KEYS, Bucket
 from tests.catalog.pictures import bring
 from tests.catalog.test_lake import COUNT, start_writer
