@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-SLACK_S = 0.25
+SLACK_S = 0.4  # requests on their way when an answer left, and a busy machine
 
 
 @dataclass
