@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import select
 import re
 import shlex
 import subprocess
@@ -181,8 +182,10 @@ def test_the_shell_works_on_a_terminal(filled: Workspace) -> None:
     try:
         _until(ours, b"sql>")
         os.write(ours, b"SELECT 40 +\r2 AS answer;\r")
-        assert b"42" in _until(ours, b"(1 rows")
-        _until(ours, b"sql>")  # before that the terminal takes Ctrl+D for a character
+        answer = _until(ours, b"(1 rows")
+        assert b"42" in answer
+        if b"sql>" not in answer.partition(b"(1 rows")[2]:  # it may have come in the same piece
+            _until(ours, b"sql>")  # before that the terminal takes Ctrl+D for a character
         os.write(ours, b"\x04")
         assert process.wait(20) == 0
     finally:
@@ -195,6 +198,8 @@ def _until(terminal: int, wanted: bytes) -> bytes:
     """Read a terminal until it shows something; answers the questions that a terminal is asked."""
     shown, deadline = b"", time.monotonic() + 30
     while wanted not in shown and time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 1)[0]:
+            continue
         shown += os.read(terminal, 4096)
         if shown.endswith(b"\x1b[6n"):
             os.write(terminal, b"\x1b[1;1R")
