@@ -60,7 +60,7 @@ def test(rest: list[str]) -> int:
     slow = [] if "--all" in rest else ["-m", "not slow"]
     more = [argument for argument in rest if argument != "--all"]
     given = any(argument.startswith("-n") for argument in more)
-    workers = [] if given else ["-n", "auto", "--dist", "loadfile"]
+    workers = [] if given else ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
     return call([PYTHON, "-m", "pytest", *slow, *workers, *more])
 
 

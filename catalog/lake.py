@@ -31,7 +31,7 @@ class Catalog:
         self.store = open_store(workspace)
         self.store.prepare()
         self._as_of = as_of
-        self._connection = self.store.connect(as_of)
+        self._connection: duckdb.DuckDBPyConnection | None = self.store.connect(as_of)
         self._closed = False
         self._stale = False
 
@@ -74,10 +74,17 @@ class Catalog:
     def _newest(self) -> duckdb.DuckDBPyConnection:
         """Give the reading connection, a new one after a commit."""
         if self._stale:
-            self.store.release(self._connection)
+            self.let_go()
+        if self._connection is None:
             self._connection = self.store.connect(self._as_of)
             self._stale = False
         return self._connection
+
+    def let_go(self) -> None:
+        """Hold no connection until the next question: an open one keeps SQLite from clearing its log away."""
+        if self._connection is not None:
+            self.store.release(self._connection)
+            self._connection = None
 
     def snapshot(self) -> int:
         """Return the id of the snapshot that this catalog reads."""
@@ -109,7 +116,7 @@ class Catalog:
         """Let go of the tables; closing twice is harmless."""
         if not self._closed:
             self._closed = True
-            self.store.release(self._connection)
+            self.let_go()
             self.store.close()
 
     def __enter__(self) -> "Catalog":

@@ -219,6 +219,7 @@ def _remove(catalog: Catalog, done: Takedown) -> Takedown:
         removed = remove_rows(catalog.store, Removal(found.assets, found.photos, places), message)
         catalog.refresh()
         gone = delete_unused(catalog, found.packs)
+        catalog.let_go()
         forget_past(catalog.store)
         catalog.refresh()
     return replace(

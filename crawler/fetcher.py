@@ -240,9 +240,17 @@ class Fetcher:
         if before == "new":
             gate.ask_now()
         elif before == "asked":
-            if (wait := gate.wait_s()) > self._settings.grace_s:
-                raise _busy("Crawl-delay" if rules.delay_s else host_of(url), wait)
-            await gate.ask_again()
+            await self._take_turns(gate, "Crawl-delay" if rules.delay_s else host_of(url))
+
+    async def _take_turns(self, gate: HostGate, what: str) -> None:
+        """Wait for another turn at a gate that was passed already, but not for long."""
+        if (wait := gate.wait_s()) > self._settings.grace_s:
+            raise _busy(what, wait)
+        try:
+            async with asyncio.timeout(self._settings.grace_s):
+                await gate.enter_again()
+        except TimeoutError as error:
+            raise _busy(what, max(gate.wait_s(), 1.0)) from error
 
     async def _read_robots(self, url: str) -> tuple[int, str]:
         try:

@@ -1,6 +1,7 @@
 """How fast one host may be asked: a token bucket, a number of requests at once, and its own wish.
 
-The wish (Retry-After, Crawl-delay) is a floor: it can slow us down, never speed us up.
+The wish (Retry-After, Crawl-delay) is a floor: it can slow us down, never speed us up. A Crawl-delay is kept from the
+end of one request to the start of the next, one request at a time: so it holds however late a request leaves us.
 """
 
 import asyncio
@@ -33,13 +34,15 @@ class HostGate:
         self, rate: float, at_once: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._interval = 1.0 / rate
-        self._at_once, self._inside, self._failures = at_once, 0, 0
+        self._at_once, self.inside, self._failures = at_once, 0, 0
         self._clock = clock
+        self._delay_s = 0.0
         self._next = self._floor = self._asked = -float("inf")
 
     def slow_to(self, delay_s: float) -> None:
-        """Keep at least `delay_s` between two requests from now on (Crawl-delay)."""
-        self._interval = max(self._interval, min(delay_s, LONGEST_WISH_S))
+        """Keep at least `delay_s` between two requests, one at a time, from now on (Crawl-delay)."""
+        self._delay_s = max(self._delay_s, min(delay_s, LONGEST_WISH_S))
+        self._interval = max(self._interval, self._delay_s)
         self._next = max(self._next, self._asked + self._interval)
 
     def close_for(self, delay_s: float) -> None:
@@ -53,16 +56,18 @@ class HostGate:
 
     def book(self) -> bool:
         """Take a seat and a token when both are free now."""
-        seats = 1 if self._failures >= _PATIENCE else self._at_once
-        if self._inside >= seats or self.wait_s() > 0:
+        alone = self._delay_s > 0 or self._failures >= _PATIENCE
+        seats = 1 if alone else self._at_once
+        if self.inside >= seats or self.wait_s() > 0:
             return False
-        self._inside += 1
+        self.inside += 1
         self._take()
         return True
 
     def leave(self, *, reached: bool) -> None:
         """Give the seat back; `reached` says whether the host answered at all."""
-        self._inside -= 1
+        self.inside -= 1
+        self._rest()
         self._failures = 0 if reached else self._failures + 1
         if self._failures >= _PATIENCE:
             self.close_for(min(2.0 ** (self._failures - _PATIENCE), _LONGEST_PAUSE_S))
@@ -72,8 +77,18 @@ class HostGate:
         while not self.book():  # noqa: ASYNC110  # waits for a time, not for an event
             await asyncio.sleep(max(0.01, min(self.wait_s(), 1.0)))
 
+    async def enter_again(self) -> None:
+        """Give the seat back and wait for the next (what has to be asked was found out meanwhile)."""
+        self.inside -= 1
+        try:
+            await self.enter()
+        except BaseException:
+            self.inside += 1  # the holder of the seat is to leave it himself
+            raise
+
     async def ask_again(self) -> None:
-        """Wait for one more token with the seat in hand (a redirect inside the host, a first look at robots.txt)."""
+        """Wait for one more token with the seat in hand (a redirect inside the host)."""
+        self._rest()
         while (wait := self.wait_s()) > 0:  # noqa: ASYNC110  # waits for a time, not for an event
             await asyncio.sleep(wait)
         self._take()
@@ -86,6 +101,10 @@ class HostGate:
     def wait_s(self) -> float:
         """Seconds until there is a token."""
         return max(self._next, self._floor) - self._clock()
+
+    def _rest(self) -> None:
+        if self._delay_s:
+            self._next = max(self._next, self._clock() + self._delay_s)
 
     def _take(self) -> None:
         self._asked = self._clock()

@@ -9,6 +9,23 @@ import pytest
 from catalog import Workspace, open_catalog
 from tests.catalog.buckets import KEYS, Bucket, served_bucket
 
+# A worker takes whole files: a long one that is left for the end keeps everybody waiting.
+_LONGEST = (
+    "tests/test_end_to_end.py",
+    "tests/catalog/test_takedown.py",
+    "tests/catalog/web/test_console.py",
+    "tests/catalog/test_crash.py",
+    "tests/catalog/test_concurrency.py",
+    "tests/curation/test_run.py",
+    "tests/crawler/test_rough_crawl.py",
+    "tests/crawler/test_kill.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
 
 @pytest.fixture(scope="session")
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,10 +1,10 @@
 """From a URL to a prediction, through the commands that a user types."""
 
 import json
-import os
+import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,36 +12,41 @@ import pytest
 from catalog import Workspace, open_catalog
 from crawler.demo.plan import DemoPlan
 from crawler.demo.score import score
+from safelight import cli
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = 40
 
 
-def safelight(home: Path, *words: str) -> str:
-    """Run one command and return what it printed."""
-    environment = os.environ | {
-        "SAFELIGHT_UNSPLASH_KEY": "demo",
-        "SAFELIGHT_CONTACT": "tests@localhost",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "safelight", "--home", str(home), *words],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+@pytest.fixture
+def safelight(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Run one command as the program does, without starting Python anew, and return what it printed."""
+    monkeypatch.setenv("SAFELIGHT_UNSPLASH_KEY", "demo")
+    monkeypatch.setenv("SAFELIGHT_CONTACT", "tests@localhost")
+
+    def run(*words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            cli(["--home", str(workspace.home), *words], prog_name="safelight")
+        assert ended.value.code == 0, capfd.readouterr().err[-2000:]
+        return capfd.readouterr().out
+
+    return run
 
 
-def example(home: Path, name: str) -> str:
-    """Run one example on the workspace, as a user would."""
-    command = [sys.executable, str(ROOT / "examples" / name)]
-    environment = os.environ | {"SAFELIGHT_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        command, env=environment, check=True, capture_output=True, text=True
-    ).stdout
+@pytest.fixture
+def example(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """Run one example on the workspace and return what it printed."""
+    monkeypatch.setenv("SAFELIGHT_HOME", str(workspace.home))
+
+    def run(name: str) -> str:
+        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+        return capfd.readouterr().out
+
+    return run
 
 
 @pytest.fixture
@@ -54,15 +59,17 @@ def site() -> Iterator[str]:
 
 
 @pytest.mark.timeout(400)  # some 25 s on an idle machine, minutes on a busy one
-def test_from_a_url_to_a_prediction(workspace: Workspace, site: str, tmp_path: Path) -> None:
-    home = workspace.home
+def test_from_a_url_to_a_prediction(
+    workspace: Workspace,
+    site: str,
+    safelight: Callable[..., str],
+    example: Callable[[str], str],
+) -> None:
     crawl = ("crawl", "run", "unsplash", "--api-base", site, "--training-basis", "ours")
-    assert "finished" in safelight(home, *crawl)
-    safelight(home, "curate", "run", "--runner", "threads")
-    assert "demo@1.0.0" in safelight(home, "dataset", "publish", "demo")
-    safelight(
-        home, "train", "run", "exif", "--preset", "smoke", "--epochs", "1", "--policies", "split"
-    )
+    assert "finished" in safelight(*crawl)
+    safelight("curate", "run", "--runner", "threads")
+    assert "demo@1.0.0" in safelight("dataset", "publish", "demo")
+    safelight("train", "run", "exif", "--preset", "smoke", "--epochs", "1", "--policies", "split")
     with open_catalog(workspace) as catalog:
         result = score(catalog, DemoPlan(photos=PHOTOS))
         rows = catalog.records("SELECT * FROM predictions")
@@ -78,11 +85,11 @@ def test_from_a_url_to_a_prediction(workspace: Workspace, site: str, tmp_path: P
         assert abs(sum(row["probabilities"]) - 1) < 1e-6  # type: ignore[call-overload]  # a list column
     assert len(models) == 1
     assert json.loads(
-        safelight(home, "catalog", "sql", "SELECT count(*) AS n FROM photos", "--format", "json")
+        safelight("catalog", "sql", "SELECT count(*) AS n FROM photos", "--format", "json")
     )
     assert photo["source"] == "unsplash"
-    assert "photographs, median ISO" in example(home, "query_catalog.py")
-    assert "demo@1.0.0" in example(home, "read_release.py")
-    again = safelight(home, *crawl)
+    assert "photographs, median ISO" in example("query_catalog.py")
+    assert "demo@1.0.0" in example("read_release.py")
+    again = safelight(*crawl)
     assert "rows added: crawls 1" in again
-    assert "demo@1.0.0" in safelight(home, "dataset", "publish", "demo")
+    assert "demo@1.0.0" in safelight("dataset", "publish", "demo")

@@ -34,8 +34,11 @@ from catalog.stores.upkeep import (
 from catalog.views import VIEWS
 from catalog.workspace import Workspace
 
+_PREPARATION = 2  # raised when `bring_up_to_date` does more than before with the same tables
 _SCHEMA_DIGEST = hashlib.sha256(
-    repr([(t.name, t.meaning, t.schema.to_string()) for t in TABLES.values()] + [VIEWS]).encode()
+    repr(
+        [(t.name, t.meaning, t.schema.to_string()) for t in TABLES.values()] + [VIEWS, _PREPARATION]
+    ).encode()
 ).hexdigest()
 
 

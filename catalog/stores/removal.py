@@ -103,6 +103,7 @@ def forget_past(store: Store) -> list[str]:
     The caller holds the writer lock. A reader that has an older snapshot open loses its files.
     """
     lake = _changeable(store)
+    lake.close()
     connection = lake.writer()
     try:
         connection.execute("CALL ducklake_rewrite_data_files('lake', delete_threshold => 0)")
@@ -163,8 +164,9 @@ _VACUUM = """
 import sqlite3, sys
 database = sqlite3.connect(sys.argv[1], timeout=20)
 database.execute("VACUUM")
-database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 database.close()
+sys.exit("a reader holds an older state" if busy else 0)
 """
 
 

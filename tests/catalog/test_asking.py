@@ -121,6 +121,7 @@ def test_the_shell_runs_statements_of_several_lines(filled: Workspace) -> None:
         assert json.loads("\n".join(shell.finish())) == [{"b": 2}]
 
 
+@pytest.mark.slow
 def test_the_shell_knows_its_commands(filled: Workspace) -> None:
     with Shell(filled) as shell:
         assert "v_photos" in told(shell, ".tables")

@@ -45,6 +45,7 @@ def test_files_are_merged_and_every_snapshot_still_answers(any_workspace: Worksp
         assert catalog.commit() == {"assets": 2, "photos": 2}
 
 
+@pytest.mark.slow
 def test_old_snapshots_are_forgotten_but_those_of_runs_and_the_newest(workspace: Workspace) -> None:
     commits(workspace, 5)
     with open_catalog(workspace) as catalog:

@@ -76,6 +76,7 @@ def test_many_small_files_become_one_and_nothing_changes(
         assert catalog.snapshot() == 5
 
 
+@pytest.mark.slow
 def test_maintenance_merges_forgets_and_sweeps(plain_workspace: Workspace) -> None:
     for number in range(4):
         commit(plain_workspace, range(number, number + 1))
@@ -236,6 +237,7 @@ def test_it_needs_no_extension_of_duckdb(plain_workspace: Workspace, no_extensio
     assert duckdb.sql("SELECT 1").fetchall() == [(1,)]
 
 
+@pytest.mark.slow
 def test_plain_files_may_lie_in_a_bucket(
     plain_workspace: Workspace, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

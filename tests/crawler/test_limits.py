@@ -52,6 +52,48 @@ def test_a_crawl_delay_slows_a_gate_and_never_speeds_it_up() -> None:
     assert entries(gate, 3)[-1] >= 0.099
 
 
+def test_a_crawl_delay_runs_from_the_end_of_one_request_to_the_start_of_the_next() -> None:
+    now = [0.0]
+    gate = HostGate(1000.0, 4, clock=lambda: now[0])
+    gate.slow_to(2.0)
+    assert gate.book()
+    now[0] = 5.0
+    assert not gate.book()  # the first is still on its way, however long it takes
+    gate.leave(reached=True)
+    assert not gate.book()
+    assert gate.wait_s() == 2.0
+    now[0] = 7.0
+    assert gate.book()
+
+
+def test_who_enters_again_waits_until_the_one_inside_has_left() -> None:
+    async def visit() -> float:
+        gate, loop = HostGate(1000.0, 2), asyncio.get_running_loop()
+        await gate.enter()
+        await gate.enter()
+        gate.slow_to(0.05)
+        loop.call_later(0.1, lambda: gate.leave(reached=True))
+        started = loop.time()
+        await gate.enter_again()
+        return loop.time() - started
+
+    assert asyncio.run(visit()) >= 0.149
+
+
+def test_who_gives_up_entering_again_still_holds_a_seat() -> None:
+    async def visit() -> HostGate:
+        gate = HostGate(1000.0, 1)
+        await gate.enter()
+        gate.slow_to(60.0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await gate.enter_again()
+        return gate
+
+    gate = asyncio.run(visit())
+    assert gate.inside == 1
+
+
 def test_retry_after_closes_a_gate() -> None:
     gate = HostGate(float("inf"), 10)
     gate.close_for(0.1)

@@ -110,6 +110,7 @@ def test_a_lost_frontier_asks_nobody_for_what_the_catalog_holds(
     assert audit(workspace).problems == []
 
 
+@pytest.mark.slow
 def test_a_lost_frontier_asks_for_what_is_listed_at_another_address(
     workspace: Workspace, tmp_path: Path, album: Album
 ) -> None:
@@ -162,6 +163,7 @@ def test_what_is_blocked_stays_out(workspace: Workspace, tmp_path: Path, album: 
     assert audit(workspace).assets == 4
 
 
+@pytest.mark.slow
 def test_photographers_and_photos_are_blocked_in_folders_too(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -198,6 +200,7 @@ def test_what_would_block_nothing_or_everything_is_refused(
     assert checked("url_prefix", "http://a.example") == "http://a.example/"  # not a.example.org too
 
 
+@pytest.mark.slow
 def test_a_block_is_lifted_by_a_newer_row_and_may_be_made_again(
     workspace: Workspace, tmp_path: Path, album: Album
 ) -> None:

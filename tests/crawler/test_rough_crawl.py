@@ -45,10 +45,13 @@ class Rough:
     left_out: tuple[str, ...]
     kills: int
     slowness_s: float
+    lateness_s: float = (
+        0.0  # by how much requests may be late on their way, which makes them come together
+    )
 
 
 # The small one without faults after which the listing starts anew: that takes two seconds each time.
-SMALL = Rough(110, ("api_quota", "api_503"), kills=1, slowness_s=0.8)
+SMALL = Rough(110, ("api_quota", "api_503"), kills=1, slowness_s=0.8, lateness_s=SLACK_S)
 LARGE = Rough(600, (), kills=3, slowness_s=2.5)
 
 
@@ -59,6 +62,7 @@ class Crawled:
     workspace: Workspace
     site: RoughSite
     peak_bytes: int
+    rough: Rough
 
 
 @pytest.fixture(
@@ -99,7 +103,7 @@ def crawl_under_fire(home: Path, site: RoughSite, rough: Rough) -> Crawled:
     code, text = victim.finish(timeout_s=400)
     assert code == 0, text
     with FileLock(f"{workspace.frontier}.spider.lock", timeout=15):  # the spiders are gone, too
-        return Crawled(workspace, site, max(*peaks, watch.peak_bytes))
+        return Crawled(workspace, site, max(*peaks, watch.peak_bytes), rough)
 
 
 def test_nothing_is_lost_and_nothing_is_held_twice(crawled: Crawled) -> None:
@@ -143,8 +147,8 @@ def test_every_download_is_reported(crawled: Crawled) -> None:
 
 
 def test_no_host_is_asked_more_often_than_its_rate(crawled: Crawled) -> None:
-    site = crawled.site
-    assert site.log.over_rate(1.0, RATE, hosts=site.hosts.values()) <= 1
+    site, more = crawled.site, round(RATE * crawled.rough.lateness_s)
+    assert site.log.over_rate(1.0, RATE + more, hosts=site.hosts.values()) <= 1
 
 
 def test_memory_is_bounded(crawled: Crawled) -> None:

@@ -60,6 +60,7 @@ def test_two_processes_bring_everything_once(workspace: Workspace, tmp_path: Pat
     assert len(list(workspace.logs.glob("worker-*.log"))) == 2
 
 
+@pytest.mark.slow
 def test_equal_bytes_on_two_workers_are_held_once(workspace: Workspace, tmp_path: Path) -> None:
     same = {f"/{n}.jpg": jpeg(seed=n) for n in range(4)}
     hosts = [Album(same) for _ in range(8)]
@@ -81,6 +82,7 @@ def test_a_redirect_goes_to_the_worker_of_its_host(workspace: Workspace, tmp_pat
     assert all(album.asked["/moved.jpg"] == 1 for album in hosts)
 
 
+@pytest.mark.slow
 def test_redirects_between_workers_have_an_end(workspace: Workspace, tmp_path: Path) -> None:
     hosts = albums(8, 0)
     with serve(*hosts):
@@ -127,6 +129,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
     assert audit(workspace).problems == []
 
 
+@pytest.mark.slow
 def test_a_signal_drains_the_workers_within_thirty_seconds(
     workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -229,6 +229,7 @@ def test_the_command_says_nothing_new_and_lists_runs(
     assert "no curation runs yet" in empty.output
 
 
+@pytest.mark.slow
 def test_the_run_command_prints_every_count(tmp_path: Path) -> None:
     made = Workspace.at(tmp_path / "home")
     fill(made, sound_shots(4))

@@ -240,6 +240,7 @@ def test_the_command_names_the_preset_that_fits(run: SavedRun) -> None:
         assert command(alone) == expected.replace("  ", " ")
 
 
+@pytest.mark.slow
 def test_one_policy_and_one_head_make_a_report_and_making_it_again_changes_nothing(
     tmp_path: Path, release: saved_files.FolderRelease
 ) -> None:

@@ -193,6 +193,7 @@ def test_a_commit_is_seen_by_the_next_statement(sandbox: Sandbox, home: Workspac
     assert len(copies) <= 2
 
 
+@pytest.mark.slow
 def test_a_catalog_of_plain_files_is_read_behind_the_same_walls(tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     (tmp_path / "plain" / "safelight.toml").write_text('[catalog]\nstore = "parquet"\n')

@@ -203,6 +203,7 @@ def test_the_tree_finds_columns_by_meaning_and_inserts_them(console: Page) -> No
     expect(console.locator("#sql")).to_have_value("SELECT exposure_time")
 
 
+@pytest.mark.slow
 def test_everything_can_be_reached_by_keyboard(console: Page) -> None:
     keys = console.keyboard
     keys.press("?")

@@ -18,6 +18,7 @@ async def all_bodies(gallery: PlanGallery) -> list[bytes]:
         await gallery.close()
 
 
+@pytest.mark.slow
 def test_workers_render_the_same_bytes_as_a_thread_and_as_nobody() -> None:
     direct = [body(photo).content for photo in PLAN.uploads]
     assert asyncio.run(all_bodies(PlanGallery(PLAN))) == direct

@@ -171,6 +171,7 @@ def test_a_walk_goes_on_where_it_was_interrupted(workspace: Workspace) -> None:
     assert site.queries[asked] == site.queries[asked - 1]  # the call that was refused
 
 
+@pytest.mark.slow
 def test_the_token_of_the_api_is_kept_with_the_page(workspace: Workspace) -> None:
     with CommonsSite(FILES, CATEGORIES) as site:
         source = CommonsSource("category", "Piers", api_base=f"{site.url}/w/api.php", limit=4)

@@ -41,6 +41,7 @@ def run(workspace: Workspace, source: UserSpiderSource, **options: object) -> Cr
     return crawl(workspace, source, settings, CrawlOptions(**options))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_example_of_the_documentation_works(workspace: Workspace, example: Path) -> None:
     with GallerySite(PICTURES) as site:
         source = UserSpiderSource(str(example), arguments={"start": f"{site.url}/pages/0"})

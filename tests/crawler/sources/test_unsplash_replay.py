@@ -113,6 +113,7 @@ def test_recorded_responses_are_read_whatever_they_are(tmp_path: Path) -> None:
     assert refused > 10  # lists, links and errors are no photo
 
 
+@pytest.mark.slow
 def test_a_changed_photo_is_fetched_again_and_a_deleted_one_gets_a_tombstone(
     workspace: Workspace,
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_changed_photo_is_fetched_again_and_a_deleted_one_gets_a_tombstone(
     assert count["n"] == 5
 
 
+@pytest.mark.slow
 def test_ids_and_random_photos_are_listings_too(workspace: Workspace, tmp_path: Path) -> None:
     exif = {"aperture": "2.8", "iso": 100, "exposure_time": "1/100"}
     objects = [made(n, exif=exif) for n in range(5)]

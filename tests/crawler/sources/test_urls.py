@@ -274,6 +274,7 @@ def test_ids_of_a_column_are_those_of_the_named_source(
     assert (photo["training_allowed"], photo["training_basis"]) == (True, "CC0")
 
 
+@pytest.mark.slow
 def test_an_interrupted_listing_goes_on_behind_the_last_page(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -297,6 +298,7 @@ def test_an_interrupted_listing_goes_on_behind_the_last_page(
     assert (second.listed, second.errors) == (1500, {"private_address": 2500 - first.failed})
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
     def peak(name: str, pages: int) -> int:
         path = tmp_path / name
