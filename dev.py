@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -28,6 +28,8 @@ EXTRAS = {
     "test": "all,dev",
     "check": "all,dev",
 }
+# The workers of the test suite share the cores; a library's own threads would only wait for each other.
+ONE_THREAD = {"SAFELIGHT_SQL_THREADS": "1", "OMP_NUM_THREADS": "1"}
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -61,7 +63,7 @@ def test(rest: list[str]) -> int:
     more = [argument for argument in rest if argument != "--all"]
     given = any(argument.startswith("-n") for argument in more)
     workers = [] if given else ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
-    return call([PYTHON, "-m", "pytest", *slow, *workers, *more])
+    return call([PYTHON, "-m", "pytest", *slow, *workers, *more], ONE_THREAD)
 
 
 def check(_rest: list[str]) -> int:
@@ -131,10 +133,13 @@ def last_line(done: "subprocess.CompletedProcess[str]") -> str:
     return lines[-1] if lines else "no output"
 
 
-def call(command: Sequence[str | Path]) -> int:
-    """Run a command from the project's folder and return its exit code."""
+def call(command: Sequence[str | Path], more: Mapping[str, str] | None = None) -> int:
+    """Run a command from the project's folder, with `more` in its environment, and return its exit code."""
+    environment = os.environ | (more or {})
     try:
-        return subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
+        return subprocess.run(
+            [str(part) for part in command], cwd=ROOT, env=environment, check=False
+        ).returncode
     except KeyboardInterrupt:
         return 130
 

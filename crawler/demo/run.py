@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,15 +31,16 @@ def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
         _step(
             workspace, "crawl", "run", "unsplash", "--api-base", address, "--training-basis", BASIS
         )
-    _step(workspace, "crawl", "report")
-    _step(workspace, "curate", "run")
-    _step(workspace, "curate", "report")
+    with _meanwhile(workspace, "crawl", "report"):
+        _step(workspace, "curate", "run")
     _step(workspace, "dataset", "publish", DATASET)
-    _step(workspace, "train", "run", "exif", "--dataset", DATASET, "--preset", "smoke")
     sheet = workspace.reports / "demo" / "contact_sheet.jpg"
-    sheet.parent.mkdir(exist_ok=True)
-    if not sheet.exists():
-        _step(workspace, "demo", "contact-sheet", str(sheet), "--seed", str(seed))
+    draw = ("demo", "contact-sheet", str(sheet), "--seed", str(seed))
+    with (
+        _meanwhile(workspace, "curate", "report"),
+        nullcontext() if sheet.exists() else _meanwhile(workspace, *draw),
+    ):
+        _step(workspace, "train", "run", "exif", "--dataset", DATASET, "--preset", "smoke")
     print(f"\n{summary(workspace, DemoPlan(seed=seed, photos=count))}")
     for name, path in _pages(workspace):
         print(f"{name:<14} {path}")
@@ -60,7 +62,28 @@ def _pages(workspace: Workspace) -> Iterator[tuple[str, Path]]:
 def _step(workspace: Workspace, *words: str) -> None:
     """Run one command of Safelight on the workspace, showing it first."""
     print(f"\n$ safelight {shlex.join(words)}", flush=True)
-    if subprocess.run(_command(workspace, words), env=_environment(), check=False).returncode:  # noqa: S603 - our own command
+    _check(words, subprocess.run(_command(workspace, words), env=_environment(), check=False))  # noqa: S603 - our own command
+
+
+@contextmanager
+def _meanwhile(workspace: Workspace, *words: str) -> Iterator[None]:
+    """Run one command that only reads beside what the block does, and show both when it is done."""
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(
+            subprocess.run,
+            _command(workspace, words),
+            env=_environment(),
+            check=False,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        yield
+        print(f"\n$ safelight {shlex.join(words)}\n{done.result().stdout}", end="", flush=True)
+        _check(words, done.result())
+
+
+def _check(words: Sequence[str], done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode:
         raise SafelightError(f"the demo stopped: safelight {shlex.join(words)} failed")
 
 

@@ -70,7 +70,9 @@ class Server:
         """Run a statement and give its rows."""
         done = self.query(sql, **more)
         assert done["state"] == "done", done["error"]
-        return list(self.get(f"/api/queries/{done['query_id']}/rows").json["rows"])
+        page = self.get(f"/api/queries/{done['query_id']}/rows")
+        assert page.status == 200, page.body
+        return list(page.json["rows"])
 
     @property
     def rss(self) -> int:
