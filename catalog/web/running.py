@@ -22,6 +22,8 @@ from catalog.web.audit import Audit
 from catalog.workspace import Workspace
 
 MAX_KEPT = 1_000
+READING_S = 30.0
+"""What a page, summary or file of a result may take: our own statements over what is bounded already."""
 FORMATS = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
@@ -135,7 +137,10 @@ class Queries:
 
     async def derive(self, query: Query, job: Mapping[str, object], target: BinaryIO) -> None:
         """Make something of a result in the sandbox; raises `NotDoneError`, `GoneError`, `QueryError`."""
-        limits = replace(self._pool.limits, max_bytes=8 * self._pool.limits.max_bytes)
+        given = self._pool.limits
+        limits = replace(
+            given, max_bytes=8 * given.max_bytes, timeout_s=max(given.timeout_s, READING_S)
+        )
         with self._result(query) as result:
             outcome = await self._pool.run(job, limits, target, inputs=[result.fileno()])
         if outcome.state != "done":

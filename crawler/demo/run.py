@@ -62,7 +62,8 @@ def _pages(workspace: Workspace) -> Iterator[tuple[str, Path]]:
 def _step(workspace: Workspace, *words: str) -> None:
     """Run one command of Safelight on the workspace, showing it first."""
     print(f"\n$ safelight {shlex.join(words)}", flush=True)
-    _check(words, subprocess.run(_command(workspace, words), env=_environment(), check=False))  # noqa: S603 - our own command
+    done = subprocess.run(_command(workspace, words), env=_environment(), check=False)  # noqa: S603 - our own command
+    _check(words, done.returncode)
 
 
 @contextmanager
@@ -79,11 +80,11 @@ def _meanwhile(workspace: Workspace, *words: str) -> Iterator[None]:
         )
         yield
         print(f"\n$ safelight {shlex.join(words)}\n{done.result().stdout}", end="", flush=True)
-        _check(words, done.result())
+        _check(words, done.result().returncode)
 
 
-def _check(words: Sequence[str], done: subprocess.CompletedProcess[str]) -> None:
-    if done.returncode:
+def _check(words: Sequence[str], code: int) -> None:
+    if code:
         raise SafelightError(f"the demo stopped: safelight {shlex.join(words)} failed")
 
 
