@@ -7,7 +7,7 @@ import click
 from catalog import Workspace, workspace_option
 
 COUNT = click.option(
-    "--count", default=320, show_default=True, type=click.IntRange(1), help="photos of the plan"
+    "--count", default=208, show_default=True, type=click.IntRange(1), help="photos of the plan"
 )
 SEED = click.option("--seed", default=7, show_default=True, help="seed of the plan")
 

@@ -26,7 +26,7 @@ DEFAULT = Config(
     thumbnail_px=96, patch_px=64, bank=8, patches=4, width=16, features=64,
 )  # fmt: skip
 SMOKE = Config(
-    epochs=10, batch_size=16, learning_rate=3e-3, weight_decay=0.05, dropout=0.1, patience=8,
+    epochs=7, batch_size=16, learning_rate=3e-3, weight_decay=0.05, dropout=0.1, patience=8,
     thumbnail_px=64, patch_px=64, bank=6, patches=2, width=12, features=48,
 )  # fmt: skip
 
