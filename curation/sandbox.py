@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -78,7 +79,8 @@ class Sandbox:
             self._child.wait()
             for pipe in (self._child.stdin, self._child.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(OSError):  # what was not sent yet is sent at last, to nobody
+                        pipe.close()
             self._child = None
 
     def _running(self) -> subprocess.Popen[bytes]:

@@ -103,6 +103,24 @@ def test_a_child_that_dies_costs_one_row() -> None:
         sandbox.close()
 
 
+def test_a_child_that_dies_before_it_is_written_to_is_crashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sandbox = Sandbox()
+    body = encoded(photograph(8), "TIFF")
+    try:
+        assert examine(body, sandbox=sandbox).decode_status == "ok"
+        child = sandbox._running()
+        child.kill()
+        child.wait()
+        monkeypatch.setattr(sandbox, "_running", lambda: child)  # it is not seen to be dead
+        assert examine(body, sandbox=sandbox).decode_status == "crashed"
+        monkeypatch.undo()
+        assert examine(body, sandbox=sandbox).decode_status == "ok"
+    finally:
+        sandbox.close()
+
+
 def test_the_plan_of_a_jpeg_is_read_from_its_segments() -> None:
     plan = jpeg_plan(encoded(photograph(), quality=85))
     assert (plan.unit_width, plan.unit_height, plan.scans, plan.is_progressive) == (
