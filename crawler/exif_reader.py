@@ -12,12 +12,12 @@ import struct
 import warnings
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import exifread
-from exifread.core.exif_header import ExifHeader
 
-from crawler.bounded_reader import MAX_READS, BoundedReader, TooMuchWorkError
+from crawler.bounded_reader import MAX_READS, BoundedReader
+from crawler.exif_header import RATIO_TYPES, QuickHeader
 from crawler.exif_pillow import pillow_tags
 from crawler.exif_tags import (
     EXIF_POINTER,
@@ -32,7 +32,6 @@ from crawler.exif_tags import (
 )
 from crawler.exif_values import number, ratio
 
-_RATIO_TYPES = {5: "II", 10: "ii"}
 _ISO_MAKERS = ("canon", "nikon")  # exifread understands where these hide the ISO
 _MAKER_READS = 60_000  # exifread takes notes byte by byte
 _MAKER_ISO = ("MakerNote ISO", "MakerNote ISOSpeedRequested", "MakerNote ISOSetting")
@@ -97,35 +96,16 @@ def _exifread(block: bytes) -> dict[str, Any]:
     """Read the directories that every file has; as `exifread.process_file` without details, but quicker."""
     if block[:4] not in (b"II*\0", b"MM\0*"):
         return _exifread_whole(block, details=False)
-    header = _QuickHeader(block)
+    header = QuickHeader(block)
     for place, start in enumerate(header.list_ifd()):
         header.dump_ifd(start, _DIRECTORIES.get(place, f"IFD {place}"))
-    if exif := header.tags.get("Image ExifOffset"):
+    exif = header.tags.get("Image ExifOffset")
+    if exif and exif.values:
         header.dump_ifd(exif.values[0], "EXIF")
     return header.tags
 
 
 _DIRECTORIES = {0: "Image", 1: "Thumbnail"}
-
-
-class _QuickHeader(ExifHeader):
-    """exifread's header, whose numbers come straight from the bytes: they are most of its work."""
-
-    def __init__(self, block: bytes) -> None:
-        stream = BoundedReader(block)
-        super().__init__(stream, chr(block[0]), 0, 0, strict=False, detailed=False)
-        self._block, self._left = block, MAX_READS + (len(block) >> 8)
-        self._order: Literal["little", "big"] = "little" if block[:1] == b"I" else "big"
-
-    def s2n(self, offset: int, length: int, signed: bool = False) -> int:
-        """Read a number as exifread does, 0 behind the block; raises `TooMuchWorkError`, `ValueError` before it."""
-        self._left -= 1
-        if self._left < 0:
-            raise TooMuchWorkError("stopped a parser that read too often or too much")
-        if offset < 0:
-            raise ValueError(f"negative place {offset}")
-        part = self._block[offset : offset + length]
-        return int.from_bytes(part, self._order, signed=signed) if len(part) == length else 0
 
 
 def _exifread_whole(block: bytes, *, details: bool, max_reads: int = MAX_READS) -> dict[str, Any]:
@@ -156,7 +136,7 @@ def _typed(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
         values = values.decode("latin-1")
     if isinstance(values, str):
         return values.strip("\0 "), ()
-    if tag.field_type in _RATIO_TYPES:
+    if tag.field_type in RATIO_TYPES:
         return _rationals(block, tag)
     flat = [one[0] if isinstance(one, tuple) else one for one in values[:MOST_NUMBERS]]
     return " ".join(map(str, flat)), tuple(map(number, flat))
@@ -165,7 +145,7 @@ def _typed(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
 def _rationals(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
     """Read rationals from the block itself: exifread has already shortened 28/10 to 14/5."""
     count = min(tag.field_length // 8, MOST_NUMBERS)
-    layout = ("<" if block[:1] == b"I" else ">") + _RATIO_TYPES[tag.field_type] * count
+    layout = ("<" if block[:1] == b"I" else ">") + RATIO_TYPES[tag.field_type] * count
     flat = struct.unpack_from(layout, block, tag.field_offset)
     pairs = list(zip(flat[::2], flat[1::2], strict=True))
     return " ".join(f"{top}/{bottom}" for top, bottom in pairs), tuple(ratio(*p) for p in pairs)

@@ -1,6 +1,6 @@
 """One EXIF tag as our readers give it, and the numbers of the tags that we understand."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crawler.exif_values import number
 
@@ -21,8 +21,7 @@ MOST_NUMBERS = 64  # kept of one tag; longer lists are tables that nobody reads 
 SETTINGS = {"f_number": F_NUMBER, "iso": ISO, "exposure_time": EXPOSURE_TIME}
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(NamedTuple):
     """One tag: its name, its value as written (`28/10`), and its numbers; text has none stored."""
 
     name: str
