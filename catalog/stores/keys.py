@@ -10,6 +10,7 @@ It is a cache. Before each commit it catches up with snapshots that others made,
 (restored, rows deleted, a file damaged) it is made anew from them. Whoever uses it holds the writer lock.
 """
 
+import hashlib
 import logging
 import os
 import uuid
@@ -20,6 +21,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.files import flush
 from catalog.schemas import TABLES, Table
@@ -43,9 +46,9 @@ def no_keys() -> Keys:
 
 def key_sql(table: Table) -> str:
     """Write the SQL of two columns, `upper` and `lower`, that hash the key of a row of `table`."""
-    # A length before each value: no two different keys are written alike. Null is a dash.
+    # A length before each value: no two different keys are written alike. Null is a colon alone.
     texts = [f'CAST("{name}" AS VARCHAR)' for name in table.key]
-    parts = [f"coalesce(concat(strlen({text}), ':', {text}), '-')" for text in texts]
+    parts = [f"strlen({text}), ':', {text}" for text in texts]
     whole = f"concat('{table.name}', ',', {', '.join(parts)})"
     return f"md5_number_upper({whole}) AS upper, md5_number_lower({whole}) AS lower"
 
@@ -54,6 +57,33 @@ def read_keys(connection: duckdb.DuckDBPyConnection, table: Table, source: str) 
     """Hash the keys of all rows of `source`, a table expression with the columns of `table`."""
     found = connection.execute(f"SELECT {key_sql(table)} FROM {source}").fetchnumpy()
     return np.stack([np.asarray(found[name], np.uint64) for name in ("upper", "lower")])
+
+
+def hash_keys(table: Table, source: pa.Table) -> Keys | None:
+    """Hash keys as `read_keys` does, without SQL; None when a column of the key is no text."""
+    parts: list[pa.ChunkedArray] = []
+    for name in table.key:
+        column = source[name] if name in source.column_names else _nulls(len(source))
+        if not pa.types.is_string(column.type):
+            return None
+        length = pc.binary_length(column).cast(pa.string())
+        parts.append(pc.fill_null(pc.binary_join_element_wise(length, column, ":"), ":"))
+    texts = pc.binary_join_element_wise(f"{table.name},", *parts, "").cast(pa.binary())
+    digests = [hashlib.md5(text, usedforsecurity=False).digest() for text in texts.to_pylist()]
+    return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2).T.astype(np.uint64, order="C")
+
+
+def _nulls(count: int) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.nulls(count, pa.string())])
+
+
+def first_ones(keys: Keys) -> npt.NDArray[np.bool_]:
+    """Say for each key whether it stands there for the first time."""
+    order = np.lexsort((keys[1], keys[0]))  # stable: of equal keys the first comes first
+    sorted_keys = keys[:, order]
+    is_first = np.ones(keys.shape[1], bool)
+    is_first[order[1:]] = (sorted_keys[:, 1:] != sorted_keys[:, :-1]).any(axis=0)
+    return is_first
 
 
 @dataclass(frozen=True)
@@ -99,7 +129,9 @@ class KeyIndex:
 
     def add(self, keys: Keys) -> None:
         """Note the keys of the rows that the newest snapshot added; the caller has just made it."""
+        self._connection.execute("BEGIN")
         newest, moment, _ = self._newest()
+        self._connection.execute("COMMIT")
         self._write(self._covered() + 1, newest, moment, keys)
 
     def _catch_up(self) -> None:
@@ -168,15 +200,15 @@ class KeyIndex:
 
     def _newest(self, other: int = -1) -> tuple[int, int, int | None]:
         """Return id and moment of the newest snapshot, and the moment of another one, None when it is gone."""
-        moment = "epoch_us(CAST(snapshot_time AS TIMESTAMPTZ))"
-        found = self._connection.execute(
-            f"SELECT max(snapshot_id), arg_max({moment}, snapshot_id), max({moment}) FILTER (snapshot_id = ?) "
+        found = self._connection.execute(  # aggregates would cost more than the table, which is short from there on
+            "SELECT snapshot_id, epoch_us(CAST(snapshot_time AS TIMESTAMPTZ)) "
             f"FROM {_METADATA}.ducklake_snapshot WHERE snapshot_id >= ?",
-            [other, other],
-        ).fetchone()
-        if not found or found[0] is None:  # the tables are older than the index
+            [other],
+        ).fetchall()
+        if not found:  # the tables are older than the index
             return self._newest()
-        return int(found[0]), int(found[1]), found[2]
+        moments = dict(found)
+        return max(moments), moments[max(moments)], moments.get(other)
 
     def _tables_changed(self, since: int, newest: int) -> Sequence[str] | None:
         """List the tables that gained rows; None when snapshots are gone or rows were deleted."""

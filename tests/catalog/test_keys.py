@@ -3,12 +3,16 @@
 import shutil
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog import Workspace, open_catalog, rows, write_segment
+from catalog.schemas import TABLES
+from catalog.stores.keys import first_ones, hash_keys, read_keys
 from tests.catalog.pictures import bring, picture
 from tests.catalog.writing import writing
 
@@ -108,3 +112,29 @@ def test_runs_are_merged_so_that_few_remain(workspace: Workspace) -> None:
     found = files(workspace)
     assert len(found) <= 5
     assert sum(np.load(path).shape[1] for path in found) == 3 * 10  # assets, photos, segments
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.none() | st.text(), st.none() | st.text()), max_size=20))
+def test_keys_are_hashed_alike_with_and_without_sql(
+    pairs: list[tuple[str | None, str | None]],
+) -> None:
+    table = TABLES["revocations"]
+    source = pa.table(
+        {
+            name: pa.array([pair[n] for pair in pairs], pa.string())
+            for n, name in enumerate(table.key)
+        }
+    )
+    with duckdb.connect() as connection:
+        connection.register("source", source)
+        expected = read_keys(connection, table, "source")
+    found = hash_keys(table, source)
+    assert found is not None
+    assert np.array_equal(found, expected)
+    listed = list(zip(*found.tolist(), strict=True))
+    assert first_ones(found).tolist() == [key not in listed[:n] for n, key in enumerate(listed)]
+
+
+def test_keys_that_are_no_text_are_left_to_sql() -> None:
+    assert hash_keys(TABLES["prices"], TABLES["prices"].schema.empty_table()) is None
