@@ -23,12 +23,13 @@ from curation.balance import class_table, thin_classes, weigh
 from curation.bins import SETTINGS, bin_of, stops_of
 from curation.components import component_ids
 from curation.decode import Pixels, decode_upright
-from curation.duplicates import Duplicates, find_duplicates
+from curation.duplicates import DuplicateLimits, Duplicates
 from curation.embeddings import Embedder
 from curation.errors import NothingToCurateError
 from curation.facts import Stages, compute_missing
 from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
+from curation.known_copies import boilerplate_notes, find_in_catalog, issues
 from curation.plan import CurationPlan
 from curation.settings import CurateSettings
 from curation.splits import Splits, group_split, random_split
@@ -106,9 +107,8 @@ class _Run:
     def _pictures(self, judged: pl.DataFrame, health: pl.DataFrame) -> pl.DataFrame:
         """Join photos, EXIF settings and stage results: one row per asset, sorted."""
         hashes = frame(self.catalog, _HASHES, (self.stages.ids()[1],))
-        vectors = frame(self.catalog, _VECTORS, (self.stages.model_id(),))
         joined = self.inputs.pictures.join(settings_of(judged), on="asset_sha256", how="left")
-        for part in (health, hashes, vectors):
+        for part in (health, hashes):
             joined = joined.join(part, on="asset_sha256", how="left")
         known = sum(pl.col(setting).is_not_null().cast(pl.Int32) for setting in SETTINGS)
         return joined.with_columns(has_valid_exif=known).sort("asset_sha256")
@@ -117,7 +117,13 @@ class _Run:
         """Compare the pictures that decode."""
         sound = pictures.filter(pl.col("decode_status") == "ok")
         with AssetReader(self.catalog.workspace) as reader:
-            return find_duplicates(sound.select(_COMPARED), _loader(reader, sound))
+            return find_in_catalog(
+                self.catalog,
+                sound.select(_COMPARED),
+                _loader(reader, sound),
+                made_by=(self.stages.model_id(), self.stages.ids()[1]),
+                limits=DuplicateLimits(keeper=self.plan.keeper_order),
+            )
 
     def _decide(
         self, pictures: pl.DataFrame, judged: pl.DataFrame, found: Duplicates
@@ -134,6 +140,7 @@ class _Run:
         notes = [
             decisions.notes(inherited.filled, "settings_inherited"),
             decisions.notes(inherited.conflicts, "settings_conflict"),
+            decisions.notes(boilerplate_notes(found.boilerplate), "boilerplate"),
         ]
         kept = left.join(empty, on="asset_sha256", how="anti")
         return kept, decisions.table([undecoded, copies, empty, exif, *notes])
@@ -192,6 +199,7 @@ class _Run:
         }
         segment = {"curation_runs": rows("curation_runs", [run])}
         segment |= {name: self._typed(name, table) for name, table in tables.items()}
+        segment["issues"] = rows("issues", issues(found, self.run_id, started))
         write_segment(self.catalog.workspace, segment, job=f"curate:{self.run_id}")
         self.catalog.commit()
 
@@ -220,7 +228,6 @@ _HEALTH = (
     "detail_energy, thumbnail_correlation FROM health WHERE stage = ?"
 )
 _HASHES = "SELECT asset_sha256, value, quality FROM phashes WHERE algorithm = ?"
-_VECTORS = "SELECT asset_sha256, vector FROM embeddings WHERE model_id = ?"
 _PREVIOUS = """
     SELECT i.asset_sha256, i.split FROM dataset_items i JOIN datasets d USING (dataset, version)
     QUALIFY row_number() OVER (PARTITION BY i.asset_sha256 ORDER BY d.created_at DESC, d.dataset, d.version) = 1
@@ -230,7 +237,6 @@ _COMPARED = [
     "pixel_sha256",
     "value",
     "quality",
-    "vector",
     "decode_status",
     "has_valid_exif",
     "detail_energy",

@@ -4,7 +4,7 @@ Candidates that are close by hash or embedding are mostly bursts and look-alikes
 picture, laid over the other (`alignment.py`), correlates as a whole, in its fine structure and in nearly all
 parts, without drift, and when the overlap is most of both pictures: a collage is not a copy of its parts.
 A pair that fits the map but not the pixels is the `same_scene`, which splits keep together. All limits come
-from benchmarks/bench_duplicates.py.
+from benchmarks/bench_dedupe.py.
 """
 
 import threading
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.alignment import Features, Fit, fit_by_features, fit_whole
+from curation.alignment import Features, Fit, fit_bent, fit_by_features, fit_whole
 
-MEMORY = 4096  # pictures whose features are kept, about 0.6 MB each
+VERSION = "2"  # of the verdicts: raise it when they may change
+MEMORY = 2048  # pictures whose features are kept, about 0.6 MB each
 ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with or without features
 
 
@@ -32,6 +33,8 @@ class VerificationLimits:
     bad_share: float = 0.25
     drift_px: float = 0.25
     plain_ncc: float = 0.98
+    bent_drift_px: float = 0.15
+    bend_px: float = 1.0
     scene_cosine: float = 0.6
     scene_inliers: int = 24
 
@@ -69,6 +72,10 @@ class Verifier:
         mapped = fit_by_features(one, two, self.limits.inliers)
         if is_copy(mapped, self.limits):
             return Verdict("duplicate", mapped, framed)
+        if _may_be_bent(mapped, self.limits):
+            bent = fit_bent(one, two, self.limits.scene_inliers)
+            if is_copy(bent, self.limits):
+                return Verdict("duplicate", bent, framed)
         best = mapped if mapped.ncc >= whole.ncc else whole
         # A tie joins whole groups in the splits, so it takes more than a copy needs to be looked at.
         shares_geometry = mapped.inliers >= self.limits.scene_inliers or whole.ncc >= ALIKE_NCC
@@ -94,9 +101,23 @@ def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
         return False
     if fit.is_plain:
         return fit.ncc >= limits.plain_ncc
+    if not _correlates(fit, limits):
+        return False
+    if fit.bend_px > 0:
+        # A slant explains a part of what a second shot moves: a real one is large and leaves nothing over.
+        return fit.bend_px >= limits.bend_px and fit.drift_px <= limits.bent_drift_px
+    return fit.drift_px <= limits.drift_px
+
+
+def _may_be_bent(fit: Fit, limits: VerificationLimits) -> bool:
+    """Tell whether all but the drift speaks for a copy."""
+    many, wide = fit.inliers >= limits.scene_inliers, fit.overlap >= limits.overlap
+    return many and wide and not fit.is_plain and _correlates(fit, limits)
+
+
+def _correlates(fit: Fit, limits: VerificationLimits) -> bool:
     return (
         fit.ncc >= limits.ncc
         and fit.detail_ncc >= limits.detail_ncc
         and fit.bad_share <= limits.bad_share
-        and fit.drift_px <= limits.drift_px
     )
