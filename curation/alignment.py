@@ -35,6 +35,9 @@ EDGES = 4.0  # squared grey levels per px: a part with weaker gradients cannot t
 SMOOTH, COARSE = 3, 19  # px: fine structure is what lies between these two blurs
 BORDER_SHARE = 0.04  # of the area is cut off at the border before anything is measured
 STEPS = 4
+WRITING_SIDED = 0.85  # share of what is left out that is on one side of the other picture's tone
+WRITING_SHARE, WRITING_EDGE = 0.6, 7  # of the overlap at most; px by which letters are grown
+WRITING_STEPS, WRITING_NOISE = 3, 3.0  # grey levels that are never taken for writing
 SLANT = 0.5  # of the scale, from one side of the picture to the other
 HOPELESS = 0.2  # a map whose fine structure correlates less is not worth improving
 FRAME = (
@@ -108,7 +111,8 @@ class Fit:
     `ncc`: correlation of the overlap; `detail_ncc`: of its fine structure; `bad_share`: share of textured parts that do
     not correlate; `drift_px`: upper quartile of how far the parts lie apart; `overlap`: share of the overlap
     in the picture of which less is covered; `is_plain`: there is no texture, so only `ncc` means something;
-    `bend_px`: how far the corners lie from where an affine map would have them.
+    `bend_px`: how far the corners lie from where an affine map would have them; `written_share`: share of the picture
+    that was left out because something is written over it.
     """
 
     inliers: int = 0
@@ -119,6 +123,7 @@ class Fit:
     overlap: float = 0.0
     is_plain: bool = False
     bend_px: float = 0.0
+    written_share: float = 0.0
 
 
 def fit_whole(one: Features, two: Features) -> Fit:
@@ -148,6 +153,24 @@ def fit_bent(one: Features, two: Features, min_inliers: int) -> Fit:
     if found is None or inliers < min_inliers:
         return Fit(inliers)
     return replace(_fit(one.grey, matched.grey, found, is_bent=True), inliers=inliers)
+
+
+def fit_beside_writing(one: Features, two: Features, min_inliers: int) -> Fit:
+    """Lay `two`, or its mirror image, over `one`, and leave out what is written in one tone over either.
+
+    Without such writing the fit is empty: what is left out is brighter than the other picture, or darker, nearly
+    everywhere. Edges that moved between two shots are both.
+    """
+    matched = _Matched.of(one, two)
+    found, inliers = matched.affine()
+    if found is None or inliers < min_inliers:
+        return Fit(inliers)
+    bare = _without_writing(one.grey, matched.grey, found)
+    if bare is None:
+        return Fit(inliers)
+    share = float(1 - bare.mean())
+    fit = _fit(one.grey, matched.grey, found, bare=bare)
+    return replace(fit, inliers=inliers, written_share=share)
 
 
 @dataclass(frozen=True)
@@ -257,9 +280,11 @@ def _is_plausible(found: Map) -> bool:
     return bool(upright and is_flat and even)
 
 
-def _fit(one: Grey, two: Grey, found: Map, *, is_bent: bool = False) -> Fit:
+def _fit(
+    one: Grey, two: Grey, found: Map, *, is_bent: bool = False, bare: Grey | None = None
+) -> Fit:
     """Improve the map by the drift that it leaves, until none is left or none goes away, then measure."""
-    best = _measure(one, two, found)
+    best = _measure(one, two, found, bare)
     for _ in range(STEPS):
         fit = best[0]
         if fit.is_plain or fit.drift_px < 0.05 or fit.overlap < 0.1 or fit.detail_ncc < HOPELESS:
@@ -267,18 +292,22 @@ def _fit(one: Grey, two: Grey, found: Map, *, is_bent: bool = False) -> Fit:
         found = _without(found, best[1], is_bent=is_bent)
         if not _is_plausible(found):
             break
-        better = _measure(one, two, found)
+        better = _measure(one, two, found, bare)
         if better[0].drift_px > 0.95 * best[0].drift_px:
             break
         best = better
     return best[0]
 
 
-def _measure(one: Grey, two: Grey, found: Map) -> tuple[Fit, NDArray[np.float32]]:
-    """Warp `two` onto `one` and measure; also give the drift of the cells as rows x, y, dx, dy."""
+def _measure(
+    one: Grey, two: Grey, found: Map, bare: Grey | None
+) -> tuple[Fit, NDArray[np.float32]]:
+    """Warp `two` onto `one` and measure where `bare` is 1; also give the drift of the cells as rows x, y, dx, dy."""
     inside = _covered(one, two, found)
     warped = _warped(two, found, one)
     overlap = _overlap(inside, one, two, found)
+    if bare is not None:
+        inside = inside * bare
     if inside.sum() < 400:
         return Fit(overlap=overlap), np.zeros((0, 4), np.float32)
     smooth = _blurred((one, warped), inside, SMOOTH)
@@ -297,6 +326,29 @@ def _measure(one: Grey, two: Grey, found: Map) -> tuple[Fit, NDArray[np.float32]
         bend_px=_bend(found, one),
     )
     return fit, drift
+
+
+def _without_writing(one: Grey, two: Grey, found: Map) -> Grey | None:
+    """Mark by 1 the pixels of `one` that nothing is written over, in either picture; None when it is no writing."""
+    inside = _covered(one, two, found) > 0
+    warped = _warped(two, found, one)
+    left, right = (cv2.blur(each, (SMOOTH, SMOOTH)) for each in (one, warped))
+    told = inside
+    for _ in range(WRITING_STEPS):  # the tone of the picture without the writing
+        if told.sum() < 400:
+            return None
+        gain, lift = np.polyfit(right[told], left[told], 1)
+        off = left - (gain * right + lift)
+        spread = 1.5 * float(np.median(np.abs(off[told]))) + WRITING_NOISE
+        told = inside & (np.abs(off) < 2.5 * spread)
+    bright, dark = (inside & (sign * off > 4 * spread) for sign in (1, -1))
+    n_bright, n_dark = int(bright.sum()), int(dark.sum())
+    if max(n_bright, n_dark) < WRITING_SIDED * (n_bright + n_dark):
+        return None
+    written = (bright if n_bright > n_dark else dark).astype(np.uint8)
+    grown = cv2.dilate(written, np.ones((WRITING_EDGE, WRITING_EDGE)))
+    share = float(grown[inside].mean())
+    return (1 - grown).astype(np.float32) if 0 < share < WRITING_SHARE else None
 
 
 def _bend(found: Map, one: Grey) -> float:

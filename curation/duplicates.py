@@ -264,7 +264,8 @@ class _Search:
     def edges(self) -> pl.DataFrame:
         """Give a row for every pair that was wanted, wherever its verdict comes from."""
         new = pl.DataFrame(self._new, schema=EDGES, orient="row")
-        return pl.concat([self._known[self._taken].select(list(EDGES)).cast(EDGES), new])
+        known = self._known[self._taken]
+        return pl.concat([known.select(known[name].cast(EDGES[name]) for name in EDGES), new])
 
     def _rows_of(self, known: pl.DataFrame) -> dict[int, int]:
         """Find the earlier row of a pair by left * n + right."""
@@ -299,7 +300,7 @@ class _Search:
         if verdict is None:
             row = self._row_of[key]
             self._taken.append(row)
-            is_copy = self._known["verdict"][row] == "duplicate"
+            is_copy = str(self._known["verdict"][row]) == "duplicate"
         else:
             self._new.append(_edge(names, table, pair.row, verdict, self._by))
             is_copy = verdict.verdict == "duplicate"

@@ -85,7 +85,7 @@ def compact(vectors: NDArray[np.float32]) -> Compact:
     turned_round = vectors @ _turn(vectors.shape[1])
     norm = np.linalg.norm(turned_round, axis=1, keepdims=True)
     scaled = turned_round * (SCALE / np.maximum(norm, 1e-9))
-    return np.clip(np.rint(scaled), -127, 127).astype(np.int8)
+    return np.asarray(np.clip(np.rint(scaled), -127, 127), np.int8)
 
 
 @cache
@@ -183,17 +183,22 @@ def nearest_hashes(queries: Hashes, base: Hashes, width: int, limit: int) -> Nea
     found = Nearest.none(len(queries), width)
     if not len(queries) or not len(base):
         return found
-    index = (
-        faiss.IndexBinaryFlat(256) if len(base) <= FEW else faiss.IndexBinaryMultiHash(256, 16, 16)
-    )
-    if len(base) > FEW:
-        index.nflip = 1
-    index.add(np.ascontiguousarray(base))
+    index = _hash_index(base)
     for view in turned(queries):
         bits, who = index.search(np.ascontiguousarray(view), min(SPARE * width, len(base)))
         near = _kept(who, -bits.astype(np.float64), -limit)
         found = found.merged(near, width)
     return found
+
+
+def _hash_index(base: Hashes) -> faiss.IndexBinary:
+    """Count all bits of a few hashes, look up parts of many."""
+    index = faiss.IndexBinaryFlat(256)
+    if len(base) > FEW:
+        index = faiss.IndexBinaryMultiHash(256, 16, 16)
+        index.nflip = 1  # bits by which the part that is looked up may differ
+    index.add(np.ascontiguousarray(base))
+    return index
 
 
 def best_distance(left: Hashes, right: Hashes) -> NDArray[np.int32]:

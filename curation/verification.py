@@ -2,20 +2,29 @@
 
 Candidates that are close by hash or embedding are mostly bursts and look-alikes. A pair is a `duplicate` when one
 picture, laid over the other (`alignment.py`), correlates as a whole, in its fine structure and in nearly all
-parts, without drift, and when the overlap is most of both pictures: a collage is not a copy of its parts.
+parts, without drift, and when the overlap is most of both pictures: a collage is not a copy of its parts. What
+agrees on a map but not in its pixels gets a second look: as photographed from the side, and beside words or
+logos that are written over it; both must then leave next to nothing over.
 A pair that fits the map but not the pixels is the `same_scene`, which splits keep together. All limits come
 from benchmarks/bench_dedupe.py.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.alignment import Features, Fit, fit_bent, fit_by_features, fit_whole
+from curation.alignment import (
+    Features,
+    Fit,
+    fit_bent,
+    fit_beside_writing,
+    fit_by_features,
+    fit_whole,
+)
 
 VERSION = "2"  # of the verdicts: raise it when they may change
 MEMORY = 2048  # pictures whose features are kept, about 0.6 MB each
@@ -33,7 +42,8 @@ class VerificationLimits:
     bad_share: float = 0.25
     drift_px: float = 0.25
     plain_ncc: float = 0.98
-    bent_drift_px: float = 0.15
+    strict_drift_px: float = 0.15
+    strict_detail_ncc: float = 0.9
     bend_px: float = 1.0
     scene_cosine: float = 0.6
     scene_inliers: int = 24
@@ -72,15 +82,23 @@ class Verifier:
         mapped = fit_by_features(one, two, self.limits.inliers)
         if is_copy(mapped, self.limits):
             return Verdict("duplicate", mapped, framed)
-        if _may_be_bent(mapped, self.limits):
-            bent = fit_bent(one, two, self.limits.scene_inliers)
-            if is_copy(bent, self.limits):
-                return Verdict("duplicate", bent, framed)
+        for second in self._second_looks(one, two, mapped):
+            if is_copy(second, self.limits):
+                return Verdict("duplicate", second, framed)
         best = mapped if mapped.ncc >= whole.ncc else whole
         # A tie joins whole groups in the splits, so it takes more than a copy needs to be looked at.
         shares_geometry = mapped.inliers >= self.limits.scene_inliers or whole.ncc >= ALIKE_NCC
         is_scene = shares_geometry and cosine >= self.limits.scene_cosine
         return Verdict("same_scene" if is_scene else "different", best)
+
+    def _second_looks(self, one: Features, two: Features, first: Fit) -> Iterator[Fit]:
+        """Fit once more what agrees on a map but not in its pixels: as bent, and beside what is written over it."""
+        many = self.limits.scene_inliers
+        if first.inliers < many or first.overlap < self.limits.overlap or first.is_plain:
+            return
+        if _correlates(first, self.limits):
+            yield fit_bent(one, two, many)
+        yield fit_beside_writing(one, two, many)
 
     def _features(self, name: str) -> Features:
         with self._lock:
@@ -105,14 +123,11 @@ def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
         return False
     if fit.bend_px > 0:
         # A slant explains a part of what a second shot moves: a real one is large and leaves nothing over.
-        return fit.bend_px >= limits.bend_px and fit.drift_px <= limits.bent_drift_px
+        return fit.bend_px >= limits.bend_px and fit.drift_px <= limits.strict_drift_px
+    if fit.written_share > 0:
+        fine = fit.detail_ncc >= limits.strict_detail_ncc
+        return fine and fit.drift_px <= limits.strict_drift_px
     return fit.drift_px <= limits.drift_px
-
-
-def _may_be_bent(fit: Fit, limits: VerificationLimits) -> bool:
-    """Tell whether all but the drift speaks for a copy."""
-    many, wide = fit.inliers >= limits.scene_inliers, fit.overlap >= limits.overlap
-    return many and wide and not fit.is_plain and _correlates(fit, limits)
 
 
 def _correlates(fit: Fit, limits: VerificationLimits) -> bool:
