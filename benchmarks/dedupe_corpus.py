@@ -37,6 +37,10 @@ TWICE = [
     ("e649f20585", "f77b3da47d"),
     ("cd9e8393bb", "eeab262f26"),
     ("99f4696f1c", "9e2410e7f1"),
+    ("9c15350cfb", "b2285e0681"),
+    ("25267a33b7", "b3ad19ef9f"),
+    ("09a9ac953a", "ded0a7d8fb"),
+    ("45d756f3e1", "56b60c8f8c"),
 ]
 SAME_PIXELS = 0.996  # 48 x 48 px versions that correlate like this are one photograph
 

@@ -25,6 +25,7 @@ TINY, ALIKE = (
 )  # whole copies correlate above this at 32 x 32, whatever was done to their tone
 ZOOM = 0.6  # features are found on less than SIDE: three times as fast, and the map is improved afterwards
 FEATURES, CONTRAST = 300, 0.02
+ENOUGH = 80  # features: plainer pictures are searched for fainter ones, too
 RATIO = 0.8  # Lowe's test: the best match must be this much closer than the second
 REPROJECTION_PX = 3.0
 MANY = 40  # matches beyond which a mirrored copy is not looked for
@@ -35,6 +36,7 @@ EDGES = 4.0  # squared grey levels per px: a part with weaker gradients cannot t
 SMOOTH, COARSE = 3, 19  # px: fine structure is what lies between these two blurs
 BORDER_SHARE = 0.04  # of the area is cut off at the border before anything is measured
 STEPS = 4
+ALIKE_WRITTEN = 0.6  # whole copies correlate above this at 32 x 32, if nothing but writing is new
 WRITING_SIDED = 0.85  # share of what is left out that is on one side of the other picture's tone
 WRITING_SHARE, WRITING_EDGE = 0.6, 7  # of the overlap at most; px by which letters are grown
 WRITING_STEPS, WRITING_NOISE = 3, 3.0  # grey levels that are never taken for writing
@@ -77,8 +79,11 @@ class Features:
         small = cv2.resize(
             self.grey.astype(np.uint8), None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_AREA
         )
-        sift = cv2.SIFT.create(FEATURES, contrastThreshold=CONTRAST)
-        found, descriptors = sift.detectAndCompute(small, None)
+        for contrast in (CONTRAST, CONTRAST / 4):
+            sift = cv2.SIFT.create(FEATURES, contrastThreshold=contrast)
+            found, descriptors = sift.detectAndCompute(small, None)
+            if len(found) >= ENOUGH:
+                break
         points = np.array([each.pt for each in found], np.float32).reshape(-1, 2)
         points = (points + 0.5) / ZOOM - 0.5
         if not len(points):
@@ -128,13 +133,18 @@ class Fit:
 
 def fit_whole(one: Features, two: Features) -> Fit:
     """Lay `two` over `one` side by side, in the best of the 8 orientations."""
+    laid = _laid_whole(one, two, ALIKE)
+    return _fit(one.grey, *laid) if laid else Fit()
+
+
+def _laid_whole(one: Features, two: Features, alike: float) -> tuple[Grey, Map] | None:
+    """Turn `two` into the orientation that correlates most, and give the map that scales it onto `one`."""
     best = max(range(8), key=lambda turn: ncc(one.tiny, _turned(two.tiny, turn)))
-    if ncc(one.tiny, _turned(two.tiny, best)) < ALIKE:
-        return Fit()
+    if ncc(one.tiny, _turned(two.tiny, best)) < alike:
+        return None
     grey = _turned(two.grey, best)
     x, y = one.grey.shape[1] / grey.shape[1], one.grey.shape[0] / grey.shape[0]
-    scaling = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]], np.float64)
-    return _fit(one.grey, grey, scaling)
+    return grey, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]], np.float64)
 
 
 def fit_by_features(one: Features, two: Features, min_inliers: int) -> Fit:
@@ -156,21 +166,28 @@ def fit_bent(one: Features, two: Features, min_inliers: int) -> Fit:
 
 
 def fit_beside_writing(one: Features, two: Features, min_inliers: int) -> Fit:
-    """Lay `two`, or its mirror image, over `one`, and leave out what is written in one tone over either.
+    """Lay `two` over `one`, as a whole or by features, and leave out what is written in one tone over either.
 
     Without such writing the fit is empty: what is left out is brighter than the other picture, or darker, nearly
     everywhere. Edges that moved between two shots are both.
     """
+    if laid := _laid_whole(one, two, ALIKE_WRITTEN):
+        fit = _fit_bare(one.grey, *laid)
+        if fit.drift_px < REPROJECTION_PX / 10:
+            return fit
     matched = _Matched.of(one, two)
     found, inliers = matched.affine()
     if found is None or inliers < min_inliers:
         return Fit(inliers)
-    bare = _without_writing(one.grey, matched.grey, found)
+    return replace(_fit_bare(one.grey, matched.grey, found), inliers=inliers)
+
+
+def _fit_bare(one: Grey, two: Grey, found: Map) -> Fit:
+    bare = _without_writing(one, two, found)
     if bare is None:
-        return Fit(inliers)
-    share = float(1 - bare.mean())
-    fit = _fit(one.grey, matched.grey, found, bare=bare)
-    return replace(fit, inliers=inliers, written_share=share)
+        return Fit()
+    share = max(float(1 - bare.mean()), 1e-6)
+    return replace(_fit(one, two, found, bare=bare), written_share=share)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from curation.alignment import (
 
 VERSION = "2"  # of the verdicts: raise it when they may change
 MEMORY = 2048  # pictures whose features are kept, about 0.6 MB each
+WRITTEN_NCC = 0.5  # with less in common nothing tells writing from another picture
 ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with or without features
 
 
@@ -40,9 +41,9 @@ class VerificationLimits:
     ncc: float = 0.6
     detail_ncc: float = 0.7
     bad_share: float = 0.25
-    drift_px: float = 0.25
+    drift_px: float = 0.15
     plain_ncc: float = 0.98
-    strict_drift_px: float = 0.15
+    strict_drift_px: float = 0.08
     strict_detail_ncc: float = 0.9
     bend_px: float = 1.0
     scene_cosine: float = 0.6
@@ -82,7 +83,7 @@ class Verifier:
         mapped = fit_by_features(one, two, self.limits.inliers)
         if is_copy(mapped, self.limits):
             return Verdict("duplicate", mapped, framed)
-        for second in self._second_looks(one, two, mapped):
+        for second in self._second_looks(one, two, whole, mapped):
             if is_copy(second, self.limits):
                 return Verdict("duplicate", second, framed)
         best = mapped if mapped.ncc >= whole.ncc else whole
@@ -91,14 +92,14 @@ class Verifier:
         is_scene = shares_geometry and cosine >= self.limits.scene_cosine
         return Verdict("same_scene" if is_scene else "different", best)
 
-    def _second_looks(self, one: Features, two: Features, first: Fit) -> Iterator[Fit]:
+    def _second_looks(self, one: Features, two: Features, whole: Fit, mapped: Fit) -> Iterator[Fit]:
         """Fit once more what agrees on a map but not in its pixels: as bent, and beside what is written over it."""
-        many = self.limits.scene_inliers
-        if first.inliers < many or first.overlap < self.limits.overlap or first.is_plain:
-            return
-        if _correlates(first, self.limits):
+        limits, many = self.limits, self.limits.scene_inliers
+        is_mapped = mapped.inliers >= many and mapped.overlap >= limits.overlap
+        if is_mapped and not mapped.is_plain and _correlates(mapped, limits):
             yield fit_bent(one, two, many)
-        yield fit_beside_writing(one, two, many)
+        if is_mapped or max(whole.ncc, mapped.ncc) >= WRITTEN_NCC:
+            yield fit_beside_writing(one, two, many)
 
     def _features(self, name: str) -> Features:
         with self._lock:
