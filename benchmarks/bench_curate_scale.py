@@ -255,8 +255,8 @@ def report(sizes: list[dict], vectors: dict | None) -> str:
         + (f" --vectors {vectors['n']}`" if vectors else "`"),
         "",
         f"Python {platform.python_version()}, {', '.join(f'{n} {version(n)}' for n in libraries)}; 2 CPU cores,",
-        "no GPU, shared with other work: steps are on the clock and suffer from it, CPU figures do not. The embedder averages",
-        "blocks; the default network adds some 40 ms a picture, whatever their number.",
+        "no GPU, shared with other work: steps are on the clock and suffer from it, CPU figures do not. The",
+        "embedder averages blocks; the default network adds some 40 ms a picture, whatever their number.",
         "",
     ]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ for a bulk load, so large batches then go through an inverted file, which misses
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -51,6 +52,13 @@ class Nearest:
         """Give lists without entries."""
         shape = (rows, width)
         return cls(np.full(shape, -1, np.int32), np.full(shape, MISSING, np.int32))
+
+    @classmethod
+    def stacked(cls, parts: Iterable["Nearest"]) -> "Nearest":
+        """Put the lists of some pictures below those of others; at least one part."""
+        found = list(parts)
+        ids = np.concatenate([part.ids for part in found])
+        return cls(ids, np.concatenate([part.closeness for part in found]))
 
     def best(self, width: int) -> "Nearest":
         """Sort the rows and keep the closest `width` of each; a place counts once, at its closest."""
@@ -120,15 +128,18 @@ def nearest_vectors(queries: Compact, base: Compact, width: int, least: int) -> 
         return Nearest.none(len(queries), width)
     if len(base) > MANY and len(queries) >= BULK and not faiss.get_num_gpus():
         return _by_ivf(queries, base, width, least)
+    parts = (
+        _among_blocks(queries[first : first + QUERIES].astype(np.float32), base, width, least)
+        for first in range(0, len(queries), QUERIES)
+    )
+    return Nearest.stacked(parts)
+
+
+def _among_blocks(queries: NDArray[np.float32], base: Compact, width: int, least: int) -> Nearest:
     found = Nearest.none(len(queries), width)
     for start in range(0, len(base), BLOCK):
         block = base[start : start + BLOCK].astype(np.float32)
-        n_wanted = min(SPARE * width, len(block))
-        parts = []
-        for first in range(0, len(queries), QUERIES):
-            asked = queries[first : first + QUERIES].astype(np.float32)
-            parts.append(_knn(asked, block, n_wanted))
-        close, who = (np.concatenate(each) for each in zip(*parts, strict=True))
+        close, who = _knn(queries, block, min(SPARE * width, len(block)))
         found = found.merged(_kept(who + start, close, least), width)
     return found
 
@@ -165,14 +176,12 @@ def _by_ivf(queries: Compact, base: Compact, width: int, least: int) -> Nearest:
     for start in range(0, len(base), BLOCK):
         index.add(base[start : start + BLOCK].astype(np.float32))
     index.nprobe = min(PROBES, n_lists)
-    parts = [Nearest.none(0, width)]
+    parts = []
     for start in range(0, len(queries), QUERIES):
         asked = queries[start : start + QUERIES].astype(np.float32)
         close, who = index.search(asked, SPARE * width)
         parts.append(_kept(who, np.where(who < 0, MISSING, close), least).best(width))
-    return Nearest(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "closeness"))
-    )
+    return Nearest.stacked(parts)
 
 
 def nearest_hashes(queries: Hashes, base: Hashes, width: int, limit: int) -> Nearest:
@@ -180,15 +189,18 @@ def nearest_hashes(queries: Hashes, base: Hashes, width: int, limit: int) -> Nea
 
     Closeness is the number of differing bits, negative. Above 20,000 the search is exact for limits up to 31.
     """
-    found = Nearest.none(len(queries), width)
     if not len(queries) or not len(base):
-        return found
-    index = _hash_index(base)
-    for view in turned(queries):
-        bits, who = index.search(np.ascontiguousarray(view), min(SPARE * width, len(base)))
-        near = _kept(who, -bits.astype(np.float64), -limit)
-        found = found.merged(near, width)
-    return found
+        return Nearest.none(len(queries), width)
+    index, parts = _hash_index(base), []
+    for first in range(0, len(queries), QUERIES):
+        found = Nearest.none(len(queries[first : first + QUERIES]), width)
+        for view in turned(queries[first : first + QUERIES]):
+            asked = np.ascontiguousarray(view)
+            bits, who = index.search(asked, min(SPARE * width, len(base)))
+            near = _kept(who, -bits.astype(np.float64), -limit)
+            found = found.merged(near, width)
+        parts.append(found)
+    return Nearest.stacked(parts)
 
 
 def _hash_index(base: Hashes) -> faiss.IndexBinary:
