@@ -205,12 +205,14 @@ def nearest_hashes(queries: Hashes, base: Hashes, width: int, limit: int) -> Nea
 
 def _hash_index(base: Hashes) -> faiss.IndexBinary:
     """Count all bits of a few hashes, look up parts of many."""
-    index = faiss.IndexBinaryFlat(256)
-    if len(base) > FEW:
-        index = faiss.IndexBinaryMultiHash(256, 16, 16)
-        index.nflip = 1  # bits by which the part that is looked up may differ
-    index.add(np.ascontiguousarray(base))
-    return index
+    if len(base) <= FEW:
+        counted = faiss.IndexBinaryFlat(256)
+        counted.add(np.ascontiguousarray(base))
+        return counted
+    looked_up = faiss.IndexBinaryMultiHash(256, 16, 16)
+    looked_up.nflip = 1  # bits by which the part that is looked up may differ
+    looked_up.add(np.ascontiguousarray(base))
+    return looked_up
 
 
 def best_distance(left: Hashes, right: Hashes) -> NDArray[np.int32]:
