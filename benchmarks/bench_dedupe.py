@@ -1,23 +1,26 @@
 """How many planted copies the search finds, edit by edit, and what it merges by mistake; beside other programs.
 
-    python benchmarks/bench_dedupe.py --data DIR --output FILE [--peers DIR] [--copied N] [--work DIR]
+    python -m benchmarks.bench_dedupe --data DIR --output FILE [--peers DIR] [--copied N] [--work DIR]
 
 `--data` has photos/ and neardup/ as described in tests/real_data.py. `--peers` has a virtual environment for each of
 imagededup, fastdup and cleanvision; those that are missing or fail are named in the table. Limits are chosen on one
-half of the photographs and judged on the other; no source repository is in both.
+half of the photographs and judged on the other; no source repository is in both. What is done is kept in `--work`,
+where a run that was stopped goes on.
 """
 
 import argparse
+import functools
 import itertools
 import json
 import logging
+import pickle
 import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +31,7 @@ import polars as pl
 from benchmarks.dedupe_corpus import COPIES_EACH, SEED, Corpus, make
 from benchmarks.photo_edits import EDITS, LIGHT
 from curation.decode import examine
-from curation.duplicates import DuplicateLimits, Duplicates, find_duplicates
+from curation.duplicates import DuplicateLimits, find_duplicates
 from curation.embeddings import EfficientNetLite0
 from curation.neighbours import best_distance
 from curation.pdq import from_hex, luma_of, pdq
@@ -110,16 +113,14 @@ def described(corpus: Corpus) -> tuple[pl.DataFrame, dict[str, float]]:
     return frame, seconds
 
 
-def ours(
-    corpus: Corpus, pictures: pl.DataFrame, limits: DuplicateLimits
-) -> tuple[Answer, Duplicates]:
+def ours(corpus: Corpus, pictures: pl.DataFrame, limits: DuplicateLimits) -> Answer:
     clock = time.process_time()
     found = find_duplicates(pictures, corpus.read, limits)
     seconds = time.process_time() - clock
     groups = defaultdict(list)
     for name, group in found.groups.select("asset_sha256", "group_id").iter_rows():
         groups[group].append(name)
-    return Answer(pairs_within(groups.values()), seconds, str(found.n_compared)), found
+    return Answer(pairs_within(groups.values()), seconds, str(found.n_compared))
 
 
 def by_pdq(pictures: pl.DataFrame) -> Answer:
@@ -201,11 +202,37 @@ def found_per_edit(corpus: Corpus, pairs: Pairs) -> dict[str, int]:
     )
 
 
-def chosen(corpus: Corpus, pictures: pl.DataFrame) -> tuple[str, list[str]]:
+def kept(path: Path, make_answer: Callable[[], Answer | str]) -> Answer | str:
+    """Read an answer that a run before has left, or make it; failures are not kept."""
+    if not path.exists():
+        made = make_answer()
+        if isinstance(made, str):
+            return made
+        told = {"pairs": sorted(made.pairs), "cpu_s": made.cpu_s, "note": made.note}
+        path.write_text(json.dumps(told), "utf-8")
+    told = json.loads(path.read_text("utf-8"))
+    return Answer({ordered(a, b) for a, b in told["pairs"]}, told["cpu_s"], told["note"])
+
+
+def prepared(
+    data: Path, work: Path, half: int, copied: int
+) -> tuple[Corpus, pl.DataFrame, dict[str, float]]:
+    """Make one half of the corpus and describe it, unless that is done."""
+    done = work / f"half{half}.pkl"
+    if not done.exists():
+        corpus = make(data, work / f"half{half}", half, copied)
+        done.write_bytes(pickle.dumps((corpus, *described(corpus))))
+    found: tuple[Corpus, pl.DataFrame, dict[str, float]] = pickle.loads(done.read_bytes())
+    return found
+
+
+def chosen(corpus: Corpus, pictures: pl.DataFrame, work: Path) -> tuple[str, list[str]]:
     """Choose limits on the first half: the strictest of those whose F1 is within 0.01 of the best."""
     scores = {}
     for name, limits in CHOICES.items():
-        answer, _ = ours(corpus, pictures, limits)
+        path = work / f"tuned {name.split(':')[0]}.json"
+        answer = kept(path, functools.partial(ours, corpus, pictures, limits))
+        assert isinstance(answer, Answer)
         scores[name] = score(corpus, answer.pairs)
         print(name, scores[name], f"{answer.cpu_s:.0f} s", flush=True)
     top = max(each.f1 for each in scores.values())
@@ -307,26 +334,33 @@ def main() -> None:
     arguments.add_argument(
         "--tuned-on", type=int, default=100, help="photographs in the other half"
     )
+    arguments.add_argument(
+        "--work", type=Path, help="folder for what is done; a new one if left out"
+    )
     given = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    with tempfile.TemporaryDirectory() as scratch:
-        tuned = make(given.data, Path(scratch) / "tuned", 0, given.tuned_on)
-        choice = chosen(tuned, described(tuned)[0])
-        corpus = make(given.data, Path(scratch) / "judged", 1, given.copied)
-        pictures, stages = described(corpus)
-        answer, _ = ours(corpus, pictures, CHOICES[choice[0]])
-        answers, missing = {"Safelight": answer, "PDQ alone": by_pdq(pictures)}, []
-        print(score(corpus, answer.pairs), flush=True)
-        for pair in sorted(answer.pairs):
-            if corpus.truth[pair[0]] != corpus.truth[pair[1]]:
-                print("not one photograph, or to be added to dedupe_corpus.TWICE:", *pair)
-        for name in PEERS:
-            told = by_peer(name, given.peers, corpus)
-            if isinstance(told, str):
-                missing.append(told)
-            else:
-                answers[f"{name} {told.note}"] = told
-            print(name, told if isinstance(told, str) else score(corpus, told.pairs), flush=True)
+    work = given.work or Path(tempfile.mkdtemp(prefix="bench_dedupe."))
+    work.mkdir(parents=True, exist_ok=True)
+    tuned, pictures, _ = prepared(given.data, work, 0, given.tuned_on)
+    choice = chosen(tuned, pictures, work)
+    corpus, pictures, stages = prepared(given.data, work, 1, given.copied)
+    search = functools.partial(ours, corpus, pictures, CHOICES[choice[0]])
+    asked: dict[str, Callable[[], Answer | str]] = {
+        "Safelight": search,
+        "PDQ alone": functools.partial(by_pdq, pictures),
+        **{name: functools.partial(by_peer, name, given.peers, corpus) for name in PEERS},
+    }
+    answers, missing = {}, []
+    for name, ask in asked.items():
+        answer = kept(work / f"judged {name}.json", ask)
+        if isinstance(answer, str):
+            missing.append(answer)
+            continue
+        print(name, score(corpus, answer.pairs), flush=True)
+        answers[f"{name} {answer.note}" if name in PEERS else name] = answer
+    for pair in sorted(answers["Safelight"].pairs):
+        if corpus.truth[pair[0]] != corpus.truth[pair[1]]:
+            print("not one photograph, or to be added to dedupe_corpus.TWICE:", *pair)
     half = f"{given.tuned_on} photographs of the other half and their copies ({len(tuned.items)} files)"
     page = report(corpus, answers, missing, choice, half, stages)
     caveats = CAVEATS.format(versions=versions(), seed=SEED)

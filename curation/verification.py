@@ -27,7 +27,7 @@ from curation.alignment import (
 )
 
 VERSION = "2"  # of the verdicts: raise it when they may change
-MEMORY = 2048  # pictures whose features are kept, about 0.6 MB each
+MEMORY = 1024  # pictures whose features are kept, about 0.6 MB each
 WRITTEN_NCC = 0.5  # with less in common nothing tells writing from another picture
 ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with or without features
 
