@@ -409,10 +409,20 @@ _TABLES = (
         column("asset_b", TEXT, "larger SHA-256 of the pair"),
         column("found_by", TEXT, "bytes, pixels, pdq or embedding"),
         column("pdq_distance", COUNT, "bits that differ, best of 8 orientations", "bit"),
-        column("cosine", REAL, "cosine of the embeddings, -1 to 1"),
+        column("cosine", REAL, "cosine of the embeddings, shortened to 256 numbers, -1 to 1"),
         column("inliers", COUNT, "SIFT matches that agree on one geometry"),
         column("ncc", REAL, "correlation of the aligned pixels, -1 to 1"),
         column("verdict", TEXT, "duplicate, same_scene or different"),
+        column("edge_class", TEXT, "identical (pixels), copy or same_scene; null if different"),
+        column("detail_ncc", REAL, "correlation of the fine structure, -1 to 1"),
+        column(
+            "drift_px", REAL, "how far parts lie apart when one lies on the other, at 320 px", "px"
+        ),
+        column("overlap", REAL, "share of both pictures that the other covers, 0 to 1"),
+        column("framed", TEXT, "which of the two has a frame: a, b, ab or empty"),
+        column(
+            "compared_by", TEXT, "version and limits of the comparison: rows with one are reused"
+        ),
     ),
     _table(
         "duplicate_groups",

@@ -4,14 +4,19 @@ Pictures with equal pixels are copies without further proof. Every other pair, h
 each other (`verification.py`): false pairs grow with the square of the collection. The closest pairs come
 first, so that pairs which earlier ones have joined need no look, and two groups are compared twice at
 most. Pairs of one scene that are not copies are kept as `same_scene`, which splits use.
+
+The outcome is a function of the set of pictures. What earlier runs have compared is only looked up: a verdict depends
+on nothing but the two pictures. So it does not matter in which batches the pictures came.
 """
 
+import hashlib
 import itertools
+import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import cv2
 import numpy as np
@@ -20,10 +25,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from curation import keeper
-from curation.grouping import far_from_hub, group
-from curation.neighbours import MIN_QUALITY, best_distance, embedding_pairs, pdq_pairs
+from curation.grouping import Bridge, Group, Groups, group, missing_evidence
+from curation.neighbours import compact
 from curation.pdq import from_hex
-from curation.verification import Verdict, VerificationLimits, Verifier
+from curation.similarity_index import Described, Pairs, Reach, SimilarityIndex
+from curation.verification import VERSION, Verdict, VerificationLimits, Verifier
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +45,12 @@ EDGES = {
     "inliers": pl.Int32,
     "ncc": pl.Float64,
     "verdict": pl.String,
+    "edge_class": pl.String,
+    "detail_ncc": pl.Float64,
+    "drift_px": pl.Float64,
+    "overlap": pl.Float64,
+    "framed": pl.String,
+    "compared_by": pl.String,
 }
 GROUPS = {
     "group_id": pl.String,
@@ -47,72 +59,117 @@ GROUPS = {
     "method": pl.String,
     "similarity": pl.Float64,
 }
+CLASSES = {"duplicate": "copy", "same_scene": "same_scene"}
 STRENGTH = {"pixels": 2, "pdq": 1, "embedding": 0}
-WAVE = 32  # pairs verified side by side: fixed, so that the outcome does not depend on the threads
+WAVE = 32  # pairs verified side by side
+AHEAD = 512  # pairs that may wait for earlier ones while a wave is filled
 TRIES = 2  # pairs looked at between two groups before they count as different
+ROUNDS = 4  # times that groups are mended by further pairs
 
 
 @dataclass(frozen=True)
 class DuplicateLimits:
-    """Where candidates begin, and what verification calls the same."""
+    """Where candidates begin, what verification calls the same, and which copy represents the others."""
 
-    pdq: int = 31
-    cosine: float = 0.7
-    nearest: int = 8
+    reach: Reach = field(default_factory=Reach)
     verification: VerificationLimits = field(default_factory=VerificationLimits)
+    keeper: tuple[str, ...] = keeper.ORDER
     threads: int = 2
+
+    def compared_by(self, model_id: str) -> str:
+        """Name what verdicts depend on besides the two pictures; equal names may share them."""
+        text = json.dumps([VERSION, asdict(self.verification), model_id], sort_keys=True)
+        return f"pixels@{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Compared pairs and groups of copies: the tables `duplicate_edges` and `duplicate_groups` without run_id."""
+    """Compared pairs and groups of copies: the tables `duplicate_edges` and `duplicate_groups` without run_id.
+
+    `bridges` are pictures that alone would have joined two groups, `boilerplate` what is too large to be copies;
+    `n_compared` counts the pairs whose pixels were looked at, not those known from earlier.
+    """
 
     edges: pl.DataFrame
     groups: pl.DataFrame
-
-
-@dataclass(frozen=True, order=True)
-class Candidate:
-    """A pair worth a look at the pixels; sorts closest first."""
-
-    distance: float  # 1 - cosine; pairs close by hash come before all others
-    left: str
-    right: str
-    found_by: str
-    pdq_distance: int
-    cosine: float
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Give both pictures, the smaller name first."""
-        return self.left, self.right
+    bridges: Sequence[Bridge] = ()
+    boilerplate: Sequence[Group] = ()
+    n_compared: int = 0
 
 
 def find_duplicates(
     pictures: pl.DataFrame, load: Load, limits: DuplicateLimits | None = None
 ) -> Duplicates:
-    """Find the copies among `pictures`; the outcome does not depend on their order.
+    """Find the copies among `pictures`, all at once; the outcome does not depend on their order.
 
     `pictures` has asset_sha256 (unique), pixel_sha256, value (PDQ, hex), quality, vector (L2-normalised) and the
     columns of `keeper.choose`. Pictures without a value or a vector take part by their pixel hash only.
     """
     limits = limits or DuplicateLimits()
-    equal = _equal_pixels(pictures)
-    candidates = _Candidates(_distinct(pictures, equal), limits)
-    compared, framed = _verified(candidates, load, limits)
-    edges = [_edge(*pair, ("pixels", 0, 1.0), None) for pair in equal] + compared
-    found = pl.DataFrame(edges, schema=EDGES, orient="row").sort("asset_a", "asset_b")
-    marked = pictures.with_columns(is_framed=pl.col("asset_sha256").is_in(list(framed)))
-    groups = _groups(marked, found.filter(pl.col("verdict") == "duplicate"))
-    log.info(
-        "%d pictures: %d with equal pixels, %d candidates, %d compared, %d groups of copies",
-        pictures.height,
-        len(equal),
-        len(candidates.ordered),
-        len(compared),
-        groups["group_id"].n_unique(),
+    known = distinct(pictures).filter(pl.col("vector").is_not_null())
+    index = SimilarityIndex.empty(limits.reach).updated(described(known))
+    return compare(pictures, index, load, limits)
+
+
+def distinct(pictures: pl.DataFrame) -> pl.DataFrame:
+    """Give the pictures with a hash, sorted; of those with equal pixels only the first."""
+    twins = [twin for _, twin in _equal_pixels(pictures)]
+    known = pictures.filter(pl.col("value").is_not_null())
+    return known.filter(~pl.col("asset_sha256").is_in(twins)).sort("asset_sha256")
+
+
+def described(pictures: pl.DataFrame) -> Described:
+    """Describe pictures, sorted by asset_sha256, for the index: value, quality and vector must not be null."""
+    if pictures.is_empty():
+        return Described.none()
+    flat = pictures["vector"].explode().to_numpy().astype(np.float32)
+    return Described(
+        pictures["asset_sha256"].to_list(),
+        compact(flat.reshape(pictures.height, -1)),
+        from_hex(pictures["value"].to_list()),
+        pictures["quality"].fill_null(0).to_numpy().astype(np.int8),
     )
-    return Duplicates(found, groups)
+
+
+def compare(
+    pictures: pl.DataFrame,
+    index: SimilarityIndex,
+    load: Load,
+    limits: DuplicateLimits,
+    *,
+    known: pl.DataFrame | None = None,
+    compared_by: str = "",
+) -> Duplicates:
+    """Compare the candidates of an index of `distinct(pictures)` and group the copies.
+
+    `known` has edges of earlier calls with the same `compared_by`: their pictures are not looked at again.
+    """
+    search = _Search(index, Verifier(load, limits.verification), known, compared_by)
+    # BLAS threads inside these threads would only wait for each other: three times the CPU.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(limits.threads) as pool:
+        search.closest_first(pool)
+        search.mend(pool)
+    twins = _equal_pixels(pictures)
+    equal = pl.DataFrame([_equal_edge(*pair) for pair in twins], schema=EDGES, orient="row")
+    edges = pl.concat([search.edges(), equal]).sort("asset_a", "asset_b")
+    copies = edges.filter(pl.col("verdict") == "duplicate")
+    grouped = group(search.copies, twins)
+    groups = _groups(pictures, copies, grouped, limits.keeper)
+    log.info(
+        "%d pictures: %d with equal pixels, %d candidates, %d compared now, %d known, %d groups of copies, "
+        "%d bridges, %d boilerplate",
+        pictures.height,
+        len(twins),
+        len(search.candidates.left),
+        search.n_compared,
+        search.edges().height - search.n_compared,
+        len(grouped.copies),
+        len(grouped.bridges),
+        len(grouped.boilerplate),
+    )
+    return Duplicates(
+        edges, groups, grouped.bridges, grouped.boilerplate, n_compared=search.n_compared
+    )
 
 
 def _equal_pixels(pictures: pl.DataFrame) -> list[tuple[str, str]]:
@@ -123,124 +180,199 @@ def _equal_pixels(pictures: pl.DataFrame) -> list[tuple[str, str]]:
     return sorted(others.select("first", "asset_sha256").iter_rows())
 
 
-def _distinct(pictures: pl.DataFrame, equal: list[tuple[str, str]]) -> pl.DataFrame:
-    """Give what has a hash and a vector, sorted; of equal pictures only the first."""
-    known = pictures.filter(pl.col("value").is_not_null() & pl.col("vector").is_not_null())
-    copies = [copy for _, copy in equal]
-    return known.filter(~pl.col("asset_sha256").is_in(copies)).sort("asset_sha256")
-
-
-class _Candidates:
-    """Pairs by hash and by embedding, closest first, and the means to compare any other pair."""
-
-    def __init__(self, pictures: pl.DataFrame, limits: DuplicateLimits) -> None:
-        names = pictures["asset_sha256"].to_list()
-        self._place = {name: place for place, name in enumerate(names)}
-        self.ordered: list[Candidate] = []
-        if len(names) < 2:
-            return
-        self._vectors = np.array(pictures["vector"].to_list(), np.float32)
-        self._bits = from_hex(pictures["value"].to_list())
-        self._quality = pictures["quality"].fill_null(0).to_numpy().astype(np.int32)
-        self._limit = limits.pdq
-        pairs = set(pdq_pairs(self._bits, self._quality, limits.pdq))
-        pairs |= set(embedding_pairs(self._vectors, limits.cosine, limits.nearest))
-        self.ordered = sorted(self.of(names[i], names[j]) for i, j in pairs)
-
-    def of(self, left: str, right: str) -> Candidate:
-        """Describe any pair."""
-        left, right = min(left, right), max(left, right)
-        i, j = self._place[left], self._place[right]
-        bits = best_distance(self._bits[i], self._bits[j])
-        cosine = round(float(self._vectors[i] @ self._vectors[j]), 6)
-        is_rich = min(self._quality[i], self._quality[j]) >= MIN_QUALITY
-        is_close = bool(is_rich and bits <= self._limit)
-        distance = round(1 - cosine - is_close, 6)
-        return Candidate(distance, left, right, "pdq" if is_close else "embedding", bits, cosine)
-
-
 class _Joined:
     """Which pictures are joined so far (union-find), and how often two groups were compared."""
 
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-        self._tries: Counter[tuple[str, str]] = Counter()
+    def __init__(self, n: int) -> None:
+        self._parent = list(range(n))
+        self._tries: Counter[tuple[int, int]] = Counter()
 
-    def root(self, name: str) -> str:
-        while (parent := self._parent.get(name, name)) != name:
-            name = parent
-        return name
+    def root(self, place: int) -> int:
+        parent = self._parent
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
 
-    def join(self, left: str, right: str) -> None:
+    def join(self, left: int, right: int) -> None:
         one, two = sorted((self.root(left), self.root(right)))
         self._parent[two] = one
 
-    def wants(self, pair: Candidate) -> bool:
-        """Tell whether a pair is worth a look, and count it as tried if it is."""
-        one, two = sorted((self.root(pair.left), self.root(pair.right)))
-        if one == two or self._tries[one, two] >= TRIES:
-            return False
-        self._tries[one, two] += 1
-        return True
+    def tries(self, one: int, two: int) -> bool:
+        """Count a comparison of two groups, given by their roots; false when there were enough."""
+        pair = (min(one, two), max(one, two))
+        self._tries[pair] += 1
+        return self._tries[pair] <= TRIES
 
 
-_Row = tuple[str, str, str, int, float, int | None, float, str]
+@dataclass(frozen=True)
+class _Pair:
+    """A candidate by places in the index."""
+
+    left: int
+    right: int
+    row: int  # in the `Pairs` it comes from
 
 
-def _verified(
-    candidates: _Candidates, load: Load, limits: DuplicateLimits
-) -> tuple[list[_Row], set[str]]:
-    """Verify candidates closest first, then the members that are far from the hub of their group.
+class _Search:
+    """The comparison of candidates: which pairs were wanted, and what came out."""
 
-    Gives the rows of all compared pairs, and the pictures that turned out to have a frame.
-    """
-    verifier = Verifier(load, limits.verification)
-    rows: list[_Row] = []
-    framed: set[str] = set()
+    def __init__(
+        self, index: SimilarityIndex, verifier: Verifier, known: pl.DataFrame | None, by: str
+    ) -> None:
+        self.names = index.pictures.names
+        self.candidates = index.pairs()
+        self.copies: list[tuple[str, str]] = []
+        self.n_compared = 0
+        self._index, self._verifier, self._by = index, verifier, by
+        self._n = max(1, len(self.names))
+        self._place = {name: place for place, name in enumerate(self.names)}
+        self._known = pl.DataFrame(schema=EDGES) if known is None else known
+        self._row_of = self._rows_of(self._known)
+        self._taken: list[int] = []  # rows of `known`
+        self._new: list[tuple[object, ...]] = []
+        self._seen: set[int] = set()
 
-    def compare(pairs: Iterable[Candidate], joined: _Joined, pool: ThreadPoolExecutor) -> None:
+    def closest_first(self, pool: ThreadPoolExecutor) -> None:
+        """Compare the candidates, closest first, but for those that earlier ones have settled.
+
+        Pairs that share no group are compared side by side; the outcome is that of one after the other.
+        """
+        joined = _Joined(self._n)
+        left, right = self.candidates.left.tolist(), self.candidates.right.tolist()
+        pairs = (_Pair(i, j, row) for row, (i, j) in enumerate(zip(left, right, strict=True)))
         for wave in _waves(pairs, joined):
-            verdicts = pool.map(lambda pair: _verify(verifier, pair), wave)
-            for pair, verdict in zip(wave, verdicts, strict=True):
-                evidence = pair.found_by, pair.pdq_distance, pair.cosine
-                rows.append(_edge(pair.left, pair.right, evidence, verdict))
-                framed.update(verdict.framed)
-                if verdict.verdict == "duplicate":
+            for pair, is_copy in zip(
+                wave, self._compared(wave, self.candidates, pool), strict=True
+            ):
+                if is_copy:
                     joined.join(pair.left, pair.right)
 
-    # BLAS threads inside these threads would only wait for each other: three times the CPU.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(limits.threads) as pool:
-        compare(candidates.ordered, _Joined(), pool)
-        known = {row[:2] for row in rows}
-        far = far_from_hub(row[:2] for row in rows if row[-1] == "duplicate")
-        missing = sorted(candidates.of(*pair) for pair in far)
-        compare((pair for pair in missing if pair.names not in known), _Joined(), pool)
-    return rows, framed
+    def mend(self, pool: ThreadPoolExecutor) -> None:
+        """Compare what would keep groups together that are else taken apart."""
+        for _ in range(ROUNDS):
+            wanted = [(self._place[a], self._place[b]) for a, b in missing_evidence(self.copies)]
+            new = [(i, j) for i, j in wanted if i * self._n + j not in self._seen]
+            if not new:
+                return
+            left, right = np.array(new, np.int32).T
+            table = self._index.described(left, right)
+            todo = iter([_Pair(i, j, row) for row, (i, j) in enumerate(new)])
+            while wave := list(itertools.islice(todo, WAVE)):
+                self._compared(wave, table, pool)
+
+    def edges(self) -> pl.DataFrame:
+        """Give a row for every pair that was wanted, wherever its verdict comes from."""
+        new = pl.DataFrame(self._new, schema=EDGES, orient="row")
+        known = self._known[self._taken]
+        return pl.concat([known.select(known[name].cast(EDGES[name]) for name in EDGES), new])
+
+    def _rows_of(self, known: pl.DataFrame) -> dict[int, int]:
+        """Find the earlier row of a pair by left * n + right."""
+        pairs = known.select("asset_a", "asset_b").iter_rows()
+        places = ((self._place.get(a), self._place.get(b)) for a, b in pairs)
+        return {
+            i * self._n + j: row
+            for row, (i, j) in enumerate(places)
+            if i is not None and j is not None
+        }
+
+    def _compared(
+        self, wave: Sequence[_Pair], table: Pairs, pool: ThreadPoolExecutor
+    ) -> list[bool]:
+        """Tell which pairs are copies, by what is known or by looking, and keep the rows."""
+        unknown = [pair for pair in wave if pair.left * self._n + pair.right not in self._row_of]
+        verdicts = dict(
+            zip(unknown, pool.map(lambda pair: self._verify(pair, table), unknown), strict=True)
+        )
+        self.n_compared += len(unknown)
+        return [self._keep(pair, table, verdicts.get(pair)) for pair in wave]
+
+    def _verify(self, pair: _Pair, table: Pairs) -> Verdict:
+        cv2.setNumThreads(1)  # the threads are ours
+        names = self.names[pair.left], self.names[pair.right]
+        return self._verifier.verify(*names, float(table.cosine[pair.row]))
+
+    def _keep(self, pair: _Pair, table: Pairs, verdict: Verdict | None) -> bool:
+        key = pair.left * self._n + pair.right
+        names = self.names[pair.left], self.names[pair.right]
+        self._seen.add(key)
+        if verdict is None:
+            row = self._row_of[key]
+            self._taken.append(row)
+            is_copy = str(self._known["verdict"][row]) == "duplicate"
+        else:
+            self._new.append(_edge(names, table, pair.row, verdict, self._by))
+            is_copy = verdict.verdict == "duplicate"
+        if is_copy:
+            self.copies.append(names)
+        return is_copy
 
 
-def _waves(pairs: Iterable[Candidate], joined: _Joined) -> Iterator[list[Candidate]]:
-    """Cut the pairs that are worth a look into waves; what a wave joins counts for the next."""
+def _waves(pairs: Iterable[_Pair], joined: _Joined) -> Iterator[list[_Pair]]:
+    """Cut the pairs that are worth a look into waves of which no two touch one group.
+
+    A pair whose group is at work waits, and so does every later pair of its groups: so each pair is judged by all
+    that comes before it, as if pairs were compared one by one.
+    """
     waiting = iter(pairs)
-    while wave := list(itertools.islice(filter(joined.wants, waiting), WAVE)):
+    later: deque[_Pair] = deque()
+    while True:
+        busy: set[int] = set()
+        wave: list[_Pair] = []
+        delayed: deque[_Pair] = deque()
+        while len(wave) < WAVE and len(delayed) < AHEAD:
+            pair = later.popleft() if later else next(waiting, None)
+            if pair is None:
+                break
+            one, two = joined.root(pair.left), joined.root(pair.right)
+            if one == two:
+                continue
+            if one in busy or two in busy:
+                delayed.append(pair)
+            elif joined.tries(one, two):
+                wave.append(pair)
+            else:
+                continue
+            busy |= {one, two}
+        delayed.extend(later)
+        later = delayed
+        if not wave and not later:
+            return
         yield wave
 
 
-def _verify(verifier: Verifier, pair: Candidate) -> Verdict:
-    cv2.setNumThreads(1)  # the threads are ours
-    return verifier.verify(pair.left, pair.right, pair.cosine)
+def _equal_edge(left: str, right: str) -> tuple[object, ...]:
+    evidence = 1.0, 0.0, 1.0, "", "pixels"  # detail, drift, overlap, framed, compared_by
+    return left, right, "pixels", 0, 1.0, None, 1.0, "duplicate", "identical", *evidence
 
 
-def _edge(left: str, right: str, found: tuple[str, int, float], verdict: Verdict | None) -> _Row:
-    """Make a row of the table; without a verdict the pixels are equal."""
-    if verdict is None:
-        return left, right, *found, None, 1.0, "duplicate"
-    return left, right, *found, verdict.fit.inliers, round(verdict.fit.ncc, 6), verdict.verdict
+def _edge(
+    names: tuple[str, str], table: Pairs, row: int, verdict: Verdict, by: str
+) -> tuple[object, ...]:
+    fit = verdict.fit
+    return (
+        *names,
+        "pdq" if table.by_hash[row] else "embedding",
+        int(table.bits[row]),
+        float(table.cosine[row]),
+        fit.inliers,
+        round(fit.ncc, 6),
+        verdict.verdict,
+        CLASSES.get(verdict.verdict),
+        round(fit.detail_ncc, 6),
+        round(fit.drift_px, 4),
+        round(fit.overlap, 4),
+        "".join(letter for letter, name in zip("ab", names, strict=True) if name in verdict.framed),
+        by,
+    )
 
 
-def _groups(pictures: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
-    """Group the copies, choose keepers, and name the strongest evidence that ties each member."""
-    found = group(copies.select("asset_a", "asset_b").iter_rows())
-    group_of = {name: each.group_id for each in found for name in each.members}
+def _groups(
+    pictures: pl.DataFrame, copies: pl.DataFrame, found: Groups, order: tuple[str, ...]
+) -> pl.DataFrame:
+    """Choose keepers, and name the strongest evidence that ties each member."""
+    group_of = {name: each.group_id for each in found.copies for name in each.members}
     ties: dict[str, tuple[int, float, str]] = {}
     for a, b, method, score in copies.select("asset_a", "asset_b", "found_by", "ncc").iter_rows():
         if a not in group_of or group_of[a] != group_of.get(b):
@@ -251,5 +383,14 @@ def _groups(pictures: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
     tied = pl.DataFrame(
         rows, schema=["asset_sha256", "group_id", "method", "similarity"], orient="row"
     ).cast({name: kind for name, kind in GROUPS.items() if name != "is_keeper"})
-    members = keeper.choose(tied.join(pictures, on="asset_sha256"))
+    framed = pl.col("asset_sha256").is_in(_framed(copies))
+    marked = pictures.with_columns(is_framed=framed)
+    members = keeper.choose(tied.join(marked, on="asset_sha256"), order)
     return members.select(list(GROUPS)).sort("group_id", "asset_sha256")
+
+
+def _framed(edges: pl.DataFrame) -> list[str]:
+    """Name the pictures that turned out to have a frame."""
+    said = pl.col("framed")
+    one = edges.filter(said.str.contains("a"))["asset_a"]
+    return one.append(edges.filter(said.str.contains("b"))["asset_b"]).unique().to_list()

@@ -5,7 +5,7 @@ them) or a block that somebody copied onto other pictures (a flag).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -51,14 +51,17 @@ class Look:
     vector: npt.NDArray[np.float32] | None
 
 
-def find_moments(judged: pl.DataFrame, looks: Mapping[str, Look]) -> Moments:
+def find_moments(judged: pl.DataFrame, look: Callable[[list[str]], Mapping[str, Look]]) -> Moments:
     """Compare the pictures that claim one moment of one camera; only the files' own records are asked.
 
-    A moment needs make, model, a sound date and at least two settings.
+    A moment needs make, model, a sound date and at least two settings. `look` says how pictures look, and is asked
+    for those that share a moment only.
     """
     cloned: dict[str, str] = {}
     bursts: list[tuple[str, str]] = []
-    for key, members in _moments(judged):
+    moments = _moments(judged)
+    looks = look(sorted({name for _, members in moments for name in members}))
+    for key, members in moments:
         unlike = {
             sha
             for pair in _pairs(members)

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, get_args
 
-from curation import exif_rules
+from curation import exif_rules, keeper
 from curation.balance import Rebalance
 from curation.bins import BINS
 from curation.duplicates import DuplicateLimits
@@ -23,7 +23,7 @@ STEPS = (
     "quality",
     f"exif_rules@{exif_rules.VERSION}",
     "exif_crowd@1",
-    "duplicates@1",
+    "duplicates@2",
     "inherit_settings@1",
     "bins@1",
     "group_split@1",
@@ -54,6 +54,9 @@ class CurationPlan:
     inherit_splits: bool = True
     """Whether pictures of earlier releases keep their split, and draw their groups with them."""
 
+    keeper_order: tuple[str, ...] = keeper.ORDER
+    """What makes the keeper of a group of copies, the weightiest first: some of `keeper.ORDER`."""
+
     steps: tuple[str, ...] = STEPS
     """Steps with their versions; not a choice, but a change of them changes the run."""
 
@@ -69,6 +72,9 @@ class CurationPlan:
             raise BadPlanError(
                 f"rebalance is one of {', '.join(get_args(Rebalance))}, not {self.rebalance!r}"
             )
+
+        if unknown := [name for name in self.keeper_order if name not in keeper.ORDER]:
+            raise BadPlanError(f"keeper_order knows {', '.join(keeper.ORDER)}, not {unknown[0]!r}")
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -119,6 +125,7 @@ def _fixed() -> dict[str, object]:
     """Give what a plan carries but cannot choose: bin edges and limits for duplicates."""
     limits = dataclasses.asdict(DuplicateLimits())
     del limits["threads"]  # changes the speed, not the result
+    del limits["keeper"]  # `keeper_order` says
     return {"bins": BINS, "duplicates": limits}
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import cv2
@@ -23,7 +24,7 @@ from curation.balance import class_table, thin_classes, weigh
 from curation.bins import SETTINGS, bin_of, stops_of
 from curation.components import component_ids
 from curation.decode import Pixels, decode_upright
-from curation.duplicates import Duplicates, find_duplicates
+from curation.duplicates import DuplicateLimits, Duplicates
 from curation.embeddings import Embedder
 from curation.errors import NothingToCurateError
 from curation.exif_crowd import Look, Moments, find_moments, unseen_values
@@ -31,6 +32,7 @@ from curation.facts import Stages, compute_missing
 from curation.implausible import note_implausible
 from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
+from curation.known_copies import VECTORS, boilerplate_notes, find_in_catalog, issues
 from curation.plan import CurationPlan
 from curation.settings import CurateSettings
 from curation.splits import Splits, group_split, random_split
@@ -92,7 +94,7 @@ class _Run:
         health = frame(self.catalog, _HEALTH, (self.stages.ids()[0],))
         judged = judged_exif(self.inputs, health, self.plan.thumbnail_correlation)
         pictures = self._pictures(judged, health.drop("thumbnail_correlation", "exif_blocks"))
-        moments = find_moments(judged, looks(pictures))
+        moments = find_moments(judged, partial(self._looks, pictures))
         clock.lap("exif rules")
         found = self._duplicates(pictures)
         clock.lap("duplicates")
@@ -113,9 +115,8 @@ class _Run:
     def _pictures(self, judged: pl.DataFrame, health: pl.DataFrame) -> pl.DataFrame:
         """Join photos, EXIF settings and stage results: one row per asset, sorted."""
         hashes = frame(self.catalog, _HASHES, (self.stages.ids()[1],))
-        vectors = frame(self.catalog, _VECTORS, (self.stages.model_id(),))
         joined = self.inputs.pictures.join(settings_of(judged), on="asset_sha256", how="left")
-        for part in (health, hashes, vectors):
+        for part in (health, hashes):
             joined = joined.join(part, on="asset_sha256", how="left")
         known = sum(pl.col(setting).is_not_null().cast(pl.Int32) for setting in SETTINGS)
         return joined.with_columns(has_valid_exif=known).sort("asset_sha256")
@@ -124,7 +125,13 @@ class _Run:
         """Compare the pictures that decode."""
         sound = pictures.filter(pl.col("decode_status") == "ok")
         with AssetReader(self.catalog.workspace) as reader:
-            return find_duplicates(sound.select(_COMPARED), _loader(reader, sound))
+            return find_in_catalog(
+                self.catalog,
+                sound.select(_COMPARED),
+                _loader(reader, sound),
+                made_by=(self.stages.model_id(), self.stages.ids()[1]),
+                limits=DuplicateLimits(keeper=self.plan.keeper_order),
+            )
 
     def _decide(
         self, pictures: pl.DataFrame, judged: pl.DataFrame, found: Duplicates, moments: Moments
@@ -144,9 +151,20 @@ class _Run:
             decisions.notes(moments.cloned, "exif_cloned"),
             decisions.notes(unseen_values(judged), "value_unseen_for_model"),
             *decisions.quality_flags(self._quality(pictures)),
+            decisions.notes(boilerplate_notes(found.boilerplate), "boilerplate"),
         ]
         kept = left.join(empty, on="asset_sha256", how="anti")
         return kept, decisions.table([undecoded, copies, empty, exif, *notes])
+
+    def _looks(self, pictures: pl.DataFrame, names: list[str]) -> dict[str, Look]:
+        """Say how pictures look, as far as they were decoded."""
+        vectors = frame(self.catalog, VECTORS, (self.stages.model_id(), names))
+        asked = pictures.filter(pl.col("asset_sha256").is_in(names))
+        columns = asked.select("asset_sha256", "value", "quality").join(vectors, on="asset_sha256")
+        return {
+            sha: Look(value, quality, np.asarray(vector, np.float32))
+            for sha, value, quality, vector in columns.iter_rows()
+        }
 
     def _quality(self, pictures: pl.DataFrame) -> pl.DataFrame:
         """Read the scores of these pictures."""
@@ -207,6 +225,7 @@ class _Run:
         }
         segment = {"curation_runs": rows("curation_runs", [run])}
         segment |= {name: self._typed(name, table) for name, table in tables.items()}
+        segment["issues"] = rows("issues", issues(found, self.run_id, started))
         write_segment(self.catalog.workspace, segment, job=f"curate:{self.run_id}")
         self.catalog.commit()
 
@@ -236,7 +255,6 @@ _HEALTH = (
 )
 _QUALITY = "SELECT * FROM quality WHERE stage = ?"
 _HASHES = "SELECT asset_sha256, value, quality FROM phashes WHERE algorithm = ?"
-_VECTORS = "SELECT asset_sha256, vector FROM embeddings WHERE model_id = ?"
 _PREVIOUS = """
     SELECT i.asset_sha256, i.split FROM dataset_items i JOIN datasets d USING (dataset, version)
     QUALIFY row_number() OVER (PARTITION BY i.asset_sha256 ORDER BY d.created_at DESC, d.dataset, d.version) = 1
@@ -246,7 +264,6 @@ _COMPARED = [
     "pixel_sha256",
     "value",
     "quality",
-    "vector",
     "decode_status",
     "has_valid_exif",
     "detail_energy",
@@ -271,15 +288,6 @@ def native_resolution() -> pl.Expr:
 def photographer_key() -> pl.Expr:
     """Name a photographer across sources: equal names at two sources are two people."""
     return pl.concat_str("source", "photographer", separator="\n")  # null when either is
-
-
-def looks(pictures: pl.DataFrame) -> dict[str, Look]:
-    """Say how each picture looks, as far as it was decoded."""
-    columns = pictures.select("asset_sha256", "value", "quality", "vector")
-    return {
-        sha: Look(value, quality, None if vector is None else np.asarray(vector, np.float32))
-        for sha, value, quality, vector in columns.iter_rows()
-    }
 
 
 def scenes(pictures: list[str], found: Duplicates, bursts: list[tuple[str, str]]) -> dict[str, str]:

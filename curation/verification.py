@@ -2,22 +2,33 @@
 
 Candidates that are close by hash or embedding are mostly bursts and look-alikes. A pair is a `duplicate` when one
 picture, laid over the other (`alignment.py`), correlates as a whole, in its fine structure and in nearly all
-parts, without drift, and when the overlap is most of both pictures: a collage is not a copy of its parts.
+parts, without drift, and when the overlap is most of both pictures: a collage is not a copy of its parts. What
+agrees on a map but not in its pixels gets a second look: as photographed from the side, and beside words or
+logos that are written over it; both must then leave next to nothing over.
 A pair that fits the map but not the pixels is the `same_scene`, which splits keep together. All limits come
-from benchmarks/bench_duplicates.py.
+from benchmarks/bench_dedupe.py.
 """
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.alignment import Features, Fit, fit_by_features, fit_whole
+from curation.alignment import (
+    Features,
+    Fit,
+    fit_bent,
+    fit_beside_writing,
+    fit_by_features,
+    fit_whole,
+)
 
-MEMORY = 4096  # pictures whose features are kept, about 0.6 MB each
+VERSION = "2"  # of the verdicts: raise it when they may change
+MEMORY = 1024  # pictures whose features are kept, about 0.6 MB each
+WRITTEN_NCC = 0.5  # with less in common nothing tells writing from another picture
 ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with or without features
 
 
@@ -30,8 +41,11 @@ class VerificationLimits:
     ncc: float = 0.6
     detail_ncc: float = 0.7
     bad_share: float = 0.25
-    drift_px: float = 0.25
+    drift_px: float = 0.15
     plain_ncc: float = 0.98
+    strict_drift_px: float = 0.08
+    strict_detail_ncc: float = 0.9
+    bend_px: float = 1.0
     scene_cosine: float = 0.6
     scene_inliers: int = 24
 
@@ -69,11 +83,23 @@ class Verifier:
         mapped = fit_by_features(one, two, self.limits.inliers)
         if is_copy(mapped, self.limits):
             return Verdict("duplicate", mapped, framed)
+        for second in self._second_looks(one, two, whole, mapped):
+            if is_copy(second, self.limits):
+                return Verdict("duplicate", second, framed)
         best = mapped if mapped.ncc >= whole.ncc else whole
         # A tie joins whole groups in the splits, so it takes more than a copy needs to be looked at.
         shares_geometry = mapped.inliers >= self.limits.scene_inliers or whole.ncc >= ALIKE_NCC
         is_scene = shares_geometry and cosine >= self.limits.scene_cosine
         return Verdict("same_scene" if is_scene else "different", best)
+
+    def _second_looks(self, one: Features, two: Features, whole: Fit, mapped: Fit) -> Iterator[Fit]:
+        """Fit once more what agrees on a map but not in its pixels: as bent, and beside what is written over it."""
+        limits, many = self.limits, self.limits.scene_inliers
+        is_mapped = mapped.inliers >= many and mapped.overlap >= limits.overlap
+        if is_mapped and not mapped.is_plain and _correlates(mapped, limits):
+            yield fit_bent(one, two, many)
+        if is_mapped or max(whole.ncc, mapped.ncc) >= WRITTEN_NCC:
+            yield fit_beside_writing(one, two, many)
 
     def _features(self, name: str) -> Features:
         with self._lock:
@@ -94,9 +120,20 @@ def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
         return False
     if fit.is_plain:
         return fit.ncc >= limits.plain_ncc
+    if not _correlates(fit, limits):
+        return False
+    if fit.bend_px > 0:
+        # A slant explains a part of what a second shot moves: a real one is large and leaves nothing over.
+        return fit.bend_px >= limits.bend_px and fit.drift_px <= limits.strict_drift_px
+    if fit.written_share > 0:
+        fine = fit.detail_ncc >= limits.strict_detail_ncc
+        return fine and fit.drift_px <= limits.strict_drift_px
+    return fit.drift_px <= limits.drift_px
+
+
+def _correlates(fit: Fit, limits: VerificationLimits) -> bool:
     return (
         fit.ncc >= limits.ncc
         and fit.detail_ncc >= limits.detail_ncc
         and fit.bad_share <= limits.bad_share
-        and fit.drift_px <= limits.drift_px
     )

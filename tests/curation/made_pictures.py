@@ -56,6 +56,24 @@ def framed(picture: Picture, px: int = 14) -> Picture:
     return np.asarray(cv2.copyMakeBorder(picture, *edges, cv2.BORDER_CONSTANT, value=(255,) * 3))
 
 
+def slanted(picture: Picture) -> Picture:
+    """Photograph it from the side; no corner is empty."""
+    height, width = picture.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    inner = corners + np.array([[26, 8], [-4, 17], [-28, -9], [6, -19]], np.float32)
+    bend = cv2.getPerspectiveTransform(inner, corners)
+    return np.asarray(cv2.warpPerspective(picture, bend, (width, height), flags=cv2.INTER_CUBIC))
+
+
+def written_over(picture: Picture) -> Picture:
+    """Repeat pale words all over it."""
+    ink = np.zeros_like(picture)
+    for row in range(40, picture.shape[0] + 60, 75):
+        for left in range(-(row % 90), picture.shape[1], 130):
+            cv2.putText(ink, "sample", (left, row), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255,) * 3, 2)
+    return np.clip(picture + 0.3 * ink, 0, 255).astype(np.uint8)
+
+
 def shaken(picture: Picture, px: float = 1.5) -> Picture:
     """Shift the near part against the far part, as a second hand-held shot does; the edges stay."""
     height, width = picture.shape[:2]

@@ -1,12 +1,24 @@
 import hashlib
+import json
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 import pytest
 
 from catalog import TABLES
-from curation.duplicates import Duplicates, find_duplicates
+from curation.duplicates import (
+    DuplicateLimits,
+    Duplicates,
+    compare,
+    described,
+    distinct,
+    find_duplicates,
+)
+from curation.grouping import Bridge, Group
+from curation.known_copies import boilerplate_notes, issues
 from curation.pdq import luma_of, pdq
+from curation.similarity_index import SimilarityIndex
 from tests.curation.made_pictures import Picture, cropped, encoded, scaled, scene, shaken, toned
 
 
@@ -54,9 +66,32 @@ class Album:
         return name
 
     def find(self, order: list[int] | None = None) -> Duplicates:
-        kinds = {"taken_at": pl.Int64, "vector": pl.List(pl.Float32)}
-        frame = pl.DataFrame(self.rows, schema_overrides=kinds)
+        frame = self.frame()
         return find_duplicates(frame[order] if order else frame, self.pictures.__getitem__)
+
+    def frame(self) -> pl.DataFrame:
+        kinds = {"taken_at": pl.Int64, "vector": pl.List(pl.Float32)}
+        return pl.DataFrame(self.rows, schema_overrides=kinds)
+
+    def find_in_batches(self, order: list[int], step: int) -> list[Duplicates]:
+        """Search after each batch, with the index and the pairs that the batches before have left."""
+        limits, found = DuplicateLimits(), []
+        index, known = SimilarityIndex.empty(limits.reach), None
+        for end in range(step, len(order) + step, step):
+            here = self.frame()[order[:end]]
+            wanted = distinct(here)
+            names, had = set(wanted["asset_sha256"]), set(index.pictures.names)
+            new = wanted.filter(~pl.col("asset_sha256").is_in(had))
+            index = index.updated(described(new), had - names)
+            load = self.pictures.__getitem__
+            found.append(compare(here, index, load, limits, known=known, compared_by="x"))
+            fresh = found[-1].edges.filter(pl.col("compared_by") == "x")
+            known = (
+                pl.concat([known, fresh]).unique(["asset_a", "asset_b"])
+                if known is not None
+                else fresh
+            )
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +154,55 @@ def test_the_order_of_the_pictures_does_not_matter(album: Album, found: Duplicat
     again = album.find(order)
     assert again.edges.equals(found.edges)
     assert again.groups.equals(found.groups)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_batches_in_any_order_come_to_the_same(album: Album, found: Duplicates, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(album.rows)).tolist()
+    last = album.find_in_batches(order, step=2 + seed % 3)[-1]
+    same = [name for name in found.edges.columns if name != "compared_by"]
+    assert last.edges.select(same).equals(found.edges.select(same))
+    assert last.groups.equals(found.groups)
+
+
+def test_only_new_pairs_are_looked_at(album: Album, found: Duplicates) -> None:
+    names = [str(row["asset_sha256"]) for row in album.rows]
+    order = [*range(len(names)), names.index("alone")]
+    order.remove(names.index("alone"))
+    first, second = album.find_in_batches(order, step=len(names) - 1)
+    assert first.n_compared == found.n_compared - second.n_compared
+    assert 0 <= second.n_compared < first.n_compared
+    again = album.find_in_batches(order * 1, step=len(names))
+    assert again[0].n_compared == found.n_compared
+
+
+def test_edges_say_their_class(found: Duplicates) -> None:
+    classes = {
+        (row["found_by"] == "pixels", row["verdict"]): row["edge_class"]
+        for row in found.edges.iter_rows(named=True)
+    }
+    assert classes[True, "duplicate"] == "identical"
+    assert classes[False, "duplicate"] == "copy"
+    assert classes[False, "same_scene"] == "same_scene"
+    assert classes.get((False, "different")) is None
+
+
+def test_bridges_and_boilerplate_become_issues_for_people() -> None:
+    found = Duplicates(
+        pl.DataFrame(),
+        pl.DataFrame(),
+        bridges=[Bridge("x", ("a", "b"))],
+        boilerplate=[Group(("l", "m", "n"), "m")],
+    )
+    told = issues(found, "run", datetime(2026, 1, 1))  # noqa: DTZ001 - as in the catalog
+    assert [(row["kind"], row["asset_sha256"]) for row in told] == [
+        ("bridged_groups", "x"),
+        ("boilerplate", "m"),
+    ]
+    assert set(told[0]) == set(TABLES["issues"].schema.names)
+    assert json.loads(str(told[0]["detail"])) == {"pieces": ["a", "b"]}
+    assert len({row["issue_id"] for row in told}) == 2
+    assert boilerplate_notes(found.boilerplate) == {"l": "m", "m": "m", "n": "m"}
 
 
 def test_pairs_that_are_joined_already_are_not_compared(found: Duplicates) -> None:

@@ -1,54 +1,104 @@
+import faiss
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.neighbours import best_distance, embedding_pairs, pdq_pairs
+from curation import neighbours
+from curation.neighbours import (
+    best_distance,
+    closeness_of,
+    compact,
+    cosines,
+    nearest_hashes,
+    nearest_vectors,
+    products,
+)
 from curation.pdq import luma_of, pdq
 from tests.curation.made_pictures import encoded, scene
 
 
-def unit(rows: int, seed: int) -> np.ndarray:
-    vectors = np.random.default_rng(seed).normal(size=(rows, 4)).astype(np.float32)
+def unit(rows: int, seed: int, dim: int = 32) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(rows, dim)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("dim", "error"), [(64, 0.01), (256, 0.01), (1280, 0.12)])
+def test_compact_vectors_keep_the_cosine(dim: int, error: float) -> None:
+    vectors = unit(60, 1, dim)
+    vectors[30:] = 0.8 * vectors[:30] + 0.6 * unit(30, 2, dim)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    short = compact(vectors)
+    assert short.shape == (60, 256)
+    real = vectors @ vectors.T
+    off = np.abs(cosines(products(short)) - real)
+    assert off[real > 0.6].max() < error
+    assert off.mean() < 0.06
 
 
 @given(st.integers(0, 40), st.integers(0, 10_000), st.floats(-0.5, 0.9))
 @settings(max_examples=30, deadline=None)
-def test_all_pairs_above_the_cosine_are_found(rows: int, seed: int, cosine: float) -> None:
-    vectors = unit(rows, seed)
-    close = vectors @ vectors.T
-    expected = {
-        (i, j) for i in range(rows) for j in range(i + 1, rows) if close[i, j] > cosine + 1e-5
-    }
-    found = embedding_pairs(vectors, cosine, rows)
-    assert expected <= set(found)
-    assert all(i < j and close[i, j] >= cosine - 1e-5 for i, j in found)
+def test_all_vectors_above_the_limit_are_found_closest_first(
+    rows: int, seed: int, cosine: float
+) -> None:
+    vectors = compact(unit(rows, seed))
+    close = products(vectors)
+    found = nearest_vectors(vectors, vectors, rows + 1, closeness_of(cosine))
+    for row in range(rows):
+        ids = found.ids[row][found.ids[row] >= 0].tolist()
+        expected = sorted(range(rows), key=lambda other: (-close[row, other], other))
+        assert ids == [other for other in expected if close[row, other] >= closeness_of(cosine)]
 
 
-def test_each_picture_asks_only_for_its_nearest() -> None:
-    vectors = np.tile(np.array([[1, 0]], np.float32), (30, 1))
-    assert len(embedding_pairs(vectors, 0.9, 3)) <= 30 * 4  # itself counts
+def test_each_picture_asks_only_for_its_nearest_and_places_settle_ties() -> None:
+    vectors = compact(np.tile(unit(1, 0), (9, 1)))
+    assert nearest_vectors(vectors, vectors, 3, 0).ids.tolist() == [[0, 1, 2]] * 9
 
 
-def test_equal_vectors_beyond_the_nearest_do_not_pair_a_picture_with_itself() -> None:
-    vectors = np.tile(np.array([[1, 0]], np.float32), (5, 1))
-    assert all(i != j for i, j in embedding_pairs(vectors, 0.5, 1))
+def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = compact(unit(300, 3))
+    whole = nearest_vectors(vectors, vectors, 5, 0)
+    monkeypatch.setattr(neighbours, "BLOCK", 64)
+    monkeypatch.setattr(neighbours, "QUERIES", 37)
+    parts = nearest_vectors(vectors, vectors, 5, 0)
+    assert (whole.ids == parts.ids).all()
+    assert (whole.closeness == parts.closeness).all()
 
 
-def test_hashes_pair_mirrored_and_turned_copies_but_never_plain_pictures() -> None:
+def test_an_inverted_file_finds_nearly_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    middle = unit(40, 5)
+    spread = 0.5 * unit(2000, 4)
+    vectors = compact(np.repeat(middle, 50, 0) + spread)
+    least = closeness_of(0.5)
+    exact = nearest_vectors(vectors, vectors, 5, least)
+    monkeypatch.setattr(neighbours, "MANY", 1000)
+    monkeypatch.setattr(neighbours, "BULK", 1000)
+    monkeypatch.setattr(neighbours, "PROBES", 40)
+    assert faiss.get_num_gpus() == 0, "on a GPU the inverted file is not used"
+    some = nearest_vectors(vectors, vectors, 5, least)
+    assert (some.closeness == exact.closeness).mean() > 0.9
+
+
+def test_hashes_find_mirrored_and_turned_copies() -> None:
     picture = scene(1, 300, 300)
     views = [picture, encoded(picture[:, ::-1], 60), np.rot90(picture), scene(2, 300, 300)]
-    blank = [np.full((300, 300, 3), tone, np.uint8) for tone in (250, 255)]
-    found = [pdq(luma_of(each)) for each in (*views, *blank)]
-    bits = np.stack([each.bits[0] for each in found])
-    quality = np.array([each.quality for each in found], np.int32)
-    pairs = pdq_pairs(bits, quality, 31)
-    assert set(pairs) == {(0, 1), (0, 2), (1, 2)}
-    assert pairs[0, 1] == best_distance(bits[0], bits[1]) <= 31
+    bits = np.stack([pdq(luma_of(each)).bits[0] for each in views])
+    near = nearest_hashes(bits, bits, 4, 31)
+    assert set(near.ids[0].tolist()) == {-1, 0, 1, 2}
+    assert near.ids[3].tolist() == [3, -1, -1, -1]
+    assert -near.closeness[0].min(where=near.ids[0] >= 0, initial=0) <= 31
+    expected = best_distance(bits[:1], bits[1:2])[0]
+    assert -near.closeness[0][near.ids[0] == 1][0] == expected
 
 
-def test_pairs_are_found_across_blocks() -> None:
+def test_hashes_are_looked_up_by_parts_as_they_are_by_counting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(0)
-    bits = rng.integers(0, 256, (700, 32), np.uint8)
-    bits[690] = bits[3]
-    assert set(pdq_pairs(bits, np.full(700, 99, np.int32), 10)) == {(3, 690)}
+    base = rng.integers(0, 256, (400, 32), np.uint8)
+    flips = np.packbits(rng.random((400, 256)) < rng.uniform(0, 0.14, (400, 1)), axis=1)
+    counted = nearest_hashes(base ^ flips, base, 3, 31)
+    monkeypatch.setattr(neighbours, "FEW", 10)
+    looked_up = nearest_hashes(base ^ flips, base, 3, 31)
+    assert 200 < (counted.ids[:, 0] == np.arange(400)).sum() < 400
+    assert (counted.ids == looked_up.ids).all()

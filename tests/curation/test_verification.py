@@ -11,7 +11,9 @@ from tests.curation.made_pictures import (
     scaled,
     scene,
     shaken,
+    slanted,
     toned,
+    written_over,
 )
 
 COPIES = {
@@ -23,6 +25,8 @@ COPIES = {
     "turned": np.rot90,
     "toned": lambda picture: toned(picture, 1.6),
     "framed": framed,
+    "from the side": lambda picture: slanted(encoded(picture, 70)),
+    "written over": written_over,
     "cropped, mirrored and toned": lambda picture: toned(cropped(picture, 0.85)[:, ::-1], 0.7),
 }
 
@@ -52,6 +56,13 @@ def test_a_second_shot_is_the_same_scene_and_far_pictures_are_not() -> None:
     assert both.verify("a", "b", 0.9).verdict == "same_scene"
     assert both.verify("a", "b", 0.3).verdict == "different"
     assert both.verify("a", "c", 0.9).verdict == "different"
+
+
+def test_a_second_shot_under_the_same_watermark_is_no_copy() -> None:
+    picture = scene(14)
+    both = verifier(a=picture, b=written_over(shaken(picture)), c=slanted(shaken(picture)))
+    assert both.verify("a", "b", 0.9).verdict == "same_scene"
+    assert both.verify("a", "c", 0.9).verdict == "same_scene"
 
 
 def test_a_moved_subject_makes_another_photograph() -> None:

@@ -1,0 +1,283 @@
+"""Whether curation costs the same per picture when there are many, and what a second run and 1,000 more cost.
+
+    python -m benchmarks.bench_curate_scale --output FILE [--sizes 5000,20000] [--vectors 1000000]
+
+Each size has a workspace of thumbnails that are made from a seed: distinct, but for every 50th, which is the one
+before it encoded again. Vectors come from a small embedder, so that the search is measured and not the network. Each
+size runs in a process of its own, whose greatest memory is reported. 100,000 pictures take some tens of minutes.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from catalog import Workspace, open_catalog, rows, write_segment
+from curation.neighbours import DIM, Nearest
+from curation.run import curate
+from curation.settings import CurateSettings
+from curation.similarity_index import Described, IndexFolder, Reach, SimilarityIndex
+
+WIDTH, HEIGHT, SEGMENT, MORE = 160, 120, 2000, 1000
+COPY_EVERY = 50
+CRAWLED = datetime(2025, 6, 1)  # noqa: DTZ001 - the catalog keeps UTC without a zone
+
+
+class BlockEmbedder:
+    """Averages of 16 x 16 blocks without the mean: 972 numbers, next to no time."""
+
+    model_id = "blocks@1"
+
+    def load(self) -> None:
+        """Need nothing."""
+
+    def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Map pictures (N, 288, 288, 3) to L2-normalised vectors (N, 972)."""
+        blocks = pictures.reshape(len(pictures), 18, 16, 18, 16, 3).mean(axis=(2, 4))
+        flat = blocks.reshape(len(pictures), -1)
+        flat -= flat.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(flat, axis=1, keepdims=True)
+        return np.asarray(flat / np.maximum(norm, 1e-9), np.float32)
+
+
+def thumbnail(number: int) -> bytes:
+    """Make picture `number`: noise of three sizes; every 50th is the one before it at another quality."""
+    is_copy = number % COPY_EVERY == COPY_EVERY - 1
+    rng = np.random.default_rng(number - is_copy)
+    canvas = np.full((HEIGHT, WIDTH, 3), 127, np.float32)
+    for cells, strength in ((4, 55), (12, 40), (40, 25)):
+        noise = rng.normal(0, strength, (cells * 3 // 4, cells, 3)).astype(np.float32)
+        canvas += cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    out = BytesIO()
+    picture = Image.fromarray(canvas.clip(0, 255).astype(np.uint8))
+    picture.save(out, "JPEG", quality=60 if is_copy else 85)
+    return out.getvalue()
+
+
+def fill(workspace: Workspace, first: int, n: int) -> None:
+    """Bring pictures in as a crawl would."""
+    for start in range(first, first + n, SEGMENT):
+        numbers = range(start, min(start + SEGMENT, first + n))
+        bodies = [thumbnail(number) for number in numbers]
+        shas = [hashlib.sha256(body).hexdigest() for body in bodies]
+        told = list(zip(numbers, shas, bodies, strict=True))
+        tables = {
+            "assets": [
+                {
+                    "sha256": sha,
+                    "bytes": len(body),
+                    "mime": "image/jpeg",
+                    "width": WIDTH,
+                    "height": HEIGHT,
+                    "jpeg_quality": 85,
+                    "first_seen": CRAWLED,
+                }
+                for _, sha, body in told
+            ],
+            "photos": [
+                {
+                    "photo_id": f"{number:032x}",
+                    "source": "folder",
+                    "source_photo_id": str(number),
+                    "asset_sha256": sha,
+                    "fetched_at": CRAWLED,
+                    "training_allowed": True,
+                }
+                for number, sha, _ in told
+            ],
+            "exif": [
+                {
+                    "asset_sha256": sha,
+                    "exif_source": "file",
+                    "status": "ok",
+                    "f_number": (2.0, 4.0, 8.0)[number % 3],
+                    "iso": (100.0, 400.0, 3200.0)[number // 3 % 3],
+                    "exposure_time": (1 / 500, 1 / 100, 1 / 10)[number // 9 % 3],
+                    "camera": f"acme {number // 20}",
+                }
+                for number, sha, _ in told
+            ],
+        }
+        typed = {name: rows(name, records) for name, records in tables.items()}
+        images = [(sha, body) for _, sha, body in told]
+        write_segment(workspace, typed, job="crawl:bench", images=images)
+        with open_catalog(workspace) as catalog:
+            catalog.commit()
+
+
+class Laps(logging.Handler):
+    """Collect the sentence with which a run tells how long its steps took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Read `stages 1.0 s, duplicates 2.0 s` out of the line of a run."""
+        if record.name == "curation.run" and isinstance(record.args, tuple):
+            for lap in str(record.args[-1]).split(", "):
+                name, seconds = lap.removesuffix(" s").rsplit(" ", 1)
+                self.seconds[name] = float(seconds)
+
+
+def one_size(n: int) -> dict[str, object]:
+    """Curate `n` pictures, curate again, add 1,000 and curate; seconds are CPU seconds but for the steps."""
+    laps = Laps()
+    logging.getLogger("curation").addHandler(laps)
+    logging.getLogger("curation").setLevel(logging.INFO)
+    settings = CurateSettings(runner="threads")
+    found: dict[str, object] = {"n": n}
+    with tempfile.TemporaryDirectory() as home:
+        workspace = Workspace.at(home)
+        fill(workspace, 0, n)
+        for name in ("first", "again", "more"):
+            if name == "more":
+                fill(workspace, n, MORE)
+            laps.seconds = {}
+            cpu, wall = time.process_time(), time.perf_counter()
+            summary = curate(workspace, None, settings, embedder=BlockEmbedder())
+            found[name] = {
+                "cpu_s": time.process_time() - cpu,
+                "wall_s": time.perf_counter() - wall,
+                "laps": laps.seconds,
+                "groups": summary.n_duplicate_groups,
+            }
+        index = next((workspace.home / "derived" / "similarity").glob("*.arrow"))
+        found["index_mb"] = index.stat().st_size / 1e6
+    found["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found
+
+
+def many_vectors(n: int) -> dict[str, object]:
+    """Add 1,000 pictures to an index of `n` that are made of random numbers, keep it, read it, list its pairs."""
+    rng = np.random.default_rng(0)
+    reach = Reach()
+
+    def described(first: int, count: int) -> Described:
+        names = sorted(
+            hashlib.sha256(str(i).encode()).hexdigest() for i in range(first, first + count)
+        )
+        vectors = rng.integers(-43, 44, (count, DIM), np.int8)  # spread as wide as real ones
+        hashes = rng.integers(0, 256, (count, 32), np.uint8)
+        return Described(names, vectors, hashes, np.full(count, 99, np.int8))
+
+    near = Nearest.none(n, reach.nearest)
+    near.ids[:, 0] = np.roll(np.arange(n), 1)  # everybody has a neighbour
+    near.closeness[:, 0] = 120_000
+    index = SimilarityIndex(reach, described(0, n), near, Nearest.none(n, reach.nearest))
+    seconds = {}
+    with tempfile.TemporaryDirectory() as home:
+        folder = IndexFolder(Path(home), "bench", reach)
+        clock = time.process_time()
+        index = index.updated(described(n, MORE))
+        seconds["add 1,000"], clock = time.process_time() - clock, time.process_time()
+        size = folder.save(index).stat().st_size / 1e6
+        seconds["write"], clock = time.process_time() - clock, time.process_time()
+        del index, near
+        index = folder.load()
+        seconds["read"], clock = time.process_time() - clock, time.process_time()
+        n_pairs = len(index.pairs().left)
+        seconds["list pairs"] = time.process_time() - clock
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"n": n, "seconds": seconds, "index_mb": size, "pairs": n_pairs, "rss_mb": rss}
+
+
+def in_a_process(*arguments: str) -> dict[str, object]:
+    command = [sys.executable, "-m", "benchmarks.bench_curate_scale", *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    told: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    print(told, flush=True)
+    return told
+
+
+def report(sizes: list[dict], vectors: dict | None) -> str:
+    steps = list(sizes[0]["first"]["laps"])
+    columns = [
+        "pictures",
+        "CPU ms each",
+        *(f"{step}, s per 1,000" for step in steps),
+        "again, s",
+        "1,000 more, s",
+        "copies found",
+        "index, MB",
+        "greatest memory, MB",
+    ]
+    lines = [
+        "# Curation of many thumbnails",
+        "",
+        "CPU milliseconds per picture of a whole first run, seconds on the clock per 1,000 pictures of its steps,",
+        "CPU seconds of a second run over the same pictures and of a run after 1,000 more came in.",
+        "",
+        f"| {' | '.join(columns)} |",
+        "|" + " ---: |" * len(columns),
+    ]
+    for told in sizes:
+        n, first = told["n"], told["first"]
+        cells = [
+            f"{n:,}",
+            f"{1000 * first['cpu_s'] / n:.2f}",
+            *(f"{1000 * first['laps'][step] / n:.2f}" for step in steps),
+            f"{told['again']['cpu_s']:.1f}",
+            f"{told['more']['cpu_s']:.1f}",
+            f"{first['groups']:,} of {n // COPY_EVERY:,}",
+            f"{told['index_mb']:.0f}",
+            f"{told['rss_mb']:.0f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    if vectors:
+        times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in vectors["seconds"].items())
+        lines += [
+            "",
+            f"An index of {vectors['n']:,} random vectors and hashes: {times} (CPU); "
+            f"{vectors['index_mb']:.0f} MB on disk, {vectors['pairs']:,} pairs, "
+            f"greatest memory {vectors['rss_mb']:.0f} MB.",
+        ]
+    libraries = ("duckdb", "faiss-cpu", "numpy", "polars")
+    lines += [
+        "",
+        "Command: `python -m benchmarks.bench_curate_scale --output FILE --sizes "
+        + ",".join(str(told["n"]) for told in sizes)
+        + (f" --vectors {vectors['n']}`" if vectors else "`"),
+        "",
+        f"Python {platform.python_version()}, {', '.join(f'{n} {version(n)}' for n in libraries)}; 2 CPU cores,",
+        "no GPU, shared with other work: steps are on the clock and suffer from it, CPU figures do not. The",
+        "embedder averages blocks; the default network adds some 40 ms a picture, whatever their number.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--output", type=Path)
+    arguments.add_argument("--sizes", default="5000,20000")
+    arguments.add_argument("--vectors", type=int, default=0)
+    arguments.add_argument("--one", type=int, help="measure one size in this process")
+    given = arguments.parse_args()
+    if given.one:
+        print(json.dumps(one_size(given.one)))
+    elif given.output is None:
+        print(json.dumps(many_vectors(given.vectors)))
+    else:
+        sizes = [in_a_process("--one", size) for size in given.sizes.split(",")]
+        vectors = in_a_process("--vectors", str(given.vectors)) if given.vectors else None
+        given.output.write_text(report(sizes, vectors), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
