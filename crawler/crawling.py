@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 import threading
 import time
@@ -29,6 +30,7 @@ from crawler.errors import (
     NothingToResumeError,
     NotRunningError,
     SessionRunningError,
+    StopTimeoutError,
 )
 from crawler.failures import ErrorClass
 from crawler.frontier import CrawlRecord, DeadLetter, Frontier, Row
@@ -42,6 +44,9 @@ from crawler.units import learn_crawl, reconcile, write_rows
 from crawler.worker import Worker
 
 Status = Literal["finished", "stopped", "failed"]
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -188,15 +193,12 @@ def _crew(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) -
 def open_frontier(
     workspace: Workspace, settings: CrawlSettings
 ) -> Iterator[tuple[Frontier, Catalog, dict[str, int]]]:
-    """Open frontier and catalog for a session, brought up to each other; only one at a time.
+    """Open frontier and catalog for a session, brought up to each other, when no other session runs.
 
-    Gives the rows that a killed session had left in the spool, too. Raises `SessionRunningError`.
+    One after the other, because limits of hosts and API keys hold within a session. Gives the rows that a killed
+    session had left in the spool, too. Raises `SessionRunningError` after `turn_s`.
     """
-    lock = FileLock(f"{workspace.frontier}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise SessionRunningError(workspace.home) from error
+    lock = _take_turn(workspace, settings.turn_s)
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
         frontier = stack.enter_context(Frontier(workspace.frontier))
@@ -204,6 +206,20 @@ def open_frontier(
         gained = catalog.commit()
         reconcile(frontier, catalog, settings)
         yield frontier, catalog, gained
+
+
+def _take_turn(workspace: Workspace, patience_s: float) -> FileLock:
+    lock = FileLock(f"{workspace.frontier}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if patience_s > 0:
+            log.warning("another crawl is running in %s; waiting for its end", workspace.home)
+        try:
+            lock.acquire(timeout=patience_s)
+        except Timeout as error:
+            raise SessionRunningError(workspace.home) from error
+    return lock
 
 
 def resume(
@@ -256,15 +272,24 @@ def dead_letters(
 def ask_to_stop(workspace: Workspace, *, wait: bool = True) -> None:
     """Ask the session that runs in a workspace to stop; raises `NotRunningError` when there is none."""
     lock = FileLock(f"{workspace.frontier}.lock")
+    if _is_free(lock):
+        raise NotRunningError(workspace.home)
+    with Frontier(workspace.frontier) as frontier:
+        frontier.wish("stop")
+        until = time.monotonic() + _STOP_WITHIN_S
+        # A session that has waited for its turn takes the wish away when it begins.
+        while wait and frontier.wished("stop") and not _is_free(lock):
+            if time.monotonic() > until:
+                raise StopTimeoutError(workspace.home, _STOP_WITHIN_S)
+            time.sleep(_POLL_S)
+
+
+def _is_free(lock: FileLock) -> bool:
     try:
         with lock.acquire(timeout=0):
-            raise NotRunningError(workspace.home)
+            return True
     except Timeout:
-        with Frontier(workspace.frontier) as frontier:
-            frontier.wish("stop")
-    if wait:
-        with lock.acquire(timeout=_STOP_WITHIN_S):
-            return
+        return False
 
 
 def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
@@ -297,6 +322,7 @@ def _write_tombstone(workspace: Workspace, row: Row) -> None:
 
 
 _STOP_WITHIN_S = 60.0
+_POLL_S = 0.1
 
 
 def _known(workspace: Workspace) -> list[CrawlRecord]:

@@ -34,8 +34,18 @@ class SessionRunningError(CrawlError):
 
     def __init__(self, home: Path) -> None:
         super().__init__(
-            f"another crawl is running in {home}; wait for it, stop it with Ctrl-C, "
-            "or use another --home"
+            f"another crawl is running in {home}; wait for it (SAFELIGHT_CRAWL_TURN_S says how long), "
+            "stop it with Ctrl-C, or use another --home"
+        )
+
+
+class StopTimeoutError(CrawlError):
+    """A session that was asked to stop goes on."""
+
+    def __init__(self, home: Path, seconds: float) -> None:
+        super().__init__(
+            f"the crawl in {home} has been asked to stop and still runs after {seconds:g} s; "
+            "look again with: safelight crawl status"
         )
 
 

@@ -38,5 +38,6 @@ class CrawlSettings:
     unit_s: float = 10.0
     publish_s: float = 60.0  # pause between two commits to the catalog while a session runs
     drain_s: float = 20.0  # for pictures in work when asked to stop
+    turn_s: float = 86_400.0  # to wait for another crawl of the workspace to end; 0 refuses at once
     allow_private: bool = False  # whether private and loopback addresses may be fetched
     allow_networks: str = ""  # private networks that may be, such as "127.0.0.0/8, ::1/128"

@@ -95,14 +95,16 @@ def test_the_commands_themselves_at_once(workspace: Workspace, tmp_path: Path) -
         subprocess.Popen([sys.executable, "-c", READER, str(workspace.home), str(stop)])
         for _ in range(5)
     ]
-    run(*safelight, "crawl", "run", "folder", str(tmp_path / "one"), *home)
-    writers = [
-        subprocess.Popen([*safelight, "crawl", "run", "folder", str(tmp_path / name), *home])
-        for name in ("one", "two")
-    ]
-    writers.append(subprocess.Popen([*safelight, "curate", "run", *home]))
-    assert [writer.wait(300) for writer in writers] == [0, 0, 0]
-    stop.touch()
+    try:
+        run(*safelight, "crawl", "run", "folder", str(tmp_path / "one"), *home)
+        writers = [
+            subprocess.Popen([*safelight, "crawl", "run", "folder", str(tmp_path / name), *home])
+            for name in ("one", "two")  # the second one to come waits for the first
+        ]
+        writers.append(subprocess.Popen([*safelight, "curate", "run", *home]))
+        assert [writer.wait(300) for writer in writers] == [0, 0, 0]
+    finally:
+        stop.touch()
     assert [reader.wait(60) for reader in readers] == [0] * 5
     run(*safelight, "catalog", "verify", *home)
     with open_catalog(workspace) as catalog:

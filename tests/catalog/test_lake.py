@@ -23,6 +23,7 @@ from catalog.lake import writer_lock
 from catalog.rows import rows
 from catalog.schemas import TABLES
 from catalog.spool import ready, write_segment
+from catalog.stores import engine
 from catalog.views import VIEWS
 from tests.catalog.each_store import each_store  # noqa: F401 - the fixture `workspace` of this module
 from tests.catalog.pictures import bring, picture
@@ -258,3 +259,16 @@ def test_a_moved_workspace_still_opens(workspace: Workspace, tmp_path: Path) -> 
     moved = Workspace.at(shutil.move(workspace.home, tmp_path / "elsewhere"))
     with open_catalog(moved) as catalog:
         assert catalog.records(COUNT) == [{"n": 3, "d": 3}]
+
+
+def test_an_instance_that_has_had_many_catalogs_goes(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_idle", [])
+    monkeypatch.setattr(engine, "MOST_USES", 3)
+    idle = []
+    for _ in range(4):
+        with open_catalog(workspace) as catalog:
+            catalog.records("SELECT 1")
+        idle.append(len(engine._idle))
+    assert idle == [1, 1, 0, 1]

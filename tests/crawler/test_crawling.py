@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +52,21 @@ def test_only_one_session_at_a_time(workspace: Workspace, photos: Path) -> None:
         open_frontier(workspace, QUICK),
         pytest.raises(SessionRunningError, match="another crawl is running"),
     ):
-        crawl(workspace, FolderSource(str(photos)), QUICK)
+        crawl(workspace, FolderSource(str(photos)), replace(QUICK, turn_s=0.0))
+
+
+def test_a_second_session_waits_for_its_turn(
+    workspace: Workspace, photos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with open_frontier(workspace, QUICK):
+            second = pool.submit(crawl, workspace, FolderSource(str(photos)), QUICK)
+            while "waiting for its end" not in caplog.text:
+                assert not second.done()
+                time.sleep(0.01)
+            with Frontier(workspace.frontier) as frontier:
+                assert frontier.crawls() == []
+        assert second.result(60).status == "finished"
 
 
 def test_a_segment_without_its_marks_is_found_again(workspace: Workspace, photos: Path) -> None:
