@@ -34,12 +34,13 @@ from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
 from curation.known_copies import VECTORS, boilerplate_notes, find_in_catalog, issues
 from curation.labels import label_columns, label_rows
+from curation.leaks import measure
 from curation.plan import CurationPlan
 from curation.sessions import with_sessions
 from curation.settings import CurateSettings
 from curation.splits import Splits, group_split, random_split
 from curation.stage import stage_id
-from curation.strata import SETTING_STRATA, with_label_classes
+from curation.strata import SETTING_STRATA, Stratum, with_label_classes
 from curation.summary import CurationSummary, summarize
 
 log = logging.getLogger(__name__)
@@ -103,11 +104,20 @@ class _Run:
         clock.lap("duplicates")
         kept, rows_of_decisions = self._decide(pictures, judged, found, moments)
         scene = scenes(pictures["asset_sha256"].to_list(), found, moments.bursts)
-        items, splits = self._items(kept, scene)
+        items, splits, strata = self._items(kept, scene)
+        leaks = measure(self.catalog, items, strata, self.stages.model_id())
         moved = decisions.notes(splits.moved, "split_changed")
         rows_of_decisions = decisions.table([rows_of_decisions, moved])
         clock.lap("splits and weights")
-        self._commit(items, rows_of_decisions, found, splits, started, snapshot)
+        self._commit(
+            items,
+            rows_of_decisions,
+            found=found,
+            splits=splits,
+            leaks=leaks,
+            started=started,
+            snapshot=snapshot,
+        )
         log.info(
             "curated %d pictures, kept %d, dropped %d in run %s (%s)",
             pictures.height,
@@ -181,14 +191,17 @@ class _Run:
         found = frame(self.catalog, _QUALITY, (stage_id(self.stages.quality),))
         return found.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi")
 
-    def _items(self, kept: pl.DataFrame, scene: dict[str, str]) -> tuple[pl.DataFrame, Splits]:
+    def _items(
+        self, kept: pl.DataFrame, scene: dict[str, str]
+    ) -> tuple[pl.DataFrame, Splits, tuple[Stratum, ...]]:
         """Add stops, bins, classes of labels, sessions, groups, splits and weights."""
         items = kept.with_columns(stops_of(s) for s in SETTINGS).with_columns(
             *(bin_of(s) for s in SETTINGS),
             native_resolution(),
             scene_id=pl.Series([scene[sha] for sha in kept["asset_sha256"]], dtype=pl.String),
         )
-        items, strata = with_label_classes(items, self.plan.labels)
+        items, labelled = with_label_classes(items, self.plan.labels)
+        strata = labelled or SETTING_STRATA
         items = with_sessions(items, self.plan.session_minutes)
         keyed = items.with_columns(photographer=photographer_key())
         previous = self._previous() if self.plan.inherit_splits else {}
@@ -197,7 +210,7 @@ class _Run:
             self.plan.shares,
             self.plan.seed,
             previous,
-            strata=strata or SETTING_STRATA,
+            strata=strata,
             scene_of=scene,
         )
         names = items["asset_sha256"].to_list()
@@ -208,7 +221,8 @@ class _Run:
                 random_split(names, self.plan.shares, self.plan.seed), dtype=pl.String
             ),
         )
-        return items.with_columns(weight=pl.Series(weigh(items, self.plan.rebalance))), splits
+        weighed = items.with_columns(weight=pl.Series(weigh(items, self.plan.rebalance)))
+        return weighed, splits, strata
 
     def _previous(self) -> dict[str, str]:
         """Name the split that each picture had in its newest release, or else in the newest run of this kind."""
@@ -217,12 +231,14 @@ class _Run:
         found = self.catalog.records(_EARLIER, kind) + self.catalog.records(_RELEASED)
         return {str(row["asset_sha256"]): str(row["split"]) for row in found}
 
-    def _commit(
+    def _commit(  # noqa: PLR0913 - all that a run writes
         self,
         items: pl.DataFrame,
         decided: pl.DataFrame,
+        *,
         found: Duplicates,
         splits: Splits,
+        leaks: list[dict[str, object]],
         started: datetime,
         snapshot: int,
     ) -> None:
@@ -247,6 +263,8 @@ class _Run:
         }
         segment = {"curation_runs": rows("curation_runs", [run])}
         segment |= {name: self._typed(name, table) for name, table in tables.items()}
+        of_run = [row | {"run_id": self.run_id} for row in leaks]
+        segment["split_leaks"] = rows("split_leaks", of_run)
         segment["issues"] = rows("issues", issues(found, self.run_id, started))
         write_segment(self.catalog.workspace, segment, job=f"curate:{self.run_id}")
         self.catalog.commit()
