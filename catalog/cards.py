@@ -15,6 +15,8 @@ _HUB_LICENCES = {
     "cc by-sa 3.0": "cc-by-sa-3.0",
     "cc by-sa 4.0": "cc-by-sa-4.0",
 }
+_SETTINGS = ("f_number", "iso", "exposure_time")
+_BINS = ("low", "medium", "high", "missing")
 _FEATURES = {
     "string": "string",
     "double": "float64",
@@ -35,7 +37,7 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
             f"# {name} {version}",
             "",
             *_replaced(manifest.get("replaces") or {}),
-            f"{manifest['n_items']} photographs with aperture, ISO and exposure time, curated by Safelight "
+            f"{manifest['n_items']} {_what(manifest['plan'])}, curated by Safelight "
             f"{manifest['code_version']}. Content digest `{manifest['digest']}`.",
             "",
             "## Splits",
@@ -120,10 +122,29 @@ def _table(header: tuple[str, ...], lines: Any) -> str:
     return "\n".join([head, *(f"| {' | '.join(map(str, line))} |" for line in lines)])
 
 
+def _what(plan: Mapping[str, Any]) -> str:
+    labels = plan.get("labels")
+    return (
+        f"pictures labelled by {', '.join(labels)}"
+        if labels
+        else "photographs with aperture, ISO and exposure time"
+    )
+
+
 def _class_table(counts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
     lines = [
-        (setting, split, *classes.values())
-        for setting, by_split in counts.items()
-        for split, classes in by_split.items()
+        (setting, split, *(counts[setting][split].get(name, 0) for name in _BINS))
+        for setting in counts
+        if setting in _SETTINGS
+        for split in counts[setting]
     ]
-    return _table(("setting", "split", "low", "medium", "high", "missing"), lines)
+    labels = [
+        (label, split, name, n)
+        for label, by_split in counts.items()
+        if label not in _SETTINGS
+        for split, classes in by_split.items()
+        for name, n in classes.items()
+    ]
+    tables = [_table(("setting", "split", *_BINS), lines)]
+    tables += [_table(("label", "split", "class", "pictures"), labels)] if labels else []
+    return "\n\n".join(tables)

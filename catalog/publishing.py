@@ -1,6 +1,7 @@
 """Publish the outcome of a curation run as a dataset version."""
 
 import json
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -12,10 +13,15 @@ from catalog.workspace import Workspace
 _RUN = "SELECT run_id, plan_json FROM curation_runs WHERE ? IS NULL OR run_id = ? ORDER BY finished_at DESC LIMIT 1"
 
 
+_LABELS = """
+    SELECT asset_sha256, task, value FROM curated_labels WHERE run_id = ? AND role = 'label' ORDER BY ALL
+"""
+
+
 def publish_run(workspace: Workspace, name: str, run_id: str | None = None) -> Release:
     """Publish the pictures that a curation run kept (the newest run by default) as `name`.
 
-    Raises `ReleaseError` when there is no such run.
+    Labels that its plan names become columns. Raises `ReleaseError` when there is no such run.
     """
     with open_catalog(workspace) as catalog:
         catalog.commit()
@@ -26,6 +32,25 @@ def publish_run(workspace: Workspace, name: str, run_id: str | None = None) -> R
             )
         chosen = str(runs[0]["run_id"])
         items: pa.Table = catalog.query("SELECT * FROM curated_items WHERE run_id = ?", [chosen])
-    return publish(
-        workspace, name, items, plan=json.loads(str(runs[0]["plan_json"])), run_id=chosen
-    )
+        said = catalog.records(_LABELS, [chosen])
+    plan = json.loads(str(runs[0]["plan_json"]))
+    shas = items["asset_sha256"].to_pylist()
+    for task in plan.get("labels", ()):
+        of_task = {row["asset_sha256"]: str(row["value"]) for row in said if row["task"] == task}
+        items = items.append_column(task, typed([of_task.get(sha) for sha in shas]))
+    return publish(workspace, name, items, plan=plan, run_id=chosen)
+
+
+def typed(values: Sequence[str | None]) -> pa.Array:
+    """Make a column of labels: whole numbers where all are, else numbers where all are, else text.
+
+    >>> str(typed(["26", None, "3"]).type), str(typed(["26", "many"]).type)
+    ('int32', 'string')
+    """
+    texts = pa.array(values, pa.string())
+    for kind in (pa.int32(), pa.float64()):
+        try:
+            return texts.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return texts

@@ -132,7 +132,7 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
     shard_bytes: int = SHARD_BYTES,
     replaces: Mapping[str, str] | None = None,
 ) -> Release:
-    """Write `items` (columns of `curated_items`) as the next version of `name`.
+    """Write `items` (columns of `curated_items`, and one for each label of the plan) as the next version of `name`.
 
     `replaces` names revoked versions that it stands for, each with its reason; the card tells them.
 
@@ -143,7 +143,10 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
         raise ReleaseError("there is nothing to publish: the curation run kept no picture")
     if not NAME.fullmatch(name):
         raise ReleaseError(f"{name!r} is not a dataset name: use letters, digits, - and _")
-    labels = fit("curated_items", items).drop_columns(["run_id"])
+    extra = [task for task in plan.get("labels", ()) if task in items.column_names]
+    labels = fit("curated_items", items.drop_columns(extra)).drop_columns(["run_id"])
+    for task in extra:
+        labels = labels.append_column(task, items[task])
     labels = labels.sort_by([("split", "ascending"), ("asset_sha256", "ascending")])
     replaced = {**_revoked(workspace, name), **(replaces or {})}
     about = {"plan": dict(plan), "run_id": run_id, "replaces": replaced}
@@ -288,7 +291,7 @@ def _content(index: pa.Table, plan: Mapping[str, Any], folder: Path) -> dict[str
         "schema": {field.name: str(field.type) for field in index.schema},
         "n_items": len(index),
         "splits": _counts(index["split"]),
-        "class_counts": class_counts(index),
+        "class_counts": class_counts(index, plan.get("labels", ())),
         "shards": [_shard_entry(folder, name, index) for name in _counts(index["shard"])],
     }
     return described | {"digest": content_digest(described)}
@@ -314,16 +317,30 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     }
 
 
-def class_counts(index: pa.Table) -> dict[str, dict[str, dict[str, int]]]:
-    """Count pictures by setting, split and class (low, medium, high, missing)."""
+def class_counts(
+    index: pa.Table, labels: Sequence[str] = ()
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Count pictures by setting, split and class (low, medium, high, missing), and by text label likewise."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
+    for task, classes in _classes(index, labels).items():
+        known = (*sorted({name for name in classes if name is not None}), "missing")
+        names = (*CLASSES, "missing") if task in SETTINGS else known
+        by_split = counts.setdefault(task, {})
+        for split, name in zip(index["split"].to_pylist(), classes, strict=True):
+            by_split.setdefault(split, dict.fromkeys(names, 0))[name or "missing"] += 1
+    return counts
+
+
+def _classes(index: pa.Table, labels: Sequence[str]) -> dict[str, list[str | None]]:
+    """Name the class of each picture for each setting and each label that is text; null where unknown."""
+    found: dict[str, list[str | None]] = {}
     for setting in SETTINGS:
         bins = index[f"{setting}_bin"].to_pylist()
-        by_split = counts.setdefault(setting, {})
-        for split, number in zip(index["split"].to_pylist(), bins, strict=True):
-            classes = by_split.setdefault(split, dict.fromkeys((*CLASSES, "missing"), 0))
-            classes["missing" if number is None else CLASSES[number]] += 1
-    return counts
+        found[setting] = [None if number is None else CLASSES[number] for number in bins]
+    for task in labels:
+        if task in index.column_names and pa.types.is_string(index[task].type):
+            found[task] = index[task].to_pylist()
+    return found
 
 
 def _next_version(previous: Release | None, content: Mapping[str, Any]) -> str:
@@ -420,24 +437,29 @@ def _record(workspace: Workspace, release: Release) -> None:
     tables = {
         "datasets": rows("datasets", [about]),
         "dataset_items": items,
-        "dataset_stats": rows("dataset_stats", _stats(identity, index)),
+        "dataset_stats": rows(
+            "dataset_stats", _stats(identity, index, manifest["plan"].get("labels", ()))
+        ),
     }
     write_segment(workspace, tables, job=f"publish:{release.name}@{release.version}")
 
 
-def _stats(identity: Mapping[str, str], index: pa.Table) -> Iterator[dict[str, object]]:
+def _stats(
+    identity: Mapping[str, str], index: pa.Table, labels: Sequence[str]
+) -> Iterator[dict[str, object]]:
     weights = index["weight"].to_pylist()
     splits = index["split"].to_pylist()
-    for setting, by_split in class_counts(index).items():
-        bins = index[f"{setting}_bin"].to_pylist()
+    of_task = _classes(index, labels)
+    for task, by_split in class_counts(index, labels).items():
         for split, classes in by_split.items():
             inside = [i for i, s in enumerate(splits) if s == split]
             total = sum(weights[i] or 0.0 for i in inside)
             for name, n in classes.items():
-                number = CLASSES.index(name) if name in CLASSES else None
-                held = sum(weights[i] or 0.0 for i in inside if bins[i] == number)
+                held = sum(
+                    weights[i] or 0.0 for i in inside if (of_task[task][i] or "missing") == name
+                )
                 share = held / total if total else 0.0
-                row = {"split": split, "task": setting, "class": name, "n": n}
+                row = {"split": split, "task": task, "class": name, "n": n}
                 yield {**identity, **row, "weight_share": share}
 
 

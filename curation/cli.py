@@ -117,6 +117,8 @@ def _print_summary(summary: CurationSummary) -> None:
     for name, value in lines:
         click.echo(f"{name:<{width}}  {value}")
     _print_classes(summary)
+    for sentence in summary.audits[0].sentences():
+        click.echo(sentence)
     for note in summary.notes:
         click.echo(f"note: {note}", file=sys.stderr)
 

@@ -5,7 +5,7 @@ picture and rule, so of two EXIF records that break the same rule the more trust
 of EXIF rules is a JSON object of the values that they looked at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -127,6 +127,12 @@ def empty_drops(pictures: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
     explained = lacking.select("asset_sha256").join(why, on="asset_sha256", how="left")
     reason = pl.lit("no_usable_setting")
     return _rows(explained, "drop", reason, evidence=pl.col("why").fill_null("no_exif"))
+
+
+def unlabelled_drops(pictures: pl.DataFrame, tasks: Sequence[str]) -> pl.DataFrame:
+    """Drop pictures of which none of the tasks is known; they have text columns `label:<task>`."""
+    lacking = pictures.filter(pl.all_horizontal(pl.col(f"label:{t}").is_null() for t in tasks))
+    return _rows(lacking, "drop", pl.lit("no_label"), evidence=pl.lit(", ".join(tasks)))
 
 
 def quality_flags(quality: pl.DataFrame) -> list[pl.DataFrame]:

@@ -1,5 +1,7 @@
 """Read what curation works on out of the catalog: one row per picture, one photo per picture."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,7 +17,7 @@ _PICTURES = """
     SELECT a.sha256 AS asset_sha256, a.pack, a.pack_offset, a.pack_length, a.jpeg_quality, a.first_seen,
            a.width AS stored_width, a.height AS stored_height,
            p.photo_id, p.source, p.source_photo_id, p.photographer, p.licence, p.attribution, p.page_url,
-           p.training_allowed, p.training_basis, p.fetched_at
+           p.training_allowed, p.training_basis, p.fetched_at, p.folder
     FROM assets a JOIN photos p ON p.asset_sha256 = a.sha256
     WHERE a.mime LIKE 'image/%'
     QUALIFY row_number() OVER (PARTITION BY a.sha256 ORDER BY p.photo_id) = 1
@@ -27,23 +29,47 @@ _EXIF = f"""
     JOIN (SELECT asset_sha256, max(fetched_at) AS fetched_at FROM photos GROUP BY 1) p USING (asset_sha256)
     ORDER BY asset_sha256, exif_source
 """
+PERSON_TASKS = ("person", "identity", "speaker")
+"""Labels that name who is in a picture: no split parts them."""
+
+TIME_TASK = "collected_at"
+"""Label that says when a source gathered a picture; it stands where EXIF has no time."""
+
+LABELS = """
+    SELECT p.asset_sha256, v.task, v.value, 1 AS place, p.photo_id FROM v_labels v
+    JOIN (SELECT DISTINCT photo_id, asset_sha256 FROM photos WHERE asset_sha256 IS NOT NULL) p
+      ON v.subject_kind = 'photo' AND v.subject_id = p.photo_id
+    UNION ALL
+    SELECT subject_id, task, value, 0, '' FROM v_labels WHERE subject_kind = 'asset'
+"""
+# What is said of the file itself goes before what is said of a photo that shows it.
+ONE_LABEL = f"""
+    SELECT asset_sha256, task, value FROM ({LABELS}) WHERE task IN (SELECT unnest(?::VARCHAR[]))
+    QUALIFY row_number() OVER (PARTITION BY asset_sha256, task ORDER BY place, photo_id) = 1
+    ORDER BY asset_sha256, task
+"""
 SOURCE_ORDER = {"file": 0, "api": 1, "dataset": 2}
 """EXIF sources, the most trusted first: a setting is taken from the first that has a valid value."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The pictures (one row per asset, sorted) and their EXIF records (one row per asset and source)."""
+    """The pictures (one row per asset, sorted), their EXIF records (one row per asset and source), their labels.
+
+    `labels` has asset_sha256, task and value.
+    """
 
     pictures: pl.DataFrame
     exif: pl.DataFrame
+    labels: pl.DataFrame
 
     def lines(self) -> list[str]:
         """Give one line per picture that changes whenever its curation could."""
         sources = self.exif.group_by("asset_sha256").agg(pl.col("exif_source").sort().str.join("+"))
         joined = self.pictures.join(sources, on="asset_sha256", how="left").sort("asset_sha256")
         columns = joined.select("asset_sha256", "photo_id", "exif_source").rows()
-        return [" ".join(part or "-" for part in row) for row in columns]
+        labels = [f"label {json.dumps(row)}" for row in self.labels.iter_rows()]
+        return [" ".join(part or "-" for part in row) for row in columns] + labels
 
     def places(self) -> pa.Table:
         """Say where the bytes of each picture lie, and its thumbnail inside them (length 0 is none).
@@ -59,9 +85,12 @@ class Inputs:
         )
 
 
-def read_inputs(catalog: Catalog) -> Inputs:
-    """Read all pictures that some photo lists, with their EXIF; sounds are left out."""
-    return Inputs(frame(catalog, _PICTURES), frame(catalog, _EXIF))
+def read_inputs(catalog: Catalog, tasks: Sequence[str] = ()) -> Inputs:
+    """Read all pictures that some photo lists, with EXIF and the labels of these tasks; sounds are left out."""
+    pictures = frame(catalog, _PICTURES)
+    labels = frame(catalog, ONE_LABEL, ([*tasks, *PERSON_TASKS, TIME_TASK],))
+    known = labels.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi")
+    return Inputs(pictures, frame(catalog, _EXIF), known)
 
 
 def frame(catalog: Catalog, sql: str, parameters: tuple[object, ...] = ()) -> pl.DataFrame:
@@ -74,9 +103,9 @@ def frame(catalog: Catalog, sql: str, parameters: tuple[object, ...] = ()) -> pl
 def settings_of(judged: pl.DataFrame) -> pl.DataFrame:
     """Merge the judged EXIF records of each asset: per column the first source with a usable value.
 
-    Gives asset_sha256, the three settings, camera, software, taken_at, exif_width, exif_height.
+    Gives asset_sha256, the three settings, camera, serial_sha256, software, taken_at, exif_width, exif_height.
     """
-    plain = ("camera", "software", "taken_at", "exif_width", "exif_height")
+    plain = ("camera", "serial_sha256", "software", "taken_at", "exif_width", "exif_height")
     order = pl.col("exif_source").replace_strict(SOURCE_ORDER, default=9)
     return (
         judged.sort("asset_sha256", order)

@@ -1,28 +1,34 @@
-"""Audit a split: what do its sides share? Groups, cameras, photographers, copies, near-identical pictures.
+"""Audit a split: what its sides share, how alike they are, and what metadata alone tells.
 
 For the group split the counts of what groups were made of must be 0; for the random split they show
 how much a naive evaluation would have known already.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from catalog import Catalog
+from curation.closest import Closeness, Exact, Pair, Vectors, closest, sides_of
+from curation.metadata_leaks import Guess, guesses
 from curation.splits import SPLITS
+from curation.strata import Stratum
 
-SHARED_KEYS = ("group_id", "scene_id", "camera", "photographer")
-BLOCK_ROWS = 1024
+POLICIES: Final = ("split", "random_split")
+SHARED_KEYS: Final = ("group_id", "scene_id", "camera", "photographer", "session", "person")
+CHECKS: Final = ("max_cosine", "p99_cosine")
 
 
 @dataclass(frozen=True)
 class LeakAudit:
-    """Leaks of one policy: values of each key on more than one side, and the closest test-train pair.
+    """Leaks of one policy: values of each key on more than one side, the closest pairs, and guesses from metadata.
 
     `pictures_in_shared` counts, per key, the test pictures whose value is also in train. `max_cosine` is NaN
     without embeddings on both sides; `p99_cosine` is the 99th percentile of each test picture's closest
-    training picture.
+    training picture. `pairs` are the closest of them, closest first.
     """
 
     policy: str
@@ -31,25 +37,60 @@ class LeakAudit:
     max_cosine: float
     p99_cosine: float
     n: dict[str, int]
+    pairs: tuple[Pair, ...] = ()
+    guesses: tuple[Guess, ...] = ()
+
+    def sentences(self) -> list[str]:
+        """Say in words what metadata alone tells about the test pictures, one sentence a guess."""
+        return [_sentence(guess) for guess in self.guesses]
 
 
-def audit(
-    items: pl.DataFrame, vectors: dict[str, npt.NDArray[np.float32]], policy: str
-) -> LeakAudit:
+def measure(
+    catalog: Catalog, items: pl.DataFrame, strata: tuple[Stratum, ...], model_id: str
+) -> list[dict[str, object]]:
+    """Measure likeness and guesses for both policies: rows of `split_leaks`, without run.
+
+    `items` has the columns that `guesses` wants, and both policies.
+    """
+    vectors = Vectors.read(catalog, model_id, items["asset_sha256"].to_list())
+    rows: list[dict[str, object]] = []
+    for policy in POLICIES:
+        near = closest(vectors, sides_of(items, policy), Exact(catalog, model_id))
+        rows += _likeness(near, policy)
+        rows += [asdict(guess) | {"policy": policy} for guess in guesses(items, strata, policy)]
+    return rows
+
+
+def _likeness(near: Closeness, policy: str) -> Iterator[dict[str, object]]:
+    if near.n:
+        about = {"policy": policy, "task": "", "n": near.n}
+        pairs = json.dumps([asdict(pair) for pair in near.pairs])
+        yield {**about, "check": "max_cosine", "value": near.greatest, "detail": pairs}
+        yield {**about, "check": "p99_cosine", "value": near.p99}
+
+
+def audit(items: pl.DataFrame, measured: pl.DataFrame, policy: str) -> LeakAudit:
     """Audit the column `policy` (split or random_split) of `items`.
 
-    `items` has asset_sha256, the policy and the keys group_id, scene_id (duplicates and same scene), camera and
-    photographer; `vectors` holds L2-normalised embeddings by asset.
+    `items` has asset_sha256, the policy and the keys group_id, scene_id (duplicates and same scene), camera,
+    photographer, session and person; `measured` has rows of `split_leaks`.
     """
     placed = items.select("asset_sha256", *SHARED_KEYS, split=pl.col(policy))
-    closest = _closest(placed, vectors)
+    rows = measured.filter(pl.col("policy") == policy).sort("task", "check")
+    of_check = {row["check"]: row for row in rows.iter_rows(named=True)}
+    greatest, p99 = (of_check.get(check, {}).get("value", float("nan")) for check in CHECKS)
+    pairs = json.loads(of_check["max_cosine"]["detail"] or "[]") if "max_cosine" in of_check else []
+    names = [field.name for field in fields(Guess)]
+    guessed = rows.filter(~pl.col("check").is_in(CHECKS)).select(names)
     return LeakAudit(
         policy=policy,
         shared_values={key: _n_shared(placed, key) for key in SHARED_KEYS},
         pictures_in_shared={key: _n_test_pictures(placed, key) for key in SHARED_KEYS},
-        max_cosine=float(closest.max()) if closest.size else float("nan"),
-        p99_cosine=float(np.quantile(closest, 0.99)) if closest.size else float("nan"),
+        max_cosine=greatest,
+        p99_cosine=p99,
         n={name: placed.filter(pl.col("split") == name).height for name in SPLITS},
+        pairs=tuple(Pair(**pair) for pair in pairs),
+        guesses=tuple(Guess(**row) for row in guessed.iter_rows(named=True)),
     )
 
 
@@ -66,21 +107,10 @@ def _n_test_pictures(placed: pl.DataFrame, key: str) -> int:
     return test.filter(pl.col(key).is_in(trained.implode())).height
 
 
-def _closest(
-    placed: pl.DataFrame, vectors: dict[str, npt.NDArray[np.float32]]
-) -> npt.NDArray[np.float32]:
-    """Give the highest cosine to train of each test picture, block by block."""
-    train, test = (_matrix(placed, vectors, name) for name in ("train", "test"))
-    if not (train.size and test.size):
-        return np.empty(0, dtype=np.float32)
-    starts = range(0, len(test), BLOCK_ROWS)
-    blocks = [(test[start : start + BLOCK_ROWS] @ train.T).max(axis=1) for start in starts]
-    return np.concatenate(blocks)
-
-
-def _matrix(
-    placed: pl.DataFrame, vectors: dict[str, npt.NDArray[np.float32]], split: str
-) -> npt.NDArray[np.float32]:
-    shas = placed.filter(pl.col("split") == split)["asset_sha256"]
-    rows = [vectors[sha] for sha in shas if sha in vectors]
-    return np.stack(rows).astype(np.float32) if rows else np.empty((0, 0), dtype=np.float32)
+def _sentence(guess: Guess) -> str:
+    who = {"timestamp_knn": "the time", "camera_majority": "the camera model"}[guess.check]
+    verdict = "tells" if guess.leaks else "does not tell"
+    figures = f"{guess.value:.2f} right, {guess.majority:.2f} by the majority"
+    bounds = f"difference {guess.low:+.2f} to {guess.high:+.2f}, {guess.n_groups} groups"
+    why = f": {guess.detail}" if guess.detail else ""
+    return f"{who} alone {verdict} {guess.task} ({figures}; {bounds}){why}"

@@ -4,17 +4,20 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, get_args
 
+from catalog import rows
 from curation import exif_rules, keeper
 from curation.balance import Rebalance
 from curation.bins import BINS
 from curation.duplicates import DuplicateLimits
 from curation.errors import BadPlanError
+from curation.sessions import SESSION_MINUTES
 
 STEPS = (
     "decode",
@@ -26,10 +29,13 @@ STEPS = (
     "duplicates@2",
     "inherit_settings@1",
     "bins@1",
-    "group_split@1",
+    "group_split@2",
     "balance@1",
 )
 """Steps of a run in order; the first four are stages, which carry their own versions."""
+
+_TASK = re.compile(r"[a-z][a-z0-9_]*")
+_TAKEN = {*rows("curated_items", []).schema.names, "image", "shard", "offset", "length", "sha256"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,16 @@ class CurationPlan:
     """Below it the embedded thumbnail shows another picture and the EXIF is not this file's."""
 
     inherit_splits: bool = True
-    """Whether pictures of earlier releases keep their split, and draw their groups with them."""
+    """Whether pictures keep the split of their newest release, or else of the newest run with the same seed, shares
+    and labels, and draw their groups with them."""
+
+    labels: tuple[str, ...] = ()
+    """Tasks of table `labels`, such as age or gender, that the pictures are curated for. They become columns of the
+    release and strata of the splits; pictures without any are dropped, settings or not. Without tasks the camera
+    settings are the labels."""
+
+    session_minutes: float = SESSION_MINUTES
+    """Longest pause between two pictures of one session, which no split parts."""
 
     keeper_order: tuple[str, ...] = keeper.ORDER
     """What makes the keeper of a group of copies, the weightiest first: some of `keeper.ORDER`."""
@@ -72,7 +87,14 @@ class CurationPlan:
             raise BadPlanError(
                 f"rebalance is one of {', '.join(get_args(Rebalance))}, not {self.rebalance!r}"
             )
-
+        for task in self.labels:
+            if not _TASK.fullmatch(task) or task in _TAKEN or self.labels.count(task) > 1:
+                raise BadPlanError(
+                    f"labels names tasks once each, in lower-case letters, digits and _, "
+                    f"other than the columns of a release: {task!r} is none"
+                )
+        if not 0 <= self.session_minutes < math.inf:
+            raise BadPlanError(f"session_minutes must be 0 or more, not {self.session_minutes}")
         if unknown := [name for name in self.keeper_order if name not in keeper.ORDER]:
             raise BadPlanError(f"keeper_order knows {', '.join(keeper.ORDER)}, not {unknown[0]!r}")
 

@@ -18,6 +18,7 @@ from curation.decode import decode_upright
 from curation.inputs import frame
 from curation.pages import Page, bar, count_table, figure, percent, section, table, text
 from curation.quality import FLAG_ABOVE
+from curation.split_report import pictures_of, split_section
 from curation.summary import CurationSummary, find_run, summarize
 
 THUMBNAIL_HEIGHT_PX = 110
@@ -40,7 +41,9 @@ def write_report(workspace: Workspace, run_id: str = "") -> Path:
         shown = [*samples["asset_sha256"], *members["asset_sha256"]]
         ties = frame(catalog, _TIES, (run, members["asset_sha256"].to_list()))
         doubted = frame(catalog, _DOUBTED, (run, MAX_DOUBTED))
-        pictures = Thumbnails(catalog, reader, [*shown, *doubted["asset_sha256"]])
+        pictures = Thumbnails(
+            catalog, reader, [*shown, *doubted["asset_sha256"], *pictures_of(summary)]
+        )
         sections = [
             _funnel(summary),
             _dropped(summary, samples, pictures),
@@ -48,7 +51,7 @@ def write_report(workspace: Workspace, run_id: str = "") -> Path:
             _implausible(doubted, pictures),
             _quality(frame(catalog, _SCORES, (run,))),
             _balance(summary),
-            _splits(summary),
+            split_section(summary, pictures.uri),
             _duplicates(summary, members, ties, pictures),
             _plan(summary),
         ]
@@ -224,27 +227,6 @@ def _balance(summary: CurationSummary) -> str:
         f"Rebalancing: {text(summary.plan['rebalance'])}.</p>"
     )
     return section("Class balance", about + table(names, rows))
-
-
-def _splits(summary: CurationSummary) -> str:
-    rows = []
-    for audit in summary.audits:
-        shared = [
-            f"{audit.shared_values[key]} ({audit.pictures_in_shared[key]})"
-            for key in audit.shared_values
-        ]
-        sizes = [text(audit.n[name]) for name in ("train", "validation", "test")]
-        closest = [text(f"{audit.max_cosine:.3f}"), text(f"{audit.p99_cosine:.3f}")]
-        rows.append([text(audit.policy), *sizes, *map(text, shared), *closest])
-    names = ["policy", "train", "validation", "test"]
-    names += ["groups cut", "scenes cut", "cameras shared", "photographers shared"]
-    names += ["max cosine", "99 % cosine"]
-    about = (
-        f"<p>Groups by {text(', '.join(summary.grouped_by))}: {summary.n_groups} groups; "
-        f"{summary.n_inherited} pictures keep the split of an earlier release. In brackets: test pictures "
-        "whose value is in train too. Cosines are those of test pictures to their closest training picture.</p>"
-    )
-    return section("Splits and leaks", about + table(names, rows))
 
 
 def _duplicates(

@@ -33,10 +33,14 @@ from curation.implausible import note_implausible
 from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
 from curation.known_copies import VECTORS, boilerplate_notes, find_in_catalog, issues
+from curation.labels import label_columns, label_rows
+from curation.leaks import measure
 from curation.plan import CurationPlan
+from curation.sessions import with_sessions
 from curation.settings import CurateSettings
 from curation.splits import Splits, group_split, random_split
 from curation.stage import stage_id
+from curation.strata import SETTING_STRATA, Stratum, with_label_classes
 from curation.summary import CurationSummary, summarize
 
 log = logging.getLogger(__name__)
@@ -60,7 +64,7 @@ def curate(
     stages = Stages.with_embedder(embedder, settings.faces)
     with open_catalog(workspace) as catalog:
         catalog.commit()
-        inputs = read_inputs(catalog)
+        inputs = read_inputs(catalog, plan.labels)
         if inputs.pictures.is_empty():
             raise NothingToCurateError
         run_id = plan.run_id(inputs.lines(), stages.ids())
@@ -100,9 +104,20 @@ class _Run:
         clock.lap("duplicates")
         kept, rows_of_decisions = self._decide(pictures, judged, found, moments)
         scene = scenes(pictures["asset_sha256"].to_list(), found, moments.bursts)
-        items, splits = self._items(kept, scene)
+        items, splits, strata = self._items(kept, scene)
+        leaks = measure(self.catalog, items, strata, self.stages.model_id())
+        moved = decisions.notes(splits.moved, "split_changed")
+        rows_of_decisions = decisions.table([rows_of_decisions, moved])
         clock.lap("splits and weights")
-        self._commit(items, rows_of_decisions, found, splits, started, snapshot)
+        self._commit(
+            items,
+            rows_of_decisions,
+            found=found,
+            splits=splits,
+            leaks=leaks,
+            started=started,
+            snapshot=snapshot,
+        )
         log.info(
             "curated %d pictures, kept %d, dropped %d in run %s (%s)",
             pictures.height,
@@ -144,7 +159,12 @@ class _Run:
         left = inherited.pictures.join(undecoded, on="asset_sha256", how="anti").join(
             copies, on="asset_sha256", how="anti"
         )
-        empty = decisions.empty_drops(left, exif.filter(pl.col("decision") == "void"))
+        left = label_columns(left, self.inputs.labels, found.groups, self.plan.labels)
+        empty = (
+            decisions.unlabelled_drops(left, self.plan.labels)
+            if self.plan.labels
+            else decisions.empty_drops(left, exif.filter(pl.col("decision") == "void"))
+        )
         notes = [
             decisions.notes(inherited.filled, "settings_inherited"),
             decisions.notes(inherited.conflicts, "settings_conflict"),
@@ -171,16 +191,28 @@ class _Run:
         found = frame(self.catalog, _QUALITY, (stage_id(self.stages.quality),))
         return found.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi")
 
-    def _items(self, kept: pl.DataFrame, scene: dict[str, str]) -> tuple[pl.DataFrame, Splits]:
-        """Add stops, bins, groups, splits and weights."""
+    def _items(
+        self, kept: pl.DataFrame, scene: dict[str, str]
+    ) -> tuple[pl.DataFrame, Splits, tuple[Stratum, ...]]:
+        """Add stops, bins, classes of labels, sessions, groups, splits and weights."""
         items = kept.with_columns(stops_of(s) for s in SETTINGS).with_columns(
             *(bin_of(s) for s in SETTINGS),
             native_resolution(),
             scene_id=pl.Series([scene[sha] for sha in kept["asset_sha256"]], dtype=pl.String),
         )
+        items, labelled = with_label_classes(items, self.plan.labels)
+        strata = labelled or SETTING_STRATA
+        items = with_sessions(items, self.plan.session_minutes)
         keyed = items.with_columns(photographer=photographer_key())
         previous = self._previous() if self.plan.inherit_splits else {}
-        splits = group_split(keyed, self.plan.shares, self.plan.seed, previous)
+        splits = group_split(
+            keyed,
+            self.plan.shares,
+            self.plan.seed,
+            previous,
+            strata=strata,
+            scene_of=scene,
+        )
         names = items["asset_sha256"].to_list()
         items = items.with_columns(
             split=pl.Series([splits.split[sha] for sha in names], dtype=pl.String),
@@ -189,19 +221,24 @@ class _Run:
                 random_split(names, self.plan.shares, self.plan.seed), dtype=pl.String
             ),
         )
-        return items.with_columns(weight=pl.Series(weigh(items, self.plan.rebalance))), splits
+        weighed = items.with_columns(weight=pl.Series(weigh(items, self.plan.rebalance)))
+        return weighed, splits, strata
 
     def _previous(self) -> dict[str, str]:
-        """Name the split that each released picture had; the newest release speaks."""
-        found = self.catalog.records(_PREVIOUS)
+        """Name the split that each picture had in its newest release, or else in the newest run of this kind."""
+        plan = self.plan
+        kind = [plan.seed, plan.train_share, plan.validation_share, json.dumps(plan.labels)]
+        found = self.catalog.records(_EARLIER, kind) + self.catalog.records(_RELEASED)
         return {str(row["asset_sha256"]): str(row["split"]) for row in found}
 
-    def _commit(
+    def _commit(  # noqa: PLR0913 - all that a run writes
         self,
         items: pl.DataFrame,
         decided: pl.DataFrame,
+        *,
         found: Duplicates,
         splits: Splits,
+        leaks: list[dict[str, object]],
         started: datetime,
         snapshot: int,
     ) -> None:
@@ -222,9 +259,12 @@ class _Run:
             "duplicate_edges": found.edges,
             "duplicate_groups": found.groups,
             "curated_items": items,
+            "curated_labels": label_rows(items, self.plan.labels),
         }
         segment = {"curation_runs": rows("curation_runs", [run])}
         segment |= {name: self._typed(name, table) for name, table in tables.items()}
+        of_run = [row | {"run_id": self.run_id} for row in leaks]
+        segment["split_leaks"] = rows("split_leaks", of_run)
         segment["issues"] = rows("issues", issues(found, self.run_id, started))
         write_segment(self.catalog.workspace, segment, job=f"curate:{self.run_id}")
         self.catalog.commit()
@@ -255,9 +295,17 @@ _HEALTH = (
 )
 _QUALITY = "SELECT * FROM quality WHERE stage = ?"
 _HASHES = "SELECT asset_sha256, value, quality FROM phashes WHERE algorithm = ?"
-_PREVIOUS = """
+_RELEASED = """
     SELECT i.asset_sha256, i.split FROM dataset_items i JOIN datasets d USING (dataset, version)
     QUALIFY row_number() OVER (PARTITION BY i.asset_sha256 ORDER BY d.created_at DESC, d.dataset, d.version) = 1
+"""
+_EARLIER = """
+    SELECT i.asset_sha256, i.split FROM curated_items i JOIN curation_runs r USING (run_id)
+    WHERE CAST(r.plan_json::JSON->>'seed' AS BIGINT) = ?
+      AND CAST(r.plan_json::JSON->>'train_share' AS DOUBLE) = ?
+      AND CAST(r.plan_json::JSON->>'validation_share' AS DOUBLE) = ?
+      AND coalesce(r.plan_json::JSON->'labels', '[]'::JSON)::VARCHAR = ?::JSON::VARCHAR
+    QUALIFY row_number() OVER (PARTITION BY i.asset_sha256 ORDER BY r.finished_at DESC, r.run_id) = 1
 """
 _COMPARED = [
     "asset_sha256",

@@ -1,12 +1,16 @@
 """Put whole groups into train, validation and test, so that nothing of a test picture was ever trained on.
 
-A group is a connected component over duplicate groups, same-scene edges, photographers and cameras. Where
-these knit nearly everything together, keys are given up one by one, loudly: first the photographer, then the
-camera. A picture whose camera and photographer are unknown forms a group with its duplicates and scene only.
-The naive per-picture split stands beside it, for comparison.
+A group is a connected component over duplicate groups, same-scene edges, photographers, cameras, sessions and persons.
+Where these knit nearly everything together, keys are given up one by one, loudly, in the order of `GROUP_KEYS`. A
+picture of which none is known forms a group with its duplicates and scene only. The naive per-picture split
+stands beside it, for comparison.
+
+The law of growth: a picture keeps its split when others are added, unless the additions tie its group to one of another
+split. Then the joined group is in train, so that a test set only shrinks, and `moved` has a row for each picture.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curation.bins import SETTINGS
 from curation.components import Key, component_ids
+from curation.strata import SETTING_STRATA, Stratum
 
 SPLITS = ("train", "validation", "test")
-GROUP_KEYS = ("photographer", "camera")
+GROUP_KEYS = ("photographer", "camera", "session", "person")
 """Keys that groups are made of besides duplicates and scenes, the first to give up first."""
 
 MAX_GROUP_SHARE = 0.5  # of the pictures that validation or test should get: no split is one camera
@@ -30,13 +34,17 @@ Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Splits:
-    """The split of each picture, its group, by which keys groups were made, and what was noticed."""
+    """The split of each picture, its group, by which keys groups were made, and what was noticed.
+
+    `moved` names, with evidence (JSON), the pictures that changed their split because groups joined.
+    """
 
     split: dict[str, str]
     group: dict[str, str]
     grouped_by: tuple[str, ...]
     n_inherited: int = 0
     warnings: list[str] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
 
 
 def group_split(
@@ -44,22 +52,34 @@ def group_split(
     shares: tuple[float, float, float],
     seed: int,
     previous: Mapping[str, str] | None = None,
+    *,
+    strata: Sequence[Stratum] = SETTING_STRATA,
+    scene_of: Mapping[str, str] | None = None,
 ) -> Splits:
-    """Split `items` (asset_sha256, scene_id, camera, photographer, <setting>_bin) by group.
+    """Split `items` (asset_sha256, scene_id, keys of `GROUP_KEYS`, columns of `strata`) by group.
 
     A scene is never cut: pictures of one `scene_id` are copies of each other or show the same moment.
-    `previous` names the split that a picture had in an earlier release: its whole group follows; a group
-    with a past in several splits moves to train. The result does not depend on the order of rows.
+    `previous` names the split that a picture had before: its whole group follows; a group with a past in several
+    splits moves to train. `scene_of` names the scene of pictures that are not among `items` (any more), so that a
+    better copy follows the picture that it stands for. The result does not depend on the order of rows; a key
+    without a column is unknown.
     """
-    items = items.sort("asset_sha256")
+    absent = [key for key in GROUP_KEYS if key not in items.columns]
+    items = items.sort("asset_sha256").with_columns(
+        pl.lit(None, pl.String).alias(k) for k in absent
+    )
     warnings: list[str] = []
     keys, group = _groups(items, warnings)
-    names, counts = _counts(items, group)
-    fixed, n_inherited = _inherited(group, previous or {}, warnings)
+    names, counts = _counts(items, group, strata)
+    pasts = _pasts(items, group, previous or {}, scene_of or {})
+    fixed = {name: _settled(past) for name, past in pasts.items()}
+    moved = _moved(group, previous or {}, pasts, fixed)
+    warnings += _torn(pasts)
     assigned = _assign(names, counts, shares, seed, fixed)
     split = {sha: assigned[group_id] for sha, group_id in group.items()}
-    warnings += _gaps(items, split)
-    return Splits(split, group, keys, n_inherited, warnings)
+    warnings += _gaps(items, split, strata)
+    n_inherited = sum(sha in split and split[sha] == side for sha, side in (previous or {}).items())
+    return Splits(split, group, keys, n_inherited, warnings, moved)
 
 
 def random_split(assets: Sequence[str], shares: tuple[float, float, float], seed: int) -> list[str]:
@@ -112,38 +132,70 @@ def _largest_share(group: dict[str, str]) -> float:
     return float(sizes.max() / len(group))
 
 
-def _counts(items: pl.DataFrame, group: dict[str, str]) -> tuple[list[str], Reals]:
-    """Count pictures and the nine classes of each group: names, counts of shape (groups, 10)."""
+def _counts(
+    items: pl.DataFrame, group: dict[str, str], strata: Sequence[Stratum]
+) -> tuple[list[str], Reals]:
+    """Count pictures and the classes of each group: names, counts of shape (groups, 1 + all classes)."""
     names = sorted(set(group.values()))
     place = {name: index for index, name in enumerate(names)}
-    counts = np.zeros((len(names), 1 + 3 * len(SETTINGS)))
     rows = np.array([place[group[sha]] for sha in items["asset_sha256"]], dtype=np.int64)
-    counts[:, 0] = np.bincount(rows, minlength=len(names))
-    for number, setting in enumerate(SETTINGS):
-        bins = items[f"{setting}_bin"].fill_null(-1).to_numpy()
-        has_bin = bins >= 0
-        cells = 3 * rows[has_bin] + bins[has_bin]
-        part = np.bincount(cells, minlength=3 * len(names)).reshape(len(names), 3)
-        counts[:, 1 + 3 * number : 4 + 3 * number] = part
-    return names, counts
+    parts = [np.bincount(rows, minlength=len(names)).reshape(-1, 1)]
+    for stratum in strata:
+        width = len(stratum.classes)
+        numbers = items[stratum.column].fill_null(-1).to_numpy()
+        is_known = numbers >= 0
+        cells = width * rows[is_known] + numbers[is_known]
+        parts.append(np.bincount(cells, minlength=width * len(names)).reshape(-1, width))
+    return names, np.concatenate(parts, axis=1).astype(np.float64)
 
 
-def _inherited(
-    group: dict[str, str], previous: Mapping[str, str], warnings: list[str]
-) -> tuple[dict[str, str], int]:
-    pasts: dict[str, set[str]] = {}
-    for sha, group_id in group.items():
-        if previous.get(sha) in SPLITS:
-            pasts.setdefault(group_id, set()).add(previous[sha])
-    torn = sorted(group_id for group_id, past in pasts.items() if len(past) > 1)
-    for group_id in torn:
-        sides = ", ".join(sorted(pasts[group_id]))
-        warnings.append(f"group {group_id[:12]} joins pictures of {sides}: it moves to train")
-    fixed = {name: "train" if len(past) > 1 else next(iter(past)) for name, past in pasts.items()}
-    n_inherited = sum(
-        1 for sha, name in group.items() if sha in previous and previous[sha] == fixed.get(name)
+Pasts = dict[str, dict[str, list[str]]]
+"""Group to split to the pictures of the group that were in that split."""
+
+
+def _pasts(
+    items: pl.DataFrame,
+    group: dict[str, str],
+    previous: Mapping[str, str],
+    scene_of: Mapping[str, str],
+) -> Pasts:
+    by_scene = dict(
+        zip(items["scene_id"], (group[sha] for sha in items["asset_sha256"]), strict=True)
     )
-    return fixed, n_inherited
+    pasts: Pasts = {}
+    for sha in sorted(previous):
+        group_id = group.get(sha) or by_scene.get(scene_of.get(sha, ""))
+        if group_id and previous[sha] in SPLITS:
+            pasts.setdefault(group_id, {}).setdefault(previous[sha], []).append(sha)
+    return pasts
+
+
+def _settled(past: Mapping[str, object]) -> str:
+    """Give the one split of the past, or train after several."""
+    return "train" if len(past) > 1 else next(iter(past))
+
+
+def _moved(
+    group: dict[str, str], previous: Mapping[str, str], pasts: Pasts, fixed: Mapping[str, str]
+) -> dict[str, str]:
+    """Say of each picture whose split changes where it was and one picture that its group was tied to."""
+    moved = {}
+    for sha, group_id in group.items():
+        before = previous.get(sha)
+        if before not in SPLITS or before == fixed[group_id]:
+            continue
+        others = {side: shas[0] for side, shas in sorted(pasts[group_id].items()) if side != before}
+        told = {"from": before, "to": fixed[group_id], "group": group_id, "tied_to": others}
+        moved[sha] = json.dumps(told)
+    return moved
+
+
+def _torn(pasts: Pasts) -> list[str]:
+    return [
+        f"group {name[:12]} joins pictures of {', '.join(sorted(past))}: it moves to train"
+        for name, past in sorted(pasts.items())
+        if len(past) > 1
+    ]
 
 
 def _assign(
@@ -178,8 +230,9 @@ class _Board:
         self.totals = np.maximum(counts.sum(axis=0), 1.0)
         self.held = np.zeros((len(shares), counts.shape[1]))
         self.where = np.full(len(counts), -1)
-        # All pictures count as much as the nine classes together.
-        self.importance = np.array([1.0] + [1 / 9] * (counts.shape[1] - 1))
+        # All pictures count as much as the classes together.
+        n_classes = counts.shape[1] - 1
+        self.importance = np.array([1.0] + [1 / max(n_classes, 1)] * n_classes)
         self.reachable = counts.sum(axis=0) >= len(shares)
 
     def put(self, index: int, split: int) -> None:
@@ -218,7 +271,7 @@ class _Board:
         return float(cost + (0.2 if is_too_large else 0.0))
 
 
-def _gaps(items: pl.DataFrame, split: dict[str, str]) -> list[str]:
+def _gaps(items: pl.DataFrame, split: dict[str, str], strata: Sequence[Stratum]) -> list[str]:
     """Name the splits without a picture and the classes that a split lacks although they exist."""
     placed = items.with_columns(split=pl.col("asset_sha256").replace_strict(split, default=None))
     found = []
@@ -227,9 +280,10 @@ def _gaps(items: pl.DataFrame, split: dict[str, str]) -> list[str]:
         if part.is_empty():
             found.append(f"no group could be given to {name}")
             continue
-        for setting in SETTINGS:
-            missing = set(items[f"{setting}_bin"].drop_nulls()) - set(part[f"{setting}_bin"])
+        for stratum in strata:
+            missing = set(items[stratum.column].drop_nulls()) - set(part[stratum.column])
             found += [
-                f"{name} has no picture of {setting} class {number}" for number in sorted(missing)
+                f"{name} has no picture of {stratum.name} {stratum.classes[number]}"
+                for number in sorted(missing)
             ]
     return found

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 import polars as pl
 
 from catalog import Catalog
@@ -12,7 +11,7 @@ from curation.balance import class_table
 from curation.components import component_ids
 from curation.errors import RunNotFoundError
 from curation.inputs import frame
-from curation.leaks import LeakAudit, audit
+from curation.leaks import POLICIES, LeakAudit, audit
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def find_run(catalog: Catalog, run_id: str = "") -> str:
 
 
 def run_items(catalog: Catalog, run_id: str) -> pl.DataFrame:
-    """Read the kept items of a run with their `scene_id` and a photographer that is unique over sources."""
+    """Read the kept items of a run with scene_id, session, person and a photographer that is unique over sources."""
     items = frame(
         catalog, "SELECT * FROM curated_items WHERE run_id = ? ORDER BY asset_sha256", (run_id,)
     )
@@ -74,10 +73,16 @@ def run_items(catalog: Catalog, run_id: str) -> pl.DataFrame:
     )
     keys = [(sha, ("group", group)) for sha, group in groups.iter_rows()]
     scene = component_ids(names.unique().sort().to_list(), keys, edges.rows())
+    for key in ("session", "person"):
+        named = frame(catalog, _KEY, (run_id, key)).rename({"value": key})
+        items = items.join(named, on="asset_sha256", how="left", maintain_order="left")
     return items.with_columns(
         scene_id=pl.Series([scene[sha] for sha in items["asset_sha256"]], dtype=pl.String),
         photographer=pl.concat_str("source", "photographer", separator="\n"),
     )
+
+
+_KEY = "SELECT asset_sha256, value FROM curated_labels WHERE run_id = ? AND task = ? AND role = 'group'"
 
 
 def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> CurationSummary:
@@ -88,7 +93,7 @@ def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> Curatio
     run = found[0]
     plan = json.loads(str(run["plan_json"]))
     items = run_items(catalog, run_id)
-    vectors = _vectors(catalog, run_id, plan["model_id"])
+    measured = frame(catalog, "SELECT * FROM split_leaks WHERE run_id = ?", (run_id,))
     members = _counts(
         catalog,
         "SELECT 'groups', count(DISTINCT group_id) FROM duplicate_groups WHERE run_id = ?"
@@ -123,7 +128,7 @@ def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> Curatio
         notes=tuple(plan["notes"]),
         plan=plan,
         classes=class_table(items),
-        audits=tuple(audit(items, vectors, policy) for policy in ("split", "random_split")),
+        audits=tuple(audit(items, measured, policy) for policy in POLICIES),
     )
 
 
@@ -138,18 +143,3 @@ def _decisions(catalog: Catalog, run_id: str, decision: str) -> dict[str, int]:
 
 def _counts(catalog: Catalog, sql: str, *parameters: str) -> dict[str, int]:
     return {str(name): int(n) for name, n in frame(catalog, sql, parameters).iter_rows()}
-
-
-def _vectors(
-    catalog: Catalog, run_id: str, model_id: str
-) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]]:
-    found = catalog.query(
-        "SELECT e.asset_sha256, e.vector FROM embeddings e JOIN curated_items i USING (asset_sha256) "
-        "WHERE i.run_id = ? AND e.model_id = ?",
-        [run_id, model_id],
-    )
-    if not found.num_rows:
-        return {}
-    flat = found["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    matrix = flat.astype(np.float32).reshape(found.num_rows, -1)
-    return dict(zip(found["asset_sha256"].to_pylist(), matrix, strict=True))

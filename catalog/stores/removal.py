@@ -36,6 +36,7 @@ _BY_ASSET = {
     "issues": "asset_sha256",
     "duplicate_groups": "asset_sha256",
     "curated_items": "asset_sha256",
+    "curated_labels": "asset_sha256",
     "predictions": "asset_sha256",
 }
 _BY_PHOTO = {"photos": "photo_id", "exif": "photo_id"}

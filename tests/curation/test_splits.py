@@ -1,3 +1,4 @@
+import json
 import random
 
 import polars as pl
@@ -13,6 +14,8 @@ SCHEMA = {
     "scene_id": pl.String,
     "camera": pl.String,
     "photographer": pl.String,
+    "session": pl.String,
+    "person": pl.String,
     "f_number_bin": pl.Int32,
     "iso_bin": pl.Int32,
     "exposure_time_bin": pl.Int32,
@@ -34,6 +37,8 @@ def items(
                 "photographer": None
                 if photographers is None
                 else str(rng.randrange(photographers)),
+                "session": f"camera {camera}, hour {index // 30}" if camera else None,
+                "person": f"person {index}" if index % 2 else None,
                 "f_number_bin": rng.choice([0, 1, 2]),
                 "iso_bin": rng.choice([0, 0, 0, 1, 2]),
                 "exposure_time_bin": rng.choice([0, 1, 2, None]),
@@ -79,7 +84,7 @@ def test_shares_and_classes_are_met() -> None:
     assert abs(validation - 0.15) < 0.03
     assert abs(test - 0.15) < 0.03
     assert found.warnings == []
-    assert found.grouped_by == ("photographer", "camera")
+    assert found.grouped_by == ("photographer", "camera", "session", "person")
 
 
 def test_a_huge_camera_goes_to_train() -> None:
@@ -92,14 +97,14 @@ def test_a_huge_camera_goes_to_train() -> None:
 
 def test_photographers_that_knit_all_cameras_together_are_given_up_aloud() -> None:
     found = group_split(items(200, cameras=12, photographers=3), SHARES, 0)
-    assert found.grouped_by == ("camera",)
+    assert found.grouped_by == ("camera", "session", "person")
     assert "photographer is given up" in found.warnings[0]
 
 
 def test_one_camera_alone_leaves_only_scenes_to_group_by() -> None:
     table = items(60).with_columns(camera=pl.lit("only one"))
     found = group_split(table, SHARES, 0)
-    assert found.grouped_by == ()
+    assert found.grouped_by == ("session", "person")
     assert "camera is given up" in found.warnings[-1] or "camera is given up" in found.warnings[1]
     assert min(shares_of(found.split)) > 0.05
 
@@ -122,12 +127,69 @@ def test_a_group_with_a_past_on_both_sides_moves_to_train() -> None:
     assert any("moves to train" in warning for warning in found.warnings)
 
 
+@st.composite
+def growing(draw: st.DrawFn) -> tuple[pl.DataFrame, list[int]]:
+    """Draw pictures whose few scenes, cameras and persons tie them together, and how many each step has."""
+    n = draw(st.integers(4, 40))
+    name = st.one_of(st.none(), st.integers(0, n).map(str))
+    rows = [
+        {
+            "asset_sha256": f"{index:04d}",
+            "scene_id": str(draw(st.integers(0, 2 * n))),
+            "camera": draw(name),
+            "person": draw(name),
+            "iso_bin": draw(st.sampled_from([0, 1, 2, None])),
+        }
+        for index in draw(st.permutations(range(n)))
+    ]
+    steps = sorted({draw(st.integers(1, n)), draw(st.integers(1, n)), n})
+    return pl.DataFrame(rows, schema=SCHEMA), steps
+
+
+@settings(deadline=None, max_examples=60)
+@given(growing())
+def test_adding_pictures_changes_an_old_split_only_where_groups_of_two_splits_join(
+    drawn: tuple[pl.DataFrame, list[int]],
+) -> None:
+    table, steps = drawn
+    before: dict[str, str] = {}
+    for n in steps:
+        found = group_split(table.head(n), SHARES, 0, previous=before)
+        changed = {sha for sha, side in before.items() if found.split[sha] != side}
+        for sha in changed:
+            sides = {before[old] for old in before if found.group[old] == found.group[sha]}
+            assert len(sides) > 1
+            assert found.split[sha] == "train"
+        assert set(found.moved) == changed
+        assert all(json.loads(said)["to"] == "train" for said in found.moved.values())
+        before = found.split
+
+
+def test_a_moved_picture_says_from_where_and_what_its_group_was_tied_to() -> None:
+    table = items(3, seed=1).with_columns(
+        scene_id=pl.lit("one"), camera=pl.lit(None, pl.String), session=pl.lit(None, pl.String)
+    )
+    found = group_split(table, SHARES, 0, previous={"0000": "test", "0001": "validation"})
+    told = {sha: json.loads(said) for sha, said in found.moved.items()}
+    assert told["0000"]["from"] == "test"
+    assert told["0000"]["tied_to"] == {"validation": "0001"}
+    assert set(found.split.values()) == {"train"}
+    assert "0002" not in told
+
+
+def test_a_better_copy_follows_the_picture_that_it_stands_for() -> None:
+    table = items(60, cameras=60)
+    for side in ("train", "validation", "test"):
+        found = group_split(table, SHARES, 0, previous={"gone": side}, scene_of={"gone": "0007"})
+        assert found.split["0007"] == side
+
+
 def test_a_class_that_a_split_lacks_is_named() -> None:
     table = items(40, cameras=10).with_columns(
         iso_bin=pl.when(pl.col("asset_sha256") == "0007").then(2).otherwise(0).cast(pl.Int32)
     )
     found = group_split(table, SHARES, 0)
-    assert any("iso class 2" in warning for warning in found.warnings)
+    assert any("iso high" in warning for warning in found.warnings)
 
 
 def test_nothing_to_split_gives_nothing() -> None:
