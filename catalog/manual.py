@@ -32,6 +32,7 @@ PREFIX = "manual:"
 LOCAL = "local"
 """Who decides at the command line."""
 
+_LISTING = 'list them with: safelight catalog sql "SELECT sha256 FROM assets"'
 _MANY = {"keeper": (1, 1), "merge": (2, None)}  # how many pictures at least and at most
 
 
@@ -86,8 +87,25 @@ def decide(
         return _write(catalog, made)
 
 
-def undo(workspace: Workspace, name: str, *, reason: str = "", decided_by: str = LOCAL) -> str:
-    """Take back a curation run or a decision, and give its whole name; what was taken back already comes back.
+def whole_name(workspace: Workspace, letters: str) -> str:
+    """Give the whole SHA-256 of the picture whose name begins with these letters; raises `DecisionError`."""
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+        sql = "SELECT sha256 FROM assets WHERE starts_with(sha256, ?) ORDER BY sha256 LIMIT 3"
+        found = [str(row["sha256"]) for row in catalog.records(sql, [letters.lower()])]
+    if not found:
+        raise DecisionError(f"no picture begins with {letters!r}; {_LISTING}")
+    if len(found) > 1:
+        raise DecisionError(f"{letters!r} could be {', '.join(found)}; give more letters")
+    return found[0]
+
+
+def undo(
+    workspace: Workspace, name: str, *, reason: str = "", decided_by: str = LOCAL
+) -> tuple[str, bool]:
+    """Take back a curation run or a decision; what was taken back already comes back.
+
+    Gives its whole name and whether it holds now.
 
     `name` may be its first letters, with or without `manual:`. The undo of an undo is named by either, and brings back
     what the undo took. Raises `DecisionError` when none or several have this name.
@@ -95,9 +113,9 @@ def undo(workspace: Workspace, name: str, *, reason: str = "", decided_by: str =
     with open_catalog(workspace) as catalog:
         catalog.commit()
         target = _target(catalog, name)
-        kind = "redo" if _is_undone(catalog, target) else "undo"
-        _write(catalog, _word(kind, target, reason, decided_by))
-        return target
+        holds = _is_undone(catalog, target)
+        _write(catalog, _word("redo" if holds else "undo", target, reason, decided_by))
+        return target, holds
 
 
 def choose_run(catalog: Catalog, run_id: str, *, decided_by: str = LOCAL) -> None:
@@ -162,10 +180,7 @@ def _check(catalog: Catalog, kind: str, assets: tuple[str, ...]) -> None:
     known = catalog.records("SELECT sha256 FROM assets WHERE list_contains(?, sha256)", [assets])
     if missing := sorted(set(assets) - {str(row["sha256"]) for row in known}):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise DecisionError(
-            f"there is no picture {missing[0]}{more}; "
-            'list them with: safelight catalog sql "SELECT sha256 FROM assets"'
-        )
+        raise DecisionError(f"there is no picture {missing[0]}{more}; {_LISTING}")
 
 
 def _rest(catalog: Catalog, apart: tuple[str, ...], about: About) -> tuple[str, ...]:

@@ -76,6 +76,12 @@ VIEWS: dict[str, tuple[str, str]] = {
         f"FROM decisions d LEFT JOIN {_LAST_WORDS} s ON s.undoes = d.run_id "
         "WHERE d.decided_at IS NOT NULL AND d.undoes IS NULL AND s.word IS DISTINCT FROM 'undo'",
     ),
+    "v_open_issues": (
+        "one issue that waits for a person: no decision in force names its picture, its run was not taken back",
+        "SELECT i.* FROM issues i "
+        "WHERE i.asset_sha256 NOT IN (SELECT asset_sha256 FROM v_manual_decisions WHERE asset_sha256 IS NOT NULL) "
+        "AND (i.run_id IS NULL OR i.run_id IN (SELECT run_id FROM v_runs))",
+    ),
     "v_funnel": (
         "one step of the way from an address to a released picture, in order, with its count",
         "SELECT 1 AS step, 'photos fetched' AS name, count(asset_sha256) AS n FROM photos UNION ALL "

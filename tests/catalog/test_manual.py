@@ -3,10 +3,10 @@ from datetime import datetime
 import pytest
 
 from catalog import DecisionError, Workspace, decide, open_catalog, rows, undo, write_segment
-from catalog.manual import About, choose_run, history, in_force
-from tests.catalog.each_store import each_store
+from catalog.manual import About, choose_run, history, in_force, whole_name
+from tests.catalog.each_store import each_store_at_leisure
 
-__all__ = ["each_store"]
+__all__ = ["each_store_at_leisure"]
 
 NAMES = [letter * 64 for letter in "abcd"]
 
@@ -46,12 +46,12 @@ def test_decisions_hold_until_they_are_taken_back_and_again_when_the_undo_is(
     with open_catalog(filled) as catalog:
         assert in_force(catalog) == [keep, drop]
         assert in_force(catalog, ["drop"]) == [drop]
-    assert undo(filled, keep.decision_id) == keep.decision_id
+    assert undo(filled, keep.decision_id) == (keep.decision_id, False)
     assert kinds(filled) == [("drop", tuple(NAMES[1:3]))]
     with open_catalog(filled) as catalog:
         taken = history(catalog)[-1]
     assert (taken.kind, taken.undoes, taken.assets) == ("undo", keep.decision_id, ())
-    assert undo(filled, taken.decision_id) == keep.decision_id  # the undo of the undo
+    assert undo(filled, taken.decision_id) == (keep.decision_id, True)  # the undo of the undo
     assert [kind for kind, _ in kinds(filled)] == ["keep", "drop"]
     undo(filled, keep.decision_id.removeprefix("manual:"))
     assert [kind for kind, _ in kinds(filled)] == ["drop"]
@@ -112,3 +112,11 @@ def test_only_one_run_or_decision_is_undone_at_a_time(filled: Workspace) -> None
         undo(filled, "manual:")
     with pytest.raises(DecisionError, match="no run or decision 'x'"):
         undo(filled, "x")
+
+
+def test_a_picture_is_named_by_its_first_letters(filled: Workspace) -> None:
+    assert whole_name(filled, "AA") == NAMES[0]
+    with pytest.raises(DecisionError, match=r"could be a+, b+"):
+        whole_name(filled, "")
+    with pytest.raises(DecisionError, match="no picture begins with 'e'"):
+        whole_name(filled, "e")
