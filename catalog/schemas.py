@@ -473,6 +473,11 @@ _TABLES = (
         column("exposure_time_bin", COUNT, "0 short, 1 medium, 2 long; null if missing"),
         column("weight", REAL, "sampling weight from rebalancing, mean 1 over train"),
         column(
+            "in_balanced_slice",
+            FLAG,
+            "whether it is in the part of its validation or test split where classes are even; false in train",
+        ),
+        column(
             "native_resolution", FLAG, "stored size equals the size EXIF recorded; null if unknown"
         ),
         column("width", COUNT, "width after orientation", "px"),

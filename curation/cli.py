@@ -37,17 +37,20 @@ def curate() -> None:
 @click.option("--runner", type=click.Choice(["daft", "threads"]), help="Engine of the stages.")
 @click.option(
     "--rebalance",
-    type=click.Choice(["none", "sqrt", "inverse"]),
+    type=click.Choice(["none", "sqrt", "inverse", "effective"]),
     help="How rare classes are lifted.",
 )
+@click.option("--allow-thin", is_flag=True, help="Lift classes that rest on few scenes, too.")
 @click.option("--fresh-splits", is_flag=True, help="Ignore the splits of earlier releases.")
 @workspace_option
-def run(
+def run(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
+    *,
     plan_file: Path | None,
     seed: int | None,
     runner: str | None,
     rebalance: str | None,
+    allow_thin: bool,
     fresh_splits: bool,
 ) -> None:
     """Curate all pictures of the workspace; the same plan over the same pictures is done once."""
@@ -58,6 +61,8 @@ def run(
     if runner:
         settings = dataclasses.replace(settings, runner=runner)
     plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
+    if allow_thin:
+        plan = dataclasses.replace(plan, allow_thin=True)
     _print_summary(run_plan(workspace, plan, settings))
 
 

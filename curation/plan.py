@@ -12,7 +12,7 @@ from typing import Any, Self, get_args
 
 from curation import exif_rules, keeper
 from curation.balance import Rebalance
-from curation.bins import BINS
+from curation.bins import BINS, SETTINGS
 from curation.duplicates import DuplicateLimits
 from curation.errors import BadPlanError
 
@@ -27,9 +27,12 @@ STEPS = (
     "inherit_settings@1",
     "bins@1",
     "group_split@1",
-    "balance@1",
+    "balance@2",
 )
 """Steps of a run in order; the first four are stages, which carry their own versions."""
+
+BALANCEABLE = (*SETTINGS, "camera", "photographer", "source")
+"""What can be balanced over; settings by their bins."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,13 @@ class CurationPlan:
     """Wanted share of the pictures in validation; test gets the rest."""
 
     rebalance: str = "sqrt"
-    """How strongly rare classes are lifted in train: none, sqrt or inverse."""
+    """How strongly rare classes are lifted in train: none, sqrt, inverse or effective."""
+
+    balance_over: tuple[str, ...] = SETTINGS
+    """What is balanced at once: some of `BALANCEABLE`."""
+
+    allow_thin: bool = False
+    """Whether inverse and effective may lift classes that rest on too few scenes."""
 
     thumbnail_correlation: float = exif_rules.THUMBNAIL_CORRELATION
     """Below it the embedded thumbnail shows another picture and the EXIF is not this file's."""
@@ -72,9 +81,15 @@ class CurationPlan:
             raise BadPlanError(
                 f"rebalance is one of {', '.join(get_args(Rebalance))}, not {self.rebalance!r}"
             )
-
+        if unknown := [name for name in self.balance_over if name not in BALANCEABLE]:
+            raise BadPlanError(f"balance_over knows {', '.join(BALANCEABLE)}, not {unknown[0]!r}")
         if unknown := [name for name in self.keeper_order if name not in keeper.ORDER]:
             raise BadPlanError(f"keeper_order knows {', '.join(keeper.ORDER)}, not {unknown[0]!r}")
+
+    @property
+    def balanced_columns(self) -> tuple[str, ...]:
+        """Columns of the items that are balanced over."""
+        return tuple(f"{name}_bin" if name in SETTINGS else name for name in self.balance_over)
 
     @property
     def shares(self) -> tuple[float, float, float]:

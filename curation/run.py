@@ -21,7 +21,7 @@ import polars as pl
 from catalog import AssetReader, Catalog, Workspace, __version__, open_catalog, rows, write_segment
 from catalog.manual import choose_run
 from curation import decisions
-from curation.balance import class_table, thin_classes, weigh
+from curation.balance import balanced_slice, check_support, class_table, thin_classes, weigh
 from curation.bins import SETTINGS, bin_of, stops_of
 from curation.components import component_ids
 from curation.decode import Pixels, decode_upright
@@ -214,7 +214,14 @@ class _Run:
                 random_split(names, self.plan.shares, self.plan.seed), dtype=pl.String
             ),
         )
-        return items.with_columns(weight=pl.Series(weigh(items, self.plan.rebalance))), splits
+        columns = self.plan.balanced_columns
+        items = items.with_columns(
+            weight=pl.Series(weigh(items, self.plan.rebalance, columns)),
+            in_balanced_slice=pl.Series(balanced_slice(items, self.plan.seed, columns)),
+        )
+        if not self.plan.allow_thin:
+            check_support(items, self.plan.rebalance)
+        return items, splits
 
     def _previous(self) -> dict[str, str]:
         """Name the split that each released picture had; the newest release speaks."""
