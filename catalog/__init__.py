@@ -6,6 +6,7 @@ from catalog.errors import (
     AssetNotFoundError,
     BusyError,
     CatalogError,
+    DecisionError,
     LayoutError,
     MissingPartError,
     NetworkDiskError,
@@ -23,6 +24,7 @@ from catalog.errors import (
 from catalog.lake import Catalog, Snapshot, open_catalog
 from catalog.loading import Pictures, load
 from catalog.logs import logs_json, redacted, start_logging
+from catalog.manual import ManualDecision, decide, undo
 from catalog.options import workspace_option
 from catalog.questions import QUESTIONS, Parameter, Question
 from catalog.releases import Release, find_release, publish, releases
@@ -42,8 +44,10 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Column",
+    "DecisionError",
     "Described",
     "LayoutError",
+    "ManualDecision",
     "MissingPartError",
     "NetworkDiskError",
     "Parameter",
@@ -64,6 +68,7 @@ __all__ = [
     "UsageError",
     "Workspace",
     "__version__",
+    "decide",
     "describe",
     "find_release",
     "load",
@@ -76,6 +81,7 @@ __all__ = [
     "releases",
     "rows",
     "start_logging",
+    "undo",
     "workspace_option",
     "write_segment",
 ]

@@ -12,6 +12,7 @@ QueryError                  the SQL is not one reading statement, or DuckDB refu
 SnapshotNotFoundError
 TableNotFoundError
 QuestionNotFoundError
+DecisionError               a person's decision does not fit what is there
 NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
@@ -113,6 +114,10 @@ class QuestionNotFoundError(CatalogError):
     def __init__(self, wanted: str, known: Sequence[str]) -> None:
         super().__init__(f"there is no saved question {wanted!r}; known: {', '.join(known)}")
         self.wanted = wanted
+
+
+class DecisionError(CatalogError):
+    """A person's decision does not fit what is there."""
 
 
 class NewerWorkspaceError(CatalogError):

@@ -10,7 +10,7 @@ from catalog.lake import open_catalog
 from catalog.releases import Release, publish
 from catalog.workspace import Workspace
 
-_RUN = "SELECT run_id, plan_json FROM curation_runs WHERE ? IS NULL OR run_id = ? ORDER BY finished_at DESC LIMIT 1"
+_RUN = "SELECT run_id, plan_json FROM v_runs WHERE CASE WHEN ? IS NULL THEN is_current ELSE run_id = ? END"
 
 
 _LABELS = """
@@ -19,9 +19,9 @@ _LABELS = """
 
 
 def publish_run(workspace: Workspace, name: str, run_id: str | None = None) -> Release:
-    """Publish the pictures that a curation run kept (the newest run by default) as `name`.
+    """Publish the pictures that a curation run kept (the current run by default) as `name`.
 
-    Labels that its plan names become columns. Raises `ReleaseError` when there is no such run.
+    Labels that its plan names become columns. Raises `ReleaseError` when there is no such run, or it was taken back.
     """
     with open_catalog(workspace) as catalog:
         catalog.commit()

@@ -36,7 +36,7 @@ _RELEASE = (
     "WHERE ($dataset IS NULL OR dataset = $dataset) AND ($version IS NULL OR version = $version) "
     "ORDER BY created_at DESC, version DESC LIMIT 1)"
 )
-_LATEST_RUN = "run AS (SELECT run_id FROM curation_runs ORDER BY finished_at DESC, run_id LIMIT 1)"
+_LATEST_RUN = "run AS (SELECT run_id FROM v_runs WHERE is_current)"
 
 _LISTED = (
     Question(
@@ -61,7 +61,7 @@ FROM ended GROUP BY outcome, error_class, error ORDER BY photos DESC, outcome, e
          count(*) FILTER (training_allowed) AS may_train FROM photos GROUP BY source
 ), kept AS (
   SELECT source, count(*) AS kept FROM curated_items
-  WHERE run_id = (SELECT run_id FROM curation_runs ORDER BY finished_at DESC, run_id LIMIT 1)
+  WHERE run_id = (SELECT run_id FROM v_runs WHERE is_current)
   GROUP BY source
 )
 SELECT source, photos, files, coalesce(kept, 0) AS kept, coalesce(kept, 0) / nullif(files, 0) AS kept_share,

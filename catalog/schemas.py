@@ -382,23 +382,36 @@ _TABLES = (
     ),
     _table(
         "decisions",
-        "one reason why a picture was dropped or one of its settings voided or flagged",
+        "one reason why a picture was dropped or one of its settings voided or flagged, or what a person decided",
         "run_id asset_sha256 rule",
-        RUN,
+        column(
+            "run_id", TEXT, "curation run that wrote the row; manual:... names a person's decision"
+        ),
         SHA,
         column(
-            "decision", TEXT, "drop (picture), void (one setting unusable) or flag (kept, noted)"
+            "decision",
+            TEXT,
+            "of a run: drop (picture), void (one setting unusable) or flag (kept, noted); of a person: keep, drop, "
+            "keeper, split, merge, right, wrong, undo or redo (see catalog/manual.py)",
         ),
         column(
-            "rule", TEXT, "rule that decided: decode, near_duplicate, f_number_out_of_range ..."
+            "rule",
+            TEXT,
+            "rule that decided: decode, near_duplicate, f_number_out_of_range ...; of a person: manual, or on which "
+            "side of a split the picture is: apart or rest",
         ),
-        column("reason", TEXT, "drop reason, snake_case"),
+        column("reason", TEXT, "drop reason, snake_case; of a person: what was given as reason"),
         column("setting", TEXT, "f_number, iso or exposure_time when one setting is meant"),
         column(
             "evidence",
             TEXT,
             "what decided: values as JSON (EXIF rules), the decoder's words, the kept picture",
         ),
+        column("decided_by", TEXT, "who decided: a name, or local; null for runs"),
+        column("decided_at", MOMENT, "when a person decided, UTC; null for runs"),
+        column("group_id", TEXT, "group that a person looked at; null when it was none"),
+        column("about_run", TEXT, "curation run whose outcome a person looked at; null if unknown"),
+        column("undoes", TEXT, "run or decision that an undo takes back and a redo brings back"),
     ),
     _table(
         "duplicate_edges",
@@ -459,6 +472,11 @@ _TABLES = (
         column("iso_bin", COUNT, "0 low, 1 medium, 2 high; null if missing"),
         column("exposure_time_bin", COUNT, "0 short, 1 medium, 2 long; null if missing"),
         column("weight", REAL, "sampling weight from rebalancing, mean 1 over train"),
+        column(
+            "in_balanced_slice",
+            FLAG,
+            "whether it is in the part of its validation or test split where classes are even; false in train",
+        ),
         column(
             "native_resolution", FLAG, "stored size equals the size EXIF recorded; null if unknown"
         ),

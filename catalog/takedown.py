@@ -14,7 +14,7 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -96,7 +96,7 @@ def take_down(workspace: Workspace, order: TakedownOrder) -> Takedown:
 
     Raises `CatalogError` while a crawl runs in the workspace: what it holds in memory would come in again.
     """
-    with _no_crawl(workspace), open_catalog(workspace) as catalog:
+    with no_crawl(workspace), open_catalog(workspace) as catalog:
         catalog.commit()
         done = _begin(catalog, order)
         _bury(catalog, done)
@@ -120,7 +120,8 @@ def take_down(workspace: Workspace, order: TakedownOrder) -> Takedown:
 
 
 @contextmanager
-def _no_crawl(workspace: Workspace) -> Iterator[None]:
+def no_crawl(workspace: Workspace) -> Iterator[None]:
+    """Keep crawls out for as long; raises `CatalogError` while one runs."""
     try:
         with FileLock(f"{workspace.frontier}.lock").acquire(timeout=0):
             yield
@@ -210,23 +211,42 @@ def _clear_frontier(workspace: Workspace, done: Takedown) -> int:
     return len(items)
 
 
-def _remove(catalog: Catalog, done: Takedown) -> Takedown:
-    """Take bytes and rows out, and the past that still shows them."""
-    found = done.found
-    message = f"takedown {done.folder.name}"
+@dataclass(frozen=True)
+class Removed:
+    """Rows removed by table, packs deleted, packs written in their place."""
+
+    rows_removed: dict[str, int]
+    packs_removed: list[str]
+    packs_written: tuple[str, ...]
+
+
+def remove_files(
+    catalog: Catalog,
+    assets: Collection[str],
+    photos: Collection[str],
+    packs: Collection[str],
+    message: str,
+) -> Removed:
+    """Take bytes and rows out, and the past that still shows them; `packs` are those that hold the assets."""
     with catalog.store.lock():
-        places = repack(catalog, found.packs, found.assets)
-        removed = remove_rows(catalog.store, Removal(found.assets, found.photos, places), message)
+        places = repack(catalog, packs, assets)
+        removed = remove_rows(catalog.store, Removal(assets, photos, places), message)
         catalog.refresh()
-        gone = delete_unused(catalog, found.packs)
+        gone = delete_unused(catalog, packs)
         catalog.let_go()
         forget_past(catalog.store)
         catalog.refresh()
+    return Removed(removed, gone, tuple(sorted(set(places["pack"].to_pylist()))))
+
+
+def _remove(catalog: Catalog, done: Takedown) -> Takedown:
+    found, message = done.found, f"takedown {done.folder.name}"
+    removed = remove_files(catalog, found.assets, found.photos, found.packs, message)
     return replace(
         done,
-        rows_removed=removed,
-        packs_removed=tuple(gone),
-        packs_written=tuple(sorted(set(places["pack"].to_pylist()))),
+        rows_removed=removed.rows_removed,
+        packs_removed=tuple(removed.packs_removed),
+        packs_written=removed.packs_written,
         snapshots_expired=True,
     )
 

@@ -3,7 +3,13 @@
 Name -> (what one row is, SQL). They are stored in the lake, so every client sees them.
 """
 
-_LATEST_RUN = "(SELECT run_id FROM curation_runs ORDER BY finished_at DESC, run_id LIMIT 1)"
+_LATEST_RUN = "(SELECT run_id FROM v_runs WHERE is_current)"
+
+# The last word counts: an undo can be undone.
+_LAST_WORDS = (
+    "(SELECT undoes, arg_max(decision, decided_at) AS word, max(decided_at) AS said_at "
+    "FROM decisions WHERE undoes IS NOT NULL GROUP BY undoes)"
+)
 
 
 def _first(column: str) -> str:
@@ -55,6 +61,26 @@ VIEWS: dict[str, tuple[str, str]] = {
         "(PARTITION BY folder, camera ORDER BY taken_at, photo_id) AS pause "
         "FROM v_photos WHERE taken_at IS NOT NULL) "
         "WINDOW w AS (PARTITION BY folder, camera ORDER BY taken_at, photo_id))",
+    ),
+    "v_runs": (
+        "one curation run that nobody has taken back; the newest, or the last that was chosen again, is current",
+        "SELECT r.*, greatest(r.finished_at, s.said_at) AS current_since, "
+        "row_number() OVER (ORDER BY greatest(r.finished_at, s.said_at) DESC, r.run_id) = 1 AS is_current "
+        f"FROM curation_runs r LEFT JOIN {_LAST_WORDS} s ON s.undoes = r.run_id "
+        "WHERE s.word IS DISTINCT FROM 'undo'",
+    ),
+    "v_manual_decisions": (
+        "one picture in one decision of a person that nobody has taken back",
+        "SELECT d.run_id AS decision_id, d.decision, d.asset_sha256, d.rule, d.reason, d.evidence, d.decided_by, "
+        "d.decided_at, d.group_id, d.about_run "
+        f"FROM decisions d LEFT JOIN {_LAST_WORDS} s ON s.undoes = d.run_id "
+        "WHERE d.decided_at IS NOT NULL AND d.undoes IS NULL AND s.word IS DISTINCT FROM 'undo'",
+    ),
+    "v_open_issues": (
+        "one issue that waits for a person: no decision in force names its picture, its run was not taken back",
+        "SELECT i.* FROM issues i "
+        "WHERE i.asset_sha256 NOT IN (SELECT asset_sha256 FROM v_manual_decisions WHERE asset_sha256 IS NOT NULL) "
+        "AND (i.run_id IS NULL OR i.run_id IN (SELECT run_id FROM v_runs))",
     ),
     "v_funnel": (
         "one step of the way from an address to a released picture, in order, with its count",
@@ -134,6 +160,11 @@ COLUMNS: dict[str, dict[str, str]] = {
         "trip_id": "number of the trip: photos of one folder and camera with pauses under 1 h",
         "burst_id": "number of the burst: photos of one folder and camera with pauses up to 3 s",
     },
+    "v_runs": {
+        "current_since": "when it was finished or chosen again, UTC",
+        "is_current": "whether the other views show this run; true for one",
+    },
+    "v_manual_decisions": {"decision_id": "name of the decision: manual:..."},
     "v_funnel": {
         "step": "order of the step",
         "name": "what is counted",

@@ -1,9 +1,10 @@
-"""`safelight curate`: run a plan, show what it did, write the report."""
+"""`safelight curate`: run a plan, show what it did, write the report, take decisions by hand and take them back."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from curation.summary import CurationSummary
 
 
+def _days(_context: click.Context, _option: click.Parameter, value: str) -> timedelta:
+    """Read a number of days, written 30d or 30."""
+    digits = value.removesuffix("d")
+    if not digits.isdecimal():
+        raise click.BadParameter(f"{value!r} is no number of days; write it as 30d")
+    return timedelta(days=int(digits))
+
+
 @click.group()
 def curate() -> None:
     """Turn crawled pictures into labelled, split and weighted items."""
@@ -28,17 +37,20 @@ def curate() -> None:
 @click.option("--runner", type=click.Choice(["daft", "threads"]), help="Engine of the stages.")
 @click.option(
     "--rebalance",
-    type=click.Choice(["none", "sqrt", "inverse"]),
+    type=click.Choice(["none", "sqrt", "inverse", "effective"]),
     help="How rare classes are lifted.",
 )
+@click.option("--allow-thin", is_flag=True, help="Lift classes that rest on few scenes, too.")
 @click.option("--fresh-splits", is_flag=True, help="Ignore the splits of earlier releases.")
 @workspace_option
-def run(
+def run(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
+    *,
     plan_file: Path | None,
     seed: int | None,
     runner: str | None,
     rebalance: str | None,
+    allow_thin: bool,
     fresh_splits: bool,
 ) -> None:
     """Curate all pictures of the workspace; the same plan over the same pictures is done once."""
@@ -49,6 +61,8 @@ def run(
     if runner:
         settings = dataclasses.replace(settings, runner=runner)
     plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
+    if allow_thin:
+        plan = dataclasses.replace(plan, allow_thin=True)
     _print_summary(run_plan(workspace, plan, settings))
 
 
@@ -65,19 +79,87 @@ def report(workspace: Workspace, run_id: str) -> None:
 @curate.command()
 @workspace_option
 def runs(workspace: Workspace) -> None:
-    """List the curation runs, newest first."""
+    """List the curation runs, newest first; a star marks the current one, a minus those taken back."""
     from catalog import open_catalog
 
     with open_catalog(workspace) as catalog:
         found = catalog.records(
-            "SELECT run_id, finished_at, n_input, n_kept FROM curation_runs ORDER BY finished_at DESC, run_id"
+            "SELECT r.*, v.is_current FROM curation_runs r LEFT JOIN v_runs v USING (run_id) "
+            "ORDER BY r.finished_at DESC, r.run_id"
         )
     for row in found:
+        mark = {True: "*", False: " ", None: "-"}[row["is_current"]]  # type: ignore[index]  # a truth value
         click.echo(
-            f"{row['run_id']}  {str(row['finished_at'])[:19]}  in {row['n_input']}  kept {row['n_kept']}"
+            f"{mark} {row['run_id']}  {str(row['finished_at'])[:19]}  in {row['n_input']}  kept {row['n_kept']}"
         )
     if not found:
         click.echo("no curation runs yet; make one with: safelight curate run")
+
+
+@curate.command()
+@click.argument("asset")
+@click.argument("choice", type=click.Choice(["keep", "drop"]))
+@click.option("--reason", required=True, help="Why; whoever undoes it reads it.")
+@workspace_option
+def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
+    """Keep or drop the picture ASSET (its SHA-256, or the first letters) in the next run, whatever the rules say."""
+    from catalog import decide as write_decision
+    from catalog.manual import whole_name
+
+    name = whole_name(workspace, asset)
+    made = write_decision(workspace, choice, [name], reason=reason)
+    click.echo(
+        f"{made.decision_id}: {choice} {name}; it counts from the next: safelight curate run"
+    )
+
+
+@curate.command()
+@click.argument("run_or_decision")
+@workspace_option
+def undo(workspace: Workspace, run_or_decision: str) -> None:
+    """Take back RUN_OR_DECISION (first letters will do); a second time brings it back."""
+    from catalog import undo as take_back
+
+    target, holds = take_back(workspace, run_or_decision)
+    click.echo(f"{target} {'counts again' if holds else 'is taken back'}")
+
+
+@curate.command()
+@click.option("--kind", default="", help="Only issues of this kind.")
+@click.option("--limit", default=30, show_default=True, help="How many to print.")
+@workspace_option
+def review(workspace: Workspace, kind: str, limit: int) -> None:
+    """List what waits for a person, the most severe first."""
+    from catalog import open_catalog
+    from curation.open_items import open_items
+
+    with open_catalog(workspace) as catalog:
+        found = open_items(catalog, kind)
+    for item in found[:limit]:
+        click.echo(f"{item.severity:.2f}  {item.kind:<20}  {item.asset_sha256[:12]}  {item.said()}")
+    if len(found) > limit:
+        click.echo(f"and {len(found) - limit} more; show them with --limit")
+    if not found:
+        click.echo("nothing waits for a decision")
+
+
+@curate.command()
+@click.option(
+    "--older-than", required=True, metavar="DAYS", callback=_days, help="Grace period, such as 30d."
+)
+@click.option("--yes", is_flag=True, help="Delete; without it nothing is changed.")
+@workspace_option
+def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
+    """Say which pictures have been dropped for long enough; with --yes delete their bytes for good."""
+    from catalog.purge import purge as delete_dropped
+
+    done = delete_dropped(workspace, older_than, dry_run=not yes)
+    for reason, n in done.by_reason.items():
+        click.echo(f"{reason:<20}  {n}")
+    verb = "deleted" if done.is_done else "would delete"
+    click.echo(f"{verb} {len(done.assets)} pictures, {done.bytes / 2**20:.1f} MiB")
+    if done.assets and not done.is_done:
+        click.echo("nothing was changed; delete them with --yes, which cannot be undone")
 
 
 def _plan(

@@ -108,7 +108,7 @@ class Exact:
 
 
 def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    lengths = np.linalg.norm(one) * np.linalg.norm(other)
+    lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
     return float(one @ other / max(lengths, 1e-12))
 
 

@@ -1,15 +1,17 @@
 """Decisions as rows: why a picture was dropped, a setting voided, something flagged.
 
-A picture is dropped for one reason at most: the first of decode, duplicates, settings. The key of the table is run,
-picture and rule, so of two EXIF records that break the same rule the more trusted one is reported. The evidence
-of EXIF rules is a JSON object of the values that they looked at.
+A picture is dropped for one reason at most: the first of decode, tombstone, manual, duplicates, settings. The key of
+the table is run, picture and rule, so of two EXIF records that break the same rule the more trusted one is reported.
+The evidence of EXIF rules is a JSON object of the values that they looked at.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
+from catalog import ManualDecision
 from curation.bins import SETTINGS
 from curation.exif_flags import EVIDENCE
 from curation.quality import FLAG_ABOVE
@@ -101,6 +103,43 @@ def _short(name: str, kind: pl.DataType) -> pl.Expr:
         return column.str.slice(0, _WRITTEN_CHARS)
     # JSON has no infinity: the text says it.
     return column.cast(pl.String) if kind.is_float() and name in SETTINGS else column
+
+
+def manual_drops(dropped: Mapping[str, ManualDecision]) -> pl.DataFrame:
+    """Drop what a person dropped; the evidence names the decision."""
+    return _by_hand(dropped, "drop", "manual_drop")
+
+
+def kept_by_hand(kept: Mapping[str, ManualDecision], against: pl.DataFrame) -> pl.DataFrame:
+    """Flag pictures that a person keeps although `against` (decisions) would drop them."""
+    spared = {sha: kept[sha] for sha in against["asset_sha256"] if sha in kept}
+    return _by_hand(spared, "flag", "kept_by_hand")
+
+
+def _by_hand(decided: Mapping[str, ManualDecision], decision: str, reason: str) -> pl.DataFrame:
+    found = [
+        (sha, json.dumps({"decision": made.decision_id, "reason": made.reason}))
+        for sha, made in sorted(decided.items())
+    ]
+    listed = pl.DataFrame(
+        found, schema={"asset_sha256": pl.String, "said": pl.String}, orient="row"
+    )
+    return _rows(listed, decision, pl.lit(reason), rule=pl.lit("manual"), evidence=pl.col("said"))
+
+
+def tombstone_drops(gone: Mapping[str, str]) -> pl.DataFrame:
+    """Drop what must not be there; the evidence is why."""
+    listed = pl.DataFrame(
+        sorted(gone.items()), schema={"asset_sha256": pl.String, "said": pl.String}, orient="row"
+    )
+    return _rows(listed, "drop", pl.lit("tombstone"), evidence=pl.col("said"))
+
+
+def without(drops: pl.DataFrame, *others: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the pictures that others decide about."""
+    for other in others:
+        drops = drops.join(other, on="asset_sha256", how="anti")
+    return drops
 
 
 def decode_drops(health: pl.DataFrame) -> pl.DataFrame:

@@ -383,13 +383,12 @@ def _groups(
     tied = pl.DataFrame(
         rows, schema=["asset_sha256", "group_id", "method", "similarity"], orient="row"
     ).cast({name: kind for name, kind in GROUPS.items() if name != "is_keeper"})
-    framed = pl.col("asset_sha256").is_in(_framed(copies))
-    marked = pictures.with_columns(is_framed=framed)
+    marked = pictures.with_columns(is_framed=pl.col("asset_sha256").is_in(framed(copies)))
     members = keeper.choose(tied.join(marked, on="asset_sha256"), order)
     return members.select(list(GROUPS)).sort("group_id", "asset_sha256")
 
 
-def _framed(edges: pl.DataFrame) -> list[str]:
+def framed(edges: pl.DataFrame) -> list[str]:
     """Name the pictures that turned out to have a frame."""
     said = pl.col("framed")
     one = edges.filter(said.str.contains("a"))["asset_a"]

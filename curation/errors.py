@@ -4,6 +4,7 @@ SafelightError
 └── CurationError
     ├── UnknownRunnerError
     ├── BadPlanError
+    ├── ThinClassError
     ├── RunNotFoundError
     └── NothingToCurateError
 """
@@ -27,6 +28,17 @@ class UnknownRunnerError(CurationError):
 
 class BadPlanError(CurationError):
     """A curation plan holds an unknown name or an impossible value."""
+
+
+class ThinClassError(CurationError):
+    """Rebalancing would lift classes that rest on too few scenes."""
+
+    def __init__(self, rebalance: str, thin: Sequence[str], few: int) -> None:
+        more = f" (and {len(thin) - 3} more)" if len(thin) > 3 else ""
+        super().__init__(
+            f"{rebalance} would lift classes with fewer than {few} scenes: {'; '.join(thin[:3])}{more}. Bring in more "
+            "of them, choose --rebalance sqrt, or accept it with --allow-thin (allow_thin in a plan)"
+        )
 
 
 class RunNotFoundError(CurationError):

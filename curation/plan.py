@@ -14,7 +14,7 @@ from typing import Any, Self, get_args
 from catalog import rows
 from curation import exif_rules, keeper
 from curation.balance import Rebalance
-from curation.bins import BINS
+from curation.bins import BINS, SETTINGS
 from curation.duplicates import DuplicateLimits
 from curation.errors import BadPlanError
 from curation.sessions import SESSION_MINUTES
@@ -30,10 +30,12 @@ STEPS = (
     "inherit_settings@1",
     "bins@1",
     "group_split@2",
-    "balance@1",
+    "balance@2",
 )
 """Steps of a run in order; the first four are stages, which carry their own versions."""
 
+BALANCEABLE = (*SETTINGS, "camera", "photographer", "source")
+"""What can be balanced over; settings by their bins."""
 _TASK = re.compile(r"[a-z][a-z0-9_]*")
 _TAKEN = {*rows("curated_items", []).schema.names, "image", "shard", "offset", "length", "sha256"}
 
@@ -52,7 +54,13 @@ class CurationPlan:
     """Wanted share of the pictures in validation; test gets the rest."""
 
     rebalance: str = "sqrt"
-    """How strongly rare classes are lifted in train: none, sqrt or inverse."""
+    """How strongly rare classes are lifted in train: none, sqrt, inverse or effective."""
+
+    balance_over: tuple[str, ...] = SETTINGS
+    """What is balanced at once: some of `BALANCEABLE` and `labels`. With `labels` and nothing chosen, these."""
+
+    allow_thin: bool = False
+    """Whether inverse and effective may lift classes that rest on too few scenes."""
 
     thumbnail_correlation: float = exif_rules.THUMBNAIL_CORRELATION
     """Below it the embedded thumbnail shows another picture and the EXIF is not this file's."""
@@ -95,8 +103,22 @@ class CurationPlan:
                 )
         if not 0 <= self.session_minutes < math.inf:
             raise BadPlanError(f"session_minutes must be 0 or more, not {self.session_minutes}")
+        known = (*BALANCEABLE, *self.labels)
+        if unknown := [name for name in self.balance_over if name not in known]:
+            raise BadPlanError(f"balance_over knows {', '.join(known)}, not {unknown[0]!r}")
         if unknown := [name for name in self.keeper_order if name not in keeper.ORDER]:
             raise BadPlanError(f"keeper_order knows {', '.join(keeper.ORDER)}, not {unknown[0]!r}")
+
+    @property
+    def balanced_columns(self) -> tuple[str, ...]:
+        """Columns of the items that are balanced over."""
+        over = self.labels if self.labels and self.balance_over == SETTINGS else self.balance_over
+        return tuple(self._column(name) for name in over)
+
+    def _column(self, name: str) -> str:
+        if name in self.labels:
+            return f"label:{name}"
+        return f"{name}_bin" if name in SETTINGS else name
 
     @property
     def shares(self) -> tuple[float, float, float]:

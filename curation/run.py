@@ -19,8 +19,9 @@ import numpy.typing as npt
 import polars as pl
 
 from catalog import AssetReader, Catalog, Workspace, __version__, open_catalog, rows, write_segment
+from catalog.manual import choose_run
 from curation import decisions
-from curation.balance import class_table, thin_classes, weigh
+from curation.balance import balanced_slice, check_support, class_table, thin_classes, weigh
 from curation.bins import SETTINGS, bin_of, stops_of
 from curation.components import component_ids
 from curation.decode import Pixels, decode_upright
@@ -35,6 +36,7 @@ from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
 from curation.known_copies import VECTORS, boilerplate_notes, find_in_catalog, issues
 from curation.labels import label_columns, label_rows
 from curation.leaks import measure
+from curation.manual_edits import ManualEdits, edit_groups, read_manual_edits
 from curation.plan import CurationPlan
 from curation.sessions import with_sessions
 from curation.settings import CurateSettings
@@ -67,10 +69,12 @@ def curate(
         inputs = read_inputs(catalog, plan.labels)
         if inputs.pictures.is_empty():
             raise NothingToCurateError
-        run_id = plan.run_id(inputs.lines(), stages.ids())
+        edits = read_manual_edits(catalog)
+        run_id = plan.run_id([*inputs.lines(), *edits.lines()], stages.ids())
         is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
         if is_new:
-            _Run(catalog, plan, settings, stages, inputs, run_id).execute()
+            _Run(catalog, plan, settings, stages, inputs, edits, run_id).execute()
+        choose_run(catalog, run_id)  # one that was there may not be the current one
         note_implausible(catalog, run_id)  # predictions may be newer than the run
         return summarize(catalog, run_id, is_new=is_new)
 
@@ -84,6 +88,7 @@ class _Run:
     settings: CurateSettings
     stages: Stages
     inputs: Inputs
+    edits: ManualEdits
     run_id: str
 
     def execute(self) -> None:
@@ -100,10 +105,13 @@ class _Run:
         pictures = self._pictures(judged, health.drop("thumbnail_correlation", "exif_blocks"))
         moments = find_moments(judged, partial(self._looks, pictures))
         clock.lap("exif rules")
-        found = self._duplicates(pictures)
+        compared = self._duplicates(pictures)
+        found = self._edited(pictures, compared)
         clock.lap("duplicates")
         kept, rows_of_decisions = self._decide(pictures, judged, found, moments)
-        scene = scenes(pictures["asset_sha256"].to_list(), found, moments.bursts)
+        # What people took apart still looks alike: no split may cut it.
+        alike = [*moments.bursts, *compared.groups.select("asset_sha256", "group_id").iter_rows()]
+        scene = scenes(pictures["asset_sha256"].to_list(), found, alike)
         items, splits, strata = self._items(kept, scene)
         leaks = measure(self.catalog, items, strata, self.stages.model_id())
         moved = decisions.notes(splits.moved, "split_changed")
@@ -148,23 +156,38 @@ class _Run:
                 limits=DuplicateLimits(keeper=self.plan.keeper_order),
             )
 
+    def _edited(self, pictures: pl.DataFrame, found: Duplicates) -> Duplicates:
+        """Let people's decisions about groups count."""
+        sound = pictures.filter(pl.col("decode_status") == "ok").select(_COMPARED)
+        return edit_groups(sound, found, self.edits, self.plan.keeper_order)
+
     def _decide(
         self, pictures: pl.DataFrame, judged: pl.DataFrame, found: Duplicates, moments: Moments
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Give the kept pictures and all decisions."""
         exif = decisions.table(decisions.exif_decisions(judged))
-        undecoded = decisions.decode_drops(pictures)
-        copies = decisions.duplicate_drops(found.groups)
+        kept_by_hand, without = self.edits.about("keep"), decisions.without
+        broken = decisions.decode_drops(pictures)
+        # A damaged picture has pixels all the same; what gives none cannot be kept.
+        spared = broken.filter(pl.col("asset_sha256").is_in(list(kept_by_hand)))
+        spared = spared.filter(pl.col("reason") == "damaged")
+        undecoded = without(broken, spared)
+        gone = without(decisions.tombstone_drops(self.edits.tombstones), undecoded)
+        manual = without(decisions.manual_drops(self.edits.about("drop")), undecoded, gone)
+        manual = manual.join(pictures, on="asset_sha256", how="semi")
+        wanted = pl.DataFrame({"asset_sha256": list(kept_by_hand)}, {"asset_sha256": pl.String})
+        all_copies = without(decisions.duplicate_drops(found.groups), gone, manual)
+        copies = without(all_copies, wanted)
         inherited = inherit_settings(pictures, found.groups)
-        left = inherited.pictures.join(undecoded, on="asset_sha256", how="anti").join(
-            copies, on="asset_sha256", how="anti"
-        )
+        left = without(inherited.pictures, undecoded, gone, manual, copies)
         left = label_columns(left, self.inputs.labels, found.groups, self.plan.labels)
-        empty = (
+        all_empty = (
             decisions.unlabelled_drops(left, self.plan.labels)
             if self.plan.labels
             else decisions.empty_drops(left, exif.filter(pl.col("decision") == "void"))
         )
+        empty = without(all_empty, wanted)
+        against = pl.concat([spared, all_copies, all_empty])
         notes = [
             decisions.notes(inherited.filled, "settings_inherited"),
             decisions.notes(inherited.conflicts, "settings_conflict"),
@@ -172,9 +195,11 @@ class _Run:
             decisions.notes(unseen_values(judged), "value_unseen_for_model"),
             *decisions.quality_flags(self._quality(pictures)),
             decisions.notes(boilerplate_notes(found.boilerplate), "boilerplate"),
+            decisions.kept_by_hand(kept_by_hand, against),
         ]
         kept = left.join(empty, on="asset_sha256", how="anti")
-        return kept, decisions.table([undecoded, copies, empty, exif, *notes])
+        drops = [undecoded, gone, manual, copies, empty]
+        return kept, decisions.table([*drops, exif, *notes])
 
     def _looks(self, pictures: pl.DataFrame, names: list[str]) -> dict[str, Look]:
         """Say how pictures look, as far as they were decoded."""
@@ -221,8 +246,14 @@ class _Run:
                 random_split(names, self.plan.shares, self.plan.seed), dtype=pl.String
             ),
         )
-        weighed = items.with_columns(weight=pl.Series(weigh(items, self.plan.rebalance)))
-        return weighed, splits, strata
+        columns = self.plan.balanced_columns
+        items = items.with_columns(
+            weight=pl.Series(weigh(items, self.plan.rebalance, columns)),
+            in_balanced_slice=pl.Series(balanced_slice(items, self.plan.seed, columns)),
+        )
+        if not self.plan.allow_thin:
+            check_support(items, self.plan.rebalance)
+        return items, splits, strata
 
     def _previous(self) -> dict[str, str]:
         """Name the split that each picture had in its newest release, or else in the newest run of this kind."""

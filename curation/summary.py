@@ -43,11 +43,13 @@ class CurationSummary:
 
 
 def find_run(catalog: Catalog, run_id: str = "") -> str:
-    """Give the full id of a run named by its first letters; the newest without a name.
+    """Give the full id of a run named by its first letters; the current one without a name.
 
     Raises `RunNotFoundError`, also when the letters fit several runs.
     """
-    sql = "SELECT run_id FROM curation_runs ORDER BY finished_at DESC, run_id"
+    sql = "SELECT run_id FROM v_runs ORDER BY current_since DESC, run_id"
+    if run_id:
+        sql = "SELECT run_id FROM curation_runs ORDER BY finished_at DESC, run_id"
     known = [str(row["run_id"]) for row in catalog.records(sql)]
     fitting = [name for name in known if name.startswith(run_id)]
     if not fitting or (run_id and len(fitting) > 1):
@@ -135,8 +137,8 @@ def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> Curatio
 def _decisions(catalog: Catalog, run_id: str, decision: str) -> dict[str, int]:
     sql = (
         "SELECT reason, count(*) FROM decisions WHERE run_id = ? AND decision = ? "
-        "GROUP BY reason ORDER BY min(CASE rule WHEN 'decode' THEN 0 WHEN 'no_usable_setting' THEN 2 "
-        "ELSE 1 END), count(*) DESC, reason"
+        "GROUP BY reason ORDER BY min(CASE WHEN rule IN ('decode', 'manual') THEN 0 "
+        "WHEN rule = 'no_usable_setting' THEN 2 ELSE 1 END), count(*) DESC, reason"
     )
     return _counts(catalog, sql, run_id, decision)
 

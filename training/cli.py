@@ -79,6 +79,34 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
 
 
 @train.command()
+@click.argument("run_id", default="")
+@click.option("--preset", default="smoke", show_default=True, help="Sizes: default or smoke.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Models a line."
+)
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=4000,
+    show_default=True,
+    help="Training pictures a model.",
+)
+@workspace_option
+def effects(
+    workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
+) -> None:
+    """Measure what each group of curation rules does to a model: train with and without it."""
+    from training.effects import EffectsOrder, measure_effects
+    from training.printing import effects_table
+
+    order = EffectsOrder(run_id, preset, epochs, seeds, most)
+    path, found = measure_effects(workspace, order)
+    click.echo(effects_table(found))
+    click.echo(f"table: {path}")
+
+
+@train.command()
 def recipes() -> None:
     """List the recipes, one line each."""
     from training.recipes import RECIPES

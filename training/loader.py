@@ -9,7 +9,7 @@ import mmap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -19,9 +19,6 @@ from PIL import Image, TiffImagePlugin
 
 from training.errors import UndecodablePictureError
 from training.transforms import Pixels, Sample
-
-if TYPE_CHECKING:
-    from catalog import Release
 
 ORIENTATION = 0x0112
 
@@ -62,10 +59,17 @@ def _decode_other(data: bytes | memoryview) -> Pixels:
         return np.asarray(picture.convert("RGB"))
 
 
+class Shards(Protocol):
+    """Something that knows where its shards lie: a release."""
+
+    def shard(self, name: str) -> Path:
+        """Return the path of a shard."""
+
+
 class ShardReader:
     """Read the original bytes of a picture from mapped shards; a context manager."""
 
-    def __init__(self, release: "Release") -> None:
+    def __init__(self, release: Shards) -> None:
         self._release = release
         self._maps: dict[str, mmap.mmap] = {}
 
@@ -93,7 +97,7 @@ class Loader:
 
     def __init__(
         self,
-        release: "Release",
+        release: Shards,
         index: pl.DataFrame,
         prepare: Callable[[Pixels], Sample],
         *,

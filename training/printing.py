@@ -1,9 +1,14 @@
 """Figures as a table for the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from training.effects import Effect
+    from training.intervals import Interval
 
 SHOWN = ("model", "majority", "prior", "metadata", "tiny_features")
 COLUMNS = ("split", "head", *SHOWN, "accuracy", "pictures", "groups")
@@ -12,6 +17,24 @@ COLUMNS = ("split", "head", *SHOWN, "accuracy", "pictures", "groups")
 def summary(models: Mapping[str, Path]) -> str:
     """Lay out the balanced accuracy of finished models, by split policy, beside their baselines."""
     return table({name: pl.read_parquet(f / "metrics.parquet") for name, f in models.items()})
+
+
+def effects_table(effects: "Sequence[Effect]") -> str:
+    """Lay out what each group of rules adds to the balanced accuracy, mean of the settings and each."""
+    rows = [("left out", "setting", "trained on", "balanced accuracy", "effect of the rules")]
+    for each in effects:
+        effect = "" if each.effect is None else _signed(each.effect)
+        score = _cell(vars(each.score))
+        rows.append((each.left_out, each.setting, str(each.n_train), score, effect))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(map(str.rstrip, lines))
+
+
+def _signed(interval: "Interval") -> str:
+    if interval.low is None:
+        return f"{interval.value:+.3f}"
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
 def table(metrics: Mapping[str, pl.DataFrame]) -> str:

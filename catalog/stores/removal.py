@@ -47,6 +47,8 @@ _BLANKED = {
     ),
     "decisions": (("evidence",), "asset_sha256 IN (FROM gone_assets)"),
 }
+# What people typed as their reason may name somebody.
+_WORDS = "UPDATE lake.decisions SET reason = NULL WHERE decided_at IS NOT NULL AND asset_sha256 IN (FROM gone_assets)"
 _DELETES = [
     *((t, f'"{c}" IN (FROM gone_assets)') for t, c in _BY_ASSET.items()),
     *((t, f'"{c}" IN (FROM gone_photos)') for t, c in _BY_PHOTO.items()),
@@ -88,6 +90,7 @@ def remove_rows(store: Store, removal: Removal, message: str) -> dict[str, int]:
             filled = " OR ".join(f'"{column}" IS NOT NULL' for column in columns)
             sql = f"UPDATE lake.{table} SET {blank} WHERE ({condition}) AND ({filled})"
             removed[f"{table} (blanked)"] = _count(connection, sql)
+        connection.execute(_WORDS)
         if removal.places is not None:
             _move(connection, removal.places)
         if any(removed.values()) or removal.places is not None:

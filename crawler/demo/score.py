@@ -28,7 +28,7 @@ REASONS = {
 }
 """Planted damage -> the reason that curation must give."""
 
-_NEWEST = "(SELECT run_id FROM curation_runs ORDER BY finished_at DESC, run_id LIMIT 1)"
+_NEWEST = "(SELECT run_id FROM v_runs WHERE is_current)"
 Pair = tuple[str, str]
 
 
