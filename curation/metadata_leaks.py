@@ -113,7 +113,7 @@ def _judged(check: str, task: str, train: pl.DataFrame, test: pl.DataFrame, gues
     truth = test["label"].to_numpy()
     right, common = guess == truth, truth == _majority(train)
     codes = np.unique(test["group_id"].to_numpy(), return_inverse=True)[1]
-    gain = np.bincount(codes, weights=right.astype(float) - common)
+    gain = np.bincount(codes, weights=right.astype(float) - common).astype(np.float64)
     low, high = _interval(gain, np.bincount(codes).astype(np.float64))
     return Guess(
         check, task, float(right.mean()), float(common.mean()), low, high, len(truth), len(gain)
