@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 FOLDS: Final = 5
 STRENGTH: Final = 0.01  # of the regression: small, for labels are noisy and features many
@@ -37,7 +38,8 @@ def out_of_fold(features: Reals, labels: Ints, groups: Ints, seed: int = 0) -> R
         if len(np.unique(labels[train])) < 2:
             continue
         model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=ITERATIONS))
-        model.fit(features[train], labels[train])
+        with threadpool_limits(1):  # such small matrices are slower on several threads
+            model.fit(features[train], labels[train])
         found[rest] = 0.0
         found[np.ix_(rest, model.classes_)] = model.predict_proba(features[rest])
     return found
