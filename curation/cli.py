@@ -77,6 +77,25 @@ def report(workspace: Workspace, run_id: str) -> None:
 
 
 @curate.command()
+@click.argument("run_id", default="")
+@click.option("--top", default=20, show_default=True, help="Doubts that are printed.")
+@workspace_option
+def audit(workspace: Workspace, run_id: str, top: int) -> None:
+    """Rank the labels of RUN_ID (default: the newest run) that are likely wrong, as rows of `issues`."""
+    from curation.label_audit import audit_labels
+    from curation.label_report import caption
+
+    found = audit_labels(workspace, run_id)
+    for task, n in found.n_labelled.items():
+        click.echo(f"labelled by {task}: {n}")
+    for kind, n in found.counts().items():
+        click.echo(f"{kind}: {n}")
+    for doubt in found.doubts[:top]:
+        told = caption(doubt.asset_sha256, doubt.detail)
+        click.echo(f"{doubt.severity:.2f}  {doubt.kind:<15}  {told}")
+
+
+@curate.command()
 @workspace_option
 def runs(workspace: Workspace) -> None:
     """List the curation runs, newest first; a star marks the current one, a minus those taken back."""

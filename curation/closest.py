@@ -109,7 +109,7 @@ class Exact:
 
 def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return float(one @ other / max(lengths, 1e-12))
+    return float(one @ other) / max(lengths, 1e-12)
 
 
 def sides_of(items: pl.DataFrame, policy: str) -> dict[str, str]:

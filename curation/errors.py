@@ -60,3 +60,13 @@ class NothingToCurateError(CurationError):
         super().__init__(
             "the catalog holds no pictures yet. Bring some in with: safelight crawl run"
         )
+
+
+class NoLabelsError(CurationError):
+    """A run whose plan names no labels has none to audit."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"run {run_id} has no labels: its plan names none. Name them in a plan, such as "
+            '{"labels": ["age", "gender"]}, and give it to: safelight curate run --plan FILE'
+        )

@@ -16,6 +16,7 @@ import polars as pl
 from catalog import AssetReader, Catalog, Workspace, open_catalog
 from curation.decode import decode_upright
 from curation.inputs import frame
+from curation.label_report import doubted_labels, label_section
 from curation.pages import Page, bar, count_table, figure, percent, section, table, text
 from curation.quality import FLAG_ABOVE
 from curation.split_report import pictures_of, split_section
@@ -41,14 +42,15 @@ def write_report(workspace: Workspace, run_id: str = "") -> Path:
         shown = [*samples["asset_sha256"], *members["asset_sha256"]]
         ties = frame(catalog, _TIES, (run, members["asset_sha256"].to_list()))
         doubted = frame(catalog, _DOUBTED, (run, MAX_DOUBTED))
-        pictures = Thumbnails(
-            catalog, reader, [*shown, *doubted["asset_sha256"], *pictures_of(summary)]
-        )
+        labels = doubted_labels(catalog, run)
+        shown += [*labels["asset_sha256"], *pictures_of(summary)]
+        pictures = Thumbnails(catalog, reader, [*shown, *doubted["asset_sha256"]])
         sections = [
             _funnel(summary),
             _dropped(summary, samples, pictures),
             _damage(catalog, summary),
             _implausible(doubted, pictures),
+            label_section(labels, pictures.uri),
             _quality(frame(catalog, _SCORES, (run,))),
             _balance(summary),
             split_section(summary, pictures.uri),

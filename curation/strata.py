@@ -35,7 +35,8 @@ def with_label_classes(
     for task in tasks:
         numbers, names = classes_of(items[f"label:{task}"])
         items = items.with_columns(numbers.alias(f"class:{task}"))
-        strata.append(Stratum(task, f"class:{task}", names))
+        if names:  # a task without a label has no classes
+            strata.append(Stratum(task, f"class:{task}", names))
     return items, tuple(strata)
 
 
