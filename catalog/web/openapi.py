@@ -1,5 +1,6 @@
 """The description of the HTTP API (OpenAPI 3.1), beside the routes that it describes; a test compares the two."""
 
+from copy import deepcopy
 from typing import Any
 
 from catalog.version import __version__
@@ -380,3 +381,12 @@ OPENAPI: Schema = {
     },
     "security": [{}, {"token": []}, {"session": []}],
 }
+
+
+def described(*, max_timeout_s: float, max_rows: int) -> Schema:
+    """Describe the API of a server with these limits of a statement."""
+    described = deepcopy(OPENAPI)
+    limited = described["components"]["schemas"]["Statement"]["properties"]
+    limited["timeout_s"]["maximum"] = max_timeout_s
+    limited["max_rows"]["maximum"] = max_rows
+    return described

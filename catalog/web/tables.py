@@ -9,7 +9,7 @@ from aiohttp import web
 from catalog.describe import describe
 from catalog.lake import open_catalog
 from catalog.web.keys import POOL, SETTINGS, WORKSPACE
-from catalog.web.openapi import OPENAPI
+from catalog.web.openapi import described
 from catalog.workspace import Workspace
 
 routes = web.RouteTableDef()
@@ -44,9 +44,11 @@ async def limits(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/openapi.json")
-async def openapi(_request: web.Request) -> web.Response:
-    """Describe the API."""
-    return web.json_response(OPENAPI)
+async def openapi(request: web.Request) -> web.Response:
+    """Describe the API, with the limits of this server."""
+    settings, pool = request.app[SETTINGS], request.app[POOL]
+    longest, most = settings.max_timeout_s, pool.limits.max_rows
+    return web.json_response(described(max_timeout_s=longest, max_rows=most))
 
 
 @cache

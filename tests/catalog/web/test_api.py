@@ -333,12 +333,16 @@ def fuzz(server: Server, folder: Path, *options: str) -> str:
 
 def test_a_short_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
     options = ("--phases=coverage,stateful", "--checks=all", "--max-examples=2", "--max-time=8")
-    assert fuzz(server, tmp_path, "--generation-deterministic", *options) == ""
+    found = fuzz(server, tmp_path, "--generation-deterministic", *options)
+    assert not found, found
     assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(700)
 def test_a_long_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
-    assert fuzz(server, tmp_path, "--checks=all", "--max-examples=100", "--max-time=240") == ""
+    # DELETE cancels a query, which can still be read: that is no use after free.
+    checks = ("--checks=all", "--exclude-checks=use_after_free")
+    found = fuzz(server, tmp_path, *checks, "--max-examples=100", "--max-time=240")
+    assert not found, found
     assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]
