@@ -63,7 +63,7 @@ def run(  # noqa: PLR0913 - one argument an option
     plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
     if allow_thin:
         plan = dataclasses.replace(plan, allow_thin=True)
-    _print_summary(run_plan(workspace, plan, settings))
+    print_summary(run_plan(workspace, plan, settings))
 
 
 @curate.command()
@@ -195,7 +195,8 @@ def _plan(
     return plan if inherit_splits else dataclasses.replace(plan, inherit_splits=False)
 
 
-def _print_summary(summary: CurationSummary) -> None:
+def print_summary(summary: CurationSummary) -> None:
+    """Print what a run did, one line a count, the balance of its classes and what leaks through its splits."""
     if not summary.is_new:
         click.echo(f"nothing new: run {summary.run_id} already curated these pictures by this plan")
     lines = [

@@ -151,9 +151,12 @@ def _explained(found: Guess, train: pl.DataFrame, test: pl.DataFrame) -> Guess:
     chance = float((shares[0][:width] * shares[1][:width]).sum())
     detail = (
         f"half of the test pictures lie {_pause(float(np.median(away)))} or more from the next training picture in "
-        f"time, and yet {same:.0%} share its {found.task} (by chance {chance:.0%}): {found.task} was taken or gathered "
-        "in stretches longer than a session"
+        f"time, and {same:.0%} share its {found.task} (by chance {chance:.0%}): "
     )
+    if set(train["group_id"]) & set(test["group_id"]):
+        detail += "this split cuts groups"
+    else:
+        detail += f"{found.task} was taken or gathered in stretches longer than a session"
     return Guess(**{**found.__dict__, "detail": detail})
 
 
