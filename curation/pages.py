@@ -23,6 +23,8 @@ figure img, .empty { display: block; height: 110px; max-width: 13rem; object-fit
   border: 3px solid transparent; }
 .empty { width: 110px; background: var(--wash); } .marked img, .marked .empty { border-color: var(--accent); }
 figcaption { font-size: .72rem; overflow-wrap: anywhere; }
+.charts figure { max-width: 17rem; } svg { display: block; } .under { fill: var(--soft); } .over { fill: #d9822b; }
+.limit { stroke: #d9822b; stroke-dasharray: 3 2; } .floor { stroke: var(--line); }
 .note { background: var(--wash); border-left: 3px solid #d9822b; padding: .6rem 1rem; margin: 1rem 0; }
 .note ul { margin: .3rem 0 0; }
 """

@@ -17,8 +17,9 @@ from catalog import AssetReader, Catalog, Workspace, open_catalog
 from curation.decode import decode_upright
 from curation.inputs import frame
 from curation.label_report import doubted_labels, label_section
-from curation.pages import Page, bar, count_table, figure, percent, section, table, text
-from curation.quality import FLAG_ABOVE
+from curation.pages import Page, bar, count_table, figure, section, table, text
+from curation.report_charts import balance_section, effects_section, quality_section
+from curation.report_exif import exif_examples, exif_section
 from curation.split_report import pictures_of, split_section
 from curation.summary import CurationSummary, find_run, summarize
 
@@ -37,27 +38,30 @@ def write_report(workspace: Workspace, run_id: str = "") -> Path:
     with open_catalog(workspace) as catalog, AssetReader(workspace) as reader:
         summary = summarize(catalog, find_run(catalog, run_id))
         run = summary.run_id
+        folder = workspace.reports / "curation" / run
         samples = frame(catalog, _SAMPLES, (run, SAMPLES_PER_REASON))
         members = frame(catalog, _RISKIEST, (run, MAX_GROUPS, run))
         shown = [*samples["asset_sha256"], *members["asset_sha256"]]
         ties = frame(catalog, _TIES, (run, members["asset_sha256"].to_list()))
         doubted = frame(catalog, _DOUBTED, (run, MAX_DOUBTED))
         labels = doubted_labels(catalog, run)
+        examples = exif_examples(catalog, run)
         shown += [*labels["asset_sha256"], *pictures_of(summary)]
-        pictures = Thumbnails(catalog, reader, [*shown, *doubted["asset_sha256"]])
+        shown += [*doubted["asset_sha256"], *examples["asset_sha256"]]
+        pictures = Thumbnails(catalog, reader, shown)
         sections = [
             _funnel(summary),
             _dropped(summary, samples, pictures),
-            _damage(catalog, summary),
+            exif_section(summary, examples, pictures.uri),
             _implausible(doubted, pictures),
             label_section(labels, pictures.uri),
-            _quality(frame(catalog, _SCORES, (run,))),
-            _balance(summary),
+            quality_section(frame(catalog, _SCORES, (run,))),
+            balance_section(summary),
             split_section(summary, pictures.uri),
             _duplicates(summary, members, ties, pictures),
+            effects_section(folder),
             _plan(summary),
         ]
-    folder = workspace.reports / "curation" / summary.run_id
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "index.html"
     path.write_text(Page(f"Curation run {summary.run_id}", sections).html(), "utf-8")
@@ -70,10 +74,16 @@ class Thumbnails:
     def __init__(self, catalog: Catalog, reader: AssetReader, shas: Sequence[str]) -> None:
         found = frame(catalog, _PLACES, (sorted(set(shas)),))
         self._reader = reader
+        self._known: dict[str, str | None] = {}
         self._places = {sha: (pack, start, size) for sha, pack, start, size in found.iter_rows()}
 
     def uri(self, sha: str) -> str | None:
         """Give a JPEG data: URI about 110 px high; None when the file gives no picture."""
+        if sha not in self._known:
+            self._known[sha] = self._made(sha)
+        return self._known[sha]
+
+    def _made(self, sha: str) -> str | None:
         try:
             pixels, _ = decode_upright(self._reader.read(*self._places[sha]))
         except Exception:  # noqa: BLE001 - dropped pictures are often broken; the frame stays empty
@@ -131,26 +141,6 @@ def _caption(row: dict[str, Any]) -> str:
     return f"{str(row['asset_sha256'])[:8]} {said}"
 
 
-def _damage(catalog: Catalog, summary: CurationSummary) -> str:
-    examples = frame(
-        catalog,
-        "SELECT reason, first(setting) AS setting, first(evidence ORDER BY asset_sha256) AS evidence "
-        "FROM decisions WHERE run_id = ? AND decision IN ('void', 'flag') GROUP BY reason",
-        (summary.run_id,),
-    )
-    said = {row["reason"]: row for row in examples.iter_rows(named=True)}
-    rows = []
-    for kind, counts in (("void", summary.voided), ("flag", summary.flagged)):
-        for reason, n in counts.items():
-            scope = said[reason]["setting"] or ("all three" if kind == "void" else "")
-            example = str(said[reason]["evidence"] or "")[:80]
-            rows.append([text(kind), text(reason), text(n), text(scope), text(example)])
-    about = "<p>A void makes a setting unusable, a flag only notes. Pictures fall when no setting is left.</p>"
-    return section(
-        "EXIF damage", about + table(["", "rule", "pictures", "setting", "example"], rows)
-    )
-
-
 def _implausible(doubted: pl.DataFrame, pictures: Thumbnails) -> str:
     """Show the settings that a model of settings believes least; nothing without predictions."""
     if doubted.is_empty():
@@ -175,60 +165,10 @@ _DOUBTED = """
 """
 
 
-def _quality(scores: pl.DataFrame) -> str:
-    """Show the distribution of each quality score over the kept pictures."""
-    if scores.is_empty():
-        return ""
-    rows = []
-    for name, limit in FLAG_ABOVE.items():
-        values = scores[name].drop_nulls()
-        quantiles = [values.quantile(q) or 0.0 for q in (0.05, 0.5, 0.95)]
-        n_above = int((values > limit).sum())
-        bars = "".join(
-            bar(
-                [(int(((values >= low) & (values < low + 0.1)).sum()) / max(len(values), 1), "ink")]
-            )
-            for low in (k / 10 for k in range(10))
-        )
-        numbers = [text(f"{value:.2f}") for value in (*quantiles, limit)]
-        rows.append([text(name), *numbers, text(n_above), bars])
-    about = (
-        "<p>Scores from 0 to 1 of the kept pictures; above the limit a picture is flagged, never dropped. "
-        "The bars are the shares of tenths, 0 to 0.1 first.</p>"
-    )
-    names = ["score", "5 %", "median", "95 %", "limit", "above", ""]
-    return section("Quality", about + table(names, rows))
-
-
 _SCORES = """
     SELECT q.* FROM quality q JOIN curated_items i USING (asset_sha256) WHERE i.run_id = ?
     QUALIFY row_number() OVER (PARTITION BY q.asset_sha256 ORDER BY q.stage DESC) = 1
 """
-
-
-def _balance(summary: CurationSummary) -> str:
-    rows = []
-    for row in summary.classes.filter(pl.col("split") == "train").iter_rows(named=True):
-        bars = bar([(row["share"], "ink")]) + bar([(row["weight_share"], "accent")])
-        rows.append(
-            [
-                text(row["setting"]),
-                text(row["class"]),
-                text(row["n"]),
-                text(row["scenes"]),
-                text(percent(row["share"])),
-                text(percent(row["weight_share"])),
-                text(f"{row['effective_n']:.0f}"),
-                bars,
-            ]
-        )
-    names = ["setting", "class", "pictures", "scenes", "before", "after", "worth", ""]
-    about = (
-        "<p>Train only; validation and test keep their natural distribution. <i>After</i> is what a weighted sampler "
-        "draws (the lower bar), <i>worth</i> how many unweighted pictures the weighted ones stand for. "
-        f"Rebalancing: {text(summary.plan['rebalance'])}.</p>"
-    )
-    return section("Class balance", about + table(names, rows))
 
 
 def _duplicates(

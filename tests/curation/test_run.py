@@ -9,6 +9,7 @@ from crawler.examine import examine
 from curation.cli import curate as command
 from curation.errors import NothingToCurateError, RunNotFoundError
 from curation.plan import CurationPlan
+from curation.quality import FLAG_ABOVE
 from curation.report import write_report
 from curation.run import curate
 from curation.settings import CurateSettings
@@ -215,6 +216,15 @@ def test_the_report_is_one_file_with_pictures_and_no_links(
     assert "http" not in html
     for word in ("truncated", "near_duplicate", "iso_not_positive", "random_split", "keeper"):
         assert word in html
+    assert html.count("<svg") == len(FLAG_ABOVE)  # a histogram a score
+    assert "thumbnail_correlation" in html.split("EXIF</h2>")[1]  # evidence beside the pictures
+    assert "balanced slice" in html
+    assert "What the rules do" not in html  # not measured yet
+    (path.parent / "effects.csv").write_text(
+        "left_out,setting,n_train,balanced_accuracy,low,high,effect,effect_low,effect_high\n"
+        "duplicates,iso,30,0.5,0.4,0.6,-0.02,-0.1,0.05\n"
+    )
+    assert "-0.020 [-0.100, +0.050]" in write_report(workspace, summary.run_id).read_text("utf-8")
 
 
 def test_the_command_says_nothing_new_and_lists_runs(
