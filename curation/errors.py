@@ -5,6 +5,8 @@ SafelightError
     ├── UnknownRunnerError
     ├── BadPlanError
     ├── RunNotFoundError
+    ├── EmbedderNotFoundError
+    ├── BadEmbedderError
     └── NothingToCurateError
 """
 
@@ -48,3 +50,22 @@ class NothingToCurateError(CurationError):
         super().__init__(
             "the catalog holds no pictures yet. Bring some in with: safelight crawl run"
         )
+
+
+class EmbedderNotFoundError(CurationError):
+    """`[curate] embedder` names no network, or more than one."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"there is no single embedder {wanted!r}; known: {', '.join(known)}. Train one with: "
+            "safelight train run copy_detection, or give the path of an ONNX file"
+        )
+        self.wanted = wanted
+
+
+class BadEmbedderError(CurationError):
+    """An ONNX file or its card cannot be used."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot embed pictures: {reason}")
+        self.path = path

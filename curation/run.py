@@ -33,6 +33,7 @@ from curation.implausible import note_implausible
 from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
 from curation.known_copies import VECTORS, boilerplate_notes, find_in_catalog, issues
+from curation.onnx_embedder import open_embedder
 from curation.plan import CurationPlan
 from curation.settings import CurateSettings
 from curation.splits import Splits, group_split, random_split
@@ -57,7 +58,9 @@ def curate(
     `is_new` is false when this very run was there already.
     """
     plan, settings = plan or CurationPlan(), settings or CurateSettings()
-    stages = Stages.with_embedder(embedder, settings.faces)
+    stages = Stages.with_embedder(
+        embedder or open_embedder(settings.embedder, workspace), settings.faces
+    )
     with open_catalog(workspace) as catalog:
         catalog.commit()
         inputs = read_inputs(catalog)
@@ -94,9 +97,12 @@ class _Run:
         health = frame(self.catalog, _HEALTH, (self.stages.ids()[0],))
         judged = judged_exif(self.inputs, health, self.plan.thumbnail_correlation)
         pictures = self._pictures(judged, health.drop("thumbnail_correlation", "exif_blocks"))
-        moments = find_moments(judged, partial(self._looks, pictures))
+        limits = self.stages.limits(self.plan.keeper_order)
+        moments = find_moments(
+            judged, partial(self._looks, pictures), limits.verification.scene_cosine
+        )
         clock.lap("exif rules")
-        found = self._duplicates(pictures)
+        found = self._duplicates(pictures, limits)
         clock.lap("duplicates")
         kept, rows_of_decisions = self._decide(pictures, judged, found, moments)
         scene = scenes(pictures["asset_sha256"].to_list(), found, moments.bursts)
@@ -121,7 +127,7 @@ class _Run:
         known = sum(pl.col(setting).is_not_null().cast(pl.Int32) for setting in SETTINGS)
         return joined.with_columns(has_valid_exif=known).sort("asset_sha256")
 
-    def _duplicates(self, pictures: pl.DataFrame) -> Duplicates:
+    def _duplicates(self, pictures: pl.DataFrame, limits: DuplicateLimits) -> Duplicates:
         """Compare the pictures that decode."""
         sound = pictures.filter(pl.col("decode_status") == "ok")
         with AssetReader(self.catalog.workspace) as reader:
@@ -130,7 +136,7 @@ class _Run:
                 sound.select(_COMPARED),
                 _loader(reader, sound),
                 made_by=(self.stages.model_id(), self.stages.ids()[1]),
-                limits=DuplicateLimits(keeper=self.plan.keeper_order),
+                limits=limits,
             )
 
     def _decide(
