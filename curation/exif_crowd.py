@@ -69,7 +69,7 @@ def find_moments(
         unlike = {
             sha
             for pair in _pairs(members)
-            if _are_unlike(*(looks.get(sha) for sha in pair), unlike_cosine)
+            if _are_unlike(looks.get(pair[0]), looks.get(pair[1]), unlike_cosine)
             for sha in pair
         }
         for sha in unlike:
