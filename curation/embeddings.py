@@ -191,8 +191,20 @@ class Trunk(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map pictures normalised by (x - 127) / 128, shape (N, 3, H, W), to features (N, 1280)."""
+        return self.maps(x).mean(dim=(2, 3))
+
+    def maps(self, x: torch.Tensor) -> torch.Tensor:
+        """Map normalised pictures (N, 3, H, W) to features that are not pooled (N, 1280, H / 32, W / 32)."""
         x = self.blocks(functional.relu6(self.stem(x), inplace=True))
-        return functional.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
+        return functional.relu6(self.head(x), inplace=True)
+
+
+def packaged_trunk() -> Trunk:
+    """Give a `Trunk` with the ImageNet weights that the package brings."""
+    trunk = Trunk()
+    state = torch.load(_packaged_weights(), map_location="cpu", weights_only=True)
+    trunk.load_state_dict(folded(state))
+    return trunk
 
 
 def folded(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

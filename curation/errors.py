@@ -6,6 +6,8 @@ SafelightError
     ├── BadPlanError
     ├── ThinClassError
     ├── RunNotFoundError
+    ├── EmbedderNotFoundError
+    ├── BadEmbedderError
     └── NothingToCurateError
 """
 
@@ -70,3 +72,22 @@ class NoLabelsError(CurationError):
             f"run {run_id} has no labels: its plan names none. Name them in a plan, such as "
             '{"labels": ["age", "gender"]}, and give it to: safelight curate run --plan FILE'
         )
+
+
+class EmbedderNotFoundError(CurationError):
+    """`[curate] embedder` names no network, or more than one."""
+
+    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"there is no single embedder {wanted!r}; known: {', '.join(known)}. Train one with: "
+            "safelight train run copy_detection, or give the path of an ONNX file"
+        )
+        self.wanted = wanted
+
+
+class BadEmbedderError(CurationError):
+    """An ONNX file or its card cannot be used."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot embed pictures: {reason}")
+        self.path = path

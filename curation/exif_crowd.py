@@ -51,11 +51,15 @@ class Look:
     vector: npt.NDArray[np.float32] | None
 
 
-def find_moments(judged: pl.DataFrame, look: Callable[[list[str]], Mapping[str, Look]]) -> Moments:
+def find_moments(
+    judged: pl.DataFrame,
+    look: Callable[[list[str]], Mapping[str, Look]],
+    unlike_cosine: float = UNLIKE_COSINE,
+) -> Moments:
     """Compare the pictures that claim one moment of one camera; only the files' own records are asked.
 
     A moment needs make, model, a sound date and at least two settings. `look` says how pictures look, and is asked
-    for those that share a moment only.
+    for those that share a moment only; below `unlike_cosine` their vectors say that they show different things.
     """
     cloned: dict[str, str] = {}
     bursts: list[tuple[str, str]] = []
@@ -65,7 +69,7 @@ def find_moments(judged: pl.DataFrame, look: Callable[[list[str]], Mapping[str, 
         unlike = {
             sha
             for pair in _pairs(members)
-            if _are_unlike(*(looks.get(sha) for sha in pair))
+            if _are_unlike(looks.get(pair[0]), looks.get(pair[1]), unlike_cosine)
             for sha in pair
         }
         for sha in unlike:
@@ -104,11 +108,11 @@ def _moments(judged: pl.DataFrame) -> list[tuple[str, list[str]]]:
     return [(str(key), list(members)) for key, members in several.iter_rows()]
 
 
-def _are_unlike(one: Look | None, other: Look | None) -> bool:
+def _are_unlike(one: Look | None, other: Look | None, unlike_cosine: float) -> bool:
     """Say whether two pictures surely show different things; false when nothing is known of one."""
     if one is None or other is None or one.vector is None or other.vector is None:
         return False
-    if float(one.vector @ other.vector) >= UNLIKE_COSINE:
+    if float(one.vector @ other.vector) >= unlike_cosine:
         return False
     if one.value is None or other.value is None:
         return False

@@ -7,15 +7,17 @@ and stage version (or model), so every later run finds them. A killed run keeps 
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from catalog import Catalog, Workspace, rows, write_segment
 from curation.decode import Decode
+from curation.duplicates import DuplicateLimits
 from curation.embeddings import Embedder, Embedding
 from curation.engine import apply
 from curation.faces import Faces, face_rows, weights
+from curation.onnx_embedder import OnnxEmbedder, run_name
 from curation.pdq import PerceptualHash
 from curation.progress import ProgressLine
 from curation.quality import Quality
@@ -65,11 +67,10 @@ class Stages:
 
         Faces are facts beside a run: no decision looks at them.
         """
-        embedder = type(self.embedding.embedder).__name__
         return [
             stage_id(self.decode),
             stage_id(self.pdq),
-            f"{stage_id(self.embedding)} {embedder}",
+            f"{stage_id(self.embedding)} {run_name(self.embedding.embedder)}",
             stage_id(self.quality),
         ]
 
@@ -77,6 +78,15 @@ class Stages:
         """Give the stages behind decoding, in order."""
         stages: tuple[Stage, ...] = (self.quality, self.pdq, self.embedding)
         return (*stages, self.faces) if self.faces else stages
+
+    def limits(self, keeper: tuple[str, ...]) -> DuplicateLimits:
+        """Give the limits for copies, on the scale of this embedder's cosines."""
+        limits, embedder = DuplicateLimits(keeper=keeper), self.embedding.embedder
+        if not isinstance(embedder, OnnxEmbedder):
+            return limits
+        reach = replace(limits.reach, cosine=embedder.card.candidate_cosine)
+        same = replace(limits.verification, scene_cosine=embedder.card.scene_cosine)
+        return replace(limits, reach=reach, verification=same)
 
     def model_id(self) -> str:
         """Name the network of the embedding; loads its weights."""

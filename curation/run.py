@@ -37,6 +37,7 @@ from curation.known_copies import VECTORS, boilerplate_notes, find_in_catalog, i
 from curation.labels import label_columns, label_rows
 from curation.leaks import measure
 from curation.manual_edits import ManualEdits, edit_groups, read_manual_edits
+from curation.onnx_embedder import open_embedder
 from curation.plan import CurationPlan
 from curation.sessions import with_sessions
 from curation.settings import CurateSettings
@@ -63,7 +64,9 @@ def curate(
     `is_new` is false when this very run was there already.
     """
     plan, settings = plan or CurationPlan(), settings or CurateSettings()
-    stages = Stages.with_embedder(embedder, settings.faces)
+    stages = Stages.with_embedder(
+        embedder or open_embedder(settings.embedder, workspace), settings.faces
+    )
     with open_catalog(workspace) as catalog:
         catalog.commit()
         inputs = read_inputs(catalog, plan.labels)
@@ -103,10 +106,14 @@ class _Run:
         health = frame(self.catalog, _HEALTH, (self.stages.ids()[0],))
         judged = judged_exif(self.inputs, health, self.plan.thumbnail_correlation)
         pictures = self._pictures(judged, health.drop("thumbnail_correlation", "exif_blocks"))
-        moments = find_moments(judged, partial(self._looks, pictures))
+        limits = self.stages.limits(self.plan.keeper_order)
+        moments = find_moments(
+            judged, partial(self._looks, pictures), limits.verification.scene_cosine
+        )
         clock.lap("exif rules")
         compared = self._duplicates(pictures)
         found = self._edited(pictures, compared)
+        found = self._duplicates(pictures, limits)
         clock.lap("duplicates")
         kept, rows_of_decisions = self._decide(pictures, judged, found, moments)
         # What people took apart still looks alike: no split may cut it.
@@ -144,7 +151,7 @@ class _Run:
         known = sum(pl.col(setting).is_not_null().cast(pl.Int32) for setting in SETTINGS)
         return joined.with_columns(has_valid_exif=known).sort("asset_sha256")
 
-    def _duplicates(self, pictures: pl.DataFrame) -> Duplicates:
+    def _duplicates(self, pictures: pl.DataFrame, limits: DuplicateLimits) -> Duplicates:
         """Compare the pictures that decode."""
         sound = pictures.filter(pl.col("decode_status") == "ok")
         with AssetReader(self.catalog.workspace) as reader:
@@ -153,7 +160,7 @@ class _Run:
                 sound.select(_COMPARED),
                 _loader(reader, sound),
                 made_by=(self.stages.model_id(), self.stages.ids()[1]),
-                limits=DuplicateLimits(keeper=self.plan.keeper_order),
+                limits=limits,
             )
 
     def _edited(self, pictures: pl.DataFrame, found: Duplicates) -> Duplicates:

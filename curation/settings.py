@@ -18,3 +18,6 @@ class CurateSettings:
 
     faces: str = "auto"
     """Whether faces are looked for: on, off, or auto (where `safelight[faces]` is installed)."""
+
+    embedder: str = ""
+    """Network that embeds: empty for EfficientNet-Lite0, `name@version` of a trained one, or an ONNX file."""

@@ -1,10 +1,16 @@
 """`safelight train ...`."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from catalog import UsageError, Workspace, workspace_option
+
+if TYPE_CHECKING:
+    from training.orders import Outcome
 
 
 @click.group()
@@ -22,7 +28,7 @@ def train() -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--policies", default="split,random_split", show_default=True,
-    help="Split policies: split keeps groups whole, random_split does not.",
+    help="Split policies: split keeps groups whole, random_split does not. An embedder takes split only.",
 )  # fmt: skip
 @click.option(
     "--resume/--fresh", default=True, help="Use what was trained before, or throw it away."
@@ -41,19 +47,36 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     """Train RECIPE under each split policy and write the report."""
     import logging
 
+    from training.orders import Order
     from training.printing import summary
+    from training.recipes import EMBEDDERS
     from training.report import write_report
-    from training.run import Order, train
+    from training.run import train
 
     logging.getLogger("training").setLevel(logging.INFO)  # progress lines, one an epoch
     chosen = _policies(policies)
     order = Order(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
     outcome = train(workspace, order)
+    if recipe in EMBEDDERS:
+        _print_embedder(outcome)
+        return
     for policy in outcome.existed:
         click.echo(f"{policy}: model {outcome.models[policy].name} exists, nothing to train")
     click.echo(summary(outcome.models))
     click.echo(f"models: {', '.join(folder.name for folder in outcome.models.values())}")
     click.echo(f"report: {write_report(outcome.folder, workspace)}")
+
+
+def _print_embedder(outcome: Outcome) -> None:
+    from training.copies.report import terminal
+    from training.copies.run import embedder_name
+
+    folder = outcome.models["split"]
+    if outcome.existed:
+        click.echo(f"embedder {folder.name} exists, nothing to train")
+    click.echo(terminal(folder))
+    click.echo(f"report: {outcome.folder / 'report.html'}")
+    click.echo(f'use it: [curate] embedder = "{embedder_name(folder)}" in safelight.toml')
 
 
 def _policies(text: str) -> tuple[str, ...]:
@@ -109,10 +132,12 @@ def effects(
 @train.command()
 def recipes() -> None:
     """List the recipes, one line each."""
-    from training.recipes import RECIPES
+    from training.recipes import EMBEDDERS, RECIPES
 
-    for recipe in RECIPES.values():
-        click.echo(f"{recipe.name:12} {recipe.summary} (presets: {', '.join(recipe.presets)})")
+    lines = [(each.name, each.summary, list(each.presets)) for each in RECIPES.values()]
+    lines += [(each.name, each.summary, list(each.presets)) for each in EMBEDDERS.values()]
+    for name, summary, presets in lines:
+        click.echo(f"{name:14} {summary} (presets: {', '.join(presets)})")
 
 
 @train.command()

@@ -208,6 +208,20 @@ def class_counts(
     return figure
 
 
+def recall_and_precision(curves: Mapping[str, pl.DataFrame]) -> Figure:
+    """Draw precision by recall of several predictors; tables have both columns, highest score first."""
+    figure, axes = _canvas(4.6, 3.7, "Copies found")
+    colours = ("#0072b2", "#d55e00", "#009e73")
+    for (name, curve), colour, way in zip(curves.items(), colours, ("-", "--", ":"), strict=True):
+        axes.plot(curve["recall"], curve["precision"], way, color=colour, label=name)
+    axes.set_xlabel("share of the copies found")
+    axes.set_ylabel("share of what is found\nthat are copies")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.03)
+    _legend(figure)
+    return figure
+
+
 def _legend(figure: Figure, columns: int = 2) -> None:
     """Put the legend below the axes, where it hides nothing."""
     handles = [line for axes in figure.axes for line in axes.get_legend_handles_labels()[0]]

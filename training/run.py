@@ -19,13 +19,12 @@ from typing import Any
 import polars as pl
 import torch
 
-from catalog import Release, Workspace, find_release, load_settings, releases
+from catalog import Release, Workspace, find_release
 from training.artefacts import facts_of, model_id_of, record, write_model
 from training.assess import Assessment, assess
 from training.checkpoint import Checkpoints
-from training.errors import NoDatasetError, RecipeNotFoundError
+from training.errors import RecipeNotFoundError
 from training.examples import (
-    POLICIES,
     Parts,
     allowed_index,
     cut_parts,
@@ -35,38 +34,13 @@ from training.examples import (
 from training.export import write_json
 from training.loader import Loader
 from training.loop import Run, fit
+from training.orders import Order, Outcome, chosen_release, device_of, machine
 from training.predict import FINISHED, load_model
 from training.recipe import Config, Recipe
-from training.recipes import RECIPES
+from training.recipes import EMBEDDERS, RECIPES
 from training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to train. `dataset` may be left out when the workspace has one data set only.
-
-    `epochs` and `seed` override the preset; `fresh` throws away what was trained before.
-    """
-
-    recipe: str = "exif"
-    dataset: str | None = None
-    preset: str = "default"
-    epochs: int | None = None
-    seed: int = 0
-    policies: tuple[str, ...] = POLICIES
-    fresh: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A finished run: its folder, the folder of each model, which of them existed before."""
-
-    folder: Path
-    models: dict[str, Path]
-    existed: tuple[str, ...]
-    rows_added: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -85,7 +59,7 @@ class Job:
 
     def run_for(self, policy: str) -> Run:
         """Say what stays the same while the model of one split policy is trained."""
-        return Run(self.config, self.release.digest, policy, _device(self.settings))
+        return Run(self.config, self.release.digest, policy, device_of(self.settings))
 
 
 def train(workspace: Workspace, order: Order) -> Outcome:
@@ -93,6 +67,10 @@ def train(workspace: Workspace, order: Order) -> Outcome:
 
     Raises NoDatasetError, RecipeNotFoundError or NoTrainingRowsError.
     """
+    if order.recipe in EMBEDDERS:
+        from training.copies.run import train_embedder  # brings onnx and faiss
+
+        return train_embedder(workspace, order)
     job = _job(workspace, order)
     torch.set_num_threads(job.settings.compute_threads)
     folders = {policy: workspace.models / job.model_id(policy) for policy in order.policies}
@@ -119,7 +97,7 @@ def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
     facts = model.facts
     release = find_release(workspace, f"{facts['dataset']}@{facts['version']}")
     recipe = RECIPES[facts["recipe"]]
-    job = Job(workspace, release, recipe, model.config, _settings(workspace))
+    job = Job(workspace, release, recipe, model.config, machine(workspace))
     torch.set_num_threads(job.settings.compute_threads)
     policy = facts["split_policy"]
     with _loader(job) as loader:
@@ -141,33 +119,16 @@ def _difference(stored: pl.DataFrame, again: pl.DataFrame) -> float:
 
 def _job(workspace: Workspace, order: Order) -> Job:
     if order.recipe not in RECIPES:
-        raise RecipeNotFoundError("recipe", order.recipe, list(RECIPES))
+        raise RecipeNotFoundError("recipe", order.recipe, [*RECIPES, *EMBEDDERS])
     recipe = RECIPES[order.recipe]
     if order.preset not in recipe.presets:
         raise RecipeNotFoundError("preset", order.preset, list(recipe.presets))
     config = dataclasses.replace(recipe.presets[order.preset], seed=order.seed)
     if order.epochs is not None:
         config = dataclasses.replace(config, epochs=order.epochs)
-    return Job(workspace, _release(workspace, order.dataset), recipe, config, _settings(workspace))
-
-
-def _settings(workspace: Workspace) -> TrainSettings:
-    return load_settings(TrainSettings, "train", workspace)
-
-
-def _release(workspace: Workspace, wanted: str | None) -> Release:
-    if wanted is not None:
-        return find_release(workspace, wanted)
-    names = sorted({release.name for release in releases(workspace)})
-    if len(names) != 1:
-        raise NoDatasetError(names)
-    return find_release(workspace, names[0])
-
-
-def _device(settings: TrainSettings) -> torch.device:
-    if settings.device != "auto":
-        return torch.device(settings.device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Job(
+        workspace, chosen_release(workspace, order.dataset), recipe, config, machine(workspace)
+    )
 
 
 def _loader(job: Job) -> Loader:

@@ -1,0 +1,1 @@
+"""The recipe `copy_detection`: a network that brings copies of one photograph close together."""

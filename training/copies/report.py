@@ -1,0 +1,148 @@
+"""What people read of an embedder: its model card, its lines for the terminal and its page.
+
+Everything comes from the files of the model folder, so the page can be made again at any time.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curation.embedder_card import EmbedderCard
+from training import plots
+from training.copies.judge import PRECISIONS
+from training.page import figure_uri, render
+
+NAMES = {"model": "this embedder", "efficientnet_lite0": "EfficientNet-Lite0", "pdq": "PDQ"}
+FILES = (
+    "README.md", "model.onnx", "model.json", "parity.json", "weights.safetensors", "metrics.parquet",
+    "history.parquet", "curves.parquet",
+)  # fmt: skip
+
+
+def table(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Lay out recall by predictor and kind of copies; the first row names the columns."""
+    found = {(m["slice"], m["predictor"], m["metric"]): m for m in metrics}
+    parts = dict.fromkeys(m["slice"] for m in metrics)
+    head = ("copies", "precision", *NAMES.values())
+    lines = [head]
+    for part, precision in product(parts, PRECISIONS):
+        metric = f"recall_at_precision_{precision}"
+        cells = [_cell(found[part, name, metric]) for name in NAMES]
+        lines.append((_slice(part), f"{precision}", *cells))
+    return lines
+
+
+def verdict(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """Say in one sentence whether the embedder finds more than the default, as far as the intervals tell."""
+    metric = f"recall_at_precision_{PRECISIONS[0]}"
+    both = {m["predictor"]: m for m in metrics if (m["slice"], m["metric"]) == ("all", metric)}
+    ours, default = both["model"], both["efficientnet_lite0"]
+    told = f"{_cell(ours)} of the copies against {_cell(default)}"
+    if ours["low"] is None or default["low"] is None:
+        return (
+            f"It finds {told}; with fewer than two groups nothing can be said of how sure that is."
+        )
+    if ours["low"] > default["high"]:
+        return f"It finds more than EfficientNet-Lite0: {told}."
+    if ours["high"] < default["low"]:
+        return f"It finds less than EfficientNet-Lite0: {told}. Keep the default."
+    return f"It cannot be told from EfficientNet-Lite0: {told}. Keep the default, or train on more pictures."
+
+
+def terminal(folder: Path) -> str:
+    """Lay out the table of a model folder for the terminal, with the verdict below."""
+    metrics = pl.read_parquet(folder / "metrics.parquet").to_dicts()
+    lines = table(metrics)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    text = [
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    return "\n".join(["recall of edited copies of held-out groups", *text, verdict(metrics)])
+
+
+def write_card(
+    folder: Path, card: EmbedderCard, facts: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write README.md: what the network is, what it was trained on, how well it does, what it cannot."""
+    head, *lines = (f"| {' | '.join(line)} |" for line in table(metrics))
+    rows = "\n".join([head, "| --- | --- |" + " ---: |" * len(NAMES), *lines])
+    told = {"rows": rows, "verdict": verdict(metrics), "cosine": card.candidate_cosine}
+    text = _CARD.format(**{**facts["config"], **facts, **told})
+    (folder / "README.md").write_text(text, "utf-8")
+
+
+def write_report(folder: Path, run_folder: Path) -> Path:
+    """Write `report.html` about a model folder into a run folder; give its path."""
+    run_folder.mkdir(parents=True, exist_ok=True)
+    card = json.loads((folder / "model.json").read_text("utf-8"))
+    metrics = pl.read_parquet(folder / "metrics.parquet").to_dicts()
+    history = pl.read_parquet(folder / "history.parquet")
+    place = Path(os.path.relpath(folder, run_folder))
+    head, *lines = table(metrics)
+    first = metrics[0]
+    context = {
+        "title": f"Report: recipe {card['name']} on {card['about']['dataset']}@{card['about']['version']}",
+        "card": card,
+        "facts": card["about"],
+        "verdict": verdict(metrics),
+        "head": head,
+        "lines": lines,
+        "n_copies": first["n"],
+        "n_groups": first["n_groups"],
+        "curve": figure_uri(plots.recall_and_precision(_named_curves(folder))),
+        "losses": figure_uri(plots.training_curves(history, "Losses")),
+        "files": [(name, (place / name).as_posix()) for name in FILES],
+        "config": sorted(card["about"]["config"].items()),
+    }
+    path = run_folder / "report.html"
+    path.write_text(render("embedder.html", context), encoding="utf-8")
+    return path
+
+
+def _named_curves(folder: Path) -> dict[str, pl.DataFrame]:
+    curves = pl.read_parquet(folder / "curves.parquet")
+    return {name: curves.filter(pl.col("predictor") == key) for key, name in NAMES.items()}
+
+
+def _slice(part: str) -> str:
+    return "all" if part == "all" else f"with {part.removeprefix('edits=')} edits"
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    if row["low"] is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+_CARD = """# Embedder {model_id}
+
+Recipe `{recipe}`, trained by Safelight {code_version} on `{dataset}@{version}` (digest `{dataset_digest}`), without
+labels: {rows_train} pictures to train, {rows_validation} to choose the epoch and the limit, {rows_judged} of
+{rows_test} to judge; {rows_excluded} more have no training permission or no split.
+{parameters} trained parameters, best epoch {best_epoch} of {epochs}, {examples_seen} pictures shown in two views each.
+
+## What it does
+
+It maps a picture, squashed to {input_px} x {input_px} px, to {dim} numbers of length one. The cosine of two says how
+surely they are copies of one photograph. From {cosine} on, pairs are candidates: verify them on their pixels.
+
+## How well it does
+
+Share of edited copies of held-out groups that are found, where the given share of what is found are copies; one
+threshold for all, with 95 % intervals from a bootstrap over groups. The edits are those of training, drawn anew.
+
+{rows}
+
+{verdict}
+
+## What to be careful about
+
+Second shots of one scene are close, too: only pixels tell them from copies. What no edit of training resembles may be
+missed. Pictures of another kind than those of the data set are less well told apart.
+"""
