@@ -111,9 +111,8 @@ class _Run:
             judged, partial(self._looks, pictures), limits.verification.scene_cosine
         )
         clock.lap("exif rules")
-        compared = self._duplicates(pictures)
+        compared = self._duplicates(pictures, limits)
         found = self._edited(pictures, compared)
-        found = self._duplicates(pictures, limits)
         clock.lap("duplicates")
         kept, rows_of_decisions = self._decide(pictures, judged, found, moments)
         # What people took apart still looks alike: no split may cut it.
