@@ -1,7 +1,7 @@
 """The desk at which people of one server review: the tables, held open while somebody works, and what is decided.
 
 A decision is durable (a segment in the spool) when its answer is sent, and every page knows it at once; the tables get
-it within seconds, many in one commit. So a click costs milliseconds, however long a crawl holds the writer lock.
+it within seconds, many in one commit. So a click waits for no commit, however long a crawl holds the writer lock.
 """
 
 import json
