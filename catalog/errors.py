@@ -13,6 +13,7 @@ SnapshotNotFoundError
 TableNotFoundError
 QuestionNotFoundError
 DecisionError               a person's decision does not fit what is there
+ReviewError                 there is no such queue, or nothing of this name in it
 NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
@@ -118,6 +119,10 @@ class QuestionNotFoundError(CatalogError):
 
 class DecisionError(CatalogError):
     """A person's decision does not fit what is there."""
+
+
+class ReviewError(CatalogError):
+    """There is no such queue of the review, or nothing of this name in it."""
 
 
 class NewerWorkspaceError(CatalogError):

@@ -38,10 +38,11 @@ _MANY = {"keeper": (1, 1), "merge": (2, None)}  # how many pictures at least and
 
 @dataclass(frozen=True)
 class About:
-    """What a person looked at: a group, and the curation run that made it."""
+    """What a person looked at: a group, and the curation run that made it; `evidence` says more, as JSON."""
 
     group_id: str | None = None
     run_id: str | None = None
+    evidence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,31 @@ def decide(
     A split needs `about` with the group and its run. Raises `DecisionError` for an unknown kind, for pictures that are
     not there and for a split that is none.
     """
-    about, named = about or About(), tuple(sorted(set(assets)))
     with open_catalog(workspace) as catalog:
         catalog.commit()
-        _check(catalog, kind, named)
-        rest = _rest(catalog, named, about) if kind == "split" else ()
-        made = ManualDecision(_new_id(), kind, named, reason, decided_by, _now(), about, rest)
+        made = prepare(catalog, kind, assets, reason=reason, decided_by=decided_by, about=about)
         return _write(catalog, made)
+
+
+def prepare(
+    catalog: Catalog,
+    kind: str,
+    assets: Collection[str],
+    *,
+    reason: str,
+    decided_by: str = LOCAL,
+    about: About | None = None,
+) -> ManualDecision:
+    """Check a decision and give it a name; `write_down` makes it count. Raises `DecisionError` as `decide` does."""
+    about, named = about or About(), tuple(sorted(set(assets)))
+    _check(catalog, kind, named)
+    rest = _rest(catalog, named, about) if kind == "split" else ()
+    return ManualDecision(_new_id(), kind, named, reason, decided_by, _now(), about, rest)
+
+
+def prepare_undo(decision_id: str, *, reason: str = "", decided_by: str = LOCAL) -> ManualDecision:
+    """Give the word that takes back a decision which holds; `write_down` makes it count."""
+    return _word("undo", decision_id, reason, decided_by)
 
 
 def whole_name(workspace: Workspace, letters: str) -> str:
@@ -160,7 +179,7 @@ def _decision(name: str, listed: list[dict[str, object]]) -> ManualDecision:
         str(first["reason"] or ""),
         str(first["decided_by"] or ""),
         first["decided_at"],  # type: ignore[arg-type]  # the contract says timestamp
-        About(_text(first["group_id"]), _text(first["about_run"])),
+        About(_text(first["group_id"]), _text(first["about_run"]), _text(first["evidence"])),
         tuple(sides[True]),
         _text(first.get("undoes")),
     )
@@ -233,6 +252,13 @@ def _word(kind: str, target: str, reason: str, decided_by: str) -> ManualDecisio
 
 
 def _write(catalog: Catalog, made: ManualDecision) -> ManualDecision:
+    write_down(catalog.workspace, made)
+    catalog.commit()
+    return made
+
+
+def write_down(workspace: Workspace, made: ManualDecision) -> None:
+    """Put a decision into the spool, where it survives a crash; the next commit of any process takes it over."""
     shared = {
         "run_id": made.decision_id,
         "decision": made.kind,
@@ -242,14 +268,13 @@ def _write(catalog: Catalog, made: ManualDecision) -> ManualDecision:
         "decided_at": made.decided_at,
         "group_id": made.about.group_id,
         "about_run": made.about.run_id,
+        "evidence": made.about.evidence,
         "undoes": made.undoes,
     }
     sides = [("apart" if made.rest else "manual", made.assets), ("rest", made.rest)]
     listed = [shared | {"asset_sha256": sha, "rule": rule} for rule, shas in sides for sha in shas]
     table = rows("decisions", listed or [shared])
-    write_segment(catalog.workspace, {"decisions": table}, job=made.decision_id)
-    catalog.commit()
-    return made
+    write_segment(workspace, {"decisions": table}, job=made.decision_id)
 
 
 def _new_id() -> str:

@@ -1,10 +1,10 @@
-"""Photograph the console and a picture's page for the README, from the pictures of the demo.
+"""Photograph the console, a picture's page and the review for the docs, from the pictures of the demo.
 
     python docs/screenshots.py [WORKSPACE]
 
 WORKSPACE is one that `safelight demo run` has filled; without it the demo runs first, in a temporary folder (about two
 minutes). Needs playwright and a Chromium (`CHROMIUM` names it, else the one on the path). Writes
-`docs/images/console.png` and `docs/images/picture.png`.
+`console.png`, `picture.png` and `review.png` in `docs/images/`.
 """
 
 import base64
@@ -55,6 +55,8 @@ def main(arguments: list[str]) -> None:
             photograph(browser, f"{address}/#q={query}", "#grid img", "console", "light")
             page = f"{address}/pictures/{found[0]['sha256']}"
             photograph(browser, page, ".sheet img", "picture", "dark")
+            group = f"{address}/review/duplicates?only=embedding"
+            photograph(browser, group, "body[data-ready] #right img", "review", "light")
             browser.close()
 
 

@@ -8,12 +8,14 @@ from contextlib import suppress
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from catalog.errors import SafelightError
 from catalog.sandbox import MB, Limits, QueryPool
-from catalog.web import login, pages, pictures, queries, releases, saved_questions, tables
+from catalog.web import login, pages, pictures, queries, releases, review, saved_questions, tables
 from catalog.web.audit import Audit
 from catalog.web.errors import errors_as_json
-from catalog.web.keys import AUDIT, DOORS, PLACES, POOL, QUERIES, SETTINGS, WORKSPACE
+from catalog.web.keys import AUDIT, DESK, DOORS, PLACES, POOL, QUERIES, SETTINGS, WORKSPACE
 from catalog.web.places import Places
+from catalog.web.review_desk import Desk
 from catalog.web.running import Queries
 from catalog.web.security import add_headers, known_caller, known_host, own_pages_only
 from catalog.web.settings import ServeSettings
@@ -26,8 +28,9 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 2**20
 """Bytes of a request body: a statement and its parameters."""
-_ROUTES = (login, queries, tables, saved_questions, pictures, pages, releases)
+_ROUTES = (login, queries, tables, saved_questions, pictures, review, pages, releases)
 _LOOK_EVERY_S = 5.0
+_COMMIT_EVERY_S = 1.0
 
 
 def make_app(
@@ -45,12 +48,14 @@ def make_app(
     )
     app[WORKSPACE], app[SETTINGS] = workspace, settings
     app[DOORS] = load_doors(settings)
+    app[DESK] = Desk(workspace)
     for module in _ROUTES:
         app.add_routes(module.routes)
     for path, part in (mounts or {}).items():
         app.add_subapp(path, part)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(_run_queries)
+    app.cleanup_ctx.append(_keep_desk)
     return app
 
 
@@ -99,6 +104,27 @@ async def _hand_over(audit: Audit) -> None:
                 await asyncio.to_thread(audit.hand_over)
             except OSError:  # the lines stay in the file for the next time
                 log.exception("the audit trail cannot be handed over")
+
+
+async def _keep_desk(app: web.Application) -> AsyncIterator[None]:
+    """Commit what people decide, a few seconds later and many at once; what waits at the end, too."""
+    keeping = asyncio.create_task(_commit_decisions(app[DESK]))
+    yield
+    keeping.cancel()
+    with suppress(asyncio.CancelledError):
+        await keeping
+    await asyncio.to_thread(app[DESK].close)
+
+
+async def _commit_decisions(desk: Desk) -> None:
+    while True:
+        await asyncio.sleep(_COMMIT_EVERY_S)
+        try:
+            if desk.is_due():
+                await asyncio.to_thread(desk.commit)
+            await asyncio.to_thread(desk.rest)
+        except (OSError, SafelightError):  # the decisions stay in the spool for the next commit
+            log.exception("decisions cannot be committed")
 
 
 class AccessLog(AbstractAccessLogger):

@@ -5,6 +5,7 @@ from aiohttp import web
 from catalog.sandbox import QueryPool
 from catalog.web.audit import Audit
 from catalog.web.places import Places
+from catalog.web.review_desk import Desk
 from catalog.web.running import Queries
 from catalog.web.settings import ServeSettings
 from catalog.web.tokens import Doors
@@ -17,5 +18,6 @@ POOL = web.AppKey("pool", QueryPool)
 AUDIT = web.AppKey("audit", Audit)
 QUERIES = web.AppKey("queries", Queries)
 PLACES = web.AppKey("places", Places)
+DESK = web.AppKey("desk", Desk)
 CALLER = web.RequestKey("caller", str)
 """Who asks: the name of the token, or `local`."""

@@ -3,8 +3,11 @@
 from copy import deepcopy
 from typing import Any
 
+from catalog.manual import KINDS
 from catalog.version import __version__
 from catalog.web.asked import MAX_SQL, MAX_TITLE
+from catalog.web.review import MAX_PICTURES, MAX_REASON, MAX_SEED, MAX_SIZE
+from catalog.web.review_queues import QUEUES
 
 Schema = dict[str, Any]
 
@@ -29,6 +32,8 @@ def _or_null(kind: str) -> Schema:
 
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
+_SEED: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
+_SIZE: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_SIZE}
 _SCALAR: Schema = {
     "anyOf": [
         {
@@ -159,6 +164,34 @@ _SCHEMAS: dict[str, Schema] = {
         sql={"type": "string", "minLength": 1, "maxLength": MAX_SQL, "pattern": r"\S"},
     )
     | {"additionalProperties": False},
+    "Review": _object("run_id queues", run_id=_or_null("string"), queues=_list({"type": "object"})),
+    "ReviewPage": _object(
+        "queue run_id total open last",
+        queue=TEXT,
+        run_id=_or_null("string"),
+        total=COUNT,
+        open=COUNT,
+        last={"type": ["object", "null"], "description": "the caller's newest decision here"},
+        estimate={"type": "object", "description": "of a sample: right, wrong, share, low, high"},
+        items=_list({"type": "object"}),
+        is_end={"type": "boolean"},
+    ),
+    "NewDecision": _object(
+        "queue item kind",
+        queue={"enum": list(QUEUES)},
+        only={"type": "string", "pattern": "^[a-z0-9_]{0,100}$"},
+        item={"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"\S"},
+        kind={"enum": list(KINDS)},
+        pictures={
+            "type": ["array", "null"],
+            "items": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "maxItems": MAX_PICTURES,
+        },
+        reason={"type": ["string", "null"], "maxLength": MAX_REASON, "pattern": r"^$|\S"},
+        seed=_SEED,
+        size=_SIZE,
+    )
+    | {"additionalProperties": False},
 }
 
 
@@ -208,6 +241,13 @@ _NAME = _path("name", "^[a-z0-9][a-z0-9_-]{0,63}$")
 _FLAG: Schema = {"type": "boolean", "default": False}
 _EXACT = _query(
     "exact", _FLAG, "csv: leave texts that a spreadsheet takes for formulas as they are"
+)
+
+_QUEUE: Schema = {"name": "queue", "in": "path", "required": True, "schema": {"enum": list(QUEUES)}}
+_SEEN_AS = (
+    _query("only", {"type": "string", "pattern": "^[a-z0-9_]{0,100}$"}, "items with this reason"),
+    _query("seed", _SEED, "of the sample"),
+    _query("size", _SIZE, "of the sample"),
 )
 
 _OF_A_QUERY = (
@@ -335,6 +375,43 @@ _PATHS: dict[str, Schema] = {
             _NAME,
             name="deleteQuestion",
         ),
+    },
+    "/api/review": {
+        "get": _operation(
+            "Count what waits for people in each queue",
+            {"200": _json("the queues", _ref("Review"))},
+            name="getReview",
+        )
+    },
+    "/api/review/queues/{queue}": {
+        "get": _operation(
+            "Give the next items of a queue with their evidence",
+            {"200": _json("items", _ref("ReviewPage"))},
+            _QUEUE,
+            *_SEEN_AS,
+            _query("after", TEXT, "the item that the page begins after"),
+            _query("limit", {"type": "integer", "minimum": 1, "maximum": 50}, "items of the page"),
+            _query("everything", _FLAG, "those that are decided, too"),
+            name="getReviewItems",
+        )
+    },
+    "/api/review/decisions": {
+        "post": _operation(
+            "Write a decision down",
+            {"201": _json("how far the work is", _ref("ReviewPage"))},
+            body="NewDecision",
+            name="decide",
+        )
+    },
+    "/api/review/queues/{queue}/decisions/{decision_id}": {
+        "delete": _operation(
+            "Take a decision back",
+            {"200": _json("how far the work is", _ref("ReviewPage"))},
+            _QUEUE,
+            _path("decision_id", "^manual:[0-9a-f]{12}$"),
+            *_SEEN_AS,
+            name="undoDecision",
+        )
     },
     "/api/assets/{sha256}": {
         "get": _operation(

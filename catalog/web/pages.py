@@ -20,6 +20,7 @@ from catalog.errors import (
     AssetNotFoundError,
     NoSuchCrawlError,
     ReleaseNotFoundError,
+    ReviewError,
     SafelightError,
 )
 from catalog.lake import Catalog, open_catalog
@@ -30,7 +31,9 @@ from catalog.web import crawls, writing
 from catalog.web.datasets import difference, find_dataset, list_datasets
 from catalog.web.handlers import Handler
 from catalog.web.keys import WORKSPACE
-from catalog.web.picture import find_picture, raw_exif, typed_exif
+from catalog.web.picture import IN_BROWSERS, find_picture, raw_exif, typed_exif
+from catalog.web.review_desk import new_seed
+from catalog.web.review_queues import QUEUES, find_queue
 from catalog.web.sections import console_link
 from catalog.workspace import Workspace
 
@@ -42,8 +45,7 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_NOT_FOUND = (AssetNotFoundError, NoSuchCrawlError, ReleaseNotFoundError)
-_IN_BROWSERS = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
+_NOT_FOUND = (AssetNotFoundError, NoSuchCrawlError, ReleaseNotFoundError, ReviewError)
 _SHOWN_WHOLE = 12 * 10**6
 """Largest file, in bytes, that a page shows as it is; of others it shows a thumbnail."""
 
@@ -79,7 +81,7 @@ async def picture(request: web.Request) -> web.Response:
         request, lambda catalog: find_picture(catalog, request.match_info["sha256"])
     )
     asset = found.asset
-    is_shown = asset["mime"] in _IN_BROWSERS and int(str(asset["bytes"] or 0)) <= _SHOWN_WHOLE
+    is_shown = asset["mime"] in IN_BROWSERS and int(str(asset["bytes"] or 0)) <= _SHOWN_WHOLE
     return _page("picture.html", here="", picture=found, is_shown=is_shown)
 
 
@@ -138,6 +140,21 @@ async def crawl(request: web.Request) -> web.Response:
         request, lambda catalog: crawls.find_crawl(catalog, request.match_info["crawl_id"])
     )
     return _page("crawl.html", here="crawls", crawl=found)
+
+
+@routes.get("/review")
+@for_people
+async def review(_request: web.Request) -> web.Response:
+    """List the queues; how much waits comes from the API."""
+    return _page("review.html", here="review", queues=QUEUES.values())
+
+
+@routes.get("/review/{queue}")
+@for_people
+async def review_queue(request: web.Request) -> web.Response:
+    """Show the items of one queue; they come from the API."""
+    queue = find_queue(request.match_info["queue"])
+    return _page("review_queue.html", here="review", queue=queue, seed=new_seed())
 
 
 @routes.get("/login")

@@ -70,6 +70,8 @@ QUESTIONS = {
     ),
 }
 
+IN_BROWSERS = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
+"""Media types that pages show as they are; of others they show a thumbnail."""
 _NOT_TYPED = frozenset({"asset_sha256", "photo_id", "raw_json"})
 TURNED = frozenset({5, 6, 7, 8})
 """Values of the EXIF tag Orientation that exchange width and height."""

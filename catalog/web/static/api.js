@@ -40,6 +40,11 @@ export const questions = () => call("GET", "/api/questions");
 export const saveQuestion = (name, question) => call("PUT", `/api/questions/${encodeURIComponent(name)}`, question);
 export const deleteQuestion = (name) => call("DELETE", `/api/questions/${encodeURIComponent(name)}`);
 
+export const reviewOverview = () => call("GET", "/api/review");
+export const reviewItems = (queue, asked) => call("GET", `/api/review/queues/${encodeURIComponent(queue)}?${new URLSearchParams(asked)}`);
+export const decide = (decision) => call("POST", "/api/review/decisions", decision);
+export const undoDecision = (queue, id, asked) => call("DELETE", `/api/review/queues/${encodeURIComponent(queue)}/decisions/${encodeURIComponent(id)}?${new URLSearchParams(asked)}`);
+
 export function rows(id, { offset = 0, limit = 100, orderBy = null, descending = false } = {}) {
   const asked = new URLSearchParams({ offset, limit });
   if (orderBy !== null) {

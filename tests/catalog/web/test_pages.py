@@ -23,6 +23,9 @@ PAGES = (
     "/datasets/cameras/1.0.0/diff/1.1.0",
     "/crawls",
     f"/crawls/{CRAWL}",
+    "/review",
+    "/review/duplicates",
+    "/review/sample",
     f"/pictures/{SHAS[TURNED]}",
     f"/pictures/{SHAS[COPY_OF_TURNED]}",
 )
@@ -107,6 +110,7 @@ def test_what_is_missing_is_said_on_a_page(address: str) -> None:
         ("/datasets/cameras/9.9.9", "known: cameras@1.1.0, cameras@1.0.0"),
         ("/datasets/cameras/1.0.0/diff/nope", "safelight dataset list"),
         ("/crawls/nope", "safelight crawl status"),
+        ("/review/nope", "there are duplicates, bridges"),
     ):
         page = read(address + path, status=404)
         assert advice in page.text
