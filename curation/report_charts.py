@@ -117,7 +117,8 @@ def effects_section(folder: Path) -> str:
     ]
     about = (
         "<p>A model trained without a group of rules, on the same test pictures. The effect is the figure with all "
-        "rules less that without; in brackets the 95 % interval over groups. One that holds 0 shows nothing.</p>"
+        "rules less that without; in brackets the 95 % interval over groups. One that holds 0 shows "
+        "nothing, and none is given for few groups.</p>"
     )
     names = ["left out", "setting", "trained on", "balanced accuracy", "effect of the rules"]
     return section("What the rules do to a model", about + table(names, rows))

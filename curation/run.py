@@ -7,7 +7,7 @@ voided setting is a row in `decisions` with its reason.
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -173,15 +173,11 @@ class _Run:
         """Give the kept pictures and all decisions."""
         exif = decisions.table(decisions.exif_decisions(judged))
         kept_by_hand, without = self.edits.about("keep"), decisions.without
-        broken = decisions.decode_drops(pictures)
-        # A damaged picture has pixels all the same; what gives none cannot be kept.
-        spared = broken.filter(pl.col("asset_sha256").is_in(list(kept_by_hand)))
-        spared = spared.filter(pl.col("reason") == "damaged")
-        undecoded = without(broken, spared)
+        wanted = pl.DataFrame({"asset_sha256": list(kept_by_hand)}, {"asset_sha256": pl.String})
+        undecoded, spared = self._undecoded(pictures, kept_by_hand)
         gone = without(decisions.tombstone_drops(self.edits.tombstones), undecoded)
         manual = without(decisions.manual_drops(self.edits.about("drop")), undecoded, gone)
         manual = manual.join(pictures, on="asset_sha256", how="semi")
-        wanted = pl.DataFrame({"asset_sha256": list(kept_by_hand)}, {"asset_sha256": pl.String})
         all_copies = without(decisions.duplicate_drops(found.groups), gone, manual)
         copies = without(all_copies, wanted)
         inherited = inherit_settings(pictures, found.groups)
@@ -206,6 +202,15 @@ class _Run:
         kept = left.join(empty, on="asset_sha256", how="anti")
         drops = [undecoded, gone, manual, copies, empty]
         return kept, decisions.table([*drops, exif, *notes])
+
+    def _undecoded(
+        self, pictures: pl.DataFrame, kept_by_hand: Collection[str]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Give the drops of decoding, and those that a person spares: damaged pictures have pixels all the same."""
+        broken = decisions.decode_drops(pictures)
+        is_kept = pl.col("asset_sha256").is_in(list(kept_by_hand))
+        spared = broken.filter(is_kept & (pl.col("reason") == "damaged"))
+        return decisions.without(broken, spared), spared
 
     def _looks(self, pictures: pl.DataFrame, names: list[str]) -> dict[str, Look]:
         """Say how pictures look, as far as they were decoded."""

@@ -120,12 +120,16 @@ def effects(
     workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
 ) -> None:
     """Measure what each group of curation rules does to a model: train with and without it."""
-    from training.effects import EffectsOrder, measure_effects
+    from training.effects import FEW_GROUPS, EffectsOrder, measure_effects
     from training.printing import effects_table
 
     order = EffectsOrder(run_id, preset, epochs, seeds, most)
     path, found = measure_effects(workspace, order)
     click.echo(effects_table(found))
+    if all(each.score.low is None for each in found):
+        click.echo(
+            f"fewer than {FEW_GROUPS} test groups: no intervals, so nothing follows from these figures"
+        )
     click.echo(f"table: {path}")
 
 

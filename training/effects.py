@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 ALL_RULES = "nothing"
 LEFT_OUT = ("exif rules", "duplicates", "group split", "rebalancing")
 CELLS = 9  # of one confusion table
+FEW_GROUPS = 10  # fewer say too little about others like them: no interval is given
 
 _POOL = """
     WITH run AS (SELECT ? AS run_id), places AS (
@@ -311,7 +312,8 @@ def compare(
 ) -> list[Effect]:
     """Turn confusion sums (pictures, heads x 9) by what was left out into effects with 95 % group intervals.
 
-    The sums of `nothing` must be among them. All rest on the same pictures, so differences are paired.
+    The sums of `nothing` must be among them. All rest on the same pictures, so differences are paired. With fewer
+    than `FEW_GROUPS` groups there are no intervals.
     """
     whole = sums[ALL_RULES]
     found = []
@@ -325,13 +327,18 @@ def compare(
             if not len(known):
                 continue
             ours, theirs = whole[np.ix_(known, columns)], own[np.ix_(known, columns)]
-            score = group_bootstrap(theirs, groups[known], _Figure(theirs))
+            score = _bootstrapped(theirs, groups[known], _Figure(theirs))
             both = np.concatenate([ours, theirs], axis=1)
             effect = None
             if left_out != ALL_RULES:
-                effect = group_bootstrap(both, groups[known], _Figure(ours))
+                effect = _bootstrapped(both, groups[known], _Figure(ours))
             found.append(Effect(left_out, setting, sizes[left_out], score, effect))
     return found
+
+
+def _bootstrapped(sums: Floats, groups: NDArray[np.int64], figure: "_Figure") -> Interval:
+    found = group_bootstrap(sums, groups, figure)
+    return replace(found, low=None, high=None) if found.n_groups < FEW_GROUPS else found
 
 
 class _Figure:

@@ -21,11 +21,22 @@ def summary(models: Mapping[str, Path]) -> str:
 
 def effects_table(effects: "Sequence[Effect]") -> str:
     """Lay out what each group of rules adds to the balanced accuracy, mean of the settings and each."""
-    rows = [("left out", "setting", "trained on", "balanced accuracy", "effect of the rules")]
+    rows = [
+        (
+            "left out",
+            "setting",
+            "trained on",
+            "balanced accuracy",
+            "effect of the rules",
+            "n",
+            "groups",
+        )
+    ]
     for each in effects:
         effect = "" if each.effect is None else _signed(each.effect)
         score = _cell(vars(each.score))
-        rows.append((each.left_out, each.setting, str(each.n_train), score, effect))
+        sizes = str(each.score.n), str(each.score.n_groups)
+        rows.append((each.left_out, each.setting, str(each.n_train), score, effect, *sizes))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(map(str.rstrip, lines))

@@ -10,8 +10,8 @@ from catalog.web.sections import Row, Section, ask_all
 _PHOTO_IDS = "SELECT photo_id FROM photos WHERE asset_sha256 = $1"
 _FACE_IDS = "SELECT face_id FROM faces WHERE asset_sha256 = $1"
 _NEWEST_RUN_OF = (
-    "SELECT r.run_id FROM curation_runs r JOIN {table} t ON t.run_id = r.run_id "
-    "AND t.asset_sha256 = $1 ORDER BY r.finished_at DESC, r.run_id LIMIT 1"
+    "SELECT r.run_id FROM v_runs r JOIN {table} t ON t.run_id = r.run_id "
+    "AND t.asset_sha256 = $1 ORDER BY r.current_since DESC, r.run_id LIMIT 1"
 )
 
 QUESTIONS = {

@@ -65,29 +65,24 @@ def test_a_split_knows_who_stays(filled: Workspace) -> None:
         assert in_force(catalog) == [made]
 
 
-@pytest.mark.parametrize(
-    ("kind", "assets", "said"),
-    [
-        ("love", NAMES[:1], "keep, drop, keeper, split, merge, right, wrong"),
-        ("keep", [], "at least 1 pictures, not 0"),
-        ("keep", ["nowhere", "neither"], "no picture neither and 1 more"),
-        ("keeper", NAMES[:2], "keeper is about 1 picture, not 2"),
-        ("merge", NAMES[:1], "at least 2"),
-        ("split", NAMES[3:], "is not in group"),
-        ("split", NAMES[:3], "at least one picture"),
-    ],
-)
-def test_what_fits_nothing_is_refused(
-    filled: Workspace, kind: str, assets: list[str], said: str
-) -> None:
-    with pytest.raises(DecisionError, match=said):
-        decide(filled, kind, assets, reason="", about=About(NAMES[0], "1run"))
-    assert kinds(filled) == []
+REFUSED = [
+    ("love", NAMES[:1], "keep, drop, keeper, split, merge, right, wrong"),
+    ("keep", [], "at least 1 pictures, not 0"),
+    ("keep", ["nowhere", "neither"], "no picture neither and 1 more"),
+    ("keeper", NAMES[:2], "keeper is about 1 picture, not 2"),
+    ("merge", NAMES[:1], "at least 2"),
+    ("split", NAMES[3:], "is not in group"),
+    ("split", NAMES[:3], "at least one picture"),
+]
 
 
-def test_a_split_of_an_unknown_group_is_refused(filled: Workspace) -> None:
+def test_what_fits_nothing_is_refused(filled: Workspace) -> None:
+    for kind, assets, said in REFUSED:
+        with pytest.raises(DecisionError, match=said):
+            decide(filled, kind, assets, reason="", about=About(NAMES[0], "1run"))
     with pytest.raises(DecisionError, match="run 7run has no group"):
         decide(filled, "split", NAMES[:1], reason="", about=About(NAMES[0], "7run"))
+    assert kinds(filled) == []
 
 
 def test_an_undone_run_gives_way_to_the_one_before_and_comes_back(filled: Workspace) -> None:

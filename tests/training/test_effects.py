@@ -83,6 +83,15 @@ def test_effects_are_paired_differences_with_group_intervals() -> None:
     assert (helps.n, helps.n_groups) == (300, 60)
 
 
+def test_few_groups_give_no_interval() -> None:
+    target = np.arange(90) % 3
+    sums = {ALL_RULES: confusion(target, target < 2), "duplicates": confusion(target, target < 1)}
+    coarse = np.stack([target] * 3, axis=1)
+    for each in compare(sums, dict.fromkeys(sums, 7), coarse, np.arange(90) // 10):
+        assert (each.score.n_groups, each.score.low, each.score.high) == (9, None, None)
+        assert each.effect is None or each.effect.low is None
+
+
 @pytest.mark.slow
 def test_the_command_trains_on_a_curated_catalog_and_writes_the_table(tmp_path: Path) -> None:
     home = Workspace.at(tmp_path)
