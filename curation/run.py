@@ -268,9 +268,10 @@ class _Run:
 
     def _previous(self) -> dict[str, str]:
         """Name the split that each picture had in its newest release, or else in the newest run of this kind."""
-        plan = self.plan
-        kind = [plan.seed, plan.train_share, plan.validation_share, json.dumps(plan.labels)]
-        found = self.catalog.records(_EARLIER, kind) + self.catalog.records(_RELEASED)
+        wanted = _kind(json.loads(self.plan.to_json()))
+        runs = self.catalog.records("SELECT run_id, plan_json FROM curation_runs")
+        alike = [r["run_id"] for r in runs if _kind(json.loads(str(r["plan_json"]))) == wanted]
+        found = self.catalog.records(_EARLIER, [alike]) + self.catalog.records(_RELEASED)
         return {str(row["asset_sha256"]): str(row["split"]) for row in found}
 
     def _commit(  # noqa: PLR0913 - all that a run writes
@@ -343,10 +344,7 @@ _RELEASED = """
 """
 _EARLIER = """
     SELECT i.asset_sha256, i.split FROM curated_items i JOIN curation_runs r USING (run_id)
-    WHERE CAST(r.plan_json::JSON->>'seed' AS BIGINT) = ?
-      AND CAST(r.plan_json::JSON->>'train_share' AS DOUBLE) = ?
-      AND CAST(r.plan_json::JSON->>'validation_share' AS DOUBLE) = ?
-      AND coalesce(r.plan_json::JSON->'labels', '[]'::JSON)::VARCHAR = ?::JSON::VARCHAR
+    WHERE run_id IN (SELECT unnest(?::VARCHAR[]))
     QUALIFY row_number() OVER (PARTITION BY i.asset_sha256 ORDER BY r.finished_at DESC, r.run_id) = 1
 """
 _COMPARED = [
@@ -363,6 +361,12 @@ _COMPARED = [
     "taken_at",
     "first_seen",
 ]
+
+
+def _kind(plan: dict[str, object]) -> list[object]:
+    """Give what two plans must have in common for one to go on with the splits of the other."""
+    shares = [plan.get(name) for name in ("seed", "train_share", "validation_share")]
+    return [*shares, plan.get("labels") or []]
 
 
 def native_resolution() -> pl.Expr:

@@ -108,6 +108,37 @@ def test_the_command_prints_the_worst(workspace: Workspace, summary: CurationSum
     assert "kind: night, rather day" in told.output
 
 
+def splits_of(workspace: Workspace, run_id: str) -> dict[str, str]:
+    with open_catalog(workspace) as catalog:
+        found = catalog.records(
+            "SELECT asset_sha256, split FROM curated_items WHERE run_id = ?", [run_id]
+        )
+    return {str(row["asset_sha256"]): str(row["split"]) for row in found}
+
+
+def test_old_pictures_keep_their_split_until_a_person_ties_two_splits_together(
+    tmp_path: Path,
+) -> None:
+    made = Workspace.at(tmp_path)
+    bring(made, kinds(12))
+    before = splits_of(made, run(made).run_id)
+    bring(made, kinds(4, start=12))
+    grown = splits_of(made, run(made).run_id)
+    assert {sha: grown[sha] for sha in before} == before
+    side = {split: sha for sha, split in before.items()}
+    both = [shot for shot, _ in kinds(12) if shot.sha256 in (side["train"], side["test"])]
+    bring(made, [(shot, {"person": "ann"}) for shot in both])
+    tied = run(made)
+    after = splits_of(made, tied.run_id)
+    assert {sha for sha in grown if after[sha] != grown[sha]} == {side["test"]}
+    assert after[side["test"]] == "train"
+    assert tied.flagged["split_changed"] == 1
+    with open_catalog(made) as catalog:
+        (row,) = catalog.records("SELECT * FROM decisions WHERE reason = 'split_changed'")
+    assert row["asset_sha256"] == side["test"]
+    assert json.loads(str(row["evidence"]))["tied_to"] == {"train": side["train"]}
+
+
 def test_a_new_label_is_a_new_run(tmp_path: Path) -> None:
     made = Workspace.at(tmp_path)
     bring(made, kinds(4))
