@@ -52,6 +52,7 @@ def answers(workspace: Workspace, as_of: int | None = None) -> list[dict[str, ob
         return catalog.records(ANSWER)
 
 
+@pytest.mark.slow
 def test_a_backup_during_commits_brings_a_wrecked_home_back(
     any_workspace: Workspace, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

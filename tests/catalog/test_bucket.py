@@ -158,6 +158,7 @@ def test_damage_in_the_bucket_is_named_and_never_brought(
     assert not made.path.exists()
 
 
+@pytest.mark.slow
 def test_a_release_without_its_manifest_is_invisible_and_completed_by_the_next_publish(
     in_bucket: Workspace, tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ def test_a_release_without_its_manifest_is_invisible_and_completed_by_the_next_p
     assert verify_release(again) == []
 
 
+@pytest.mark.slow
 def test_two_machines_never_share_a_version(in_bucket: Workspace, tmp_path: Path) -> None:
     committed(in_bucket, range(8))
     first = publish(in_bucket, "cameras", items(range(6)), plan=PLAN, run_id="r")

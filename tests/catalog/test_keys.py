@@ -1,6 +1,7 @@
 """The index of keys says what the tables hold, whoever filled them and whatever became of its files."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -114,6 +115,11 @@ def test_runs_are_merged_so_that_few_remain(workspace: Workspace) -> None:
     assert sum(np.load(path).shape[1] for path in found) == 3 * 10  # assets, photos, segments
 
 
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.none() | st.text(), st.none() | st.text()), max_size=20))
 def test_keys_are_hashed_alike_with_and_without_sql(
@@ -126,9 +132,9 @@ def test_keys_are_hashed_alike_with_and_without_sql(
             for n, name in enumerate(table.key)
         }
     )
-    with duckdb.connect() as connection:
-        connection.register("source", source)
-        expected = read_keys(connection, table, "source")
+    connection = _duckdb()
+    connection.register("source", source)
+    expected = read_keys(connection, table, "source")
     found = hash_keys(table, source)
     assert found is not None
     assert np.array_equal(found, expected)

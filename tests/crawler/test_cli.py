@@ -87,6 +87,7 @@ def assert_key_is_nowhere(workspace: Workspace) -> None:
             assert KEY.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_a_used_up_quota_stops_with_its_own_exit_code(workspace: Workspace) -> None:
     pictures = {f"p{number}": jpeg(seed=number) for number in range(6)}
     with FaultSite(pictures, quota=12) as site:

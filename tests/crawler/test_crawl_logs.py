@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from catalog import Workspace
 from tests.factories import jpeg
 from tests.fakes.fault_site import KEY, FaultSite
@@ -13,6 +15,7 @@ from tests.fakes.fault_site import KEY, FaultSite
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_session_and_spider_log_json_with_one_run_id_and_no_key(workspace: Workspace) -> None:
     environment = os.environ | {
         "SAFELIGHT_HOME": str(workspace.home),

@@ -32,6 +32,7 @@ def listed(site: FaultSite, folder: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_killed_crawl_of_private_addresses_is_resumed_as_it_was_run(
     workspace: Workspace, tmp_path: Path
 ) -> None:

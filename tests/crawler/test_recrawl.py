@@ -84,6 +84,7 @@ def test_unchanged_pictures_cost_no_bytes_and_changes_show(
     assert audit(workspace).problems == []
 
 
+@pytest.mark.slow
 def test_a_lost_frontier_asks_nobody_for_what_the_catalog_holds(
     workspace: Workspace, tmp_path: Path, album: Album
 ) -> None:

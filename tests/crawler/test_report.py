@@ -212,6 +212,7 @@ def test_coverage_hosts_and_time_agree_with_the_rows(crawled: Workspace) -> None
     assert {row["name"]: row["n"] for row in cameras}["acme model 0"] == 4
 
 
+@pytest.mark.slow
 def test_pictures_that_were_asked_for_again_are_no_retries(
     workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ def test_equal_bytes_on_two_workers_are_held_once(workspace: Workspace, tmp_path
     assert (found.problems, found.assets) == ([], 4)
 
 
+@pytest.mark.slow
 def test_a_redirect_goes_to_the_worker_of_its_host(workspace: Workspace, tmp_path: Path) -> None:
     hosts = albums(8, 1)
     with serve(*hosts):
@@ -94,6 +95,7 @@ def test_redirects_between_workers_have_an_end(workspace: Workspace, tmp_path: P
     assert set(summary.errors) <= {"too_many_redirects", "redirect_loop"}
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
     workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from catalog import Workspace, open_catalog, rows, write_segment
 from curation.implausible import KIND, MAX_PROBABILITY, note_implausible
 from curation.report import write_report
@@ -32,6 +34,7 @@ def issues(workspace: Workspace) -> list[dict[str, object]]:
         return list(catalog.records("SELECT * FROM issues ORDER BY asset_sha256"))
 
 
+@pytest.mark.slow
 def test_settings_that_held_out_models_do_not_believe_become_issues_with_a_panel(
     workspace: Workspace,
 ) -> None:

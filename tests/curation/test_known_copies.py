@@ -37,6 +37,7 @@ def run(home: Path, new: list[Shot]) -> None:
     curate(made, None, THREADS, embedder=SmallEmbedder())
 
 
+@pytest.mark.slow
 def test_runs_over_a_growing_catalog_find_what_one_run_finds(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

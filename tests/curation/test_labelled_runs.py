@@ -116,6 +116,7 @@ def splits_of(workspace: Workspace, run_id: str) -> dict[str, str]:
     return {str(row["asset_sha256"]): str(row["split"]) for row in found}
 
 
+@pytest.mark.slow
 def test_old_pictures_keep_their_split_until_a_person_ties_two_splits_together(
     tmp_path: Path,
 ) -> None:
@@ -139,6 +140,7 @@ def test_old_pictures_keep_their_split_until_a_person_ties_two_splits_together(
     assert json.loads(str(row["evidence"]))["tied_to"] == {"train": side["train"]}
 
 
+@pytest.mark.slow
 def test_a_new_label_is_a_new_run(tmp_path: Path) -> None:
     made = Workspace.at(tmp_path)
     bring(made, kinds(4))

@@ -162,6 +162,7 @@ def test_other_limits_are_another_run(network: Path) -> None:
     assert Stages.with_embedder(OnnxEmbedder(network), "off").ids() != before
 
 
+@pytest.mark.slow
 def test_a_run_with_another_embedder_keeps_vectors_of_its_own(workspace: Workspace) -> None:
     path = write_network(workspace.home / "squares.onnx")
     write_card(path)

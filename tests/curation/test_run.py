@@ -158,6 +158,7 @@ def test_another_plan_computes_no_stage_again(
     assert (other.n_kept, other.dropped) == (summary.n_kept, summary.dropped)
 
 
+@pytest.mark.slow
 def test_a_released_split_is_inherited_and_new_pictures_alone_are_computed(tmp_path: Path) -> None:
     made = Workspace.at(tmp_path)
     fill(made, sound_shots(12))

@@ -95,7 +95,9 @@ def test_a_wrong_order_says_what_exists(workspace: Workspace) -> None:
         train(workspace, Order())
     with pytest.raises(ReleaseNotFoundError):
         train(workspace, Order(dataset="nothing"))
-    with pytest.raises(RecipeNotFoundError, match="recipe 'exfi' does not exist; known: exif"):
+    with pytest.raises(
+        RecipeNotFoundError, match="recipe 'exfi' does not exist; known: copy_detection, exif"
+    ):
         train(workspace, Order(recipe="exfi"))
     with pytest.raises(RecipeNotFoundError, match="preset"):
         train(workspace, Order(preset="huge"))

@@ -267,6 +267,7 @@ def test_a_file_that_runs_scripts_is_a_download(server: Server) -> None:
     assert "sandbox" in found.headers["content-security-policy"]
 
 
+@pytest.mark.slow
 def test_every_statement_is_on_record_at_once_and_a_row_after_the_next_commit(
     empty_home: Path, tmp_path: Path
 ) -> None:
@@ -332,7 +333,7 @@ def fuzz(server: Server, folder: Path, *options: str) -> str:
 
 
 def test_a_short_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
-    options = ("--phases=coverage,stateful", "--checks=all", "--max-examples=2", "--max-time=8")
+    options = ("--phases=coverage,stateful", "--checks=all", "--max-examples=2", "--max-time=5")
     found = fuzz(server, tmp_path, "--generation-deterministic", *options)
     assert not found, found
     assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]

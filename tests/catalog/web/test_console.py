@@ -72,6 +72,7 @@ def test_rows_are_sorted_and_paged_by_the_server(console: Page) -> None:
     expect(console.locator("#next")).to_be_disabled()
 
 
+@pytest.mark.slow
 def test_a_chart_is_drawn_and_its_link_draws_it_again(console: Page) -> None:
     run(console, "SELECT iso, count(*) AS n, CAST(iso AS VARCHAR) AS name FROM exif GROUP BY iso")
     rows(console, "6 rows")

@@ -183,6 +183,7 @@ def test_a_dropped_picture_waits_in_no_queue(desk: Desk) -> None:
     assert items(desk, queue("settings")) == [made.BROKEN]
 
 
+@pytest.mark.slow
 def test_a_group_that_has_changed_is_open_again_but_not_one_that_a_person_changed(
     own_home: Workspace,
 ) -> None:

@@ -215,6 +215,7 @@ def test_dates_need_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         CommonsSource("dates", start="2020-01-01").check()
 
 
+@pytest.mark.slow
 def test_the_command_plans_and_runs(workspace: Workspace) -> None:
     with CommonsSite(FILES, CATEGORIES) as site:
         base = ["--api-base", f"{site.url}/w/api.php"]

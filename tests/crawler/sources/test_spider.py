@@ -72,6 +72,7 @@ def test_the_example_of_the_documentation_works(workspace: Workspace, example: P
     assert [(row["value"], row["n"]) for row in labels] == [("k0", 3), ("k1", 3), ("k2", 1)]
 
 
+@pytest.mark.slow
 def test_a_limit_ends_a_spider_in_good_order(workspace: Workspace, example: Path) -> None:
     with GallerySite(PICTURES) as site:
         words = ["spider", f"{example}:GallerySpider", "-a", f"start={site.url}/pages/0"]
