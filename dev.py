@@ -109,7 +109,8 @@ def install(extras: str) -> str:
     print(f"installing safelight[{extras}] (once, a few minutes)", flush=True)
     start = time.monotonic()
     command: list[str | Path] = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["--prefer-binary"]
+    # Compiling every module of every library takes as long as the rest; Python compiles those that are used.
+    command += ["--prefer-binary", "--no-compile"]
     command += ["-c", ROOT / "constraints.txt", "-e", f"{ROOT}[{extras}]"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
