@@ -100,8 +100,16 @@ class Session:
                     self._stop.ask()
             if time.monotonic() - published > self._desk.settings.publish_s:
                 published = time.monotonic()
-                self.count_rows(await asyncio.to_thread(self._publish))
+                await self._publish_now()
             await asyncio.sleep(_POLL_S)
+
+    async def _publish_now(self) -> None:
+        """Commit the spool, to the end even when the session ends meanwhile: its rows count."""
+        work = asyncio.create_task(asyncio.to_thread(self._publish))
+        try:
+            await asyncio.shield(work)
+        finally:
+            self.count_rows(await work)
 
     def _take_in(self, tally: Tally) -> None:
         tally.started, self.tally = self.tally.started, tally

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -42,6 +43,7 @@ class Bench:
         self.frontier = Frontier(self.workspace.frontier)
         self.frontier.open_crawl(CRAWL, "folder", {})
         self.published = 0
+        self.slowness_s = 0.0
 
     def run(
         self,
@@ -60,6 +62,7 @@ class Bench:
 
     def _publish(self) -> dict[str, int]:
         self.published += 1
+        time.sleep(self.slowness_s)
         return {"photos": 1}
 
     def rows(self, table: str) -> list[dict[str, object]]:
@@ -230,6 +233,13 @@ def test_waiting_for_the_quota_goes_on_by_itself(bench: Bench, photos: Path) -> 
 def test_a_long_session_publishes_now_and_then(bench: Bench, photos: Path) -> None:
     settings = replace(QUICK, publish_s=0.0, unit_images=4)
     session, _ = bench.run(FolderSource(str(photos)), settings)
+    assert bench.published >= 1
+    assert session.count_rows({}) == {"photos": bench.published}
+
+
+def test_what_is_published_when_a_session_ends_counts(bench: Bench, photos: Path) -> None:
+    bench.slowness_s = 1.0
+    session, _ = bench.run(FolderSource(str(photos)), replace(QUICK, publish_s=0.0))
     assert bench.published >= 1
     assert session.count_rows({}) == {"photos": bench.published}
 
