@@ -44,6 +44,9 @@ _SCALAR: Schema = {
     ]
 }
 
+# What Python calls space is more than what the patterns of JSON Schema call so.
+_SOMETHING = r"[^\s\x1c-\x1f\x85]"
+
 _SCHEMAS: dict[str, Schema] = {
     "Problem": _object(
         "error kind",
@@ -56,7 +59,7 @@ _SCHEMAS: dict[str, Schema] = {
             "type": "string",
             "minLength": 1,
             "maxLength": MAX_SQL,
-            "pattern": r"\S",
+            "pattern": _SOMETHING,
             "description": "one SELECT, WITH, FROM, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN statement",
             "examples": ["SELECT count(*) FROM photos"],
         },
@@ -160,8 +163,8 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "NewQuestion": _object(
         "title sql",
-        title={"type": "string", "minLength": 1, "maxLength": MAX_TITLE, "pattern": r"\S"},
-        sql={"type": "string", "minLength": 1, "maxLength": MAX_SQL, "pattern": r"\S"},
+        title={"type": "string", "minLength": 1, "maxLength": MAX_TITLE, "pattern": _SOMETHING},
+        sql={"type": "string", "minLength": 1, "maxLength": MAX_SQL, "pattern": _SOMETHING},
     )
     | {"additionalProperties": False},
     "Review": _object("run_id queues", run_id=_or_null("string"), queues=_list({"type": "object"})),
@@ -180,7 +183,7 @@ _SCHEMAS: dict[str, Schema] = {
         "queue item kind",
         queue={"enum": list(QUEUES)},
         only={"type": "string", "pattern": "^[a-z0-9_]{0,100}$"},
-        item={"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"\S"},
+        item={"type": "string", "minLength": 1, "maxLength": 100, "pattern": _SOMETHING},
         kind={"enum": list(KINDS)},
         pictures={
             "type": ["array", "null"],
@@ -265,6 +268,9 @@ _LINKS = {
     for name in _OF_A_QUERY
 }
 
+_ROWS = _json("the rows", _list({"type": "object"}))
+
+
 _PATHS: dict[str, Schema] = {
     "/api/queries": {
         "post": _operation(
@@ -317,7 +323,7 @@ _PATHS: dict[str, Schema] = {
         f"/api/queries/{{query_id}}/result.{style}": {
             "get": _operation(
                 f"Download a result as {style}",
-                {"200": _file("the file", kind)},
+                {"200": _ROWS if style == "json" else _file("the file", kind)},
                 _QUERY_ID,
                 *([_EXACT] if style == "csv" else []),
                 name=f"download_{style}",
