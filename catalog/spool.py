@@ -7,26 +7,36 @@ all: a killed job leaves no half-written rows and no picture without its row.
     spool/<segment id>/segment.json     {"job": ..., "rows": ..., "pack": "<sha256>.parquet" or null}
                        <table>.parquet
                        pack.parquet
+                       keys.npz        hashes of the keys of the rows, so that a commit need not read them again
 """
 
 import hashlib
 import json
+import logging
 import shutil
 import uuid
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.errors import SegmentError
 from catalog.files import folder_aside, settle, sha256_file
+from catalog.keys import Keys, hash_keys
 from catalog.rows import fit
+from catalog.schemas import TABLES, Table
 from catalog.shards import ImageRange, ShardWriter, row_groups
 from catalog.workspace import Workspace
 
+log = logging.getLogger(__name__)
+
 PACK = "pack.parquet"
+KEYS = "keys.npz"
 _PACK_COLUMNS = pa.schema([("sha256", pa.string())])
 
 
@@ -70,6 +80,7 @@ def write_segment(
             pq.write_table(table, aside / f"{name}.parquet", compression="zstd")
         segment_id = _content_hash(aside, known)
         about = {"job": job, "rows": sum(map(len, fitted.values())), "pack": pack}
+        _note_keys(aside / KEYS, fitted)
         (aside / "segment.json").write_text(json.dumps(about, sort_keys=True), "utf-8")
         settle(aside, workspace.spool / segment_id)
     return segment_id
@@ -94,6 +105,36 @@ def ready(workspace: Workspace) -> list[Segment]:
         about = json.loads((folder / "segment.json").read_text("utf-8"))
         found.append(Segment(folder.name, folder, about["job"], about["rows"], about["pack"]))
     return found
+
+
+def _note_keys(path: Path, tables: Mapping[str, pa.Table]) -> None:
+    hashed: dict[str, Any] = {}  # any: a name like an option of `savez` would be taken for it
+    for name, table in tables.items():
+        if (keys := hash_keys(TABLES[name], table)) is not None:
+            hashed[_key_name(TABLES[name])] = keys
+    np.savez(path, **hashed)
+
+
+def noted_keys(segment: Segment) -> dict[str, Keys]:
+    """Give the hashes of the keys of each table of a segment, shape (2, rows), in the order of its rows.
+
+    Left out: tables with keys that are hashed by SQL, or were other columns when the segment was written; all tables
+    when the file is missing or damaged.
+    """
+    path = segment.folder / KEYS
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            names = {_key_name(TABLES[table]): table for table in segment.tables}
+            return {names[name]: found[name] for name in found.files if name in names}
+    except FileNotFoundError:  # older code wrote it
+        return {}
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        log.warning("%s is damaged, the keys are read from the rows: %s", path, error)
+        return {}
+
+
+def _key_name(table: Table) -> str:
+    return " ".join([table.name, *table.key])
 
 
 def clear_away(segment: Segment) -> None:

@@ -23,28 +23,40 @@ import pyarrow.parquet as pq
 
 from catalog.assets import PACKS
 from catalog.files import flush, folder_aside
+from catalog.keys import Keys, first_ones, hash_keys, no_keys
 from catalog.objects import open_objects
 from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
-from catalog.spool import PACK, Segment, clear_away
-from catalog.stores.keys import KeyIndex, Keys, first_ones, hash_keys, no_keys, read_keys
-from catalog.stores.tables import set_message
+from catalog.spool import PACK, Segment, clear_away, noted_keys
+from catalog.stores import sqlite_append
+from catalog.stores.footers import Footer, read_footer
+from catalog.stores.keys import KeyIndex, Moment, moments, read_keys
+from catalog.stores.sqlite_append import Appender, DataFile
+from catalog.stores.tables import made_by, set_message
 from catalog.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 DATA = "lake/data/main"
+AUTHOR = "safelight"
 ALONE_ROWS = 5_000
 """A smaller file is joined with the others of its table in this commit."""
 
 
 def commit_segments(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, segments: Sequence[Segment]
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    segments: Sequence[Segment],
+    appender: Appender | None = None,
 ) -> dict[str, int]:
-    """Add the rows of new segments; return the rows gained by table. The caller holds the writer lock."""
+    """Add the rows of new segments; return the rows gained by table. The caller holds the writer lock.
+
+    `appender` is a quicker way than DuckLake's own, where its database is SQLite.
+    """
     # In one transaction: a question outside of one costs DuckLake ten times as much.
     connection.execute("BEGIN")
-    index = KeyIndex(workspace.lake / "keys", connection)
+    listed = sqlite_append.moments if appender else moments
+    index = KeyIndex(workspace.lake / "keys", connection, listed)
     ledger = _ledger(segments)
     ledger_keys = _keys(connection, TABLES["segments"], ledger)
     is_new = ~index.known(ledger_keys)
@@ -53,7 +65,7 @@ def commit_segments(
         move_pack(workspace, segment)
     gained = {}
     if new:
-        work = _Commit(connection, workspace, index, ledger_keys[:, is_new])
+        work = _Commit(connection, workspace, index, ledger_keys[:, is_new], appender)
         gained = work.add(new, ledger.filter(pa.array(is_new)))
     else:
         connection.execute("ROLLBACK")
@@ -102,13 +114,17 @@ class _Part:
     table: Table
     path: Path
     segment_id: str
+    footer: pq.FileMetaData
     is_new: npt.NDArray[np.bool_]
 
     def fits_as_it_is(self) -> bool:
-        """Say whether the file may become a data file: only new rows, columns and types of the contract."""
-        types = {field.name: field.type for field in self.table.schema}
-        schema = pq.read_schema(self.path)
-        return bool(self.is_new.all()) and all(types.get(f.name) == f.type for f in schema)
+        """Say whether the file may become a data file: only new rows, all columns and types of the contract.
+
+        A file that lacks a column would do for DuckLake, but it then takes the column to have no nulls, and
+        `count(column)` counts them.
+        """
+        schema = self.footer.schema.to_arrow_schema()
+        return bool(self.is_new.all()) and schema.equals(self.table.schema, check_metadata=False)
 
     def new_rows(self) -> pa.Table:
         """Read the new rows by the contract of today; columns that older code did not have become null."""
@@ -117,6 +133,15 @@ class _Part:
             self.table.name,
             found.select([n for n in found.column_names if n in self.table.schema.names]),
         )
+
+
+@dataclass(frozen=True)
+class _NewFile:
+    """A data file by its place below `DATA`, and its footer where it is wanted and plain."""
+
+    table: str
+    place: str
+    footer: Footer | None
 
 
 class _Commit:
@@ -128,12 +153,16 @@ class _Commit:
         workspace: Workspace,
         index: KeyIndex,
         ledger_keys: Keys,
+        appender: Appender | None,
     ) -> None:
         self._connection = connection
         self._workspace = workspace
         self._objects = open_objects(workspace)
         self._index = index
         self._keys = [ledger_keys]
+        self._appender = appender
+        self._files: list[_NewFile] = []
+        self._noted: dict[str, dict[str, Keys]] = {}
 
     def add(self, segments: Sequence[Segment], ledger: pa.Table) -> dict[str, int]:
         """Add new segments and their rows of the ledger, and end the transaction; return the rows gained by table."""
@@ -144,26 +173,62 @@ class _Commit:
             gained[name] = sum(int(part.is_new.sum()) for part in parts)
         self._write("segments", ledger, [segment.segment_id for segment in segments])
         jobs = sorted({segment.job for segment in segments})
-        set_message(self._connection, "safelight", ", ".join(jobs)[:500])
+        newest = self._append(", ".join(jobs)[:500])
         self._connection.execute("COMMIT")
-        self._index.add(np.concatenate(self._keys, axis=1))
+        self._index.add(np.concatenate(self._keys, axis=1), newest)
         return gained
+
+    def _append(self, message: str) -> Moment | None:
+        """Tell DuckLake of the new files; columns that they lack are null. Return the snapshot if it is known."""
+        about = {"author": AUTHOR, "message": message, "extra": made_by()}
+        if self._appender and (files := self._plain_files()):
+            newest = self._appender.append(self._connection, files, self._index.newest, about)
+            if newest is not None:
+                return newest
+        for file in self._files:
+            self._connection.execute(
+                "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)",
+                [file.table, self._objects.address(f"{DATA}/{file.place}")],
+            )
+        set_message(self._connection, AUTHOR, message)
+        return None
+
+    def _plain_files(self) -> list[DataFile]:
+        """Give the new files with their footers; none when one of them is not plain."""
+        plain = [
+            DataFile(file.table, f"main/{file.place}", file.footer)
+            for file in self._files
+            if file.footer
+        ]
+        return plain if len(plain) == len(self._files) else []
 
     def _parts(self, table: Table, segments: Sequence[Segment]) -> list[_Part]:
         """Find the new rows of each segment; of rows with the same key the first one counts."""
-        found = [self._keys_in(table, segment) for segment in segments]
+        footers = [pq.read_metadata(_path(segment, table)) for segment in segments]
+        found = [
+            self._keys_in(table, segment, footer)
+            for segment, footer in zip(segments, footers, strict=True)
+        ]
         together = np.concatenate([no_keys(), *found], axis=1)
         is_new = first_ones(together) & ~self._index.known(together)
         self._keys.append(together[:, is_new])
         ends = np.cumsum([keys.shape[1] for keys in found])
         return [
-            _Part(table, _path(segment, table), segment.segment_id, chosen)
-            for segment, chosen in zip(segments, np.split(is_new, ends[:-1]), strict=True)
+            _Part(table, _path(segment, table), segment.segment_id, footer, chosen)
+            for segment, footer, chosen in zip(
+                segments, footers, np.split(is_new, ends[:-1]), strict=True
+            )
         ]
 
-    def _keys_in(self, table: Table, segment: Segment) -> Keys:
-        path = _path(segment, table)
-        named = [name for name in table.key if name in pq.read_schema(path).names]
+    def _keys_in(self, table: Table, segment: Segment, footer: pq.FileMetaData) -> Keys:
+        """Give the hashes of the keys of a segment's rows, in their order."""
+        if segment.segment_id not in self._noted:
+            self._noted[segment.segment_id] = noted_keys(segment)
+        keys = self._noted[segment.segment_id].get(table.name)
+        if keys is not None and keys.shape == (2, footer.num_rows):
+            return keys
+        path, names = _path(segment, table), footer.schema.to_arrow_schema().names
+        named = [name for name in table.key if name in names]
         return _keys(self._connection, table, pq.read_table(path, columns=named))
 
     def _add(self, table: Table, parts: Sequence[_Part]) -> None:
@@ -177,47 +242,48 @@ class _Commit:
 
     def _link(self, part: _Part) -> None:
         """Make a segment's file a data file of its table."""
-        name = f"{DATA}/{part.table.name}/{part.segment_id}.parquet"
+        place = f"{part.table.name}/{part.segment_id}.parquet"
         if self._objects.remote:
-            self._objects.put(name, part.path)
+            self._objects.put(f"{DATA}/{place}", part.path)
         else:
-            place = self._place(name)
+            target = self._target(place)
             try:
-                os.link(part.path, place)
+                os.link(part.path, target)
             except OSError:  # the data lies on another file system
-                shutil.copyfile(part.path, place)
-                flush(place)
-        self._name(part.table.name, name)
+                shutil.copyfile(part.path, target)
+                flush(target)
+            flush(target.parent)
+        self._note(part.table.name, place, part.path, part.footer)
 
     def _write(self, table: str, new_rows: pa.Table, segment_ids: Sequence[str]) -> None:
         """Write rows to a data file of their table."""
         digest = hashlib.sha256(" ".join(segment_ids).encode()).hexdigest()
-        name = f"{DATA}/{table}/{digest}.parquet"
+        place = f"{table}/{digest}.parquet"
         if self._objects.remote:
             with folder_aside(self._workspace.spool) as aside:
                 pq.write_table(new_rows, aside / "rows.parquet", compression="zstd")
-                self._objects.put(name, aside / "rows.parquet")
+                self._note(table, place, aside / "rows.parquet")
+                self._objects.put(f"{DATA}/{place}", aside / "rows.parquet")
         else:
-            place = self._place(name)
-            pq.write_table(new_rows, place, compression="zstd")
-            flush(place)
-        self._name(table, name)
+            target = self._target(place)
+            pq.write_table(new_rows, target, compression="zstd")
+            flush(target)
+            flush(target.parent)
+            self._note(table, place, target)
 
-    def _place(self, name: str) -> Path:
+    def _target(self, place: str) -> Path:
         """Give the path of a data file; whatever lies there is of a commit that was killed."""
-        place = self._workspace.home / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)
-        return place
+        target = self._workspace.home / DATA / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        return target
 
-    def _name(self, table: str, name: str) -> None:
-        """Tell DuckLake of a data file; columns that it lacks are null."""
-        if not self._objects.remote:
-            flush((self._workspace.home / name).parent)
-        self._connection.execute(
-            "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)",
-            [table, self._objects.address(name)],
-        )
+    def _note(
+        self, table: str, place: str, path: Path, footer: pq.FileMetaData | None = None
+    ) -> None:
+        """Note a data file, whose bytes lie at `path` now, for the end of the transaction."""
+        known = read_footer(path, footer) if self._appender else None
+        self._files.append(_NewFile(table, place, known))
 
 
 def _path(segment: Segment, table: Table) -> Path:

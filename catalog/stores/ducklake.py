@@ -21,6 +21,7 @@ from catalog.storage import table_files
 from catalog.stores import engine
 from catalog.stores.commits import commit_segments
 from catalog.stores.engine import first_line, quoted
+from catalog.stores.sqlite_append import Appender
 from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
 from catalog.stores.tables import bring_up_to_date
 from catalog.stores.upkeep import (
@@ -52,6 +53,7 @@ class Metadata(Protocol):
     extensions: tuple[str, ...]
     options: tuple[str, ...]
     uri: str
+    in_sqlite: bool
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
@@ -83,6 +85,7 @@ class DuckLakeStore:
         self._extensions = (*metadata.extensions, *self._files.extensions)
         self._kept: duckdb.DuckDBPyConnection | None = None
         self._written = 0
+        self._appender = Appender() if metadata.in_sqlite else None
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
@@ -131,7 +134,7 @@ class DuckLakeStore:
         # DuckLake asks its database a dozen small questions; a second thread makes each a third dearer.
         connection.execute("SET threads = 1")
         try:
-            gained = commit_segments(connection, self.workspace, segments)
+            gained = commit_segments(connection, self.workspace, segments, self._appender)
         except BaseException:
             connection.close()  # with the transaction that is open
             raise

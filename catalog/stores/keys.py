@@ -10,38 +10,29 @@ It is a cache. Before each commit it catches up with snapshots that others made,
 (restored, rows deleted, a file damaged) it is made anew from them. Whoever uses it holds the writer lock.
 """
 
-import hashlib
 import logging
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from catalog.files import flush
+from catalog.keys import Keys, no_keys
 from catalog.schemas import TABLES, Table
 
 log = logging.getLogger(__name__)
 
-Keys = npt.NDArray[np.uint64]
-"""Hashes of keys, shape (2, n): upper and lower half of an MD5."""
 _METADATA = "__ducklake_metadata_lake"
 _HARMLESS = (
     *("inserted_into_table:", "inlined_insert:", "flushed_inlined:", "created_", "altered_"),
     *("dropped_view:", "compacted_table:", "merge_adjacent:", "rewrite_delete:"),
 )
 """Changes of a snapshot that take no row away."""
-
-
-def no_keys() -> Keys:
-    """Give an empty list of keys."""
-    return np.empty((2, 0), np.uint64)
 
 
 def key_sql(table: Table) -> str:
@@ -59,31 +50,22 @@ def read_keys(connection: duckdb.DuckDBPyConnection, table: Table, source: str) 
     return np.stack([np.asarray(found[name], np.uint64) for name in ("upper", "lower")])
 
 
-def hash_keys(table: Table, source: pa.Table) -> Keys | None:
-    """Hash keys as `read_keys` does, without SQL; None when a column of the key is no text."""
-    parts: list[pa.ChunkedArray] = []
-    for name in table.key:
-        column = source[name] if name in source.column_names else _nulls(len(source))
-        if not pa.types.is_string(column.type):
-            return None
-        length = pc.binary_length(column).cast(pa.string())
-        parts.append(pc.fill_null(pc.binary_join_element_wise(length, column, ":"), ":"))
-    texts = pc.binary_join_element_wise(f"{table.name},", *parts, "").cast(pa.binary())
-    digests = [hashlib.md5(text, usedforsecurity=False).digest() for text in texts.to_pylist()]
-    return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2).T.astype(np.uint64, order="C")
+@dataclass(frozen=True)
+class Moment:
+    """A snapshot's id and when it was made, in microseconds since 1970."""
+
+    snapshot: int
+    made_us: int
 
 
-def _nulls(count: int) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.nulls(count, pa.string())])
-
-
-def first_ones(keys: Keys) -> npt.NDArray[np.bool_]:
-    """Say for each key whether it stands there for the first time."""
-    order = np.lexsort((keys[1], keys[0]))  # stable: of equal keys the first comes first
-    sorted_keys = keys[:, order]
-    is_first = np.ones(keys.shape[1], bool)
-    is_first[order[1:]] = (sorted_keys[:, 1:] != sorted_keys[:, :-1]).any(axis=0)
-    return is_first
+def moments(connection: duckdb.DuckDBPyConnection, since: int) -> list[Moment]:
+    """List the snapshots from `since` on."""
+    found = connection.execute(  # aggregates would cost more than the table, which is short from there on
+        "SELECT snapshot_id, epoch_us(CAST(snapshot_time AS TIMESTAMPTZ)) "
+        f"FROM {_METADATA}.ducklake_snapshot WHERE snapshot_id >= ?",
+        [since],
+    ).fetchall()
+    return [Moment(*row) for row in found]
 
 
 @dataclass(frozen=True)
@@ -103,11 +85,20 @@ class _Run:
 
 
 class KeyIndex:
-    """The keys of a DuckLake attached as `lake` to `connection`, up to its newest snapshot."""
+    """The keys of a DuckLake attached as `lake` to `connection`, up to its newest snapshot.
 
-    def __init__(self, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    `moments` lists snapshots; the database of the DuckLake may have a quicker way than SQL of DuckDB.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        connection: duckdb.DuckDBPyConnection,
+        moments: Callable[[duckdb.DuckDBPyConnection, int], list[Moment]] = moments,
+    ) -> None:
         self._folder = folder
         self._connection = connection
+        self._moments = moments
         self._runs: list[_Run] = []
         self._loaded: list[Keys] = []
         folder.mkdir(exist_ok=True)
@@ -119,6 +110,11 @@ class KeyIndex:
             self._forget()
         self._catch_up()
 
+    @property
+    def newest(self) -> Moment:
+        """The newest snapshot that the index knows."""
+        return Moment(self._runs[-1].last, self._runs[-1].moment)
+
     def known(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Say for each key whether a row of the tables has it."""
         found = np.zeros(keys.shape[1], bool)
@@ -127,28 +123,29 @@ class KeyIndex:
             found |= (run[0, place] == keys[0]) & (run[1, place] == keys[1])
         return found
 
-    def add(self, keys: Keys) -> None:
-        """Note the keys of the rows that the newest snapshot added; the caller has just made it."""
-        self._connection.execute("BEGIN")
-        newest, moment, _ = self._newest()
-        self._connection.execute("COMMIT")
-        self._write(self._covered() + 1, newest, moment, keys)
+    def add(self, keys: Keys, newest: Moment | None = None) -> None:
+        """Note the keys of the rows that the newest snapshot added; the caller has just made it and may know it."""
+        if newest is None:
+            self._connection.execute("BEGIN")
+            newest, _ = self._newest()
+            self._connection.execute("COMMIT")
+        self._write(self._covered() + 1, newest, keys)
 
     def _catch_up(self) -> None:
-        newest, moment, covered_moment = self._newest(self._covered())
-        if self._runs and covered_moment != self._runs[-1].moment:
+        newest, covered_us = self._newest(self._covered())
+        if self._runs and covered_us != self._runs[-1].moment:
             log.info("the index of keys belongs to other tables; it is made anew")
             self._forget()
         covered = self._covered()
-        if self._runs and covered == newest:
+        if self._runs and covered == newest.snapshot:
             return
-        changed = self._tables_changed(covered, newest) if self._runs else None
+        changed = self._tables_changed(covered, newest.snapshot) if self._runs else None
         if changed is None:
             self._forget()
             parts = [read_keys(self._connection, TABLES[n], f"lake.{n}") for n in self._filled()]
-            self._write(0, newest, moment, np.concatenate([no_keys(), *parts], axis=1))
+            self._write(0, newest, np.concatenate([no_keys(), *parts], axis=1))
             return
-        between = f"'main', '{{}}', {covered + 1}, {newest}"
+        between = f"'main', '{{}}', {covered + 1}, {newest.snapshot}"
         parts = [
             read_keys(
                 self._connection,
@@ -157,7 +154,7 @@ class KeyIndex:
             )
             for name in changed
         ]
-        self._write(covered + 1, newest, moment, np.concatenate([no_keys(), *parts], axis=1))
+        self._write(covered + 1, newest, np.concatenate([no_keys(), *parts], axis=1))
 
     def _chain(self) -> list[_Run]:
         """List the runs that follow upon each other; a run that a merged one covers is removed."""
@@ -174,7 +171,7 @@ class KeyIndex:
                 raise ValueError(f"snapshots before {run.first} are missing")
         return chain
 
-    def _write(self, first: int, last: int, moment: int, keys: Keys) -> None:
+    def _write(self, first: int, newest: Moment, keys: Keys) -> None:
         """Write a run, after merging those before it that are not much larger."""
         merged, parts = list[_Run](), [keys]
         while self._runs and self._loaded[-1].shape[1] <= 2 * sum(p.shape[1] for p in parts):
@@ -183,7 +180,7 @@ class KeyIndex:
             first = merged[-1].first
         together = np.concatenate(parts, axis=1)
         together = together[:, np.argsort(together[0], kind="stable")]
-        path = self._folder / f"{first}-{last}-{moment}.npy"
+        path = self._folder / f"{first}-{newest.snapshot}-{newest.made_us}.npy"
         _save(path, together)
         for run in (run for run in merged if run.path != path):
             run.path.unlink()
@@ -198,17 +195,13 @@ class KeyIndex:
     def _covered(self) -> int:
         return self._runs[-1].last if self._runs else -1
 
-    def _newest(self, other: int = -1) -> tuple[int, int, int | None]:
-        """Return id and moment of the newest snapshot, and the moment of another one, None when it is gone."""
-        found = self._connection.execute(  # aggregates would cost more than the table, which is short from there on
-            "SELECT snapshot_id, epoch_us(CAST(snapshot_time AS TIMESTAMPTZ)) "
-            f"FROM {_METADATA}.ducklake_snapshot WHERE snapshot_id >= ?",
-            [other],
-        ).fetchall()
+    def _newest(self, other: int = -1) -> tuple[Moment, int | None]:
+        """Give the newest snapshot, and when another one was made, None when it is gone."""
+        found = self._moments(self._connection, other)
         if not found:  # the tables are older than the index
             return self._newest()
-        moments = dict(found)
-        return max(moments), moments[max(moments)], moments.get(other)
+        known = {moment.snapshot: moment.made_us for moment in found}
+        return max(found, key=lambda moment: moment.snapshot), known.get(other)
 
     def _tables_changed(self, since: int, newest: int) -> Sequence[str] | None:
         """List the tables that gained rows; None when snapshots are gone or rows were deleted."""

@@ -35,6 +35,7 @@ class PostgresMetadata:
 
     extensions: tuple[str, ...] = _EXTENSIONS
     options: tuple[str, ...] = (f"META_SECRET {_SECRET}",)
+    in_sqlite = False
 
     def __init__(self, address: str) -> None:
         self._secret, self._more = _understood(address)

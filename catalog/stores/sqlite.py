@@ -33,6 +33,7 @@ class SqliteMetadata:
 
     extensions: tuple[str, ...] = ("ducklake", "sqlite_scanner")
     options: tuple[str, ...] = ("META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {BUSY_TIMEOUT_MS}")
+    in_sqlite = True
 
     def __init__(self, workspace: Workspace) -> None:
         self._file = workspace.lake / "catalog.sqlite"

@@ -53,7 +53,7 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
     for table_name, column in connection.execute(_KNOWN_COLUMNS).fetchall():
         known.setdefault(table_name, set()).add(column)
     if strange := unknown_columns(known):
-        raise NewerWorkspaceError(_made_by(connection), __version__, strange)
+        raise NewerWorkspaceError(_last_version(connection), __version__, strange)
     connection.execute("BEGIN")
     for table in TABLES.values():
         if table.name not in known:
@@ -106,7 +106,7 @@ def unknown_columns(known: Mapping[str, AbstractSet[str]]) -> list[str]:
     ]
 
 
-def _made_by(connection: duckdb.DuckDBPyConnection) -> str:
+def _last_version(connection: duckdb.DuckDBPyConnection) -> str:
     """Name the version of Safelight that changed the tables last."""
     found = connection.execute(
         "SELECT commit_extra_info ->> 'code_version' FROM ducklake_snapshots('lake') "
@@ -118,10 +118,15 @@ def _made_by(connection: duckdb.DuckDBPyConnection) -> str:
 
 def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str) -> None:
     """Say who makes the snapshot of this transaction and why."""
-    extra = json.dumps({"code_version": __version__})
     connection.execute(
-        "CALL ducklake_set_commit_message('lake', ?, ?, extra_info => ?)", [author, message, extra]
+        "CALL ducklake_set_commit_message('lake', ?, ?, extra_info => ?)",
+        [author, message, made_by()],
     )
+
+
+def made_by() -> str:
+    """Say which code makes a snapshot, as JSON."""
+    return json.dumps({"code_version": __version__})
 
 
 def _add_column(connection: duckdb.DuckDBPyConnection, table: Table, field: pa.Field) -> None:

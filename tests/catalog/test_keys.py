@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog import Workspace, open_catalog, rows, write_segment
+from catalog.keys import first_ones, hash_keys, no_keys
 from catalog.schemas import TABLES
-from catalog.stores.keys import first_ones, hash_keys, read_keys
+from catalog.spool import KEYS
+from catalog.stores.keys import read_keys
 from tests.catalog.pictures import bring, picture
 from tests.catalog.writing import writing
 
@@ -144,3 +146,26 @@ def test_keys_are_hashed_alike_with_and_without_sql(
 
 def test_keys_that_are_no_text_are_left_to_sql() -> None:
     assert hash_keys(TABLES["prices"], TABLES["prices"].schema.empty_table()) is None
+
+
+@pytest.mark.parametrize("harm", ["gone", "empty", "cut", "flipped", "of other rows", "none"])
+def test_the_keys_noted_in_a_segment_are_not_trusted_blindly(
+    workspace: Workspace, harm: str
+) -> None:
+    commit(workspace, range(5))
+    bring(workspace, range(3, 9))
+    (noted,) = workspace.spool.glob(f"*/{KEYS}")
+    body = noted.read_bytes()
+    if harm == "gone":
+        noted.unlink()
+    elif harm == "empty":
+        noted.write_bytes(b"")
+    elif harm == "cut":
+        noted.write_bytes(body[:-30])
+    elif harm == "flipped":
+        noted.write_bytes(body[:150] + bytes([body[150] ^ 1]) + body[151:])
+    elif harm == "of other rows":
+        np.savez(noted, **{"photos photo_id asset_sha256": no_keys()})
+    with open_catalog(workspace) as catalog:
+        assert catalog.commit() == {"assets": 4, "photos": 4}
+    assert counts(workspace) == {"n": 9, "d": 9}
