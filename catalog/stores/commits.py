@@ -28,9 +28,8 @@ from catalog.objects import open_objects
 from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
 from catalog.spool import PACK, Segment, clear_away, noted_keys
-from catalog.stores import sqlite_append
 from catalog.stores.footers import Footer, read_footer
-from catalog.stores.keys import KeyIndex, Moment, moments, read_keys
+from catalog.stores.keys import KeyIndex, Moment, read_keys
 from catalog.stores.sqlite_append import Appender, DataFile
 from catalog.stores.tables import made_by, set_message
 from catalog.workspace import Workspace
@@ -47,16 +46,16 @@ def commit_segments(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
     segments: Sequence[Segment],
+    index: KeyIndex,
     appender: Appender | None = None,
 ) -> dict[str, int]:
     """Add the rows of new segments; return the rows gained by table. The caller holds the writer lock.
 
-    `appender` is a quicker way than DuckLake's own, where its database is SQLite.
+    `index` has the keys of the tables; `appender` is a quicker way than DuckLake's own, where its database is SQLite.
     """
     # In one transaction: a question outside of one costs DuckLake ten times as much.
     connection.execute("BEGIN")
-    listed = sqlite_append.moments if appender else moments
-    index = KeyIndex(workspace.lake / "keys", connection, listed)
+    index.follow(connection)
     ledger = _ledger(segments)
     ledger_keys = _keys(connection, TABLES["segments"], ledger)
     is_new = ~index.known(ledger_keys)
@@ -175,7 +174,7 @@ class _Commit:
         jobs = sorted({segment.job for segment in segments})
         newest = self._append(", ".join(jobs)[:500])
         self._connection.execute("COMMIT")
-        self._index.add(np.concatenate(self._keys, axis=1), newest)
+        self._index.add(self._connection, np.concatenate(self._keys, axis=1), newest)
         return gained
 
     def _append(self, message: str) -> Moment | None:

@@ -18,9 +18,10 @@ from catalog.objects import open_objects
 from catalog.schemas import TABLES
 from catalog.spool import Segment
 from catalog.storage import table_files
-from catalog.stores import engine
+from catalog.stores import engine, keys, sqlite_append
 from catalog.stores.commits import commit_segments
 from catalog.stores.engine import first_line, quoted
+from catalog.stores.keys import KeyIndex
 from catalog.stores.sqlite_append import Appender
 from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
 from catalog.stores.tables import bring_up_to_date
@@ -86,6 +87,7 @@ class DuckLakeStore:
         self._kept: duckdb.DuckDBPyConnection | None = None
         self._written = 0
         self._appender = Appender() if metadata.in_sqlite else None
+        self._index = self._new_index()
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
@@ -134,15 +136,22 @@ class DuckLakeStore:
         # DuckLake asks its database a dozen small questions; a second thread makes each a third dearer.
         connection.execute("SET threads = 1")
         try:
-            gained = commit_segments(connection, self.workspace, segments, self._appender)
+            gained = commit_segments(
+                connection, self.workspace, segments, self._index, self._appender
+            )
         except BaseException:
             connection.close()  # with the transaction that is open
+            self._index = self._new_index()
             raise
         self._kept = connection
         self._written += sum(segment.rows for segment in segments)
         if self._written > KEEP_ROWS:
             self.close()
         return gained
+
+    def _new_index(self) -> KeyIndex:
+        listed = sqlite_append.moments if self._metadata.in_sqlite else keys.moments
+        return KeyIndex(self.workspace.lake / "keys", listed)
 
     def close(self) -> None:
         """Let go of the connection that commits."""

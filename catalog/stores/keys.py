@@ -27,6 +27,7 @@ from catalog.schemas import TABLES, Table
 
 log = logging.getLogger(__name__)
 
+IN_MEMORY_BYTES = 2**20
 _METADATA = "__ducklake_metadata_lake"
 _HARMLESS = (
     *("inserted_into_table:", "inlined_insert:", "flushed_inlined:", "created_", "altered_"),
@@ -85,7 +86,7 @@ class _Run:
 
 
 class KeyIndex:
-    """The keys of a DuckLake attached as `lake` to `connection`, up to its newest snapshot.
+    """The keys of a DuckLake, up to its newest snapshot; kept from commit to commit.
 
     `moments` lists snapshots; the database of the DuckLake may have a quicker way than SQL of DuckDB.
     """
@@ -93,22 +94,25 @@ class KeyIndex:
     def __init__(
         self,
         folder: Path,
-        connection: duckdb.DuckDBPyConnection,
         moments: Callable[[duckdb.DuckDBPyConnection, int], list[Moment]] = moments,
     ) -> None:
         self._folder = folder
-        self._connection = connection
         self._moments = moments
         self._runs: list[_Run] = []
         self._loaded: list[Keys] = []
-        folder.mkdir(exist_ok=True)
+
+    def follow(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Catch up with the DuckLake attached as `lake`: with what others have done to it, and to the files here."""
+        if self._runs and self._newest(connection) == (self.newest, self.newest.made_us):
+            return
+        self._folder.mkdir(exist_ok=True)
         try:
             self._runs = self._chain()
             self._loaded = [run.keys() for run in self._runs]
         except (OSError, EOFError, ValueError) as error:
             log.warning("the index of keys is damaged and is made anew: %s", error)
             self._forget()
-        self._catch_up()
+        self._catch_up(connection)
 
     @property
     def newest(self) -> Moment:
@@ -117,38 +121,45 @@ class KeyIndex:
 
     def known(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Say for each key whether a row of the tables has it."""
-        found = np.zeros(keys.shape[1], bool)
+        order = np.argsort(keys[0])  # neighbours are looked up one after the other: fewer cache misses
+        wanted, found = keys[:, order], np.zeros(keys.shape[1], bool)
         for run in (run for run in self._loaded if run.shape[1]):
-            place = np.minimum(np.searchsorted(run[0], keys[0]), run.shape[1] - 1)
-            found |= (run[0, place] == keys[0]) & (run[1, place] == keys[1])
-        return found
+            place = np.minimum(np.searchsorted(run[0], wanted[0]), run.shape[1] - 1)
+            found |= (run[0, place] == wanted[0]) & (run[1, place] == wanted[1])
+        given = np.empty_like(found)
+        given[order] = found
+        return given
 
-    def add(self, keys: Keys, newest: Moment | None = None) -> None:
+    def add(
+        self, connection: duckdb.DuckDBPyConnection, keys: Keys, newest: Moment | None = None
+    ) -> None:
         """Note the keys of the rows that the newest snapshot added; the caller has just made it and may know it."""
         if newest is None:
-            self._connection.execute("BEGIN")
-            newest, _ = self._newest()
-            self._connection.execute("COMMIT")
+            connection.execute("BEGIN")
+            newest, _ = self._newest(connection)
+            connection.execute("COMMIT")
         self._write(self._covered() + 1, newest, keys)
 
-    def _catch_up(self) -> None:
-        newest, covered_us = self._newest(self._covered())
+    def _catch_up(self, connection: duckdb.DuckDBPyConnection) -> None:
+        newest, covered_us = self._newest(connection)
         if self._runs and covered_us != self._runs[-1].moment:
             log.info("the index of keys belongs to other tables; it is made anew")
             self._forget()
         covered = self._covered()
         if self._runs and covered == newest.snapshot:
             return
-        changed = self._tables_changed(covered, newest.snapshot) if self._runs else None
+        changed = self._tables_changed(connection, covered, newest.snapshot) if self._runs else None
         if changed is None:
             self._forget()
-            parts = [read_keys(self._connection, TABLES[n], f"lake.{n}") for n in self._filled()]
+            parts = [
+                read_keys(connection, TABLES[n], f"lake.{n}") for n in self._filled(connection)
+            ]
             self._write(0, newest, np.concatenate([no_keys(), *parts], axis=1))
             return
         between = f"'main', '{{}}', {covered + 1}, {newest.snapshot}"
         parts = [
             read_keys(
-                self._connection,
+                connection,
                 TABLES[name],
                 f"ducklake_table_insertions('lake', {between.format(name)})",
             )
@@ -184,8 +195,10 @@ class KeyIndex:
         _save(path, together)
         for run in (run for run in merged if run.path != path):
             run.path.unlink()
-        self._runs.append(_Run.at(path))
-        self._loaded.append(together)
+        run = _Run.at(path)
+        self._runs.append(run)
+        # Small runs stay in memory, large ones in their files.
+        self._loaded.append(together if together.nbytes < IN_MEMORY_BYTES else run.keys())
 
     def _forget(self) -> None:
         for path in self._folder.iterdir():
@@ -195,17 +208,20 @@ class KeyIndex:
     def _covered(self) -> int:
         return self._runs[-1].last if self._runs else -1
 
-    def _newest(self, other: int = -1) -> tuple[Moment, int | None]:
-        """Give the newest snapshot, and when another one was made, None when it is gone."""
-        found = self._moments(self._connection, other)
+    def _newest(self, connection: duckdb.DuckDBPyConnection) -> tuple[Moment, int | None]:
+        """Give the newest snapshot, and when the last one was made that is covered, None when it is gone."""
+        covered = self._covered()
+        found = self._moments(connection, covered)
         if not found:  # the tables are older than the index
-            return self._newest()
+            found = self._moments(connection, -1)
         known = {moment.snapshot: moment.made_us for moment in found}
-        return max(found, key=lambda moment: moment.snapshot), known.get(other)
+        return max(found, key=lambda moment: moment.snapshot), known.get(covered)
 
-    def _tables_changed(self, since: int, newest: int) -> Sequence[str] | None:
+    def _tables_changed(
+        self, connection: duckdb.DuckDBPyConnection, since: int, newest: int
+    ) -> Sequence[str] | None:
         """List the tables that gained rows; None when snapshots are gone or rows were deleted."""
-        found = self._connection.execute(
+        found = connection.execute(
             f"SELECT snapshot_id, changes_made FROM {_METADATA}.ducklake_snapshot_changes WHERE snapshot_id > ?",
             [since],
         ).fetchall()
@@ -217,21 +233,21 @@ class KeyIndex:
         ids = {
             c.rsplit(":")[1] for c in changes if c.startswith(("inserted_into", "inlined_insert"))
         }
-        return self._names(int(number) for number in ids)
+        return self._names(connection, [int(number) for number in ids])
 
-    def _names(self, ids: Iterable[int]) -> list[str]:
+    def _names(self, connection: duckdb.DuckDBPyConnection, ids: Iterable[int]) -> list[str]:
         listed = ", ".join(map(str, ids)) or "-1"
-        found = self._connection.execute(
+        found = connection.execute(
             f"SELECT DISTINCT table_name FROM {_METADATA}.ducklake_table WHERE table_id IN ({listed})"
         ).fetchall()
         return sorted(name for (name,) in found if name in TABLES)
 
-    def _filled(self) -> list[str]:
+    def _filled(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         """List the tables that hold rows."""
-        found = self._connection.execute(
+        found = connection.execute(
             f"SELECT table_id FROM {_METADATA}.ducklake_table_stats WHERE record_count > 0"
         ).fetchall()
-        return self._names(int(number) for (number,) in found)
+        return self._names(connection, [int(number) for (number,) in found])
 
 
 def _save(path: Path, keys: Keys) -> None:
