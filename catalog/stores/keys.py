@@ -121,7 +121,7 @@ class KeyIndex:
 
     def known(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Say for each key whether a row of the tables has it."""
-        order = np.argsort(keys[0])  # neighbours are looked up one after the other: fewer cache misses
+        order = np.argsort(keys[0])  # neighbours one after the other: fewer cache misses
         wanted, found = keys[:, order], np.zeros(keys.shape[1], bool)
         for run in (run for run in self._loaded if run.shape[1]):
             place = np.minimum(np.searchsorted(run[0], wanted[0]), run.shape[1] - 1)
