@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from tarfile import open as open_tar
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.photo_edits import EDITS, Picture, collage
+from crawler.exif_values import moment
 from curation.components import component_ids
 
 COPIES_EACH, N_COLLAGES, SEED = 4, 25, 5
@@ -56,11 +58,15 @@ class Item:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Files in a folder, all PNG, and the truth: `photograph` of each name after equal ones were joined."""
+    """Files in a folder, all PNG, and the truth: `photograph` of each name after equal ones were joined.
+
+    `shots` has camera and moment of taking of the unedited photographs whose EXIF says them.
+    """
 
     folder: Path
     items: list[Item]
     truth: dict[str, str]
+    shots: dict[str, tuple[str, datetime]]
 
     def read(self, name: str) -> Picture:
         """Give the RGB pixels of an item."""
@@ -107,7 +113,7 @@ def make(data: Path, folder: Path, half: int, n_copied: int) -> Corpus:
     for name, picture in _bursts(data, half):
         number = int(name[5:8])
         add(name, f"burst{number}" if number in REPEATED else name, "burst", picture)
-    return Corpus(folder, items, _truth(items, folder))
+    return Corpus(folder, items, _truth(items, folder), _shots(data))
 
 
 def _photographs(data: Path, half: int) -> Iterator[tuple[str, Picture]]:
@@ -117,6 +123,15 @@ def _photographs(data: Path, half: int) -> Iterator[tuple[str, Picture]]:
         for name, body in _members(data / "photos" / archive):
             if half_of(home[name]) == half:
                 yield Path(name).stem[-10:], _decoded(body)
+
+
+def _shots(data: Path) -> dict[str, tuple[str, datetime]]:
+    with (data / "photos/truth.csv").open(encoding="utf-8") as lines:
+        told = {
+            Path(row["file"]).stem[-10:]: (row["Model"], moment(row["DateTimeOriginal"]))
+            for row in csv.DictReader(lines)
+        }
+    return {name: (camera, at) for name, (camera, at) in told.items() if camera and at}
 
 
 def _bursts(data: Path, half: int) -> Iterator[tuple[str, Picture]]:

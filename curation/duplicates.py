@@ -14,7 +14,7 @@ import itertools
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
@@ -28,6 +28,7 @@ from curation import keeper
 from curation.grouping import Bridge, Group, Groups, group, missing_evidence
 from curation.neighbours import compact
 from curation.pdq import from_hex
+from curation.shots import Shot, are_apart, keep_apart, shots
 from curation.similarity_index import Described, Pairs, Reach, SimilarityIndex
 from curation.verification import VERSION, Verdict, VerificationLimits, Verifier
 
@@ -102,8 +103,9 @@ def find_duplicates(
 ) -> Duplicates:
     """Find the copies among `pictures`, all at once; the outcome does not depend on their order.
 
-    `pictures` has asset_sha256 (unique), pixel_sha256, value (PDQ, hex), quality, vector (L2-normalised) and the
-    columns of `keeper.choose`. Pictures without a value or a vector take part by their pixel hash only.
+    `pictures` has asset_sha256 (unique), pixel_sha256, value (PDQ, hex), quality, vector (L2-normalised), the columns
+    of `keeper.choose` and, where EXIF is known, camera and serial_sha256 (see `shots`). Pictures without a value or a
+    vector take part by their pixel hash only.
     """
     limits = limits or DuplicateLimits()
     known = distinct(pictures).filter(pl.col("vector").is_not_null())
@@ -144,7 +146,9 @@ def compare(
 
     `known` has edges of earlier calls with the same `compared_by`: their pictures are not looked at again.
     """
-    search = _Search(index, Verifier(load, limits.verification), known, compared_by)
+    search = _Search(
+        index, Verifier(load, limits.verification), known, compared_by, shots(pictures)
+    )
     # BLAS threads inside these threads would only wait for each other: three times the CPU.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(limits.threads) as pool:
         search.closest_first(pool)
@@ -153,7 +157,7 @@ def compare(
     equal = pl.DataFrame([_equal_edge(*pair) for pair in twins], schema=EDGES, orient="row")
     edges = pl.concat([search.edges(), equal]).sort("asset_a", "asset_b")
     copies = edges.filter(pl.col("verdict") == "duplicate")
-    grouped = group(search.copies, twins)
+    grouped = group(search.copies(), twins)
     groups = _groups(pictures, copies, grouped, limits.keeper)
     log.info(
         "%d pictures: %d with equal pixels, %d candidates, %d compared now, %d known, %d groups of copies, "
@@ -181,10 +185,15 @@ def _equal_pixels(pictures: pl.DataFrame) -> list[tuple[str, str]]:
 
 
 class _Joined:
-    """Which pictures are joined so far (union-find), and how often two groups were compared."""
+    """Which pictures are joined so far (union-find), and how often two groups were compared.
 
-    def __init__(self, n: int) -> None:
-        self._parent = list(range(n))
+    Groups of two shots are not joined, so pairs between them go on being compared: what `keep_apart` chooses from.
+    """
+
+    def __init__(self, names: Sequence[str], known: Mapping[str, Shot]) -> None:
+        self._parent = list(range(len(names)))
+        self._shots = {place: {known[n]} for place, n in enumerate(names) if n in known}
+        self._known = frozenset(self._shots)
         self._tries: Counter[tuple[int, int]] = Counter()
 
     def root(self, place: int) -> int:
@@ -196,7 +205,20 @@ class _Joined:
 
     def join(self, left: int, right: int) -> None:
         one, two = sorted((self.root(left), self.root(right)))
+        if self._hold_two_shots(one, two):
+            return
         self._parent[two] = one
+        if both := self._shots.get(one, set()) | self._shots.get(two, set()):
+            self._shots[one] = both
+
+    def are_rivals(self, pair: "_Pair", one: int, two: int) -> bool:
+        """Say whether two groups, given by their roots, may both claim a picture of `pair` whose shot is not known."""
+        unknown = pair.left not in self._known or pair.right not in self._known
+        return unknown and self._hold_two_shots(one, two)
+
+    def _hold_two_shots(self, one: int, two: int) -> bool:
+        mine, theirs = self._shots.get(one, set()), self._shots.get(two, set())
+        return any(are_apart(a, b) for a in mine for b in theirs)
 
     def tries(self, one: int, two: int) -> bool:
         """Count a comparison of two groups, given by their roots; false when there were enough."""
@@ -218,12 +240,18 @@ class _Search:
     """The comparison of candidates: which pairs were wanted, and what came out."""
 
     def __init__(
-        self, index: SimilarityIndex, verifier: Verifier, known: pl.DataFrame | None, by: str
+        self,
+        index: SimilarityIndex,
+        verifier: Verifier,
+        known: pl.DataFrame | None,
+        by: str,
+        taken: Mapping[str, Shot],
     ) -> None:
         self.names = index.pictures.names
         self.candidates = index.pairs()
-        self.copies: list[tuple[str, str]] = []
         self.n_compared = 0
+        self._shots = taken
+        self._copies: list[tuple[float, str, str]] = []  # drift, names
         self._index, self._verifier, self._by = index, verifier, by
         self._n = max(1, len(self.names))
         self._place = {name: place for place, name in enumerate(self.names)}
@@ -238,20 +266,20 @@ class _Search:
 
         Pairs that share no group are compared side by side; the outcome is that of one after the other.
         """
-        joined = _Joined(self._n)
+        joined = _Joined(self.names, self._shots)
         left, right = self.candidates.left.tolist(), self.candidates.right.tolist()
         pairs = (_Pair(i, j, row) for row, (i, j) in enumerate(zip(left, right, strict=True)))
         for wave in _waves(pairs, joined):
-            for pair, is_copy in zip(
+            for pair, is_sure in zip(
                 wave, self._compared(wave, self.candidates, pool), strict=True
             ):
-                if is_copy:
+                if is_sure:
                     joined.join(pair.left, pair.right)
 
     def mend(self, pool: ThreadPoolExecutor) -> None:
         """Compare what would keep groups together that are else taken apart."""
         for _ in range(ROUNDS):
-            wanted = [(self._place[a], self._place[b]) for a, b in missing_evidence(self.copies)]
+            wanted = [(self._place[a], self._place[b]) for a, b in missing_evidence(self.copies())]
             new = [(i, j) for i, j in wanted if i * self._n + j not in self._seen]
             if not new:
                 return
@@ -260,6 +288,10 @@ class _Search:
             todo = iter([_Pair(i, j, row) for row, (i, j) in enumerate(new)])
             while wave := list(itertools.islice(todo, WAVE)):
                 self._compared(wave, table, pool)
+
+    def copies(self) -> list[tuple[str, str]]:
+        """Give the pairs of copies that do not make two shots one photograph."""
+        return keep_apart(self._copies, self._shots)
 
     def edges(self) -> pl.DataFrame:
         """Give a row for every pair that was wanted, wherever its verdict comes from."""
@@ -280,7 +312,7 @@ class _Search:
     def _compared(
         self, wave: Sequence[_Pair], table: Pairs, pool: ThreadPoolExecutor
     ) -> list[bool]:
-        """Tell which pairs are copies, by what is known or by looking, and keep the rows."""
+        """Tell which pairs are surely copies, by what is known or by looking, and keep the rows."""
         unknown = [pair for pair in wave if pair.left * self._n + pair.right not in self._row_of]
         verdicts = dict(
             zip(unknown, pool.map(lambda pair: self._verify(pair, table), unknown), strict=True)
@@ -291,7 +323,8 @@ class _Search:
     def _verify(self, pair: _Pair, table: Pairs) -> Verdict:
         cv2.setNumThreads(1)  # the threads are ours
         names = self.names[pair.left], self.names[pair.right]
-        return self._verifier.verify(*names, float(table.cosine[pair.row]))
+        known = self._shots.get(names[0]), self._shots.get(names[1])
+        return self._verifier.verify(*names, float(table.cosine[pair.row]), known)
 
     def _keep(self, pair: _Pair, table: Pairs, verdict: Verdict | None) -> bool:
         key = pair.left * self._n + pair.right
@@ -301,12 +334,14 @@ class _Search:
             row = self._row_of[key]
             self._taken.append(row)
             is_copy = str(self._known["verdict"][row]) == "duplicate"
+            drift = float(self._known["drift_px"][row])
         else:
             self._new.append(_edge(names, table, pair.row, verdict, self._by))
-            is_copy = verdict.verdict == "duplicate"
+            is_copy, drift = verdict.verdict == "duplicate", round(verdict.fit.drift_px, 4)
         if is_copy:
-            self.copies.append(names)
-        return is_copy
+            self._copies.append((drift, *names))
+        # What might be a copy of another shot joins nothing yet, so that the others are still compared with both.
+        return is_copy and drift <= self._verifier.limits.blind_drift_px
 
 
 def _waves(pairs: Iterable[_Pair], joined: _Joined) -> Iterator[list[_Pair]]:
@@ -330,7 +365,7 @@ def _waves(pairs: Iterable[_Pair], joined: _Joined) -> Iterator[list[_Pair]]:
                 continue
             if one in busy or two in busy:
                 delayed.append(pair)
-            elif joined.tries(one, two):
+            elif joined.are_rivals(pair, one, two) or joined.tries(one, two):
                 wave.append(pair)
             else:
                 continue

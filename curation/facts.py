@@ -81,17 +81,21 @@ class Stages:
 
     def limits(self, keeper: tuple[str, ...]) -> DuplicateLimits:
         """Give the limits for copies, on the scale of this embedder's cosines."""
-        limits, embedder = DuplicateLimits(keeper=keeper), self.embedding.embedder
-        if not isinstance(embedder, OnnxEmbedder):
-            return limits
-        reach = replace(limits.reach, cosine=embedder.card.candidate_cosine)
-        same = replace(limits.verification, scene_cosine=embedder.card.scene_cosine)
-        return replace(limits, reach=reach, verification=same)
+        return limits_for(self.embedding.embedder, DuplicateLimits(keeper=keeper))
 
     def model_id(self) -> str:
         """Name the network of the embedding; loads its weights."""
         self.embedding.setup()
         return self.embedding.embedder.model_id
+
+
+def limits_for(embedder: Embedder, limits: DuplicateLimits) -> DuplicateLimits:
+    """Put limits on the scale of an embedder's cosines, as its card says."""
+    if not isinstance(embedder, OnnxEmbedder):
+        return limits
+    reach = replace(limits.reach, cosine=embedder.card.candidate_cosine)
+    same = replace(limits.verification, scene_cosine=embedder.card.scene_cosine)
+    return replace(limits, reach=reach, verification=same)
 
 
 def compute_missing(

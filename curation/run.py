@@ -359,6 +359,8 @@ _COMPARED = [
     "height",
     "jpeg_quality",
     "taken_at",
+    "camera",
+    "serial_sha256",
     "first_seen",
 ]
 

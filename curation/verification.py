@@ -12,7 +12,7 @@ from benchmarks/bench_dedupe.py.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,9 @@ from curation.alignment import (
     fit_by_features,
     fit_whole,
 )
+from curation.shots import Shot, are_apart
 
-VERSION = "2"  # of the verdicts: raise it when they may change
+VERSION = "3"  # of the verdicts: raise it when they may change
 MEMORY = 1024  # pictures whose features are kept, about 0.6 MB each
 WRITTEN_NCC = 0.5  # with less in common nothing tells writing from another picture
 ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with or without features
@@ -34,20 +35,31 @@ ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with
 
 @dataclass(frozen=True)
 class VerificationLimits:
-    """What counts as the same photograph; distances are in pixels of a picture whose longest side is 320."""
+    """What counts as the same photograph; distances are in pixels of a picture whose longest side is 320.
+
+    The `blind` ones are for two pictures of which no EXIF could say that they are two shots (`curation.shots`).
+    """
 
     inliers: int = 12
     overlap: float = 0.55
     ncc: float = 0.6
     detail_ncc: float = 0.7
     bad_share: float = 0.25
-    drift_px: float = 0.15
+    drift_px: float = 0.25
+    blind_drift_px: float = 0.15
     plain_ncc: float = 0.98
-    strict_drift_px: float = 0.08
+    strict_drift_px: float = 0.15
+    blind_strict_drift_px: float = 0.08
     strict_detail_ncc: float = 0.9
     bend_px: float = 1.0
     scene_cosine: float = 0.6
     scene_inliers: int = 24
+
+    def blind(self) -> "VerificationLimits":
+        """Give the limits for two pictures without EXIF."""
+        return replace(
+            self, drift_px=self.blind_drift_px, strict_drift_px=self.blind_strict_drift_px
+        )
 
 
 @dataclass(frozen=True)
@@ -73,33 +85,39 @@ class Verifier:
         self._kept: OrderedDict[str, Features] = OrderedDict()
         self._lock = threading.Lock()
 
-    def verify(self, left: str, right: str, cosine: float) -> Verdict:
-        """Compare two pictures whose embeddings have this cosine."""
+    def verify(
+        self,
+        left: str,
+        right: str,
+        cosine: float,
+        shots: tuple[Shot | None, Shot | None] = (None, None),
+    ) -> Verdict:
+        """Compare two pictures whose embeddings have this cosine; `shots` says what EXIF knows of each."""
+        limits = self.limits if any(shots) else self.limits.blind()
+        found = self._by_pixels(left, right, cosine, limits)
+        if found.verdict == "duplicate" and are_apart(*shots):
+            return replace(found, verdict="same_scene")
+        return found
+
+    def _by_pixels(
+        self, left: str, right: str, cosine: float, limits: VerificationLimits
+    ) -> Verdict:
         one, two = self._features(left), self._features(right)
         framed = tuple(name for name, each in ((left, one), (right, two)) if each.is_framed)
         whole = fit_whole(one, two)
-        if is_copy(whole, self.limits):
+        if is_copy(whole, limits):
             return Verdict("duplicate", whole, framed)
-        mapped = fit_by_features(one, two, self.limits.inliers)
-        if is_copy(mapped, self.limits):
+        mapped = fit_by_features(one, two, limits.inliers)
+        if is_copy(mapped, limits):
             return Verdict("duplicate", mapped, framed)
-        for second in self._second_looks(one, two, whole, mapped):
-            if is_copy(second, self.limits):
+        for second in _second_looks(one, two, whole, mapped, limits):
+            if is_copy(second, limits):
                 return Verdict("duplicate", second, framed)
         best = mapped if mapped.ncc >= whole.ncc else whole
         # A tie joins whole groups in the splits, so it takes more than a copy needs to be looked at.
-        shares_geometry = mapped.inliers >= self.limits.scene_inliers or whole.ncc >= ALIKE_NCC
-        is_scene = shares_geometry and cosine >= self.limits.scene_cosine
+        shares_geometry = mapped.inliers >= limits.scene_inliers or whole.ncc >= ALIKE_NCC
+        is_scene = shares_geometry and cosine >= limits.scene_cosine
         return Verdict("same_scene" if is_scene else "different", best)
-
-    def _second_looks(self, one: Features, two: Features, whole: Fit, mapped: Fit) -> Iterator[Fit]:
-        """Fit once more what agrees on a map but not in its pixels: as bent, and beside what is written over it."""
-        limits, many = self.limits, self.limits.scene_inliers
-        is_mapped = mapped.inliers >= many and mapped.overlap >= limits.overlap
-        if is_mapped and not mapped.is_plain and _correlates(mapped, limits):
-            yield fit_bent(one, two, many)
-        if is_mapped or max(whole.ncc, mapped.ncc) >= WRITTEN_NCC:
-            yield fit_beside_writing(one, two, many)
 
     def _features(self, name: str) -> Features:
         with self._lock:
@@ -112,6 +130,18 @@ class Verifier:
             while len(self._kept) > MEMORY:
                 self._kept.popitem(last=False)
         return found
+
+
+def _second_looks(
+    one: Features, two: Features, whole: Fit, mapped: Fit, limits: VerificationLimits
+) -> Iterator[Fit]:
+    """Fit once more what agrees on a map but not in its pixels: as bent, and beside what is written over it."""
+    many = limits.scene_inliers
+    is_mapped = mapped.inliers >= many and mapped.overlap >= limits.overlap
+    if is_mapped and not mapped.is_plain and _correlates(mapped, limits):
+        yield fit_bent(one, two, many)
+    if is_mapped or max(whole.ncc, mapped.ncc) >= WRITTEN_NCC:
+        yield fit_beside_writing(one, two, many)
 
 
 def is_copy(fit: Fit, limits: VerificationLimits) -> bool:

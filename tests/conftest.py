@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from catalog import Workspace, open_catalog
 from tests.catalog.buckets import KEYS, Bucket, served_bucket
@@ -20,6 +21,11 @@ _LONGEST = (
     "tests/crawler/test_rough_crawl.py",
     "tests/crawler/test_kill.py",
 )
+
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("safelight", deadline=None)
+settings.load_profile("safelight")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -70,7 +70,7 @@ class Album:
         return find_duplicates(frame[order] if order else frame, self.pictures.__getitem__)
 
     def frame(self) -> pl.DataFrame:
-        kinds = {"taken_at": pl.Int64, "vector": pl.List(pl.Float32)}
+        kinds = {"taken_at": pl.Datetime("us"), "vector": pl.List(pl.Float32)}
         return pl.DataFrame(self.rows, schema_overrides=kinds)
 
     def find_in_batches(self, order: list[int], step: int) -> list[Duplicates]:
