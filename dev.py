@@ -23,7 +23,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 EXTRAS = {
     "demo": "crawl,curate,train",
-    "run": "crawl,curate,train,serve",
+    "run": "crawl,curate,train,serve,shell",
     "bench": "all,dev",
     "test": "all,dev",
     "check": "all,dev",

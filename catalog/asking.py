@@ -13,6 +13,7 @@ from catalog.errors import QueryError, UsageError
 from catalog.lake import open_catalog
 from catalog.printing import render
 from catalog.questions import Question
+from catalog.stopping import stoppable
 from catalog.workspace import Workspace
 
 FORMATS = ("table", "csv", "json", "parquet", "arrow")
@@ -61,7 +62,7 @@ def ask(
     if sandbox:
         return asyncio.run(_ask_in_sandbox(workspace, sql, parameters, as_of))
     with open_catalog(workspace, as_of=as_of) as tables:
-        return tables.query(sql, parameters)
+        return stoppable(lambda: tables.query(sql, parameters), tables.interrupt)
 
 
 async def _ask_in_sandbox(

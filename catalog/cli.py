@@ -61,10 +61,8 @@ def snapshots(workspace: Workspace) -> None:
 
     with open_catalog(workspace) as tables:
         listed = tables.snapshots()
-    cells = [
-        [str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.message, s.changes] for s in listed
-    ]
-    header = ["snapshot", "at (UTC)", "message", "changes"]
+    cells = [[str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.author, s.message] for s in listed]
+    header = ["snapshot", "at (UTC)", "by", "message"]
     click.echo("\n".join(aligned(header, cells, cut=_terminal())))
 
 

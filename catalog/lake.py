@@ -49,6 +49,11 @@ class Catalog:
         except duckdb.Error as error:
             raise QueryError(first_line(error)) from error
 
+    def interrupt(self) -> None:
+        """Stop the question that another thread is asking: it raises `QueryError` there."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
     def records(self, sql: str, parameters: Parameters = ()) -> list[dict[str, object]]:
         """Run one reading statement and return its rows as dictionaries."""
         found: list[dict[str, object]] = self.query(sql, parameters).to_pylist()

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.releases import SETTINGS, Release
+from catalog.releases import SETTINGS, Release, rules_of
 
 LABELS = tuple(f"{setting}_bin" for setting in SETTINGS)
 _KEY = "asset_sha256"
@@ -60,7 +60,7 @@ def diff_releases(old: Release, new: Release) -> ReleaseDiff:
         moved=_changed(both, ("split",)),
         relabelled=_changed(both, LABELS),
         counts=_counts(old.manifest, new.manifest),
-        plan_changed=old.manifest["plan"] != new.manifest["plan"],
+        plan_changed=rules_of(old.manifest)[0] != rules_of(new.manifest)[0],
         columns_added=sorted(set(after.column_names) - set(before.column_names)),
         columns_removed=sorted(set(before.column_names) - set(after.column_names)),
         shards_shared=len(new.manifest["shards"]) - len(fresh),

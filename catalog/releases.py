@@ -343,11 +343,21 @@ def _classes(index: pa.Table, labels: Sequence[str]) -> dict[str, list[str | Non
     return found
 
 
+_FOUND_BY_A_RUN = frozenset(["n_inherited", "notes"])
+"""What curation writes into the plan of a run beside its rules."""
+
+
+def rules_of(manifest: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Give what makes another major version: the plan without what a run found out, and the schema."""
+    plan = {key: value for key, value in manifest["plan"].items() if key not in _FOUND_BY_A_RUN}
+    return plan, manifest["schema"]
+
+
 def _next_version(previous: Release | None, content: Mapping[str, Any]) -> str:
     if previous is None:
         return "1.0.0"
     major, minor, _ = map(int, previous.version.split("."))
-    same_meaning = all(previous.manifest[key] == content[key] for key in ("plan", "schema"))
+    same_meaning = rules_of(previous.manifest) == rules_of(content)
     return f"{major}.{minor + 1}.0" if same_meaning else f"{major + 1}.0.0"
 
 

@@ -9,6 +9,7 @@ from catalog.errors import SafelightError, UsageError
 from catalog.lake import Catalog, open_catalog
 from catalog.printing import aligned, described, render
 from catalog.saved import question, questions
+from catalog.stopping import stoppable
 from catalog.workspace import Workspace
 
 MODES = ("table", "csv", "json")
@@ -62,7 +63,7 @@ class Shell:
 
     def _run(self, sql: str, parameters: dict[str, object]) -> Iterator[str]:
         started = time.monotonic()
-        rows = self._tables.query(sql, parameters)
+        rows = stoppable(lambda: self._tables.query(sql, parameters), self._tables.interrupt)
         took = time.monotonic() - started
         shown = rows.slice(0, SHOWN) if self._mode == "table" else rows
         yield render(shown, self._mode)

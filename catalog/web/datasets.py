@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.lake import Catalog
-from catalog.releases import CLASSES, Release, find_release, releases
+from catalog.releases import CLASSES, Release, find_release, releases, rules_of
 from catalog.web.sections import Row, Section, ask, written_out
 
 SAMPLES_PER_CLASS = 8
@@ -184,7 +184,7 @@ def difference(catalog: Catalog, name: str, old: str, new: str) -> Difference:
         pc.sum(stays).as_py() or 0,
         sum(wanted),
         written_out(CHANGES, [name, before.version, after.version]),
-        _plan_changes(before.manifest["plan"], after.manifest["plan"]),
+        _plan_changes(rules_of(before.manifest)[0], rules_of(after.manifest)[0]),
     )
 
 

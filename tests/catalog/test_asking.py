@@ -7,8 +7,10 @@ import pty
 import re
 import select
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -193,6 +195,32 @@ def test_the_shell_works_on_a_terminal(filled: Workspace) -> None:
         process.kill()
         os.close(ours)
     assert "+2 AS answer;" in (filled.home / ".shell_history").read_text()
+
+
+ENDLESS = "SELECT sum(hash(i)) FROM range(200000000000) t(i)"
+
+
+def test_ctrl_c_stops_a_statement_and_not_the_shell(
+    filled: Workspace,
+) -> None:
+    with Shell(filled) as shell:
+        main = threading.get_ident()
+        timer = threading.Timer(1.5, lambda: signal.pthread_kill(main, signal.SIGINT))
+        timer.start()
+        started = time.monotonic()
+        assert list(shell.take(f"{ENDLESS};")) == ["interrupted"]
+        assert time.monotonic() - started < 10
+        assert "(1 rows" in list(shell.take("SELECT count(*) FROM photos;"))[-1]
+
+
+def test_ctrl_c_stops_the_command(filled: Workspace) -> None:
+    command = [sys.executable, "-m", "safelight", "--home", str(filled.home), "catalog", "sql"]
+    with subprocess.Popen([*command, ENDLESS], cwd=ROOT, stderr=subprocess.PIPE) as process:
+        time.sleep(4)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=20)[1]
+    assert (process.returncode, said.strip()) == (1, b"Aborted!")
 
 
 def _until(terminal: int, wanted: bytes) -> bytes:

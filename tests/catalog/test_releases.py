@@ -21,6 +21,7 @@ from catalog import (
     rows,
 )
 from catalog.publishing import publish_run
+from catalog.release_diff import diff_releases
 from catalog.spool import write_segment
 from catalog.verify import verify_catalog
 from catalog.verify_release import verify_release
@@ -104,9 +105,13 @@ def test_versions_say_what_changed(filled: Workspace) -> None:
     assert release(filled).version == "1.0.0"
     more = release(filled, range(40))
     assert (more.version, more.manifest["parent"]) == ("1.1.0", "1.0.0")
+    counted = PLAN | {"n_inherited": 30, "notes": ["few"]}  # what a run found out is no rule
+    again = publish(filled, "cameras", items(range(39)), plan=counted, run_id="s")
+    assert again.version == "1.2.0"
+    assert not diff_releases(more, again).plan_changed
     changed = publish(filled, "cameras", items(range(40)), plan=PLAN | {"seed": 8}, run_id="r")
     assert changed.version == "2.0.0"
-    assert [r.version for r in releases(filled)] == ["2.0.0", "1.1.0", "1.0.0"]
+    assert [r.version for r in releases(filled)] == ["2.0.0", "1.2.0", "1.1.0", "1.0.0"]
     assert find_release(filled, "cameras").version == "2.0.0"
     assert find_release(filled, "cameras@1.0.0").version == "1.0.0"
 

@@ -107,7 +107,7 @@ function figure({ kind, x, y, colour }, columns, listed) {
   const shades = palette();
   const traces = [...groups].slice(0, FEW).map(([name, group], number) => {
     const ys = y && place[y] !== undefined ? group.map((row) => read(row, y)) : null;
-    const xs = group.map((row) => read(row, x) ?? (kind === "bar" ? "NULL" : null));
+    const xs = group.map((row) => read(row, x) ?? (kind === "bar" || kind === "box" ? "NULL" : null));
     return { name, ...trace(kind, xs, ys), marker: { color: shades[number % shades.length], size: 6, opacity: kind === "scatter" ? 0.7 : 1 } };
   });
   const isTime = kindOf(columns[place[x]]) === "time";

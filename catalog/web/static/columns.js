@@ -21,7 +21,10 @@ const SHOWN = [
 /** Draw the summary of a query's result. */
 export async function drawColumns(query) {
   byId("columns").replaceChildren(element("p", { class: "soft" }, "Counting…"));
-  const found = await summary(query.query_id);
+  const found = await summary(query.query_id).catch((error) => {
+    byId("columns").replaceChildren(element("p", { class: "soft" }, "These columns could not be summed up."));
+    throw error;
+  });
   const place = Object.fromEntries(found.columns.map((column, each) => [column.name ?? column, each]));
   const shown = SHOWN.filter(([name]) => place[name] !== undefined);
   const head = element("tr", {}, ...shown.map(([, title]) => element("th", { scope: "col" }, title)));

@@ -5,7 +5,7 @@ import { fragment, fromAddress } from "./address.js";
 import { count, pictureColumns } from "./cells.js";
 import { Chart } from "./chart.js";
 import { drawColumns } from "./columns.js";
-import { byId, copy, element, isTyping, tabs } from "./dom.js";
+import { byId, copy, element, isTyping, say, tabs } from "./dom.js";
 import { Editor } from "./editor.js";
 import { drawGallery } from "./gallery.js";
 import { Grid } from "./grid.js";
@@ -41,9 +41,15 @@ const history = new History((entry) => {
 const questions = new Questions(
   (question) => {
     const about = question.parameters.map(({ name, about: meaning }) => [name, meaning]);
-    parameters.set(Object.fromEntries(question.parameters.map((each) => [each.name, each.default])), Object.fromEntries(about));
+    const given = question.parameters.filter((each) => each.default !== null && each.default !== undefined);
+    parameters.set(Object.fromEntries(given.map((each) => [each.name, each.default])), Object.fromEntries(about));
     take(question.sql);
-    run();
+    parameters.show(question.sql);
+    const empty = Object.entries(parameters.values()).find(([, value]) => value === null);
+    if (question.own && empty) {
+      byId(`parameter-${empty[0]}`).focus();
+      say(`Fill in $${empty[0]}, then run`);
+    } else run();
   },
   (listed) => words.setQuestions(listed),
 );

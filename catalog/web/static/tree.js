@@ -12,6 +12,7 @@ export class Tree {
     search.addEventListener("input", () => this.#draw(search.value.trim().toLowerCase()));
     search.addEventListener("keydown", (event) => {
       if (event.key === "ArrowDown") this.#focus(this.#items()[0], event);
+      if (event.key === "Enter") this.#insertBest(search.value.trim().toLowerCase(), event);
     });
     root.addEventListener("click", (event) => this.#clicked(event));
     root.addEventListener("keydown", (event) => this.#pressed(event));
@@ -45,6 +46,16 @@ export class Tree {
     item.tabIndex = 0;
     item.focus();
     event?.preventDefault();
+  }
+
+  /** Insert the item whose name fits best: the same, else one that has the text in it, else the first. */
+  #insertBest(wanted, event) {
+    const items = this.#items();
+    const name = (item) => item.dataset.name.toLowerCase();
+    const best = items.find((item) => name(item) === wanted) ?? items.find((item) => name(item).includes(wanted)) ?? items[0];
+    if (!best || !wanted) return;
+    event.preventDefault();
+    this.onInsert(best.dataset.name);
   }
 
   #clicked(event) {

@@ -166,6 +166,26 @@ def test_a_summary_describes_every_column(server: Server) -> None:
     assert (by_name["j"]["min"], by_name["j"]["max"], by_name["j"]["count"]) == ("0", "20", 11)
 
 
+def test_a_summary_bears_values_that_have_no_mean(server: Server) -> None:
+    done = server.query(
+        "FROM (VALUES (1.0::DOUBLE, 'a', 1e308), ('inf'::DOUBLE, 'b', -1e308), (NULL, 'c', 0), (2, 'd', 0)) t(x, y, z)"
+    )
+    answer = server.get(f"/api/queries/{done['query_id']}/summary")
+    assert answer.status == 200
+    columns = answer.json["columns"]
+    by_name = {row[0]: dict(zip(columns, row, strict=True)) for row in answer.json["rows"]}
+    assert list(by_name) == ["x", "y", "z"]
+    assert [by_name["x"][name] for name in ("min", "q50", "max", "std")] == [
+        "1.0",
+        "2.0",
+        "inf",
+        None,
+    ]
+    assert float(by_name["x"]["null_percentage"]) == 25
+    assert (by_name["y"]["max"], by_name["y"]["count"]) == ("d", 4)
+    assert float(by_name["z"]["max"]) == 1e308
+
+
 def test_a_running_statement_can_be_cancelled(server: Server) -> None:
     slow = {"sql": "SELECT count(*) FROM range(1000000000) a, range(1000000) b"}
     query_id = server.ask("POST", "/api/queries", slow).json["query_id"]

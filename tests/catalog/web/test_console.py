@@ -129,6 +129,22 @@ def test_a_past_snapshot_is_read(console: Page) -> None:
     assert f"as_of={snapshot}" in console.url
 
 
+def test_enter_in_the_search_inserts_what_fits_best(console: Page) -> None:
+    for typed, inserted in (("exposure_t", "exposure_time"), ("photos", "photos")):
+        console.locator("#sql").fill("")
+        console.locator("#find-table").fill(typed)
+        console.locator("#find-table").press("Enter")
+        expect(console.locator("#sql")).to_have_value(re.compile(rf"^\s*{inserted}\s*$"))
+
+
+def test_columns_with_an_infinite_value_are_summed_up(console: Page) -> None:
+    run(console, "FROM (VALUES ('inf'::DOUBLE, 1), (2.0, 2), (3.0, 3)) t(far, near)")
+    rows(console, "3 rows")
+    console.locator("#tab-columns").click()
+    expect(console.locator("#columns tbody tr")).to_have_count(2)
+    expect(console.locator("#columns")).to_contain_text("inf")
+
+
 def test_a_question_is_saved_with_its_parameters_and_deleted(console: Page) -> None:
     console.locator("#sql").fill("SELECT count(*) AS n FROM exif WHERE iso >= $least")
     console.locator("#save").click()
@@ -138,10 +154,14 @@ def test_a_question_is_saved_with_its_parameters_and_deleted(console: Page) -> N
     console.locator("#tab-questions").click()
     console.locator("#find-question").fill("bright")
     console.locator("#questions .entry[data-name=bright]").click()
+    expect(console.get_by_label("$least")).to_be_focused()
     console.get_by_label("$least").fill("3200")
     console.get_by_label("$least").press("Enter")
     rows(console, "1 row")
     assert cells(console, 0) == [str(sum(n % 6 == 5 for n in range(N)))]
+    console.locator("#questions .entry[data-name=bright]").click()
+    rows(console, "1 row")
+    assert cells(console, 0) == [str(sum(n % 6 == 5 for n in range(N)))], "the value stays"
     console.get_by_label("Delete bright").click()
     expect(console.locator("#questions .entry[data-name=bright]")).to_have_count(0)
 
