@@ -351,8 +351,8 @@ Command: `python -m benchmarks.bench_dedupe --data DATA --peers VENVS --output F
 Caveats: no source repository is in both halves, but both halves come from the same kind of archives. The photographs
 are 448 px and smaller. Which files show one photograph twice was judged by eye, also after a first run had pointed at
 them. Pairs of the other programs are those that they report with their defaults, not closed over groups; ours are
-all pairs of each group. The first line reads camera and moment of taking from the EXIF of the photographs (the
-copies have none); the second has pixels alone, and takes stricter limits because of that. That EXIF tells shots
+all pairs of each group. Safelight reads camera and moment of taking from the EXIF of the photographs (the copies have
+none); the line "no EXIF" has pixels alone, and takes stricter limits because of that. That EXIF tells shots
 apart, and the search for faint features and for writing over whole pictures, came after looking at what earlier
 versions had got wrong on the judged half: its figures are somewhat optimistic. PDQ alone takes pairs within 31
 bits in 8 orientations.
