@@ -121,7 +121,7 @@ def appended(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return noted
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_rows_are_those_of_ducklake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, appended: list[bool], seed: int
 ) -> None:

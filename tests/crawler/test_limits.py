@@ -95,10 +95,11 @@ def test_who_gives_up_entering_again_still_holds_a_seat() -> None:
 
 
 def test_retry_after_closes_a_gate() -> None:
-    gate = HostGate(float("inf"), 10)
+    gate, started = HostGate(float("inf"), 10), time.monotonic()
     gate.close_for(0.1)
     gate.close_for(0.01)
-    assert entries(gate, 1)[0] >= 0.099
+    entries(gate, 1)
+    assert time.monotonic() - started >= 0.099
 
 
 def test_no_more_than_so_many_are_inside() -> None:
