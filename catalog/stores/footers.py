@@ -63,6 +63,10 @@ def text_of(value: Value | None, kind: str) -> str | None:
             return str(value).lower()
         case float() if not math.isfinite(value):
             return None
+        case str() if (
+            "\0" in value
+        ):  # SQLite would end the text there, and the bound be another one
+            return None
         case float() if kind == "float32":
             return str(np.float32(value))
         case datetime():

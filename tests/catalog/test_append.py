@@ -180,6 +180,19 @@ def test_questions_with_limits_find_the_same_rows(
         assert list(mine.store.problems()) == []
 
 
+def test_a_bound_that_sqlite_would_cut_is_left_open(
+    workspace: Workspace, appended: list[bool]
+) -> None:
+    for title in ("a", "a\0b"):
+        photo = {"photo_id": title, "asset_sha256": title, "title": title}
+        write_segment(workspace, {"photos": rows("photos", [photo])}, job="x")
+        with open_catalog(workspace) as catalog:
+            catalog.commit()
+    assert appended == [False, True]
+    with open_catalog(workspace) as catalog:
+        assert catalog.records("SELECT count(*) AS n FROM photos WHERE title > 'a'") == [{"n": 1}]
+
+
 def test_a_file_that_lacks_a_column_has_nulls_there(workspace: Workspace) -> None:
     for number in range(3):
         segment = write_segment(workspace, {"labels": label(str(number))}, job="x")
