@@ -27,6 +27,7 @@ from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 
+from code_version import commit
 from local_site import local_site, photo_files, write_list
 from PIL import Image
 from process_tree import Measured, measure
@@ -306,15 +307,8 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 def conditions(names: Sequence[str], words: str) -> Iterator[str]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "duckdb", "pillow"))
-    yield f"- Commit {commit.stdout.strip() or 'unknown'}, Python {platform.python_version()}, {packages}."
+    yield f"- Commit {commit()}, Python {platform.python_version()}, {packages}."
     yield f"- {os.cpu_count()} CPU cores, {platform.system()} {platform.machine()}."
     yield "- Ours: `safelight crawl run urls LIST --allow-private`, default settings (SHA-256, EXIF by two readers,"
     yield "  header check, packs, catalog commit). On loopback no rate limit applies to it."

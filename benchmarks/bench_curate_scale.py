@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.code_version import commit
 from catalog import Workspace, open_catalog, rows, write_segment
 from curation.neighbours import DIM, Nearest
 from curation.run import curate
@@ -247,14 +248,16 @@ def report(sizes: list[dict], vectors: dict | None) -> str:
             f"{vectors['index_mb']:.0f} MB on disk, {vectors['pairs']:,} pairs, "
             f"greatest memory {vectors['rss_mb']:.0f} MB.",
         ]
-    libraries = ("duckdb", "faiss-cpu", "numpy", "polars")
+    libraries = ", ".join(
+        f"{name} {version(name)}" for name in ("duckdb", "faiss-cpu", "numpy", "polars")
+    )
     lines += [
         "",
         "Command: `python -m benchmarks.bench_curate_scale --output FILE --sizes "
         + ",".join(str(told["n"]) for told in sizes)
         + (f" --vectors {vectors['n']}`" if vectors else "`"),
         "",
-        f"Python {platform.python_version()}, {', '.join(f'{n} {version(n)}' for n in libraries)}; 2 CPU cores,",
+        f"Commit {commit()}, Python {platform.python_version()}, {libraries}; 2 CPU cores,",
         "no GPU, shared with other work: steps are on the clock and suffer from it, CPU figures do not. The",
         "embedder averages blocks; the default network adds some 40 ms a picture, whatever their number.",
         "",

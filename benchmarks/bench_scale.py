@@ -11,7 +11,6 @@ import os
 import platform
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
+from code_version import commit
 from local_site import local_site, write_list
 from PIL import Image
 from process_tree import Measured, measure
@@ -199,16 +199,9 @@ def report(
     yield "| --- | ---: | ---: | ---: |"
     for one in operations:
         yield f"| {one.items:,} | {one.add_us:.0f} | {one.claim_us:.0f} | {one.settle_us:.0f} |"
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     yield from (
         "",
-        f"Commit {commit.stdout.strip() or 'unknown'}, Python {platform.python_version()}, ",
+        f"Commit {commit()}, Python {platform.python_version()}, ",
     )
     yield f"{os.cpu_count()} CPU cores; the server runs on the same machine, its CPU is not counted. Rates and memory "
     yield f"are those between samples. Command: `python benchmarks/bench_scale.py --urls {urls}`."

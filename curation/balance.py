@@ -7,6 +7,7 @@ distribution; beside it a slice of each is marked in which classes are as even a
 """
 
 import hashlib
+import heapq
 from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
@@ -130,26 +131,35 @@ def balanced_slice(
 def _evened(part: pl.DataFrame, seed: int, columns: Sequence[str]) -> list[int]:
     """Take pictures one by one, always of the classes that have most room left."""
     quotas = _quotas(part, columns)
-    taken: list[dict[object, int]] = [{} for _ in columns]
     cells, chosen = _cells(part, seed, columns), []
+    taken = [dict.fromkeys(part[name].drop_nulls().unique(), 0) for name in columns]
+    rank = {cell: -place for place, cell in enumerate(sorted(cells, key=str))}
 
-    def room(cell: tuple[object, ...]) -> tuple[float, float, str]:
+    def room(cell: tuple[object, ...]) -> tuple[float, float, int]:
+        """Say how much room there is, negative, so that a heap gives the roomiest cell first."""
         shares = [
-            1 - held.get(value, 0) / quota
+            1 - held[value] / quota
             for held, value, quota in zip(taken, cell, quotas, strict=True)
             if value is not None
         ]
-        return min(shares, default=0.0), sum(shares), str(cell)
+        return -min(shares, default=0.0), -sum(shares), rank[cell]
 
-    while cells:
-        best = max(cells, key=room)
-        if room(best)[0] <= 0:
-            break
+    heap = [(room(cell), cell) for cell in cells]
+    heapq.heapify(heap)
+    while heap and heap[0][0][0] < 0:
+        known, best = heap[0]
+        # Room only shrinks: what the heap knew of a cell is at most too good.
+        if (now := room(best)) != known:
+            heapq.heapreplace(heap, (now, best))
+            continue
         chosen.append(cells[best].pop())
         for held, value in zip(taken, best, strict=True):
-            held[value] = held.get(value, 0) + 1
-        if not cells[best]:
-            del cells[best]
+            if value is not None:
+                held[value] += 1
+        if cells[best]:
+            heapq.heapreplace(heap, (room(best), best))
+        else:
+            heapq.heappop(heap)
     return chosen
 
 
@@ -175,8 +185,9 @@ def _cells(
     orders = [hashlib.sha256(f"{seed}\n{sha}".encode()).digest() for sha in part["asset_sha256"]]
     nth_of_scene: dict[str, int] = {}
     ranked = []
+    scenes = part["scene_id"].to_list()
     for place in sorted(range(part.height), key=orders.__getitem__):
-        scene = str(part["scene_id"][place])
+        scene = str(scenes[place])
         nth_of_scene[scene] = nth_of_scene.get(scene, 0) + 1
         ranked.append((nth_of_scene[scene], orders[place], place))
     found: dict[tuple[object, ...], list[int]] = {}

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from catalog import Catalog
 from curation.inputs import frame
 from curation.known_copies import VECTORS
-from curation.neighbours import Compact, compact, cosines, nearest_vectors
+from curation.neighbours import Compact, Nearest, compact, cosines, nearest_vectors
+from curation.similarity_index import SimilarityIndex
 
 CHUNK = 8192  # vectors read at once: 40 MB at 1,280 dimensions
 SHOWN = 12  # closest pairs that are kept for people to look at
+SAMPLED = 4096  # pictures that stand for all that nothing is close to
 _ANY = -(2**20)  # below any product
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,14 @@ class Closeness:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Embeddings in 256 whole numbers each, by picture: a hundred thousand take 26 MB."""
+    """Embeddings in 256 whole numbers each, by picture: a hundred thousand take 26 MB.
+
+    `near` has the closest pictures of each (rows of `names`), where an index has found them already.
+    """
 
     names: tuple[str, ...]
     compact: Compact
+    near: Nearest | None = None
 
     @classmethod
     def read(cls, catalog: Catalog, model_id: str, names: Sequence[str]) -> "Vectors":
@@ -61,32 +69,82 @@ class Vectors:
                 continue
             some = some.sort("asset_sha256")
             found += some["asset_sha256"].to_list()
-            parts.append(compact(np.array(some["vector"].to_list(), np.float32)))
+            flat = some["vector"].explode().to_numpy()
+            parts.append(compact(flat.reshape(some.height, -1).astype(np.float32, copy=False)))
         return cls(tuple(found), np.concatenate(parts) if parts else np.zeros((0, 256), np.int8))
+
+    @classmethod
+    def of_items(
+        cls, catalog: Catalog, model_id: str, names: Sequence[str], index: SimilarityIndex
+    ) -> "Vectors":
+        """Take the vectors of an index with what it knows; read them where it lacks one of the pictures."""
+        known = index.pictures
+        if set(names) <= set(known.names):
+            return cls(tuple(known.names), known.vectors, index.by_vector)
+        return cls.read(catalog, model_id, names)
 
 
 def closest(vectors: Vectors, split: dict[str, str], exact: "Exact | None" = None) -> Closeness:
     """Hold each test picture against all of train; `split` names the side of each picture.
 
     The compact vectors tell the cosine to about 0.01 where it is high; `exact` measures the pairs that are shown again.
+    Where `vectors` has lists, only what they leave open is sought: a list without a training picture that is full. Of
+    pictures that nothing in the list's reach is close to, 4,096 stand for all. So the closest pairs are those of a
+    whole search if any pair is within reach, and so is the percentile where a hundredth of the pictures is.
     """
     sides = np.array([split.get(name, "") for name in vectors.names])
     (test,), (train,) = np.nonzero(sides == "test"), np.nonzero(sides == "train")
     if not (len(test) and len(train)):
         return Closeness((), float("nan"), 0)
-    near = nearest_vectors(vectors.compact[test], vectors.compact[train], 1, _ANY)
-    cosine = cosines(near.closeness[:, 0])
-    order = np.lexsort((test, -cosine))[:SHOWN]
-    names = vectors.names
-    pairs = [
-        Pair(names[test[row]], names[train[near.ids[row, 0]]], float(cosine[row])) for row in order
-    ]
+    found = _known(vectors.near, test, sides == "train")
+    is_open, weight = _open(vectors.near, test, found)
+    asked = nearest_vectors(vectors.compact[test[is_open]], vectors.compact[train], 1, _ANY)
+    found.ids[is_open], found.closeness[is_open] = train[asked.ids], asked.closeness
+    (rows,) = np.nonzero(found.ids[:, 0] >= 0)
+    cosine, other = cosines(found.closeness[rows, 0]), found.ids[rows, 0]
+    names, order = vectors.names, np.lexsort((rows, -cosine))[:SHOWN]
+    pairs = [Pair(names[test[rows[n]]], names[other[n]], float(cosine[n])) for n in order.tolist()]
     shown = exact(pairs) if exact else pairs
     return Closeness(
         tuple(sorted(shown, key=lambda pair: -pair.cosine)),
-        float(np.quantile(cosine, 0.99)),
+        _p99(cosine, weight[rows]),
         len(test),
     )
+
+
+def _known(near: Nearest | None, test: Rows, is_train: NDArray[np.bool_]) -> Nearest:
+    """Give for each test picture the first training picture of its list, (test, 1); -1 where there is none."""
+    found = Nearest.none(len(test), 1)
+    if near is None:
+        return found
+    ids = near.ids[test]
+    fits = (ids >= 0) & np.append(is_train, np.False_)[ids]
+    (rows,) = np.nonzero(fits.any(axis=1))
+    first = fits[rows].argmax(axis=1)
+    found.ids[rows, 0] = ids[rows, first]
+    found.closeness[rows, 0] = near.closeness[test[rows], first]
+    return found
+
+
+def _open(
+    near: Nearest | None, test: Rows, found: Nearest
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Mark the test pictures to hold against all of train, and say how many pictures each stands for."""
+    is_open, weight = found.ids[:, 0] < 0, np.ones(len(test))
+    if near is None:
+        return is_open, weight
+    (alone,) = np.nonzero(is_open & (near.ids[test, -1] < 0))  # a list with room has all in reach
+    if len(alone) > SAMPLED:
+        # Names are hashes of the files, so the first are a fair sample, and the same one every time.
+        is_open[alone[SAMPLED:]] = False
+        weight[alone] = len(alone) / SAMPLED
+    return is_open, weight
+
+
+def _p99(cosine: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    if (weight == 1).all():
+        return float(np.quantile(cosine, 0.99))
+    return float(np.quantile(cosine, 0.99, weights=weight, method="inverted_cdf"))
 
 
 @dataclass(frozen=True)

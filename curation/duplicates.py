@@ -257,6 +257,8 @@ class _Search:
         self._place = {name: place for place, name in enumerate(self.names)}
         self._known = pl.DataFrame(schema=EDGES) if known is None else known
         self._row_of = self._rows_of(self._known)
+        self._was_copy: list[bool] = (self._known["verdict"] == "duplicate").to_list()
+        self._drift: list[float] = self._known["drift_px"].to_list()
         self._taken: list[int] = []  # rows of `known`
         self._new: list[tuple[object, ...]] = []
         self._seen: set[int] = set()
@@ -333,8 +335,7 @@ class _Search:
         if verdict is None:
             row = self._row_of[key]
             self._taken.append(row)
-            is_copy = str(self._known["verdict"][row]) == "duplicate"
-            drift = float(self._known["drift_px"][row])
+            is_copy, drift = self._was_copy[row], self._drift[row]
         else:
             self._new.append(_edge(names, table, pair.row, verdict, self._by))
             is_copy, drift = verdict.verdict == "duplicate", round(verdict.fit.drift_px, 4)

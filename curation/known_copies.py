@@ -44,17 +44,17 @@ def find_in_catalog(
     *,
     made_by: tuple[str, str],
     limits: DuplicateLimits | None = None,
-) -> Duplicates:
+) -> tuple[Duplicates, SimilarityIndex]:
     """Find the copies among `pictures`, which has the columns that `find_duplicates` wants but for the vector.
 
     `made_by` is the model of the vectors and the stage of the hashes. Reads and writes the index below `derived/`,
-    which may be deleted at any time.
+    which may be deleted at any time, and gives it as it is now.
     """
     limits = limits or DuplicateLimits()
     index = _index(catalog, distinct(pictures), limits, made_by)
     by = limits.compared_by(made_by[0])
     known = frame(catalog, _COMPARED, (by,))
-    return compare(pictures, index, load, limits, known=known, compared_by=by)
+    return compare(pictures, index, load, limits, known=known, compared_by=by), index
 
 
 def _index(

@@ -14,6 +14,7 @@ import polars as pl
 from catalog import Catalog
 from curation.closest import Closeness, Exact, Pair, Vectors, closest, sides_of
 from curation.metadata_leaks import Guess, guesses
+from curation.similarity_index import SimilarityIndex
 from curation.splits import SPLITS
 from curation.strata import Stratum
 
@@ -46,13 +47,17 @@ class LeakAudit:
 
 
 def measure(
-    catalog: Catalog, items: pl.DataFrame, strata: tuple[Stratum, ...], model_id: str
+    catalog: Catalog,
+    items: pl.DataFrame,
+    strata: tuple[Stratum, ...],
+    model_id: str,
+    index: SimilarityIndex,
 ) -> list[dict[str, object]]:
     """Measure likeness and guesses for both policies: rows of `split_leaks`, without run.
 
-    `items` has the columns that `guesses` wants, and both policies.
+    `items` has the columns that `guesses` wants, and both policies; `index` knows what is close to what.
     """
-    vectors = Vectors.read(catalog, model_id, items["asset_sha256"].to_list())
+    vectors = Vectors.of_items(catalog, model_id, items["asset_sha256"].to_list(), index)
     rows: list[dict[str, object]] = []
     for policy in POLICIES:
         near = closest(vectors, sides_of(items, policy), Exact(catalog, model_id))

@@ -10,7 +10,7 @@ for a bulk load, so large batches then go through an inverted file, which misses
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -29,6 +29,7 @@ BLOCK, QUERIES = (
     65_536,
     4096,
 )  # rows at work at once: 64 MB of floats, and what they are compared with
+CLOSE = 4_000_000  # pairs of hashes above which fewer are asked for at once
 SPARE = 2  # times more are asked for than kept, so that places settle ties
 MISSING = -(2**30)
 
@@ -74,6 +75,23 @@ class Nearest:
         """Put the lists of the same pictures together."""
         ids = np.concatenate([self.ids, other.ids], 1)
         return Nearest(ids, np.concatenate([self.closeness, other.closeness], 1)).best(width)
+
+    def improve(
+        self, rows: NDArray[np.integer], ids: NDArray[np.integer], closeness: NDArray[np.integer]
+    ) -> None:
+        """Let single entries into the lists of some rows, in place."""
+        width = self.ids.shape[1]
+        is_better = closeness >= self.closeness[rows, -1]
+        rows, ids, closeness = rows[is_better], ids[is_better], closeness[is_better]
+        order = np.lexsort((ids, -closeness, rows))
+        rows, ids, closeness = rows[order], ids[order], closeness[order]
+        changed, starts, of_row = np.unique(rows, return_index=True, return_inverse=True)
+        nth = np.arange(len(rows)) - starts[of_row]
+        new, kept = Nearest.none(len(changed), width), nth < width
+        new.ids[of_row[kept], nth[kept]] = ids[kept]
+        new.closeness[of_row[kept], nth[kept]] = closeness[kept]
+        mine = Nearest(self.ids[changed], self.closeness[changed]).merged(new, width)
+        self.ids[changed], self.closeness[changed] = mine.ids, mine.closeness
 
     def without(self, bad: NDArray[np.bool_]) -> "Nearest":
         """Blank the marked entries."""
@@ -189,18 +207,36 @@ def nearest_hashes(queries: Hashes, base: Hashes, width: int, limit: int) -> Nea
 
     Closeness is the number of differing bits, negative. Above 20,000 the search is exact for limits up to 31.
     """
+    found = Nearest.none(len(queries), width)
+    for asked, others, bits in close_hashes(queries, base, limit):
+        found.improve(asked, others, -bits)
+    return found
+
+
+def close_hashes(
+    queries: Hashes, base: Hashes, limit: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Ids]]:
+    """Give all pairs within `limit` bits in the best of 8 orientations: rows of queries, rows of the base, bits.
+
+    Each part has all that is close to some of the queries, every pair once. A collection that is mostly one
+    placeholder comes in smaller parts.
+    """
     if not len(queries) or not len(base):
-        return Nearest.none(len(queries), width)
-    index, parts = _hash_index(base), []
-    for first in range(0, len(queries), QUERIES):
-        found = Nearest.none(len(queries[first : first + QUERIES]), width)
-        for view in turned(queries[first : first + QUERIES]):
-            asked = np.ascontiguousarray(view)
-            bits, who = index.search(asked, min(SPARE * width, len(base)))
-            near = _kept(who, -bits.astype(np.float64), -limit)
-            found = found.merged(near, width)
-        parts.append(found)
-    return Nearest.stacked(parts)
+        return
+    index, start, step = _hash_index(base), 0, 16
+    while start < len(queries):
+        views = turned(queries[start : start + step])
+        n_asked = views.shape[1]
+        ends, bits, who = index.range_search(np.ascontiguousarray(views.reshape(-1, 32)), limit + 1)
+        n_found = (ends[1:] - ends[:-1]).astype(np.int64)
+        view = np.repeat(np.arange(len(n_found)), n_found)
+        order = np.lexsort((bits, who, view % n_asked))
+        asked, others, bits = view[order] % n_asked, who[order], bits[order].astype(np.int32)
+        is_first = np.ones(len(order), bool)
+        is_first[1:] = (asked[1:] != asked[:-1]) | (others[1:] != others[:-1])
+        yield start + asked[is_first], others[is_first], bits[is_first]
+        start += n_asked
+        step = min(2 * step, QUERIES) if len(order) < CLOSE else max(1, step // 4)
 
 
 def _hash_index(base: Hashes) -> faiss.IndexBinary:

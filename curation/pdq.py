@@ -80,15 +80,17 @@ def turned(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Transposing is exact. Mirroring changes the sign of the odd frequencies; since the median lies
     close to zero that flips their bits, but for the few coefficients between zero and the median.
     """
-    grid = _unpack(bits)
+    ways = np.stack([bits, _pack(_unpack(bits).swapaxes(-1, -2))])  # upright, transposed
+    mirrored: NDArray[np.uint8] = ways[:, None] ^ _odd_bits()[None, :, None]
+    return mirrored.reshape(8, *bits.shape)
+
+
+@cache
+def _odd_bits() -> NDArray[np.uint8]:
+    """Give the bits that flip when a picture is mirrored: not at all, left to right, upside down, both: (4, 32)."""
     odd = np.arange(FREQUENCIES) % 2 == 0  # column j holds frequency j + 1
-    return np.stack(
-        [
-            _pack(flipped)
-            for base in (grid, grid.swapaxes(-1, -2))
-            for flipped in (base, base ^ odd, base ^ odd[:, None], base ^ odd ^ odd[:, None])
-        ]
-    )
+    across = np.broadcast_to(odd, (FREQUENCIES, FREQUENCIES))
+    return _pack(np.stack([across & ~across, across, across.T, across ^ across.T]))
 
 
 def luma_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -41,6 +41,7 @@ from curation.onnx_embedder import open_embedder
 from curation.plan import CurationPlan
 from curation.sessions import with_sessions
 from curation.settings import CurateSettings
+from curation.similarity_index import SimilarityIndex
 from curation.splits import Splits, group_split, random_split
 from curation.stage import stage_id
 from curation.strata import SETTING_STRATA, Stratum, with_label_classes
@@ -111,7 +112,7 @@ class _Run:
             judged, partial(self._looks, pictures), limits.verification.scene_cosine
         )
         clock.lap("exif rules")
-        compared = self._duplicates(pictures, limits)
+        compared, index = self._duplicates(pictures, limits)
         found = self._edited(pictures, compared)
         clock.lap("duplicates")
         kept, rows_of_decisions = self._decide(pictures, judged, found, moments)
@@ -119,7 +120,7 @@ class _Run:
         alike = [*moments.bursts, *compared.groups.select("asset_sha256", "group_id").iter_rows()]
         scene = scenes(pictures["asset_sha256"].to_list(), found, alike)
         items, splits, strata = self._items(kept, scene)
-        leaks = measure(self.catalog, items, strata, self.stages.model_id())
+        leaks = measure(self.catalog, items, strata, self.stages.model_id(), index)
         moved = decisions.notes(splits.moved, "split_changed")
         rows_of_decisions = decisions.table([rows_of_decisions, moved])
         clock.lap("splits and weights")
@@ -150,8 +151,10 @@ class _Run:
         known = sum(pl.col(setting).is_not_null().cast(pl.Int32) for setting in SETTINGS)
         return joined.with_columns(has_valid_exif=known).sort("asset_sha256")
 
-    def _duplicates(self, pictures: pl.DataFrame, limits: DuplicateLimits) -> Duplicates:
-        """Compare the pictures that decode."""
+    def _duplicates(
+        self, pictures: pl.DataFrame, limits: DuplicateLimits
+    ) -> tuple[Duplicates, SimilarityIndex]:
+        """Compare the pictures that decode; give also the index of what is close to what."""
         sound = pictures.filter(pl.col("decode_status") == "ok")
         with AssetReader(self.catalog.workspace) as reader:
             return find_in_catalog(

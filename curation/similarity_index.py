@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,9 +29,9 @@ from curation.neighbours import (
     Ids,
     Nearest,
     best_distance,
+    close_hashes,
     closeness_of,
     cosines,
-    nearest_hashes,
     nearest_vectors,
 )
 
@@ -38,7 +39,8 @@ log = logging.getLogger(__name__)
 
 VERSION = "1"
 MIN_QUALITY = 50  # plainer pictures all match each other by hash
-COUNTED = 262_144  # pairs whose bits are counted at once
+COUNTED = 32_768  # pairs whose bits are counted at once
+LAID = 65_536  # rows that are moved or compared at once
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,34 @@ class Described:
 
     def with_more(self, more: "Described") -> "Described":
         """Put two sets of pictures together, sorted."""
-        both = Described(
-            self.names + more.names,
-            np.concatenate([self.vectors, more.vectors]),
-            np.concatenate([self.hashes, more.hashes]),
-            np.concatenate([self.quality, more.quality]),
+        return self.changed(more)[0]
+
+    def changed(self, more: "Described", gone: Collection[str] = ()) -> tuple["Described", Ids]:
+        """Put pictures in and take some out; say where each picture of before is now (-1: gone)."""
+        absent = set(gone)
+        stays = np.flatnonzero([name not in absent for name in self.names])
+        names = [self.names[row] for row in stays.tolist()] + more.names
+        order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int32)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        moved = np.full(len(self.names), -1, np.int32)
+        moved[stays] = place[: len(stays)]
+
+        def laid(mine: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+            out = np.empty((len(names), *mine.shape[1:]), mine.dtype)
+            for start in range(0, len(stays), LAID):  # a copy of all rows would double the memory
+                rows = stays[start : start + LAID]
+                out[moved[rows]] = mine[rows]
+            out[place[len(stays) :]] = others
+            return out
+
+        pictures = Described(
+            [names[row] for row in order.tolist()],
+            laid(self.vectors, more.vectors),
+            laid(self.hashes, more.hashes),
+            laid(self.quality, more.quality),
         )
-        return both.take(np.array(sorted(range(len(both.names)), key=both.names.__getitem__), int))
+        return pictures, moved
 
 
 @dataclass(frozen=True)
@@ -119,17 +142,13 @@ class SimilarityIndex:
         """
         if not added.names and not gone:
             return self
-        absent = set(gone)
-        stays = np.flatnonzero([name not in absent for name in self.pictures.names])
-        pictures = self.pictures.take(stays).with_more(added)
-        place = {name: row for row, name in enumerate(pictures.names)}
-        moved = np.array([place.get(name, -1) for name in self.pictures.names], np.int32)
-        change = _Change(pictures, self.reach, stays, moved)
+        pictures, moved = self.pictures.changed(added, gone)
+        change = _Change(pictures, self.reach, moved)
         return SimilarityIndex(
             self.reach,
             pictures,
-            change.lists(self.by_vector, change.near_vectors),
-            change.lists(self.by_hash, change.near_hashes),
+            change.lists(self.by_vector, change.let_in_by_vector),
+            change.lists(self.by_hash, change.let_in_by_hash),
         )
 
     def pairs(self) -> Pairs:
@@ -160,65 +179,68 @@ class SimilarityIndex:
 
 @dataclass(frozen=True)
 class _Change:
-    """The pictures after a change, which rows of before stay, and where each row of before is now (-1: gone)."""
+    """The pictures after a change, and where each row of before is now (-1: gone)."""
 
     pictures: Described
     reach: Reach
-    stays: NDArray[np.int64]
     moved: Ids
 
-    def lists(self, before: Nearest, near: "_Near") -> Nearest:
+    def lists(self, before: Nearest, let_in: "_LetIn") -> Nearest:
         """Bring the lists of before up to date."""
-        n, width = len(self.pictures.names), self.reach.nearest
-        known = Nearest.none(n, width)
-        place = self.moved[self.stays]
-        ids = before.ids[self.stays]
-        is_gone = (ids >= 0) & (np.append(self.moved, -1)[ids] < 0)
-        known.ids[place] = np.where(is_gone | (ids < 0), -1, np.append(self.moved, -1)[ids])
-        known.closeness[place] = np.where(is_gone, MISSING, before.closeness[self.stays])
-        # A list that was full may have had to leave out what is now among the nearest.
-        torn = place[is_gone.any(axis=1) & (ids >= 0).all(axis=1)]
-        fresh = np.setdiff1d(np.arange(n), place)
-        asked = np.union1d(fresh, torn)
-        rest = np.setdiff1d(place, asked)
-        _put(known, asked, near(asked, np.arange(n)))
-        before_too = Nearest(known.ids[rest], known.closeness[rest])
-        _put(known, rest, before_too.merged(near(rest, fresh), width))
+        n = len(self.pictures.names)
+        known = Nearest.none(n, self.reach.nearest)
+        now, torn = np.append(self.moved, np.int32(-1)), [np.zeros(0, np.int32)]
+        for start in range(0, len(self.moved), LAID):
+            rows = start + np.flatnonzero(self.moved[start : start + LAID] >= 0)
+            place, ids = self.moved[rows], before.ids[rows]
+            is_gone = (ids >= 0) & (now[ids] < 0)
+            known.ids[place] = now[ids]  # -1 stays -1
+            known.closeness[place] = np.where(is_gone, MISSING, before.closeness[rows])
+            holed = place[is_gone.any(axis=1)]
+            closed_up = Nearest(known.ids[holed], known.closeness[holed]).best(self.reach.nearest)
+            known.ids[holed], known.closeness[holed] = closed_up.ids, closed_up.closeness
+            # A list that was full may have had to leave out what is now among the nearest.
+            torn.append(place[is_gone.any(axis=1) & (ids >= 0).all(axis=1)])
+        is_fresh = np.ones(n, np.bool_)
+        is_fresh[self.moved[self.moved >= 0]] = False
+        let_in(known, np.flatnonzero(is_fresh), np.concatenate(torn))
         return known
 
-    def near_vectors(self, rows: NDArray[np.int64], base: NDArray[np.int64]) -> Nearest:
-        """Find the nearest of `rows` in `base` by vector."""
+    def let_in_by_vector(
+        self, known: Nearest, fresh: NDArray[np.int64], torn: NDArray[np.int64]
+    ) -> None:
+        """Fill the lists of fresh and torn rows, and let the fresh ones into all others, by vector."""
         vectors, width = self.pictures.vectors, self.reach.nearest
-        least = closeness_of(self.reach.cosine)
-        found = nearest_vectors(vectors[rows], vectors[base], width + 1, least)
-        return _placed(found, rows, base, width)
+        least, asked = closeness_of(self.reach.cosine), np.union1d(fresh, torn)
+        found = nearest_vectors(vectors[asked], vectors, width + 1, least)
+        found = found.without(found.ids == asked[:, None]).best(width)
+        known.ids[asked], known.closeness[asked] = found.ids, found.closeness
+        rest = np.setdiff1d(np.arange(len(vectors)), asked)
+        for start in range(0, len(rest) if len(fresh) else 0, LAID):
+            rows = rest[start : start + LAID]
+            near = nearest_vectors(vectors[rows], vectors[fresh], width, least)
+            row, column = np.nonzero(near.ids >= 0)
+            known.improve(
+                rows[row],
+                fresh[near.ids[row, column]].astype(np.int32),
+                near.closeness[row, column],
+            )
 
-    def near_hashes(self, rows: NDArray[np.int64], base: NDArray[np.int64]) -> Nearest:
-        """Find the nearest of `rows` in `base` by hash; plain pictures are near to none."""
-        rich, width = self.pictures.quality >= MIN_QUALITY, self.reach.nearest
-        found, (asking,) = Nearest.none(len(rows), width), np.nonzero(rich[rows])
-        hashes, base = self.pictures.hashes, base[rich[base]]
-        near = nearest_hashes(hashes[rows[asking]], hashes[base], width + 1, self.reach.pdq)
-        _put(found, asking, _placed(near, rows[asking], base, width))
-        return found
+    def let_in_by_hash(
+        self, known: Nearest, fresh: NDArray[np.int64], torn: NDArray[np.int64]
+    ) -> None:
+        """Do the same by hash, which is as close one way as the other; plain pictures are near to none."""
+        rich, hashes = np.flatnonzero(self.pictures.quality >= MIN_QUALITY), self.pictures.hashes
+        asked = np.intersect1d(np.union1d(fresh, torn), rich)
+        for left, right, bits in close_hashes(hashes[asked], hashes[rich], self.reach.pdq):
+            rows, others = asked[left], rich[right]
+            is_other = rows != others
+            rows, others, close = rows[is_other], others[is_other], -bits[is_other]
+            known.improve(rows, others, close)
+            known.improve(others, rows, close)
 
 
-_Near = Callable[[NDArray[np.int64], NDArray[np.int64]], Nearest]
-
-
-def _put(lists: Nearest, rows: NDArray[np.int64], found: Nearest) -> None:
-    lists.ids[rows], lists.closeness[rows] = found.ids, found.closeness
-
-
-def _placed(
-    found: Nearest, rows: NDArray[np.int64], base: NDArray[np.int64], width: int
-) -> Nearest:
-    """Say places among all pictures instead of among `base`, and leave out each picture itself."""
-    if not len(base):
-        return Nearest.none(len(rows), width)
-    ids = np.where(found.ids < 0, -1, base[found.ids]).astype(np.int32)
-    named = Nearest(ids, found.closeness)
-    return named.without(ids == rows[:, None]).best(width)
+_LetIn = Callable[[Nearest, NDArray[np.int64], NDArray[np.int64]], None]
 
 
 def _pairs_of(near: Nearest, n: int) -> NDArray[np.int64]:
@@ -288,22 +310,19 @@ def _read(path: Path, reach: Reach) -> SimilarityIndex:
     with pa.memory_map(str(path)) as source:
         table = pa.ipc.open_file(source).read_all().combine_chunks()
 
-        def matrix(name: str) -> NDArray[np.generic]:
+        def matrix(name: str) -> NDArray[Any]:  # a view of the mapped file, not to be written to
             column = table[name].combine_chunks()
-            flat = column.flatten().to_numpy(zero_copy_only=False)
-            return np.array(flat.reshape(table.num_rows, column.type.list_size))
+            flat: NDArray[Any] = column.flatten().to_numpy()
+            return flat.reshape(table.num_rows, column.type.list_size)
 
         pictures = Described(
             table["name"].to_pylist(),
-            matrix("vector").astype(np.int8, copy=False),
-            matrix("hash").astype(np.uint8, copy=False),
+            matrix("vector"),
+            matrix("hash"),
             np.array(table["quality"].to_numpy(), np.int8),
         )
         lists = (
-            Nearest(
-                matrix(f"{kind}_ids").astype(np.int32, copy=False),
-                matrix(f"{kind}_closeness").astype(np.int32, copy=False),
-            )
+            Nearest(matrix(f"{kind}_ids"), matrix(f"{kind}_closeness"))
             for kind in ("vector", "hash")
         )
         return SimilarityIndex(reach, pictures, *lists)

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -8,7 +9,8 @@ from catalog import rows
 from curation.closest import Vectors, closest, sides_of
 from curation.leaks import LeakAudit
 from curation.leaks import audit as audit_rows
-from curation.neighbours import compact
+from curation.neighbours import Compact, Nearest, compact, nearest_vectors
+from curation.similarity_index import Described, Reach, SimilarityIndex
 
 ITEMS = pl.DataFrame(
     {
@@ -77,6 +79,54 @@ def test_the_closest_are_those_of_a_plain_search() -> None:
     assert [pair.cosine for pair in near.pairs] == sorted(
         (pair.cosine for pair in near.pairs), reverse=True
     )
+
+
+def clouds(n: int, dim: int) -> tuple[tuple[str, ...], Compact]:
+    """Vectors around a few middles: lists of nearest are full here and nearly empty there."""
+    rng = np.random.default_rng(1)
+    middles = rng.normal(size=(12, dim))[rng.integers(0, 24, n) % 12]
+    vectors = middles * rng.uniform(0, 1.5, (n, 1)) + 0.6 * rng.normal(size=(n, dim))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return tuple(f"{number:04d}" for number in range(n)), compact(vectors.astype(np.float32))
+
+
+def indexed(names: tuple[str, ...], vectors: Compact, reach: Reach) -> SimilarityIndex:
+    plain = np.zeros(len(names), np.int8)
+    described = Described(list(names), vectors, np.zeros((len(names), 32), np.uint8), plain)
+    return SimilarityIndex.empty(reach).updated(described)
+
+
+@pytest.mark.parametrize("cosine", [0.3, 0.5, 0.8])
+def test_the_lists_of_an_index_lead_to_what_a_whole_search_finds(cosine: float) -> None:
+    names, vectors = clouds(600, 32)
+    lists = indexed(names, vectors, Reach(nearest=6, cosine=cosine)).by_vector
+    split = {name: "test" if number % 5 == 0 else "train" for number, name in enumerate(names)}
+    split |= dict.fromkeys(names[40:90], "test")  # several full lists hold test pictures only
+    whole = closest(Vectors(names, vectors), split)
+    assert closest(Vectors(names, vectors, lists), split) == whole
+
+
+def test_a_sample_stands_for_pictures_that_nothing_is_close_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names, vectors = clouds(3000, 16)
+    lists = indexed(names, vectors, Reach(nearest=6, cosine=0.85)).by_vector
+    split = {name: "test" if number % 3 == 0 else "train" for number, name in enumerate(names)}
+    whole = closest(Vectors(names, vectors), split)
+    monkeypatch.setattr("curation.closest.SAMPLED", 100)
+    sought = []
+    plain = nearest_vectors
+
+    def counted(queries: Compact, *more: Any) -> Nearest:
+        sought.append(len(queries))
+        return plain(queries, *more)
+
+    monkeypatch.setattr("curation.closest.nearest_vectors", counted)
+    some = closest(Vectors(names, vectors, lists), split)
+    assert sum(sought) < 500, "of 1,000 test pictures"
+    assert some.pairs == whole.pairs
+    assert some.n == whole.n
+    assert math.isclose(some.p99, whole.p99, abs_tol=0.01)
 
 
 def test_without_embeddings_there_is_no_cosine() -> None:

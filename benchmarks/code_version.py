@@ -1,0 +1,18 @@
+"""Which code a table was measured on."""
+
+import subprocess
+from pathlib import Path
+
+
+def commit() -> str:
+    """Name the commit that is checked out, shortened; with a plus when files differ from it."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        where = Path(__file__).parent
+        done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    name = git("rev-parse", "--short", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return (name + "+" if changed else name) or "unknown"
