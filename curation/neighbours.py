@@ -223,7 +223,7 @@ def close_hashes(
     """
     if not len(queries) or not len(base):
         return
-    index, start, step = _hash_index(base), 0, 16
+    index, start, step = _hash_index(base, limit), 0, 16
     while start < len(queries):
         views = turned(queries[start : start + step])
         n_asked = views.shape[1]
@@ -239,14 +239,14 @@ def close_hashes(
         step = min(2 * step, QUERIES) if len(order) < CLOSE else max(1, step // 4)
 
 
-def _hash_index(base: Hashes) -> faiss.IndexBinary:
+def _hash_index(base: Hashes, limit: int) -> faiss.IndexBinary:
     """Count all bits of a few hashes, look up parts of many."""
     if len(base) <= FEW:
         counted = faiss.IndexBinaryFlat(256)
         counted.add(np.ascontiguousarray(base))
         return counted
     looked_up = faiss.IndexBinaryMultiHash(256, 16, 16)
-    looked_up.nflip = 1  # bits by which the part that is looked up may differ
+    looked_up.nflip = int(limit >= 16)  # bits by which the part that is looked up may differ
     looked_up.add(np.ascontiguousarray(base))
     return looked_up
 

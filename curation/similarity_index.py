@@ -37,19 +37,23 @@ from curation.neighbours import (
 
 log = logging.getLogger(__name__)
 
-VERSION = "1"
-MIN_QUALITY = 50  # plainer pictures all match each other by hash
+VERSION = "2"
+RICH, BLANK = 50, 10  # quality: below the first hashes say little, below the second nothing
 COUNTED = 32_768  # pairs whose bits are counted at once
 LAID = 65_536  # rows that are moved or compared at once
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How far the nearest are looked for: up to `nearest` of each kind, within `pdq` bits or from `cosine` on."""
+    """How far the nearest are looked for: up to `nearest` of each kind, within `pdq` bits or from `cosine` on.
+
+    `plain_pdq` bits are for pairs of which one is plain: hashes say little there, but a turned copy has no other sign.
+    """
 
     nearest: int = 12
     cosine: float = 0.62
     pdq: int = 31
+    plain_pdq: int = 10
 
     def key(self, *made_by: str) -> str:
         """Name the index of vectors and hashes made by these stages."""
@@ -172,9 +176,10 @@ class SimilarityIndex:
             one, two = (vectors[each[part]].astype(np.int32) for each in (left, right))
             close[part] = np.einsum("ij,ij->i", one, two)
         quality = self.pictures.quality
-        rich = np.minimum(quality[left], quality[right]) >= MIN_QUALITY
+        plainest = np.minimum(quality[left], quality[right])
+        reach = np.where(plainest >= RICH, self.reach.pdq, self.reach.plain_pdq)
         cosine = np.round(cosines(close), 4)
-        return Pairs(left, right, bits, cosine, rich & (bits <= self.reach.pdq))
+        return Pairs(left, right, bits, cosine, (bits <= reach) & (plainest >= BLANK))
 
 
 @dataclass(frozen=True)
@@ -229,11 +234,23 @@ class _Change:
     def let_in_by_hash(
         self, known: Nearest, fresh: NDArray[np.int64], torn: NDArray[np.int64]
     ) -> None:
-        """Do the same by hash, which is as close one way as the other; plain pictures are near to none."""
-        rich, hashes = np.flatnonzero(self.pictures.quality >= MIN_QUALITY), self.pictures.hashes
-        asked = np.intersect1d(np.union1d(fresh, torn), rich)
-        for left, right, bits in close_hashes(hashes[asked], hashes[rich], self.reach.pdq):
-            rows, others = asked[left], rich[right]
+        """Do the same by hash, which is as close one way as the other; plain pictures must be much closer."""
+        quality, asked = self.pictures.quality, np.union1d(fresh, torn)
+        rich, plain = (
+            np.flatnonzero(each)
+            for each in (quality >= RICH, (quality >= BLANK) & (quality < RICH))
+        )
+        rich_asked, plain_asked = np.intersect1d(asked, rich), np.intersect1d(asked, plain)
+        self._let_in_by_hash(known, rich_asked, rich, self.reach.pdq)
+        self._let_in_by_hash(known, rich_asked, plain, self.reach.plain_pdq)
+        self._let_in_by_hash(known, plain_asked, np.union1d(rich, plain), self.reach.plain_pdq)
+
+    def _let_in_by_hash(
+        self, known: Nearest, asked: NDArray[np.int64], among: NDArray[np.int64], limit: int
+    ) -> None:
+        hashes = self.pictures.hashes
+        for left, right, bits in close_hashes(hashes[asked], hashes[among], limit):
+            rows, others = asked[left], among[right]
             is_other = rows != others
             rows, others, close = rows[is_other], others[is_other], -bits[is_other]
             known.improve(rows, others, close)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from curation.neighbours import compact
+from curation.pdq import turned
 from curation.similarity_index import Described, IndexFolder, Reach, SimilarityIndex
 
 REACH = Reach(nearest=5, cosine=0.5)
@@ -18,8 +19,8 @@ def pictures() -> Described:
     vectors = middle[rng.integers(0, 25, N)] + 0.7 * rng.normal(size=(N, 256))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     hashes = rng.integers(0, 256, (40, 32), np.uint8)[rng.integers(0, 40, N)]
-    hashes[:, 0] ^= rng.integers(0, 256, N, np.uint8)
-    quality = rng.integers(40, 100, N).astype(np.int8)
+    hashes[:, :3] ^= rng.integers(0, 256, (N, 3), np.uint8)
+    quality = rng.integers(0, 100, N).astype(np.int8)
     names = sorted(f"{number:04x}" for number in rng.permutation(9 * N)[:N])
     return Described(names, compact(vectors.astype(np.float32)), hashes, quality)
 
@@ -64,13 +65,30 @@ def test_taking_pictures_out_leaves_the_index_of_the_others(
     assert_equal(without.updated(take(pictures, rows[:30])), whole)
 
 
-def test_plain_pictures_are_near_to_none_by_hash(
+def test_plain_pictures_are_near_by_hash_only_where_they_nearly_agree(
     pictures: Described, whole: SimilarityIndex
 ) -> None:
-    plain = pictures.quality < 50
-    assert plain.any()
-    assert (whole.by_hash.ids[plain] < 0).all()
-    assert not np.isin(whole.by_hash.ids, np.flatnonzero(plain)).any()
+    rows, columns = np.nonzero(whole.by_hash.ids >= 0)
+    others, bits = whole.by_hash.ids[rows, columns], -whole.by_hash.closeness[rows, columns]
+    plainest = np.minimum(pictures.quality[rows], pictures.quality[others])
+    is_plain = plainest < 50
+    assert is_plain.any()
+    assert bits[is_plain].max() <= 10 < bits[~is_plain].max() <= 31
+    assert plainest.min() >= 10
+
+
+def test_a_turned_copy_of_a_plain_picture_is_near_by_hash() -> None:
+    rng = np.random.default_rng(3)
+    hashes = rng.integers(0, 256, (1, 32), np.uint8)
+    vectors = np.eye(3, 256, dtype=np.float32)  # a network that knows nothing of turns
+    both = np.concatenate([hashes, turned(hashes)[4], turned(hashes)[5]])
+    quality = np.array([30, 30, 9], np.int8)
+    index = SimilarityIndex.empty(REACH).updated(
+        Described(["a", "b", "blank"], compact(vectors), both, quality)
+    )
+    pairs = index.pairs()
+    assert (pairs.left.tolist(), pairs.right.tolist()) == ([0], [1])
+    assert pairs.by_hash.all()
 
 
 def test_pairs_come_closest_first_and_once(whole: SimilarityIndex) -> None:
