@@ -15,7 +15,7 @@ from curation.similarity_index import SimilarityIndex
 
 CHUNK = 8192  # vectors read at once: 40 MB at 1,280 dimensions
 SHOWN = 12  # closest pairs that are kept for people to look at
-SAMPLED = 4096  # pictures that stand for all that nothing is close to
+SAMPLED = 2048  # pictures that stand for all that nothing is close to
 _ANY = -(2**20)  # below any product
 
 Rows = NDArray[np.int64]
@@ -89,7 +89,7 @@ def closest(vectors: Vectors, split: dict[str, str], exact: "Exact | None" = Non
 
     The compact vectors tell the cosine to about 0.01 where it is high; `exact` measures the pairs that are shown again.
     Where `vectors` has lists, only what they leave open is sought: a list without a training picture that is full. Of
-    pictures that nothing in the list's reach is close to, 4,096 stand for all. So the closest pairs are those of a
+    pictures that nothing in the list's reach is close to, 2,048 stand for all. So the closest pairs are those of a
     whole search if any pair is within reach, and so is the percentile where a hundredth of the pictures is.
     """
     sides = np.array([split.get(name, "") for name in vectors.names])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -30,14 +31,17 @@ def component_ids(
         if picture in place:
             links.append((place[picture], nodes.setdefault(key, len(place) + len(nodes))))
     labels = _labels(len(place) + len(nodes), links)[: len(place)]
-    smallest: dict[int, str] = {}
-    for picture, label in zip(pictures, labels, strict=True):
-        smallest[label] = min(picture, smallest.get(label, picture))
-    return {picture: smallest[label] for picture, label in zip(pictures, labels, strict=True)}
+    in_order = np.array(sorted(range(len(pictures)), key=pictures.__getitem__), np.int64)
+    of_label, first = np.unique(labels[in_order], return_index=True)
+    smallest = np.empty(int(of_label.max(initial=-1)) + 1, np.int64)
+    smallest[of_label] = in_order[first]
+    return {
+        picture: pictures[row]
+        for picture, row in zip(pictures, smallest[labels].tolist(), strict=True)
+    }
 
 
-def _labels(n_nodes: int, links: list[tuple[int, int]]) -> list[int]:
+def _labels(n_nodes: int, links: list[tuple[int, int]]) -> NDArray[np.int64]:
     ends = np.asarray(links, dtype=np.int64).reshape(-1, 2)
     matrix = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(n_nodes, n_nodes))
-    labels: list[int] = connected_components(matrix, directed=False)[1].tolist()
-    return labels
+    return np.asarray(connected_components(matrix, directed=False)[1], np.int64)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import polars as pl
 import pyarrow as pa
 
 from catalog import Catalog, Workspace, rows, write_segment
@@ -17,6 +18,7 @@ from curation.duplicates import DuplicateLimits
 from curation.embeddings import Embedder, Embedding
 from curation.engine import apply
 from curation.faces import Faces, face_rows, weights
+from curation.inputs import frame
 from curation.onnx_embedder import OnnxEmbedder, run_name
 from curation.pdq import PerceptualHash
 from curation.progress import ProgressLine
@@ -36,6 +38,9 @@ TABLES_OF = {
 """Stage name to the table that keeps its results; `faces` has a second one for the faces themselves."""
 
 _KEY_OF = {"decode": "stage", "quality": "stage", "pdq": "algorithm", "faces": "detector"}
+
+
+NAMES = {"asset_sha256": pl.String}
 
 
 @dataclass(frozen=True)
@@ -127,34 +132,36 @@ def _missing(
     catalog: Catalog, assets: pa.Table, stages: Stages
 ) -> dict[tuple[str, ...], list[str]]:
     """Group the assets by the stages whose results they lack."""
-    status = {
-        row["asset_sha256"]: row["decode_status"]
-        for row in catalog.records(
-            "SELECT asset_sha256, decode_status FROM health WHERE stage = ?",
-            [stage_id(stages.decode)],
-        )
-    }
     having = {
-        "quality": _having(catalog, "quality", "stage", stage_id(stages.quality)),
-        "pdq": _having(catalog, "phashes", "algorithm", stage_id(stages.pdq)),
-        "embedding": _having(catalog, "embeddings", "model_id", stages.model_id()),
+        "quality": ("quality", "stage", stage_id(stages.quality)),
+        "pdq": ("phashes", "algorithm", stage_id(stages.pdq)),
+        "embedding": ("embeddings", "model_id", stages.model_id()),
     }
     if stages.faces:
-        having["faces"] = _having(catalog, "face_scans", "detector", stage_id(stages.faces))
+        having["faces"] = ("face_scans", "detector", stage_id(stages.faces))
+    looked_at = frame(
+        catalog,
+        "SELECT asset_sha256, decode_status FROM health WHERE stage = ?",
+        (stage_id(stages.decode),),
+    )
+    wanted = pl.DataFrame({"asset_sha256": assets["asset_sha256"].to_pylist()}, NAMES)
+    wanted = wanted.join(looked_at, on="asset_sha256", how="left").sort("asset_sha256")
+    status = pl.col("decode_status")
+    has_pixels = status.is_null() | status.is_in(["ok", "damaged"])
+    wanted = wanted.with_columns(decode=status.is_null())
+    for name, (table, column, value) in having.items():
+        sql = f"SELECT DISTINCT asset_sha256, false AS {name} FROM {table} WHERE {column} = ?"
+        known = frame(catalog, sql, (value,))
+        is_missing = pl.col(name).fill_null(value=True) & has_pixels
+        wanted = wanted.join(known, on="asset_sha256", how="left", maintain_order="left")
+        wanted = wanted.with_columns(is_missing)
+    gaps = ("decode", *having)
     lacking: dict[tuple[str, ...], list[str]] = {}
-    for sha in sorted(assets["asset_sha256"].to_pylist()):
-        has_pixels = status.get(sha) in (None, "ok", "damaged")
-        gaps = {"decode": sha not in status} | {
-            name: has_pixels and sha not in known for name, known in having.items()
-        }
-        if names := tuple(name for name, is_missing in gaps.items() if is_missing):
-            lacking.setdefault(names, []).append(sha)
+    for row in wanted.filter(pl.any_horizontal(gaps)).iter_rows(named=True):
+        lacking.setdefault(tuple(name for name in gaps if row[name]), []).append(
+            row["asset_sha256"]
+        )
     return lacking
-
-
-def _having(catalog: Catalog, table: str, column: str, value: str) -> set[object]:
-    sql = f"SELECT asset_sha256 FROM {table} WHERE {column} = ?"
-    return {row["asset_sha256"] for row in catalog.records(sql, [value])}
 
 
 def _compute(

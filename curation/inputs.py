@@ -67,9 +67,12 @@ class Inputs:
         """Give one line per picture that changes whenever its curation could."""
         sources = self.exif.group_by("asset_sha256").agg(pl.col("exif_source").sort().str.join("+"))
         joined = self.pictures.join(sources, on="asset_sha256", how="left").sort("asset_sha256")
-        columns = joined.select("asset_sha256", "photo_id", "exif_source").rows()
+        parts = (
+            pl.when(pl.col(name) == "").then(None).otherwise(pl.col(name)).fill_null("-")
+            for name in ("asset_sha256", "photo_id", "exif_source")
+        )
         labels = [f"label {json.dumps(row)}" for row in self.labels.iter_rows()]
-        return [" ".join(part or "-" for part in row) for row in columns] + labels
+        return [*joined.select(pl.concat_str(parts, separator=" ")).to_series(), *labels]
 
     def places(self) -> pa.Table:
         """Say where the bytes of each picture lie, and its thumbnail inside them (length 0 is none).

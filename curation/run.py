@@ -274,8 +274,11 @@ class _Run:
         wanted = _kind(json.loads(self.plan.to_json()))
         runs = self.catalog.records("SELECT run_id, plan_json FROM curation_runs")
         alike = [r["run_id"] for r in runs if _kind(json.loads(str(r["plan_json"]))) == wanted]
-        found = self.catalog.records(_EARLIER, [alike]) + self.catalog.records(_RELEASED)
-        return {str(row["asset_sha256"]): str(row["split"]) for row in found}
+        earlier, released = (
+            frame(self.catalog, sql, parameters)
+            for sql, parameters in ((_EARLIER, (alike,)), (_RELEASED, ()))
+        )
+        return dict(earlier.iter_rows()) | dict(released.iter_rows())
 
     def _commit(  # noqa: PLR0913 - all that a run writes
         self,

@@ -84,9 +84,9 @@ def group_split(
 
 def random_split(assets: Sequence[str], shares: tuple[float, float, float], seed: int) -> list[str]:
     """Split picture by picture by a hash of seed and picture, blind to groups: the naive way."""
-    bounds = np.cumsum(shares)
-    places = [int(np.searchsorted(bounds, _fraction(seed, sha), side="right")) for sha in assets]
-    return [SPLITS[min(place, 2)] for place in places]
+    fractions = [_fraction(seed, sha) for sha in assets]
+    places = np.searchsorted(np.cumsum(shares), fractions, side="right")
+    return [SPLITS[place] for place in np.minimum(places, 2).tolist()]
 
 
 def _fraction(seed: int, name: str) -> float:
