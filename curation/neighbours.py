@@ -5,12 +5,11 @@ is settled by place. That makes lists of nearest a function of the set of pictur
 batch come out as if all pictures had been there at once.
 
 Vectors are compared with all others, in blocks, on GPUs if FAISS has any. Beyond a million pictures that costs hours
-for a bulk load, so large batches then go through an inverted file, which misses some. Hashes are looked up by
-16 parts of 16 bits: two hashes that differ in at most 31 bits agree in one of the parts but for one bit.
+for a bulk load, so large batches then go through an inverted file, which misses some. For hashes see `close_hashes.py`.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,14 +21,12 @@ from scipy.linalg import hadamard
 from curation.pdq import turned
 
 DIM, SCALE = 256, 400  # of compact vectors; 127 / SCALE is five times the spread of one part
-FEW = 20_000  # hashes up to which counting all bits is as fast as looking up parts
 MANY, BULK = 1_000_000, 20_000  # vectors beyond which, for so many queries, IVF is used
 PROBES, SAMPLES = 48, 40  # lists searched per query, vectors trained on per list
 BLOCK, QUERIES = (
     65_536,
     4096,
 )  # rows at work at once: 64 MB of floats, and what they are compared with
-CLOSE = 4_000_000  # pairs of hashes above which fewer are asked for at once
 SPARE = 2  # times more are asked for than kept, so that places settle ties
 MISSING = -(2**30)
 
@@ -140,11 +137,16 @@ def closeness_of(cosine: float) -> int:
     return round(cosine * SCALE**2)
 
 
+def is_bulk(n_queries: int, n_base: int) -> bool:
+    """Say whether a search is so large that an inverted file answers it."""
+    return n_base > MANY and n_queries >= BULK and not faiss.get_num_gpus()
+
+
 def nearest_vectors(queries: Compact, base: Compact, width: int, least: int) -> Nearest:
     """Find for each query (Q, 256) the closest of the base (N, 256) with at least this product."""
     if not len(queries) or not len(base):
         return Nearest.none(len(queries), width)
-    if len(base) > MANY and len(queries) >= BULK and not faiss.get_num_gpus():
+    if is_bulk(len(queries), len(base)):
         return _by_ivf(queries, base, width, least)
     parts = (
         _among_blocks(queries[first : first + QUERIES].astype(np.float32), base, width, least)
@@ -200,55 +202,6 @@ def _by_ivf(queries: Compact, base: Compact, width: int, least: int) -> Nearest:
         close, who = index.search(asked, SPARE * width)
         parts.append(_kept(who, np.where(who < 0, MISSING, close), least).best(width))
     return Nearest.stacked(parts)
-
-
-def nearest_hashes(queries: Hashes, base: Hashes, width: int, limit: int) -> Nearest:
-    """Find for each hash (Q, 32) the closest of the base (N, 32) within `limit` bits in the best of 8 orientations.
-
-    Closeness is the number of differing bits, negative. Above 20,000 the search is exact for limits up to 31.
-    """
-    found = Nearest.none(len(queries), width)
-    for asked, others, bits in close_hashes(queries, base, limit):
-        found.improve(asked, others, -bits)
-    return found
-
-
-def close_hashes(
-    queries: Hashes, base: Hashes, limit: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Ids]]:
-    """Give all pairs within `limit` bits in the best of 8 orientations: rows of queries, rows of the base, bits.
-
-    Each part has all that is close to some of the queries, every pair once. A collection that is mostly one
-    placeholder comes in smaller parts.
-    """
-    if not len(queries) or not len(base):
-        return
-    index, start, step = _hash_index(base, limit), 0, 16
-    while start < len(queries):
-        views = turned(queries[start : start + step])
-        n_asked = views.shape[1]
-        ends, bits, who = index.range_search(np.ascontiguousarray(views.reshape(-1, 32)), limit + 1)
-        n_found = (ends[1:] - ends[:-1]).astype(np.int64)
-        view = np.repeat(np.arange(len(n_found)), n_found)
-        order = np.lexsort((bits, who, view % n_asked))
-        asked, others, bits = view[order] % n_asked, who[order], bits[order].astype(np.int32)
-        is_first = np.ones(len(order), bool)
-        is_first[1:] = (asked[1:] != asked[:-1]) | (others[1:] != others[:-1])
-        yield start + asked[is_first], others[is_first], bits[is_first]
-        start += n_asked
-        step = min(2 * step, QUERIES) if len(order) < CLOSE else max(1, step // 4)
-
-
-def _hash_index(base: Hashes, limit: int) -> faiss.IndexBinary:
-    """Count all bits of a few hashes, look up parts of many."""
-    if len(base) <= FEW:
-        counted = faiss.IndexBinaryFlat(256)
-        counted.add(np.ascontiguousarray(base))
-        return counted
-    looked_up = faiss.IndexBinaryMultiHash(256, 16, 16)
-    looked_up.nflip = int(limit >= 16)  # bits by which the part that is looked up may differ
-    looked_up.add(np.ascontiguousarray(base))
-    return looked_up
 
 
 def best_distance(left: Hashes, right: Hashes) -> NDArray[np.int32]:

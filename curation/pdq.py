@@ -80,7 +80,7 @@ def turned(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Transposing is exact. Mirroring changes the sign of the odd frequencies; since the median lies
     close to zero that flips their bits, but for the few coefficients between zero and the median.
     """
-    ways = np.stack([bits, _pack(_unpack(bits).swapaxes(-1, -2))])  # upright, transposed
+    ways = np.stack([bits, _pack(grids(bits).swapaxes(-1, -2))])  # upright, transposed
     mirrored: NDArray[np.uint8] = ways[:, None] ^ _odd_bits()[None, :, None]
     return mirrored.reshape(8, *bits.shape)
 
@@ -164,18 +164,19 @@ def _quality(small: NDArray[np.float32]) -> int:
 
 def _orientations_of(coefficients: NDArray[np.floating]) -> NDArray[np.uint8]:
     sign = np.where(np.arange(FREQUENCIES) % 2 == 0, -1, 1).astype(np.float32)
-    grids = [
+    views = [
         base * flip
         for base in (coefficients, coefficients.T)
         for flip in (np.float32(1), sign, sign[:, None], sign * sign[:, None])
     ]
-    return np.stack([_pack(grid > np.median(grid)) for grid in grids])
+    return np.stack([_pack(grid > np.median(grid)) for grid in views])
 
 
 def _pack(grid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.packbits(grid.reshape(*grid.shape[:-2], BITS)[..., ::-1], axis=-1)
 
 
-def _unpack(bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def grids(bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Lay stored hashes (N, 32) out as coefficient grids (N, 16, 16)."""
     flat = np.unpackbits(bits, axis=-1)[..., ::-1].astype(bool)
     return flat.reshape(*bits.shape[:-1], FREQUENCIES, FREQUENCIES)

@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from curation.close_hashes import close_hashes
+from curation.close_vectors import Heads
 from curation.neighbours import (
     DIM,
     MISSING,
@@ -29,9 +32,9 @@ from curation.neighbours import (
     Ids,
     Nearest,
     best_distance,
-    close_hashes,
     closeness_of,
     cosines,
+    is_bulk,
     nearest_vectors,
 )
 
@@ -215,20 +218,32 @@ class _Change:
         self, known: Nearest, fresh: NDArray[np.int64], torn: NDArray[np.int64]
     ) -> None:
         """Fill the lists of fresh and torn rows, and let the fresh ones into all others, by vector."""
+        vectors, least = self.pictures.vectors, closeness_of(self.reach.cosine)
+        is_plain = not faiss.get_num_gpus() and not is_bulk(len(fresh), len(vectors))
+        heads = Heads.of(vectors, least) if len(fresh) and is_plain else None
+        if heads:
+            for rows, others, close in heads.close(vectors, fresh, np.arange(len(vectors))):
+                known.improve(rows, others, close)
+                known.improve(others, rows, close)
+        asked, among = np.union1d(fresh, torn), np.arange(len(vectors))
+        self._seek(known, torn if heads else asked, among)
+        if not heads and len(fresh):
+            self._seek(known, np.setdiff1d(among, asked), fresh)
+
+    def _seek(self, known: Nearest, rows: NDArray[np.int64], base: NDArray[np.int64]) -> None:
+        """Compare rows with all of the base."""
         vectors, width = self.pictures.vectors, self.reach.nearest
-        least, asked = closeness_of(self.reach.cosine), np.union1d(fresh, torn)
-        found = nearest_vectors(vectors[asked], vectors, width + 1, least)
-        found = found.without(found.ids == asked[:, None]).best(width)
-        known.ids[asked], known.closeness[asked] = found.ids, found.closeness
-        rest = np.setdiff1d(np.arange(len(vectors)), asked)
-        for start in range(0, len(rest) if len(fresh) else 0, LAID):
-            rows = rest[start : start + LAID]
-            near = nearest_vectors(vectors[rows], vectors[fresh], width, least)
+        least = closeness_of(self.reach.cosine)
+        among = vectors if len(base) == len(vectors) else vectors[base]
+        step = len(rows) if is_bulk(len(rows), len(base)) else LAID
+        for start in range(0, len(rows), step):
+            asked = rows[start : start + step]
+            near = nearest_vectors(vectors[asked], among, width + 1, least)
             row, column = np.nonzero(near.ids >= 0)
+            rows_found, others = asked[row], base[near.ids[row, column]]
+            is_other = rows_found != others
             known.improve(
-                rows[row],
-                fresh[near.ids[row, column]].astype(np.int32),
-                near.closeness[row, column],
+                rows_found[is_other], others[is_other], near.closeness[row, column][is_other]
             )
 
     def let_in_by_hash(

@@ -6,16 +6,12 @@ from hypothesis import strategies as st
 
 from curation import neighbours
 from curation.neighbours import (
-    best_distance,
     closeness_of,
     compact,
     cosines,
-    nearest_hashes,
     nearest_vectors,
     products,
 )
-from curation.pdq import luma_of, pdq
-from tests.curation.made_pictures import encoded, scene
 
 
 def unit(rows: int, seed: int, dim: int = 32) -> np.ndarray:
@@ -77,28 +73,3 @@ def test_an_inverted_file_finds_nearly_all(monkeypatch: pytest.MonkeyPatch) -> N
     assert faiss.get_num_gpus() == 0, "on a GPU the inverted file is not used"
     some = nearest_vectors(vectors, vectors, 5, least)
     assert (some.closeness == exact.closeness).mean() > 0.9
-
-
-def test_hashes_find_mirrored_and_turned_copies() -> None:
-    picture = scene(1, 300, 300)
-    views = [picture, encoded(picture[:, ::-1], 60), np.rot90(picture), scene(2, 300, 300)]
-    bits = np.stack([pdq(luma_of(each)).bits[0] for each in views])
-    near = nearest_hashes(bits, bits, 4, 31)
-    assert set(near.ids[0].tolist()) == {-1, 0, 1, 2}
-    assert near.ids[3].tolist() == [3, -1, -1, -1]
-    assert -near.closeness[0].min(where=near.ids[0] >= 0, initial=0) <= 31
-    expected = best_distance(bits[:1], bits[1:2])[0]
-    assert -near.closeness[0][near.ids[0] == 1][0] == expected
-
-
-def test_hashes_are_looked_up_by_parts_as_they_are_by_counting(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rng = np.random.default_rng(0)
-    base = rng.integers(0, 256, (400, 32), np.uint8)
-    flips = np.packbits(rng.random((400, 256)) < rng.uniform(0, 0.14, (400, 1)), axis=1)
-    counted = nearest_hashes(base ^ flips, base, 3, 31)
-    monkeypatch.setattr(neighbours, "FEW", 10)
-    looked_up = nearest_hashes(base ^ flips, base, 3, 31)
-    assert 200 < (counted.ids[:, 0] == np.arange(400)).sum() < 400
-    assert (counted.ids == looked_up.ids).all()
