@@ -344,7 +344,7 @@ def report(
 
 
 CAVEATS = """
-Command: `python -m benchmarks.bench_dedupe --data DATA --peers VENVS --output FILE`
+Command: `python -m benchmarks.bench_dedupe --data DATA --peers VENVS --embedder ONNX --output FILE`
 
 {versions}; 2 CPU cores, no GPU, shared with other work: CPU seconds, not seconds. Seed {seed}.
 
@@ -353,9 +353,9 @@ are 448 px and smaller. Which files show one photograph twice was judged by eye,
 them. Pairs of the other programs are those that they report with their defaults, not closed over groups; ours are
 all pairs of each group. Safelight reads camera and moment of taking from the EXIF of the photographs (the copies have
 none); the line "no EXIF" has pixels alone, and takes stricter limits because of that. That EXIF tells shots
-apart, and the search for faint features and for writing over whole pictures, came after looking at what earlier
-versions had got wrong on the judged half: its figures are somewhat optimistic. PDQ alone takes pairs within 31
-bits in 8 orientations.
+apart, that plain pictures are candidates within 10 bits, and the search for faint features and for writing over whole
+pictures, came after looking at what earlier versions had got wrong on the judged half: its figures are somewhat
+optimistic. PDQ alone takes pairs within 31 bits in 8 orientations.
 """
 
 

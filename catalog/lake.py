@@ -40,14 +40,29 @@ class Catalog:
 
         `parameters` fill `?` in their order, or `$name` by name.
         """
-        if self._closed:
-            raise CatalogError("this catalog is closed; open it again with open_catalog")
         try:
-            _check_reads_only(sql)
-            given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
-            return self._newest().execute(sql, given).to_arrow_table()
+            return self._asked(sql, parameters).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(first_line(error)) from error
+
+    def batches(
+        self, sql: str, parameters: Parameters = (), rows: int = 8192
+    ) -> Iterator[pa.RecordBatch]:
+        """Run one reading statement and give its rows bit by bit, for answers larger than memory.
+
+        Ask nothing else of this catalog until the last batch was taken. Raises `QueryError`.
+        """
+        try:
+            yield from self._asked(sql, parameters).to_arrow_reader(rows)
+        except duckdb.Error as error:
+            raise QueryError(first_line(error)) from error
+
+    def _asked(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:
+        if self._closed:
+            raise CatalogError("this catalog is closed; open it again with open_catalog")
+        _check_reads_only(sql)
+        given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+        return self._newest().execute(sql, given)
 
     def interrupt(self) -> None:
         """Stop the question that another thread is asking: it raises `QueryError` there."""

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from catalog import Catalog
 from curation.inputs import frame
-from curation.known_copies import VECTORS
-from curation.neighbours import Compact, Nearest, compact, cosines, nearest_vectors
+from curation.neighbours import Compact, Nearest, cosines, nearest_vectors
+from curation.read_vectors import VECTORS, read_compact
 from curation.similarity_index import SimilarityIndex
 
-CHUNK = 8192  # vectors read at once: 40 MB at 1,280 dimensions
 SHOWN = 12  # closest pairs that are kept for people to look at
 SAMPLED = 2048  # pictures that stand for all that nothing is close to
 _ANY = -(2**20)  # below any product
@@ -60,18 +59,9 @@ class Vectors:
 
     @classmethod
     def read(cls, catalog: Catalog, model_id: str, names: Sequence[str]) -> "Vectors":
-        """Read the embeddings of these pictures, a chunk at a time; pictures without one are left out."""
-        found: list[str] = []
-        parts: list[Compact] = []
-        for start in range(0, len(names), CHUNK):
-            some = frame(catalog, VECTORS, (model_id, list(names[start : start + CHUNK])))
-            if some.is_empty():
-                continue
-            some = some.sort("asset_sha256")
-            found += some["asset_sha256"].to_list()
-            flat = some["vector"].explode().to_numpy()
-            parts.append(compact(flat.reshape(some.height, -1).astype(np.float32, copy=False)))
-        return cls(tuple(found), np.concatenate(parts) if parts else np.zeros((0, 256), np.int8))
+        """Read the embeddings of these pictures; pictures without one are left out."""
+        found, vectors = read_compact(catalog, model_id, names)
+        return cls(tuple(found), vectors)
 
     @classmethod
     def of_items(

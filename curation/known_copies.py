@@ -11,25 +11,23 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from catalog import Catalog
-from curation.duplicates import DuplicateLimits, Duplicates, Load, compare, described, distinct
+from curation.duplicates import DuplicateLimits, Duplicates, Load, compare, distinct
 from curation.grouping import Group
 from curation.inputs import frame
+from curation.pdq import from_hex
+from curation.read_vectors import read_compact
 from curation.similarity_index import Described, IndexFolder, SimilarityIndex
 
 log = logging.getLogger(__name__)
 
-CHUNK = 8192  # vectors read at once: 40 MB at 1,280 dimensions
 DETECTOR = "duplicates@2"
 NAMED = 20  # members of a boilerplate group that an issue names
 
 _EMBEDDED = "SELECT asset_sha256 FROM embeddings WHERE model_id = ?"
-VECTORS = """
-    SELECT asset_sha256, vector FROM embeddings
-    WHERE model_id = ? AND asset_sha256 IN (SELECT unnest(?::VARCHAR[]))
-"""
 _COMPARED = """
     SELECT * EXCLUDE (run_id) FROM duplicate_edges WHERE compared_by = ?
     QUALIFY row_number() OVER (PARTITION BY asset_a, asset_b ORDER BY run_id) = 1
@@ -77,13 +75,15 @@ def _index(
 
 
 def _described(catalog: Catalog, pictures: pl.DataFrame, model_id: str) -> Described:
-    """Read the vectors of pictures, a chunk at a time."""
-    found = Described.none()
-    for part in pictures.iter_slices(CHUNK):
-        vectors = frame(catalog, VECTORS, (model_id, part["asset_sha256"].to_list()))
-        joined = part.join(vectors, on="asset_sha256").sort("asset_sha256")
-        found = found.with_more(described(joined))
-    return found
+    """Describe the pictures that have an embedding."""
+    names, vectors = read_compact(catalog, model_id, pictures["asset_sha256"].to_list())
+    pictures = pictures.filter(pl.col("asset_sha256").is_in(names)).sort("asset_sha256")
+    return Described(
+        names,
+        vectors,
+        from_hex(pictures["value"].to_list()),
+        pictures["quality"].fill_null(0).to_numpy().astype(np.int8),
+    )
 
 
 def issues(found: Duplicates, run_id: str, at: datetime) -> list[dict[str, object]]:

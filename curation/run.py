@@ -33,12 +33,13 @@ from curation.facts import Stages, compute_missing
 from curation.implausible import note_implausible
 from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
-from curation.known_copies import VECTORS, boilerplate_notes, find_in_catalog, issues
+from curation.known_copies import boilerplate_notes, find_in_catalog, issues
 from curation.labels import label_columns, label_rows
 from curation.leaks import measure
 from curation.manual_edits import ManualEdits, edit_groups, read_manual_edits
 from curation.onnx_embedder import open_embedder
 from curation.plan import CurationPlan
+from curation.read_vectors import VECTORS
 from curation.sessions import with_sessions
 from curation.settings import CurateSettings
 from curation.similarity_index import SimilarityIndex

@@ -84,10 +84,6 @@ class Described:
         names = [self.names[row] for row in rows.tolist()]
         return Described(names, self.vectors[rows], self.hashes[rows], self.quality[rows])
 
-    def with_more(self, more: "Described") -> "Described":
-        """Put two sets of pictures together, sorted."""
-        return self.changed(more)[0]
-
     def changed(self, more: "Described", gone: Collection[str] = ()) -> tuple["Described", Ids]:
         """Put pictures in and take some out; say where each picture of before is now (-1: gone)."""
         absent = set(gone)

@@ -189,6 +189,17 @@ def test_only_one_reading_statement_is_run(workspace: Workspace, sql: str) -> No
         catalog.query(sql)
 
 
+def test_a_large_answer_comes_bit_by_bit(workspace: Workspace) -> None:
+    with open_catalog(workspace) as catalog:
+        parts = list(catalog.batches("SELECT range AS n FROM range(?) ORDER BY n", (20_000,), 2048))
+        assert len(parts) > 5
+        assert [n for part in parts for n in part["n"].to_pylist()] == list(range(20_000))
+        with pytest.raises(QueryError, match="nothing_of_that_name"):
+            list(catalog.batches("SELECT nothing_of_that_name"))
+        with pytest.raises(QueryError):
+            list(catalog.batches("DROP TABLE photos"))
+
+
 def test_a_wrong_query_is_explained_in_one_line(workspace: Workspace) -> None:
     with open_catalog(workspace) as catalog, pytest.raises(QueryError, match="photoz") as caught:
         catalog.query("SELECT * FROM photoz")
