@@ -9,7 +9,9 @@ part of a mirrored hash is the same or its complement, and both get one name. Ha
 have the same name, for one of 17 ways to flip at most one bit, are counted whole; no others are.
 """
 
+import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -22,6 +24,7 @@ MOST: Final = 31  # bits up to which the search is exact
 FIRST, QUERIES = 64, 4096  # hashes asked for at once, to begin with and at most
 CLOSE: Final = 1_000_000  # pairs above which fewer hashes are asked for at once
 COUNTED: Final = 2_000_000  # pairs that are counted at once: some 100 MB
+THREADS: Final = 2
 _FLIPS: Final = np.array([0, *(1 << bit for bit in range(16))], np.uint16)
 
 Hashes = NDArray[np.uint8]
@@ -67,12 +70,9 @@ class _Parts:
 
     def close(self, queries: Hashes, limit: int) -> tuple[Places, Places, NDArray[np.int32]]:
         """Give all pairs, every one once, sorted by query and row."""
-        found = [
-            pairs
-            for words in _words(queries)
-            for part in range(PARTS)
-            for pairs in self._alike(words, part, limit)
-        ]
+        asked = itertools.product(_words(queries), range(PARTS))
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = list(pool.map(lambda each: self._alike(each[0], each[1], limit), asked))
         rows, others, bits = (np.concatenate(each) for each in zip(*found, strict=True))
         order = np.lexsort((bits, others, rows))
         rows, others, bits = rows[order], others[order], bits[order]
@@ -82,13 +82,14 @@ class _Parts:
 
     def _alike(
         self, words: Words, part: int, limit: int
-    ) -> Iterator[tuple[Places, Places, NDArray[np.int32]]]:
+    ) -> tuple[Places, Places, NDArray[np.int32]]:
         """Give the pairs that agree in one part but for one bit; up to 15 bits leave one part untouched."""
         flips = _FLIPS if limit >= PARTS else _FLIPS[:1]
         names = _names(_parts(words)[:, part, None] ^ flips, np.array(part)).ravel()
         starts = self._starts[part][names]
         counts = self._starts[part][names + np.int64(1)] - starts
         ends = np.cumsum(counts)
+        found = []
         for first, last in _slices(ends):
             some = counts[first:last]
             which = np.repeat(np.arange(first, last), some)
@@ -96,7 +97,9 @@ class _Parts:
                 ends[first:last] - some - _before(ends, first), some
             )
             others = self._rows[part][starts[which] + nth].astype(np.int64)
-            yield _within(words, which // len(flips), self._words, others, limit)
+            found.append(_within(words, which // len(flips), self._words, others, limit))
+        rows, others, bits = (np.concatenate(each) for each in zip(*found, strict=True))
+        return rows, others, bits
 
 
 def _before(ends: Places, first: int) -> int:
@@ -120,7 +123,7 @@ def _within(
     least = np.zeros(len(rows), np.uint8)
     counts: list[NDArray[np.uint8]] = []
     for word in range(4):
-        count = np.bitwise_count(queries[rows, word] ^ base[others, word])
+        count = np.bitwise_count(queries[word][rows] ^ base[word][others])
         least = least + (np.minimum(count, 64 - count) if word else count)
         is_near = least <= limit
         rows, others, least = rows[is_near], others[is_near], least[is_near]
@@ -133,7 +136,7 @@ def _within(
 
 
 def _words(hashes: Hashes) -> tuple[Words, Words]:
-    """Sort the bits into 4 words a hash, (N, 4): upright and transposed; the first word survives mirroring."""
+    """Sort the bits into 4 words a hash, (4, N): upright and transposed; the first word survives mirroring."""
     upright = grids(hashes)
     return _sorted_bits(upright), _sorted_bits(upright.swapaxes(-1, -2))
 
@@ -144,11 +147,12 @@ def _sorted_bits(grid: NDArray[np.bool_]) -> Words:
         for row in (1, 0)
         for column in (1, 0)
     ]
-    return np.stack(words, axis=1).reshape(len(grid), 32).view(np.uint64)
+    return np.stack(words).view(np.uint64)[..., 0]
 
 
 def _parts(words: Words) -> NDArray[np.uint16]:
-    return np.ascontiguousarray(words).view(np.uint16)
+    """Cut the words into 16 parts a hash, (N, 16)."""
+    return np.ascontiguousarray(words.T).view(np.uint16)
 
 
 def _names(parts: NDArray[np.uint16], number: NDArray[np.integer]) -> NDArray[np.uint16]:

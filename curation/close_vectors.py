@@ -7,16 +7,20 @@ more than one in a hundred, as among faces, comparing all is faster: then `Heads
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 HEAD: Final = 64
 SAMPLE: Final = 2048  # vectors that axes and the share of close pairs are told from
 SHARE: Final = 0.01  # of pairs that may pass the bound
-QUERIES, BLOCK = 2048, 16_384  # vectors multiplied at once: 134 MB of products
+STEP, BLOCK = 1024, 16_384  # vectors multiplied at once: 67 MB of products
+THREADS: Final = 2
 WHOLE: Final = 65_536  # pairs that are multiplied whole at once
 _SLACK: Final = 1e-3  # of a product: room for the rounding of 32 bits
 
@@ -71,17 +75,24 @@ class Heads:
         )
         is_asked = np.zeros(len(vectors), np.bool_)
         is_asked[rows] = True
-        for start in range(0, len(others), BLOCK):
-            block = others[start : start + BLOCK]
-            short = self.shortened(vectors[block])
-            twice = block[is_asked[block]]
-            for first in range(0, len(rows), QUERIES):
-                part = rows[first : first + QUERIES]
-                if len(twice) == len(block) and part[0] >= block[-1]:
-                    break  # the rows that follow are larger still
-                bounds = asked[first : first + QUERIES] @ short.T
-                left, right = np.divmod(np.flatnonzero(bounds >= self.bound), len(block))
-                yield from self._whole(vectors, part[left], block[right], is_asked)
+        # BLAS threads would wait while the products of a step are looked through.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
+            for start in range(0, len(others), BLOCK):
+                block = others[start : start + BLOCK]
+                short = self.shortened(vectors[block]).T
+                last = len(rows)
+                if is_asked[block].all():  # pairs with larger rows come with the blocks of those
+                    last = int(np.searchsorted(rows, block[-1]))
+                parts = [slice(first, min(first + STEP, last)) for first in range(0, last, STEP)]
+                products = partial(self._bounded, asked, short)
+                for part, (left, right) in zip(parts, pool.map(products, parts), strict=True):
+                    yield from self._whole(vectors, rows[part][left], block[right], is_asked)
+
+    def _bounded(self, asked: Reals, short: Reals, part: slice) -> tuple[Places, Places]:
+        """Give the pairs whose bound is large enough."""
+        is_near = asked[part] @ short >= np.float32(self.bound)
+        left, right = np.divmod(np.flatnonzero(is_near), is_near.shape[1])
+        return left, right
 
     def _whole(
         self, vectors: Compact, rows: Places, others: Places, is_asked: NDArray[np.bool_]

@@ -28,7 +28,7 @@ def found(vectors: np.ndarray, rows: np.ndarray, others: np.ndarray) -> list[tup
 @pytest.mark.parametrize("size", [1, 50, 10_000])
 def test_all_pairs_are_those_of_a_whole_search(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     vectors = clouds(400 if size == 1 else 900)
-    for name in ("QUERIES", "BLOCK", "WHOLE"):
+    for name in ("STEP", "BLOCK", "WHOLE"):
         monkeypatch.setattr(module, name, size)
     everyone, whole = np.arange(len(vectors)), products(vectors)
     left, right = np.nonzero(np.triu(whole >= LEAST, 1))
@@ -38,7 +38,7 @@ def test_all_pairs_are_those_of_a_whole_search(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_some_against_all_gives_each_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "QUERIES", 16)
+    monkeypatch.setattr(module, "STEP", 16)
     monkeypatch.setattr(module, "BLOCK", 40)
     vectors = clouds(900)
     rows = np.sort(np.random.default_rng(1).permutation(900)[:200])
