@@ -23,7 +23,8 @@ PARTS: Final = 16
 MOST: Final = 31  # bits up to which the search is exact
 FIRST, QUERIES = 64, 4096  # hashes asked for at once, to begin with and at most
 CLOSE: Final = 1_000_000  # pairs above which fewer hashes are asked for at once
-COUNTED: Final = 2_000_000  # pairs that are counted at once: some 100 MB
+COUNTED: Final = 500_000  # pairs that are counted at once: some 30 MB
+LAID: Final = 65_536  # hashes whose bits are sorted at once
 THREADS: Final = 2
 _FLIPS: Final = np.array([0, *(1 << bit for bit in range(16))], np.uint16)
 
@@ -61,7 +62,8 @@ class _Parts:
     """The base, and for each part its rows sorted by the name of that part."""
 
     def __init__(self, base: Hashes) -> None:
-        self._words = _words(base)[0]
+        some = (base[start : start + LAID] for start in range(0, len(base), LAID))
+        self._words = np.concatenate([_sorted_bits(grids(each)) for each in some], axis=1)
         names = _names(_parts(self._words), np.arange(PARTS))
         # Stable sorting of 16 bits is a radix sort.
         self._rows = [np.argsort(column, kind="stable").astype(np.int32) for column in names.T]
