@@ -1,11 +1,12 @@
-"""The nearest pictures of each picture, by hash and by compact vector, whatever the order in which they came.
+"""Lists of the nearest pictures of each picture, whatever the order in which they came, and the search by vectors.
 
 Compact vectors are whole numbers, so their products are exact however they are cut into blocks, and equal closeness
 is settled by place. That makes lists of nearest a function of the set of pictures: lists that grow batch by
 batch come out as if all pictures had been there at once.
 
-Vectors are compared with all others, in blocks, on GPUs if FAISS has any. Beyond a million pictures that costs hours
-for a bulk load, so large batches then go through an inverted file, which misses some. For hashes see `close_hashes.py`.
+Here vectors are compared with all others, in blocks, on GPUs if FAISS has any; where few are close,
+`close_vectors.py` is faster. Beyond a million pictures either costs hours for a bulk load, so large batches
+then go through an inverted file, which misses some. For hashes see `close_hashes.py`.
 """
 
 import math
@@ -23,10 +24,8 @@ from curation.pdq import turned
 DIM, SCALE = 256, 400  # of compact vectors; 127 / SCALE is five times the spread of one part
 MANY, BULK = 1_000_000, 20_000  # vectors beyond which, for so many queries, IVF is used
 PROBES, SAMPLES = 48, 40  # lists searched per query, vectors trained on per list
-BLOCK, QUERIES = (
-    65_536,
-    4096,
-)  # rows at work at once: 64 MB of floats, and what they are compared with
+BLOCK = 65_536  # rows of the base at work at once: 64 MB of floats
+QUERIES = 4096  # rows that are compared with them at once
 SPARE = 2  # times more are asked for than kept, so that places settle ties
 MISSING = -(2**30)
 
