@@ -8,10 +8,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 FOLDS: Final = 5
@@ -28,6 +24,11 @@ def out_of_fold(features: Reals, labels: Ints, groups: Ints, seed: int = 0) -> R
     `labels` are 0 to K-1. A class that a fold's model never saw has probability 0 there. With fewer than two
     groups or classes, all rows are NaN.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     n_classes = int(labels.max()) + 1 if len(labels) else 0
     found = np.full((len(labels), n_classes), np.nan)
     n_folds = min(FOLDS, len(np.unique(groups)))

@@ -89,8 +89,9 @@ class Stages:
         return limits_for(self.embedding.embedder, DuplicateLimits(keeper=keeper))
 
     def model_id(self) -> str:
-        """Name the network of the embedding; loads its weights."""
-        self.embedding.setup()
+        """Name the network of the embedding; loads its weights where only they tell."""
+        if not self.embedding.embedder.model_id:
+            self.embedding.setup()
         return self.embedding.embedder.model_id
 
 

@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 
 from curation.strata import Stratum
 
@@ -122,6 +121,8 @@ def _judged(check: str, task: str, train: pl.DataFrame, test: pl.DataFrame, gues
 
 def _interval(gain: Reals, size: Reals) -> tuple[float, float]:
     """Bound the mean gain a picture at 95 %, drawing whole groups."""
+    from scipy.stats import bootstrap  # half a second of imports
+
     if len(gain) < 2:
         return float("nan"), float("nan")
     found = bootstrap(

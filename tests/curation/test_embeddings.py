@@ -9,15 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from curation.embeddings import (
-    NORM_EPSILON,
-    STAGES,
-    EfficientNetLite0,
-    Embedding,
-    Trunk,
-    _packaged_weights,
-    folded,
-)
+from curation.embeddings import EfficientNetLite0, Embedding, packaged_weights
+from curation.lite0 import NORM_EPSILON, STAGES, Trunk, folded
 from tests.curation.made_pictures import encoded, scaled, scene, thumbnail
 
 
@@ -59,13 +52,13 @@ def test_vectors_have_length_one_and_nothing_gives_nothing(embedder: EfficientNe
 
 
 def test_the_model_is_named_by_its_weights(embedder: EfficientNetLite0) -> None:
-    digest = hashlib.sha256(_packaged_weights().read_bytes()).hexdigest()
+    digest = hashlib.sha256(packaged_weights().read_bytes()).hexdigest()
     assert embedder.model_id == f"efficientnet-lite0@{digest[:12]}"
 
 
 def test_folding_changes_no_number() -> None:
     """The published layers, run one by one with their batch normalisation, give the same features."""
-    state = torch.load(_packaged_weights(), weights_only=True)
+    state = torch.load(packaged_weights(), weights_only=True)
     trunk = Trunk().eval()
     trunk.load_state_dict(folded(state))
     pictures = torch.rand(2, 3, 64, 64) * 2 - 1

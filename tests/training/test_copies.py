@@ -15,7 +15,7 @@ import torch
 from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
-from curation.embeddings import Trunk, packaged_trunk
+from curation.lite0 import Trunk, packaged_trunk
 from curation.onnx_embedder import OnnxEmbedder, open_embedder
 from safelight import cli
 from tests.curation.made_pictures import scene
