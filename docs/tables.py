@@ -12,7 +12,7 @@ INTRO = """# Tables, views and questions
 
 Facts are append-only tables; the current state is a view. `asset_sha256` names bytes everywhere, `source` and
 `source_photo_id` name a photo at its source. Times are UTC without a zone. Made by `python -m docs.tables`; the
-same text stands in the database as comments (`safelight catalog describe`, `duckdb_columns()`).
+same text stands in the database as comments (`safelight catalog describe`, `information_schema.columns`).
 """
 
 

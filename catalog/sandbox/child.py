@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from catalog.errors import QueryError
 from catalog.sandbox import landlock, privileges
+from catalog.sandbox.allowed import Allowed, with_relations
 from catalog.sandbox.closed import what_is_closed
 from catalog.sandbox.formats import (
     Sink,
@@ -54,15 +55,18 @@ class Task:
     job: Job
     connection: DuckDB
     inputs: Sequence[int]
+    allowed: Allowed
 
 
-def run(job: Job, connection: DuckDB, descriptors: Sequence[int]) -> dict[str, object]:
+def run(
+    job: Job, connection: DuckDB, descriptors: Sequence[int], allowed: Allowed
+) -> dict[str, object]:
     """Do one job; return what the report says: the outcome, or `error` and `kind`."""
     out, *inputs = descriptors
     sink = Sink(out)
     try:
         give_up_rights(job, connection)
-        report = _JOBS[job["kind"]](Task(job, connection, inputs), sink)
+        report = _JOBS[job["kind"]](Task(job, connection, inputs, allowed), sink)
         sink.flush()
     except QueryError as error:
         return {"error": str(error), "kind": "refused"}
@@ -143,9 +147,7 @@ def _lock(connection: DuckDB, limits: Limits, data_paths: Sequence[str]) -> None
 
 def _query(task: Task, sink: Sink) -> dict[str, object]:
     limits = Limits(**task.job["limits"])
-    if "statements" not in task.job.get("without", ()):
-        check_statement(task.connection, task.job["sql"])
-    relation: Any = task.connection.sql(task.job["sql"], params=task.job.get("parameters") or None)
+    relation: Any = task.connection.sql(_checked(task), params=task.job.get("parameters") or None)
     if relation is None:  # tests without the check: a statement that gives no rows
         return {"columns": [], "n_rows": 0, "truncated": False}
     if len(relation.columns) > MAX_COLUMNS:
@@ -158,6 +160,20 @@ def _query(task: Task, sink: Sink) -> dict[str, object]:
     n_rows, truncated = _stream(reader, names, sink, limits)
     columns = [{"name": n, "type": t} for n, t in zip(names, types, strict=True)]
     return {"columns": columns, "n_rows": n_rows, "truncated": truncated}
+
+
+def _checked(task: Task) -> str:
+    """Check the statement, and return what is to be run for it."""
+    sql: str = task.job["sql"]
+    if "statements" in task.job.get("without", ()):
+        return sql
+    allowed = task.allowed
+    if "attach" in task.job:  # another snapshot may have other tables
+        allowed = with_relations(allowed, task.connection)
+    checked = check_statement(task.connection, sql, allowed)
+    for before in checked.before:
+        task.connection.execute(before)
+    return checked.sql
 
 
 def distinct(names: Sequence[str]) -> list[str]:

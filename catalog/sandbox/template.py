@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 
 from catalog.sandbox import child
+from catalog.sandbox.allowed import allowed_by, with_relations
 from catalog.sandbox.formats import Sink, open_result, values, write_parquet
 from catalog.sandbox.thumbnails import load_decoders
 from catalog.stores.engine import load_extensions
@@ -72,6 +73,7 @@ class Template:
         for connection in (self._lake, self._plain):
             connection.execute("SET TimeZone = 'UTC'")
         warm_up(self._plain)
+        self._allowed = allowed_by(self._plain)
 
     def answer(self) -> bool:
         """Take one message and do what it says; False when the server is gone."""
@@ -109,6 +111,7 @@ class Template:
         try:
             if not self._loaded:
                 load_extensions(self._lake, message["extensions"])
+                self._allowed = allowed_by(self._lake)
                 self._loaded = True
             self._lake.execute("USE memory")
             self._lake.execute("DETACH DATABASE IF EXISTS lake")
@@ -116,6 +119,7 @@ class Template:
             # What DuckLake reads for its first statement, every child has then.
             self._lake.execute("SELECT count(*) FROM photos").fetchall()
             self._lake.execute("SELECT count(*) FROM v_photos WHERE false").fetchall()
+            self._allowed = with_relations(self._allowed, self._lake)
         except duckdb.Error as error:
             return {"error": child.first_line(error)}
         return {"attached": True, "nobody": self._nobody}
@@ -141,7 +145,8 @@ class Template:
         with open(task, "rb") as text:  # noqa: PTH123 - an open file
             job = json.load(text)
         connection = self._lake if job["kind"] == "query" else self._plain
-        child.finish(child.run(job | {"nobody": self._nobody}, connection, rest), report)
+        outcome = child.run(job | {"nobody": self._nobody}, connection, rest, self._allowed)
+        child.finish(outcome, report)
 
     def _kill(self, number: int) -> None:
         for pid, known in self._children.items():

@@ -2,7 +2,8 @@
 
 {text}, {csv}, {parquet}, {sqlite}: files outside the workspace, each with a secret in it
 {frontier}: a SQLite file inside the workspace that statements have no business with
-{catalog}: the live catalog; {data}: the folder of the lake's data; {out}: a folder to write to; {port}: an HTTP server
+{catalog}: the live catalog; {data}: the folder of the lake's data; {out}: a folder to write to; {port}: an HTTP server;
+{home}: the workspace
 """
 
 FILES = """
@@ -189,6 +190,144 @@ PIVOT (FROM "read_text"('{text}')) ON size USING first(content)
 SELECT * FROM e'\\x2fetc\\x2fpasswd'
 """
 
+PIVOTS = """
+PIVOT (SELECT content, 1 AS o FROM query--\r('FROM read_'||'text(''{text}'')')) ON o USING first(content)
+PIVOT (SELECT path, 1 AS o FROM query--\r('from duck'||'db_databases()')) ON o USING first(path)
+PIVOT (SELECT 1 AS o FROM query/* a /* b */ c */('FROM duckdb_'||'secrets()')) ON o USING count(*)
+PIVOT (SELECT 1 AS o FROM "query"('FROM duckdb_'||'secrets()')) ON o USING count(*)
+PIVOT (SELECT 1 AS o FROM query\u00a0('FROM duckdb_'||'secrets()')) ON o USING count(*)
+PIVOT (SELECT 1 AS o FROM query\f\v\t('FROM duckdb_'||'secrets()')) ON o USING count(*)
+PIVOT (SELECT 1 AS o FROM QuErY\u2003('FROM duckdb_'||'secrets()')) ON o USING count(*)
+PIVOT (SELECT 1 AS o FROM U&"\\0071uery"('FROM duckdb_'||'secrets()')) ON o USING count(*)
+PIVOT (SELECT 1 AS o FROM query($$FROM duckdb_secrets()$$)) ON o USING count(*)
+PIVOT (FROM query_table--\r('{csv}')) ON secret USING count(*)
+PIVOT '{csv}' ON secret USING count(*)
+PIVOT "{parquet}" ON secret USING first(secret)
+PIVOT photos ON (SELECT content FROM read_text--\r('{text}')) USING count(*)
+PIVOT photos ON source USING first((SELECT content FROM read_text--\r('{text}')))
+PIVOT photos ON source IN (SELECT secret FROM '{csv}') USING count(*)
+PIVOT photos ON source IN (SELECT path FROM duckdb_databases--\r()) USING count(*)
+PIVOT (PIVOT (FROM glob--\r('/etc/*')) ON file USING count(*)) ON 1 USING count(*)
+WITH photos AS (FROM read_text--\r('{text}')) PIVOT photos ON content USING count(*)
+WITH t AS (PIVOT (FROM duckdb_settings--\r()) ON name USING first(value)) FROM t
+FROM (PIVOT (FROM sqlite_scan--\r('{sqlite}', 'secrets')) ON secret USING count(*))
+EXPLAIN ANALYZE PIVOT (FROM read_text--\r('{text}')) ON size USING first(content)
+EXPLAIN PIVOT (FROM duckdb_databases--\r()) ON database_name USING first(path)
+FROM read_csv--\r('{csv}') PIVOT (count(*) FOR secret IN ('a'))
+UNPIVOT (FROM read_text--\r('{text}')) ON content
+PIVOT photos ON source USING count(*); ATTACH '{out}/evil.db' AS evil
+"""
+
+NAMES_IN_TEXTS = """
+FROM histogram_values('{csv}', secret)
+FROM histogram('{csv}', secret)
+FROM histogram_values('__ducklake_metadata_lake.ducklake_metadata', value)
+FROM query('FROM photos')
+FROM query('FROM duckdb_databases()')
+SELECT * FROM query_table(['photos', '{csv}'])
+FROM query_table('__ducklake_metadata_lake.ducklake_metadata')
+FROM pragma_table_info('{csv}')
+FROM pragma_show('{parquet}')
+FROM pragma_storage_info('photos')
+FROM pragma_database_size()
+FROM summary((FROM '{csv}'))
+FROM json_execute_serialized_sql(json_serialize_sql('FROM duckdb_secrets()'))
+SELECT json_deserialize_sql(json_serialize_sql('FROM duckdb_secrets()'))
+SELECT * FROM python_map_function(1)
+FROM ducklake_scan('lake', 'photos')
+FROM ducklake_list_files('lake', 'photos', schema => 'main')
+FROM ducklake_table_info('lake')
+FROM ducklake_settings('lake')
+FROM lake.settings()
+FROM lake.options()
+FROM lake.snapshots()
+FROM lake.table_changes('photos', 0, 1)
+SELECT pg_get_viewdef(view_oid) FROM pg_views
+"""
+
+RELATIONS = """
+FROM lake.duckdb_settings
+FROM duckdb_databases
+FROM duckdb_views
+FROM system.main.duckdb_tables
+FROM main.duckdb_columns()
+FROM sqlite_master
+FROM sqlite_temp_master
+FROM pragma_database_list
+FROM pg_catalog.pg_settings
+FROM pg_settings
+FROM pg_catalog.pg_prepared_statements
+FROM pg_catalog.pg_database
+FROM __ducklake_metadata_lake.main.ducklake_metadata
+FROM "__DUCKLAKE_metadata_LAKE".ducklake_data_file
+SELECT (FROM __ducklake_metadata_lake.ducklake_snapshot_changes LIMIT 1)
+DESCRIBE __ducklake_metadata_lake.ducklake_metadata
+SUMMARIZE __ducklake_metadata_lake.ducklake_metadata
+SHOW DATABASES
+SHOW VARIABLES
+SHOW TABLES FROM __ducklake_metadata_lake
+TABLE duckdb_logs
+WITH "{csv}" AS (SELECT 1) FROM "{csv}"
+WITH duckdb_databases AS (SELECT 1) SELECT (SELECT count(*) FROM duckdb_databases), 1
+SELECT 1 WHERE 1 IN (WITH sqlite_master AS (SELECT 1) FROM sqlite_master) OR EXISTS (FROM sqlite_master)
+FROM photos, LATERAL (FROM '{csv}')
+FROM photos UNION ALL BY NAME FROM '{parquet}'
+SELECT (SELECT list(secret) FROM '{csv}') FROM photos
+FROM photos SELECT list_transform([1], lambda x: (SELECT content FROM read_text('{text}')))
+FROM photos ORDER BY (SELECT content FROM read_text('{text}'))
+FROM photos LIMIT (SELECT size FROM read_blob('{text}'))
+FROM photos AT (VERSION => (SELECT size FROM read_blob('{text}')))
+FROM (VALUES ((SELECT content FROM read_text('{text}'))))
+SELECT count(*) FILTER ((SELECT content FROM read_text('{text}')) = 'x') FROM photos
+SELECT sum(1) OVER (ORDER BY (SELECT content FROM read_text('{text}'))) FROM photos
+SELECT * REPLACE ((SELECT content FROM read_text('{text}')) AS source) FROM photos
+WITH RECURSIVE t(c) AS (SELECT '' UNION ALL SELECT content FROM t, read_text('{text}')) FROM t LIMIT 3
+SELECT 1 GROUP BY ROLLUP ((SELECT content FROM read_text('{text}')))
+"""
+
+LEXED = """
+SELECT * FROM read_text--\r('{text}')
+SELECT * FROM read_text -- x\r\f('{text}')
+SELECT * FROM read_text/* /* nested */ */('{text}')
+SELECT * FROM read_text\u3000('{text}')
+SELECT * FROM read_text\u2028('{text}')
+SELECT * FROM \u00a0read_text\u00a0($${text}$$)
+SELECT * FROM read_text($tag${text}$tag$)
+SELECT * FROM rea\u0064_text('{text}')
+SELECT * FROM read_te\u00adxt('{text}')
+SELECT * FROM glo\u200bb('/etc/*')
+SELECT * FROM "quer\u212a"('FROM photos')
+SELECT * FROM "photo\u017f"
+SELECT * FROM duc\u212adb_settings()
+FROM e'{csv}'
+FROM $${csv}$$
+FROM "{csv}" AS photos
+FROM photos; -- '\rFROM read_text('{text}')
+EXPLAIN/**/ANALYZE/**/FROM read_text('{text}')
+EXPLAIN (ANALYZE, FORMAT json) FROM read_text('{text}')
+EXPLAIN (FORMAT json) COPY photos TO '{out}/stolen.csv'
+EXPLAIN ANALYZE EXECUTE evil
+EXPLAIN CREATE TABLE evil AS FROM photos
+EXPLAIN EXPLAIN FROM read_text('{text}')
+EXPLAIN SELECT 1; DROP TABLE photos
+SET VARIABLE evil = (SELECT content FROM read_text('{text}'))
+SELECT getvariable('evil')
+SELECT getenv--\r('SAFELIGHT_CANARY')
+SELECT current_setting--\r('secret_directory')
+SELECT current_query()
+SELECT stats(source) FROM photos
+CREATE MACRO evil(x) AS TABLE FROM read_text(x)
+PREPARE evil AS FROM read_text('{text}')
+CALL query('FROM photos')
+FROM sniff_csv('{csv}')
+FROM parquet_schema('{parquet}')
+FROM parquet_kv_metadata('{parquet}')
+FROM which_secret('s3://bucket/x', 's3')
+IMPORT DATABASE '{home}'
+COPY FROM DATABASE lake TO memory
+SELECT getenv('HOME')
+"""
+
 CLASSES = {
     "files": FILES,
     "writes": WRITES,
@@ -202,6 +341,10 @@ CLASSES = {
     "floods": FLOODS,
     "stacked": STACKED,
     "disguised": DISGUISED,
+    "pivots": PIVOTS,
+    "names in texts": NAMES_IN_TEXTS,
+    "relations": RELATIONS,
+    "lexed": LEXED,
 }
 
 HOSTILE = [(kind, sql) for kind, text in CLASSES.items() for sql in text.strip("\n").split("\n")]
