@@ -1,9 +1,11 @@
 """Learn from bytes all that the catalog keeps about them: what they are, and what their EXIF says.
 
-Pure and thread-safe: no file, no network, no state. Whatever the bytes, an answer comes back.
+Pure and thread-safe: no file, no network, no state. Whatever the bytes, an answer comes back. Bytes that were crawled
+are examined by `decoding.py`, which calls this in a process without rights.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from crawler.exif_blocks import find_block
@@ -13,6 +15,7 @@ from crawler.jpeg_quality import jpeg_quality
 from crawler.verify import MAX_PIXELS, Container, Header, read_header, sniff
 from crawler.wave_header import is_wave, read_wave
 
+IMAGES = frozenset({"image"})
 _JPEG = b"\xff\xd8\xff"
 _FIRST_PART = 1 << 20  # bytes searched for a thumbnail; cameras write it before the picture
 
@@ -35,13 +38,15 @@ def examine(
     body: bytes,
     *,
     max_pixels: int = MAX_PIXELS,
-    media: frozenset[str] = frozenset({"image"}),
+    media: Collection[str] = IMAGES,
+    sha256: str | None = None,
 ) -> Examined:
     """Examine `body`; never raises. More than `max_pixels` is kept with header_status unreadable.
 
-    `media` says which kinds of file are wanted (image, sound); all others are rejected.
+    `media` says which kinds of file are wanted (image, sound); all others are rejected. `sha256` is that of `body`
+    when it is known.
     """
-    sha256 = hashlib.sha256(body).hexdigest()
+    sha256 = sha256 or hashlib.sha256(body).hexdigest()
     if not body:
         return Examined(sha256, rejected="empty")
     if "sound" in media and is_wave(body):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from crawler.blocklist import NOTHING_BLOCKED, Blocklist
-from crawler.examine import examine
+from crawler.decoding import examine_crawled
 from crawler.failures import Failure
 from crawler.fetcher import Answer
 from crawler.frontier import ALL_HOSTS, Item, Share
@@ -28,7 +28,7 @@ Phase = Literal["listing", "listed", "end"]
 
 _POLL_S = 0.1
 _CLAIM = 64  # items taken at once: a claim is one write to disk
-_EXAMINERS = 2  # threads that hash and read EXIF
+_EXAMINERS = 2  # threads that hash and wait for decoder processes, which read headers and EXIF
 _LONG_PAUSE_S = 2.0  # items of a host that is closed for longer go back to the frontier
 
 
@@ -251,7 +251,7 @@ def examined(item: Item, answer: Answer, max_pixels: int, source: Source) -> Bro
     )
     if answer.failure or answer.unchanged or answer.elsewhere:
         return brought
-    found = examine(answer.body, max_pixels=max_pixels, media=source.media)
+    found = examine_crawled(answer.body, max_pixels=max_pixels, media=source.media)
     if found.rejected:
         failure = Failure("final", found.rejected, http_status=answer.http_status)
         return replace(brought, failure=failure)

@@ -1,10 +1,44 @@
-"""A place for statements and pictures of strangers: processes that can read the tables and nothing else.
+"""A place for statements and pictures of strangers: processes that hold what they work on and nothing else.
 
-Layers from outside in: `pool.py` (the server's side), `template.py` (a process with everything loaded, which forks),
-`child.py` (what a fork does), `statements.py`, `privileges.py`, `landlock.py` (what it may do).
+Statements, from outside in: `pool.py` (the server's side), `template.py` (a process with everything loaded, which
+forks), `child.py` (what a fork does), `statements.py`. Bytes of pictures: `decoders.py` (the side of a crawl or a
+curation run), `decoder_process.py`, `decoder_start.py`, `decoder_child.py`. What all of them give up:
+`privileges.py`, `landlock.py`, `system_calls.py`.
 """
 
-from catalog.sandbox.limits import MB, Limits
-from catalog.sandbox.pool import Outcome, QueryPool
+from typing import TYPE_CHECKING
 
-__all__ = ["MB", "Limits", "Outcome", "QueryPool"]
+from catalog.sandbox.limits import MB, DecoderLimits, Limits
+
+if TYPE_CHECKING:
+    from catalog.sandbox.decoder_process import Decoded, DecoderError
+    from catalog.sandbox.decoders import DecoderPool
+    from catalog.sandbox.pool import Outcome, QueryPool
+
+__all__ = [
+    "MB",
+    "Decoded",
+    "DecoderError",
+    "DecoderLimits",
+    "DecoderPool",
+    "Limits",
+    "Outcome",
+    "QueryPool",
+]
+
+_LATER = {
+    "Decoded": "decoder_process",
+    "DecoderError": "decoder_process",
+    "DecoderPool": "decoders",
+    "Outcome": "pool",
+    "QueryPool": "pool",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what a caller names: who decodes pictures needs no DuckDB."""
+    if name not in _LATER:
+        raise AttributeError(name)
+    from importlib import import_module
+
+    return getattr(import_module(f"catalog.sandbox.{_LATER[name]}"), name)

@@ -322,7 +322,14 @@ def _thumbnail(task: Task, sink: Sink) -> dict[str, object]:
 
 
 def _probe(task: Task, sink: Sink) -> dict[str, object]:  # noqa: ARG001 - it writes no result
-    return {"closed": what_is_closed(task.connection, task.job["paths"])}
+    paths = task.job["paths"]
+    attempts: dict[str, Callable[[], object]] = {
+        "settings_are_locked": lambda: task.connection.execute("SET threads = 1"),
+        "duckdb_opens_no_files_outside": lambda: task.connection.execute(
+            "SELECT size FROM read_blob(?)", [paths["outside"]]
+        ).fetchall(),
+    }
+    return {"closed": what_is_closed(paths, attempts, (OSError, duckdb.Error))}
 
 
 _JOBS: dict[str, Callable[[Task, Sink], dict[str, object]]] = {

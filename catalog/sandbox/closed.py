@@ -4,31 +4,28 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
-import duckdb
-
 
 def what_is_closed(
-    connection: duckdb.DuckDBPyConnection, paths: Mapping[str, str]
+    paths: Mapping[str, str],
+    more: Mapping[str, Callable[[], object]] | None = None,
+    errors: tuple[type[Exception], ...] = (OSError,),
 ) -> dict[str, bool]:
-    """Return by name what this process cannot do any more."""
+    """Return by name what this process cannot do any more; `more` attempts fail with one of `errors`."""
     attempts: dict[str, Callable[[], object]] = {
         "files_outside_cannot_be_read": lambda: _read(paths["outside"]),
         "files_cannot_be_written": lambda: _write(paths["writable"]),
         "network_cannot_be_reached": _connect,
         "programs_cannot_be_started": _start_program,
         "processes_cannot_be_started": _start_process,
-        "settings_are_locked": lambda: connection.execute("SET threads = 1"),
-        "duckdb_opens_no_files_outside": lambda: connection.execute(
-            "SELECT size FROM read_blob(?)", [paths["outside"]]
-        ).fetchall(),
+        **(more or {}),
     }
-    return {name: _fails(attempt) for name, attempt in attempts.items()}
+    return {name: _fails(attempt, errors) for name, attempt in attempts.items()}
 
 
-def _fails(attempt: Callable[[], object]) -> bool:
+def _fails(attempt: Callable[[], object], errors: tuple[type[Exception], ...]) -> bool:
     try:
         attempt()
-    except (OSError, duckdb.Error):
+    except errors:
         return True
     return False
 
@@ -39,8 +36,10 @@ def _read(path: str) -> None:
 
 
 def _write(folder: str) -> None:
-    with open(f"{folder}/probe", "wb") as file:  # noqa: PTH123 - pathlib may import
+    path = f"{folder}/safelight-probe-{os.getpid()}"
+    with open(path, "wb") as file:  # noqa: PTH123 - pathlib may import
         file.write(b"x")
+    os.unlink(path)  # noqa: PTH108 - as above
 
 
 def _connect() -> None:

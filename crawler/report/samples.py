@@ -4,9 +4,11 @@ import logging
 from base64 import b64encode
 from io import BytesIO
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from catalog import AssetReader, Workspace
+from catalog import AssetReader, SafelightError, Workspace
+from catalog.sandbox import DecoderError
+from crawler.decoding import draw_crawled
 from crawler.frontier import Row
 from crawler.report.scope import Scope
 from crawler.verify import MAX_PIXELS
@@ -39,20 +41,19 @@ def _thumbnail(reader: AssetReader, row: Row) -> str | None:
     try:
         place = (str(row["pack"]), int(str(row["pack_offset"])), int(str(row["pack_length"])))
         return thumbnail_uri(reader.read(*place))
-    except Exception as error:  # noqa: BLE001 - a decoder on hostile bytes; the frame stays empty and says so
-        _log.info("no thumbnail of %s: %s", row["source_photo_id"], type(error).__name__)
+    except (DecoderError, SafelightError, OSError, ValueError) as error:  # the frame stays empty
+        _log.info("no thumbnail of %s: %s", row["source_photo_id"], error)
         return None
 
 
 def thumbnail_uri(body: bytes) -> str:
-    """Make a data: URI of a JPEG of at most `SIDE_PX`, upright and without metadata."""
-    with Image.open(BytesIO(body)) as picture:
-        picture.draft("RGB", (2 * SIDE_PX, 2 * SIDE_PX))
-        picture.thumbnail((SIDE_PX, SIDE_PX))
-        small = ImageOps.exif_transpose(picture).convert("RGB")
+    """Make a data: URI of a JPEG of at most `SIDE_PX`, upright and without metadata; raises `DecoderError`.
+
+    The bytes are decoded by a process without rights; only its pixels are taken.
+    """
+    size, pixels = draw_crawled(body, SIDE_PX)
     out = BytesIO()
-    # A new picture has no info: what the file said about itself and its owner stays behind.
-    Image.frombytes("RGB", small.size, small.tobytes()).save(out, "JPEG", quality=72)
+    Image.frombytes("RGB", size, pixels).save(out, "JPEG", quality=72)
     return f"data:image/jpeg;base64,{b64encode(out.getvalue()).decode('ascii')}"
 
 
