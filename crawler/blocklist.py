@@ -10,6 +10,7 @@ from crawler.addresses import normalised
 from crawler.errors import BlockRefusedError, NotBlockedError
 from crawler.failures import Failure
 from crawler.frontier import Row
+from crawler.hosts import client_url, host_of
 from crawler.records import Brought, hash_id, utc_now
 
 Kind = Literal["photo", "sha256", "photographer", "url_prefix"]
@@ -31,7 +32,9 @@ class Blocklist:
             return "photo"
         if self.photographers and str(photographer or "").casefold() in self.photographers:
             return "photographer"
-        return "url_prefix" if url.startswith(self.url_prefixes) else None
+        spellings = (url, canonical(url))
+        blocked = any(address.startswith(self.url_prefixes) for address in spellings)
+        return "url_prefix" if blocked else None
 
     def apply(self, brought: Brought) -> Brought:
         """Turn an attempt whose photo, address or bytes are forbidden into a failure without bytes."""
@@ -95,6 +98,19 @@ def checked(kind: Kind, value: str) -> str:
     return value
 
 
+def canonical(url: str) -> str:
+    """Write an address as it is asked for, so that no odd spelling of a host or a path gets past a prefix.
+
+    >>> canonical("http://me@PHOTOS。example.:80/x/../private/1.jpg")
+    'http://photos.example/private/1.jpg'
+    """
+    try:
+        asked = client_url(url)
+    except ValueError:
+        return url
+    return f"{asked.scheme}://{host_of(url)}{asked.raw_path_qs}"
+
+
 def count_known(catalog: Catalog, kind: Kind, value: str) -> int:
     """Count the photos of the catalog that a tombstone is about; of an address prefix also those that failed."""
     sql = f"SELECT count(DISTINCT photo_id) AS n FROM ({_KNOWN[kind]})"
@@ -120,7 +136,13 @@ def read_blocklist(catalog: Catalog) -> Blocklist:
         frozenset(values("photo")),
         frozenset(values("sha256")),
         frozenset(name.casefold() for name in values("photographer")),
-        tuple(values("url_prefix")),
+        tuple(
+            {
+                spelling
+                for prefix in values("url_prefix")
+                for spelling in (prefix, canonical(prefix))
+            }
+        ),
     )
 
 

@@ -206,11 +206,13 @@ def run_commons(workspace: Workspace, **wanted: Any) -> None:
 
 @click.command("commons")
 @commons_options
-def plan_commons(**wanted: Any) -> None:
+@workspace_option
+def plan_commons(workspace: Workspace, **wanted: Any) -> None:
     """Ask how many files there are (one call), and reckon calls."""
+    from crawler.cli import _settings
     from crawler.planner_web import plan_commons as plan
 
-    found = asyncio.run(plan(_commons(wanted)))
+    found = asyncio.run(plan(_commons(wanted), _settings(workspace)))
     click.echo(f"{found.files} files, {found.calls} API calls, no key")
     if found.subcategories:
         click.echo(f"{found.subcategories} subcategories are not counted in this")

@@ -6,18 +6,19 @@ Private addresses are refused when they are connected to, so a public name that 
 """
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
+from catalog.public_addresses import PrivateAddressError
+from crawler.connector import open_connector
 from crawler.failures import Failure, status_failure
-from crawler.limits import ByteBudget, HostGate, HostLimits, host_of, is_refused, retry_after_s
+from crawler.hosts import client_url, host_of, is_refused
+from crawler.limits import ByteBudget, HostGate, HostLimits, retry_after_s
 from crawler.robots import MAX_ROBOTS_BYTES, RobotsCache, RobotsUnavailableError, opt_out
 from crawler.settings import CrawlSettings
 
@@ -61,31 +62,6 @@ class FetchRefusedError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.error)
         self.failure = failure
-
-
-class PrivateAddressError(OSError):
-    """A host name resolves to an address that is not of the public internet."""
-
-
-class PublicResolver(AbstractResolver):
-    """Resolve names, but refuse those that lead to private addresses which `settings` do not allow."""
-
-    def __init__(self, settings: CrawlSettings) -> None:
-        self._inner = aiohttp.ThreadedResolver()
-        self._settings = settings
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Resolve `host`; raises `PrivateAddressError` if any of its addresses is private."""
-        found = await self._inner.resolve(host, port, family)
-        if any(is_refused(address["host"], self._settings) for address in found):
-            raise PrivateAddressError(f"{host} resolves to a private address")
-        return found
-
-    async def close(self) -> None:
-        """Close the resolver underneath."""
-        await self._inner.close()
 
 
 class Patience:
@@ -208,18 +184,17 @@ class Fetcher:
     async def _get(
         self, url: str, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        async with self._http.get(url, allow_redirects=False, headers=headers) as response:
+        async with self._http.get(
+            client_url(url), allow_redirects=False, headers=headers
+        ) as response:
             yield response
 
     def _check_address(self, url: str) -> None:
         try:
-            parts = urlsplit(url)
-            host = parts.hostname
-        except ValueError:
-            host = None
-        if not host or parts.scheme not in ("http", "https"):
-            raise _refused("final", "bad_url", url)
-        # Names are checked when they are resolved; an address never is resolved.
+            host = client_url(url).raw_host or ""
+        except ValueError as error:
+            raise _refused("final", "bad_url", str(error)) from error
+        # Names are judged when they are resolved, and every address once more when it is connected to.
         if is_refused(host, self._settings):
             raise _refused("suspicious", "private_address", host)
 
@@ -228,12 +203,13 @@ class Fetcher:
 
         The token of the one that asked went to robots.txt: it goes on at once, as the one request over the limit.
         """
-        gate, before = self.limits.gate(host_of(url)), self._robots.state(url)
+        asked = str(client_url(url))  # `/a/../b` is asked for as `/b`
+        gate, before = self.limits.gate(host_of(url)), self._robots.state(asked)
         try:
-            rules = await self._robots.rules(url)
+            rules = await self._robots.rules(asked)
         except RobotsUnavailableError as error:
             raise _refused("transient", "robots_unavailable", str(error)) from error
-        if not rules.allow(url):
+        if not rules.allow(asked):
             raise _refused("final", "robots_disallowed")
         if rules.delay_s:
             gate.slow_to(rules.delay_s)
@@ -330,8 +306,7 @@ class Fetcher:
 @asynccontextmanager
 async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterator[Fetcher]:
     """Open one connection pool with one TLS context, and close it at the end."""
-    resolver = None if settings.allow_private else PublicResolver(settings)
-    connector = aiohttp.TCPConnector(limit=settings.concurrency, resolver=resolver)
+    connector = open_connector(settings, settings.concurrency)
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=settings.grace_s, sock_read=settings.grace_s
     )

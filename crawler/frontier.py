@@ -22,7 +22,7 @@ from urllib.parse import quote
 from crawler.errors import PredicateError
 from crawler.failures import ErrorClass, Failure
 from crawler.frontier_schema import part_of, prepare
-from crawler.limits import host_of
+from crawler.hosts import host_of
 
 Row = dict[str, object]
 State = Literal["queued", "in_flight", "done", "failed", "dead"]

@@ -6,18 +6,15 @@ end of one request to the start of the next, one request at a time: so it holds 
 
 import asyncio
 import contextlib
-import ipaddress
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
+from crawler.hosts import host_of, is_loopback
 from crawler.settings import CrawlSettings
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # A polite crawler lets a host name its pause, but not stop the crawl for longer than this.
 LONGEST_WISH_S = 24 * 3600.0
@@ -126,28 +123,27 @@ class HostLimits:
     def gate(self, host: str) -> HostGate:
         """Return the gate of a host (see `host_of`)."""
         if host not in self._gates:
-            settings = self._settings
-            free = not settings.limit_loopback and is_loopback(urlsplit(f"//{host}").hostname or "")
-            rate = float("inf") if free else settings.rate
-            at_once = settings.concurrency if free else settings.per_host
-            self._gates[host] = HostGate(rate, at_once)
+            # A frontier of older code may spell one host in several ways.
+            name = host_of(f"http://{host}") or host
+            self._gates[host] = self._gates.get(name) or self._new_gate(name)
+            self._gates[name] = self._gates[host]
         return self._gates[host]
 
+    def _new_gate(self, host: str) -> HostGate:
+        settings = self._settings
+        free = not settings.limit_loopback and is_loopback(_without_port(host))
+        rate = float("inf") if free else settings.rate
+        at_once = settings.concurrency if free else settings.per_host
+        return HostGate(rate, at_once)
 
-def host_of(url: str) -> str:
-    """Name the host that politeness is owed to: lower case, with the port unless it is the scheme's own.
 
-    >>> host_of("https://me:pw@Example.org:443/a"), host_of("http://127.0.0.1:8080/")
-    ('example.org', '127.0.0.1:8080')
+def _without_port(host: str) -> str:
+    """Take the port off a host's name.
+
+    >>> _without_port("[::1]:80"), _without_port("a.example")
+    ('[::1]', 'a.example')
     """
-    try:
-        parts = urlsplit(url)
-        name, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        return ""
-    name = f"[{name}]" if ":" in name else name
-    own = {"http": 80, "https": 443}.get(parts.scheme)
-    return name if port in (None, own) else f"{name}:{port}"
+    return re.sub(r":\d+$", "", host)
 
 
 class ByteBudget:
@@ -200,58 +196,3 @@ def backoff_s(attempt: int, settings: CrawlSettings, floor_s: float = 0.0) -> fl
     """Return the wait after the `attempt`-th failure: doubled each time, spread by up to a quarter."""
     plain: float = min(settings.backoff_s * 2 ** (attempt - 1), settings.max_backoff_s)
     return max(floor_s, plain * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing
-
-
-def is_loopback(name: str) -> bool:
-    """Say whether a host name or address can only mean this machine.
-
-    >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("example.org")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
-
-
-def is_private(address: str) -> bool:
-    """Say whether an IP address is not of the public internet; false for names.
-
-    >>> is_private("10.0.0.1"), is_private("::ffff:127.0.0.1"), is_private("8.8.8.8")
-    (True, True, False)
-    """
-    try:
-        found = ipaddress.ip_address(address.strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    found = getattr(found, "ipv4_mapped", None) or found
-    return not found.is_global or found.is_multicast
-
-
-def parse_networks(text: str) -> list[Network]:
-    """Read a comma list of networks; raises `ValueError` on what is none.
-
-    >>> parse_networks("127.0.0.0/8, ::1")
-    [IPv4Network('127.0.0.0/8'), IPv6Network('::1/128')]
-    """
-    return [ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip()]
-
-
-def is_refused(address: str, settings: CrawlSettings) -> bool:
-    """Say whether an IP address must not be fetched from; false for names, which are resolved first."""
-    if settings.allow_private or not is_private(address):
-        return False
-    found = ipaddress.ip_address(address.strip("[]").partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    return not any(found in network for network in parse_networks(settings.allow_networks))
-
-
-def allow_host(settings: CrawlSettings, url: str) -> CrawlSettings:
-    """Allow the private network that the user's own address names: loopback, or that one address."""
-    host = urlsplit(url).hostname or ""
-    wanted = "127.0.0.0/8, ::1" if is_loopback(host) else host if is_private(host) else ""
-    if not wanted:
-        return settings
-    return replace(
-        settings, allow_networks=", ".join(filter(None, (settings.allow_networks, wanted)))
-    )

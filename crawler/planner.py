@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import aiohttp
-
-from catalog import Workspace
+from catalog import Workspace, load_settings
+from crawler.api_call import call_api
 from crawler.errors import SourceRefusedError
 from crawler.file_source import FileSource
 from crawler.frontier import Frontier
-from crawler.source import user_agent
+from crawler.settings import CrawlSettings
 from crawler.sources.unsplash import KEY_VARIABLE, PER_PAGE, UnsplashSource, api_key, key_hash
 
 DEMO_PER_HOUR, PRODUCTION_PER_HOUR = 50, 5000
@@ -85,18 +84,9 @@ async def plan_unsplash(source: UnsplashSource, workspace: Workspace) -> ApiPlan
 
 
 async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int | None]:
-    headers = {"User-Agent": user_agent(), "Authorization": f"Client-ID {api_key()}"}
-    timeout = aiohttp.ClientTimeout(total=30)
-    try:
-        async with (
-            aiohttp.ClientSession(headers=headers, timeout=timeout) as http,
-            http.get(source.page_url(1), allow_redirects=False) as response,
-        ):
-            if response.status != 200:
-                raise SourceRefusedError(f"the API answered {response.status} to {response.url}")
-            said, about = await response.json(), response.headers
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise SourceRefusedError(f"the API cannot be reached: {error}") from error
+    settings = source.adjust(load_settings(CrawlSettings, "crawl", workspace))
+    key = {"Authorization": f"Client-ID {api_key()}"}
+    said, about = await call_api(source.page_url(1), settings, key)
     per_hour, remaining = (
         _whole(about.get("X-Ratelimit-Limit")),
         _whole(about.get("X-Ratelimit-Remaining")),
@@ -104,9 +94,9 @@ async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int |
     with Frontier(workspace.frontier) as frontier:
         frontier.note_quota(key_hash(api_key()), per_hour, remaining)
     total = said.get("total") if isinstance(said, dict) else _whole(about.get("X-Total"))
-    if total is None:
+    if not isinstance(total, int):
         raise SourceRefusedError("the API does not say how many photos there are; give --limit")
-    return int(total), per_hour
+    return total, per_hour
 
 
 def _whole(text: str | None) -> int | None:

@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-
+from crawler.api_call import call_api
 from crawler.errors import SourceRefusedError
-from crawler.source import user_agent
+from crawler.settings import CrawlSettings
 from crawler.sources.commons import PER_PAGE, CommonsSource
 
 
@@ -20,7 +19,7 @@ class CommonsPlan:
     subcategories: int = 0
 
 
-async def plan_commons(source: CommonsSource) -> CommonsPlan:
+async def plan_commons(source: CommonsSource, settings: CrawlSettings | None = None) -> CommonsPlan:
     """Ask the API how many files the listing has (one call); a limit bounds them.
 
     Raises `SourceRefusedError`; a window of dates has no number, so it needs a limit.
@@ -33,7 +32,8 @@ async def plan_commons(source: CommonsSource) -> CommonsPlan:
                 "the API does not say how many files a time holds; give --limit"
             )
         return CommonsPlan(source.limit, math.ceil(source.limit / PER_PAGE))
-    query = (await _ask(url)).get("query") or {}
+    said = await _ask(url, source.adjust(settings or CrawlSettings()))
+    query = said.get("query") or {}
     about = ((query.get("pages") or [{}])[0]).get("categoryinfo") or {}
     files = about.get("files", (query.get("searchinfo") or {}).get("totalhits"))
     if files is None:
@@ -43,16 +43,8 @@ async def plan_commons(source: CommonsSource) -> CommonsPlan:
     return CommonsPlan(wanted, math.ceil(wanted / PER_PAGE), below)
 
 
-async def _ask(url: str) -> dict[str, Any]:
-    timeout = aiohttp.ClientTimeout(total=30)
-    try:
-        async with (
-            aiohttp.ClientSession(headers={"User-Agent": user_agent()}, timeout=timeout) as http,
-            http.get(url, allow_redirects=False) as response,
-        ):
-            said = await response.json() if response.status == 200 else None
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise SourceRefusedError(f"the API cannot be reached: {error}") from error
+async def _ask(url: str, settings: CrawlSettings) -> dict[str, Any]:
+    said, _ = await call_api(url, settings)
     if not isinstance(said, dict) or "error" in said:
-        raise SourceRefusedError(f"the API answered {said or response.status} to {url}")
+        raise SourceRefusedError(f"the API answered {said} to {url}")
     return said

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from crawler.errors import CrawlError
 from crawler.frontier import Listed, Row
-from crawler.limits import allow_host, host_of
+from crawler.hosts import allow_host, host_of
 from crawler.records import photo_id
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer

@@ -12,7 +12,7 @@ from typing import ClassVar
 from crawler.addresses import normalised
 from crawler.errors import CrawlError
 from crawler.frontier import Cursor, Listed, Row
-from crawler.limits import allow_host, host_of
+from crawler.hosts import allow_host, host_of
 from crawler.records import LABELS, photo_id
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer

@@ -19,8 +19,8 @@ from crawler.errors import CrawlError
 from crawler.failures import Failure
 from crawler.fetcher import Answer
 from crawler.frontier import Item, Listed, Row
+from crawler.hosts import host_of
 from crawler.img2dataset_folder import Place, Result, read_bytes, results, shards
-from crawler.limits import host_of
 from crawler.records import EXIF_SOURCE, LABELS, photo_id, without_secrets
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, Page, list_pages

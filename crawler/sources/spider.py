@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from crawler.addresses import name_of, normalised
 from crawler.errors import CrawlError
 from crawler.frontier import Listed, Row
-from crawler.limits import host_of
+from crawler.hosts import host_of
 from crawler.records import LABELS, photo_id
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer

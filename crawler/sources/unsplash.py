@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from crawler.errors import CrawlError, KeyMissingError
 from crawler.frontier import Row
-from crawler.limits import allow_host
+from crawler.hosts import allow_host
 from crawler.settings import CrawlSettings
 from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
 

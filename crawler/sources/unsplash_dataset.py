@@ -22,7 +22,7 @@ from crawler.errors import CrawlError
 from crawler.failures import Failure
 from crawler.fetcher import Answer
 from crawler.frontier import Item, Listed, Row
-from crawler.limits import host_of
+from crawler.hosts import host_of
 from crawler.records import EXIF_SOURCE, label_row, listed_row, photo_id, source_exif
 from crawler.settings import CrawlSettings
 from crawler.source import (

@@ -13,17 +13,16 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from catalog import Workspace, start_logging
 from crawler.children import child_process
 from crawler.frontier import Frontier
-from crawler.limits import is_loopback
+from crawler.hosts import client_url, is_loopback
 from crawler.settings import CrawlSettings
 from crawler.source import Desk, Discovery, Source, user_agent
 
@@ -77,7 +76,9 @@ async def _attend(child: asyncio.subprocess.Process, job: str, desk: Desk, log: 
 
 def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, object]:
     """Return Scrapy's settings: as polite as ours, without what an API does not need."""
-    at_home = is_loopback(urlsplit(source.api_address).hostname or "")
+    from crawler.spiders.resolver import connection_settings
+
+    at_home = is_loopback(_host(source.api_address))
     here = at_home and not settings.limit_loopback
     at_once = settings.concurrency if here else settings.api_concurrency
     return {
@@ -98,11 +99,16 @@ def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, 
         "RETRY_HTTP_CODES": [500, 502, 503, 504, 522, 524, 408],
         "REDIRECT_ENABLED": False,
         "COOKIES_ENABLED": False,
-        "HTTPPROXY_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
         "LOG_LEVEL": "WARNING",
         "LOG_INSTALL_ROOT_HANDLER": False,  # ours knows the run id and takes out secrets
+        **connection_settings(settings),
     }
+
+
+def _host(address: str) -> str:
+    """Return the host of an API; empty when the source has none."""
+    return client_url(address).raw_host or "" if address else ""
 
 
 @contextmanager
@@ -132,6 +138,7 @@ def main() -> None:
     from scrapy.crawler import AsyncCrawlerProcess
 
     from crawler.spiders.listing import ListingSpider
+    from crawler.spiders.resolver import refusal_text
 
     with open_job() as (source, desk):
         process = AsyncCrawlerProcess(scrapy_settings(source, desk.settings))
@@ -146,6 +153,8 @@ def main() -> None:
         found = crawler.spider.discovery
         if stopped.is_set() and found.status == "failed":
             found = Discovery("stopped")
+        elif refused := refusal_text():
+            found = replace(found, problem="; ".join(filter(None, (found.problem, refused))))
     print(json.dumps(asdict(found) | {"calls": crawler.spider.calls}))  # noqa: T201  # the answer to the session
 
 

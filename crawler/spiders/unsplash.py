@@ -16,7 +16,8 @@ from scrapy.http import Request, Response
 from crawler.blocklist import tombstone_row
 from crawler.failures import Failure, status_failure
 from crawler.frontier import DESCRIBED, LISTED, Cursor, Item, Listed, Settlement
-from crawler.limits import host_of, retry_after_s
+from crawler.hosts import host_of
+from crawler.limits import retry_after_s
 from crawler.records import photo_id
 from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash
 from crawler.spiders.listing import ListingSpider

@@ -26,6 +26,7 @@ from crawler.settings import CrawlSettings
 from crawler.source import Desk, Discovery
 from crawler.sources.spider import KEYS, UserSpiderSource
 from crawler.spiders.process import FLAG, open_job, scrapy_settings, watch
+from crawler.spiders.resolver import connection_settings, refusal_text
 
 _PAGE, _PAGE_S = 50, 2.0  # items, or seconds, after which items go into the frontier
 
@@ -78,6 +79,8 @@ class Collector:
     def discovery(self, *, stopped: bool) -> Discovery:
         """Say how it ended, and what was odd."""
         odd = [f"{self._raised} answers made the spider raise"] if self._raised else []
+        if refused := refusal_text():
+            odd.append(refused)
         if self._ignored:
             odd.append(f"keys of items that mean nothing here: {', '.join(sorted(self._ignored))}")
         if self._cursor.finished and not (self._raised and not self._cursor.seen):
@@ -126,6 +129,7 @@ def polite_settings(
         "AUTOTHROTTLE_START_DELAY": pause,
         "AUTOTHROTTLE_TARGET_CONCURRENCY": float(settings.per_host),
         "CLOSESPIDER_ITEMCOUNT": source.limit or 0,
+        **connection_settings(settings),
     }
     found = Settings({**scrapy_settings(source, settings), "REDIRECT_ENABLED": True})
     for name, value in strict.items():

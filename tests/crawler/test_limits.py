@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.limits import (
-    ByteBudget,
-    HostGate,
-    HostLimits,
-    allow_host,
-    backoff_s,
-    host_of,
-    is_refused,
-    retry_after_s,
-)
+from crawler.hosts import allow_host, host_of, is_refused
+from crawler.limits import ByteBudget, HostGate, HostLimits, backoff_s, retry_after_s
 from crawler.settings import CrawlSettings
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

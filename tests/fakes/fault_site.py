@@ -42,8 +42,10 @@ class FaultSite:
         self.agents: set[str] = set()
         self.faults: dict[str, Sequence[int]] = {}
         self.slowness_s = 0.0
+        self.robots_target = ""  # where robots.txt is redirected to
         self.url = ""
         self._calls = 0
+        self._runner: web.AppRunner | None = None
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -70,7 +72,16 @@ class FaultSite:
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
+    def also_listen(self, address: str) -> str:
+        """Listen at another address of this machine, too; return the address of the site there."""
+        assert self._runner
+        site = web.TCPSite(self._runner, address, 0)
+        asyncio.run_coroutine_threadsafe(site.start(), self._loop).result(10)
+        [port] = [port for host, port in self._runner.addresses if host == address]
+        return f"http://{address}:{port}"
+
     async def _listen(self, runner: web.AppRunner) -> None:
+        self._runner = runner
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
 
@@ -97,6 +108,8 @@ class FaultSite:
         return await handler(request)
 
     async def _robots(self, request: web.Request) -> web.Response:
+        if self.robots_target:
+            return web.Response(status=302, headers={"Location": self.robots_target})
         if self.robots == "down":
             return web.Response(status=503)
         return web.Response(text=self.robots, status=200 if self.robots else 404)

@@ -10,7 +10,7 @@ from catalog import Workspace, open_catalog
 from crawler.cli import crawl as command
 from crawler.crawling import crawl
 from crawler.errors import ContactMissingError, CrawlError
-from crawler.limits import allow_host
+from crawler.hosts import allow_host
 from crawler.records import photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources import UnsplashDatasetSource, UnsplashSource

@@ -17,7 +17,7 @@ from catalog import Workspace, open_catalog
 from crawler.addresses import name_of, normalised
 from crawler.cli import crawl as command
 from crawler.crawling import CrawlOptions, CrawlSummary, crawl
-from crawler.limits import allow_host, host_of
+from crawler.hosts import allow_host, host_of
 from crawler.records import photo_id
 from crawler.session import StopRequest
 from crawler.settings import CrawlSettings
