@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from catalog.sandbox.decoder_process import Decoded, DecoderError
     from catalog.sandbox.decoders import DecoderPool
     from catalog.sandbox.pool import Outcome, QueryPool
+    from catalog.sandbox.turns import Ticket
 
 __all__ = [
     "MB",
@@ -24,6 +25,7 @@ __all__ = [
     "Limits",
     "Outcome",
     "QueryPool",
+    "Ticket",
 ]
 
 _LATER = {
@@ -32,6 +34,7 @@ _LATER = {
     "DecoderPool": "decoders",
     "Outcome": "pool",
     "QueryPool": "pool",
+    "Ticket": "turns",
 }
 
 

@@ -9,6 +9,7 @@ import json
 import math
 import mmap
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,7 +21,11 @@ SAFE_INTEGER = 2**53
 _AS_THEY_ARE = re.compile(
     r"BOOLEAN|TINYINT|SMALLINT|INTEGER|BIGINT|U\w*INT\w*|FLOAT|DOUBLE|VARCHAR|DECIMAL\(\d+,0\)"
 )
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_STARTS_FORMULA = frozenset("=+-@\N{MINUS SIGN}\N{HYPHEN}")
+"""What begins a formula, after compatibility forms (full width, small, superscript) are made plain ones."""
+_CELL_ENDS = re.compile(r"([;\t|\r\n\v\f\x1c-\x1e\x85\u2028\u2029])")
+"""Where a spreadsheet may begin another cell or row: other separators than the comma, and ends of lines."""
 _PAGE = 2_000
 
 
@@ -146,18 +151,15 @@ def write_csv(
     connection: duckdb.DuckDBPyConnection, reader: Any, sink: Sink, *, exact: bool
 ) -> None:
     """Write comma-separated values; unless `exact`, texts that a spreadsheet would run get an apostrophe."""
-    texts = [pa.types.is_string(field.type) for field in reader.schema]
+    # A float says "-inf" or "nan"; every other text may come from strangers, whatever its type in SQL.
+    texts = [not exact and not pa.types.is_floating(field.type) for field in reader.schema]
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow([name if exact else harmless(name) for name in reader.schema.names])
     for rows in _pages(connection, reader):
         for row in rows:
-            writer.writerow(
-                [
-                    _cell(value, guard=text and not exact)
-                    for value, text in zip(row, texts, strict=True)
-                ]
-            )
+            cells = zip(row, texts, strict=True)
+            writer.writerow([_cell(value, guard=is_text) for value, is_text in cells])
         sink.write(lines.getvalue().encode())
         lines.seek(0)
         lines.truncate()
@@ -166,18 +168,39 @@ def write_csv(
 
 def _cell(value: object, *, guard: bool) -> object:
     if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
+        value = json.dumps(value, ensure_ascii=False)
     return harmless(value) if guard and isinstance(value, str) else value
 
 
 def harmless(text: str) -> str:
-    """Put an apostrophe before a text that a spreadsheet would take for a formula.
+    """Put an apostrophe before what a spreadsheet would take for a formula, after a separator of cells, too.
 
-    >>> harmless("=1+1"), harmless("-1.5"), harmless("a-b")
-    ("'=1+1", '-1.5', 'a-b')
+    What stands before a formula unseen (spaces, control characters, characters without width) does not hide it.
+
+    >>> harmless("=1+1"), harmless("-1.5"), harmless("a-b"), harmless("a; \N{FULLWIDTH EQUALS SIGN}1")
+    ("'=1+1", '-1.5', 'a-b', "a;' \N{FULLWIDTH EQUALS SIGN}1")
     """
-    risky = text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMBER.match(text)
-    return f"'{text}" if risky else text
+    if not text or text.isalnum() or _NUMBER.fullmatch(text):
+        return text
+    parts = _CELL_ENDS.split(text)
+    guarded = "".join(f"'{part}" if _is_formula(part) else part for part in parts)
+    begins = text[0] in "\t\r\n" or (guarded[0] != "'" and _is_formula(text))
+    return f"'{guarded}" if begins else guarded
+
+
+def _is_formula(part: str) -> bool:
+    """Say whether the first character that is seen begins a formula; a number is none."""
+    for sign in part:
+        plain = unicodedata.normalize("NFKC", sign).strip()
+        if plain and unicodedata.category(sign) not in _UNSEEN and sign not in _BLANK:
+            return plain[0] in _STARTS_FORMULA and not _NUMBER.fullmatch(part.strip())
+    return False
+
+
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that look like a space."""
+_UNSEEN = frozenset(["Cc", "Cf", "Cn", "Co", "Cs", "Mn", "Me", "Zs", "Zl", "Zp"])
+"""Categories of characters that show nothing by themselves: control, format, unassigned, marks, spaces."""
 
 
 def write_parquet(reader: Any, sink: Sink) -> None:

@@ -1,4 +1,4 @@
-"""Run jobs in the sandbox: a few at once, a bounded number waiting, each with a deadline and a bounded result.
+"""Run jobs in the sandbox: a few at once (`turns.py` says whose), each with a deadline and a bounded result.
 
 The server never reads what a child made of a stranger's statement: it copies bytes from a pipe to a file and reads one
 small JSON report. Pages, sums and other formats of a result are made by other children.
@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO, Literal
 
-from catalog.errors import TooManyWaitError
 from catalog.sandbox.copies import Copy, FrozenCopies
 from catalog.sandbox.limits import MB, Limits
 from catalog.sandbox.process import TemplateProcess
+from catalog.sandbox.turns import TRIAL_S, Ticket, Turns
 from catalog.workspace import Workspace
 
 State = Literal["done", "failed", "refused", "cancelled", "timed_out"]
@@ -49,10 +49,8 @@ class QueryPool:
         self.limits = limits
         self.closed: Mapping[str, object] = {}
         self._workspace = workspace
-        self._max_waiting = max_waiting
-        self._turns = asyncio.Semaphore(max_running)
+        self.turns = Turns(max_running, max_waiting)
         self._light = asyncio.Semaphore(max(2, max_running))
-        self._waiting = 0
         self._template = TemplateProcess()
         self._starting = asyncio.Lock()
         self._held = ExitStack()
@@ -77,37 +75,48 @@ class QueryPool:
         *,
         inputs: Sequence[int] = (),
         as_of: int | None = None,
+        ticket: Ticket | None = None,
     ) -> Outcome:
         """Do one job, writing its result to `target`; killed when this coroutine is cancelled.
 
+        A statement needs a `ticket` of `turns`; without one it is admitted here.
         Raises `TooManyWaitError`, `SnapshotNotFoundError`, `SandboxError`.
         """
-        turn = self._turns if job["kind"] == "query" else self._light
-        if turn is self._turns:
-            self.check_room()
-            self._waiting += 1
+        if job["kind"] != "query":
+            async with self._light:
+                return await self._do(job, limits, target, inputs, as_of)
+        ticket = ticket or self.turns.admit("")
         try:
-            await turn.acquire()
+            if not await ticket.granted:
+                trial = replace(limits, timeout_s=min(TRIAL_S, limits.timeout_s))
+                outcome = await self._do(job, trial, target, inputs, as_of)
+                if outcome.state != "timed_out" or trial == limits:
+                    return outcome
+                self.turns.wait_again(ticket)
+                await ticket.granted
+                _empty(target)
+            return await self._do(job, limits, target, inputs, as_of)
         finally:
-            self._waiting -= turn is self._turns
-        try:
-            with ExitStack() as held:
-                template, copy = await self._ready(as_of, held)
-                given = _given(job, limits, copy, template)
-                outcome = await self._run(template, given, limits, target, inputs)
-            return replace(outcome, snapshot_id=copy.frozen.snapshot_id)
-        finally:
-            turn.release()
+            self.turns.leave(ticket)
+
+    async def _do(
+        self,
+        job: Mapping[str, object],
+        limits: Limits,
+        target: BinaryIO | None,
+        inputs: Sequence[int],
+        as_of: int | None,
+    ) -> Outcome:
+        with ExitStack() as held:
+            template, copy = await self._ready(as_of, held)
+            given = _given(job, limits, copy, template)
+            outcome = await self._run(template, given, limits, target, inputs)
+        return replace(outcome, snapshot_id=copy.frozen.snapshot_id)
 
     @property
     def template_pid(self) -> int:
         """The process that forks the children."""
         return self._template.pid
-
-    def check_room(self) -> None:
-        """Raise `TooManyWaitError` when so many statements wait that one more would be turned away."""
-        if self._turns.locked() and self._waiting >= self._max_waiting:
-            raise TooManyWaitError(self._waiting)
 
     async def snapshot(self) -> int:
         """Return the newest snapshot, which the next statement reads."""
@@ -187,6 +196,13 @@ def _given(
         if copy is not template.copy:
             given["attach"] = copy.frozen.attach_sql
     return given
+
+
+def _empty(target: BinaryIO | None) -> None:
+    """Take back what a trial has written."""
+    if target is not None:
+        target.seek(0)
+        target.truncate()
 
 
 async def _read(descriptor: int, target: BinaryIO | None, room: int) -> Any:

@@ -13,12 +13,23 @@ from catalog.sandbox import MB, Limits, QueryPool
 from catalog.web import login, pages, pictures, queries, releases, review, saved_questions, tables
 from catalog.web.audit import Audit
 from catalog.web.errors import errors_as_json
-from catalog.web.keys import AUDIT, DESK, DOORS, PLACES, POOL, QUERIES, SETTINGS, WORKSPACE
+from catalog.web.keys import (
+    AUDIT,
+    DESK,
+    DOORS,
+    PLACES,
+    POOL,
+    QUERIES,
+    SETTINGS,
+    SIGN_INS,
+    WORKSPACE,
+)
 from catalog.web.places import Places
 from catalog.web.review_desk import Desk
 from catalog.web.running import Queries
 from catalog.web.security import add_headers, known_caller, known_host, own_pages_only
 from catalog.web.settings import ServeSettings
+from catalog.web.sign_in_limit import SignInLimit
 from catalog.web.tokens import load_doors
 from catalog.workspace import Workspace
 
@@ -48,6 +59,7 @@ def make_app(
     )
     app[WORKSPACE], app[SETTINGS] = workspace, settings
     app[DOORS] = load_doors(settings)
+    app[SIGN_INS] = SignInLimit()
     app[DESK] = Desk(workspace)
     for module in _ROUTES:
         app.add_routes(module.routes)

@@ -8,6 +8,7 @@ from catalog.web.places import Places
 from catalog.web.review_desk import Desk
 from catalog.web.running import Queries
 from catalog.web.settings import ServeSettings
+from catalog.web.sign_in_limit import SignInLimit
 from catalog.web.tokens import Doors
 from catalog.workspace import Workspace
 
@@ -15,6 +16,7 @@ WORKSPACE = web.AppKey("workspace", Workspace)
 SETTINGS = web.AppKey("settings", ServeSettings)
 DOORS = web.AppKey("doors", Doors)
 POOL = web.AppKey("pool", QueryPool)
+SIGN_INS = web.AppKey("sign_ins", SignInLimit)
 AUDIT = web.AppKey("audit", Audit)
 QUERIES = web.AppKey("queries", Queries)
 PLACES = web.AppKey("places", Places)

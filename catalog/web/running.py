@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from catalog.errors import QueryError, SafelightError
-from catalog.sandbox import Limits, Outcome, QueryPool
+from catalog.sandbox import Limits, Outcome, QueryPool, Ticket
 from catalog.web.audit import Audit
 from catalog.workspace import Workspace
 
@@ -108,11 +108,13 @@ class Queries:
 
     def start(self, asked: Asked) -> Query:
         """Begin a statement; raises `TooManyWaitError`."""
-        self._pool.check_room()
+        ticket = self._pool.turns.admit(asked.asked_by)
         query_id = secrets.token_urlsafe(16)
         query = Query(query_id, asked, self.folder / f"{query_id}.arrow", datetime.now(UTC))
         self._known[query_id] = query
-        query.task = asyncio.create_task(self._run(query))
+        query.task = asyncio.create_task(self._run(query, ticket))
+        # A task that is cancelled before its first step runs none of its own code.
+        query.task.add_done_callback(lambda _: self._ended(query, ticket))
         self._make_room()
         return query
 
@@ -191,12 +193,20 @@ class Queries:
         except FileNotFoundError as error:
             raise GoneError("the result is deleted by now; run the query again") from error
 
-    async def _run(self, query: Query) -> None:
+    def _ended(self, query: Query, ticket: Ticket) -> None:
+        self._pool.turns.leave(ticket)
+        if query.outcome is None:
+            query.outcome = Outcome("cancelled", error="the query was cancelled", kind="cancelled")
+            self._audit.write(_record(query, query.outcome))
+
+    async def _run(self, query: Query, ticket: Ticket) -> None:
         asked, started = query.asked, time.monotonic()
         job = {"kind": "query", "sql": asked.sql, "parameters": dict(asked.parameters)}
         try:
             with query.path.open("wb") as target:
-                query.outcome = await self._pool.run(job, asked.limits, target, as_of=asked.as_of)
+                query.outcome = await self._pool.run(
+                    job, asked.limits, target, as_of=asked.as_of, ticket=ticket
+                )
         except asyncio.CancelledError:
             query.outcome = Outcome("cancelled", error="the query was cancelled", kind="cancelled")
         except SafelightError as error:

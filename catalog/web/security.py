@@ -12,8 +12,8 @@ from aiohttp import web
 
 from catalog.web.errors import problem
 from catalog.web.handlers import Handler
-from catalog.web.keys import CALLER, DOORS, SETTINGS
-from catalog.web.login import COOKIE
+from catalog.web.keys import CALLER, DOORS, SETTINGS, SIGN_INS
+from catalog.web.login import COOKIE, too_many_attempts
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -71,6 +71,10 @@ async def known_caller(request: web.Request, handler: Handler) -> web.StreamResp
     doors = request.app[DOORS]
     session = request.cookies.get(COOKIE, "")
     caller = doors.who(request.headers.get("Authorization", ""), session)
+    # A wrong token of a program counts like one of the form; a right one is never refused.
+    is_wrong = caller is None and "Authorization" in request.headers
+    if is_wrong and (wait_s := request.app[SIGN_INS].take(request.remote or "")):
+        return too_many_attempts(request, wait_s)
     if caller is None and not request.path.startswith(_FOR_ALL):
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
             raise web.HTTPSeeOther("/login")

@@ -19,6 +19,7 @@ from PIL import Image
 
 from catalog import Workspace, open_catalog, rows, write_segment
 from catalog.questions import QUESTIONS
+from catalog.sandbox.formats import harmless
 from catalog.web.app import make_app
 from catalog.web.openapi import OPENAPI
 from catalog.web.settings import ServeSettings
@@ -147,6 +148,42 @@ def test_a_csv_runs_no_formula_unless_the_exact_text_is_asked_for(server: Server
     address = f"/api/queries/{done['query_id']}/result.csv"
     assert server.get(address).body == b"a,b,c,d\n'=1+1,-1.5,'@x,-1\n"
     assert server.get(f"{address}?exact=true").body == b"a,b,c,d\n=1+1,-1.5,@x,-1\n"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *("=1+1", "+1+1", "-1+1", "@SUM(1)", "=cmd|' /C calc'!A0"),
+        *("\n=1+1", "\r\n=1+1", "\t=1+1", "\v\f=1+1", " =1+1", "\xa0=1+1", "\u3000=1+1", "\x01=1+1"),
+        *("\u200b=1+1", "\ufeff=1+1", "\u2060\u202e=1+1", "\ufe0f=1+1", "\u3164=1+1"),
+        *("\uff1d1+1", "\uff0b1+1", "\uff0d1+1", "\uff20x", "\ufe661", "\ufe621", "\u207c1", "\u22121+1"),
+    ],
+)  # fmt: skip
+def test_no_disguise_hides_a_formula_from_the_guard(hidden: str) -> None:
+    assert harmless(hidden).startswith("'"), repr(hidden)
+    for end in (";", "\t", "\n", "\r", "|"):  # where separators other than the comma are usual
+        assert (
+            harmless(f"a{end}{hidden}").removeprefix(f"a{end}").lstrip("\r\n\t\v\f").startswith("'")
+        )
+
+
+@pytest.mark.parametrize(
+    "plain", ["", "a-b", "-1.5", "+2e3", "1=1", "'=1", "a; b", "Zoë", "x@y.example"]
+)
+def test_the_guard_leaves_harmless_texts_alone(plain: str) -> None:
+    assert harmless(plain) == plain
+
+
+def test_a_csv_guards_texts_of_every_type(server: Server) -> None:
+    done = server.query(
+        "SELECT '=1'::ENUM('=1') AS e, '=1'::BLOB AS b, ['a;=1'] AS l, '-inf'::DOUBLE AS d, chr(10) || '=1' AS n, "
+        '1 AS "=c"'
+    )
+    body = server.get(f"/api/queries/{done['query_id']}/result.csv").body.decode()
+    assert list(csv.reader(io.StringIO(body))) == [
+        ["e", "b", "l", "d", "n", "'=c"],
+        ["'=1", "'=1", '["a;\'=1"]', "-inf", "'\n'=1", "1"],
+    ]
 
 
 def test_an_empty_result_has_columns_and_no_rows(server: Server) -> None:
