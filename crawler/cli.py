@@ -87,7 +87,7 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @run.command("unsplash")
 @unsplash_options
 @cli_web.PRIVATE
-@click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
+@cli_web.WAIT
 @workspace_option
 def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wanted: Any) -> None:
     """Crawl photos from the Unsplash API: all of them, unless an option says which.
@@ -155,7 +155,7 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
 
 @crawl.command()
 @click.argument("crawl_id", required=False)
-@click.option("--wait", is_flag=True, help="Wait when the API quota is used up; do not stop.")
+@cli_web.WAIT
 @cli_web.PRIVATE
 @workspace_option
 def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, wait: bool) -> None:
@@ -186,16 +186,11 @@ def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, w
     help="Those for which this predicate holds, such as \"host LIKE '%.org' AND http_status = 403\".",
 )
 @click.option("--dry-run", is_flag=True, help="List the pictures; try none.")
+@cli_web.WAIT
 @cli_web.PRIVATE
 @workspace_option
 def retry(
-    workspace: Workspace,
-    crawl_id: str | None,
-    error_class: str | None,
-    where: str | None,
-    *,
-    dry_run: bool,
-    allow_private: bool,
+    workspace: Workspace, crawl_id: str | None, *, wait: bool, allow_private: bool, **which: Any
 ) -> None:
     """Try pictures that failed again, as `run` did: in the last crawl, or in CRAWL_ID.
 
@@ -206,14 +201,15 @@ def retry(
 
     from crawler import crawling
 
-    if dry_run:
+    where = which["where"]
+    if which["dry_run"]:
         for letter in crawling.dead_letters(workspace, crawl_id, where):
             click.echo(f"{letter.error_class}/{letter.error}\t{letter.attempts}\t{letter.url}")
         return
 
     def act(report: Any) -> "CrawlSummary":
-        kind = cast("Any", error_class or ("all" if where else "transient"))
-        options = _options(report, allow_private=allow_private)
+        kind: Any = which["error_class"] or ("all" if where else "transient")
+        options = _options(report, wait=wait, allow_private=allow_private)
         options = replace(options, retry=kind, where=where)
         return crawling.retry(workspace, _settings(workspace), options, wanted=crawl_id)
 

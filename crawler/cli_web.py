@@ -28,6 +28,10 @@ PRIVATE = click.option(
     "--allow-private", is_flag=True, help="Also fetch from private and loopback addresses."
 )
 
+WAIT = click.option(
+    "--wait", is_flag=True, help="Wait when the API wants no more calls for now; do not stop."
+)
+
 
 def options(*listed: Command) -> Callable[[Command], Command]:
     """Make one decorator of several options, shown in their order."""
@@ -193,15 +197,16 @@ commons_options = options(
 
 @click.command("commons")
 @commons_options
+@WAIT
 @PRIVATE
 @workspace_option
-def run_commons(workspace: Workspace, **wanted: Any) -> None:
+def run_commons(workspace: Workspace, *, wait: bool, **wanted: Any) -> None:
     """Crawl Wikimedia Commons: a category, a search, or a window of upload dates.
 
     Needs SAFELIGHT_CONTACT for the User-Agent, no key.
     """
     allow = wanted.pop("allow_private", False)
-    _go(workspace, _commons(wanted), allow_private=allow)
+    _go(workspace, _commons(wanted), allow_private=allow, wait=wait)
 
 
 @click.command("commons")
@@ -314,11 +319,13 @@ def _spider(
     return UserSpiderSource(str(path), class_name, given, limit, training_basis)
 
 
-def _go(workspace: Workspace, source: Any, *, allow_private: bool = False) -> None:
+def _go(
+    workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
+) -> None:
     """Run a session of a source and leave with its exit code."""
     from crawler.cli import run_source
 
-    run_source(workspace, source, allow_private=allow_private)
+    run_source(workspace, source, allow_private=allow_private, wait=wait)
 
 
 def add_to(plan: click.Group, run: click.Group) -> None:

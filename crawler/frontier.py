@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from crawler.errors import PredicateError
 from crawler.failures import ErrorClass, Failure
 from crawler.frontier_schema import part_of, prepare
 from crawler.hosts import host_of
+from crawler.quota import NEW_KEY, Permit, QuotaRecord, left_after, permit
 
 Row = dict[str, object]
 State = Literal["queued", "in_flight", "done", "failed", "dead"]
@@ -30,6 +31,7 @@ State = Literal["queued", "in_flight", "done", "failed", "dead"]
 # Stages of a queued item: an API source first lists it, then describes it, then says where its bytes are.
 LISTED, DESCRIBED, READY = 0, 1, 2
 
+_QUOTA = "per_hour, remaining, seen_at, blocked_until, calls, in_flight"
 _ITEM = "seq, crawl_id, photo_id, url, host, photo, stage, attempts, base, hops, etag, modified, settled_at, refusal"
 
 
@@ -176,14 +178,12 @@ class CrawlRecord:
 
 
 @dataclass(frozen=True)
-class QuotaRecord:
-    """What an API last said about the quota of one key; times are Unix seconds."""
+class HostPause:
+    """A host that wants to be left alone until a time (Unix seconds), and the pictures that wait for it."""
 
-    per_hour: int | None
-    remaining: int | None
-    seen_at: float
-    blocked_until: float
-    calls: int
+    host: str
+    until: float
+    queued: int
 
 
 class Frontier:
@@ -431,6 +431,14 @@ class Frontier:
         """Return the hosts that may not be asked now, with the end of their pause (Unix seconds)."""
         return dict(self._read("SELECT * FROM hosts WHERE closed_until > ?", time.time()))
 
+    def pauses(self, crawl_id: str, most: int = 100) -> list[HostPause]:
+        """Return the closed hosts for which pictures of a crawl wait, the longest pause first."""
+        sql = (
+            "SELECT h.host, h.closed_until, q.queued FROM hosts h JOIN host_queues q USING (host)"
+            " WHERE q.crawl_id = ? AND q.queued > 0 AND h.closed_until > ? ORDER BY h.closed_until DESC LIMIT ?"
+        )
+        return [HostPause(*row) for row in self._read(sql, crawl_id, time.time(), most)]
+
     def hand_over(self, item: Item, url: str) -> None:
         """Queue an item in flight again at the address that it was redirected to, for the worker of that host."""
         sql = (
@@ -600,9 +608,30 @@ class Frontier:
 
     def quota(self, key_hash: str) -> QuotaRecord | None:
         """Return what is known about the quota of a key."""
-        sql = "SELECT per_hour, remaining, seen_at, blocked_until, calls FROM quotas WHERE key_hash = ?"
-        found = self._read(sql, key_hash)
+        found = self._read(f"SELECT {_QUOTA} FROM quotas WHERE key_hash = ?", key_hash)
         return QuotaRecord(*found[0]) if found else None
+
+    def reserve_call(self, key_hash: str, *, unlimited: bool = False) -> Permit:
+        """Count one more call as in flight when the quota allows it; it is on disk before the call is made.
+
+        When a pause has ended, nobody knows what is left: one call is made alone and asks.
+        """
+        with self._transaction():
+            known, now = self.quota(key_hash) or NEW_KEY, time.time()
+            if 0 < known.blocked_until <= now:
+                known = replace(known, blocked_until=0.0, remaining=None)
+            found = permit(known, now, unlimited=unlimited)
+            if found == "go":
+                self._keep_quota(key_hash, replace(known, in_flight=known.in_flight + 1))
+        return found
+
+    def abandon_calls(self, key_hash: str) -> None:
+        """Count the calls in flight of a process that is gone as used."""
+        with self._transaction():
+            known = self.quota(key_hash)
+            if known and known.in_flight:
+                left = known.remaining and max(0, known.remaining - known.in_flight)
+                self._keep_quota(key_hash, replace(known, remaining=left, in_flight=0))
 
     def note_quota(
         self,
@@ -610,14 +639,31 @@ class Frontier:
         per_hour: int | None,
         remaining: int | None,
         blocked_until: float | None = None,
+        *,
+        at_once: int = 1,
     ) -> None:
-        """Count one API call and keep what its answer said about the quota."""
-        sql = (
-            "INSERT INTO quotas VALUES (?1, ?2, ?3, ?4, coalesce(?5, 0), 1) ON CONFLICT DO UPDATE SET"
-            " per_hour = coalesce(?2, per_hour), remaining = coalesce(?3, remaining), seen_at = ?4,"
-            " blocked_until = coalesce(?5, blocked_until), calls = calls + 1"
-        )
-        self._write(sql, (key_hash, per_hour, remaining, time.time(), blocked_until))
+        """Count one call in flight as ended and keep what its response said about the quota (see `left_after`)."""
+        with self._transaction():
+            known = self.quota(key_hash) or NEW_KEY
+            noted = replace(
+                known,
+                per_hour=known.per_hour if per_hour is None else per_hour,
+                remaining=left_after(known, remaining, at_once),
+                seen_at=time.time(),
+                blocked_until=max(known.blocked_until, blocked_until or 0.0),
+                calls=known.calls + 1,
+                in_flight=max(0, known.in_flight - 1),
+            )
+            self._keep_quota(key_hash, noted)
+
+    def block_key(self, key_hash: str, until: float) -> None:
+        """Let no call be made with a key before a time (Unix seconds)."""
+        sql = "UPDATE quotas SET blocked_until = max(blocked_until, ?) WHERE key_hash = ?"
+        self._write(sql, (until, key_hash))
+
+    def _keep_quota(self, key_hash: str, known: QuotaRecord) -> None:
+        sql = f"INSERT OR REPLACE INTO quotas (key_hash, {_QUOTA}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._write(sql, (key_hash, *astuple(known)))
 
     # SQLite
 

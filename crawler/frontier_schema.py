@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS quotas (
 
 # Columns that older files lack, by table.
 _LATER_OF_CRAWLS = {"changed": "TEXT NOT NULL DEFAULT '{}'"}
+_LATER_OF_QUOTAS = {"in_flight": "INTEGER NOT NULL DEFAULT 0"}
 _LATER = {
     "part": "INTEGER NOT NULL DEFAULT 0",
     "listing": "INTEGER NOT NULL DEFAULT 1",
@@ -110,6 +111,7 @@ def prepare(db: sqlite3.Connection) -> None:
         db.execute(statement)
     known = _add_columns(db, "items", _LATER)
     _add_columns(db, "crawls", _LATER_OF_CRAWLS)
+    _add_columns(db, "quotas", _LATER_OF_QUOTAS)
     for statement in _statements(_INDICES):
         db.execute(statement)
     if known and "part" not in known:

@@ -86,6 +86,8 @@ async def plan_unsplash(source: UnsplashSource, workspace: Workspace) -> ApiPlan
 async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int | None]:
     settings = source.adjust(load_settings(CrawlSettings, "crawl", workspace))
     key = {"Authorization": f"Client-ID {api_key()}"}
+    with Frontier(workspace.frontier) as frontier:
+        frontier.reserve_call(key_hash(api_key()))
     said, about = await call_api(source.page_url(1), settings, key)
     per_hour, remaining = (
         _whole(about.get("X-Ratelimit-Limit")),

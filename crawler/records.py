@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -237,8 +238,15 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    """Read 5.6, "5.6", "1/500" or "f/2.8"; null when it is no number."""
+    """Read 5.6, "5.6", "1/500" or "f/2.8"; null when it is no number.
+
+    >>> _number("1/500"), _number("9e999999999")
+    (0.002, None)
+    """
+    text = str(value).strip().removeprefix("f/")
     try:
-        return float(Fraction(str(value).strip().removeprefix("f/")))
-    except (ValueError, ZeroDivisionError):
+        # A fraction with an exponent is built digit by digit, however many there are.
+        found = float(text) if "e" in text.lower() else float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError):
         return None
+    return found if math.isfinite(found) else None

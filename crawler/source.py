@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from catalog import Workspace, __version__, write_segment
 from catalog import rows as typed
 from crawler.errors import ContactMissingError
+from crawler.failures import ErrorClass
 from crawler.fetcher import Answer, Fetcher, open_fetcher
 from crawler.frontier import Frontier, Item, Listed, Row, Share
 from crawler.settings import CrawlSettings
@@ -55,6 +56,7 @@ class Source(Protocol):
     robots_policy: ClassVar[str]
     media: ClassVar[frozenset[str]]
     over_http: ClassVar[bool]
+    rejected: ClassVar[ErrorClass]
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -79,12 +81,14 @@ class Source(Protocol):
 class BaseSource:
     """What most sources answer. A subclass is a frozen dataclass with `name` and its own `discover` and `bringer`.
 
-    `media` says which kinds of file it brings (image, sound), `over_http` whether it asks hosts over HTTP.
+    `media` says which kinds of file it brings (image, sound), `over_http` whether it asks hosts over HTTP,
+    `rejected` the error class of bytes that are no such file.
     """
 
     robots_policy: ClassVar[str] = "not_applicable"
     media: ClassVar[frozenset[str]] = frozenset({"image"})
     over_http: ClassVar[bool] = False
+    rejected: ClassVar[ErrorClass] = "final"
 
     @property
     def config(self) -> Mapping[str, Any]:

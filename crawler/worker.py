@@ -253,7 +253,7 @@ def examined(item: Item, answer: Answer, max_pixels: int, source: Source) -> Bro
         return brought
     found = examine_crawled(answer.body, max_pixels=max_pixels, media=source.media)
     if found.rejected:
-        failure = Failure("final", found.rejected, http_status=answer.http_status)
+        failure = Failure(source.rejected, found.rejected, http_status=answer.http_status)
         return replace(brought, failure=failure)
     return replace(
         brought,

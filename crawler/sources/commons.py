@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
+from crawler.api_objects import count_of, moment_of, text_of
 from crawler.errors import CrawlError
 from crawler.frontier import Listed, Row
 from crawler.hosts import allow_host, host_of
@@ -160,14 +161,14 @@ class CommonsSource(BaseSource):
         """Map a file to columns of a photos row; places on earth are left out."""
         said = info.get("extmetadata") or {}
         artist = str((said.get("Artist") or {}).get("value") or "")
-        author = plain(artist) or info.get("user")
+        author = plain(artist) or text_of(info.get("user"))
         licence, terms = _said(said, "LicenseShortName"), _said(said, "LicenseUrl")
         allowed, basis = training(licence)
         title = _said(said, "ImageDescription") or _said(said, "ObjectName")
         return {
             "source": self.name,
             "source_photo_id": str(page["pageid"]),
-            "page_url": info.get("descriptionurl"),
+            "page_url": text_of(info.get("descriptionurl")),
             "photographer": author,
             "photographer_url": _link(artist),
             "licence": f"{licence} ({terms})" if licence and terms else licence,
@@ -175,9 +176,9 @@ class CommonsSource(BaseSource):
             or f"{author or 'unknown author'}, {licence or 'unknown licence'}, via Wikimedia Commons",
             "title": title or str(page.get("title", "")).removeprefix("File:"),
             "tags": [tag for tag in (_said(said, "Categories") or "").split("|") if tag],
-            "posted_at": info.get("timestamp"),
-            "listed_width": info.get("width"),
-            "listed_height": info.get("height"),
+            "posted_at": moment_of(info.get("timestamp")),
+            "listed_width": count_of(info.get("width")),
+            "listed_height": count_of(info.get("height")),
             "training_allowed": allowed or self.training_basis is not None,
             "training_basis": self.training_basis or basis,
             "redistribution_allowed": True if allowed else None,

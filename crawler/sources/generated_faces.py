@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from crawler.addresses import normalised
 from crawler.errors import CrawlError
+from crawler.failures import ErrorClass
 from crawler.frontier import Cursor, Listed, Row
 from crawler.hosts import allow_host, host_of
 from crawler.records import LABELS, photo_id
@@ -37,6 +38,9 @@ class GeneratedFacesSource(BaseSource):
     name: ClassVar[str] = "generated-faces"
     robots_policy: ClassVar[str] = "obeyed"
     over_http: ClassVar[bool] = True
+    rejected: ClassVar[ErrorClass] = (
+        "transient"  # the next request of the same address gives other bytes
+    )
 
     def check(self) -> None:
         """Raise `ContactMissingError`, or `CrawlError` when the endpoint is no address."""

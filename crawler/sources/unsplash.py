@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
+from crawler.api_objects import count_of, moment_of, text_of
 from crawler.errors import CrawlError, KeyMissingError
 from crawler.frontier import Row
 from crawler.hosts import allow_host
@@ -146,23 +147,23 @@ class UnsplashSource(BaseSource):
     def photo(self, said: Mapping[str, Any]) -> Row:
         """Map a photo object of the API to columns of a photos row; places on earth are left out."""
         user = said.get("user") or {}
-        author = user.get("name") or user.get("username")
-        profile = (user.get("links") or {}).get("html")
-        exif = said.get("exif") or {}
+        author = text_of(user.get("name")) or text_of(user.get("username"))
+        profile = text_of((user.get("links") or {}).get("html"))
+        exif = dict(said.get("exif") or {})
         return {
             "source": self.name,
             "source_photo_id": str(said["id"]),
-            "page_url": (said.get("links") or {}).get("html"),
+            "page_url": text_of((said.get("links") or {}).get("html")),
             "photographer": author,
             "photographer_url": profile,
             "licence": LICENCE,
             "attribution": f"Photo by {author or 'unknown'} ({profile or 'no page'}) on Unsplash",
-            "title": said.get("description") or said.get("alt_description"),
+            "title": text_of(said.get("description")) or text_of(said.get("alt_description")),
             "tags": _tags(said.get("tags")),
-            "posted_at": said.get("created_at"),
-            "updated_at": said.get("updated_at"),
-            "listed_width": said.get("width"),
-            "listed_height": said.get("height"),
+            "posted_at": moment_of(said.get("created_at")),
+            "updated_at": moment_of(said.get("updated_at")),
+            "listed_width": count_of(said.get("width")),
+            "listed_height": count_of(said.get("height")),
             "training_allowed": self.training_basis is not None,
             "training_basis": self.training_basis or BASIS,
             "source_exif_json": json.dumps(exif, sort_keys=True) if any(exif.values()) else None,

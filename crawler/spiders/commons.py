@@ -5,23 +5,25 @@ are left there too. robots.txt is not asked for: these are calls of an API made 
 (a contact in the User-Agent, `maxlag`, `Retry-After`) are kept.
 """
 
-import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 from scrapy.http import Request, Response
 
-from crawler.frontier import Listed
+from crawler.failures import Failure
+from crawler.frontier import Cursor, Listed
 from crawler.limits import retry_after_s
 from crawler.sources.commons import CommonsSource, Walk
+from crawler.spiders.api_answers import demand, read_answer, unreachable
 from crawler.spiders.listing import ListingSpider
 
 _LONGEST_PAUSE_S = 30.0  # a longer one ends the session's listing; it goes on afterwards
 _PATIENCE = 8  # pauses and failures in a row
 _BUSY = frozenset({"maxlag", "ratelimited", "readonly"})
+_BROKEN = "internal_api_error"
+_ANSWERS = frozenset({"query", "continue", "batchcomplete"})  # a part of a list has one of them
 
 
 class CommonsSpider(ListingSpider):
@@ -53,43 +55,58 @@ class CommonsSpider(ListingSpider):
 
     async def failed(self, failure: Any) -> AsyncIterator[Request]:
         """Ask again after a connection that failed."""
-        await self._pause(self._limits.backoff_s * 2**self._refused, failure.getErrorMessage())
+        trouble = unreachable(failure)
+        await self._wait_or_end(self._backoff_s(), trouble.detail)
         yield failure.request.copy()
 
     async def parse(self, response: Response, walk: Walk) -> AsyncIterator[Request]:
         """Bring a page into the frontier and ask for the next one."""
         self.calls["page"] += 1
-        said = _object(response)
-        if said is None or "error" in said:
-            await self._refusal(response, (said or {}).get("error") or {})
+        answer = read_answer(response, lambda said: self._read(said, walk))
+        if isinstance(answer, Failure):
+            await self._failed_call(response, answer)
             yield self._call(walk)
             return
         self._refused = 0
-        following = self._keep(said, walk)
-        if following:
-            yield self._call(following)
+        cursor, photos = answer
+        self._frontier.add(self._crawl_id, photos, cursor)
+        if not cursor.finished:
+            yield self._call(self._source.walk(cursor.token))
 
-    async def _refusal(self, response: Response, error: dict[str, Any]) -> None:
-        """Wait when the servers are busy; end on anything else."""
-        code = str(error.get("code") or response.status)
-        if response.status == 200 and code not in _BUSY:
-            detail = error.get("info") or "an answer that is no JSON object"
-            raise self.end("failed", f"the API refuses: {code}: {detail}")
-        if response.status not in (200, 429) and response.status < 500:
-            raise self.end("failed", f"the API answered {response.status} to {response.url}")
+    async def _failed_call(self, response: Response, failure: Failure) -> None:
+        """Wait when the call may work later; end on anything else."""
+        if failure.error_class != "transient":
+            raise self.end("failed", f"the API refuses: {failure.error}: {failure.detail}")
         said = (response.headers.get("Retry-After") or b"").decode("latin-1")
-        await self._pause(retry_after_s(said) or self._limits.backoff_s * 2**self._refused, code)
+        wait_s = retry_after_s(said) or self._backoff_s()
+        await self._wait_or_end(wait_s, f"{failure.error}: {failure.detail}")
 
-    async def _pause(self, wait_s: float, why: str) -> None:
+    def _backoff_s(self) -> float:
+        wait_s: float = self._limits.backoff_s * 2**self._refused
+        return min(wait_s, _LONGEST_PAUSE_S)
+
+    async def _wait_or_end(self, wait_s: float, why: str) -> None:
         self._refused += 1
-        if self._refused > _PATIENCE:
+        if self._refused > max(_PATIENCE, self._limits.max_attempts):
             raise self.end("failed", f"the API keeps failing: {why}")
         if wait_s > _LONGEST_PAUSE_S:
             raise self.end("quota", "", time.time() + wait_s)
-        await asyncio.sleep(wait_s)
+        await self.pause(wait_s)
 
-    def _keep(self, said: dict[str, Any], walk: Walk) -> Walk | None:
-        """Keep a page and the cursor behind it; return the rest of the walk, or null at its end."""
+    def _read(self, said: Any, walk: Walk) -> tuple[Cursor, list[Listed]]:
+        """Return the photos of a page and the cursor behind it."""
+        demand(isinstance(said, dict), "no object")
+        if error := said.get("error"):
+            self._heed_error(str(error.get("code")), str(error.get("info") or ""))
+        demand(said.keys() & _ANSWERS, "neither a part of a list nor its end")
+        return self._page(said, walk)
+
+    def _heed_error(self, code: str, info: str) -> None:
+        """Raise what an error object of the API means: try again, or the end."""
+        demand(code not in _BUSY and not code.startswith(_BROKEN), f"the API is busy: {code}")
+        raise self.end("failed", f"the API refuses: {code}: {info}")
+
+    def _page(self, said: dict[str, Any], walk: Walk) -> tuple[Cursor, list[Listed]]:
         cursor = self._frontier.cursor(self._crawl_id)
         query, at = said.get("query") or {}, said.get("continue")
         listed = [self._source.listed(page) for page in query.get("pages") or [] if _whole(page)]
@@ -105,12 +122,7 @@ class CommonsSpider(ListingSpider):
             token=following.text() if following else "",
         )
         full = self._source.limit is not None and ahead.seen >= self._source.limit
-        ahead = replace(ahead, finished=full or following is None)
-        self._add(photos, ahead)
-        return None if ahead.finished else following
-
-    def _add(self, photos: Sequence[Listed], ahead: Any) -> None:
-        self._frontier.add(self._crawl_id, photos, ahead)
+        return replace(ahead, finished=full or following is None), photos
 
     def _following(self, walk: Walk, query: dict[str, Any], at: Any) -> Walk | None:
         depth = int(walk.queue[0][1])
@@ -128,16 +140,6 @@ class CommonsSpider(ListingSpider):
             return replace(walk, phase="subcategories", at=None)
         left = walk.queue[1:]
         return replace(walk, queue=left, phase="files", at=None) if left else None
-
-
-def _object(response: Response) -> dict[str, Any] | None:
-    if response.status != 200:
-        return None
-    try:
-        said = json.loads(response.body)
-    except ValueError:
-        return None
-    return said if isinstance(said, dict) else None
 
 
 def _whole(page: dict[str, Any]) -> bool:

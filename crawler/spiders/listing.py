@@ -1,16 +1,27 @@
-"""What every spider of a source has: it lists photos into the frontier, and says how that ended."""
+"""What every spider of a source has: it lists photos into the frontier, tries calls again, and says how that ended."""
 
+import asyncio
+import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import scrapy
+from scrapy import Request
 from scrapy.exceptions import CloseSpider
 
+from crawler.failures import Failure
 from crawler.frontier import Frontier, Row
+from crawler.limits import backoff_s
 from crawler.settings import CrawlSettings
 from crawler.source import Discovery
 
 Write = Callable[[Mapping[str, list[Row]]], None]
+
+log = logging.getLogger(__name__)
+
+_ATTEMPT = "attempt"  # of a request, from 1 on
+_POLL_S = 0.1
 
 
 class ListingSpider(scrapy.Spider):
@@ -47,6 +58,25 @@ class ListingSpider(scrapy.Spider):
         self._ended = self._ended or Discovery(status, problem, wait_until)
         return CloseSpider(status)
 
-    def unreachable(self, failure: Any) -> None:
-        """End the listing: Scrapy's own retries did not help."""
-        raise self.end("failed", f"the API cannot be reached: {failure.getErrorMessage()}")
+    def may_try_again(self, request: Request) -> bool:
+        """Say whether a call has attempts left."""
+        return int(request.meta.get(_ATTEMPT, 1)) < self._limits.max_attempts
+
+    async def try_again(self, request: Request, failure: Failure) -> Request | None:
+        """Wait as long as a picture would, and return the call once more; null when the listing ends meanwhile."""
+        attempt = int(request.meta.get(_ATTEMPT, 1))
+        log.info("attempt %d of %s failed: %s", attempt, request.url, failure.error)
+        await self.pause(backoff_s(attempt, self._limits))
+        if self._is_closing():
+            return None
+        return request.replace(meta={**request.meta, _ATTEMPT: attempt + 1})
+
+    async def pause(self, wait_s: float) -> None:
+        """Wait, but not longer than the listing goes on."""
+        until = time.monotonic() + wait_s
+        while (left := until - time.monotonic()) > 0 and not self._is_closing():  # noqa: ASYNC110  # no event says it
+            await asyncio.sleep(min(_POLL_S, left))
+
+    def _is_closing(self) -> bool:
+        crawler = getattr(self, "crawler", None)
+        return self._ended is not None or (crawler is not None and not crawler.crawling)

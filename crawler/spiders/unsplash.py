@@ -5,7 +5,6 @@ is kept there at once, so a killed spider repeats only the calls that were under
 only. robots.txt is not asked for: these are calls of a keyed API that its operator invites, and its quota binds us.
 """
 
-import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -13,14 +12,17 @@ from typing import Any
 
 from scrapy.http import Request, Response
 
+from crawler.addresses import normalised
 from crawler.blocklist import tombstone_row
-from crawler.failures import Failure, status_failure
+from crawler.failures import TRANSIENT_STATUSES, Failure
 from crawler.frontier import DESCRIBED, LISTED, Cursor, Item, Listed, Settlement
 from crawler.hosts import host_of
 from crawler.limits import retry_after_s
 from crawler.records import photo_id
 from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash
+from crawler.spiders.api_answers import demand, read_answer, unreachable
 from crawler.spiders.listing import ListingSpider
+from crawler.spiders.quota_gate import QuotaGate, QuotaUsedUpError
 
 # A photo under way comes before the next page: so a small quota brings whole photos.
 DOWNLOAD, DETAIL, PAGE = 2, 1, 0
@@ -38,7 +40,8 @@ class UnsplashSpider(ListingSpider):
         self._source: UnsplashSource = source
         self._key = key
         self._begun: set[str] = set()
-        self._failed_in_a_row = 0
+        self._suspects: list[tuple[Item, Failure]] = []
+        self.quota_gate = QuotaGate(self._frontier, key_hash(key), self._limits.quota_wait_s)
         self.calls = {"page": 0, "detail": 0, "download": 0}  # and check, once there is one
 
     async def start(self) -> AsyncIterator[Request]:
@@ -69,29 +72,51 @@ class UnsplashSpider(ListingSpider):
         )
         return self._jobs()
 
-    def parse_page(self, response: Response, page: int) -> Iterator[Request]:
+    async def parse_page(self, response: Response, page: int) -> AsyncIterator[Request]:
         """Bring a page into the frontier, then ask for its new photos and for the next page."""
         self._count("page", response)
-        if response.status != 200:
-            raise self.end("failed", f"the API answered {response.status} to {response.url}")
-        found = _photos(response)
-        if found is None:
-            raise self.end("failed", f"the API gave no list of photos to {response.url}")
         cursor = self._frontier.cursor(self._crawl_id)
+        assert response.request, "Scrapy says what it answers"
+        last_try = not self.may_try_again(response.request)
+        answer = read_answer(
+            response, lambda said: self._read_page(said, response, page, lenient=last_try)
+        )
+        if isinstance(answer, Failure):
+            async for request in self._try_again(response.request, answer):
+                yield request
+            return
+        found, skipped = answer
         photos = found[: self._room(cursor)]
         seen = cursor.seen + len(photos)
         limited = self._source.limit is not None and seen >= self._source.limit
-        last = not photos or limited or self._is_last(response, page)
-        ahead = replace(cursor, page=page + 1, seen=seen, finished=last)
-        self._frontier.add(
-            self._crawl_id, [self._listed(photo) for photo in photos], ahead, skip_held=True
+        last = not found or limited or self._is_last(response, page)
+        ahead = replace(
+            cursor, page=page + 1, seen=seen, skipped=cursor.skipped + skipped, finished=last
         )
-        yield from self._jobs()
-        if last:
-            yield from self._checks()
-        else:
-            yield self._page(ahead)
-        self._heed_quota(response)
+        self._frontier.add(self._crawl_id, photos, ahead, skip_held=True)
+        for request in (*self._jobs(), *(self._checks() if last else [self._page(ahead)])):
+            yield request
+
+    def _read_page(
+        self, said: Any, response: Response, page: int, *, lenient: bool
+    ) -> tuple[list[Listed], int]:
+        """Return the photos of a page and the number of entries that are none.
+
+        An odd entry, or an empty page before the end, is tried again; at the last attempt (`lenient`) it is believed.
+        """
+        found: list[Any] = said["results"] if isinstance(said, dict) else said
+        demand(isinstance(found, list), "no list of photos")
+        photos: list[Listed] = []
+        for one in found:
+            try:
+                photos.append(self._listed(one))
+            except (AttributeError, LookupError, TypeError, ValueError):
+                demand(lenient, "an entry that is no photo")
+        total = _number(response, "X-Total") or 0
+        missing = not found and self._source.listing != "random" and (page - 1) * PER_PAGE < total
+        demand(lenient or not missing, "an empty page before the end of the list")
+        demand(photos or not found, "no photo in the list")
+        return photos, len(found) - len(photos)
 
     def _is_last(self, response: Response, page: int) -> bool:
         return self._source.listing != "random" and _is_last(response, page)
@@ -101,6 +126,7 @@ class UnsplashSpider(ListingSpider):
         return None if limit is None else max(0, limit - cursor.seen)
 
     def _listed(self, said: dict[str, Any]) -> Listed:
+        demand(isinstance(said, dict) and said.get("id"), "no photo")
         row = self._source.photo(said)
         key = photo_id(self._source.name, str(said["id"]))
         # An object that carries EXIF is as good as the answer of the detail call.
@@ -114,7 +140,7 @@ class UnsplashSpider(ListingSpider):
                 url = self._source.detail_url(str(item.photo["source_photo_id"]))
                 yield self._call(url, self.parse_check, DETAIL, item=item)
 
-    def parse_check(self, response: Response, item: Item) -> Iterator[Request]:
+    async def parse_check(self, response: Response, item: Item) -> AsyncIterator[Request]:
         """Keep that a photo was deleted at its source, or that it is still there though not listed."""
         self._count("check", response)
         if response.status in _GONE:
@@ -124,11 +150,16 @@ class UnsplashSpider(ListingSpider):
             settled = Settlement(item.seq, item.photo_id, "failed", item.attempts)
             why = replace(settled, error_class="final", error="deleted_at_source")
             self._frontier.settle([why])
-        elif response.status == 200 and isinstance(said := _json(response), dict) and "id" in said:
-            cursor = self._frontier.cursor(self._crawl_id)
-            self._frontier.add(self._crawl_id, [self._listed(said)], cursor, skip_held=True)
-            yield from self._jobs()
-        self._heed_quota(response)
+            return
+        answer = read_answer(response, self._listed)
+        if isinstance(answer, Failure):
+            async for request in self._try_again(response.request, answer):
+                yield request
+            return
+        cursor = self._frontier.cursor(self._crawl_id)
+        self._frontier.add(self._crawl_id, [answer], cursor, skip_held=True)
+        for request in self._jobs():
+            yield request
 
     def _jobs(self) -> Iterator[Request]:
         for item in self._frontier.unprepared(self._crawl_id):
@@ -140,43 +171,81 @@ class UnsplashSpider(ListingSpider):
         url = self._source.detail_url(str(item.photo["source_photo_id"]))
         return self._call(url, self.parse_detail, DETAIL, item=item)
 
-    def parse_detail(self, response: Response, item: Item) -> Iterator[Request]:
+    async def parse_detail(self, response: Response, item: Item) -> AsyncIterator[Request]:
         """Keep the EXIF of a photo, then report its download."""
         self._count("detail", response)
-        if said := self._object(response, item, "id"):
-            self._frontier.describe(self._crawl_id, item.photo_id, self._source.photo(said))
-            yield self._download(item, (said.get("links") or {}).get("download_location") or "")
-        self._heed_quota(response)
+        answer = read_answer(response, lambda said: self._read_detail(said, item))
+        if isinstance(answer, Failure):
+            async for request in self._try_again(response.request, answer):
+                yield request
+            return
+        self._clear_suspects()
+        row, location = answer
+        self._frontier.describe(self._crawl_id, item.photo_id, row)
+        yield self._download(item, location)
+
+    def _read_detail(self, said: Any, item: Item) -> tuple[dict[str, object], str]:
+        row = self._source.photo(said)
+        # Ids of a file may be other names of a photo, those of a listing are not.
+        same = row["source_photo_id"] == item.photo["source_photo_id"]
+        demand(same or self._source.listing == "ids", "another photo")
+        return row, str((said.get("links") or {}).get("download_location") or "")
 
     def _download(self, item: Item, location: str) -> Request:
         url = self._source.download_url(str(item.photo["source_photo_id"]), location)
         return self._call(url, self.parse_download, DOWNLOAD, item=item)
 
-    def parse_download(self, response: Response, item: Item) -> None:
+    async def parse_download(self, response: Response, item: Item) -> AsyncIterator[Request]:
         """Keep the address of a photo's bytes."""
         self._count("download", response)
-        if said := self._object(response, item, "url"):
-            url = str(said["url"])
-            self._frontier.locate(self._crawl_id, item.photo_id, url, host_of(url))
-        self._heed_quota(response)
+        answer = read_answer(response, _read_address)
+        if isinstance(answer, Failure):
+            async for request in self._try_again(response.request, answer):
+                yield request
+            return
+        self._clear_suspects()
+        self._frontier.locate(self._crawl_id, item.photo_id, answer, host_of(answer))
 
-    def _object(self, response: Response, item: Item, wanted: str) -> dict[str, Any] | None:
-        """Return the object that was asked for, or note that the API refuses this photo."""
-        failure = None
-        if response.status == 200:
-            said = _json(response)
-            if isinstance(said, dict) and said.get(wanted):
-                self._failed_in_a_row = 0
-                return said
-            failure = Failure("transient", "api_bad_answer", response.url, 200)
-        self._refuse(item, failure or status_failure(response.status, f"API: {response.url}"))
-        return None
+    async def failed(self, failure: Any) -> AsyncIterator[Request]:
+        """Try again what had no whole response; end when the gate lets no call through."""
+        if failure.check(QuotaUsedUpError):
+            raise self.end("quota", "", failure.value.until)
+        self.quota_gate.answered(None, None, None, sound=False)
+        async for request in self._try_again(failure.request, unreachable(failure)):
+            yield request
 
-    def _refuse(self, item: Item, failure: Failure) -> None:
-        self._frontier.refuse(self._crawl_id, item.photo_id, failure)
-        self._failed_in_a_row += failure.error_class == "transient"
-        if self._failed_in_a_row >= _GIVE_UP_AFTER:
+    async def _try_again(self, request: Request | None, failure: Failure) -> AsyncIterator[Request]:
+        """Make a call once more after a pause, or give up what it was for."""
+        assert request is not None, "Scrapy says what it answers"
+        if failure.error_class == "transient" and self.may_try_again(request):
+            if again := await self.try_again(request, failure):
+                yield again
+        elif "page" in request.cb_kwargs:
+            if failure.error_class != "transient":
+                raise self.end("failed", f"the API answered {failure.http_status} to {request.url}")
+            raise self.end("failed", f"the API keeps failing: {failure.error}: {failure.detail}")
+        elif request.callback != self.parse_check:
+            self._give_up(request.cb_kwargs["item"], failure)
+
+    def _give_up(self, item: Item, failure: Failure) -> None:
+        """Refuse a photo for good, or suspect it until the API has answered for another one."""
+        if failure.error_class != "transient":
+            self._frontier.refuse(self._crawl_id, item.photo_id, failure)
+            return
+        self._suspects.append((item, failure))
+        if len(self._suspects) >= _GIVE_UP_AFTER:
             raise self.end("failed", f"the API keeps failing: {failure.error}")
+
+    def _clear_suspects(self) -> None:
+        """Refuse the photos on which an API failed that works."""
+        for item, failure in self._suspects:
+            self._frontier.refuse(self._crawl_id, item.photo_id, failure)
+        self._suspects = []
+
+    def closed(self, reason: str) -> None:
+        """Refuse what is left of suspects when everything else is done; otherwise the next session asks again."""
+        if reason == "finished" and self._ended is None:
+            self._clear_suspects()
 
     def _call(self, url: str, callback: Any, priority: int, **about: Any) -> Request:
         headers = {"Authorization": f"Client-ID {self._key}", "Accept-Version": "v1"}
@@ -186,7 +255,7 @@ class UnsplashSpider(ListingSpider):
             headers=headers,
             priority=priority,
             dont_filter=True,
-            errback=self.unreachable,
+            errback=self.failed,
             cb_kwargs=about,
             meta={"handle_httpstatus_all": True},
         )
@@ -198,21 +267,11 @@ class UnsplashSpider(ListingSpider):
         remaining = 0 if limited else _number(response, "X-Ratelimit-Remaining")
         blocked = time.time() + self._wait_s(response) if remaining == 0 else None
         per_hour = _number(response, "X-Ratelimit-Limit")
-        self._frontier.note_quota(key_hash(self._key), per_hour, remaining, blocked)
+        self.quota_gate.answered(per_hour, remaining, blocked, sound=response.status == 200)
         if limited:
             raise self.end("quota", "", blocked or 0.0)
         if response.status == 401:
             raise self.end("failed", "the API refuses the key (401)")
-
-    def _heed_quota(self, response: Response) -> None:
-        """Stop before the call that would be refused."""
-        if _number(response, "X-Ratelimit-Remaining") == 0 and not self._done():
-            raise self.end("quota", "", time.time() + self._wait_s(response))
-
-    def _done(self) -> bool:
-        cursor = self._frontier.cursor(self._crawl_id)
-        vanished = self._source.holds_all and self._frontier.vanished(self._crawl_id)
-        return cursor.finished and not vanished and not self._frontier.unprepared(self._crawl_id)
 
     def _wait_s(self, response: Response) -> float:
         said = _header(response, "Retry-After")
@@ -221,25 +280,16 @@ class UnsplashSpider(ListingSpider):
 
 def _is_limited(response: Response) -> bool:
     """Say whether the API wants no more calls for now, in any of the ways to say so."""
-    later = response.status == 503 and bool(_header(response, "Retry-After"))
+    transient = response.status >= 500 or response.status in TRANSIENT_STATUSES
+    later = transient and bool(_header(response, "Retry-After"))
     quota = response.status == 403 and b"Rate Limit Exceeded" in response.body
     return response.status == 429 or later or quota
 
 
-def _json(response: Response) -> Any:
-    try:
-        return json.loads(response.body)
-    except ValueError:
-        return None
-
-
-def _photos(response: Response) -> list[dict[str, Any]] | None:
-    """Return the photos of a page; null when the answer is no list of objects with an id."""
-    said = _json(response)
-    found = said.get("results") if isinstance(said, dict) else said
-    if not isinstance(found, list):
-        return None
-    return [one for one in found if isinstance(one, dict) and one.get("id")]
+def _read_address(said: Any) -> str:
+    address = str(said["url"])
+    demand(normalised(address), "no address of a picture")
+    return address
 
 
 def _is_last(response: Response, page: int) -> bool:

@@ -131,7 +131,17 @@ def polite_settings(
         "CLOSESPIDER_ITEMCOUNT": source.limit or 0,
         **connection_settings(settings),
     }
-    found = Settings({**scrapy_settings(source, settings), "REDIRECT_ENABLED": True})
+    retries: dict[str, object] = {
+        "RETRY_ENABLED": True,
+        "RETRY_TIMES": 3,
+        "RETRY_HTTP_CODES": [500, 502, 503, 504, 522, 524, 408],
+        "DOWNLOADER_MIDDLEWARES": {
+            "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+            "crawler.spiders.retries.PatientRetry": 550,
+        },
+    }
+    usual = {**scrapy_settings(source, settings), **retries, "REDIRECT_ENABLED": True}
+    found = Settings(usual)
     for name, value in strict.items():
         found.set(name, value, priority="cmdline")
     return found

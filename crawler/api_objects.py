@@ -1,0 +1,40 @@
+"""Read the values of an API's objects: of the type that their column has, or not at all."""
+
+from datetime import datetime
+
+
+def text_of(value: object) -> str | None:
+    """Return a text, null for null or an empty one; raises `TypeError` for what is none.
+
+    >>> text_of("Ann"), text_of("")
+    ('Ann', None)
+    """
+    if value is None or isinstance(value, str):
+        return value or None
+    raise TypeError(f"{type(value).__name__} is no text")
+
+
+def count_of(value: object) -> int | None:
+    """Return a whole number of at most 31 bits, or null; raises `TypeError` for what is no number.
+
+    >>> count_of(4000), count_of(10**30)
+    (4000, None)
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} is no whole number")
+    return value if 0 <= value < 1 << 31 else None
+
+
+def moment_of(value: object) -> str | None:
+    """Return a time as the API writes it; null for what is none.
+
+    >>> moment_of("2020-05-01T12:00:00-04:00"), moment_of("yesterday")
+    ('2020-05-01T12:00:00-04:00', None)
+    """
+    try:
+        datetime.fromisoformat(text_of(value) or "")
+    except ValueError:
+        return None
+    return str(value)
