@@ -84,14 +84,13 @@ def commit(workspace: Workspace) -> None:
 @click.option("--quick", is_flag=True, help="Do not hash the bytes again.")
 @workspace_option
 def verify(workspace: Workspace, quick: bool) -> None:
-    """Check keys, packs and hashes of the whole workspace; exit 1 when something is wrong."""
-    from catalog.lake import open_catalog
-    from catalog.verify import verify_catalog
+    """Check tables, packs, releases and hashes of the whole workspace; exit 1 when something is wrong."""
+    from catalog.verify import verify_workspace
 
-    with open_catalog(workspace) as tables:
-        problems = verify_catalog(tables, rehash=not quick)
-        n = tables.records("SELECT count(*) AS n FROM assets")[0]["n"]
-    _report(problems, f"{n} files checked, nothing wrong")
+    found = verify_workspace(workspace, rehash=not quick)
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    _report(found.problems, f"{found.assets} files checked, nothing wrong")
 
 
 @catalog.command("maintain")
@@ -169,6 +168,8 @@ def _report(problems: list[str], fine: str) -> None:
     for line in problems[:50]:
         click.echo(line)
     if problems:
-        raise SafelightError(f"{len(problems)} problems found")
+        raise SafelightError(
+            f"{len(problems)} problems found; docs/storage.md says how damaged files are put back"
+        )
     click.echo(fine)
     sys.stdout.flush()

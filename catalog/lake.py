@@ -4,6 +4,7 @@ Where the tables are kept is the business of a store (`catalog.stores`). A commi
 the spool, in one transaction with the ledger rows that make a replay a no-op.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -19,6 +20,14 @@ from catalog.views import VIEWS
 from catalog.workspace import Workspace
 
 __all__ = ["LOCK_TIMEOUT_S", "Catalog", "Snapshot", "open_catalog", "writer_lock"]
+
+_ERRORS_OF_STATEMENTS = (
+    *(duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException),
+    *(duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InterruptException),
+    *(duckdb.NotImplementedException, duckdb.PermissionException, duckdb.OutOfMemoryException),
+)
+"""All others may come of a damaged file."""
+_LOOK_FOR_DAMAGE_S = 10.0
 
 Parameters = Sequence[object] | Mapping[str, object]
 
@@ -43,7 +52,7 @@ class Catalog:
         try:
             return self._asked(sql, parameters).to_arrow_table()
         except duckdb.Error as error:
-            raise QueryError(first_line(error)) from error
+            raise self._explained(error) from error
 
     def batches(
         self, sql: str, parameters: Parameters = (), rows: int = 8192
@@ -55,7 +64,19 @@ class Catalog:
         try:
             yield from self._asked(sql, parameters).to_arrow_reader(rows)
         except duckdb.Error as error:
-            raise QueryError(first_line(error)) from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: duckdb.Error) -> QueryError:
+        """Name the damaged table file behind an error of reading; all other errors speak for themselves."""
+        if isinstance(error, _ERRORS_OF_STATEMENTS):
+            return QueryError(first_line(error))
+        until = time.monotonic() + _LOOK_FOR_DAMAGE_S
+        files = self.store.check_files(rehash=True)
+        damaged = next((line for line in files.problems if line or time.monotonic() > until), "")
+        if not damaged:
+            return QueryError(first_line(error))
+        advice = "list all damage with: safelight catalog verify"
+        return QueryError(f"{damaged}; {advice} ({first_line(error)[:200]})")
 
     def _asked(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:
         if self._closed:

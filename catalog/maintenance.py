@@ -43,7 +43,7 @@ def maintain(workspace: Workspace, rules: KeepRules | None = None) -> Maintained
         tables = catalog.store.maintain(rules)
         catalog.refresh()
         objects = open_objects(workspace)
-        packs = [pack for pack in strange_packs(catalog) if rules.lets_go(pack.modified)]
+        packs = [pack for pack in orphan_packs(catalog) if rules.lets_go(pack.modified)]
         folders = [path for path in _left_folders(workspace) if rules.lets_go(_changed(path))]
         size = sum(pack.bytes for pack in packs) + sum(map(_size, folders))
         if not rules.dry_run:
@@ -54,11 +54,13 @@ def maintain(workspace: Workspace, rules: KeepRules | None = None) -> Maintained
     return Maintained(tables, len(packs), len(folders), size, rules.protected)
 
 
-def strange_packs(catalog: Catalog) -> Iterator[Stored]:
+def orphan_packs(catalog: Catalog) -> Iterator[Stored]:
     """List the packs that neither a row of `assets` nor a segment in the spool mentions."""
-    known = {row["pack"] for row in catalog.records("SELECT DISTINCT pack FROM assets")}
-    known |= {segment.pack for segment in ready(catalog.workspace)}
+    # In the order packs, spool, tables: a segment that is committed meanwhile is seen in one place at least.
     stored = open_objects(catalog.workspace).listed(PACKS)
+    known: set[object] = {segment.pack for segment in ready(catalog.workspace)}
+    catalog.refresh()
+    known |= {row["pack"] for row in catalog.records("SELECT DISTINCT pack FROM assets")}
     yield from (pack for pack in stored if pack.name.removeprefix(f"{PACKS}/") not in known)
 
 

@@ -16,7 +16,7 @@ import logging
 import shutil
 import uuid
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,37 @@ def write_pack(path: Path, images: Mapping[str, bytes]) -> dict[str, ImageRange]
 
 
 def ready(workspace: Workspace) -> list[Segment]:
-    """List the segments that wait for a commit, oldest first."""
-    folders = [path for path in workspace.spool.iterdir() if not path.name.startswith(".")]
+    """List the segments that wait for a commit, oldest first; what is no segment is left out and logged.
+
+    A segment that another process commits meanwhile is left out.
+    """
     found = []
-    for folder in sorted(folders, key=lambda path: (path.stat().st_mtime_ns, path.name)):
-        about = json.loads((folder / "segment.json").read_text("utf-8"))
-        found.append(Segment(folder.name, folder, about["job"], about["rows"], about["pack"]))
-    return found
+    for folder in _folders(workspace):
+        try:
+            found.append((folder.stat().st_mtime_ns, folder.name, _read(folder)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if folder.exists():
+                log.warning("%s is no segment and is left where it is: %s", folder, error)
+    return [segment for _, _, segment in sorted(found, key=lambda each: each[:2])]
+
+
+def unreadable_segments(workspace: Workspace) -> Iterator[str]:
+    """Say what lies in the spool and can never be committed, one line each."""
+    for folder in _folders(workspace):
+        try:
+            _read(folder)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if folder.exists():
+                yield f"spool/{folder.name} is no segment: segment.json cannot be read ({error})"
+
+
+def _folders(workspace: Workspace) -> list[Path]:
+    return sorted(path for path in workspace.spool.iterdir() if not path.name.startswith("."))
+
+
+def _read(folder: Path) -> Segment:
+    about = json.loads((folder / "segment.json").read_text("utf-8"))
+    return Segment(folder.name, folder, about["job"], about["rows"], about["pack"])
 
 
 def _note_keys(path: Path, tables: Mapping[str, pa.Table]) -> None:

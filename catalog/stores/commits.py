@@ -22,12 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.assets import PACKS
-from catalog.files import flush, folder_aside
+from catalog.files import flush, folder_aside, sha256_file
 from catalog.keys import Keys, first_ones, hash_keys, no_keys
 from catalog.objects import open_objects
 from catalog.rows import fit, rows
 from catalog.schemas import TABLES, Table
 from catalog.spool import PACK, Segment, clear_away, noted_keys
+from catalog.stores.file_sums import name_with_sum
 from catalog.stores.footers import Footer, read_footer
 from catalog.stores.keys import KeyIndex, Moment, read_keys
 from catalog.stores.sqlite_append import Appender, DataFile
@@ -241,7 +242,8 @@ class _Commit:
 
     def _link(self, part: _Part) -> None:
         """Make a segment's file a data file of its table."""
-        place = f"{part.table.name}/{part.segment_id}.parquet"
+        name = name_with_sum(sha256_file(part.path), part.segment_id)
+        place = f"{part.table.name}/{name}"
         if self._objects.remote:
             self._objects.put(f"{DATA}/{place}", part.path)
         else:
@@ -256,16 +258,19 @@ class _Commit:
 
     def _write(self, table: str, new_rows: pa.Table, segment_ids: Sequence[str]) -> None:
         """Write rows to a data file of their table."""
-        digest = hashlib.sha256(" ".join(segment_ids).encode()).hexdigest()
-        place = f"{table}/{digest}.parquet"
+        sink = pa.BufferOutputStream()
+        pq.write_table(new_rows, sink, compression="zstd")
+        body = sink.getvalue()
+        origin = hashlib.sha256(" ".join(segment_ids).encode()).hexdigest()
+        place = f"{table}/{name_with_sum(hashlib.sha256(body).hexdigest(), origin)}"
         if self._objects.remote:
             with folder_aside(self._workspace.spool) as aside:
-                pq.write_table(new_rows, aside / "rows.parquet", compression="zstd")
+                (aside / "rows.parquet").write_bytes(body)
                 self._note(table, place, aside / "rows.parquet")
                 self._objects.put(f"{DATA}/{place}", aside / "rows.parquet")
         else:
             target = self._target(place)
-            pq.write_table(new_rows, target, compression="zstd")
+            target.write_bytes(body)
             flush(target)
             flush(target.parent)
             self._note(table, place, target)

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +22,10 @@ from catalog.storage import table_files
 from catalog.stores import engine, keys, sqlite_append
 from catalog.stores.commits import commit_segments
 from catalog.stores.engine import first_line, quoted
+from catalog.stores.file_check import FileCheck, check_files
+from catalog.stores.file_sums import record_sums
 from catalog.stores.keys import KeyIndex
+from catalog.stores.page_sums import PageSums
 from catalog.stores.sqlite_append import Appender
 from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, Snapshot
 from catalog.stores.tables import bring_up_to_date
@@ -29,9 +33,10 @@ from catalog.stores.upkeep import (
     NAMED_FILES,
     KeepRules,
     Kept,
-    file_problems,
+    files_to_delete,
     fill_metadata,
     maintain_lake,
+    named_files,
 )
 from catalog.views import VIEWS
 from catalog.workspace import Workspace
@@ -56,6 +61,10 @@ class Metadata(Protocol):
     uri: str
     in_sqlite: bool
 
+    @property
+    def pages(self) -> PageSums | None:
+        """Checksums of the database's pages, where it does not keep them itself."""
+
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
 
@@ -73,6 +82,9 @@ class Metadata(Protocol):
 
     def attach_raw(self) -> str:
         """Write the statement that attaches the database itself, without DuckLake, as `raw`."""
+
+    def check(self) -> Iterator[str]:
+        """Say what is wrong with the database itself, one line each."""
 
 
 class DuckLakeStore:
@@ -105,6 +117,7 @@ class DuckLakeStore:
                 bring_up_to_date(connection)
             finally:
                 self.release(connection)
+            self.record_pages()
             self._metadata.set_mark(_SCHEMA_DIGEST)
 
     def connect(self, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -117,7 +130,23 @@ class DuckLakeStore:
             raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
 
     def writer(self) -> duckdb.DuckDBPyConnection:
-        """Give a writing connection; the caller holds the lock."""
+        """Give a writing connection; the caller holds the lock, and calls `record_pages` when all is written.
+
+        Raises `CatalogError` when the database is damaged: what is written would make the damage look right.
+        """
+        if self._metadata.pages:
+            self._metadata.pages.start_unfollowed_write()
+        return self._committer()
+
+    def record_pages(self) -> None:
+        """Note the checksums of the database's pages, after writing without `commit`; the caller holds the lock."""
+        if self._metadata.pages:
+            connection = self.connect()
+            newest = self.snapshot(connection)
+            self.release(connection)
+            self._metadata.pages.record(newest)
+
+    def _committer(self) -> duckdb.DuckDBPyConnection:
         try:
             return self._attach(read_only=False)
         except duckdb.Error as error:
@@ -131,7 +160,9 @@ class DuckLakeStore:
 
     def commit(self, segments: Sequence[Segment]) -> dict[str, int]:
         """Add the rows of new segments in one transaction; the caller holds the lock."""
-        connection = self._kept or self.writer()
+        connection = self._kept or self._committer()
+        if self._metadata.pages and not self._kept:
+            self._metadata.pages.start_commit(self.snapshot(connection))
         self._kept = None
         # DuckLake asks its database a dozen small questions; a second thread makes each a third dearer.
         connection.execute("SET threads = 1")
@@ -143,6 +174,8 @@ class DuckLakeStore:
             connection.close()  # with the transaction that is open
             self._index = self._new_index()
             raise
+        if self._metadata.pages:
+            self._metadata.pages.record(self._index.newest.snapshot)
         self._kept = connection
         self._written += sum(segment.rows for segment in segments)
         if self._written > KEEP_ROWS:
@@ -231,23 +264,44 @@ class DuckLakeStore:
             fill_metadata(connection)
         finally:
             connection.close()
+        self.record_pages()
         self._metadata.set_mark(mark)
 
     def maintain(self, rules: KeepRules) -> Kept:
         """Merge, expire and clean up; the caller holds the lock."""
-        connection = self.writer()
+        connection = self.writer() if not rules.dry_run else self._committer()
         try:
-            return maintain_lake(connection, self._sizes, rules)
+            keep_old = rules.grace_hours > 0
+            record = partial(record_sums, connection, self.workspace, keep_old=keep_old)
+            done = maintain_lake(connection, self._sizes, record, rules)
         finally:
             connection.close()  # it may have read everything
+        if not rules.dry_run:
+            self.record_pages()
+        return done
 
-    def problems(self) -> Iterator[str]:
-        """Compare the data files with those that snapshots name."""
+    def check_files(self, *, rehash: bool = False) -> FileCheck:
+        """Compare the data files with those that snapshots name, and with `rehash` with their recorded SHA-256."""
         connection = self.connect()
         try:
-            yield from file_problems(connection, self.data_path, self._sizes())
+            # What is there is listed last: a commit adds files before the database names them.
+            named = named_files(connection, self.data_path)
+            there, waiting = self._sizes(), files_to_delete(connection)
         finally:
             self.release(connection)
+        return check_files(open_objects(self.workspace), named, there, waiting, rehash=rehash)
+
+    def notes(self) -> Iterator[str]:
+        """Say what of the database cannot be checked, one line each."""
+        if self._metadata.pages and not self._metadata.pages.is_known:
+            yield (
+                "the checksums of the pages of catalog.sqlite are not known: an earlier version wrote it, or a process "
+                "was killed; recorded by: safelight catalog maintain"
+            )
+
+    def check_database(self) -> Iterator[str]:
+        """Say what is wrong inside the database, one line each."""
+        return self._metadata.check()
 
     def _sizes(self) -> dict[str, int]:
         """Give address and bytes of every data file that is there."""

@@ -5,6 +5,7 @@ is readable by hand. Worse: rows can only be added; each snapshot repeats the li
 looks for known keys by reading the key columns, so it slows down with the tables.
 """
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.errors import BusyError, CatalogError, NewerWorkspaceError, SnapshotNotFoundError
-from catalog.files import flush, folder_aside
+from catalog.files import flush, folder_aside, sha256_file
 from catalog.objects import Objects, open_objects
 from catalog.rows import rows
 from catalog.schemas import TABLES, Table
@@ -28,6 +29,8 @@ from catalog.storage import table_files
 from catalog.stores import engine
 from catalog.stores.commits import move_pack
 from catalog.stores.engine import first_line, quoted
+from catalog.stores.file_check import FileCheck, check_files
+from catalog.stores.file_sums import name_with_sum
 from catalog.stores.plain import (
     FOLDER,
     DataFile,
@@ -149,16 +152,31 @@ class ParquetStore:
         number = shown.snapshot.snapshot_id
         return Frozen(attach, self._files.extensions, (self.data_path,), number)
 
-    def problems(self) -> Iterator[str]:
-        """Say which files of the newest snapshot are gone or cut short, and which belong to none."""
-        there = {stored.name: stored.bytes for stored in self._objects.listed(FOLDER)}
-        newest = self._newest()
-        for file in (f for files in (newest.files if newest else {}).values() for f in files):
-            found = there.get(f"{FOLDER}/{file.name}")
-            if found != file.bytes:
-                yield f"table file {file.name} {'is missing' if found is None else 'is not whole'}"
-        for name in sorted(set(there) - self._named()):
-            yield f"table file {name} is named by no snapshot; remove it with: safelight catalog maintain"
+    def check_files(self, *, rehash: bool = False) -> FileCheck:
+        """Compare the files of all snapshots with those that are there."""
+        address = self._objects.address
+        snapshots = [self._load(number) for number in self._numbers()]
+        named = {
+            address(f"{FOLDER}/{file.name}"): file.bytes
+            for snapshot in snapshots
+            for files in snapshot.files.values()
+            for file in files
+        }
+        documents = {address(name) for name in self._named()} - set(named)
+        there = {address(stored.name): stored.bytes for stored in self._objects.listed(FOLDER)}
+        return check_files(self._objects, named, there, documents, rehash=rehash)
+
+    def notes(self) -> Iterator[str]:
+        """Say nothing: every document has its SHA-256."""
+        yield from ()
+
+    def check_database(self) -> Iterator[str]:
+        """Compare the documents of snapshots and schemas with their recorded SHA-256."""
+        for number in self._numbers():
+            try:
+                self._schema(self._load(number).schema)
+            except CatalogError as error:
+                yield str(error)
 
     def maintain(self, rules: KeepRules) -> Kept:
         """Merge small files, forget old snapshots, remove files that none names; the caller holds the lock."""
@@ -214,10 +232,21 @@ class ParquetStore:
         return self._load(numbers[-1]) if numbers else None
 
     def _load(self, number: int) -> PlainSnapshot:
-        return PlainSnapshot.load(_whole(self._objects, _document(number)))
+        body = _whole(self._objects, _document(number))
+        if not PlainSnapshot.is_whole(body):
+            raise self._damaged(_document(number))
+        return PlainSnapshot.load(body)
 
     def _schema(self, digest: str) -> Schema:
-        return Schema.load(_whole(self._objects, _schema_document(digest)))
+        body = _whole(self._objects, _schema_document(digest))
+        if hashlib.sha256(body).hexdigest() != digest:
+            raise self._damaged(_schema_document(digest))
+        return Schema.load(body)
+
+    def _damaged(self, name: str) -> CatalogError:
+        return CatalogError(
+            f"{self._objects.address(name)} is damaged: its SHA-256 is not the recorded one. Put it back from a copy"
+        )
 
     def _keep_schema(self, schema: Schema) -> str:
         self._objects.create(_schema_document(schema.digest), schema.dump())
@@ -344,7 +373,7 @@ class _Writer:
         self, files: dict[str, Sequence[DataFile]], table: str, rows_or_sql: pa.Table | str
     ) -> int:
         """Write rows to a new file of `table`, add it to `files` and return their number."""
-        path = self._aside / f"{uuid.uuid4().hex}.parquet"
+        path = self._aside / "rows.parquet"
         if isinstance(rows_or_sql, str):
             sql = f"COPY ({rows_or_sql}) TO '{quoted(path)}' (FORMAT parquet, COMPRESSION zstd)"
             found = self._connection.execute(sql).fetchone()
@@ -353,7 +382,8 @@ class _Writer:
             pq.write_table(rows_or_sql, path, compression="zstd")
             n = len(rows_or_sql)
         if n:
-            name, size = f"{table}/{path.name}", path.stat().st_size
+            name = f"{table}/{name_with_sum(sha256_file(path), uuid.uuid4().hex)}"
+            size = path.stat().st_size
             flush(path)
             self._objects.put(f"{FOLDER}/{name}", path)
             one = DataFile(name, n, size, self._shown.snapshot.schema)

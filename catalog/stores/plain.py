@@ -3,7 +3,8 @@
     lake/plain/<table>/<random>.parquet      rows; written once, never changed
                schemas/<sha256>.json         tables (meaning, columns with type and comment) and views, by content
                snapshots/0000000007.json     {"snapshot_id", "at", "message", "changes", "code_version", "schema",
-                                              "files": {table: [{"name", "rows", "bytes", "schema"}]}}
+                                              "files": {table: [{"name", "rows", "bytes", "schema"}]},
+                                              "sha256": of this document without this line}
 
 A snapshot names every file of every table, so any Parquet reader can follow it without Safelight. It is published by
 creating the next number, which only one writer can do; files that no snapshot names do not count.
@@ -21,6 +22,7 @@ from catalog.stores.tables import comment_of, sql_type
 from catalog.views import VIEWS
 
 FOLDER = "lake/plain"
+_SUM_LINE = ',\n "sha256": "'
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,28 @@ class PlainSnapshot:
     files: Mapping[str, Sequence[DataFile]]
 
     def dump(self) -> bytes:
-        """Write the document of this snapshot."""
-        return json.dumps(asdict(self), indent=1).encode()
+        """Write the document of this snapshot, with its own SHA-256 as the last line."""
+        body = json.dumps(asdict(self), indent=1).encode()
+        digest = hashlib.sha256(body).hexdigest()
+        return body.removesuffix(b"\n}") + f'{_SUM_LINE}{digest}"\n}}'.encode()
+
+    @staticmethod
+    def is_whole(body: bytes) -> bool:
+        """Say whether a document has the SHA-256 that it records; older code recorded none."""
+        before, line, digest = body.rpartition(_SUM_LINE.encode())
+        if not line:
+            try:
+                PlainSnapshot.load(body)
+                return "sha256" not in json.loads(body)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                return False
+        return hashlib.sha256(before + b"\n}").hexdigest().encode() + b'"\n}' == digest
 
     @classmethod
     def load(cls, body: bytes) -> "PlainSnapshot":
         """Read the document of a snapshot."""
         about: dict[str, Any] = json.loads(body)
+        about.pop("sha256", None)  # `is_whole` is about it
         files = {name: [DataFile(**one) for one in ones] for name, ones in about["files"].items()}
         return cls(**{**about, "files": files})
 

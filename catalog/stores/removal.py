@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from catalog.errors import CatalogError
 from catalog.stores.ducklake import DuckLakeStore
+from catalog.stores.file_sums import record_sums
 from catalog.stores.store import Store
 from catalog.stores.tables import set_message
 
@@ -111,6 +112,7 @@ def forget_past(store: Store) -> list[str]:
     connection = lake.writer()
     try:
         connection.execute("CALL ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        record_sums(connection, lake.workspace, keep_old=False)
         newest = lake.snapshot(connection)
         now = datetime.now(UTC).isoformat()
         connection.execute(
@@ -123,6 +125,7 @@ def forget_past(store: Store) -> list[str]:
     finally:
         lake.release(connection)
     _shrink(lake)
+    lake.record_pages()
     # The index of keys knows the rows that are gone; the next commit makes it anew.
     shutil.rmtree(lake.workspace.lake / "keys", ignore_errors=True)
     log.info("kept snapshot %d only, deleted %d data files", newest, len(found))

@@ -1,5 +1,6 @@
 """The DuckLake catalog in one SQLite file: needs no server, one writer at a time, readers never wait."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,13 @@ from filelock import FileLock, Timeout
 
 from catalog.errors import BusyError, CatalogError
 from catalog.files import write_text
+from catalog.sqlite_check import sqlite_problems
 from catalog.stores.engine import quoted
+from catalog.stores.page_sums import PageSums
 from catalog.stores.store import LOCK_TIMEOUT_S
 from catalog.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 20_000
 # In a process of its own: DuckDB brings its own SQLite, and two of them on one file in one process drop each other's
@@ -40,6 +45,7 @@ class SqliteMetadata:
         self._mark = workspace.lake / "schema.sha256"
         self._lock = workspace.lake / "writer.lock"
         self.uri = f"ducklake:sqlite:{quoted(self._file)}"
+        self.pages = PageSums(self._file)
 
     def introduce(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Tell a DuckDB instance what it must know; a file needs nothing."""
@@ -76,6 +82,19 @@ class SqliteMetadata:
             said = done.stderr.strip().rpartition("\n")[2]
             raise CatalogError(f"the catalog cannot be copied: {said}")
         return f"ducklake:sqlite:{quoted(target)}", self.extensions
+
+    def check(self) -> Iterator[str]:
+        """Say what is wrong with the file; commits wait meanwhile."""
+        yield from sqlite_problems(self._file)
+        try:
+            with self.lock():
+                found = list(self.pages.problems())
+        except BusyError:  # somebody has written for all the time
+            log.warning("%s is in use: its pages were not checked", self._file)
+            return
+        except OSError:  # a home that cannot be written: nobody commits
+            found = list(self.pages.problems())
+        yield from found
 
     def attach_raw(self) -> str:
         """Write the statement that attaches the file itself as `raw`."""

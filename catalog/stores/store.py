@@ -10,6 +10,7 @@ from typing import Protocol
 import duckdb
 
 from catalog.spool import Segment
+from catalog.stores.file_check import FileCheck
 from catalog.stores.upkeep import KeepRules, Kept
 
 LOCK_TIMEOUT_S = 120.0
@@ -78,8 +79,14 @@ class Store(Protocol):
     def maintain(self, rules: KeepRules) -> Kept:
         """Merge small files, expire snapshots, remove files that nothing names; the caller holds `lock`."""
 
-    def problems(self) -> Iterator[str]:
-        """Say what is wrong with the files of the tables, one line each."""
+    def check_files(self, *, rehash: bool = False) -> FileCheck:
+        """Compare the files of the tables with what snapshots say of them, with `rehash` byte by byte."""
+
+    def check_database(self) -> Iterator[str]:
+        """Say what is wrong with what describes the tables (a database, documents), one line each."""
+
+    def notes(self) -> Iterator[str]:
+        """Say what of it cannot be checked, one line each; no fault."""
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock of these tables; raises `BusyError` after `timeout_s`."""

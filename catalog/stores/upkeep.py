@@ -1,7 +1,7 @@
 """Upkeep of a DuckLake: fewer and larger files, old snapshots forgotten, files that nothing names removed."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -57,14 +57,19 @@ class Kept:
 
 
 def maintain_lake(
-    connection: duckdb.DuckDBPyConnection, sizes: Callable[[], Mapping[str, int]], rules: KeepRules
+    connection: duckdb.DuckDBPyConnection,
+    sizes: Callable[[], Mapping[str, int]],
+    record: Callable[[], object],
+    rules: KeepRules,
 ) -> Kept:
     """Merge, expire and clean up; the caller holds the writer lock. Each step is whole or has not been done.
 
-    `sizes` gives address and bytes of every data file that is there.
+    `sizes` gives address and bytes of every data file that is there, `record` notes the SHA-256 of those without one.
     """
     expired = _expire(connection, rules)
     merged = [] if rules.dry_run else _merge(connection)
+    if not rules.dry_run:
+        record()
     os.sync()  # merged files are on disk before those they were made of go
     before = sizes()
     removed = _remove(connection, rules)
@@ -78,23 +83,16 @@ def maintain_lake(
     )
 
 
-def file_problems(
-    connection: duckdb.DuckDBPyConnection, data: str, there: Mapping[str, int]
-) -> Iterator[str]:
-    """Compare the files that snapshots name with those that are there; one line for each difference."""
+def named_files(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, int]:
+    """Give address and bytes of each file that a snapshot names; `data` is the address of the data folder."""
     found = connection.execute(NAMED_FILES).fetchall()
-    named = {path if _is_whole(path) else f"{data}{path}": size for path, size in found}
-    for path, size in named.items():
-        if path not in there:
-            yield f"table file {path} is missing"
-        elif there[path] != size:
-            yield f"table file {path} has {there[path]} bytes, not {size}"
-    waiting = {
-        path for (path,) in connection.execute(_cleanup("cleanup_all => true", True)).fetchall()
-    }
-    for path in sorted(there.keys() - named.keys() - waiting):
-        empty = "" if there[path] else " and is empty"
-        yield f"table file {path} is named by no snapshot{empty}; remove it with: safelight catalog maintain"
+    return {path if _is_whole(path) else f"{data}{path}": size for path, size in found}
+
+
+def files_to_delete(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """List the addresses of the files that no snapshot needs any more and that maintenance will delete."""
+    sql = _cleanup("cleanup_all => true", True)
+    return {path for (path,) in connection.execute(sql).fetchall()}
 
 
 def fill_metadata(connection: duckdb.DuckDBPyConnection) -> None:

@@ -177,7 +177,7 @@ def test_questions_with_limits_find_the_same_rows(
             assert str(found) == str(other.records(sql)), sql
             assert found[0]["n"] or "inf" in sql or "nan" in sql or "1e20" in sql or "<" in sql, sql
         assert mine.snapshot() == other.snapshot()
-        assert list(mine.store.problems()) == []
+        assert list(mine.store.check_files(rehash=True).problems) == []
 
 
 def test_a_bound_that_sqlite_would_cut_is_left_open(
@@ -261,7 +261,7 @@ def test_another_snapshot_of_the_same_number_is_refused(
         monkeypatch.undo()
         assert catalog.commit() == {"labels": 1}
         assert catalog.records("SELECT count(*) AS n FROM labels") == [{"n": 3}]
-        assert list(catalog.store.problems()) == []
+        assert list(catalog.store.check_files(rehash=True).problems) == []
 
 
 def label(name: str) -> pa.Table:
