@@ -14,6 +14,7 @@ from catalog.errors import (
     QuestionNotFoundError,
     ReleaseError,
     ReleaseNotFoundError,
+    RightsError,
     SafelightError,
     SegmentError,
     SnapshotNotFoundError,
@@ -25,9 +26,27 @@ from catalog.lake import Catalog, Snapshot, open_catalog
 from catalog.loading import Pictures, load
 from catalog.logs import logs_json, redacted, start_logging
 from catalog.manual import ManualDecision, decide, undo
-from catalog.options import workspace_option
+from catalog.options import home_words, workspace_option
+from catalog.permission import (
+    Permission,
+    basis_command,
+    crawled,
+    curated,
+    of_crawl,
+    of_index,
+    of_run,
+    released,
+)
 from catalog.questions import QUESTIONS, Parameter, Question
 from catalog.releases import Release, find_release, publish, releases
+from catalog.rights import (
+    Rights,
+    Statement,
+    record_rights,
+    rights_history,
+    undo_rights,
+    write_rights,
+)
 from catalog.rows import rows
 from catalog.schemas import TABLES, Table
 from catalog.settings import load_settings
@@ -51,6 +70,7 @@ __all__ = [
     "MissingPartError",
     "NetworkDiskError",
     "Parameter",
+    "Permission",
     "Pictures",
     "QueryError",
     "Question",
@@ -58,30 +78,45 @@ __all__ = [
     "Release",
     "ReleaseError",
     "ReleaseNotFoundError",
+    "Rights",
+    "RightsError",
     "SafelightError",
     "SegmentError",
     "Snapshot",
     "SnapshotNotFoundError",
+    "Statement",
     "StorageError",
     "Table",
     "TableNotFoundError",
     "UsageError",
     "Workspace",
     "__version__",
+    "basis_command",
+    "crawled",
+    "curated",
     "decide",
     "describe",
     "find_release",
+    "home_words",
     "load",
     "load_settings",
     "logs_json",
+    "of_crawl",
+    "of_index",
+    "of_run",
     "open_catalog",
     "packs",
     "publish",
+    "record_rights",
     "redacted",
+    "released",
     "releases",
+    "rights_history",
     "rows",
     "start_logging",
     "undo",
+    "undo_rights",
     "workspace_option",
+    "write_rights",
     "write_segment",
 ]

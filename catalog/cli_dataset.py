@@ -9,7 +9,7 @@ import click
 
 from catalog.cli_pull import keygen, lock_releases, pull_release, revoke_release, sign_release
 from catalog.errors import SafelightError
-from catalog.options import workspace_option
+from catalog.options import home_words, workspace_option
 from catalog.workspace import Workspace
 
 
@@ -30,6 +30,7 @@ for _command in (pull_release, lock_releases, keygen, sign_release, revoke_relea
 @workspace_option
 def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
     """Publish what a curation run kept as the next version of NAME."""
+    from catalog.permission import of_index, released
     from catalog.publishing import publish_run
 
     release = publish_run(workspace, name, run_id)
@@ -39,6 +40,11 @@ def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
     )
     click.echo(f"digest {release.digest}")
     click.echo(f"folder {release.path}")
+    permission = of_index(release.index())
+    click.echo(permission.advice(released(release.name, release.version)))
+    if permission.allowed < permission.total:
+        home = home_words()
+        click.echo(f"then: safelight curate run{home}, safelight dataset publish {name}{home}")
 
 
 @dataset.command()

@@ -121,6 +121,10 @@ class DecisionError(CatalogError):
     """A person's decision does not fit what is there."""
 
 
+class RightsError(CatalogError):
+    """What is to be recorded about the rights of photos cannot be, or there is no such statement."""
+
+
 class ReviewError(CatalogError):
     """There is no such queue of the review, or nothing of this name in it."""
 

@@ -1,9 +1,11 @@
 """The `--home` option that every command shares."""
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from catalog.workspace import Workspace
 
@@ -26,3 +28,15 @@ def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
         help=f"Workspace folder (default: ./{DEFAULT_HOME}).",
     )
     return option(command)
+
+
+def home_words() -> str:
+    """Give ` --home DIR` when this command was started with it: an advised command must find the workspace, too."""
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        for name in ("workspace", "home"):
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                given = context.params[name]
+                return f" --home {shlex.quote(str(given.home if isinstance(given, Workspace) else given))}"
+        context = context.parent
+    return ""

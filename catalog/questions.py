@@ -58,7 +58,7 @@ FROM ended GROUP BY outcome, error_class, error ORDER BY photos DESC, outcome, e
         "How much does each source yield?",
         """WITH listed AS (
   SELECT source, count(DISTINCT photo_id) AS photos, count(DISTINCT asset_sha256) AS files,
-         count(*) FILTER (training_allowed) AS may_train FROM photos GROUP BY source
+         count(*) FILTER (training_allowed) AS may_train FROM v_all_photos GROUP BY source
 ), kept AS (
   SELECT source, count(*) AS kept FROM curated_items
   WHERE run_id = (SELECT run_id FROM v_runs WHERE is_current)
@@ -195,7 +195,7 @@ ORDER BY w.asset_sha256, i.dataset, i.version, m.model_id""",
         f"""WITH {_RELEASE}, items AS (
   SELECT asset_sha256 FROM dataset_items SEMI JOIN release USING (dataset, version)
 ), carried AS (
-  SELECT DISTINCT asset_sha256, source, licence, training_allowed FROM photos SEMI JOIN items USING (asset_sha256)
+  SELECT DISTINCT asset_sha256, source, licence, training_allowed FROM v_all_photos SEMI JOIN items USING (asset_sha256)
 )
 SELECT source, coalesce(licence, 'not stated') AS licence, training_allowed, count(*) AS pictures,
        count(*) / sum(count(*)) OVER () AS share

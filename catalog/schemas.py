@@ -247,6 +247,25 @@ _TABLES = (
         column("created_at", MOMENT, "UTC"),
     ),
     _table(
+        "rights",
+        "what a person recorded about the rights of one photo after it came in; undo and redo name a statement",
+        "statement_id photo_id asset_sha256",
+        column("statement_id", TEXT, "name of the statement: rights:..."),
+        column("action", TEXT, "record, undo (takes a statement back) or redo (brings it back)"),
+        column("photo_id", TEXT, "photo that it is about; null for undo and redo"),
+        SHA,
+        column(
+            "training_allowed", FLAG, "whether a model may be trained on it; null: nothing was said"
+        ),
+        column("training_basis", TEXT, "the reason for training_allowed, as the person wrote it"),
+        column("licence", TEXT, "licence; null: nothing was said"),
+        column("attribution", TEXT, "line that must stand beside it; null: nothing was said"),
+        column("predicate", TEXT, "SQL predicate that chose the photos; null for undo and redo"),
+        column("recorded_by", TEXT, "who said so: a name, or local"),
+        column("recorded_at", MOMENT, "when, UTC"),
+        column("undoes", TEXT, "statement that an undo takes back and a redo brings back"),
+    ),
+    _table(
         "prices",
         "one day of one series of prices",
         "series day",

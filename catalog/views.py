@@ -17,6 +17,17 @@ def _first(column: str) -> str:
     return f"first({column} ORDER BY exif_source <> 'file') FILTER (WHERE {column} IS NOT NULL) AS {column}"
 
 
+_LAST_ACTIONS = (
+    "(SELECT undoes, arg_max(action, recorded_at) AS action FROM rights "
+    "WHERE undoes IS NOT NULL GROUP BY undoes)"
+)
+
+
+def _newest(value: str, known: str = "") -> str:
+    """Take the value of the newest statement that gives one."""
+    return f"arg_max({value}, recorded_at) FILTER ({known or value} IS NOT NULL) AS {value}"
+
+
 _EXIF_COLUMNS = (
     "camera make model lens software f_number iso exposure_time focal_mm orientation taken_at "
     "exif_width exif_height"
@@ -33,10 +44,27 @@ VIEWS: dict[str, tuple[str, str]] = {
         f"SELECT asset_sha256, {', '.join(_first(name) for name in _EXIF_COLUMNS.split())} "
         "FROM exif WHERE asset_sha256 IS NOT NULL GROUP BY asset_sha256",
     ),
+    "v_rights": (
+        "one photo of which people recorded rights: each value as said last and not taken back",
+        f"SELECT photo_id, asset_sha256, {_newest('licence')}, {_newest('attribution')}, "
+        f"{_newest('training_allowed')}, {_newest('training_basis', 'training_allowed')}, "
+        "max(recorded_at) AS rights_at, arg_max(recorded_by, recorded_at) AS rights_by "
+        f"FROM rights r LEFT JOIN {_LAST_ACTIONS} s ON s.undoes = r.statement_id "
+        "WHERE r.action = 'record' AND s.action IS DISTINCT FROM 'undo' GROUP BY photo_id, asset_sha256",
+    ),
+    "v_all_photos": (
+        "one row of photos, superseded ones too, with licence, attribution and training permission as they hold now",
+        "SELECT p.* REPLACE (coalesce(r.licence, p.licence) AS licence, "
+        "coalesce(r.attribution, p.attribution) AS attribution, "
+        "coalesce(r.training_allowed, p.training_allowed) AS training_allowed, "
+        "CASE WHEN r.training_allowed IS NULL THEN p.training_basis ELSE r.training_basis END AS training_basis), "
+        "r.rights_at, r.rights_by FROM photos p LEFT JOIN v_rights r "
+        "ON r.photo_id = p.photo_id AND r.asset_sha256 IS NOT DISTINCT FROM p.asset_sha256",
+    ),
     "v_photos": (
         "one photo as it is now, with its file and its EXIF",
         "SELECT p.*, a.format, a.width, a.height, a.bytes, a.header_status, a.jpeg_quality, "
-        "e.* EXCLUDE (asset_sha256) FROM (SELECT * FROM photos QUALIFY row_number() OVER "
+        "e.* EXCLUDE (asset_sha256) FROM (SELECT * FROM v_all_photos QUALIFY row_number() OVER "
         # Two folders may hold files of one name: there the crawl tells them apart.
         "(PARTITION BY photo_id, CASE source WHEN 'folder' THEN crawl_id END "
         "ORDER BY fetched_at DESC, asset_sha256) = 1) p "
@@ -45,7 +73,7 @@ VIEWS: dict[str, tuple[str, str]] = {
     ),
     "v_listed": (
         "one photo that is known by its listing only, with the EXIF that its source states",
-        "SELECT p.* EXCLUDE (asset_sha256), e.* EXCLUDE (asset_sha256, photo_id) FROM photos p "
+        "SELECT p.* EXCLUDE (asset_sha256), e.* EXCLUDE (asset_sha256, photo_id) FROM v_all_photos p "
         "LEFT JOIN exif e ON e.photo_id = p.photo_id AND e.asset_sha256 IS NULL "
         "WHERE p.asset_sha256 IS NULL "
         "AND NOT EXISTS (FROM photos q WHERE q.photo_id = p.photo_id AND q.asset_sha256 IS NOT NULL)",
@@ -134,7 +162,7 @@ VIEWS: dict[str, tuple[str, str]] = {
     ),
     "v_licences": (
         "one licence of one source and how many photos carry it",
-        "SELECT source, licence, training_allowed, training_basis, count(*) AS n FROM photos GROUP BY ALL",
+        "SELECT source, licence, training_allowed, training_basis, count(*) AS n FROM v_all_photos GROUP BY ALL",
     ),
     "v_errors_by_host": (
         "one kind of failure at one host",
@@ -155,7 +183,13 @@ VIEWS: dict[str, tuple[str, str]] = {
     ),
 }
 
+_RIGHTS = {
+    "rights_at": "when a person last recorded rights of it (table rights), UTC; null if nobody did",
+    "rights_by": "who last recorded rights of it; null if nobody did",
+}
+
 COLUMNS: dict[str, dict[str, str]] = {
+    **dict.fromkeys(("v_rights", "v_all_photos", "v_photos", "v_listed"), _RIGHTS),
     "v_bursts": {
         "trip_id": "number of the trip: photos of one folder and camera with pauses under 1 h",
         "burst_id": "number of the burst: photos of one folder and camera with pauses up to 3 s",

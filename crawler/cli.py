@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from catalog import SafelightError, Workspace, load_settings, logs_json, redacted, workspace_option
-from crawler import cli_files, cli_web
+from crawler import cli_basis, cli_files, cli_web
 
 if TYPE_CHECKING:
     from crawler.crawling import CrawlOptions, CrawlSummary
@@ -75,9 +75,7 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--content-filter", type=click.Choice(["low", "high"])),
         click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos."),
         click.option("--api-base", metavar="URL", help="Another site that speaks the API."),
-        click.option(
-            "--training-basis", metavar="TEXT", help="Your right to train models on these photos."
-        ),
+        cli_basis.BASIS,
     ]
     for option in reversed(options):
         command = option(command)
@@ -440,6 +438,7 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo(f"  API calls: {error_list(summary.calls)}")
     added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
     click.echo(f"  rows added: {added or 'none'}")
+    _print_permission(summary)
     if summary.problem and logs_json():
         log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
     elif summary.problem:
@@ -448,7 +447,18 @@ def _print_summary(summary: "CrawlSummary") -> None:
         click.echo("  go on with: safelight crawl resume")
 
 
+def _print_permission(summary: "CrawlSummary") -> None:
+    """Say which photos got the basis of this command, and what to do when some may not be trained on."""
+    from catalog import crawled
+
+    if summary.basis and summary.basis.statement_id:
+        click.echo(f"  basis recorded for {summary.basis.changed} photos that were here without it")
+    if summary.permission.allowed < summary.permission.total:
+        click.echo(f"  {summary.permission.advice(crawled(summary.crawl_id))}")
+
+
 cli_files.add_commands(run, plan, run_source)
+cli_basis.add_to(crawl)
 
 
 def _session_options(command: click.Command) -> None:

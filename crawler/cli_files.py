@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from catalog import Workspace, workspace_option
+from crawler.cli_basis import BASIS
 
 if TYPE_CHECKING:
     from crawler.file_source import FileSource
@@ -21,9 +22,6 @@ Run = Callable[..., None]
 
 PATH = click.Path(path_type=Path, resolve_path=True)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True)
-training_basis = click.option(
-    "--training-basis", metavar="TEXT", help="Your right to train models on this data."
-)
 
 
 @click.argument("path", type=FOLDER)
@@ -42,7 +40,7 @@ def folder(path: Path, class_level: int | None, author: str | None) -> "FileSour
 
 
 @click.argument("path", type=PATH)
-@training_basis
+@BASIS
 def utkface(path: Path, training_basis: str | None) -> "FileSource":
     """Import the faces of UTKFace below PATH; file names become labels, bad names are quarantined."""
     from crawler.sources import UtkFaceSource
@@ -53,7 +51,7 @@ def utkface(path: Path, training_basis: str | None) -> "FileSource":
 @click.argument("mat", type=PATH)
 @click.option("--images", type=PATH, help="Folder of the pictures (default: that of MAT).")
 @click.option("--keep-all", is_flag=True, help="Keep rows without a face or with a second one.")
-@training_basis
+@BASIS
 def imdb_wiki(
     mat: Path, images: Path | None, keep_all: bool, training_basis: str | None
 ) -> "FileSource":
@@ -80,7 +78,7 @@ def sounds(path: Path, pattern: str | None) -> "FileSource":
 @click.argument("votes", type=PATH)
 @click.option("--images", type=PATH, help="Folder of the pictures, IMAGE_ID.jpg.")
 @click.option("--suffix", default=".jpg", show_default=True, help="End of the pictures' names.")
-@training_basis
+@BASIS
 def ava(votes: Path, images: Path | None, suffix: str, training_basis: str | None) -> "FileSource":
     """Import VOTES on photographs (AVA.txt, JSON or CSV), and the pictures with --images."""
     from crawler.sources import AvaSource
@@ -90,7 +88,7 @@ def ava(votes: Path, images: Path | None, suffix: str, training_basis: str | Non
 
 @click.argument("table", type=PATH)
 @click.option("--fetch", is_flag=True, help="Ask the addresses for their pictures, too.")
-@training_basis
+@BASIS
 def defects(table: Path, fetch: bool, training_basis: str | None) -> "FileSource":
     """Import TABLE, a CSV of addresses with the severities of seven defects."""
     from crawler.sources import DefectsSource

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from catalog import Workspace, workspace_option
+from crawler.cli_basis import BASIS
 
 if TYPE_CHECKING:
     from crawler.sources.commons import CommonsSource
@@ -20,9 +21,6 @@ Command = Callable[..., Any]
 _PATH = click.Path(exists=True, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
-BASIS = click.option(
-    "--training-basis", metavar="TEXT", help="Your right to train models on these pictures."
-)
 LIMIT = click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos.")
 PRIVATE = click.option(
     "--allow-private", is_flag=True, help="Also fetch from private and loopback addresses."

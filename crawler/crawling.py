@@ -15,7 +15,18 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from catalog import Catalog, Workspace, __version__, open_catalog, rows, write_segment
+from catalog import (
+    Catalog,
+    Permission,
+    Statement,
+    Workspace,
+    __version__,
+    of_crawl,
+    open_catalog,
+    rows,
+    write_segment,
+)
+from crawler.basis import BASIS, order_id, record_basis
 from crawler.blocklist import (
     Kind,
     checked,
@@ -48,6 +59,8 @@ Status = Literal["finished", "stopped", "failed"]
 
 log = logging.getLogger(__name__)
 
+NOTHING = Permission(0, 0)
+
 
 @dataclass(frozen=True)
 class CrawlSummary:
@@ -76,6 +89,8 @@ class CrawlSummary:
     calls: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     standing: Mapping[str, int] = field(default_factory=dict)
+    basis: Statement | None = None
+    permission: Permission = NOTHING
 
 
 @dataclass(frozen=True)
@@ -120,23 +135,38 @@ def crawl(
     settings = replace(settings or CrawlSettings(), **dict(options.changed))  # type: ignore[arg-type]  # its own fields
     settings = source.adjust(settings)
     with open_frontier(workspace, settings) as (frontier, catalog, gained):
-        learn_crawl(frontier, catalog, crawl_id(source.name, source.config))
-        desk = _open_desk(workspace, frontier, source, settings, options)
+        key = _key_of(source, frontier, catalog)
+        learn_crawl(frontier, catalog, key)
+        desk = _open_desk(workspace, frontier, key, source, settings, options)
         with _stop_on_signals(options.stop):
             summary = _run(desk, source, catalog, options)
+        basis = record_basis(catalog, frontier, key, source.config.get(BASIS))
+        permission = of_crawl(catalog, key)
     total = {name: n + gained.get(name, 0) for name, n in summary.rows.items()}
-    return replace(summary, rows={**gained, **total})
+    return replace(summary, rows={**gained, **total}, basis=basis, permission=permission)
+
+
+def _key_of(source: Source, frontier: Frontier, catalog: Catalog) -> str:
+    """Name the crawl of a source, whatever its basis for training, which may be stated later.
+
+    Crawls of older versions are named with their basis and go on under that name.
+    """
+    older = crawl_id(source.name, source.config)
+    known = "SELECT 1 FROM fetches WHERE crawl_id = ? UNION ALL SELECT 1 FROM photos WHERE crawl_id = ? LIMIT 1"
+    if source.config.get(BASIS) is None or frontier.knows(older):
+        return older
+    return older if catalog.records(known, [older, older]) else order_id(source)
 
 
 def _open_desk(
     workspace: Workspace,
     frontier: Frontier,
+    key: str,
     source: Source,
     settings: CrawlSettings,
     options: CrawlOptions,
 ) -> Desk:
     """Bring the crawl's part of the frontier into the state that the options ask for."""
-    key = crawl_id(source.name, source.config)
     frontier.open_crawl(key, source.name, source.config, options.changed)
     if options.relist and frontier.cursor(key).finished:
         frontier.relist(key)

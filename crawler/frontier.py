@@ -218,11 +218,11 @@ class Frontier:
         config: Mapping[str, object],
         changed: Mapping[str, object] | None = None,
     ) -> None:
-        """Note a crawl and the settings that its order changes; of a known one only these and its last use change."""
+        """Note a crawl, its source and the settings that its order changes; a known one keeps its listing."""
         row = (crawl_id, source, _dump(config), _dump(asdict(Cursor())), time.time())
         sql = (
-            "INSERT INTO crawls VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET used_at = excluded.used_at, changed = excluded.changed"
+            "INSERT INTO crawls VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " used_at = excluded.used_at, changed = excluded.changed, config = excluded.config"
         )
         self._write(sql, (*row, _dump(changed or {})))
 
@@ -333,6 +333,11 @@ class Frontier:
             " WHERE crawl_id = ? AND state = 'done' AND settled_at < ? AND url <> ''"
         )
         return self._write(sql, (stage, crawl_id, before))
+
+    def held_by_others(self, crawl_id: str) -> list[str]:
+        """Return the photos that a crawl listed and never asked for, because another one had brought them in."""
+        sql = "SELECT photo_id FROM items WHERE crawl_id = ? AND state = 'done' AND attempts = 0"
+        return [name for (name,) in self._read(sql, crawl_id)]
 
     def holds(self, photo_id: str) -> bool:
         """Say whether any crawl has brought a photo in."""

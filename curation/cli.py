@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, load_settings, workspace_option
+from catalog import Workspace, curated, load_settings, workspace_option
 
 if TYPE_CHECKING:
     from curation.leaks import LeakAudit
@@ -221,6 +221,8 @@ def print_summary(summary: CurationSummary) -> None:
     _print_classes(summary)
     for sentence in summary.audits[0].sentences():
         click.echo(sentence)
+    if summary.permission.allowed < summary.permission.total:
+        click.echo(summary.permission.advice(curated(summary.run_id)))
     for note in summary.notes:
         click.echo(f"note: {note}", file=sys.stderr)
 

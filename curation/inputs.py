@@ -17,8 +17,8 @@ _PICTURES = """
     SELECT a.sha256 AS asset_sha256, a.pack, a.pack_offset, a.pack_length, a.jpeg_quality, a.first_seen,
            a.width AS stored_width, a.height AS stored_height,
            p.photo_id, p.source, p.source_photo_id, p.photographer, p.licence, p.attribution, p.page_url,
-           p.training_allowed, p.training_basis, p.fetched_at, p.folder
-    FROM assets a JOIN photos p ON p.asset_sha256 = a.sha256
+           p.training_allowed, p.training_basis, p.fetched_at, p.folder, p.rights_at
+    FROM assets a JOIN v_all_photos p ON p.asset_sha256 = a.sha256
     WHERE a.mime LIKE 'image/%'
     QUALIFY row_number() OVER (PARTITION BY a.sha256 ORDER BY p.photo_id) = 1
     ORDER BY a.sha256
@@ -72,7 +72,17 @@ class Inputs:
             for name in ("asset_sha256", "photo_id", "exif_source")
         )
         labels = [f"label {json.dumps(row)}" for row in self.labels.iter_rows()]
-        return [*joined.select(pl.concat_str(parts, separator=" ")).to_series(), *labels]
+        return [
+            *joined.select(pl.concat_str(parts, separator=" ")).to_series(),
+            *labels,
+            *self._rights(),
+        ]
+
+    def _rights(self) -> list[str]:
+        """Give one line per picture whose rights a person recorded: the release says something else then."""
+        names = ("asset_sha256", "licence", "attribution", "training_allowed", "training_basis")
+        recorded = self.pictures.filter(pl.col("rights_at").is_not_null()).select(names)
+        return [f"rights {json.dumps(row)}" for row in recorded.iter_rows()]
 
     def places(self) -> pa.Table:
         """Say where the bytes of each picture lie, and its thumbnail inside them (length 0 is none).

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from catalog import Catalog
+from catalog import Catalog, Permission, of_run
 from curation.balance import class_table
 from curation.components import component_ids
 from curation.errors import RunNotFoundError
@@ -40,6 +40,7 @@ class CurationSummary:
     plan: dict[str, object]
     classes: pl.DataFrame
     audits: tuple[LeakAudit, ...]
+    permission: Permission
 
 
 def find_run(catalog: Catalog, run_id: str = "") -> str:
@@ -131,6 +132,7 @@ def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> Curatio
         plan=plan,
         classes=class_table(items),
         audits=tuple(audit(items, measured, policy) for policy in POLICIES),
+        permission=of_run(catalog, run_id),
     )
 
 

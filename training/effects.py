@@ -27,7 +27,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from catalog import Catalog, Workspace, load_settings, open_catalog
+from catalog import Catalog, Permission, Workspace, curated, load_settings, of_run, open_catalog
 from curation import BINS, SETTINGS
 from curation.bins import stops_of
 from curation.summary import find_run
@@ -57,7 +57,7 @@ _POOL = """
     WITH run AS (SELECT ? AS run_id), places AS (
         SELECT a.sha256 AS asset_sha256, a.pack AS shard, a.pack_offset AS "offset", a.pack_length AS length
         FROM assets a WHERE a.sha256 IN (
-            SELECT asset_sha256 FROM photos GROUP BY 1 HAVING bool_and(coalesce(training_allowed, false)))
+            SELECT asset_sha256 FROM v_all_photos GROUP BY 1 HAVING bool_and(coalesce(training_allowed, false)))
     ), dropped AS (
         SELECT d.asset_sha256, d.reason, CASE WHEN d.reason <> 'no_usable_setting' THEN d.evidence END AS keeper
         FROM decisions d JOIN run USING (run_id)
@@ -129,13 +129,28 @@ def measure_effects(
     with open_catalog(workspace) as catalog:
         run_id = find_run(catalog, order.run_id)
         pool = read_pool(catalog, run_id)
+        permission = of_run(catalog, run_id)
     settings = load_settings(TrainSettings, "train", workspace)
     torch.set_num_threads(settings.compute_threads)
+    _require_parts(pool, run_id, permission)
     effects = _measure(workspace, pool, (recipe, config, settings), order)
     path = workspace.reports / "curation" / run_id / "effects.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     table(effects).write_csv(path)
     return path, effects
+
+
+def _require_parts(pool: pl.DataFrame, run_id: str, permission: Permission) -> None:
+    """Raise `NoTrainingRowsError` for the first part of the run that has no kept picture to train on or to judge by."""
+    kept = pool.filter(pl.col("part") == "kept")
+    found = {
+        "split = train": (kept["split"] == "train").sum(),
+        "split = validation": (kept["split"] == "validation").sum(),
+        "split = test": halves(pool)[0].sum(),
+    }
+    for part, n in found.items():
+        if not n:
+            raise NoTrainingRowsError(f"run {run_id}", part, permission, curated(run_id))
 
 
 def read_pool(catalog: Catalog, run_id: str) -> pl.DataFrame:
@@ -225,9 +240,6 @@ def _measure(
         ((pool["split"] == "validation") & (pool["part"] == "kept")).to_numpy()
     )
     planned = trials(pool, order.most)
-    for rows, name in ((planned[0].rows, "train"), (validation, "validation"), (judges, "test")):
-        if not len(rows):
-            raise NoTrainingRowsError("the curation run", name, 0)
 
     def prepare(pixels: Pixels) -> Sample:
         return cut(pixels, config.view)

@@ -1,8 +1,9 @@
 """What can go wrong between a release and a report, each with what to do next."""
 
 from collections.abc import Sequence
+from typing import Self
 
-from catalog import SafelightError
+from catalog import Permission, Release, SafelightError, of_index, released
 
 
 class TrainingError(SafelightError):
@@ -12,14 +13,18 @@ class TrainingError(SafelightError):
 class NoTrainingRowsError(TrainingError):
     """A split of the release holds no picture that may be used."""
 
-    def __init__(self, release: str, split: str, excluded: int) -> None:
-        reason = (
-            f"{excluded} pictures have no training permission (training_allowed is not true): record "
-            "a basis when crawling, then curate and publish again"
-            if excluded
-            else "publish a release with more groups"
-        )
-        super().__init__(f"{release} has no usable picture with {split}; {reason}")
+    def __init__(self, what: str, split: str, permission: Permission, photos: str) -> None:
+        """Name the release or run, its empty part, and the SQL predicate of its photos that are not allowed."""
+        reason = "publish a release with more groups"
+        if permission.allowed < permission.total:
+            reason = f"{permission.advice(photos)}; then curate and publish again"
+        super().__init__(f"{what} has no usable picture with {split}; {reason}")
+
+    @classmethod
+    def in_release(cls, release: Release, split: str) -> Self:
+        """Say which part of a release holds nothing that may be used."""
+        photos = released(release.name, release.version)
+        return cls(f"{release.name}@{release.version}", split, of_index(release.index()), photos)
 
 
 class UndecodablePictureError(TrainingError):

@@ -62,14 +62,14 @@ def cut_parts(
     loader: Loader, release: Release, recipe: Recipe, config: Config, policy: str
 ) -> Parts:
     """Cut the rows of a loader into train, validation and test; raises NoTrainingRowsError."""
-    edges, name = edges_of(release), f"{release.name}@{release.version}"
+    edges = edges_of(release)
     fine, coarse = recipe.targets(loader.index, edges), recipe.classes(loader.index, edges)
-    weight, excluded = _weights(loader.index, config), release.index().num_rows - len(loader)
+    weight = _weights(loader.index, config)
     parts = []
     for part in PARTS:
         rows = np.flatnonzero((loader.index[policy] == part).fill_null(value=False).to_numpy())
         if not len(rows):
-            raise NoTrainingRowsError(name, f"{policy} = {part}", excluded)
+            raise NoTrainingRowsError.in_release(release, f"{policy} = {part}")
         parts.append(Examples(loader, rows, fine[rows], coarse[rows], weight[rows]))
     return Parts(*parts)
 

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _BY_ASSET = {
     "assets": "sha256",
     "photos": "asset_sha256",
+    "rights": "asset_sha256",
     "exif": "asset_sha256",
     "health": "asset_sha256",
     "phashes": "asset_sha256",
@@ -40,7 +41,7 @@ _BY_ASSET = {
     "curated_labels": "asset_sha256",
     "predictions": "asset_sha256",
 }
-_BY_PHOTO = {"photos": "photo_id", "exif": "photo_id"}
+_BY_PHOTO = {"photos": "photo_id", "exif": "photo_id", "rights": "photo_id"}
 _BLANKED = {
     "fetches": (
         ("url", "error_detail", "etag", "modified"),

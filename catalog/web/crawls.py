@@ -17,7 +17,7 @@ YIELDS = """\
 SELECT p.source, count(*) AS listed, count(p.asset_sha256) AS with_bytes,
        count(DISTINCT p.asset_sha256) AS distinct_files, count(e.asset_sha256) AS with_settings,
        count(*) FILTER (p.training_allowed) AS training_allowed
-FROM photos p LEFT JOIN (SELECT DISTINCT asset_sha256 FROM exif
+FROM v_all_photos p LEFT JOIN (SELECT DISTINCT asset_sha256 FROM exif
      WHERE f_number IS NOT NULL OR iso IS NOT NULL OR exposure_time IS NOT NULL) e USING (asset_sha256)
 GROUP BY p.source ORDER BY listed DESC"""
 

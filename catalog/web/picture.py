@@ -17,7 +17,7 @@ _NEWEST_RUN_OF = (
 QUESTIONS = {
     "asset": "SELECT * FROM assets WHERE sha256 = $1",
     "health": "SELECT * FROM health WHERE asset_sha256 = $1 ORDER BY stage DESC",
-    "photos": "SELECT * FROM photos WHERE asset_sha256 = $1 ORDER BY fetched_at DESC",
+    "photos": "SELECT * FROM v_all_photos WHERE asset_sha256 = $1 ORDER BY fetched_at DESC",
     "exif": "SELECT * FROM exif WHERE asset_sha256 = $1 ORDER BY exif_source <> 'file', exif_source",
     "labels": (
         "SELECT subject_kind, subject_id, task, value, label_source, confidence, created_at "

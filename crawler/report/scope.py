@@ -15,7 +15,7 @@ tries AS (SELECT * FROM fetches SEMI JOIN wanted USING (crawl_id)),
 followed AS (SELECT *, lag(outcome) OVER (PARTITION BY crawl_id, photo_id ORDER BY attempt) AS before FROM tries),
 settled AS (SELECT DISTINCT photo_id FROM tries WHERE outcome <> 'failed'),
 came AS (SELECT DISTINCT photo_id, asset_sha256 FROM tries WHERE outcome = 'done'),
-pictures AS (SELECT p.* FROM photos p SEMI JOIN came USING (photo_id, asset_sha256)),
+pictures AS (SELECT p.* FROM v_all_photos p SEMI JOIN came USING (photo_id, asset_sha256)),
 newest AS (
   SELECT arg_max(asset_sha256, fetched_at) AS sha256 FROM tries WHERE outcome = 'done' GROUP BY photo_id
 ),

@@ -77,7 +77,7 @@ class UserSpiderSource(BaseSource):
         if address is None:
             return None
         source, name = f"spider:{spider}", str(item.get("id") or name_of(address))
-        basis = self.training_basis or item.get("training_basis")
+        basis = self.training_basis or item.get("training_basis") or None
         photo: Row = {key: str(item[key]) for key in _TEXTS if item.get(key)}
         photo |= {
             "source": source,

@@ -131,9 +131,7 @@ def _parts(job: Job, loader: Loader) -> dict[str, Pictures]:
     for part in PARTS:
         chosen = np.flatnonzero((loader.index[POLICY] == part).fill_null(value=False).to_numpy())
         if not len(chosen):
-            excluded = job.release.index().num_rows - len(loader)
-            name = f"{job.release.name}@{job.release.version}"
-            raise NoTrainingRowsError(name, f"{POLICY} = {part}", excluded)
+            raise NoTrainingRowsError.in_release(job.release, f"{POLICY} = {part}")
         parts[part] = Pictures(loader, chosen)
     return parts
 

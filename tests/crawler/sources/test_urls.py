@@ -3,6 +3,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import Workspace, open_catalog
+from catalog import Rights, Workspace, open_catalog, record_rights
 from crawler.addresses import name_of, normalised
 from crawler.cli import crawl as command
-from crawler.crawling import CrawlOptions, CrawlSummary, crawl
+from crawler.crawling import CrawlOptions, CrawlSummary, crawl, retry
+from crawler.frontier import Frontier
 from crawler.hosts import allow_host, host_of
-from crawler.records import photo_id
+from crawler.records import crawl_id, photo_id
 from crawler.session import StopRequest
 from crawler.settings import CrawlSettings
 from crawler.sources import UrlListSource
@@ -340,3 +342,66 @@ def test_pages_are_cut_the_same_way_each_time(tmp_path: Path) -> None:
     source = UrlListSource(str(tmp_path / "list.txt"))
     assert list(source.pages()) == list(source.pages())
     assert [len(page.photos) for page in islice(source.pages(), 3)] == [1000, 1]
+
+
+def listed(path: Path, site: FaultSite, names: Rows) -> UrlListSource:
+    as_parquet(path, [{"url": f"{site.url}/images/{row['name']}"} | row for row in names])
+    return UrlListSource(str(path), label_cols=("breed",))
+
+
+def bases(workspace: Workspace) -> list[tuple[object, object]]:
+    with open_catalog(workspace) as catalog:
+        found = catalog.records(
+            "SELECT training_allowed, training_basis FROM v_photos ORDER BY image_url"
+        )
+    return [(row["training_allowed"], row["training_basis"]) for row in found]
+
+
+def test_a_basis_that_is_stated_later_reaches_what_is_here_without_a_request(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    pictures = {f"{n}.jpg": jpeg(seed=n) for n in range(4)}
+    rows: Rows = [{"name": name, "breed": "pug"} for name in pictures]
+    mine, ours = (True, "they are mine"), (True, "ours, too")
+    with FaultSite(pictures) as site:
+        site.faults = {"3.jpg": [500]}
+        settings = allow_host(CrawlSettings(max_attempts=1), site.url)
+        source = listed(tmp_path / "list.parquet", site, rows)
+        first = crawl(workspace, source, settings)
+        assert (first.permission.allowed, first.permission.total) == (0, 3)
+        assert first.permission.sentence().endswith("because no_basis_recorded (3)")
+        asked = site.images.total()
+        stated = crawl(workspace, replace(source, training_basis=mine[1]), settings)
+        assert stated.crawl_id == first.crawl_id
+        assert site.images.total() == asked, "nobody is asked again"
+        assert stated.basis is not None
+        assert stated.basis.changed == 3
+        assert bases(workspace) == [mine] * 3
+        # A later retry and a changed text reach all of them, a refusal by a person stays.
+        retried = retry(workspace, settings)
+        assert (retried.done, retried.permission.allowed) == (1, 4)
+        no = Rights(training_allowed=False, training_basis="she said no")
+        record_rights(workspace, "image_url LIKE '%0.jpg'", no)
+        crawl(workspace, replace(source, training_basis=ours[1]), settings)
+        assert bases(workspace) == [(False, "she said no"), ours, ours, ours]
+        # A photo that another list has brought in is listed here as well.
+        longer = listed(tmp_path / "other.parquet", site, rows[1:2])
+        other = crawl(workspace, replace(longer, training_basis="by contract"), settings)
+        assert other.basis is not None
+        assert other.basis.changed == 1
+
+
+def test_a_crawl_of_older_code_goes_on_under_its_name(workspace: Workspace, tmp_path: Path) -> None:
+    with FaultSite({"0.jpg": jpeg()}) as site:
+        settings = allow_host(CrawlSettings(), site.url)
+        source = replace(
+            listed(tmp_path / "list.parquet", site, [{"name": "0.jpg", "breed": "pug"}]),
+            training_basis="mine",
+        )
+        older = crawl_id(source.name, source.config)
+        with Frontier(workspace.frontier) as frontier:
+            frontier.open_crawl(older, source.name, source.config)
+        assert crawl(workspace, source, settings).crawl_id == older
+        workspace.frontier.unlink()
+        assert crawl(workspace, source, settings).crawl_id == older, "the catalog knows it"
+        assert site.images.total() == 1

@@ -1,0 +1,123 @@
+"""`safelight crawl basis`, and the option `--training-basis` of every source."""
+
+import click
+
+from catalog import Workspace, home_words, workspace_option
+
+
+def _said(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse a blank text: it is kept beside each picture, and somebody will read it."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("say it in words; a blank text is no reason", param=parameter)
+    return value
+
+
+BASIS = click.option(
+    "--training-basis",
+    metavar="TEXT",
+    callback=_said,
+    help="Your right to train models on these pictures; also recorded for those that are here.",
+)
+
+
+@click.command("basis")
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="Photos for which this predicate holds, such as \"source = 'urls' AND image_url LIKE '%.gov/%'\".",
+)
+@click.option(
+    "--training-basis", metavar="TEXT", callback=_said, help="Why models may be trained on them."
+)
+@click.option(
+    "--no-training", metavar="TEXT", callback=_said, help="Why models may not be trained on them."
+)
+@click.option("--licence", metavar="TEXT", callback=_said, help="Their licence.")
+@click.option(
+    "--attribution", metavar="TEXT", callback=_said, help="Line that must stand beside them."
+)
+@click.option("--by", default="local", show_default=True, metavar="NAME", help="Who says so.")
+@click.option("--dry-run", is_flag=True, help="Count the photos; record nothing.")
+@click.option("--undo", metavar="ID", help="Take back a statement; a second time brings it back.")
+@click.option("--history", is_flag=True, help="List what was recorded, newest first.")
+@workspace_option
+def basis(  # noqa: PLR0913 - one for each option
+    workspace: Workspace,
+    *,
+    where: str | None,
+    training_basis: str | None,
+    no_training: str | None,
+    licence: str | None,
+    attribution: str | None,
+    by: str,
+    dry_run: bool,
+    undo: str | None,
+    history: bool,
+) -> None:
+    """Record a basis for training, a licence or an attribution for photos that are here; nobody is asked.
+
+    Columns for --where are those of view v_all_photos: source, crawl_id, image_url, photographer, licence,
+    training_allowed, training_basis, title, folder and more. What is recorded counts from the next curation run.
+    """
+    from catalog import Rights, record_rights, undo_rights
+
+    if history:
+        _print_history(workspace)
+        return
+    if undo is not None:
+        name, holds = undo_rights(workspace, undo, recorded_by=by)
+        click.echo(f"{name} {'counts again' if holds else 'is taken back'}")
+        return
+    if where is None:
+        raise click.UsageError(
+            "say which photos with --where, such as --where \"source = 'urls'\"; "
+            'sources and bases: safelight catalog sql "SELECT * FROM v_licences"'
+        )
+    if training_basis is not None and no_training is not None:
+        raise click.UsageError("give --training-basis or --no-training, not both")
+    reason = training_basis if no_training is None else no_training
+    allowed = None if reason is None else no_training is None
+    rights = Rights(allowed, reason, licence, attribution)
+    made = record_rights(workspace, where, rights, recorded_by=by, dry_run=dry_run)
+    if dry_run:
+        click.echo(f"{made.matched} photos fit, {made.changed} of them would change")
+    elif not made.statement_id:
+        click.echo(f"nothing new: {made.matched} photos fit, and all have these values")
+    else:
+        click.echo(
+            f"{made.statement_id}: recorded for {made.changed} of {made.matched} photos that fit"
+        )
+        home = home_words()
+        click.echo(
+            f"it counts from the next: safelight curate run{home}, safelight dataset publish NAME{home}"
+        )
+        click.echo(f"take it back with: safelight crawl basis{home} --undo {made.statement_id}")
+
+
+def _print_history(workspace: Workspace) -> None:
+    from catalog import rights_history
+
+    found = rights_history(workspace)
+    for row in found:
+        said = [
+            f"{name} {row[name]!r}"
+            for name in ("training_basis", "licence", "attribution")
+            if row[name] is not None
+        ]
+        if row["training_allowed"] is False:
+            said[0] = f"no training: {row['training_basis']!r}"
+        mark = "" if row["holds"] else "  (taken back)"
+        click.echo(
+            f"{row['statement_id']}  {str(row['recorded_at'])[:19]}  {row['recorded_by']}  "
+            f"{row['photos']} photos{mark}"
+        )
+        click.echo(f"  {', '.join(said)}; where {row['predicate']}")
+    if not found:
+        click.echo(
+            "nothing recorded yet; record with: safelight crawl basis --where SQL --training-basis TEXT"
+        )
+
+
+def add_to(crawl: click.Group) -> None:
+    """Add the command to `crawl`."""
+    crawl.add_command(basis)
