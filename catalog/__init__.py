@@ -38,7 +38,7 @@ from catalog.permission import (
     released,
 )
 from catalog.questions import QUESTIONS, Parameter, Question
-from catalog.releases import Release, find_release, publish, releases
+from catalog.releases import Release, find_release, label_columns, publish, releases
 from catalog.rights import (
     Rights,
     Statement,
@@ -98,6 +98,7 @@ __all__ = [
     "describe",
     "find_release",
     "home_words",
+    "label_columns",
     "load",
     "load_settings",
     "logs_json",

@@ -49,10 +49,7 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
             "",
             "## Classes",
             "",
-            "Three bins a setting, cut on stops; edges are in `manifest.json` under `bins`.",
-            "",
-            _class_table(manifest["class_counts"]),
-            "",
+            *_classes(manifest["class_counts"]),
             "`weight` is a sampling weight that evens the classes of the training split; validation and test "
             "keep their natural distribution.",
             "",
@@ -123,28 +120,49 @@ def _table(header: tuple[str, ...], lines: Any) -> str:
 
 
 def _what(plan: Mapping[str, Any]) -> str:
-    labels = plan.get("labels")
-    return (
-        f"pictures labelled by {', '.join(labels)}"
-        if labels
-        else "photographs with aperture, ISO and exposure time"
+    if labels := plan.get("labels"):
+        return f"pictures labelled by {', '.join(labels)}"
+    beside = plan.get("label_columns") or ()
+    said = f", and the labels {', '.join(beside)}" if beside else ""
+    return f"photographs with aperture, ISO and exposure time{said}"
+
+
+Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
+
+
+def _classes(counts: Counts) -> Iterator[str]:
+    """Write the tables of the settings and of the labels, those of which something is known."""
+    known = [name for name in counts if _is_known(counts[name])]
+    settings = [name for name in known if name in _SETTINGS]
+    labels = [name for name in known if name not in _SETTINGS]
+    if settings:
+        yield "Three bins a setting, cut on stops; edges are in `manifest.json` under `bins`."
+        yield ""
+        yield _table(
+            ("setting", "split", *_BINS),
+            (
+                (setting, split, *(counts[setting][split].get(name, 0) for name in _BINS))
+                for setting in settings
+                for split in counts[setting]
+            ),
+        )
+        yield ""
+    if labels:
+        yield "Labels are what the sources say; one with many numbers is cut into parts of equal size."
+        yield ""
+        yield _table(
+            ("label", "split", "class", "pictures"),
+            (
+                (label, split, name.replace("|", "\\|"), n)
+                for label in labels
+                for split, classes in counts[label].items()
+                for name, n in classes.items()
+            ),
+        )
+        yield ""
+
+
+def _is_known(by_split: Mapping[str, Mapping[str, int]]) -> bool:
+    return any(
+        n for classes in by_split.values() for name, n in classes.items() if name != "missing"
     )
-
-
-def _class_table(counts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
-    lines = [
-        (setting, split, *(counts[setting][split].get(name, 0) for name in _BINS))
-        for setting in counts
-        if setting in _SETTINGS
-        for split in counts[setting]
-    ]
-    labels = [
-        (label, split, name, n)
-        for label, by_split in counts.items()
-        if label not in _SETTINGS
-        for split, classes in by_split.items()
-        for name, n in classes.items()
-    ]
-    tables = [_table(("setting", "split", *_BINS), lines)]
-    tables += [_table(("label", "split", "class", "pictures"), labels)] if labels else []
-    return "\n\n".join(tables)

@@ -182,7 +182,7 @@ def _described(release: Release, splits: tuple[str, ...]) -> tuple[dict[str, Any
     manifest = release.manifest | {
         "splits": {split: release.manifest["splits"][split] for split in splits},
         "n_items": len(part),
-        "class_counts": class_counts(part),
+        "class_counts": class_counts(part, release.manifest["plan"]),
         "shards": [shard for shard in release.manifest["shards"] if shard["path"] in shards],
     }
     counted = pc.value_counts(part["licence"]).to_pylist()

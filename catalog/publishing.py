@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from catalog.errors import ReleaseError
 from catalog.lake import open_catalog
-from catalog.releases import Release, publish
+from catalog.releases import Release, label_columns, publish
 from catalog.workspace import Workspace
 
 _RUN = "SELECT run_id, plan_json FROM v_runs WHERE CASE WHEN ? IS NULL THEN is_current ELSE run_id = ? END"
@@ -35,7 +35,7 @@ def publish_run(workspace: Workspace, name: str, run_id: str | None = None) -> R
         said = catalog.records(_LABELS, [chosen])
     plan = json.loads(str(runs[0]["plan_json"]))
     shas = items["asset_sha256"].to_pylist()
-    for task in plan.get("labels", ()):
+    for task in label_columns(plan):
         of_task = {row["asset_sha256"]: str(row["value"]) for row in said if row["task"] == task}
         items = items.append_column(task, typed([of_task.get(sha) for sha in shas]))
     return publish(workspace, name, items, plan=plan, run_id=chosen)

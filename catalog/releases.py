@@ -20,7 +20,8 @@ Rows are cut into shards by ranges of their SHA-256, so a version that adds few 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -143,7 +144,7 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
         raise ReleaseError("there is nothing to publish: the curation run kept no picture")
     if not NAME.fullmatch(name):
         raise ReleaseError(f"{name!r} is not a dataset name: use letters, digits, - and _")
-    extra = [task for task in plan.get("labels", ()) if task in items.column_names]
+    extra = [task for task in label_columns(plan) if task in items.column_names]
     labels = fit("curated_items", items.drop_columns(extra)).drop_columns(["run_id"])
     for task in extra:
         labels = labels.append_column(task, items[task])
@@ -291,7 +292,7 @@ def _content(index: pa.Table, plan: Mapping[str, Any], folder: Path) -> dict[str
         "schema": {field.name: str(field.type) for field in index.schema},
         "n_items": len(index),
         "splits": _counts(index["split"]),
-        "class_counts": class_counts(index, plan.get("labels", ())),
+        "class_counts": class_counts(index, plan),
         "shards": [_shard_entry(folder, name, index) for name in _counts(index["shard"])],
     }
     return described | {"digest": content_digest(described)}
@@ -310,6 +311,16 @@ def _shard_entry(folder: Path, name: str, index: pa.Table) -> dict[str, Any]:
     }
 
 
+def label_columns(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the labels that are columns of a release, by the plan that it was made by."""
+    return (*plan.get("labels", ()), *plan.get("label_columns", ()))
+
+
+def class_labels(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name those of them that sort pictures into classes."""
+    return (*plan.get("labels", ()), *plan.get("label_classes", ()))
+
+
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     pairs = pc.value_counts(column).to_pylist()
     return {
@@ -318,11 +329,14 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
 
 
 def class_counts(
-    index: pa.Table, labels: Sequence[str] = ()
+    index: pa.Table, plan: Mapping[str, Any] | None = None
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """Count pictures by setting, split and class (low, medium, high, missing), and by text label likewise."""
+    """Count pictures by setting, split and class (low, medium, high, missing), and by label likewise.
+
+    `plan` names the labels, and the parts of those that are scales.
+    """
     counts: dict[str, dict[str, dict[str, int]]] = {}
-    for task, classes in _classes(index, labels).items():
+    for task, classes in _classes(index, plan or {}).items():
         known = (*sorted({name for name in classes if name is not None}), "missing")
         names = (*CLASSES, "missing") if task in SETTINGS else known
         by_split = counts.setdefault(task, {})
@@ -331,19 +345,27 @@ def class_counts(
     return counts
 
 
-def _classes(index: pa.Table, labels: Sequence[str]) -> dict[str, list[str | None]]:
-    """Name the class of each picture for each setting and each label that is text; null where unknown."""
+def _classes(index: pa.Table, plan: Mapping[str, Any]) -> dict[str, list[str | None]]:
+    """Name the class of each picture for each setting and each label that has classes; null where unknown."""
     found: dict[str, list[str | None]] = {}
     for setting in SETTINGS:
         bins = index[f"{setting}_bin"].to_pylist()
         found[setting] = [None if number is None else CLASSES[number] for number in bins]
-    for task in labels:
-        if task in index.column_names and pa.types.is_string(index[task].type):
-            found[task] = index[task].to_pylist()
+    parts = plan.get("label_parts", {})
+    for task in class_labels(plan):
+        if task in index.column_names:
+            values = index[task].to_pylist()
+            part = _part_of(**parts[task]) if task in parts else str
+            found[task] = [None if value is None else part(value) for value in values]
     return found
 
 
-_FOUND_BY_A_RUN = frozenset(["n_inherited", "notes"])
+def _part_of(edges: Sequence[float], names: Sequence[str]) -> Callable[[float], str]:
+    """Say in which part of a scale a number is; one that equals an edge is in the part below it."""
+    return lambda value: names[bisect_left(edges, float(value))]
+
+
+_FOUND_BY_A_RUN = frozenset(["n_inherited", "notes", "label_parts"])
 """What curation writes into the plan of a run beside its rules."""
 
 
@@ -447,20 +469,18 @@ def _record(workspace: Workspace, release: Release) -> None:
     tables = {
         "datasets": rows("datasets", [about]),
         "dataset_items": items,
-        "dataset_stats": rows(
-            "dataset_stats", _stats(identity, index, manifest["plan"].get("labels", ()))
-        ),
+        "dataset_stats": rows("dataset_stats", _stats(identity, index, manifest["plan"])),
     }
     write_segment(workspace, tables, job=f"publish:{release.name}@{release.version}")
 
 
 def _stats(
-    identity: Mapping[str, str], index: pa.Table, labels: Sequence[str]
+    identity: Mapping[str, str], index: pa.Table, plan: Mapping[str, Any]
 ) -> Iterator[dict[str, object]]:
     weights = index["weight"].to_pylist()
     splits = index["split"].to_pylist()
-    of_task = _classes(index, labels)
-    for task, by_split in class_counts(index, labels).items():
+    of_task = _classes(index, plan)
+    for task, by_split in class_counts(index, plan).items():
         for split, classes in by_split.items():
             inside = [i for i, s in enumerate(splits) if s == split]
             total = sum(weights[i] or 0.0 for i in inside)

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curation.bins import BIN_NAMES, SETTINGS
+from curation.bins import SETTINGS
 from curation.errors import BadPlanError, ThinClassError
 from curation.splits import SPLITS
+from curation.strata import SETTING_STRATA, Stratum
 
 Rebalance = Literal["none", "sqrt", "inverse", "effective"]
 MAX_WEIGHT: Final = 10.0
@@ -197,32 +198,33 @@ def _cells(
     return found
 
 
-def class_table(items: pl.DataFrame) -> pl.DataFrame:
-    """Count the classes of every split before and after weighting, from low to high.
+def class_table(items: pl.DataFrame, strata: Sequence[Stratum] = SETTING_STRATA) -> pl.DataFrame:
+    """Count the classes of every split before and after weighting, in the order of their strata.
 
-    Columns: split, setting, class (low, medium, high or missing), n, scenes, share (by pictures), weight_share
-    (what a weighted sampler draws), effective_n (how many unweighted pictures the weighted ones are worth) and
-    n_balanced (pictures in the balanced slice; 0 when `items` has no column in_balanced_slice).
+    A stratum that is known of no picture has no rows.
+    Columns: split, setting (or label), class (low, medium, high, a label, or missing), n, scenes, share (by pictures),
+    weight_share (what a weighted sampler draws), effective_n (how many unweighted pictures the weighted ones are
+    worth) and n_balanced (pictures in the balanced slice; 0 when `items` has no column in_balanced_slice).
     """
     if "in_balanced_slice" not in items.columns:
         items = items.with_columns(in_balanced_slice=pl.lit(value=False))
-    found = pl.concat([_class_counts(items, setting) for setting in SETTINGS])
-    orders = {"split": SPLITS, "setting": SETTINGS, "class": (*BIN_NAMES, "missing")}
-    ranks = [
-        pl.col(name).replace_strict(list(order), list(range(len(order))), default=len(order))
-        for name, order in orders.items()
-    ]
-    return found.sort(*ranks)
+    known = [each for each in strata if items[each.column].count()]
+    found = [_class_counts(items, each, place) for place, each in enumerate(known)]
+    found = found or [_class_counts(items.clear(), SETTING_STRATA[0], 0)]
+    side = pl.col("split").replace_strict(list(SPLITS), [0, 1, 2], default=3)
+    return pl.concat(found).sort(side, "place", "number", nulls_last=True).drop("place", "number")
 
 
-def _class_counts(items: pl.DataFrame, setting: str) -> pl.DataFrame:
-    names = dict(enumerate(BIN_NAMES))
-    number = pl.col(f"{setting}_bin").cast(pl.Int64)
+def _class_counts(items: pl.DataFrame, stratum: Stratum, place: int) -> pl.DataFrame:
+    names = dict(enumerate(stratum.classes))
+    number = pl.col(stratum.column).cast(pl.Int64)
     label = number.replace_strict(names, default="missing", return_dtype=pl.String)
     weight, total = pl.col("weight"), pl.col("weight").sum().over("split")
     counted = items.with_columns(label.alias("class"), total=total, size=pl.len().over("split"))
     return counted.group_by("split", "class").agg(
-        pl.lit(setting).first().alias("setting"),
+        pl.lit(stratum.name).first().alias("setting"),
+        pl.lit(place).first().alias("place"),
+        number.first().alias("number"),
         n=pl.len(),
         scenes=pl.col("scene_id").n_unique(),
         share=pl.len() / pl.col("size").first(),
@@ -241,11 +243,13 @@ def thin_classes(table: pl.DataFrame) -> list[str]:
     ]
 
 
-def check_support(items: pl.DataFrame, rebalance: str) -> None:
+def check_support(
+    items: pl.DataFrame, rebalance: str, strata: Sequence[Stratum] = SETTING_STRATA
+) -> None:
     """Refuse to lift classes that too few scenes support; raises `ThinClassError`.
 
     Only `inverse` and `effective` are refused: they show the few scenes of such a class as often as all of a common
     one. `sqrt` lifts less, and `none` nothing.
     """
-    if rebalance in LIFTING and items.height and (thin := thin_classes(class_table(items))):
+    if rebalance in LIFTING and items.height and (thin := thin_classes(class_table(items, strata))):
         raise ThinClassError(rebalance, thin, FEW_SCENES)

@@ -211,6 +211,7 @@ def print_summary(summary: CurationSummary) -> None:
             f"{summary.n_duplicate_groups} with {summary.n_duplicate_members} pictures",
         ),
         *((f"compared: {name}", n) for name, n in summary.edges.items()),
+        *(("label", str(label)) for label in summary.labels),
         ("split groups", f"{summary.n_groups} by {', '.join(summary.grouped_by)}"),
         *((name, summary.splits.get(name, 0)) for name in ("train", "validation", "test")),
         *((f"leaks of {audit.policy}", _leaks(audit)) for audit in summary.audits),
@@ -233,8 +234,17 @@ def _leaks(audit: LeakAudit) -> str:
 
 
 def _print_classes(summary: CurationSummary) -> None:
-    click.echo(f"{'train':<15} {'class':<8} {'n':>6} {'before':>8} {'after':>8}")
-    for row in summary.classes.iter_rows(named=True):
-        if row["split"] == "train":
-            shares = f"{row['share']:>8.1%} {row['weight_share']:>8.1%}"
-            click.echo(f"{row['setting']:<15} {row['class']:<8} {row['n']:>6} {shares}")
+    rows = [row for row in summary.classes.iter_rows(named=True) if row["split"] == "train"]
+    if not rows:
+        return
+    first, second = (max(len(row[name]) for row in rows) for name in ("setting", "class"))
+    first, second = max(first, len("exposure_time")) + 2, min(max(second, 8), _CLASS_WIDTH)
+    click.echo(f"{'train':<{first}} {'class':<{second}} {'n':>6} {'before':>8} {'after':>8}")
+    for row in rows:
+        shares = f"{row['n']:>6} {row['share']:>8.1%} {row['weight_share']:>8.1%}"
+        name = row["class"]
+        name = name if len(name) <= second else f"{name[: second - 3]}..."
+        click.echo(f"{row['setting']:<{first}} {name:<{second}} {shares}")
+
+
+_CLASS_WIDTH = 40

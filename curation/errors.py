@@ -69,8 +69,9 @@ class NoLabelsError(CurationError):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(
-            f"run {run_id} has no labels: its plan names none. Name them in a plan, such as "
-            '{"labels": ["age", "gender"]}, and give it to: safelight curate run --plan FILE'
+            f"run {run_id} has no labels with classes; which labels there are: "
+            'safelight catalog sql "SELECT task, count(*) FROM labels GROUP BY task". Name those to be used in a plan, '
+            'such as {"labels": ["age", "gender"]}, and give it to: safelight curate run --plan FILE'
         )
 
 

@@ -1,7 +1,7 @@
 """Read what curation works on out of the catalog: one row per picture, one photo per picture."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -98,10 +98,15 @@ class Inputs:
         )
 
 
-def read_inputs(catalog: Catalog, tasks: Sequence[str] = ()) -> Inputs:
-    """Read all pictures that some photo lists, with EXIF and the labels of these tasks; sounds are left out."""
-    pictures = frame(catalog, _PICTURES)
+def read_inputs(catalog: Catalog, tasks: Mapping[str, str] | None = None) -> Inputs:
+    """Read all pictures that some photo lists, with EXIF and labels; sounds are left out.
+
+    `tasks` names the tasks that are read, and under which label each goes on.
+    """
+    pictures, tasks = frame(catalog, _PICTURES), tasks or {}
     labels = frame(catalog, ONE_LABEL, ([*tasks, *PERSON_TASKS, TIME_TASK],))
+    renamed = {task: label for task, label in tasks.items() if task != label}
+    labels = labels.with_columns(pl.col("task").replace(renamed)).sort("asset_sha256", "task")
     known = labels.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi")
     return Inputs(pictures, frame(catalog, _EXIF), known)
 

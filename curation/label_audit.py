@@ -7,7 +7,7 @@ does not believe. The last two are one row, for they mean the same. Nothing is c
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -71,11 +71,13 @@ def audit_labels(workspace: Workspace, run_id: str = "") -> LabelAudit:
         run = find_run(catalog, run_id)
         (about,) = catalog.records("SELECT plan_json FROM curation_runs WHERE run_id = ?", [run])
         plan = json.loads(str(about["plan_json"]))
-        tasks = tuple(plan.get("labels", ()))
+        tasks = (*plan.get("labels", ()), *plan.get("label_classes", ()))
         if not tasks:
             raise NoLabelsError(run)
-        items = frame(catalog, _ITEMS, (run,))
-        found = [*_conflicts(catalog, run, tasks), *_face_counts(catalog, run, tasks)]
+        items = frame(catalog, _ITEMS, (run, list(tasks)))
+        behind = dict(pair.split("=", 1) for pair in plan.get("label_tasks", ()))
+        named = {behind.get(task, task): task for task in tasks}
+        found = [*_conflicts(catalog, run, named), *_face_counts(catalog, run, tasks)]
         vectors = Vectors.read(catalog, plan["model_id"], items["asset_sha256"].unique().to_list())
         for task in tasks:
             found += doubtful(vectors, items.filter(pl.col("task") == task), task)
@@ -88,15 +90,18 @@ def audit_labels(workspace: Workspace, run_id: str = "") -> LabelAudit:
 _ITEMS = """
     SELECT l.asset_sha256, l.task, l.value, i.group_id
     FROM curated_labels l JOIN curated_items i USING (run_id, asset_sha256)
-    WHERE l.run_id = ? AND l.role = 'label' ORDER BY ALL
+    WHERE l.run_id = ? AND l.role = 'label' AND l.task IN (SELECT unnest(?::VARCHAR[])) ORDER BY ALL
 """
 
 
-def _conflicts(catalog: Catalog, run: str, tasks: tuple[str, ...]) -> Iterator[Doubt]:
-    """Find contradictions within a file and within a group of copies; the kept picture stands for them."""
-    said = frame(catalog, _STATEMENTS, (run, run, list(tasks)))
-    for task in tasks:
-        yield from conflicts(said.filter(pl.col("task") == task), task)
+def _conflicts(catalog: Catalog, run: str, named: Mapping[str, str]) -> Iterator[Doubt]:
+    """Find contradictions within a file and within a group of copies; the kept picture stands for them.
+
+    `named` gives the label of each task.
+    """
+    said = frame(catalog, _STATEMENTS, (run, run, list(named)))
+    for task, label in named.items():
+        yield from conflicts(said.filter(pl.col("task") == task), label)
 
 
 # Everything that anybody said about the pictures of a run, dropped copies included.

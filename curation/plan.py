@@ -37,7 +37,7 @@ STEPS = (
 BALANCEABLE = (*SETTINGS, "camera", "photographer", "source")
 """What can be balanced over; settings by their bins."""
 _TASK = re.compile(r"[a-z][a-z0-9_]*")
-_TAKEN = {*rows("curated_items", []).schema.names, "image", "shard", "offset", "length", "sha256"}
+TAKEN = {*rows("curated_items", []).schema.names, "image", "shard", "offset", "length", "sha256"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,19 @@ class CurationPlan:
     release and strata of the splits; pictures without any are dropped, settings or not. Without tasks the camera
     settings are the labels."""
 
+    label_columns: tuple[str, ...] = ()
+    """Tasks of table `labels` that are columns of the release and no more, unless `label_classes` names them."""
+
+    label_classes: tuple[str, ...] = ()
+    """Those of `label_columns` whose classes are strata of the splits and stand in the class tables."""
+
+    label_tasks: tuple[str, ...] = ()
+    """The tasks behind labels that are columns under another name, each as column=task."""
+
+    find_labels: bool = True
+    """Whether a plan without labels takes those that the catalog has. A plan file that has an entry `labels`, be it an
+    empty list, means what it says."""
+
     session_minutes: float = SESSION_MINUTES
     """Longest pause between two pictures of one session, which no split parts."""
 
@@ -96,18 +109,42 @@ class CurationPlan:
                 f"rebalance is one of {', '.join(get_args(Rebalance))}, not {self.rebalance!r}"
             )
         for task in self.labels:
-            if not _TASK.fullmatch(task) or task in _TAKEN or self.labels.count(task) > 1:
+            if not _TASK.fullmatch(task) or task in TAKEN or self.labels.count(task) > 1:
                 raise BadPlanError(
                     f"labels names tasks once each, in lower-case letters, digits and _, "
                     f"other than the columns of a release: {task!r} is none"
                 )
+        taken = [*self.labels, *self.label_columns]
+        for name in self.label_columns:
+            if not _TASK.fullmatch(name) or name in TAKEN or taken.count(name) > 1:
+                raise BadPlanError(
+                    f"label_columns names columns once each, and none of another: {name!r}"
+                )
+        if unknown := [name for name in self.label_classes if name not in self.label_columns]:
+            raise BadPlanError(f"label_classes are some of label_columns, not {unknown[0]!r}")
         if not 0 <= self.session_minutes < math.inf:
             raise BadPlanError(f"session_minutes must be 0 or more, not {self.session_minutes}")
-        known = (*BALANCEABLE, *self.labels)
+        known = (*BALANCEABLE, *self.class_labels)
         if unknown := [name for name in self.balance_over if name not in known]:
             raise BadPlanError(f"balance_over knows {', '.join(known)}, not {unknown[0]!r}")
         if unknown := [name for name in self.keeper_order if name not in keeper.ORDER]:
             raise BadPlanError(f"keeper_order knows {', '.join(keeper.ORDER)}, not {unknown[0]!r}")
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """Labels that are columns of the release."""
+        return (*self.labels, *self.label_columns)
+
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        """Labels that have classes."""
+        return (*self.labels, *self.label_classes)
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """The label of each task of table `labels` that the run reads."""
+        other = dict(pair.split("=", 1) for pair in self.label_tasks)
+        return {other.get(label, label): label for label in self.all_labels}
 
     @property
     def balanced_columns(self) -> tuple[str, ...]:
@@ -116,7 +153,7 @@ class CurationPlan:
         return tuple(self._column(name) for name in over)
 
     def _column(self, name: str) -> str:
-        if name in self.labels:
+        if name in self.class_labels:
             return f"label:{name}"
         return f"{name}_bin" if name in SETTINGS else name
 
@@ -128,7 +165,11 @@ class CurationPlan:
 
     def to_json(self) -> str:
         """Write the plan with the bins and limits it uses; equal plans give equal text."""
-        return json.dumps({**dataclasses.asdict(self), **_fixed()}, sort_keys=True)
+        said = dataclasses.asdict(self)
+        for name in _LATER:
+            if not said[name]:  # a plan that says nothing new has the hash that it always had
+                del said[name]
+        return json.dumps({**said, **_fixed()}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -149,6 +190,8 @@ class CurationPlan:
         values: dict[str, Any] = {
             name: _typed(name, found[name], defaults[name]) for name in defaults if name in found
         }
+        if "labels" in found:
+            values.setdefault("find_labels", False)
         return cls(**values)
 
     @classmethod
@@ -163,6 +206,9 @@ class CurationPlan:
         """Name the run: equal plan, equal inputs (one line each) and equal stages give the same name."""
         lines = [self.to_json(), *stages, "", *sorted(inputs)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+_LATER = ("label_columns", "label_classes", "label_tasks", "find_labels")
 
 
 def _fixed() -> dict[str, object]:

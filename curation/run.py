@@ -30,6 +30,7 @@ from curation.embeddings import Embedder
 from curation.errors import NothingToCurateError
 from curation.exif_crowd import Look, Moments, find_moments, unseen_values
 from curation.facts import Stages, compute_missing
+from curation.found_labels import FOLDER, with_found_labels
 from curation.implausible import note_implausible
 from curation.inherit import inherit_settings
 from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
@@ -45,7 +46,7 @@ from curation.settings import CurateSettings
 from curation.similarity_index import SimilarityIndex
 from curation.splits import Splits, group_split, random_split
 from curation.stage import stage_id
-from curation.strata import SETTING_STRATA, Stratum, with_label_classes
+from curation.strata import Stratum, label_parts, strata_of, with_label_classes
 from curation.summary import CurationSummary, summarize
 
 log = logging.getLogger(__name__)
@@ -71,14 +72,15 @@ def curate(
     )
     with open_catalog(workspace) as catalog:
         catalog.commit()
-        inputs = read_inputs(catalog, plan.labels)
+        plan, noticed = with_found_labels(plan, catalog)
+        inputs = read_inputs(catalog, plan.tasks)
         if inputs.pictures.is_empty():
             raise NothingToCurateError
         edits = read_manual_edits(catalog)
         run_id = plan.run_id([*inputs.lines(), *edits.lines()], stages.ids())
         is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
         if is_new:
-            _Run(catalog, plan, settings, stages, inputs, edits, run_id).execute()
+            _Run(catalog, plan, settings, stages, inputs, edits, run_id, noticed).execute()
         choose_run(catalog, run_id)  # one that was there may not be the current one
         note_implausible(catalog, run_id)  # predictions may be newer than the run
         return summarize(catalog, run_id, is_new=is_new)
@@ -95,6 +97,7 @@ class _Run:
     inputs: Inputs
     edits: ManualEdits
     run_id: str
+    noticed: list[str]
 
     def execute(self) -> None:
         """Do all steps and commit their rows in one segment."""
@@ -130,6 +133,10 @@ class _Run:
             rows_of_decisions,
             found=found,
             splits=splits,
+            noticed={
+                "notes": thin_classes(class_table(items, strata)) if items.height else [],
+                "label_parts": label_parts(items, strata),
+            },
             leaks=leaks,
             started=started,
             snapshot=snapshot,
@@ -186,12 +193,8 @@ class _Run:
         copies = without(all_copies, wanted)
         inherited = inherit_settings(pictures, found.groups)
         left = without(inherited.pictures, undecoded, gone, manual, copies)
-        left = label_columns(left, self.inputs.labels, found.groups, self.plan.labels)
-        all_empty = (
-            decisions.unlabelled_drops(left, self.plan.labels)
-            if self.plan.labels
-            else decisions.empty_drops(left, exif.filter(pl.col("decision") == "void"))
-        )
+        left = label_columns(left, self.inputs.labels, found.groups, self.plan.all_labels)
+        all_empty = self._unusable(left, exif)
         empty = without(all_empty, wanted)
         against = pl.concat([spared, all_copies, all_empty])
         notes = [
@@ -206,6 +209,17 @@ class _Run:
         kept = left.join(empty, on="asset_sha256", how="anti")
         drops = [undecoded, gone, manual, copies, empty]
         return kept, decisions.table([*drops, exif, *notes])
+
+    def _unusable(self, pictures: pl.DataFrame, exif: pl.DataFrame) -> pl.DataFrame:
+        """Give the drops of pictures that teach nothing: without a label, or without a setting and without a label."""
+        if self.plan.labels:
+            return decisions.unlabelled_drops(pictures, self.plan.all_labels)
+        kept_for = [label for label in self.plan.label_columns if label != FOLDER]
+        empty = decisions.empty_drops(pictures, exif.filter(pl.col("decision") == "void"))
+        if not kept_for:
+            return empty
+        unlabelled = decisions.unlabelled_drops(pictures, kept_for).select("asset_sha256")
+        return empty.join(unlabelled, on="asset_sha256", how="semi")
 
     def _undecoded(
         self, pictures: pl.DataFrame, kept_by_hand: Collection[str]
@@ -240,8 +254,8 @@ class _Run:
             native_resolution(),
             scene_id=pl.Series([scene[sha] for sha in kept["asset_sha256"]], dtype=pl.String),
         )
-        items, labelled = with_label_classes(items, self.plan.labels)
-        strata = labelled or SETTING_STRATA
+        items, labelled = with_label_classes(items, self.plan.class_labels)
+        strata = strata_of(labelled, only_labels=bool(self.plan.labels))
         items = with_sessions(items, self.plan.session_minutes)
         keyed = items.with_columns(photographer=photographer_key())
         previous = self._previous() if self.plan.inherit_splits else {}
@@ -267,7 +281,7 @@ class _Run:
             in_balanced_slice=pl.Series(balanced_slice(items, self.plan.seed, columns)),
         )
         if not self.plan.allow_thin:
-            check_support(items, self.plan.rebalance)
+            check_support(items, self.plan.rebalance, strata)
         return items, splits, strata
 
     def _previous(self) -> dict[str, str]:
@@ -288,6 +302,7 @@ class _Run:
         *,
         found: Duplicates,
         splits: Splits,
+        noticed: dict[str, Any],
         leaks: list[dict[str, object]],
         started: datetime,
         snapshot: int,
@@ -295,10 +310,10 @@ class _Run:
         """Write the run as one segment: its rows appear together or not at all."""
         run = {
             "run_id": self.run_id,
-            "plan_json": self._plan_json(splits, class_table(items) if items.height else None),
+            "plan_json": self._plan_json(splits, noticed),
             "code_version": __version__,
             "input_snapshot": snapshot,
-            "input_sha256": CurationPlan().run_id(self.inputs.lines(), ()),
+            "input_sha256": CurationPlan(find_labels=False).run_id(self.inputs.lines(), ()),
             "started_at": started,
             "finished_at": _now(),
             "n_input": self.inputs.pictures.height,
@@ -309,7 +324,7 @@ class _Run:
             "duplicate_edges": found.edges,
             "duplicate_groups": found.groups,
             "curated_items": items,
-            "curated_labels": label_rows(items, self.plan.labels),
+            "curated_labels": label_rows(items, self.plan.all_labels),
         }
         segment = {"curation_runs": rows("curation_runs", [run])}
         segment |= {name: self._typed(name, table) for name, table in tables.items()}
@@ -326,16 +341,17 @@ class _Run:
         known = [column for column in contract.names if column in with_run.columns]
         return with_run.select(known).to_arrow(compat_level=pl.CompatLevel.oldest())
 
-    def _plan_json(self, splits: Splits, classes: pl.DataFrame | None) -> str:
+    def _plan_json(self, splits: Splits, noticed: dict[str, Any]) -> str:
         """Keep beside the plan what it came to: the keys of the groups and what was noticed."""
-        thin = thin_classes(classes) if classes is not None else []
         about = {
             "stages": self.stages.ids(),
             "model_id": self.stages.model_id(),
             "grouped_by": ["duplicates", "same_scene", *splits.grouped_by],
             "n_inherited": splits.n_inherited,
-            "notes": [*splits.warnings, *thin],
+            "notes": [*self.noticed, *splits.warnings, *noticed["notes"]],
         }
+        if noticed["label_parts"]:
+            about["label_parts"] = noticed["label_parts"]
         return json.dumps({**json.loads(self.plan.to_json()), **about}, sort_keys=True)
 
 

@@ -40,6 +40,21 @@ def with_label_classes(
     return items, tuple(strata)
 
 
+def strata_of(labelled: tuple[Stratum, ...], *, only_labels: bool) -> tuple[Stratum, ...]:
+    """Give the strata of a run: its labels where it is curated for labels, else the settings and labels beside them."""
+    return labelled if only_labels and labelled else (*SETTING_STRATA, *labelled)
+
+
+def label_parts(items: pl.DataFrame, strata: Sequence[Stratum]) -> dict[str, dict[str, object]]:
+    """Give edges and names of the parts of each label that is a scale, so that a release can count them."""
+    return {
+        each.name: {"edges": edges, "names": each.classes}
+        for each in strata
+        if f"label:{each.name}" in items.columns
+        and (edges := part_edges(items[f"label:{each.name}"])) is not None
+    }
+
+
 def classes_of(values: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
     """Give the class number of each label (null stays null) and the names of the classes.
 
@@ -48,7 +63,7 @@ def classes_of(values: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
     >>> classes_of(pl.Series(["cat", "dog", None, "cat"]))[1]
     ('cat', 'dog')
     """
-    if (edges := _edges(values)) is not None:
+    if (edges := part_edges(values)) is not None:
         return _cut(values.cast(pl.Float64, strict=False), edges)
     counts = (
         values.drop_nulls()
@@ -73,7 +88,11 @@ def numbers_of(values: pl.Series) -> pl.Series | None:
     return numbers if is_number and known.n_unique() > FEW_NUMBERS else None
 
 
-def _edges(values: pl.Series) -> list[float] | None:
+def part_edges(values: pl.Series) -> list[float] | None:
+    """Give the inner edges of the parts that many different numbers are cut into, None for other labels.
+
+    A value that equals an edge is in the part below it.
+    """
     numbers = numbers_of(values)
     if numbers is None:
         return None

@@ -1,8 +1,10 @@
 """What a curation run did, read back from the catalog: the numbers that the console and the report print."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -12,6 +14,24 @@ from curation.components import component_ids
 from curation.errors import RunNotFoundError
 from curation.inputs import frame
 from curation.leaks import POLICIES, LeakAudit, audit
+from curation.strata import Stratum, strata_of, with_label_classes
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """One label of a run: its column, the task behind it, its pictures, their values, and whether it has classes."""
+
+    label: str
+    task: str
+    n: int
+    n_values: int
+    is_class: bool
+
+    def __str__(self) -> str:
+        """Say it on one line."""
+        behind = f" (from {self.task!r})" if self.task != self.label else ""
+        kind = "classes" if self.is_class else "values, no classes: a column only"
+        return f"{self.label}{behind}: {self.n} pictures, {self.n_values} {kind}"
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,7 @@ class CurationSummary:
     plan: dict[str, object]
     classes: pl.DataFrame
     audits: tuple[LeakAudit, ...]
+    labels: tuple[LabelCount, ...]
     permission: Permission
 
 
@@ -130,10 +151,46 @@ def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> Curatio
         grouped_by=tuple(plan["grouped_by"]),
         notes=tuple(plan["notes"]),
         plan=plan,
-        classes=class_table(items),
+        classes=class_table(*_classified(catalog, run_id, items, plan)),
+        labels=_labels(catalog, run_id, plan),
         audits=tuple(audit(items, measured, policy) for policy in POLICIES),
         permission=of_run(catalog, run_id),
     )
+
+
+def _classified(
+    catalog: Catalog, run_id: str, items: pl.DataFrame, plan: Mapping[str, Any]
+) -> tuple[pl.DataFrame, tuple[Stratum, ...]]:
+    """Add the classes of the labels to the items, and give the strata that the run had."""
+    labels = (*plan.get("labels", ()), *plan.get("label_classes", ()))
+    for label in labels:
+        said = frame(catalog, _LABEL, (run_id, label)).rename({"value": f"label:{label}"})
+        items = items.join(said, on="asset_sha256", how="left", maintain_order="left")
+    items, labelled = with_label_classes(items, labels)
+    return items, strata_of(labelled, only_labels=bool(plan.get("labels")))
+
+
+def _labels(catalog: Catalog, run_id: str, plan: Mapping[str, Any]) -> tuple[LabelCount, ...]:
+    behind = dict(pair.split("=", 1) for pair in plan.get("label_tasks", ()))
+    classes = {*plan.get("labels", ()), *plan.get("label_classes", ())}
+    found = catalog.records(
+        "SELECT task, count(*) AS n, count(DISTINCT value) AS n_values FROM curated_labels "
+        "WHERE run_id = ? AND role = 'label' GROUP BY task ORDER BY task",
+        [run_id],
+    )
+    return tuple(
+        LabelCount(
+            label := str(row["task"]),
+            behind.get(label, label),
+            int(str(row["n"])),
+            int(str(row["n_values"])),
+            label in classes,
+        )
+        for row in found
+    )
+
+
+_LABEL = "SELECT asset_sha256, value FROM curated_labels WHERE run_id = ? AND task = ? AND role = 'label'"
 
 
 def _decisions(catalog: Catalog, run_id: str, decision: str) -> dict[str, int]:

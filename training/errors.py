@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Self
 
-from catalog import Permission, Release, SafelightError, of_index, released
+from catalog import Permission, Release, SafelightError, label_columns, of_index, released
 
 
 class TrainingError(SafelightError):
@@ -25,6 +25,18 @@ class NoTrainingRowsError(TrainingError):
         """Say which part of a release holds nothing that may be used."""
         photos = released(release.name, release.version)
         return cls(f"{release.name}@{release.version}", split, of_index(release.index()), photos)
+
+
+class NoTargetsError(TrainingError):
+    """No picture of a part of the release has what the recipe learns."""
+
+    def __init__(self, release: Release, split: str, heads: Sequence[str]) -> None:
+        labels = label_columns(release.manifest["plan"])
+        has = f"it has the labels {', '.join(labels)}" if labels else "it has no labels either"
+        super().__init__(
+            f"no picture of {release.name}@{release.version} with {split} has {' or '.join(heads)}, which this recipe "
+            f"learns; {has}. Read it with a program of your own, for example: examples/read_release.py"
+        )
 
 
 class UndecodablePictureError(TrainingError):

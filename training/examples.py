@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 
 from catalog import Release
-from training.errors import NoTrainingRowsError
+from training.errors import NoTargetsError, NoTrainingRowsError
 from training.loader import Loader
 from training.loop import Examples
+from training.losses import MISSING
 from training.recipe import Config, Edges, Recipe
 from training.settings import TrainSettings
 from training.transforms import Pixels, Sample, cut
@@ -61,7 +62,7 @@ def open_loader(
 def cut_parts(
     loader: Loader, release: Release, recipe: Recipe, config: Config, policy: str
 ) -> Parts:
-    """Cut the rows of a loader into train, validation and test; raises NoTrainingRowsError."""
+    """Cut the rows of a loader into train, validation and test; raises NoTrainingRowsError or NoTargetsError."""
     edges = edges_of(release)
     fine, coarse = recipe.targets(loader.index, edges), recipe.classes(loader.index, edges)
     weight = _weights(loader.index, config)
@@ -70,6 +71,8 @@ def cut_parts(
         rows = np.flatnonzero((loader.index[policy] == part).fill_null(value=False).to_numpy())
         if not len(rows):
             raise NoTrainingRowsError.in_release(release, f"{policy} = {part}")
+        if (coarse[rows] == MISSING).all():
+            raise NoTargetsError(release, f"{policy} = {part}", recipe.heads)
         parts.append(Examples(loader, rows, fine[rows], coarse[rows], weight[rows]))
     return Parts(*parts)
 
