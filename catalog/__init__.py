@@ -1,6 +1,7 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
 from catalog.assets import AssetReader, packs
+from catalog.contents import GROUP_KEYS, given_up
 from catalog.describe import Column, Described, describe
 from catalog.errors import (
     AssetNotFoundError,
@@ -22,6 +23,7 @@ from catalog.errors import (
     TableNotFoundError,
     UsageError,
 )
+from catalog.evidence import FEW_GROUPS, KNOWN_SHARE, TOO_FEW, known_text
 from catalog.lake import Catalog, Snapshot, open_catalog
 from catalog.loading import Pictures, load
 from catalog.logs import logs_json, redacted, start_logging
@@ -55,8 +57,12 @@ from catalog.version import __version__
 from catalog.workspace import Workspace
 
 __all__ = [
+    "FEW_GROUPS",
+    "GROUP_KEYS",
+    "KNOWN_SHARE",
     "QUESTIONS",
     "TABLES",
+    "TOO_FEW",
     "AssetNotFoundError",
     "AssetReader",
     "BusyError",
@@ -97,7 +103,9 @@ __all__ = [
     "decide",
     "describe",
     "find_release",
+    "given_up",
     "home_words",
+    "known_text",
     "label_columns",
     "load",
     "load_settings",

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from catalog.contents import given_up
 from catalog.croissant import shard_columns
+from catalog.evidence import known_text
 
 # Licences as sources state them, by the names that dataset hubs know.
 _HUB_LICENCES = {
@@ -42,8 +44,8 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
             "",
             "## Splits",
             "",
-            "No group (photographer, camera, duplicates) stands in two splits (`split`). The column `random_split` "
-            "ignores groups; it is there to measure how much a random split flatters a model.",
+            f"{_apart(manifest)} The column `random_split` ignores groups; it is there to measure how much a random "
+            "split flatters a model.",
             "",
             _table(("split", "pictures"), manifest["splits"].items()),
             "",
@@ -125,6 +127,19 @@ def _what(plan: Mapping[str, Any]) -> str:
     beside = plan.get("label_columns") or ()
     said = f", and the labels {', '.join(beside)}" if beside else ""
     return f"photographs with aperture, ISO and exposure time{said}"
+
+
+def _apart(manifest: Mapping[str, Any]) -> str:
+    """Say which pictures no split parts, and what cannot be said of them."""
+    made_of = manifest["plan"].get("grouped_by") or ["duplicates"]
+    said = f"No group stands in two splits (`split`); groups are made of: {', '.join(made_of)}."
+    shares = manifest.get("known") or {}
+    gaps = [known_text(key, share) for key, share in sorted(shares.items())]
+    if any(gaps):
+        said += f" As far as these are known: {', '.join(filter(None, gaps))}."
+    if lost := [key for key in given_up(manifest["plan"]) if shares.get(key, 1.0) > 0]:
+        said += f" Pictures of one {' or '.join(lost)} may stand in several splits: groups by it would be too large."
+    return said
 
 
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]

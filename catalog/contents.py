@@ -26,6 +26,8 @@ CONTENT = (
     *("n_items", "splits", "class_counts", "shards"),
 )
 """Keys of the manifest that the digest covers: nothing that depends on when or where it was published."""
+GROUP_KEYS = ("photographer", "camera", "session", "person")
+"""Keys that groups are made of besides duplicates and scenes, the first to give up first."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 _SHARD = re.compile(r"data/([a-z]+)-\d{5}-of-\d{5}\.parquet")
@@ -116,3 +118,9 @@ def check_name(wanted: str) -> tuple[str, str]:
     if not NAME.fullmatch(name) or (version and not VERSION.fullmatch(version)):
         raise ReleaseError(f"{wanted!r} is not a release; write it like cameras@1.2.0")
     return name, version
+
+
+def given_up(plan: Mapping[str, Any]) -> list[str]:
+    """Name the keys that groups could not be made of: their values may stand in several splits."""
+    made_of = plan.get("grouped_by")
+    return [] if made_of is None else [key for key in GROUP_KEYS if key not in made_of]

@@ -292,6 +292,7 @@ def _content(index: pa.Table, plan: Mapping[str, Any], folder: Path) -> dict[str
         "schema": {field.name: str(field.type) for field in index.schema},
         "n_items": len(index),
         "splits": _counts(index["split"]),
+        "known": {key: _known_share(index[key]) for key in ("camera", "photographer")},
         "class_counts": class_counts(index, plan),
         "shards": [_shard_entry(folder, name, index) for name in _counts(index["shard"])],
     }
@@ -319,6 +320,10 @@ def label_columns(plan: Mapping[str, Any]) -> tuple[str, ...]:
 def class_labels(plan: Mapping[str, Any]) -> tuple[str, ...]:
     """Name those of them that sort pictures into classes."""
     return (*plan.get("labels", ()), *plan.get("label_classes", ()))
+
+
+def _known_share(column: pa.ChunkedArray) -> float:
+    return 1 - column.null_count / len(column) if len(column) else 0.0
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:

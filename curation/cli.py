@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -212,7 +213,7 @@ def print_summary(summary: CurationSummary) -> None:
         ),
         *((f"compared: {name}", n) for name, n in summary.edges.items()),
         *(("label", str(label)) for label in summary.labels),
-        ("split groups", f"{summary.n_groups} by {', '.join(summary.grouped_by)}"),
+        ("split groups", f"{summary.n_groups} by {summary.keys_text()}"),
         *((name, summary.splits.get(name, 0)) for name in ("train", "validation", "test")),
         *((f"leaks of {audit.policy}", _leaks(audit)) for audit in summary.audits),
     ]
@@ -229,8 +230,11 @@ def print_summary(summary: CurationSummary) -> None:
 
 
 def _leaks(audit: LeakAudit) -> str:
-    shared = ", ".join(f"{n} {key}" for key, n in audit.shared_values.items())
-    return f"{shared} shared; closest test-train cosine {audit.max_cosine:.3f}"
+    known = [key for key in audit.shared_values if not audit.shared(key).endswith("unknown")]
+    unknown = [audit.shared(key) for key in audit.shared_values if key not in known]
+    shared = f"{', '.join(map(audit.shared, known)) or 'nothing known to be'} shared"
+    cosine = "" if math.isnan(audit.max_cosine) else f"closest cosine {audit.max_cosine:.3f}"
+    return "; ".join(filter(None, [shared, ", ".join(unknown), cosine]))
 
 
 def _print_classes(summary: CurationSummary) -> None:

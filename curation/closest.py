@@ -14,6 +14,7 @@ from curation.read_vectors import VECTORS, read_compact
 from curation.similarity_index import SimilarityIndex
 
 SHOWN = 12  # closest pairs that are kept for people to look at
+EXACT_PERCENT = 2  # of the test pictures, the closest: the 99 % point lies among them
 SAMPLED = 2048  # pictures that stand for all that nothing is close to
 _ANY = -(2**20)  # below any product
 
@@ -77,7 +78,8 @@ class Vectors:
 def closest(vectors: Vectors, split: dict[str, str], exact: "Exact | None" = None) -> Closeness:
     """Hold each test picture against all of train; `split` names the side of each picture.
 
-    The compact vectors tell the cosine to about 0.01 where it is high; `exact` measures the pairs that are shown again.
+    The compact vectors tell the cosine to about 0.01 where it is high; `exact` measures the closest
+    pairs again, those from which the greatest cosine and the 99 % point come.
     Where `vectors` has lists, only what they leave open is sought: a list without a training picture that is full. Of
     pictures that nothing in the list's reach is close to, 2,048 stand for all. So the closest pairs are those of a
     whole search if any pair is within reach, and so is the percentile where a hundredth of the pictures is.
@@ -92,14 +94,15 @@ def closest(vectors: Vectors, split: dict[str, str], exact: "Exact | None" = Non
     found.ids[is_open], found.closeness[is_open] = train[asked.ids], asked.closeness
     (rows,) = np.nonzero(found.ids[:, 0] >= 0)
     cosine, other = cosines(found.closeness[rows, 0]), found.ids[rows, 0]
-    names, order = vectors.names, np.lexsort((rows, -cosine))[:SHOWN]
+    names = vectors.names
+    order = np.lexsort((rows, -cosine))[: max(SHOWN, len(rows) * EXACT_PERCENT // 100)]
     pairs = [Pair(names[test[rows[n]]], names[other[n]], float(cosine[n])) for n in order.tolist()]
-    shown = exact(pairs) if exact else pairs
-    return Closeness(
-        tuple(sorted(shown, key=lambda pair: -pair.cosine)),
-        _p99(cosine, weight[rows]),
-        len(test),
-    )
+    if exact:
+        pairs = exact(pairs)
+        cosine[order] = [pair.cosine for pair in pairs]
+    shown = tuple(sorted(pairs, key=lambda pair: -pair.cosine)[:SHOWN])
+    greatest = shown[0].cosine if shown else float("nan")
+    return Closeness(shown, min(greatest, _p99(cosine, weight[rows])), len(test))
 
 
 def _known(near: Nearest | None, test: Rows, is_train: NDArray[np.bool_]) -> Nearest:

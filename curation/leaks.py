@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from catalog import Catalog
+from catalog import Catalog, known_text
 from curation.closest import Closeness, Exact, Pair, Vectors, closest, sides_of
 from curation.metadata_leaks import Guess, guesses
 from curation.similarity_index import SimilarityIndex
@@ -29,7 +29,8 @@ class LeakAudit:
 
     `pictures_in_shared` counts, per key, the test pictures whose value is also in train. `max_cosine` is NaN
     without embeddings on both sides; `p99_cosine` is the 99th percentile of each test picture's closest
-    training picture. `pairs` are the closest of them, closest first.
+    training picture. `known` is the share of pictures of which a key is known, of train or of test, whichever is less:
+    of a key that is known of few, nothing shared says little. `pairs` are the closest of them, closest first.
     """
 
     policy: str
@@ -38,8 +39,20 @@ class LeakAudit:
     max_cosine: float
     p99_cosine: float
     n: dict[str, int]
+    known: dict[str, float]
     pairs: tuple[Pair, ...] = ()
     guesses: tuple[Guess, ...] = ()
+
+    def shared(self, key: str, name: str = "") -> str:
+        """Say how many values of a key are on more than one side, as far as it is known.
+
+        `name` is what people call the key.
+        """
+        unknown = known_text(name or key, self.known[key])
+        if unknown.endswith("unknown"):
+            return unknown
+        said = f"{self.shared_values[key]} {name or key}"
+        return f"{said} ({unknown})" if unknown else said
 
     def sentences(self) -> list[str]:
         """Say in words what metadata alone tells about the test pictures, one sentence a guess."""
@@ -94,6 +107,7 @@ def audit(items: pl.DataFrame, measured: pl.DataFrame, policy: str) -> LeakAudit
         max_cosine=greatest,
         p99_cosine=p99,
         n={name: placed.filter(pl.col("split") == name).height for name in SPLITS},
+        known={key: _known_share(placed, key) for key in SHARED_KEYS},
         pairs=tuple(Pair(**pair) for pair in pairs),
         guesses=tuple(Guess(**row) for row in guessed.iter_rows(named=True)),
     )
@@ -105,6 +119,12 @@ def _n_shared(placed: pl.DataFrame, key: str) -> int:
     return known.group_by(key).agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).height
 
 
+def _known_share(placed: pl.DataFrame, key: str) -> float:
+    """Give the share of train, or of test, of which `key` is known, whichever is less; 0 when one has no picture."""
+    sides = [placed.filter(pl.col("split") == side)[key] for side in ("train", "test")]
+    return min(side.count() / len(side) if len(side) else 0.0 for side in sides)
+
+
 def _n_test_pictures(placed: pl.DataFrame, key: str) -> int:
     known = placed.filter(pl.col(key).is_not_null())
     trained = known.filter(pl.col("split") == "train")[key].unique()
@@ -114,8 +134,10 @@ def _n_test_pictures(placed: pl.DataFrame, key: str) -> int:
 
 def _sentence(guess: Guess) -> str:
     who = {"timestamp_knn": "the time", "camera_majority": "the camera model"}[guess.check]
-    verdict = "tells" if guess.leaks else "does not tell"
     figures = f"{guess.value:.2f} right, {guess.majority:.2f} by the majority"
+    if not guess.is_decided:
+        return f"whether {who} alone tells {guess.task}: {guess.verdict} ({figures}, {guess.n_groups} groups)"
+    verdict = guess.verdict
     bounds = f"difference {guess.low:+.2f} to {guess.high:+.2f}, {guess.n_groups} groups"
     why = f": {guess.detail}" if guess.detail else ""
     return f"{who} alone {verdict} {guess.task} ({figures}; {bounds}){why}"

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from catalog import FEW_GROUPS, TOO_FEW
 from curation.strata import Stratum
 
 NEIGHBOURS: Final = 5  # training pictures nearest in time that vote
@@ -41,13 +42,27 @@ class Guess:
     detail: str = ""
 
     @property
+    def is_decided(self) -> bool:
+        """Whether it rests on enough groups for a verdict."""
+        return self.n_groups >= FEW_GROUPS
+
+    @property
     def leaks(self) -> bool:
-        """Whether the guess beats the majority by more than its interval."""
-        return self.low > 0
+        """Whether the guess is shown to beat the majority: by more than its interval, on enough groups."""
+        return self.is_decided and self.low > 0
+
+    @property
+    def verdict(self) -> str:
+        """Say it in a few words: tells, does not tell, or that there are too few groups."""
+        if not self.is_decided:
+            return TOO_FEW
+        return "tells" if self.leaks else "does not tell"
 
 
 def guesses(items: pl.DataFrame, strata: tuple[Stratum, ...], policy: str) -> list[Guess]:
     """Guess every setting or label of the test pictures of the column `policy`.
+
+    By camera only those whose model is in train are guessed: a split that keeps cameras apart gives no such row.
 
     `items` has asset_sha256, group_id, camera, time (null where unknown) and the columns of the strata. A task that
     no test picture has with a time (or camera) gives no row.
@@ -63,6 +78,8 @@ def guesses(items: pl.DataFrame, strata: tuple[Stratum, ...], policy: str) -> li
         ):
             placed = known.filter(pl.col(column).is_not_null())
             train, test = (placed.filter(pl.col("side") == side) for side in ("train", "test"))
+            if column == "camera":  # of a model that train lacks it can say nothing
+                test = test.join(train.select("camera").unique(), on="camera", how="semi")
             if train.is_empty() or test.is_empty():
                 continue
             judged = _judged(check, stratum.name, train, test, guess(train, test))

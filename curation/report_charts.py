@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from catalog import FEW_GROUPS, TOO_FEW
 from curation.pages import bar, percent, section, table, text
 from curation.quality import FLAG_ABOVE
 from curation.splits import SPLITS
@@ -112,15 +113,23 @@ def effects_section(folder: Path) -> str:
             text(row["n_train"]),
             _interval(row, "balanced_accuracy", "low", "high", ""),
             _interval(row, "effect", "effect_low", "effect_high", "+"),
+            text(row["n_groups"]),
         ]
         for row in found.iter_rows(named=True)
     ]
     about = (
         "<p>A model trained without a group of rules, on the same test pictures. The effect is the figure with all "
         "rules less that without; in brackets the 95 % interval over groups. One that holds 0 shows "
-        "nothing, and none is given for few groups.</p>"
+        f"nothing. With fewer than {FEW_GROUPS} groups there is no interval: {TOO_FEW}.</p>"
     )
-    names = ["left out", "setting", "trained on", "balanced accuracy", "effect of the rules"]
+    names = [
+        "left out",
+        "setting",
+        "trained on",
+        "balanced accuracy",
+        "effect of the rules",
+        "groups",
+    ]
     return section("What the rules do to a model", about + table(names, rows))
 
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 
+from catalog import FEW_GROUPS, known_text
 from curation.leaks import LeakAudit
 from curation.pages import figure, section, table, text
 from curation.summary import CurationSummary
@@ -27,9 +28,10 @@ def pictures_of(summary: CurationSummary) -> list[str]:
 def split_section(summary: CurationSummary, uri: Callable[[str], str | None]) -> str:
     """Write the section; `uri` gives a small picture as a data: URI, or None."""
     about = (
-        f"<p>Groups by {text(', '.join(summary.grouped_by))}: {summary.n_groups} groups; "
+        f"<p>Groups by {text(summary.keys_text())}: {summary.n_groups} groups; "
         f"{summary.n_inherited} pictures keep the split that they had. In brackets: test pictures "
-        "whose value is in train too. Cosines are those of test pictures to their closest training picture.</p>"
+        "whose value is in train too. Where a key is unknown, nothing can be said of it. "
+        "Cosines are those of test pictures to their closest training picture.</p>"
     )
     closest = [_closest(audit, uri) for audit in summary.audits if audit.pairs]
     return section(
@@ -41,12 +43,19 @@ def split_section(summary: CurationSummary, uri: Callable[[str], str | None]) ->
 def _shared(summary: CurationSummary) -> str:
     rows = []
     for audit in summary.audits:
-        shared = [f"{audit.shared_values[key]} ({audit.pictures_in_shared[key]})" for key in _KEYS]
+        shared = [_shared_cell(audit, key) for key in _KEYS]
         sizes = [text(audit.n[name]) for name in ("train", "validation", "test")]
         cosines = [text(f"{audit.max_cosine:.3f}"), text(f"{audit.p99_cosine:.3f}")]
         rows.append([text(audit.policy), *sizes, *map(text, shared), *cosines])
     sides = ["policy", "train", "validation", "test"]
     return table([*sides, *_KEYS.values(), "max cosine", "99 % cosine"], rows)
+
+
+def _shared_cell(audit: LeakAudit, key: str) -> str:
+    """Say how many values are shared, and of how many pictures the key is known where these are few."""
+    said = f"{audit.shared_values[key]} ({audit.pictures_in_shared[key]})"
+    unknown = known_text("", audit.known[key]).strip()
+    return unknown if unknown == "unknown" else f"{said}, {unknown}" if unknown else said
 
 
 def _closest(audit: LeakAudit, uri: Callable[[str], str | None]) -> str:
@@ -69,7 +78,7 @@ def _guesses(summary: CurationSummary) -> str:
             text(f"{guess.majority:.2f}"),
             text(f"{guess.low:+.2f} to {guess.high:+.2f}"),
             text(f"{guess.n} in {guess.n_groups}"),
-            text("yes" if guess.leaks else "no"),
+            text({"tells": "yes", "does not tell": "no"}.get(guess.verdict, guess.verdict)),
             text(guess.detail),
         ]
         for audit in summary.audits
@@ -88,7 +97,8 @@ def _guesses(summary: CurationSummary) -> str:
     ]
     about = (
         "<h3>What metadata alone tells</h3><p>Guesses of test pictures without a look at them: by the five training "
-        "pictures nearest in time, or by what is commonest for the camera model. They tell something where they beat "
-        "the majority by more than the interval.</p>"
+        "pictures nearest in time, or by what is commonest for the camera model (of models that are in train). They "
+        "tell something where they beat the majority by more than the interval; with fewer than "
+        f"{FEW_GROUPS} groups there is no verdict.</p>"
     )
     return about + table([*names, "tells", "why"], rows)

@@ -18,13 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from catalog import GROUP_KEYS
 from curation.components import Key, component_ids
 from curation.strata import SETTING_STRATA, Stratum
 
 SPLITS = ("train", "validation", "test")
-GROUP_KEYS = ("photographer", "camera", "session", "person")
-"""Keys that groups are made of besides duplicates and scenes, the first to give up first."""
-
 MAX_GROUP_SHARE = 0.5  # of the pictures that validation or test should get: no split is one camera
 MAX_KNIT_SHARE = 0.75  # of all pictures in one group: beyond it a split by these keys means nothing
 IMPROVEMENT_PASSES = 4
@@ -98,8 +96,9 @@ def _fraction(seed: int, name: str) -> float:
 def _groups(items: pl.DataFrame, warnings: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """Group by as many keys as leave something to split."""
     pictures = items["asset_sha256"].to_list()
-    for n_given_up in range(len(GROUP_KEYS) + 1):
-        keys = GROUP_KEYS[n_given_up:]
+    known = [key for key in GROUP_KEYS if items[key].count()]
+    for n_given_up in range(len(known) + 1):
+        keys = known[n_given_up:]
         group = component_ids(pictures, _key_pairs(items, ("scene_id", *keys)))
         if _is_splittable(group) or not keys:
             break
@@ -107,7 +106,13 @@ def _groups(items: pl.DataFrame, warnings: list[str]) -> tuple[tuple[str, ...], 
             f"groups by {' and '.join(keys)} knit {_largest_share(group):.0%} of the pictures together: "
             f"{keys[0]} is given up, so the same {keys[0]} may appear on both sides of the split"
         )
-    return keys, group
+    n_groups = len(set(group.values()))
+    if pictures and n_groups < len(SPLITS):
+        warnings.append(f"{n_groups} groups are too few for {len(SPLITS)} splits")
+    # What comes before a key that was given up goes with it, known or not.
+    given_up = known[: len(known) - len(keys)]
+    first = GROUP_KEYS.index(given_up[-1]) + 1 if given_up else 0
+    return GROUP_KEYS[first:], group
 
 
 def _key_pairs(items: pl.DataFrame, keys: Sequence[str]) -> list[tuple[str, Key]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from catalog import Catalog, Permission, of_run
+from catalog import Catalog, Permission, given_up, known_text, of_run
 from curation.balance import class_table
 from curation.components import component_ids
 from curation.errors import RunNotFoundError
@@ -62,6 +62,22 @@ class CurationSummary:
     audits: tuple[LeakAudit, ...]
     labels: tuple[LabelCount, ...]
     permission: Permission
+
+    @property
+    def given_up(self) -> tuple[str, ...]:
+        """Keys that would knit nearly all pictures together: their values may be on both sides of the split."""
+        known = self.audits[0].known
+        return tuple(key for key in given_up(self.plan) if known[key] > 0)
+
+    def keys_text(self) -> str:
+        """Say what the groups are made of, what is not known of enough pictures, and what was given up."""
+        known = self.audits[0].known
+        keys = [key for key in self.grouped_by if known.get(key, 1.0) > 0]
+        gaps = [known_text(key, known[key]) for key in self.grouped_by if key in known]
+        parts = [", ".join(keys), ", ".join(filter(None, gaps))]
+        if self.given_up and self.n_kept:
+            parts.append(f"not by {', '.join(self.given_up)}: given up")
+        return "; ".join(filter(None, parts))
 
 
 def find_run(catalog: Catalog, run_id: str = "") -> str:

@@ -1,9 +1,10 @@
 """Say in words what the figures of a run show; every sentence is derived, none is written ahead."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 
+from catalog import FEW_GROUPS, KNOWN_SHARE, TOO_FEW, known_text
 from training.findings import (
     BETTER,
     LEVEL,
@@ -40,18 +41,37 @@ def inside(task: str) -> str:
     return name if name.isupper() else name[:1].lower() + name[1:]
 
 
-def place(policy: str, audit: Mapping[str, object]) -> str:
-    """Say where the test pictures come from; only what the leak audit found unshared is called unseen.
+def place(policy: str, audit: Mapping[str, object], given_up: Collection[str] = ()) -> str:
+    """Say where the test pictures come from.
 
-    >>> place("split", {"cameras_in_train_and_test": 0, "photographers_in_train_and_test": 3})
-    'On cameras never seen in training'
+    Only what the leak audit found unshared, and what is known of at least 95 % of the pictures of train and of test, is
+    called unseen; what is not known, and what the split could not keep apart, stands in brackets.
+
+    >>> known = {"cameras_known_share": 1.0, "photographers_known_share": 0.0}
+    >>> place("split", known | {"cameras_in_train_and_test": 0, "photographers_in_train_and_test": 0})
+    'On cameras never seen in training (photographer unknown)'
     """
     if policy != "split":
         return "On a random split, where groups are cut"
-    kinds = ("photographers", "cameras", "groups")
-    unseen = [kind for kind in kinds if audit.get(f"{kind}_in_train_and_test") == 0]
-    named = [kind for kind in unseen if kind != "groups"] or unseen
-    return f"On {join(named)} never seen in training" if named else "On groups kept apart"
+    shares = {kind: _share(audit, kind) for kind in ("photographer", "camera")}
+    unseen = [
+        f"{kind}s"
+        for kind, share in shares.items()
+        if audit.get(f"{kind}s_in_train_and_test") == 0 and share >= KNOWN_SHARE
+    ]
+    gaps = [known_text(kind, share) for kind, share in shares.items()]
+    gaps += [
+        f"{kind} not kept apart" for kind in given_up if not known_text(kind, shares.get(kind, 1.0))
+    ]
+    where = f"On {join(unseen)} never seen in training" if unseen else "On groups kept apart"
+    said = ", ".join(filter(None, gaps))
+    return f"{where} ({said})" if said else where
+
+
+def _share(audit: Mapping[str, object], kind: str) -> float:
+    """Read of how many pictures a kind is known; an audit that does not say so knows of none."""
+    share = audit.get(f"{kind}s_known_share")
+    return share if isinstance(share, float) else 0.0
 
 
 def headline(findings: Sequence[Finding], where: str) -> str:
@@ -62,6 +82,7 @@ def headline(findings: Sequence[Finding], where: str) -> str:
         BETTER: "the model beats its best baseline for {}",
         LEVEL: "cannot be told from the best baseline for {}",
         WORSE: "is worse than the best baseline for {}",
+        TOO_FEW: "rests on too few groups to tell for {}",
     }
     said = [
         text.format(join(inside(one.task) for one in findings if one.verdict == verdict))
@@ -76,6 +97,12 @@ def headline(findings: Sequence[Finding], where: str) -> str:
 def sentence(one: Finding, where: str, *, beats_chance: bool) -> str:
     """Answer for one head, with both figures and the verdict."""
     above = "above chance" if beats_chance else "not shown to be above chance"
+    if one.verdict == TOO_FEW:
+        return (
+            f"{where}, {inside(one.task)}: {one.model} balanced accuracy over {one.model.n:,} photos in "
+            f"{one.model.n_groups:,} group{'' if one.model.n_groups == 1 else 's'}; best baseline "
+            f"({predictor_name(one.baseline_name)}) {one.baseline}; {TOO_FEW}."
+        )
     return (
         f"{where}, {inside(one.task)}: {one.model} balanced accuracy over "
         f"{one.model.n:,} photos in {one.model.n_groups:,} groups, {above}; "
@@ -90,6 +117,7 @@ def gap(apart: Score, naive: Score) -> str:
         BETTER: "the random split flatters the model",
         LEVEL: "the intervals overlap, so a gap is not shown",
         WORSE: "the random split is the harder one here",
+        TOO_FEW: TOO_FEW,
     }[compare(naive, apart)]
     return f"{difference:+.2f}: {verdict}"
 
@@ -102,6 +130,8 @@ def information(metrics: pl.DataFrame, policy: str, task: str, chance: float) ->
     }
     if not seeing:
         return f"{task_name(task)}: nothing that looks at pixels was measured."
+    if max(score.n_groups for score in seeing.values()) < FEW_GROUPS:
+        return f"{task_name(task)}: {TOO_FEW}."
     above = [n for n in seeing if beats_chance(metrics, policy, task, n, chance)]
     if not above:
         return f"{task_name(task)}: not shown. {_resolution(seeing)}"
@@ -127,4 +157,5 @@ def _gain(found: Mapping[str, Score], over_scene: Score | None) -> str:
         BETTER: f"The full model reads more than {scene}.",
         LEVEL: f"That the full model reads more than {scene} is not shown.",
         WORSE: f"The full model stays below {scene}, so there is more to learn than it learned.",
+        TOO_FEW: f"Whether the full model reads more than {scene}: {TOO_FEW}.",
     }[verdict]

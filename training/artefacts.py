@@ -26,7 +26,7 @@ import torch
 from catalog import Release, Workspace, __version__, open_catalog, rows, write_segment
 from training.assess import Assessment
 from training.checkpoint import Progress
-from training.examples import Parts, edges_of
+from training.examples import Parts, edges_of, where_tested
 from training.export import export_onnx, export_weights, write_card, write_json
 from training.networks import HeadsNetwork, StatedProbabilities, count_parameters
 from training.predict import FINISHED
@@ -84,6 +84,7 @@ def facts_of(
         "version": release.version,
         "dataset_digest": release.digest,
         "split_policy": policy,
+        "where_tested": where_tested(release, policy),
         "config": asdict(config),
         "tasks": list(recipe.heads),
         "classes": ["low", "medium", "high"],

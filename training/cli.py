@@ -120,7 +120,8 @@ def effects(
     workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
 ) -> None:
     """Measure what each group of curation rules does to a model: train with and without it."""
-    from training.effects import FEW_GROUPS, EffectsOrder, measure_effects
+    from catalog import FEW_GROUPS
+    from training.effects import EffectsOrder, measure_effects
     from training.printing import effects_table
 
     order = EffectsOrder(run_id, preset, epochs, seeds, most)

@@ -27,7 +27,16 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from catalog import Catalog, Permission, Workspace, curated, load_settings, of_run, open_catalog
+from catalog import (
+    FEW_GROUPS,
+    Catalog,
+    Permission,
+    Workspace,
+    curated,
+    load_settings,
+    of_run,
+    open_catalog,
+)
 from curation import BINS, SETTINGS
 from curation.bins import stops_of
 from curation.summary import find_run
@@ -51,7 +60,6 @@ log = logging.getLogger(__name__)
 ALL_RULES = "nothing"
 LEFT_OUT = ("exif rules", "duplicates", "group split", "rebalancing")
 CELLS = 9  # of one confusion table
-FEW_GROUPS = 10  # fewer say too little about others like them: no interval is given
 
 _POOL = """
     WITH run AS (SELECT ? AS run_id), places AS (

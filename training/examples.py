@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from catalog import Release
+from catalog import Release, given_up
+from training import answers
 from training.errors import NoTargetsError, NoTrainingRowsError
 from training.loader import Loader
 from training.loop import Examples
@@ -83,9 +84,18 @@ def _weights(index: pl.DataFrame, config: Config) -> np.ndarray[Any, np.dtype[np
     return np.ones(len(index))
 
 
-def shared_between_train_and_test(index: pl.DataFrame, policy: str) -> dict[str, int]:
-    """Count what train and test have in common: groups, cameras, photographers, and test pictures."""
-    counts = {}
+def where_tested(release: Release, policy: str) -> str:
+    """Say where the test pictures come from, and what is not known of them."""
+    audit = shared_between_train_and_test(allowed_index(release), policy)
+    return answers.place(policy, audit, given_up(release.manifest["plan"]))
+
+
+def shared_between_train_and_test(index: pl.DataFrame, policy: str) -> dict[str, int | float]:
+    """Count what train and test have in common: groups, cameras, photographers, and test pictures.
+
+    `..._known_share` is the share of pictures of which it is known, of train or of test, whichever is less.
+    """
+    counts: dict[str, int | float] = {}
     for column in ("group_id", "camera", "photographer"):
         known = index.filter(pl.col(column).is_not_null())
         train = known.filter(pl.col(policy) == "train")[column].unique()
@@ -93,4 +103,8 @@ def shared_between_train_and_test(index: pl.DataFrame, policy: str) -> dict[str,
         name = column.removesuffix("_id")
         counts[f"{name}s_in_train_and_test"] = test[column].n_unique()
         counts[f"test_pictures_of_a_trained_{name}"] = len(test)
+        sides = [index.filter(pl.col(policy) == side)[column] for side in ("train", "test")]
+        counts[f"{name}s_known_share"] = min(
+            side.count() / len(side) if len(side) else 0.0 for side in sides
+        )
     return counts

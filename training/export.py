@@ -85,6 +85,7 @@ def write_card(path: Path, facts: Mapping[str, Any], metrics: Sequence[Mapping[s
         "release": release,
         "rows": _figures(facts["tasks"], metrics),
         "settings": ", ".join(facts["tasks"]),
+        "where": facts["where_tested"][:1].lower() + facts["where_tested"][1:],
         "edges": "; ".join(
             f"{task} {' and '.join(map(str, edges))}" for task, edges in facts["bins"].items()
         ),
@@ -143,6 +144,6 @@ All figures: `metrics.parquet`.
 ## What to be careful about
 
 A model can learn cameras and photographers instead of settings: trust the figures of the split
-that keeps groups apart. Resized or re-compressed pictures have lost most of their noise, hence
-most of what tells ISO. Do not use it as evidence about who took a picture or how.
+that keeps groups apart. The figures above are measured {where}. Resized or re-compressed pictures
+have lost most of their noise, hence most of what tells ISO. Do not use it as evidence about who took a picture or how.
 """

@@ -2,13 +2,16 @@
 
 Verdicts are careful: a model is called better only if the 95 % interval of its lead over the best
 baseline, paired on the same resampled groups, lies above 0. Where no lead was saved, the two intervals
-must not touch. Everything else is called not distinguishable, whatever the middle says.
+must not touch. With fewer than ten groups there is no verdict, only "too few groups to tell". Everything else is called
+not distinguishable, whatever the middle says.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
+
+from catalog import FEW_GROUPS, TOO_FEW
 
 MIN_SLICE = 20  # photos; a slice with fewer says nothing and is not shown
 
@@ -25,7 +28,7 @@ VIEWS = {
 }
 PREDICTORS = {"model": "full model", **VIEWS, **dict(reversed(BASELINES.items()))}
 
-BETTER, LEVEL, WORSE = "better", "not distinguishable", "worse"
+BETTER, LEVEL, WORSE = "better", "not distinguishable", "worse"  # or TOO_FEW
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,17 @@ def predictor_name(predictor: str) -> str:
 def compare(one: Score, other: Score, lead: Score | None = None) -> str:
     """Say whether `one` is better than, worse than or not distinguishable from `other`.
 
-    A figure without an interval (fewer than two groups) decides nothing.
+    With fewer than ten groups behind `one`, or behind `other` where it is a measured figure, there are too few to tell.
 
-    >>> compare(Score(0.5, 0.45, 0.55, 9, 3), Score(0.4, 0.38, 0.44, 9, 3))
+    >>> compare(Score(0.5, 0.45, 0.55, 90, 30), Score(0.4, 0.38, 0.44, 90, 30))
     'better'
+    >>> compare(Score(0.5, 0.45, 0.55, 90, 2), Score(0.4, 0.38, 0.44, 90, 2))
+    'too few groups to tell'
     """
     if lead is not None:
         one, other = lead, Score(0.0, 0.0, 0.0, lead.n, lead.n_groups)
+    if one.n_groups < FEW_GROUPS or (other.n and other.n_groups < FEW_GROUPS):
+        return TOO_FEW
     if one.low is None or one.high is None:
         return LEVEL
     if one.low > other.upper:
@@ -174,7 +181,14 @@ def chance(predictions: pl.DataFrame, task: str) -> float:
 def beats_chance(
     metrics: pl.DataFrame, policy: str, task: str, predictor: str, level: float
 ) -> bool:
-    """Tell whether a predictor is shown to do better than blind guessing at `level`.
+    """Tell whether a predictor is shown to do better than blind guessing at `level`."""
+    return against_chance(metrics, policy, task, predictor, level) == BETTER
+
+
+def against_chance(
+    metrics: pl.DataFrame, policy: str, task: str, predictor: str, level: float
+) -> str:
+    """Compare a predictor with blind guessing at `level`.
 
     The constant predictor is the measure where it is known, because in a resample that misses a
     class guessing is easier for everybody.
@@ -182,9 +196,9 @@ def beats_chance(
     found = scores(metrics, policy, task)
     blind = found.get("majority")
     if blind is None or blind.value < level - 1e-9:  # its class does not occur among these pictures
-        return compare(found[predictor], Score(level, level, level, 0, 0)) == BETTER
+        return compare(found[predictor], Score(level, level, level, 0, 0))
     paired = lead(metrics, policy, task, "majority") if predictor == "model" else None
-    return compare(found[predictor], blind, paired) == BETTER
+    return compare(found[predictor], blind, paired)
 
 
 def shown_slices(metrics: pl.DataFrame) -> tuple[pl.DataFrame, int]:

@@ -69,7 +69,7 @@ def write_panel(
 
 
 def _note(run: SavedRun, model: SavedModel, chosen: Selection) -> str:
-    apart = "groups never seen in training" if model.policy == "split" else "random split"
+    apart = "groups kept apart" if model.policy == "split" else "random split"
     return (
         f"{run.release}, {apart}: {chosen.n_ranked} test photos with every setting known, "
         "ranked by negative log-likelihood (NLL, nats, mean over heads)"

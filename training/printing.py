@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from catalog import TOO_FEW
+
 if TYPE_CHECKING:
     from training.effects import Effect
     from training.intervals import Interval
@@ -34,6 +36,8 @@ def effects_table(effects: "Sequence[Effect]") -> str:
     ]
     for each in effects:
         effect = "" if each.effect is None else _signed(each.effect)
+        if each.effect and each.effect.low is None:
+            effect += f" ({TOO_FEW})"
         score = _cell(vars(each.score))
         sizes = str(each.score.n), str(each.score.n_groups)
         rows.append((each.left_out, each.setting, str(each.n_train), score, effect, *sizes))

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from catalog import known_text
 from training import answers
 from training.findings import (
     BASELINES,
@@ -41,7 +42,8 @@ def conclusions(run: SavedRun) -> dict[str, Any]:
     """Give headline, one entry a head, and the answer to what is in the picture."""
     policy = run.main.policy
     found = findings(run, policy)
-    where = answers.place(policy, (run.facts.get("leak_audit") or {}).get(policy) or {})
+    audit = (run.facts.get("leak_audit") or {}).get(policy) or {}
+    where = answers.place(policy, audit, run.facts.get("given_up") or ())
     by_chance = {task: chance(run.main.predictions, task) for task in run.tasks}
     return {
         "headline": answers.headline(found, where),
@@ -119,12 +121,26 @@ def leaks(audit: Mapping[str, Any]) -> dict[str, Any]:
     by_policy = {
         policy: audit[policy] for policy in POLICIES if isinstance(audit.get(policy), dict)
     }
-    columns = {POLICY_NAMES[name]: dict(flatten(facts)) for name, facts in by_policy.items()}
+    columns = {
+        POLICY_NAMES[name]: dict(flatten(_honest(facts))) for name, facts in by_policy.items()
+    }
     if not columns and audit:
         columns = {"found": dict(flatten(audit))}
     names = list(dict.fromkeys(name for facts in columns.values() for name in facts))
     cells = [(name, [facts.get(name, "-") for facts in columns.values()]) for name in names]
     return {"columns": list(columns), "rows": cells}
+
+
+def _honest(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Put "unknown" where nothing is known of a kind, and the share where it is known of few pictures."""
+    said = dict(facts)
+    for name in facts:
+        if name.endswith("s_known_share"):
+            kind, share = name.removesuffix("s_known_share"), said.pop(name)
+            if unknown := known_text("", share).strip():
+                for key in (f"{kind}s_in_train_and_test", f"test_pictures_of_a_trained_{kind}"):
+                    said[key] = unknown if share < 0.01 else f"{said[key]}, {unknown}"
+    return said
 
 
 def flatten(facts: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from catalog import Release, Workspace, find_release
+from catalog import Release, Workspace, find_release, given_up
 from training.artefacts import facts_of, model_id_of, record, write_model
 from training.assess import Assessment, assess
 from training.checkpoint import Checkpoints
@@ -187,6 +187,7 @@ def _write_run(job: Job, folders: dict[str, Path]) -> Path:
         "models": models,
         "folders": {policy: f"../../../models/{name}" for policy, name in models.items()},
         "rows_excluded": len(job.release.index()) - len(index),
+        "given_up": given_up(job.release.manifest["plan"]),
         "leak_audit": {policy: shared_between_train_and_test(index, policy) for policy in models},
     }
     write_json(folder / "run.json", facts)

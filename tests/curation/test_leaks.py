@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,7 @@ import polars as pl
 import pytest
 
 from catalog import rows
-from curation.closest import Vectors, closest, sides_of
+from curation.closest import Pair, Vectors, closest, sides_of
 from curation.leaks import LeakAudit
 from curation.leaks import audit as audit_rows
 from curation.neighbours import Compact, Nearest, compact, nearest_vectors
@@ -133,3 +134,36 @@ def test_without_embeddings_there_is_no_cosine() -> None:
     empty = Vectors((), np.zeros((0, 256), np.int8))
     assert math.isnan(closest(empty, sides_of(ITEMS, "split")).greatest)
     assert math.isnan(audit("split").max_cosine)
+
+
+def test_what_is_not_known_is_not_counted_as_apart() -> None:
+    found = audit("split")
+    assert found.known["photographer"] == 0.0
+    assert found.shared("photographer") == "photographer unknown"
+    assert found.known["group_id"] == 1.0
+    assert found.shared("group_id") == "0 group_id"
+    table = pl.concat([ITEMS] * 10).with_columns(
+        photographer=pl.Series(["ann"] * 6 + [None] * (10 * ITEMS.height - 6), dtype=pl.String)
+    )
+    some = audit_rows(table, NOTHING, "split")
+    assert "known of " in some.shared("photographer")
+
+
+def test_the_greatest_cosine_and_the_99_percent_point_come_from_one_source() -> None:
+    rng = np.random.default_rng(3)
+    whole = rng.normal(size=(900, 32)).astype(np.float32)
+    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+    names = tuple(f"{number:03d}" for number in range(900))
+    split = {name: "test" if number < 300 else "train" for number, name in enumerate(names)}
+    exact = whole.astype(np.float64) @ whole[300:].T.astype(np.float64)
+
+    def measure(pairs: Sequence[Pair]) -> list[Pair]:
+        return [
+            Pair(p.test, p.train, float(exact[int(p.test), int(p.train) - 300]) - 0.02)
+            for p in pairs
+        ]
+
+    near = closest(Vectors(names, compact(whole)), split, measure)  # type: ignore[arg-type]  # as Exact
+    assert near.p99 <= near.greatest
+    expected = np.sort(exact[:300].max(axis=1) - 0.02)
+    assert math.isclose(near.p99, float(np.quantile(expected, 0.99)), abs_tol=0.004)

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from curation.leaks import _sentence
 from curation.metadata_leaks import Guess, guesses
 from curation.strata import Stratum
 
@@ -62,3 +63,25 @@ def test_a_camera_that_takes_one_kind_only_tells_it() -> None:
 def test_without_times_nothing_is_guessed() -> None:
     items = pictures(0).with_columns(time=pl.lit(None, pl.Datetime), camera=pl.lit(None, pl.String))
     assert guesses(items, (KIND,), "split") == []
+
+
+def test_a_camera_that_training_never_saw_says_nothing() -> None:
+    items = pictures(0).with_columns(
+        camera=pl.when(pl.col("split") == "test").then(pl.lit("new")).otherwise("camera")
+    )
+    assert "camera_majority" not in by_check(items)
+    half = items.with_columns(
+        camera=pl.when(pl.col("asset_sha256").str.ends_with("-3"))
+        .then(pl.lit("camera 0"))
+        .otherwise("camera")
+    )
+    assert by_check(half)["camera_majority"].n == 10, "only test pictures of a known model count"
+
+
+def test_few_groups_give_no_verdict() -> None:
+    few = pictures(10).filter(~pl.col("group_id").is_in(["1"]))
+    guess = by_check(few)["timestamp_knn"]
+    assert (guess.n_groups, guess.verdict, guess.leaks) == (9, "too few groups to tell", False)
+    said = _sentence(guess)
+    assert said.startswith("whether the time alone tells kind: too few groups to tell (")
+    assert _sentence(by_check(pictures(10))["timestamp_knn"]).startswith("the time alone tells")

@@ -10,13 +10,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog import Workspace, open_catalog, publish, rows, write_segment
+from catalog import TOO_FEW, Workspace, open_catalog, publish, rows, write_segment
 from tests.training import saved_files
 from training import answers
 from training.findings import Finding, Score, beats_chance, compare, find, scores, shown_slices
 from training.recipes import RECIPES
 from training.report import command, report_on, write_report, write_table
-from training.report_tables import flatten
+from training.report_tables import flatten, leaks
 from training.saved_run import RunIncompleteError, SavedRun, read_run
 
 
@@ -43,6 +43,26 @@ def test_a_paired_lead_decides_before_intervals_do() -> None:
     assert compare(GOOD, POOR, score(0.04, -0.01, 0.07)) == "not distinguishable"
 
 
+def test_few_groups_give_no_verdict_however_far_apart_figures_are() -> None:
+    few, none = dataclasses.replace(GOOD, n_groups=9), dataclasses.replace(GOOD, n_groups=2)
+    for one, other, lead in (
+        (few, POOR, None),
+        (GOOD, dataclasses.replace(POOR, n_groups=3), None),
+        (GOOD, POOR, dataclasses.replace(GOOD, n_groups=2)),
+        (POOR, none, None),
+    ):
+        assert compare(one, other, lead) == TOO_FEW
+    said = answers.sentence(finding("iso", none, POOR), "Here", beats_chance=False)
+    assert said.endswith(f"in 2 groups; best baseline (simple features) {POOR}; {TOO_FEW}.")
+    assert "chance" not in said
+    assert answers.headline([finding("iso", none, POOR)], "Here") == (
+        "Here, the model rests on too few groups to tell for ISO."
+    )
+    assert answers.gap(none, GOOD).endswith(TOO_FEW)
+    found = table(n_groups=2, model=GOOD, tiny_features=POOR)
+    assert answers.information(found, "split", "iso", 1 / 3) == f"ISO: {TOO_FEW}."
+
+
 def test_a_figure_without_an_interval_decides_nothing() -> None:
     assert compare(score(0.9), score(0.1)) == "not distinguishable"
     assert str(score(0.9)) == "0.90"
@@ -63,12 +83,44 @@ def test_the_headline_groups_heads_by_verdict() -> None:
 
 
 def test_only_what_the_audit_found_unshared_is_called_unseen() -> None:
-    clean = {f"{kind}_in_train_and_test": 0 for kind in ("groups", "cameras", "photographers")}
+    counts = {f"{kind}_in_train_and_test": 0 for kind in ("groups", "cameras", "photographers")}
+    clean = counts | {"cameras_known_share": 1.0, "photographers_known_share": 0.95}
     assert answers.place("split", clean) == "On photographers and cameras never seen in training"
     shared = clean | {"cameras_in_train_and_test": 2, "photographers_in_train_and_test": 1}
-    assert answers.place("split", shared) == "On groups never seen in training"
-    assert answers.place("split", {}) == "On groups kept apart"
+    assert answers.place("split", shared) == "On groups kept apart"
+    assert answers.place("split", shared, ["photographer"]) == (
+        "On groups kept apart (photographer not kept apart)"
+    )
     assert "groups are cut" in answers.place("random_split", clean)
+
+
+@pytest.mark.parametrize(
+    ("camera", "photographer", "expected"),
+    [
+        (1.0, 0.0, "On cameras never seen in training (photographer unknown)"),
+        (0.949, 1.0, "On photographers never seen in training (camera known of 94 %)"),
+        (0.3, 0.001, "On groups kept apart (photographer unknown, camera known of 30 %)"),
+    ],
+)
+def test_what_is_not_known_is_not_called_unseen(
+    camera: float, photographer: float, expected: str
+) -> None:
+    counts = {f"{kind}_in_train_and_test": 0 for kind in ("groups", "cameras", "photographers")}
+    known = {"cameras_known_share": camera, "photographers_known_share": photographer}
+    assert answers.place("split", counts | known) == expected
+    assert "unknown" in answers.place("split", counts), "an old run does not say what it knew"
+
+
+def test_the_leak_table_says_what_is_unknown() -> None:
+    facts = {"photographers_in_train_and_test": 0, "test_pictures_of_a_trained_photographer": 0}
+    facts |= {"cameras_in_train_and_test": 1, "test_pictures_of_a_trained_camera": 4}
+    said = leaks({"split": {**facts, "photographers_known_share": 0.0, "cameras_known_share": 0.5}})
+    assert dict(said["rows"]) == {
+        "photographers in train and test": ["unknown"],
+        "test pictures of a trained photographer": ["unknown"],
+        "cameras in train and test": ["1, known of 50 %"],
+        "test pictures of a trained camera": ["4, known of 50 %"],
+    }
 
 
 def test_a_sentence_gives_figures_counts_and_verdict() -> None:
@@ -96,11 +148,12 @@ def test_the_gap_is_called_a_gap_only_when_it_is_shown() -> None:
     assert answers.gap(GOOD, FAIR).startswith("-0.15: the random split is the harder")
 
 
-def table(**found: Score) -> pl.DataFrame:
+def table(n_groups: int = 30, **found: Score) -> pl.DataFrame:
     return pl.DataFrame([
         {
             "split": "split:test", "task": "iso", "metric": "balanced_accuracy", "slice": "all",
-            "predictor": name, "value": one.value, "low": one.low, "high": one.high, "n": 9, "n_groups": 3,
+            "predictor": name, "value": one.value, "low": one.low, "high": one.high, "n": 90,
+            "n_groups": n_groups,
         }
         for name, one in found.items()
     ])  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from catalog import FEW_GROUPS, TOO_FEW
 from curation.embedder_card import EmbedderCard
 from training import plots
 from training.copies.judge import PRECISIONS
@@ -43,10 +44,8 @@ def verdict(metrics: Sequence[Mapping[str, Any]]) -> str:
     both = {m["predictor"]: m for m in metrics if (m["slice"], m["metric"]) == ("all", metric)}
     ours, default = both["model"], both["efficientnet_lite0"]
     told = f"{_cell(ours)} of the copies against {_cell(default)}"
-    if ours["low"] is None or default["low"] is None:
-        return (
-            f"It finds {told}; with fewer than two groups nothing can be said of how sure that is."
-        )
+    if min(ours["n_groups"], default["n_groups"]) < FEW_GROUPS:
+        return f"It finds {told}: {TOO_FEW} how sure that is. Keep the default."
     if ours["low"] > default["high"]:
         return f"It finds more than EfficientNet-Lite0: {told}."
     if ours["high"] < default["low"]:
