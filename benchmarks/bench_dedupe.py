@@ -31,7 +31,7 @@ import polars as pl
 
 from benchmarks.dedupe_corpus import COPIES_EACH, SEED, Corpus, make
 from benchmarks.photo_edits import EDITS, LIGHT
-from curation.decode import examine
+from curation.decoding import examine
 from curation.duplicates import DuplicateLimits, find_duplicates
 from curation.embeddings import EfficientNetLite0
 from curation.facts import limits_for

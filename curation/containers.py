@@ -30,7 +30,7 @@ READERS: Final = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "PSD"
 """Containers that can be decoded."""
 
 ORDINARY: Final = ("JPEG", "PNG", "GIF", "WEBP")
-"""Containers whose decoders are bounded by the size of the picture; all others are opened in a child process."""
+"""Containers whose decoders are bounded by the size of the picture; all others are decoded one at a time."""
 
 _MAX_SEGMENTS: Final = 4096  # bounds the walk over hostile bytes; cameras write fewer than 100
 _FRAMES: Final = (0xC0, 0xC1, 0xC2)

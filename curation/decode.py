@@ -5,11 +5,9 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
-from curation.examining import Health, detail_energy, examine
-from curation.pixels import Pixels, decode_upright
+from curation.decoding import examine
+from curation.examining import Health
 from curation.stage import with_outputs
-
-__all__ = ["Decode", "Health", "Pixels", "decode_upright", "detail_energy", "examine"]
 
 
 class Decode:

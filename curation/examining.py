@@ -1,10 +1,9 @@
 """Examine one file: whether it is healthy, and how large, light, sharp and detailed its picture is.
 
-Files that could cost much go to a child process; see `sandbox.py`.
+This works on the bytes themselves, so it runs in a decoder child only; `decoding.py` asks for it.
 """
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,9 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from curation.limits import THUMBNAIL_SIDE_PX, DecodeError, is_risky
-from curation.pixels import Opened, Pixels, decode_stored, open_header, said, turn
-from curation.sandbox import SHARED, Sandbox
+from curation.limits import THUMBNAIL_SIDE_PX, DecodeError
+from curation.pixels import Opened, Pixels, decode_stored, said, turn
 from curation.scan_damage import seam_score
 from curation.thumbnails import Grey, read_thumbnail, thumbnail_correlation
 
@@ -42,37 +40,16 @@ class Health:
     preview_width: int | None = None
 
 
-def examine(image: bytes, thumbnail: bytes = b"", sandbox: Sandbox = SHARED) -> Health:
-    """Decode one file and measure it; every failure is a `decode_status` with its detail.
-
-    `thumbnail` is the JPEG inside its EXIF, in the orientation of the stored pixels. A damaged picture is not
-    compared with it. Risky files are decoded by the child of `sandbox`.
-    """
-    return _examine(image, thumbnail, sandbox)
-
-
-def examine_here(image: bytes, thumbnail: bytes) -> Health:
-    """Examine a file in this process, risky or not: what the child does."""
-    return _examine(image, thumbnail, None)
-
-
-def _examine(image: bytes, thumbnail: bytes, sandbox: Sandbox | None) -> Health:
-    try:
-        with warnings.catch_warnings():  # Pillow warns of odd but valid files
-            warnings.simplefilter("ignore")
-            opened = open_header(image)
-            if sandbox and is_risky(opened.container, *opened.size, opened.plan):
-                return Health(**sandbox.examine(image, thumbnail))
-            return _examine_opened(image, opened, thumbnail)
-    except DecodeError as error:
+def failed(error: Exception) -> Health:
+    """Name the `decode_status` of a file whose decoding ended with an error."""
+    if isinstance(error, DecodeError):
         return Health(error.status, error.detail)
-    except MemoryError as error:
-        return Health("too_much_memory", said(error))
-    except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; recorded as a row
-        return Health("undecodable", said(error))
+    is_memory = isinstance(error, MemoryError)
+    return Health("too_much_memory" if is_memory else "undecodable", said(error))
 
 
-def _examine_opened(image: bytes, opened: Opened, thumbnail: bytes) -> Health:
+def examine_opened(image: bytes, opened: Opened, thumbnail: bytes) -> Health:
+    """Decode and measure a file whose header was read, with the JPEG inside its EXIF; decoders may raise anything."""
     pixels, warning = decode_stored(image, opened)
     if warning is None and (score := seam_score(pixels, opened.plan)) > 1:
         warning = f"the picture breaks along its coding units (strength {score:.1f})"

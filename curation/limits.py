@@ -14,7 +14,7 @@ BOMB_RATIO: Final = 400.0
 
 THUMBNAIL_SIDE_PX: Final = 288
 
-LARGE_PIXELS: Final = 24_000_000  # larger ones, and rare containers, are decoded in a child process
+LARGE_PIXELS: Final = 24_000_000  # larger ones, and rare containers, are decoded one at a time
 MANY_SCANS: Final = (
     64  # progressive files have about 10; each scan costs a pass over the whole picture
 )
@@ -47,5 +47,5 @@ def check_size(width: int, height: int, file_bytes: int) -> None:
 
 
 def is_risky(container: str, width: int, height: int, plan: JpegPlan) -> bool:
-    """Say whether a file is decoded in a child process: large, rarely seen, or with very many scans."""
+    """Say whether a file may cost much, so that it is decoded alone: large, rarely seen, or with very many scans."""
     return container not in ORDINARY or width * height > LARGE_PIXELS or plan.scans > MANY_SCANS

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from curation.containers import READERS, JpegPlan, jpeg_plan, sniff
 from curation.limits import DecodeError, check_size
@@ -137,5 +137,7 @@ def turn(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def said(error: Exception) -> str:
-    """Write an error in one line."""
+    """Write an error in one line, always the same: Pillow puts the address of the stream into one message."""
+    if isinstance(error, UnidentifiedImageError):
+        return "UnidentifiedImageError: the header is broken"
     return f"{type(error).__name__}: {error}"[:200]

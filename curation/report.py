@@ -14,7 +14,7 @@ import cv2
 import polars as pl
 
 from catalog import AssetReader, Catalog, Workspace, open_catalog
-from curation.decode import decode_upright
+from curation.decoding import decode_small
 from curation.inputs import frame
 from curation.label_report import doubted_labels, label_section
 from curation.pages import Page, bar, count_table, figure, section, table, text
@@ -85,12 +85,10 @@ class Thumbnails:
 
     def _made(self, sha: str) -> str | None:
         try:
-            pixels, _ = decode_upright(self._reader.read(*self._places[sha]))
+            body = self._reader.read(*self._places[sha])
+            small = decode_small(body, height_px=THUMBNAIL_HEIGHT_PX)
         except Exception:  # noqa: BLE001 - dropped pictures are often broken; the frame stays empty
             return None
-        height, width = pixels.shape[:2]
-        size = (max(1, round(width * THUMBNAIL_HEIGHT_PX / height)), THUMBNAIL_HEIGHT_PX)
-        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         _, encoded = cv2.imencode(
             ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 70]
         )

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -24,10 +23,10 @@ from curation import decisions
 from curation.balance import balanced_slice, check_support, class_table, thin_classes, weigh
 from curation.bins import SETTINGS, bin_of, stops_of
 from curation.components import component_ids
-from curation.decode import Pixels, decode_upright
+from curation.decoding import decode_small
 from curation.duplicates import DuplicateLimits, Duplicates
 from curation.embeddings import Embedder
-from curation.errors import NothingToCurateError
+from curation.errors import CurationError, NothingToCurateError
 from curation.exif_crowd import Look, Moments, find_moments, unseen_values
 from curation.facts import Stages, compute_missing
 from curation.found_labels import FOLDER, with_found_labels
@@ -37,6 +36,7 @@ from curation.inputs import Inputs, frame, judged_exif, read_inputs, settings_of
 from curation.known_copies import boilerplate_notes, find_in_catalog, issues
 from curation.labels import label_columns, label_rows
 from curation.leaks import measure
+from curation.limits import DecodeError
 from curation.manual_edits import ManualEdits, edit_groups, read_manual_edits
 from curation.onnx_embedder import open_embedder
 from curation.plan import CurationPlan
@@ -427,19 +427,14 @@ def _loader(reader: AssetReader, pictures: pl.DataFrame) -> Callable[[str], npt.
     def load(sha: str) -> npt.NDArray[np.uint8]:
         with lock:
             body = reader.read(*places[sha])
-        return shrink(decode_upright(body)[0], VERIFY_SIDE_PX)
+        try:
+            return decode_small(body, side_px=VERIFY_SIDE_PX)
+        except DecodeError as error:  # the decode stage had its pixels
+            raise CurationError(
+                f"{sha} cannot be decoded again: {error.status}, {error.detail}. Start the run again"
+            ) from error
 
     return load
-
-
-def shrink(pixels: Pixels, side_px: int) -> Pixels:
-    """Scale down to a longest side of at most `side_px`, by area; smaller pictures stay as they are."""
-    height, width = pixels.shape[:2]
-    scale = side_px / max(height, width)
-    if scale >= 1:
-        return pixels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 class _Clock:

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from curation.decode import Decode, decode_upright, detail_energy, examine
+from curation.decode import Decode
+from curation.decoding import examine
+from curation.examining import detail_energy
 from curation.limits import MIN_SIDE_PX
+from curation.pixels import decode_upright
 from tests.factories import picture
 
 SIDE = 288

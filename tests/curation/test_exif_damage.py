@@ -7,7 +7,7 @@ import pytest
 from catalog import rows
 from crawler.examine import examine as crawl
 from curation.bins import SETTINGS
-from curation.decode import examine
+from curation.decoding import examine
 from curation.exif_rules import judge
 from tests.curation import exif_damage as planted
 from tests.curation.exif_damage import HARD, ON_REAL, SOFT

@@ -7,7 +7,7 @@ import pytest
 
 from catalog import MissingPartError, Workspace, open_catalog
 from curation import faces
-from curation.decode import examine
+from curation.decoding import examine
 from curation.faces import Faces, face_rows
 from curation.facts import Stages, compute_missing
 from curation.inputs import read_inputs

@@ -1,16 +1,17 @@
 import os
 import threading
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
+from catalog.sandbox import DecoderLimits, DecoderPool
 from curation.containers import jpeg_plan, sniff
-from curation.decode import examine
+from curation.decoding import examine
 from curation.limits import DecodeError
-from curation.sandbox import Sandbox
 from tests.curation import broken_files
 from tests.curation.broken_files import broken, encoded, odd_but_valid, photograph, png_of
 from tests.real_data import members, needs
@@ -52,73 +53,27 @@ def test_a_bomb_is_refused_before_it_costs_memory() -> None:
     assert peak[0] - before < 20_000_000
 
 
-def test_a_risky_file_is_decoded_by_a_child_and_gives_what_this_process_would() -> None:
-    picture = photograph(7)
-    sandbox = Sandbox()
-    try:
-        by_child = examine(encoded(picture, "TIFF"), sandbox=sandbox)
-    finally:
-        sandbox.close()
-    here = examine(encoded(picture, "PNG"))
-    assert (by_child.pixel_sha256, by_child.thumbnail) == (here.pixel_sha256, here.thumbnail)
-    assert by_child.preview == here.preview
+@pytest.fixture
+def decoders() -> Iterator[DecoderPool]:
+    found = DecoderPool("curation.decoder_jobs", DecoderLimits(memory_bytes=80_000_000))
+    yield found
+    found.close()
 
 
-def test_a_picture_that_takes_too_long_is_a_status_and_the_next_one_is_served() -> None:
-    body = encoded(photograph(8), "TIFF")
-    sandbox = Sandbox()
-    try:
-        assert examine(body, sandbox=sandbox).decode_status == "ok"
-        sandbox.time_limit_s = 0.0001
-        assert examine(body, sandbox=sandbox).decode_status == "too_slow"
-        sandbox.time_limit_s = 60
-        assert examine(body, sandbox=sandbox).decode_status == "ok"
-    finally:
-        sandbox.close()
-
-
-def test_a_picture_that_takes_too_much_memory_is_a_status() -> None:
+def test_a_picture_that_takes_too_much_memory_is_a_status(decoders: DecoderPool) -> None:
     grain = np.random.default_rng(0).integers(0, 256, (3_000, 9_000), np.uint8)
     body = encoded(Image.fromarray(grain), "TIFF")
-    sandbox = Sandbox(memory_limit=80_000_000)
-    try:
-        assert examine(body, sandbox=sandbox).decode_status == "too_much_memory"
-        assert examine(encoded(photograph(1), "TIFF"), sandbox=sandbox).decode_status == "ok"
-    finally:
-        sandbox.close()
+    assert examine(body, decoders=decoders).decode_status == "too_much_memory"
+    sound = encoded(photograph(1), "TIFF")
+    assert examine(sound, decoders=decoders).decode_status == "ok"
 
 
-def test_a_child_that_dies_costs_one_row() -> None:
-    sandbox = Sandbox()
+def test_a_child_that_is_killed_costs_no_row(decoders: DecoderPool) -> None:
     body = encoded(photograph(8), "TIFF")
-    try:
-        assert examine(body, sandbox=sandbox).decode_status == "ok"
-        assert sandbox.pid is not None
-        os.kill(sandbox.pid, 9)
-        found = examine(body, sandbox=sandbox)
-        # Either it was seen to be dead and started again, or its death is told.
-        assert found.decode_status in {"ok", "crashed"}
-        assert examine(body, sandbox=sandbox).decode_status == "ok"
-    finally:
-        sandbox.close()
-
-
-def test_a_child_that_dies_before_it_is_written_to_is_crashed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sandbox = Sandbox()
-    body = encoded(photograph(8), "TIFF")
-    try:
-        assert examine(body, sandbox=sandbox).decode_status == "ok"
-        child = sandbox._running()
-        child.kill()
-        child.wait()
-        monkeypatch.setattr(sandbox, "_running", lambda: child)  # it is not seen to be dead
-        assert examine(body, sandbox=sandbox).decode_status == "crashed"
-        monkeypatch.undo()
-        assert examine(body, sandbox=sandbox).decode_status == "ok"
-    finally:
-        sandbox.close()
+    assert examine(body, decoders=decoders).decode_status == "ok"
+    for pid in decoders.pids:
+        os.kill(pid, 9)
+    assert examine(body, decoders=decoders).decode_status == "ok"
 
 
 def test_the_plan_of_a_jpeg_is_read_from_its_segments() -> None:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from curation.decode import decode_upright
+from curation.pixels import decode_upright
 from curation.quality import FLAG_ABOVE, Quality, scores
 from tests.curation.made_pictures import Picture, framed, scene
 from tests.real_data import members, needs

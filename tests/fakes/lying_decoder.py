@@ -1,4 +1,4 @@
-"""A crawl's decoder child in other hands: a GIF whose bytes behind its mark are code that makes the reply."""
+"""A decoder child in other hands: a GIF whose bytes behind its mark are code that makes the reply."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,4 +14,4 @@ def say(parts: Sequence[bytes], options: Mapping[str, Any]) -> tuple[dict[str, A
     return found["result"], found["parts"]
 
 
-JOBS = {"examine": say, "thumbnail": say}
+JOBS = {"examine": say, "thumbnail": say, "small": say}
