@@ -122,12 +122,16 @@ def _print_api_plan(found: "ApiPlan") -> None:
 def status(workspace: Workspace) -> None:
     """List the crawls of the workspace, last used first."""
     from crawler.frontier import Frontier
+    from crawler.pauses import pauses_text
 
     with Frontier(workspace.frontier) as frontier:
         known = frontier.crawls()
         errors = {record.crawl_id: frontier.errors(record.crawl_id) for record in known}
+        pauses = {record.crawl_id: frontier.pauses(record.crawl_id) for record in known}
     for record in known:
         _print_crawl(record, errors[record.crawl_id])
+        if waits := pauses_text(pauses[record.crawl_id]):
+            click.echo(f"  wants to be left alone: {waits}")
     if not known:
         click.echo("no crawls yet; start one with: safelight crawl run SOURCE")
 
@@ -409,6 +413,7 @@ def _metrics() -> "Iterator[Callable[[Tally], None]]":
 
 
 def _print_summary(summary: "CrawlSummary") -> None:
+    from crawler.pauses import pauses_text
     from crawler.progress import error_list
 
     click.echo(f"crawl {summary.crawl_id} ({summary.source}) {summary.status}")
@@ -434,6 +439,8 @@ def _print_summary(summary: "CrawlSummary") -> None:
             f"  failed earlier and not tried again: {earlier} (given up in all: "
             f"{error_list(summary.standing)}); try them with: safelight crawl retry --class all"
         )
+    if summary.pauses:
+        click.echo(f"  wants to be left alone: {pauses_text(summary.pauses)}")
     if summary.calls:
         click.echo(f"  API calls: {error_list(summary.calls)}")
     added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})

@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -45,9 +45,10 @@ from crawler.errors import (
 )
 from crawler.failures import ErrorClass
 from crawler.frontier import CrawlRecord, DeadLetter, Frontier, Row
+from crawler.pauses import HostPause, moment_text
 from crawler.progress import Tally
 from crawler.records import crawl_id, utc_now
-from crawler.session import Session, StopRequest
+from crawler.session import Session, StopRequest, api_name
 from crawler.settings import CrawlSettings
 from crawler.source import Desk, Discovery, Source
 from crawler.sources import SOURCES
@@ -68,7 +69,7 @@ class CrawlSummary:
 
     `failed` and `errors` count pictures given up in it, `standing` all that are given up now, by error, `open` those
     still wanted, `repeats` and `unchanged` pictures that brought no new bytes, `read` rows that came in without a file
-    (labels, prices), old and new.
+    (labels, prices), old and new, `pauses` the hosts that pictures still wait for.
     """
 
     crawl_id: str
@@ -91,6 +92,7 @@ class CrawlSummary:
     standing: Mapping[str, int] = field(default_factory=dict)
     basis: Statement | None = None
     permission: Permission = NOTHING
+    pauses: Sequence[HostPause] = ()
 
 
 @dataclass(frozen=True)
@@ -403,18 +405,21 @@ def _summary(desk: Desk, source: Source, session: Session, found: Discovery) -> 
         unchanged=session.tally.unchanged,
         open=left,
         bytes=session.tally.bytes,
-        problem=found.problem or _quota_text(found),
+        problem=found.problem or _quota_text(found, source),
         errors=session.tally.errors,
         calls=found.calls or {},
         standing=desk.frontier.errors(desk.crawl_id),
+        pauses=desk.frontier.pauses(desk.crawl_id),
     )
 
 
-def _quota_text(found: Discovery) -> str:
+def _quota_text(found: Discovery, source: Source) -> str:
     if found.status != "quota":
         return ""
-    until = datetime.fromtimestamp(found.wait_until).astimezone()
-    return f"the API quota is used up; go on after {until:%H:%M:%S} with: safelight crawl resume"
+    return (
+        f"{api_name(source)}: the API quota is used up; go on after {moment_text(found.wait_until)} "
+        "with: safelight crawl resume"
+    )
 
 
 def _row(summary: CrawlSummary, source: Source, started: datetime) -> Row:

@@ -16,7 +16,7 @@ import aiohttp
 
 from catalog.public_addresses import PrivateAddressError
 from crawler.connector import open_connector
-from crawler.failures import Failure, status_failure
+from crawler.failures import TRANSIENT_STATUSES, Failure, status_failure
 from crawler.hosts import client_url, host_of, is_refused
 from crawler.limits import ByteBudget, HostGate, HostLimits, retry_after_s
 from crawler.robots import MAX_ROBOTS_BYTES, RobotsCache, RobotsUnavailableError, opt_out
@@ -175,10 +175,14 @@ class Fetcher:
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
             raise FetchRefusedError(_failure(error)) from error
         except FetchRefusedError as refused:
-            if wait := refused.failure.retry_after_s:
-                self.limits.gate(host_of(url)).close_for(wait)
-                self.note_closed(host_of(url), wait)
+            self._close(url, refused.failure.retry_after_s)
             raise
+
+    def _close(self, url: str, wait_s: float) -> None:
+        """Leave a host alone for as long as it asks for (Retry-After)."""
+        if wait_s:
+            self.limits.gate(host_of(url)).close_for(wait_s)
+            self.note_closed(host_of(url), wait_s)
 
     @asynccontextmanager
     async def _get(
@@ -237,6 +241,8 @@ class Fetcher:
                         await self.limits.gate(host_of(url)).ask_again()
                     async with self._get(url) as response:
                         if response.status not in _REDIRECTS:
+                            if response.status in TRANSIENT_STATUSES:
+                                self._close(url, retry_after_s(response.headers.get("Retry-After")))
                             text = await response.content.read(MAX_ROBOTS_BYTES)
                             return response.status, text.decode("utf-8", "replace")
                         url = urljoin(url, response.headers.get("Location", ""))

@@ -23,6 +23,7 @@ from crawler.errors import PredicateError
 from crawler.failures import ErrorClass, Failure
 from crawler.frontier_schema import part_of, prepare
 from crawler.hosts import host_of
+from crawler.pauses import HostPause
 from crawler.quota import NEW_KEY, Permit, QuotaRecord, left_after, permit
 
 Row = dict[str, object]
@@ -175,15 +176,6 @@ class CrawlRecord:
         """Whether there is work left: an unfinished listing, or items not settled."""
         waiting = self.counts.get("queued", 0) + self.counts.get("in_flight", 0)
         return waiting > 0 or not self.cursor.finished
-
-
-@dataclass(frozen=True)
-class HostPause:
-    """A host that wants to be left alone until a time (Unix seconds), and the pictures that wait for it."""
-
-    host: str
-    until: float
-    queued: int
 
 
 class Frontier:

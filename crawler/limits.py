@@ -5,7 +5,6 @@ end of one request to the start of the next, one request at a time: so it holds 
 """
 
 import asyncio
-import contextlib
 import random
 import re
 import time
@@ -18,6 +17,7 @@ from crawler.settings import CrawlSettings
 
 # A polite crawler lets a host name its pause, but not stop the crawl for longer than this.
 LONGEST_WISH_S = 24 * 3600.0
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
 # After so many failures of the network in a row a host is asked less and less, one request at a time.
@@ -179,13 +179,17 @@ def retry_after_s(value: str | None, now: datetime | None = None) -> float:
     >>> retry_after_s("120"), retry_after_s("soon")
     (120.0, 0.0)
     """
-    if not value:
-        return 0.0
-    with contextlib.suppress(ValueError):
-        return min(max(0.0, float(value)), LONGEST_WISH_S)
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_WISH_S)
     try:
-        then = parsedate_to_datetime(value)
-    except ValueError:
+        then = parsedate_to_datetime(text)
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+    ):  # what it raises depends on the garbage
         return 0.0
     then = then if then.tzinfo else then.replace(tzinfo=UTC)
     wait: float = (then - (now or datetime.now(UTC))).total_seconds()

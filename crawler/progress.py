@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TextIO
 
+from crawler.pauses import HostPause, pauses_text
+
 if TYPE_CHECKING:
     from crawler.records import Brought
 
 _TERMINAL_S, _LOG_S = 0.5, 10.0
+_SHORT_PAUSE_S = 10.0  # nobody needs to hear of a shorter one
 _log = logging.getLogger(__name__)
 
 
@@ -19,7 +22,8 @@ class Tally:
     """What a session has done so far, and what is left.
 
     `failed` and `errors` count pictures given up, `retries` attempts that will be made again, `repeats` and
-    `unchanged` pictures that brought no new bytes. `read` are rows of a source that lists no pictures.
+    `unchanged` pictures that brought no new bytes. `read` are rows of a source that lists no pictures, `pauses` the
+    hosts (and the API) that the session waits for.
     """
 
     COUNTS: ClassVar = ("done", "failed", "bytes", "in_flight", "retries", "repeats", "unchanged")
@@ -35,6 +39,7 @@ class Tally:
     unchanged: int = 0
     read: int = 0
     errors: dict[str, int] = field(default_factory=dict)
+    pauses: list[HostPause] = field(default_factory=list)
     source: str = ""
     crawl_id: str = ""
 
@@ -69,10 +74,15 @@ class Tally:
             return f"{self.read} rows read, {self.read / elapsed:.0f} rows/s"
         images, megabytes = self.done / elapsed, self.bytes / elapsed / 1e6
         ended = (self.done + self.failed + self.repeats + self.unchanged) / elapsed
-        left = _clock(self.queued / ended) if ended and not self.listing else "unknown"
+        left_s = self.queued / ended if ended and not self.listing else None
+        # A host that is closed for longer than the rest takes decides when the crawl ends.
+        soon = time.time() + max(left_s or 0.0, _SHORT_PAUSE_S)
+        long = [pause for pause in self.pauses if pause.until > soon]
+        eta = f"ETA {'unknown' if left_s is None else _clock(left_s)}"
         return (
             f"{self.done} done, {self.queued} queued, {self.failed} failed, "
-            f"{images:.1f} images/s, {megabytes:.1f} MB/s, ETA {left}"
+            f"{images:.1f} images/s, {megabytes:.1f} MB/s, "
+            f"{f'waits for {pauses_text(long)}' if long else eta}"
         )
 
 

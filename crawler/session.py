@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from crawler.crew import Crew
+from crawler.hosts import host_of
+from crawler.pauses import HostPause, moment_text
 from crawler.progress import Tally
 from crawler.source import Desk, Discovery, Source
 from crawler.worker import Phase
@@ -14,6 +16,7 @@ from crawler.worker import Phase
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
+_PAUSES_S = 1.0  # how often closed hosts are looked up
 _WISH_S = 0.5  # how often another process's wish to stop is looked for
 
 
@@ -54,6 +57,9 @@ class Session:
         self._publish, self._wait_for_quota = publish, wait
         self._rows: dict[str, int] = {}
         self._phase: Phase = "listing"
+        self._api_pause: list[HostPause] = []
+        self._host_pauses: list[HostPause] = []
+        self._pauses_read = 0.0
         self.tally = Tally()
 
     async def run(self, report: Callable[[Tally], None]) -> Discovery:
@@ -79,9 +85,11 @@ class Session:
             found = await self._source.discover(self._desk)
             if found.status != "quota" or not self._wait_for_quota:
                 return found
-            log.info("quota used up; waiting until %s", time.ctime(found.wait_until))
+            self._api_pause = [HostPause(api_name(self._source), found.wait_until)]
+            log.info("quota used up; waiting until %s", moment_text(found.wait_until))
             while time.time() < found.wait_until and not self._stop.asked():  # noqa: ASYNC110  # signals set it
                 await asyncio.sleep(_POLL_S)
+            self._api_pause = []
             if self._stop.asked():
                 return found
 
@@ -117,10 +125,23 @@ class Session:
         tally.listing = self._phase == "listing"
         counts = self._desk.frontier.counts(self._desk.crawl_id)
         tally.queued = counts.get("queued", 0)
+        tally.pauses = [*self._api_pause, *self._closed_hosts()]
         tally.read = 0 if counts else self._desk.frontier.cursor(self._desk.crawl_id).rows
+
+    def _closed_hosts(self) -> list[HostPause]:
+        """Return the hosts that pictures wait for, looked up now and then."""
+        if self._source.over_http and time.monotonic() - self._pauses_read > _PAUSES_S:
+            self._pauses_read = time.monotonic()
+            self._host_pauses = self._desk.frontier.pauses(self._desk.crawl_id)
+        return self._host_pauses
 
     def count_rows(self, gained: Mapping[str, int]) -> dict[str, int]:
         """Add rows gained by a commit of the spool; return all that the session gained."""
         for table, n in gained.items():
             self._rows[table] = self._rows.get(table, 0) + n
         return self._rows
+
+
+def api_name(source: Source) -> str:
+    """Name the host of a source's API."""
+    return host_of(str(getattr(source, "api_address", ""))) or f"the API of {source.name}"

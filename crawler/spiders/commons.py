@@ -14,7 +14,9 @@ from scrapy.http import Request, Response
 
 from crawler.failures import Failure
 from crawler.frontier import Cursor, Listed
+from crawler.hosts import host_of
 from crawler.limits import retry_after_s
+from crawler.pauses import HostPause
 from crawler.sources.commons import CommonsSource, Walk
 from crawler.spiders.api_answers import demand, read_answer, unreachable
 from crawler.spiders.listing import ListingSpider
@@ -90,7 +92,9 @@ class CommonsSpider(ListingSpider):
         if self._refused > max(_PATIENCE, self._limits.max_attempts):
             raise self.end("failed", f"the API keeps failing: {why}")
         if wait_s > _LONGEST_PAUSE_S:
-            raise self.end("quota", "", time.time() + wait_s)
+            pause = HostPause(host_of(self._source.api_base), time.time() + wait_s)
+            then = "then go on with: safelight crawl resume"
+            raise self.end("quota", f"wants to be left alone: {pause.text()}; {then}", pause.until)
         await self.pause(wait_s)
 
     def _read(self, said: Any, walk: Walk) -> tuple[Cursor, list[Listed]]:

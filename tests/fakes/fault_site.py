@@ -110,6 +110,8 @@ class FaultSite:
     async def _robots(self, request: web.Request) -> web.Response:
         if self.robots_target:
             return web.Response(status=302, headers={"Location": self.robots_target})
+        if self.robots == "later":
+            return web.Response(status=503, headers={"Retry-After": "99999999999"})
         if self.robots == "down":
             return web.Response(status=503)
         return web.Response(text=self.robots, status=200 if self.robots else 404)
