@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.errors import SnapshotNotFoundError
+from catalog.sandbox.places import NeutralPlace, remove_left
 from catalog.stores import Frozen, open_store
 from catalog.workspace import Workspace
 
@@ -29,6 +30,8 @@ class Copy:
 
     frozen: Frozen
     folder: Path
+    place: str
+    """The folder below which children find the copy, and the data that lies on this machine."""
     readers: int = 0
     outdated: bool = False
 
@@ -36,7 +39,7 @@ class Copy:
     def readable(self) -> list[str]:
         """What a child must be able to read: the copy and the data that lies on this machine."""
         local = [path for path in self.frozen.data_paths if Path(path).exists()]
-        return [str(self.folder), *local]
+        return [f"{self.place}/frozen/{self.folder.name}", *local]
 
     @property
     def remote(self) -> bool:
@@ -56,6 +59,11 @@ class FrozenCopies:
         self._held = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
         fcntl.flock(self._held, fcntl.LOCK_EX)
         self._lock = threading.Lock()
+        folders = {"frozen": self._folder}
+        if local := self._store.data_folder:
+            local.mkdir(parents=True, exist_ok=True)
+            folders["data"] = local
+        self._place = NeutralPlace(self._folder, folders)
         self._newest: Copy | None = None
         self._older: dict[int, Copy] = {}
         self._stamp: tuple[tuple[int, int], ...] = ()
@@ -98,6 +106,7 @@ class FrozenCopies:
     def close(self) -> None:
         """Delete all copies."""
         os.close(self._held)
+        self._place.remove()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _look(self) -> tuple[tuple[int, int], ...]:
@@ -126,7 +135,8 @@ class FrozenCopies:
 
     def _freeze(self, as_of: int | None) -> Copy:
         folder = self._folder / uuid.uuid4().hex
-        copy = Copy(self._store.freeze(folder, as_of), folder)
+        frozen = self._store.freeze(folder, as_of, seen_at=self._place.path)
+        copy = Copy(frozen, folder, str(self._place.path))
         for path in folder.rglob("*"):
             path.chmod(0o555 if path.is_dir() else 0o444)
         folder.chmod(0o555)
@@ -157,6 +167,8 @@ class FrozenCopies:
                 continue
             with suppress(OSError), (folder / "lock").open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_left(folder)
                 for path in folder.iterdir():
-                    path.chmod(0o755)
+                    if not path.is_symlink():
+                        path.chmod(0o755)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -11,9 +11,14 @@ import signal
 import struct
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 NOBODY = 65534
 _NEW_UTS, _NEW_IPC, _NEW_USER, _NEW_NET = 0x04000000, 0x08000000, 0x10000000, 0x40000000
+_NEW_MOUNTS = 0x00020000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 4096, 16384, 1 << 18
+VIEW = ".view"
+"""Folder below a neutral place (`places.py`) with one empty folder for each of its links: what they are mounted on."""
 _PDEATHSIG, _SET_DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPABILITIES_VERSION_3 = 0x20080522
@@ -27,6 +32,26 @@ def leave_network(*, keep_user: bool) -> bool:
     """
     flags = _NEW_NET | _NEW_IPC | _NEW_UTS
     return _libc("unshare", flags if keep_user else flags | _NEW_USER) == 0
+
+
+def mount_below(place: str) -> bool:
+    """Turn the links in a neutral place into mounts that only this process and its children see.
+
+    False where that is not allowed: the links stay. The process must have one thread.
+    """
+    links = [entry for entry in os.scandir(place) if entry.is_symlink()]
+    view = f"{place}/{VIEW}"
+    steps: list[tuple[Any, ...]] = [
+        ("unshare", _NEW_MOUNTS),
+        ("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None),
+        *(_bind(os.path.realpath(link.path), f"{view}/{link.name}", _MS_BIND) for link in links),
+        _bind(view, place, _MS_BIND | _MS_REC),
+    ]
+    return all(_libc(name, *arguments) == 0 for name, *arguments in steps)
+
+
+def _bind(source: str, target: str, flags: int) -> tuple[str, bytes, bytes, None, int, None]:
+    return "mount", os.fsencode(source), os.fsencode(target), None, flags, None
 
 
 def become_nobody() -> bool:
@@ -79,7 +104,7 @@ def _prctl(option: int, value: int) -> None:
         _libc("prctl", option, value, 0, 0, 0)
 
 
-def _libc(name: str, *arguments: int | bytes) -> int:
+def _libc(name: str, *arguments: int | bytes | None) -> int:
     try:
         function = getattr(ctypes.CDLL(None, use_errno=True), name)
     except AttributeError:  # not Linux

@@ -55,6 +55,7 @@ class TemplateProcess:
             _ROOT,
             str(theirs.fileno()),
             network,
+            copy.place,
             *copy.readable,
         ]
         environment = _ENVIRONMENT | {k: os.environ[k] for k in ("HOME",) if k in os.environ}

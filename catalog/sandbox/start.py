@@ -9,16 +9,24 @@ import runpy
 import sys
 
 
-def main(root: str, descriptor: str, network: str, *paths: str) -> None:
+def main(root: str, descriptor: str, network: str, place: str, *paths: str) -> None:
     """Serve the sandbox at a socket; `root` is the folder that holds the package, `paths` what children read.
+
+    `place` is the folder that all of `paths` are below.
 
     `network` is "network" when the data lies behind one, so that it must stay.
     """
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib is not needed yet
     rights = runpy.run_path(os.path.join(here, "privileges.py"))  # noqa: PTH118 - as above
+    os.chdir("/")  # DuckDB could tell the folder in which the server was started
+    is_root = os.geteuid() == 0
+    if is_root:
+        rights["mount_below"](place)
     nobody = rights["readable_by_nobody"](paths)
     if network != "network":
-        rights["leave_network"](keep_user=nobody)
+        in_namespace = rights["leave_network"](keep_user=nobody)
+        if in_namespace and not is_root:  # there an ordinary user may mount
+            rights["mount_below"](place)
     sys.path.insert(0, root)
     from catalog.sandbox.template import serve
 

@@ -37,6 +37,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "python_enable_replacements": False,
     "temp_directory": "",
+    "secret_directory": "/nonexistent",
+    "allow_persistent_secrets": False,
 }
 
 
@@ -112,6 +114,7 @@ class Template:
             if not self._loaded:
                 load_extensions(self._lake, message["extensions"])
                 self._allowed = allowed_by(self._lake)
+                os.environ.pop("HOME", None)  # extensions are loaded: nobody needs it any more
                 self._loaded = True
             self._lake.execute("USE memory")
             self._lake.execute("DETACH DATABASE IF EXISTS lake")

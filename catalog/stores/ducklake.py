@@ -216,12 +216,24 @@ class DuckLakeStore:
         ).fetchall()
         return [name for (name,) in found if name in TABLES]
 
-    def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
+    @property
+    def data_folder(self) -> Path | None:
+        """The folder of the data files on this machine."""
+        return None if "://" in self.data_path else Path(self.data_path)
+
+    def freeze(
+        self, folder: Path, as_of: int | None = None, *, seen_at: Path | None = None
+    ) -> Frozen:
         """Copy the catalog into the empty `folder`; the data files stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)
-        options = ["READ_ONLY", *self._data_options(), *_as_of(as_of)]
         uri, needed = self._metadata.copy(folder)
+        data_path = self.data_path
         extensions = (*needed, *self._files.extensions)
+        if seen_at is not None:
+            uri = uri.replace(quoted(folder), quoted(seen_at / "frozen" / folder.name))
+            data_path = data_path if self.data_folder is None else f"{seen_at}/data/"
+            _forget_data_path(uri, extensions)
+        options = ["READ_ONLY", *_data_options(data_path), *_as_of(as_of)]
         attach = f"{self._files.setup_sql}ATTACH '{uri}' AS lake ({', '.join(options)})"
         connection = engine.take(extensions)
         try:
@@ -229,7 +241,7 @@ class DuckLakeStore:
             snapshot_id = self.snapshot(connection)
         finally:
             engine.give_back(connection, extensions)
-        return Frozen(f"{attach}; USE lake", extensions, (self.data_path,), snapshot_id)
+        return Frozen(f"{attach}; USE lake", extensions, (data_path,), snapshot_id)
 
     def mark(self) -> str:
         """Return the digest of the tables and views that the catalog was brought up to."""
@@ -309,7 +321,7 @@ class DuckLakeStore:
         return {objects.address(found.name): found.bytes for found in objects.listed("lake/data")}
 
     def _attach(self, *, read_only: bool, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
-        options = [*self._data_options(), *self._metadata.options, *_as_of(as_of)]
+        options = [*_data_options(self.data_path), *self._metadata.options, *_as_of(as_of)]
         options += ["READ_ONLY"] if read_only else []
         connection = engine.take(self._extensions)
         try:
@@ -322,16 +334,32 @@ class DuckLakeStore:
             raise
         return connection
 
-    def _data_options(self) -> list[str]:
-        path = f"DATA_PATH '{quoted(self.data_path)}'"
-        return [path, "OVERRIDE_DATA_PATH true", "DATA_INLINING_ROW_LIMIT 0"]
-
     def _explain_missing(self, as_of: int, error: duckdb.Error) -> None:
         connection = self.connect()
         known = [snapshot.snapshot_id for snapshot in self.snapshots(connection)]
         self.release(connection)
         if as_of not in known:
             raise SnapshotNotFoundError(as_of, known) from error
+
+
+def _data_options(data_path: str) -> list[str]:
+    path = f"DATA_PATH '{quoted(data_path)}'"
+    return [path, "OVERRIDE_DATA_PATH true", "DATA_INLINING_ROW_LIMIT 0"]
+
+
+def _forget_data_path(uri: str, extensions: tuple[str, ...]) -> None:
+    """Take the path of the data out of a copy; readers are told another one when they attach it."""
+    path = uri.removeprefix("ducklake:")
+    is_sqlite, path = path.startswith("sqlite:"), path.removeprefix("sqlite:")
+    connection = engine.take(extensions)
+    try:
+        connection.execute(f"ATTACH '{path}' AS copy {'(TYPE sqlite)' if is_sqlite else ''}")
+        connection.execute(
+            "UPDATE copy.ducklake_metadata SET value = 'data/' WHERE key = 'data_path'"
+        )
+        connection.execute("DETACH copy")
+    finally:
+        engine.give_back(connection, extensions)
 
 
 def _as_of(snapshot_id: int | None) -> list[str]:

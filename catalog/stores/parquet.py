@@ -138,11 +138,25 @@ class ParquetStore:
         files = self._load(self.snapshot(connection)).files
         return sorted(name for name, found in files.items() if found)
 
-    def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
+    @property
+    def data_folder(self) -> Path | None:
+        """The folder of the data files on this machine."""
+        return None if self._objects.remote else Path(self.data_path)
+
+    def freeze(
+        self, folder: Path, as_of: int | None = None, *, seen_at: Path | None = None
+    ) -> Frozen:
         """Write the views of a snapshot to a DuckDB file in `folder`; the data files stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)
-        shown = self._shown(as_of)
+        shown, data_path = self._shown(as_of), self.data_path
         target = folder / "catalog.duckdb"
+        if seen_at is not None:
+            target = seen_at / "frozen" / folder.name / target.name
+            if self.data_folder is not None:
+                data_path = f"{seen_at}/data/"
+                shown = replace(
+                    shown, address=lambda name: data_path + name.removeprefix(f"{FOLDER}/")
+                )
         connection = engine.take(self._files.extensions)
         try:
             self._show(connection, shown, str(target))
@@ -150,7 +164,7 @@ class ParquetStore:
             self.release(connection)
         attach = f"{self._files.setup_sql}ATTACH '{quoted(target)}' AS lake (READ_ONLY); USE lake"
         number = shown.snapshot.snapshot_id
-        return Frozen(attach, self._files.extensions, (self.data_path,), number)
+        return Frozen(attach, self._files.extensions, (data_path,), number)
 
     def check_files(self, *, rehash: bool = False) -> FileCheck:
         """Compare the files of all snapshots with those that are there."""

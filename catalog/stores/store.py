@@ -73,8 +73,18 @@ class Store(Protocol):
     def filled_tables(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         """Name the tables that have files: only these can hold rows, and asking costs less than counting."""
 
-    def freeze(self, folder: Path, as_of: int | None = None) -> Frozen:
-        """Copy the catalog (not the data) into the empty `folder` for readers that must not touch the live one."""
+    @property
+    def data_folder(self) -> Path | None:
+        """The folder of the tables' files on this machine; None when they lie in a bucket."""
+
+    def freeze(
+        self, folder: Path, as_of: int | None = None, *, seen_at: Path | None = None
+    ) -> Frozen:
+        """Copy the catalog (not the data) into the empty `folder` for readers that must not touch the live one.
+
+        With `seen_at` the copy and its readers know no other path than `seen_at/frozen/...`, where the parent of
+        `folder` is found, and `seen_at/data`, where `data_folder` is.
+        """
 
     def maintain(self, rules: KeepRules) -> Kept:
         """Merge small files, expire snapshots, remove files that nothing names; the caller holds `lock`."""
