@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if line is None:
             raise
         _say(line)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_code", 1))
 
 
 def _say(problem: str) -> None:

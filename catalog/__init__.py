@@ -1,12 +1,14 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
 from catalog.assets import AssetReader, packs
+from catalog.commit_errors import is_transient
 from catalog.contents import GROUP_KEYS, given_up
 from catalog.describe import Column, Described, describe
 from catalog.errors import (
     AssetNotFoundError,
     BusyError,
     CatalogError,
+    CommitError,
     DecisionError,
     LayoutError,
     MissingPartError,
@@ -52,7 +54,8 @@ from catalog.rights import (
 from catalog.rows import rows
 from catalog.schemas import TABLES, Table
 from catalog.settings import load_settings
-from catalog.spool import write_segment
+from catalog.spool import Segment, count_waiting, write_segment
+from catalog.spool import ready as waiting_segments
 from catalog.version import __version__
 from catalog.workspace import Workspace
 
@@ -69,6 +72,7 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "Column",
+    "CommitError",
     "DecisionError",
     "Described",
     "LayoutError",
@@ -87,6 +91,7 @@ __all__ = [
     "Rights",
     "RightsError",
     "SafelightError",
+    "Segment",
     "SegmentError",
     "Snapshot",
     "SnapshotNotFoundError",
@@ -98,6 +103,7 @@ __all__ = [
     "Workspace",
     "__version__",
     "basis_command",
+    "count_waiting",
     "crawled",
     "curated",
     "decide",
@@ -105,6 +111,7 @@ __all__ = [
     "find_release",
     "given_up",
     "home_words",
+    "is_transient",
     "known_text",
     "label_columns",
     "load",
@@ -125,6 +132,7 @@ __all__ = [
     "start_logging",
     "undo",
     "undo_rights",
+    "waiting_segments",
     "workspace_option",
     "write_rights",
     "write_segment",

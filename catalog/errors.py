@@ -7,6 +7,7 @@ WorkspaceError                a folder cannot be a workspace
 MissingPartError              an optional part is not installed; names the pip command
 CatalogError
 BusyError                   another process holds the writer lock for too long
+CommitError                 the segments that wait in the spool could not be committed
 SegmentError                rows do not fit the contract of their table
 QueryError                  the SQL is not one reading statement, or DuckDB refused it
 SnapshotNotFoundError
@@ -36,7 +37,12 @@ from pathlib import Path
 
 
 class SafelightError(Exception):
-    """Something a person can act on; the message says what, what exists and what to do next."""
+    """Something a person can act on; the message says what, what exists and what to do next.
+
+    `exit_code` is the one that the command ends with.
+    """
+
+    exit_code = 1
 
 
 class UsageError(SafelightError):
@@ -75,6 +81,24 @@ class BusyError(CatalogError):
             f"{what} is in use by another process (waited {waited_s:.0f} s). "
             "Wait for it to end, or stop it, and try again."
         )
+
+
+class CommitError(CatalogError):
+    """The waiting segments could not be committed; they are still in the spool.
+
+    `reason` is the cause in one line; `is_transient` says whether trying again can help (a lock, a connection, a disk
+    that is full or away, a bucket) or not (rows that do not fit, a damaged segment).
+    """
+
+    exit_code = 4
+
+    def __init__(self, reason: str, waiting: int, *, is_transient: bool) -> None:
+        advice = "" if is_transient else ", when the cause is mended"
+        super().__init__(
+            f"the commit to the catalog failed: {reason.rstrip('.')}. {waiting} segments wait in the spool, and "
+            f"nothing is lost. Commit them{advice} with: safelight catalog commit"
+        )
+        self.reason, self.is_transient = reason, is_transient
 
 
 class SegmentError(CatalogError):

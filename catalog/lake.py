@@ -4,17 +4,19 @@ Where the tables are kept is the business of a store (`catalog.stores`). A commi
 the spool, in one transaction with the ledger rows that make a replay a no-op.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import duckdb
 import pyarrow as pa
 
-from catalog.errors import CatalogError, QueryError
+from catalog.commit_errors import EXPECTED, commit_error
+from catalog.errors import BusyError, CatalogError, CommitError, QueryError, SegmentError
 from catalog.reading import is_one_select
 from catalog.schemas import TABLES
-from catalog.spool import ready
+from catalog.spool import count_waiting, damaged_segment, is_whole, ready
 from catalog.stores import LOCK_TIMEOUT_S, Snapshot, first_line, open_store
 from catalog.views import VIEWS
 from catalog.workspace import Workspace
@@ -28,6 +30,10 @@ _ERRORS_OF_STATEMENTS = (
 )
 """All others may come of a damaged file."""
 _LOOK_FOR_DAMAGE_S = 10.0
+log = logging.getLogger(__name__)
+
+COMMIT_RETRY_S = 30.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0
 
 Parameters = Sequence[object] | Mapping[str, object]
 
@@ -95,18 +101,49 @@ class Catalog:
         found: list[dict[str, object]] = self.query(sql, parameters).to_pylist()
         return found
 
-    def commit(self) -> dict[str, int]:
+    def commit(self, retry_s: float = COMMIT_RETRY_S) -> dict[str, int]:
         """Commit all waiting segments; return how many rows each table really gained.
 
-        Rows whose key is already there are dropped, a segment already in the ledger is only cleared away.
-        Waits for the writer lock; raises `BusyError` when it cannot be had.
+        Rows whose key is already there are dropped, a segment already in the ledger is only cleared away. That makes
+        it safe to try again, for at most `retry_s` seconds, when a connection, a disk or a bucket fails.
+        Waits for the writer lock. Raises `BusyError` when it cannot be had, else `CommitError`; the segments wait on.
         """
-        if not ready(self.workspace):
-            return {}
-        with self.store.lock():
-            gained = self.store.commit(ready(self.workspace))
-        self._stale = True
+        started, wait_s = time.monotonic(), _FIRST_WAIT_S
+        while True:
+            try:
+                return self._commit_once()
+            except CommitError as error:
+                if not error.is_transient or time.monotonic() + wait_s > started + retry_s:
+                    raise
+                log.warning("%s Trying again in %.0f s", error, wait_s)
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _commit_once(self) -> dict[str, int]:
+        try:
+            if not ready(self.workspace):
+                return {}
+            with self.store.lock():
+                gained = self.store.commit(ready(self.workspace))
+        except BusyError:
+            raise
+        except EXPECTED as error:
+            raise self._commit_error(error) from error
+        finally:
+            self._stale = True
         return gained
+
+    def _commit_error(self, error: Exception) -> CommitError:
+        """Say why a commit failed, and which segments are to blame when they are damaged."""
+        found = commit_error(error, count_waiting(self.workspace))
+        if found.is_transient or isinstance(error, SegmentError):
+            return found
+        with suppress(*EXPECTED):
+            for segment in ready(self.workspace):
+                if not is_whole(segment, self.workspace):
+                    damaged = damaged_segment(segment.folder, found.reason)
+                    return commit_error(damaged, count_waiting(self.workspace))
+        return found
 
     def refresh(self) -> None:
         """See what other processes have committed since this catalog was opened."""

@@ -93,17 +93,21 @@ class LocalObjects:
 
     def put(self, name: str, path: Path) -> None:
         """Rename the file into place."""
-        final = self._home / name
-        final.parent.mkdir(parents=True, exist_ok=True)
+        final = self._make_folder_of(name)
         flush(path)
         path.replace(final)
         flush(final.parent)
 
     def create(self, name: str, body: bytes) -> bool:
         """Store `body` unless the name is taken."""
+        return create_file(self._make_folder_of(name), body)
+
+    def _make_folder_of(self, name: str) -> Path:
+        """Make the folder of an object, but not `packs` itself: where that is missing a disk may be away."""
         final = self._home / name
+        (self._home / name.split("/", maxsplit=1)[0]).stat()
         final.parent.mkdir(parents=True, exist_ok=True)
-        return create_file(final, body)
+        return final
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset`, fewer where the file ends."""

@@ -122,6 +122,11 @@ def unreadable_segments(workspace: Workspace) -> Iterator[str]:
                 yield f"spool/{folder.name} is no segment: segment.json cannot be read ({error})"
 
 
+def count_waiting(workspace: Workspace) -> int:
+    """Count the folders that wait in the spool, also those that are no segments."""
+    return len(_folders(workspace))
+
+
 def _folders(workspace: Workspace) -> list[Path]:
     return sorted(path for path in workspace.spool.iterdir() if not path.name.startswith("."))
 
@@ -129,6 +134,14 @@ def _folders(workspace: Workspace) -> list[Path]:
 def _read(folder: Path) -> Segment:
     about = json.loads((folder / "segment.json").read_text("utf-8"))
     return Segment(folder.name, folder, about["job"], about["rows"], about["pack"])
+
+
+def damaged_segment(folder: Path, why: str) -> SegmentError:
+    """Make the error about a segment that is not what it was when it was written."""
+    return SegmentError(
+        f"segment {folder} is damaged ({why}). Move this folder out of the spool, so that the others can be committed; "
+        "safelight crawl verify then names the pictures that it held"
+    )
 
 
 def _note_keys(path: Path, tables: Mapping[str, pa.Table]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from catalog import AssetReader, Catalog, SafelightError, Workspace, open_catalog, packs
 from crawler.frontier import Frontier, Row
+from crawler.uncommitted import photos_in_spool
 
 _KEYS = {
     "photos": "(photo_id, asset_sha256)",
@@ -43,7 +44,7 @@ def audit(workspace: Workspace) -> Audit:
             *_pack_problems(workspace, there, {str(row["pack"]) for row in assets}),
             *_repeated_keys(catalog),
             *_missing_assets(catalog),
-            *_frontier_problems(frontier, photos),
+            *_frontier_problems(frontier, photos | photos_in_spool(workspace)),
         ]
         notes = list(_unfinished(frontier))
     return Audit(len(assets), len(photos), len(there), problems, notes)

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 WORKERS, CLUSTER, RECRAWL = "safelight.workers", "safelight.cluster", "safelight.recrawl"
 EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
+UNCOMMITTED = 4
+"""Exit code of a session whose work is in the spool, but not in the catalog."""
 METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
 
 
@@ -34,7 +36,7 @@ def crawl() -> None:
     """Bring pictures and their EXIF into the catalog.
 
     Exit codes: 0 finished (pictures that failed are rows and are counted), 1 error, 2 wrong usage,
-    3 stopped before the end.
+    3 stopped before the end, 4 fetched but not committed: it waits in the spool.
     """
 
 
@@ -123,20 +125,27 @@ def status(workspace: Workspace) -> None:
     """List the crawls of the workspace, last used first."""
     from crawler.frontier import Frontier
     from crawler.pauses import pauses_text
+    from crawler.uncommitted import COMMIT, segments_by_crawl
 
     with Frontier(workspace.frontier) as frontier:
         known = frontier.crawls()
         errors = {record.crawl_id: frontier.errors(record.crawl_id) for record in known}
         pauses = {record.crawl_id: frontier.pauses(record.crawl_id) for record in known}
+    spooled = segments_by_crawl(workspace)
     for record in known:
-        _print_crawl(record, errors[record.crawl_id])
+        _print_crawl(record, errors[record.crawl_id], spooled[record.crawl_id])
         if waits := pauses_text(pauses[record.crawl_id]):
             click.echo(f"  wants to be left alone: {waits}")
     if not known:
         click.echo("no crawls yet; start one with: safelight crawl run SOURCE")
+    if spooled:
+        click.echo(
+            f"{spooled.total()} segments wait in the spool: what they hold is fetched, but not in the catalog. A "
+            f"session at work commits them; if there is none: {COMMIT}"
+        )
 
 
-def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
+def _print_crawl(record: "CrawlRecord", errors: dict[str, int], spooled: int) -> None:
     from crawler.progress import error_list
 
     counts = ", ".join(
@@ -146,7 +155,8 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int]) -> None:
     if read := record.cursor.rows:
         pictures = f", {counts}" if record.counts else ""
         counts = f"{read} rows that need no file{pictures}"
-    end = "open" if record.open else "finished"
+    end = "open" if record.open else "not committed" if spooled else "finished"
+    counts += f", {spooled} segments in the spool" if spooled else ""
     order = {**record.config, **record.changed}
     about = " ".join(f"{name}={value}" for name, value in order.items() if value)
     click.echo(f"{record.crawl_id}  {record.source}  {end}  {counts}")
@@ -391,7 +401,7 @@ def _act(act: "Callable[[Any], CrawlSummary]") -> None:
         summary = act(report)
     line.end(last[0])
     _print_summary(summary)
-    sys.exit(EXIT_CODES[summary.status])
+    sys.exit(UNCOMMITTED if summary.uncommitted else EXIT_CODES[summary.status])
 
 
 @contextmanager
@@ -450,7 +460,9 @@ def _print_summary(summary: "CrawlSummary") -> None:
         log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
     elif summary.problem:
         click.echo(f"  {redacted(summary.problem)}", err=True)
-    if summary.status == "stopped" and not summary.problem:
+    if summary.uncommitted:
+        _print_uncommitted(summary)
+    elif summary.status == "stopped" and not summary.problem:
         click.echo("  go on with: safelight crawl resume")
 
 
@@ -462,6 +474,21 @@ def _print_permission(summary: "CrawlSummary") -> None:
         click.echo(f"  basis recorded for {summary.basis.changed} photos that were here without it")
     if summary.permission.allowed < summary.permission.total:
         click.echo(f"  {summary.permission.advice(crawled(summary.crawl_id))}")
+
+
+def _print_uncommitted(summary: "CrawlSummary") -> None:
+    """Say what is left to do after commits that failed, on standard error or in the log."""
+    from crawler.uncommitted import COMMIT
+
+    then = ", then go on with: safelight crawl resume" if summary.open else ""
+    text = (
+        f"not in the catalog: {summary.uncommitted} segments wait in the spool, because the commit failed: "
+        f"{redacted(summary.commit_problem)}. Nothing is lost; when the cause is mended, finish with: {COMMIT}{then}"
+    )
+    if logs_json():
+        log.error("%s", text, extra={"crawl_id": summary.crawl_id})
+    else:
+        click.echo(f"  {text}", err=True)
 
 
 cli_files.add_commands(run, plan, run_source)

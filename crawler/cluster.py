@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from catalog import Workspace
 from crawler.blocklist import Blocklist
+from crawler.crew import first_error
 from crawler.errors import WorkersKeepDyingError
 from crawler.frontier import Frontier, Share
 from crawler.progress import Tally
@@ -115,7 +116,7 @@ class RayCrew:
                     tasks.create_task(self._keep(share, start, phase, tallies[share.owner]))
                 tasks.create_task(self._tell(tallies, report))
         except ExceptionGroup as group:
-            raise group.exceptions[0] from group
+            raise first_error(group) from group
         finally:
             ray.shutdown()
 

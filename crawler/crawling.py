@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from filelock import FileLock, Timeout
@@ -35,6 +36,7 @@ from crawler.blocklist import (
     require_blocked,
     tombstone_row,
 )
+from crawler.committer import Committer
 from crawler.crew import Crew, ProcessCrew
 from crawler.errors import (
     CrawlNotFoundError,
@@ -42,6 +44,7 @@ from crawler.errors import (
     NotRunningError,
     SessionRunningError,
     StopTimeoutError,
+    WorkerNotRecoveredError,
 )
 from crawler.failures import ErrorClass
 from crawler.frontier import CrawlRecord, DeadLetter, Frontier, Row
@@ -52,6 +55,7 @@ from crawler.session import Session, StopRequest, api_name
 from crawler.settings import CrawlSettings
 from crawler.source import Desk, Discovery, Source
 from crawler.sources import SOURCES
+from crawler.uncommitted import segments_by_crawl
 from crawler.units import learn_crawl, reconcile, write_rows
 from crawler.worker import Worker
 
@@ -69,7 +73,9 @@ class CrawlSummary:
 
     `failed` and `errors` count pictures given up in it, `standing` all that are given up now, by error, `open` those
     still wanted, `repeats` and `unchanged` pictures that brought no new bytes, `read` rows that came in without a file
-    (labels, prices), old and new, `pauses` the hosts that pictures still wait for.
+    (labels, prices), old and new, `pauses` the hosts that pictures still wait for. `uncommitted` counts the segments
+    that wait in the spool because commits failed, for `commit_problem`: what they hold is fetched and safe, but not in
+    the catalog.
     """
 
     crawl_id: str
@@ -93,6 +99,8 @@ class CrawlSummary:
     basis: Statement | None = None
     permission: Permission = NOTHING
     pauses: Sequence[HostPause] = ()
+    uncommitted: int = 0
+    commit_problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,11 +192,16 @@ def _open_desk(
 def _run(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) -> CrawlSummary:
     """Work, and write the session's own row however it ends."""
     started, before = utc_now(), desk.frontier.cursor(desk.crawl_id)
-    crew = _crew(desk, source, catalog, options)
-    session = Session(desk, source, crew, catalog.commit, options.stop, wait=options.wait_for_quota)
-    found = Discovery("failed")
+    stop = options.stop
+    commit = partial(catalog.commit, retry_s=0)
+    committer = Committer(commit, desk.workspace, desk.settings, stop.asked, stop.impatient)
+    crew = _crew(desk, source, catalog, options, committer)
+    session = Session(desk, source, crew, committer, stop, wait=options.wait_for_quota)
+    found, work_ended = Discovery("failed"), False
     try:
-        found = asyncio.run(session.run(options.report))
+        found, work_ended = asyncio.run(session.run(options.report)), True
+    except WorkerNotRecoveredError:  # for a commit that failed: the summary says so
+        found, work_ended = Discovery("stopped"), True
     finally:
         summary = _summary(desk, source, session, found)
         now = desk.frontier.cursor(desk.crawl_id)
@@ -200,16 +213,31 @@ def _run(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) ->
             seconds=(utc_now() - started).total_seconds(),
         )
         write_rows(desk.workspace, desk.crawl_id, {"crawls": [_row(summary, source, started)]})
-        rows_added = session.count_rows(catalog.commit())
-    return replace(summary, rows=rows_added)
+        if work_ended:
+            committer.commit_to_the_end()
+        else:  # an error is on its way, which must not wait
+            committer.commit()
+    return _with_commits(summary, committer)
 
 
-def _crew(desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions) -> Crew:
+def _with_commits(summary: CrawlSummary, committer: Committer) -> CrawlSummary:
+    """Say what the commits of a session added, and what they left in the spool."""
+    summary = replace(summary, rows=committer.rows)
+    if committer.trouble is None:
+        return summary
+    reason = committer.trouble.reason
+    return replace(summary, uncommitted=committer.waiting(), commit_problem=reason)
+
+
+def _crew(
+    desk: Desk, source: Source, catalog: Catalog, options: CrawlOptions, committer: Committer
+) -> Crew:
     """Choose who works: this process, several processes, or actors of a Ray cluster."""
 
     def recover(owner: str) -> None:
-        catalog.commit()
-        reconcile(desk.frontier, catalog, desk.settings, owner)
+        act = partial(reconcile, desk.frontier, catalog, desk.settings, owner)
+        if not committer.commit_to_the_end(act):
+            raise WorkerNotRecoveredError(owner)
 
     blocked = read_blocklist(catalog)
     if options.cluster is not None:
@@ -261,16 +289,32 @@ def resume(
     *,
     wanted: str | None = None,
 ) -> CrawlSummary:
-    """Go on with a crawl, the last one used that is not at its end unless `wanted` names another."""
+    """Go on with a crawl, the last one used that is not at its end unless `wanted` names another.
+
+    When none is open, what a session has left in the spool is committed. Raises `NothingToResumeError`.
+    """
     known = _known(workspace)
     still_open = (record for record in known if record.open)
     record = find_crawl(known, wanted) if wanted else next(still_open, None)
     if record is None:
-        raise NothingToResumeError
+        return _commit_the_rest(workspace, settings or CrawlSettings(), known)
     options = options or CrawlOptions()
     changed = {**record.changed, **options.changed}
     options = replace(options, relist=False, changed=changed)
     return crawl(workspace, source_of(record), settings, options)
+
+
+def _commit_the_rest(
+    workspace: Workspace, settings: CrawlSettings, known: list[CrawlRecord]
+) -> CrawlSummary:
+    """Commit what sessions that have nothing left to fetch could not; raises `NothingToResumeError`."""
+    uncommitted = segments_by_crawl(workspace)
+    if not uncommitted:
+        raise NothingToResumeError
+    with open_frontier(workspace, settings) as (_, _, gained):
+        record = next((record for record in known if uncommitted[record.crawl_id]), None)
+        name, source = (record.crawl_id, record.source) if record else ("", "spool")
+        return CrawlSummary(name, source, "finished", rows=gained)
 
 
 def retry(

@@ -31,6 +31,14 @@ _POLL_S = 0.1
 _MOST_DEATHS = 3
 
 
+def first_error(group: ExceptionGroup[Exception]) -> Exception:
+    """Give the first error of a group of tasks, and of the groups in it: the others follow from it."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class Crew(Protocol):
     """One or more workers, for one session."""
 
@@ -64,15 +72,16 @@ class ProcessCrew:
                 report(self._together())
                 await asyncio.sleep(_POLL_S)
 
-        telling = asyncio.create_task(tell())
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for share in self._shares:
-                    tasks.create_task(self._keep(share, phase))
+            async with asyncio.TaskGroup() as beside:
+                telling = beside.create_task(tell())
+                async with asyncio.TaskGroup() as tasks:
+                    for share in self._shares:
+                        tasks.create_task(self._keep(share, phase))
+                telling.cancel()
         except ExceptionGroup as group:
-            raise group.exceptions[0] from group
+            raise first_error(group) from group
         finally:
-            telling.cancel()
             report(self._together())
 
     def _together(self) -> Tally:
@@ -179,9 +188,11 @@ class _Listener:
         threading.Thread(target=self._hear, daemon=True).start()
 
     def _hear(self) -> None:
-        for line in sys.stdin:
-            self.phase = line.strip()  # type: ignore[assignment]  # the session writes phases
-        self.stopped.set()
+        try:
+            for line in sys.stdin:
+                self.phase = line.strip()  # type: ignore[assignment]  # the session writes phases
+        finally:
+            self.stopped.set()  # a session that cannot be heard any more is gone
 
 
 class _Reporter:

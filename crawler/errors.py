@@ -144,6 +144,13 @@ class WorkersKeepDyingError(CrawlError):
         super().__init__(f"workers keep dying; see logs/{log_name}, then: safelight crawl resume")
 
 
+class WorkerNotRecoveredError(CrawlError):
+    """A worker died, and what it had written cannot be committed, so nobody knows where to go on."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(f"what {worker} had fetched when it died cannot be committed")
+
+
 class NothingToCompareError(CrawlError):
     """There is no snapshot to compare the catalog with."""
 

@@ -17,6 +17,32 @@ _SHORT_PAUSE_S = 10.0  # nobody needs to hear of a shorter one
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class CommitTrouble:
+    """Why the spool is not in the catalog: commits that failed one after the other, the last for `reason`.
+
+    `since` and `next` are moments of `time.monotonic`: the first failure, and the next try.
+    """
+
+    failures: int
+    since: float
+    next: float
+    reason: str
+    waiting: int
+    is_transient: bool
+
+    def line(self, now: float) -> str:
+        """Say it in one line.
+
+        >>> CommitTrouble(3, 0.0, 20.0, "disk full", 7, True).line(12.0)
+        'commit failed 3 times: disk full; retrying in 8 s; 7 segments wait in the spool'
+        """
+        times = "once" if self.failures == 1 else f"{self.failures} times"
+        again = f"retrying in {max(self.next - now, 0):.0f} s" if self.is_transient else "stopping"
+        about = f"commit failed {times}: {self.reason[:200]}; {again}"
+        return f"{about}; {self.waiting} segments wait in the spool"
+
+
 @dataclass
 class Tally:
     """What a session has done so far, and what is left.
@@ -42,6 +68,7 @@ class Tally:
     pauses: list[HostPause] = field(default_factory=list)
     source: str = ""
     crawl_id: str = ""
+    trouble: CommitTrouble | None = None
 
     def count(self, brought: "Brought", state: str) -> None:
         """Count one ended attempt whose item is now in `state`."""
@@ -69,6 +96,10 @@ class Tally:
         >>> Tally(done=50, bytes=2_000_000, queued=150, listing=False, started=0.0).line(10.0)
         '50 done, 150 queued, 0 failed, 5.0 images/s, 0.2 MB/s, ETA 0:30'
         """
+        trouble = f"; {self.trouble.line(now)}" if self.trouble else ""
+        return f"{self._progress(now)}{trouble}"
+
+    def _progress(self, now: float) -> str:
         elapsed = max(now - self.started, 1e-3)
         if self.read:
             return f"{self.read} rows read, {self.read / elapsed:.0f} rows/s"

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from crawler.crew import Crew
+from crawler.committer import Committer
+from crawler.crew import Crew, first_error
 from crawler.hosts import host_of
 from crawler.pauses import HostPause, moment_text
 from crawler.progress import Tally
@@ -47,15 +48,14 @@ class Session:
         desk: Desk,
         source: Source,
         crew: Crew,
-        publish: Callable[[], dict[str, int]],
+        committer: Committer,
         stop: StopRequest,
         *,
         wait: bool,
     ) -> None:
-        """`publish` commits the spool, `wait` waits for an API quota."""
+        """`committer` commits the spool, `wait` waits for an API quota."""
         self._desk, self._source, self._crew, self._stop = desk, source, crew, stop
-        self._publish, self._wait_for_quota = publish, wait
-        self._rows: dict[str, int] = {}
+        self._committer, self._wait_for_quota = committer, wait
         self._phase: Phase = "listing"
         self._api_pause: list[HostPause] = []
         self._host_pauses: list[HostPause] = []
@@ -63,22 +63,33 @@ class Session:
         self.tally = Tally()
 
     async def run(self, report: Callable[[Tally], None]) -> Discovery:
-        """Work until the end; return how the listing ended. `report` hears of progress."""
+        """Work until the end; return how the listing ended. `report` hears of progress.
+
+        An error in whatever runs beside the crew ends the session, too, and is raised here.
+        """
 
         def hear(tally: Tally) -> None:
             self._take_in(tally)
             report(self.tally)
 
         listing = asyncio.create_task(self._discover())
-        watching = asyncio.create_task(self._watch(listing))
         try:
-            await self._crew.run(lambda: self._phase, hear)
+            async with asyncio.TaskGroup() as beside:
+                tasks = [
+                    beside.create_task(self._watch(listing)),
+                    beside.create_task(self._committer.run()),
+                ]
+                await self._crew.run(lambda: self._phase, hear)
+                for task in tasks:
+                    task.cancel()
             return await listing
+        except ExceptionGroup as group:
+            raise first_error(group) from group
         finally:
-            watching.cancel()
-            if not listing.done() and not self._stop.asked():
+            if not listing.done():
+                self._stop.ask()  # a listing in a thread ends by this only
                 listing.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+                await asyncio.gather(listing, return_exceptions=True)
 
     async def _discover(self) -> Discovery:
         while True:
@@ -94,8 +105,8 @@ class Session:
                 return found
 
     async def _watch(self, listing: asyncio.Task[Discovery]) -> None:
-        """Follow the listing and the queue, hear wishes to stop, and publish now and then."""
-        frontier, published, looked = self._desk.frontier, time.monotonic(), 0.0
+        """Follow the listing and the queue, and hear wishes to stop; stop when commits have failed for too long."""
+        frontier, looked = self._desk.frontier, 0.0
         while True:
             if listing.done():
                 # Photos that a broken listing has not made ready have no turn: they are left to the next session.
@@ -104,25 +115,16 @@ class Session:
                 self._phase = "listed" if left else "end"
             if time.monotonic() - looked > _WISH_S:
                 looked = time.monotonic()
-                if frontier.wished("stop") and not self._stop.asked():
+                wished = frontier.wished("stop") or self._committer.has_given_up()
+                if wished and not self._stop.asked():
                     self._stop.ask()
-            if time.monotonic() - published > self._desk.settings.publish_s:
-                published = time.monotonic()
-                await self._publish_now()
             await asyncio.sleep(_POLL_S)
-
-    async def _publish_now(self) -> None:
-        """Commit the spool, to the end even when the session ends meanwhile: its rows count."""
-        work = asyncio.create_task(asyncio.to_thread(self._publish))
-        try:
-            await asyncio.shield(work)
-        finally:
-            self.count_rows(await work)
 
     def _take_in(self, tally: Tally) -> None:
         tally.started, self.tally = self.tally.started, tally
         tally.source, tally.crawl_id = self._source.name, self._desk.crawl_id
         tally.listing = self._phase == "listing"
+        tally.trouble = self._committer.trouble
         counts = self._desk.frontier.counts(self._desk.crawl_id)
         tally.queued = counts.get("queued", 0)
         tally.pauses = [*self._api_pause, *self._closed_hosts()]
@@ -134,12 +136,6 @@ class Session:
             self._pauses_read = time.monotonic()
             self._host_pauses = self._desk.frontier.pauses(self._desk.crawl_id)
         return self._host_pauses
-
-    def count_rows(self, gained: Mapping[str, int]) -> dict[str, int]:
-        """Add rows gained by a commit of the spool; return all that the session gained."""
-        for table, n in gained.items():
-            self._rows[table] = self._rows.get(table, 0) + n
-        return self._rows
 
 
 def api_name(source: Source) -> str:

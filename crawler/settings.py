@@ -37,6 +37,9 @@ class CrawlSettings:
     unit_bytes: int = 64 * MIB
     unit_s: float = 10.0
     publish_s: float = 60.0  # pause between two commits to the catalog while a session runs
+    commit_retry_s: float = (
+        900.0  # to try again when commits fail; then the session ends with code 4
+    )
     drain_s: float = 20.0  # for pictures in work when asked to stop
     turn_s: float = 86_400.0  # to wait for another crawl of the workspace to end; 0 refuses at once
     allow_private: bool = False  # whether private and loopback addresses may be fetched

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.assets import PACKS
+from catalog.errors import CatalogError
 from catalog.files import flush, folder_aside, sha256_file
 from catalog.keys import Keys, first_ones, hash_keys, no_keys
 from catalog.objects import open_objects
@@ -49,10 +50,12 @@ def commit_segments(
     segments: Sequence[Segment],
     index: KeyIndex,
     appender: Appender | None = None,
+    check_lock: Callable[[], None] = lambda: None,
 ) -> dict[str, int]:
     """Add the rows of new segments; return the rows gained by table. The caller holds the writer lock.
 
     `index` has the keys of the tables; `appender` is a quicker way than DuckLake's own, where its database is SQLite.
+    `check_lock` raises when the lock was lost meanwhile; it is called just before the end of the transaction.
     """
     # In one transaction: a question outside of one costs DuckLake ten times as much.
     connection.execute("BEGIN")
@@ -66,7 +69,7 @@ def commit_segments(
     gained = {}
     if new:
         work = _Commit(connection, workspace, index, ledger_keys[:, is_new], appender)
-        gained = work.add(new, ledger.filter(pa.array(is_new)))
+        gained = work.add(new, ledger.filter(pa.array(is_new)), check_lock)
     else:
         connection.execute("ROLLBACK")
     for segment in segments:
@@ -164,7 +167,9 @@ class _Commit:
         self._files: list[_NewFile] = []
         self._noted: dict[str, dict[str, Keys]] = {}
 
-    def add(self, segments: Sequence[Segment], ledger: pa.Table) -> dict[str, int]:
+    def add(
+        self, segments: Sequence[Segment], ledger: pa.Table, check_lock: Callable[[], None]
+    ) -> dict[str, int]:
         """Add new segments and their rows of the ledger, and end the transaction; return the rows gained by table."""
         gained = {}
         for name in sorted({name for segment in segments for name in segment.tables}):
@@ -174,6 +179,7 @@ class _Commit:
         self._write("segments", ledger, [segment.segment_id for segment in segments])
         jobs = sorted({segment.job for segment in segments})
         newest = self._append(", ".join(jobs)[:500])
+        check_lock()
         self._connection.execute("COMMIT")
         self._index.add(self._connection, np.concatenate(self._keys, axis=1), newest)
         return gained
@@ -278,7 +284,14 @@ class _Commit:
     def _target(self, place: str) -> Path:
         """Give the path of a data file; whatever lies there is of a commit that was killed."""
         target = self._workspace.home / DATA / place
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(exist_ok=True)
+        except FileNotFoundError as error:
+            # Not made here: it was there when the catalog was opened, and a new one would keep it from coming back.
+            folder = target.parent.parent
+            raise CatalogError(
+                f"{folder}, which holds the files of the tables, is not there"
+            ) from error
         target.unlink(missing_ok=True)
         return target
 

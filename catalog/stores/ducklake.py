@@ -20,7 +20,7 @@ from catalog.schemas import TABLES
 from catalog.spool import Segment
 from catalog.storage import table_files
 from catalog.stores import engine, keys, sqlite_append
-from catalog.stores.commits import commit_segments
+from catalog.stores.commits import DATA, commit_segments
 from catalog.stores.engine import first_line, quoted
 from catalog.stores.file_check import FileCheck, check_files
 from catalog.stores.file_sums import record_sums
@@ -68,6 +68,9 @@ class Metadata(Protocol):
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
         """Hold the one writer lock; raises `BusyError`."""
 
+    def check_lock(self) -> None:
+        """Raise `CatalogError` when the lock that is held was lost."""
+
     def introduce(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Tell a DuckDB instance what it must know before it attaches `uri`."""
 
@@ -108,6 +111,7 @@ class DuckLakeStore:
     def prepare(self) -> None:
         """Make tables, columns, comments and views that are missing."""
         if self._metadata.mark() == _SCHEMA_DIGEST:
+            self._make_data_folder()
             return
         with self.lock():
             if self._metadata.mark() == _SCHEMA_DIGEST:  # another process was faster
@@ -119,6 +123,19 @@ class DuckLakeStore:
                 self.release(connection)
             self.record_pages()
             self._metadata.set_mark(_SCHEMA_DIGEST)
+        self._make_data_folder()
+
+    def _make_data_folder(self) -> None:
+        """Make the folder of table files where there is none yet; one that is missing may be on a disk that is away."""
+        folder = self.workspace.home / DATA
+        if folder.is_dir() or self._files.extensions:  # those read a bucket
+            return
+        connection = self.connect()
+        try:
+            if not self.filled_tables(connection):
+                folder.mkdir(parents=True, exist_ok=True)
+        finally:
+            self.release(connection)
 
     def connect(self, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         """Give a reading connection; raises `SnapshotNotFoundError`."""
@@ -168,10 +185,11 @@ class DuckLakeStore:
         connection.execute("SET threads = 1")
         try:
             gained = commit_segments(
-                connection, self.workspace, segments, self._index, self._appender
+                *(connection, self.workspace, segments, self._index, self._appender),
+                self._metadata.check_lock,
             )
         except BaseException:
-            connection.close()  # with the transaction that is open
+            engine.discard(connection)
             self._index = self._new_index()
             raise
         if self._metadata.pages:
@@ -189,7 +207,7 @@ class DuckLakeStore:
     def close(self) -> None:
         """Let go of the connection that commits."""
         if self._kept and self._written > KEEP_ROWS:
-            self._kept.close()
+            engine.discard(self._kept)
             self._written = 0
         elif self._kept:
             self.release(self._kept)
@@ -275,7 +293,7 @@ class DuckLakeStore:
             connection.execute(self._metadata.attach_raw())
             fill_metadata(connection)
         finally:
-            connection.close()
+            engine.discard(connection)
         self.record_pages()
         self._metadata.set_mark(mark)
 
@@ -287,7 +305,7 @@ class DuckLakeStore:
             record = partial(record_sums, connection, self.workspace, keep_old=keep_old)
             done = maintain_lake(connection, self._sizes, record, rules)
         finally:
-            connection.close()  # it may have read everything
+            engine.discard(connection)  # it may have read everything
         if not rules.dry_run:
             self.record_pages()
         return done

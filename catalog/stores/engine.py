@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -66,11 +67,13 @@ def can_be_had(extensions: tuple[str, ...]) -> bool:
 
 def give_back(connection: DuckDB, extensions: tuple[str, ...]) -> None:
     """Detach `lake` and keep the instance for the next catalog of this process."""
+    with suppress(duckdb.Error):  # most often there is none
+        connection.execute("ROLLBACK")
     try:
         connection.execute("USE memory")
         connection.execute("DETACH DATABASE IF EXISTS lake")
     except duckdb.Error:
-        connection.close()  # closed already, or inside a broken transaction: not worth keeping
+        discard(connection)  # closed already, or inside a broken transaction: not worth keeping
         return
     with _idle_lock:
         uses = _uses.pop(id(connection), 0) + 1
@@ -78,6 +81,18 @@ def give_back(connection: DuckDB, extensions: tuple[str, ...]) -> None:
             _uses[id(connection)] = uses
             _idle.append((os.getpid(), extensions, connection))
             return
+    discard(connection)
+
+
+def discard(connection: DuckDB) -> None:
+    """Close an instance for good, whatever transaction is open and whatever became of its database.
+
+    Never close a connection in another way: DuckDB rolls an open transaction back in a destructor, and when the
+    connection to PostgreSQL is gone that raises where nothing can catch it, which ends the process. Here the error is
+    raised by a statement, and the transaction is gone when the destructor comes.
+    """
+    with suppress(duckdb.Error):
+        connection.execute("ROLLBACK")
     connection.close()
 
 

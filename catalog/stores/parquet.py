@@ -97,7 +97,7 @@ class ParquetStore:
         try:
             self._show(connection, shown, ":memory:")
         except duckdb.Error as error:
-            connection.close()
+            engine.discard(connection)
             raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
         return connection
 

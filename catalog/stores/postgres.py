@@ -5,6 +5,7 @@ key stands in one row is checked against the snapshot the writer read. So a comm
 database. It belongs to a transaction of the server: it works for every machine and ends when its holder dies.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from catalog.errors import BusyError, CatalogError, UsageError
 from catalog.stores import engine
 from catalog.stores.engine import first_line, quoted
 from catalog.stores.store import LOCK_TIMEOUT_S
+
+log = logging.getLogger(__name__)
 
 SCHEMES = ("postgres", "postgresql")
 LOCK_KEY = int.from_bytes(b"safeligh")
@@ -41,6 +44,7 @@ class PostgresMetadata:
     def __init__(self, address: str) -> None:
         self._secret, self._more = _understood(address)
         self.uri = f"ducklake:postgres:{quoted(self._more)}"
+        self._holder: duckdb.DuckDBPyConnection | None = None
 
     def introduce(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Tell a DuckDB instance the address; `duckdb_secrets()` shows it without the password."""
@@ -52,8 +56,23 @@ class PostgresMetadata:
         with self._attached() as connection:
             connection.execute("BEGIN")
             self._take_lock(connection, timeout_s)
-            yield
-            connection.execute("ROLLBACK")
+            self._holder = connection
+            try:
+                yield
+            finally:
+                self._holder = None
+            try:
+                connection.execute("ROLLBACK")
+            except duckdb.Error as error:  # the server took the lock back with the connection
+                log.warning("the connection that held the lock is gone: %s", first_line(error))
+
+    def check_lock(self) -> None:
+        """Raise `CatalogError` when the lock was lost with its connection: another writer may be at work."""
+        try:
+            if self._holder:
+                self._holder.execute("FROM postgres_query('pg', 'SELECT 1')").fetchall()
+        except duckdb.Error as error:
+            raise CatalogError(f"the lock of the catalog was lost: {first_line(error)}") from error
 
     def _take_lock(self, connection: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
         wait_ms = max(1, round(1000 * timeout_s))  # 0 would wait for ever
@@ -120,9 +139,15 @@ class PostgresMetadata:
                 raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
             yield connection
         except BaseException:
-            connection.close()  # whatever transaction is open ends with it, and a lock with the transaction
+            engine.discard(
+                connection
+            )  # an open transaction ends with it, and a lock with the transaction
             raise
-        connection.execute("DETACH pg")
+        try:
+            connection.execute("DETACH pg")
+        except duckdb.Error:
+            engine.discard(connection)
+            return
         engine.give_back(connection, _EXTENSIONS)
 
 

@@ -70,6 +70,9 @@ class SqliteMetadata:
         except Timeout as error:
             raise BusyError("the catalog", timeout_s) from error
 
+    def check_lock(self) -> None:
+        """Do nothing: a file lock lives as long as its holder."""
+
     def copy(self, folder: Path) -> tuple[str, tuple[str, ...]]:
         """Copy the catalog as it is now into `folder`; return its address and the extensions that read it.
 

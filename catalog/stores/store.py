@@ -1,5 +1,6 @@
 """What a store of tables must be able to do. `catalog.lake` speaks to this and to nothing behind it."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from catalog.spool import Segment
 from catalog.stores.file_check import FileCheck
 from catalog.stores.upkeep import KeepRules, Kept
 
-LOCK_TIMEOUT_S = 120.0
+LOCK_TIMEOUT_S = float(os.environ.get("SAFELIGHT_LOCK_TIMEOUT_S") or 120.0)
 
 
 @dataclass(frozen=True)

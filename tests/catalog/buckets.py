@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 from catalog import Workspace
 
@@ -27,6 +28,12 @@ class Bucket:
         """Write the section of safelight.toml."""
         url, endpoint = f"s3://{self.name}/{prefix}", f"http://127.0.0.1:{self.port}"
         return f'[storage]\nurl = "{url}"\nendpoint = "{endpoint}"\n'
+
+    def fail(self, status: int, **how: object) -> None:
+        """Let the server refuse requests: for `seconds`, or a `count` of them (see `tests.fakes.bucket_server`)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("POST", f"/_fault?{urlencode({'status': status, **how})}")
+        assert connection.getresponse().status == 200
 
     def keep(self, workspace: Workspace, prefix: str = "") -> Workspace:
         """Let a workspace keep its files here, below a prefix of its own unless one is given."""

@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,43 +41,67 @@ class PostgresServer:
         psql = [BINARIES / "psql", "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement, address]
         return subprocess.run(psql, check=True, capture_output=True, text=True).stdout
 
+    def end_connections(self, address: str) -> int:
+        """End every connection to the database at `address`, as an administrator may; return how many there were."""
+        name = address.rsplit("/", maxsplit=1)[1]
+        found = self.sql(
+            f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+        return int(found)
+
+    def stop(self) -> None:
+        """Stop the server at once, whoever is connected."""
+        self._control("stop", "-m", "fast")
+
+    def start(self) -> None:
+        """Start the server again."""
+        options = [str(option) for option in _options(self.folder, self.port)]
+        self._control("start", "-l", self.folder / "log", "-o", " ".join(options))
+
+    def _control(self, *arguments: object) -> None:
+        command = [
+            BINARIES / "pg_ctl",
+            "-s",
+            "-w",
+            "-D",
+            self.folder / "data",
+            *map(str, arguments),
+        ]
+        subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL, **_user())
+
+
+def _user() -> dict[str, str]:
+    """Give the user that the server runs as: it refuses to run as root."""
+    return {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+
+
+def _options(folder: Path, port: int) -> list[object]:
+    quick = ["-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=80"]
+    return ["-p", port, "-k", folder, "-h", "127.0.0.1", *quick]
+
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[PostgresServer]:
-    """Start a server below `folder`, and stop it in the end. It refuses to run as root, so it does not."""
-    user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    """Start a server below `folder`, and stop it in the end."""
     folder.mkdir(parents=True)
     (folder / "password").write_text(PASSWORD)
-    if user:
+    if _user():
         shutil.chown(folder, "postgres", "postgres")
         shutil.chown(folder / "password", "postgres", "postgres")
     data = folder / "data"
     make = [BINARIES / "initdb", "--no-sync", "-A", "scram-sha-256", "-U", "safelight"]
     make += ["--pwfile", folder / "password", "-D", data, "-E", "UTF8", "--locale", "C"]
-    subprocess.run(make, check=True, capture_output=True, cwd=folder, **user)
-    port = _free_port()
-    start = [BINARIES / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
-    start += ["-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=80"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(start, stdout=log, stderr=log, cwd=folder, **user)
+    subprocess.run(make, check=True, capture_output=True, cwd=folder, **_user())
+    server = PostgresServer(_free_port(), folder)
+    server.start()
     try:
-        _wait_for(port, server)
-        yield PostgresServer(port, folder)
+        yield server
     finally:
-        server.send_signal(signal.SIGINT)  # fast: does not wait for clients to leave
-        server.wait(20)
+        if (data / "postmaster.pid").exists():
+            server.stop()
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 20
-    ready = [BINARIES / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-    while subprocess.run(ready, check=False).returncode:
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("the PostgreSQL server does not start")
-        time.sleep(0.05)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from catalog import Workspace
+from crawler.committer import Committer
 from crawler.failures import Failure
 from crawler.fetcher import Answer
 from crawler.frontier import Frontier, Item
@@ -57,7 +58,8 @@ class Bench:
         stop = stop or StopRequest()
         desk = Desk(self.workspace, self.frontier, CRAWL, settings, stop.asked)
         crew = Worker(desk, source, impatient=stop.impatient)
-        session = Session(desk, source, crew, self._publish, stop, wait=wait)
+        self.committer = Committer(self._publish, self.workspace, settings, stop.asked)
+        session = Session(desk, source, crew, self.committer, stop, wait=wait)
         return session, asyncio.run(session.run(report))
 
     def _publish(self) -> dict[str, int]:
@@ -232,16 +234,16 @@ def test_waiting_for_the_quota_goes_on_by_itself(bench: Bench, photos: Path) -> 
 
 def test_a_long_session_publishes_now_and_then(bench: Bench, photos: Path) -> None:
     settings = replace(QUICK, publish_s=0.0, unit_images=4)
-    session, _ = bench.run(FolderSource(str(photos)), settings)
+    bench.run(FolderSource(str(photos)), settings)
     assert bench.published >= 1
-    assert session.count_rows({}) == {"photos": bench.published}
+    assert bench.committer.rows == {"photos": bench.published}
 
 
 def test_what_is_published_when_a_session_ends_counts(bench: Bench, photos: Path) -> None:
     bench.slowness_s = 1.0
-    session, _ = bench.run(FolderSource(str(photos)), replace(QUICK, publish_s=0.0))
+    bench.run(FolderSource(str(photos)), replace(QUICK, publish_s=0.0))
     assert bench.published >= 1
-    assert session.count_rows({}) == {"photos": bench.published}
+    assert bench.committer.rows == {"photos": bench.published}
 
 
 def test_threads_may_ask_to_stop() -> None:

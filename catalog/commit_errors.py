@@ -1,0 +1,53 @@
+"""Which errors of a commit pass by themselves, and which do not."""
+
+import duckdb
+import pyarrow as pa
+
+from catalog.errors import (
+    BusyError,
+    CatalogError,
+    CommitError,
+    LayoutError,
+    MissingPartError,
+    NetworkDiskError,
+    NewerWorkspaceError,
+    SafelightError,
+    SegmentError,
+    UsageError,
+)
+from catalog.stores import first_line
+
+EXPECTED = (SafelightError, OSError, duckdb.Error, pa.ArrowException, ValueError, KeyError)
+"""What a commit may raise for reasons outside of the program. `ValueError` and `KeyError`: of a damaged segment."""
+
+# Rows, files or settings are wrong, and stay so. Everything else is about locks, connections, disks and buckets.
+_LASTING = (
+    *(SegmentError, LayoutError, NewerWorkspaceError, NetworkDiskError, MissingPartError),
+    *(UsageError, ValueError, KeyError, pa.ArrowException),
+    *(duckdb.BinderException, duckdb.CatalogException, duckdb.ConstraintException),
+    *(duckdb.ConversionException, duckdb.DataError, duckdb.InvalidTypeException),
+    *(duckdb.NotImplementedException, duckdb.ParserException, duckdb.SyntaxException),
+    *(duckdb.TypeMismatchException, duckdb.OutOfRangeException, duckdb.PermissionException),
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether the same commit may succeed later.
+
+    >>> is_transient(BusyError("the catalog", 120)), is_transient(SegmentError("damaged"))
+    (True, False)
+    """
+    if isinstance(error, CommitError):
+        return error.is_transient
+    # Arrow's own I/O errors are of Python's kind: an Arrow error that is left is about the bytes.
+    return isinstance(error, (OSError, BusyError)) or not isinstance(error, _LASTING)
+
+
+def commit_error(error: Exception, waiting: int) -> CommitError:
+    """Say in one line why a commit failed."""
+    if isinstance(error, CommitError):
+        return error
+    said = str(error) if isinstance(error, CatalogError) else first_line(error)
+    if isinstance(error, KeyError):
+        said = f"a damaged segment lacks {error}"
+    return CommitError(said or type(error).__name__, waiting, is_transient=is_transient(error))

@@ -1,0 +1,27 @@
+"""What waits in the spool: fetched, done in the frontier, but not in the catalog before the next commit."""
+
+from collections import Counter
+
+import pyarrow.parquet as pq
+
+from catalog import SafelightError, Workspace, count_waiting, waiting_segments
+
+_JOB = "crawl:"
+COMMIT = "safelight catalog commit"
+
+
+def segments_by_crawl(workspace: Workspace) -> Counter[str]:
+    """Count the waiting segments of each crawl by its id; those of other work have the empty id."""
+    try:
+        found = waiting_segments(workspace)
+    except SafelightError:  # one is damaged: the commit says which
+        return Counter({"": count_waiting(workspace)})
+    jobs = (segment.job for segment in found)
+    return Counter(job.removeprefix(_JOB) if job.startswith(_JOB) else "" for job in jobs)
+
+
+def photos_in_spool(workspace: Workspace) -> set[str]:
+    """Give the ids of the photos whose rows wait; raises `SegmentError` when a segment is damaged."""
+    found = (s.folder / "photos.parquet" for s in waiting_segments(workspace))
+    tables = (pq.read_table(path, columns=["photo_id"]) for path in found if path.exists())
+    return {photo_id for table in tables for photo_id in table.column(0).to_pylist()}
