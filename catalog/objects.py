@@ -105,7 +105,8 @@ class LocalObjects:
     def _make_folder_of(self, name: str) -> Path:
         """Make the folder of an object, but not `packs` itself: where that is missing a disk may be away."""
         final = self._home / name
-        (self._home / name.split("/", maxsplit=1)[0]).stat()
+        if name.startswith("packs/"):
+            (self._home / "packs").stat()
         final.parent.mkdir(parents=True, exist_ok=True)
         return final
 

@@ -1,7 +1,9 @@
 """What waits in the spool: fetched, done in the frontier, but not in the catalog before the next commit."""
 
 from collections import Counter
+from contextlib import suppress
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog import SafelightError, Workspace, count_waiting, waiting_segments
@@ -21,7 +23,9 @@ def segments_by_crawl(workspace: Workspace) -> Counter[str]:
 
 
 def photos_in_spool(workspace: Workspace) -> set[str]:
-    """Give the ids of the photos whose rows wait; raises `SegmentError` when a segment is damaged."""
-    found = (s.folder / "photos.parquet" for s in waiting_segments(workspace))
-    tables = (pq.read_table(path, columns=["photo_id"]) for path in found if path.exists())
-    return {photo_id for table in tables for photo_id in table.column(0).to_pylist()}
+    """Give the ids of the photos whose rows wait; what is in a damaged segment is left out."""
+    found: set[str] = set()
+    for path in workspace.spool.glob("[!.]*/photos.parquet"):
+        with suppress(OSError, pa.ArrowException):  # committed just now, or damaged
+            found |= set(pq.read_table(path, columns=["photo_id"]).column(0).to_pylist())
+    return found
