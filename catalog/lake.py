@@ -23,6 +23,8 @@ from catalog.workspace import Workspace
 
 __all__ = ["LOCK_TIMEOUT_S", "Catalog", "Snapshot", "open_catalog", "writer_lock"]
 
+log = logging.getLogger(__name__)
+
 _ERRORS_OF_STATEMENTS = (
     *(duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException),
     *(duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InterruptException),
@@ -30,7 +32,6 @@ _ERRORS_OF_STATEMENTS = (
 )
 """All others may come of a damaged file."""
 _LOOK_FOR_DAMAGE_S = 10.0
-log = logging.getLogger(__name__)
 
 COMMIT_RETRY_S = 30.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0

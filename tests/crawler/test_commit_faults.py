@@ -1,5 +1,6 @@
 """A crawl whose commits fail goes on, tries again, ends by itself, and says what happened."""
 
+import json
 import os
 import random
 import threading
@@ -103,7 +104,9 @@ def test_a_damaged_segment_is_named_and_ends_the_session_at_once(
         faults.begun(site, victim)
         damaged = workspace.spool / ("0" * 64)
         (damaged.parent / ".made").mkdir()
-        (damaged.parent / ".made" / "segment.json").write_text("{")
+        about = {"job": "crawl:x", "rows": 1, "pack": None}
+        (damaged.parent / ".made" / "segment.json").write_text(json.dumps(about))
+        (damaged.parent / ".made" / "photos.parquet").write_bytes(b"PAR1 and no more PAR1")
         (damaged.parent / ".made").rename(damaged)
         code, text = victim.finish()
         assert code == 4, text
