@@ -150,10 +150,12 @@ def crawl(
         desk = _open_desk(workspace, frontier, key, source, settings, options)
         with _stop_on_signals(options.stop):
             summary = _run(desk, source, catalog, options)
+        total = {name: n + gained.get(name, 0) for name, n in summary.rows.items()}
+        summary = replace(summary, rows={**gained, **total})
+        if summary.uncommitted:  # the catalog does not know yet what it would be asked about
+            return summary
         basis = record_basis(catalog, frontier, key, source.config.get(BASIS))
-        permission = of_crawl(catalog, key)
-    total = {name: n + gained.get(name, 0) for name, n in summary.rows.items()}
-    return replace(summary, rows={**gained, **total}, basis=basis, permission=permission)
+        return replace(summary, basis=basis, permission=of_crawl(catalog, key))
 
 
 def _key_of(source: Source, frontier: Frontier, catalog: Catalog) -> str:
