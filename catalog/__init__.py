@@ -56,6 +56,7 @@ from catalog.schemas import TABLES, Table
 from catalog.settings import load_settings
 from catalog.spool import Segment, count_waiting, write_segment
 from catalog.spool import ready as waiting_segments
+from catalog.tombstones import read_blocked, tombstone
 from catalog.version import __version__
 from catalog.workspace import Workspace
 
@@ -123,6 +124,7 @@ __all__ = [
     "open_catalog",
     "packs",
     "publish",
+    "read_blocked",
     "record_rights",
     "redacted",
     "released",
@@ -130,6 +132,7 @@ __all__ = [
     "rights_history",
     "rows",
     "start_logging",
+    "tombstone",
     "undo",
     "undo_rights",
     "waiting_segments",

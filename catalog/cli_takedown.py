@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from catalog.crawl_queue import queue_opener
 from catalog.errors import UsageError
 from catalog.options import workspace_option
 from catalog.workspace import Workspace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--with-copies", is_flag=True, help="Also what curation found to be near-duplicates.")
 @click.option("--purge-releases", is_flag=True, help="Delete the data of affected releases here.")
+@click.option("--purge-reports", is_flag=True, help="Delete reports here that still name it.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @workspace_option
@@ -38,6 +40,7 @@ def takedown(  # noqa: PLR0913 - one argument an option
     reason: str,
     with_copies: bool,
     purge_releases: bool,
+    purge_reports: bool,
     dry_run: bool,
     yes: bool,
 ) -> None:
@@ -54,19 +57,21 @@ def takedown(  # noqa: PLR0913 - one argument an option
     if len(given) != 1:
         raise UsageError("give one of --photographer, --url-prefix, --sha256 and --photo-id")
     kind, value = given[0]
-    order = TakedownOrder(cast("Kind", kind), value, reason, with_copies, purge_releases)
-    _tell_found(preview(workspace, order))
+    order = TakedownOrder(
+        cast("Kind", kind), value, reason, with_copies, purge_releases, purge_reports
+    )
+    _tell_found(*preview(workspace, order, queue_opener()))
     if dry_run:
         return
     if not yes:
         click.confirm("Take all of this out? It cannot be undone", abort=True)
-    _tell_done(take_down(workspace, order))
+    _tell_done(take_down(workspace, order, queue_opener()))
 
 
-def _tell_found(found: "Found") -> None:
+def _tell_found(found: "Found", waiting: int) -> None:
     click.echo(
         f"{len(found.photos)} photos, {len(found.assets)} files in {len(found.packs)} packs, "
-        f"{found.waiting} items of the frontier"
+        f"{waiting} items of the frontier"
     )
     for release in found.releases:
         click.echo(f"release {release}: {release.pictures} of its pictures")

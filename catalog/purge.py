@@ -8,15 +8,14 @@ What is never purged: pictures of any release, pictures that somebody decided to
 keeper took settings from its copies.
 """
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from catalog.crawl_queue import OpenQueue, open_queue
 from catalog.lake import Catalog, open_catalog
-from catalog.rows import rows
-from catalog.spool import write_segment
 from catalog.takedown import no_crawl, remove_files
+from catalog.tombstones import block
 from catalog.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -67,11 +66,12 @@ def purge(
     *,
     dry_run: bool = True,
     now: datetime | None = None,
+    opener: OpenQueue | None = None,
 ) -> Purge:
     """Say which pictures have been dropped for longer than `older_than`; delete them unless `dry_run`.
 
-    `now` (UTC, without a zone) is for those who want to know what will be due. Raises `CatalogError` while a crawl
-    runs in the workspace.
+    `now` (UTC, without a zone) is for those who want to know what will be due; `opener` opens the queue of crawls as
+    for a takedown. Raises `CatalogError` while a crawl runs in the workspace.
     """
     moment = (now or datetime.now(UTC).replace(tzinfo=None)) - older_than
     with open_catalog(workspace) as catalog:
@@ -80,6 +80,8 @@ def purge(
             return _due(catalog, moment)[0]
         with no_crawl(workspace):
             due, packs = _due(catalog, moment)
+            queue = open_queue(workspace, opener)
+            queue.give_up(_photos_that_go(catalog, due.assets), due.assets)
             return _delete(catalog, due, packs) if due.assets else due
 
 
@@ -94,7 +96,7 @@ def _due(catalog: Catalog, before: datetime) -> tuple[Purge, set[str]]:
 
 
 def _delete(catalog: Catalog, due: Purge, packs: set[str]) -> Purge:
-    _bury(catalog, due.assets)
+    block(catalog, (("sha256", sha) for sha in due.assets), REASON, "purge")
     done = remove_files(catalog, due.assets, (), packs, f"purge of {len(due.assets)} dropped files")
     log.info("purged %d files, %d bytes", len(due.assets), due.bytes)
     return Purge(
@@ -102,18 +104,9 @@ def _delete(catalog: Catalog, due: Purge, packs: set[str]) -> Purge:
     )
 
 
-def _bury(catalog: Catalog, assets: tuple[str, ...]) -> None:
-    at = datetime.now(UTC).replace(tzinfo=None)
-    listed = [
-        {
-            "tombstone_id": hashlib.sha256(f"sha256\n{sha}\n{REASON}".encode()).hexdigest()[:32],
-            "kind": "sha256",
-            "value": sha,
-            "reason": REASON,
-            "blocks": True,
-            "created_at": at,
-        }
-        for sha in assets
-    ]
-    write_segment(catalog.workspace, {"tombstones": rows("tombstones", listed)}, job="purge")
-    catalog.commit()
+def _photos_that_go(catalog: Catalog, assets: tuple[str, ...]) -> set[str]:
+    """List the photos that lose every file that they ever had."""
+    if not assets:
+        return set()
+    sql = "SELECT photo_id FROM photos GROUP BY photo_id HAVING bool_and(list_contains(?, asset_sha256))"
+    return {str(row["photo_id"]) for row in catalog.records(sql, [list(assets)])}

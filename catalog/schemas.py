@@ -28,6 +28,19 @@ class Table:
     key: tuple[str, ...]
     schema: pa.Schema
 
+    @property
+    def asset_columns(self) -> tuple[str, ...]:
+        """Columns that name a file by the SHA-256 of its bytes: its rows go when the file goes."""
+        own = ("sha256",) if self.name == "assets" else ()
+        return (*own, *(name for name in self.schema.names if name in _ASSET_COLUMNS))
+
+    @property
+    def photo_columns(self) -> tuple[str, ...]:
+        """Columns that name a photo by its `photo_id`: its rows go when the photo goes."""
+        return tuple(name for name in self.schema.names if name == "photo_id")
+
+
+_ASSET_COLUMNS = ("asset_sha256", "asset_a", "asset_b")
 
 SHA = column("asset_sha256", TEXT, "SHA-256 of the original bytes, hex; names the bytes everywhere")
 RUN = column("run_id", TEXT, "curation run that wrote the row")
@@ -241,7 +254,7 @@ _TABLES = (
             "blocks",
             FLAG,
             "whether crawls must leave it out; false when the source deleted it, or when somebody lifts a block: "
-            "of what was asked for about one thing the last row counts",
+            "the latest row about one thing holds",
         ),
         column("crawl_id", TEXT, "crawl that noticed; null when somebody asked for it"),
         column("created_at", MOMENT, "UTC"),

@@ -13,27 +13,32 @@ embeddings, hashes of pixels, labels, predictions.
 import hashlib
 import json
 import logging
-import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock, Timeout
 
 from catalog.blob_cache import BlobCache
+from catalog.caches import drop_caches
+from catalog.crawl_queue import CrawlQueue, OpenQueue, open_queue
 from catalog.errors import CatalogError
 from catalog.files import write_text
+from catalog.identifying import Words, mask_logs, mentions, words_of
 from catalog.lake import Catalog, open_catalog
+from catalog.maintenance import strange_packs
+from catalog.objects import open_objects
 from catalog.pull import cache_folder
 from catalog.releases import find_release, publish
 from catalog.repacking import delete_unused, repack
 from catalog.revocations import read_revocations, revocation_of, revoke
-from catalog.rows import rows
-from catalog.spool import write_segment
 from catalog.stores.removal import Removal, forget_past, remove_rows
 from catalog.takedown_report import write_report
 from catalog.takedown_search import (
@@ -41,26 +46,35 @@ from catalog.takedown_search import (
     Found,
     Kind,
     find,
-    mentions,
     release_of,
-    waiting_items,
 )
+from catalog.tombstones import block, comparable, read_blocked
 from catalog.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 RECORD = "takedown.json"
+UNFINISHED_S = 60.0
+"""A segment that has not been written to for so long is left over from a kill."""
 
 
 @dataclass(frozen=True)
 class TakedownOrder:
-    """What must go and why; the reason is published with the revocations, so name nobody in it."""
+    """What must go and why; the reason is published with the revocations, so name nobody in it.
+
+    `value` is written as crawls compare it: an address in lower case up to its path. Raises `UsageError` when it is
+    empty, or an address without its host.
+    """
 
     kind: Kind
     value: str
     reason: str
     with_copies: bool = False
     purge_releases: bool = False
+    purge_reports: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", comparable(self.kind, self.value))
 
 
 @dataclass(frozen=True)
@@ -82,29 +96,42 @@ class Takedown:
     purged: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     still_found: int = 0
+    words: Words = field(default_factory=Words)
 
 
-def preview(workspace: Workspace, order: TakedownOrder) -> Found:
-    """Say what a takedown would be about; changes nothing but that waiting segments are committed."""
+def preview(
+    workspace: Workspace, order: TakedownOrder, opener: OpenQueue | None = None
+) -> tuple[Found, int]:
+    """Say what a takedown would be about, and how many items of the crawl queue.
+
+    Changes nothing but that waiting segments are committed. Raises as `take_down` does.
+    """
     with open_catalog(workspace) as catalog:
         catalog.commit()
-        return find(catalog, order.kind, order.value, with_copies=order.with_copies)
+        found = find(catalog, order.kind, order.value, with_copies=order.with_copies)
+        queue = open_queue(workspace, opener)
+        return found, queue.count(order.kind, order.value, found.photos)
 
 
-def take_down(workspace: Workspace, order: TakedownOrder) -> Takedown:
+def take_down(
+    workspace: Workspace, order: TakedownOrder, opener: OpenQueue | None = None
+) -> Takedown:
     """Take everything out that the order is about and write the proof; also ends what a kill left unfinished.
 
-    Raises `CatalogError` while a crawl runs in the workspace: what it holds in memory would come in again.
+    `opener` opens the queue of crawls where there is one (`crawler.FrontierQueue`). Raises `CatalogError` without it,
+    and while a crawl runs in the workspace: what it holds in memory would come in again.
     """
     with no_crawl(workspace), open_catalog(workspace) as catalog:
+        queue = open_queue(workspace, opener)
         catalog.commit()
         done = _begin(catalog, order)
-        _bury(catalog, done)
-        done = replace(done, frontier_items=_clear_frontier(workspace, done))
+        _write_tombstones(catalog, done)
+        done = replace(done, frontier_items=_clear_queue(queue, done))
         done = _remove(catalog, done)
         done = _replace_releases(workspace, done)
         _forget_files(workspace, done)
         catalog.commit()
+        _check_blocked(catalog, done)
         again = find(catalog, order.kind, order.value)
         done = replace(
             done,
@@ -134,17 +161,19 @@ def no_crawl(workspace: Workspace) -> Iterator[None]:
 def _begin(catalog: Catalog, order: TakedownOrder) -> Takedown:
     """Find what it is about, together with what an unfinished takedown of the same order had found."""
     found = find(catalog, order.kind, order.value, with_copies=order.with_copies)
+    words = words_of(catalog, order.kind, order.value, found.photos)
     home = catalog.workspace.reports / "takedowns"
     name = hashlib.sha256(f"{order.kind}\n{order.value}".encode()).hexdigest()[:12]
     for path in sorted(home.glob(f"*-{name}/{RECORD}")):
         said = json.loads(path.read_text("utf-8"))
         if said["state"] == "started":
-            done = Takedown(order, path.parent, _joined(found, said["found"]), started_at=_now())
+            found, words = _joined(found, said["found"]), words.joined(_words(said))
+            done = Takedown(order, path.parent, found, started_at=_now(), words=words)
             _save(done)
             return done
     folder = home / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name}"
     folder.mkdir(parents=True)
-    done = Takedown(order, folder, found, started_at=_now())
+    done = Takedown(order, folder, found, started_at=_now(), words=words)
     _save(done)
     return done
 
@@ -163,52 +192,48 @@ def _joined(found: Found, before: dict[str, list[str]]) -> Found:
         packs=both("packs"),
         releases=tuple(affected.values()),
         models=both("models"),
-        waiting=found.waiting,
     )
 
 
+def _words(said: Mapping[str, Any]) -> Words:
+    kept = said.get("words", {})
+    return Words(tuple(kept.get("names", ())), tuple(kept.get("addresses", ())))
+
+
 def _save(done: Takedown) -> None:
+    """Write the record; the words that tell the person are in it only until all is done."""
     said = asdict(done) | {"folder": done.folder.name}
+    if done.state == "finished":
+        del said["words"]
     write_text(done.folder / RECORD, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
 
 
-def _bury(catalog: Catalog, done: Takedown) -> None:
-    """Write tombstones: for what was asked, for every photo and for every file."""
+def _write_tombstones(catalog: Catalog, done: Takedown) -> None:
+    """Block what was asked for, every photo and every file; what was unblocked meanwhile is blocked again."""
+    block(catalog, _blocking(done), done.order.reason, "takedown")
+
+
+def _blocking(done: Takedown) -> list[tuple[str, str]]:
     order, found = done.order, done.found
-    wanted: dict[tuple[str, str], None] = {(order.kind, order.value): None}
-    wanted |= {("photo", photo): None for photo in found.photos}
-    wanted |= {("sha256", asset): None for asset in found.assets}
-    listed = [
-        {
-            "tombstone_id": hashlib.sha256(f"{kind}\n{value}\nTrue".encode()).hexdigest()[:32],
-            "kind": kind,
-            "value": value,
-            "reason": order.reason,
-            "blocks": True,
-            "created_at": datetime.now(UTC).replace(tzinfo=None),
-        }
-        for kind, value in wanted
-    ]
-    write_segment(catalog.workspace, {"tombstones": rows("tombstones", listed)}, job="takedown")
-    catalog.commit()
+    photos = [("photo", photo) for photo in found.photos]
+    return [(order.kind, order.value), *photos, *(("sha256", asset) for asset in found.assets)]
 
 
-def _clear_frontier(workspace: Workspace, done: Takedown) -> int:
-    """Blank what the frontier knows of the photos; what waits there is given up."""
-    items = waiting_items(workspace, done.order.kind, done.order.value, done.found.photos)
-    if not items:
-        return 0
-    with closing(sqlite3.connect(workspace.frontier, timeout=20)) as frontier, frontier:
-        frontier.executemany(
-            "UPDATE items SET photo = '{}', url = '', etag = NULL, modified = NULL, error_detail = NULL,"
-            " error = CASE WHEN state = 'done' THEN error ELSE 'tombstoned' END,"
-            " error_class = CASE WHEN state = 'done' THEN error_class ELSE 'final' END,"
-            " state = CASE WHEN state = 'done' THEN state ELSE 'failed' END WHERE seq = ?",
-            [(seq,) for seq in items],
+def _check_blocked(catalog: Catalog, done: Takedown) -> None:
+    """Raise `CatalogError` when somebody lifted a block while the takedown was at work."""
+    known = {(kind, value.lower()) for kind, value in read_blocked(catalog)}
+    missing = [each for each in _blocking(done) if (each[0], each[1].lower()) not in known]
+    if missing:
+        raise CatalogError(
+            f"{len(missing)} tombstones were lifted meanwhile, first {missing[0][0]} {missing[0][1]}; "
+            "run the takedown again"
         )
-    with closing(sqlite3.connect(workspace.frontier, timeout=20)) as frontier:
-        frontier.execute("VACUUM")  # pages of rows that are gone keep their text otherwise
-    return len(items)
+
+
+def _clear_queue(queue: CrawlQueue, done: Takedown) -> int:
+    """Blank what the crawl queue knows of the photos; what waits there is given up."""
+    order, found = done.order, done.found
+    return queue.forget(order.kind, order.value, found.photos, found.assets)
 
 
 @dataclass(frozen=True)
@@ -226,22 +251,42 @@ def remove_files(
     photos: Collection[str],
     packs: Collection[str],
     message: str,
+    *,
+    words: Words | None = None,
 ) -> Removed:
     """Take bytes and rows out, and the past that still shows them; `packs` are those that hold the assets."""
+    words = words or Words()
     with catalog.store.lock():
         places = repack(catalog, packs, assets)
-        removed = remove_rows(catalog.store, Removal(assets, photos, places), message)
+        going = Removal(assets, photos, places, words.names, words.addresses)
+        removed = remove_rows(catalog.store, going, message)
         catalog.refresh()
         gone = delete_unused(catalog, packs)
         catalog.let_go()
         forget_past(catalog.store)
+        drop_caches(catalog.workspace, assets)
         catalog.refresh()
+        gone += _delete_orphans(catalog)
     return Removed(removed, gone, tuple(sorted(set(places["pack"].to_pylist()))))
+
+
+def _delete_orphans(catalog: Catalog) -> list[str]:
+    """Delete what killed crawls have left: packs that no row names, unfinished segments; return the packs."""
+    objects = open_objects(catalog.workspace)
+    packs = [pack.name for pack in strange_packs(catalog)]
+    for name in packs:
+        objects.delete(name)
+    for folder in catalog.workspace.spool.glob(".tmp-*"):
+        # No crawl runs, and nobody else writes packs; another job may be writing rows just now.
+        if any(folder.glob("*pack*")) or time.time() - folder.stat().st_mtime > UNFINISHED_S:
+            shutil.rmtree(folder, ignore_errors=True)
+    return [name.rpartition("/")[2] for name in packs]
 
 
 def _remove(catalog: Catalog, done: Takedown) -> Takedown:
     found, message = done.found, f"takedown {done.folder.name}"
-    removed = remove_files(catalog, found.assets, found.photos, found.packs, message)
+    about = (found.assets, found.photos, found.packs, message)
+    removed = remove_files(catalog, *about, words=done.words)
     return replace(
         done,
         rows_removed=removed.rows_removed,
@@ -306,22 +351,23 @@ def _purge(workspace: Workspace, affected: AffectedRelease) -> None:
 
 
 def _forget_files(workspace: Workspace, done: Takedown) -> None:
-    """Delete what is kept of the pictures by their hash: thumbnails of the console."""
-    cache = workspace.home / "cache"
-    for asset in done.found.assets if cache.exists() else ():
-        for path in cache.rglob(f"{asset}*"):
-            path.unlink()
+    """Drop the caches once more, mask the logs, and delete the reports that name somebody if asked."""
+    drop_caches(workspace, done.found.assets)
+    mask_logs(workspace, done.words)
+    if done.order.purge_reports:
+        for path in mentions(workspace, done.words, done.found.assets):
+            if path.is_relative_to(workspace.reports):
+                path.unlink()
 
 
 def _left(catalog: Catalog, done: Takedown) -> Iterator[str]:
     """Say what this takedown could not reach."""
-    order, found = done.order, done.found
-    needles = [
-        *found.assets,
-        *([order.value] if order.kind in ("photographer", "url_prefix") else []),
-    ]
-    for path in mentions(catalog.workspace, needles):
-        yield f"{path} still names it: delete the file, or write it again"
+    found, home = done.found, catalog.workspace.home
+    for path in mentions(catalog.workspace, done.words, found.assets):
+        name = path.relative_to(home).as_posix()
+        is_report = path.is_relative_to(catalog.workspace.reports)
+        how = "delete it with --purge-reports" if is_report else "delete the file"
+        yield f"{name} still names it: {how}, or write it again"
     for release in found.releases:
         if str(release) in done.purged:
             yield f"{release}: copies that others have pulled or exported; pulls from here are refused from now on"
@@ -333,10 +379,6 @@ def _left(catalog: Catalog, done: Takedown) -> Iterator[str]:
         yield f"model {model} was trained on these pictures: train it again on the successor"
     for asset in found.copies:
         yield f"picture {asset} is a near-duplicate: look at it, or add --with-copies"
-    for table, column in (("crawls", "config_json"), ("queries", "sql")):
-        sql = f"SELECT count(*) AS n FROM {table} WHERE contains({column}, ?)"
-        if n := catalog.records(sql, [order.value])[0]["n"]:
-            yield f"{n} rows of {table} name it in {column}: what somebody typed is kept as it was"
     yield "backups, exports and anything copied out of this workspace before now"
 
 

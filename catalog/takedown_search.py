@@ -1,10 +1,7 @@
-"""Find what a takedown is about: photos, files, copies, releases, models, packs, what waits in the frontier."""
+"""Find what a takedown is about: photos, files, copies, releases, models, packs."""
 
-import json
-import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
@@ -15,8 +12,6 @@ from catalog.releases import Release, find_release, releases
 from catalog.workspace import Workspace
 
 Kind = Literal["photographer", "url_prefix", "sha256", "photo"]
-TEXT_FILES = (".html", ".md", ".json", ".csv", ".txt", ".log", ".jsonl")
-TEXT_BYTES = 64 * 2**20
 
 _MATCHES = {
     "photographer": "lower(photographer) = lower($value)",
@@ -55,7 +50,6 @@ class Found:
     packs: tuple[str, ...] = ()
     releases: tuple[AffectedRelease, ...] = ()
     models: tuple[str, ...] = ()
-    waiting: int = field(default=0)
 
 
 def find(catalog: Catalog, kind: Kind, value: str, *, with_copies: bool = False) -> Found:
@@ -80,7 +74,6 @@ def find(catalog: Catalog, kind: Kind, value: str, *, with_copies: bool = False)
         packs=tuple(_packs(catalog, assets)),
         releases=affected,
         models=tuple(_models(catalog, affected)),
-        waiting=len(waiting_items(catalog.workspace, kind, value, photos | listing)),
     )
 
 
@@ -138,43 +131,6 @@ def _models(catalog: Catalog, affected: Collection[AffectedRelease]) -> list[str
     digests = {release.digest for release in affected}
     sql = "SELECT model_id FROM models WHERE list_contains(?, dataset_digest)"
     return sorted(_listed(catalog, sql, digests))
-
-
-def waiting_items(
-    workspace: Workspace, kind: Kind, value: str, photos: Collection[str]
-) -> list[int]:
-    """List the rows of the crawl frontier about these photos, or that match by themselves."""
-    if not workspace.frontier.exists():
-        return []
-    with closing(sqlite3.connect(f"file:{workspace.frontier}?mode=ro", uri=True)) as frontier:
-        if not frontier.execute("SELECT 1 FROM sqlite_master WHERE name = 'items'").fetchone():
-            return []
-        found = frontier.execute("SELECT seq, photo_id, url, photo FROM items WHERE photo <> '{}'")
-        return [
-            seq
-            for seq, photo_id, url, said in found
-            if photo_id in photos or _item_matches(kind, value, url, said)
-        ]
-
-
-def _item_matches(kind: Kind, value: str, url: str, said: str) -> bool:
-    if kind == "photographer":
-        name = str(json.loads(said or "{}").get("photographer") or "")
-        return name.casefold() == value.casefold()
-    return kind == "url_prefix" and url.startswith(value)
-
-
-def mentions(workspace: Workspace, needles: Collection[str]) -> list[str]:
-    """List the reports, model cards and logs that still name one of `needles`; they are not rewritten."""
-    wanted = [needle.encode() for needle in needles if needle]
-    return sorted(
-        path.relative_to(workspace.home).as_posix()
-        for folder in (workspace.reports, workspace.models, workspace.logs)
-        for path in folder.rglob("*")
-        if path.suffix in TEXT_FILES and path.is_file() and path.stat().st_size < TEXT_BYTES
-        if not path.is_relative_to(workspace.reports / "takedowns")
-        and any(needle in body for body in [path.read_bytes()] for needle in wanted)
-    )
 
 
 def release_of(workspace: Workspace, affected: AffectedRelease) -> Release:

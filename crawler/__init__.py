@@ -1,6 +1,7 @@
 """The crawler: pictures and their EXIF, from sites and folders into the catalog."""
 
 from crawler.crawling import CrawlOptions, CrawlSummary, crawl, resume, retry
+from crawler.removal import FrontierQueue
 from crawler.settings import CrawlSettings
 from crawler.sources import SOURCES, FolderSource, UnsplashSource
 
@@ -10,6 +11,7 @@ __all__ = [
     "CrawlSettings",
     "CrawlSummary",
     "FolderSource",
+    "FrontierQueue",
     "UnsplashSource",
     "crawl",
     "resume",

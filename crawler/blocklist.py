@@ -5,13 +5,12 @@ from dataclasses import dataclass, fields, replace
 from string import hexdigits
 from typing import Literal, get_args
 
-from catalog import Catalog
+from catalog import Catalog, read_blocked
 from crawler.addresses import normalised
 from crawler.errors import BlockRefusedError, NotBlockedError
 from crawler.failures import Failure
-from crawler.frontier import Row
 from crawler.hosts import client_url, host_of
-from crawler.records import Brought, hash_id, utc_now
+from crawler.records import Brought
 
 Kind = Literal["photo", "sha256", "photographer", "url_prefix"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -62,11 +61,6 @@ class Blocklist:
 
 NOTHING_BLOCKED = Blocklist()
 
-# Rows with a crawl tell of deletions that it noticed; nobody asked for those.
-_BLOCKED = """
-SELECT kind, CASE kind WHEN 'photographer' THEN lower(value) ELSE value END AS value
-FROM tombstones WHERE crawl_id IS NULL GROUP BY ALL HAVING arg_max(blocks, created_at) ORDER BY ALL
-"""
 _HEX = {"photo": 32, "sha256": 64}  # digits
 
 _KNOWN: Mapping[Kind, str] = {
@@ -119,18 +113,18 @@ def count_known(catalog: Catalog, kind: Kind, value: str) -> int:
 
 def require_blocked(catalog: Catalog, kind: Kind, value: str) -> None:
     """Raise `NotBlockedError` when nothing is to be lifted."""
-    blocked = [str(row["value"]) for row in catalog.records(_BLOCKED) if row["kind"] == kind]
+    blocked = [value for about, value in read_blocked(catalog) if about == kind]
     wanted = value.lower() if kind == "photographer" else value
     if wanted not in blocked:
         raise NotBlockedError(kind, value, blocked)
 
 
 def read_blocklist(catalog: Catalog) -> Blocklist:
-    """Read what is blocked: of each thing that somebody asked about, the last word counts."""
-    found = catalog.records(_BLOCKED)
+    """Read what is blocked: the latest row about each thing that somebody asked about holds."""
+    found = read_blocked(catalog)
 
     def values(kind: Kind) -> Iterable[str]:
-        return (str(row["value"]) for row in found if row["kind"] == kind)
+        return (value for about, value in found if about == kind)
 
     return Blocklist(
         frozenset(values("photo")),
@@ -144,22 +138,3 @@ def read_blocklist(catalog: Catalog) -> Blocklist:
             }
         ),
     )
-
-
-def tombstone_row(
-    kind: Kind, value: str, reason: str, crawl: str | None = None, *, blocks: bool = False
-) -> Row:
-    """Make one row of `tombstones`.
-
-    A deletion that crawls notice has one row, whichever notices it; each time that somebody asks has one of its own.
-    """
-    now = utc_now()
-    return {
-        "tombstone_id": hash_id(kind, value, blocks, *([] if crawl else [now])),
-        "kind": kind,
-        "value": value,
-        "reason": reason,
-        "blocks": blocks,
-        "crawl_id": crawl,
-        "created_at": now,
-    }

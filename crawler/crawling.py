@@ -25,6 +25,7 @@ from catalog import (
     of_crawl,
     open_catalog,
     rows,
+    tombstone,
     write_segment,
 )
 from crawler.basis import BASIS, order_id, record_basis
@@ -34,7 +35,6 @@ from crawler.blocklist import (
     count_known,
     read_blocklist,
     require_blocked,
-    tombstone_row,
 )
 from crawler.committer import Committer
 from crawler.crew import Crew, ProcessCrew
@@ -377,7 +377,7 @@ def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
     """
     value = checked(kind, value)
     with open_catalog(workspace) as catalog:
-        _write_tombstone(workspace, tombstone_row(kind, value, reason, blocks=True))
+        _write_tombstone(workspace, tombstone(kind, value, reason, blocks=True))
         catalog.commit()
         return count_known(catalog, kind, value)
 
@@ -390,8 +390,11 @@ def unblock(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
     value = checked(kind, value)
     with open_catalog(workspace) as catalog:
         require_blocked(catalog, kind, value)
-        _write_tombstone(workspace, tombstone_row(kind, value, reason, blocks=False))
+        _write_tombstone(workspace, tombstone(kind, value, reason, blocks=False))
         catalog.commit()
+        if workspace.frontier.exists():
+            with Frontier(workspace.frontier) as frontier:
+                frontier.forget_blanked()
         return count_known(catalog, kind, value)
 
 

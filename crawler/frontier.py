@@ -587,6 +587,77 @@ class Frontier:
         """Forget the claims on files of a worker that is gone, or of all."""
         self._write("DELETE FROM claimed_assets WHERE ?1 IS NULL OR owner = ?1", (owner,))
 
+    # What was taken out of the catalog for good
+
+    def named_items(self) -> Iterator[tuple[int, str, str, Row]]:
+        """Give seq, photo_id, address and photo of every item that was not blanked."""
+        sql = "SELECT seq, photo_id, url, photo FROM items WHERE photo <> '{}' OR url <> ''"
+        for seq, photo_id, url, photo in self._read(sql):
+            yield seq, photo_id, url, json.loads(photo)
+
+    def remove(
+        self, items: Collection[int], photos: Collection[str], assets: Collection[str]
+    ) -> None:
+        """Blank items and count them as given up; forget what is known of photos and files; twice is harmless."""
+        sql = (
+            "UPDATE items SET photo = '{}', url = '', host = '', etag = NULL, modified = NULL,"
+            " refusal = NULL, hops = 0 WHERE seq = ?"
+        )
+        with self._transaction():
+            self.give_up(items, photos, assets)
+            self._db.executemany(sql, [(seq,) for seq in items])
+            self._db.execute("DELETE FROM host_queues WHERE queued <= 0")
+            self._db.execute("DELETE FROM hosts WHERE closed_until < ?", (time.time(),))
+
+    def give_up(
+        self, items: Collection[int], photos: Collection[str], assets: Collection[str]
+    ) -> None:
+        """Count items as left out, whatever they were, and forget that photos and files are held."""
+        sql = (
+            "UPDATE items SET state = 'failed', error_class = 'final', error = 'tombstoned', error_detail = NULL"
+            " WHERE seq = ?"
+        )
+        with self._transaction():
+            self._db.executemany(sql, [(seq,) for seq in items])
+            for table, column, gone in (
+                ("held_photos", "photo_id", photos),
+                ("learned", "photo_id", photos),
+                ("held_assets", "sha256", assets),
+                ("claimed_assets", "sha256", assets),
+            ):
+                self._db.executemany(
+                    f"DELETE FROM {table} WHERE {column} = ?", [(key,) for key in gone]
+                )
+
+    def forget_crawl(self, crawl_id: str) -> None:
+        """Delete a crawl with all its items: its settings name what must not be named any more."""
+        with self._transaction():
+            for table in ("items", "counts", "host_queues", "learned", "crawls"):
+                self._db.execute(f"DELETE FROM {table} WHERE crawl_id = ?", (crawl_id,))
+
+    def forget_blanked(self) -> None:
+        """Delete the items that were blanked: a listing may bring them again as if it had never named them."""
+        blanked = "error = 'tombstoned' AND state = 'failed' AND url = '' AND photo = '{}'"
+        with self._transaction():
+            crawls = self._read(f"SELECT DISTINCT crawl_id FROM items WHERE {blanked}")
+            self._db.execute(f"DELETE FROM items WHERE {blanked}")
+            for (crawl_id,) in crawls:
+                self._count_again(crawl_id)
+
+    def _count_again(self, crawl_id: str) -> None:
+        self._db.execute("DELETE FROM counts WHERE crawl_id = ?", (crawl_id,))
+        self._db.execute(
+            "INSERT INTO counts SELECT crawl_id, state, count(*) FROM items WHERE crawl_id = ?"
+            " GROUP BY crawl_id, state",
+            (crawl_id,),
+        )
+
+    def compact(self) -> None:
+        """Write the file anew: pages of what was deleted keep their text otherwise."""
+        with self._lock:
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     # Wishes of other processes
 
     def wish(self, name: str) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from catalog import Catalog, Workspace, rows, write_segment
-from crawler.blocklist import NOTHING_BLOCKED, Blocklist, tombstone_row
+from catalog import Catalog, Workspace, rows, tombstone, write_segment
+from crawler.blocklist import NOTHING_BLOCKED, Blocklist
 from crawler.failures import ErrorClass, Failure
 from crawler.frontier import Frontier, Item, Learned, Row, Settlement, State
 from crawler.limits import backoff_s
@@ -67,7 +67,11 @@ def commit_unit(
         "assets": [asset_row(brought) for brought in files],
         "exif": [row for brought in by_sha.values() for row in exif_rows(brought)],
         "tombstones": [
-            tombstone_row("photo", b.item.photo_id, "deleted_at_source", b.item.crawl_id)
+            tombstone(
+                *("photo", b.item.photo_id, "deleted_at_source"),
+                blocks=False,
+                crawl_id=b.item.crawl_id,
+            )
             for b in unit
             if b.failure and b.failure.http_status in _GONE and b.item.settled_at
             if frontier.holds(b.item.photo_id)
@@ -204,6 +208,10 @@ def _learn_held(frontier: Frontier, catalog: Catalog) -> None:
     if held_assets == row["a"] and held_photos >= int(str(row["p"])):
         return
     frontier.forget_held()
-    asked = "SELECT photo_id FROM fetches WHERE outcome <> 'failed'"
+    # A file that was removed for good is not held any more, though the row of its fetch stays.
+    asked = (
+        "SELECT photo_id FROM fetches WHERE outcome <> 'failed'"
+        " AND (asset_sha256 IS NULL OR asset_sha256 IN (SELECT sha256 FROM assets))"
+    )
     found = catalog.query(f"{photos} UNION {asked}").column(0).to_pylist()
     frontier.hold(found, catalog.query("SELECT sha256 FROM assets").column(0).to_pylist())

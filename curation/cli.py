@@ -171,9 +171,10 @@ def review(workspace: Workspace, kind: str, limit: int) -> None:
 @workspace_option
 def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     """Say which pictures have been dropped for long enough; with --yes delete their bytes for good."""
+    from catalog.crawl_queue import queue_opener
     from catalog.purge import purge as delete_dropped
 
-    done = delete_dropped(workspace, older_than, dry_run=not yes)
+    done = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())
     for reason, n in done.by_reason.items():
         click.echo(f"{reason:<20}  {n}")
     verb = "deleted" if done.is_done else "would delete"

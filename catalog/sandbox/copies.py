@@ -73,7 +73,7 @@ class FrozenCopies:
         """Give a copy of the newest snapshot: the one there is unless somebody has committed since."""
         with self._lock:
             stamp = self._look()
-            if self._newest is None or not stamp or stamp != self._stamp:
+            if self._is_gone(self._newest) or not stamp or stamp != self._stamp:
                 self._renew(stamp)
             assert self._newest is not None
             return self._newest
@@ -84,7 +84,7 @@ class FrozenCopies:
         with self._lock:
             if snapshot_id == newest.frozen.snapshot_id:
                 return newest
-            if snapshot_id not in self._older:
+            if self._is_gone(self._older.get(snapshot_id)):
                 self._check(snapshot_id)
                 self._older[snapshot_id] = self._freeze(snapshot_id)
             while len(self._older) > KEPT:
@@ -109,6 +109,11 @@ class FrozenCopies:
         self._place.remove()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    @staticmethod
+    def _is_gone(copy: Copy | None) -> bool:
+        """Say whether there is no copy: a takedown deletes those that may hold what it removes."""
+        return copy is None or not copy.folder.exists()
+
     def _look(self) -> tuple[tuple[int, int], ...]:
         """Look at the files of a SQLite catalog, which every commit changes; empty for other stores: they are asked."""
         found = []
@@ -125,7 +130,8 @@ class FrozenCopies:
             snapshot_id = self._store.snapshot(connection)
         finally:
             self._store.release(connection)
-        if self._newest is None or self._newest.frozen.snapshot_id != snapshot_id:
+        newest = self._newest
+        if newest is None or self._is_gone(newest) or newest.frozen.snapshot_id != snapshot_id:
             before, self._newest = self._newest, self._freeze(None)
             for copy in [before, *self._older.values()]:
                 if copy is not None:
@@ -156,7 +162,7 @@ class FrozenCopies:
         self._delete_unused(copy)
 
     def _delete_unused(self, copy: Copy) -> None:
-        if copy.outdated and copy.readers == 0:
+        if copy.outdated and copy.readers == 0 and copy.folder.exists():
             copy.folder.chmod(0o755)
             shutil.rmtree(copy.folder, ignore_errors=True)
 

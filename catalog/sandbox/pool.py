@@ -140,6 +140,9 @@ class QueryPool:
             before.push(self._held)
             self._held = ExitStack()
             self._held.enter_context(self._copies.reading(newest))
+            if self._template.is_lost:
+                self._template.close()
+                await asyncio.to_thread(self._template.wait)
             if self._template.alive:
                 await self._template.attach(newest)
             else:

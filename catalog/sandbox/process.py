@@ -42,6 +42,11 @@ class TemplateProcess:
         """Id of the process."""
         return self._process.pid
 
+    @property
+    def is_lost(self) -> bool:
+        """Say whether the copy that it reads was deleted by a takedown: it cannot attach another one then."""
+        return self.alive and self.copy is not None and not self.copy.folder.exists()
+
     async def start(self, copy: Copy) -> None:
         """Start the process with a frozen copy attached; raises `SandboxError`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -5,6 +5,7 @@ comes with the database. Readers attach read-only and never wait.
 """
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
@@ -203,6 +204,11 @@ class DuckLakeStore:
     def _new_index(self) -> KeyIndex:
         listed = sqlite_append.moments if self._metadata.in_sqlite else keys.moments
         return KeyIndex(self.workspace.lake / "keys", listed)
+
+    def forget_keys(self) -> None:
+        """Delete the index of keys, which knows rows that were deleted; the next commit makes it anew."""
+        shutil.rmtree(self.workspace.lake / "keys", ignore_errors=True)
+        self._index = self._new_index()
 
     def close(self) -> None:
         """Let go of the connection that commits."""

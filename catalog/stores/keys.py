@@ -103,7 +103,9 @@ class KeyIndex:
 
     def follow(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Catch up with the DuckLake attached as `lake`: with what others have done to it, and to the files here."""
-        if self._runs and self._newest(connection) == (self.newest, self.newest.made_us):
+        # Another process deletes the files when it takes rows out for good, a person may at any time.
+        is_whole = self._runs and all(run.path.exists() for run in self._runs)
+        if is_whole and self._newest(connection) == (self.newest, self.newest.made_us):
             return
         self._folder.mkdir(exist_ok=True)
         try:
@@ -175,7 +177,7 @@ class KeyIndex:
         )
         for run in found:
             if chain and run.last <= chain[-1].last:
-                run.path.unlink()
+                run.path.unlink(missing_ok=True)
             elif run.first == (chain[-1].last + 1 if chain else 0):
                 chain.append(run)
             else:
@@ -194,7 +196,7 @@ class KeyIndex:
         path = self._folder / f"{first}-{newest.snapshot}-{newest.made_us}.npy"
         _save(path, together)
         for run in (run for run in merged if run.path != path):
-            run.path.unlink()
+            run.path.unlink(missing_ok=True)
         run = _Run.at(path)
         self._runs.append(run)
         # Small runs stay in memory, large ones in their files.
@@ -202,7 +204,7 @@ class KeyIndex:
 
     def _forget(self) -> None:
         for path in self._folder.iterdir():
-            path.unlink()
+            path.unlink(missing_ok=True)
         self._runs, self._loaded = [], []
 
     def _covered(self) -> int:

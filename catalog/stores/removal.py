@@ -6,10 +6,9 @@ as of the past nor a reader of the bare files finds them.
 """
 
 import logging
-import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from catalog.errors import CatalogError
+from catalog.schemas import TABLES
 from catalog.stores.ducklake import DuckLakeStore
 from catalog.stores.file_sums import record_sums
 from catalog.stores.store import Store
@@ -24,24 +24,9 @@ from catalog.stores.tables import set_message
 
 log = logging.getLogger(__name__)
 
-# Whose rows go when a file goes, by the column that names it. Rows of dataset_items and decisions stay: they hold ids
-# and hashes only, and prove what was where.
-_BY_ASSET = {
-    "assets": "sha256",
-    "photos": "asset_sha256",
-    "rights": "asset_sha256",
-    "exif": "asset_sha256",
-    "health": "asset_sha256",
-    "phashes": "asset_sha256",
-    "embeddings": "asset_sha256",
-    "faces": "asset_sha256",
-    "issues": "asset_sha256",
-    "duplicate_groups": "asset_sha256",
-    "curated_items": "asset_sha256",
-    "curated_labels": "asset_sha256",
-    "predictions": "asset_sha256",
-}
-_BY_PHOTO = {"photos": "photo_id", "exif": "photo_id", "rights": "photo_id"}
+# Every table with a column that names a file or a photo loses its rows, but these: they hold ids and hashes only once
+# what `_BLANKED` names is null, and prove what was where.
+KEPT = frozenset({"fetches", "decisions", "dataset_items"})
 _BLANKED = {
     "fetches": (
         ("url", "error_detail", "etag", "modified"),
@@ -51,10 +36,32 @@ _BLANKED = {
 }
 # What people typed as their reason may name somebody.
 _WORDS = "UPDATE lake.decisions SET reason = NULL WHERE decided_at IS NOT NULL AND asset_sha256 IN (FROM gone_assets)"
+# What people typed, or a run wrote in words, about other things: null where it quotes what goes.
+QUOTING = {
+    "queries": (("sql", "parameters_json", "error"), "true"),
+    "crawls": (("config_json",), "true"),
+    "rights": (("predicate",), "true"),
+    "decisions": (("reason", "evidence"), "decided_at IS NOT NULL"),
+    "split_leaks": (("detail",), "true"),
+}
+_QUOTES = """EXISTS (SELECT 1 FROM gone_words WHERE contains(lower("{column}"), word)
+    AND (NOT is_name OR regexp_matches(
+        lower("{column}"), '(^|[^\\pL\\pN])' || regexp_escape(word) || '($|[^\\pL\\pN])')))"""
+
+
+def deletions() -> Iterator[tuple[str, str]]:
+    """Give the condition on the rows that go, by table, from the contract: a new table is among them by itself."""
+    for table in TABLES.values():
+        if table.name in KEPT:
+            continue
+        named = [f'"{column}" IN (FROM gone_assets)' for column in table.asset_columns]
+        named += [f'"{column}" IN (FROM gone_photos)' for column in table.photo_columns]
+        if named:
+            yield table.name, " OR ".join(named)
+
+
 _DELETES = [
-    *((t, f'"{c}" IN (FROM gone_assets)') for t, c in _BY_ASSET.items()),
-    *((t, f'"{c}" IN (FROM gone_photos)') for t, c in _BY_PHOTO.items()),
-    ("duplicate_edges", "asset_a IN (FROM gone_assets) OR asset_b IN (FROM gone_assets)"),
+    *deletions(),
     (
         "labels",
         "(subject_kind = 'photo' AND subject_id IN (FROM gone_photos)) OR "
@@ -66,11 +73,16 @@ _DELETES = [
 
 @dataclass(frozen=True)
 class Removal:
-    """What goes: files by SHA-256 and photos by id; `places` (columns of assets) is where files lie from now on."""
+    """What goes: files by SHA-256 and photos by id; `places` (columns of assets) is where files lie from now on.
+
+    `names` of people and `addresses`, or beginnings of them, must not stay in what somebody typed either.
+    """
 
     assets: Collection[str]
     photos: Collection[str]
     places: pa.Table | None = field(default=None)
+    names: Collection[str] = ()
+    addresses: Collection[str] = ()
 
 
 def remove_rows(store: Store, removal: Removal, message: str) -> dict[str, int]:
@@ -93,6 +105,7 @@ def remove_rows(store: Store, removal: Removal, message: str) -> dict[str, int]:
             sql = f"UPDATE lake.{table} SET {blank} WHERE ({condition}) AND ({filled})"
             removed[f"{table} (blanked)"] = _count(connection, sql)
         connection.execute(_WORDS)
+        removed |= _blank_quotes(connection)
         if removal.places is not None:
             _move(connection, removal.places)
         if any(removed.values()) or removal.places is not None:
@@ -123,12 +136,15 @@ def forget_past(store: Store) -> list[str]:
         found = connection.execute(
             "SELECT * FROM ducklake_cleanup_old_files('lake', cleanup_all => true)"
         ).fetchall()
+        # A commit that was killed has left files that no snapshot names, and they hold rows, too.
+        found += connection.execute(
+            "SELECT * FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)"
+        ).fetchall()
     finally:
         lake.release(connection)
     _shrink(lake)
     lake.record_pages()
-    # The index of keys knows the rows that are gone; the next commit makes it anew.
-    shutil.rmtree(lake.workspace.lake / "keys", ignore_errors=True)
+    lake.forget_keys()
     log.info("kept snapshot %d only, deleted %d data files", newest, len(found))
     return sorted(str(row[0]).rsplit("/", 1)[-1] for row in found)
 
@@ -147,10 +163,26 @@ def _name_what_goes(connection: duckdb.DuckDBPyConnection, removal: Removal) -> 
         connection.register("given", given)
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT id FROM given")
         connection.unregister("given")
+    words = [(word.lower(), True) for word in removal.names]
+    words += [(word.lower(), False) for word in removal.addresses]
+    connection.execute("CREATE OR REPLACE TEMP TABLE gone_words (word VARCHAR, is_name BOOLEAN)")
+    if words:
+        connection.executemany("INSERT INTO gone_words VALUES (?, ?)", words)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gone_faces AS "
         "SELECT face_id FROM lake.faces WHERE asset_sha256 IN (FROM gone_assets)"
     )
+
+
+def _blank_quotes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    blanked: dict[str, int] = {}
+    for table, (columns, condition) in QUOTING.items():
+        for column in columns:
+            quotes = _QUOTES.format(column=column)
+            sql = f'UPDATE lake.{table} SET "{column}" = NULL WHERE {condition} AND {quotes}'
+            name = f"{table} (quotes blanked)"
+            blanked[name] = blanked.get(name, 0) + _count(connection, sql)
+    return blanked
 
 
 def _move(connection: duckdb.DuckDBPyConnection, places: pa.Table) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from catalog.caches import removal_mark
 from catalog.errors import AssetNotFoundError, QueryError
 from catalog.sandbox import MB, Limits, QueryPool
 from catalog.web.asked import query_whole
@@ -23,7 +24,8 @@ SHOWN = frozenset(
 )
 """Types that a browser may show; all else (SVG runs scripts) is a download."""
 _LIMITS = Limits(timeout_s=20, max_bytes=4 * MB, memory_mb=1024, threads=1)
-_FOREVER = "private, max-age=31536000, immutable"
+_ASK_AGAIN = "private, no-cache"
+"""The bytes never change, but they may be taken down: a browser that kept them asks whether it may show them."""
 _SWEEP_EVERY = 256
 
 
@@ -32,10 +34,11 @@ async def original(request: web.Request) -> web.Response:
     """Give the original bytes."""
     sha256 = _name(request)
     place = await request.app[PLACES].find(sha256)
+    headers = {"Cache-Control": _ASK_AGAIN, "ETag": f'"{sha256}"'}
+    if _is_kept(request, sha256):
+        return web.Response(status=304, headers=headers)
     body = await request.app[PLACES].read(place)
-    headers = {
-        "Cache-Control": _FOREVER,
-        "ETag": f'"{sha256}"',
+    headers |= {
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     if place.mime not in SHOWN:
@@ -45,19 +48,36 @@ async def original(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/assets/{sha256}/thumbnail")
-async def thumbnail(request: web.Request) -> web.StreamResponse:
+async def thumbnail(request: web.Request) -> web.Response:
     """Give a small WebP of a picture; made once."""
     sha256, side = _name(request), query_whole(request, "side", 160, 16, 1024)
     path = _folder(request.app[WORKSPACE]) / sha256[:2] / f"{sha256}-{side}.webp"
-    if not path.exists():
-        place = await request.app[PLACES].find(sha256)
-        body = await request.app[PLACES].read(place)
-        made = await _make(request.app[POOL], body, side)
-        await asyncio.to_thread(_keep, path, made, request.app[SETTINGS].thumbnails_mb * MB)
-    else:
-        await asyncio.to_thread(os.utime, path)
-    headers = {"Content-Type": "image/webp", "Cache-Control": _FOREVER}
-    return web.FileResponse(path, headers=headers)
+    mark = removal_mark(request.app[WORKSPACE])
+    place = await request.app[PLACES].find(sha256)  # a thumbnail outlives its picture nowhere
+    headers = {"Cache-Control": _ASK_AGAIN, "ETag": f'"{path.stem}"'}
+    if _is_kept(request, path.stem):
+        return web.Response(status=304, headers=headers)
+    body = await asyncio.to_thread(_kept, path)
+    if body is None:
+        picture = await request.app[PLACES].read(place)
+        body = await _make(request.app[POOL], picture, side)
+        await asyncio.to_thread(_keep, path, body, request.app[SETTINGS].thumbnails_mb * MB)
+        if removal_mark(request.app[WORKSPACE]) != mark:
+            await _check_is_there(request, path, sha256)
+    return web.Response(body=body, content_type="image/webp", headers=headers)
+
+
+async def _check_is_there(request: web.Request, path: Path, sha256: str) -> None:
+    """Delete a thumbnail whose picture was taken down while it was made; raises `AssetNotFoundError`."""
+    try:
+        await request.app[PLACES].find(sha256)
+    except AssetNotFoundError:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        raise
+
+
+def _is_kept(request: web.Request, etag: str) -> bool:
+    return any(known.value == etag for known in request.if_none_match or ())
 
 
 def _name(request: web.Request) -> str:
@@ -81,6 +101,14 @@ async def _make(pool: QueryPool, body: bytes, side: int) -> bytes:
 
 def _folder(workspace: Workspace) -> Path:
     return workspace.home / "cache" / "thumbnails"
+
+
+def _kept(path: Path) -> bytes | None:
+    try:
+        os.utime(path)  # the sweep deletes those that nobody has looked at for longest
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _keep(path: Path, body: bytes, most: int) -> None:

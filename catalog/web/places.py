@@ -5,6 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from catalog.assets import AssetReader
+from catalog.caches import removal_mark
 from catalog.errors import AssetNotFoundError
 from catalog.lake import open_catalog
 from catalog.workspace import Workspace
@@ -32,9 +33,13 @@ class Places:
         self._known: OrderedDict[str, Place] = OrderedDict()
         self._wanted: dict[str, asyncio.Future[Place]] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._mark = removal_mark(workspace)
 
     async def find(self, sha256: str) -> Place:
         """Say where a picture lies; raises `AssetNotFoundError`."""
+        if (mark := removal_mark(self._workspace)) != self._mark:
+            self._known.clear()  # its pack may be deleted, and written anew without some pictures
+            self._mark = mark
         if sha256 in self._known:
             self._known.move_to_end(sha256)
             return self._known[sha256]

@@ -1,7 +1,7 @@
 """Serve releases over HTTP: an index, files by path, files by content.
 
 Only what a manifest lists is served, so no path of a request ever reaches the file system. A file's ETag is its
-SHA-256; `/blobs/sha256/...` never changes and may be kept for ever by any cache on the way.
+SHA-256; any cache on the way may keep it, but asks again each time: a takedown may have deleted it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from catalog.release_index import index_of, release_folders
 from catalog.web.keys import WORKSPACE
 
 PIECE = 2**18
-_FOR_EVER = "public, max-age=31536000, immutable"
+_KEEP = "public, no-cache"
 _ASK_AGAIN = "no-cache"
 _DERIVED = (MANIFEST, SUMS, SIGNATURE)
 
@@ -61,7 +61,7 @@ async def blob(request: web.Request) -> web.StreamResponse:
     found = await asyncio.to_thread(_find, request.app[WORKSPACE].releases, digest)
     if found is None:
         return _refused(404, f"no release here has a file {digest}")
-    return await _send(request, found, digest, _FOR_EVER)
+    return await _send(request, found, digest, _KEEP)
 
 
 def _find(releases: Path, digest: str) -> Path | None:
@@ -106,13 +106,13 @@ async def _send(
     }
     if hdrs.IF_MATCH in request.headers and not _names(request, hdrs.IF_MATCH, digest):
         return web.Response(status=412, headers=headers)
-    if _names(request, hdrs.IF_NONE_MATCH, digest):
-        return web.Response(status=304, headers=headers)
     try:
         raw = await asyncio.to_thread(_open_below, path, request.app[WORKSPACE].releases)
     except OSError:
         return _refused(410, "this file was taken away; /releases/index.json says why")
     try:
+        if _names(request, hdrs.IF_NONE_MATCH, digest):
+            return web.Response(status=304, headers=headers)
         return await _stream(request, raw, headers, digest)
     finally:
         raw.close()

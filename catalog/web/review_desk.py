@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from catalog import manual
+from catalog.caches import removal_mark
 from catalog.errors import BusyError, DecisionError, ReviewError
 from catalog.lake import Catalog, open_catalog
 from catalog.manual import About, ManualDecision
@@ -90,6 +91,7 @@ class Desk:
         self._used = 0.0
         self._waiting = 0
         self._committed = time.monotonic()
+        self._mark = removal_mark(workspace)
 
     def overview(self) -> Item:
         """Count what waits in every queue but the sample."""
@@ -175,6 +177,10 @@ class Desk:
 
     def _look(self, function: Callable[[Catalog], Found]) -> Found:
         with self._lock:
+            if (mark := removal_mark(self._workspace)) != self._mark:
+                self._let_go()
+                self._book = Book()
+                self._mark = mark
             if self._catalog is None:
                 self._open()
             assert self._catalog is not None

@@ -173,6 +173,7 @@ class Queries:
                     await self.derive(
                         query, {"kind": "export", "format": style, "exact": exact}, made
                     )
+                self._result(query).close()  # a takedown may have deleted it meanwhile
                 aside.replace(path)
             finally:
                 aside.unlink(missing_ok=True)

@@ -12,8 +12,8 @@ from typing import Any
 
 from scrapy.http import Request, Response
 
+from catalog import tombstone
 from crawler.addresses import normalised
-from crawler.blocklist import tombstone_row
 from crawler.failures import TRANSIENT_STATUSES, Failure
 from crawler.frontier import DESCRIBED, LISTED, Cursor, Item, Listed, Settlement
 from crawler.hosts import host_of
@@ -145,7 +145,8 @@ class UnsplashSpider(ListingSpider):
         self._count("check", response)
         if response.status in _GONE:
             assert self._write is not None, "the spider's process gives it"
-            row = tombstone_row("photo", item.photo_id, "deleted_at_source", self._crawl_id)
+            about = ("photo", item.photo_id, "deleted_at_source")
+            row = tombstone(*about, blocks=False, crawl_id=self._crawl_id)
             self._write({"tombstones": [row]})
             settled = Settlement(item.seq, item.photo_id, "failed", item.attempts)
             why = replace(settled, error_class="final", error="deleted_at_source")

@@ -12,9 +12,11 @@ from catalog import (
     CatalogError,
     ReleaseError,
     SnapshotNotFoundError,
+    UsageError,
     Workspace,
     find_release,
     open_catalog,
+    read_blocked,
     releases,
     rows,
     write_segment,
@@ -22,12 +24,14 @@ from catalog import (
 from catalog import takedown as steps
 from catalog.pull import PullOrder, pull
 from catalog.revocations import read_revocations
-from catalog.takedown import TakedownOrder, preview, take_down
+from catalog.takedown import TakedownOrder, preview
 from catalog.takedown_search import find
 from catalog.verify import verify_catalog
 from catalog.verify_release import verify_release
-from crawler.crawling import crawl
-from crawler.frontier import Cursor, Frontier, Listed
+from crawler import FrontierQueue
+from crawler.audit import audit
+from crawler.crawling import crawl, unblock
+from crawler.frontier import Cursor, Frontier, Learned, Listed
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
 from tests import factories
@@ -36,6 +40,10 @@ from tests.catalog.published import body, bring_random, items, published
 
 GONE = [n for n in range(24) if n % 4 == 3]
 ORDER = TakedownOrder("photographer", "ansel 3", "the author asked for it")
+
+
+def take_down(workspace: Workspace, order: TakedownOrder) -> steps.Takedown:
+    return steps.take_down(workspace, order, FrontierQueue)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +253,7 @@ def test_a_preview_finds_by_name_address_hash_and_id_and_changes_nothing(templat
             found = find(catalog, kind, value)
             assert (len(found.photos), len(found.assets)) == (n, n), value
             assert len(found.releases) == min(n, 1)
-    assert preview(workspace, ORDER).models == ("m",)
+    assert preview(workspace, ORDER)[0].models == ("m",)
     with open_catalog(workspace) as catalog:
         assert catalog.snapshot() == before
 
@@ -258,7 +266,7 @@ def test_copies_are_reported_and_taken_when_asked(filled: Workspace) -> None:
     group = [{"run_id": "r", "group_id": "g", "asset_sha256": each} for each in pair]
     write_segment(filled, {"duplicate_groups": rows("duplicate_groups", group)}, job="dup")
     order = TakedownOrder("photo", "p3", "asked")
-    assert preview(filled, order).copies == (pair[1],)
+    assert preview(filled, order)[0].copies == (pair[1],)
     done = take_down(filled, TakedownOrder("photo", "p3", "asked", with_copies=True))
     assert set(done.found.assets) == set(pair)
     assert set(done.found.photos) == {"p3", "p4"}
@@ -269,7 +277,11 @@ _SLOW = pytest.mark.slow
 
 @pytest.mark.parametrize(
     "after",
-    [pytest.param("_begin", marks=_SLOW), pytest.param("_bury", marks=_SLOW), "_remove"],
+    [
+        pytest.param("_begin", marks=_SLOW),
+        pytest.param("_write_tombstones", marks=_SLOW),
+        "_remove",
+    ],
 )
 def test_a_takedown_that_was_killed_is_ended_by_the_next(
     filled: Workspace, after: str, monkeypatch: pytest.MonkeyPatch
@@ -326,3 +338,105 @@ def test_a_new_crawl_does_not_bring_it_back(workspace: Workspace, tmp_path: Path
         errors = catalog.query("SELECT error FROM fetches WHERE outcome = 'failed'")[0].to_pylist()
     assert names == ["b.jpg", "new.jpg"]
     assert errors == ["tombstoned"]
+
+
+def _folder_of(tmp_path: Path, *names: str) -> FolderSource:
+    folder = tmp_path / "photos"
+    folder.mkdir(exist_ok=True)
+    for seed, name in enumerate(names):
+        (folder / name).write_bytes(factories.jpeg(seed=seed))
+    return FolderSource(str(folder))
+
+
+def test_a_takedown_after_an_unblock_blocks_again_and_verify_is_content(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    source = _folder_of(tmp_path, "a.jpg", "b.jpg")
+    crawl(workspace, source, CrawlSettings())
+    with open_catalog(workspace) as catalog:
+        [row] = catalog.records("SELECT * FROM photos WHERE source_photo_id = 'a.jpg'")
+    sha, photo = str(row["asset_sha256"]), str(row["photo_id"])
+    for order in (
+        TakedownOrder("sha256", f" {sha.upper()} ", "asked"),
+        TakedownOrder("photo", photo, "asked"),
+        TakedownOrder("photo", photo, "asked"),
+    ):
+        take_down(workspace, order)
+        assert audit(workspace).problems == []
+        with open_catalog(workspace) as catalog:
+            assert {("sha256", sha), ("photo", photo)} <= set(read_blocked(catalog))
+        for kind, value in (("sha256", sha), ("photo", photo)):
+            unblock(workspace, kind, value, "a mistake")  # type: ignore[arg-type]  # literals
+        assert crawl(workspace, source, CrawlSettings()).done == 1, "unblocked: it comes in again"
+        assert audit(workspace).problems == []
+
+
+def test_an_address_blocks_as_crawls_write_it(workspace: Workspace) -> None:
+    assert TakedownOrder("url_prefix", "HTTPS://Photos.Test", "x").value == "https://photos.test/"
+    for empty in ("", "  ", "photos.test/3", "https:"):
+        with pytest.raises(UsageError):
+            TakedownOrder("url_prefix", empty, "x")
+
+
+def test_the_frontier_forgets_crawls_learned_addresses_and_hosts(workspace: Workspace) -> None:
+    bring_random(workspace, range(8), 100)
+    with Frontier(workspace.frontier) as frontier:
+        frontier.open_crawl("all", "test", {"addresses": "list.csv"})
+        frontier.open_crawl("one", "test", {"users": ["ANSEL 3"], "limit": None})
+        for crawl_id in ("all", "one"):
+            listed = [
+                Listed(
+                    f"p{n}",
+                    {"photographer": f"Ansel {n % 4}"},
+                    f"https://images.test/{n % 4}/{n}.jpg",
+                    f"{n % 4}.test",
+                )
+                for n in range(8)
+            ]
+            frontier.add(crawl_id, listed, Cursor())
+        frontier.learn("all", [Learned("p3", url="https://images.test/3/3.jpg"), Learned("p0")])
+        frontier.hold(["p3", "p0"], [])
+    done = take_down(workspace, ORDER)
+    assert done.frontier_items == 4
+    assert bytes_left(workspace, [b"images.test/3", b"3.test", b"ANSEL 3"], but=("reports",)) == []
+    with Frontier(workspace.frontier) as frontier:
+        assert [record.crawl_id for record in frontier.crawls()] == ["all"]
+        assert frontier.counts("all") == {"queued": 6, "failed": 2}
+        assert frontier.errors("all") == {"tombstoned": 2}
+        assert (frontier.holds("p3"), frontier.holds("p0")) == (False, True)
+        assert len(frontier.claim("all", 100, 1e12)) == 6
+    assert take_down(workspace, ORDER).frontier_items == 0
+
+
+def test_logs_are_masked_in_place_and_reports_go_when_asked(workspace: Workspace) -> None:
+    bring_random(workspace, range(8), 100)
+    log = workspace.logs / "queries.jsonl"
+    told = '{"sql": "x = \'ansel 3\' or y = \'Ansel 30\'", "u": "https://images.test/3/7.jpg"}\n'
+    log.write_text(told)
+    report = workspace.reports / "page.html"
+    report.write_text("<p>ANSEL 3</p>")
+    other = workspace.reports / "other.html"
+    other.write_text("<p>Ansel 30</p>")
+    order = TakedownOrder("photographer", "Ansel 3", "asked", purge_reports=True)
+    done = take_down(workspace, order)
+    masked = told.replace("ansel 3'", "*******'").replace("https://images.test/3/7.jpg", "*" * 27)
+    assert log.read_text() == masked
+    assert (report.exists(), other.exists()) == (False, True)
+    assert not any("page.html" in line for line in done.left)
+    assert "words" not in json.loads((done.folder / "takedown.json").read_text())
+
+
+def test_what_a_killed_crawl_left_half_done_goes_too(workspace: Workspace) -> None:
+    bring_random(workspace, range(8), 100)
+    pack = next(workspace.packs.glob("*.parquet"))
+    shutil.copy(pack, workspace.packs / f"{'0' * 64}.parquet")
+    data = next((workspace.lake / "data/main/photos").glob("*.parquet"))
+    shutil.copy(data, data.with_name("ducklake-01a2264e-6f71-7c5a-a0d8-affc93d2b062.parquet"))
+    unfinished = workspace.spool / ".tmp-killed"
+    unfinished.mkdir()
+    shutil.copy(pack, unfinished / "pack.parquet")
+    take_down(workspace, ORDER)
+    needles = [body(3, 100)[:64], repr(body(3, 100)[:64])[2:-1].encode(), b"Ansel 3"]
+    assert bytes_left(workspace, needles, but=("reports/takedowns",)) == []
+    with open_catalog(workspace) as catalog:
+        assert verify_catalog(catalog) == []

@@ -12,9 +12,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from catalog import Workspace
 from crawler.errors import PredicateError
 from crawler.failures import Failure
 from crawler.frontier import LISTED, READY, Cursor, Frontier, Item, Listed, Settlement, Share
+from crawler.removal import FrontierQueue
 
 CRAWL = "c1"
 
@@ -371,3 +373,18 @@ class NothingIsLost(RuleBasedStateMachine):
 
 NothingIsLost.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
 TestNothingIsLost = NothingIsLost.TestCase
+
+
+def test_what_a_purge_deletes_is_given_up_with_its_address(workspace: Workspace) -> None:
+    with Frontier(workspace.frontier) as frontier:
+        frontier.open_crawl("c", "test", {})
+        listed = [Listed(n, {"title": n}, f"https://a.test/{n}", "a.test") for n in ("p1", "p2")]
+        frontier.add("c", listed, Cursor())
+        items = frontier.claim("c", 2, 1e12)
+        frontier.settle([Settlement(i.seq, i.photo_id, "done", 1) for i in items], ["s1", "s2"])
+    assert FrontierQueue(workspace).give_up({"p1"}, {"s1"}) == 1
+    with Frontier(workspace.frontier) as frontier:
+        assert frontier.done_photos() == ["p2"]
+        [letter] = frontier.dead_letters("c", "error = 'tombstoned'")
+        assert letter.url == "https://a.test/p1"
+        assert frontier.held() == (1, 1)
