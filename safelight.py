@@ -1,14 +1,24 @@
 """The command `safelight`. It loads a room only when one of its commands is asked for."""
 
-import importlib
+import os
 import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - before anything else is imported
+if __name__ == "__main__" and sys.path and sys.path[0] in ("", os.getcwd()) and sys.path[0] != HERE:  # noqa: PTH109
+    del sys.path[0]  # `python -m` searches the current folder first: a catalog.py there is not ours
+
+import importlib
+import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from catalog.crawl_queue import CrawlQueue
     from catalog.logs import Format
+    from catalog.workspace import Workspace
 
 ROOMS = {
     "crawl": ("crawler.cli:crawl", "crawl", "Bring photographs and their EXIF into the catalog."),
@@ -103,18 +113,33 @@ def _missing(error: ModuleNotFoundError, extra: str) -> Exception:
     help="json: stderr is one JSON object a line, with the id of the run.",
 )
 @click.version_option(package_name="safelight", message="%(prog)s %(version)s")
-def cli(home: str | None, verbose: bool, log_format: "Format") -> None:  # noqa: ARG001 - commands read `home` from the root context
+@click.pass_context
+def cli(ctx: click.Context, home: str | None, verbose: bool, log_format: "Format") -> None:  # noqa: ARG001 - commands read `home` from the root context
     """Collect photographs and faces, curate them into versioned datasets, train models on them."""
     import logging
+
+    ctx.obj = open_crawl_queue
 
     from catalog.logs import start_logging
 
     start_logging(log_format, level=logging.INFO if verbose else logging.WARNING)
 
 
+def open_crawl_queue(workspace: "Workspace") -> "CrawlQueue":
+    """Open what takedown and purge must tell the crawler; the catalog may not import it."""
+    crawler = _import("crawler", "crawl")
+    opened: CrawlQueue = crawler.FrontierQueue(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
+    return opened
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; an error that a person can act on is one line and exit code 1."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # for the processes that libraries start, as -P is for ours
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
+    if line := _shadowed():
+        click.echo(f"error: {line}", err=True)
+        sys.exit(1)
     try:
         cli(given, prog_name="safelight")
     except Exception as error:
@@ -123,6 +148,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _say(line)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def _shadowed() -> str:
+    """Name the first module that Python takes for a part of Safelight though it lies elsewhere."""
+    packages = OURS[:-1]
+    for name in packages:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            continue
+        # Ours lie side by side, each with its mark.
+        beside = Path(spec.origin).parents[1]
+        if not all((beside / each / "py.typed").is_file() for each in packages):
+            return (
+                f"{spec.origin} hides Safelight's own {name}: Python searches its folder first. "
+                "Rename it, or take its folder out of PYTHONPATH"
+            )
+    return ""
 
 
 def _say(problem: str) -> None:

@@ -16,7 +16,8 @@ async def child_process(
     with log.open("ab") as errors:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-W", "ignore::RuntimeWarning:runpy", "-m", module, flag),
+            # -P: the current folder may hold a catalog.py of its own.
+            *("-P", "-W", "ignore::RuntimeWarning:runpy", "-m", module, flag),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,

@@ -16,9 +16,10 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from catalog import Workspace
+from catalog.import_paths import check_ray_folder
 from crawler.blocklist import Blocklist
 from crawler.crew import first_error
-from crawler.errors import WorkersKeepDyingError
+from crawler.errors import FrontierLostError, WorkersKeepDyingError
 from crawler.frontier import Frontier, Share
 from crawler.progress import Tally
 from crawler.settings import CrawlSettings
@@ -102,11 +103,18 @@ class RayCrew:
         self._blocklist = blocklist
         (self._address, workers), self._deaths = cluster, 0
         self._running: set[Share] = set()
+        self._frontier: Any = None
+        self._log = ""
         self._shares = [Share(index, workers) for index in range(workers)]
 
     async def run(self, phase: Callable[[], Phase], report: Callable[[Tally], None]) -> None:
-        """Start the actors, and start one that dies anew."""
-        ray.init(address=self._address, ignore_reinit_error=True, log_to_driver=False)
+        """Start the actors, and start one that dies anew.
+
+        Raises `UsageError` where the current folder would hide our packages from them, `FrontierLostError`.
+        """
+        check_ray_folder()
+        began = ray.init(address=self._address, ignore_reinit_error=True, log_to_driver=False)
+        self._log = _log_folder(began)
         try:
             frontier = self._serve_frontier()
             tallies: dict[str, list[Tally]] = {share.owner: [] for share in self._shares}
@@ -123,7 +131,8 @@ class RayCrew:
     def _serve_frontier(self) -> Any:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(FrontierActor).options(num_cpus=0, scheduling_strategy=here)
-        return actor.remote(str(self._desk.workspace.home))
+        self._frontier = actor.remote(str(self._desk.workspace.home))
+        return self._frontier
 
     async def _tell(
         self, tallies: Mapping[str, list[Tally]], report: Callable[[Tally], None]
@@ -153,13 +162,23 @@ class RayCrew:
                 tallies[-1] = await self._attend(start(), phase, tallies)
             except ray.exceptions.RayActorError as error:
                 self._deaths += 1
-                log.warning("%s died: %s", share.owner, str(error).splitlines()[0])
+                why = str(error).strip().splitlines()[0]
+                log.warning("%s died: %s", share.owner, why)
+                await self._check_frontier()
                 await asyncio.to_thread(self._recover, share.owner)
                 if self._deaths > _MOST_DEATHS:
-                    raise WorkersKeepDyingError("of Ray") from error
+                    raise WorkersKeepDyingError(self._log) from error
             else:
                 self._running.discard(share)
                 return
+
+    async def _check_frontier(self) -> None:
+        """Raise `FrontierLostError` when it was not the worker that died, but the frontier that it asked."""
+        try:
+            await asyncio.to_thread(ray.get, self._frontier.call.remote("closed_hosts", (), {}))
+        except ray.exceptions.RayActorError as error:
+            why = str(error).strip().splitlines()[-1].strip()
+            raise FrontierLostError(why, self._log) from error
 
     async def _attend(self, actor: Any, phase: Callable[[], Phase], tallies: list[Tally]) -> Tally:
         """Tell an actor how far the session is until it ends; return its counts."""
@@ -181,6 +200,12 @@ class RayCrew:
         }
         options = {"runtime_env": {"env_vars": _contact()}, "num_cpus": 1}
         return ray.remote(WorkerActor).options(**options).remote(job, frontier, self._blocklist)
+
+
+def _log_folder(began: Any) -> str:
+    """Say where Ray writes the logs of this node; a client of a remote cluster has none of its own."""
+    session = getattr(began, "address_info", {}).get("session_dir", "")
+    return f"{session}/logs" if session else "/tmp/ray/session_latest/logs of the head node"  # noqa: S108 - Ray's place
 
 
 def _contact() -> dict[str, str]:

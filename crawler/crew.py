@@ -104,7 +104,7 @@ class ProcessCrew:
             )
             await asyncio.to_thread(self._recover, share.owner)
             if self._deaths > _MOST_DEATHS:
-                raise WorkersKeepDyingError(self._log_name(share))
+                raise WorkersKeepDyingError(f"logs/{self._log_name(share)}")
 
     async def _attend(
         self, share: Share, phase: Callable[[], Phase], earlier: Tally

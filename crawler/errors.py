@@ -140,8 +140,18 @@ class NotRunningError(CrawlError):
 class WorkersKeepDyingError(CrawlError):
     """Worker processes end by themselves again and again."""
 
-    def __init__(self, log_name: str) -> None:
-        super().__init__(f"workers keep dying; see logs/{log_name}, then: safelight crawl resume")
+    def __init__(self, log: str) -> None:
+        super().__init__(f"workers keep dying; see {log}, then: safelight crawl resume")
+
+
+class FrontierLostError(CrawlError):
+    """The actor that serves the frontier to a cluster has ended."""
+
+    def __init__(self, why: str, log: str) -> None:
+        super().__init__(
+            f"the actor that serves the frontier ended: {why}; its log is below {log}. Nothing is lost; go on with: "
+            "safelight crawl resume"
+        )
 
 
 class WorkerNotRecoveredError(CrawlError):

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,8 +14,10 @@ from click.testing import CliRunner
 
 import safelight
 from catalog import TABLES, Workspace
-from catalog.errors import MissingPartError
+from catalog.errors import MissingPartError, UsageError
+from catalog.import_paths import check_ray_folder
 from catalog.printing import aligned
+from tests import factories
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "scrapy", "faiss", "duckdb", "polars", "pyarrow")
@@ -142,3 +145,53 @@ def test_the_face_of_each_room_is_sorted_and_documented(room: str) -> None:
         thing = getattr(module, name)
         if inspect.isclass(thing) or inspect.isfunction(thing):
             assert thing.__doc__, f"{room}.{name} has no docstring"
+
+
+@pytest.fixture
+def shadowing(tmp_path: Path) -> Path:
+    """A folder with modules that bear the names of our packages and of what they import."""
+    for name in ("catalog.py", "crawler.py", "click.py", "json.py", "multiprocessing.py"):
+        (tmp_path / name).write_text("raise SystemExit('the wrong module')")
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "__init__.py").write_text("raise SystemExit('the wrong package')")
+    (tmp_path / "photos").mkdir()
+    for seed in range(6):
+        (tmp_path / "photos" / f"{seed}.jpg").write_bytes(factories.jpeg(seed=seed))
+    return tmp_path
+
+
+def _in_folder(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONSAFEPATH")}
+    command = [sys.executable, *words]
+    return subprocess.run(
+        command, cwd=folder, env=kept | more, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_folder_with_modules_of_our_names_does_not_mislead_the_command_or_its_workers(
+    shadowing: Path,
+) -> None:
+    # An installed `safelight` is found without the current folder; the workers are processes of their own.
+    words = ("crawl", "run", "folder", "photos", "--workers", "2")
+    done = _in_folder(shadowing, "-m", "safelight", *words)
+    assert done.returncode == 0, done.stderr
+    assert "6" in done.stdout
+    assert "wrong" not in done.stdout + done.stderr
+
+
+def test_what_hides_a_package_is_named(shadowing: Path) -> None:
+    for name in ("json.py", "click.py", "multiprocessing.py"):
+        (shadowing / name).unlink()
+    refused = _in_folder(
+        shadowing, "-m", "safelight", "catalog", "tables", PYTHONPATH=str(shadowing)
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert f"{shadowing / 'catalog.py'} hides Safelight's own catalog" in refused.stderr
+
+
+def test_rays_workers_are_not_started_in_a_folder_that_hides_ours(shadowing: Path) -> None:
+    with pytest.raises(UsageError, match=r"catalog\.py there hides Safelight's own catalog"):
+        check_ray_folder(shadowing)
+    check_ray_folder(shadowing / "photos")
+    check_ray_folder(ROOT)

@@ -130,7 +130,7 @@ def _address(site: "subprocess.Popen[str]") -> str:
 
 
 def _command(workspace: Workspace, words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "safelight", "--home", str(workspace.home), *words]
+    return [sys.executable, "-P", "-m", "safelight", "--home", str(workspace.home), *words]
 
 
 def _environment() -> dict[str, str]:

@@ -92,10 +92,13 @@ class Collector:
 
 def load_spider(file: Path, class_name: str = "") -> type[scrapy.Spider]:
     """Load the spider of a file, the only one unless `class_name` says which; raises `CrawlError`."""
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    # A name of its own: a spider in catalog.py must not take the place of our package.
+    spec = importlib.util.spec_from_file_location(f"spider_of_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise CrawlError(f"{file} is no Python file")
     module = importlib.util.module_from_spec(spec)
+    if (beside := str(file.resolve().parent)) not in sys.path:
+        sys.path.append(beside)  # modules beside the file may be imported, behind all others
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
