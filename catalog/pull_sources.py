@@ -161,7 +161,7 @@ class Service:
         try:
             import aiohttp
         except ModuleNotFoundError as error:
-            raise MissingPartError("aiohttp", "serve") from error
+            raise MissingPartError("aiohttp", "pull") from error
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S),
             headers={"Accept-Encoding": "identity", "User-Agent": "safelight-pull"},

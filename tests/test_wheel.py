@@ -3,9 +3,13 @@
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -97,3 +101,46 @@ def test_a_wheel_without_extras_does_the_same(tmp_path: Path) -> None:
         pytest.skip("needs a package index for the wheel's dependencies")
     assert install.returncode == 0, install.stderr
     check_bare(tmp_path / "bare/bin/safelight", home=tmp_path)
+
+
+def test_all_brings_every_extra_but_those_of_developers_and_of_gpus() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    [brought] = [Requirement(line) for line in extras["all"]]
+    assert brought.extras == set(extras) - {"all", "dev", "faiss-gpu"}
+    assert extras["pull"] == ["aiohttp>=3.11"], "what `dataset pull http://...` imports"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_is_built_holds_whole_parts_types_and_a_description_without_dead_links(
+    tmp_path: Path,
+) -> None:
+    venv.create(tmp_path / "tools", with_pip=True)
+    python = tmp_path / "tools/bin/python"
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    install = run(python, "-m", "pip", "-q", "install", *needed, home=tmp_path)
+    if install.returncode:
+        pytest.skip("needs a package index for the tools that build")
+    built = run(python, "-m", "hatchling", "build", "-d", tmp_path / "dist", home=ROOT)
+    assert built.returncode == 0, built.stderr
+    with tarfile.open(next((tmp_path / "dist").glob("*.tar.gz"))) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    tops = {name.partition("/")[0] for name in names}
+    rooms = {"catalog", "crawler", "curation", "training"}
+    assert rooms | {"docs", "examples", "safelight.py", "README.md", "LICENSE"} <= tops
+    assert not {"tests", "benchmarks", "docker"} & tops
+    assert {"docs/store.md", "docs/sources/index.md"} <= names
+    with zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))) as wheel:
+        held = set(wheel.namelist())
+        [about] = [name for name in held if name.endswith("/METADATA")]
+        metadata = wheel.read(about).decode()
+    assert {f"{room}/py.typed" for room in rooms} <= held
+    assert {name.partition("/")[0] for name in held} - rooms == {
+        "safelight.py",
+        about.partition("/")[0],
+    }
+    assert "Classifier: Typing :: Typed" in metadata
+    links = re.findall(r"\]\(([^)]*)\)", metadata)
+    assert [link for link in links if not link.startswith(("http://", "https://"))] == []
+    assert "crawling.md" in metadata, "the words of a link stay"
