@@ -137,8 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:  # for the processes that libraries start, as -P is for ours
         os.environ.setdefault("PYTHONSAFEPATH", "1")
-    if line := _shadowed():
-        click.echo(f"error: {line}", err=True)
+    if shadow := _shadowed():
+        click.echo(f"error: {shadow}", err=True)
         sys.exit(1)
     try:
         cli(given, prog_name="safelight")

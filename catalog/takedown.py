@@ -33,7 +33,7 @@ from catalog.errors import CatalogError
 from catalog.files import write_text
 from catalog.identifying import Words, mask_logs, mentions, words_of
 from catalog.lake import Catalog, open_catalog
-from catalog.maintenance import strange_packs
+from catalog.maintenance import orphan_packs
 from catalog.objects import open_objects
 from catalog.pull import cache_folder
 from catalog.releases import find_release, publish
@@ -273,7 +273,7 @@ def remove_files(
 def _delete_orphans(catalog: Catalog) -> list[str]:
     """Delete what killed crawls have left: packs that no row names, unfinished segments; return the packs."""
     objects = open_objects(catalog.workspace)
-    packs = [pack.name for pack in strange_packs(catalog)]
+    packs = [pack.name for pack in orphan_packs(catalog)]
     for name in packs:
         objects.delete(name)
     for folder in catalog.workspace.spool.glob(".tmp-*"):
