@@ -19,13 +19,11 @@ def main(root: str, descriptor: str, network: str, place: str, *paths: str) -> N
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib is not needed yet
     rights = runpy.run_path(os.path.join(here, "privileges.py"))  # noqa: PTH118 - as above
     os.chdir("/")  # DuckDB could tell the folder in which the server was started
-    is_root = os.geteuid() == 0
-    if is_root:
-        rights["mount_below"](place)
+    mounted = os.geteuid() == 0 and rights["mount_below"](place)
     nobody = rights["readable_by_nobody"](paths)
     if network != "network":
         in_namespace = rights["leave_network"](keep_user=nobody)
-        if in_namespace and not is_root:  # there an ordinary user may mount
+        if in_namespace and not mounted:  # in a user namespace of its own everybody may mount
             rights["mount_below"](place)
     sys.path.insert(0, root)
     from catalog.sandbox.template import serve

@@ -133,6 +133,7 @@ def test_what_is_let_through_reads_tables_and_views_only(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_ten_minutes_of_statements_read_tables_and_views_only(tmp_path: Path) -> None:
     judge = Judge(tmp_path)
     seed = time.time_ns()

@@ -159,6 +159,7 @@ def leaks(said: str, sql: str, home: Workspace) -> list[str]:
     return [one for one in kept if one in said and one not in sql]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "step", [pytest.param(3, id="a third"), pytest.param(1, id="all", marks=pytest.mark.slow)]
 )
@@ -251,3 +252,25 @@ def test_no_statement_tells_whether_a_file_is_there(
         said[name] = told(sandbox, sql.format(path)).replace(path, "").replace(name, "")
     shutil.rmtree(home.home / "there")
     assert said["there"] == said["gone!"]
+
+
+@pytest.mark.slow
+def test_keys_of_a_bucket_are_not_told(in_bucket: Workspace) -> None:
+    bring(in_bucket, range(3))
+    with open_catalog(in_bucket) as catalog:
+        catalog.commit()
+    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    with sandbox_of(in_bucket) as sandbox:
+        assert sandbox.rows("SELECT count(*) FROM photos") == [(3,)]
+        for sql in (
+            "FROM duckdb_secrets()",
+            "FROM duckdb_secrets(redact => false)",
+            "SET allow_unredacted_secrets = true",
+            "FROM duckdb_settings()",
+            "FROM which_secret('s3://x', 's3')",
+            "FROM duckdb_databases()",
+            "FROM duckdb_logs",
+        ):
+            said = told(sandbox, sql)
+            assert secret not in said, sql
+            assert str(in_bucket.home) not in said, sql

@@ -12,6 +12,7 @@ import pytest
 
 from tests.catalog.web.serving import Answer, Server, serving
 
+pytestmark = pytest.mark.timeout(300)
 ADA, BOB = "ada-correct-horse-battery", "bob-correct-horse-battery"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SLEEP_S = 60
