@@ -134,6 +134,7 @@ def main() -> None:
     from scrapy.crawler import AsyncCrawlerProcess
 
     from crawler.spiders.listing import ListingSpider
+    from crawler.spiders.problems import SpiderProblems
     from crawler.spiders.resolver import refusal_text
 
     with open_job() as (source, desk):
@@ -142,6 +143,8 @@ def main() -> None:
         crawler = process.create_crawler(getattr(importlib.import_module(module), spider))
         about = {"source": source, "frontier": desk.frontier, "crawl_id": desk.crawl_id}
         about |= {"settings": desk.settings, "write": desk.write}
+        problems = SpiderProblems()
+        problems.attach(crawler)
         process.crawl(crawler, **about, **source.secrets())
         stopped = watch(process)
         process.start(install_signal_handlers=False)
@@ -149,8 +152,11 @@ def main() -> None:
         found = crawler.spider.discovery
         if stopped.is_set() and found.status == "failed":
             found = Discovery("stopped")
-        elif refused := refusal_text():
-            found = replace(found, problem="; ".join(filter(None, (found.problem, refused))))
+        else:
+            odd = problems.texts(f"spider-{desk.crawl_id}.log") if found.status == "failed" else []
+            found = replace(
+                found, problem="; ".join(filter(None, (found.problem, *odd, refusal_text())))
+            )
     print(json.dumps(asdict(found) | {"calls": crawler.spider.calls}))  # noqa: T201  # the answer to the session
 
 

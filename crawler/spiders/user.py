@@ -25,9 +25,11 @@ from crawler.frontier import Listed
 from crawler.settings import CrawlSettings
 from crawler.source import Desk, Discovery
 from crawler.sources.spider import KEYS, UserSpiderSource
+from crawler.spiders.problems import SpiderProblems
 from crawler.spiders.process import FLAG, open_job, scrapy_settings, watch
 from crawler.spiders.resolver import connection_settings, refusal_text
 
+_ENDS = ("finished", "closespider_itemcount")  # reasons for which a listing is whole
 _PAGE, _PAGE_S = 50, 2.0  # items, or seconds, after which items go into the frontier
 
 
@@ -41,19 +43,23 @@ class Collector:
         self._cursor = replace(desk.frontier.cursor(desk.crawl_id), seen=0, skipped=0)
         self._ignored: set[str] = set()
         self._reason = ""
-        self._raised = 0
+        self.pages = 0
+        self.problems = SpiderProblems()
 
     def attach(self, crawler: Crawler) -> None:
         """Hear of items, exceptions and the end."""
         crawler.signals.connect(self.item, signals.item_scraped)
-        crawler.signals.connect(self.raised, signals.spider_error)
+        crawler.signals.connect(self.page, signals.response_received)
         crawler.signals.connect(self.closed, signals.spider_closed)
+        self.problems.attach(crawler)
+
+    def page(self) -> None:
+        """Count a page."""
+        self.pages += 1
 
     def item(self, item: Any) -> None:
         """Take in an item; one without a picture's address is counted as passed over."""
-        said = ItemAdapter(item).asdict()
-        self._ignored |= set(said) - KEYS
-        listed = self._source.listed(said, self._spider)
+        listed = self._listed(item)
         if listed is None:
             self._cursor = replace(self._cursor, skipped=self._cursor.skipped + 1)
         else:
@@ -61,14 +67,19 @@ class Collector:
         if len(self._page) >= _PAGE or time.monotonic() - self._since > _PAGE_S:
             self.flush()
 
-    def raised(self) -> None:
-        """Count an answer on which the spider raised."""
-        self._raised += 1
+    def _listed(self, item: Any) -> Listed | None:
+        try:
+            said = ItemAdapter(item).asdict()
+            self._ignored |= set(said) - KEYS
+            return self._source.listed(said, self._spider)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            self.problems.note(f"an item that cannot be read: {type(error).__name__}: {error}")
+            return None
 
     def closed(self, reason: str) -> None:
         """Keep the last items and how it ended."""
         self._reason = reason
-        self.flush(finished=reason in ("finished", "closespider_itemcount"))
+        self.flush()
 
     def flush(self, *, finished: bool = False) -> None:
         """Put the items taken in into the frontier."""
@@ -77,17 +88,23 @@ class Collector:
         self._cursor, self._page, self._since = cursor, [], time.monotonic()
 
     def discovery(self, *, stopped: bool) -> Discovery:
-        """Say how it ended, and what was odd."""
-        odd = [f"{self._raised} answers made the spider raise"] if self._raised else []
+        """Say how it ended, and what was odd.
+
+        A listing in which the spider raised, or no page came, has not ended: items may be missing.
+        """
+        odd = self.problems.texts(f"spider-{self._desk.crawl_id}.log")
         if refused := refusal_text():
             odd.append(refused)
         if self._ignored:
             odd.append(f"keys of items that mean nothing here: {', '.join(sorted(self._ignored))}")
-        if self._cursor.finished and not (self._raised and not self._cursor.seen):
-            return Discovery("finished", "; ".join(odd))
+        if self.problems.raised or (self.problems.unread and not self._cursor.seen):
+            return Discovery("failed", "; ".join(odd))
         if stopped:
-            return Discovery("stopped")
-        return Discovery("failed", "; ".join([*odd, f"the spider ended: {self._reason}"]))
+            return Discovery("stopped", "; ".join(odd))
+        if self._reason not in _ENDS:
+            return Discovery("failed", "; ".join([*odd, f"the spider ended: {self._reason}"]))
+        self.flush(finished=True)
+        return Discovery("finished", "; ".join(odd))
 
 
 def load_spider(file: Path, class_name: str = "") -> type[scrapy.Spider]:
@@ -163,12 +180,13 @@ def main() -> None:
         crawler = process.create_crawler(spider)
         collector = Collector(source, desk, spider.name or spider.__name__)
         collector.attach(crawler)
-        process.crawl(crawler, **source.arguments)
+        running = process.crawl(crawler, **source.arguments)
         stopped = watch(process)
         process.start(install_signal_handlers=False)
+        if running.done() and (broken := running.exception()):
+            collector.problems.note(f"it cannot be started: {type(broken).__name__}: {broken}")
         found = collector.discovery(stopped=stopped.is_set())
-        pages = crawler.stats.get_value("response_received_count", 0) if crawler.stats else 0
-    print(json.dumps(asdict(found) | {"calls": {"page": pages}}))  # noqa: T201  # the answer to the session
+    print(json.dumps(asdict(found) | {"calls": {"page": collector.pages}}))  # noqa: T201  # the answer to the session
 
 
 if __name__ == "__main__" and sys.argv[1:] == [FLAG]:

@@ -11,6 +11,7 @@ from catalog import Workspace, open_catalog
 from crawler.cli import crawl as command
 from crawler.crawling import CrawlOptions, CrawlSummary, crawl
 from crawler.errors import CrawlError
+from crawler.frontier import Frontier
 from crawler.session import StopRequest
 from crawler.settings import CrawlSettings
 from crawler.sources import UserSpiderSource
@@ -114,16 +115,84 @@ def test_a_file_without_one_spider_says_so(tmp_path: Path, text: str, problem: s
         load_spider(tmp_path / "odd_spider.py")
 
 
-def test_a_spider_that_raises_fails_the_crawl(workspace: Workspace, tmp_path: Path) -> None:
-    broken = EXAMPLE.replace(
-        "        for figure", "        raise KeyError('x')\n        for figure"
-    )
-    (tmp_path / "broken.py").write_text(broken)
+RAISES = "        raise KeyError('no such cell')\n        for figure"
+BROKEN: list[tuple[str, str, str, str]] = [
+    # what is wrong, what is replaced by what in the example, what the crawl says
+    ("callback", "        for figure", RAISES, "/pages/0: KeyError: 'no such cell'"),
+    (
+        "second page",
+        "        for figure",
+        "        if '/pages/0' not in response.url:\n            raise ValueError('odd')\n        for figure",
+        "/pages/1: ValueError: odd",
+    ),
+    (
+        "argument",
+        "self.start_urls",
+        "self.start_urls = [self.nothing]; self.start_urls",
+        "'nothing'",
+    ),
+    (
+        "start",
+        "    def parse",
+        "    async def start(self):\n        yield self.nothing\n\n    def parse",
+        "'nothing'",
+    ),
+    (
+        "closed",
+        "    def parse",
+        "    def closed(self, reason):\n        1 / 0\n\n    def parse",
+        "ZeroDivisionError",
+    ),
+    (
+        "item",
+        "        for figure",
+        "        yield {'image_url': 'http://a.example/', 'tags': 5}\n        for figure",
+        "an item that cannot be read: TypeError",
+    ),
+    (
+        "init",
+        "    def parse",
+        "    def __init__(self, album, **more):\n        super().__init__(**more)\n\n    def parse",
+        "it cannot be started: TypeError",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param(
+            *about, id=name, marks=[] if name in ("second page", "init") else pytest.mark.slow
+        )
+        for name, *about in BROKEN
+    ],
+)
+def test_a_spider_that_raises_fails_the_crawl_and_says_where(
+    workspace: Workspace, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert old in EXAMPLE
+    (tmp_path / "broken.py").write_text(EXAMPLE.replace(old, new, 1))
     with GallerySite(PICTURES) as site:
-        start = {"start": f"{site.url}/pages/0"}
-        summary = run(workspace, UserSpiderSource(str(tmp_path / "broken.py"), arguments=start))
+        start = ["-a", f"start={site.url}/pages/0", "--allow-private"]
+        home = ["--home", str(workspace.home)]
+        done = CliRunner().invoke(
+            command, ["run", "spider", str(tmp_path / "broken.py"), *start, *home]
+        )
+    assert done.exit_code == 1, done.output
+    assert said in done.output
+    [log] = workspace.logs.glob("spider-*.log")
+    assert f"see logs/{log.name}" in done.output
+    with Frontier(workspace.frontier) as frontier:
+        assert [record.open for record in frontier.crawls()] == [True]  # `resume` runs it again
+
+
+@pytest.mark.slow
+def test_a_spider_that_reaches_no_page_fails_the_crawl(workspace: Workspace, example: Path) -> None:
+    source = UserSpiderSource(str(example), arguments={"start": "http://127.0.0.1:9/pages/0"})
+    summary = run(workspace, source)
     assert summary.status == "failed"
-    assert "1 answers made the spider raise" in summary.problem
+    assert "pages that did not come: 1, first " in summary.problem
+    assert "http://127.0.0.1:9/pages/0" in summary.problem
 
 
 def test_a_file_cannot_be_less_polite_than_we_are(tmp_path: Path) -> None:
