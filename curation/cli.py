@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, curated, load_settings, workspace_option
+from catalog import Workspace, curated, home_words, load_settings, workspace_option
 
 if TYPE_CHECKING:
     from curation.leaks import LeakAudit
@@ -145,22 +145,29 @@ def undo(workspace: Workspace, run_or_decision: str) -> None:
 
 
 @curate.command()
-@click.option("--kind", default="", help="Only issues of this kind.")
-@click.option("--limit", default=30, show_default=True, help="How many to print.")
+@click.option(
+    "--queue", default="", help="List this queue: duplicates, bridges, settings, quality, issues."
+)
+@click.option("--kind", default="", help="Only items with this reason, or issues of this kind.")
+@click.option("--limit", default=30, show_default=True, help="How many to list.")
 @workspace_option
-def review(workspace: Workspace, kind: str, limit: int) -> None:
-    """List what waits for a person, the most severe first."""
-    from catalog import open_catalog
-    from curation.open_items import open_items
+def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
+    """Count what waits for a person in each queue of the review, or list one queue, as /review does."""
+    from catalog.web.review_waiting import waiting, waiting_items
 
-    with open_catalog(workspace) as catalog:
-        found = open_items(catalog, kind)
-    for item in found[:limit]:
-        click.echo(f"{item.severity:.2f}  {item.kind:<20}  {item.asset_sha256[:12]}  {item.said()}")
-    if len(found) > limit:
-        click.echo(f"and {len(found) - limit} more; show them with --limit")
-    if not found:
+    counted = [each for each in waiting(workspace) if queue in ("", each.queue)]
+    for each in counted:
+        said = ", ".join(f"{reason} {n}" for reason, n in each.reasons)
+        click.echo(f"{each.queue:<11} {each.waiting:>6} of {each.total}  {said}".rstrip())
+    if kind and not queue:
+        queue = next((each.queue for each in counted if kind in dict(each.reasons)), "issues")
+    if queue:
+        for item in waiting_items(workspace, queue, kind, limit):
+            click.echo(f"{item.item[:12]:<12}  {', '.join(item.reasons)}  {item.said}".rstrip())
+    if not any(each.waiting for each in counted):
         click.echo("nothing waits for a decision")
+    else:
+        click.echo(f"decide with: safelight serve{home_words()}, then open /review")
 
 
 @curate.command()

@@ -17,19 +17,21 @@ CURRENT_RUN = "SELECT run_id FROM v_runs WHERE is_current"
 _GROUPS = """\
 WITH members AS (SELECT group_id, asset_sha256 FROM duplicate_groups WHERE run_id = $run),
 ties AS (
-    SELECT a.group_id, e.ncc, e.inliers, e.found_by FROM duplicate_edges e
+    SELECT a.group_id, e.ncc, e.inliers, e.found_by, e.edge_class FROM duplicate_edges e
     JOIN members a ON a.asset_sha256 = e.asset_a
     JOIN members b ON b.asset_sha256 = e.asset_b AND b.group_id = a.group_id
     WHERE e.run_id = $run AND e.verdict = 'duplicate'),
 weakest AS (
-    SELECT group_id, min(ncc) AS ncc, min(inliers) AS inliers, arg_min(found_by, coalesce(ncc, -1)) AS found_by
+    SELECT group_id, min(ncc) AS ncc, min(inliers) AS inliers, arg_min(found_by, coalesce(ncc, -1)) AS found_by,
+           bool_and(edge_class = 'identical') AS is_identical
     FROM ties GROUP BY group_id),
 groups AS (
     SELECT group_id, md5(string_agg(asset_sha256, ',' ORDER BY asset_sha256)) AS version FROM members GROUP BY group_id)
 SELECT group_id AS item, [coalesce(found_by, 'unknown')] AS reasons, version
 FROM groups LEFT JOIN weakest USING (group_id)
 """
-_RISK = "ORDER BY ncc NULLS FIRST, inliers NULLS LAST, group_id"
+# Equal pixels are equal whatever a person says.
+_RISK = "WHERE is_identical IS NOT TRUE ORDER BY ncc NULLS FIRST, inliers NULLS LAST, group_id"
 _CHANCE = "ORDER BY sha256($seed || ':' || group_id), group_id LIMIT $size"
 
 _FINDINGS = """\
@@ -40,10 +42,28 @@ SELECT asset_sha256 AS item, list(reason ORDER BY decision = 'flag', score DESC,
 FROM counted GROUP BY asset_sha256
 ORDER BY bool_or(decision = 'void') DESC, max(score) FILTER ($only IN ('', reason)) DESC NULLS LAST, min(n), item
 """
-_NO_SETTINGS = "('boilerplate', 'settings_inherited', 'kept_by_hand')"
-_IS_SETTING = (
-    f"(decision = 'void' OR (decision = 'flag' AND NOT starts_with(reason, 'quality_') "
-    f"AND reason NOT IN {_NO_SETTINGS}))"
+CONFLICTS = (
+    *("f_number_unusual", "iso_unusual", "exposure_time_unusual", "brightness_contradicts"),
+    *("focal_length_implausible", "focal_length_outside_lens", "max_aperture_contradicts"),
+    *("readers_disagree", "exif_structure_damaged", "exif_duplicated", "exif_cloned"),
+    *("value_unseen_for_model", "settings_conflict"),
+)
+"""Flags that say that values contradict each other or what cameras do: a person may know better than the rule."""
+FACTS = (
+    *("was_resized", "edited_software", "orientation_invalid", "date_implausible", "clock_unset"),
+    *("settings_inherited", "boilerplate", "kept_by_hand", "split_changed"),
+    *("quality_grayscale", "quality_odd_aspect"),
+)
+"""Flags that say what is so (a grey picture, one that an editor wrote): nobody has to decide about them."""
+
+
+def _listed(reasons: Iterable[str]) -> str:
+    return f"({', '.join(map(repr, reasons))})"
+
+
+_IS_SETTING = f"(decision = 'void' OR (decision = 'flag' AND reason IN {_listed(CONFLICTS)}))"
+_IS_QUALITY = (
+    f"decision = 'flag' AND starts_with(reason, 'quality_') AND reason NOT IN {_listed(FACTS)}"
 )
 _SCORE = "TRY_CAST(json_extract_string(evidence, '$.' || substr(reason, 9)) AS DOUBLE)"
 
@@ -92,7 +112,7 @@ QUEUES = {
         Queue(
             "duplicates",
             "Duplicate groups",
-            "Groups of copies, the weakest evidence first.",
+            "Groups of copies, the weakest evidence first; groups of equal pixels need nobody.",
             _GROUPS + _RISK,
             "group",
         ),
@@ -106,7 +126,7 @@ QUEUES = {
         Queue(
             "settings",
             "EXIF conflicts",
-            "Settings that were voided or flagged, voids and rare reasons first.",
+            "Settings that were voided, or that contradict each other or their camera, voids and rare reasons first.",
             _FINDINGS.format(which=_IS_SETTING, score="0.0"),
             "finding",
         ),
@@ -114,9 +134,7 @@ QUEUES = {
             "quality",
             "Quality outliers",
             "Pictures that look wrong, the highest score first.",
-            _FINDINGS.format(
-                which="decision = 'flag' AND starts_with(reason, 'quality_')", score=_SCORE
-            ),
+            _FINDINGS.format(which=_IS_QUALITY, score=_SCORE),
             "finding",
         ),
         Queue(

@@ -184,7 +184,7 @@ def test_the_commands_decide_undo_and_review(workspace: Workspace) -> None:
     assert f"drop {asset}" in said.output
     taken = cli.invoke(command, ["undo", said.output.split(": ")[0], *home])
     assert "is taken back" in taken.output
-    assert "nothing waits" in cli.invoke(command, ["review", *home]).output
+    assert "duplicates" in cli.invoke(command, ["review", *home]).output
     listed = cli.invoke(command, ["runs", *home])
     assert listed.output.count("* ") == 1
 

@@ -90,8 +90,12 @@ def run(run_id: str, groups: dict[str, list[str]]) -> Tables:
             _found(
                 run_id, BROKEN, "void", "exposure_time_not_finite", {"exposure_time_raw": "1/0"}
             ),
-            _found(run_id, BROKEN, "flag", "was_resized", {"exif_width": 280}),
-            _found(run_id, BLURRED, "flag", "was_resized", {"exif_width": 280}),
+            _found(run_id, BROKEN, "flag", "brightness_contradicts", {"brightness_value": 9.0}),
+            _found(run_id, BLURRED, "flag", "brightness_contradicts", {"brightness_value": 9.0}),
+            # What is so needs nobody: neither counts.
+            _found(run_id, WEAK, "flag", "was_resized", {"exif_width": 280}),
+            _found(run_id, MIDDLE, "flag", "quality_grayscale", {"grayscale": 1.0}),
+            _found(run_id, STRONG, "flag", "split_changed", {"from": "test", "to": "train"}),
             _found(run_id, BLURRED, "flag", "quality_blur", {"blur": 0.61}),
             _found(run_id, WORST, "flag", "quality_blur", {"blur": 0.83}),
             _found(run_id, SHAS[1], "drop", "near_duplicate", None),

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from scipy.stats import binomtest
 
 from catalog import Catalog, Workspace, open_catalog, rows, write_segment
@@ -17,7 +18,11 @@ from catalog.manual import history, in_force
 from catalog.spool import ready
 from catalog.web.review_desk import Asked, Desk, Wanted
 from catalog.web.review_precision import wilson
-from catalog.web.review_queues import entries, find_queue
+from catalog.web.review_queues import CONFLICTS, FACTS, entries, find_queue
+from catalog.web.review_waiting import waiting, waiting_items
+from curation.cli import curate
+from curation.exif_flags import EVIDENCE
+from curation.quality import FLAG_ABOVE
 from tests.catalog.web import made_review as made
 from tests.catalog.web.made_home import MOMENT
 
@@ -101,7 +106,10 @@ def test_every_queue_has_what_the_tables_say(desk: Desk) -> None:
     assert ("exposure time raw", "1/0") in void["said"]
     assert ("exposure", "- (file: 1/0)") in broken["pictures"][0]["facts"]
     assert items(desk, queue("quality")) == [made.WORST, made.BLURRED], "the highest score first"
-    assert items(desk, queue("settings", only="was_resized")) == [made.BROKEN, made.BLURRED]
+    assert items(desk, queue("settings", only="brightness_contradicts")) == [
+        made.BROKEN,
+        made.BLURRED,
+    ]
     (bridge,) = page(desk, queue("bridges"))
     assert [p["role"] for p in bridge["pictures"]] == ["bridge", *["group 1"] * 2, *["group 2"] * 2]
     (doubted,) = page(desk, queue("issues"))
@@ -261,3 +269,69 @@ def test_the_interval_is_that_of_scipy() -> None:
         expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
         assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_the_command_line_counts_what_the_pages_count(home: Workspace, desk: Desk) -> None:
+    decide(desk, queue("quality"), made.BLURRED, "right")
+    shown = {
+        each["queue"]: (each["open"], each["total"])
+        for each in desk.overview()["queues"]  # type: ignore[attr-defined]
+    }
+    desk.commit()
+    counted = waiting(home)
+    assert {each.queue: (each.waiting, each.total) for each in counted} == shown
+    assert shown["quality"] == (1, 2)
+    (blurred,) = (each.reasons for each in counted if each.queue == "quality")
+    assert blurred == (("quality_blur", 1),)
+    assert [item.item for item in waiting_items(home, "quality")] == [made.WORST]
+    told = CliRunner().invoke(curate, ["review", "--home", str(home.home)]).output
+    assert "quality          1 of 2  quality_blur 1" in told
+    assert "nothing waits" not in told
+    listed = CliRunner().invoke(
+        curate, ["review", "--home", str(home.home), "--kind", "label_conflict"]
+    )
+    assert "label_conflict" in listed.output.splitlines()[-2]
+    with pytest.raises(ReviewError, match="drawn on its page"):
+        waiting_items(home, "sample")
+
+
+def test_queues_hold_what_a_person_can_decide(desk: Desk, own_home: Workspace) -> None:
+    """A resized picture, a grey one and equal pixels are facts."""
+    assert items(desk, queue("settings")) == [made.BROKEN, made.BLURRED]
+    assert items(desk, queue("quality")) == [made.WORST, made.BLURRED]
+    with open_catalog(own_home) as catalog:
+        run = dict(catalog.records("SELECT * FROM curation_runs")[0])
+        edges = catalog.records("SELECT * FROM duplicate_edges")
+        members = catalog.records("SELECT * FROM duplicate_groups")
+    new = {"run_id": "run2"}
+    equal = [
+        edge | new | {"edge_class": "identical" if edge["asset_a"] == made.STRONG else "copy"}
+        for edge in edges
+    ]
+    later = {"finished_at": run["finished_at"] + timedelta(days=1)}  # type: ignore[operator]  # a time
+    write_segment(
+        own_home,
+        {
+            "curation_runs": rows("curation_runs", [run | new | later]),
+            "duplicate_edges": rows("duplicate_edges", equal),
+            "duplicate_groups": rows("duplicate_groups", [each | new for each in members]),
+        },
+        job="test",
+    )
+    with open_catalog(own_home) as catalog:
+        catalog.commit()
+        found = entries(catalog, find_queue("duplicates"), "run2")
+        drawn = entries(catalog, find_queue("sample"), "run2", seed=1, size=9)
+    assert [each.item for each in found] == [made.WEAK, made.MIDDLE]
+    assert len(drawn) == 3, "precision is about all groups"
+
+
+def test_every_flag_of_curation_is_a_conflict_or_a_fact() -> None:
+    quality = {f"quality_{name}" for name in FLAG_ABOVE}
+    known = {*EVIDENCE, "exif_cloned", "value_unseen_for_model", "settings_conflict"}
+    assert known <= {*CONFLICTS, *FACTS}
+    assert quality - set(FACTS) == {
+        *("quality_dark", "quality_bright", "quality_blur", "quality_low_information"),
+        *("quality_border", "quality_watermark_like"),
+    }
+    assert not set(CONFLICTS) & set(FACTS)
