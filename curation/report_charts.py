@@ -113,7 +113,7 @@ def effects_section(folder: Path) -> str:
             text(row["n_train"]),
             _interval(row, "balanced_accuracy", "low", "high", ""),
             _interval(row, "effect", "effect_low", "effect_high", "+"),
-            text(row["n_groups"]),
+            text(row.get("n_groups", "")),
         ]
         for row in found.iter_rows(named=True)
     ]

@@ -185,8 +185,10 @@ def test_candidates_begin_below_nearly_all_copies_but_not_among_all_pictures() -
 
 
 def test_the_verdict_needs_intervals_that_do_not_touch() -> None:
-    def rows(ours: tuple[float, float], default: tuple[float, float]) -> list[dict[str, object]]:
-        about = {"slice": "all", "metric": "recall_at_precision_0.9"}
+    def rows(
+        ours: tuple[float, float], default: tuple[float, float], n_groups: int = 30
+    ) -> list[dict[str, object]]:
+        about = {"slice": "all", "metric": "recall_at_precision_0.9", "n_groups": n_groups}
         named = {"model": ours, "efficientnet_lite0": default}
         return [
             about | {"predictor": name, "value": sum(each) / 2, "low": each[0], "high": each[1]}
@@ -196,6 +198,7 @@ def test_the_verdict_needs_intervals_that_do_not_touch() -> None:
     assert verdict(rows((0.8, 0.9), (0.5, 0.7))).startswith("It finds more")
     assert verdict(rows((0.2, 0.3), (0.5, 0.7))).startswith("It finds less")
     assert verdict(rows((0.6, 0.8), (0.5, 0.7))).startswith("It cannot be told")
+    assert "too few groups to tell" in verdict(rows((0.8, 0.9), (0.5, 0.7), n_groups=9))
 
 
 @dataclass(frozen=True)
