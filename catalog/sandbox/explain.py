@@ -10,10 +10,10 @@ _OPTION = re.compile(r"ANALYZE|FORMAT|JSON|TEXT|HTML|GRAPHVIZ|YAML|MERMAID|,", r
 
 def tokens(sql: str) -> list[tuple[int, str]]:
     """Give place (in characters) and beginning of every token: a word, or one sign. Comments are not tokens."""
-    body = sql.encode()
-    found = []
+    body, found, place, before = sql.encode(), [], 0, 0
     for start, _ in duckdb.tokenize(sql):
-        place = len(body[:start].decode(errors="replace"))
+        place += len(body[before:start].decode(errors="replace"))
+        before = start
         word = re.match(r"\w+|.", sql[place:], re.DOTALL)
         found.append((place, word.group() if word else ""))
     return found

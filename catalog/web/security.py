@@ -72,7 +72,8 @@ async def known_caller(request: web.Request, handler: Handler) -> web.StreamResp
     session = request.cookies.get(COOKIE, "")
     caller = doors.who(request.headers.get("Authorization", ""), session)
     # A wrong token of a program counts like one of the form; a right one is never refused.
-    is_wrong = caller is None and "Authorization" in request.headers
+    given = request.headers.get("Authorization", "")
+    is_wrong = caller is None and given.lower().startswith("bearer ")
     if is_wrong and (wait_s := request.app[SIGN_INS].take(request.remote or "")):
         return too_many_attempts(request, wait_s)
     if caller is None and not request.path.startswith(_FOR_ALL):

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Callable
 
+from tests.catalog.web.hostile import HOSTILE
+
 RELATIONS = [
     "photos",
     "labels",
@@ -26,6 +28,7 @@ SPACES = [" ", "  ", "\n", "\t", "\r", "\r\n", "\f", "\v", "\u00a0", "\u2003", "
 ODD = ["IMPORT DATABASE '{folder}'", "COPY photos TO '{folder}/x'", "CALL query('FROM photos')", "SET threads = 1",
        "PRAGMA database_list", "ATTACH '{file}' AS x", "PREPARE p AS FROM photos", "SHOW DATABASES", "SHOW TABLES",
        "FROM photos; IMPORT DATABASE '{folder}'", "SET VARIABLE x = 1", "CREATE MACRO m() AS 1"]  # fmt: skip
+_HOSTILE = [sql for kind, sql in HOSTILE if kind not in ("memory", "time", "floods")]
 GLUE = ["", "", "", "/**/", "--\r", " ", "\n", "/* ( */", "\u00a0"]
 FOLDS = {"s": "\u017f", "k": "\u212a", "i": "\u0131"}
 
@@ -40,7 +43,8 @@ class Grammar:
     def statement(self) -> str:
         """Make one statement, disguised."""
         shapes: list[Callable[[], str]] = [
-            self._select, self._select, self._pivot, self._pivot, self._pivot, self._with, self._explain, self._show,
+            self._hostile, self._hostile, self._select, self._select, self._pivot, self._pivot, self._pivot,
+            self._with, self._explain, self._show,
             self._union, self._odd,
         ]  # fmt: skip
         return self._disguised(self._random.choice(shapes)())
@@ -113,6 +117,13 @@ class Grammar:
 
     def _odd(self) -> str:
         return self._one(ODD).format(**self._names)
+
+    def _hostile(self) -> str:
+        """Take one of the statements that are known to be hostile; those that never end are left out."""
+        sql = self._one(_HOSTILE)
+        for name, value in self._names.items():
+            sql = sql.replace(f"{{{name}}}", value)
+        return sql
 
     def _disguised(self, sql: str) -> str:
         """Write a statement another way: case, spaces, comments, quotes; outside of texts most of the time."""

@@ -50,6 +50,8 @@ class Judge:
             "file": str(folder / "secret.txt"),
             "csv": str(folder / "secret.csv"),
             "folder": str(folder),
+            "text": str(folder / "secret.txt"),
+            **dict.fromkeys(("data", "home", "out"), str(folder)),
         }
         self.connection = small_catalog()
         for sql in (

@@ -57,6 +57,11 @@ def test_a_browser_is_sent_to_sign_in_and_gets_a_session(guarded: Server) -> Non
     assert guarded.get("/api/schema", Cookie=session).status == 401
 
 
+def test_a_password_for_a_proxy_is_not_taken_for_a_wrong_token(guarded: Server) -> None:
+    for _ in range(20):
+        assert guarded.get("/login", Authorization="Basic YWRhOnNlY3JldA==").status == 200
+
+
 def test_who_asked_is_on_record_by_name(guarded: Server) -> None:
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     started = guarded.ask("POST", "/api/queries", {"sql": "SELECT 1"}, bearer)
