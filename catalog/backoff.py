@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-import time
+import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ Answer = TypeVar("Answer")
 ATTEMPTS = 6
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 LONGEST_RETRY_AFTER_S = 600.0
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
 class TransientError(ReleaseError):
@@ -24,27 +26,34 @@ class TransientError(ReleaseError):
         self.retry_after_s = retry_after_s
 
 
-def retry_after(header: str | None) -> float:
+def retry_after(header: str | None, now: datetime | None = None) -> float:
     """Read a Retry-After header (seconds, or a date) as seconds from now; 0 without one that makes sense.
 
-    >>> retry_after("7"), retry_after("soon"), retry_after("Thu, 01 Jan 1970 00:00:00 GMT")
-    (7.0, 0.0, 0.0)
+    >>> retry_after("7"), retry_after("soon"), retry_after("Thu, 01 Jan 1970 00:00:00 GMT"), retry_after("nan")
+    (7.0, 0.0, 0.0, 0.0)
     """
-    if header is None:
-        return 0.0
+    text = (header or "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
     try:
-        return max(float(header), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(parsedate_to_datetime(header).timestamp() - time.time(), 0.0)
-    except ValueError:
+        then = parsedate_to_datetime(text)
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+    ):  # what it raises depends on the garbage
         return 0.0
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
 
 
 async def wait_for_turn(error: TransientError, failures: int) -> None:
     """Wait before the next attempt; raises the error itself after too many, or when the wait would be too long."""
-    if failures >= ATTEMPTS or error.retry_after_s > LONGEST_RETRY_AFTER_S:
+    if error.retry_after_s > LONGEST_RETRY_AFTER_S:
+        hours = min(error.retry_after_s / 3600, 9999.0)
+        raise ReleaseError(f"{error}, and asks for a pause of {hours:.1f} hours; try again then")
+    if failures >= ATTEMPTS:
         raise error
     longest = min(FIRST_WAIT_S * 2 ** (failures - 1), LONGEST_WAIT_S)
     await asyncio.sleep(max(error.retry_after_s, random.uniform(longest / 2, longest)))  # noqa: S311 - spreads load, no secret

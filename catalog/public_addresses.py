@@ -139,6 +139,24 @@ def guarded_sockets(networks: Sequence[Network] = ()) -> SocketFactory:
     return make
 
 
+def sockets_of_a_source() -> SocketFactory:
+    """Return what makes the sockets to a place that the user named, and to where it redirects.
+
+    The place may be private. When it is public, it leads to public addresses only.
+    """
+    public: list[bool] = []  # whether the first address, which is the place itself, was
+
+    def make(info: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, place = info
+        if public and public[0]:
+            require_allowed(str(place[0]))
+        if not public:
+            public.append(is_public(ip_address(str(place[0]))))
+        return socket.socket(family, kind, protocol)
+
+    return make
+
+
 def require_allowed(text: str, networks: Sequence[Network] = ()) -> None:
     """Raise `PrivateAddressError` unless a text is an IP address that may be connected to."""
     try:

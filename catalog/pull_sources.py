@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from catalog.backoff import TransientError, patiently, retry_after
 from catalog.contents import MANIFEST, ReleaseFile
 from catalog.errors import MissingPartError, ReleaseError
+from catalog.public_addresses import PrivateAddressError, sockets_of_a_source
 from catalog.release_index import INDEX_FORMAT, describe, index_of
 from catalog.revocations import FILE, parse_revocations
 
@@ -116,7 +117,13 @@ class Service:
                 async for piece in answer.content.iter_chunked(PIECE):
                     yield piece
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
-            raise TransientError(f"{self.name}: {error or type(error).__name__}") from error
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> Exception:
+        """Tell a connection that may work next time from one that must not be made."""
+        if isinstance(getattr(error, "os_error", None), PrivateAddressError):
+            return ReleaseError(f"{self.name} redirects to a private address, which is not asked")
+        return TransientError(f"{self.name}: {error or type(error).__name__}")
 
     async def _whole(self, url: str) -> bytes | None:
         import aiohttp
@@ -133,7 +140,7 @@ class Service:
                 aiohttp.ClientPayloadError,
                 TimeoutError,
             ) as error:
-                raise TransientError(f"{self.name}: {error or type(error).__name__}") from error
+                raise self._broken(error) from error
 
         return await patiently(once)
 
@@ -163,6 +170,7 @@ class Service:
         except ModuleNotFoundError as error:
             raise MissingPartError("aiohttp", "pull") from error
         self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(socket_factory=sockets_of_a_source()),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S),
             headers={"Accept-Encoding": "identity", "User-Agent": "safelight-pull"},
             auto_decompress=False,

@@ -9,15 +9,14 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
+from catalog.backoff import retry_after
 from crawler.hosts import host_of, is_loopback
 from crawler.settings import CrawlSettings
 
 # A polite crawler lets a host name its pause, but not stop the crawl for longer than this.
 LONGEST_WISH_S = 24 * 3600.0
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
 # After so many failures of the network in a row a host is asked less and less, one request at a time.
@@ -179,21 +178,7 @@ def retry_after_s(value: str | None, now: datetime | None = None) -> float:
     >>> retry_after_s("120"), retry_after_s("soon")
     (120.0, 0.0)
     """
-    text = (value or "").strip()
-    if _SECONDS.fullmatch(text):
-        return min(float(text), LONGEST_WISH_S)
-    try:
-        then = parsedate_to_datetime(text)
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        OverflowError,
-    ):  # what it raises depends on the garbage
-        return 0.0
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    wait: float = (then - (now or datetime.now(UTC))).total_seconds()
-    return min(max(0.0, wait), LONGEST_WISH_S)
+    return min(retry_after(value, now), LONGEST_WISH_S)
 
 
 def backoff_s(attempt: int, settings: CrawlSettings, floor_s: float = 0.0) -> float:
