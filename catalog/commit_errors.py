@@ -1,5 +1,7 @@
 """Which errors of a commit pass by themselves, and which do not."""
 
+import re
+
 import duckdb
 import pyarrow as pa
 
@@ -31,6 +33,12 @@ _LASTING = (
 )
 
 
+# DuckDB hands on what PostgreSQL says in errors of many kinds, "Binder Error" among them.
+_LOST = re.compile(
+    r"server closed|terminating connection|connect|Failed to (prepare|execute|query)"
+)
+
+
 def is_transient(error: BaseException) -> bool:
     """Say whether the same commit may succeed later.
 
@@ -39,6 +47,8 @@ def is_transient(error: BaseException) -> bool:
     """
     if isinstance(error, CommitError):
         return error.is_transient
+    if isinstance(error, duckdb.Error) and _LOST.search(str(error)):
+        return True
     # Arrow's own I/O errors are of Python's kind: an Arrow error that is left is about the bytes.
     return isinstance(error, (OSError, BusyError)) or not isinstance(error, _LASTING)
 

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
+_SURE = 3  # an error that looks as if it would last is believed after so many failures
 
 
 class Committer:
@@ -101,8 +102,8 @@ class Committer:
         trouble = self.trouble
         if trouble is None:
             return False
-        patience_s = self._settings.commit_retry_s
-        return not trouble.is_transient or time.monotonic() - trouble.since > patience_s
+        late = time.monotonic() - trouble.since > self._settings.commit_retry_s
+        return late or (not trouble.is_transient and trouble.failures >= _SURE)
 
     def waiting(self) -> int:
         """Count the segments that wait in the spool."""

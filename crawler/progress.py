@@ -38,9 +38,9 @@ class CommitTrouble:
         'commit failed 3 times: disk full; retrying in 8 s; 7 segments wait in the spool'
         """
         times = "once" if self.failures == 1 else f"{self.failures} times"
-        again = f"retrying in {max(self.next - now, 0):.0f} s" if self.is_transient else "stopping"
-        about = f"commit failed {times}: {self.reason[:200]}; {again}"
-        return f"{about}; {self.waiting} segments wait in the spool"
+        about = f"commit failed {times}: {self.reason[:200]}"
+        again = f"retrying in {max(self.next - now, 0):.0f} s"
+        return f"{about}; {again}; {self.waiting} segments wait in the spool"
 
 
 @dataclass

@@ -8,7 +8,6 @@ from contextlib import suppress
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from catalog.errors import SafelightError
 from catalog.sandbox import MB, Limits, QueryPool
 from catalog.web import login, pages, pictures, queries, releases, review, saved_questions, tables
 from catalog.web.audit import Audit
@@ -108,14 +107,17 @@ async def _run_queries(app: web.Application) -> AsyncIterator[None]:
 
 async def _hand_over(audit: Audit) -> None:
     """Turn the audit's lines into segments now and then."""
-    await asyncio.to_thread(audit.hand_over)  # what a killed server left
+    is_due = True  # a killed server may have left some
     while True:
-        await asyncio.sleep(_LOOK_EVERY_S)
-        if audit.is_due():
+        if is_due:
             try:
                 await asyncio.to_thread(audit.hand_over)
-            except OSError:  # the lines stay in the file for the next time
+            except (
+                Exception
+            ):  # the lines stay in the file for the next time, which comes only if this goes on
                 log.exception("the audit trail cannot be handed over")
+        await asyncio.sleep(_LOOK_EVERY_S)
+        is_due = audit.is_due()
 
 
 async def _keep_desk(app: web.Application) -> AsyncIterator[None]:
@@ -135,7 +137,9 @@ async def _commit_decisions(desk: Desk) -> None:
             if desk.is_due():
                 await asyncio.to_thread(desk.commit)
             await asyncio.to_thread(desk.rest)
-        except (OSError, SafelightError):  # the decisions stay in the spool for the next commit
+        except (
+            Exception
+        ):  # the decisions stay in the spool for the next commit, which comes only if this goes on
             log.exception("decisions cannot be committed")
 
 

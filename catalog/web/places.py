@@ -59,9 +59,16 @@ class Places:
             wanted, self._wanted = self._wanted, {}
             try:
                 found = await asyncio.to_thread(self._ask, list(wanted))
+            except (
+                asyncio.CancelledError
+            ):  # nobody awaits this task: whoever waits for a picture is told
+                for future in wanted.values():
+                    future.cancel()
+                raise
             except Exception as error:  # noqa: BLE001 - whoever waits gets it
                 for future in wanted.values():
                     future.set_exception(error)
+                    future.exception()  # whoever asked may be gone
                 continue
             for sha256, future in wanted.items():
                 if place := found.get(sha256):

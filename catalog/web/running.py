@@ -6,6 +6,7 @@ Ids are random: who knows one may read its result.
 
 import asyncio
 import json
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -20,6 +21,8 @@ from catalog.errors import QueryError, SafelightError
 from catalog.sandbox import Limits, Outcome, QueryPool, Ticket
 from catalog.web.audit import Audit
 from catalog.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 MAX_KEPT = 1_000
 READING_S = 30.0
@@ -216,6 +219,8 @@ class Queries:
             query.outcome = Outcome(
                 "failed", error=f"the result cannot be kept: {error}", kind="disk"
             )
+        except Exception:  # nobody awaits this task: who asked looks at the outcome
+            log.exception("a query failed for a reason of ours")
         finally:
             if query.outcome is None:
                 query.outcome = Outcome(

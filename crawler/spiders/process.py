@@ -58,11 +58,12 @@ async def _attend(child: asyncio.subprocess.Process, job: str, desk: Desk, log: 
     assert child.stdin is not None, "asked for a pipe"
     assert child.stdout is not None, "asked for a pipe"
     child.stdin.write(job.encode() + b"\n")
-    said = asyncio.create_task(child.stdout.read())
-    while not said.done():
-        if desk.stopping() and not child.stdin.is_closing():
-            child.stdin.close()
-        await asyncio.wait([said], timeout=_POLL_S)
+    async with asyncio.TaskGroup() as tasks:
+        said = tasks.create_task(child.stdout.read())
+        while not said.done():
+            if desk.stopping() and not child.stdin.is_closing():
+                child.stdin.close()
+            await asyncio.wait([said], timeout=_POLL_S)
     await child.wait()
     lines = (await said).decode().splitlines()
     if lines:
@@ -162,16 +163,18 @@ def main() -> None:
 
 def watch(process: object) -> threading.Event:
     """Stop the spider when the session is gone or asks for it, at the latest after END_WITHIN_S."""
-    stopped = threading.Event()
+    stopped, stopping = threading.Event(), list[object]()
 
     def wait_for_end() -> None:
         from twisted.internet import reactor
 
-        sys.stdin.read()
-        stopped.set()
-        reactor.callFromThread(lambda: asyncio.ensure_future(process.stop()))  # type: ignore[attr-defined]  # AsyncCrawlerProcess, untyped
-        threading.Event().wait(END_WITHIN_S)
-        os._exit(3)
+        try:
+            sys.stdin.read()
+            stopped.set()
+            reactor.callFromThread(lambda: stopping.append(asyncio.ensure_future(process.stop())))  # type: ignore[attr-defined]  # AsyncCrawlerProcess, untyped
+            threading.Event().wait(END_WITHIN_S)
+        finally:  # whatever became of the polite way
+            os._exit(3)
 
     threading.Thread(target=wait_for_end, daemon=True).start()
     return stopped

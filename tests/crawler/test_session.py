@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from catalog import Workspace
+from catalog import CommitError, Workspace
 from crawler.committer import Committer
 from crawler.failures import Failure
 from crawler.fetcher import Answer
@@ -45,6 +45,7 @@ class Bench:
         self.frontier.open_crawl(CRAWL, "folder", {})
         self.published = 0
         self.slowness_s = 0.0
+        self.errors: list[Exception] = []
 
     def run(
         self,
@@ -63,6 +64,8 @@ class Bench:
         return session, asyncio.run(session.run(report))
 
     def _publish(self) -> dict[str, int]:
+        if self.errors:
+            raise self.errors.pop(0)
         self.published += 1
         time.sleep(self.slowness_s)
         return {"photos": 1}
@@ -244,6 +247,49 @@ def test_what_is_published_when_a_session_ends_counts(bench: Bench, photos: Path
     bench.run(FolderSource(str(photos)), replace(QUICK, publish_s=0.0))
     assert bench.published >= 1
     assert bench.committer.rows == {"photos": bench.published}
+
+
+AWAY = CommitError("the database does not answer", 2, is_transient=True)
+WRONG = CommitError("a row does not fit", 2, is_transient=False)
+
+
+def test_a_commit_that_fails_is_said_and_tried_again_while_fetching_goes_on(
+    bench: Bench, photos: Path
+) -> None:
+    bench.errors, lines = [AWAY], []
+
+    def hear(tally: Tally) -> None:
+        lines.append(tally.line(time.monotonic()))
+        time.sleep(0.1 if tally.trouble else 0.0)
+
+    settings = replace(QUICK, publish_s=0.0, unit_images=1, concurrency=1)
+    slow = clumsy(photos, {f"{number:02}.jpg": [BUSY] for number in range(12)})
+    session, _ = bench.run(slow, replace(settings, backoff_s=0.3), report=hear)
+    assert session.tally.done == 12
+    assert any("commit failed once: the database does not answer; retrying in" in x for x in lines)
+    assert bench.committer.commit_to_the_end()
+    assert bench.committer.trouble is None
+
+
+@pytest.mark.parametrize(("errors", "patience_s"), [([AWAY] * 99, 0.5), ([WRONG] * 99, 600.0)])
+def test_a_session_whose_commits_fail_for_too_long_ends_in_good_order(
+    bench: Bench, photos: Path, errors: list[Exception], patience_s: float
+) -> None:
+    bench.errors = errors
+    never = clumsy(photos, {"05.jpg": None})
+    settings = replace(QUICK, publish_s=0.0, commit_retry_s=patience_s, drain_s=0.2, unit_s=0.1)
+    session, _ = bench.run(never, settings)
+    assert session.tally.done == 11
+    assert bench.frontier.counts(CRAWL) == {"done": 11, "queued": 1}
+    assert bench.committer.trouble
+    assert not bench.committer.commit_to_the_end()
+
+
+def test_an_error_that_is_a_bug_ends_the_session_and_is_raised(bench: Bench, photos: Path) -> None:
+    bench.errors = [ZeroDivisionError()]
+    with pytest.raises(ZeroDivisionError):
+        bench.run(clumsy(photos, {"05.jpg": None}), replace(QUICK, publish_s=0.0))
+    assert bench.frontier.counts(CRAWL).get("in_flight", 0) == 0
 
 
 def test_threads_may_ask_to_stop() -> None:

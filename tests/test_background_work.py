@@ -1,0 +1,90 @@
+"""Whatever runs beside the program has an owner that hears how it ends: no task, thread or process dies unheard."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("catalog", "crawler", "curation", "training")
+STARTS = ("create_task", "ensure_future", "run_in_executor", "submit", "Thread", "Timer", "Popen")
+
+# Module, call, how often -> who hears of the end. Write here who it is when you add one; `TaskGroup` is best.
+OWNERS = {
+    ("catalog/fetching.py", "create_task", 1): "gathered in the same function",
+    (
+        "catalog/sandbox/decoder_process.py",
+        "Popen",
+        1,
+    ): "an end of file tells whoever asks it; it is started anew",
+    ("catalog/sandbox/decoders.py", "submit", 1): "its result is asked for",
+    (
+        "catalog/sandbox/process.py",
+        "Popen",
+        1,
+    ): "its end is awaited by the pool; a dead one is started anew",
+    ("catalog/stopping.py", "Thread", 1): "its error is raised again by the thread that waits",
+    (
+        "catalog/web/app.py",
+        "create_task",
+        2,
+    ): "loops that log every error and go on; awaited at the end",
+    (
+        "catalog/web/places.py",
+        "create_task",
+        1,
+    ): "hands its error to everybody who waits for a picture",
+    (
+        "catalog/web/running.py",
+        "create_task",
+        1,
+    ): "writes its end, whatever it is, into the outcome",
+    ("crawler/cluster.py", "create_task", 2): "TaskGroup",
+    ("crawler/committer.py", "create_task", 1): "awaited in the same function",
+    ("crawler/crew.py", "Thread", 1): "a worker stops when it cannot hear the session any more",
+    (
+        "crawler/crew.py",
+        "create_task",
+        4,
+    ): "TaskGroup; lines of a worker are awaited in the same function",
+    ("crawler/demo/darkroom.py", "run_in_executor", 1): "awaited by whoever wants the picture",
+    ("crawler/demo/run.py", "Popen", 1): "a block that waits for the end",
+    ("crawler/demo/run.py", "submit", 1): "its result is asked for",
+    ("crawler/robots.py", "create_task", 1): "awaited by whoever wants the rules",
+    (
+        "crawler/session.py",
+        "create_task",
+        3,
+    ): "TaskGroup; the listing is awaited when the crew has ended",
+    ("crawler/spiders/process.py", "Thread", 1): "ends the process whatever happens",
+    ("crawler/spiders/process.py", "create_task", 1): "TaskGroup",
+    (
+        "crawler/spiders/process.py",
+        "ensure_future",
+        1,
+    ): "the process ends soon after, by itself or by the thread",
+    ("crawler/worker.py", "create_task", 2): "results are taken in by the worker's loop",
+    ("crawler/worker.py", "run_in_executor", 1): "awaited in the same function",
+    ("curation/engine.py", "submit", 1): "results are taken in order",
+    ("training/loader.py", "submit", 1): "results are taken in order",
+    ("training/loop.py", "submit", 1): "results are taken in order",
+}
+
+
+def calls(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            name = node.func.id if isinstance(node.func, ast.Name) else name
+            if name in STARTS:
+                yield name
+
+
+def test_everything_that_runs_beside_the_program_has_an_owner() -> None:
+    found = {
+        (path.relative_to(ROOT).as_posix(), name, n)
+        for room in ROOMS
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for name, n in Counter(calls(path)).items()
+    }
+    assert found == OWNERS.keys()
