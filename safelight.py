@@ -7,6 +7,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - befo
 if __name__ == "__main__" and sys.path and sys.path[0] in ("", os.getcwd()) and sys.path[0] != HERE:  # noqa: PTH109
     del sys.path[0]  # `python -m` searches the current folder first: a catalog.py there is not ours
 
+import contextlib
 import importlib
 import importlib.util
 from collections.abc import Sequence
@@ -53,6 +54,8 @@ ROOMS = {
 
 EXTRAS = {"ray": "cluster", "obstore": "s3"}
 """Library -> the extra that installs it, where that is not the extra of the room."""
+
+BROKEN_PIPE = 128 + 13
 
 OURS = ("catalog", "crawler", "curation", "training", "safelight")
 
@@ -141,8 +144,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"error: {shadow}", err=True)
         sys.exit(1)
     try:
-        cli(given, prog_name="safelight")
+        _run(given)
     except Exception as error:
+        from catalog.explained import is_broken_pipe  # not before: it loads the catalog
+
+        is_unread = is_broken_pipe(error) and _has_no_reader()
+        _drop_unwritten()
+        if is_unread:  # as SIGPIPE ends a program: without a word, by the code that shells give it
+            sys.exit(BROKEN_PIPE)
         line = _one_line(error, given)
         if line is None:
             raise
@@ -167,6 +176,37 @@ def _shadowed() -> str:
     return ""
 
 
+def _run(given: Sequence[str]) -> None:
+    try:
+        cli(given, prog_name="safelight")
+    except SystemExit as end:
+        if end.code == 1 and _has_no_reader():  # click has met a broken pipe
+            raise BrokenPipeError from None
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+        raise
+
+
+def _has_no_reader() -> bool:
+    """Say whether output goes into a pipe that nobody reads any more, as behind `| head`."""
+    import select
+
+    poll = select.poll()
+    for number in (1, 2):
+        poll.register(number, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _drop_unwritten() -> None:
+    """Let go of output that cannot be written: Python would try again at its end, and complain."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _say(problem: str) -> None:
     """Write an error where people look for it, or as a line of the JSON log."""
     from catalog.logs import logs_json
@@ -182,11 +222,12 @@ def _say(problem: str) -> None:
 def _one_line(error: Exception, given: Sequence[str]) -> str | None:
     """Say what a person can act on; None for a bug, which deserves its traceback."""
     from catalog.errors import SafelightError  # not before: it loads the catalog
+    from catalog.explained import explained
 
     if isinstance(error, ModuleNotFoundError):
         extra = next((ROOMS[word][1] for word in given if word in ROOMS), "")
         error = _missing(error, extra)
-    return str(error) if isinstance(error, SafelightError) else None
+    return str(error) if isinstance(error, SafelightError) else explained(error)
 
 
 if __name__ == "__main__":

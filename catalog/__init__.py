@@ -29,8 +29,14 @@ from catalog.evidence import FEW_GROUPS, KNOWN_SHARE, TOO_FEW, known_text
 from catalog.lake import Catalog, Snapshot, open_catalog
 from catalog.loading import Pictures, load
 from catalog.logs import logs_json, redacted, start_logging
+from catalog.maintenance import orphan_packs
 from catalog.manual import ManualDecision, decide, undo
-from catalog.options import home_words, workspace_option
+from catalog.options import (
+    existing_workspace_option,
+    home_words,
+    settings_option,
+    workspace_option,
+)
 from catalog.permission import (
     Permission,
     basis_command,
@@ -57,6 +63,7 @@ from catalog.settings import load_settings
 from catalog.spool import Segment, count_waiting, write_segment
 from catalog.spool import ready as waiting_segments
 from catalog.tombstones import read_blocked, tombstone
+from catalog.verify import repeated_keys
 from catalog.version import __version__
 from catalog.workspace import Workspace
 
@@ -109,6 +116,7 @@ __all__ = [
     "curated",
     "decide",
     "describe",
+    "existing_workspace_option",
     "find_release",
     "given_up",
     "home_words",
@@ -122,6 +130,7 @@ __all__ = [
     "of_index",
     "of_run",
     "open_catalog",
+    "orphan_packs",
     "packs",
     "publish",
     "read_blocked",
@@ -129,8 +138,10 @@ __all__ = [
     "redacted",
     "released",
     "releases",
+    "repeated_keys",
     "rights_history",
     "rows",
+    "settings_option",
     "start_logging",
     "tombstone",
     "undo",

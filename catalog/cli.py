@@ -8,7 +8,7 @@ import click
 from catalog.cli_sql import shell, sql
 from catalog.cli_takedown import takedown
 from catalog.errors import SafelightError
-from catalog.options import workspace_option
+from catalog.options import existing_workspace_option, workspace_option
 from catalog.workspace import Workspace
 
 
@@ -23,7 +23,7 @@ catalog.add_command(takedown)
 
 
 @catalog.command("tables")
-@workspace_option
+@existing_workspace_option
 def show_tables(workspace: Workspace) -> None:
     """List tables and views with row counts."""
     from catalog.lake import open_catalog
@@ -37,7 +37,7 @@ def show_tables(workspace: Workspace) -> None:
 
 @catalog.command("describe")
 @click.argument("name", required=False)
-@workspace_option
+@existing_workspace_option
 def show_columns(workspace: Workspace, name: str | None) -> None:
     """Say what tables and columns mean; with NAME (a table or view) each column with type and unit."""
     from catalog.describe import describe, describe_one
@@ -53,7 +53,7 @@ def show_columns(workspace: Workspace, name: str | None) -> None:
 
 
 @catalog.command()
-@workspace_option
+@existing_workspace_option
 def snapshots(workspace: Workspace) -> None:
     """List the snapshots of the tables, newest first."""
     from catalog.lake import open_catalog
@@ -67,7 +67,7 @@ def snapshots(workspace: Workspace) -> None:
 
 
 @catalog.command()
-@workspace_option
+@existing_workspace_option
 def commit(workspace: Workspace) -> None:
     """Commit the segments that wait in the spool."""
     from catalog.lake import open_catalog
@@ -82,7 +82,7 @@ def commit(workspace: Workspace) -> None:
 
 @catalog.command()
 @click.option("--quick", is_flag=True, help="Do not hash the bytes again.")
-@workspace_option
+@existing_workspace_option
 def verify(workspace: Workspace, quick: bool) -> None:
     """Check tables, packs, releases and hashes of the whole workspace; exit 1 when something is wrong."""
     from catalog.verify import verify_workspace
@@ -104,7 +104,7 @@ def verify(workspace: Workspace, quick: bool) -> None:
     help="Leave unnamed files that are younger: a reader may still need them.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@workspace_option
+@existing_workspace_option
 def maintain_workspace(
     workspace: Workspace,
     keep_days: float | None,
@@ -135,7 +135,7 @@ def maintain_workspace(
 @catalog.command("backup")
 @click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--without-frontier", is_flag=True, help="Leave out what crawls still have to fetch.")
-@workspace_option
+@existing_workspace_option
 def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -> None:
     """Back up the workspace into the folder DEST; again into the same folder copies only what is new."""
     from catalog.backup import backup

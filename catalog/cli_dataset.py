@@ -9,7 +9,7 @@ import click
 
 from catalog.cli_pull import keygen, lock_releases, pull_release, revoke_release, sign_release
 from catalog.errors import SafelightError
-from catalog.options import home_words, workspace_option
+from catalog.options import existing_workspace_option, home_words
 from catalog.workspace import Workspace
 
 
@@ -27,7 +27,7 @@ for _command in (pull_release, lock_releases, keygen, sign_release, revoke_relea
 @click.option(
     "--run", "run_id", metavar="RUN_ID", help="Curation run to publish (default: the newest)."
 )
-@workspace_option
+@existing_workspace_option
 def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
     """Publish what a curation run kept as the next version of NAME."""
     from catalog.permission import of_index, released
@@ -49,7 +49,7 @@ def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
 
 @dataset.command()
 @click.argument("release")
-@workspace_option
+@existing_workspace_option
 def card(workspace: Workspace, release: str) -> None:
     """Publish RELEASE under a card written anew, as its next patch version."""
     from catalog.releases import find_release, renew_card
@@ -59,7 +59,7 @@ def card(workspace: Workspace, release: str) -> None:
 
 
 @dataset.command("list")
-@workspace_option
+@existing_workspace_option
 def list_releases(workspace: Workspace) -> None:
     """List the releases of this workspace."""
     from catalog.printing import aligned
@@ -80,7 +80,7 @@ def list_releases(workspace: Workspace) -> None:
 
 @dataset.command()
 @click.argument("release")
-@workspace_option
+@existing_workspace_option
 def show(workspace: Workspace, release: str) -> None:
     """Show the dataset card of RELEASE (name or name@version)."""
     from catalog.releases import find_release
@@ -100,7 +100,7 @@ def show(workspace: Workspace, release: str) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Refuse it unless it is signed by the owner of this key (default: [dataset] public_key).",
 )
-@workspace_option
+@existing_workspace_option
 def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) -> None:
     """Check RELEASE (name or name@version) byte by byte; exit 1 when something is wrong."""
     from catalog.pull import DatasetSettings
@@ -127,7 +127,7 @@ def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) 
 @click.argument("new")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table")
 @click.option("--limit", default=20, show_default=True, help="Pictures to list of each kind.")
-@workspace_option
+@existing_workspace_option
 def diff(workspace: Workspace, old: str, new: str, style: str, limit: int) -> None:
     """Tell what changed from release OLD to release NEW."""
     from catalog.printing import aligned
@@ -163,7 +163,7 @@ def diff(workspace: Workspace, old: str, new: str, style: str, limit: int) -> No
 @click.option(
     "--label", default="iso_bin", show_default=True, help="imagefolder: column of classes."
 )
-@workspace_option
+@existing_workspace_option
 def export_release(
     workspace: Workspace,
     *,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from catalog.errors import LockedError, UsageError
-from catalog.options import workspace_option
+from catalog.options import existing_workspace_option, settings_option
 from catalog.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _lock_file = click.option(
 @click.option("--accept-revoked", is_flag=True, help="Pull a revoked release all the same.")
 @click.option("--public-key", type=_FILE, help="Refuse what the owner of this key did not sign.")
 @click.option("--repair", is_flag=True, help="Hash what is here and replace what is damaged.")
-@workspace_option
+@settings_option
 def pull_release(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
     *,
@@ -62,7 +62,7 @@ def pull_release(  # noqa: PLR0913 - one argument an option
     from catalog.pull import DatasetSettings, PullOrder
     from catalog.settings import load_settings
 
-    workspace = Workspace.at(target) if target else workspace
+    workspace = Workspace.at(target or workspace.home)
     settings = load_settings(DatasetSettings, "dataset", workspace)
     key = public_key or (Path(settings.public_key) if settings.public_key else None)
     known = read_lock(lock_file)
@@ -160,7 +160,7 @@ class _Line:
 @click.command("lock")
 @click.argument("releases", nargs=-1, required=True)
 @_lock_file
-@workspace_option
+@existing_workspace_option
 def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Path) -> None:
     """Write RELEASES of this workspace, as they are here, into the lock file."""
     from catalog.lockfile import Locked, add_to_lock, read_lock
@@ -198,7 +198,7 @@ def keygen(path: Path) -> None:
 @click.option(
     "--key", type=_FILE, required=True, help="Private key made by: safelight dataset keygen"
 )
-@workspace_option
+@existing_workspace_option
 def sign_release(workspace: Workspace, release: str, key: Path) -> None:
     """Sign the manifest of RELEASE (name or name@version), which binds all its files."""
     from catalog.releases import find_release
@@ -215,7 +215,7 @@ def sign_release(workspace: Workspace, release: str, key: Path) -> None:
 @click.argument("release")
 @click.option("--reason", required=True, help="Why nobody may use it any more.")
 @click.option("--successor", metavar="VERSION", help="Version to use in its place.")
-@workspace_option
+@existing_workspace_option
 def revoke_release(workspace: Workspace, release: str, reason: str, successor: str | None) -> None:
     """Say that RELEASE (name@version) must not be used any more; pulls refuse it from now on."""
     from catalog.lake import open_catalog

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from catalog.errors import UsageError
-from catalog.options import workspace_option
+from catalog.options import existing_workspace_option
 from catalog.workspace import Workspace
 
 _FORMATS = ("table", "csv", "json", "parquet", "arrow")
@@ -37,7 +37,7 @@ _AS_OF = "Read the tables as they were at this snapshot."
 @click.option(
     "--sandbox", is_flag=True, help="Run it as the server runs statements of others, within limits."
 )
-@workspace_option
+@existing_workspace_option
 def sql(  # noqa: PLR0913, PLR0917 - one for each option
     workspace: Workspace,
     query: str | None,
@@ -72,7 +72,7 @@ def sql(  # noqa: PLR0913, PLR0917 - one for each option
 
 @click.command()
 @click.option("--as-of", type=int, metavar="SNAPSHOT", help=_AS_OF)
-@workspace_option
+@existing_workspace_option
 def shell(workspace: Workspace, as_of: int | None) -> None:
     """Ask one statement after another: completion, history; .help lists what else it knows."""
     from catalog.shell import Shell

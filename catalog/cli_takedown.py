@@ -6,7 +6,7 @@ import click
 
 from catalog.crawl_queue import queue_opener
 from catalog.errors import UsageError
-from catalog.options import workspace_option
+from catalog.options import existing_workspace_option
 from catalog.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--purge-reports", is_flag=True, help="Delete reports here that still name it.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@workspace_option
+@existing_workspace_option
 def takedown(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
     *,

@@ -4,6 +4,7 @@ SafelightError                  what a person can act on: the command prints one
 UsageError                    a setting or an argument is wrong
 ShippedQuestionError          a question that comes with Safelight stays as it is
 WorkspaceError                a folder cannot be a workspace
+  NoWorkspaceError              it is not one, and nothing was made there
 MissingPartError              an optional part is not installed; names the pip command
 CatalogError
 BusyError                   another process holds the writer lock for too long
@@ -66,6 +67,20 @@ class WorkspaceError(SafelightError):
     def __init__(self, home: Path, why: str) -> None:
         super().__init__(
             f"{home} cannot be a workspace: {why}. Name a folder that can be written with --home or SAFELIGHT_HOME"
+        )
+
+
+class NoWorkspaceError(WorkspaceError):
+    """A folder is not a workspace, and the command would have nothing to do in a new one."""
+
+    def __init__(self, home: Path, beside: Sequence[str]) -> None:
+        state = "is not a workspace" if home.is_dir() else "does not exist"
+        near = difflib.get_close_matches(home.name, beside, n=3, cutoff=0.4)
+        there = f"; workspaces beside it: {', '.join(near or beside[:3])}" if beside else ""
+        SafelightError.__init__(
+            self,
+            f"{home} {state}{there}. Name a workspace with --home or SAFELIGHT_HOME; "
+            "safelight crawl run and safelight dataset pull make a new one",
         )
 
 

@@ -82,7 +82,7 @@ def verify_catalog(catalog: Catalog, *, rehash: bool = True) -> list[str]:
 def _catalog_problems(catalog: Catalog, rehash: bool) -> list[str]:
     checks = {
         "files of the tables": _bad_files(catalog.store, rehash),
-        "keys": _repeated_keys(catalog),
+        "keys": repeated_keys(catalog),
         "photos": _lost_assets(catalog),
         "packs": _bad_packs(catalog, rehash),
         "spool": _bad_segments(catalog.workspace),
@@ -135,7 +135,8 @@ def _notes(catalog: Catalog) -> Iterator[str]:
         )
 
 
-def _repeated_keys(catalog: Catalog) -> Iterator[str]:
+def repeated_keys(catalog: Catalog) -> Iterator[str]:
+    """Say which tables have a key, as their contract names it, in more than one row."""
     for table in map(TABLES.__getitem__, catalog.filled()):
         key = ", ".join(f'"{name}"' for name in table.key)
         sql = f"SELECT count(*) AS n FROM (SELECT 1 FROM {table.name} GROUP BY {key} HAVING count(*) > 1)"

@@ -17,7 +17,7 @@ Every path written into it is relative, so a workspace may be moved or copied wh
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.errors import WorkspaceError
+from catalog.errors import NoWorkspaceError, WorkspaceError
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,26 @@ class Workspace:
     home: Path
 
     @classmethod
+    def named(cls, home: str | Path) -> "Workspace":
+        """Name the workspace at `home` without looking at the disk."""
+        return cls(Path(home).expanduser().resolve())
+
+    @classmethod
+    def existing(cls, home: str | Path) -> "Workspace":
+        """Open the workspace at `home`, which must be one already; raises `NoWorkspaceError`.
+
+        One is a folder with `lake/`, or with settings: they may name tables in a database.
+        """
+        workspace = cls.named(home)
+        if not workspace.lake.is_dir() and not (workspace.home / "safelight.toml").is_file():
+            beside = sorted(path.parent.name for path in workspace.home.parent.glob("*/lake"))
+            raise NoWorkspaceError(workspace.home, beside)
+        return cls.at(home)
+
+    @classmethod
     def at(cls, home: str | Path) -> "Workspace":
         """Open the workspace at `home`, making its folders where they are missing; raises `WorkspaceError`."""
-        workspace = cls(Path(home).expanduser().resolve())
+        workspace = cls.named(home)
         try:
             for folder in ("lake", "packs", "spool", "releases", "models", "reports", "logs"):
                 (workspace.home / folder).mkdir(parents=True, exist_ok=True)

@@ -7,17 +7,18 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from catalog import AssetReader, Catalog, SafelightError, Workspace, open_catalog, packs
+from catalog import (
+    AssetReader,
+    Catalog,
+    SafelightError,
+    Workspace,
+    open_catalog,
+    orphan_packs,
+    packs,
+    repeated_keys,
+)
 from crawler.frontier import Frontier, Row
 from crawler.uncommitted import photos_in_spool
-
-_KEYS = {
-    "photos": "(photo_id, asset_sha256)",
-    "assets": "sha256",
-    "exif": "(asset_sha256, exif_source)",
-    "fetches": "fetch_id",
-    "labels": "label_id",
-}
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,11 @@ def audit(workspace: Workspace) -> Audit:
         there = set(packs(workspace))
         problems = [
             *_bad_bytes(workspace, assets),
-            *_pack_problems(workspace, there, {str(row["pack"]) for row in assets}),
-            *_repeated_keys(catalog),
+            *repeated_keys(catalog),
             *_missing_assets(catalog),
             *_frontier_problems(frontier, photos | photos_in_spool(workspace)),
         ]
-        notes = list(_unfinished(frontier))
+        notes = [*_spool_notes(workspace), *_pack_notes(catalog), *_unfinished(frontier)]
     return Audit(len(assets), len(photos), len(there), problems, notes)
 
 
@@ -63,19 +63,18 @@ def _bad_bytes(workspace: Workspace, assets: list[Row]) -> Iterator[str]:
                 yield f"asset {row['sha256']} has other bytes in its pack: {found}"
 
 
-def _pack_problems(workspace: Workspace, packs: set[str], named: set[str]) -> Iterator[str]:
-    for pack in sorted(packs - named):
-        yield f"pack {pack} belongs to no picture"
+def _pack_notes(catalog: Catalog) -> Iterator[str]:
+    if orphans := len(list(orphan_packs(catalog))):
+        yield (
+            f"packs that belong to no picture: {orphans}, left by a process that was killed; removed by: "
+            "safelight catalog maintain"
+        )
+
+
+def _spool_notes(workspace: Workspace) -> Iterator[str]:
     waiting = [path for path in workspace.spool.iterdir() if not path.name.startswith(".")]
     if waiting:
-        yield f"{len(waiting)} segments wait in the spool; add them with: safelight catalog commit"
-
-
-def _repeated_keys(catalog: Catalog) -> Iterator[str]:
-    for table, key in _KEYS.items():
-        row = catalog.records(f"SELECT count(*) - count(DISTINCT {key}) AS n FROM {table}")[0]
-        if row["n"]:
-            yield f"{row['n']} rows of {table} repeat a key"
+        yield f"segments in the spool: {len(waiting)}; add them with: safelight catalog commit"
 
 
 def _missing_assets(catalog: Catalog) -> Iterator[str]:

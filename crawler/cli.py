@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from catalog import SafelightError, Workspace, load_settings, logs_json, redacted, workspace_option
+from catalog import (
+    SafelightError,
+    Workspace,
+    existing_workspace_option,
+    load_settings,
+    logs_json,
+    redacted,
+    workspace_option,
+)
 from crawler import cli_basis, cli_files, cli_web
 
 if TYPE_CHECKING:
@@ -120,7 +128,7 @@ def _print_api_plan(found: "ApiPlan") -> None:
 
 
 @crawl.command()
-@workspace_option
+@existing_workspace_option
 def status(workspace: Workspace) -> None:
     """List the crawls of the workspace, last used first."""
     from crawler.frontier import Frontier
@@ -169,7 +177,7 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int], spooled: int) ->
 @click.argument("crawl_id", required=False)
 @cli_web.WAIT
 @cli_web.PRIVATE
-@workspace_option
+@existing_workspace_option
 def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, wait: bool) -> None:
     """Go on with a crawl that was stopped or killed: the last one, or CRAWL_ID.
 
@@ -200,7 +208,7 @@ def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, w
 @click.option("--dry-run", is_flag=True, help="List the pictures; try none.")
 @cli_web.WAIT
 @cli_web.PRIVATE
-@workspace_option
+@existing_workspace_option
 def retry(
     workspace: Workspace, crawl_id: str | None, *, wait: bool, allow_private: bool, **which: Any
 ) -> None:
@@ -232,7 +240,7 @@ def retry(
 @click.option(
     "--wait/--no-wait", default=True, help="Return when the session has ended, or at once."
 )
-@workspace_option
+@existing_workspace_option
 def stop(workspace: Workspace, *, wait: bool) -> None:
     """Stop the crawl that is running here in good order: it ends what is in work and commits it."""
     from crawler import crawling
@@ -264,7 +272,7 @@ def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
 @KIND
 @click.argument("value")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
-@workspace_option
+@existing_workspace_option
 def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     """Let later crawls bring in again what `crawl block` kept out, named as it was then."""
     from crawler import crawling
@@ -276,7 +284,7 @@ def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
 
 @crawl.command()
 @click.option("--since", type=int, metavar="SNAPSHOT", help="Catalog snapshot to compare with.")
-@workspace_option
+@existing_workspace_option
 def changes(workspace: Workspace, since: int | None) -> None:
     """Say what came, changed and was deleted since a catalog snapshot (default: before the last session)."""
     from crawler import changes as diff
@@ -292,7 +300,7 @@ def changes(workspace: Workspace, since: int | None) -> None:
 
 
 @crawl.command()
-@workspace_option
+@existing_workspace_option
 def verify(workspace: Workspace) -> None:
     """Re-hash every picture, and compare packs, catalog and frontier; exit code 1 on a problem."""
     from crawler.audit import audit
@@ -313,7 +321,7 @@ def verify(workspace: Workspace) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write into (default: reports/crawl/ of the workspace).",
 )
-@workspace_option
+@existing_workspace_option
 def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> None:
     """Write an HTML page about CRAWL_ID, or about all crawls, and print its path."""
     from crawler.report import write_report

@@ -2,7 +2,7 @@
 
 import click
 
-from catalog import Workspace, home_words, workspace_option
+from catalog import Workspace, existing_workspace_option, home_words
 
 
 def _said(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -40,7 +40,7 @@ BASIS = click.option(
 @click.option("--dry-run", is_flag=True, help="Count the photos; record nothing.")
 @click.option("--undo", metavar="ID", help="Take back a statement; a second time brings it back.")
 @click.option("--history", is_flag=True, help="List what was recorded, newest first.")
-@workspace_option
+@existing_workspace_option
 def basis(  # noqa: PLR0913 - one for each option
     workspace: Workspace,
     *,

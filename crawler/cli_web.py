@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, workspace_option
+from catalog import Workspace, settings_option, workspace_option
 from crawler.cli_basis import BASIS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
 @click.command("urls")
 @click.argument("path", type=_PATH)
 @url_options
-@workspace_option
+@settings_option
 def plan_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
     """Count addresses and hosts of PATH, and the hours that the busiest host takes."""
     from crawler.cli import _settings
@@ -161,7 +161,7 @@ def run_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> Non
 
 @click.command("unsplash-dataset")
 @dataset_options
-@workspace_option
+@settings_option
 def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
     """Count the photos of the tables in PATH, and what their pictures would take."""
     from crawler.cli import _settings
@@ -209,7 +209,7 @@ def run_commons(workspace: Workspace, *, wait: bool, **wanted: Any) -> None:
 
 @click.command("commons")
 @commons_options
-@workspace_option
+@settings_option
 def plan_commons(workspace: Workspace, **wanted: Any) -> None:
     """Ask how many files there are (one call), and reckon calls."""
     from crawler.cli import _settings
@@ -293,7 +293,7 @@ def run_spider(workspace: Workspace, **wanted: Any) -> None:
 
 @click.command("spider")
 @spider_options
-@workspace_option
+@settings_option
 def plan_spider(workspace: Workspace, **wanted: Any) -> None:
     """Say at what pace pages are asked for; how many there are, only the spider finds out."""
     from crawler.cli import _settings

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, curated, home_words, load_settings, workspace_option
+from catalog import Workspace, curated, existing_workspace_option, home_words, load_settings
 
 if TYPE_CHECKING:
     from curation.leaks import LeakAudit
@@ -43,7 +43,7 @@ def curate() -> None:
 )
 @click.option("--allow-thin", is_flag=True, help="Lift classes that rest on few scenes, too.")
 @click.option("--fresh-splits", is_flag=True, help="Ignore the splits of earlier releases.")
-@workspace_option
+@existing_workspace_option
 def run(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
     *,
@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913 - one argument an option
 
 @curate.command()
 @click.argument("run_id", default="")
-@workspace_option
+@existing_workspace_option
 def report(workspace: Workspace, run_id: str) -> None:
     """Write the HTML report of RUN_ID (default: the newest run) and print its path."""
     from curation.report import write_report
@@ -80,7 +80,7 @@ def report(workspace: Workspace, run_id: str) -> None:
 @curate.command()
 @click.argument("run_id", default="")
 @click.option("--top", default=20, show_default=True, help="Doubts that are printed.")
-@workspace_option
+@existing_workspace_option
 def audit(workspace: Workspace, run_id: str, top: int) -> None:
     """Rank the labels of RUN_ID (default: the newest run) that are likely wrong, as rows of `issues`."""
     from curation.label_audit import audit_labels
@@ -97,7 +97,7 @@ def audit(workspace: Workspace, run_id: str, top: int) -> None:
 
 
 @curate.command()
-@workspace_option
+@existing_workspace_option
 def runs(workspace: Workspace) -> None:
     """List the curation runs, newest first; a star marks the current one, a minus those taken back."""
     from catalog import open_catalog
@@ -120,7 +120,7 @@ def runs(workspace: Workspace) -> None:
 @click.argument("asset")
 @click.argument("choice", type=click.Choice(["keep", "drop"]))
 @click.option("--reason", required=True, help="Why; whoever undoes it reads it.")
-@workspace_option
+@existing_workspace_option
 def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
     """Keep or drop the picture ASSET (its SHA-256, or the first letters) in the next run, whatever the rules say."""
     from catalog import decide as write_decision
@@ -135,7 +135,7 @@ def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
 
 @curate.command()
 @click.argument("run_or_decision")
-@workspace_option
+@existing_workspace_option
 def undo(workspace: Workspace, run_or_decision: str) -> None:
     """Take back RUN_OR_DECISION (first letters will do); a second time brings it back."""
     from catalog import undo as take_back
@@ -150,7 +150,7 @@ def undo(workspace: Workspace, run_or_decision: str) -> None:
 )
 @click.option("--kind", default="", help="Only items with this reason, or issues of this kind.")
 @click.option("--limit", default=30, show_default=True, help="How many to list.")
-@workspace_option
+@existing_workspace_option
 def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
     """Count what waits for a person in each queue of the review, or list one queue, as /review does."""
     from catalog.web.review_waiting import waiting, waiting_items
@@ -175,7 +175,7 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
     "--older-than", required=True, metavar="DAYS", callback=_days, help="Grace period, such as 30d."
 )
 @click.option("--yes", is_flag=True, help="Delete; without it nothing is changed.")
-@workspace_option
+@existing_workspace_option
 def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     """Say which pictures have been dropped for long enough; with --yes delete their bytes for good."""
     from catalog.crawl_queue import queue_opener

@@ -88,7 +88,7 @@ def test_a_home_that_is_no_folder_is_one_line(
     (tmp_path / "file").touch()
     for home in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(SystemExit) as stopped:
-            safelight.main(["--home", str(home), "catalog", "tables"])
+            safelight.main(["--home", str(home), "crawl", "run", "folder", str(tmp_path)])
         assert stopped.value.code == 1
         said = capsys.readouterr().err
         assert said.startswith(f"error: {home} cannot be a workspace: ")
@@ -110,29 +110,26 @@ def test_a_missing_module_of_ours_is_a_bug_and_not_an_extra() -> None:
 
 
 def test_an_error_is_one_line_and_exit_code_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
-        safelight.main(["dataset", "show", "nothing", "--home", str(tmp_path)])
+        safelight.main(["dataset", "show", "nothing", "--home", str(workspace.home)])
     assert stopped.value.code == 1
     assert capsys.readouterr().err.startswith("error: release 'nothing' does not exist")
 
 
-def test_wrong_usage_is_exit_code_two(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_exit_code_two(workspace: Workspace) -> None:
     with pytest.raises(SystemExit) as stopped:
-        safelight.main(["catalog", "sql"])
+        safelight.main(["catalog", "sql", "--home", str(workspace.home)])
     assert stopped.value.code == 2
 
 
-def test_home_may_stand_before_or_after_the_command(tmp_path: Path) -> None:
-    for words in (
-        ["--home", str(tmp_path / "a"), "catalog", "sql", "SELECT 7 AS n"],
-        ["catalog", "sql", "SELECT 7 AS n", "--home", str(tmp_path / "b")],
-    ):
+def test_home_may_stand_before_or_after_the_command(workspace: Workspace) -> None:
+    home = ["--home", str(workspace.home)]
+    ask = ["catalog", "sql", "SELECT 7 AS n"]
+    for words in ([*home, *ask], [*ask, *home]):
         done = CliRunner().invoke(safelight.cli, words)
         assert "7" in done.output
-    assert (tmp_path / "a" / "lake").exists()
-    assert (tmp_path / "b" / "lake").exists()
 
 
 @pytest.mark.parametrize("room", ["catalog", "crawler", "curation", "training"])

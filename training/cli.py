@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import UsageError, Workspace, workspace_option
+from catalog import UsageError, Workspace, existing_workspace_option
 
 if TYPE_CHECKING:
     from training.orders import Outcome
@@ -33,7 +33,7 @@ def train() -> None:
 @click.option(
     "--resume/--fresh", default=True, help="Use what was trained before, or throw it away."
 )
-@workspace_option
+@existing_workspace_option
 def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
     recipe: str,
@@ -89,7 +89,7 @@ def _policies(text: str) -> tuple[str, ...]:
 
 @train.command()
 @click.argument("model_id")
-@workspace_option
+@existing_workspace_option
 def evaluate(workspace: Workspace, model_id: str) -> None:
     """Score a model again from its weights and compare with the stored figures."""
     from training.printing import table
@@ -115,7 +115,7 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
     show_default=True,
     help="Training pictures a model.",
 )
-@workspace_option
+@existing_workspace_option
 def effects(
     workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
 ) -> None:
@@ -150,7 +150,7 @@ def recipes() -> None:
 @click.argument(
     "images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@workspace_option
+@existing_workspace_option
 def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...]) -> None:
     """Print the probabilities of low, medium and high of each setting for picture files."""
     from training.predict import load_model, predict_pictures

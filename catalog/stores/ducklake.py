@@ -16,6 +16,7 @@ from typing import Protocol
 import duckdb
 
 from catalog.errors import CatalogError, SnapshotNotFoundError
+from catalog.explained import advice_on
 from catalog.objects import open_objects
 from catalog.schemas import TABLES
 from catalog.spool import Segment
@@ -145,7 +146,7 @@ class DuckLakeStore:
         except duckdb.Error as error:
             if as_of is not None:
                 self._explain_missing(as_of, error)
-            raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
+            raise _cannot_be_opened(error) from error
 
     def writer(self) -> duckdb.DuckDBPyConnection:
         """Give a writing connection; the caller holds the lock, and calls `record_pages` when all is written.
@@ -168,7 +169,7 @@ class DuckLakeStore:
         try:
             return self._attach(read_only=False)
         except duckdb.Error as error:
-            raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
+            raise _cannot_be_opened(error) from error
 
     def release(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take a connection back."""
@@ -384,6 +385,11 @@ def _forget_data_path(uri: str, extensions: tuple[str, ...]) -> None:
         connection.execute("DETACH copy")
     finally:
         engine.give_back(connection, extensions)
+
+
+def _cannot_be_opened(error: duckdb.Error) -> CatalogError:
+    said = first_line(error)
+    return CatalogError(f"the catalog cannot be opened: {said}{advice_on(said)}")
 
 
 def _as_of(snapshot_id: int | None) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from catalog import Workspace, workspace_option
+from catalog import Workspace, existing_workspace_option, workspace_option
 
 COUNT = click.option(
     "--count", default=208, show_default=True, type=click.IntRange(1), help="photos of the plan"
@@ -87,7 +87,7 @@ def run(workspace: Workspace, count: int, seed: int) -> None:
 @demo.command()
 @COUNT
 @SEED
-@workspace_option
+@existing_workspace_option
 def score(workspace: Workspace, count: int, seed: int) -> None:
     """Hold the catalog of a demo run against what the site planted."""
     from crawler.demo.plan import DemoPlan

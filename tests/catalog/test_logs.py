@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog import Workspace
 from catalog.logs import JsonLines, TextLines, redacted, start_logging
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +98,7 @@ def test_the_run_id_is_inherited_or_made(root_logger: logging.Logger) -> None:
 
 
 def test_an_error_of_the_command_is_a_line_of_the_log(tmp_path: Path) -> None:
+    Workspace.at(tmp_path)
     words = ["--home", str(tmp_path), "--log-format", "json", "crawl", "resume"]
     done = subprocess.run(
         [sys.executable, "-m", "safelight", *words],

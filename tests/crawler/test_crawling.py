@@ -1,3 +1,4 @@
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from catalog import Workspace, open_catalog
+from catalog import AssetReader, Workspace, open_catalog, rows, write_segment
 from crawler.audit import audit
 from crawler.cli import crawl as command
 from crawler.crawling import CrawlOptions, crawl, find_crawl, open_frontier, resume, retry
@@ -142,14 +143,47 @@ def test_verify_finds_every_kind_of_harm(workspace: Workspace, photos: Path) -> 
     (workspace.packs / "stray.parquet").touch()
     (workspace.spool / "waiting").mkdir()
     _forget_a_photo(workspace)
-    problems = "; ".join(audit(workspace).problems)
-    for problem in ("other bytes", "no picture", "wait in the spool", "but not in the catalog"):
+    found = audit(workspace)
+    problems = "; ".join(found.problems)
+    for problem in ("other bytes", "but not in the catalog"):
         assert problem in problems
+    assert [note.split(":")[0] for note in found.notes] == [
+        "segments in the spool",
+        "packs that belong to no picture",
+    ]
     for pack in workspace.packs.iterdir():
         pack.unlink()
     assert (
         len([problem for problem in audit(workspace).problems if "cannot be read" in problem]) == 12
     )
+
+
+def test_rows_of_a_dataset_about_two_photos_of_one_file_are_no_repeated_key(
+    workspace: Workspace,
+) -> None:
+    told = {"asset_sha256": "a" * 64, "exif_source": "dataset"}
+    exif = rows("exif", [told | {"photo_id": "p1"}, told | {"photo_id": "p2"}])
+    write_segment(workspace, {"exif": exif}, job="crawl:a")
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+    assert audit(workspace).problems == []
+
+
+def test_photos_that_wait_in_the_spool_are_not_lost(workspace: Workspace, photos: Path) -> None:
+    crawl(workspace, FolderSource(str(photos)), QUICK)
+    with open_catalog(workspace) as catalog:
+        brought = rows("photos", catalog.query("SELECT * FROM photos").to_pylist())
+        assets = rows("assets", catalog.query("SELECT * FROM assets").to_pylist())
+    shutil.rmtree(workspace.lake)  # as if it had been killed before its first commit
+    with AssetReader(workspace) as reader:
+        images = [
+            (row["sha256"], reader.read(row["pack"], row["pack_offset"], row["pack_length"]))
+            for row in assets.to_pylist()
+        ]
+    write_segment(workspace, {"photos": brought, "assets": assets}, job="crawl:a", images=images)
+    found = audit(Workspace.at(workspace.home))
+    assert found.problems == []
+    assert any(note.startswith("segments in the spool: 1") for note in found.notes)
 
 
 def _flip_a_byte(pack: Path) -> None:

@@ -118,7 +118,7 @@ def test_the_command_says_where_its_metrics_are(workspace: Workspace, tmp_path: 
 def test_a_port_in_use_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        words = (*words, "--metrics-port", port, "--home", str(tmp_path))
+        words = (*words, "--metrics-port", port, "--home", str(Workspace.at(tmp_path).home))
         result = CliRunner().invoke(command, words)
     assert isinstance(result.exception, SafelightError)
     assert f"metrics cannot be served on 127.0.0.1:{port}: Address already in use" in str(

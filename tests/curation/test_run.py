@@ -236,7 +236,7 @@ def test_the_command_says_nothing_new_and_lists_runs(
     assert summary.run_id in listed.output
     shown = cli.invoke(command, ["report", *home])
     assert shown.output.strip().endswith("index.html")
-    empty = cli.invoke(command, ["runs", "--home", str(tmp_path)])
+    empty = cli.invoke(command, ["runs", "--home", str(Workspace.at(tmp_path).home)])
     assert "no curation runs yet" in empty.output
 
 
