@@ -30,9 +30,11 @@ WAVE = Container("WAV", "audio/wav", None)
 _THUMBNAIL_SIDE_PX = 1024
 
 DECODERS = DecoderPool(
-    "crawler.decoder_jobs", DecoderLimits(timeout_s=TIME_LIMIT_S, memory_bytes=MEMORY_LIMIT)
+    "crawler.decoder_jobs",
+    DecoderLimits(timeout_s=TIME_LIMIT_S, memory_bytes=MEMORY_LIMIT),
+    patience_s=0.05,
 )
-"""The children of this process."""
+"""The children of this process: one keeps up with a crawl, unless a file takes long."""
 
 
 def examine_crawled(

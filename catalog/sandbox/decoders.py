@@ -8,6 +8,7 @@ killed it, and a file that kills two is told of.
 import atexit
 import logging
 import os
+import queue
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +27,15 @@ class DecoderPool:
     """
 
     def __init__(
-        self, module: str, limits: DecoderLimits | None = None, *, size: int | None = None
+        self,
+        module: str,
+        limits: DecoderLimits | None = None,
+        *,
+        size: int | None = None,
+        patience_s: float = 0.0,
     ) -> None:
-        self.limits = limits or DecoderLimits()
+        """`patience_s`: how long a file waits for a child at work before another one is started."""
+        self.limits, self._patience_s = limits or DecoderLimits(), patience_s
         self._module = module
         self._size = size or os.cpu_count() or 1
         self._begin_afresh()
@@ -38,14 +45,15 @@ class DecoderPool:
     def _begin_afresh(self) -> None:
         """Know no children; after a fork those that there are belong to the other process."""
         self._turns, self._lock = threading.Semaphore(self._size), threading.Lock()
-        self._idle: list[DecoderProcess] = []
+        self._idle: queue.LifoQueue[DecoderProcess] = queue.LifoQueue()
+        self._n_working = 0
         self._starter: ThreadPoolExecutor | None = None
         self.closed: Mapping[str, bool] = {}
 
     @property
     def pids(self) -> list[int]:
         """Process ids of the children that wait for work."""
-        return [child.pid for child in self._idle]
+        return [child.pid for child in list(self._idle.queue)]
 
     def decode(self, job: str, *parts: bytes, **options: object) -> Decoded:
         """Have a file, in one part or more, decoded by a job; options must fit JSON.
@@ -61,11 +69,10 @@ class DecoderPool:
 
     def close(self) -> None:
         """End the children that wait for work."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-            starter, self._starter = self._starter, None
-        for child in idle:
+        while child := self._idle_one(0.0):
             child.close()
+        with self._lock:
+            starter, self._starter = self._starter, None
         if starter:
             starter.shutdown()
 
@@ -75,20 +82,33 @@ class DecoderPool:
             try:
                 return child.decode(job, parts, options)
             finally:
+                with self._lock:
+                    self._n_working -= 1
                 if child.is_usable:
-                    self._idle.append(child)
+                    self._idle.put(child)
                 else:
                     child.close()
 
     def _take(self) -> DecoderProcess:
-        while True:
-            try:
-                child = self._idle.pop()
-            except IndexError:
-                return self._start()
-            if child.is_usable:
-                return child
-            child.close()
+        with self._lock:
+            patience_s = self._patience_s if self._n_working else 0.0
+            self._n_working += 1
+        try:
+            while child := self._idle_one(patience_s):
+                if child.is_usable:
+                    return child
+                child.close()
+            return self._start()
+        except BaseException:
+            with self._lock:
+                self._n_working -= 1
+            raise
+
+    def _idle_one(self, patience_s: float) -> DecoderProcess | None:
+        try:
+            return self._idle.get(block=patience_s > 0, timeout=patience_s or None)
+        except queue.Empty:
+            return None
 
     def _start(self) -> DecoderProcess:
         """Start a child by a thread that lives as long as the pool: the kernel ends children with their thread."""

@@ -241,6 +241,19 @@ def test_threads_share_the_children_of_a_pool(pool: DecoderPool) -> None:
     assert 1 <= len(pool.pids) <= 2
 
 
+def test_a_patient_pool_starts_another_child_only_for_files_that_take_long() -> None:
+    pool = DecoderPool(JOBS, LIMITS, size=2, patience_s=1.0)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(lambda _: run(pool, ""), range(20)))
+            assert len(pool.pids) == 1
+            slow = "import time; time.sleep(4)"
+            list(threads.map(lambda code: run(pool, code), (slow, "found['said'] = 1")))
+        assert len(pool.pids) == 2
+    finally:
+        pool.close()
+
+
 def test_a_child_dies_with_its_parent() -> None:
     code = (
         "import sys, tests.fakes\n"
