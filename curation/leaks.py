@@ -52,7 +52,7 @@ class LeakAudit:
         if unknown.endswith("unknown"):
             return unknown
         said = f"{self.shared_values[key]} {name or key}"
-        return f"{said} ({unknown})" if unknown else said
+        return f"{said} ({known_text('', self.known[key]).strip()})" if unknown else said
 
     def sentences(self) -> list[str]:
         """Say in words what metadata alone tells about the test pictures, one sentence a guess."""
@@ -100,12 +100,15 @@ def audit(items: pl.DataFrame, measured: pl.DataFrame, policy: str) -> LeakAudit
     pairs = json.loads(of_check["max_cosine"]["detail"] or "[]") if "max_cosine" in of_check else []
     names = [field.name for field in fields(Guess)]
     guessed = rows.filter(~pl.col("check").is_in(CHECKS)).select(names)
+    in_shared = {key: _n_test_pictures(placed, key) for key in SHARED_KEYS}
+    if not in_shared["camera"]:  # runs of older code have rows of guesses that could know nothing
+        guessed = guessed.filter(pl.col("check") != "camera_majority")
     return LeakAudit(
         policy=policy,
         shared_values={key: _n_shared(placed, key) for key in SHARED_KEYS},
-        pictures_in_shared={key: _n_test_pictures(placed, key) for key in SHARED_KEYS},
+        pictures_in_shared=in_shared,
         max_cosine=greatest,
-        p99_cosine=p99,
+        p99_cosine=min(p99, greatest),
         n={name: placed.filter(pl.col("split") == name).height for name in SPLITS},
         known={key: _known_share(placed, key) for key in SHARED_KEYS},
         pairs=tuple(Pair(**pair) for pair in pairs),

@@ -149,6 +149,23 @@ def test_what_is_not_known_is_not_counted_as_apart() -> None:
     assert "known of " in some.shared("photographer")
 
 
+def test_rows_of_older_code_claim_nothing_either() -> None:
+    guess = {"check": "camera_majority", "task": "iso", "value": 0.7, "majority": 0.7, "detail": ""}
+    guess |= {"low": 0.0, "high": 0.0, "n": 9, "n_groups": 20}
+    old: list[dict[str, object]] = [
+        {"policy": policy, **guess} for policy in ("split", "random_split")
+    ]
+    old += [
+        {"policy": "split", "check": "max_cosine", "task": "", "value": 0.856, "n": 9},
+        {"policy": "split", "check": "p99_cosine", "task": "", "value": 0.866, "n": 9},
+    ]
+    measured = pl.DataFrame(pl.from_arrow(rows("split_leaks", old)))
+    found = audit_rows(ITEMS, measured, "split")
+    assert found.guesses == (), "no test camera is in train"
+    assert (found.max_cosine, found.p99_cosine) == (0.856, 0.856)
+    assert len(audit_rows(ITEMS, measured, "random_split").guesses) == 1
+
+
 def test_the_greatest_cosine_and_the_99_percent_point_come_from_one_source() -> None:
     rng = np.random.default_rng(3)
     whole = rng.normal(size=(900, 32)).astype(np.float32)
