@@ -144,6 +144,17 @@ def choose_run(catalog: Catalog, run_id: str, *, decided_by: str = LOCAL) -> Non
         _write(catalog, _word("redo", run_id, "chosen_again", decided_by))
 
 
+def undone(catalog: Catalog, run_id: str) -> tuple[str, datetime] | None:
+    """Say who took a run back and when; None when nobody did, or somebody brought it back."""
+    sql = "SELECT decision, decided_by, decided_at FROM decisions WHERE undoes = ? ORDER BY decided_at DESC LIMIT 1"
+    found = catalog.records(sql, [run_id])
+    if not found or found[0]["decision"] != "undo":
+        return None
+    at = found[0]["decided_at"]
+    assert isinstance(at, datetime), "the contract says so"
+    return str(found[0]["decided_by"] or LOCAL), at
+
+
 def in_force(catalog: Catalog, kinds: Sequence[str] = KINDS) -> list[ManualDecision]:
     """Give the decisions of these kinds that nobody has taken back, oldest first."""
     return _read(catalog, "SELECT * FROM v_manual_decisions", kinds)

@@ -42,6 +42,7 @@ def curate() -> None:
     help="How rare classes are lifted.",
 )
 @click.option("--allow-thin", is_flag=True, help="Lift classes that rest on few scenes, too.")
+@click.option("--again", is_flag=True, help="Bring a run back that was taken back (curate undo).")
 @click.option("--fresh-splits", is_flag=True, help="Ignore the splits of earlier releases.")
 @existing_workspace_option
 def run(  # noqa: PLR0913 - one argument an option
@@ -52,6 +53,7 @@ def run(  # noqa: PLR0913 - one argument an option
     runner: str | None,
     rebalance: str | None,
     allow_thin: bool,
+    again: bool,
     fresh_splits: bool,
 ) -> None:
     """Curate all pictures of the workspace; the same plan over the same pictures is done once."""
@@ -64,7 +66,7 @@ def run(  # noqa: PLR0913 - one argument an option
     plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
     if allow_thin:
         plan = dataclasses.replace(plan, allow_thin=True)
-    print_summary(run_plan(workspace, plan, settings))
+    print_summary(run_plan(workspace, plan, settings, again=again))
 
 
 @curate.command()

@@ -64,6 +64,18 @@ class NothingToCurateError(CurationError):
         )
 
 
+class RunUndoneError(CurationError):
+    """The same run is there already, and somebody took it back."""
+
+    def __init__(self, run_id: str, by: str, at: str) -> None:
+        super().__init__(
+            f"run {run_id} of the same pictures by the same plan and decisions was taken back by {by} on {at} UTC. "
+            "Bring it back with: safelight curate run --again; or change what was wrong with it first (the plan, or "
+            "decisions about pictures): that makes a new run"
+        )
+        self.run_id = run_id
+
+
 class NoLabelsError(CurationError):
     """A run whose plan names no labels has none to audit."""
 

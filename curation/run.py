@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from catalog import AssetReader, Catalog, Workspace, __version__, open_catalog, rows, write_segment
-from catalog.manual import choose_run
+from catalog.manual import choose_run, undone
 from curation import decisions
 from curation.balance import balanced_slice, check_support, class_table, thin_classes, weigh
 from curation.bins import SETTINGS, bin_of, stops_of
@@ -26,7 +26,7 @@ from curation.components import component_ids
 from curation.decoding import decode_small
 from curation.duplicates import DuplicateLimits, Duplicates
 from curation.embeddings import Embedder
-from curation.errors import CurationError, NothingToCurateError
+from curation.errors import CurationError, NothingToCurateError, RunUndoneError
 from curation.exif_crowd import Look, Moments, find_moments, unseen_values
 from curation.facts import Stages, compute_missing
 from curation.found_labels import FOLDER, with_found_labels
@@ -60,11 +60,13 @@ def curate(
     settings: CurateSettings | None = None,
     *,
     embedder: Embedder | None = None,
+    again: bool = False,
 ) -> CurationSummary:
     """Curate all pictures of the catalog by `plan` and commit the result as one run.
 
     Waiting segments are committed first. Raises `NothingToCurateError` on an empty catalog. The summary's
-    `is_new` is false when this very run was there already.
+    `is_new` is false when this very run was there already; raises `RunUndoneError` when somebody took it back, unless
+    it is asked for `again`.
     """
     plan, settings = plan or CurationPlan(), settings or CurateSettings()
     stages = Stages.with_embedder(
@@ -81,6 +83,8 @@ def curate(
         is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
         if is_new:
             _Run(catalog, plan, settings, stages, inputs, edits, run_id, noticed).execute()
+        elif not again and (word := undone(catalog, run_id)):
+            raise RunUndoneError(run_id, word[0], f"{word[1]:%Y-%m-%d %H:%M}")
         choose_run(catalog, run_id)  # one that was there may not be the current one
         note_implausible(catalog, run_id)  # predictions may be newer than the run
         return summarize(catalog, run_id, is_new=is_new)

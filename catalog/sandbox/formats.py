@@ -56,6 +56,11 @@ class Sink(io.RawIOBase):
         if not self._out.closed:
             self._out.flush()
 
+    def close(self) -> None:
+        """Hand on what is buffered and let the pipe go, which stays open: before somebody else closes it."""
+        self._out.close()
+        super().close()
+
 
 def open_result(descriptor: int) -> pa.ipc.RecordBatchFileReader:
     """Open the Arrow file of a result without copying it."""

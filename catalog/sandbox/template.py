@@ -183,3 +183,4 @@ def warm_up(connection: duckdb.DuckDBPyConnection) -> None:
         connection.sql("SUMMARIZE warm").to_arrow_table()
         connection.unregister("warm")
         write_parquet(result, sink)
+        sink.close()

@@ -22,6 +22,7 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
 
     from aiohttp import web
 
+    from catalog.lake import open_catalog
     from catalog.settings import load_settings
     from catalog.web.app import AccessLog, make_app
     from catalog.web.settings import ServeSettings
@@ -32,11 +33,19 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,
     )
+    open_catalog(
+        workspace
+    ).close()  # a new home, or one that only pulls releases, has no tables yet
     app = make_app(workspace, settings)
     listening = _listen(settings.host, settings.port)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    click.echo(f"Safelight at http://{shown}:{listening.getsockname()[1]}/ (Ctrl+C ends it)")
-    sys.stdout.flush()
+    address = f"http://{shown}:{listening.getsockname()[1]}/"
+
+    async def say_where(_app: web.Application) -> None:
+        click.echo(f"Safelight at {address} (Ctrl+C ends it)")
+        sys.stdout.flush()
+
+    app.on_startup.append(say_where)  # after all that may fail has started
     web.run_app(
         app,
         sock=listening,

@@ -11,6 +11,7 @@ from catalog.purge import purge
 from catalog.views import VIEWS
 from curation.cli import curate as command
 from curation.duplicates import EDGES, GROUPS, Duplicates
+from curation.errors import RunUndoneError
 from curation.manual_edits import ManualEdits, edit_groups
 from curation.run import curate
 from curation.settings import CurateSettings
@@ -175,6 +176,20 @@ def test_the_next_run_honours_decisions_and_undo_restores_every_view(workspace: 
         undo(workspace, decision.decision_id)
     assert current(workspace) == before
     assert run(workspace).run_id == first  # and nothing is computed again
+
+
+def test_a_run_that_was_taken_back_comes_again_only_when_asked(workspace: Workspace) -> None:
+    with open_catalog(workspace) as catalog:
+        [row] = catalog.records("SELECT run_id FROM v_runs")
+    first = str(row["run_id"])
+    undo(workspace, first)
+    with pytest.raises(RunUndoneError, match=rf"{first} .* taken back by local .*--again"):
+        run(workspace)
+    with open_catalog(workspace) as catalog:
+        assert catalog.records("SELECT run_id FROM v_runs") == []
+    found = curate(workspace, None, THREADS, embedder=SmallEmbedder(), again=True)
+    assert (found.run_id, found.is_new) == (first, False)
+    assert run(workspace).run_id == first
 
 
 def test_the_commands_decide_undo_and_review(workspace: Workspace) -> None:

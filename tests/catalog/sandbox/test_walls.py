@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -226,3 +228,12 @@ async def _try(sandbox: Sandbox) -> str:
         ).state
     except SandboxError:
         return "error"
+
+
+def test_warming_up_leaves_no_file_to_be_closed_twice() -> None:
+    code = "import duckdb; from catalog.sandbox.template import warm_up; warm_up(duckdb.connect())"
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Exception ignored" not in done.stderr

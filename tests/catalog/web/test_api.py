@@ -404,3 +404,20 @@ def test_a_long_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
     found = fuzz(server, tmp_path, *checks, "--max-examples=100", "--max-time=240")
     assert not found, found
     assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]
+
+
+def test_a_new_home_and_one_that_only_pulls_are_served(tmp_path: Path) -> None:
+    with serving(tmp_path / "new") as started:
+        assert started.rows("SELECT count(*) FROM photos") == [[0]]
+        assert json.loads(started.get("/releases/index.json").body)["releases"] == []
+
+
+def test_nothing_is_said_to_be_served_when_it_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "catalog.sqlite").mkdir()  # no file can be there
+    command = [sys.executable, "-m", "safelight", "--home", str(tmp_path), "serve", "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: the catalog cannot be opened")
