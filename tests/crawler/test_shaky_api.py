@@ -37,7 +37,7 @@ class Shaky:
     window_s: float
 
 
-SMALL = Shaky(40, 1, 0.1, 60, 2.0)
+SMALL = Shaky(24, 0, 0.1, 45, 1.5)
 LARGE = Shaky(300, 6, 0.01, 150, 4.0)
 
 

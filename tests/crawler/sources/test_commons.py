@@ -189,7 +189,7 @@ def feed(
 def test_a_walk_goes_on_where_it_was_interrupted(workspace: Workspace) -> None:
     with CommonsSite(FILES, CATEGORIES) as site:
         source = CommonsSource("category", "Piers", recurse=2, api_base=f"{site.url}/w/api.php")
-        bad = (200, {}, {"error": {"code": "internal_api_error", "info": "x"}})
+        bad = (200, {}, {"error": {"code": "badvalue", "info": "x"}})
         site.refusals = [None, None, None, bad]
         first = run(workspace, source)
         asked = len(site.queries)

@@ -161,9 +161,7 @@ BROKEN: list[tuple[str, str, str, str]] = [
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        pytest.param(
-            *about, id=name, marks=[] if name in ("second page", "init") else pytest.mark.slow
-        )
+        pytest.param(*about, id=name, marks=[] if name == "second page" else pytest.mark.slow)
         for name, *about in BROKEN
     ],
 )
