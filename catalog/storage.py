@@ -89,7 +89,11 @@ def table_files(workspace: Workspace, folder: str = "lake/data") -> TableFiles:
     access = access_of(workspace)
     if access is None:
         return TableFiles(f"{workspace.home / folder}/")
-    return TableFiles(f"{access.url}/{folder}/", ("httpfs",), _secret_sql(access))
+    return TableFiles(f"{access.url}/{folder}/", ("httpfs",), _RETRIES + _secret_sql(access))
+
+
+# As patient as the client of packs and releases: seven tries in some 40 s. DuckDB's own three are over in 2 s.
+_RETRIES = "SET http_retries = 6; SET http_retry_wait_ms = 100; SET http_retry_backoff = 3; "
 
 
 def _secret_sql(access: Access) -> str:

@@ -237,3 +237,17 @@ def read_pictures(workspace: Workspace) -> list[bytes]:
     with open_catalog(workspace) as catalog, AssetReader(workspace) as reader:
         found = catalog.query("SELECT pack, pack_offset, pack_length FROM assets")
         return reader.read_many([tuple(row.values()) for row in found.to_pylist()])
+
+
+def test_a_bucket_that_fails_for_a_moment_is_asked_again(
+    in_bucket: Workspace, bucket: Bucket
+) -> None:
+    committed(in_bucket, range(5))
+    with open_catalog(in_bucket) as catalog:
+        bucket.fail(500, count=4, part="lake/data")  # DuckDB itself would give up
+        assert catalog.records("SELECT count(*) AS n FROM (FROM photos LIMIT 9)") == [{"n": 5}]
+        bucket.fail(403, seconds=1)
+        bring(in_bucket, range(5, 8))
+        assert catalog.commit() == {"assets": 3, "photos": 3}
+        bucket.fail(500, count=2)
+        assert open_objects(in_bucket).size(f"packs/{packs(in_bucket)[0]}")

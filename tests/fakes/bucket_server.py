@@ -1,7 +1,8 @@
 """An S3 server on 127.0.0.1 (moto's), in memory: `python -m tests.fakes.bucket_server` prints its port.
 
 `POST /_fault?status=403&seconds=4` lets it refuse everything for a while with that status and no word of S3, as a proxy
-before it does; `count=1` lets it refuse so many requests, `method=PUT` and `part=lake/data` only those like this.
+before it does; `count=1` lets it refuse so many requests, `after=7` not the first ones, `method=PUT` and
+`part=lake/data` only those like this.
 """
 
 import time
@@ -21,7 +22,7 @@ class Faulty:
     def __init__(self, within: Application) -> None:
         self._within = within
         self._told: dict[str, str] = {}
-        self._until, self._left = 0.0, 0
+        self._until, self._left, self._passing = 0.0, 0, 0
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -30,6 +31,7 @@ class Faulty:
             self._told = {key: said[0] for key, said in parse_qs(environ["QUERY_STRING"]).items()}
             self._until = time.monotonic() + float(self._told.get("seconds", 0))
             self._left = int(self._told.get("count", 0))
+            self._passing = int(self._told.get("after", 0))
             status = "200 OK"
         elif self._refuses(environ):
             status = f"{self._told['status']} fault"
@@ -42,6 +44,9 @@ class Faulty:
     def _refuses(self, environ: dict[str, Any]) -> bool:
         is_like = environ["REQUEST_METHOD"] in self._told.get("method", environ["REQUEST_METHOD"])
         is_like &= self._told.get("part", "") in f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}"
+        if is_like and self._passing > 0:
+            self._passing -= 1
+            return False
         if is_like and self._left > 0:
             self._left -= 1
             return True
