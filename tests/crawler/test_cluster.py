@@ -11,6 +11,7 @@ import pytest
 from catalog import Workspace
 from crawler.audit import audit
 from crawler.crawling import CrawlOptions, crawl
+from crawler.errors import FrontierLostError
 from crawler.progress import Tally
 from tests.crawler.test_workers import QUICK, albums, fetched, list_of
 from tests.fakes.albums import serve
@@ -65,6 +66,36 @@ def test_an_actor_that_is_killed_is_replaced_and_nothing_is_lost(
     done = [row for row in fetched(workspace) if row["outcome"] == "done"]
     assert len(done) == len({row["url"] for row in done}) == 72
     assert audit(workspace).problems == []
+
+
+def test_a_lost_frontier_actor_is_named_with_its_log(workspace: Workspace, tmp_path: Path) -> None:
+    hosts = albums(6, 12)
+    for album in hosts:
+        album.slowness_s = 0.1
+
+    def kill_frontier() -> None:
+        while sum(album.asked.total() for album in hosts) < 10:
+            time.sleep(0.05)
+        pid = next(
+            p
+            for p in descendants(os.getpid())
+            if b"ray::FrontierActor" in Path(f"/proc/{p}/cmdline").read_bytes()
+        )
+        os.kill(pid, 9)
+
+    with serve(*hosts):
+        killer = threading.Thread(target=kill_frontier)
+        killer.start()
+        with pytest.raises(FrontierLostError, match=r"its log is below (/\S+/logs)") as found:
+            crawl(
+                workspace,
+                list_of(tmp_path, *hosts),
+                QUICK,
+                CrawlOptions(workers=2, cluster="local"),
+            )
+        killer.join()
+    text = str(found.value)
+    assert "\n" not in text
 
 
 def descendants(pid: int) -> list[int]:
