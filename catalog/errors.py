@@ -16,6 +16,7 @@ TableNotFoundError
 QuestionNotFoundError
 DecisionError               a person's decision does not fit what is there
 ReviewError                 there is no such queue, or nothing of this name in it
+OtherFilesError             the catalog names table files that this home does not see
 NewerWorkspaceError         the tables were made by a later version of Safelight
 AssetNotFoundError
 LayoutError                 a Parquet file is not byte-addressable as it should be
@@ -166,6 +167,18 @@ class RightsError(CatalogError):
 
 class ReviewError(CatalogError):
     """There is no such queue of the review, or nothing of this name in it."""
+
+
+class OtherFilesError(CatalogError):
+    """The catalog names table files that are not where this home keeps its own."""
+
+    def __init__(self, own: str, held: str, missing: str) -> None:
+        held = f"in {held}" if held != own else "in the folder of the same name"
+        super().__init__(
+            f"this home keeps its table files in {own}, but its catalog names files {held} that are not there, such as "
+            f"{missing}. Give every home of this catalog the same disk or bucket (and see that it is mounted): "
+            'docs/store.md, "Several homes on one database"'
+        )
 
 
 class NewerWorkspaceError(CatalogError):

@@ -5,8 +5,11 @@ Better than a disk: it grows without end and several machines see it. Worse: a p
 20 ms at Amazon) instead of 10 microseconds, which is why `read_many` asks for many at once.
 """
 
+import errno
 import hashlib
 import os
+import shutil
+import uuid
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -92,10 +95,15 @@ class LocalObjects:
         return str(self._home / name)
 
     def put(self, name: str, path: Path) -> None:
-        """Rename the file into place."""
+        """Rename the file into place; where its folder is on another disk (a link to a shared one), copy it first."""
         final = self._make_folder_of(name)
         flush(path)
-        path.replace(final)
+        try:
+            path.replace(final)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy_across(path, final)
         flush(final.parent)
 
     def create(self, name: str, body: bytes) -> bool:
@@ -283,6 +291,18 @@ class S3Objects:
             raise
         except BaseError as error:
             raise StorageError(what, self.address(name), str(error)) from None
+
+
+def _copy_across(path: Path, final: Path) -> None:
+    """Move a file to another file system; `final` is there whole or not at all."""
+    aside = final.with_name(f".tmp-{uuid.uuid4().hex}")
+    try:
+        shutil.copyfile(path, aside)
+        flush(aside)
+        aside.replace(final)
+    finally:
+        aside.unlink(missing_ok=True)
+    path.unlink()
 
 
 def open_objects(workspace: Workspace) -> Objects:

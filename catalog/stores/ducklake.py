@@ -23,6 +23,7 @@ from catalog.spool import Segment
 from catalog.storage import table_files
 from catalog.stores import engine, keys, sqlite_append
 from catalog.stores.commits import DATA, commit_segments
+from catalog.stores.data_path import note_data_path, sees_files, set_data_path
 from catalog.stores.engine import first_line, quoted
 from catalog.stores.file_check import FileCheck, check_files
 from catalog.stores.file_sums import record_sums
@@ -103,6 +104,7 @@ class DuckLakeStore:
         self._extensions = (*metadata.extensions, *self._files.extensions)
         self._kept: duckdb.DuckDBPyConnection | None = None
         self._written = 0
+        self._sees_files = False  # until a file that the catalog names was seen
         self._appender = Appender() if metadata.in_sqlite else None
         self._index = self._new_index()
 
@@ -186,6 +188,9 @@ class DuckLakeStore:
         # DuckLake asks its database a dozen small questions; a second thread makes each a third dearer.
         connection.execute("SET threads = 1")
         try:
+            self._check_data_path(connection)
+            if not self._sees_files:  # the first rows: their files will be ours
+                note_data_path(connection, self.data_path)
             gained = commit_segments(
                 *(connection, self.workspace, segments, self._index, self._appender),
                 self._metadata.check_lock,
@@ -299,6 +304,7 @@ class DuckLakeStore:
             connection.execute(f"ATTACH '{quoted(file)}' AS copy ({how})")
             connection.execute(self._metadata.attach_raw())
             fill_metadata(connection)
+            set_data_path(connection, "raw.ducklake_metadata", self.data_path)
         finally:
             engine.discard(connection)
         self.record_pages()
@@ -354,10 +360,19 @@ class DuckLakeStore:
             connection.execute(self._files.setup_sql)
             connection.execute(f"ATTACH '{self._metadata.uri}' AS lake ({', '.join(options)})")
             connection.execute("USE lake")
-        except duckdb.Error:
+            self._check_data_path(connection)
+        except (duckdb.Error, CatalogError):
             self.release(connection)
             raise
         return connection
+
+    def _check_data_path(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Raise `OtherFilesError` when the catalog names table files that this home does not see."""
+        if not self._sees_files:
+            self._sees_files = sees_files(
+                *(connection, self.workspace, self.data_path),
+                database_in_home=self._metadata.in_sqlite,
+            )
 
     def _explain_missing(self, as_of: int, error: duckdb.Error) -> None:
         connection = self.connect()

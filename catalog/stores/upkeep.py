@@ -10,19 +10,24 @@ import duckdb
 from catalog.errors import CatalogError
 
 _METADATA = "__ducklake_metadata_lake"
-NAMED_FILES = f"""
+_TABLES = f"""
 WITH tables AS (
   SELECT DISTINCT t.table_id, s.path AS s, s.path_is_relative AS s_rel, t.path AS t, t.path_is_relative AS t_rel
-  FROM {_METADATA}.ducklake_table t JOIN {_METADATA}.ducklake_schema s USING (schema_id)),
+  FROM {_METADATA}.ducklake_table t JOIN {_METADATA}.ducklake_schema s USING (schema_id))"""
+_PATH = """CASE WHEN path_is_relative THEN
+  concat(CASE WHEN t_rel THEN concat(CASE WHEN s_rel THEN '' ELSE '/' END, s, t) ELSE t END, path)
+  ELSE path END"""
+NAMED_FILES = f"""{_TABLES},
 named AS (
   SELECT table_id, path, path_is_relative, file_size_bytes FROM {_METADATA}.ducklake_data_file UNION ALL
   SELECT table_id, path, path_is_relative, file_size_bytes FROM {_METADATA}.ducklake_delete_file)
-SELECT CASE WHEN path_is_relative THEN
-  concat(CASE WHEN t_rel THEN concat(CASE WHEN s_rel THEN '' ELSE '/' END, s, t) ELSE t END, path)
-  ELSE path END AS path, max(file_size_bytes) AS bytes
+SELECT {_PATH} AS path, max(file_size_bytes) AS bytes
 FROM named JOIN tables USING (table_id) GROUP BY 1 ORDER BY 1
 """
 """Every data and delete file of every snapshot in `lake`, below the data folder, with its size."""
+_NEWEST_FILES = f"""{_TABLES}
+SELECT {_PATH} AS path FROM {_METADATA}.ducklake_data_file JOIN tables USING (table_id)
+WHERE end_snapshot IS NULL ORDER BY data_file_id DESC LIMIT ?"""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,11 @@ def named_files(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, i
     """Give address and bytes of each file that a snapshot names; `data` is the address of the data folder."""
     found = connection.execute(NAMED_FILES).fetchall()
     return {path if _is_whole(path) else f"{data}{path}": size for path, size in found}
+
+
+def newest_files(connection: duckdb.DuckDBPyConnection, limit: int) -> list[str]:
+    """Name the newest data files of the newest snapshot, below the data folder, newest first."""
+    return [path for (path,) in connection.execute(_NEWEST_FILES, [limit]).fetchall()]
 
 
 def files_to_delete(connection: duckdb.DuckDBPyConnection) -> set[str]:
