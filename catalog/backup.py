@@ -23,13 +23,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from catalog.errors import BackupError
 from catalog.files import CHUNK, flush, folder_aside, write_text
 from catalog.lake import open_catalog
 from catalog.logs import redacted
-from catalog.maintenance import UPKEEP_LOCK
+from catalog.maintenance import upkeep_lock
 from catalog.objects import open_objects
 from catalog.spool import ready
 from catalog.stores import Frozen, open_store
@@ -65,7 +63,7 @@ def backup(workspace: Workspace, dest: Path, *, with_frontier: bool = True) -> B
     `BackupError` when `dest` holds something else, `BusyError` when the lock cannot be had.
     """
     open_catalog(workspace).close()
-    with _upkeep_lock(workspace), folder_aside(workspace.spool) as moment:
+    with upkeep_lock(workspace), folder_aside(workspace.spool) as moment:
         work = _Backup(workspace, dest, _known_files(dest))
         # Before the catalog: a picture that the frontier holds for done must be in the catalog or the spool.
         if with_frontier and workspace.frontier.exists():
@@ -274,8 +272,3 @@ def _ducklake(workspace: Workspace) -> DuckLakeStore:
     if not isinstance(store, DuckLakeStore):
         raise BackupError("this store is a folder of files: copy it while nothing writes")
     return store
-
-
-def _upkeep_lock(workspace: Workspace) -> FileLock:
-    """Keep maintenance away, so that no file goes before it is copied."""
-    return FileLock(workspace.lake / UPKEEP_LOCK)

@@ -169,7 +169,7 @@ def _report(problems: list[str], fine: str) -> None:
         click.echo(line)
     if problems:
         raise SafelightError(
-            f"{len(problems)} problems found; docs/storage.md says how damaged files are put back"
+            f"{len(problems)} problems found; docs/store.md says what to do about each"
         )
     click.echo(fine)
     sys.stdout.flush()

@@ -16,8 +16,6 @@ from catalog.spool import ready
 from catalog.stores import KeepRules, Kept
 from catalog.workspace import Workspace
 
-UPKEEP_LOCK = "upkeep.lock"
-
 
 @dataclass(frozen=True)
 class Maintained:
@@ -36,8 +34,7 @@ def maintain(workspace: Workspace, rules: KeepRules | None = None) -> Maintained
     Snapshots that a release or a curation run names are protected. Raises `BusyError`.
     """
     rules = rules or KeepRules()
-    upkeep = FileLock(workspace.lake / UPKEEP_LOCK)  # a backup keeps it while it copies files
-    with upkeep, open_catalog(workspace) as catalog, catalog.store.lock():
+    with upkeep_lock(workspace), open_catalog(workspace) as catalog, catalog.store.lock():
         catalog.refresh()
         rules = replace(rules, protected=rules.protected | _named_snapshots(catalog))
         tables = catalog.store.maintain(rules)
@@ -52,6 +49,14 @@ def maintain(workspace: Workspace, rules: KeepRules | None = None) -> Maintained
             for path in folders:
                 shutil.rmtree(path)
     return Maintained(tables, len(packs), len(folders), size, rules.protected)
+
+
+def upkeep_lock(workspace: Workspace) -> FileLock:
+    """Make the lock that is held while files are deleted, or read by those who must find all of them.
+
+    It comes before the writer lock when both are taken.
+    """
+    return FileLock(workspace.lake / "upkeep.lock")
 
 
 def orphan_packs(catalog: Catalog) -> Iterator[Stored]:

@@ -1,11 +1,13 @@
 """Revocations: releases that must not be used any more, and why.
 
 `releases/revocations.json` travels with the releases: servers hand it out, pulls merge it. The table `revocations` says
-the same to SQL. A revocation names a digest, so a version published again with other content is not meant.
+the same to SQL. A revocation names a digest, so a version published again with other content is not meant. Each entry
+has the SHA-256 of its other values, as JSON with sorted keys; earlier versions wrote none, and readers need none.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from catalog.spool import write_segment
 from catalog.workspace import Workspace
 
 FILE = "revocations.json"
+_ADVICE = "Put the file back from a backup, or correct it by the table revocations"
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,43 @@ class Revocation:
 
 
 def read_revocations(folder: Path) -> list[Revocation]:
-    """Read the revocations of a folder of releases; none when the file is missing."""
+    """Read the revocations of a folder of releases; none when the file is missing.
+
+    Raises `ReleaseError` when it cannot be read.
+    """
+    return [revocation for _, revocation in _entries(folder)]
+
+
+def revocation_problems(folder: Path) -> Iterator[str]:
+    """Say whether the revocations of a folder of releases are damaged."""
     try:
-        said = json.loads((folder / FILE).read_text("utf-8"))
+        entries = _entries(folder)
+    except ReleaseError as error:
+        yield str(error)
+        return
+    for said, found in entries:
+        if said not in (asdict(found), _with_sum(found)):
+            yield (
+                f"{folder / FILE} is damaged: the entry of {found.dataset}@{found.version} is not what was written. "
+                f"{_ADVICE}"
+            )
+
+
+def _entries(folder: Path) -> list[tuple[object, Revocation]]:
+    """Read each entry as it stands in the file, and what it says."""
+    try:
+        said = json.loads((folder / FILE).read_bytes())
+        return list(zip(said, parse_revocations(said), strict=True))
     except FileNotFoundError:
         return []
-    return parse_revocations(said)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ReleaseError(f"{folder / FILE} is damaged: {error}. {_ADVICE}") from error
+
+
+def _with_sum(revocation: Revocation) -> dict[str, str | None]:
+    said = asdict(revocation)
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+    return said | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def parse_revocations(said: Iterable[Mapping[str, str]]) -> list[Revocation]:
@@ -51,7 +85,10 @@ def parse_revocations(said: Iterable[Mapping[str, str]]) -> list[Revocation]:
 
 
 def merge_revocations(folder: Path, more: Iterable[Revocation]) -> list[Revocation]:
-    """Add revocations to a folder of releases, the newest of each version counts; return the new ones."""
+    """Add revocations to a folder of releases, the newest of each version counts; return the new ones.
+
+    Raises `ReleaseError` when those that are there are damaged: written again, the damage would look right.
+    """
     known = {(each.dataset, each.version, each.digest): each for each in read_revocations(folder)}
     new = []
     for each in more:
@@ -60,7 +97,9 @@ def merge_revocations(folder: Path, more: Iterable[Revocation]) -> list[Revocati
             known[each.dataset, each.version, each.digest] = each
             new.append(each)
     if new:
-        listed = [asdict(known[key]) for key in sorted(known)]
+        for problem in revocation_problems(folder):
+            raise ReleaseError(problem)
+        listed = [_with_sum(known[key]) for key in sorted(known)]
         write_text(folder / FILE, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
     return new
 

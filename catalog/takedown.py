@@ -33,7 +33,7 @@ from catalog.errors import CatalogError
 from catalog.files import write_text
 from catalog.identifying import Words, mask_logs, mentions, words_of
 from catalog.lake import Catalog, open_catalog
-from catalog.maintenance import orphan_packs
+from catalog.maintenance import orphan_packs, upkeep_lock
 from catalog.objects import open_objects
 from catalog.pull import cache_folder
 from catalog.releases import find_release, publish
@@ -256,7 +256,7 @@ def remove_files(
 ) -> Removed:
     """Take bytes and rows out, and the past that still shows them; `packs` are those that hold the assets."""
     words = words or Words()
-    with catalog.store.lock():
+    with upkeep_lock(catalog.workspace), catalog.store.lock():  # a backup needs all files
         places = repack(catalog, packs, assets)
         going = Removal(assets, photos, places, words.names, words.addresses)
         removed = remove_rows(catalog.store, going, message)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
-from filelock import FileLock
 
 from catalog.assets import PACKS, AssetReader
 from catalog.errors import AssetNotFoundError, SafelightError
 from catalog.lake import Catalog, open_catalog
-from catalog.maintenance import UPKEEP_LOCK, orphan_packs
+from catalog.maintenance import orphan_packs, upkeep_lock
 from catalog.objects import Objects, hash_object, open_objects
 from catalog.releases import Release, releases
+from catalog.revocations import revocation_problems
 from catalog.schemas import TABLES
 from catalog.spool import is_whole, ready, unreadable_segments
 from catalog.sqlite_check import sqlite_problems
@@ -104,8 +104,8 @@ def _said(error: Exception) -> str:
 
 @contextmanager
 def _no_upkeep(workspace: Workspace) -> Iterator[None]:
-    """Keep maintenance away, which deletes files; a home that cannot be written has none."""
-    lock = FileLock(workspace.lake / UPKEEP_LOCK)
+    """Keep maintenance and takedowns away, which delete files; a home that cannot be written has none."""
+    lock = upkeep_lock(workspace)
     try:
         lock.acquire()
     except OSError:
@@ -205,6 +205,7 @@ def _bad_releases(workspace: Workspace, rehash: bool) -> Iterator[str]:
     for folder in sorted(workspace.releases.glob("[!.]*/[0-9]*")):
         if folder.is_dir() and not (folder / "manifest.json").exists():
             yield f"release {folder.parent.name}@{folder.name}: manifest.json is missing"
+    yield from revocation_problems(workspace.releases)
     for release in releases(workspace) if rehash else ():
         name = f"release {release.name}@{release.version}"
         yield from (f"{name}: {line}" for line in _answered("it", _bad_release(release)))

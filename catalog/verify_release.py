@@ -51,8 +51,8 @@ def verify_release(release: Release, public_key: Path | None = None) -> list[str
     expected = _expected(release, manifest, raw)
     damaged = {name for name, digest in expected.items() if _digest(release.path / name) != digest}
     return [
+        *_bad_sums(release, manifest, raw, damaged),
         *_bad_files(release, expected, damaged),
-        *_bad_sums(release, manifest, raw),
         *_bad_index(release, expected, damaged),
     ]
 
@@ -85,11 +85,26 @@ def _bad_files(release: Release, expected: Mapping[str, str], damaged: set[str])
     yield from (f"{name} does not belong here" for name in sorted(found - known))
 
 
-def _bad_sums(release: Release, manifest: Mapping[str, object], raw: bytes) -> Iterator[str]:
-    if "files" in manifest:
-        right = sums(raw, chosen(release_files(manifest), release.pulled_splits))
-        if _read(release.path / SUMS) != right.encode():
-            yield f"{SUMS} is not what the manifest says"
+def _bad_sums(
+    release: Release, manifest: Mapping[str, object], raw: bytes, damaged: set[str]
+) -> Iterator[str]:
+    """Compare manifest and SHA256SUMS, which bind each other, and take those from `damaged` that only one calls so."""
+    if "files" not in manifest:
+        return
+    right = sums(raw, chosen(release_files(manifest), release.pulled_splits))
+    said = _read(release.path / SUMS)
+    if said == right.encode():
+        return
+    lines = set(said.decode("utf-8", "replace").splitlines())
+    if f"{hashlib.sha256(raw).hexdigest()}  {MANIFEST}" in lines:
+        yield f"{SUMS} is not what the manifest says"
+        return
+    fine = {name for name in damaged if f"{_digest(release.path / name)}  {name}" in lines}
+    damaged -= fine
+    for name in sorted(fine):
+        yield f"{MANIFEST} is damaged: {name} has the SHA-256 that {SUMS} says, and another one in the manifest"
+    if not fine:
+        yield from (f"{MANIFEST} is not what {SUMS} says", f"{SUMS} is not what the manifest says")
 
 
 def _bad_index(release: Release, expected: Mapping[str, str], damaged: set[str]) -> Iterator[str]:

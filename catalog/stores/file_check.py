@@ -1,6 +1,6 @@
 """Compare the files of the tables with what the snapshots say of them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,27 +28,48 @@ def check_files(
 ) -> FileCheck:
     """Compare files by address: `named` (with the bytes that they should have) with `there`, with the bytes they have.
 
-    `others` may be there, and are no orphans. Hashes are read while `problems` is consumed.
+    `others` may be there, for readers that began earlier, and are no orphans. Hashes are read while `problems` is
+    consumed.
     """
     strange = sorted(there.keys() - named.keys() - set(others))
     orphans = strange if objects.remote else _without_old_names(strange, named)
     without = sum(sum_in_name(path) is None for path in named)
-    return FileCheck(_problems(objects, named, there, rehash), tuple(orphans), without)
+    waiting = [path for path in sorted(others) if rehash and path in there and path not in named]
+    found = _problems(objects, named, there, rehash)
+    return FileCheck(_closing(objects, found, _waiting(objects, waiting)), tuple(orphans), without)
+
+
+def _closing(objects: Objects, *found: Iterator[str]) -> Iterator[str]:
+    for each in found:
+        yield from each
+    objects.close()
+
+
+def _waiting(objects: Objects, paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        with suppress(FileNotFoundError):  # deleted since it was listed
+            if not _is_as_recorded(objects, path):
+                yield (
+                    f"table file {path} is damaged: its SHA-256 is not the recorded one. No snapshot names it any "
+                    "more: safelight catalog maintain deletes it"
+                )
+
+
+def _is_as_recorded(objects: Objects, path: str) -> bool:
+    top, recorded = f"{objects.address('').rstrip('/')}/", sum_in_name(path)
+    return recorded is None or hash_object(objects, path.removeprefix(top)) == recorded
 
 
 def _problems(
     objects: Objects, named: Mapping[str, int], there: Mapping[str, int], rehash: bool
 ) -> Iterator[str]:
-    top = f"{objects.address('').rstrip('/')}/"
     for path, size in named.items():
-        recorded = sum_in_name(path)
         if path not in there:
             yield f"table file {path} is missing"
         elif there[path] != size:
             yield f"table file {path} has {there[path]} bytes, not {size}"
-        elif rehash and recorded and hash_object(objects, path.removeprefix(top)) != recorded:
+        elif rehash and not _is_as_recorded(objects, path):
             yield f"table file {path} is damaged: its SHA-256 is not the recorded one"
-    objects.close()
 
 
 def _without_old_names(orphans: list[str], named: Collection[str]) -> list[str]:

@@ -100,17 +100,21 @@ class PageSums:
         yield from about.damage
         newest = newest or self._newest()  # None: too damaged to say
         if newest is not None and newest < about.snapshot:
+            yield from self._damaged_log()
             yield (
                 f"{self._file.name} has lost commits: its newest snapshot is {newest}, but snapshot {about.snapshot} "
-                "was committed"
+                f"was committed (the log {self._wal.name} is damaged, or was deleted, or the file is an old copy)"
             )
         elif newest is None or newest == about.snapshot:
+            yield from self._damaged_log()
             yield from self._differences(before)
 
-    def _differences(self, before: Sums) -> Iterator[str]:
+    def _damaged_log(self) -> Iterator[str]:
         wal = read_wal(self._wal, check=True)
         if wal and wal.is_damaged:
             yield f"{self._wal.name} is damaged: a checksum in it is wrong"
+
+    def _differences(self, before: Sums) -> Iterator[str]:
         _, now = self._sums()
         if len(before) != len(now):
             yield f"{self._file.name} is damaged: it has {len(now)} pages, not {len(before)}"

@@ -81,6 +81,17 @@ def test_a_flipped_bit_anywhere_is_named_with_its_file(release: Release) -> None
     assert verify_release(release) == []
 
 
+def test_a_flipped_bit_in_the_manifest_names_the_manifest(release: Release) -> None:
+    path = release.path / "manifest.json"
+    raw = path.read_bytes()
+    entry = next(each for each in release.manifest["files"] if each["path"] == "croissant.json")
+    for at in (raw.index(entry["sha256"].encode()) + 9, raw.index(b'"created"') + 15):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+        problems = verify_release(release)
+        assert problems[0].startswith("manifest.json is"), problems
+        assert not any(problem.startswith("croissant") for problem in problems)
+
+
 def test_missing_and_strange_files_are_named(release: Release) -> None:
     shard = release.manifest["shards"][0]["path"]
     (release.path / shard).unlink()

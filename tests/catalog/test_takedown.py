@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from catalog import (
     write_segment,
 )
 from catalog import takedown as steps
+from catalog.maintenance import upkeep_lock
 from catalog.pull import PullOrder, pull
 from catalog.revocations import read_revocations
 from catalog.takedown import TakedownOrder, preview
@@ -440,3 +442,17 @@ def test_what_a_killed_crawl_left_half_done_goes_too(workspace: Workspace) -> No
     assert bytes_left(workspace, needles, but=("reports/takedowns",)) == []
     with open_catalog(workspace) as catalog:
         assert verify_catalog(catalog) == []
+
+
+def test_a_takedown_deletes_no_file_that_a_verification_or_a_backup_still_needs(
+    filled: Workspace,
+) -> None:
+    packs = sorted(filled.packs.iterdir())
+    with ThreadPoolExecutor(1) as pool:
+        with upkeep_lock(filled):
+            waiting = pool.submit(take_down, filled, ORDER)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=3)
+            assert sorted(filled.packs.iterdir()) == packs
+        waiting.result(timeout=100)
+    assert sorted(filled.packs.iterdir()) != packs

@@ -1,16 +1,24 @@
 """One flipped bit anywhere is named, and nothing is said of a workspace that is in order, killed or not."""
 
+import json
 import random
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from catalog import QueryError, Workspace, open_catalog, releases
+from catalog import QueryError, ReleaseError, Workspace, open_catalog, releases
 from catalog.cli import catalog as command
 from catalog.maintenance import maintain
+from catalog.revocations import (
+    Revocation,
+    merge_revocations,
+    read_revocations,
+    revocation_problems,
+)
 from catalog.stores import KeepRules, open_store
 from catalog.stores.file_sums import sum_in_name
 from catalog.stores.wal import read_wal
@@ -166,6 +174,9 @@ from catalog import Workspace, open_catalog
 from tests.catalog.pictures import bring
 workspace = Workspace.at(sys.argv[1])
 with open_catalog(workspace) as catalog:
+    reader = catalog.store.connect()
+    reader.execute("BEGIN")
+    reader.execute("FROM lake.photos").fetchall()  # the log stays
     for number in range(50, 53):
         bring(workspace, range(number * 3, number * 3 + 3))
         if number == 52 and sys.argv[2] == "before the checksums":
@@ -182,10 +193,7 @@ with open_catalog(workspace) as catalog:
 def test_a_killed_writer_is_no_problem_and_a_flip_after_it_is(
     workspace: Workspace, moment: str
 ) -> None:
-    with open_catalog(workspace):  # a reader: the log stays
-        done = subprocess.run(
-            [sys.executable, "-c", _KILLED, str(workspace.home), moment], check=False
-        )
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), moment], check=False)
     assert done.returncode == -9
     found = verify_workspace(workspace)
     assert found.problems == []
@@ -211,6 +219,15 @@ def test_a_query_on_a_damaged_file_names_it_and_the_command(workspace: Workspace
     assert path.name in said
     assert "safelight catalog verify" in said
     assert "\n" not in said
+
+
+def test_a_flipped_bit_in_the_log_of_a_killed_writer_names_the_log(workspace: Workspace) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)
+    log = workspace.lake / "catalog.sqlite-wal"
+    flip(log, random.Random(SEED))
+    problems = verify_workspace(workspace).problems
+    assert any(line.startswith("catalog.sqlite-wal is damaged") for line in problems), problems
+    assert any("has lost commits" in line for line in problems), problems
 
 
 def test_a_flipped_bit_of_the_log_is_named(workspace: Workspace) -> None:
@@ -259,3 +276,43 @@ def test_a_damaged_frontier_is_named(workspace: Workspace) -> None:
     assert any(
         "frontier.sqlite is damaged" in line for line in verify_workspace(workspace).problems
     )
+
+
+def test_a_damaged_file_that_waits_to_be_deleted_is_named(workspace: Workspace) -> None:
+    commits(workspace, range(2))
+    before = set(files(workspace, "lake/data/**/*.parquet"))
+    maintain(workspace)  # merged; the old ones stay for readers
+    assert verify_workspace(workspace).problems == []
+    after = open_store(workspace).check_files()
+    assert after.orphans == ()
+    for path in sorted(before):
+        raw = flip(path, random.Random(SEED))
+        assert named(workspace, path)
+        path.write_bytes(raw)
+
+
+def test_damaged_revocations_are_named_and_not_written_again(workspace: Workspace) -> None:
+    def revoked(version: str) -> Revocation:
+        return Revocation("cameras", version, "d" * 64, "why", None, "2026-01-01T00:00:00")
+
+    merge_revocations(workspace.releases, [revoked("1.0.0")])
+    assert verify_workspace(workspace).problems == []
+    path = workspace.releases / "revocations.json"
+    raw = path.read_bytes()
+    for at in range(0, len(raw), 7):
+        damaged = bytearray(raw)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        assert list(revocation_problems(workspace.releases)), at
+    path.write_bytes(raw.replace(b"why", b"whx"))
+    assert named(workspace, path)
+    with pytest.raises(ReleaseError, match="is damaged"):
+        merge_revocations(workspace.releases, [revoked("1.1.0")])
+    path.write_bytes(b"{")
+    with pytest.raises(ReleaseError, match="is damaged"):
+        read_revocations(workspace.releases)
+    path.write_text(json.dumps([asdict(revoked("1.0.0"))]), "utf-8")  # an earlier version wrote it
+    assert verify_workspace(workspace).problems == []
+    merge_revocations(workspace.releases, [revoked("1.1.0")])
+    assert len(read_revocations(workspace.releases)) == 2
+    assert verify_workspace(workspace).problems == []
