@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from catalog import TABLES
+from catalog import TABLES, Workspace
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +68,7 @@ def run(*command: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
 
 def check_bare(*safelight: str | Path, home: Path) -> None:
     """Ask an installation without extras for a table, and for a training run."""
+    Workspace.at(home / "workspace")
     tables = run(*safelight, "catalog", "tables", home=home)
     assert tables.returncode == 0, tables.stderr
     assert all(name in tables.stdout for name in TABLES)
@@ -108,7 +109,7 @@ def test_all_brings_every_extra_but_those_of_developers_and_of_gpus() -> None:
     extras = project["optional-dependencies"]
     [brought] = [Requirement(line) for line in extras["all"]]
     assert brought.extras == set(extras) - {"all", "dev", "faiss-gpu"}
-    assert extras["pull"] == ["aiohttp>=3.11"], "what `dataset pull http://...` imports"
+    assert [Requirement(line).name for line in extras["pull"]] == ["aiohttp"], "what `dataset pull http://...` imports"
 
 
 @pytest.mark.slow

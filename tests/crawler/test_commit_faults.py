@@ -88,7 +88,7 @@ def test_after_a_kill_before_the_commit_status_resume_and_verify_tell_the_truth(
     assert "not committed" in said
     assert "safelight catalog commit" in said
     code, said = safelight(workspace, "crawl", "verify")
-    assert "wait in the spool" in said
+    assert "segments in the spool" in said
     assert "not in the catalog" not in said
     code, said = safelight(workspace, "crawl", "resume")
     assert (code, f"photos {PICTURES}" in said) == (0, True), said
