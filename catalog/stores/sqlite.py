@@ -91,7 +91,7 @@ class SqliteMetadata:
         yield from sqlite_problems(self._file)
         try:
             with self.lock():
-                found = list(self.pages.problems())
+                found = [*self.pages.problems(), *self.pages.replaced_page_problems()]
         except BusyError:  # somebody has written for all the time
             log.warning("%s is in use: its pages were not checked", self._file)
             return

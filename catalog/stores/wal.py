@@ -10,6 +10,7 @@ from pathlib import Path
 _HEADER = struct.Struct(">8I")  # magic, format, page bytes, checkpoint, two salts, two checksums
 _FRAME = struct.Struct(">6I")  # page, database pages at a commit (else 0), two salts, two checksums
 _PAGE_BYTES = [2**power for power in range(9, 17)]
+_Frames = list[tuple[int, bytes]]
 _MAGIC = 0x377F0682  # checksums of little-endian words; one more: of big-endian words
 
 
@@ -17,12 +18,14 @@ _MAGIC = 0x377F0682  # checksums of little-endian words; one more: of big-endian
 class Wal:
     """What the committed transactions of a log wrote: pages by number, the newest of each, and the database's pages.
 
+    `frames` are all of them with their numbers, oldest first.
     `is_damaged`: a checksum before the last commit is wrong, and SQLite would forget the commits from there on.
     """
 
     pages: dict[int, bytes]
     database_pages: int
     is_damaged: bool
+    frames: tuple[tuple[int, bytes], ...] = ()
 
 
 def read_wal(path: Path, *, check: bool = False) -> Wal | None:
@@ -44,7 +47,7 @@ def read_wal(path: Path, *, check: bool = False) -> Wal | None:
 
 def _read(raw: bytes, order: str, *, check: bool) -> Wal:
     _, _, page_bytes, _, *salts, first, second = _HEADER.unpack_from(raw)
-    step, pages, pending, size = _FRAME.size + page_bytes, dict[int, bytes](), dict[int, bytes](), 0
+    step, frames, pending, size = _FRAME.size + page_bytes, _Frames(), _Frames(), 0
     sums = _checksum(raw[:24], (0, 0), order)
     right = not check or sums == (first, second)
     damaged = not right
@@ -56,11 +59,11 @@ def _read(raw: bytes, order: str, *, check: bool) -> Wal:
         if check and right:
             sums = _checksum(page, _checksum(raw[at : at + 8], sums, order), order)
             right = sums == (first, second)
-        pending[number] = page
+        pending.append((number, page))
         if committed:
-            pages |= pending
-            pending, size, damaged = {}, committed, damaged or not right
-    return Wal(pages, size, damaged)
+            frames += pending
+            pending, size, damaged = [], committed, damaged or not right
+    return Wal(dict(frames), size, damaged, tuple(frames))
 
 
 def _checksum(data: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:

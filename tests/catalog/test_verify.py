@@ -230,6 +230,23 @@ def test_a_flipped_bit_in_the_log_of_a_killed_writer_names_the_log(workspace: Wo
     assert any("has lost commits" in line for line in problems), problems
 
 
+def test_a_flipped_bit_in_a_page_that_the_log_replaces_is_named(workspace: Workspace) -> None:
+    commits(workspace, range(2))
+    subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)
+    log = read_wal(workspace.lake / "catalog.sqlite-wal")
+    assert log
+    path = workspace.lake / "catalog.sqlite"
+    raw = path.read_bytes()
+    replaced = [page for page in sorted(log.pages) if page * 4096 <= len(raw) and page > 1]
+    assert replaced
+    at = replaced[0] * 4096 - 2_000
+    path.write_bytes(raw[:at] + bytes([raw[at] ^ 4]) + raw[at + 1 :])
+    problems = verify_workspace(workspace).problems
+    assert [line.partition(":")[0] for line in problems] == ["catalog.sqlite is damaged"]
+    commits(workspace, range(70, 71))  # writes the page again
+    assert verify_workspace(workspace).problems == []
+
+
 def test_a_flipped_bit_of_the_log_is_named(workspace: Workspace) -> None:
     store = open_store(workspace)
     reader = store.connect()
