@@ -1,8 +1,8 @@
 """Check that a home sees the table files which its catalog names, before anything is read or written.
 
 The database of a catalog may be opened from another place than the one it was made in: a home that was moved, a disk
-that is mounted elsewhere, a second machine on the same PostgreSQL. A path proves nothing then, for two machines may each
-have a `/data/home`. A file that the catalog names proves it. The address of a bucket is the same everywhere.
+that is mounted elsewhere, a second machine on the same PostgreSQL. A path proves nothing then, for two machines may
+each have a `/data/home`. A file that the catalog names proves it. The address of a bucket is the same everywhere.
 """
 
 import duckdb
