@@ -29,6 +29,7 @@ live = sqlite3.connect(sys.argv[1], uri=True, timeout={BUSY_TIMEOUT_MS / 1000})
 copy = sqlite3.connect(sys.argv[2])
 live.backup(copy)
 copy.execute("PRAGMA journal_mode = DELETE")
+copy.execute("VACUUM")  # free pages hold what was deleted or replaced, such as an earlier DATA_PATH
 copy.close()
 """
 
