@@ -17,35 +17,43 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from catalog.crawl_queue import CrawlQueue
-    from catalog.logs import Format
-    from catalog.workspace import Workspace
+    from catalog.takedown.crawl_queue import CrawlQueue
+    from catalog.workspace.logs import Format
+    from catalog.workspace.workspace import Workspace
 
 ROOMS = {
-    "crawl": ("crawler.cli:crawl", "crawl", "Bring photographs and their EXIF into the catalog."),
+    "crawl": (
+        "crawler.commands.crawl:crawl",
+        "crawl",
+        "Bring photographs and their EXIF into the catalog.",
+    ),
     "catalog": (
-        "catalog.cli:catalog",
+        "catalog.commands.catalog:catalog",
         "",
         "Query the tables, look at snapshots, check the workspace.",
     ),
     "curate": (
-        "curation.cli:curate",
+        "curation.commands.curate:curate",
         "curate",
         "Find duplicates and corrupt EXIF, split, rebalance.",
     ),
     "dataset": (
-        "catalog.cli_dataset:dataset",
+        "catalog.commands.dataset:dataset",
         "",
         "Publish, pull, check, compare and export dataset releases.",
     ),
-    "train": ("training.cli:train", "train", "Train models on releases and report on them."),
+    "train": (
+        "training.commands.train:train",
+        "train",
+        "Train models on releases and report on them.",
+    ),
     "serve": (
-        "catalog.web.cli:serve",
+        "catalog.commands.serve:serve",
         "serve",
         "Serve the console, SQL over HTTP and releases.",
     ),
     "demo": (
-        "crawler.demo.cli:demo",
+        "photosite.cli:demo",
         "crawl",
         "The embedded photo site, and the whole way in one command.",
     ),
@@ -57,7 +65,7 @@ EXTRAS = {"ray": "cluster", "obstore": "s3"}
 
 BROKEN_PIPE = 128 + 13
 
-OURS = ("catalog", "crawler", "curation", "training", "safelight")
+OURS = ("catalog", "crawler", "curation", "photosite", "training", "safelight")
 
 
 class _Rooms(click.Group):
@@ -123,7 +131,7 @@ def cli(ctx: click.Context, home: str | None, verbose: bool, log_format: "Format
 
     ctx.obj = open_crawl_queue
 
-    from catalog.logs import start_logging
+    from catalog.workspace.logs import start_logging
 
     start_logging(log_format, level=logging.INFO if verbose else logging.WARNING)
 
@@ -146,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _run(given)
     except Exception as error:
-        from catalog.explained import is_broken_pipe  # not before: it loads the catalog
+        from catalog.workspace.explained import is_broken_pipe  # not before: it loads the catalog
 
         is_unread = is_broken_pipe(error) and _has_no_reader()
         _drop_unwritten()
@@ -209,7 +217,7 @@ def _drop_unwritten() -> None:
 
 def _say(problem: str) -> None:
     """Write an error where people look for it, or as a line of the JSON log."""
-    from catalog.logs import logs_json
+    from catalog.workspace.logs import logs_json
 
     if logs_json():
         import logging
@@ -222,7 +230,7 @@ def _say(problem: str) -> None:
 def _one_line(error: Exception, given: Sequence[str]) -> str | None:
     """Say what a person can act on; None for a bug, which deserves its traceback."""
     from catalog.errors import SafelightError  # not before: it loads the catalog
-    from catalog.explained import explained
+    from catalog.workspace.explained import explained
 
     if isinstance(error, ModuleNotFoundError):
         extra = next((ROOMS[word][1] for word in given if word in ROOMS), "")

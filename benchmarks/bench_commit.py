@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog import Catalog, Workspace, open_catalog, rows, write_segment
-from catalog.files import flush
+from catalog.workspace.files import flush
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).replace(tzinfo=None)
 

@@ -31,20 +31,20 @@ from numpy.typing import NDArray
 
 from benchmarks.dedupe_corpus import REPEATED, SAME_PIXELS, SEED, TWICE, _bursts, _photographs
 from benchmarks.photo_edits import EDITS, LIGHT
-from curation.embeddings import EfficientNetLite0, Embedder
-from curation.onnx_embedder import OnnxEmbedder
-from curation.pdq import BITS, hamming, luma_of, pdq, turned
-from curation.similarity_index import Reach
-from training.checkpoint import Checkpoints
+from curation.duplicates.index import Reach
+from curation.similarity.pdq import BITS, hamming, luma_of, pdq, turned
+from curation.stages.embeddings import EfficientNetLite0, Embedder
+from curation.stages.onnx_embedder import OnnxEmbedder
 from training.copies.assess import judge
-from training.copies.config import CopyConfig
 from training.copies.edits import squashed
 from training.copies.export import card_of, export_onnx
 from training.copies.fit import Pictures, Training, fit, whole
 from training.copies.judge import PRECISIONS, Trial, candidate_cosine, recall
 from training.copies.network import CopyNetwork, build
-from training.intervals import group_bootstrap
-from training.loader import Loader
+from training.data.loader import Loader
+from training.evaluation.intervals import group_bootstrap
+from training.fit.checkpoint import Checkpoints
+from training.fit.embedder_recipe import CopyConfig
 from training.recipes.copy_detection import DEFAULT
 
 VALIDATION = 8  # one picture in this many chooses the epoch

@@ -29,10 +29,10 @@ from PIL import Image
 
 from benchmarks.code_version import commit
 from catalog import Workspace, open_catalog, rows, write_segment
-from curation.neighbours import DIM, Nearest
-from curation.run import curate
+from curation.duplicates.index import Described, IndexFolder, Reach, SimilarityIndex
+from curation.run.run import curate
 from curation.settings import CurateSettings
-from curation.similarity_index import Described, IndexFolder, Reach, SimilarityIndex
+from curation.similarity.neighbours import DIM, Nearest
 
 WIDTH, HEIGHT, SEGMENT, MORE = 160, 120, 2000, 1000
 COPY_EVERY = 50
@@ -130,7 +130,7 @@ class Laps(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Read `stages 1.0 s, duplicates 2.0 s` out of the line of a run."""
-        if record.name == "curation.run" and isinstance(record.args, tuple):
+        if record.name == "curation.run.run" and isinstance(record.args, tuple):
             for lap in str(record.args[-1]).split(", "):
                 name, seconds = lap.removesuffix(" s").rsplit(" ", 1)
                 self.seconds[name] = float(seconds)

@@ -31,14 +31,14 @@ import polars as pl
 
 from benchmarks.dedupe_corpus import COPIES_EACH, SEED, Corpus, make
 from benchmarks.photo_edits import EDITS, LIGHT
-from curation.decoding import examine
-from curation.duplicates import DuplicateLimits, find_duplicates
-from curation.embeddings import EfficientNetLite0
-from curation.facts import limits_for
-from curation.neighbours import best_distance
-from curation.onnx_embedder import OnnxEmbedder
-from curation.pdq import from_hex, luma_of, pdq
-from curation.stage import THUMBNAIL_SIDE_PX
+from curation.decoding.decoding import examine
+from curation.duplicates.search import DuplicateLimits, find_duplicates
+from curation.run.stage_results import limits_for
+from curation.similarity.neighbours import best_distance
+from curation.similarity.pdq import from_hex, luma_of, pdq
+from curation.stages.embeddings import EfficientNetLite0
+from curation.stages.onnx_embedder import OnnxEmbedder
+from curation.stages.stage import THUMBNAIL_SIDE_PX
 
 PEERS = ("imagededup", "fastdup", "cleanvision")
 SHIPPED = DuplicateLimits()

@@ -22,8 +22,9 @@ import psutil
 import pyarrow as pa
 
 from catalog import TABLES, Catalog, Workspace, open_catalog, write_segment
-from catalog.sandbox import Limits, QueryPool, landlock
-from catalog.schemas import MOMENT
+from catalog.sandbox import Limits, QueryPool
+from catalog.sandbox.walls import landlock
+from catalog.tables.contract import MOMENT
 
 STATEMENTS = {
     "SELECT 1": "SELECT 1",

@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from catalog import QUESTIONS, TABLES, Workspace, open_catalog
-from catalog.views import VIEWS
+from catalog.tables.views import VIEWS
 
 CHUNK = 1_000_000  # rows a file and a snapshot
 SHARES = {

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from catalog import Workspace, open_catalog
-from training.report import write_table
+from training.report.report import write_table
 
 DATASET = "photos"
 SETTINGS = {"f_number": "FNumber", "iso": "ISO", "exposure_time": "ExposureTime"}

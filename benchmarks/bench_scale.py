@@ -27,7 +27,8 @@ from local_site import local_site, write_list
 from PIL import Image
 from process_tree import Measured, measure
 
-from crawler.frontier import Cursor, Frontier, Listed, Settlement
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.items import Cursor, Listed, Settlement
 
 ROOT = Path(__file__).resolve().parents[1]
 EVERY_S = 2.0

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.photo_edits import EDITS, Picture, collage
-from crawler.exif_values import moment
-from curation.components import component_ids
+from crawler.exif.values import moment
+from curation.splits.connected_groups import component_ids
 
 COPIES_EACH, N_COLLAGES, SEED = 4, 25, 5
 MIN_SIDE = 64  # px: smaller pictures are refused before anybody looks for copies

@@ -1,9 +1,5 @@
 """The catalog: schemas, storage, tables, releases. Every other room imports from here, it imports none."""
 
-from catalog.assets import AssetReader, packs
-from catalog.commit_errors import is_transient
-from catalog.contents import GROUP_KEYS, given_up
-from catalog.describe import Column, Described, describe
 from catalog.errors import (
     AssetNotFoundError,
     BusyError,
@@ -26,18 +22,10 @@ from catalog.errors import (
     UsageError,
 )
 from catalog.evidence import FEW_GROUPS, KNOWN_SHARE, TOO_FEW, known_text
-from catalog.lake import Catalog, Snapshot, open_catalog
-from catalog.loading import Pictures, load
-from catalog.logs import logs_json, redacted, start_logging
-from catalog.maintenance import orphan_packs
-from catalog.manual import ManualDecision, decide, undo
-from catalog.options import (
-    existing_workspace_option,
-    home_words,
-    settings_option,
-    workspace_option,
-)
-from catalog.permission import (
+from catalog.lake.describe import Column, Described, describe
+from catalog.lake.lake import Catalog, Snapshot, open_catalog
+from catalog.lake.manual import ManualDecision, decide, undo
+from catalog.lake.permission import (
     Permission,
     basis_command,
     crawled,
@@ -47,9 +35,7 @@ from catalog.permission import (
     of_run,
     released,
 )
-from catalog.questions import QUESTIONS, Parameter, Question
-from catalog.releases import Release, find_release, label_columns, publish, releases
-from catalog.rights import (
+from catalog.lake.rights import (
     Rights,
     Statement,
     record_rights,
@@ -57,15 +43,30 @@ from catalog.rights import (
     undo_rights,
     write_rights,
 )
-from catalog.rows import rows
-from catalog.schemas import TABLES, Table
-from catalog.settings import load_settings
-from catalog.spool import Segment, count_waiting, write_segment
-from catalog.spool import ready as waiting_segments
-from catalog.tombstones import read_blocked, tombstone
-from catalog.verify import repeated_keys
+from catalog.lake.tombstones import read_blocked, tombstone
+from catalog.maintenance.maintain import orphan_packs
+from catalog.maintenance.verify import repeated_keys
+from catalog.packs.assets import AssetReader, packs
+from catalog.packs.spool import Segment, count_waiting, write_segment
+from catalog.packs.spool import ready as waiting_segments
+from catalog.releases.loading import Pictures, load
+from catalog.releases.manifest import GROUP_KEYS, given_up
+from catalog.releases.publish import label_columns, publish
+from catalog.releases.release import Release, find_release, releases
+from catalog.stores.commit_errors import is_transient
+from catalog.tables.contract import TABLES, Table
+from catalog.tables.questions import QUESTIONS, Parameter, Question
+from catalog.tables.rows import rows
 from catalog.version import __version__
-from catalog.workspace import Workspace
+from catalog.workspace.logs import logs_json, redacted, start_logging
+from catalog.workspace.options import (
+    existing_workspace_option,
+    home_words,
+    settings_option,
+    workspace_option,
+)
+from catalog.workspace.settings import load_settings
+from catalog.workspace.workspace import Workspace
 
 __all__ = [
     "FEW_GROUPS",

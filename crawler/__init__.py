@@ -1,7 +1,7 @@
 """The crawler: pictures and their EXIF, from sites and folders into the catalog."""
 
-from crawler.crawling import CrawlOptions, CrawlSummary, crawl, resume, retry
-from crawler.removal import FrontierQueue
+from crawler.frontier.removal import FrontierQueue
+from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl, resume, retry
 from crawler.settings import CrawlSettings
 from crawler.sources import SOURCES, FolderSource, UnsplashSource
 

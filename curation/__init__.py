@@ -1,12 +1,12 @@
 """Curation: from crawled pictures to labelled, split and weighted items, each decision with its reason."""
 
-from curation.bins import BIN_NAMES, BINS, SETTINGS
-from curation.plan import CurationPlan
-from curation.report import write_report
-from curation.run import curate
+from curation.exif.bins import BIN_NAMES, BINS, SETTINGS
+from curation.report.report import write_report
+from curation.run.plan import CurationPlan
+from curation.run.run import curate
+from curation.run.summary import CurationSummary, summarize
 from curation.settings import CurateSettings
-from curation.stage import Stage
-from curation.summary import CurationSummary, summarize
+from curation.stages.stage import Stage
 
 __all__ = [
     "BINS",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from catalog import Described, Workspace, describe, open_catalog
-from catalog.questions import QUESTIONS
+from catalog.tables.questions import QUESTIONS
 
 PAGE = Path(__file__).with_name("tables.md")
 INTRO = """# Tables, views and questions

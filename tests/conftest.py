@@ -13,11 +13,11 @@ from tests.catalog.buckets import KEYS, Bucket, served_bucket
 # A worker takes whole files: a long one that is left for the end keeps everybody waiting.
 _LONGEST = (
     "tests/test_end_to_end.py",
-    "tests/catalog/test_takedown.py",
+    "tests/catalog/takedown/test_takedown.py",
     "tests/catalog/web/test_console.py",
-    "tests/catalog/test_crash.py",
-    "tests/catalog/test_concurrency.py",
-    "tests/curation/test_run.py",
+    "tests/catalog/stores/test_crash.py",
+    "tests/catalog/stores/test_concurrency.py",
+    "tests/curation/run/test_run.py",
     "tests/crawler/test_rough_crawl.py",
     "tests/crawler/test_kill.py",
 )

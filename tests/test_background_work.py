@@ -6,68 +6,80 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("catalog", "crawler", "curation", "training")
+ROOMS = ("catalog", "crawler", "curation", "photosite", "training")
 STARTS = ("create_task", "ensure_future", "run_in_executor", "submit", "Thread", "Timer", "Popen")
 
 # Module, call, how often -> who hears of the end. Write here who it is when you add one; `TaskGroup` is best.
 OWNERS = {
-    ("catalog/fetching.py", "create_task", 1): "gathered in the same function",
+    ("catalog/pull/fetching.py", "create_task", 1): "gathered in the same function",
     (
-        "catalog/sandbox/decoder_process.py",
+        "catalog/sandbox/decoding/decoder_process.py",
         "Popen",
         1,
     ): "an end of file tells whoever asks it; it is started anew",
-    ("catalog/sandbox/decoders.py", "submit", 1): "its result is asked for",
+    ("catalog/sandbox/decoding/decoders.py", "submit", 1): "its result is asked for",
     (
-        "catalog/sandbox/process.py",
+        "catalog/sandbox/sql/process.py",
         "Popen",
         1,
     ): "its end is awaited by the pool; a dead one is started anew",
-    ("catalog/stopping.py", "Thread", 1): "its error is raised again by the thread that waits",
+    (
+        "catalog/commands/interrupts.py",
+        "Thread",
+        1,
+    ): "its error is raised again by the thread that waits",
     (
         "catalog/web/app.py",
         "create_task",
         2,
     ): "loops that log every error and go on; awaited at the end",
     (
-        "catalog/web/places.py",
+        "catalog/web/sections/picture_locations.py",
         "create_task",
         1,
     ): "hands its error to everybody who waits for a picture",
     (
-        "catalog/web/running.py",
+        "catalog/web/statements/query_registry.py",
         "create_task",
         1,
     ): "writes its end, whatever it is, into the outcome",
-    ("crawler/cluster.py", "create_task", 2): "TaskGroup",
-    ("crawler/committer.py", "create_task", 1): "awaited in the same function",
-    ("crawler/crew.py", "Thread", 1): "a worker stops when it cannot hear the session any more",
+    ("crawler/session/cluster.py", "create_task", 2): "TaskGroup",
+    ("crawler/session/committer.py", "create_task", 1): "awaited in the same function",
     (
-        "crawler/crew.py",
+        "crawler/session/workers.py",
+        "Thread",
+        1,
+    ): "a worker stops when it cannot hear the session any more",
+    (
+        "crawler/session/workers.py",
         "create_task",
         4,
     ): "TaskGroup; lines of a worker are awaited in the same function",
-    ("crawler/demo/darkroom.py", "run_in_executor", 1): "awaited by whoever wants the picture",
-    ("crawler/demo/run.py", "Popen", 1): "a block that waits for the end",
-    ("crawler/demo/run.py", "submit", 1): "its result is asked for",
-    ("crawler/robots.py", "create_task", 1): "awaited by whoever wants the rules",
     (
-        "crawler/session.py",
+        "photosite/pictures/darkroom.py",
+        "run_in_executor",
+        1,
+    ): "awaited by whoever wants the picture",
+    ("photosite/run.py", "Popen", 1): "a block that waits for the end",
+    ("photosite/run.py", "submit", 1): "its result is asked for",
+    ("crawler/fetch/robots.py", "create_task", 1): "awaited by whoever wants the rules",
+    (
+        "crawler/session/session.py",
         "create_task",
         3,
     ): "TaskGroup; the listing is awaited when the crew has ended",
     ("crawler/spiders/process.py", "Thread", 1): "ends the process whatever happens",
-    ("crawler/spiders/process.py", "create_task", 1): "TaskGroup",
+    ("crawler/listing/spider_child.py", "create_task", 1): "TaskGroup",
     (
         "crawler/spiders/process.py",
         "ensure_future",
         1,
     ): "the process ends soon after, by itself or by the thread",
-    ("crawler/worker.py", "create_task", 2): "results are taken in by the worker's loop",
-    ("crawler/worker.py", "run_in_executor", 1): "awaited in the same function",
-    ("curation/engine.py", "submit", 1): "results are taken in order",
-    ("training/loader.py", "submit", 1): "results are taken in order",
-    ("training/loop.py", "submit", 1): "results are taken in order",
+    ("crawler/session/worker.py", "create_task", 2): "results are taken in by the worker's loop",
+    ("crawler/session/worker.py", "run_in_executor", 1): "awaited in the same function",
+    ("curation/stages/engine.py", "submit", 1): "results are taken in order",
+    ("training/data/loader.py", "submit", 1): "results are taken in order",
+    ("training/fit/trainer.py", "submit", 1): "results are taken in order",
 }
 
 

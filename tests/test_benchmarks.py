@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.cli import run
+from crawler.commands.crawl import run
 from tests.factories import jpeg, picture, plain_jpeg
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 import safelight
 from catalog import TABLES, Workspace
+from catalog.commands.printing import aligned
 from catalog.errors import MissingPartError, UsageError
-from catalog.import_paths import check_ray_folder
-from catalog.printing import aligned
+from catalog.workspace.import_paths import check_ray_folder
 from tests import factories
 
 ROOT = Path(__file__).parents[1]

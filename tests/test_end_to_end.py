@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from crawler.demo.plan import DemoPlan
-from crawler.demo.score import score
+from photosite.plan.plan import DemoPlan
+from photosite.score import score
 from safelight import cli
 
 ROOT = Path(__file__).parents[1]

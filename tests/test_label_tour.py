@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from catalog import SafelightError, Workspace, find_release
-from catalog.permission import of_index
+from catalog.lake.permission import of_index
 from safelight import cli
 from tests.curation.small_catalog import jpeg, scene
 from tests.fakes.fault_site import FaultSite

@@ -130,7 +130,7 @@ def test_what_is_built_holds_whole_parts_types_and_a_description_without_dead_li
     with tarfile.open(next((tmp_path / "dist").glob("*.tar.gz"))) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     tops = {name.partition("/")[0] for name in names}
-    rooms = {"catalog", "crawler", "curation", "training"}
+    rooms = {"catalog", "crawler", "curation", "photosite", "training"}
     assert rooms | {"docs", "examples", "safelight.py", "README.md", "LICENSE"} <= tops
     assert not {"tests", "benchmarks", "docker"} & tops
     assert {"docs/store.md", "docs/sources/index.md"} <= names

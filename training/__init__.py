@@ -1,8 +1,8 @@
 """Training: models from releases, judged beside their baselines, with a report for people."""
 
-from training.orders import Order, Outcome
+from training.fit.run_request import Order, Outcome
 from training.recipes import RECIPES
-from training.report import write_report
-from training.run import train
+from training.report.report import write_report
+from training.runs.run import train
 
 __all__ = ["RECIPES", "Order", "Outcome", "train", "write_report"]

@@ -8,13 +8,13 @@ curation run), `decoder_process.py`, `decoder_start.py`, `decoder_child.py`. Wha
 
 from typing import TYPE_CHECKING
 
-from catalog.sandbox.limits import MB, DecoderLimits, Limits
+from catalog.sandbox.walls.limits import MB, DecoderLimits, Limits
 
 if TYPE_CHECKING:
-    from catalog.sandbox.decoder_process import Decoded, DecoderError
-    from catalog.sandbox.decoders import DecoderPool
-    from catalog.sandbox.pool import Outcome, QueryPool
-    from catalog.sandbox.turns import Ticket
+    from catalog.sandbox.decoding.decoder_process import Decoded, DecoderError
+    from catalog.sandbox.decoding.decoders import DecoderPool
+    from catalog.sandbox.sql.pool import Outcome, QueryPool
+    from catalog.sandbox.sql.turns import Ticket
 
 __all__ = [
     "MB",
@@ -29,12 +29,12 @@ __all__ = [
 ]
 
 _LATER = {
-    "Decoded": "decoder_process",
-    "DecoderError": "decoder_process",
-    "DecoderPool": "decoders",
-    "Outcome": "pool",
-    "QueryPool": "pool",
-    "Ticket": "turns",
+    "Decoded": "decoding.decoder_process",
+    "DecoderError": "decoding.decoder_process",
+    "DecoderPool": "decoding.decoders",
+    "Outcome": "sql.pool",
+    "QueryPool": "sql.pool",
+    "Ticket": "sql.turns",
 }
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.objects import Objects, hash_object
+from catalog.packs.objects import Objects, hash_object
 from catalog.stores.file_sums import sum_in_name
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.files import flush, folder_aside
-from catalog.objects import Objects, hash_object, open_objects
-from catalog.workspace import Workspace
+from catalog.packs.objects import Objects, hash_object, open_objects
+from catalog.workspace.files import flush, folder_aside
+from catalog.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -1,18 +1,49 @@
-"""What a store of tables must be able to do. `catalog.lake` speaks to this and to nothing behind it."""
+"""What a store of tables must be able to do. `catalog.lake.lake` speaks to this and to nothing behind it."""
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 import duckdb
 
-from catalog.spool import Segment
+from catalog.packs.spool import Segment
 from catalog.stores.file_check import FileCheck
-from catalog.stores.upkeep import KeepRules, Kept
+
+
+@dataclass(frozen=True)
+class KeepRules:
+    """What upkeep must leave. A snapshot goes only when both limits, where given, let it go.
+
+    Files that nothing names are left alone for `grace_hours`: a reader may still hold a list with them.
+    """
+
+    keep_days: float | None = None
+    keep_snapshots: int | None = None
+    protected: frozenset[int] = frozenset()
+    grace_hours: float = 24.0
+    dry_run: bool = False
+
+    def lets_go(self, modified: datetime) -> bool:
+        """Say whether a file that nothing names is old enough to be removed."""
+        age = datetime.now(UTC) - modified
+        return self.grace_hours <= 0 or age > timedelta(hours=self.grace_hours)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What upkeep did (or, on a dry run, would do)."""
+
+    files_merged: int = 0
+    files_made: int = 0
+    snapshots_expired: int = 0
+    files_removed: int = 0
+    bytes_removed: int = 0
+    details: tuple[str, ...] = field(default=(), repr=False)
+
 
 LOCK_TIMEOUT_S = float(os.environ.get("SAFELIGHT_LOCK_TIMEOUT_S") or 120.0)
 
@@ -43,7 +74,7 @@ class Frozen:
 
 
 class Store(Protocol):
-    """The tables of one workspace: every table of `catalog.schemas`, every view of `catalog.views`."""
+    """The tables of one workspace: every table of `catalog.tables.contract`, every view of `catalog.tables.views`."""
 
     def prepare(self) -> None:
         """Make tables, columns, comments and views that are missing; does nothing when all are there."""

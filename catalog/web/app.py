@@ -9,10 +9,11 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from catalog.sandbox import MB, Limits, QueryPool
-from catalog.web import login, pages, pictures, queries, releases, review, saved_questions, tables
-from catalog.web.audit import Audit
-from catalog.web.errors import errors_as_json
-from catalog.web.keys import (
+from catalog.web.access import login
+from catalog.web.access.security import add_headers, known_caller, known_host, own_pages_only
+from catalog.web.api import pages, pictures, queries, releases, review, saved_questions, tables
+from catalog.web.http.errors import errors_as_json
+from catalog.web.http.keys import (
     AUDIT,
     DESK,
     DOORS,
@@ -23,14 +24,14 @@ from catalog.web.keys import (
     SIGN_INS,
     WORKSPACE,
 )
-from catalog.web.places import Places
-from catalog.web.review_desk import Desk
-from catalog.web.running import Queries
-from catalog.web.security import add_headers, known_caller, known_host, own_pages_only
-from catalog.web.settings import ServeSettings
-from catalog.web.sign_in_limit import SignInLimit
-from catalog.web.tokens import load_doors
-from catalog.workspace import Workspace
+from catalog.web.http.settings import ServeSettings
+from catalog.web.http.sign_in_limit import SignInLimit
+from catalog.web.http.tokens import load_doors
+from catalog.web.review.review_session import Desk
+from catalog.web.sections.picture_locations import Places
+from catalog.web.statements.audit import Audit
+from catalog.web.statements.query_registry import Queries
+from catalog.workspace.workspace import Workspace
 
 __all__ = ["AccessLog", "ServeSettings", "make_app"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crawler.frontier import Row
+from crawler.frontier.items import Row
 from crawler.report.scope import Scope
 
 OPT_OUTS = ("robots_disallowed", "opted_out", "tombstoned")

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from catalog import Workspace, __version__, open_catalog, redacted
-from crawler.frontier import Frontier, Row
-from crawler.records import utc_now, without_secrets
+from crawler.fetch.addresses import without_secrets
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.items import Row
+from crawler.listing.vocabulary import utc_now
 from crawler.report import drawing, findings, samples
 from crawler.report.scope import Scope, find_scope
 

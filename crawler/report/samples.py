@@ -8,10 +8,10 @@ from PIL import Image
 
 from catalog import AssetReader, SafelightError, Workspace
 from catalog.sandbox import DecoderError
-from crawler.decoding import draw_crawled
-from crawler.frontier import Row
+from crawler.examination.decoding import draw_crawled
+from crawler.frontier.items import Row
+from crawler.pictures.container import MAX_PIXELS
 from crawler.report.scope import Scope
-from crawler.verify import MAX_PIXELS
 
 PICTURES = 24
 LETTERS = 30

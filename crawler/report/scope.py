@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from catalog import Catalog
 from crawler.errors import CrawlNotFoundError
-from crawler.frontier import CrawlRecord, Row
+from crawler.frontier.items import CrawlRecord, Row
 
 # The tables of these crawls. A photo that two crawls brought in has one row, with the id of the first: so
 # photos are found by what was fetched, not by their crawl_id.

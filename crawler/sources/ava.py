@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from crawler.file_source import FileSource, file_version
-from crawler.frontier import Listed, Row
-from crawler.records import label_row, listed_row, photo_id
-from crawler.source import Page
-from crawler.vote_files import Votes, read_votes
+from crawler.frontier.items import Listed, Row
+from crawler.listing.file_source import FileSource, file_version
+from crawler.listing.source import Page
+from crawler.listing.vocabulary import label_row, listed_row, photo_id
+from crawler.readers.vote_files import Votes, read_votes
 
 PAGE = 2000
 LICENCE = "AVA: photographs of DPChallenge members, whose authors keep their rights"

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
-from crawler.api_objects import count_of, moment_of, text_of
 from crawler.errors import CrawlError
-from crawler.frontier import Listed, Row
-from crawler.hosts import allow_host, host_of
-from crawler.records import photo_id
+from crawler.fetch.hosts import allow_host, host_of
+from crawler.frontier.items import Listed, Row
+from crawler.listing.api_objects import count_of, moment_of, text_of
+from crawler.listing.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.listing.vocabulary import photo_id
 from crawler.settings import CrawlSettings
-from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
 
 API = "https://commons.wikimedia.org/w/api.php"
 PER_PAGE = 50
@@ -187,7 +187,7 @@ class CommonsSource(BaseSource):
 
     async def discover(self, desk: Desk) -> Discovery:
         """Run the spider until the listing ends or the session stops."""
-        from crawler.spiders.process import run_spider
+        from crawler.listing.spider_child import run_spider
 
         if desk.frontier.cursor(desk.crawl_id).finished:
             return Discovery("finished")

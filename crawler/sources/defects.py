@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from crawler.csv_files import Cells, open_csv
 from crawler.errors import InputRefusedError
-from crawler.file_source import FileSource
-from crawler.frontier import Listed, Row
-from crawler.records import label_row, listed_row, photo_id, without_secrets
+from crawler.fetch.addresses import without_secrets
+from crawler.frontier.items import Listed, Row
+from crawler.listing.file_source import FileSource
+from crawler.listing.source import Bring, Page, http_bringer, user_agent
+from crawler.listing.vocabulary import label_row, listed_row, photo_id
+from crawler.readers.csv_files import Cells, open_csv
 from crawler.settings import CrawlSettings
-from crawler.source import Bring, Page, http_bringer, user_agent
 
 PAGE = 2000
 BASIS = "addresses_without_a_licence"

@@ -7,10 +7,10 @@ changed since the last run is read again.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from crawler.file_source import FolderReader
-from crawler.folder_walk import Found
-from crawler.frontier import Listed, Row
-from crawler.records import LABELS, photo_id
+from crawler.frontier.items import Listed, Row
+from crawler.listing.file_source import FolderReader
+from crawler.listing.folder_walk import Found
+from crawler.listing.vocabulary import LABELS, photo_id
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from crawler.addresses import normalised
 from crawler.errors import CrawlError
-from crawler.failures import ErrorClass
-from crawler.frontier import Cursor, Listed, Row
-from crawler.hosts import allow_host, host_of
-from crawler.records import LABELS, photo_id
+from crawler.fetch.addresses import normalised
+from crawler.fetch.failures import ErrorClass
+from crawler.fetch.hosts import allow_host, host_of
+from crawler.frontier.items import Cursor, Listed, Row
+from crawler.listing.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
-from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
 from crawler.sources.urls import NO_BASIS
 
 ENDPOINT = "https://thispersondoesnotexist.com/"

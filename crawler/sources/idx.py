@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from crawler.errors import InputRefusedError
-from crawler.failures import Failure
-from crawler.fetcher import Answer
-from crawler.file_source import FileSource, file_version
-from crawler.frontier import Item, Listed, Row
-from crawler.idx_files import png, read_idx
-from crawler.records import LABELS, photo_id
+from crawler.fetch.failures import Failure
+from crawler.fetch.fetcher import Answer
+from crawler.frontier.items import Item, Listed, Row
+from crawler.listing.file_source import FileSource, file_version
+from crawler.listing.source import Bring, Page
+from crawler.listing.vocabulary import LABELS, photo_id
+from crawler.readers.idx_files import png, read_idx
 from crawler.settings import CrawlSettings
-from crawler.source import Bring, Page
 
 PAGE = 1000
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from crawler.errors import InputRefusedError
-from crawler.fetcher import Answer
-from crawler.file_source import FileSource, file_version
-from crawler.frontier import Item, Listed, Row
-from crawler.local_files import is_below, local_bringer
-from crawler.records import LABELS, photo_id
+from crawler.fetch.fetcher import Answer
+from crawler.frontier.items import Item, Listed, Row
+from crawler.listing.file_source import FileSource, file_version
+from crawler.listing.local_files import is_below, local_bringer
+from crawler.listing.source import Bring, Page
+from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
-from crawler.source import Bring, Page
 
 PAGE = 1000
 AGES = range(121)  # years; other values are slips in the dates

@@ -14,16 +14,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from crawler.addresses import name_of, normalised
 from crawler.errors import CrawlError
-from crawler.failures import Failure
-from crawler.fetcher import Answer
-from crawler.frontier import Item, Listed, Row
-from crawler.hosts import host_of
-from crawler.img2dataset_folder import Place, Result, read_bytes, results, shards
-from crawler.records import EXIF_SOURCE, LABELS, photo_id, without_secrets
+from crawler.fetch.addresses import name_of, normalised, without_secrets
+from crawler.fetch.failures import Failure
+from crawler.fetch.fetcher import Answer
+from crawler.fetch.hosts import host_of
+from crawler.frontier.items import Item, Listed, Row
+from crawler.listing.source import BaseSource, Bring, Desk, Discovery, Page, list_pages
+from crawler.listing.vocabulary import EXIF_SOURCE, LABELS, photo_id
+from crawler.readers.img2dataset_folder import Place, Result, read_bytes, results, shards
 from crawler.settings import CrawlSettings
-from crawler.source import BaseSource, Bring, Desk, Discovery, Page, list_pages
 from crawler.sources.urls import NO_BASIS, dataset_label
 
 PAGE = 1000

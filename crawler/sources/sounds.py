@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from crawler.errors import PatternRefusedError
-from crawler.failures import Failure
-from crawler.file_source import FolderReader
-from crawler.folder_walk import Found
-from crawler.frontier import Listed, Row
-from crawler.records import LABELS, photo_id
+from crawler.fetch.failures import Failure
+from crawler.frontier.items import Listed, Row
+from crawler.listing.file_source import FolderReader
+from crawler.listing.folder_walk import Found
+from crawler.listing.vocabulary import LABELS, photo_id
 
 SPOKEN_DIGIT = r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)\.wav"
 

@@ -12,13 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from crawler.addresses import name_of, normalised
 from crawler.errors import CrawlError
-from crawler.frontier import Listed, Row
-from crawler.hosts import host_of
-from crawler.records import LABELS, photo_id
+from crawler.fetch.addresses import name_of, normalised
+from crawler.fetch.hosts import host_of
+from crawler.frontier.items import Listed, Row
+from crawler.listing.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
-from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
 from crawler.sources.urls import NO_BASIS, dataset_label
 
 # Keys of an item that become columns as they are.
@@ -57,7 +57,7 @@ class UserSpiderSource(BaseSource):
 
     async def discover(self, desk: Desk) -> Discovery:
         """Run the spider from its beginning to its end."""
-        from crawler.spiders.process import run_spider
+        from crawler.listing.spider_child import run_spider
 
         if desk.frontier.cursor(desk.crawl_id).finished:
             return Discovery("finished")

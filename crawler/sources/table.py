@@ -12,12 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from crawler.csv_files import Cells, open_csv
 from crawler.errors import InputRefusedError
-from crawler.file_source import FileSource
-from crawler.folder_walk import walk
-from crawler.frontier import Row
-from crawler.source import Page
+from crawler.frontier.items import Row
+from crawler.listing.file_source import FileSource
+from crawler.listing.folder_walk import walk
+from crawler.listing.source import Page
+from crawler.readers.csv_files import Cells, open_csv
 
 PAGE = 5000
 _DAY, _SERIES, _CLOSE = "day", "series", "close"

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from crawler.api_objects import count_of, moment_of, text_of
 from crawler.errors import CrawlError, KeyMissingError
-from crawler.frontier import Row
-from crawler.hosts import allow_host
+from crawler.fetch.hosts import allow_host
+from crawler.frontier.items import Row
+from crawler.listing.api_objects import count_of, moment_of, text_of
+from crawler.listing.source import BaseSource, Bring, Desk, Discovery, http_bringer
 from crawler.settings import CrawlSettings
-from crawler.source import BaseSource, Bring, Desk, Discovery, http_bringer
 
 API_BASE = "https://api.unsplash.com"
 KEY_VARIABLE = "SAFELIGHT_UNSPLASH_KEY"
@@ -171,7 +171,7 @@ class UnsplashSource(BaseSource):
 
     async def discover(self, desk: Desk) -> Discovery:
         """Run the spider until the listing ends, the quota is used up, or the session stops."""
-        from crawler.spiders.process import run_spider
+        from crawler.listing.spider_child import run_spider
 
         cursor = desk.frontier.cursor(desk.crawl_id)
         vanished = self.holds_all and desk.frontier.vanished(desk.crawl_id)

@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
-from crawler.addresses import normalised
 from crawler.errors import CrawlError
-from crawler.failures import Failure
-from crawler.fetcher import Answer
-from crawler.frontier import Item, Listed, Row
-from crawler.hosts import host_of
-from crawler.records import EXIF_SOURCE, label_row, listed_row, photo_id, source_exif
-from crawler.settings import CrawlSettings
-from crawler.source import (
+from crawler.fetch.addresses import normalised
+from crawler.fetch.failures import Failure
+from crawler.fetch.fetcher import Answer
+from crawler.fetch.hosts import host_of
+from crawler.frontier.items import Item, Listed, Row
+from crawler.listing.source import (
     BaseSource,
     Bring,
     Desk,
@@ -35,8 +33,10 @@ from crawler.source import (
     list_pages,
     user_agent,
 )
+from crawler.listing.vocabulary import EXIF_SOURCE, label_row, listed_row, photo_id, source_exif
+from crawler.readers.url_lists import Record, delimited, head
+from crawler.settings import CrawlSettings
 from crawler.sources.unsplash import LICENCE, UnsplashSource
-from crawler.url_lists import Record, delimited, head
 
 PAGE = 5000  # rows in one segment
 Edition = Literal["lite", "full"]

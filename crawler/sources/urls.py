@@ -16,13 +16,21 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from crawler.addresses import name_of, normalised
-from crawler.frontier import Listed, Row
-from crawler.hosts import host_of
-from crawler.records import LABELS, photo_id
+from crawler.fetch.addresses import name_of, normalised
+from crawler.fetch.hosts import host_of
+from crawler.frontier.items import Listed, Row
+from crawler.listing.source import (
+    BaseSource,
+    Bring,
+    Desk,
+    Discovery,
+    Page,
+    http_bringer,
+    list_pages,
+)
+from crawler.listing.vocabulary import LABELS, photo_id
+from crawler.readers.url_lists import BadListError, Record, columns, list_files, records
 from crawler.settings import CrawlSettings
-from crawler.source import BaseSource, Bring, Desk, Discovery, Page, http_bringer, list_pages
-from crawler.url_lists import BadListError, Record, columns, list_files, records
 
 PAGE = 1000
 NO_BASIS = "no_basis_recorded"

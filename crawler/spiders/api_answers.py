@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from scrapy.http import Response
 
-from crawler.failures import TRANSIENT_STATUSES, Failure, status_failure
+from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
 
 Answer = TypeVar("Answer")
 BAD_ANSWER = "api_bad_answer"

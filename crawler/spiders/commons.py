@@ -12,11 +12,11 @@ from typing import Any
 
 from scrapy.http import Request, Response
 
-from crawler.failures import Failure
-from crawler.frontier import Cursor, Listed
-from crawler.hosts import host_of
-from crawler.limits import retry_after_s
-from crawler.pauses import HostPause
+from crawler.fetch.failures import Failure
+from crawler.fetch.hosts import host_of
+from crawler.fetch.limits import retry_after_s
+from crawler.fetch.pauses import HostPause
+from crawler.frontier.items import Cursor, Listed
 from crawler.sources.commons import CommonsSource, Walk
 from crawler.spiders.api_answers import demand, read_answer, unreachable
 from crawler.spiders.listing import ListingSpider

@@ -10,11 +10,12 @@ import scrapy
 from scrapy import Request
 from scrapy.exceptions import CloseSpider
 
-from crawler.failures import Failure
-from crawler.frontier import Frontier, Row
-from crawler.limits import backoff_s
+from crawler.fetch.failures import Failure
+from crawler.fetch.limits import backoff_s
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.items import Row
+from crawler.listing.source import Discovery
 from crawler.settings import CrawlSettings
-from crawler.source import Discovery
 
 Write = Callable[[Mapping[str, list[Row]]], None]
 

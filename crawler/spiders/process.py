@@ -11,68 +11,18 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import ClassVar, Protocol
 
 from filelock import FileLock
 
 from catalog import Workspace, start_logging
-from crawler.children import child_process
-from crawler.frontier import Frontier
-from crawler.hosts import client_url, is_loopback
+from crawler.fetch.hosts import client_url, is_loopback
+from crawler.frontier.frontier import Frontier
+from crawler.listing.source import Desk, Discovery, user_agent
+from crawler.listing.spider_child import END_WITHIN_S, FLAG, SpiderSource
 from crawler.settings import CrawlSettings
-from crawler.source import Desk, Discovery, Source, user_agent
-
-END_WITHIN_S = 10.0
-_POLL_S = 0.1
-FLAG = "--spider"
-
-
-class SpiderSource(Source, Protocol):
-    """A source whose listing is a Scrapy spider, named as `module:Class`."""
-
-    spider: ClassVar[str]
-
-    def secrets(self) -> Mapping[str, str]:
-        """Give what the spider needs and nobody may write down, such as a key, by argument name."""
-
-    @property
-    def api_address(self) -> str:
-        """The address whose host the spider asks; on loopback it is asked without pauses."""
-
-
-async def run_spider(source: SpiderSource, desk: Desk, program: str = __name__) -> Discovery:
-    """Start the spider in a process that runs the module `program`, and return how it ended."""
-    job: dict[str, object] = {"source": [source.name, dict(source.config)]}
-    job |= {"crawl_id": desk.crawl_id}
-    job |= {"home": str(desk.workspace.home), "settings": asdict(desk.settings)}
-    log = desk.workspace.logs / f"spider-{desk.crawl_id}.log"
-    async with child_process(program, FLAG, log) as child:
-        return await _attend(child, json.dumps(job), desk, log)
-
-
-async def _attend(child: asyncio.subprocess.Process, job: str, desk: Desk, log: Path) -> Discovery:
-    assert child.stdin is not None, "asked for a pipe"
-    assert child.stdout is not None, "asked for a pipe"
-    child.stdin.write(job.encode() + b"\n")
-    async with asyncio.TaskGroup() as tasks:
-        said = tasks.create_task(child.stdout.read())
-        while not said.done():
-            if desk.stopping() and not child.stdin.is_closing():
-                child.stdin.close()
-            await asyncio.wait([said], timeout=_POLL_S)
-    await child.wait()
-    lines = (await said).decode().splitlines()
-    if lines:
-        return Discovery(**json.loads(lines[-1]))
-    if desk.stopping():
-        return Discovery("stopped")
-    return Discovery(
-        "failed", f"the spider ended with code {child.returncode}; see logs/{log.name}"
-    )
 
 
 def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, object]:

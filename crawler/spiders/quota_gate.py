@@ -12,7 +12,7 @@ from typing import Any, Self
 from scrapy import Request
 from scrapy.crawler import Crawler
 
-from crawler.frontier import Frontier
+from crawler.frontier.frontier import Frontier
 
 _LOOK_AGAIN_S = 1.0  # another process may have a call in flight, too
 

@@ -19,7 +19,12 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer, provider
 
-from catalog.public_addresses import Network, PrivateAddressError, parse_networks, require_allowed
+from catalog.pull.public_addresses import (
+    Network,
+    PrivateAddressError,
+    parse_networks,
+    require_allowed,
+)
 from crawler.settings import CrawlSettings
 
 log = logging.getLogger(__name__)

@@ -13,12 +13,12 @@ from typing import Any
 from scrapy.http import Request, Response
 
 from catalog import tombstone
-from crawler.addresses import normalised
-from crawler.failures import TRANSIENT_STATUSES, Failure
-from crawler.frontier import DESCRIBED, LISTED, Cursor, Item, Listed, Settlement
-from crawler.hosts import host_of
-from crawler.limits import retry_after_s
-from crawler.records import photo_id
+from crawler.fetch.addresses import normalised
+from crawler.fetch.failures import TRANSIENT_STATUSES, Failure
+from crawler.fetch.hosts import host_of
+from crawler.fetch.limits import retry_after_s
+from crawler.frontier.items import DESCRIBED, LISTED, Cursor, Item, Listed, Settlement
+from crawler.listing.vocabulary import photo_id
 from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash
 from crawler.spiders.api_answers import demand, read_answer, unreachable
 from crawler.spiders.listing import ListingSpider

@@ -21,12 +21,13 @@ from scrapy.crawler import AsyncCrawlerProcess, Crawler
 from scrapy.settings import Settings
 
 from crawler.errors import CrawlError
-from crawler.frontier import Listed
+from crawler.frontier.items import Listed
+from crawler.listing.source import Desk, Discovery
+from crawler.listing.spider_child import FLAG
 from crawler.settings import CrawlSettings
-from crawler.source import Desk, Discovery
 from crawler.sources.spider import KEYS, UserSpiderSource
 from crawler.spiders.problems import SpiderProblems
-from crawler.spiders.process import FLAG, open_job, scrapy_settings, watch
+from crawler.spiders.process import open_job, scrapy_settings, watch
 from crawler.spiders.resolver import connection_settings, refusal_text
 
 _ENDS = ("finished", "closespider_itemcount")  # reasons for which a listing is whole

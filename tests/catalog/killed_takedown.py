@@ -3,7 +3,7 @@
 import sys
 
 from catalog import Workspace
-from catalog.takedown import TakedownOrder, take_down
+from catalog.takedown.takedown import TakedownOrder, take_down
 from crawler import FrontierQueue
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from catalog import Workspace, open_catalog
-from catalog.maintenance import maintain
+from catalog.maintenance.maintain import maintain
 from catalog.stores import KeepRules
 from tests.catalog.pictures import bring
 

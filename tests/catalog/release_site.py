@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from catalog import Workspace
-from catalog.web import releases
-from catalog.web.keys import WORKSPACE
+from catalog.web.api import releases
+from catalog.web.http.keys import WORKSPACE
 
 
 @dataclass

@@ -16,7 +16,7 @@ WRITER = """
 import sys
 from contextlib import suppress
 from catalog import CatalogError, Workspace, open_catalog
-from catalog.maintenance import maintain
+from catalog.maintenance.maintain import maintain
 from catalog.stores import KeepRules
 from tests.catalog.pictures import bring
 workspace = Workspace.at(sys.argv[1])

@@ -7,10 +7,10 @@ import pytest
 
 from catalog import SafelightError, Workspace, open_catalog, rows, write_segment
 from catalog.errors import NewerWorkspaceError
-from catalog.schemas import TABLES
-from catalog.stores import open_store
-from catalog.verify import verify_catalog
-from catalog.views import VIEWS
+from catalog.lake.choose_store import open_store
+from catalog.maintenance.verify import verify_catalog
+from catalog.tables.contract import TABLES
+from catalog.tables.views import VIEWS
 from tests.catalog.writing import writing
 
 ARCHIVES = Path(__file__).parents[1] / "old_catalogs"
@@ -53,7 +53,7 @@ def test_an_old_workspace_is_upgraded_answers_and_takes_what_waits_in_its_spool(
 
 @pytest.mark.slow
 def test_an_old_workspace_can_be_curated(old: Workspace) -> None:
-    from curation.run import curate
+    from curation.run.run import curate
 
     summary = curate(old)
     with open_catalog(old) as catalog:

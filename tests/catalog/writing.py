@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import duckdb
 
 from catalog import Workspace
-from catalog.stores import open_store
-from catalog.stores.ducklake import DuckLakeStore
+from catalog.lake.choose_store import open_store
+from catalog.stores.ducklake.store import DuckLakeStore
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from catalog import Workspace, open_catalog
-from crawler.audit import audit
-from crawler.frontier import Frontier
+from crawler.frontier.frontier import Frontier
+from crawler.report.audit import audit
 from tests.catalog.buckets import Bucket
 from tests.catalog.postgres_server import PostgresServer
 from tests.factories import jpeg
@@ -67,7 +67,7 @@ def break_once(place: Place) -> None:
 def hold_the_lock(place: Place) -> None:
     """Hold the writer lock for longer than a commit waits for it."""
     if place.postgres:
-        from catalog.stores import open_store
+        from catalog.lake.choose_store import open_store
 
         with open_store(place.workspace).lock():
             time.sleep(AWAY_S)

@@ -7,7 +7,7 @@ import pytest
 from filelock import FileLock
 
 from catalog import Workspace, open_catalog
-from crawler.audit import audit
+from crawler.report.audit import audit
 from tests.factories import jpeg
 from tests.fakes.fault_site import FaultSite
 from tests.fakes.victim import Victim, packed

@@ -13,8 +13,8 @@ import pytest
 from filelock import FileLock
 
 from catalog import Workspace, open_catalog
-from crawler.audit import audit
-from crawler.records import photo_id
+from crawler.listing.vocabulary import photo_id
+from crawler.report.audit import audit
 from tests.factories import jpeg
 from tests.fakes.faults import BUSY, FAULTS, GOOD, SLOW, FaultPlan
 from tests.fakes.rough_site import RoughSite

@@ -9,7 +9,7 @@ import torch
 
 from catalog import Release, Workspace
 from tests.training.made_release import make_release
-from training.run import Order, Outcome, train
+from training.runs.run import Order, Outcome, train
 
 
 @dataclass(frozen=True)

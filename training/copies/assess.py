@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.embeddings import EfficientNetLite0
-from curation.pdq import BITS, hamming, luma_of, pdq, turned
-from curation.stage import THUMBNAIL_SIDE_PX
+from curation.similarity.pdq import BITS, hamming, luma_of, pdq, turned
+from curation.stages.embeddings import EfficientNetLite0
+from curation.stages.stage import THUMBNAIL_SIDE_PX
 from training.copies.edits import edited, squashed
 from training.copies.fit import FIXED, Pictures, Training, vectors_of
 from training.copies.judge import PRECISIONS, Trial, recall
 from training.copies.network import CopyNetwork
-from training.measures import Ints
-from training.sampler import batches, row_rng
+from training.data.sampler import batches, row_rng
+from training.evaluation.metrics import Ints
 
 COPIES = 4  # of each picture: with one, two, three and four edits
 MOST_PICTURES = 1000  # that are judged, at most

@@ -1,7 +1,7 @@
 """The folder of a finished embedder; curation reads `model.onnx` and its card, people the rest.
 
 models/<model_id>/
-  model.json           the card (`curation.embedder_card`), with all facts under `about`; written last
+  model.json           the card (`curation.stages.embedder_card`), with all facts under `about`; written last
   model.onnx           pictures to unit vectors, the card in its metadata; parity.json compares it with torch
   weights.safetensors  the same weights for torch
   history.parquet      one row an epoch
@@ -20,9 +20,9 @@ import onnxruntime
 import torch
 from safetensors.torch import save_file
 
-from curation.embedder_card import METADATA_KEY, EmbedderCard
+from curation.stages.embedder_card import METADATA_KEY, EmbedderCard
 from training.copies.network import MEAN, STD, CopyNetwork
-from training.export import PARITY_PICTURES, write_json
+from training.export.onnx_export import PARITY_PICTURES, write_json
 
 TOLERANCE = 1e-4  # of a part of a unit vector
 

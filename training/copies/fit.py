@@ -1,6 +1,6 @@
 """Train the network of `copy_detection`: two edited views of each picture find each other among all others.
 
-As in `training.loop`: AdamW, cosine learning rate, one checkpoint an epoch, and random numbers that are a function of
+As in `fit/trainer.py`: AdamW, cosine learning rate, one checkpoint an epoch, and random numbers that are a function of
 seed, epoch and picture, so a resumed training is an unbroken one.
 """
 
@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training.checkpoint import Checkpoints, Progress
-from training.copies.config import CopyConfig
 from training.copies.edits import edited, squashed
 from training.copies.losses import contrastive, evenness
 from training.copies.network import CopyNetwork, normalised, start_from
-from training.loader import Loader
-from training.measures import Ints
-from training.sampler import batches, epoch_order, row_rng
-from training.transforms import Pixels, Sample
+from training.data.loader import Loader
+from training.data.sampler import batches, epoch_order, row_rng
+from training.data.transforms import Pixels, Sample
+from training.evaluation.metrics import Ints
+from training.fit.checkpoint import Checkpoints, Progress
+from training.fit.embedder_recipe import CopyConfig
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.intervals import Floats, Interval, group_bootstrap
+from training.evaluation.intervals import Floats, Interval, group_bootstrap
 
 BINS = 1000  # scores are counted in steps of 0.002
 PRECISIONS = (0.9, 0.99)

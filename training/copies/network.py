@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from curation.embeddings import HEAD
-from curation.lite0 import Trunk, packaged_trunk
+from curation.stages.lite0 import HEAD, Trunk, packaged_trunk
 
 POWER = 3.0  # of the pooling: 1 is the mean, more comes nearer to the maximum
 MEAN, STD = 127.0, 128.0  # grey levels, as the published weights want them

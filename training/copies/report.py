@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 
 from catalog import FEW_GROUPS, TOO_FEW
-from curation.embedder_card import EmbedderCard
-from training import plots
+from curation.stages.embedder_card import EmbedderCard
 from training.copies.judge import PRECISIONS
-from training.page import figure_uri, render
+from training.report import plots
+from training.report.page import figure_uri, render
 
 NAMES = {"model": "this embedder", "efficientnet_lite0": "EfficientNet-Lite0", "pdq": "PDQ"}
 FILES = (

@@ -19,22 +19,22 @@ import polars as pl
 import torch
 
 from catalog import Release, Workspace, __version__, open_catalog, rows, write_segment
-from curation.embedder_card import EmbedderCard
-from curation.onnx_embedder import OnnxEmbedder
-from training.checkpoint import Checkpoints, Progress
+from curation.stages.embedder_card import EmbedderCard
+from curation.stages.onnx_embedder import OnnxEmbedder
 from training.copies.assess import Judged, judge, metric_rows
-from training.copies.config import CopyConfig, EmbedderRecipe
 from training.copies.export import card_of, export_onnx, export_weights
 from training.copies.fit import Pictures, Training, fit, whole
 from training.copies.judge import candidate_cosine, curve
 from training.copies.network import CopyNetwork, build
 from training.copies.report import write_card, write_report
+from training.data.loader import Loader
 from training.errors import NoTrainingRowsError, RecipeNotFoundError
-from training.examples import PARTS, allowed_index
-from training.export import write_json
-from training.loader import Loader
-from training.networks import count_parameters
-from training.orders import Order, Outcome, chosen_release, device_of, machine
+from training.export.onnx_export import write_json
+from training.fit.checkpoint import Checkpoints, Progress
+from training.fit.embedder_recipe import CopyConfig, EmbedderRecipe
+from training.fit.examples import PARTS, allowed_index
+from training.fit.run_request import Order, Outcome, chosen_release, device_of, machine
+from training.models.networks import count_parameters
 from training.recipes import EMBEDDERS
 from training.settings import TrainSettings
 

@@ -1,7 +1,7 @@
 """The recipes by name. A new one is a file here, a line below and a test."""
 
-from training.copies.config import EmbedderRecipe
-from training.recipe import Recipe
+from training.fit.embedder_recipe import EmbedderRecipe
+from training.fit.recipe import Recipe
 from training.recipes.copy_detection import COPY_DETECTION
 from training.recipes.exif import EXIF
 

@@ -4,7 +4,7 @@ No label is needed: each picture is edited in two ways, and the network must fin
 those of all others. The result is a network for `curation`, not an answer about a photograph.
 """
 
-from training.copies.config import CopyConfig, EmbedderRecipe
+from training.fit.embedder_recipe import CopyConfig, EmbedderRecipe
 
 DEFAULT = CopyConfig(
     epochs=12, batch_size=32, learning_rate=1e-3, input_px=160, dim=256, frozen_blocks=11

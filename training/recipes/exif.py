@@ -11,10 +11,10 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from training.losses import MISSING
-from training.measures import CLASSES, Ints
-from training.networks import HeadsNetwork
-from training.recipe import Config, Edges, Recipe
+from training.evaluation.metrics import CLASSES, Ints
+from training.fit.recipe import Config, Edges, Recipe
+from training.models.losses import MISSING
+from training.models.networks import HeadsNetwork
 
 HEADS = ("f_number", "iso", "exposure_time")
 PER_CLASS = 3  # fine bins between the two edges of the middle class

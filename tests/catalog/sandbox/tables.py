@@ -5,7 +5,7 @@ from functools import cache
 
 import duckdb
 
-from catalog.sandbox.allowed import Allowed, allowed_by
+from catalog.sandbox.sql.allowed import Allowed, allowed_by
 
 TABLES = (
     "CREATE TABLE photos (asset_sha256 VARCHAR, source VARCHAR, licence VARCHAR, iso INTEGER, taken TIMESTAMP)",

@@ -15,8 +15,8 @@ import duckdb
 import pytest
 
 from catalog.errors import QueryError
-from catalog.sandbox.allowed import Allowed, allowed_by
-from catalog.sandbox.statements import Checked, check_statement
+from catalog.sandbox.sql.allowed import Allowed, allowed_by
+from catalog.sandbox.sql.statements import Checked, check_statement
 from tests.catalog.sandbox.fuzzing import Grammar
 from tests.catalog.sandbox.tables import small_catalog
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from catalog.sandbox.copies import FrozenCopies
-from catalog.sandbox.places import NeutralPlace
+from catalog.sandbox.sql.copies import FrozenCopies
+from catalog.sandbox.sql.places import NeutralPlace
 from tests.catalog.pictures import bring
 from tests.catalog.sandbox.running import Sandbox, sandbox_of
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from catalog import SnapshotNotFoundError, Workspace, open_catalog
-from catalog.sandbox import Limits, landlock
+from catalog.sandbox import Limits
+from catalog.sandbox.walls import landlock
 from tests.catalog.pictures import bring
 from tests.catalog.sandbox.running import SMALL, Sandbox, sandbox_of
 
@@ -231,7 +232,9 @@ async def _try(sandbox: Sandbox) -> str:
 
 
 def test_warming_up_leaves_no_file_to_be_closed_twice() -> None:
-    code = "import duckdb; from catalog.sandbox.template import warm_up; warm_up(duckdb.connect())"
+    code = (
+        "import duckdb; from catalog.sandbox.sql.template import warm_up; warm_up(duckdb.connect())"
+    )
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, check=False
     )

@@ -18,11 +18,11 @@ import pytest
 from PIL import Image
 
 from catalog import Workspace, open_catalog, rows, write_segment
-from catalog.questions import QUESTIONS
-from catalog.sandbox.formats import harmless
+from catalog.sandbox.sql.formats import harmless
+from catalog.tables.questions import QUESTIONS
+from catalog.web.api.openapi import OPENAPI
 from catalog.web.app import make_app
-from catalog.web.openapi import OPENAPI
-from catalog.web.settings import ServeSettings
+from catalog.web.http.settings import ServeSettings
 from tests import factories
 from tests.catalog.pictures import MOMENT, bring
 from tests.catalog.web.serving import Server, serving

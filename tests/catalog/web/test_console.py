@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.catalog.web.api.test_pages import PAGES
 from tests.catalog.web.browsing import Tab
 from tests.catalog.web.made_home import HOSTILE, SHAS, TURNED, N
-from tests.catalog.web.test_pages import PAGES
 
 PHOTOS = "SELECT asset_sha256, title, iso, licence FROM v_photos ORDER BY fetched_at"
 ENDLESS = "SELECT sum(a.i * b.i) FROM range(3000000) a(i), range(3000000) b(i)"

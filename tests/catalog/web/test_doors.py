@@ -10,8 +10,8 @@ import pytest
 import safelight
 from catalog import UsageError, Workspace
 from catalog.web.app import make_app
-from catalog.web.settings import ServeSettings
-from catalog.web.tokens import load_doors
+from catalog.web.http.settings import ServeSettings
+from catalog.web.http.tokens import load_doors
 from tests.catalog.web.serving import Server, serving
 
 TOKEN = "correct-horse-battery-staple"

@@ -4,10 +4,10 @@ import pytest
 
 from catalog import AssetNotFoundError, Catalog, ReleaseNotFoundError
 from catalog.errors import NoSuchCrawlError
-from catalog.web.crawls import crawls, find_crawl, yields
-from catalog.web.datasets import difference, find_dataset, list_datasets
-from catalog.web.picture import QUESTIONS, Picture, find_picture, raw_exif, typed_exif
-from catalog.web.sections import ask_all
+from catalog.web.sections.crawls import crawls, find_crawl, yields
+from catalog.web.sections.datasets import difference, find_dataset, list_datasets
+from catalog.web.sections.picture import QUESTIONS, Picture, find_picture, raw_exif, typed_exif
+from catalog.web.sections.sections import ask_all
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, HOSTILE, SHAS, TURNED, N
 
 

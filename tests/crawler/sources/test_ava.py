@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from crawler.audit import audit
-from crawler.crawling import CrawlOptions, crawl
+from crawler.commands.planner import plan_files
 from crawler.errors import InputMissingError, InputRefusedError
-from crawler.planner import plan_files
-from crawler.session import StopRequest
+from crawler.readers.vote_files import Votes, read_votes
+from crawler.report.audit import audit
+from crawler.session.crawl import CrawlOptions, crawl
+from crawler.session.session import StopRequest
 from crawler.sources import AvaSource
 from crawler.sources.ava import PAGE
-from crawler.vote_files import Votes, read_votes
 from tests.factories import jpeg
 from tests.real_data import REAL, needs
 

@@ -10,10 +10,10 @@ from scrapy.exceptions import CloseSpider
 from scrapy.http import TextResponse
 
 from catalog import SafelightError, Workspace, open_catalog
-from crawler.cli import crawl as command
-from crawler.crawling import CrawlOptions, CrawlSummary, crawl
+from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
-from crawler.frontier import Frontier
+from crawler.frontier.frontier import Frontier
+from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl
 from crawler.settings import CrawlSettings
 from crawler.sources import CommonsSource
 from crawler.sources.commons import plain, training

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from crawler.audit import audit
-from crawler.crawling import crawl
+from crawler.commands.planner import plan_files
 from crawler.errors import ContactMissingError, InputMissingError, InputRefusedError
-from crawler.planner import plan_files
+from crawler.report.audit import audit
+from crawler.session.crawl import crawl
 from crawler.settings import CrawlSettings
 from crawler.sources import DefectsSource
 from crawler.sources.defects import SEVERITIES

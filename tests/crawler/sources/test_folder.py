@@ -4,13 +4,15 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from crawler.crawling import CrawlSummary, crawl
 from crawler.errors import FolderNotFoundError
-from crawler.file_source import PAGE
-from crawler.folder_walk import Found, walk
-from crawler.frontier import Cursor, Frontier
-from crawler.local_files import read_file
-from crawler.records import crawl_id, photo_id
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.items import Cursor
+from crawler.listing.file_source import PAGE
+from crawler.listing.folder_walk import Found, walk
+from crawler.listing.local_files import read_file
+from crawler.listing.vocabulary import photo_id
+from crawler.session.crawl import CrawlSummary, crawl
+from crawler.session.records import crawl_id
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
 from tests.factories import jpeg

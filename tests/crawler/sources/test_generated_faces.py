@@ -5,9 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
-from crawler.cli import crawl as command
-from crawler.crawling import CrawlSummary, crawl
+from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
+from crawler.session.crawl import CrawlSummary, crawl
 from crawler.settings import CrawlSettings
 from crawler.sources import GeneratedFacesSource
 from crawler.sources.generated_faces import PAGE

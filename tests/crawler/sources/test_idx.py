@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from catalog import AssetReader, Workspace, open_catalog
-from crawler.audit import audit
-from crawler.crawling import crawl
+from crawler.commands.planner import plan_files
 from crawler.errors import InputMissingError, InputRefusedError
-from crawler.idx_files import png, read_idx
-from crawler.planner import plan_files
+from crawler.readers.idx_files import png, read_idx
+from crawler.report.audit import audit
+from crawler.session.crawl import crawl
 from crawler.sources import IdxSource
 from tests.real_data import REAL, needs
 

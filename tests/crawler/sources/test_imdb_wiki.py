@@ -9,9 +9,9 @@ import pytest
 from scipy.io import savemat
 
 from catalog import Workspace, open_catalog
-from crawler.crawling import crawl
+from crawler.commands.planner import plan_files
 from crawler.errors import FolderNotFoundError, InputMissingError, InputRefusedError
-from crawler.planner import plan_files
+from crawler.session.crawl import crawl
 from crawler.sources import ImdbWikiSource
 from crawler.sources.imdb_wiki import age, read_rows
 from tests.factories import jpeg

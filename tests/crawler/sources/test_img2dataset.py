@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
-from crawler.cli import crawl as command
-from crawler.crawling import CrawlSummary, crawl
+from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
-from crawler.img2dataset_folder import Place
+from crawler.readers.img2dataset_folder import Place
+from crawler.session.crawl import CrawlSummary, crawl
 from crawler.settings import CrawlSettings
 from crawler.sources import Img2DatasetSource
 from tests.factories import jpeg, picture, plain_jpeg

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from crawler.crawling import crawl
+from crawler.commands.planner import plan_files
 from crawler.errors import PatternRefusedError
-from crawler.folder_walk import Found
-from crawler.planner import plan_files
+from crawler.listing.folder_walk import Found
+from crawler.session.crawl import crawl
 from crawler.sources import SoundsSource
-from tests.crawler.test_wave_header import sound
+from tests.crawler.pictures.test_wave_header import sound
 from tests.factories import jpeg
 from tests.real_data import REAL, needs
 

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
-from crawler.cli import crawl as command
-from crawler.crawling import CrawlOptions, CrawlSummary, crawl
+from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
-from crawler.frontier import Frontier
-from crawler.session import StopRequest
+from crawler.frontier.frontier import Frontier
+from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl
+from crawler.session.session import StopRequest
 from crawler.settings import CrawlSettings
 from crawler.sources import UserSpiderSource
 from crawler.spiders.user import load_spider, polite_settings

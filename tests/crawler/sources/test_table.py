@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from crawler.crawling import crawl
+from crawler.commands.planner import plan_files
 from crawler.errors import InputMissingError, InputRefusedError
-from crawler.planner import plan_files
+from crawler.session.crawl import crawl
 from crawler.sources import TableSource
 from crawler.sources.table import PAGE
 

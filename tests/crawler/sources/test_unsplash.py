@@ -4,8 +4,9 @@ from datetime import datetime
 import pytest
 
 from crawler.errors import ContactMissingError, KeyMissingError
-from crawler.frontier import READY, Item
-from crawler.records import Brought, photo_row, source_exif, utc_now
+from crawler.frontier.items import READY, Item
+from crawler.listing.vocabulary import source_exif, utc_now
+from crawler.session.records import Brought, photo_row
 from crawler.sources.unsplash import UnsplashSource
 from tests.real_data import REAL, needs
 

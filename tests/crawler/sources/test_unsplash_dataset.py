@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
-from crawler.cli import crawl as command
-from crawler.crawling import crawl
+from crawler.commands.crawl import crawl as command
 from crawler.errors import ContactMissingError, CrawlError
-from crawler.hosts import allow_host
-from crawler.records import photo_id
+from crawler.fetch.hosts import allow_host
+from crawler.listing.vocabulary import photo_id
+from crawler.session.crawl import crawl
 from crawler.settings import CrawlSettings
 from crawler.sources import UnsplashDatasetSource, UnsplashSource
 from tests.factories import jpeg, picture, plain_jpeg

@@ -14,11 +14,12 @@ from scrapy.exceptions import CloseSpider
 from scrapy.http import TextResponse
 
 from catalog import Workspace, open_catalog
-from crawler.cli import crawl as command
-from crawler.crawling import CrawlOptions, CrawlSummary, crawl
+from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
-from crawler.frontier import LISTED, Frontier, Listed
-from crawler.records import photo_id
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.items import LISTED, Listed
+from crawler.listing.vocabulary import photo_id
+from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl
 from crawler.settings import CrawlSettings
 from crawler.sources import UnsplashSource
 from crawler.sources.unsplash import LICENCE

@@ -15,16 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import Rights, Workspace, open_catalog, record_rights
-from crawler.addresses import name_of, normalised
-from crawler.cli import crawl as command
-from crawler.crawling import CrawlOptions, CrawlSummary, crawl, retry
-from crawler.frontier import Frontier
-from crawler.hosts import allow_host, host_of
-from crawler.records import crawl_id, photo_id
-from crawler.session import StopRequest
+from crawler.commands.crawl import crawl as command
+from crawler.fetch.addresses import name_of, normalised
+from crawler.fetch.hosts import allow_host, host_of
+from crawler.frontier.frontier import Frontier
+from crawler.listing.vocabulary import photo_id
+from crawler.readers.url_lists import BadListError, records
+from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl, retry
+from crawler.session.records import crawl_id
+from crawler.session.session import StopRequest
 from crawler.settings import CrawlSettings
 from crawler.sources import UrlListSource
-from crawler.url_lists import BadListError, records
 from tests.factories import jpeg
 from tests.fakes.fault_site import FaultSite
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from crawler.crawling import crawl
-from crawler.folder_walk import Found
-from crawler.planner import FilesPlan, plan_files
+from crawler.commands.planner import FilesPlan, plan_files
+from crawler.listing.folder_walk import Found
+from crawler.session.crawl import crawl
 from crawler.sources import UtkFaceSource
 from crawler.sources.utkface import read_name
 from tests.real_data import REAL, members, needs

@@ -11,10 +11,10 @@ from scrapy.exceptions import CloseSpider
 from scrapy.http import TextResponse
 from twisted.python.failure import Failure
 
-from crawler.frontier import Frontier
-from crawler.records import photo_id
+from crawler.frontier.frontier import Frontier
+from crawler.listing.source import Discovery
+from crawler.listing.vocabulary import photo_id
 from crawler.settings import CrawlSettings
-from crawler.source import Discovery
 from crawler.sources.unsplash import UnsplashSource, key_hash
 from crawler.spiders.quota_gate import QuotaUsedUpError
 from crawler.spiders.unsplash import UnsplashSpider

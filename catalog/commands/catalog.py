@@ -1,0 +1,175 @@
+"""`safelight catalog ...`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from catalog.commands.sql import shell, sql
+from catalog.commands.takedown import takedown
+from catalog.errors import SafelightError
+from catalog.workspace.options import existing_workspace_option, workspace_option
+from catalog.workspace.workspace import Workspace
+
+
+@click.group()
+def catalog() -> None:
+    """Query the tables, look at snapshots, check the workspace."""
+
+
+catalog.add_command(sql)
+catalog.add_command(shell)
+catalog.add_command(takedown)
+
+
+@catalog.command("tables")
+@existing_workspace_option
+def show_tables(workspace: Workspace) -> None:
+    """List tables and views with row counts."""
+    from catalog.commands.printing import aligned
+    from catalog.lake.lake import open_catalog
+
+    with open_catalog(workspace) as tables:
+        header = ["name", "kind", "rows", "meaning"]
+        cells = [[str(row[key]) for key in header] for row in tables.tables()]
+    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
+
+
+@catalog.command("describe")
+@click.argument("name", required=False)
+@existing_workspace_option
+def show_columns(workspace: Workspace, name: str | None) -> None:
+    """Say what tables and columns mean; with NAME (a table or view) each column with type and unit."""
+    from catalog.commands.printing import described, described_briefly
+    from catalog.lake.describe import describe, describe_one
+    from catalog.lake.lake import open_catalog
+
+    with open_catalog(workspace) as tables:
+        if name:
+            lines = described(describe_one(tables, name), cut=_terminal())
+        else:
+            lines = (described_briefly(each) for each in describe(tables))
+        click.echo("\n".join(lines))
+
+
+@catalog.command()
+@existing_workspace_option
+def snapshots(workspace: Workspace) -> None:
+    """List the snapshots of the tables, newest first."""
+    from catalog.commands.printing import aligned
+    from catalog.lake.lake import open_catalog
+
+    with open_catalog(workspace) as tables:
+        listed = tables.snapshots()
+    cells = [[str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.author, s.message] for s in listed]
+    header = ["snapshot", "at (UTC)", "by", "message"]
+    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
+
+
+@catalog.command()
+@existing_workspace_option
+def commit(workspace: Workspace) -> None:
+    """Commit the segments that wait in the spool."""
+    from catalog.lake.lake import open_catalog
+
+    with open_catalog(workspace) as tables:
+        gained = tables.commit()
+    for name, n in gained.items():
+        click.echo(f"{name}: {n} new rows")
+    if not gained:
+        click.echo("nothing waits in the spool")
+
+
+@catalog.command()
+@click.option("--quick", is_flag=True, help="Do not hash the bytes again.")
+@existing_workspace_option
+def verify(workspace: Workspace, quick: bool) -> None:
+    """Check tables, packs, releases and hashes of the whole workspace; exit 1 when something is wrong."""
+    from catalog.maintenance.verify import verify_workspace
+
+    found = verify_workspace(workspace, rehash=not quick)
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    _report(found.problems, f"{found.assets} files checked, nothing wrong")
+
+
+@catalog.command("maintain")
+@click.option("--keep-days", type=float, metavar="N", help="Forget snapshots older than N days.")
+@click.option("--keep-snapshots", type=int, metavar="N", help="Forget snapshots but the newest N.")
+@click.option(
+    "--grace-hours",
+    type=float,
+    default=24.0,
+    show_default=True,
+    help="Leave unnamed files that are younger: a reader may still need them.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@existing_workspace_option
+def maintain_workspace(
+    workspace: Workspace,
+    keep_days: float | None,
+    keep_snapshots: int | None,
+    grace_hours: float,
+    dry_run: bool,
+) -> None:
+    """Merge small files of the tables, forget old snapshots, remove what nothing names.
+
+    Without --keep-days and --keep-snapshots no snapshot is forgotten. Those that a release or a curation run names
+    stay always. With both options a snapshot goes only when both let it go.
+    """
+    from catalog.maintenance.maintain import maintain
+    from catalog.stores import KeepRules
+
+    rules = KeepRules(keep_days, keep_snapshots, grace_hours=grace_hours, dry_run=dry_run)
+    done = maintain(workspace, rules)
+    would = "would be " if dry_run else ""
+    if not dry_run:
+        click.echo(f"files merged: {done.tables.files_merged} to {done.tables.files_made}")
+    click.echo(f"snapshots {would}forgotten: {done.tables.snapshots_expired}")
+    n_files, n_bytes = done.tables.files_removed, done.tables.bytes_removed
+    click.echo(f"table files {would}removed: {n_files} ({n_bytes:,} bytes)")
+    beside = f"{done.packs_removed} packs, {done.folders_removed} unfinished folders"
+    click.echo(f"{would}removed beside them: {beside} ({done.bytes_removed:,} bytes)")
+
+
+@catalog.command("backup")
+@click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--without-frontier", is_flag=True, help="Leave out what crawls still have to fetch.")
+@existing_workspace_option
+def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -> None:
+    """Back up the workspace into the folder DEST; again into the same folder copies only what is new."""
+    from catalog.maintenance.backup import backup
+
+    done = backup(workspace, dest, with_frontier=not without_frontier)
+    click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes")
+    click.echo(f"copied {done.files_copied} files, {done.bytes_copied:,} bytes")
+    for line in done.left_out:
+        click.echo(f"left out {line}")
+
+
+@catalog.command("restore")
+@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@workspace_option
+def restore_workspace(workspace: Workspace, source: Path) -> None:
+    """Restore the backup in the folder SOURCE into the empty workspace --home, and verify it."""
+    from catalog.maintenance.backup import restore
+
+    done = restore(source, workspace)
+    click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes, verified")
+
+
+def _terminal() -> bool:
+    """Say whether a person reads the output: then long text is cut."""
+    return sys.stdout.isatty()
+
+
+def _report(problems: list[str], fine: str) -> None:
+    """Print problems and exit 1, or say that there are none."""
+    for line in problems[:50]:
+        click.echo(line)
+    if problems:
+        raise SafelightError(
+            f"{len(problems)} problems found; docs/store.md says what to do about each"
+        )
+    click.echo(fine)
+    sys.stdout.flush()

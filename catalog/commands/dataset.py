@@ -1,0 +1,184 @@
+"""`safelight dataset ...`: publish, look at, check, compare."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from catalog.commands.pull import keygen, lock_releases, pull_release, revoke_release, sign_release
+from catalog.errors import SafelightError
+from catalog.workspace.options import existing_workspace_option, home_words
+from catalog.workspace.workspace import Workspace
+
+
+@click.group()
+def dataset() -> None:
+    """Publish, pull, check, compare and export dataset releases."""
+
+
+for _command in (pull_release, lock_releases, keygen, sign_release, revoke_release):
+    dataset.add_command(_command)
+
+
+@dataset.command()
+@click.argument("name")
+@click.option(
+    "--run", "run_id", metavar="RUN_ID", help="Curation run to publish (default: the newest)."
+)
+@existing_workspace_option
+def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
+    """Publish what a curation run kept as the next version of NAME."""
+    from catalog.lake.permission import of_index, released
+    from catalog.releases.from_run import publish_run
+
+    release = publish_run(workspace, name, run_id)
+    counts = ", ".join(f"{split} {n}" for split, n in release.manifest["splits"].items())
+    click.echo(
+        f"{release.name}@{release.version}: {release.manifest['n_items']} pictures ({counts})"
+    )
+    click.echo(f"digest {release.digest}")
+    click.echo(f"folder {release.path}")
+    permission = of_index(release.index())
+    click.echo(permission.advice(released(release.name, release.version)))
+    if permission.allowed < permission.total:
+        home = home_words()
+        click.echo(f"then: safelight curate run{home}, safelight dataset publish {name}{home}")
+
+
+@dataset.command()
+@click.argument("release")
+@existing_workspace_option
+def card(workspace: Workspace, release: str) -> None:
+    """Publish RELEASE under a card written anew, as its next patch version."""
+    from catalog.releases.publish import renew_card
+    from catalog.releases.release import find_release
+
+    renewed = renew_card(workspace, find_release(workspace, release))
+    click.echo(f"{renewed.name}@{renewed.version}: same content, new card, in {renewed.path}")
+
+
+@dataset.command("list")
+@existing_workspace_option
+def list_releases(workspace: Workspace) -> None:
+    """List the releases of this workspace."""
+    from catalog.commands.printing import aligned
+    from catalog.releases.release import releases
+    from catalog.releases.revocations import read_revocations, revocation_of
+
+    revoked = read_revocations(workspace.releases)
+    cells = []
+    for r in releases(workspace):
+        found = revocation_of(revoked, r.name, r.version, r.digest)
+        partial = f"only {', '.join(r.pulled_splits)}" if r.pulled_splits is not None else ""
+        note = f"REVOKED: {found.reason}" if found else partial
+        about = [str(r.manifest["n_items"]), r.manifest["created"], r.digest[:16], note]
+        cells.append([f"{r.name}@{r.version}", *about])
+    header = ["release", "pictures", "created", "digest", "note"]
+    click.echo("\n".join(aligned(header, cells, cut=sys.stdout.isatty())))
+
+
+@dataset.command()
+@click.argument("release")
+@existing_workspace_option
+def show(workspace: Workspace, release: str) -> None:
+    """Show the dataset card of RELEASE (name or name@version)."""
+    from catalog.releases.release import find_release
+    from catalog.releases.revocations import read_revocations, revocation_of
+
+    found = find_release(workspace, release)
+    revoked = read_revocations(workspace.releases)
+    if revocation := revocation_of(revoked, found.name, found.version, found.digest):
+        click.echo(f"REVOKED: {revocation}\n")
+    click.echo((found.path / "README.md").read_text("utf-8"))
+
+
+@dataset.command("verify")
+@click.argument("release")
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Refuse it unless it is signed by the owner of this key (default: [dataset] public_key).",
+)
+@existing_workspace_option
+def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) -> None:
+    """Check RELEASE (name or name@version) byte by byte; exit 1 when something is wrong."""
+    from catalog.pull.pull import DatasetSettings
+    from catalog.releases.release import find_release
+    from catalog.releases.verify import verify_release
+    from catalog.workspace.settings import load_settings
+
+    settings = load_settings(DatasetSettings, "dataset", workspace)
+    key = public_key or (Path(settings.public_key) if settings.public_key else None)
+    found = find_release(workspace, release)
+    problems = verify_release(found, key)
+    for line in problems[:50]:
+        click.echo(line)
+    if problems:
+        raise SafelightError(f"{len(problems)} problems found")
+    part = f" (only {', '.join(found.pulled_splits)} is here)" if found.pulled_splits else ""
+    signed = f", signed by the owner of {key}" if key else ""
+    n_items = found.manifest["n_items"]
+    click.echo(f"{found.name}@{found.version}: {n_items} pictures{part}, nothing wrong{signed}")
+
+
+@dataset.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table")
+@click.option("--limit", default=20, show_default=True, help="Pictures to list of each kind.")
+@existing_workspace_option
+def diff(workspace: Workspace, old: str, new: str, style: str, limit: int) -> None:
+    """Tell what changed from release OLD to release NEW."""
+    from catalog.commands.printing import aligned
+    from catalog.releases.diff import diff_releases
+    from catalog.releases.release import find_release
+
+    found = diff_releases(find_release(workspace, old), find_release(workspace, new))
+    if style == "json":
+        click.echo(json.dumps(asdict(found), indent=1))
+        return
+    click.echo(found.sentence())
+    header = ["what", "split", "class", "old", "new"]
+    click.echo(
+        "\n" + "\n".join(aligned(header, [[str(r[k]) for k in header] for r in found.counts]))
+    )
+    for name, listed in (("added", found.added), ("removed", found.removed)):
+        for sha in listed[:limit]:
+            click.echo(f"{name} {sha}")
+    for row in (*found.moved[:limit], *found.relabelled[:limit]):
+        click.echo(f"{row['asset_sha256']} {row['column']}: {row['old']} -> {row['new']}")
+
+
+@dataset.command("export")
+@click.argument("release")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["webdataset", "huggingface", "imagefolder", "croissant"]),
+    required=True,
+)
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.option("--split", "splits", multiple=True, help="Only this split; may be given again.")
+@click.option(
+    "--label", default="iso_bin", show_default=True, help="imagefolder: column of classes."
+)
+@existing_workspace_option
+def export_release(
+    workspace: Workspace,
+    *,
+    release: str,
+    style: str,
+    folder: Path,
+    splits: tuple[str, ...],
+    label: str,
+) -> None:
+    """Write RELEASE (name or name@version) into the new folder DIR in another layout."""
+    from catalog.releases.exports import ExportOrder, export
+    from catalog.releases.release import find_release
+
+    order = ExportOrder(style, splits or None, label)
+    done = export(find_release(workspace, release), folder, order)
+    counts = ", ".join(f"{split} {n}" for split, n in done.splits.items())
+    click.echo(f"{done.folder}: {done.files} files, {done.bytes / 1e6:.1f} MB, {counts}")

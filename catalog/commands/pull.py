@@ -1,0 +1,235 @@
+"""`safelight dataset pull|lock|keygen|sign|revoke`: releases on their way between people."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from catalog.errors import LockedError, UsageError
+from catalog.workspace.options import existing_workspace_option, settings_option
+from catalog.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from catalog.pull.lockfile import Locked
+    from catalog.pull.pull import Progress, Pulled, PullOrder
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_lock_file = click.option(
+    "--lock-file",
+    type=_FILE,
+    default="safelight.lock",
+    show_default=True,
+    help="File that says which releases this project uses.",
+)
+
+
+@click.command("pull")
+@click.argument("release", required=False)
+@click.option(
+    "--from",
+    "source",
+    metavar="WHERE",
+    help="http(s)://, s3:// or a folder (default: [dataset] source).",
+)
+@click.option("--split", "splits", multiple=True, help="Only this split; may be given again.")
+@click.option("--to", "target", metavar="HOME", help="Workspace to pull into (default: --home).")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Byte ranges at once (default: 4).")
+@click.option("--locked", is_flag=True, help="Bring exactly what the lock file says.")
+@_lock_file
+@click.option("--accept-revoked", is_flag=True, help="Pull a revoked release all the same.")
+@click.option("--public-key", type=_FILE, help="Refuse what the owner of this key did not sign.")
+@click.option("--repair", is_flag=True, help="Hash what is here and replace what is damaged.")
+@settings_option
+def pull_release(  # noqa: PLR0913 - one argument an option
+    workspace: Workspace,
+    *,
+    release: str | None,
+    source: str | None,
+    splits: tuple[str, ...],
+    target: str | None,
+    jobs: int | None,
+    locked: bool,
+    lock_file: Path,
+    accept_revoked: bool,
+    public_key: Path | None,
+    repair: bool,
+) -> None:
+    """Bring RELEASE (name or name@version) here and check every byte; what is here already is not fetched."""
+    from catalog.pull.lockfile import read_lock
+    from catalog.pull.pull import DatasetSettings, PullOrder
+    from catalog.workspace.settings import load_settings
+
+    workspace = Workspace.at(target or workspace.home)
+    settings = load_settings(DatasetSettings, "dataset", workspace)
+    key = public_key or (Path(settings.public_key) if settings.public_key else None)
+    known = read_lock(lock_file)
+    order = PullOrder(
+        wanted=release or "",
+        source=source or settings.source,
+        splits=splits or None,
+        public_key=key,
+        accept_revoked=accept_revoked,
+        repair=repair,
+        jobs=jobs or settings.jobs,
+        chunk_bytes=settings.chunk_bytes,
+        locked=tuple(known),
+    )
+    if not locked and not release:
+        raise UsageError("name a release to pull, such as cameras@1.2.0, or give --locked")
+    orders = _from_lock(order, known, lock_file) if locked else [order]
+    for each in orders:
+        _pull_one(workspace, each, lock_file)
+
+
+def _from_lock(order: "PullOrder", known: list["Locked"], lock_file: Path) -> list["PullOrder"]:
+    """Make one order for every locked release that is meant."""
+    name, _, version = order.wanted.partition("@")
+    meant = [each for each in known if name in ("", each.name) and version in ("", each.version)]
+    if not meant:
+        raise LockedError(
+            f"{lock_file} has no release {order.wanted}; write it with: safelight dataset lock"
+        )
+    return [
+        replace(
+            order,
+            wanted=f"{each.name}@{each.version}",
+            source=order.source or each.source,
+            splits=order.splits or each.splits or None,
+        )
+        for each in meant
+    ]
+
+
+def _pull_one(workspace: Workspace, order: "PullOrder", lock_file: Path) -> None:
+    from catalog.pull.lockfile import Locked, add_to_lock
+    from catalog.pull.pull import pull
+
+    if not order.source:
+        raise UsageError(
+            "say where to pull from: --from WHERE, or [dataset] source in safelight.toml"
+        )
+    show = _Line()
+    try:
+        pulled = pull(workspace, order, show)
+    finally:
+        show.end()
+    for note in pulled.notes:
+        click.echo(f"WARNING: {note}", err=True)
+    add_to_lock(
+        lock_file,
+        [Locked(pulled.name, pulled.version, pulled.digest, order.source, pulled.splits or ())],
+    )
+    _tell(pulled)
+
+
+def _tell(pulled: "Pulled") -> None:
+    part = f" (splits {', '.join(pulled.splits)})" if pulled.splits else ""
+    click.echo(
+        f"{pulled.name}@{pulled.version}{part}: {pulled.shards_here} of {pulled.shards} shards were here already, "
+        f"{pulled.fetched_bytes / 1e6:.1f} MB fetched"
+    )
+    click.echo(f"digest {pulled.digest}")
+    click.echo(f"folder {pulled.path}")
+
+
+class _Line:
+    """One line on a terminal that tells how far a pull is."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+        self._shown = False
+
+    def __call__(self, progress: "Progress") -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() or now - self._told < 0.2:
+            return
+        self._told, self._shown = now, True
+        here = progress.here_bytes + progress.fetched_bytes
+        rate = progress.fetched_bytes / max(now - self._started, 0.001)
+        line = f"{progress.release}  {here / 1e6:.1f} of {progress.wanted_bytes / 1e6:.1f} MB  {rate / 1e6:.1f} MB/s"
+        click.echo(f"\r{line:<72}", nl=False, err=True)
+
+    def end(self) -> None:
+        if self._shown:
+            click.echo("", err=True)
+
+
+@click.command("lock")
+@click.argument("releases", nargs=-1, required=True)
+@_lock_file
+@existing_workspace_option
+def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Path) -> None:
+    """Write RELEASES of this workspace, as they are here, into the lock file."""
+    from catalog.pull.lockfile import Locked, add_to_lock, read_lock
+    from catalog.releases.release import find_release
+
+    sources = {(each.name, each.version): each.source for each in read_lock(lock_file)}
+    found = [find_release(workspace, each) for each in releases]
+    entries = [
+        Locked(
+            r.name,
+            r.version,
+            r.digest,
+            sources.get((r.name, r.version), ""),
+            tuple(r.pulled_splits or ()),
+        )
+        for r in found
+    ]
+    add_to_lock(lock_file, entries)
+    for each in entries:
+        click.echo(f"{each.name}@{each.version} {each.digest[:16]} in {lock_file}")
+
+
+@click.command()
+@click.argument("path", type=_FILE)
+def keygen(path: Path) -> None:
+    """Make an ed25519 key to sign releases with: PATH (keep it) and PATH.pub (give it to others)."""
+    from catalog.releases.signing import make_key
+
+    public = make_key(path)
+    click.echo(f"private key {path} (keep it to yourself)\npublic key {public}")
+
+
+@click.command("sign")
+@click.argument("release")
+@click.option(
+    "--key", type=_FILE, required=True, help="Private key made by: safelight dataset keygen"
+)
+@existing_workspace_option
+def sign_release(workspace: Workspace, release: str, key: Path) -> None:
+    """Sign the manifest of RELEASE (name or name@version), which binds all its files."""
+    from catalog.releases.release import find_release
+    from catalog.releases.signing import sign
+
+    found = find_release(workspace, release)
+    signature = sign(found.path, key)
+    if found.bucket:
+        found.bucket.put(f"releases/{found.name}/{found.version}/{signature.name}", signature)
+    click.echo(f"signature {signature}")
+
+
+@click.command("revoke")
+@click.argument("release")
+@click.option("--reason", required=True, help="Why nobody may use it any more.")
+@click.option("--successor", metavar="VERSION", help="Version to use in its place.")
+@existing_workspace_option
+def revoke_release(workspace: Workspace, release: str, reason: str, successor: str | None) -> None:
+    """Say that RELEASE (name@version) must not be used any more; pulls refuse it from now on."""
+    from catalog.lake.lake import open_catalog
+    from catalog.releases.release import find_release
+    from catalog.releases.revocations import revoke
+
+    if "@" not in release:
+        raise UsageError(f"say which version of {release} is revoked, such as {release}@1.0.0")
+    found = find_release(workspace, release)
+    if successor:
+        successor = find_release(
+            workspace, f"{found.name}@{successor.partition('@')[2] or successor}"
+        ).version
+    revocation = revoke(workspace, (found.name, found.version, found.digest), reason, successor)
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+    click.echo(str(revocation))

@@ -1,0 +1,65 @@
+"""`safelight serve`."""
+
+import socket
+import sys
+
+import click
+
+from catalog.errors import UsageError
+from catalog.workspace.options import workspace_option
+from catalog.workspace.workspace import Workspace
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default: 127.0.0.1).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port (default: 8360; 0 takes a free one)."
+)
+@workspace_option
+def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
+    """Serve the console, the query API and the releases of a workspace."""
+    from dataclasses import replace
+
+    from aiohttp import web
+
+    from catalog.lake.lake import open_catalog
+    from catalog.web.app import AccessLog, make_app
+    from catalog.web.http.settings import ServeSettings
+    from catalog.workspace.settings import load_settings
+
+    settings = load_settings(ServeSettings, "serve", workspace)
+    settings = replace(
+        settings,
+        host=settings.host if host is None else host,
+        port=settings.port if port is None else port,
+    )
+    open_catalog(
+        workspace
+    ).close()  # a new home, or one that only pulls releases, has no tables yet
+    app = make_app(workspace, settings)
+    listening = _listen(settings.host, settings.port)
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{shown}:{listening.getsockname()[1]}/"
+
+    async def say_where(_app: web.Application) -> None:
+        click.echo(f"Safelight at {address} (Ctrl+C ends it)")
+        sys.stdout.flush()
+
+    app.on_startup.append(say_where)  # after all that may fail has started
+    web.run_app(
+        app,
+        sock=listening,
+        print=None,
+        access_log_class=AccessLog,
+        keepalive_timeout=30,  # also for a connection that sends nothing
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+        ) from error

@@ -1,0 +1,92 @@
+"""`safelight catalog takedown`: take somebody's pictures out, with a proof."""
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from catalog.errors import UsageError
+from catalog.takedown.crawl_queue import queue_opener
+from catalog.workspace.options import existing_workspace_option
+from catalog.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from catalog.takedown.search import Found, Kind
+    from catalog.takedown.takedown import Takedown
+
+
+@click.command()
+@click.option("--photographer", metavar="NAME", help="All work of this photographer.")
+@click.option(
+    "--url-prefix", metavar="URL", help="All photos whose page or file address begins so."
+)
+@click.option("--sha256", metavar="HEX", help="This file, whoever lists it.")
+@click.option("--photo-id", metavar="ID", help="This photo, with all bytes that it ever had.")
+@click.option(
+    "--reason", required=True, help="Why; it is published with the revocations, so name nobody."
+)
+@click.option("--with-copies", is_flag=True, help="Also what curation found to be near-duplicates.")
+@click.option("--purge-releases", is_flag=True, help="Delete the data of affected releases here.")
+@click.option("--purge-reports", is_flag=True, help="Delete reports here that still name it.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@existing_workspace_option
+def takedown(  # noqa: PLR0913 - one argument an option
+    workspace: Workspace,
+    *,
+    photographer: str | None,
+    url_prefix: str | None,
+    sha256: str | None,
+    photo_id: str | None,
+    reason: str,
+    with_copies: bool,
+    purge_releases: bool,
+    purge_reports: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Take pictures out of packs, tables, releases and the frontier for good, and write a proof."""
+    from catalog.takedown.takedown import TakedownOrder, preview, take_down
+
+    asked = {
+        "photographer": photographer,
+        "url_prefix": url_prefix,
+        "sha256": sha256,
+        "photo": photo_id,
+    }
+    given = [(kind, value) for kind, value in asked.items() if value]
+    if len(given) != 1:
+        raise UsageError("give one of --photographer, --url-prefix, --sha256 and --photo-id")
+    kind, value = given[0]
+    order = TakedownOrder(
+        cast("Kind", kind), value, reason, with_copies, purge_releases, purge_reports
+    )
+    _tell_found(*preview(workspace, order, queue_opener()))
+    if dry_run:
+        return
+    if not yes:
+        click.confirm("Take all of this out? It cannot be undone", abort=True)
+    _tell_done(take_down(workspace, order, queue_opener()))
+
+
+def _tell_found(found: "Found", waiting: int) -> None:
+    click.echo(
+        f"{len(found.photos)} photos, {len(found.assets)} files in {len(found.packs)} packs, "
+        f"{waiting} items of the frontier"
+    )
+    for release in found.releases:
+        click.echo(f"release {release}: {release.pictures} of its pictures")
+    for model in found.models:
+        click.echo(f"model {model} was trained on them")
+    if found.copies:
+        click.echo(f"{len(found.copies)} near-duplicates stay; take them too with --with-copies")
+
+
+def _tell_done(done: "Takedown") -> None:
+    for table, n in done.rows_removed.items():
+        click.echo(f"{table}: {n} rows")
+    click.echo(f"packs: {len(done.packs_removed)} deleted, {len(done.packs_written)} written anew")
+    for old, new in done.successors.items():
+        click.echo(f"{old} is revoked" + (f"; use {new}" if new else "; no picture is left"))
+    for line in done.left:
+        click.echo(f"not reached: {line}")
+    click.echo(f"proof: {done.folder / 'takedown.md'}")

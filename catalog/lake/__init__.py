@@ -1,0 +1,1 @@
+"""Open one workspace's catalog: read tables, describe them, record decisions and rights."""

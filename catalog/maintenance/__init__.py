@@ -1,0 +1,1 @@
+"""Backup, upkeep and verification of a workspace."""

@@ -1,0 +1,1 @@
+"""Packs and shards: Parquet files in which every picture is a byte range, their storage and the spool."""

@@ -1,0 +1,316 @@
+"""Pull a release into a workspace: only what is missing, from many byte ranges at once, whole or not at all.
+
+What was finished before a kill is in the cache (see blob_cache.py) and not fetched again. The release folder appears by
+one rename when all its files are there; they are hard links of the cache, so two versions that share shards share
+the disk too. A pull of some splits writes `partial.json`; a later pull of more adds to the folder.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from catalog.errors import BusyError, ReleaseError, ReleaseNotFoundError, RevokedError
+from catalog.pull.cache import BlobCache
+from catalog.pull.fetching import Fetcher
+from catalog.pull.lockfile import Locked, check_locked
+from catalog.pull.sources import Source, open_source
+from catalog.releases.index import newest, release_folders
+from catalog.releases.manifest import (
+    MANIFEST,
+    PARTIAL,
+    SIGNATURE,
+    SUMS,
+    ReleaseFile,
+    check_name,
+    chosen,
+    read_manifest,
+    release_files,
+    sums,
+)
+from catalog.releases.revocations import merge_revocations, parse_revocations, revocation_of
+from catalog.releases.signing import check_signature
+from catalog.workspace.files import folder_aside, link, settle, sha256_file, write_text
+from catalog.workspace.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+SPARE_BYTES = 64 * 2**20
+LOCK_WAIT_S = 2.0
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """Section `[dataset]` of safelight.toml: where pulls read from, whom they trust, how hard they pull."""
+
+    source: str = ""
+    public_key: str = ""
+    jobs: int = 4
+    chunk_bytes: int = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class PullOrder:
+    """What to pull: `name` or `name@version` from a source; `splits` None means all."""
+
+    wanted: str
+    source: str
+    splits: tuple[str, ...] | None = None
+    public_key: Path | None = None
+    accept_revoked: bool = False
+    repair: bool = False
+    jobs: int = 4
+    chunk_bytes: int = 8 * 2**20
+    locked: tuple[Locked, ...] = ()
+
+
+@dataclass
+class Progress:
+    """How far a pull is, for people who wait; sizes in bytes."""
+
+    release: str = ""
+    wanted_bytes: int = 0
+    here_bytes: int = 0
+    fetched_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a pull did; `notes` are warnings for people."""
+
+    name: str
+    version: str
+    digest: str
+    path: Path
+    splits: tuple[str, ...] | None
+    shards: int
+    shards_here: int
+    fetched_bytes: int
+    notes: tuple[str, ...] = field(default=())
+
+
+def cache_folder(workspace: Workspace) -> Path:
+    """Return the folder of the content-addressed cache: SAFELIGHT_CACHE, else `cache/` of the workspace."""
+    return Path(os.environ.get("SAFELIGHT_CACHE") or workspace.home / "cache").expanduser()
+
+
+def pull(
+    workspace: Workspace,
+    order: PullOrder,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Pulled:
+    """Bring a release into the workspace and check every byte of it.
+
+    Raises `RevokedError`, `SignatureError`, `LockedError`, `BusyError` when another pull is at work in this cache, and
+    `ReleaseError` when bytes are wrong, the disk is too small or another release has this name and version.
+    """
+    cache = BlobCache(cache_folder(workspace))
+    lock = FileLock(cache.folder / "pull.lock")
+    try:
+        with lock.acquire(timeout=LOCK_WAIT_S):
+            return asyncio.run(_Pull(workspace, order, cache, on_progress).run())
+    except Timeout as error:
+        raise BusyError(f"the cache {cache.folder}", LOCK_WAIT_S) from error
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """A release as its source offers it."""
+
+    manifest: dict[str, Any]
+    raw: bytes
+    signature: bytes | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.manifest['name']}/{self.manifest['version']}"
+
+    @property
+    def spoken(self) -> str:
+        return self.name.replace("/", "@")
+
+
+class _Pull:
+    """One pull at work."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        order: PullOrder,
+        cache: BlobCache,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._releases = workspace.releases
+        self._order = order
+        self._cache = cache
+        self._tell = on_progress
+        self._notes: list[str] = []
+
+    async def run(self) -> Pulled:
+        async with open_source(self._order.source) as source:
+            offer = await self._choose(source)
+            folder = self._releases / offer.name
+            wanted, splits = self._select(offer, folder)
+            missing = [f for f in wanted if not self._is_there(folder / f.path, f)]
+            here = self._take_what_lies_here(missing)
+            fetched = await self._fetch(source, offer, [f for f in missing if f not in here])
+        self._assemble(offer, folder, wanted, splits)
+        shards = [f for f in wanted if f.split]
+        new = len([f for f in missing if f.split and f not in here])
+        log.info("pulled %s: %d bytes of %d shards", offer.spoken, fetched, new)
+        return Pulled(
+            name=offer.manifest["name"],
+            version=offer.manifest["version"],
+            digest=offer.manifest["digest"],
+            path=folder,
+            splits=splits,
+            shards=len(shards),
+            shards_here=len(shards) - new,
+            fetched_bytes=fetched,
+            notes=tuple(self._notes),
+        )
+
+    async def _choose(self, source: Source) -> _Offer:
+        """Find the release, and refuse it when it is revoked, not signed as asked or not the locked one."""
+        name, version = check_name(self._order.wanted)
+        index = await source.index()
+        version = version or newest(index, name) or ""
+        known = [f"{e['name']}@{e['version']}" for e in index["releases"]]
+        if f"{name}@{version}" not in known:
+            raise ReleaseNotFoundError(self._order.wanted, known)
+        raw = await source.read(f"{name}/{version}", MANIFEST)
+        signature = await source.read(f"{name}/{version}", SIGNATURE)
+        if self._order.public_key:
+            check_signature(raw or b"", signature, self._order.public_key, f"{name}@{version}")
+        manifest = read_manifest(raw or b"", name, version)
+        self._heed_revocations(index, manifest)
+        check_locked(self._order.locked, name, version, manifest["digest"])
+        return _Offer(manifest, raw or b"", signature)
+
+    def _heed_revocations(self, index: dict[str, Any], manifest: dict[str, Any]) -> None:
+        new = merge_revocations(self._releases, parse_revocations(index["revocations"]))
+        here = {(p.parent.name, p.name) for p in release_folders(self._releases)}
+        identity = manifest["name"], manifest["version"], manifest["digest"]
+        for each in new:
+            if (each.dataset, each.version) in here - {identity[:2]}:
+                self._notes.append(f"you have a revoked release here: {each}")
+        if found := revocation_of(parse_revocations(index["revocations"]), *identity):
+            if not self._order.accept_revoked:
+                raise RevokedError(f"{found}. To pull it all the same, add --accept-revoked")
+            self._notes.append(str(found))
+
+    def _select(
+        self, offer: _Offer, folder: Path
+    ) -> tuple[list[ReleaseFile], tuple[str, ...] | None]:
+        """List the files that the folder shall hold, and the splits if not all."""
+        known = tuple(offer.manifest["splits"])
+        splits = self._order.splits
+        if splits and (strange := sorted(set(splits) - set(known))):
+            raise ReleaseError(
+                f"{offer.spoken} has no split {', '.join(strange)}; it has {', '.join(known)}"
+            )
+        if (folder / MANIFEST).exists():
+            if (folder / MANIFEST).read_bytes() != offer.raw:
+                raise ReleaseError(
+                    f"another release lies in {folder}: same name and version, other manifest. "
+                    "Move it away, or pull into another workspace with --to"
+                )
+            held = _held_splits(folder)
+            splits = None if held is None or splits is None else tuple({*held, *splits})
+        wanted = chosen(release_files(offer.manifest), splits)
+        if splits is not None:
+            splits = None if set(splits) == set(known) else tuple(sorted(splits, key=known.index))
+        return wanted, splits
+
+    def _is_there(self, path: Path, file: ReleaseFile) -> bool:
+        if not path.exists() or path.stat().st_size != file.bytes:
+            return False
+        return not self._order.repair or sha256_file(path) == file.sha256
+
+    def _take_what_lies_here(self, missing: Collection[ReleaseFile]) -> set[ReleaseFile]:
+        """Find files in the cache and in other releases of this workspace, by their SHA-256."""
+        wanted = {f.sha256 for f in missing if not self._cache.path(f.sha256).exists()}
+        elsewhere: dict[str, Path] = {}
+        for folder in release_folders(self._releases) if wanted else ():
+            manifest = json.loads((folder / MANIFEST).read_bytes())
+            for entry in (*manifest.get("shards", ()), *manifest.get("files", ())):
+                if entry["sha256"] in wanted and (folder / entry["path"]).is_file():
+                    elsewhere[entry["sha256"]] = folder / entry["path"]
+        return {
+            f
+            for f in missing
+            if self._cache.holds(f)
+            or (f.sha256 in elsewhere and self._cache.adopt(f, elsewhere[f.sha256]))
+        }
+
+    async def _fetch(self, source: Source, offer: _Offer, files: list[ReleaseFile]) -> int:
+        parts = [self._cache.part(file) for file in {f.sha256: f for f in files}.values()]
+        progress = Progress(offer.spoken, sum(part.file.bytes for part in parts))
+        progress.here_bytes = sum(part.held_bytes for part in parts)
+        self._check_room(progress.wanted_bytes - progress.here_bytes)
+        fetcher = Fetcher(source, offer.name, self._order.jobs, self._order.chunk_bytes)
+        for part in parts:
+            await fetcher.fetch(self._cache, part, lambda n: self._count(progress, n))
+        return progress.fetched_bytes
+
+    def _count(self, progress: Progress, n: int) -> None:
+        progress.fetched_bytes += n
+        self._tell(progress)
+
+    def _check_room(self, needed: int) -> None:
+        free = shutil.disk_usage(self._cache.folder).free
+        if free < needed + SPARE_BYTES:
+            raise ReleaseError(
+                f"{needed / 1e6:,.0f} MB are to come, but only {free / 1e6:,.0f} MB are free at "
+                f"{self._cache.folder}; make room or set SAFELIGHT_CACHE to a larger disk"
+            )
+
+    def _assemble(
+        self,
+        offer: _Offer,
+        folder: Path,
+        wanted: Collection[ReleaseFile],
+        splits: tuple[str, ...] | None,
+    ) -> None:
+        if (folder / MANIFEST).exists():
+            self._complete(offer, folder, wanted, splits)
+            return
+        with folder_aside(self._releases) as aside:
+            self._complete(offer, aside, wanted, splits)
+            settle(aside, folder)
+
+    def _complete(
+        self,
+        offer: _Offer,
+        folder: Path,
+        wanted: Collection[ReleaseFile],
+        splits: tuple[str, ...] | None,
+    ) -> None:
+        """Bring a folder up to what was wanted; what it says of itself comes last."""
+        for file in wanted:
+            if not self._is_there(folder / file.path, file):
+                link(self._cache.path(file.sha256), folder / file.path)
+        if offer.signature and not (folder / SIGNATURE).exists():
+            (folder / SIGNATURE).write_bytes(offer.signature)
+        write_text(folder / SUMS, sums(offer.raw, wanted))
+        if splits is not None:
+            write_text(folder / PARTIAL, json.dumps({"splits": splits}) + "\n")
+        if not (folder / MANIFEST).exists():
+            (folder / MANIFEST).write_bytes(offer.raw)
+        if splits is None:
+            (folder / PARTIAL).unlink(missing_ok=True)
+
+
+def _held_splits(folder: Path) -> list[str] | None:
+    try:
+        held: list[str] = json.loads((folder / PARTIAL).read_text("utf-8"))["splits"]
+    except FileNotFoundError:
+        return None
+    return held

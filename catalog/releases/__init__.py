@@ -1,0 +1,1 @@
+"""Immutable dataset versions: cut, publish, describe, sign, compare, export, verify, load."""

@@ -1,0 +1,183 @@
+"""The dataset card of a release: Markdown with the front matter that dataset hubs read."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from catalog.evidence import known_text
+from catalog.releases.croissant import shard_columns
+from catalog.releases.manifest import given_up
+
+# Licences as sources state them, by the names that dataset hubs know.
+_HUB_LICENCES = {
+    "cc0": "cc0-1.0",
+    "cc0 1.0": "cc0-1.0",
+    "cc by 2.0": "cc-by-2.0",
+    "cc by 3.0": "cc-by-3.0",
+    "cc by 4.0": "cc-by-4.0",
+    "cc by-sa 3.0": "cc-by-sa-3.0",
+    "cc by-sa 4.0": "cc-by-sa-4.0",
+}
+_SETTINGS = ("f_number", "iso", "exposure_time")
+_BINS = ("low", "medium", "high", "missing")
+_FEATURES = {
+    "string": "string",
+    "double": "float64",
+    "bool": "bool",
+    "int32": "int32",
+    "int64": "int64",
+}
+
+
+def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
+    """Describe a release for people: what it holds, how it was made, what to beware of."""
+    name, version = manifest["name"], manifest["version"]
+    return "\n".join(
+        [
+            "---",
+            *_front_matter(manifest, licences),
+            "---",
+            f"# {name} {version}",
+            "",
+            *_replaced(manifest.get("replaces") or {}),
+            f"{manifest['n_items']} {_what(manifest['plan'])}, curated by Safelight "
+            f"{manifest['code_version']}. Content digest `{manifest['digest']}`.",
+            "",
+            "## Splits",
+            "",
+            f"{_apart(manifest)} The column `random_split` ignores groups; it is there to measure how much a random "
+            "split flatters a model.",
+            "",
+            _table(("split", "pictures"), manifest["splits"].items()),
+            "",
+            "## Classes",
+            "",
+            *_classes(manifest["class_counts"]),
+            "`weight` is a sampling weight that evens the classes of the training split; validation and test "
+            "keep their natural distribution.",
+            "",
+            "## Licences and training",
+            "",
+            _table(
+                ("licence", "pictures"), ((key or "not stated", n) for key, n in licences.items())
+            ),
+            "",
+            "`attribution.parquet` holds the author line of every picture; `training_allowed` and "
+            "`training_basis` say whether and why a model may be trained on it. To have a picture removed, "
+            "name its `asset_sha256` to the publisher.",
+            "",
+            "## Limits",
+            "",
+            "Settings come from EXIF as the camera or an editor wrote it; curation voids values that contradict "
+            "themselves, not those that are merely wrong. Pictures may show people; nobody was asked for consent "
+            "beyond the licence named above.",
+            "",
+            "## Check it",
+            "",
+            "`sha256sum -c SHA256SUMS`, or `safelight dataset verify`, which also names a damaged picture.",
+            "",
+        ]
+    )
+
+
+def _front_matter(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> Iterator[str]:
+    """Write the YAML that `datasets.load_dataset` and dataset hubs read."""
+    known = {
+        _HUB_LICENCES.get(str(licence).casefold().replace("cc-", "cc ")) for licence in licences
+    }
+    yield f"pretty_name: {manifest['name']}"
+    if len(known) == 1 and None not in known:
+        yield f"license: {known.pop()}"
+    else:
+        yield from ("license: other", "license_name: see-attribution", "license_link: README.md")
+    yield f"size_categories: ['{_size(manifest['n_items'])}']"
+    yield "task_categories: [image-classification]"
+    yield from ("configs:", "- config_name: default", "  data_files:")
+    for split in manifest["splits"]:
+        yield f"  - split: {split}\n    path: data/{split}-*.parquet"
+    yield from ("dataset_info:", "  features:", "  - name: image\n    dtype: image")
+    for column, kind in shard_columns(manifest).items():
+        yield f"  - name: {column}\n    dtype: {_FEATURES[kind]}"
+    yield "  splits:"
+    for split, n in manifest["splits"].items():
+        size = sum(s["bytes"] for s in manifest["shards"] if s["path"].startswith(f"data/{split}-"))
+        yield f"  - name: {split}\n    num_bytes: {size}\n    num_examples: {n}"
+
+
+def _replaced(versions: Mapping[str, str]) -> Iterator[str]:
+    for version, reason in versions.items():
+        yield f"> Use this version in place of {version}, which was revoked: {' '.join(reason.split())}"
+        yield ""
+
+
+def _size(n: int) -> str:
+    for limit, name in ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K")):
+        if n < limit:
+            return name
+    return "100K<n<1M" if n < 10**6 else "n>1M"
+
+
+def _table(header: tuple[str, ...], lines: Any) -> str:
+    head = f"| {' | '.join(header)} |\n|{' --- |' * len(header)}"
+    return "\n".join([head, *(f"| {' | '.join(map(str, line))} |" for line in lines)])
+
+
+def _what(plan: Mapping[str, Any]) -> str:
+    if labels := plan.get("labels"):
+        return f"pictures labelled by {', '.join(labels)}"
+    beside = plan.get("label_columns") or ()
+    said = f", and the labels {', '.join(beside)}" if beside else ""
+    return f"photographs with aperture, ISO and exposure time{said}"
+
+
+def _apart(manifest: Mapping[str, Any]) -> str:
+    """Say which pictures no split parts, and what cannot be said of them."""
+    made_of = manifest["plan"].get("grouped_by") or ["duplicates"]
+    said = f"No group stands in two splits (`split`); groups are made of: {', '.join(made_of)}."
+    shares = manifest.get("known") or {}
+    gaps = [known_text(key, share) for key, share in sorted(shares.items())]
+    if any(gaps):
+        said += f" As far as these are known: {', '.join(filter(None, gaps))}."
+    if lost := [key for key in given_up(manifest["plan"]) if shares.get(key, 1.0) > 0]:
+        said += f" Pictures of one {' or '.join(lost)} may stand in several splits: groups by it would be too large."
+    return said
+
+
+Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
+
+
+def _classes(counts: Counts) -> Iterator[str]:
+    """Write the tables of the settings and of the labels, those of which something is known."""
+    known = [name for name in counts if _is_known(counts[name])]
+    settings = [name for name in known if name in _SETTINGS]
+    labels = [name for name in known if name not in _SETTINGS]
+    if settings:
+        yield "Three bins a setting, cut on stops; edges are in `manifest.json` under `bins`."
+        yield ""
+        yield _table(
+            ("setting", "split", *_BINS),
+            (
+                (setting, split, *(counts[setting][split].get(name, 0) for name in _BINS))
+                for setting in settings
+                for split in counts[setting]
+            ),
+        )
+        yield ""
+    if labels:
+        yield "Labels are what the sources say; one with many numbers is cut into parts of equal size."
+        yield ""
+        yield _table(
+            ("label", "split", "class", "pictures"),
+            (
+                (label, split, name.replace("|", "\\|"), n)
+                for label in labels
+                for split, classes in counts[label].items()
+                for name, n in classes.items()
+            ),
+        )
+        yield ""
+
+
+def _is_known(by_split: Mapping[str, Mapping[str, int]]) -> bool:
+    return any(
+        n for classes in by_split.values() for name, n in classes.items() if name != "missing"
+    )

@@ -1,0 +1,125 @@
+"""One published version of a dataset, and how it is found."""
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalog.errors import ReleaseError, ReleaseNotFoundError
+from catalog.packs.objects import Objects, open_objects
+from catalog.releases.bucket import bring, listed, manifest_of
+from catalog.releases.manifest import MANIFEST, PARTIAL
+from catalog.workspace.workspace import Workspace
+
+FORMAT = "safelight-release/1"
+
+
+SPLITS = ("train", "validation", "test")
+
+
+SETTINGS = ("f_number", "iso", "exposure_time")
+
+
+CLASSES = ("low", "medium", "high")
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published dataset version; `path` is its folder, `bucket` where it came from, if from one.
+
+    `releases` lists what a bucket has without bringing it: then only `manifest` and `digest` may be asked.
+    """
+
+    name: str
+    version: str
+    path: Path
+    bucket: Objects | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as written."""
+        if self.bucket and not self.path.exists():
+            return manifest_of(self.bucket, self.name, self.version)
+        loaded: dict[str, Any] = json.loads((self.path / "manifest.json").read_text("utf-8"))
+        return loaded
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the content, hex."""
+        return str(self.manifest["digest"])
+
+    def index(self) -> pa.Table:
+        """Return one row a picture: labels, split, group, shard, offset, length, sha256.
+
+        Raises `ReleaseError` when a takedown has deleted the data.
+        """
+        if self.is_purged:
+            raise ReleaseError(
+                f"the data of {self.name}@{self.version} was deleted by a takedown; "
+                "see: safelight dataset list"
+            )
+        return pq.read_table(self.path / "_index.parquet")
+
+    @property
+    def is_purged(self) -> bool:
+        """Whether a takedown has deleted its data; manifest and card stay."""
+        here = (self.path / MANIFEST).exists()
+        return here and not (self.path / "_index.parquet").exists()
+
+    def shard(self, name: str) -> Path:
+        """Return the path of a shard named in the index; raises `ReleaseError` if a pull left it out."""
+        path = self.path / name
+        if self.pulled_splits is not None and not path.exists():
+            raise ReleaseError(
+                f"{name} is not here: only {', '.join(self.pulled_splits)} of {self.name}@{self.version} "
+                f"was pulled. Bring the rest with: safelight dataset pull {self.name}@{self.version}"
+            )
+        return path
+
+    @property
+    def pulled_splits(self) -> list[str] | None:
+        """The splits that are here when a pull left some out; None when all are."""
+        try:
+            said = json.loads((self.path / PARTIAL).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        return [str(split) for split in said["splits"]]
+
+
+def releases(workspace: Workspace) -> list[Release]:
+    """List every release, by name and then newest version first."""
+    bucket = _bucket(workspace)
+    folders = workspace.releases.glob("[!.]*/*/manifest.json")
+    names = listed(bucket) if bucket else [path.parts[-3:-1] for path in folders]
+    found = [Release(n, v, workspace.releases / n / v, bucket) for n, v in names]
+    return sorted(found, key=lambda r: (r.name, *(-int(part) for part in r.version.split("."))))
+
+
+def find_release(workspace: Workspace, wanted: str) -> Release:
+    """Find `name` (its newest version) or `name@1.2.0`, ready to read; raises `ReleaseNotFoundError`."""
+    name, _, version = wanted.partition("@")
+    for release in releases(workspace):
+        if release.name == name and version in ("", release.version):
+            return _here(workspace, release)
+    known = [f"{release.name}@{release.version}" for release in releases(workspace)]
+    raise ReleaseNotFoundError(wanted, known)
+
+
+def _bucket(workspace: Workspace) -> Objects | None:
+    objects = open_objects(workspace)
+    return objects if objects.remote else None
+
+
+def _here(workspace: Workspace, release: Release) -> Release:
+    """Bring a release from the bucket to its folder, where it is not there yet."""
+    if release.bucket:
+        bring(release.bucket, workspace.releases, release.name, release.version)
+    return release
+
+
+def _newest(workspace: Workspace, name: str) -> Release | None:
+    return next((release for release in releases(workspace) if release.name == name), None)

@@ -1,0 +1,1 @@
+"""Tables in a DuckLake whose metadata lies in SQLite or PostgreSQL."""

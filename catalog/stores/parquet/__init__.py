@@ -1,0 +1,1 @@
+"""Tables as plain Parquet files with one JSON document a snapshot."""

@@ -1,0 +1,1 @@
+"""What the tables are: columns with their units, keys, views, and the questions that come with Safelight."""

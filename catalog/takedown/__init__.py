@@ -1,0 +1,1 @@
+"""Take pictures out for good: search, removal, repacking, purge and the proof."""

@@ -1,0 +1,54 @@
+"""The proof of a takedown for people: Markdown beside the JSON record."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from catalog.workspace.files import write_text
+
+
+def write_report(folder: Path, done: Mapping[str, Any]) -> Path:
+    """Write `takedown.md`: what was asked, found, removed and left; return its path."""
+    path = folder / "takedown.md"
+    write_text(path, "\n".join(_lines(done)) + "\n")
+    return path
+
+
+def _lines(done: Mapping[str, Any]) -> Iterator[str]:
+    order, found = done["order"], done["found"]
+    yield "# Takedown\n"
+    yield f"Asked for: {order['kind'].replace('_', ' ')} `{order['value']}`  "
+    yield f"Reason: {order['reason']}  "
+    yield f"Started {done['started_at']}, finished {done['finished_at']} (UTC)\n"
+    yield "## Found\n"
+    yield f"{len(found['photos'])} photos, {len(found['assets'])} files, in {len(found['packs'])} packs, "
+    yield f"{len(found['releases'])} releases, {len(found['models'])} models.\n"
+    if found["shared"]:
+        yield f"{len(found['shared'])} of the photos are listed by others with the same bytes; they went too.\n"
+    yield "Files (SHA-256):\n"
+    yield from (f"- `{asset}`" for asset in found["assets"])
+    yield "\n## Removed\n"
+    yield from _table(("table", "rows"), done["rows_removed"].items())
+    yield ""
+    yield from (f"- pack `{pack}` deleted" for pack in done["packs_removed"])
+    yield from (f"- pack `{pack}` holds the other pictures now" for pack in done["packs_written"])
+    if done["frontier_items"]:
+        yield f"- {done['frontier_items']} items of the crawl frontier blanked"
+    if done["snapshots_expired"]:
+        yield "- all earlier snapshots of the tables expired, their files deleted"
+    yield f"- looked for again at the end: {done['still_found']} found"
+    yield "\n## Releases\n"
+    for release in found["releases"]:
+        name = f"{release['name']}@{release['version']}"
+        held = f"- {name} held {release['pictures']} of the files (digest `{release['digest']}`)"
+        if name in done["successors"]:
+            held += f"; revoked, use {done['successors'][name] or 'none: no picture is left'}"
+        yield held + ("; its data here was deleted" if name in done["purged"] else "")
+    yield "\n## Not reached\n"
+    yield from (f"- {line}" for line in done["left"])
+
+
+def _table(header: tuple[str, ...], lines: Any) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|{' --- |' * len(header)}"
+    yield from (f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,0 +1,381 @@
+"""Take pictures out of a workspace because somebody asks for it, and prove it.
+
+In this order, each step harmless when it is done again after a kill: tombstones (no crawl brings them back), the
+frontier, new packs without the bytes, one transaction that removes the rows and says where the other pictures lie
+now, the old packs, the past snapshots, successors of the releases, revocations, the report.
+`reports/takedowns/<date>-<id>/takedown.json` is written first (`"state": "started"`) and last (`"finished"`).
+
+What stays as proof: tombstones (with the name or address that was asked for, or it could not be kept out), ids and
+hashes in `fetches`, `decisions` and `dataset_items`. What goes: bytes, names, addresses, titles, EXIF, faces,
+embeddings, hashes of pixels, labels, predictions.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock, Timeout
+
+from catalog.errors import CatalogError
+from catalog.lake.lake import Catalog, open_catalog
+from catalog.lake.tombstones import block, comparable, read_blocked
+from catalog.maintenance.maintain import orphan_packs, upkeep_lock
+from catalog.packs.objects import open_objects
+from catalog.pull.cache import BlobCache
+from catalog.pull.pull import cache_folder
+from catalog.releases.publish import publish
+from catalog.releases.release import find_release
+from catalog.releases.revocations import read_revocations, revocation_of, revoke
+from catalog.stores.ducklake.removal import Removal, forget_past, remove_rows
+from catalog.takedown.crawl_queue import CrawlQueue, OpenQueue, open_queue
+from catalog.takedown.identifying import Words, mask_logs, mentions, words_of
+from catalog.takedown.repacking import delete_unused, repack
+from catalog.takedown.report import write_report
+from catalog.takedown.search import AffectedRelease, Found, Kind, find, release_of
+from catalog.workspace.caches import drop_caches
+from catalog.workspace.files import write_text
+from catalog.workspace.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+RECORD = "takedown.json"
+UNFINISHED_S = 60.0
+"""A segment that has not been written to for so long is left over from a kill."""
+
+
+@dataclass(frozen=True)
+class TakedownOrder:
+    """What must go and why; the reason is published with the revocations, so name nobody in it.
+
+    `value` is written as crawls compare it: an address in lower case up to its path. Raises `UsageError` when it is
+    empty, or an address without its host.
+    """
+
+    kind: Kind
+    value: str
+    reason: str
+    with_copies: bool = False
+    purge_releases: bool = False
+    purge_reports: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", comparable(self.kind, self.value))
+
+
+@dataclass(frozen=True)
+class Takedown:
+    """What was found and done; the record of the proof."""
+
+    order: TakedownOrder
+    folder: Path
+    found: Found
+    state: str = "started"
+    started_at: str = ""
+    finished_at: str = ""
+    rows_removed: dict[str, int] = field(default_factory=dict)
+    packs_removed: tuple[str, ...] = ()
+    packs_written: tuple[str, ...] = ()
+    frontier_items: int = 0
+    snapshots_expired: bool = False
+    successors: dict[str, str] = field(default_factory=dict)
+    purged: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    still_found: int = 0
+    words: Words = field(default_factory=Words)
+
+
+def preview(
+    workspace: Workspace, order: TakedownOrder, opener: OpenQueue | None = None
+) -> tuple[Found, int]:
+    """Say what a takedown would be about, and how many items of the crawl queue.
+
+    Changes nothing but that waiting segments are committed. Raises as `take_down` does.
+    """
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+        found = find(catalog, order.kind, order.value, with_copies=order.with_copies)
+        queue = open_queue(workspace, opener)
+        return found, queue.count(order.kind, order.value, found.photos)
+
+
+def take_down(
+    workspace: Workspace, order: TakedownOrder, opener: OpenQueue | None = None
+) -> Takedown:
+    """Take everything out that the order is about and write the proof; also ends what a kill left unfinished.
+
+    `opener` opens the queue of crawls where there is one (`crawler.FrontierQueue`). Raises `CatalogError` without it,
+    and while a crawl runs in the workspace: what it holds in memory would come in again.
+    """
+    with no_crawl(workspace), open_catalog(workspace) as catalog:
+        queue = open_queue(workspace, opener)
+        catalog.commit()
+        done = _begin(catalog, order)
+        _write_tombstones(catalog, done)
+        done = replace(done, frontier_items=_clear_queue(queue, done))
+        done = _remove(catalog, done)
+        done = _replace_releases(workspace, done)
+        _forget_files(workspace, done)
+        catalog.commit()
+        _check_blocked(catalog, done)
+        again = find(catalog, order.kind, order.value)
+        done = replace(
+            done,
+            state="finished",
+            finished_at=_now(),
+            left=tuple(_left(catalog, done)),
+            still_found=len(again.assets) + len(again.photos),
+        )
+    _save(done)
+    write_report(done.folder, asdict(done))
+    log.info("took down %d files of %d photos", len(done.found.assets), len(done.found.photos))
+    return done
+
+
+@contextmanager
+def no_crawl(workspace: Workspace) -> Iterator[None]:
+    """Keep crawls out for as long; raises `CatalogError` while one runs."""
+    try:
+        with FileLock(f"{workspace.frontier}.lock").acquire(timeout=0):
+            yield
+    except Timeout as error:
+        raise CatalogError(
+            "a crawl runs in this workspace; stop it first with: safelight crawl stop"
+        ) from error
+
+
+def _begin(catalog: Catalog, order: TakedownOrder) -> Takedown:
+    """Find what it is about, together with what an unfinished takedown of the same order had found."""
+    found = find(catalog, order.kind, order.value, with_copies=order.with_copies)
+    words = words_of(catalog, order.kind, order.value, found.photos)
+    home = catalog.workspace.reports / "takedowns"
+    name = hashlib.sha256(f"{order.kind}\n{order.value}".encode()).hexdigest()[:12]
+    for path in sorted(home.glob(f"*-{name}/{RECORD}")):
+        said = json.loads(path.read_text("utf-8"))
+        if said["state"] == "started":
+            found, words = _joined(found, said["found"]), words.joined(_words(said))
+            done = Takedown(order, path.parent, found, started_at=_now(), words=words)
+            _save(done)
+            return done
+    folder = home / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name}"
+    folder.mkdir(parents=True)
+    done = Takedown(order, folder, found, started_at=_now(), words=words)
+    _save(done)
+    return done
+
+
+def _joined(found: Found, before: dict[str, list[str]]) -> Found:
+    def both(name: str) -> tuple[str, ...]:
+        return tuple(sorted({*getattr(found, name), *before[name]}))
+
+    affected = {str(r): r for r in (AffectedRelease(**r) for r in before["releases"])}  # type: ignore[arg-type]  # as asdict wrote it
+    affected |= {str(r): r for r in found.releases}
+    return Found(
+        photos=both("photos"),
+        assets=both("assets"),
+        copies=both("copies"),
+        shared=both("shared"),
+        packs=both("packs"),
+        releases=tuple(affected.values()),
+        models=both("models"),
+    )
+
+
+def _words(said: Mapping[str, Any]) -> Words:
+    kept = said.get("words", {})
+    return Words(tuple(kept.get("names", ())), tuple(kept.get("addresses", ())))
+
+
+def _save(done: Takedown) -> None:
+    """Write the record; the words that tell the person are in it only until all is done."""
+    said = asdict(done) | {"folder": done.folder.name}
+    if done.state == "finished":
+        del said["words"]
+    write_text(done.folder / RECORD, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write_tombstones(catalog: Catalog, done: Takedown) -> None:
+    """Block what was asked for, every photo and every file; what was unblocked meanwhile is blocked again."""
+    block(catalog, _blocking(done), done.order.reason, "takedown")
+
+
+def _blocking(done: Takedown) -> list[tuple[str, str]]:
+    order, found = done.order, done.found
+    photos = [("photo", photo) for photo in found.photos]
+    return [(order.kind, order.value), *photos, *(("sha256", asset) for asset in found.assets)]
+
+
+def _check_blocked(catalog: Catalog, done: Takedown) -> None:
+    """Raise `CatalogError` when somebody lifted a block while the takedown was at work."""
+    known = {(kind, value.lower()) for kind, value in read_blocked(catalog)}
+    missing = [each for each in _blocking(done) if (each[0], each[1].lower()) not in known]
+    if missing:
+        raise CatalogError(
+            f"{len(missing)} tombstones were lifted meanwhile, first {missing[0][0]} {missing[0][1]}; "
+            "run the takedown again"
+        )
+
+
+def _clear_queue(queue: CrawlQueue, done: Takedown) -> int:
+    """Blank what the crawl queue knows of the photos; what waits there is given up."""
+    order, found = done.order, done.found
+    return queue.forget(order.kind, order.value, found.photos, found.assets)
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Rows removed by table, packs deleted, packs written in their place."""
+
+    rows_removed: dict[str, int]
+    packs_removed: list[str]
+    packs_written: tuple[str, ...]
+
+
+def remove_files(
+    catalog: Catalog,
+    assets: Collection[str],
+    photos: Collection[str],
+    packs: Collection[str],
+    message: str,
+    *,
+    words: Words | None = None,
+) -> Removed:
+    """Take bytes and rows out, and the past that still shows them; `packs` are those that hold the assets."""
+    words = words or Words()
+    with upkeep_lock(catalog.workspace), catalog.store.lock():  # a backup needs all files
+        places = repack(catalog, packs, assets)
+        going = Removal(assets, photos, places, words.names, words.addresses)
+        removed = remove_rows(catalog.store, going, message)
+        catalog.refresh()
+        gone = delete_unused(catalog, packs)
+        catalog.let_go()
+        forget_past(catalog.store)
+        drop_caches(catalog.workspace, assets)
+        catalog.refresh()
+        gone += _delete_orphans(catalog)
+    return Removed(removed, gone, tuple(sorted(set(places["pack"].to_pylist()))))
+
+
+def _delete_orphans(catalog: Catalog) -> list[str]:
+    """Delete what killed crawls have left: packs that no row names, unfinished segments; return the packs."""
+    objects = open_objects(catalog.workspace)
+    packs = [pack.name for pack in orphan_packs(catalog)]
+    for name in packs:
+        objects.delete(name)
+    for folder in catalog.workspace.spool.glob(".tmp-*"):
+        # No crawl runs, and nobody else writes packs; another job may be writing rows just now.
+        if any(folder.glob("*pack*")) or time.time() - folder.stat().st_mtime > UNFINISHED_S:
+            shutil.rmtree(folder, ignore_errors=True)
+    return [name.rpartition("/")[2] for name in packs]
+
+
+def _remove(catalog: Catalog, done: Takedown) -> Takedown:
+    found, message = done.found, f"takedown {done.folder.name}"
+    about = (found.assets, found.photos, found.packs, message)
+    removed = remove_files(catalog, *about, words=done.words)
+    return replace(
+        done,
+        rows_removed=removed.rows_removed,
+        packs_removed=tuple(removed.packs_removed),
+        packs_written=removed.packs_written,
+        snapshots_expired=True,
+    )
+
+
+def _replace_releases(workspace: Workspace, done: Takedown) -> Takedown:
+    """Publish successors, revoke what they replace, and delete the old data if asked."""
+    successors: dict[str, str] = {}
+    for name in sorted({r.name for r in done.found.releases if r.own}):
+        affected = [r for r in done.found.releases if r.own and r.name == name]
+        successor = _successor(workspace, name, affected, done)
+        for each in affected:
+            identity = (each.name, each.version, each.digest)
+            if not revocation_of(read_revocations(workspace.releases), *identity):
+                revoke(workspace, identity, done.order.reason, successor)
+            successors[str(each)] = f"{name}@{successor}" if successor else ""
+    purged = done.found.releases if done.order.purge_releases else ()
+    for each in purged:
+        _purge(workspace, each)
+    return replace(done, successors=successors, purged=tuple(str(each) for each in purged))
+
+
+def _successor(
+    workspace: Workspace, name: str, affected: list[AffectedRelease], done: Takedown
+) -> str | None:
+    """Return the version to use from now on, published if need be; None when no picture is left."""
+    newest = find_release(workspace, name)
+    if newest.version not in [r.version for r in affected]:
+        return newest.version
+    index = newest.index()
+    gone = pc.is_in(index["asset_sha256"], value_set=pa.array(done.found.assets, pa.string()))
+    items = index.filter(pc.invert(gone)).drop_columns(["shard", "offset", "length", "sha256"])
+    if not len(items):
+        return None
+    made = publish(
+        workspace,
+        name,
+        items,
+        plan=newest.manifest["plan"],
+        run_id=newest.manifest["run_id"],
+        replaces={each.version: done.order.reason for each in affected},
+    )
+    return made.version
+
+
+def _purge(workspace: Workspace, affected: AffectedRelease) -> None:
+    """Delete pictures, index and attribution of a release; manifest and card stay and tell what was there."""
+    release = release_of(workspace, affected)
+    cache = BlobCache(cache_folder(workspace))
+    gone = list(release.manifest["shards"])
+    gone += [e for e in release.manifest.get("files", ()) if e["path"].endswith(".parquet")]
+    for entry in gone:
+        cache.clear(entry["sha256"])
+    for entry in gone:
+        if release.bucket:
+            release.bucket.delete(f"releases/{release.name}/{release.version}/{entry['path']}")
+        (release.path / entry["path"]).unlink(missing_ok=True)
+
+
+def _forget_files(workspace: Workspace, done: Takedown) -> None:
+    """Drop the caches once more, mask the logs, and delete the reports that name somebody if asked."""
+    drop_caches(workspace, done.found.assets)
+    mask_logs(workspace, done.words)
+    if done.order.purge_reports:
+        for path in mentions(workspace, done.words, done.found.assets):
+            if path.is_relative_to(workspace.reports):
+                path.unlink()
+
+
+def _left(catalog: Catalog, done: Takedown) -> Iterator[str]:
+    """Say what this takedown could not reach."""
+    found, home = done.found, catalog.workspace.home
+    for path in mentions(catalog.workspace, done.words, found.assets):
+        name = path.relative_to(home).as_posix()
+        is_report = path.is_relative_to(catalog.workspace.reports)
+        how = "delete it with --purge-reports" if is_report else "delete the file"
+        yield f"{name} still names it: {how}, or write it again"
+    for release in found.releases:
+        if str(release) in done.purged:
+            yield f"{release}: copies that others have pulled or exported; pulls from here are refused from now on"
+        elif release.own:
+            yield f"{release} is revoked, but its shards still lie here: delete them with --purge-releases"
+        else:
+            yield f"{release} was pulled from elsewhere: ask its publisher; --purge-releases deletes it here"
+    for model in found.models:
+        yield f"model {model} was trained on these pictures: train it again on the successor"
+    for asset in found.copies:
+        yield f"picture {asset} is a near-duplicate: look at it, or add --with-copies"
+    yield "backups, exports and anything copied out of this workspace before now"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,250 @@
+"""Pages for people: the console, pictures, datasets and crawls, and the files that they need.
+
+HTML is written by Jinja with escaping on; scripts and styles are files of `static/`, so the pages work under a policy
+that allows no inline code. plotly's JavaScript comes from its wheel.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import cache, wraps
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypeVar
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from catalog.errors import (
+    AssetNotFoundError,
+    NoSuchCrawlError,
+    ReleaseNotFoundError,
+    ReviewError,
+    SafelightError,
+)
+from catalog.lake.lake import Catalog, open_catalog
+from catalog.releases.release import CLASSES
+from catalog.version import __version__
+from catalog.web.http.handlers import Handler
+from catalog.web.http.keys import WORKSPACE
+from catalog.web.review.queues import QUEUES, find_queue
+from catalog.web.review.review_session import new_seed
+from catalog.web.sections import crawls, formatting
+from catalog.web.sections.datasets import difference, find_dataset, list_datasets
+from catalog.web.sections.picture import IN_BROWSERS, find_picture, raw_exif, typed_exif
+from catalog.web.sections.sections import console_link
+from catalog.workspace.logs import redacted
+from catalog.workspace.workspace import Workspace
+
+routes = web.RouteTableDef()
+
+STATIC = Path(__file__).parents[1] / "static"
+_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_NOT_FOUND = (AssetNotFoundError, NoSuchCrawlError, ReleaseNotFoundError, ReviewError)
+_SHOWN_WHOLE = 12 * 10**6
+"""Largest file, in bytes, that a page shows as it is; of others it shows a thumbnail."""
+
+Found = TypeVar("Found")
+
+
+def for_people(handler: Handler) -> Handler:
+    """Let a handler answer with a page, not with JSON, when something cannot be had."""
+
+    @wraps(handler)
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except SafelightError as error:
+            status = 404 if isinstance(error, _NOT_FOUND) else 503
+            return _page("problem.html", status=status, here="", problem=str(error))
+
+    return answer
+
+
+@routes.get("/")
+@for_people
+async def console(_request: web.Request) -> web.Response:
+    """Show the SQL console; what it lists comes from the API."""
+    return _page("console.html", here="console")
+
+
+@routes.get("/pictures/{sha256}")
+@for_people
+async def picture(request: web.Request) -> web.Response:
+    """Show everything that is known about one file."""
+    found = await _read(
+        request, lambda catalog: find_picture(catalog, request.match_info["sha256"])
+    )
+    asset = found.asset
+    is_shown = asset["mime"] in IN_BROWSERS and int(str(asset["bytes"] or 0)) <= _SHOWN_WHOLE
+    return _page("picture.html", here="", picture=found, is_shown=is_shown)
+
+
+@routes.get("/datasets")
+@for_people
+async def datasets(request: web.Request) -> web.Response:
+    """List the releases."""
+    listed = await _read(request, list_datasets)
+    return _page("datasets.html", here="datasets", datasets=listed)
+
+
+@routes.get("/datasets/{name}/{version}")
+@for_people
+async def dataset(request: web.Request) -> web.Response:
+    """Show one release."""
+    asked = request.match_info
+    found = await _read(
+        request, lambda catalog: find_dataset(catalog, asked["name"], asked["version"])
+    )
+    samples, card = await asyncio.to_thread(lambda: (found.samples, render_card(found.card)))
+    return _page(
+        "dataset.html",
+        here="datasets",
+        dataset=found,
+        samples=samples,
+        card=card,
+        origin=str(request.url.origin()),
+    )
+
+
+@routes.get("/datasets/{name}/{version}/diff/{other}")
+@for_people
+async def diff(request: web.Request) -> web.Response:
+    """Show what changed from one version to another."""
+    asked = request.match_info
+    found = await _read(
+        request,
+        lambda catalog: difference(catalog, asked["name"], asked["version"], asked["other"]),
+    )
+    return _page("difference.html", here="datasets", difference=found)
+
+
+@routes.get("/crawls")
+@for_people
+async def crawl_list(request: web.Request) -> web.Response:
+    """List the crawls and what each source yields."""
+    listed, yields = await _read(request, lambda c: (crawls.crawls(c), crawls.yields(c)))
+    return _page("crawls.html", here="crawls", crawls=listed, yields=yields)
+
+
+@routes.get("/crawls/{crawl_id}")
+@for_people
+async def crawl(request: web.Request) -> web.Response:
+    """Show one crawl."""
+    found = await _read(
+        request, lambda catalog: crawls.find_crawl(catalog, request.match_info["crawl_id"])
+    )
+    return _page("crawl.html", here="crawls", crawl=found)
+
+
+@routes.get("/review")
+@for_people
+async def review(_request: web.Request) -> web.Response:
+    """List the queues; how much waits comes from the API."""
+    return _page("review.html", here="review", queues=QUEUES.values())
+
+
+@routes.get("/review/{queue}")
+@for_people
+async def review_queue(request: web.Request) -> web.Response:
+    """Show the items of one queue; they come from the API."""
+    queue = find_queue(request.match_info["queue"])
+    return _page("review_queue.html", here="review", queue=queue, seed=new_seed())
+
+
+@routes.get("/login")
+async def login(request: web.Request) -> web.Response:
+    """Ask for a token; `login.py` takes it."""
+    problem = "This is no token of this server." if "wrong" in request.query else ""
+    return _page("login.html", here="", problem=problem)
+
+
+@routes.get("/static/{name}")
+async def static_file(request: web.Request) -> web.FileResponse:
+    """Send a script, a style or an icon; browsers ask each time whether it has changed."""
+    path = _files().get(request.match_info["name"])
+    if path is None:
+        raise web.HTTPNotFound(text="no such file")
+    headers = {"Cache-Control": "no-cache", "Content-Type": _TYPES[path.suffix]}
+    return web.FileResponse(path, headers=headers)
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """Name the files that may be sent: ours, and plotly where it is installed."""
+    files = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
+    found = find_spec("plotly")
+    if found and found.submodule_search_locations:
+        script = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
+        files |= {"plotly.min.js": script} if script.exists() else {}
+    return files
+
+
+async def _read(request: web.Request, function: Callable[[Catalog], Found]) -> Found:
+    """Ask the catalog in a thread."""
+    return await asyncio.to_thread(_with_catalog, request.app[WORKSPACE], function)
+
+
+def _with_catalog(workspace: Workspace, function: Callable[[Catalog], Found]) -> Found:
+    with open_catalog(workspace) as catalog:
+        return function(catalog)
+
+
+def _page(template: str, *, status: int = 200, **values: object) -> web.Response:
+    text = _environment().get_template(template).render(values)
+    headers = {"Cache-Control": "no-cache"}
+    return web.Response(text=text, content_type="text/html", status=status, headers=headers)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("catalog.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    writers = (
+        formatting.whole,
+        formatting.share,
+        formatting.size,
+        formatting.shutter,
+        formatting.moment,
+        formatting.words,
+        formatting.cell,
+        formatting.web_link,
+        redacted,
+        console_link,
+        typed_exif,
+        raw_exif,
+    )
+    environment.filters |= {writer.__name__: writer for writer in writers}
+    environment.globals |= {"version": __version__, "classes": (*CLASSES, "missing")}
+    return environment
+
+
+class _Card(MarkdownIt):
+    """Markdown without HTML, pictures and links to anything but the web."""
+
+    def __init__(self) -> None:
+        super().__init__("commonmark", {"html": False})
+        self.enable("table").disable("image")
+
+    def validateLink(self, url: str) -> bool:  # noqa: N802 - the library's name
+        """Allow http and https."""
+        return formatting.web_link(url) is not None
+
+
+def render_card(text: str) -> Markup:
+    r"""Turn the Markdown of a dataset card into HTML; HTML inside it is shown, not obeyed.
+
+    >>> str(render_card("# A <b> [c](javascript:d)"))
+    '<h1>A &lt;b&gt; [c](javascript:d)</h1>\n'
+    """
+    return Markup(_Card().render(text))  # noqa: S704 - the reader escapes what is not Markdown

@@ -1,0 +1,1 @@
+"""Reviewing in the browser: queues, items with their evidence, decisions, precision."""

@@ -1,0 +1,142 @@
+"""Pictures, pairs and findings of the review in words: facts are pairs of a name and a text."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from catalog.lake.lake import Catalog
+from catalog.web.sections.formatting import cell, shutter, size, words
+from catalog.web.sections.picture import IN_BROWSERS
+from catalog.web.sections.sections import Row
+
+Item = dict[str, object]
+Fact = tuple[str, str]
+
+SHOWN_WHOLE = 4 * 10**6
+"""Largest file, in bytes, that is shown as it is."""
+_EXIF = "f_number iso exposure_time f_number_raw iso_raw exposure_time_raw taken_at_raw modified_at_raw camera software"
+
+_ABOUT = """\
+SELECT sha256, width, height, bytes, mime, format, jpeg_quality FROM assets
+WHERE sha256 IN (SELECT unnest(?::VARCHAR[]))"""
+_TITLES = """\
+SELECT asset_sha256, first(coalesce(title, source_photo_id) ORDER BY fetched_at DESC) AS title,
+       first(source ORDER BY fetched_at DESC) AS source, first(photographer ORDER BY fetched_at DESC) AS photographer
+FROM photos WHERE asset_sha256 IN (SELECT unnest(?::VARCHAR[])) GROUP BY asset_sha256"""
+_SETTINGS = f"""\
+SELECT asset_sha256, {", ".join(_EXIF.split())} FROM exif
+WHERE asset_sha256 IN (SELECT unnest(?::VARCHAR[]))
+QUALIFY row_number() OVER (PARTITION BY asset_sha256 ORDER BY exif_source <> 'file', exif_source) = 1"""
+
+
+def finding(row: Row) -> Item:
+    """Put one row of `decisions` into words; what decided is a list of facts."""
+    said = read_json(row["evidence"])
+    facts = [(words(name), cell(value)) for name, value in said.items()]
+    if not facts and row["evidence"]:
+        facts = [("evidence", cell(row["evidence"]))]
+    return {
+        "decision": row["decision"],
+        "reason": words(row["reason"]),
+        "setting": words(row["setting"]) if row["setting"] else None,
+        "said": facts,
+    }
+
+
+def pictures(catalog: Catalog, shas: Sequence[str]) -> dict[str, Item]:
+    """Describe pictures by SHA-256: title, address and facts."""
+    asked = [sorted(set(shas))]
+    if not asked[0]:
+        return {}
+    titles = by_sha(catalog.records(_TITLES, asked))
+    settings = by_sha(catalog.records(_SETTINGS, asked))
+    made: dict[str, Item] = {}
+    for row in catalog.records(_ABOUT, asked):
+        sha = str(row["sha256"])
+        photo, exif = titles.get(sha, {}), settings.get(sha, {})
+        made[sha] = {
+            "sha256": sha,
+            "src": _address(row),
+            "title": cell(photo.get("title") or f"Picture {sha[:12]}"),
+            "facts": [*_file_facts(row), *_setting_facts(exif), *_photo_facts(photo)],
+        }
+    return made
+
+
+def _address(row: Row) -> str:
+    """Say where a browser finds the picture: the file itself where it can show it, else a large thumbnail."""
+    is_light = int(str(row["bytes"] or 0)) <= SHOWN_WHOLE and row["mime"] in IN_BROWSERS
+    return f"/api/assets/{row['sha256']}{'' if is_light else '/thumbnail?side=1024'}"
+
+
+def _file_facts(row: Row) -> list[Fact]:
+    about = [str(row["format"] or "unknown format"), size(float(str(row["bytes"] or 0)))]
+    if row["jpeg_quality"] is not None:
+        about.append(f"quality {row['jpeg_quality']}")
+    sides = f"{row['width']} × {row['height']} px" if row["width"] else "unreadable"  # noqa: RUF001 - times
+    return [("size", sides), ("file", ", ".join(about))]
+
+
+def _setting_facts(exif: Row) -> list[Fact]:
+    """Write the settings as they are read, and as the file has them."""
+    if not exif:
+        return [("EXIF", "none")]
+    written: list[tuple[str, str, Callable[[float], str]]] = [
+        ("aperture", "f_number", lambda n: f"f/{n:g}"),
+        ("exposure", "exposure_time", lambda t: shutter(t) or cell(t)),
+        ("ISO", "iso", lambda iso: f"{iso:g}"),
+    ]
+    facts = []
+    for name, column, write in written:
+        value, raw = exif[column], exif[f"{column}_raw"]
+        typed = "-" if value is None else write(float(str(value)))
+        facts.append((name, f"{typed} (file: {cell(raw)})" if raw is not None else typed))
+    more = {"taken": "taken_at_raw", "changed": "modified_at_raw"}
+    more |= {"camera": "camera", "software": "software"}
+    return [*facts, *((name, cell(exif[c])) for name, c in more.items() if exif[c] is not None)]
+
+
+def _photo_facts(photo: Row) -> list[Fact]:
+    return [(name, cell(photo[name])) for name in ("photographer", "source") if photo.get(name)]
+
+
+def edge_facts(edge: Row) -> list[Fact]:
+    """Put the evidence of a compared pair into words."""
+    forms = {
+        "verdict": "{}",
+        "ncc": "{:.3f}",
+        "detail_ncc": "{:.3f}",
+        "drift_px": "{:.2f} px",
+        "overlap": "{:.0%}",
+        "inliers": "{} points",
+        "cosine": "{:.3f}",
+        "pdq_distance": "{} of 256 bits",
+        "found_by": "{}",
+        "framed": "{}",
+    }
+    names = {
+        "ncc": "correlation",
+        "detail_ncc": "fine structure",
+        "drift_px": "drift",
+        "inliers": "geometry",
+        "cosine": "embedding",
+        "pdq_distance": "PDQ",
+    }
+    return [
+        (names.get(column, words(column)), words(form.format(edge[column])))
+        for column, form in forms.items()
+        if edge[column] is not None and edge[column] not in ("", 0)
+    ]
+
+
+def by_sha(rows: Iterable[Row]) -> dict[str, Row]:
+    """Arrange rows by their `asset_sha256`."""
+    return {str(row["asset_sha256"]): row for row in rows}
+
+
+def read_json(text: object) -> dict[str, object]:
+    """Read a JSON object; anything else gives nothing."""
+    try:
+        found = json.loads(str(text or ""))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,1 @@
+"""What the pages show: rows of a section, their formatting, where a picture lies."""

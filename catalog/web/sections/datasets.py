@@ -1,0 +1,274 @@
+"""What a release holds, and what changed between two of its versions."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.lake.lake import Catalog
+from catalog.releases.publish import rules_of
+from catalog.releases.release import CLASSES, Release, find_release, releases
+from catalog.web.sections.sections import Row, Section, ask, written_out
+
+SAMPLES_PER_CLASS = 8
+SHOWN_PER_CHANGE = 24
+_MISSING = "missing"
+
+_REVOKED = "SELECT dataset, version, reason, successor, revoked_at FROM revocations"
+STATS = (
+    "SELECT task, split, class, n, weight_share FROM dataset_stats\n"
+    "WHERE dataset = $1 AND version = $2 ORDER BY task, split, class"
+)
+ITEMS = (
+    "SELECT i.asset_sha256, i.split, c.f_number, c.iso, c.exposure_time, c.photographer, c.camera, c.weight\n"
+    "FROM dataset_items i\n"
+    "JOIN datasets d USING (dataset, version)\n"
+    "LEFT JOIN curated_items c ON c.run_id = d.run_id AND c.asset_sha256 = i.asset_sha256\n"
+    "WHERE i.dataset = $1 AND i.version = $2 ORDER BY i.asset_sha256"
+)
+CHANGES = (
+    "SELECT coalesce(o.asset_sha256, n.asset_sha256) AS asset_sha256, o.split AS old_split, n.split AS new_split,\n"
+    "       CASE WHEN o.asset_sha256 IS NULL THEN 'added' WHEN n.asset_sha256 IS NULL THEN 'removed'\n"
+    "            ELSE 'changed split' END AS change\n"
+    "FROM (SELECT * FROM dataset_items WHERE dataset = $1 AND version = $2) o\n"
+    "FULL JOIN (SELECT * FROM dataset_items WHERE dataset = $1 AND version = $3) n USING (asset_sha256)\n"
+    "WHERE o.split IS DISTINCT FROM n.split ORDER BY change, asset_sha256"
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One release of the list, with its revocation when it has one."""
+
+    release: Release
+    revocation: Row | None
+
+    @property
+    def bytes(self) -> int:
+        """Size of the shards."""
+        return sum(shard["bytes"] for shard in self.release.manifest["shards"])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One release for its page."""
+
+    release: Release
+    versions: list[str]
+    revocation: Row | None
+    stats: Section
+    items_sql: str
+
+    @cached_property
+    def index(self) -> pa.Table:
+        """The index of the release, read once."""
+        return self.release.index()
+
+    @property
+    def counts(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Pictures by task, split and class."""
+        found: dict[str, dict[str, dict[str, int]]] = self.release.manifest["class_counts"]
+        return found
+
+    @property
+    def shares(self) -> dict[tuple[str, str, str], float]:
+        """Share of the sampling weight by task, split and class."""
+        return {
+            (str(row["task"]), str(row["split"]), str(row["class"])): float(
+                str(row["weight_share"] or 0.0)
+            )
+            for row in self.stats.rows
+        }
+
+    @property
+    def samples(self) -> dict[str, dict[str, list[str]]]:
+        """A few pictures of each class of each task: those whose SHA-256 comes first."""
+        return {task: self._samples(task) for task in self.counts if f"{task}_bin" in self.columns}
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of the index."""
+        return list(self.index.column_names)
+
+    @property
+    def plan(self) -> str:
+        """The plan as indented JSON."""
+        return json.dumps(self.release.manifest["plan"], indent=2, sort_keys=True)
+
+    @property
+    def card(self) -> str:
+        """The dataset card without its front matter, Markdown."""
+        text = (self.release.path / "README.md").read_text("utf-8")
+        if text.startswith("---\n"):
+            _, _, text = text.removeprefix("---\n").partition("\n---\n")
+        return text
+
+    def _samples(self, task: str) -> dict[str, list[str]]:
+        found = {}
+        for number, name in enumerate(CLASSES):
+            chosen = self.index.filter(pc.equal(self.index[f"{task}_bin"], number))
+            found[name] = sorted(chosen["asset_sha256"].to_pylist())[:SAMPLES_PER_CLASS]
+        return found
+
+
+@dataclass(frozen=True)
+class Change:
+    """Pictures that one version has otherwise than another: how many by class, and a few of them."""
+
+    name: str
+    n: int
+    by_class: dict[str, dict[str, int]]
+    pictures: list[Row]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed from `old` to `new`."""
+
+    old: Release
+    new: Release
+    changes: list[Change]
+    same: int
+    fetched_bytes: int
+    """Size of the shards of `new` that `old` does not have: what a pull brings in."""
+    sql: str
+    plan_changes: list[tuple[str, str, str]]
+
+
+def list_datasets(catalog: Catalog) -> list[Listed]:
+    """List the releases of the workspace, by name and then newest version first."""
+    revoked = _revocations(catalog)
+    return [
+        Listed(release, revoked.get((release.name, release.version)))
+        for release in releases(catalog.workspace)
+    ]
+
+
+def find_dataset(catalog: Catalog, name: str, version: str) -> Dataset:
+    """Gather what the page of one release shows; raises `ReleaseNotFoundError`."""
+    release = find_release(catalog.workspace, f"{name}@{version}")
+    versions = [r.version for r in releases(catalog.workspace) if r.name == name]
+    values = [name, release.version]
+    return Dataset(
+        release,
+        versions,
+        _revocations(catalog).get((name, release.version)),
+        ask(catalog, STATS, values),
+        written_out(ITEMS, values),
+    )
+
+
+def difference(catalog: Catalog, name: str, old: str, new: str) -> Difference:
+    """Compare two versions of a dataset picture by picture; raises `ReleaseNotFoundError`."""
+    before, after = (find_release(catalog.workspace, f"{name}@{v}") for v in (old, new))
+    both = _side_by_side(before, after)
+    absent, fresh = pc.is_null(both["split_new"]), pc.is_null(both["split_old"])
+    stays = pc.invert(pc.or_(absent, fresh))
+    chosen = {
+        "added": fresh,
+        "removed": absent,
+        "changed split": pc.and_(
+            stays, pc.fill_null(pc.not_equal(both["split_old"], both["split_new"]), False)
+        ),
+        "changed label": pc.and_(stays, _labels_differ(both)),
+    }
+    known = {shard["sha256"] for shard in before.manifest["shards"]}
+    wanted = [s["bytes"] for s in after.manifest["shards"] if s["sha256"] not in known]
+    return Difference(
+        before,
+        after,
+        [_change(kind, both.filter(mask)) for kind, mask in chosen.items()],
+        pc.sum(stays).as_py() or 0,
+        sum(wanted),
+        written_out(CHANGES, [name, before.version, after.version]),
+        _plan_changes(rules_of(before.manifest)[0], rules_of(after.manifest)[0]),
+    )
+
+
+def _revocations(catalog: Catalog) -> dict[tuple[str, str], Row]:
+    return {(str(row["dataset"]), str(row["version"])): row for row in catalog.records(_REVOKED)}
+
+
+def _tasks(*tables: pa.Table) -> list[str]:
+    """Name the tasks that all indexes label with a class."""
+    shared = set.intersection(*(set(table.column_names) for table in tables))
+    return sorted(name.removesuffix("_bin") for name in shared if name.endswith("_bin"))
+
+
+def _side_by_side(old: Release, new: Release) -> pa.Table:
+    """Join two indexes on the picture; columns end in `_old` and `_new`, rows are ordered by picture."""
+    indexes = old.index(), new.index()
+    columns = ["split", *(f"{task}_bin" for task in _tasks(*indexes))]
+    parts = [
+        table.select(["asset_sha256", *columns]).rename_columns(
+            ["asset_sha256", *(f"{name}_{end}" for name in columns)]
+        )
+        for table, end in zip(indexes, ("old", "new"), strict=True)
+    ]
+    joined = parts[0].join(parts[1], keys="asset_sha256", join_type="full outer")
+    return joined.sort_by("asset_sha256")
+
+
+def _labels_differ(both: pa.Table) -> pa.ChunkedArray:
+    differ = pa.chunked_array([pa.array([False] * len(both), pa.bool_())])
+    for task in _tasks_of(both):
+        old, new = (pc.fill_null(both[f"{task}_bin_{end}"], -1) for end in ("old", "new"))
+        differ = pc.or_(differ, pc.not_equal(old, new))
+    return differ
+
+
+def _tasks_of(both: pa.Table) -> list[str]:
+    names = [name for name in both.column_names if name.endswith("_bin_new")]
+    return [name.removesuffix("_bin_new") for name in names]
+
+
+def _change(kind: str, rows: pa.Table) -> Change:
+    end = "old" if kind == "removed" else "new"
+    by_class = {}
+    for task in _tasks_of(rows):
+        counts = dict.fromkeys((*CLASSES, _MISSING), 0)
+        for pair in pc.value_counts(rows[f"{task}_bin_{end}"]).to_pylist():
+            counts[_class_name(pair["values"])] += pair["counts"]
+        by_class[task] = counts
+    shown = [
+        {
+            "asset_sha256": row["asset_sha256"],
+            "split_old": row["split_old"],
+            "split_new": row["split_new"],
+            "labels": _moved(row, _tasks_of(rows)) if kind == "changed label" else [],
+        }
+        for row in rows.slice(0, SHOWN_PER_CHANGE).to_pylist()
+    ]
+    return Change(kind, len(rows), by_class, shown)
+
+
+def _moved(row: Mapping[str, Any], tasks: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Name the labels of one picture that are not what they were: task, before, after."""
+    pairs = [(task, row[f"{task}_bin_old"], row[f"{task}_bin_new"]) for task in tasks]
+    return [(t, _class_name(old), _class_name(new)) for t, old, new in pairs if old != new]
+
+
+def _class_name(number: int | None) -> str:
+    return _MISSING if number is None else CLASSES[number]
+
+
+def _plan_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name the entries of a plan that are not what they were, with both values as JSON."""
+    flat = [_flat(plan) for plan in (old, new)]
+    names = sorted({*flat[0], *flat[1]})
+    pairs = [(name, *(plan.get(name, "-") for plan in flat)) for name in names]
+    return [(name, before, after) for name, before, after in pairs if before != after]
+
+
+def _flat(plan: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in plan.items():
+        if isinstance(value, dict) and value:
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = json.dumps(value, sort_keys=True)
+    return found

@@ -1,0 +1,37 @@
+"""What lies beside the tables and can be made again: results of queries, thumbnails, frozen copies of the catalog.
+
+When rows are removed for good all of it is dropped, and `lake/removed` changes: whoever keeps rows in memory, in this
+process or another, compares it and lets go of what was read before.
+"""
+
+import shutil
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
+
+from catalog.workspace.files import write_text
+from catalog.workspace.workspace import Workspace
+
+
+def removal_mark(workspace: Workspace) -> str:
+    """Return a text that changes whenever rows are removed for good."""
+    try:
+        return (workspace.lake / "removed").read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def drop_caches(workspace: Workspace, assets: Collection[str]) -> None:
+    """Delete results, frozen copies and the thumbnails of `assets`; servers at work make them again."""
+    write_text(workspace.lake / "removed", uuid.uuid4().hex)
+    cache = workspace.home / "cache"
+    for path in (cache / "results").glob("*"):
+        path.unlink(missing_ok=True)
+    for asset in assets:
+        for path in (cache / "thumbnails" / asset[:2]).glob(f"{asset}*"):
+            path.unlink(missing_ok=True)
+    for copy in (workspace.lake / "frozen").glob("*/*"):
+        if copy.is_dir():  # the lock beside it tells that a server is at work
+            with suppress(OSError):
+                copy.chmod(0o755)
+            shutil.rmtree(copy, ignore_errors=True)

@@ -1,0 +1,78 @@
+"""The `--home` option that every command shares."""
+
+import os
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from catalog.workspace.workspace import Workspace
+
+DEFAULT_HOME = "workspace"
+
+
+def _open(context: click.Context, _parameter: click.Parameter, value: str | None) -> Workspace:
+    """Take the command's own --home, else the one given to `safelight`, else the default."""
+    return Workspace.at(_home(context, value))
+
+
+def _open_existing(
+    context: click.Context, _parameter: click.Parameter, value: str | None
+) -> Workspace:
+    """As `_open`, for commands that have nothing to do in a new workspace; raises `NoWorkspaceError`."""
+    home = _home(context, value)
+    # Tables in a database that several homes share need no home that somebody worked in before.
+    shared = bool(os.environ.get("SAFELIGHT_CATALOG_STORE"))
+    return Workspace.at(home) if shared else Workspace.existing(home)
+
+
+def _name(context: click.Context, _parameter: click.Parameter, value: str | None) -> Workspace:
+    """As `_open`, without making anything: for commands that read the settings at most."""
+    return Workspace.named(_home(context, value))
+
+
+def _home(context: click.Context, value: str | None) -> str:
+    home: str = value or context.find_root().params.get("home") or DEFAULT_HOME
+    return home
+
+
+def _option(
+    callback: Callable[..., Workspace],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--home",
+        "workspace",
+        metavar="DIR",
+        envvar="SAFELIGHT_HOME",
+        callback=callback,
+        help=f"Workspace folder (default: ./{DEFAULT_HOME}).",
+    )
+
+
+def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--home DIR` (or SAFELIGHT_HOME) to a command and hand it the open `workspace`, new if need be."""
+    return _option(_open)(command)
+
+
+def existing_workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--home DIR` to a command that reads, checks or goes on with a workspace; another folder is refused."""
+    return _option(_open_existing)(command)
+
+
+def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--home DIR` to a command that wants its settings only; nothing is made there."""
+    return _option(_name)(command)
+
+
+def home_words() -> str:
+    """Give ` --home DIR` when this command was started with it: an advised command must find the workspace, too."""
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        for name in ("workspace", "home"):
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                given = context.params[name]
+                return f" --home {shlex.quote(str(given.home if isinstance(given, Workspace) else given))}"
+        context = context.parent
+    return ""

@@ -1,0 +1,343 @@
+"""`safelight crawl`: parse, call one function, print what it says."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from catalog import (
+    SafelightError,
+    Workspace,
+    existing_workspace_option,
+    workspace_option,
+)
+from crawler.commands import basis, file_sources, web_sources
+from crawler.commands.options import PRIVATE
+from crawler.commands.running import _act, _options, _session_options, _settings, run_source
+
+if TYPE_CHECKING:
+    from crawler.commands.planner import ApiPlan
+    from crawler.frontier.items import CrawlRecord
+    from crawler.session.crawl import CrawlSummary
+    from crawler.sources.unsplash import UnsplashSource
+
+
+@click.group()
+def crawl() -> None:
+    """Bring pictures and their EXIF into the catalog.
+
+    Exit codes: 0 finished (pictures that failed are rows and are counted), 1 error, 2 wrong usage,
+    3 stopped before the end, 4 fetched but not committed: it waits in the spool.
+    """
+
+
+@crawl.group()
+def plan() -> None:
+    """Say what a crawl will cost, without fetching a picture."""
+
+
+@crawl.group()
+def run() -> None:
+    """Crawl a source; the same command goes on where it ended, and later adds what is new."""
+
+
+web_sources.add_to(plan, run)
+
+
+def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what to list from an Unsplash API."""
+    options = [
+        click.option("--search", metavar="TEXT", help="Photos found by these words."),
+        click.option("--topic", metavar="SLUG", help="Photos of a topic."),
+        click.option("--collection", metavar="ID", help="Photos of a collection."),
+        click.option("--user", metavar="NAME", help="Photos of a photographer."),
+        click.option("--user-likes", metavar="NAME", help="Photos that a user likes."),
+        click.option("--random", type=click.IntRange(min=1), metavar="N", help="N random photos."),
+        click.option(
+            "--ids",
+            type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+            help="Photos by their ids or page addresses, one a line.",
+        ),
+        click.option(
+            "--order-by",
+            type=click.Choice(["latest", "oldest", "popular", "relevant", "views", "downloads"]),
+            help="Order of the listing.",
+        ),
+        click.option("--orientation", type=click.Choice(["landscape", "portrait", "squarish"])),
+        click.option("--color", metavar="NAME", help="Main colour (with --search)."),
+        click.option("--content-filter", type=click.Choice(["low", "high"])),
+        click.option("--limit", type=click.IntRange(min=1), help="List at most so many photos."),
+        click.option("--api-base", metavar="URL", help="Another site that speaks the API."),
+        basis.BASIS,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@run.command("unsplash")
+@unsplash_options
+@PRIVATE
+@web_sources.WAIT
+@workspace_option
+def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wanted: Any) -> None:
+    """Crawl photos from the Unsplash API: all of them, unless an option says which.
+
+    Needs SAFELIGHT_UNSPLASH_KEY, and SAFELIGHT_CONTACT for the User-Agent.
+    """
+    run_source(workspace, _unsplash(wanted), allow_private=allow_private, wait=wait)
+
+
+@plan.command("unsplash")
+@unsplash_options
+@workspace_option
+def plan_unsplash(workspace: Workspace, **wanted: Any) -> None:
+    """Reckon API calls and hours; asks the API for the number of photos (one call)."""
+    from crawler.commands import planner
+
+    _print_api_plan(asyncio.run(planner.plan_unsplash(_unsplash(wanted), workspace)))
+
+
+def _print_api_plan(found: "ApiPlan") -> None:
+    click.echo(f"{found.photos} photos, {found.calls} API calls (pages, details, downloads)")
+    names = {50: "demo key", 5000: "production key"}
+    for rate, hours in found.hours.items():
+        mine = ", this key" if rate == found.own_per_hour else ""
+        click.echo(f"at {rate} calls an hour ({names.get(rate, 'key')}{mine}): {hours:.1f} hours")
+    click.echo("pictures come from the image servers, which do not count against the key's rate")
+    click.echo("cheaper roads:")
+    click.echo("  the Lite Dataset, 25,000 photos with EXIF, 0 calls: crawl run unsplash-dataset")
+    click.echo("  photos that this catalog holds already cost no call but their page's")
+
+
+@crawl.command()
+@existing_workspace_option
+def status(workspace: Workspace) -> None:
+    """List the crawls of the workspace, last used first."""
+    from crawler.fetch.pauses import pauses_text
+    from crawler.frontier.frontier import Frontier
+    from crawler.session.uncommitted import COMMIT, segments_by_crawl
+
+    with Frontier(workspace.frontier) as frontier:
+        known = frontier.crawls()
+        errors = {record.crawl_id: frontier.errors(record.crawl_id) for record in known}
+        pauses = {record.crawl_id: frontier.pauses(record.crawl_id) for record in known}
+    spooled = segments_by_crawl(workspace)
+    for record in known:
+        _print_crawl(record, errors[record.crawl_id], spooled[record.crawl_id])
+        if waits := pauses_text(pauses[record.crawl_id]):
+            click.echo(f"  wants to be left alone: {waits}")
+    if not known:
+        click.echo("no crawls yet; start one with: safelight crawl run SOURCE")
+    if spooled:
+        click.echo(
+            f"{spooled.total()} segments wait in the spool: what they hold is fetched, but not in the catalog. A "
+            f"session at work commits them; if there is none: {COMMIT}"
+        )
+
+
+def _print_crawl(record: "CrawlRecord", errors: dict[str, int], spooled: int) -> None:
+    from crawler.session.progress import error_list
+
+    counts = ", ".join(
+        f"{record.counts.get(state, 0)} {state}"
+        for state in ("done", "queued", "in_flight", "failed", "dead")
+    )
+    if read := record.cursor.rows:
+        pictures = f", {counts}" if record.counts else ""
+        counts = f"{read} rows that need no file{pictures}"
+    end = "open" if record.open else "not committed" if spooled else "finished"
+    counts += f", {spooled} segments in the spool" if spooled else ""
+    order = {**record.config, **record.changed}
+    about = " ".join(f"{name}={value}" for name, value in order.items() if value)
+    click.echo(f"{record.crawl_id}  {record.source}  {end}  {counts}")
+    click.echo(f"  {about}; last used {time.strftime('%F %T', time.localtime(record.used_at))}")
+    if errors:
+        click.echo(f"  failed: {error_list(errors)}")
+
+
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@web_sources.WAIT
+@PRIVATE
+@existing_workspace_option
+def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, wait: bool) -> None:
+    """Go on with a crawl that was stopped or killed: the last one, or CRAWL_ID.
+
+    It goes on as it was run: with --allow-private when `run` had it.
+    """
+    from crawler.session import crawl
+
+    def act(report: Any) -> "CrawlSummary":
+        options = _options(report, wait=wait, allow_private=allow_private)
+        return crawl.resume(workspace, _settings(workspace), options, wanted=crawl_id)
+
+    _act(act)
+
+
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@click.option(
+    "--class",
+    "error_class",
+    type=click.Choice(["transient", "final", "suspicious", "all"]),
+    help="[default: transient, or all with --where]",
+)
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="Those for which this predicate holds, such as \"host LIKE '%.org' AND http_status = 403\".",
+)
+@click.option("--dry-run", is_flag=True, help="List the pictures; try none.")
+@web_sources.WAIT
+@PRIVATE
+@existing_workspace_option
+def retry(
+    workspace: Workspace, crawl_id: str | None, *, wait: bool, allow_private: bool, **which: Any
+) -> None:
+    """Try pictures that failed again, as `run` did: in the last crawl, or in CRAWL_ID.
+
+    Columns for --where: photo_id, url, host, state, attempts, error_class, error, error_detail, http_status,
+    failed_at.
+    """
+    from dataclasses import replace
+
+    from crawler.session import crawl
+
+    where = which["where"]
+    if which["dry_run"]:
+        for letter in crawl.dead_letters(workspace, crawl_id, where):
+            click.echo(f"{letter.error_class}/{letter.error}\t{letter.attempts}\t{letter.url}")
+        return
+
+    def act(report: Any) -> "CrawlSummary":
+        kind: Any = which["error_class"] or ("all" if where else "transient")
+        options = _options(report, wait=wait, allow_private=allow_private)
+        options = replace(options, retry=kind, where=where)
+        return crawl.retry(workspace, _settings(workspace), options, wanted=crawl_id)
+
+    _act(act)
+
+
+@crawl.command()
+@click.option(
+    "--wait/--no-wait", default=True, help="Return when the session has ended, or at once."
+)
+@existing_workspace_option
+def stop(workspace: Workspace, *, wait: bool) -> None:
+    """Stop the crawl that is running here in good order: it ends what is in work and commits it."""
+    from crawler.session import crawl
+
+    crawl.ask_to_stop(workspace, wait=wait)
+    click.echo("stopped; go on with: safelight crawl resume" if wait else "asked to stop")
+
+
+KIND = click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
+
+
+@crawl.command()
+@KIND
+@click.argument("value")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+@workspace_option
+def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
+    """Keep something out of all later crawls: a photo_id, a SHA-256, a photographer, an address prefix.
+
+    What is in the catalog already stays there. An address prefix needs scheme and host. See also: crawl unblock.
+    """
+    from crawler.session import crawl
+
+    known = crawl.block(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls leave out {kind} {value}; {known} known photos match")
+
+
+@crawl.command()
+@KIND
+@click.argument("value")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+@existing_workspace_option
+def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
+    """Let later crawls bring in again what `crawl block` kept out, named as it was then."""
+    from crawler.session import crawl
+
+    known = crawl.unblock(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls may bring in {kind} {value}; {known} known photos match")
+    click.echo("try what was left out: safelight crawl retry --where \"error = 'tombstoned'\"")
+
+
+@crawl.command()
+@click.option("--since", type=int, metavar="SNAPSHOT", help="Catalog snapshot to compare with.")
+@existing_workspace_option
+def changes(workspace: Workspace, since: int | None) -> None:
+    """Say what came, changed and was deleted since a catalog snapshot (default: before the last session)."""
+    from crawler.report import changes as diff
+
+    found = diff.changes(workspace, since)
+    click.echo(
+        f"since snapshot {found.since}: {found.added} photos came, {len(found.changed)} changed, "
+        f"{len(found.deleted)} were deleted at their source"
+    )
+    for name, listed in (("changed", found.changed), ("deleted", found.deleted)):
+        for photo in listed:
+            click.echo(f"{name}\t{photo.source}\t{photo.source_photo_id}\t{photo.page_url or ''}")
+
+
+@crawl.command()
+@existing_workspace_option
+def verify(workspace: Workspace) -> None:
+    """Re-hash every picture, and compare packs, catalog and frontier; exit code 1 on a problem."""
+    from crawler.report.audit import audit
+
+    found = audit(workspace)
+    for line in (*found.problems, *found.notes):
+        click.echo(line)
+    checked = f"{found.assets} assets, {found.photos} photos, {found.packs} packs"
+    if found.problems:
+        raise SafelightError(f"problems: {len(found.problems)}, in {checked}")
+    click.echo(f"checked {checked}: no problem")
+
+
+@crawl.command()
+@click.argument("crawl_id", required=False)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write into (default: reports/crawl/ of the workspace).",
+)
+@existing_workspace_option
+def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> None:
+    """Write an HTML page about CRAWL_ID, or about all crawls, and print its path."""
+    from crawler.report import write_report
+
+    click.echo(write_report(workspace, crawl_id, output))
+
+
+def _unsplash(wanted: dict[str, Any]) -> "UnsplashSource":
+    from crawler.sources.unsplash import API_BASE, UnsplashSource
+
+    kinds = ("search", "topic", "collection", "user", "user-likes", "random", "ids")
+    chosen = [(kind, value) for kind in kinds if (value := wanted[kind.replace("-", "_")])]
+    if len(chosen) > 1:
+        raise click.UsageError(f"give only one of --{', --'.join(kinds)}")
+    listing, value = chosen[0] if chosen else ("all", "")
+    limit = wanted["limit"]
+    if listing == "random":
+        value, limit = "", int(value)
+    filters = ("order_by", "orientation", "color", "content_filter")
+    return UnsplashSource(
+        *(cast("Any", listing), value, limit),
+        wanted["api_base"] or API_BASE,
+        wanted["training_basis"],
+        **{name: wanted[name] for name in filters},
+    )
+
+
+file_sources.add_commands(run, plan, run_source)
+basis.add_to(crawl)
+
+
+for _command in (*run.commands.values(), resume, retry):
+    _session_options(_command)

@@ -1,0 +1,105 @@
+"""What a crawl will cost, before it starts: API calls and hours, or files and bytes."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from catalog import Workspace, load_settings
+from crawler.commands.api_call import call_api
+from crawler.errors import SourceRefusedError
+from crawler.frontier.frontier import Frontier
+from crawler.listing.file_source import FileSource
+from crawler.settings import CrawlSettings
+from crawler.sources.unsplash import KEY_VARIABLE, PER_PAGE, UnsplashSource, api_key, key_hash
+
+DEMO_PER_HOUR, PRODUCTION_PER_HOUR = 50, 5000
+CALLS_PER_PHOTO = 2  # detail and download
+
+
+@dataclass(frozen=True)
+class ApiPlan:
+    """The cost of a listing of an API; `hours` maps calls an hour to hours."""
+
+    photos: int
+    calls: int
+    hours: dict[int, float]
+    own_per_hour: int | None = None
+
+
+@dataclass(frozen=True)
+class FilesPlan:
+    """What a source of own files would read: files with their bytes, rows by table, entries passed over, bad names."""
+
+    files: int = 0
+    bytes: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
+    skipped: int = 0
+    refused: int = 0
+
+
+def plan_files(source: FileSource) -> FilesPlan:
+    """Count what a source would bring in; no picture and no sound is opened.
+
+    Bytes are those of label files and tables, and of the listed files that are there.
+    """
+    source.check()
+    files = skipped = refused = 0
+    size = sum(path.stat().st_size for path in source.inputs())
+    rows: Counter[str] = Counter()
+    for page in source.pages("plan"):
+        files, skipped = files + len(page.photos), skipped + page.skipped
+        rows.update({table: len(some) for table, some in page.rows.items()})
+        refused += sum(source.refusal(photo.url) is not None for photo in page.photos)
+        size += sum(map(source.size, page.photos))
+    return FilesPlan(files, size, rows, skipped, refused)
+
+
+def api_plan(photos: int, own_per_hour: int | None = None, *, paged: bool = True) -> ApiPlan:
+    """Reckon calls and hours for so many photos: two calls each, and one a page where they are listed in pages.
+
+    >>> api_plan(600).calls, round(api_plan(600).hours[50], 1)
+    (1220, 24.4)
+    """
+    calls = photos * CALLS_PER_PHOTO + (math.ceil(photos / PER_PAGE) if paged else 0)
+    rates = {DEMO_PER_HOUR, PRODUCTION_PER_HOUR} | ({own_per_hour} if own_per_hour else set())
+    return ApiPlan(photos, calls, {rate: calls / rate for rate in sorted(rates)}, own_per_hour)
+
+
+async def plan_unsplash(source: UnsplashSource, workspace: Workspace) -> ApiPlan:
+    """Ask the API how many photos the listing has (one call) and reckon their cost.
+
+    With a limit and without a key nothing is asked: the limit stands for the number. Nor is anything asked for
+    random photos, whose number the user gives, and for ids, which need no page.
+    """
+    if source.listing == "ids":
+        return api_plan(len(source.ids()), paged=False)
+    if source.listing == "random" and source.limit is not None:
+        return api_plan(source.limit)
+    if source.limit is not None and not os.environ.get(KEY_VARIABLE):
+        return api_plan(source.limit)
+    total, per_hour = await _ask(source, workspace)
+    return api_plan(total if source.limit is None else min(total, source.limit), per_hour)
+
+
+async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int | None]:
+    settings = source.adjust(load_settings(CrawlSettings, "crawl", workspace))
+    key = {"Authorization": f"Client-ID {api_key()}"}
+    with Frontier(workspace.frontier) as frontier:
+        frontier.reserve_call(key_hash(api_key()))
+    said, about = await call_api(source.page_url(1), settings, key)
+    per_hour, remaining = (
+        _whole(about.get("X-Ratelimit-Limit")),
+        _whole(about.get("X-Ratelimit-Remaining")),
+    )
+    with Frontier(workspace.frontier) as frontier:
+        frontier.note_quota(key_hash(api_key()), per_hour, remaining)
+    total = said.get("total") if isinstance(said, dict) else _whole(about.get("X-Total"))
+    if not isinstance(total, int):
+        raise SourceRefusedError("the API does not say how many photos there are; give --limit")
+    return total, per_hour
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None

@@ -1,0 +1,50 @@
+"""What a crawl of Wikimedia Commons will cost, before it starts."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from crawler.commands.api_call import call_api
+from crawler.errors import SourceRefusedError
+from crawler.settings import CrawlSettings
+from crawler.sources.commons import PER_PAGE, CommonsSource
+
+
+@dataclass(frozen=True)
+class CommonsPlan:
+    """The cost of a listing; files of subcategories are not counted."""
+
+    files: int
+    calls: int
+    subcategories: int = 0
+
+
+async def plan_commons(source: CommonsSource, settings: CrawlSettings | None = None) -> CommonsPlan:
+    """Ask the API how many files the listing has (one call); a limit bounds them.
+
+    Raises `SourceRefusedError`; a window of dates has no number, so it needs a limit.
+    """
+    source.check()
+    url = source.count_url()
+    if url is None:
+        if source.limit is None:
+            raise SourceRefusedError(
+                "the API does not say how many files a time holds; give --limit"
+            )
+        return CommonsPlan(source.limit, math.ceil(source.limit / PER_PAGE))
+    said = await _ask(url, source.adjust(settings or CrawlSettings()))
+    query = said.get("query") or {}
+    about = ((query.get("pages") or [{}])[0]).get("categoryinfo") or {}
+    files = about.get("files", (query.get("searchinfo") or {}).get("totalhits"))
+    if files is None:
+        raise SourceRefusedError(f"Commons knows no files of {source.listing} {source.value}")
+    wanted = int(files) if source.limit is None else min(int(files), source.limit)
+    below = int(about.get("subcats", 0)) if source.recurse else 0
+    return CommonsPlan(wanted, math.ceil(wanted / PER_PAGE), below)
+
+
+async def _ask(url: str, settings: CrawlSettings) -> dict[str, Any]:
+    said, _ = await call_api(url, settings)
+    if not isinstance(said, dict) or "error" in said:
+        raise SourceRefusedError(f"the API answered {said} to {url}")
+    return said

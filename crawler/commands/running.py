@@ -1,0 +1,203 @@
+"""Run a session from the command line: options, progress, summary and exit code."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from catalog import Workspace, load_settings, logs_json, redacted
+
+if TYPE_CHECKING:
+    from crawler.session.crawl import CrawlOptions, CrawlSummary
+    from crawler.session.progress import Tally
+    from crawler.settings import CrawlSettings
+
+
+log = logging.getLogger(__name__)
+
+
+WORKERS, CLUSTER, RECRAWL = "safelight.workers", "safelight.cluster", "safelight.recrawl"
+
+
+EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
+
+
+UNCOMMITTED = 4
+"""Exit code of a session whose work is in the spool, but not in the catalog."""
+
+
+METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
+
+
+def _settings(workspace: Workspace) -> "CrawlSettings":
+    from crawler.settings import CrawlSettings
+
+    return load_settings(CrawlSettings, "crawl", workspace)
+
+
+def run_source(
+    workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
+) -> None:
+    """Crawl a source under a progress line and leave with its exit code."""
+    from crawler.session import crawl
+
+    def act(report: Any) -> "CrawlSummary":
+        options = _options(report, wait=wait, allow_private=allow_private)
+        return crawl.crawl(workspace, source, _settings(workspace), options)
+
+    _act(act)
+
+
+def _options(report: Any, *, wait: bool = False, allow_private: bool = False) -> "CrawlOptions":
+    """Make the options of a session from those that every session command has."""
+    from crawler.session import crawl
+
+    meta = click.get_current_context().meta
+    age = meta.get(RECRAWL)
+    return crawl.CrawlOptions(
+        workers=meta.get(WORKERS, 1),
+        cluster=meta.get(CLUSTER),
+        wait_for_quota=wait,
+        recrawl_s=None if age is None else _age_s(age),
+        changed={"allow_private": True} if allow_private else {},
+        report=report,
+    )
+
+
+def _age_s(text: str) -> float:
+    """Read 30d, 12h, 15m or 20s as seconds."""
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isdecimal():
+        raise click.BadParameter(f"{text!r} is no age; write 30d, 12h, 15m or 20s")
+    return int(number) * units[unit]
+
+
+def _act(act: "Callable[[Any], CrawlSummary]") -> None:
+    """Run a session under a progress line, print its summary and leave with its exit code."""
+    from crawler.session.progress import ProgressLine, ProgressLog, Tally
+
+    line, last = ProgressLog() if logs_json() else ProgressLine(), [Tally()]
+
+    with _metrics() as update:
+
+        def report(tally: Tally) -> None:
+            last[0] = tally
+            line(tally)
+            update(tally)
+
+        summary = act(report)
+    line.end(last[0])
+    _print_summary(summary)
+    sys.exit(UNCOMMITTED if summary.uncommitted else EXIT_CODES[summary.status])
+
+
+@contextmanager
+def _metrics() -> "Iterator[Callable[[Tally], None]]":
+    """Serve metrics while a session runs, when --metrics-port asks for it; give what takes its tallies."""
+    meta = click.get_current_context().meta
+    if meta.get(METRICS_PORT) is None:
+        yield lambda _tally: None
+        return
+    from crawler.session.metrics import CrawlMetrics, serve_metrics
+
+    metrics = CrawlMetrics()
+    with serve_metrics(metrics, meta[METRICS_HOST], meta[METRICS_PORT]) as address:
+        if logs_json():
+            log.info("metrics: %s", address)
+        else:
+            click.echo(f"metrics: {address}", err=True)
+        yield metrics.update
+
+
+def _print_summary(summary: "CrawlSummary") -> None:
+    from crawler.fetch.pauses import pauses_text
+    from crawler.session.progress import error_list
+
+    click.echo(f"crawl {summary.crawl_id} ({summary.source}) {summary.status}")
+    if summary.read:
+        click.echo(
+            f"  read {summary.read} rows that need no file, passed over {summary.skipped} entries "
+            f"in {summary.seconds:.1f} s"
+        )
+    else:
+        click.echo(f"  listed {summary.listed} photos, passed over {summary.skipped} entries")
+    if not summary.read or summary.listed:
+        listed = f" of {summary.listed} listed" if summary.read else ""
+        click.echo(
+            f"  brought in {summary.done}{listed} ({summary.bytes / 1e6:.1f} MB in "
+            f"{summary.seconds:.1f} s), failed {summary.failed}, still wanted {summary.open}"
+        )
+    if summary.repeats or summary.unchanged:
+        click.echo(f"  repeats {summary.repeats}, unchanged {summary.unchanged}")
+    if summary.errors:
+        click.echo(f"  failed: {error_list(summary.errors)}")
+    if (earlier := sum(summary.standing.values()) - summary.failed) > 0:
+        click.echo(
+            f"  failed earlier and not tried again: {earlier} (given up in all: "
+            f"{error_list(summary.standing)}); try them with: safelight crawl retry --class all"
+        )
+    if summary.pauses:
+        click.echo(f"  wants to be left alone: {pauses_text(summary.pauses)}")
+    if summary.calls:
+        click.echo(f"  API calls: {error_list(summary.calls)}")
+    added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
+    click.echo(f"  rows added: {added or 'none'}")
+    _print_permission(summary)
+    if summary.problem and logs_json():
+        log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
+    elif summary.problem:
+        click.echo(f"  {redacted(summary.problem)}", err=True)
+    if summary.uncommitted:
+        _print_uncommitted(summary)
+    elif summary.status == "stopped" and not summary.problem:
+        click.echo("  go on with: safelight crawl resume")
+
+
+def _print_permission(summary: "CrawlSummary") -> None:
+    """Say which photos got the basis of this command, and what to do when some may not be trained on."""
+    from catalog import crawled
+
+    if summary.basis and summary.basis.statement_id:
+        click.echo(f"  basis recorded for {summary.basis.changed} photos that were here without it")
+    if summary.permission.allowed < summary.permission.total:
+        click.echo(f"  {summary.permission.advice(crawled(summary.crawl_id))}")
+
+
+def _print_uncommitted(summary: "CrawlSummary") -> None:
+    """Say what is left to do after commits that failed, on standard error or in the log."""
+    from crawler.session.uncommitted import COMMIT
+
+    then = ", then go on with: safelight crawl resume" if summary.open else ""
+    text = (
+        f"not in the catalog: {summary.uncommitted} segments wait in the spool, because the commit failed: "
+        f"{redacted(summary.commit_problem)}. Nothing is lost; when the cause is mended, finish with: {COMMIT}{then}"
+    )
+    if logs_json():
+        log.error("%s", text, extra={"crawl_id": summary.crawl_id})
+    else:
+        click.echo(f"  {text}", err=True)
+
+
+def _session_options(command: click.Command) -> None:
+    """Add the options of every session; they go to the context, so the command need not take them."""
+
+    def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+        return lambda context, _parameter, value: context.meta.update({name: value})
+
+    def add(flag: str, name: str, **more: Any) -> None:
+        click.option(flag, expose_value=False, callback=keep(name), **more)(command)
+
+    several = "Processes; each asks hosts of its own."
+    add("--workers", WORKERS, type=click.IntRange(1), default=1, show_default=True, help=several)
+    actors = "Workers are actors of this Ray cluster (local, auto, ray://...)."
+    add("--cluster", CLUSTER, metavar="ADDRESS", help=actors)
+    again = "Also ask again for pictures that came in longer ago: 30d, 12h. Unchanged ones cost no bytes."
+    add("--recrawl", RECRAWL, metavar="AGE", help=again)
+    port = "Serve Prometheus metrics while it runs; 0 takes a free port."
+    add("--metrics-port", METRICS_PORT, type=click.IntRange(0, 65535), help=port)
+    at = "Address of the metrics."
+    add("--metrics-host", METRICS_HOST, default="127.0.0.1", show_default=True, help=at)

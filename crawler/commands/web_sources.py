@@ -1,0 +1,333 @@
+"""`safelight crawl run|plan` for sources that ask the web, and for lists of addresses."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from catalog import Workspace, settings_option, workspace_option
+from crawler.commands.basis import BASIS
+from crawler.commands.options import LIMIT, PRIVATE, options
+
+if TYPE_CHECKING:
+    from crawler.sources.commons import CommonsSource
+    from crawler.sources.generated_faces import GeneratedFacesSource
+    from crawler.sources.spider import UserSpiderSource
+    from crawler.sources.urls import UrlListSource
+
+
+_PATH = click.Path(exists=True, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+WAIT = click.option(
+    "--wait", is_flag=True, help="Wait when the API wants no more calls for now; do not stop."
+)
+
+
+url_options = options(
+    click.option("--url-col", metavar="NAME", help="Column of addresses [url, URL]."),
+    click.option("--caption-col", metavar="NAME", help="Column of titles [caption, TEXT]."),
+    click.option(
+        "--id-col", metavar="NAME", help="Column of ids; without it the address is the id."
+    ),
+    click.option("--label-col", "label_cols", multiple=True, metavar="NAME", help="Keep as label."),
+    click.option("--labels-all", is_flag=True, help="Keep all other columns as labels."),
+    click.option(
+        "--as",
+        "known_as",
+        default="urls",
+        metavar="SOURCE",
+        help="Source whose ids --id-col holds.",
+    ),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("urls")
+@click.argument("path", type=_PATH)
+@url_options
+@PRIVATE
+@workspace_option
+def run_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
+    """Fetch the pictures behind the addresses in PATH: csv, tsv, txt, json, jsonl, parquet, or a folder of them.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent.
+    """
+    allow = wanted.pop("allow_private", False)
+    _go(workspace, _urls(path, wanted), allow_private=allow)
+
+
+@click.command("urls")
+@click.argument("path", type=_PATH)
+@url_options
+@settings_option
+def plan_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
+    """Count addresses and hosts of PATH, and the hours that the busiest host takes."""
+    from crawler.commands.running import _settings
+
+    found, rate = _urls(path, wanted).plan(), _settings(workspace).rate
+    click.echo(f"{found.addresses} addresses on {len(found.hosts)} hosts")
+    click.echo(f"{found.skipped} lines without an address will be passed over")
+    for host, n in found.hosts.most_common(1):
+        click.echo(
+            f"at {rate:g} requests a second to one host: {found.hours(rate):.1f} hours "
+            f"(the busiest, {host}, has {n})"
+        )
+
+
+def _urls(path: Path, wanted: dict[str, Any]) -> "UrlListSource":
+    from crawler.sources.urls import UrlListSource
+
+    return UrlListSource(str(path.resolve()), **wanted)
+
+
+@click.command("img2dataset")
+@click.argument("path", type=_FOLDER)
+@BASIS
+@workspace_option
+def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None) -> None:
+    """Take over the pictures that img2dataset wrote into PATH; nobody is asked."""
+    from crawler.sources.img2dataset import Img2DatasetSource
+
+    _go(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
+
+
+@click.command("img2dataset")
+@click.argument("path", type=_FOLDER)
+def plan_img2dataset(path: Path) -> None:
+    """Count the results of img2dataset below PATH, good and bad."""
+    from crawler.sources.img2dataset import Img2DatasetSource
+
+    source = Img2DatasetSource(str(path.resolve()))
+    source.check()
+    found = source.plan()
+    click.echo(f"{found.pictures} pictures and {found.failed} failures in {found.shards} shards")
+
+
+dataset_options = options(
+    click.argument("path", type=_FOLDER),
+    click.option(
+        "--edition",
+        type=click.Choice(["lite", "full"]),
+        required=True,
+        help="Which dataset it is: their terms differ.",
+    ),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("unsplash-dataset")
+@dataset_options
+@click.option("--pictures", is_flag=True, help="Fetch the pictures too.")
+@click.option("--width", type=click.IntRange(min=1), help="Fetch pictures scaled to this width.")
+@click.option(
+    "--labels",
+    multiple=True,
+    type=click.Choice(["keywords", "colors", "collections", "conversions"]),
+    help="Table that becomes labels (may be given more than once).",
+)
+@PRIVATE
+@workspace_option
+def run_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
+    """Import the tables of the Unsplash Dataset in PATH: photos with their EXIF, without a call.
+
+    With --pictures it needs SAFELIGHT_CONTACT for the User-Agent.
+    """
+    from crawler.sources.unsplash_dataset import UnsplashDatasetSource
+
+    allow = wanted.pop("allow_private", False)
+    _go(workspace, UnsplashDatasetSource(str(path.resolve()), **wanted), allow_private=allow)
+
+
+@click.command("unsplash-dataset")
+@dataset_options
+@settings_option
+def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
+    """Count the photos of the tables in PATH, and what their pictures would take."""
+    from crawler.commands.running import _settings
+    from crawler.sources.unsplash_dataset import UnsplashDatasetSource
+
+    source = UnsplashDatasetSource(str(path.resolve()), **wanted)
+    source.check()
+    found, rate = source.plan(), _settings(workspace).rate
+    click.echo(f"{found.photos} photos, {found.with_settings} with all three settings, 0 API calls")
+    click.echo(f"{found.skipped} broken lines will be passed over")
+    hours = found.photos / rate / 3600
+    click.echo(f"with --pictures: {found.photos} requests, {hours:.1f} hours at {rate:g} a second")
+
+
+commons_options = options(
+    click.option("--category", metavar="NAME", help="Files of a category."),
+    click.option(
+        "--recurse", type=click.IntRange(min=0), default=0, help="Depth of subcategories."
+    ),
+    click.option("--search", metavar="TEXT", help="Files found by these words."),
+    click.option("--from", "start", metavar="DATE", help="Files uploaded from this day on."),
+    click.option("--to", "end", metavar="DATE", help="Files uploaded before this day."),
+    click.option(
+        "--width", type=click.IntRange(min=1), help="Fetch pictures scaled to this width."
+    ),
+    click.option("--api-base", metavar="URL", help="Another MediaWiki's api.php."),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("commons")
+@commons_options
+@WAIT
+@PRIVATE
+@workspace_option
+def run_commons(workspace: Workspace, *, wait: bool, **wanted: Any) -> None:
+    """Crawl Wikimedia Commons: a category, a search, or a window of upload dates.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent, no key.
+    """
+    allow = wanted.pop("allow_private", False)
+    _go(workspace, _commons(wanted), allow_private=allow, wait=wait)
+
+
+@click.command("commons")
+@commons_options
+@settings_option
+def plan_commons(workspace: Workspace, **wanted: Any) -> None:
+    """Ask how many files there are (one call), and reckon calls."""
+    from crawler.commands.planner_web import plan_commons as plan
+    from crawler.commands.running import _settings
+
+    found = asyncio.run(plan(_commons(wanted), _settings(workspace)))
+    click.echo(f"{found.files} files, {found.calls} API calls, no key")
+    if found.subcategories:
+        click.echo(f"{found.subcategories} subcategories are not counted in this")
+
+
+def _commons(wanted: dict[str, Any]) -> "CommonsSource":
+    from crawler.sources.commons import API, CommonsSource
+
+    category, search = wanted.pop("category"), wanted.pop("search")
+    dates = wanted["start"] or wanted["end"]
+    if sum(map(bool, (category, search, dates))) != 1:
+        raise click.UsageError("give one of --category, --search, or --from with --to")
+    listing: Any = "category" if category else "search" if search else "dates"
+    wanted["api_base"] = wanted["api_base"] or API
+    return CommonsSource(listing, category or search or "", **wanted)
+
+
+faces_options = options(
+    click.option("--endpoint", metavar="URL", help="The address [thispersondoesnotexist.com]."),
+    click.option("--generator", metavar="NAME", help="Program behind it [StyleGAN2]."),
+    click.option("--limit", type=click.IntRange(min=1), help="Draws at most [1000]."),
+    click.option(
+        "--stop-after-repeats", type=click.IntRange(min=1), metavar="K", help="End after K [20]."
+    ),
+    BASIS,
+)
+
+
+@click.command("generated-faces")
+@faces_options
+@workspace_option
+def run_generated_faces(workspace: Workspace, **wanted: Any) -> None:
+    """Draw made-up faces from an address that gives another one at each request.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent. One request a second at most.
+    """
+    allow = wanted.pop("allow_private", False)
+    _go(workspace, _faces(wanted), allow_private=allow)
+
+
+@click.command("generated-faces")
+@faces_options
+def plan_generated_faces(**wanted: Any) -> None:
+    """Say how long the draws take at one request a second."""
+    limit = _faces(wanted).limit
+    click.echo(f"{limit} draws at most, {limit / 3600:.1f} hours at one request a second")
+
+
+def _faces(wanted: dict[str, Any]) -> "GeneratedFacesSource":
+    from crawler.sources.generated_faces import GeneratedFacesSource
+
+    return GeneratedFacesSource(**{name: value for name, value in wanted.items() if value})
+
+
+spider_options = options(
+    click.argument("spider", metavar="FILE.py[:CLASS]"),
+    click.option("-a", "arguments", multiple=True, metavar="KEY=VALUE", help="Spider argument."),
+    LIMIT,
+    BASIS,
+)
+
+
+@click.command("spider")
+@spider_options
+@PRIVATE
+@workspace_option
+def run_spider(workspace: Workspace, **wanted: Any) -> None:
+    """Run a Scrapy spider of your own; its items say where pictures are.
+
+    Needs SAFELIGHT_CONTACT for the User-Agent. robots.txt is obeyed whatever the file says.
+    """
+    allow = wanted.pop("allow_private")
+    _go(workspace, _spider(**wanted), allow_private=allow)
+
+
+@click.command("spider")
+@spider_options
+@settings_option
+def plan_spider(workspace: Workspace, **wanted: Any) -> None:
+    """Say at what pace pages are asked for; how many there are, only the spider finds out."""
+    from crawler.commands.running import _settings
+
+    source, rate = _spider(**wanted), _settings(workspace).rate
+    source.check()
+    most = "no limit" if source.limit is None else f"at most {source.limit} pictures"
+    click.echo(f"{most}; pages and pictures at {rate:g} a second to one host, robots.txt obeyed")
+
+
+def _spider(
+    spider: str, arguments: Sequence[str], limit: int | None, training_basis: str | None
+) -> "UserSpiderSource":
+    from crawler.sources.spider import UserSpiderSource
+
+    file, _, class_name = spider.partition(".py:")
+    if odd := [text for text in arguments if "=" not in text]:
+        raise click.UsageError(f"-a wants KEY=VALUE, not {odd[0]}")
+    given = dict(text.split("=", 1) for text in arguments)
+    path = Path(f"{file}.py" if class_name else file).resolve()
+    return UserSpiderSource(str(path), class_name, given, limit, training_basis)
+
+
+def _go(
+    workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
+) -> None:
+    """Run a session of a source and leave with its exit code."""
+    from crawler.commands.running import run_source
+
+    run_source(workspace, source, allow_private=allow_private, wait=wait)
+
+
+def add_to(plan: click.Group, run: click.Group) -> None:
+    """Add every command of this module to `crawl plan` and `crawl run`."""
+    for command in (
+        plan_urls,
+        plan_img2dataset,
+        plan_unsplash_dataset,
+        plan_commons,
+        plan_generated_faces,
+        plan_spider,
+    ):
+        plan.add_command(command)
+    for command in (
+        run_urls,
+        run_img2dataset,
+        run_unsplash_dataset,
+        run_commons,
+        run_generated_faces,
+        run_spider,
+    ):
+        run.add_command(command)

@@ -1,0 +1,1 @@
+"""Examine crawled bytes in processes without rights, and check what these say."""

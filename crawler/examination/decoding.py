@@ -1,0 +1,147 @@
+"""Have crawled bytes examined and drawn by processes without rights, and check what these say.
+
+A reader of pictures that was taken over by hostile bytes can read no file and reach no host; it can only say something
+wrong about a file. So a row that comes back is taken when each value fits the column it is for, and what this process
+can tell by itself (SHA-256, size) it does not ask.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+
+from catalog import TABLES
+from catalog.sandbox import DecoderError, DecoderLimits, DecoderPool
+from crawler.examination.examine import IMAGES, Examined
+from crawler.exif.row import READER, Cell
+from crawler.pictures.container import MAX_PIXELS, Container, sniff
+from crawler.pictures.wave_header import is_wave
+
+TIME_LIMIT_S = 20.0
+MEMORY_LIMIT = 1 << 30  # bytes; headers and EXIF take little, a thumbnail all pixels of its picture
+_LONGEST = 1 << 20  # characters of one value
+_HALF_PAIR = re.compile("[\ud800-\udfff]")  # no text: UTF-8 cannot hold it
+_NOT_ASKED = frozenset({"first_seen", "pack", "pack_offset", "pack_length", "photo_id"})
+WAVE = Container("WAV", "audio/wav", None)
+_THUMBNAIL_SIDE_PX = 1024
+
+DECODERS = DecoderPool(
+    "crawler.examination.decoder_jobs",
+    DecoderLimits(timeout_s=TIME_LIMIT_S, memory_bytes=MEMORY_LIMIT),
+    patience_s=0.05,
+)
+"""The children of this process: one keeps up with a crawl, unless a file takes long."""
+
+
+def examine_crawled(
+    body: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    media: Collection[str] = IMAGES,
+    decoders: DecoderPool = DECODERS,
+) -> Examined:
+    """Examine `body` as `examine` does, in a process without rights.
+
+    A file that this process does not survive is kept: its header and its EXIF are `unreadable`, with the reason.
+    Raises `SandboxError` when no such process can be started.
+    """
+    sha256 = hashlib.sha256(body).hexdigest()
+    kind = _kind(body, media)
+    if isinstance(kind, str):
+        return Examined(sha256, rejected=kind)
+    asset: dict[str, Cell] = {"sha256": sha256, "bytes": len(body)}
+    asset |= {"mime": kind.mime, "format": kind.format}
+    exif: dict[str, Cell] = {"asset_sha256": sha256, "exif_source": "file", "reader": READER}
+    options = {"max_pixels": max_pixels, "media": sorted(media), "sha256": sha256}
+    try:
+        found = decoders.decode("examine", body, **options).result
+        asset = _checked("assets", found.get("asset"), asset)
+        exif = {} if kind is WAVE else _checked("exif", found.get("exif"), exif)
+    except DecoderError as error:
+        why = f"{error.status}: {error.detail}"
+        asset |= {"header_status": "unreadable", "header_detail": why}
+        exif |= {"status": "unreadable", "error": why, "gps_present": False}
+    return Examined(sha256, asset=asset, exif={} if kind is WAVE else exif)
+
+
+def _kind(body: bytes, media: Collection[str]) -> Container | str:
+    """Name the container by the first bytes, as `examine` does, or say why the file is rejected."""
+    if not body:
+        return "empty"
+    if "sound" in media and is_wave(body):
+        return WAVE
+    kind = sniff(body) if "image" in media else None
+    return kind or ("not_an_image" if "image" in media else "not_a_sound")
+
+
+def draw_crawled(
+    body: bytes, side_px: int, decoders: DecoderPool = DECODERS
+) -> tuple[tuple[int, int], bytes]:
+    """Give size and RGB pixels of a small upright picture of `body`; raises `DecoderError`, `SandboxError`."""
+    assert side_px <= _THUMBNAIL_SIDE_PX, "thumbnails are small"
+    found = decoders.decode("thumbnail", body, side_px=side_px)
+    size = (found.result.get("width"), found.result.get("height"))
+    pixels = found.parts[0] if found.parts else b""
+    width, height = (n if type(n) is int and 0 < n <= side_px else 0 for n in size)
+    if not width * height or len(pixels) != 3 * width * height:
+        raise DecoderError("crashed", "the decoder process gave pixels that make no picture")
+    return (width, height), pixels
+
+
+def _checked(table: str, row: object, known: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Take a row whose values fit their columns, with what is `known`; raises `DecoderError`."""
+    if not isinstance(row, dict):
+        raise _nonsense(table)
+    checks = _checks(table)
+    for name, value in row.items():
+        if name not in checks or not (value is None or checks[name](value)):
+            raise _nonsense(f"{table}.{name}")
+    taken: dict[str, Cell] = {**row, **known}
+    if taken.get("taken_at") is not None:
+        try:
+            taken["taken_at"] = _moment(str(taken["taken_at"]))
+        except ValueError as error:
+            raise _nonsense(f"{table}.taken_at") from error
+    return taken
+
+
+def _nonsense(what: str) -> DecoderError:
+    name = re.sub(r"\W", "?", what)[:60]
+    return DecoderError("crashed", f"the decoder process gave an impossible {name}")
+
+
+@cache
+def _checks(table: str) -> dict[str, Callable[[Any], bool]]:
+    """Give for each column that a child fills what says whether a value fits it."""
+    fields = [field for field in TABLES[table].schema if field.name not in _NOT_ASKED]
+    return {field.name: _check(field.type) for field in fields}
+
+
+def _check(kind: pa.DataType) -> Callable[[Any], bool]:
+    if pa.types.is_list(kind):
+        return lambda value: type(value) is list and len(value) < 1000 and all(map(_is_text, value))
+    if pa.types.is_integer(kind):
+        most = 1 << (kind.bit_width - 1)
+        return lambda value: type(value) is int and -most <= value < most
+    if pa.types.is_floating(kind):
+        return lambda value: type(value) is float or (type(value) is int and abs(value) < 1 << 53)
+    if pa.types.is_boolean(kind):
+        return lambda value: type(value) is bool
+    return _is_text
+
+
+def _is_text(value: Any) -> bool:
+    if type(value) is not str or len(value) > _LONGEST:
+        return False
+    return value.isascii() or not _HALF_PAIR.search(value)
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is not None:
+        raise ValueError(text)
+    return found

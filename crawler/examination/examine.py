@@ -1,0 +1,104 @@
+"""Learn from bytes all that the catalog keeps about them: what they are, and what their EXIF says.
+
+Pure and thread-safe: no file, no network, no state. Whatever the bytes, an answer comes back. Bytes that were crawled
+are examined by `decoding.py`, which calls this in a process without rights.
+"""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from crawler.exif.blocks import find_block
+from crawler.exif.reader import Reading, read_exif
+from crawler.exif.row import Cell, exif_row
+from crawler.pictures.container import MAX_PIXELS, Container, Header, read_header, sniff
+from crawler.pictures.jpeg_quality import jpeg_quality
+from crawler.pictures.wave_header import is_wave, read_wave
+
+IMAGES = frozenset({"image"})
+_JPEG = b"\xff\xd8\xff"
+_FIRST_PART = 1 << 20  # bytes searched for a thumbnail; cameras write it before the picture
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was learned: the rows for tables `assets` and `exif`, empty when the bytes are rejected.
+
+    `rejected` is `empty`, `not_an_image`, `not_a_sound` or None. Left out of `asset`: the pack columns and
+    `first_seen`, which are known later. A sound has no `exif`.
+    """
+
+    sha256: str
+    rejected: str | None = None
+    asset: dict[str, Cell] = field(default_factory=dict)
+    exif: dict[str, Cell] = field(default_factory=dict)
+
+
+def examine(
+    body: bytes,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    media: Collection[str] = IMAGES,
+    sha256: str | None = None,
+) -> Examined:
+    """Examine `body`; never raises. More than `max_pixels` is kept with header_status unreadable.
+
+    `media` says which kinds of file are wanted (image, sound); all others are rejected. `sha256` is that of `body`
+    when it is known.
+    """
+    sha256 = sha256 or hashlib.sha256(body).hexdigest()
+    if not body:
+        return Examined(sha256, rejected="empty")
+    if "sound" in media and is_wave(body):
+        return Examined(sha256, asset=_sound(sha256, body))
+    kind = sniff(body) if "image" in media else None
+    if kind is None:
+        return Examined(sha256, rejected="not_an_image" if "image" in media else "not_a_sound")
+    header = read_header(body, kind, max_pixels=max_pixels)
+    block = find_block(body, kind.format)
+    reading = None if block is None else read_exif(block)
+    return Examined(
+        sha256,
+        asset=_asset(sha256, body, kind, header),
+        exif=exif_row(sha256, reading) | _thumbnail_place(body, reading),
+    )
+
+
+def _asset(sha256: str, body: bytes, kind: Container, header: Header) -> dict[str, Cell]:
+    return {
+        "sha256": sha256,
+        "bytes": len(body),
+        "mime": kind.mime,
+        "format": kind.format,
+        "width": header.width,
+        "height": header.height,
+        "header_status": header.status,
+        "header_detail": header.detail,
+        "jpeg_quality": jpeg_quality(getattr(header.picture, "quantization", {})),
+    }
+
+
+def _sound(sha256: str, body: bytes) -> dict[str, Cell]:
+    header = read_wave(body)
+    return {
+        "sha256": sha256,
+        "bytes": len(body),
+        "mime": "audio/wav",
+        "format": "WAV",
+        "header_status": header.status,
+        "header_detail": header.detail,
+        "duration_s": header.duration_s,
+        "sample_rate": header.sample_rate,
+        "channels": header.channels,
+    }
+
+
+def _thumbnail_place(body: bytes, reading: Reading | None) -> dict[str, Cell]:
+    """Say where the thumbnail lies in `body`; curation compares it with the pixels."""
+    thumbnail = (reading and reading.thumbnail) or b""
+    at = body.find(thumbnail, 0, _FIRST_PART) if thumbnail.startswith(_JPEG) else -1
+    is_there = at >= 0
+    return {
+        "thumbnail_offset": at if is_there else None,
+        "thumbnail_length": len(thumbnail) if is_there else None,
+    }

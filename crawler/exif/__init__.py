@@ -1,0 +1,1 @@
+"""From EXIF bytes to one typed row in SI units."""

@@ -1,0 +1,204 @@
+"""Read a TIFF block (the payload of EXIF) with two tolerant readers: exifread first, Pillow second.
+
+Both are guarded. exifread raises plain UnicodeDecodeError or struct.error on real files and reads a
+value outside the block as zeros (a false 0/0), so each value's place is checked here; Pillow drops
+fields without a word and turns 1/0 into nan, so rationals are compared as written. Both read through
+`BoundedReader`, which ends endless loops. Maker notes are left alone unless the ISO is only there.
+"""
+
+import logging
+import math
+import struct
+import warnings
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import exifread
+
+from crawler.exif.header import RATIO_TYPES, QuickHeader
+from crawler.exif.pillow import pillow_tags
+from crawler.exif.tags import (
+    EXIF_POINTER,
+    GPS_POINTER,
+    ISO,
+    MAKE,
+    MOST_NUMBERS,
+    SETTINGS,
+    Tag,
+    Tags,
+    value,
+)
+from crawler.exif.values import number, ratio
+from crawler.pictures.bounded_reader import MAX_READS, BoundedReader
+
+_ISO_MAKERS = ("canon", "nikon")  # exifread understands where these hide the ISO
+_MAKER_READS = 60_000  # exifread takes notes byte by byte
+_MAKER_ISO = ("MakerNote ISO", "MakerNote ISOSpeedRequested", "MakerNote ISOSetting")
+
+
+@dataclass
+class Reading:
+    """What a block holds: tags by number, trouble met, settings on which the readers differ."""
+
+    tags: Tags = field(default_factory=dict)
+    gps_present: bool = False
+    thumbnail: bytes | None = None
+    problems: list[str] = field(default_factory=list)
+    readers_disagree: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """Name the state: ok, partial (some of it could not be read) or unreadable (no tag could)."""
+        if not self.tags:
+            return "unreadable"
+        return "partial" if self.problems else "ok"
+
+
+def read_exif(block: bytes) -> Reading:
+    """Read a TIFF block; never raises, whatever the bytes."""
+    _quieten()
+    reading = Reading()
+    complete = _read_first(block, reading)
+    second = _read_second(block, reading, everything=not complete)
+    if complete:
+        reading.readers_disagree = [
+            name
+            for name, tag in SETTINGS.items()
+            if _differ(reading.tags.get(tag), second.get(tag))
+        ]
+    reading.tags = second | reading.tags
+    _take_maker_iso(block, reading)
+    return reading
+
+
+@cache
+def _quieten() -> None:
+    """Silence both libraries: what they would print for each odd file goes into the row instead."""
+    logging.getLogger("exifread").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
+
+
+def _read_first(block: bytes, reading: Reading) -> bool:
+    """Fill `reading` by exifread; say whether it came to its end."""
+    try:
+        found = _exifread(block)
+        for key, tag in found.items():
+            _take(block, key, tag, reading)
+        reading.thumbnail = _thumbnail(block, found)
+    except Exception as error:  # noqa: BLE001 - a parser on hostile bytes; kept in `problems`
+        reading.problems.append(f"exifread: {_said(error)}")
+        return False
+    return True
+
+
+def _exifread(block: bytes) -> dict[str, Any]:
+    """Read the directories that every file has; as `exifread.process_file` without details, but quicker."""
+    if block[:4] not in (b"II*\0", b"MM\0*"):
+        return _exifread_whole(block, details=False)
+    header = QuickHeader(block)
+    for place, start in enumerate(header.list_ifd()):
+        header.dump_ifd(start, _DIRECTORIES.get(place, f"IFD {place}"))
+    exif = header.tags.get("Image ExifOffset")
+    if exif and exif.values:
+        header.dump_ifd(exif.values[0], "EXIF")
+    return header.tags
+
+
+_DIRECTORIES = {0: "Image", 1: "Thumbnail"}
+
+
+def _exifread_whole(block: bytes, *, details: bool, max_reads: int = MAX_READS) -> dict[str, Any]:
+    stream = BoundedReader(block, max_reads=max_reads)
+    found: dict[str, Any] = exifread.process_file(stream, details=details, extract_thumbnail=False)
+    return found
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
+
+
+def _take(block: bytes, key: str, tag: Any, reading: Reading) -> None:
+    folder, _, name = key.partition(" ")
+    reading.gps_present |= folder == "GPS"
+    if folder not in ("Image", "EXIF"):
+        return
+    if tag.field_offset + tag.field_length > len(block):
+        reading.problems.append(f"{name} lies outside the block")
+    else:
+        reading.tags[tag.tag] = Tag(name, *_typed(block, tag))
+
+
+def _typed(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
+    """Give a tag of exifread as (text as written, numbers)."""
+    values = tag.values
+    if isinstance(values, bytes):
+        values = values.decode("latin-1")
+    if isinstance(values, str):
+        return values.strip("\0 "), ()
+    if tag.field_type in RATIO_TYPES:
+        return _rationals(block, tag)
+    flat = [one[0] if isinstance(one, tuple) else one for one in values[:MOST_NUMBERS]]
+    return " ".join(map(str, flat)), tuple(map(number, flat))
+
+
+def _rationals(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
+    """Read rationals from the block itself: exifread has already shortened 28/10 to 14/5."""
+    count = min(tag.field_length // 8, MOST_NUMBERS)
+    layout = ("<" if block[:1] == b"I" else ">") + RATIO_TYPES[tag.field_type] * count
+    flat = struct.unpack_from(layout, block, tag.field_offset)
+    pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    return " ".join(f"{top}/{bottom}" for top, bottom in pairs), tuple(ratio(*p) for p in pairs)
+
+
+def _thumbnail(block: bytes, found: dict[str, Any]) -> bytes | None:
+    offset = found.get("Thumbnail JPEGInterchangeFormat")
+    length = found.get("Thumbnail JPEGInterchangeFormatLength")
+    if not (offset and length and offset.values and length.values):
+        return None
+    start = int(offset.values[0])
+    return block[start : start + int(length.values[0])] or None
+
+
+def _take_maker_iso(block: bytes, reading: Reading) -> None:
+    """Look for the ISO in the maker note, where cameras before Exif 2.1 put it."""
+    make = reading.tags.get(MAKE)
+    if ISO in reading.tags or make is None or not make.raw.lower().startswith(_ISO_MAKERS):
+        return
+    try:
+        found = _exifread_whole(block, details=True, max_reads=_MAKER_READS)
+    except Exception:  # noqa: BLE001 - notes are often damaged by editing; the sound tags still count
+        return
+    for numbers in (_maker_numbers(found.get(name)) for name in _MAKER_ISO):
+        if numbers:
+            reading.tags[ISO] = Tag("ISOSpeedRatings", " ".join(f"{n:g}" for n in numbers), numbers)
+            return
+
+
+def _maker_numbers(tag: Any) -> tuple[float, ...]:
+    values = [] if tag is None else tag.values
+    listed = values if isinstance(values, list) else [values]
+    numbers = tuple(n for n in map(number, listed) if n is not None)
+    return numbers if any(n > 0 for n in numbers) else ()
+
+
+def _read_second(block: bytes, reading: Reading, *, everything: bool) -> Tags:
+    """Read by Pillow: only the three settings, or `everything` when the first reader failed."""
+    tags: Tags = {}
+    wanted = None if everything else frozenset(SETTINGS.values())
+    try:
+        for key, tag in pillow_tags(block, wanted, value(reading.tags, EXIF_POINTER)):
+            tags.setdefault(key, tag)
+            if tags.keys() == wanted:
+                break
+    except Exception as error:  # noqa: BLE001 - a parser on hostile bytes; kept in `problems`
+        reading.problems.append(f"Pillow: {_said(error)}")
+    reading.gps_present |= GPS_POINTER in tags
+    return tags
+
+
+def _differ(first: Tag | None, second: Tag | None) -> bool:
+    one, other = (None if tag is None else tag.values[0] for tag in (first, second))
+    if one is None or other is None:
+        return one is not other
+    return not math.isclose(one, other, rel_tol=1e-6)

@@ -1,0 +1,1 @@
+"""Polite HTTP: addresses, connections, limits, robots.txt, pauses, failures."""

@@ -1,0 +1,44 @@
+"""Where the crawler's HTTP client connects: to public addresses, and to private ones that the settings allow.
+
+A literal address never meets the resolver, and a name may resolve to one address now and to another later. So each
+address is judged when the socket to it is made, after all resolving. The resolver only refuses earlier.
+"""
+
+import socket
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from catalog.pull.public_addresses import Network, guarded_sockets, parse_networks, require_allowed
+from crawler.settings import CrawlSettings
+
+
+class PublicResolver(AbstractResolver):
+    """Resolve names, but refuse those of which any address must not be asked."""
+
+    def __init__(self, networks: list[Network]) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+        self._networks = networks
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Resolve `host`; raises `PrivateAddressError`."""
+        found = await self._inner.resolve(host, port, family)
+        for answer in found:
+            require_allowed(answer["host"], self._networks)
+        return found
+
+    async def close(self) -> None:
+        """Close the resolver underneath."""
+        await self._inner.close()
+
+
+def open_connector(settings: CrawlSettings, limit: int = 100) -> aiohttp.TCPConnector:
+    """Make a connection pool that connects to public addresses only, and to those that `settings` allow."""
+    if settings.allow_private:
+        return aiohttp.TCPConnector(limit=limit)
+    networks = parse_networks(settings.allow_networks)
+    return aiohttp.TCPConnector(
+        limit=limit, resolver=PublicResolver(networks), socket_factory=guarded_sockets(networks)
+    )

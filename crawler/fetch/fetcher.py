@@ -1,0 +1,367 @@
+"""Bring in the bytes behind one address over HTTP, within bounds, or say why not.
+
+One attempt is bounded in bytes (`max_bytes`), in time (`deadline_s`, over all hops), in patience (`grace_s`,
+`min_bytes_per_s`) and in hops (`max_redirects`, followed by hand: each hop is checked like the first).
+Private addresses are refused when they are connected to, so a public name that resolves to one is caught.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urljoin
+
+import aiohttp
+
+from catalog.pull.public_addresses import PrivateAddressError
+from crawler.fetch.connector import open_connector
+from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
+from crawler.fetch.hosts import client_url, host_of, is_refused
+from crawler.fetch.limits import ByteBudget, HostGate, HostLimits, retry_after_s
+from crawler.fetch.robots import MAX_ROBOTS_BYTES, RobotsCache, RobotsUnavailableError, opt_out
+from crawler.settings import CrawlSettings
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CHUNK = 1 << 16
+_CONDITIONS = frozenset({"If-None-Match", "If-Modified-Since"})
+# Failures that say nothing of the picture: the host did not answer, or too slowly.
+_UNREACHED = frozenset(
+    {
+        "timeout",
+        "too_slow",
+        "dns_error",
+        "connect_error",
+        "disconnected",
+        "network_error",
+        "tls_error",
+    }
+)
+_QUOTA_TEXT = b"Rate Limit Exceeded"  # Unsplash says it with status 403
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one attempt gave: a body, or a failure; `url` is the last address asked."""
+
+    url: str
+    body: bytes = b""
+    failure: Failure | None = None
+    http_status: int | None = None
+    content_type: str | None = None
+    etag: str | None = None
+    modified: str | None = None
+    duration_ms: float = 0.0
+    unchanged: bool = False  # the server says that we hold these bytes already
+    elsewhere: str | None = None  # address on a host that another worker asks
+
+
+class FetchRefusedError(Exception):
+    """An attempt ended without a body; carries the failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.failure = failure
+
+
+class Patience:
+    """What is left of the time that one attempt may take; waits at our own gates do not count."""
+
+    def __init__(self, left_s: float) -> None:
+        self.left_s = left_s
+
+    @asynccontextmanager
+    async def spent(self) -> AsyncIterator[None]:
+        """Spend time on a server; raises `TimeoutError` when nothing is left."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.left_s):
+                yield
+        finally:
+            self.left_s -= time.monotonic() - began
+
+
+class Fetcher:
+    """Fetch pictures; one for a session, which it needs to be open (see `open_fetcher`)."""
+
+    def __init__(self, http: aiohttp.ClientSession, settings: CrawlSettings) -> None:
+        self._http = http
+        self._settings = settings
+        self.limits = HostLimits(settings)
+        self.is_ours: Callable[[str], bool] = lambda host: True  # noqa: ARG005 - all hosts are
+        self.note_closed: Callable[[str, float], None] = lambda host, wait_s: None  # noqa: ARG005 - nobody listens
+        self._budget = ByteBudget(settings.inflight_bytes)
+        self._robots = RobotsCache(self._read_robots)
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        booked: bool = False,
+        etag: str | None = None,
+        modified: str | None = None,
+        hops: int = 0,
+    ) -> Answer:
+        """Make one attempt; never raises but for cancellation.
+
+        `booked` says that the host's gate was passed already, `etag` and `modified` what is known of these bytes,
+        `hops` how many redirects led here.
+        """
+        asked = [url]
+        known = {"If-None-Match": etag, "If-Modified-Since": modified}
+        headers = {name: value for name, value in known.items() if value}
+        started = time.monotonic()
+        try:
+            answer = await self._follow(asked, headers, booked=booked, hops=hops)
+        except FetchRefusedError as refused:
+            answer = Answer(asked[-1], failure=refused.failure)
+        return replace(answer, duration_ms=(time.monotonic() - started) * 1000)
+
+    async def _follow(
+        self, asked: list[str], headers: Mapping[str, str], *, booked: bool, hops: int
+    ) -> Answer:
+        """Follow redirects by hand; `asked` gains each address before it is asked."""
+        host, reached, patience = host_of(asked[0]), False, Patience(self._settings.deadline_s)
+        seat: HostGate | None = self.limits.gate(host)
+        if seat and not booked:
+            await seat.enter()
+        try:
+            for _ in range(hops, self._settings.max_redirects + 1):
+                step = await self._step(asked[-1], headers, patience)
+                if isinstance(step, Answer):
+                    reached = True
+                    return step
+                if step in asked:
+                    raise _refused("final", "redirect_loop", step)
+                asked.append(step)
+                self._check_address(step)
+                if (other := host_of(step)) == host and seat:
+                    if seat.closed_s > self._settings.grace_s:
+                        raise _busy(host, seat.closed_s)
+                    await seat.ask_again()
+                    continue
+                if not self.is_ours(other):
+                    reached = True
+                    return Answer(asked[0], elsewhere=step)
+                if seat:
+                    seat.leave(reached=True)
+                host, seat = other, None
+                seat = await self._enter(other)
+            raise _refused("final", "too_many_redirects", asked[-1])
+        except FetchRefusedError as refused:
+            reached = refused.failure.error not in _UNREACHED
+            raise
+        finally:
+            if seat:
+                seat.leave(reached=reached)
+
+    async def _enter(self, host: str) -> HostGate:
+        """Wait at a gate that a redirect leads to, but not for long: others want to go on."""
+        gate = self.limits.gate(host)
+        try:
+            async with asyncio.timeout(self._settings.grace_s):
+                await gate.enter()
+        except TimeoutError as error:
+            raise _busy(host, max(gate.closed_s, 1.0)) from error
+        return gate
+
+    async def _step(self, url: str, headers: Mapping[str, str], patience: Patience) -> Answer | str:
+        """Ask one address: an answer, or the address it points to."""
+        self._check_address(url)
+        await self._obey_robots(url)
+        try:
+            async with patience.spent(), self._get(url, headers) as response:
+                return await self._read(url, response)
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
+            raise FetchRefusedError(_failure(error)) from error
+        except FetchRefusedError as refused:
+            self._close(url, refused.failure.retry_after_s)
+            raise
+
+    def _close(self, url: str, wait_s: float) -> None:
+        """Leave a host alone for as long as it asks for (Retry-After)."""
+        if wait_s:
+            self.limits.gate(host_of(url)).close_for(wait_s)
+            self.note_closed(host_of(url), wait_s)
+
+    @asynccontextmanager
+    async def _get(
+        self, url: str, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with self._http.get(
+            client_url(url), allow_redirects=False, headers=headers
+        ) as response:
+            yield response
+
+    def _check_address(self, url: str) -> None:
+        try:
+            host = client_url(url).raw_host or ""
+        except ValueError as error:
+            raise _refused("final", "bad_url", str(error)) from error
+        # Names are judged when they are resolved, and every address once more when it is connected to.
+        if is_refused(host, self._settings):
+            raise _refused("suspicious", "private_address", host)
+
+    async def _obey_robots(self, url: str) -> None:
+        """Ask robots.txt, the first time for real; what waited for it meanwhile asks its host's gate once more.
+
+        The token of the one that asked went to robots.txt: it goes on at once, as the one request over the limit.
+        """
+        asked = str(client_url(url))  # `/a/../b` is asked for as `/b`
+        gate, before = self.limits.gate(host_of(url)), self._robots.state(asked)
+        try:
+            rules = await self._robots.rules(asked)
+        except RobotsUnavailableError as error:
+            raise _refused("transient", "robots_unavailable", str(error)) from error
+        if not rules.allow(asked):
+            raise _refused("final", "robots_disallowed")
+        if rules.delay_s:
+            gate.slow_to(rules.delay_s)
+        if before == "new":
+            gate.ask_now()
+        elif before == "asked":
+            await self._take_turns(gate, "Crawl-delay" if rules.delay_s else host_of(url))
+
+    async def _take_turns(self, gate: HostGate, what: str) -> None:
+        """Wait for another turn at a gate that was passed already, but not for long."""
+        if (wait := gate.wait_s()) > self._settings.grace_s:
+            raise _busy(what, wait)
+        try:
+            async with asyncio.timeout(self._settings.grace_s):
+                await gate.enter_again()
+        except TimeoutError as error:
+            raise _busy(what, max(gate.wait_s(), 1.0)) from error
+
+    async def _read_robots(self, url: str) -> tuple[int, str]:
+        try:
+            async with asyncio.timeout(self._settings.grace_s):
+                for hop in range(self._settings.max_redirects):
+                    self._check_address(url)
+                    if hop:
+                        await self.limits.gate(host_of(url)).ask_again()
+                    async with self._get(url) as response:
+                        if response.status not in _REDIRECTS:
+                            if response.status in TRANSIENT_STATUSES:
+                                self._close(url, retry_after_s(response.headers.get("Retry-After")))
+                            text = await response.content.read(MAX_ROBOTS_BYTES)
+                            return response.status, text.decode("utf-8", "replace")
+                        url = urljoin(url, response.headers.get("Location", ""))
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
+            if (failure := _failure(error)).error_class != "transient":
+                raise FetchRefusedError(failure) from error
+            raise RobotsUnavailableError(f"{url}: {type(error).__name__}") from error
+        return 404, ""  # RFC 9309: redirected too often is as good as absent
+
+    async def _read(self, url: str, response: aiohttp.ClientResponse) -> Answer | str:
+        if response.status in _REDIRECTS and "Location" in response.headers:
+            return urljoin(url, response.headers["Location"])
+        if response.status == 304 and _CONDITIONS & set(response.request_info.headers):
+            return Answer(url, http_status=304, unchanged=True)
+        await self._check_status(response)
+        if refusal := opt_out(response.headers):
+            raise _refused("final", "opted_out", refusal, response.status)
+        return Answer(
+            url,
+            await self._body(response),
+            http_status=response.status,
+            content_type=response.headers.get("Content-Type"),
+            etag=response.headers.get("ETag"),
+            modified=response.headers.get("Last-Modified"),
+        )
+
+    async def _check_status(self, response: aiohttp.ClientResponse) -> None:
+        if response.status == 200:
+            return
+        wait = retry_after_s(response.headers.get("Retry-After"))
+        said = await response.content.read(200)
+        if response.status == 403 and _QUOTA_TEXT in said:
+            wait = wait or self._settings.quota_wait_s
+            raise FetchRefusedError(Failure("transient", "rate_limited", "", 403, wait))
+        raise FetchRefusedError(status_failure(response.status, response.reason or "", wait))
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        limit, body = self._settings.max_bytes, bytearray()
+        if (response.content_length or 0) > limit:
+            raise _refused("final", "too_big", f"{response.content_length} bytes", 200)
+        started = time.monotonic()
+        try:
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                waited = time.monotonic()
+                await self._budget.grow(response, len(chunk))
+                started += time.monotonic() - waited  # our own pause is not the server's
+                body += chunk
+                if len(body) > limit:
+                    raise _refused("final", "too_big", f"more than {limit} bytes", 200)
+                self._check_speed(len(body), time.monotonic() - started)
+        finally:
+            await self._budget.free(response)
+        self._check_length(response, len(body))
+        return bytes(body)
+
+    def _check_speed(self, received: int, elapsed_s: float) -> None:
+        settings = self._settings
+        if elapsed_s > settings.grace_s and received < settings.min_bytes_per_s * elapsed_s:
+            raise _refused("transient", "too_slow", f"{received} bytes in {elapsed_s:.1f} s", 200)
+
+    def _check_length(self, response: aiohttp.ClientResponse, received: int) -> None:
+        said = response.content_length
+        if said is not None and "Content-Encoding" not in response.headers and said != received:
+            raise _refused("transient", "truncated_body", f"{received} of {said} bytes", 200)
+
+
+@asynccontextmanager
+async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterator[Fetcher]:
+    """Open one connection pool with one TLS context, and close it at the end."""
+    connector = open_connector(settings, settings.concurrency)
+    timeout = aiohttp.ClientTimeout(
+        total=None, sock_connect=settings.grace_s, sock_read=settings.grace_s
+    )
+    # identity: the bytes wanted are those of the file, not of a transfer.
+    headers = {
+        "User-Agent": user_agent,
+        "Accept": "image/*,*/*;q=0.5",
+        "Accept-Encoding": "identity",
+    }
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
+    ) as http:
+        # A GET on a kept connection that the server has closed would be repeated without asking our gate. aiohttp 3.14
+        # has no public switch for it.
+        http._retry_connection = False
+        yield Fetcher(http, settings)
+
+
+def _refused(
+    kind: str, error: str, detail: str = "", status: int | None = None
+) -> FetchRefusedError:
+    return FetchRefusedError(Failure(kind, error, detail, status))  # type: ignore[arg-type]  # literals above
+
+
+def _busy(detail: str, wait_s: float) -> FetchRefusedError:
+    return FetchRefusedError(Failure("transient", "host_busy", detail, None, wait_s))
+
+
+# First match counts: the subclasses come before their parents.
+_ERRORS: Sequence[tuple[type[Exception], str, str]] = (
+    (PrivateAddressError, "suspicious", "private_address"),
+    (aiohttp.ClientConnectorCertificateError, "final", "tls_error"),
+    (aiohttp.ClientConnectorSSLError, "final", "tls_error"),
+    (aiohttp.InvalidURL, "final", "bad_url"),
+    (TimeoutError, "transient", "timeout"),
+    (aiohttp.ClientConnectorDNSError, "transient", "dns_error"),
+    (aiohttp.ClientConnectorError, "transient", "connect_error"),
+    (aiohttp.ClientPayloadError, "transient", "truncated_body"),
+    (aiohttp.ServerDisconnectedError, "transient", "disconnected"),
+    (aiohttp.ClientResponseError, "transient", "bad_answer"),
+    (OSError, "transient", "network_error"),
+    (aiohttp.ClientError, "transient", "network_error"),
+    (ValueError, "final", "bad_url"),
+)
+
+
+def _failure(error: Exception) -> Failure:
+    """Name an exception of the network; the cause may hide inside aiohttp's own."""
+    if isinstance(getattr(error, "os_error", None), PrivateAddressError):
+        error = error.os_error  # type: ignore[attr-defined]  # just seen
+    kind, word = next((k, w) for known, k, w in _ERRORS if isinstance(error, known))
+    return Failure(kind, word, f"{type(error).__name__}: {error}"[:300])  # type: ignore[arg-type]  # literals above

@@ -1,0 +1,86 @@
+"""What host an address leads to: read once, by the parser of the client that makes the requests.
+
+Whether an address may be asked, which robots.txt binds it and whose pace is kept is decided about what `client_url`
+makes of it, because that is what will be asked. The address that its connection leads to is judged in `connector.py`.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from ipaddress import IPv4Address
+
+from yarl import URL
+
+from catalog.pull.public_addresses import is_allowed, literal, parse_networks
+from crawler.settings import CrawlSettings
+
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+@lru_cache(4096)
+def client_url(address: str) -> URL:
+    """Read an HTTP address as the client does; raises `ValueError` for one that cannot be asked.
+
+    >>> client_url("http://①②⑦。0.0.1/a/../b")
+    URL('http://127.0.0.1/b')
+    """
+    url = URL(address)
+    host = url.raw_host or ""
+    if url.scheme not in ("http", "https") or not host.strip("."):
+        raise ValueError(f"not an HTTP address: {address}")
+    # A percent sign is an IPv6 zone, or hides what the host is: clients disagree about it.
+    if "%" in host and ":" not in host:
+        raise ValueError(f"percent sign in the host: {address}")
+    return url
+
+
+def host_of(address: str) -> str:
+    """Name the host that politeness is owed to: lower case, with the port unless it is the scheme's own.
+
+    All spellings of a host have one name; empty for what is not an HTTP address.
+
+    >>> host_of("https://me:pw@Example.org.:443/a"), host_of("http://127.1:8080/"), host_of("http://bücher.example")
+    ('example.org', '127.0.0.1:8080', 'xn--bcher-kva.example')
+    """
+    try:
+        url = client_url(address)
+    except ValueError:
+        return ""
+    host = (url.raw_host or "").rstrip(".")
+    name = str(literal(host) or host)
+    name = f"[{name}]" if ":" in name else name
+    return name if url.is_default_port() else f"{name}:{url.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address can only mean this machine.
+
+    >>> is_loopback("localhost"), is_loopback("[::ffff:127.0.0.1]"), is_loopback("example.org")
+    (True, True, False)
+    """
+    found = literal(host)
+    if found is None:
+        name = host.rstrip(".").lower()
+        return name == "localhost" or name.endswith(".localhost")
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_loopback
+
+
+def is_refused(host: str, settings: CrawlSettings) -> bool:
+    """Say whether a host spells an IP address that must not be asked; false for names, which are resolved first."""
+    found = literal(host) or (IPv4Address("127.0.0.1") if is_loopback(host) else None)
+    if settings.allow_private or found is None:
+        return False
+    return not is_allowed(found, parse_networks(settings.allow_networks))
+
+
+def allow_host(settings: CrawlSettings, address: str) -> CrawlSettings:
+    """Allow the private network that the user's own address names: loopback, or that one address."""
+    try:
+        host = client_url(address).raw_host or ""
+    except ValueError:
+        return settings
+    if not (is_loopback(host) or is_refused(host, CrawlSettings())):
+        return settings
+    wanted = _LOOPBACK if is_loopback(host) else (str(literal(host)),)
+    networks = filter(None, (settings.allow_networks, *wanted))
+    return replace(settings, allow_networks=", ".join(networks))

@@ -1,0 +1,187 @@
+"""How fast one host may be asked: a token bucket, a number of requests at once, and its own wish.
+
+The wish (Retry-After, Crawl-delay) is a floor: it can slow us down, never speed us up. A Crawl-delay is kept from the
+end of one request to the start of the next, one request at a time: so it holds however late a request leaves us.
+"""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from catalog.pull.backoff import retry_after
+from crawler.fetch.hosts import host_of, is_loopback
+from crawler.settings import CrawlSettings
+
+# A polite crawler lets a host name its pause, but not stop the crawl for longer than this.
+LONGEST_WISH_S = 24 * 3600.0
+
+
+# After so many failures of the network in a row a host is asked less and less, one request at a time.
+_PATIENCE, _LONGEST_PAUSE_S = 3, 60.0
+
+
+class HostGate:
+    """The entrance to one host. `rate` is requests a second; infinity means no bucket."""
+
+    def __init__(
+        self, rate: float, at_once: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._interval = 1.0 / rate
+        self._at_once, self.inside, self._failures = at_once, 0, 0
+        self._clock = clock
+        self._delay_s = 0.0
+        self._next = self._floor = self._asked = -float("inf")
+
+    def slow_to(self, delay_s: float) -> None:
+        """Keep at least `delay_s` between two requests, one at a time, from now on (Crawl-delay)."""
+        self._delay_s = max(self._delay_s, min(delay_s, LONGEST_WISH_S))
+        self._interval = max(self._interval, self._delay_s)
+        self._next = max(self._next, self._asked + self._interval)
+
+    def close_for(self, delay_s: float) -> None:
+        """Let nobody in for `delay_s` (Retry-After)."""
+        self._floor = max(self._floor, self._clock() + min(delay_s, LONGEST_WISH_S))
+
+    @property
+    def closed_s(self) -> float:
+        """How long the host still wants to be left alone, in seconds."""
+        return max(0.0, self._floor - self._clock())
+
+    def book(self) -> bool:
+        """Take a seat and a token when both are free now."""
+        alone = self._delay_s > 0 or self._failures >= _PATIENCE
+        seats = 1 if alone else self._at_once
+        if self.inside >= seats or self.wait_s() > 0:
+            return False
+        self.inside += 1
+        self._take()
+        return True
+
+    def leave(self, *, reached: bool) -> None:
+        """Give the seat back; `reached` says whether the host answered at all."""
+        self.inside -= 1
+        self._rest()
+        self._failures = 0 if reached else self._failures + 1
+        if self._failures >= _PATIENCE:
+            self.close_for(min(2.0 ** (self._failures - _PATIENCE), _LONGEST_PAUSE_S))
+
+    async def enter(self) -> None:
+        """Wait for a seat and a token."""
+        while not self.book():  # noqa: ASYNC110  # waits for a time, not for an event
+            await asyncio.sleep(max(0.01, min(self.wait_s(), 1.0)))
+
+    async def enter_again(self) -> None:
+        """Give the seat back and wait for the next (what has to be asked was found out meanwhile)."""
+        self.inside -= 1
+        try:
+            await self.enter()
+        except BaseException:
+            self.inside += 1  # the holder of the seat is to leave it himself
+            raise
+
+    async def ask_again(self) -> None:
+        """Wait for one more token with the seat in hand (a redirect inside the host)."""
+        self._rest()
+        while (wait := self.wait_s()) > 0:  # noqa: ASYNC110  # waits for a time, not for an event
+            await asyncio.sleep(wait)
+        self._take()
+
+    def ask_now(self) -> None:
+        """Count one more request that is made now, whether there is a token or not."""
+        self._asked = self._clock()
+        self._next = max(self._next, self._asked + self._interval)
+
+    def wait_s(self) -> float:
+        """Seconds until there is a token."""
+        return max(self._next, self._floor) - self._clock()
+
+    def _rest(self) -> None:
+        if self._delay_s:
+            self._next = max(self._next, self._clock() + self._delay_s)
+
+    def _take(self) -> None:
+        self._asked = self._clock()
+        self._next = max(self._asked, self._next) + self._interval
+
+
+class HostLimits:
+    """One gate for each host; loopback hosts have neither rate nor seats to spare unless told otherwise."""
+
+    def __init__(self, settings: CrawlSettings) -> None:
+        self._settings = settings
+        self._gates: dict[str, HostGate] = {}
+
+    def heed(self, closed: Mapping[str, float]) -> None:
+        """Leave hosts alone that asked for it earlier: host -> end of the pause in Unix seconds."""
+        for host, until in closed.items():
+            self.gate(host).close_for(until - time.time())
+
+    def gate(self, host: str) -> HostGate:
+        """Return the gate of a host (see `host_of`)."""
+        if host not in self._gates:
+            # A frontier of older code may spell one host in several ways.
+            name = host_of(f"http://{host}") or host
+            self._gates[host] = self._gates.get(name) or self._new_gate(name)
+            self._gates[name] = self._gates[host]
+        return self._gates[host]
+
+    def _new_gate(self, host: str) -> HostGate:
+        settings = self._settings
+        free = not settings.limit_loopback and is_loopback(_without_port(host))
+        rate = float("inf") if free else settings.rate
+        at_once = settings.concurrency if free else settings.per_host
+        return HostGate(rate, at_once)
+
+
+def _without_port(host: str) -> str:
+    """Take the port off a host's name.
+
+    >>> _without_port("[::1]:80"), _without_port("a.example")
+    ('[::1]', 'a.example')
+    """
+    return re.sub(r":\d+$", "", host)
+
+
+class ByteBudget:
+    """A bound on the bytes of all bodies on their way; the oldest body may always go on, so nobody waits for ever."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._used = total, 0
+        self._bodies: dict[object, int] = {}
+        self._freed = asyncio.Condition()
+
+    async def grow(self, body: object, size: int) -> None:
+        """Wait until `size` more bytes of a body have room."""
+        self._bodies.setdefault(body, 0)
+        if self._used + size > self._total:
+            async with self._freed:
+                await self._freed.wait_for(lambda: self._may_grow(body, size))
+        self._bodies[body] += size
+        self._used += size
+
+    def _may_grow(self, body: object, size: int) -> bool:
+        return self._used + size <= self._total or body is next(iter(self._bodies))
+
+    async def free(self, body: object) -> None:
+        """Give a body's bytes back."""
+        self._used -= self._bodies.pop(body, 0)
+        async with self._freed:
+            self._freed.notify_all()
+
+
+def retry_after_s(value: str | None, now: datetime | None = None) -> float:
+    """Read a Retry-After header, seconds or an HTTP date; 0 when absent, past or unreadable.
+
+    >>> retry_after_s("120"), retry_after_s("soon")
+    (120.0, 0.0)
+    """
+    return min(retry_after(value, now), LONGEST_WISH_S)
+
+
+def backoff_s(attempt: int, settings: CrawlSettings, floor_s: float = 0.0) -> float:
+    """Return the wait after the `attempt`-th failure: doubled each time, spread by up to a quarter."""
+    plain: float = min(settings.backoff_s * 2 ** (attempt - 1), settings.max_backoff_s)
+    return max(floor_s, plain * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load, guards nothing

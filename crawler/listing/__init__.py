@@ -1,0 +1,1 @@
+"""What a source is, the words of its rows, and the helpers that sources share."""

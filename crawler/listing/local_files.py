@@ -1,0 +1,71 @@
+"""Read files of the user's own folders: bounded, never through a link, whatever their names."""
+
+import asyncio
+import os
+import re
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crawler.fetch.failures import Failure
+from crawler.fetch.fetcher import Answer
+from crawler.frontier.items import Item
+from crawler.settings import CrawlSettings
+
+if TYPE_CHECKING:
+    from crawler.listing.source import Bring
+
+
+@asynccontextmanager
+async def local_bringer(top: Path, settings: CrawlSettings) -> AsyncIterator["Bring"]:
+    """Bring files below `top` in threads; an item's `url` is the path below it."""
+
+    async def bring(item: Item) -> Answer:
+        return await asyncio.to_thread(read_file, top, item.url, settings.max_bytes)
+
+    yield bring
+
+
+def read_file(top: Path, name: str, max_bytes: int) -> Answer:
+    """Read one regular file, or say why not; a link that took its place is not followed."""
+    if not is_below(name):
+        failure = Failure("suspicious", "bad_name", "a path that leaves the folder")
+        return Answer(name, failure=failure)
+    try:
+        descriptor = os.open(_locate(top, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return Answer(name, failure=Failure("final", "unreadable", "not a regular file"))
+            body = file.read(max_bytes + 1)
+    except FileNotFoundError as error:
+        return Answer(name, failure=Failure("final", "missing", str(error.strerror)))
+    except OSError as error:
+        return Answer(name, failure=Failure("final", "unreadable", str(error.strerror)))
+    if len(body) > max_bytes:
+        failure = Failure("final", "too_big", f"more than {max_bytes} bytes")
+        return Answer(name, failure=failure)
+    return Answer(name, body)
+
+
+def readable_name(name: str) -> str:
+    r"""Write a name that is not UTF-8 with \xNN for its odd bytes, so that every table can hold it."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _locate(top: Path, name: str) -> Path:
+    plain = top / name
+    if "\\x" not in name or os.path.lexists(plain):
+        return plain
+    odd = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), name.encode())
+    return top / os.fsdecode(odd)
+
+
+def is_below(name: str) -> bool:
+    """Say whether a path that a file names stays below the folder it is meant for.
+
+    >>> is_below("17/a.jpg"), is_below("../a.jpg"), is_below("/a.jpg"), is_below("")
+    (True, False, False, False)
+    """
+    return bool(name) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))

@@ -1,0 +1,118 @@
+"""The names and rows in which every source says what it lists: photo ids, labels, moments, settings."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from crawler.exif.values import camera_name
+from crawler.frontier.items import Row
+
+SETTINGS = ("f_number", "iso", "exposure_time")
+
+
+MOMENTS = ("posted_at", "updated_at")  # travel through the frontier as ISO text
+
+
+# Keys of a listed photo that are no columns of its row: what it is labelled with, and who states its EXIF.
+LABELS, EXIF_SOURCE = "labels", "exif_source"
+
+
+def hash_id(*parts: object) -> str:
+    r"""Make a row id: the first 32 hex digits of the SHA-256 of the parts, one a line.
+
+    >>> hash_id("folder", "a.jpg") == hash_id("folder\na.jpg")
+    True
+    """
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+def photo_id(source: str, source_photo_id: str) -> str:
+    """Name a photo by its source and its name there."""
+    return hash_id(source, source_photo_id)
+
+
+def utc_now() -> datetime:
+    """Return the time in UTC, without a zone, as the tables hold it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def utc(text: str) -> datetime:
+    """Read an ISO time with an offset as UTC without a zone.
+
+    >>> utc("2015-04-10T12:03:03-04:00")
+    datetime.datetime(2015, 4, 10, 16, 3, 3)
+    """
+    return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
+
+
+def listed_row(photo: str, said: Mapping[str, object], crawl: str) -> Row:
+    """Make the row of a photo known by its listing only; `said` holds columns of the row, and may hold LABELS."""
+    known = {
+        name: utc(str(value)) if name in MOMENTS and value else value
+        for name, value in said.items()
+        if name not in (LABELS, EXIF_SOURCE)
+    }
+    return known | {"photo_id": photo, "crawl_id": crawl}
+
+
+def source_exif(source_exif_json: object, exif_source: str = "api") -> Row | None:
+    """Type the EXIF object of an API or a dataset; null when it holds none of the three settings."""
+    said = json.loads(str(source_exif_json)) if source_exif_json else {}
+    row: Row = {
+        "f_number": _number(said.get("aperture")),
+        "iso": _number(said.get("iso")),
+        "exposure_time": _number(said.get("exposure_time")),
+    }
+    if all(value is None for value in row.values()):
+        return None
+    raw = {"f_number": "aperture", "iso": "iso", "exposure_time": "exposure_time"}
+    texts = {f"{name}_raw": _text(said.get(key)) for name, key in raw.items()}
+    make, model = _text(said.get("make")), _text(said.get("model"))
+    reader = "source API" if exif_source == "api" else "source dataset"
+    about = {"exif_source": exif_source, "reader": reader, "status": "ok", "make": make}
+    focal = {"model": model, "focal_mm": _number(said.get("focal_length"))}
+    return row | texts | about | focal | {"camera": camera_name(make, model)}
+
+
+def label_row(
+    photo: str,
+    task: str,
+    value: object,
+    label_source: str,
+    confidence: float | None = None,
+    *,
+    created_at: datetime | None = None,
+) -> Row:
+    """Make one row of `labels` about a photo; the same statement of the same source has the same id."""
+    return {
+        "label_id": hash_id(photo, task, value, label_source),
+        "subject_kind": "photo",
+        "subject_id": photo,
+        "task": task,
+        "value": str(value),
+        "label_source": label_source,
+        "confidence": confidence,
+        "created_at": created_at or utc_now(),
+    }
+
+
+def _text(value: object) -> str | None:
+    return str(value).strip() or None if value is not None else None
+
+
+def _number(value: object) -> float | None:
+    """Read 5.6, "5.6", "1/500" or "f/2.8"; null when it is no number.
+
+    >>> _number("1/500"), _number("9e999999999")
+    (0.002, None)
+    """
+    text = str(value).strip().removeprefix("f/")
+    try:
+        # A fraction with an exponent is built digit by digit, however many there are.
+        found = float(text) if "e" in text.lower() else float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None

@@ -1,0 +1,102 @@
+"""Check that what was crawled is there: bytes, packs, and agreement of frontier and catalog.
+
+Reads everything once and changes nothing. Run it while no crawl runs: a session at work looks like a fault.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from catalog import (
+    AssetReader,
+    Catalog,
+    SafelightError,
+    Workspace,
+    open_catalog,
+    orphan_packs,
+    packs,
+    repeated_keys,
+)
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.items import Row
+from crawler.session.uncommitted import photos_in_spool
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was checked, and every problem found, as sentences; `notes` are no problems."""
+
+    assets: int
+    photos: int
+    packs: int
+    problems: list[str]
+    notes: list[str]
+
+
+def audit(workspace: Workspace) -> Audit:
+    """Re-hash every picture in its pack, and compare packs, catalog and frontier."""
+    with open_catalog(workspace) as catalog, Frontier(workspace.frontier) as frontier:
+        assets = catalog.records("SELECT * FROM assets ORDER BY pack, pack_offset")
+        # A photo may be known by its listing only: then nothing was brought in.
+        brought = catalog.records("SELECT photo_id FROM photos WHERE asset_sha256 IS NOT NULL")
+        photos = {str(row["photo_id"]) for row in brought}
+        there = set(packs(workspace))
+        problems = [
+            *_bad_bytes(workspace, assets),
+            *repeated_keys(catalog),
+            *_missing_assets(catalog),
+            *_frontier_problems(frontier, photos | photos_in_spool(workspace)),
+        ]
+        notes = [*_spool_notes(workspace), *_pack_notes(catalog), *_unfinished(frontier)]
+    return Audit(len(assets), len(photos), len(there), problems, notes)
+
+
+def _bad_bytes(workspace: Workspace, assets: list[Row]) -> Iterator[str]:
+    with AssetReader(workspace) as reader:
+        for row in assets:
+            place = (str(row["pack"]), int(str(row["pack_offset"])), int(str(row["pack_length"])))
+            try:
+                found = hashlib.sha256(reader.read(*place)).hexdigest()
+            except (SafelightError, OSError) as error:
+                yield f"asset {row['sha256']} cannot be read: {error}"
+                continue
+            if found != row["sha256"]:
+                yield f"asset {row['sha256']} has other bytes in its pack: {found}"
+
+
+def _pack_notes(catalog: Catalog) -> Iterator[str]:
+    if orphans := len(list(orphan_packs(catalog))):
+        yield (
+            f"packs that belong to no picture: {orphans}, left by a process that was killed; removed by: "
+            "safelight catalog maintain"
+        )
+
+
+def _spool_notes(workspace: Workspace) -> Iterator[str]:
+    waiting = [path for path in workspace.spool.iterdir() if not path.name.startswith(".")]
+    if waiting:
+        yield f"segments in the spool: {len(waiting)}; add them with: safelight catalog commit"
+
+
+def _missing_assets(catalog: Catalog) -> Iterator[str]:
+    sql = (
+        "SELECT count(*) AS n FROM photos ANTI JOIN assets ON photos.asset_sha256 = assets.sha256"
+        " WHERE photos.asset_sha256 IS NOT NULL"
+    )
+    if missing := catalog.records(sql)[0]["n"]:
+        yield f"{missing} photos have no picture"
+
+
+def _frontier_problems(frontier: Frontier, photos: set[str]) -> Iterator[str]:
+    lost = [photo for photo in frontier.done_photos() if photo not in photos]
+    if lost:
+        yield f"{len(lost)} photos are done in the frontier but not in the catalog, first {lost[0]}"
+
+
+def _unfinished(frontier: Frontier) -> Iterator[str]:
+    """Count what a session at work, or one that was killed, holds: the next one fetches it."""
+    if waiting := len(frontier.in_flight()):
+        yield (
+            f"pictures in flight: {waiting}; a session is at work, or was killed: then go on with "
+            "safelight crawl resume"
+        )

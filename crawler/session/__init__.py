@@ -1,0 +1,1 @@
+"""One session of a crawl: workers, commits, progress, metrics."""

@@ -1,0 +1,214 @@
+"""Workers as actors of a Ray cluster: the same worker, with the frontier served by one actor beside its file.
+
+The workspace must lie on storage that every node sees, for segments are written there; the frontier's SQLite file is
+opened only by its actor, on the node where the session runs.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from catalog import Workspace
+from catalog.workspace.import_paths import check_ray_folder
+from crawler.errors import FrontierLostError, WorkersKeepDyingError
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.items import Share
+from crawler.listing.source import CONTACT_VARIABLE, Desk, Source
+from crawler.session.blocklist import Blocklist
+from crawler.session.progress import Tally
+from crawler.session.worker import Phase, Worker
+from crawler.session.workers import first_error
+from crawler.settings import CrawlSettings
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.2
+_MOST_DEATHS = 3
+
+
+class FrontierActor:
+    """The frontier behind calls by name."""
+
+    def __init__(self, home: str) -> None:
+        self._frontier = Frontier(Workspace.at(home).frontier)
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call one method of the frontier."""
+        return getattr(self._frontier, name)(*args, **kwargs)
+
+
+class RemoteFrontier:
+    """A frontier whose methods are answered by an actor."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            plain = tuple(list(a) if hasattr(a, "__next__") else a for a in args)
+            return ray.get(self._actor.call.remote(name, plain, kwargs))
+
+        return call
+
+
+class WorkerActor:
+    """One worker; its counts can be asked for while it works."""
+
+    def __init__(self, job: dict[str, Any], frontier: Any, blocklist: Blocklist) -> None:
+        from crawler.sources import SOURCES
+
+        self._phase: Phase = "listing"
+        self._stopping = False
+        name, config = job["source"]
+        desk = Desk(
+            Workspace.at(job["home"]),
+            RemoteFrontier(frontier),  # type: ignore[arg-type]  # answers to the same calls
+            job["crawl_id"],
+            CrawlSettings(**job["settings"]),
+            lambda: self._stopping,
+        )
+        share = Share(*job["share"])
+        self._worker = Worker(desk, SOURCES[name](**config), share, blocklist=blocklist)
+
+    async def run(self) -> Tally:
+        """Work until told that nothing more will come."""
+        await self._worker.run(lambda: self._phase, lambda tally: None)  # noqa: ARG005 - asked for by tell
+        return self._worker.tally
+
+    async def tell(self, phase: Phase, *, stopping: bool) -> Tally:
+        """Hear how far the session is, and say how far this worker is."""
+        self._phase, self._stopping = phase, stopping
+        return self._worker.tally
+
+
+class RayCrew:
+    """Workers on a Ray cluster: `address` as ray.init takes it (local, auto, ray://...)."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        source: Source,
+        cluster: tuple[str, int],
+        blocklist: Blocklist,
+        recover: Callable[[str], None],
+    ) -> None:
+        """`cluster` is its address and the number of workers; `recover` as for `ProcessCrew`."""
+        self._desk, self._source, self._recover = desk, source, recover
+        self._blocklist = blocklist
+        (self._address, workers), self._deaths = cluster, 0
+        self._running: set[Share] = set()
+        self._frontier: Any = None
+        self._log = ""
+        self._shares = [Share(index, workers) for index in range(workers)]
+
+    async def run(self, phase: Callable[[], Phase], report: Callable[[Tally], None]) -> None:
+        """Start the actors, and start one that dies anew.
+
+        Raises `UsageError` where the current folder would hide our packages from them, `FrontierLostError`.
+        """
+        check_ray_folder()
+        began = ray.init(address=self._address, ignore_reinit_error=True, log_to_driver=False)
+        self._log = _log_folder(began)
+        try:
+            frontier = self._serve_frontier()
+            tallies: dict[str, list[Tally]] = {share.owner: [] for share in self._shares}
+            async with asyncio.TaskGroup() as tasks:
+                for share in self._shares:
+                    start = partial(self._start, share, frontier)
+                    tasks.create_task(self._keep(share, start, phase, tallies[share.owner]))
+                tasks.create_task(self._tell(tallies, report))
+        except ExceptionGroup as group:
+            raise first_error(group) from group
+        finally:
+            ray.shutdown()
+
+    def _serve_frontier(self) -> Any:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        actor = ray.remote(FrontierActor).options(num_cpus=0, scheduling_strategy=here)
+        self._frontier = actor.remote(str(self._desk.workspace.home))
+        return self._frontier
+
+    async def _tell(
+        self, tallies: Mapping[str, list[Tally]], report: Callable[[Tally], None]
+    ) -> None:
+        """Report the counts of all actors together, until each has ended."""
+        while True:
+            whole = Tally()
+            for tally in [tally for listed in tallies.values() for tally in listed]:
+                whole.add(tally)
+            report(whole)
+            if not self._running:
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def _keep(
+        self,
+        share: Share,
+        start: Callable[[], Any],
+        phase: Callable[[], Phase],
+        tallies: list[Tally],
+    ) -> None:
+        """Let one worker work to its end, in a new actor when the old one dies."""
+        self._running.add(share)
+        while True:
+            tallies.append(Tally())
+            try:
+                tallies[-1] = await self._attend(start(), phase, tallies)
+            except ray.exceptions.RayActorError as error:
+                self._deaths += 1
+                why = str(error).strip().splitlines()[0]
+                log.warning("%s died: %s", share.owner, why)
+                await self._check_frontier()
+                await asyncio.to_thread(self._recover, share.owner)
+                if self._deaths > _MOST_DEATHS:
+                    raise WorkersKeepDyingError(self._log) from error
+            else:
+                self._running.discard(share)
+                return
+
+    async def _check_frontier(self) -> None:
+        """Raise `FrontierLostError` when it was not the worker that died, but the frontier that it asked."""
+        try:
+            await asyncio.to_thread(ray.get, self._frontier.call.remote("closed_hosts", (), {}))
+        except ray.exceptions.RayActorError as error:
+            why = str(error).strip().splitlines()[-1].strip()
+            raise FrontierLostError(why, self._log) from error
+
+    async def _attend(self, actor: Any, phase: Callable[[], Phase], tallies: list[Tally]) -> Tally:
+        """Tell an actor how far the session is until it ends; return its counts."""
+        work = asyncio.wrap_future(actor.run.remote().future())
+        while not work.done():
+            await asyncio.wait([work], timeout=_POLL_S)
+            if not work.done():
+                tallies[-1] = await actor.tell.remote(phase(), stopping=self._desk.stopping())
+        counts: Tally = await work
+        return counts
+
+    def _start(self, share: Share, frontier: Any) -> Any:
+        job = {
+            "home": str(self._desk.workspace.home),
+            "crawl_id": self._desk.crawl_id,
+            "source": [self._source.name, dict(self._source.config)],
+            "settings": asdict(self._desk.settings),
+            "share": [share.index, share.count],
+        }
+        options = {"runtime_env": {"env_vars": _contact()}, "num_cpus": 1}
+        return ray.remote(WorkerActor).options(**options).remote(job, frontier, self._blocklist)
+
+
+def _log_folder(began: Any) -> str:
+    """Say where Ray writes the logs of this node; a client of a remote cluster has none of its own."""
+    session = getattr(began, "address_info", {}).get("session_dir", "")
+    return f"{session}/logs" if session else "/tmp/ray/session_latest/logs of the head node"  # noqa: S108 - Ray's place
+
+
+def _contact() -> dict[str, str]:
+    """Give an actor what the User-Agent says about whom to write to."""
+    return {CONTACT_VARIABLE: os.environ.get(CONTACT_VARIABLE, "")}

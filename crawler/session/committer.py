@@ -1,0 +1,139 @@
+"""Commit the spool while a session runs: a failed commit is tried again, later each time, while fetching goes on.
+
+What came in lies in the spool, whole and flushed, so a commit may fail for as long as there is room on the disk. But it
+must not fail unheard: the progress line says it, `commit_retry_s` bounds it, and the session ends with a code of its
+own when the spool could not be committed to the end.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from catalog import BusyError, CommitError, Workspace, count_waiting, is_transient
+from crawler.session.progress import CommitTrouble
+from crawler.settings import CrawlSettings
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.1
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
+_SURE = 3  # an error that looks as if it would last is believed after so many failures
+
+
+class Committer:
+    """The commits of one session; its methods may be called from several threads."""
+
+    def __init__(
+        self,
+        commit: Callable[[], Mapping[str, int]],
+        workspace: Workspace,
+        settings: CrawlSettings,
+        is_stopping: Callable[[], bool] = lambda: False,
+        is_impatient: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`commit` tries once and returns the rows gained by table.
+
+        `is_stopping` says whether the session was asked to end, `is_impatient` whether at once.
+        """
+        self._commit, self._workspace, self._settings = commit, workspace, settings
+        self._is_stopping, self._is_impatient = is_stopping, is_impatient
+        self._lock = threading.Lock()
+        self._next = time.monotonic() + settings.publish_s
+        self.rows: dict[str, int] = {}
+        self.trouble: CommitTrouble | None = None
+
+    def commit(self) -> bool:
+        """Commit what waits, once; say whether it succeeded. What failed is in `trouble`."""
+        with self._lock:
+            try:
+                gained = self._commit()
+            except (BusyError, CommitError) as error:
+                self._note(error)
+                return False
+            except Exception as error:
+                self._note(error)
+                raise
+            self._succeed(gained)
+            return True
+
+    def commit_to_the_end(self, act: Callable[[], None] = lambda: None) -> bool:
+        """Commit, and then `act`, again and again until both succeed or `has_given_up`; say whether they did.
+
+        `act` reads the catalog, so it may meet the same trouble. A session that was asked to stop waits `drain_s`.
+        """
+        started = time.monotonic()
+        while not self.has_given_up():
+            if self.commit() and self._succeeds(act):
+                return True
+            while time.monotonic() < self._next and not self.has_given_up():
+                late = time.monotonic() - started > self._settings.drain_s
+                if self._is_impatient() or (late and self._is_stopping()):
+                    return False
+                time.sleep(_POLL_S)
+        return False
+
+    def _succeeds(self, act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            with self._lock:
+                self._note(error)
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Commit now and then, until cancelled; a commit that has begun is always waited for."""
+        while True:
+            await asyncio.sleep(_POLL_S)
+            if time.monotonic() >= self._next and not self.has_given_up():
+                self._next = time.monotonic() + self._settings.publish_s
+                work = asyncio.create_task(asyncio.to_thread(self.commit))
+                try:
+                    await asyncio.shield(work)
+                finally:
+                    await work
+
+    def has_given_up(self) -> bool:
+        """Say whether trying again is of no use, or was tried for `commit_retry_s`."""
+        trouble = self.trouble
+        if trouble is None:
+            return False
+        late = time.monotonic() - trouble.since > self._settings.commit_retry_s
+        return late or (not trouble.is_transient and trouble.failures >= _SURE)
+
+    def waiting(self) -> int:
+        """Count the segments that wait in the spool."""
+        return count_waiting(self._workspace)
+
+    def _note(self, error: Exception) -> None:
+        before = self.trouble
+        failures = before.failures + 1 if before else 1
+        now = time.monotonic()
+        wait_s = min(_FIRST_WAIT_S * 2.0 ** min(failures - 1, 10), _LONGEST_WAIT_S)
+        self._next = now + wait_s
+        reason = error.reason if isinstance(error, CommitError) else str(error)
+        trouble = CommitTrouble(
+            *(failures, before.since if before else now, self._next),
+            " ".join(reason.split()),
+            self.waiting(),
+            is_transient(error),
+        )
+        self.trouble = trouble
+        if before is None:
+            log.warning("%s", trouble.line(now))
+
+    def _succeed(self, gained: Mapping[str, int]) -> None:
+        if self.trouble:
+            log.warning("the commit succeeded after %d failures", self.trouble.failures)
+        self.trouble = None
+        self._next = time.monotonic() + self._settings.publish_s
+        self.count_rows(gained)
+
+    def count_rows(self, gained: Mapping[str, int]) -> None:
+        """Add rows gained by a commit."""
+        for table, n in gained.items():
+            self.rows[table] = self.rows.get(table, 0) + n

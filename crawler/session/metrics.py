@@ -1,0 +1,116 @@
+"""A Prometheus endpoint for a crawl: what the session's tally says, read when somebody scrapes.
+
+All counters begin at zero with the session, as Prometheus expects of a process. Names: see `CrawlMetrics.collect`.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from crawler.errors import CrawlError
+from crawler.session.progress import Tally
+
+_LABELS = ("source", "crawl_id")
+
+
+class MetricsAddressError(CrawlError):
+    """The endpoint cannot be opened."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(
+            f"metrics cannot be served on {host}:{port}: {error.strerror or error}; "
+            "choose another --metrics-port (0 takes a free one)"
+        )
+
+
+class CrawlMetrics(Collector):
+    """The metrics of one session in a registry of their own; `update` with each tally, from any thread."""
+
+    def __init__(self) -> None:
+        self._tally: Tally | None = None
+        self._updated = 0.0
+        self._lock = threading.Lock()
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def update(self, tally: Tally) -> None:
+        """Take over what a session has done so far; the tally may change afterwards."""
+        seen = replace(tally, errors=dict(tally.errors))
+        with self._lock:
+            self._tally, self._updated = seen, time.time()
+
+    def collect(self) -> Iterable[Metric]:
+        """Give every metric, once the session has said something; all have the labels source and crawl_id."""
+        with self._lock:
+            tally, updated = self._tally, self._updated
+        if tally is None:
+            return
+        labels = (tally.source, tally.crawl_id)
+        yield _pictures(tally, labels)
+        yield _errors(tally, labels)
+        yield _counter("bytes", "bytes of pictures brought in", tally.bytes, labels)
+        yield _counter(
+            "retries", "attempts that failed and will be made again", tally.retries, labels
+        )
+        yield _gauge("queue", "pictures that wait to be fetched", tally.queued, labels)
+        yield _gauge("in_flight", "pictures in work or not yet on disk", tally.in_flight, labels)
+        yield _gauge("listing", "1 while the source is being listed", tally.listing, labels)
+        yield _gauge(
+            "updated_timestamp_seconds", "when the session last said something", updated, labels
+        )
+
+
+def _pictures(tally: Tally, labels: tuple[str, str]) -> Metric:
+    about = "pictures that are settled, by outcome"
+    family = CounterMetricFamily("safelight_crawl_pictures", about, labels=(*_LABELS, "outcome"))
+    for outcome in ("done", "failed", "unchanged", "repeat"):
+        family.add_metric((*labels, outcome), getattr(tally, _FIELDS.get(outcome, outcome)))
+    return family
+
+
+_FIELDS = {"repeat": "repeats"}  # the outcome of a row -> the field of the tally
+
+
+def _errors(tally: Tally, labels: tuple[str, str]) -> Metric:
+    about = "pictures given up, by error"
+    family = CounterMetricFamily("safelight_crawl_errors", about, labels=(*_LABELS, "error"))
+    for error, n in sorted(tally.errors.items()):
+        family.add_metric((*labels, error), n)
+    return family
+
+
+def _counter(name: str, about: str, value: float, labels: tuple[str, str]) -> Metric:
+    family = CounterMetricFamily(f"safelight_crawl_{name}", about, labels=_LABELS)
+    family.add_metric(labels, value)
+    return family
+
+
+def _gauge(name: str, about: str, value: float, labels: tuple[str, str]) -> Metric:
+    family = GaugeMetricFamily(f"safelight_crawl_{name}", about, labels=_LABELS)
+    family.add_metric(labels, value)
+    return family
+
+
+@contextmanager
+def serve_metrics(metrics: CrawlMetrics, host: str, port: int) -> Iterator[str]:
+    """Serve `metrics` over HTTP and give the address; port 0 takes a free one.
+
+    Raises `MetricsAddressError` when the port is in use or the host is not this machine's.
+    """
+    try:
+        server, thread = start_http_server(port, host, metrics.registry)
+    except OSError as error:
+        raise MetricsAddressError(host, port, error) from error
+    try:
+        yield f"http://{host}:{server.server_port}/metrics"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,182 @@
+"""The one progress line of a crawl: on a terminal it rewrites itself, in a log it comes now and then."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TextIO
+
+from crawler.fetch.pauses import HostPause, pauses_text
+
+if TYPE_CHECKING:
+    from crawler.session.records import Brought
+
+_TERMINAL_S, _LOG_S = 0.5, 10.0
+_SHORT_PAUSE_S = 10.0  # nobody needs to hear of a shorter one
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CommitTrouble:
+    """Why the spool is not in the catalog: commits that failed one after the other, the last for `reason`.
+
+    `since` and `next` are moments of `time.monotonic`: the first failure, and the next try.
+    """
+
+    failures: int
+    since: float
+    next: float
+    reason: str
+    waiting: int
+    is_transient: bool
+
+    def line(self, now: float) -> str:
+        """Say it in one line.
+
+        >>> CommitTrouble(3, 0.0, 20.0, "disk full", 7, True).line(12.0)
+        'commit failed 3 times: disk full; retrying in 8 s; 7 segments wait in the spool'
+        """
+        times = "once" if self.failures == 1 else f"{self.failures} times"
+        about = f"commit failed {times}: {self.reason[:200]}"
+        again = f"retrying in {max(self.next - now, 0):.0f} s"
+        return f"{about}; {again}; {self.waiting} segments wait in the spool"
+
+
+@dataclass
+class Tally:
+    """What a session has done so far, and what is left.
+
+    `failed` and `errors` count pictures given up, `retries` attempts that will be made again, `repeats` and
+    `unchanged` pictures that brought no new bytes. `read` are rows of a source that lists no pictures, `pauses` the
+    hosts (and the API) that the session waits for.
+    """
+
+    COUNTS: ClassVar = ("done", "failed", "bytes", "in_flight", "retries", "repeats", "unchanged")
+    done: int = 0
+    failed: int = 0
+    bytes: int = 0
+    queued: int = 0
+    listing: bool = True
+    started: float = field(default_factory=time.monotonic)
+    in_flight: int = 0
+    retries: int = 0
+    repeats: int = 0
+    unchanged: int = 0
+    read: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    pauses: list[HostPause] = field(default_factory=list)
+    source: str = ""
+    crawl_id: str = ""
+    trouble: CommitTrouble | None = None
+
+    def count(self, brought: "Brought", state: str) -> None:
+        """Count one ended attempt whose item is now in `state`."""
+        if brought.failure is None:
+            self.done += brought.outcome == "done"
+            self.repeats += brought.outcome == "repeat"
+            self.unchanged += brought.outcome == "unchanged"
+            self.bytes += len(brought.body)
+        elif state == "queued":
+            self.retries += 1
+        else:
+            self.failed += 1
+            self.errors[brought.failure.error] = self.errors.get(brought.failure.error, 0) + 1
+
+    def add(self, other: "Tally") -> None:
+        """Add the counts of one worker."""
+        for name in self.COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for error, n in other.errors.items():
+            self.errors[error] = self.errors.get(error, 0) + n
+
+    def line(self, now: float) -> str:
+        """Say it in one line; the rates are averages over the session.
+
+        >>> Tally(done=50, bytes=2_000_000, queued=150, listing=False, started=0.0).line(10.0)
+        '50 done, 150 queued, 0 failed, 5.0 images/s, 0.2 MB/s, ETA 0:30'
+        """
+        trouble = f"; {self.trouble.line(now)}" if self.trouble else ""
+        return f"{self._progress(now)}{trouble}"
+
+    def _progress(self, now: float) -> str:
+        elapsed = max(now - self.started, 1e-3)
+        if self.read:
+            return f"{self.read} rows read, {self.read / elapsed:.0f} rows/s"
+        images, megabytes = self.done / elapsed, self.bytes / elapsed / 1e6
+        ended = (self.done + self.failed + self.repeats + self.unchanged) / elapsed
+        left_s = self.queued / ended if ended and not self.listing else None
+        # A host that is closed for longer than the rest takes decides when the crawl ends.
+        soon = time.time() + max(left_s or 0.0, _SHORT_PAUSE_S)
+        long = [pause for pause in self.pauses if pause.until > soon]
+        eta = f"ETA {'unknown' if left_s is None else _clock(left_s)}"
+        return (
+            f"{self.done} done, {self.queued} queued, {self.failed} failed, "
+            f"{images:.1f} images/s, {megabytes:.1f} MB/s, "
+            f"{f'waits for {pauses_text(long)}' if long else eta}"
+        )
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    minutes = f"{whole % 3600 // 60}:{whole % 60:02}"
+    return minutes if whole < 3600 else f"{whole // 3600}:{minutes.zfill(5)}"
+
+
+class ProgressLine:
+    """Write the line of a tally to a stream (standard error unless told otherwise)."""
+
+    def __init__(
+        self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self._terminal = self._stream.isatty()
+        self._next = clock() + (0 if self._terminal else _LOG_S)
+
+    def __call__(self, tally: Tally) -> None:
+        """Write the line if it is time for one."""
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + (_TERMINAL_S if self._terminal else _LOG_S)
+        text = tally.line(now)
+        self._stream.write(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
+        self._stream.flush()
+
+    def end(self, tally: Tally) -> None:
+        """Write the last line."""
+        self._next = 0
+        self(tally)
+        if self._terminal:
+            self._stream.write("\n")
+            self._stream.flush()
+
+
+class ProgressLog:
+    """Log a tally now and then, its counts as fields: for a log that is read by machines."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next = clock() + _LOG_S
+
+    def __call__(self, tally: Tally) -> None:
+        """Log the tally if it is time for it."""
+        if self._clock() >= self._next:
+            self.end(tally)
+
+    def end(self, tally: Tally) -> None:
+        """Log the tally now."""
+        now = self._clock()
+        self._next = now + _LOG_S
+        counts = ("done", "failed", "bytes", "queued", "listing")
+        _log.info("%s", tally.line(now), extra={name: getattr(tally, name) for name in counts})
+
+
+def error_list(errors: Mapping[str, int]) -> str:
+    """Write errors with their counts.
+
+    >>> error_list({"http_404": 3, "timeout": 1})
+    'http_404 3, timeout 1'
+    """
+    return ", ".join(f"{error} {count}" for error, count in errors.items())

@@ -1,0 +1,264 @@
+"""`safelight curate`: run a plan, show what it did, write the report, take decisions by hand and take them back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from catalog import Workspace, curated, existing_workspace_option, home_words, load_settings
+
+if TYPE_CHECKING:
+    from curation.run.plan import CurationPlan
+    from curation.run.summary import CurationSummary
+    from curation.splits.leaks import LeakAudit
+
+
+def _days(_context: click.Context, _option: click.Parameter, value: str) -> timedelta:
+    """Read a number of days, written 30d or 30."""
+    digits = value.removesuffix("d")
+    if not digits.isdecimal():
+        raise click.BadParameter(f"{value!r} is no number of days; write it as 30d")
+    return timedelta(days=int(digits))
+
+
+@click.group()
+def curate() -> None:
+    """Turn crawled pictures into labelled, split and weighted items."""
+
+
+@curate.command()
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Plan as JSON.")
+@click.option("--seed", type=int, help="Seed of the splits.")
+@click.option("--runner", type=click.Choice(["daft", "threads"]), help="Engine of the stages.")
+@click.option(
+    "--rebalance",
+    type=click.Choice(["none", "sqrt", "inverse", "effective"]),
+    help="How rare classes are lifted.",
+)
+@click.option("--allow-thin", is_flag=True, help="Lift classes that rest on few scenes, too.")
+@click.option("--again", is_flag=True, help="Bring a run back that was taken back (curate undo).")
+@click.option("--fresh-splits", is_flag=True, help="Ignore the splits of earlier releases.")
+@existing_workspace_option
+def run(  # noqa: PLR0913 - one argument an option
+    workspace: Workspace,
+    *,
+    plan_file: Path | None,
+    seed: int | None,
+    runner: str | None,
+    rebalance: str | None,
+    allow_thin: bool,
+    again: bool,
+    fresh_splits: bool,
+) -> None:
+    """Curate all pictures of the workspace; the same plan over the same pictures is done once."""
+    from curation.run.run import curate as run_plan
+    from curation.settings import CurateSettings
+
+    settings = load_settings(CurateSettings, "curate", workspace)
+    if runner:
+        settings = dataclasses.replace(settings, runner=runner)
+    plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
+    if allow_thin:
+        plan = dataclasses.replace(plan, allow_thin=True)
+    print_summary(run_plan(workspace, plan, settings, again=again))
+
+
+@curate.command()
+@click.argument("run_id", default="")
+@existing_workspace_option
+def report(workspace: Workspace, run_id: str) -> None:
+    """Write the HTML report of RUN_ID (default: the newest run) and print its path."""
+    from curation.report.report import write_report
+
+    click.echo(write_report(workspace, run_id))
+
+
+@curate.command()
+@click.argument("run_id", default="")
+@click.option("--top", default=20, show_default=True, help="Doubts that are printed.")
+@existing_workspace_option
+def audit(workspace: Workspace, run_id: str, top: int) -> None:
+    """Rank the labels of RUN_ID (default: the newest run) that are likely wrong, as rows of `issues`."""
+    from curation.report.labels import caption
+    from curation.review.label_audit import audit_labels
+
+    found = audit_labels(workspace, run_id)
+    for task, n in found.n_labelled.items():
+        click.echo(f"labelled by {task}: {n}")
+    for kind, n in found.counts().items():
+        click.echo(f"{kind}: {n}")
+    for doubt in found.doubts[:top]:
+        told = caption(doubt.asset_sha256, doubt.detail)
+        click.echo(f"{doubt.severity:.2f}  {doubt.kind:<15}  {told}")
+
+
+@curate.command()
+@existing_workspace_option
+def runs(workspace: Workspace) -> None:
+    """List the curation runs, newest first; a star marks the current one, a minus those taken back."""
+    from catalog import open_catalog
+
+    with open_catalog(workspace) as catalog:
+        found = catalog.records(
+            "SELECT r.*, v.is_current FROM curation_runs r LEFT JOIN v_runs v USING (run_id) "
+            "ORDER BY r.finished_at DESC, r.run_id"
+        )
+    for row in found:
+        mark = {True: "*", False: " ", None: "-"}[row["is_current"]]  # type: ignore[index]  # a truth value
+        click.echo(
+            f"{mark} {row['run_id']}  {str(row['finished_at'])[:19]}  in {row['n_input']}  kept {row['n_kept']}"
+        )
+    if not found:
+        click.echo("no curation runs yet; make one with: safelight curate run")
+
+
+@curate.command()
+@click.argument("asset")
+@click.argument("choice", type=click.Choice(["keep", "drop"]))
+@click.option("--reason", required=True, help="Why; whoever undoes it reads it.")
+@existing_workspace_option
+def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
+    """Keep or drop the picture ASSET (its SHA-256, or the first letters) in the next run, whatever the rules say."""
+    from catalog import decide as write_decision
+    from catalog.lake.manual import whole_name
+
+    name = whole_name(workspace, asset)
+    made = write_decision(workspace, choice, [name], reason=reason)
+    click.echo(
+        f"{made.decision_id}: {choice} {name}; it counts from the next: safelight curate run"
+    )
+
+
+@curate.command()
+@click.argument("run_or_decision")
+@existing_workspace_option
+def undo(workspace: Workspace, run_or_decision: str) -> None:
+    """Take back RUN_OR_DECISION (first letters will do); a second time brings it back."""
+    from catalog import undo as take_back
+
+    target, holds = take_back(workspace, run_or_decision)
+    click.echo(f"{target} {'counts again' if holds else 'is taken back'}")
+
+
+@curate.command()
+@click.option(
+    "--queue", default="", help="List this queue: duplicates, bridges, settings, quality, issues."
+)
+@click.option("--kind", default="", help="Only items with this reason, or issues of this kind.")
+@click.option("--limit", default=30, show_default=True, help="How many to list.")
+@existing_workspace_option
+def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
+    """Count what waits for a person in each queue of the review, or list one queue, as /review does."""
+    from catalog.web.review.waiting import waiting, waiting_items
+
+    counted = [each for each in waiting(workspace) if queue in ("", each.queue)]
+    for each in counted:
+        said = ", ".join(f"{reason} {n}" for reason, n in each.reasons)
+        click.echo(f"{each.queue:<11} {each.waiting:>6} of {each.total}  {said}".rstrip())
+    if kind and not queue:
+        queue = next((each.queue for each in counted if kind in dict(each.reasons)), "issues")
+    if queue:
+        for item in waiting_items(workspace, queue, kind, limit):
+            click.echo(f"{item.item[:12]:<12}  {', '.join(item.reasons)}  {item.said}".rstrip())
+    if not any(each.waiting for each in counted):
+        click.echo("nothing waits for a decision")
+    else:
+        click.echo(f"decide with: safelight serve{home_words()}, then open /review")
+
+
+@curate.command()
+@click.option(
+    "--older-than", required=True, metavar="DAYS", callback=_days, help="Grace period, such as 30d."
+)
+@click.option("--yes", is_flag=True, help="Delete; without it nothing is changed.")
+@existing_workspace_option
+def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
+    """Say which pictures have been dropped for long enough; with --yes delete their bytes for good."""
+    from catalog.takedown.crawl_queue import queue_opener
+    from catalog.takedown.purge import purge as delete_dropped
+
+    done = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())
+    for reason, n in done.by_reason.items():
+        click.echo(f"{reason:<20}  {n}")
+    verb = "deleted" if done.is_done else "would delete"
+    click.echo(f"{verb} {len(done.assets)} pictures, {done.bytes / 2**20:.1f} MiB")
+    if done.assets and not done.is_done:
+        click.echo("nothing was changed; delete them with --yes, which cannot be undone")
+
+
+def _plan(
+    plan_file: Path | None, seed: int | None, rebalance: str | None, *, inherit_splits: bool
+) -> CurationPlan:
+    """Read the plan and lay the options over it."""
+    from curation.run.plan import CurationPlan
+
+    plan = CurationPlan.read(plan_file) if plan_file else CurationPlan()
+    if seed is not None:
+        plan = dataclasses.replace(plan, seed=seed)
+    if rebalance is not None:
+        plan = dataclasses.replace(plan, rebalance=rebalance)
+    return plan if inherit_splits else dataclasses.replace(plan, inherit_splits=False)
+
+
+def print_summary(summary: CurationSummary) -> None:
+    """Print what a run did, one line a count, the balance of its classes and what leaks through its splits."""
+    if not summary.is_new:
+        click.echo(f"nothing new: run {summary.run_id} already curated these pictures by this plan")
+    lines = [
+        ("run", summary.run_id),
+        ("pictures in", summary.n_input),
+        *((f"dropped {name}", n) for name, n in summary.dropped.items()),
+        ("kept", summary.n_kept),
+        *((f"voided {name}", n) for name, n in summary.voided.items()),
+        *((f"flagged {name}", n) for name, n in summary.flagged.items()),
+        (
+            "duplicate groups",
+            f"{summary.n_duplicate_groups} with {summary.n_duplicate_members} pictures",
+        ),
+        *((f"compared: {name}", n) for name, n in summary.edges.items()),
+        *(("label", str(label)) for label in summary.labels),
+        ("split groups", f"{summary.n_groups} by {summary.keys_text()}"),
+        *((name, summary.splits.get(name, 0)) for name in ("train", "validation", "test")),
+        *((f"leaks of {audit.policy}", _leaks(audit)) for audit in summary.audits),
+    ]
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        click.echo(f"{name:<{width}}  {value}")
+    _print_classes(summary)
+    for sentence in summary.audits[0].sentences():
+        click.echo(sentence)
+    if summary.permission.allowed < summary.permission.total:
+        click.echo(summary.permission.advice(curated(summary.run_id)))
+    for note in summary.notes:
+        click.echo(f"note: {note}", file=sys.stderr)
+
+
+def _leaks(audit: LeakAudit) -> str:
+    known = [key for key in audit.shared_values if not audit.shared(key).endswith("unknown")]
+    unknown = [audit.shared(key) for key in audit.shared_values if key not in known]
+    shared = f"{', '.join(map(audit.shared, known)) or 'nothing known to be'} shared"
+    cosine = "" if math.isnan(audit.max_cosine) else f"closest cosine {audit.max_cosine:.3f}"
+    return "; ".join(filter(None, [shared, ", ".join(unknown), cosine]))
+
+
+def _print_classes(summary: CurationSummary) -> None:
+    rows = [row for row in summary.classes.iter_rows(named=True) if row["split"] == "train"]
+    if not rows:
+        return
+    first, second = (max(len(row[name]) for row in rows) for name in ("setting", "class"))
+    first, second = max(first, len("exposure_time")) + 2, min(max(second, 8), _CLASS_WIDTH)
+    click.echo(f"{'train':<{first}} {'class':<{second}} {'n':>6} {'before':>8} {'after':>8}")
+    for row in rows:
+        shares = f"{row['n']:>6} {row['share']:>8.1%} {row['weight_share']:>8.1%}"
+        name = row["class"]
+        name = name if len(name) <= second else f"{name[: second - 3]}..."
+        click.echo(f"{row['setting']:<{first}} {name:<{second}} {shares}")
+
+
+_CLASS_WIDTH = 40

@@ -1,0 +1,1 @@
+"""From bytes to health, thumbnail and preview, in processes without rights."""

@@ -1,0 +1,83 @@
+"""What a decoder child does for curation: examine a file, and decode it to small upright pixels.
+
+Imports nothing but what decodes: see `catalog/sandbox/decoding/decoder_start.py`.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import AvifImagePlugin, Image
+
+from curation.decoding.examining import Health, examine_opened, failed, shrink
+from curation.decoding.limits import DecodeError, is_risky
+from curation.decoding.pixels import Opened, Pixels, decode_stored, open_header, turn
+
+Found = tuple[dict[str, Any], Sequence[bytes]]
+
+IS_HEAVY: Found = ({"is_heavy": True}, ())
+"""The reply about a file that may cost much, when the other side did not say that this is the time for it."""
+
+
+def warm_up() -> None:
+    """Load what the libraries would load with the first file of a kind."""
+    cv2.setNumThreads(1)  # no thread can be started
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    Image.init()
+    for name in ("numpy.ma", "numpy.fft", "numpy.polynomial", "numpy.random"):
+        import_module(name)
+
+
+def examine_file(parts: Sequence[bytes], options: Mapping[str, Any]) -> Found:
+    """Examine a file with its thumbnail; its thumbnail and its preview leave as parts."""
+    image, thumbnail = parts
+    try:
+        with warnings.catch_warnings():  # Pillow warns of odd but valid files
+            warnings.simplefilter("ignore")
+            opened = open_header(image)
+            if _is_heavy(opened) and not options["heavy"]:
+                return IS_HEAVY
+            return _reply(examine_opened(image, opened, thumbnail))
+    except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; recorded as a row
+        return _reply(failed(error))
+
+
+def _is_heavy(opened: Opened) -> bool:
+    return is_risky(opened.container, *opened.size, opened.plan)
+
+
+def _reply(found: Health) -> Found:
+    columns = asdict(found)
+    pictures = [columns.pop(name) for name in ("thumbnail", "preview")]
+    return columns, [picture for picture in pictures if picture is not None]
+
+
+def decode_small(parts: Sequence[bytes], options: Mapping[str, Any]) -> Found:
+    """Decode to upright RGB, at most `side_px` a side, or exactly `height_px` high."""
+    [image] = parts
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            opened = open_header(image)
+            if _is_heavy(opened) and not options["heavy"]:
+                return IS_HEAVY
+            stored, _ = decode_stored(image, opened)
+    except DecodeError as error:
+        return {"status": error.status, "detail": error.detail}, ()
+    pixels = turn(stored, opened.orientation)
+    side, height = options["side_px"], options["height_px"]
+    small = shrink(pixels, side) if height is None else _of_height(pixels, height)
+    return {"width": small.shape[1], "height": small.shape[0]}, [small.tobytes()]
+
+
+def _of_height(pixels: Pixels, height_px: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    size = (max(1, round(width * height_px / height)), height_px)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+JOBS = {"examine": examine_file, "small": decode_small}

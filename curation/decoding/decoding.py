@@ -1,0 +1,143 @@
+"""Have files decoded by processes without rights, and check what these say.
+
+Decoders crash, spin, eat memory and are taken over by hostile bytes; here that costs one row. Most files are decoded
+by as many processes as there are cores; those that may take much memory (`limits.is_risky`) one at a time.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from catalog.sandbox import Decoded, DecoderError, DecoderLimits, DecoderPool
+from curation.decoding.examining import PREVIEW_SIDE_PX, Health
+from curation.decoding.limits import (
+    MAX_SIDE_PX,
+    MEMORY_LIMIT,
+    THUMBNAIL_SIDE_PX,
+    TIME_LIMIT_S,
+    DecodeError,
+)
+from curation.decoding.pixels import Pixels
+
+DECODERS = DecoderPool(
+    "curation.decoding.decoder_jobs",
+    DecoderLimits(timeout_s=TIME_LIMIT_S, memory_bytes=MEMORY_LIMIT),
+)
+"""The children of this process."""
+
+_HEAVY = threading.Lock()  # held while a file that may take much memory is decoded
+_LONGEST = 1000  # characters of `detail`
+_STATUS = frozenset(
+    [
+        *("ok", "damaged", "truncated", "undecodable", "not_an_image", "unsupported", "crashed"),
+        *("bomb", "too_small", "too_narrow", "too_large", "too_much_memory"),
+    ]
+)
+
+
+def examine(image: bytes, thumbnail: bytes = b"", decoders: DecoderPool = DECODERS) -> Health:
+    """Decode one file and measure it; every failure is a `decode_status` with its detail.
+
+    `thumbnail` is the JPEG inside its EXIF, in the orientation of the stored pixels. A damaged picture is not
+    compared with it. Raises `SandboxError` when no process can be started.
+    """
+    try:
+        return _health(_decode(decoders, "examine", (image, thumbnail), {}))
+    except DecodeError as error:
+        return Health(error.status, error.detail)
+
+
+def decode_small(
+    image: bytes,
+    *,
+    side_px: int = PREVIEW_SIDE_PX,
+    height_px: int | None = None,
+    decoders: DecoderPool = DECODERS,
+) -> Pixels:
+    """Give upright RGB pixels of at most `side_px` a side, or `height_px` high; raises `DecodeError`."""
+    options = {"side_px": side_px, "height_px": height_px}
+    found = _decode(decoders, "small", (image,), options)
+    if "status" in found.result:
+        raise DecodeError(_status(found.result["status"]), _detail(found.result.get("detail")))
+    size = (found.result.get(name) for name in ("width", "height"))
+    width, height = (side if type(side) is int and side > 0 else 0 for side in size)
+    pixels = found.parts[0] if found.parts else b""
+    if not width * height or len(pixels) != 3 * width * height:
+        raise _nonsense("size")
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+def _decode(
+    decoders: DecoderPool, job: str, parts: tuple[bytes, ...], options: Mapping[str, object]
+) -> Decoded:
+    """Have a file decoded at once, or in its turn when that may take much memory; raises `DecodeError`."""
+    try:
+        found = decoders.decode(job, *parts, **options, heavy=False)
+        if found.result.get("is_heavy") is not True:
+            return found
+        with _HEAVY:
+            return decoders.decode(job, *parts, **options, heavy=True)
+    except DecoderError as error:
+        raise DecodeError(error.status, error.detail) from error
+
+
+def _health(found: Decoded) -> Health:
+    """Take columns that have the right types and pixels that have the size they should; raises `DecodeError`."""
+    given = found.result
+    has_pixels = given.get("decode_status") in ("ok", "damaged")
+    if given.keys() != _NAMES or len(found.parts) != (2 if has_pixels else 0):
+        raise _nonsense("row")
+    for name in _NAMES:
+        is_missing = given[name] is None and (name in _OPTIONAL or not has_pixels)
+        if not (is_missing or _CHECKS[name](given[name])):
+            raise _nonsense(name)
+    if not has_pixels:
+        return Health(**given)
+    thumbnail, preview = found.parts
+    row = 3 * given["preview_width"]
+    is_picture = len(preview) % row == 0 and 0 < len(preview) // row <= PREVIEW_SIDE_PX
+    if not is_picture or len(thumbnail) != 3 * THUMBNAIL_SIDE_PX**2:
+        raise _nonsense("preview")
+    return Health(**given, thumbnail=thumbnail, preview=preview)
+
+
+_NAMES = {field.name for field in fields(Health)} - {"thumbnail", "preview"}
+_OPTIONAL = frozenset(["detail", "thumbnail_correlation", "exif_blocks"])
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value <= MAX_SIDE_PX
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (float, int) and abs(value) < 1e30  # not for nan
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "decode_status": lambda value: type(value) is str and value in _STATUS,
+    "detail": lambda value: type(value) is str and _detail(value) == value,
+    "pixel_sha256": lambda value: type(value) is str and re.fullmatch("[0-9a-f]{64}", value),
+    "width": _is_size,
+    "height": _is_size,
+    **dict.fromkeys(("luma_mean", "luma_std", "sharpness"), _is_number),
+    **dict.fromkeys(("detail_energy", "thumbnail_correlation"), _is_number),
+    "exif_blocks": lambda value: type(value) is int and 0 <= value < 1 << 16,
+    "preview_width": lambda value: type(value) is int and 0 < value <= PREVIEW_SIDE_PX,
+}
+
+
+def _status(value: object) -> str:
+    return value if isinstance(value, str) and value in _STATUS else "crashed"
+
+
+def _detail(value: object) -> str:
+    """Make text of what a child says: bounded, and such as UTF-8 can hold."""
+    return str(value)[:_LONGEST].encode(errors="replace").decode()
+
+
+def _nonsense(what: str) -> DecodeError:
+    return DecodeError("crashed", f"the decoder process gave an impossible {what}")

@@ -1,0 +1,51 @@
+"""What a picture may cost: checked on its header, before a pixel of it is decoded."""
+
+from typing import Final
+
+from curation.decoding.containers import ORDINARY, JpegPlan
+
+MAX_PIXELS: Final = 80_000_000  # 240 MB as RGB: more than any camera that writes JPEG gives
+MAX_SIDE_PX: Final = 20_000
+MIN_SIDE_PX: Final = 64  # below it neither hash nor features mean anything
+MAX_ASPECT: Final = 20.0  # long side to short: a strip, not a photograph
+# A bomb packs much into little. Photographs at quality 10 give 60 bytes for each of the file; blank pages 300.
+BOMB_BYTES: Final = 48_000_000
+BOMB_RATIO: Final = 400.0
+
+THUMBNAIL_SIDE_PX: Final = 288
+
+LARGE_PIXELS: Final = 24_000_000  # larger ones, and rare containers, are decoded one at a time
+MANY_SCANS: Final = (
+    64  # progressive files have about 10; each scan costs a pass over the whole picture
+)
+TIME_LIMIT_S: Final = 30.0
+MEMORY_LIMIT: Final = 1_500_000_000  # bytes of address space that a child may add
+
+
+class DecodeError(Exception):
+    """A file has no usable pixels; `status` is the `decode_status` to record."""
+
+    def __init__(self, status: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+
+def check_size(width: int, height: int, file_bytes: int) -> None:
+    """Raise `DecodeError` where a header promises a picture that is too small, narrow or large, or a bomb."""
+    size = f"{width} x {height} px"
+    if min(width, height) < MIN_SIDE_PX:
+        raise DecodeError("too_small", f"{size}, smallest side is {MIN_SIDE_PX} px")
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
+        raise DecodeError(
+            "too_large", f"{size}, at most {MAX_PIXELS} px and {MAX_SIDE_PX} px a side"
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise DecodeError("too_narrow", f"{size}, sides may differ {MAX_ASPECT:g} times")
+    decoded = 3 * width * height
+    if decoded > BOMB_BYTES and decoded > BOMB_RATIO * file_bytes:
+        raise DecodeError("bomb", f"{size} out of {file_bytes} bytes")
+
+
+def is_risky(container: str, width: int, height: int, plan: JpegPlan) -> bool:
+    """Say whether a file may cost much, so that it is decoded alone: large, rarely seen, or with very many scans."""
+    return container not in ORDINARY or width * height > LARGE_PIXELS or plan.scans > MANY_SCANS

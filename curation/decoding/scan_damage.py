@@ -1,0 +1,102 @@
+"""Find the seam that damage inside a JPEG scan leaves: from some coding unit on, all that follows is shifted.
+
+Coding units follow each other in rows, and their brightness is coded as a difference to the unit before.
+A wrong byte that no decoder notices therefore shifts everything behind it: along the seam, which runs through
+one row of units, drops to the next and ends where it began, the picture jumps by one amount. In the order of the
+units the seam is one window, as long as a row, of equal jumps. Nature has horizons and frames, but they
+keep to one row, and to rows that no coding unit knows of.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from curation.decoding.containers import JpegPlan
+
+# Measured on 1,201 healthy photographs (none above 0.82) and on 27 with bytes overwritten or flipped inside the scan
+# that libjpeg reads without a word (21 above 1).
+FULL_JUMP: Final = 15.0  # grey levels; smaller jumps count in part
+SCORE: Final = 2.0
+STRAIGHT: Final = 0.5  # share of the jump that units beside the seam must not have
+EDGE_SHARE: Final = (
+    0.08  # a seam that starts at the left or right edge looks like the edge of a frame
+)
+_NOISE: Final = 1.0  # squared grey levels that a jump may vary by for nothing
+_LEAST_CONTRAST: Final = 0.5
+_MIN_UNITS: Final = (6, 3)  # columns and rows
+
+
+@dataclass(frozen=True)
+class Seam:
+    """The strongest seam of a picture.
+
+    `strength`: mean jump over its spread; `start`: unit column where it starts, 0 to 1; `jump`: in grey levels;
+    `is_straight`: the same row of units jumps beside the seam too, as the edge of a frame does.
+    """
+
+    strength: float = 0.0
+    start: float = 0.0
+    jump: float = 0.0
+    is_straight: bool = False
+
+
+def seam_score(pixels: npt.NDArray[np.uint8], plan: JpegPlan) -> float:
+    """Say how surely RGB pixels (height, width, 3), as stored, break along coding units: above 1 is damage.
+
+    0 for progressive files (their damage looks otherwise) and pictures of few units.
+    """
+    width, height = plan.unit_width, plan.unit_height
+    rows, columns = pixels.shape[0] // max(height, 1), pixels.shape[1] // max(width, 1)
+    if plan.is_progressive or not width or columns < _MIN_UNITS[0] or rows < _MIN_UNITS[1]:
+        return 0.0
+    luma = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32)
+    seam = _strongest(_jumps(luma, width, height, 0))
+    elsewhere = max(
+        _strongest(_jumps(luma, width, height, offset)).strength
+        for offset in (height // 4, height // 2 - 1, height // 2 + 2)
+    )
+    found = seam.strength / max(elsewhere, _LEAST_CONTRAST) * min(1.0, seam.jump / FULL_JUMP)
+    is_inside = EDGE_SHARE < seam.start < 1 - EDGE_SHARE
+    return found / SCORE if is_inside and not seam.is_straight else 0.0
+
+
+def _jumps(
+    luma: npt.NDArray[np.float32], width: int, height: int, offset: int
+) -> npt.NDArray[np.float32]:
+    """Average, for each unit, the step from the row of pixels above it, less the slope on both sides."""
+    columns = luma.shape[1] // width
+    top = np.arange(height + offset, luma.shape[0] - 2, height)
+    part = luma[:, : columns * width]
+    above, below = part[top - 1], part[top]
+    slope = (above - part[top - 2] + part[top + 1] - below) / 2
+    jumps: npt.NDArray[np.float32] = (
+        (below - above - slope).reshape(len(top), columns, width).mean(2)
+    )
+    return jumps
+
+
+def _strongest(jumps: npt.NDArray[np.float32]) -> Seam:
+    """Find the window of one row's length, in the order of the units, whose jumps agree best."""
+    length = jumps.shape[1]
+    flat = jumps.ravel().astype(np.float64)
+    if len(flat) < 2 * length:
+        return Seam()
+    mean = _windows(flat, length)
+    variance = np.maximum(_windows(flat * flat, length) - mean * mean, 0)
+    strength = np.abs(mean) / np.sqrt(variance + _NOISE)
+    best = int(strength.argmax())
+    row, column = divmod(best, length)
+    beside = (jumps[row, :column], jumps[row + 1, column:] if row + 1 < len(jumps) else jumps[:0])
+    is_straight = any(
+        part.size > 0 and float(part.mean()) / mean[best] > STRAIGHT for part in beside
+    )
+    return Seam(float(strength[best]), column / length, float(abs(mean[best])), is_straight)
+
+
+def _windows(values: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.float64]:
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    means: npt.NDArray[np.float64] = (sums[length:] - sums[:-length]) / length
+    return means

@@ -1,0 +1,1 @@
+"""Copies: candidates, verification, groups, and the copy that is kept."""

@@ -1,0 +1,1 @@
+"""Rules over EXIF rows, bins in stops, sessions."""

@@ -1,0 +1,1 @@
+"""What people should look at: doubtful labels, implausible EXIF, open items."""

@@ -1,0 +1,1 @@
+"""One curation run: plan, inputs, steps, decisions, summary."""

@@ -1,0 +1,216 @@
+"""Decisions as rows: why a picture was dropped, a setting voided, something flagged.
+
+A picture is dropped for one reason at most: the first of decode, tombstone, manual, duplicates, settings. The key of
+the table is run, picture and rule, so of two EXIF records that break the same rule the more trusted one is reported.
+The evidence of EXIF rules is a JSON object of the values that they looked at.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from catalog import ManualDecision
+from curation.exif.bins import SETTINGS
+from curation.exif.flags import EVIDENCE
+from curation.stages.quality import FLAG_ABOVE
+
+SCHEMA: Final[dict[str, type[pl.DataType]]] = {
+    "asset_sha256": pl.String,
+    "decision": pl.String,
+    "rule": pl.String,
+    "reason": pl.String,
+    "setting": pl.String,
+    "evidence": pl.String,
+}
+EXACT = ("bytes", "pixels")
+"""Methods by which duplicates are the same picture exactly."""
+
+_WRITTEN_CHARS = 80  # of each text in the evidence
+_RECORD_EVIDENCE = {
+    "exif_unreadable": ("error",),
+    "exif_software_only": ("software",),
+    "thumbnail_mismatch": ("thumbnail_correlation",),
+}
+_APEX_OF = {"f_number": "aperture_value", "exposure_time": "shutter_speed_value"}
+
+
+def table(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Put decisions together, sorted, one per picture and rule."""
+    empty = pl.DataFrame(schema=SCHEMA)
+    found = pl.concat(
+        [
+            empty,
+            *(
+                part.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+                for part in frames
+            ),
+        ]
+    )
+    return found.unique(["asset_sha256", "rule"], keep="first", maintain_order=True).sort(
+        "asset_sha256", "decision", "rule"
+    )
+
+
+def exif_decisions(judged: pl.DataFrame) -> list[pl.DataFrame]:
+    """List voids and flags of judged EXIF records (sorted: the most trusted source first)."""
+    found = [_record_voids(judged), *(_setting_voids(judged, setting) for setting in SETTINGS)]
+    flags = judged.explode("flags", empty_as_null=True).filter(pl.col("flags").is_not_null())
+    evidence = _said(flags, pl.col("flags"), EVIDENCE)
+    return [*found, _rows(flags, "flag", pl.col("flags"), evidence=evidence)]
+
+
+def _record_voids(judged: pl.DataFrame) -> pl.DataFrame:
+    broken = judged.filter(pl.col("record_void").is_not_null())
+    reason = pl.col("record_void")
+    return _rows(broken, "void", reason, evidence=_said(broken, reason, _RECORD_EVIDENCE))
+
+
+def _setting_voids(judged: pl.DataFrame, setting: str) -> pl.DataFrame:
+    broken = judged.filter(pl.col(f"{setting}_void").is_not_null())
+    reason = pl.col(f"{setting}_void")
+    written: tuple[str, ...] = (setting, f"{setting}_raw")
+    columns: dict[str, tuple[str, ...]] = dict.fromkeys(
+        broken[f"{setting}_void"].unique().to_list(), written
+    )
+    if apex := _APEX_OF.get(setting):
+        columns |= {f"{setting}_contradicts_apex": (*written, apex)}
+    if setting == "f_number":
+        lens = (*written, "lens_min_f_number", "max_aperture_value")
+        columns |= {"f_number_below_lens_minimum": lens}
+    evidence = _said(broken, reason, columns)
+    return _rows(broken, "void", reason, setting=pl.lit(setting), evidence=evidence)
+
+
+def _said(
+    records: pl.DataFrame, reason: pl.Expr, columns: Mapping[str, tuple[str, ...]]
+) -> pl.Expr:
+    """Write as JSON what the columns of each reason say; null for a reason without columns."""
+    kinds = records.schema
+    found = [
+        pl.when(reason == name).then(
+            pl.struct(_short(c, kinds[c]) for c in said).struct.json_encode()
+        )
+        for name, said in columns.items()
+    ]
+    return pl.coalesce(pl.lit(None, pl.String), *found)
+
+
+def _short(name: str, kind: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if kind == pl.String:
+        return column.str.slice(0, _WRITTEN_CHARS)
+    # JSON has no infinity: the text says it.
+    return column.cast(pl.String) if kind.is_float() and name in SETTINGS else column
+
+
+def manual_drops(dropped: Mapping[str, ManualDecision]) -> pl.DataFrame:
+    """Drop what a person dropped; the evidence names the decision."""
+    return _by_hand(dropped, "drop", "manual_drop")
+
+
+def kept_by_hand(kept: Mapping[str, ManualDecision], against: pl.DataFrame) -> pl.DataFrame:
+    """Flag pictures that a person keeps although `against` (decisions) would drop them."""
+    spared = {sha: kept[sha] for sha in against["asset_sha256"] if sha in kept}
+    return _by_hand(spared, "flag", "kept_by_hand")
+
+
+def _by_hand(decided: Mapping[str, ManualDecision], decision: str, reason: str) -> pl.DataFrame:
+    found = [
+        (sha, json.dumps({"decision": made.decision_id, "reason": made.reason}))
+        for sha, made in sorted(decided.items())
+    ]
+    listed = pl.DataFrame(
+        found, schema={"asset_sha256": pl.String, "said": pl.String}, orient="row"
+    )
+    return _rows(listed, decision, pl.lit(reason), rule=pl.lit("manual"), evidence=pl.col("said"))
+
+
+def tombstone_drops(gone: Mapping[str, str]) -> pl.DataFrame:
+    """Drop what must not be there; the evidence is why."""
+    listed = pl.DataFrame(
+        sorted(gone.items()), schema={"asset_sha256": pl.String, "said": pl.String}, orient="row"
+    )
+    return _rows(listed, "drop", pl.lit("tombstone"), evidence=pl.col("said"))
+
+
+def without(drops: pl.DataFrame, *others: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the pictures that others decide about."""
+    for other in others:
+        drops = drops.join(other, on="asset_sha256", how="anti")
+    return drops
+
+
+def decode_drops(health: pl.DataFrame) -> pl.DataFrame:
+    """Drop every picture that does not decode cleanly; the reason is its `decode_status`."""
+    broken = health.filter(pl.col("decode_status") != "ok")
+    return _rows(
+        broken, "drop", pl.col("decode_status"), rule=pl.lit("decode"), evidence=pl.col("detail")
+    )
+
+
+def duplicate_drops(groups: pl.DataFrame) -> pl.DataFrame:
+    """Drop every member of a duplicate group but its keeper, which is the evidence."""
+    keepers = groups.filter("is_keeper").select("group_id", keeper="asset_sha256")
+    copies = groups.filter(~pl.col("is_keeper")).join(keepers, on="group_id")
+    is_exact = pl.col("method").is_in(EXACT)
+    reason = pl.when(is_exact).then(pl.lit("exact_duplicate")).otherwise(pl.lit("near_duplicate"))
+    return _rows(copies, "drop", reason, evidence=pl.col("keeper"))
+
+
+def empty_drops(pictures: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
+    """Drop pictures without any setting; the evidence is what voided them, or `no_exif`."""
+    lacking = pictures.filter(pl.all_horizontal(pl.col(s).is_null() for s in SETTINGS))
+    why = voids.group_by("asset_sha256").agg(why=pl.col("reason").sort().str.join(", "))
+    explained = lacking.select("asset_sha256").join(why, on="asset_sha256", how="left")
+    reason = pl.lit("no_usable_setting")
+    return _rows(explained, "drop", reason, evidence=pl.col("why").fill_null("no_exif"))
+
+
+def unlabelled_drops(pictures: pl.DataFrame, tasks: Sequence[str]) -> pl.DataFrame:
+    """Drop pictures of which none of the tasks is known; they have text columns `label:<task>`."""
+    lacking = pictures.filter(pl.all_horizontal(pl.col(f"label:{t}").is_null() for t in tasks))
+    return _rows(lacking, "drop", pl.lit("no_label"), evidence=pl.lit(", ".join(tasks)))
+
+
+def quality_flags(quality: pl.DataFrame) -> list[pl.DataFrame]:
+    """Flag pictures whose scores of table `quality` are above their limits; the evidence is the score."""
+    return [
+        _rows(
+            quality.filter(pl.col(name) > limit),
+            "flag",
+            pl.lit(f"quality_{name}"),
+            evidence=pl.struct(pl.col(name).round(3)).struct.json_encode(),
+        )
+        for name, limit in FLAG_ABOVE.items()
+    ]
+
+
+def notes(found: dict[str, str], flag: str) -> pl.DataFrame:
+    """Flag pictures, given as asset to evidence."""
+    pairs = sorted(found.items())
+    listed = pl.DataFrame(
+        {"asset_sha256": [sha for sha, _ in pairs], "said": [said for _, said in pairs]},
+        schema={"asset_sha256": pl.String, "said": pl.String},
+    )
+    return _rows(listed, "flag", pl.lit(flag), evidence=pl.col("said"))
+
+
+def _rows(
+    source: pl.DataFrame,
+    decision: str,
+    reason: pl.Expr,
+    *,
+    evidence: pl.Expr,
+    rule: pl.Expr | None = None,
+    setting: pl.Expr | None = None,
+) -> pl.DataFrame:
+    return source.select(
+        pl.col("asset_sha256"),
+        pl.lit(decision).alias("decision"),
+        (reason if rule is None else rule).alias("rule"),
+        reason.alias("reason"),
+        (pl.lit(None, pl.String) if setting is None else setting).alias("setting"),
+        evidence.cast(pl.String).str.slice(0, 1000).alias("evidence"),
+    )

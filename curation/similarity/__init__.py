@@ -1,0 +1,1 @@
+"""Hashes, vectors and the alignment of two pictures; nothing here knows of runs or tables."""

@@ -1,0 +1,1 @@
+"""Groups that stay on one side, strata, balance, and the leaks that are left."""

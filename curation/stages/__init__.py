@@ -1,0 +1,1 @@
+"""Stages: what is computed once for each picture and kept."""

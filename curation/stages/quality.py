@@ -1,0 +1,171 @@
+"""How good a picture looks: eight scores from 0 (no sign of it) to 1, kept beside it and never a reason to drop.
+
+The ideas and thresholds of dark, bright, odd aspect and low information are those of cleanvision; the blur is the
+measure of Crete, Dolmiere, Ladret and Nicolas, "The blur effect" (SPIE 6492, 2007); the others are our own and
+said beside each. All are read from the preview: upright RGB, at most 640 px a side.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curation.decoding.examining import shrink
+from curation.stages.stage import with_outputs
+
+Grey = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.intp]
+
+FLAG_ABOVE: Final = {
+    "dark": 0.68,
+    "bright": 0.95,
+    "blur": 0.5,
+    "low_information": 0.62,
+    "odd_aspect": 0.65,
+    "border": 0.02,
+    "watermark_like": 0.8,
+    "grayscale": 0.9,
+}
+"""Score -> the value above which the picture is flagged."""
+
+SIDE_PX: Final = 512  # longest side at which pictures are scored
+COLOUR_SIDE_PX: Final = 160
+BLUR_WINDOW: Final = 9  # px, of the second blur (Crete et al.)
+BAR_TONES: Final = 12  # grey levels that JPEG leaves in a plain bar
+COLOURFUL: Final = 20.0  # mean chroma, in grey levels, of a picture with colours
+STROKE_PX: Final = 9  # lettering has thinner strokes
+STROKE_TONES: Final = 8  # grey levels that a stroke must stand out by
+LINE_PX: Final = (10, 16, 24, 36)  # heights of a line of lettering
+LETTERS: Final = 8  # gaps between strokes along a line that count in full
+
+
+class Quality:
+    """Stage: `preview` to the scores of table `quality`."""
+
+    name = "quality"
+    version = "1"
+    inputs = ("preview", "preview_width")
+    outputs = pa.schema([pa.field(name, pa.float64()) for name in FLAG_ABOVE])
+
+    def setup(self) -> None:
+        """Need nothing."""
+
+    def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Score each picture of the batch."""
+        pictures = zip(*(batch.column(name).to_pylist() for name in self.inputs), strict=True)
+        found = [scores(preview_pixels(*each)) for each in pictures]
+        columns: dict[str, Sequence[object]] = {
+            name: [row[name] for row in found] for name in self.outputs.names
+        }
+        return with_outputs(batch, self.outputs, columns)
+
+
+def preview_pixels(preview: bytes, width: int) -> Pixels:
+    """Give the preview as RGB pixels (height, width, 3)."""
+    return np.frombuffer(preview, np.uint8).reshape(-1, width, 3)
+
+
+def scores(pixels: Pixels) -> dict[str, float]:
+    """Score upright RGB pixels (height, width, 3): every value in [0, 1]."""
+    small = shrink(pixels, SIDE_PX)
+    luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    counts = np.bincount(luma.ravel(), minlength=256)
+    rules: dict[str, Callable[[], float]] = {
+        "dark": lambda: 1 - percentile(counts, 0.99) / 255,
+        "bright": lambda: percentile(counts, 0.05) / 255,
+        "blur": lambda: blur(luma),
+        "low_information": lambda: 1 - entropy(counts) / 8,
+        "odd_aspect": lambda: 1 - min(pixels.shape[:2]) / max(pixels.shape[:2]),
+        "border": lambda: border(luma),
+        "watermark_like": lambda: watermark_like(luma),
+        "grayscale": lambda: grayscale(shrink(small, COLOUR_SIDE_PX)),
+    }
+    return {name: float(np.clip(rule(), 0, 1)) for name, rule in rules.items()}
+
+
+def percentile(counts: Counts, share: float) -> int:
+    """Give the tone below or at which this share of the pixels lies; `counts` is the histogram of 256 tones."""
+    return int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
+
+
+def blur(luma: Grey) -> float:
+    """Give the share of the variation between neighbours that a second blur leaves, the worse of both directions.
+
+    A sharp picture loses most of it. A plain one has none to lose and gives 1.
+    """
+    worst = 0.0
+    sharp = luma.astype(np.float32)
+    for down, kernel in ((True, (1, BLUR_WINDOW)), (False, (BLUR_WINDOW, 1))):
+        soft = cv2.blur(sharp, kernel)
+        before, after = (
+            cv2.absdiff(each[1:], each[:-1]) if down else cv2.absdiff(each[:, 1:], each[:, :-1])
+            for each in (sharp, soft)
+        )
+        total = float(cv2.sumElems(before)[0])
+        lost = float(np.maximum(np.subtract(before, after), 0).sum(dtype=np.float64))
+        worst = max(worst, (total - lost) / total if total else 1.0)
+    return worst
+
+
+def entropy(counts: Counts) -> float:
+    """Give the entropy of a histogram, in bits (0 to 8 for 256 tones)."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def border(luma: Grey) -> float:
+    """Give the share of the area in bars of one tone at two opposite edges, or in a frame.
+
+    A bar at one edge alone is more often a wall or a sky than an addition, and does not count.
+    """
+    sides = [_plain_lines(way) for way in (luma, luma[::-1], luma.T, luma.T[::-1])]
+    height, width = luma.shape
+    if sides[0] == height:
+        return 0.0  # the whole picture is plain: that is low information
+    inside = (1 - 2 * min(sides[:2]) / height) * (1 - 2 * min(sides[2:]) / width)
+    return float(1 - max(inside, 0.0))
+
+
+def _plain_lines(luma: Grey) -> int:
+    """Count the lines from the top that have the one tone of the first."""
+    if int(np.ptp(luma[0])) > 2 * BAR_TONES:  # most pictures end here
+        return 0
+    lines = luma.astype(np.int16)
+    differs = np.abs(lines - int(np.median(lines[0]))).max(axis=1) > BAR_TONES
+    return int(differs.argmax()) if differs.any() else len(luma)
+
+
+def watermark_like(luma: Grey) -> float:
+    """Say how much one line of pale thin strokes stands out from what is above and below it.
+
+    Strokes are what a morphological opening takes away. A line of lettering has many gaps and is alone; grass and
+    leaves have as many strokes in the next line too. Weak: a fence or a keyboard may pass for lettering.
+    """
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (STROKE_PX, STROKE_PX))
+    strokes = cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, kernel) > STROKE_TONES
+    rows = strokes.mean(axis=1)
+    sums = np.concatenate([[0.0], np.cumsum(rows)])
+    best = 0.0
+    for height in LINE_PX:
+        if len(rows) < 3 * height:
+            break
+        means = (sums[height:] - sums[:-height]) / height
+        here = means[height:-height]
+        around = np.maximum(means[: -2 * height], means[2 * height :])
+        contrast = (here - around) / (here + 0.02)
+        place = int(contrast.argmax())
+        line = strokes[place + height : place + 2 * height].any(axis=0)
+        gaps = int(np.count_nonzero(np.diff(line.astype(np.int8)) == 1))
+        best = max(best, float(contrast[place]) * min(1.0, gaps / LETTERS))
+    return best
+
+
+def grayscale(pixels: Pixels) -> float:
+    """Give 1 less the mean chroma (distance from grey in Cr and Cb) over that of a picture with colours."""
+    chroma = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32) - 128
+    distance = np.hypot(chroma[..., 0], chroma[..., 1])
+    return 1 - float(distance.mean()) / COLOURFUL

@@ -1,0 +1,1 @@
+"""Lens, shutter, sensor and layers: how light becomes pixels."""

@@ -1,0 +1,1 @@
+"""Made photographs as files, with tags and edits."""

@@ -1,0 +1,59 @@
+"""The demo's camera: from a shot to a picture.
+
+Every layer of the scene goes through the lens (blur by its distance) and the shutter (blur by its
+motion); together they are the light on the sensor, which adds its noise; the processor makes bytes.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosite.optics import lens, sensor, shutter
+from photosite.optics.layers import Layer, Pixels
+from photosite.plan.shots import Shot
+from photosite.scenes.kinds import Scene, build
+
+GLOW_SHARE = 0.05  # of the light is scattered in the lens, whatever the aperture
+WIDE, WIDE_GLOW_SHARE = 1.4, 0.5  # spherical aberration: half of the light at f/1.4, 6 % at f/5.6
+
+
+def photograph(shot: Shot) -> NDArray[np.uint8]:
+    """Take a picture: (H, W, 3) sRGB bytes, upright; the same bytes for the same shot."""
+    return take(build(shot), shot)
+
+
+def take(scene: Scene, shot: Shot) -> NDArray[np.uint8]:
+    """Photograph a scene that is already built, which may be one that no family makes."""
+    rng = np.random.default_rng([shot.view, 1])
+    light = shutter.shaken(_light_on_sensor(scene, shot), shot, rng)
+    near = WIDE_GLOW_SHARE * (WIDE / float(shot.f_number)) ** 1.5
+    light = lens.with_stray_light(light, near, GLOW_SHARE)
+    light *= lens.vignette(shot, scene.frame)
+    light *= np.float32(2 ** rng.normal(scene.key, 0.22))  # meters err, and people correct them
+    return sensor.developed(sensor.with_noise(light, shot.iso, shot.camera, rng), shot.camera)
+
+
+def _light_on_sensor(scene: Scene, shot: Shot) -> Pixels:
+    frame = np.zeros((3, *scene.frame), np.float32)
+    lights = []
+    for layer in scene.layers:
+        seen = lens.focused(layer, shot, scene.focus_m, scene.frame)
+        _cover(frame, shutter.exposed(seen, shot, scene.frame))
+        lights += [light for light in layer.lights if light.radius_px * max(light.colour) > 4]
+    lens.add_stars(frame, lights[:24], float(shot.f_number))
+    return frame
+
+
+def _cover(frame: Pixels, layer: Layer) -> None:
+    """Lay a layer over the frame."""
+    _, height, width = layer.pixels.shape
+    top, left = max(0, layer.top), max(0, layer.left)
+    bottom = min(frame.shape[1], layer.top + height)
+    right = min(frame.shape[2], layer.left + width)
+    if bottom <= top or right <= left:
+        return
+    pixels = layer.pixels[
+        :, top - layer.top : bottom - layer.top, left - layer.left : right - layer.left
+    ]
+    under = frame[:, top:bottom, left:right]
+    under *= 1 - pixels[3]
+    under += pixels[:3]

@@ -1,0 +1,1 @@
+"""What the site serves, made from a seed."""

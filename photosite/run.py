@@ -1,0 +1,139 @@
+"""The whole way in one command: serve, crawl, curate, publish, train, and say what came of it.
+
+Each step is the command that a user would type; it is printed before it runs.
+"""
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from catalog import SafelightError, Workspace
+from photosite.plan.plan import DemoPlan
+from photosite.score import summary
+
+DATASET = "demo"
+BASIS = "rendered by Safelight itself"
+SITE_START_S = 60
+
+
+def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
+    """Run every step in `workspace` and print a summary; raises `SafelightError` when a step fails."""
+    start = time.monotonic()
+    with _site(workspace, count, seed) as address:
+        _step(
+            workspace, "crawl", "run", "unsplash", "--api-base", address, "--training-basis", BASIS
+        )
+    with _meanwhile(workspace, "crawl", "report"):
+        _step(workspace, "curate", "run")
+    _step(workspace, "dataset", "publish", DATASET)
+    sheet = workspace.reports / "demo" / "contact_sheet.jpg"
+    draw = ("demo", "contact-sheet", str(sheet), "--seed", str(seed))
+    with (
+        _meanwhile(workspace, "curate", "report"),
+        nullcontext() if sheet.exists() else _meanwhile(workspace, *draw),
+    ):
+        _step(workspace, "train", "run", "exif", "--dataset", DATASET, "--preset", "smoke")
+    print(f"\n{summary(workspace, DemoPlan(seed=seed, photos=count))}")
+    for name, path in _pages(workspace):
+        print(f"{name:<14} {path}")
+    print(f"took           {time.monotonic() - start:.0f} s from crawl to report")
+
+
+def _pages(workspace: Workspace) -> Iterator[tuple[str, Path]]:
+    newest = sorted(
+        workspace.reports.glob("training/*/report.html"), key=lambda p: p.stat().st_mtime
+    )
+    if newest:
+        yield "report", newest[-1]
+        yield from (("panel", path) for path in sorted(newest[-1].parent.glob("panel*.png")))
+    yield from (("crawl", path) for path in sorted(workspace.reports.glob("crawl/*/index.html")))
+    yield from (("curation", path) for path in workspace.reports.glob("curation/*/index.html"))
+    yield "contact sheet", workspace.reports / "demo" / "contact_sheet.jpg"
+
+
+def _step(workspace: Workspace, *words: str) -> None:
+    """Run one command of Safelight on the workspace, showing it first."""
+    print(f"\n$ safelight {shlex.join(words)}", flush=True)
+    done = subprocess.run(_command(workspace, words), env=_environment(), check=False)  # noqa: S603 - our own command
+    _check(words, done.returncode)
+
+
+@contextmanager
+def _meanwhile(workspace: Workspace, *words: str) -> Iterator[None]:
+    """Run one command that only reads beside what the block does, and show both when it is done."""
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(
+            subprocess.run,
+            _command(workspace, words),
+            env=_environment(),
+            check=False,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        yield
+        print(f"\n$ safelight {shlex.join(words)}\n{done.result().stdout}", end="", flush=True)
+        _check(words, done.result().returncode)
+
+
+def _check(words: Sequence[str], code: int) -> None:
+    if code:
+        raise SafelightError(f"the demo stopped: safelight {shlex.join(words)} failed")
+
+
+@contextmanager
+def _site(workspace: Workspace, count: int, seed: int) -> Iterator[str]:
+    """Serve the demo site in a process of its own and give its address.
+
+    The port is kept: the same address is the same crawl, so a second run finds everything done.
+    """
+    port = workspace.reports / "demo" / "port"
+    port.parent.mkdir(exist_ok=True)
+    known = port.read_text() if port.exists() and _is_free(int(port.read_text())) else "0"
+    words = ("demo", "site", "--count", str(count), "--seed", str(seed), "--port", known)
+    print(f"$ safelight {shlex.join(words)} &", flush=True)
+    with subprocess.Popen(  # noqa: S603 - our own command
+        _command(workspace, words), env=_environment(), stdout=subprocess.PIPE, text=True
+    ) as site:
+        try:
+            address = _address(site)
+            port.write_text(str(urlsplit(address).port))
+            yield address
+        finally:
+            site.terminate()
+            site.wait(SITE_START_S)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _address(site: "subprocess.Popen[str]") -> str:
+    """Read the address that the site prints first."""
+    line = site.stdout.readline().strip() if site.stdout else ""
+    if not line.startswith("http"):
+        raise SafelightError("the demo site did not start; try it with: safelight demo site")
+    return line
+
+
+def _command(workspace: Workspace, words: Sequence[str]) -> list[str]:
+    return [sys.executable, "-P", "-m", "safelight", "--home", str(workspace.home), *words]
+
+
+def _environment() -> dict[str, str]:
+    """Add what the crawler needs to know: the demo's key and somebody to write to."""
+    demo = {"SAFELIGHT_UNSPLASH_KEY": "demo", "SAFELIGHT_CONTACT": "demo@localhost"}
+    return os.environ | demo

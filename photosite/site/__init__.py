@@ -1,0 +1,1 @@
+"""The site itself: its API, pictures, quota and request log."""

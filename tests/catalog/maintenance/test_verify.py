@@ -1,0 +1,337 @@
+"""One flipped bit anywhere is named, and nothing is said of a workspace that is in order, killed or not."""
+
+import json
+import random
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from catalog import QueryError, ReleaseError, Workspace, open_catalog, releases
+from catalog.commands.catalog import catalog as command
+from catalog.lake.choose_store import open_store
+from catalog.maintenance.maintain import maintain
+from catalog.maintenance.verify import Verification, verify_workspace
+from catalog.releases.revocations import (
+    Revocation,
+    merge_revocations,
+    read_revocations,
+    revocation_problems,
+)
+from catalog.stores import KeepRules
+from catalog.stores.ducklake.wal import read_wal
+from catalog.stores.file_sums import sum_in_name
+from tests.catalog.each_store import on_plain_files
+from tests.catalog.pictures import bring
+from tests.catalog.published import published
+from tests.catalog.writing import writing
+
+NOW = KeepRules(grace_hours=0)
+SEED = 20_261_129
+
+
+def flip(path: Path, chance: random.Random) -> bytes:
+    """Flip one bit of a file in place, and return what it was."""
+    raw = path.read_bytes()
+    changed = bytearray(raw)
+    changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+    path.write_bytes(changed)
+    return raw
+
+
+def commits(workspace: Workspace, numbers: range) -> None:
+    with open_catalog(workspace) as catalog:
+        for number in numbers:
+            bring(workspace, range(number * 3, number * 3 + 3))
+            catalog.commit()
+
+
+def named(workspace: Workspace, path: Path) -> bool:
+    return any(path.name in line for line in verify_workspace(workspace).problems)
+
+
+def files(workspace: Workspace, pattern: str) -> list[Path]:
+    return [path for path in sorted(workspace.home.glob(pattern)) if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "flips"),
+    [("lake/data/**/*.parquet", 2), ("packs/*", 1), ("lake/catalog.sqlite", 2)],
+)
+def test_a_flipped_bit_is_named(workspace: Workspace, pattern: str, flips: int) -> None:
+    commits(workspace, range(3))
+    maintain(workspace, NOW)
+    commits(workspace, range(3, 5))
+    assert verify_workspace(workspace) == Verification([], [], 15)
+    chance = random.Random(SEED)
+    for _ in range(flips):
+        path = chance.choice(files(workspace, pattern))
+        before = flip(path, chance)
+        assert named(workspace, path), path
+        path.write_bytes(before)
+    assert verify_workspace(workspace).problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_sixty_flips_anywhere_are_named(workspace: Workspace) -> None:
+    published(workspace)
+    commits(workspace, range(40, 44))
+    maintain(workspace, NOW)
+    commits(workspace, range(44, 46))
+    chance = random.Random(SEED + 1)
+    patterns = ("lake/data/**/*.parquet", "packs/*", "releases/*/*/**/*", "lake/catalog.sqlite")
+    for number in range(60):
+        path = chance.choice(files(workspace, patterns[number % 4]))
+        before = flip(path, chance)
+        assert verify_workspace(workspace).problems, path
+        path.write_bytes(before)
+    assert verify_workspace(workspace).problems == []
+
+
+@pytest.mark.slow
+def test_every_file_of_a_release_is_checked_and_a_lost_manifest_is_named(
+    workspace: Workspace,
+) -> None:
+    release = published(workspace, count=8)
+    assert verify_workspace(workspace).problems == []
+    chance = random.Random(SEED + 2)
+    for path in files(workspace, "releases/*/*/**/*"):
+        before = flip(path, chance)
+        problems = verify_workspace(workspace).problems
+        assert any(line.startswith("release cameras@1.0.0: ") for line in problems), path
+        path.write_bytes(before)
+    (release.path / "manifest.json").unlink()
+    assert verify_workspace(workspace).problems == [
+        "release cameras@1.0.0: manifest.json is missing"
+    ]
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_of_plain_files_is_named(workspace: Workspace) -> None:
+    plain = on_plain_files(workspace)
+    commits(plain, range(3))
+    assert verify_workspace(plain).problems == []
+    chance = random.Random(SEED + 3)
+    for path in files(plain, "lake/plain/**/*"):
+        before = flip(path, chance)
+        if path.parent.name != "snapshots" or path.stem.strip("0"):  # the first one is of no file
+            assert verify_workspace(plain).problems, path
+        path.write_bytes(before)
+
+
+def test_a_flip_on_postgres_is_named(postgres_workspace: Workspace) -> None:
+    commits(postgres_workspace, range(2))
+    assert verify_workspace(postgres_workspace).problems == []
+    path = files(postgres_workspace, "lake/data/**/*.parquet")[0]
+    flip(path, random.Random(SEED))
+    assert named(postgres_workspace, path)
+
+
+def test_files_of_earlier_versions_are_counted_and_maintenance_records_them(
+    workspace: Workspace,
+) -> None:
+    commits(workspace, range(2))
+    with writing(workspace) as connection:  # DuckLake chooses the name, as earlier versions did
+        connection.execute(
+            "INSERT INTO lake.photos BY NAME SELECT 'x' AS photo_id, 'test' AS source"
+        )
+    found = verify_workspace(workspace)
+    assert found.problems == []
+    assert [note.split(":")[0] for note in found.notes] == [
+        "the checksums of the pages of catalog.sqlite are not known",
+        "table files without a recorded SHA-256",
+    ]
+    with open_catalog(workspace) as reader:
+        before = reader.records("SELECT photo_id FROM photos ORDER BY 1")
+        maintain(workspace)  # old names stay for readers
+        assert reader.records("SELECT photo_id FROM photos ORDER BY 1") == before
+    assert verify_workspace(workspace) == Verification([], [], 6)
+    assert any(sum_in_name(path.name) is None for path in files(workspace, "lake/data/**/*"))
+    maintain(workspace, NOW)
+    assert all(sum_in_name(path.name) for path in files(workspace, "lake/data/**/*"))
+
+
+def test_a_lost_commit_and_a_cut_log_are_named(workspace: Workspace) -> None:
+    commits(workspace, range(1))
+    saved = [path for path in workspace.lake.glob("catalog.sqlite*") if path.is_file()]
+    copies = {path: path.read_bytes() for path in saved}
+    commits(workspace, range(1, 2))
+    for path in workspace.lake.glob("catalog.sqlite*"):
+        path.unlink()
+    for path, body in copies.items():
+        path.write_bytes(body)
+    problems = verify_workspace(workspace).problems
+    assert any("has lost commits" in line for line in problems), problems
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from catalog import Workspace, open_catalog
+from tests.catalog.pictures import bring
+workspace = Workspace.at(sys.argv[1])
+with open_catalog(workspace) as catalog:
+    reader = catalog.store.connect()
+    reader.execute("BEGIN")
+    reader.execute("FROM lake.photos").fetchall()  # the log stays
+    for number in range(50, 53):
+        bring(workspace, range(number * 3, number * 3 + 3))
+        if number == 52 and sys.argv[2] == "before the checksums":
+            catalog.store._metadata.pages.record = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        catalog.commit()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["before the checksums", pytest.param("after the checksums", marks=pytest.mark.slow)],
+)
+def test_a_killed_writer_is_no_problem_and_a_flip_after_it_is(
+    workspace: Workspace, moment: str
+) -> None:
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), moment], check=False)
+    assert done.returncode == -9
+    found = verify_workspace(workspace)
+    assert found.problems == []
+    assert len(found.notes) == (moment == "before the checksums")
+    commits(workspace, range(60, 61))
+    assert verify_workspace(workspace) == Verification([], [], 12)
+    flip(workspace.lake / "catalog.sqlite", random.Random(SEED))
+    assert verify_workspace(workspace).problems
+    commits(workspace, range(61, 62))
+    assert verify_workspace(workspace).problems, "a later commit hides it"
+
+
+def test_a_query_on_a_damaged_file_names_it_and_the_command(workspace: Workspace) -> None:
+    commits(workspace, range(2))
+    path = files(workspace, "lake/data/main/photos/*")[0]
+    raw = bytearray(path.read_bytes())
+    start = len(raw) - 8 - int.from_bytes(raw[-8:-4], "little")
+    raw[start : start + 300] = bytes(300)  # in the footer
+    path.write_bytes(raw)
+    with open_catalog(workspace) as catalog, pytest.raises(QueryError) as raised:
+        catalog.records("SELECT * FROM photos")
+    said = str(raised.value)
+    assert path.name in said
+    assert "safelight catalog verify" in said
+    assert "\n" not in said
+
+
+def test_a_flipped_bit_in_the_log_of_a_killed_writer_names_the_log(workspace: Workspace) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)
+    log = workspace.lake / "catalog.sqlite-wal"
+    flip(log, random.Random(SEED))
+    problems = verify_workspace(workspace).problems
+    assert any(line.startswith("catalog.sqlite-wal is damaged") for line in problems), problems
+    assert any("has lost commits" in line for line in problems), problems
+
+
+def test_a_flipped_bit_in_a_page_that_the_log_replaces_is_named(workspace: Workspace) -> None:
+    commits(workspace, range(2))
+    subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)
+    log = read_wal(workspace.lake / "catalog.sqlite-wal")
+    assert log
+    path = workspace.lake / "catalog.sqlite"
+    raw = path.read_bytes()
+    replaced = [page for page in sorted(log.pages) if page * 4096 <= len(raw) and page > 1]
+    assert replaced
+    at = replaced[0] * 4096 - 2_000
+    path.write_bytes(raw[:at] + bytes([raw[at] ^ 4]) + raw[at + 1 :])
+    problems = verify_workspace(workspace).problems
+    assert [line.partition(":")[0] for line in problems] == ["catalog.sqlite is damaged"]
+    commits(workspace, range(70, 71))  # writes the page again
+    assert verify_workspace(workspace).problems == []
+
+
+def test_a_flipped_bit_of_the_log_is_named(workspace: Workspace) -> None:
+    store = open_store(workspace)
+    reader = store.connect()
+    reader.execute("BEGIN")
+    reader.execute("FROM lake.photos").fetchall()  # what it reads stays in the log
+    commits(workspace, range(2))
+    log = workspace.lake / "catalog.sqlite-wal"
+    assert read_wal(log, check=True).is_damaged is False  # type: ignore[union-attr]  # there is one
+    assert verify_workspace(workspace).problems == []
+    flip(log, random.Random(SEED))
+    assert read_wal(log, check=True).is_damaged  # type: ignore[union-attr]  # there is one
+    store.release(reader)
+
+
+def test_maintenance_of_a_damaged_database_is_refused(workspace: Workspace) -> None:
+    commits(workspace, range(2))
+    flip(workspace.lake / "catalog.sqlite", random.Random(SEED + 5))
+    said = CliRunner().invoke(command, ["maintain", "--home", str(workspace.home)])
+    assert said.exit_code == 1
+    assert "catalog.sqlite is damaged" in str(said.exception)
+    assert open_store(workspace).check_files().orphans == ()
+
+
+def test_served_queries_and_a_stray_file_in_the_spool(workspace: Workspace) -> None:
+    bring(workspace, range(3), job="serve:queries")
+    assert verify_workspace(workspace) == Verification([], [], 0)
+    (workspace.spool / "stray").mkdir()
+    (workspace.spool / "stray" / "segment.json").write_text("{")
+    problems = verify_workspace(workspace).problems
+    assert [line.split(":")[0] for line in problems] == ["spool/stray is no segment"]
+    commits(workspace, range(1, 2))
+    assert releases(workspace) == []
+
+
+def test_a_damaged_frontier_is_named(workspace: Workspace) -> None:
+    from crawler.frontier.frontier import Frontier
+
+    with Frontier(workspace.frontier):
+        pass
+    assert verify_workspace(workspace).problems == []
+    raw = bytearray(workspace.frontier.read_bytes())
+    raw[4096:4200] = bytes(104)
+    workspace.frontier.write_bytes(raw)
+    assert any(
+        "frontier.sqlite is damaged" in line for line in verify_workspace(workspace).problems
+    )
+
+
+def test_a_damaged_file_that_waits_to_be_deleted_is_named(workspace: Workspace) -> None:
+    commits(workspace, range(2))
+    before = files(workspace, "lake/data/**/*.parquet")
+    maintain(workspace)  # merged; the old ones stay for readers
+    store = open_store(workspace)
+    assert list(store.check_files(rehash=True).problems) == []
+    assert store.check_files().orphans == ()
+    for path in before:
+        raw = flip(path, random.Random(SEED))
+        (problem,) = store.check_files(rehash=True).problems
+        assert path.name in problem
+        path.write_bytes(raw)
+
+
+def test_damaged_revocations_are_named_and_not_written_again(workspace: Workspace) -> None:
+    def revoked(version: str) -> Revocation:
+        return Revocation("cameras", version, "d" * 64, "why", None, "2026-01-01T00:00:00")
+
+    merge_revocations(workspace.releases, [revoked("1.0.0")])
+    assert list(revocation_problems(workspace.releases)) == []
+    path = workspace.releases / "revocations.json"
+    raw = path.read_bytes()
+    for at in range(0, len(raw), 7):
+        damaged = bytearray(raw)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        assert list(revocation_problems(workspace.releases)), at
+    path.write_bytes(raw.replace(b"why", b"whx"))
+    assert named(workspace, path)
+    with pytest.raises(ReleaseError, match="is damaged"):
+        merge_revocations(workspace.releases, [revoked("1.1.0")])
+    path.write_bytes(b"{")
+    with pytest.raises(ReleaseError, match="is damaged"):
+        read_revocations(workspace.releases)
+    path.write_text(json.dumps([asdict(revoked("1.0.0"))]), "utf-8")  # an earlier version wrote it
+    assert list(revocation_problems(workspace.releases)) == []
+    merge_revocations(workspace.releases, [revoked("1.1.0")])
+    assert len(read_revocations(workspace.releases)) == 2
+    assert list(revocation_problems(workspace.releases)) == []

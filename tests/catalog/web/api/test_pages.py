@@ -1,0 +1,177 @@
+"""Pages as the server sends them: what they say, what they escape, where their links lead."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from http.client import HTTPResponse
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from aiohttp import web
+
+from catalog import Workspace
+from catalog.web.api.pages import STATIC, render_card, routes
+from catalog.web.http.errors import errors_as_json
+from catalog.web.http.keys import WORKSPACE
+from tests.catalog.web.in_thread import serving
+from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, SHAS, TURNED
+
+PAGES = (
+    "/",
+    "/datasets",
+    "/datasets/cameras/1.0.0",
+    "/datasets/cameras/1.0.0/diff/1.1.0",
+    "/crawls",
+    f"/crawls/{CRAWL}",
+    "/review",
+    "/review/duplicates",
+    "/review/sample",
+    f"/pictures/{SHAS[TURNED]}",
+    f"/pictures/{SHAS[COPY_OF_TURNED]}",
+)
+
+
+class Reader(HTMLParser):
+    """Collects what matters of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def ask(url: str) -> HTTPResponse | HTTPError:
+    try:
+        answer: HTTPResponse = urlopen(url)
+    except HTTPError as refused:
+        return refused
+    return answer
+
+
+def read(url: str, status: int = 200) -> Reader:
+    with ask(url) as answer:
+        assert answer.status == status, url
+        assert answer.headers.get_content_type() == "text/html"
+        return Reader(answer.read().decode())
+
+
+def bare(workspace: Workspace) -> web.Application:
+    """Make an application of the pages alone: without the sandbox it starts at once."""
+    app = web.Application(middlewares=[errors_as_json])
+    app[WORKSPACE] = workspace
+    app.add_routes(routes)
+    return app
+
+
+@pytest.fixture(scope="module")
+def address(home: Workspace) -> Iterator[str]:
+    with serving(bare(home)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def pages(address: str) -> dict[str, Reader]:
+    return {path: read(address + path) for path in PAGES}
+
+
+def test_hostile_text_is_shown_and_never_obeyed(pages: dict[str, Reader]) -> None:
+    for page in pages.values():
+        for tag, attributes in page.tags:
+            assert not any(name.startswith("on") or name == "style" for name in attributes), tag
+            assert tag != "script" or str(attributes["src"]).startswith("/static/")
+            assert attributes.get("src") != "x"
+    picture = pages[f"/pictures/{SHAS[TURNED]}"]
+    assert "<img src=x onerror=" in picture.text
+    assert "javascript:alert('licence')" in picture.text, "a licence that is no address is text"
+
+
+def test_links_lead_to_our_pages_or_the_web(pages: dict[str, Reader]) -> None:
+    for page in pages.values():
+        for tag, attributes in page.tags:
+            link = attributes.get("href")
+            if tag != "a" or link is None:
+                continue
+            assert link.startswith(("/", "#", "https://", "http://")), link
+            if link.startswith("http"):
+                assert "noopener" in str(attributes["rel"]), link
+
+
+def test_what_is_missing_is_said_on_a_page(address: str) -> None:
+    for path, advice in (
+        (f"/pictures/{'0' * 64}", "SELECT sha256 FROM assets"),
+        ("/pictures/%3Cscript%3E", "no picture has the SHA-256"),
+        ("/datasets/cameras/9.9.9", "known: cameras@1.1.0, cameras@1.0.0"),
+        ("/datasets/cameras/1.0.0/diff/nope", "safelight dataset list"),
+        ("/crawls/nope", "safelight crawl status"),
+        ("/review/nope", "there are duplicates, bridges"),
+    ):
+        page = read(address + path, status=404)
+        assert advice in page.text
+        assert "script" not in [tag for tag, at in page.tags if "src" not in at]
+
+
+def test_an_empty_workspace_says_what_to_run(workspace: Workspace) -> None:
+    with serving(bare(workspace)) as address:
+        assert "safelight crawl run" in (read(address + "/crawls")).text
+        assert "safelight dataset publish" in (read(address + "/datasets")).text
+
+
+def test_a_picture_page_says_why_it_was_dropped(pages: dict[str, Reader]) -> None:
+    text = pages[f"/pictures/{SHAS[COPY_OF_TURNED]}"].text
+    assert "Dropped by curation: near duplicate" in text
+    assert SHAS[TURNED][:12] in text, "the evidence is the picture that was kept"
+
+
+def test_a_revoked_release_warns_and_names_its_successor(pages: dict[str, Reader]) -> None:
+    page = pages["/datasets/cameras/1.0.0"]
+    assert "a photographer asked" in page.text
+    assert ("a", "/datasets/cameras/1.1.0") in [(tag, at.get("href")) for tag, at in page.tags]
+    assert "safelight dataset pull cameras@1.0.0 --from http://127.0.0.1" in page.text
+
+
+def test_the_page_to_sign_in_says_when_a_token_is_wrong(address: str) -> None:
+    assert "no token of this server" not in read(f"{address}/login").text
+    page = read(f"{address}/login?wrong=1")
+    assert "no token of this server" in page.text
+    assert ("form", "/login") in [(tag, at.get("action")) for tag, at in page.tags]
+
+
+def test_only_listed_files_are_served(address: str) -> None:
+    for path in (
+        "/static/pages.py",
+        "/static/..%2fpages.py",
+        "/static/%2e%2e/pages.py",
+        "/static/",
+    ):
+        assert ask(address + path).status == 404, path
+    with ask(address + "/static/plotly.min.js") as answer:
+        assert answer.headers.get_content_type() == "text/javascript"
+        assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_scripts_name_no_other_host_and_build_no_html() -> None:
+    for path in STATIC.iterdir():
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        for word in ("http:", "https:", "innerHTML", "eval(", "new Function", "document.write"):
+            assert word not in text, f"{path.name} has {word}"
+
+
+def test_templates_have_no_inline_code() -> None:
+    for path in (STATIC.parent / "templates").iterdir():
+        text = path.read_text("utf-8")
+        assert "style=" not in text, path.name
+        assert "| safe" not in text, path.name
+
+
+def test_a_card_shows_html_as_text_and_drops_pictures() -> None:
+    card = str(render_card("<script>x</script> ![p](https://a.org/p.png) [l](data:text/html,x)"))
+    assert "<script" not in card
+    assert "<img" not in card
+    assert "data:text/html" in Reader(card).text, "an address that is not of the web is text"

@@ -1,0 +1,134 @@
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from catalog.sandbox import DecoderLimits, DecoderPool
+from curation.decoding.containers import jpeg_plan, sniff
+from curation.decoding.decoding import examine
+from curation.decoding.limits import DecodeError
+from tests.curation import broken_files
+from tests.curation.broken_files import broken, encoded, odd_but_valid, photograph, png_of
+from tests.real_data import members, needs
+
+PHOTOS = ("photos/photos-1.tar", "photos/photos-2.tar")
+
+
+def test_nearly_all_of_twenty_and_more_kinds_of_broken_files_get_the_right_status() -> None:
+    files = broken()
+    found = {name: examine(body).decode_status for name, (body, _) in files.items()}
+    wrong = {name: found[name] for name, (_, right) in files.items() if found[name] not in right}
+    assert len(files) >= 20
+    assert len(wrong) <= 0.05 * len(files), wrong
+
+
+def test_files_that_are_odd_but_valid_are_sound() -> None:
+    found = {name: examine(body) for name, body in odd_but_valid().items()}
+    assert {
+        n: (f.decode_status, f.detail) for n, f in found.items() if f.decode_status != "ok"
+    } == {}
+
+
+def test_a_bomb_is_refused_before_it_costs_memory() -> None:
+    bomb = png_of(8_900, 8_900, data=bytes(8_900 * 8_901))
+    assert len(bomb) < 100_000
+    process = psutil.Process()
+    before, peak, is_done = process.memory_info().rss, [0], threading.Event()
+
+    def watch() -> None:
+        while not is_done.wait(0.002):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    statuses = {examine(bomb).decode_status, examine(png_of(60_000, 60_000)).decode_status}
+    is_done.set()
+    watcher.join()
+    assert statuses == {"bomb", "too_large"}
+    assert peak[0] - before < 20_000_000
+
+
+@pytest.fixture
+def decoders() -> Iterator[DecoderPool]:
+    found = DecoderPool("curation.decoding.decoder_jobs", DecoderLimits(memory_bytes=80_000_000))
+    yield found
+    found.close()
+
+
+def test_a_picture_that_takes_too_much_memory_is_a_status(decoders: DecoderPool) -> None:
+    grain = np.random.default_rng(0).integers(0, 256, (3_000, 9_000), np.uint8)
+    body = encoded(Image.fromarray(grain), "TIFF")
+    assert examine(body, decoders=decoders).decode_status == "too_much_memory"
+    sound = encoded(photograph(1), "TIFF")
+    assert examine(sound, decoders=decoders).decode_status == "ok"
+
+
+def test_a_child_that_is_killed_costs_no_row(decoders: DecoderPool) -> None:
+    body = encoded(photograph(8), "TIFF")
+    assert examine(body, decoders=decoders).decode_status == "ok"
+    for pid in decoders.pids:
+        os.kill(pid, 9)
+    assert examine(body, decoders=decoders).decode_status == "ok"
+
+
+def test_the_plan_of_a_jpeg_is_read_from_its_segments() -> None:
+    plan = jpeg_plan(encoded(photograph(), quality=85))
+    assert (plan.unit_width, plan.unit_height, plan.scans, plan.is_progressive) == (
+        16,
+        16,
+        1,
+        False,
+    )
+    assert jpeg_plan(encoded(photograph(), quality=85, subsampling=0)).unit_width == 8
+    assert jpeg_plan(encoded(photograph(), quality=85, progressive=True)).is_progressive
+    for body in (b"", b"\xff\xd8\xff", b"\xff\xd8" + b"\xff\xc0\0\x04ab" * 9, os.urandom(500)):
+        jpeg_plan(body)
+
+
+def test_magic_bytes_decide_not_the_name() -> None:
+    assert sniff(b"<svg/>") is None
+    assert sniff(encoded(photograph(), "AVIF")) == "AVIF"
+    with pytest.raises(DecodeError, match="no image starts with"):
+        broken_files_open(b"%PDF-1.4")
+
+
+def broken_files_open(body: bytes) -> None:
+    from curation.decoding.pixels import open_header
+
+    open_header(body)
+
+
+@needs("photos/photos-1.tar")
+def test_healthy_photographs_raise_no_alarm() -> None:
+    statuses = Counter(
+        examine(body).decode_status for archive in PHOTOS for _, body in members(archive, every=15)
+    )
+    assert set(statuses) <= {"ok", "too_small"}
+    assert statuses["ok"] >= 75
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@needs("photos/photos-1.tar")
+def test_no_healthy_photograph_raises_an_alarm() -> None:
+    statuses = Counter(
+        examine(body).decode_status for archive in PHOTOS for _, body in members(archive)
+    )
+    assert set(statuses) <= {"ok", "too_small"}
+    assert statuses["too_small"] == 3  # 60 x 60 and 448 x 37 px
+
+
+@needs("photos/photos-1.tar")
+def test_damage_inside_the_scan_of_real_photographs_is_found() -> None:
+    found = Counter()
+    for number, (_, body) in enumerate(members(PHOTOS[0], every=12)):
+        scan = body.rindex(b"\xff\xda") + 14
+        filling = broken_files.noise(512, number)
+        worse = broken_files.overwritten(body, filling, start=scan)
+        found[examine(worse).decode_status] += 1
+    assert found["ok"] <= 0.1 * found.total(), found

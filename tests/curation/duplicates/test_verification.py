@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from curation.duplicates import verification
+from curation.duplicates.verification import Verifier
+from tests.curation.made_pictures import (
+    Picture,
+    cropped,
+    encoded,
+    framed,
+    scaled,
+    scene,
+    shaken,
+    slanted,
+    toned,
+    written_over,
+)
+
+COPIES = {
+    "encoded": lambda picture: encoded(picture, 30),
+    "half": lambda picture: encoded(scaled(picture, 0.5), 85),
+    "enlarged": lambda picture: scaled(picture, 1.6),
+    "cropped": lambda picture: encoded(cropped(picture, 0.82), 80),
+    "mirrored": lambda picture: picture[:, ::-1],
+    "turned": np.rot90,
+    "toned": lambda picture: toned(picture, 1.6),
+    "framed": framed,
+    "from the side": lambda picture: slanted(encoded(picture, 70)),
+    "written over": written_over,
+    "cropped, mirrored and toned": lambda picture: toned(cropped(picture, 0.85)[:, ::-1], 0.7),
+}
+
+
+def verifier(**pictures: Picture) -> Verifier:
+    return Verifier(lambda name: np.ascontiguousarray(pictures[name]))
+
+
+@pytest.mark.parametrize("edit", COPIES, ids=str)
+def test_an_edited_copy_is_a_duplicate(edit: str) -> None:
+    for seed in (11, 12):
+        picture = scene(seed)
+        found = verifier(a=picture, b=COPIES[edit](picture)).verify("a", "b", 0.9)
+        assert found.verdict == "duplicate", found
+
+
+def test_the_order_of_the_pair_does_not_matter() -> None:
+    picture = scene(13)
+    both = verifier(a=picture, b=cropped(picture, 0.8), c=shaken(picture))
+    assert both.verify("b", "a", 0.9).verdict == "duplicate"
+    assert both.verify("c", "a", 0.9).verdict == both.verify("a", "c", 0.9).verdict == "same_scene"
+
+
+def test_a_second_shot_is_the_same_scene_and_far_pictures_are_not() -> None:
+    picture = scene(14)
+    both = verifier(a=picture, b=shaken(picture), c=scene(15))
+    assert both.verify("a", "b", 0.9).verdict == "same_scene"
+    assert both.verify("a", "b", 0.3).verdict == "different"
+    assert both.verify("a", "c", 0.9).verdict == "different"
+
+
+def test_a_second_shot_under_the_same_watermark_is_no_copy() -> None:
+    picture = scene(14)
+    both = verifier(a=picture, b=written_over(shaken(picture)), c=slanted(shaken(picture)))
+    assert both.verify("a", "b", 0.9).verdict == "same_scene"
+    assert both.verify("a", "c", 0.9).verdict == "same_scene"
+
+
+def test_a_moved_subject_makes_another_photograph() -> None:
+    background = scene(16)
+    shots = []
+    for left in (60, 190):
+        shot = background.copy()
+        shot[60:230, left : left + 110] = scene(17)[60:230, 100:210]
+        shots.append(shot)
+    assert verifier(a=shots[0], b=shots[1]).verify("a", "b", 0.9).verdict == "same_scene"
+
+
+def test_a_collage_is_not_a_copy_of_its_parts() -> None:
+    left, right = scene(18), scene(19)
+    both = verifier(a=left, b=np.hstack([left, right]))
+    assert both.verify("a", "b", 0.9).verdict == "same_scene"
+
+
+def test_blank_and_periodic_pictures_are_not_copies_of_each_other() -> None:
+    x = np.mgrid[:270, :360][1]
+    stripes = [
+        np.repeat((127 + 90 * np.sin(2 * np.pi * (x + shift) / step))[..., None], 3, 2)
+        for shift, step in ((0, 24), (7, 20))
+    ]
+    blanks = [np.full((270, 360, 3), tone, np.uint8) for tone in (200, 210)]
+    pictures = dict(zip("abcd", [*(s.astype(np.uint8) for s in stripes), *blanks], strict=True))
+    both = verifier(**pictures)
+    assert both.verify("a", "b", 0.9).verdict != "duplicate"
+    assert both.verify("c", "d", 0.9).verdict == "different"
+    assert both.verify("a", "c", 0.9).verdict == "different"
+
+
+def test_fog_needs_a_nearly_perfect_fit() -> None:
+    def fog(seed: int) -> Picture:
+        return scaled(scaled(scene(seed), 0.02), 45) // 4 + 150
+
+    found = verifier(a=fog(20), b=encoded(fog(20), 70), c=fog(21))
+    assert found.verify("a", "b", 0.9).verdict == "duplicate"
+    assert found.verify("a", "c", 0.9).verdict != "duplicate"
+
+
+def test_a_picture_is_loaded_once_while_it_is_remembered() -> None:
+    loaded: list[str] = []
+
+    def load(name: str) -> Picture:
+        loaded.append(name)
+        return scene(int(name))
+
+    some = Verifier(load)
+    some.verify("1", "2", 0.9)
+    some.verify("2", "3", 0.9)
+    assert sorted(loaded) == ["1", "2", "3"]
+    assert verification.MEMORY >= 1000
+
+
+def test_a_framed_picture_is_named() -> None:
+    picture = scene(22)
+    assert verifier(a=picture, b=framed(picture)).verify("a", "b", 0.9).framed == ("b",)

@@ -1,0 +1,91 @@
+import json
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from catalog import rows
+from curation.exif.crowd import Look, find_moments, unseen_values
+from curation.exif.rules import judge
+from curation.similarity.pdq import luma_of, pdq
+from tests.curation.made_pictures import scene, shaken
+
+TAKEN = datetime(2024, 5, 1, 10)  # noqa: DTZ001 - the camera's own clock
+
+
+def record(sha: str, **changes: object) -> dict[str, object]:
+    plain: dict[str, object] = {
+        "asset_sha256": sha,
+        "exif_source": "file",
+        "make": "Acme",
+        "model": "One",
+        "f_number": 8.0,
+        "iso": 400.0,
+        "exposure_time": 1 / 125,
+        "taken_at": TAKEN,
+        "taken_at_raw": "2024:05:01 10:00:00",
+        "raw_json": json.dumps({"SubSecTimeOriginal": "41"}),
+    }
+    return plain | changes
+
+
+def judged(*records: dict[str, object]) -> pl.DataFrame:
+    found = pl.from_arrow(rows("exif", records))
+    assert isinstance(found, pl.DataFrame)
+    return judge(found)
+
+
+def look(picture: np.ndarray, vector: int) -> Look:
+    found = pdq(luma_of(picture))
+    axis = np.zeros(4, np.float32)
+    axis[vector] = 1
+    return Look(found.hex, found.quality, axis)
+
+
+def test_one_exif_block_on_unlike_pictures_is_a_clone_of_each() -> None:
+    looks = {"a": look(scene(1), 0), "b": look(scene(2), 1)}
+    found = find_moments(judged(record("a"), record("b")), lambda _: looks)
+    assert sorted(found.cloned) == ["a", "b"]
+    assert json.loads(found.cloned["a"])["others"] == ["b"]
+    assert found.bursts == []
+
+
+def test_one_moment_on_similar_pictures_is_a_burst() -> None:
+    looks = {"a": look(scene(1), 0), "b": look(shaken(scene(1)), 0)}
+    found = find_moments(judged(record("a"), record("b")), lambda _: looks)
+    assert found.cloned == {}
+    assert [sha for sha, _ in found.bursts] == ["a", "b"]
+    assert len({key for _, key in found.bursts}) == 1
+
+
+def test_other_moments_cameras_and_unset_clocks_are_neither() -> None:
+    unset = {"taken_at_raw": "2000:01:01 00:00:12"}
+    changes: list[dict[str, object]] = [
+        {"raw_json": json.dumps({"SubSecTimeOriginal": "42"})},
+        {"model": "Two"},
+        {"serial_sha256": "other"},
+        {"iso": 800.0},
+        {"taken_at": None, "taken_at_raw": None},
+        {"exif_source": "api"},
+    ]
+    looks = {"a": look(scene(1), 0), "b": look(scene(2), 1)}
+    for change in changes:
+        found = find_moments(judged(record("a"), record("b", **change)), lambda _: looks)
+        assert (found.cloned, found.bursts) == ({}, [])
+    found = find_moments(judged(record("a", **unset), record("b", **unset)), lambda _: looks)
+    assert (found.cloned, found.bursts) == ({}, [])
+
+
+def test_an_aperture_that_a_telephone_never_has_is_told() -> None:
+    many = [record(f"{n:03d}", f_number=(1.8, 2.4)[n % 2], iso=50.0 + n) for n in range(220)]
+    assert unseen_values(judged(*many)) == {}
+    odd = [*many, record("odd", f_number=5.6, iso=50.0)]
+    found = unseen_values(judged(*odd))
+    assert list(found) == ["odd"]
+    assert json.loads(found["odd"]) == {
+        "f_number": 5.6,
+        "model": "One",
+        "pictures_of_model": 221,
+        "values_of_model": 3,
+    }
+    assert unseen_values(judged(*odd[100:])) == {}  # too few to say never

@@ -1,0 +1,24 @@
+from curation.report.pages import Page, bar, count_table, figure, percent, table
+
+
+def test_text_from_sources_cannot_become_markup() -> None:
+    hostile = "<script>alert('x')</script>"
+    page = Page(
+        hostile, [figure(None, hostile), table([hostile], []), count_table("n", {hostile: 1})]
+    )
+    assert "<script" not in page.html()
+
+
+def test_a_bar_stays_inside_its_frame() -> None:
+    assert "width:100.0%" in bar([(7.0, "ink")])
+    assert "width:0.0%" in bar([(-1.0, "ink")])
+
+
+def test_shares_are_written_in_percent() -> None:
+    assert percent(0.1234) == "12.3 %"
+
+
+def test_a_marked_figure_shows_its_picture() -> None:
+    found = figure("data:image/jpeg;base64,AA", "one", is_marked=True)
+    assert "class='marked'" in found
+    assert "src='data:image/jpeg;base64,AA'" in found

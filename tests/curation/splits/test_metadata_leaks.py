@@ -1,0 +1,87 @@
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from curation.splits.leaks import _sentence
+from curation.splits.metadata_leaks import Guess, guesses
+from curation.splits.strata import Stratum
+
+START = datetime(2024, 5, 1)  # noqa: DTZ001 - the catalog keeps local clocks without a zone
+KIND = Stratum("kind", "kind", ("day", "night"))
+
+
+def pictures(hours_of_a_kind: int, seed: int = 0) -> pl.DataFrame:
+    """Make 40 sessions of 8 pictures, one an hour; the kind changes after so many hours (0: at random)."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for hour in range(40):
+        side = "test" if hour % 4 == 1 else "train"
+        for minute in range(8):
+            drawn = int(rng.integers(2))
+            rows.append(
+                {
+                    "asset_sha256": f"{hour}-{minute}",
+                    "group_id": f"{hour}",
+                    "camera": f"camera {drawn}" if minute else None,
+                    "time": START + timedelta(hours=hour, minutes=minute),
+                    "kind": hour // hours_of_a_kind % 2 if hours_of_a_kind else drawn,
+                    "split": side,
+                }
+            )
+    return pl.DataFrame(rows)
+
+
+def by_check(items: pl.DataFrame) -> dict[str, Guess]:
+    return {guess.check: guess for guess in guesses(items, (KIND,), "split")}
+
+
+def test_times_tell_nothing_where_labels_are_drawn_for_each_picture() -> None:
+    found = by_check(pictures(0))["timestamp_knn"]
+    assert not found.leaks
+    assert found.low < 0 < found.high
+    assert found.detail == ""
+    assert (found.n, found.n_groups) == (80, 10)
+
+
+def test_labels_in_long_stretches_are_told_by_the_time_and_the_audit_says_why() -> None:
+    found = by_check(pictures(10))["timestamp_knn"]
+    assert found.leaks
+    assert found.value > 0.8
+    assert found.majority < 0.6
+    assert "54 min or more" in found.detail
+    assert "in stretches longer than a session" in found.detail
+
+
+def test_a_camera_that_takes_one_kind_only_tells_it() -> None:
+    found = by_check(pictures(0))["camera_majority"]
+    assert found.value == 1.0
+    assert found.leaks
+    assert found.n == 70, "a picture of no camera is not guessed"
+
+
+def test_without_times_nothing_is_guessed() -> None:
+    items = pictures(0).with_columns(time=pl.lit(None, pl.Datetime), camera=pl.lit(None, pl.String))
+    assert guesses(items, (KIND,), "split") == []
+
+
+def test_a_camera_that_training_never_saw_says_nothing() -> None:
+    items = pictures(0).with_columns(
+        camera=pl.when(pl.col("split") == "test").then(pl.lit("new")).otherwise("camera")
+    )
+    assert "camera_majority" not in by_check(items)
+    half = items.with_columns(
+        camera=pl.when(pl.col("asset_sha256").str.ends_with("-3"))
+        .then(pl.lit("camera 0"))
+        .otherwise("camera")
+    )
+    assert by_check(half)["camera_majority"].n == 10, "only test pictures of a known model count"
+
+
+def test_few_groups_give_no_verdict() -> None:
+    few = pictures(10).filter(~pl.col("group_id").is_in(["1"]))
+    guess = by_check(few)["timestamp_knn"]
+    assert (guess.n_groups, guess.verdict, guess.leaks) == (9, "too few groups to tell", False)
+    said = _sentence(guess)
+    assert said.startswith("whether the time alone tells kind: too few groups to tell (")
+    assert _sentence(by_check(pictures(10))["timestamp_knn"]).startswith("the time alone tells")

@@ -1,0 +1,248 @@
+"""The panel: which photographs, in which order, and whether the drawing says what the figures say."""
+
+import math
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageColor
+
+from tests.training import saved_files
+from training.data.photo_settings import TASKS, class_ranges, write_value
+from training.evaluation.ranking import Choice
+from training.report.panel import PanelPaths, choose, write_panel
+from training.report.panel_drawing import RADIUS, donut_centre, photo_corner
+from training.report.prediction_plot import BLUES, INNER, centre_colour, spans, svg_donut
+from training.report.saved_run import read_run
+from training.report.tiles import make_tiles, read_picture
+
+Rows = list[tuple[str, str, tuple[float, float, float], int | None]]
+
+
+def table(rows: Rows, tasks: tuple[str, ...] = TASKS) -> pl.DataFrame:
+    """Make predictions with the same probabilities and target for every head of a photo."""
+    return pl.DataFrame([
+        {
+            "asset_sha256": sha, "group_id": group, "task": task, "split": "test",
+            "probabilities": list(shares), "predicted": max(range(3), key=lambda c: shares[c]),
+            "target": target, "nll": None if target is None else -math.log(shares[target]),
+        }
+        for sha, group, shares, target in rows
+        for task in tasks
+    ])  # fmt: skip
+
+
+def names(choices: tuple[Choice, ...]) -> list[str]:
+    return [choice.asset_sha256 for choice in choices]
+
+
+def sure(share: float) -> tuple[float, float, float]:
+    return (share, (1 - share) * 0.75, (1 - share) * 0.25)
+
+
+def test_photos_are_ranked_by_nll_over_all_heads() -> None:
+    rows: Rows = [(f"{i}", f"g{i}", sure(0.3 + i / 20), 0) for i in range(12)]
+    chosen = choose(table(rows), count=3)
+    assert names(chosen.best) == ["11", "10", "9"]
+    assert names(chosen.worst) == ["0", "1", "2"]
+    assert chosen.n_ranked == 12
+
+
+def test_one_head_that_surprises_outweighs_two_that_do_not() -> None:
+    rows = table([("a", "g1", sure(0.6), 0), ("b", "g2", sure(0.7), 0)])
+    shocked = pl.when((pl.col("asset_sha256") == "b") & (pl.col("task") == "iso"))
+    rows = rows.with_columns(shocked.then(4.0).otherwise(pl.col("nll")).alias("nll"))
+    assert names(choose(rows, 1).best) == ["a"]
+
+
+def test_a_burst_gives_one_photo_before_any_group_gives_a_second() -> None:
+    rows: Rows = [(f"b{i}", "burst", sure(0.9), 0) for i in range(4)]
+    rows += [("x", "gx", sure(0.6), 0), ("y", "gy", sure(0.5), 0), ("z", "gz", sure(0.4), 0)]
+    assert names(choose(table(rows), 3).best) == ["b0", "x", "y"]
+    assert names(choose(table(rows), 5).best) == ["b0", "x", "y", "z", "b1"]
+
+
+def test_a_photo_with_an_unknown_head_is_left_out() -> None:
+    rows = table([("a", "g1", sure(0.9), 0), ("b", "g2", sure(0.5), 0)])
+    unknown = (pl.col("asset_sha256") == "a") & (pl.col("task") == "iso")
+    rows = rows.with_columns(
+        pl.when(unknown).then(None).otherwise(pl.col("target")).alias("target")
+    )
+    chosen = choose(rows)
+    assert names(chosen.best) == ["b"]
+    assert chosen.worst == ()
+
+
+def test_most_confidently_wrong_photos_are_wrong_and_sorted_by_confidence() -> None:
+    rows: Rows = [
+        ("right", "g0", sure(0.99), 0),
+        ("mild", "g1", sure(0.5), 1),
+        ("bold", "g2", sure(0.9), 2),
+    ]
+    assert names(choose(table(rows)).confident_wrong) == ["bold", "mild"]
+
+
+def test_the_most_typical_photo_has_the_median_nll() -> None:
+    rows: Rows = [(f"{i}", f"g{i}", sure(0.35 + i / 10), 0) for i in range(5)]
+    assert names(choose(table(rows), 1).typical) == ["2"]
+
+
+def test_no_predictions_give_an_empty_selection() -> None:
+    assert choose(table([("a", "g", sure(0.5), None)])).n_ranked == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations(range(9)), st.integers(1, 6))
+def test_the_choice_does_not_depend_on_the_order_of_rows(order: list[int], count: int) -> None:
+    rows: Rows = [(f"{i}", f"g{i % 4}", sure(0.4 + (i % 3) / 10), i % 2) for i in range(9)]
+    chosen = choose(table(rows), count)
+    assert choose(table([rows[i] for i in order]), count) == chosen
+    assert not set(names(chosen.best)) & set(names(chosen.worst))
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3))
+def test_sectors_fill_the_ring_in_proportion(shares: list[float]) -> None:
+    found = spans(shares)
+    assert found[0][0] == 0
+    assert found[-1][1] == pytest.approx(1)
+    for share, (start, end) in zip(shares, found, strict=True):
+        assert end - start == pytest.approx(share / sum(shares))
+
+
+def test_a_donut_of_one_class_is_a_closed_ring_and_an_unknown_truth_is_grey() -> None:
+    drawn = svg_donut("iso", (0.0, 1.0, 0.0), None)
+    assert re.findall(r'class="sector" data-class="(\w+)"', drawn) == ["medium"]
+    assert f'fill="{centre_colour(None)}"' in drawn
+    assert "<line" not in drawn
+
+
+def test_values_and_classes_are_written_as_photographers_do() -> None:
+    assert write_value("exposure_time", 30.0) == "30 s"
+    assert write_value("exposure_time", 1 / 3) == "0.333 s"
+    assert write_value("f_number", None) == "unknown"
+    assert write_value("iso", float("nan")) == "unknown"
+    ranges = class_ranges({"exposure_time": {"edges": [-7.8, -5.77]}}, "exposure_time")
+    assert ranges == ("up to 1/250 s", "1/200 to 1/60 s", "from 1/50 s")
+    assert class_ranges({}, "iso") == ("low", "medium", "high")
+    assert class_ranges({"iso": [-9, 3]}, "iso") == ("low", "medium", "high")
+
+
+# Ten photos, five sure and right, five sure and wrong: what the drawing must show.
+FIXED: list[tuple[tuple[float, float, float], int]] = [
+    ((0.90, 0.06, 0.04), 0), ((0.10, 0.80, 0.10), 1), ((0.15, 0.15, 0.70), 2),
+    ((0.60, 0.30, 0.10), 0), ((0.20, 0.52, 0.28), 1), ((0.35, 0.40, 0.25), 0),
+    ((0.30, 0.45, 0.25), 0), ((0.50, 0.25, 0.25), 2), ((0.60, 0.20, 0.20), 2), ((0.70, 0.20, 0.10), 2),
+]  # fmt: skip
+ORDER = [[0, 1, 2, 3, 4], [9, 8, 7, 6, 5]]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> PanelPaths:
+    home = tmp_path_factory.mktemp("panel")
+    release = saved_files.release(home / "release", n=12)
+    folder = saved_files.saved_run(home, release.table, ("split",))
+    rows: Rows = [
+        (f"{i:064x}", f"g{i}", shares, target) for i, (shares, target) in enumerate(FIXED)
+    ]
+    table(rows).write_parquet(home / "models" / "model-split" / "predictions.parquet")
+    return write_panel(read_run(folder, home / "models"), release)
+
+
+def test_the_page_shows_order_probabilities_colours_and_centres(drawn: PanelPaths) -> None:
+    page = drawn.html.read_text()
+    for view, expected in zip(("best", "worst"), ORDER, strict=True):
+        section = page.split(f'<section class="view" id="{view}">')[1].split("</section>")[0]
+        assert [int(sha, 16) for sha in re.findall(r'data-asset="(\w+)"', section)] == expected
+        donuts = re.findall(r'<svg class="donut".*?</svg>', section)
+        assert len(donuts) == 15
+        for place, donut in enumerate(donuts):
+            shares, target = FIXED[expected[place // 3]]
+            assert f'data-task="{TASKS[place % 3]}"' in donut
+            strokes = re.findall(
+                r'stroke="(#\w+)" stroke-width="18" .*?dasharray="([\d.]+) 1"', donut
+            )
+            assert [colour for colour, _ in strokes] == list(BLUES)
+            assert [float(length) for _, length in strokes] == pytest.approx(shares)
+            assert f'class="centre" r="23" fill="{BLUES[target]}"' in donut
+
+
+def test_the_picture_shows_order_colours_and_centres(drawn: PanelPaths) -> None:
+    image = Image.open(drawn.png).convert("RGB")
+    assert 1500 < image.width < 1800
+    for row, expected in enumerate(ORDER):
+        for column, photo in enumerate(expected):
+            shares, target = FIXED[photo]
+            for head in range(3):
+                centre = donut_centre(row, column, head)
+                assert image.getpixel(centre) == ImageColor.getrgb(BLUES[target])
+                for blue, (start, end) in zip(BLUES, spans(shares), strict=True):
+                    assert image.getpixel(on_ring(centre, (start + end) / 2)) == ImageColor.getrgb(
+                        blue
+                    )
+
+
+def on_ring(centre: tuple[int, int], turns: float) -> tuple[int, int]:
+    """Find a pixel in the middle of the ring, `turns` clockwise from twelve o'clock."""
+    radius, angle = RADIUS * (1 + INNER) / 2, 2 * math.pi * turns
+    return round(centre[0] + radius * math.sin(angle)), round(centre[1] - radius * math.cos(angle))
+
+
+def test_each_tile_of_the_picture_holds_its_own_photo(drawn: PanelPaths) -> None:
+    image = Image.open(drawn.png).convert("RGB")
+    for row, expected in enumerate(ORDER):
+        for column, photo in enumerate(expected):
+            size = (240, 360) if photo % 7 == 3 else (360, 240)
+            truth = saved_files.picture(photo, size).getpixel((size[0] // 2, size[1] // 2))
+            left, top = photo_corner(row, column)
+            shown = image.getpixel((left + 146, top + 109))
+            assert max(abs(a - b) for a, b in zip(shown, truth, strict=True)) < 24
+
+
+def test_tiles_link_only_to_web_pages_and_escape_every_text(drawn: PanelPaths) -> None:
+    page = drawn.html.read_text()
+    assert 'href="https://photos.example/p/1"' in page
+    assert "javascript:" not in page
+    assert "canon eos 5d &lt;b&gt;" in page
+    assert "Ann &amp; Bob" in page
+    assert "<b>;" not in page
+    assert f"WHERE asset_sha256 = &#39;{0:064x}&#39;" in page
+
+
+def test_the_page_needs_no_other_file_and_filters_four_views(drawn: PanelPaths) -> None:
+    page = drawn.html.read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|https://photos\.example)[^"]+"', page)
+    assert "<script" not in page
+    views = re.findall(r'<section class="view" id="([\w-]+)">', page)
+    assert views == ["best", "worst", "confident-wrong", "typical"]
+    assert all(f'id="show-{view}"' in page for view in views)
+
+
+def test_drawing_again_gives_the_same_bytes(drawn: PanelPaths, tmp_path: Path) -> None:
+    release = saved_files.FolderRelease(drawn.png.parents[3] / "release", pa_index(drawn))
+    before = drawn.png.read_bytes(), drawn.html.read_bytes()
+    again = write_panel(read_run(drawn.png.parent, drawn.png.parents[3] / "models"), release)
+    assert (again.png.read_bytes(), again.html.read_bytes()) == before
+
+
+def pa_index(drawn: PanelPaths) -> object:
+    return saved_files.release(drawn.png.parents[3] / "release", n=12).table
+
+
+def test_pictures_are_shown_upright_and_without_metadata(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side
+    path = tmp_path / "shard.bin"
+    saved_files.picture(1).save(path, "JPEG", exif=exif)
+    shown = read_picture(path, 0, path.stat().st_size, 120)
+    assert shown.size == (80, 120)
+    assert not shown.getexif()
+    assert "exif" not in shown.info
+
+
+def test_a_choice_that_the_release_does_not_hold_makes_no_tile(tmp_path: Path) -> None:
+    release = saved_files.release(tmp_path, n=3)
+    choice = choose(table([("feed", "g", sure(0.5), 0)])).best
+    assert make_tiles(choice, release, 64) == {}

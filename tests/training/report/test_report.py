@@ -1,0 +1,363 @@
+"""The report: answers that follow from the figures, everything in one file, nothing left unescaped."""
+
+import dataclasses
+import hashlib
+import re
+import shutil
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from catalog import TOO_FEW, Workspace, open_catalog, publish, rows, write_segment
+from tests.training import saved_files
+from training.evaluation import verdicts
+from training.evaluation.findings import (
+    Finding,
+    Score,
+    beats_chance,
+    compare,
+    find,
+    scores,
+    shown_slices,
+)
+from training.recipes import RECIPES
+from training.report.report import command, report_on, write_report, write_table
+from training.report.saved_run import RunIncompleteError, SavedRun, read_run
+from training.report.tables import flatten, leaks
+
+
+def score(value: float, low: float | None = None, high: float | None = None) -> Score:
+    return Score(value, low, high, 100, 10)
+
+
+def finding(task: str, model: Score, baseline: Score, policy: str = "split") -> Finding:
+    return Finding(task, policy, model, "tiny_features", baseline, None)
+
+
+GOOD, FAIR, POOR = score(0.6, 0.55, 0.65), score(0.45, 0.4, 0.5), score(0.3, 0.25, 0.34)
+
+
+def test_only_intervals_that_do_not_touch_decide() -> None:
+    assert compare(GOOD, FAIR) == "better"
+    assert compare(POOR, FAIR) == "worse"
+    assert compare(GOOD, score(0.5, 0.4, 0.6)) == "not distinguishable"
+
+
+def test_a_paired_lead_decides_before_intervals_do() -> None:
+    assert compare(FAIR, FAIR, score(0.04, 0.01, 0.07)) == "better"
+    assert compare(FAIR, FAIR, score(-0.04, -0.07, -0.01)) == "worse"
+    assert compare(GOOD, POOR, score(0.04, -0.01, 0.07)) == "not distinguishable"
+
+
+def test_few_groups_give_no_verdict_however_far_apart_figures_are() -> None:
+    few, none = dataclasses.replace(GOOD, n_groups=9), dataclasses.replace(GOOD, n_groups=2)
+    for one, other, lead in (
+        (few, POOR, None),
+        (GOOD, dataclasses.replace(POOR, n_groups=3), None),
+        (GOOD, POOR, dataclasses.replace(GOOD, n_groups=2)),
+        (POOR, none, None),
+    ):
+        assert compare(one, other, lead) == TOO_FEW
+    said = verdicts.sentence(finding("iso", none, POOR), "Here", beats_chance=False)
+    assert said.endswith(f"in 2 groups; best baseline (simple features) {POOR}; {TOO_FEW}.")
+    assert "chance" not in said
+    assert verdicts.headline([finding("iso", none, POOR)], "Here") == (
+        "Here, the model rests on too few groups to tell for ISO."
+    )
+    assert verdicts.gap(none, GOOD).endswith(TOO_FEW)
+    found = table(n_groups=2, model=GOOD, tiny_features=POOR)
+    assert verdicts.information(found, "split", "iso", 1 / 3) == f"ISO: {TOO_FEW}."
+
+
+def test_a_figure_without_an_interval_decides_nothing() -> None:
+    assert compare(score(0.9), score(0.1)) == "not distinguishable"
+    assert str(score(0.9)) == "0.90"
+    assert score(0.9).signed == "+0.90"
+
+
+def test_the_headline_groups_heads_by_verdict() -> None:
+    found = [
+        finding("f_number", GOOD, FAIR), finding("iso", FAIR, FAIR),
+        finding("exposure_time", POOR, FAIR),
+    ]  # fmt: skip
+    assert verdicts.headline(found, "Here") == (
+        "Here, the model beats its best baseline for aperture, cannot be told from the best "
+        "baseline for ISO and is worse than the best baseline for exposure time."
+    )
+    assert "the model cannot be told from" in verdicts.headline(found[1:2], "Here")
+    assert verdicts.headline([], "Here").startswith("No head")
+
+
+def test_only_what_the_audit_found_unshared_is_called_unseen() -> None:
+    counts = {f"{kind}_in_train_and_test": 0 for kind in ("groups", "cameras", "photographers")}
+    clean = counts | {"cameras_known_share": 1.0, "photographers_known_share": 0.95}
+    assert verdicts.place("split", clean) == "On photographers and cameras never seen in training"
+    shared = clean | {"cameras_in_train_and_test": 2, "photographers_in_train_and_test": 1}
+    assert verdicts.place("split", shared) == "On groups kept apart"
+    assert verdicts.place("split", shared, ["photographer"]) == (
+        "On groups kept apart (photographer not kept apart)"
+    )
+    assert "groups are cut" in verdicts.place("random_split", clean)
+
+
+@pytest.mark.parametrize(
+    ("camera", "photographer", "expected"),
+    [
+        (1.0, 0.0, "On cameras never seen in training (photographer unknown)"),
+        (0.949, 1.0, "On photographers never seen in training (camera known of 94 %)"),
+        (0.3, 0.001, "On groups kept apart (photographer unknown, camera known of 30 %)"),
+    ],
+)
+def test_what_is_not_known_is_not_called_unseen(
+    camera: float, photographer: float, expected: str
+) -> None:
+    counts = {f"{kind}_in_train_and_test": 0 for kind in ("groups", "cameras", "photographers")}
+    known = {"cameras_known_share": camera, "photographers_known_share": photographer}
+    assert verdicts.place("split", counts | known) == expected
+    assert "unknown" in verdicts.place("split", counts), "an old run does not say what it knew"
+
+
+def test_the_leak_table_says_what_is_unknown() -> None:
+    facts = {"photographers_in_train_and_test": 0, "test_pictures_of_a_trained_photographer": 0}
+    facts |= {"cameras_in_train_and_test": 1, "test_pictures_of_a_trained_camera": 4}
+    said = leaks({"split": {**facts, "photographers_known_share": 0.0, "cameras_known_share": 0.5}})
+    assert dict(said["rows"]) == {
+        "photographers in train and test": ["unknown"],
+        "test pictures of a trained photographer": ["unknown"],
+        "cameras in train and test": ["1, known of 50 %"],
+        "test pictures of a trained camera": ["4, known of 50 %"],
+    }
+
+
+def test_a_sentence_gives_figures_counts_and_verdict() -> None:
+    one = finding("iso", score(0.38, 0.33, 0.43), score(0.35, 0.3, 0.4))
+    said = verdicts.sentence(one, "Here", beats_chance=False)
+    assert said == (
+        "Here, ISO: 0.38 [0.33, 0.43] balanced accuracy over 100 photos in 10 groups, not shown to be "
+        "above chance; best baseline (simple features) 0.35 [0.30, 0.40]; so: not distinguishable."
+    )
+    sure = verdicts.sentence(finding("iso", GOOD, FAIR), "Here", beats_chance=True)
+    assert "10 groups, above chance;" in sure
+
+
+def test_chance_is_what_a_constant_predictor_reaches_on_the_same_pictures() -> None:
+    wide = score(1 / 3, 1 / 3, 0.5)  # some resamples miss a class
+    assert beats_chance(table(model=FAIR, majority=score(1 / 3)), "split", "iso", "model", 1 / 3)
+    assert not beats_chance(table(model=FAIR, majority=wide), "split", "iso", "model", 1 / 3)
+    assert beats_chance(table(model=FAIR), "split", "iso", "model", 1 / 3)
+    assert not beats_chance(table(model=FAIR, majority=score(0.0)), "split", "iso", "model", 0.5)
+
+
+def test_the_gap_is_called_a_gap_only_when_it_is_shown() -> None:
+    assert verdicts.gap(FAIR, GOOD) == "+0.15: the random split flatters the model"
+    assert "not shown" in verdicts.gap(FAIR, FAIR)
+    assert verdicts.gap(GOOD, FAIR).startswith("-0.15: the random split is the harder")
+
+
+def table(n_groups: int = 30, **found: Score) -> pl.DataFrame:
+    return pl.DataFrame([
+        {
+            "split": "split:test", "task": "iso", "metric": "balanced_accuracy", "slice": "all",
+            "predictor": name, "value": one.value, "low": one.low, "high": one.high, "n": 90,
+            "n_groups": n_groups,
+        }
+        for name, one in found.items()
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (
+            {"model": POOR, "tiny_features": POOR},
+            "not shown. No predictor is clear of chance",
+        ),
+        (
+            {"model": GOOD, "tiny_features": FAIR},
+            "The full model reads more than simple features",
+        ),
+        (
+            {"model": GOOD, "tiny_features": GOOD},
+            "reads more than simple features is not shown",
+        ),
+        (
+            {"model": POOR, "tiny_features": GOOD},
+            "stays below simple features",
+        ),
+        (
+            {"model": GOOD, "patches_only": GOOD},
+            "above chance (0.33) for full model and native patches only",
+        ),
+        ({"majority": POOR}, "nothing that looks at pixels was measured"),
+    ],
+)
+def test_whether_the_information_is_in_the_picture(found: dict[str, Score], expected: str) -> None:
+    assert expected in verdicts.information(table(**found), "split", "iso", 1 / 3)
+
+
+def test_the_best_baseline_is_no_partial_view_of_the_model() -> None:
+    one = find(table(model=FAIR, thumbnail_only=GOOD, majority=POOR, own_idea=FAIR), "split", "iso")
+    assert one is not None
+    assert one.baseline_name == "own_idea"
+    assert find(table(model=FAIR), "split", "iso") is None
+
+
+def test_predictors_stand_in_reading_order_and_unknown_ones_before_the_constants() -> None:
+    found = scores(table(prior=POOR, model=FAIR, own_idea=FAIR, patches_only=FAIR), "split", "iso")
+    assert list(found) == ["model", "patches_only", "own_idea", "prior"]
+
+
+def test_small_slices_are_counted_not_shown() -> None:
+    shown, hidden = shown_slices(saved_files.metrics("split", "m"))
+    assert set(shown["slice"]) == {"camera=nikon <d90>"}
+    assert hidden == 3
+
+
+def test_facts_are_listed_flat_and_missing_ones_as_a_dash() -> None:
+    facts = {"a": {"b_c": [1, 2]}, "d": float("nan"), "e": None, "f": True}
+    assert flatten(facts) == [("a: b c", "[1, 2]"), ("d", "-"), ("e", "-"), ("f", "true")]
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> saved_files.FolderRelease:
+    return saved_files.release(tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, release: saved_files.FolderRelease) -> SavedRun:
+    home = tmp_path_factory.mktemp("home")
+    return read_run(saved_files.saved_run(home, release.table), home / "models")
+
+
+@pytest.fixture(scope="module")
+def page(run: SavedRun, release: saved_files.FolderRelease) -> str:
+    return report_on(run, release).read_text()
+
+
+def test_the_report_answers_first_and_shows_both_splits_side_by_side(page: str) -> None:
+    assert "cannot be told from the best baseline for aperture, ISO and exposure time" in page
+    model = page.split('<tr class="model">')[1].split("</tr>", maxsplit=1)[0]
+    assert re.findall(r"<b>([\d.]+)</b>", model) == ["0.55", "0.62", "0.36", "0.43", "0.45", "0.52"]
+    assert "accuracy 0.65 / 0.70" in model
+    assert "On photographers and cameras never seen in training" in page
+    assert "Lead over it -0.02 [-0.07, +0.03]" in page
+    assert "300 photos, 41 groups" in page
+    for heading in ("What the split does", "Leak audit", "Is the information in the picture?", "Best and worst",
+                    "Calibration", "Slices", "Class balance", "Training", "Do it again"):  # fmt: skip
+        assert heading in page
+
+
+def test_the_report_stands_alone_and_escapes(page: str) -> None:
+    assert "<script" not in page
+    assert "nikon &lt;d90&gt;" in page
+    assert "nikon <d90>" not in page
+    sources = re.findall(r'src="([^"]{5})', page)
+    assert len(sources) == 15
+    assert set(sources) == {"data:"}
+
+
+def test_links_are_relative_and_lead_to_files(page: str, run: SavedRun) -> None:
+    links = re.findall(r'href="([^"#]+)"', page)
+    assert "../../../models/model-split/metrics.parquet" in links
+    assert all((run.folder / link).is_file() for link in links)
+    assert str(run.folder) not in page
+
+
+def test_class_shares_follow_the_weights(page: str, release: saved_files.FolderRelease) -> None:
+    index = pl.DataFrame(release.table).filter(
+        (pl.col("split") == "train") & (pl.col("iso_bin") == 0)
+    )
+    known = pl.DataFrame(release.table).filter(
+        (pl.col("split") == "train") & pl.col("iso_bin").is_not_null()
+    )
+    share = index["weight"].sum() / known["weight"].sum()
+    row = page.split("up to ISO 200</span></th>", maxsplit=1)[1].split("</tr>", maxsplit=1)[0]
+    shown = re.findall(r">(\d+)(?: %)?</td>", row)
+    assert [int(number) for number in shown] == [
+        index.height,
+        round(100 * index.height / known.height),
+        round(100 * share),
+    ]
+
+
+def test_reproduction_names_command_and_digest(page: str) -> None:
+    assert "safelight train run exif --dataset photos@1.0.0" in page
+    assert "ab" * 32 in page
+
+
+def test_the_command_names_the_preset_that_fits(run: SavedRun) -> None:
+    smoke = dataclasses.asdict(RECIPES["exif"].presets["smoke"])
+    cases = [
+        (smoke, "--preset smoke"),
+        (smoke | {"epochs": 3, "seed": 5}, "--preset smoke --epochs 3 --seed 5"),
+        (smoke | {"width": 999}, ""),
+    ]
+    for config, options in cases:
+        model = dataclasses.replace(run.main, config={"config": config})
+        alone = dataclasses.replace(run, models={"split": model})
+        expected = f"safelight train run exif --dataset photos@1.0.0 {options} --policies split"
+        assert command(alone) == expected.replace("  ", " ")
+
+
+@pytest.mark.slow
+def test_one_policy_and_one_head_make_a_report_and_making_it_again_changes_nothing(
+    tmp_path: Path, release: saved_files.FolderRelease
+) -> None:
+    folder = saved_files.saved_run(tmp_path, release.table, ("random_split",))
+    whole = read_run(folder, tmp_path / "models")
+    iso = whole.main.predictions.filter(pl.col("task") == "iso")
+    run = dataclasses.replace(
+        whole,
+        facts={**whole.facts, "leak_audit": {"shared": 3}},
+        models={"random_split": dataclasses.replace(whole.main, predictions=iso)},
+    )
+    page = report_on(run, release).read_text()
+    assert report_on(run, release).read_text() == page
+    assert "Only one split policy was trained" in page
+    assert "On a random split, where groups are cut" in page
+    assert "<th>shared</th><td>3</td>" in page
+
+
+def test_the_table_has_one_row_per_split_and_head(run: SavedRun) -> None:
+    lines = write_table(run.folder).splitlines()
+    assert len(lines) == 2 + 6
+    assert (
+        "| groups kept apart | ISO | **0.36 [0.31, 0.41]** | 0.38 [0.33, 0.43] (metadata only) |"
+        in lines[3]
+    )
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_an_unfinished_run_is_named(tmp_path: Path, run: SavedRun) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(run.folder.parents[2], home)
+    (home / "models" / "model-split" / "history.parquet").unlink()
+    with pytest.raises(RunIncompleteError, match=r"model-split/history\.parquet is missing"):
+        read_run(home / "reports" / "training" / "run1", home / "models")
+
+
+@pytest.mark.slow
+def test_a_report_finds_its_published_release(
+    tmp_path: Path,
+) -> None:
+    workspace = Workspace.at(tmp_path)
+    items, images = [], []
+    for row in saved_files.release(tmp_path / "made", n=24).table.to_pylist():
+        out = BytesIO()
+        saved_files.picture(int(row["sha256"], 16)).save(out, "JPEG")
+        row["asset_sha256"] = hashlib.sha256(out.getvalue()).hexdigest()
+        images.append((row["asset_sha256"], out.getvalue()))
+        places = ("sha256", "shard", "offset", "length")
+        items.append({name: value for name, value in row.items() if name not in places})
+    assets = rows(
+        "assets", [{"sha256": sha, "bytes": len(body), "format": "JPEG"} for sha, body in images]
+    )
+    write_segment(workspace, {"assets": assets}, job="crawl:test", images=images)
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+    release = publish(workspace, "photos", rows("curated_items", items), plan={}, run_id="r")
+    folder = saved_files.saved_run(tmp_path, release.index(), ("random_split",))
+    assert write_report(folder, workspace) == folder / "report.html"
+    assert (folder / "panel.html").read_text().count('<svg class="donut"') >= 3 * 8

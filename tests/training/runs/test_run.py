@@ -1,0 +1,112 @@
+import json
+import shutil
+from dataclasses import replace
+
+import polars as pl
+import pytest
+import torch
+
+from catalog import ReleaseNotFoundError, Workspace, open_catalog, rows
+from tests.training.conftest import Trained
+from tests.training.made_release import make_release
+from training.errors import (
+    CheckpointError,
+    NoDatasetError,
+    NoTrainingRowsError,
+    RecipeNotFoundError,
+)
+from training.fit.checkpoint import Checkpoints
+from training.runs.artefacts import record
+from training.runs.run import Order, train
+
+
+def test_a_training_leaves_every_file(trained: Trained) -> None:
+    for folder in trained.outcome.models.values():
+        left = {path.name for path in folder.iterdir()}
+        assert left == {
+            "config.json", "weights.safetensors", "model.onnx", "parity.json", "history.parquet",
+            "metrics.parquet", "predictions.parquet", "README.md", "checkpoints",
+        }  # fmt: skip
+    facts = json.loads((trained.outcome.folder / "run.json").read_text())
+    assert set(facts["models"]) == {"split", "random_split"}
+    for path in facts["folders"].values():
+        assert (trained.outcome.folder / path / "config.json").exists()
+    assert facts["leak_audit"]["split"]["groups_in_train_and_test"] == 0
+    assert facts["leak_audit"]["random_split"]["groups_in_train_and_test"] > 0
+
+
+def test_pictures_without_permission_are_left_out_and_counted(trained: Trained) -> None:
+    config = json.loads((trained.folder / "config.json").read_text())
+    assert config["rows_excluded"] == 1
+    assert config["rows_train"] + config["rows_validation"] + config["rows_test"] == 39
+
+
+def test_the_catalog_holds_models_metrics_and_predictions(trained: Trained) -> None:
+    with open_catalog(trained.workspace) as catalog:
+        models = catalog.records("SELECT split_policy, parameters FROM models ORDER BY 1")
+        figures = catalog.records("SELECT count(*) AS n FROM metrics WHERE predictor = 'metadata'")
+        sums = catalog.records("SELECT list_sum(probabilities) AS total FROM predictions")
+    assert [model["split_policy"] for model in models] == ["random_split", "split"]
+    assert figures[0]["n"] > 0
+    assert [row["total"] for row in sums] == pytest.approx([1.0] * len(sums))
+
+
+def test_training_again_trains_nothing_and_adds_nothing(trained: Trained) -> None:
+    before = (trained.folder / "config.json").stat().st_mtime_ns
+    again = train(trained.workspace, trained.order)
+    assert again.existed == ("split", "random_split")
+    assert sum(again.rows_added.values()) == 0
+    assert again.folder == trained.outcome.folder
+    assert (trained.folder / "config.json").stat().st_mtime_ns == before
+
+
+def test_stored_rows_fit_their_tables(trained: Trained) -> None:
+    for table in ("metrics", "predictions"):
+        stored = pl.read_parquet(trained.folder / f"{table}.parquet").drop("group_id", strict=False)
+        assert len(rows(table, stored.to_dicts())) == len(stored)
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_and_a_fresh_one_gives_the_same_bytes(
+    trained: Trained, workspace: Workspace
+) -> None:
+    shutil.rmtree(workspace.home)
+    shutil.copytree(trained.workspace.home, workspace.home)
+    folder = workspace.models / trained.folder.name
+    weights = (folder / "weights.safetensors").read_bytes()
+    (folder / "config.json").unlink()  # the training stopped before its end ...
+    shutil.rmtree(folder / "checkpoints" / "epoch-0002")  # ... in its second epoch
+    order = replace(trained.order, policies=("split",))
+    train(workspace, order)
+    assert (folder / "weights.safetensors").read_bytes() == weights
+    train(workspace, replace(order, fresh=True))
+    assert (folder / "weights.safetensors").read_bytes() == weights
+    assert sum(record(workspace, folder).values()) == 0
+
+
+def test_without_permission_nothing_is_trained(workspace: Workspace) -> None:
+    make_release(workspace, 9, allowed=None)
+    with pytest.raises(
+        NoTrainingRowsError, match=r"0 of 9 may be trained on, .*crawl basis --where"
+    ):
+        train(workspace, Order(preset="smoke"))
+
+
+def test_a_wrong_order_says_what_exists(workspace: Workspace) -> None:
+    with pytest.raises(NoDatasetError, match="publish one first"):
+        train(workspace, Order())
+    with pytest.raises(ReleaseNotFoundError):
+        train(workspace, Order(dataset="nothing"))
+    with pytest.raises(
+        RecipeNotFoundError, match="recipe 'exfi' does not exist; known: copy_detection, exif"
+    ):
+        train(workspace, Order(recipe="exfi"))
+    with pytest.raises(RecipeNotFoundError, match="preset"):
+        train(workspace, Order(preset="huge"))
+
+
+def test_a_checkpoint_of_another_training_is_refused(trained: Trained) -> None:
+    network = torch.nn.Linear(2, 2)
+    stranger = Checkpoints(trained.folder / "checkpoints", "another-model")
+    with pytest.raises(CheckpointError, match="start over with --fresh"):
+        stranger.restore(network, torch.optim.AdamW(network.parameters()))

@@ -1,0 +1,81 @@
+"""Figures as a table for the terminal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from catalog import TOO_FEW
+
+if TYPE_CHECKING:
+    from training.evaluation.intervals import Interval
+    from training.studies.effects import Effect
+
+SHOWN = ("model", "majority", "prior", "metadata", "tiny_features")
+COLUMNS = ("split", "head", *SHOWN, "accuracy", "pictures", "groups")
+
+
+def summary(models: Mapping[str, Path]) -> str:
+    """Lay out the balanced accuracy of finished models, by split policy, beside their baselines."""
+    return table({name: pl.read_parquet(f / "metrics.parquet") for name, f in models.items()})
+
+
+def effects_table(effects: "Sequence[Effect]") -> str:
+    """Lay out what each group of rules adds to the balanced accuracy, mean of the settings and each."""
+    rows = [
+        (
+            "left out",
+            "setting",
+            "trained on",
+            "balanced accuracy",
+            "effect of the rules",
+            "n",
+            "groups",
+        )
+    ]
+    for each in effects:
+        effect = "" if each.effect is None else _signed(each.effect)
+        if each.effect and each.effect.low is None:
+            effect += f" ({TOO_FEW})"
+        score = _cell(vars(each.score))
+        sizes = str(each.score.n), str(each.score.n_groups)
+        rows.append((each.left_out, each.setting, str(each.n_train), score, effect, *sizes))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(map(str.rstrip, lines))
+
+
+def _signed(interval: "Interval") -> str:
+    if interval.low is None:
+        return f"{interval.value:+.3f}"
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def table(metrics: Mapping[str, pl.DataFrame]) -> str:
+    """Lay out tables of `metrics`: one row a split policy and head, intervals of 95 %."""
+    rows = [COLUMNS, *(row for name, found in metrics.items() for row in _rows(name, found))]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(["balanced accuracy (accuracy: of the model)", *map(str.rstrip, lines)])
+
+
+def _rows(policy: str, metrics: pl.DataFrame) -> list[tuple[str, ...]]:
+    whole = metrics.filter(pl.col("slice") == "all")
+    rows = []
+    for task in whole["task"].unique(maintain_order=True):
+        of_task = whole.filter(pl.col("task") == task)
+        found = {(row["predictor"], row["metric"]): row for row in of_task.iter_rows(named=True)}
+        cells = [_cell(found.get((name, "balanced_accuracy"))) for name in SHOWN]
+        model = found["model", "balanced_accuracy"]
+        accuracy = _cell(found.get(("model", "accuracy")))
+        rows.append((policy, task, *cells, accuracy, str(model["n"]), str(model["n_groups"])))
+    return rows
+
+
+def _cell(row: Mapping[str, float | None] | None) -> str:
+    if row is None:
+        return "-"
+    if row["low"] is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"

@@ -1,0 +1,163 @@
+"""`safelight train ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from catalog import UsageError, Workspace, existing_workspace_option
+
+if TYPE_CHECKING:
+    from training.fit.run_request import Outcome
+
+
+@click.group()
+def train() -> None:
+    """Train models on a published data set, judge them, ask them."""
+
+
+@train.command("run")
+@click.argument("recipe")
+@click.option(
+    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
+)
+@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--policies", default="split,random_split", show_default=True,
+    help="Split policies: split keeps groups whole, random_split does not. An embedder takes split only.",
+)  # fmt: skip
+@click.option(
+    "--resume/--fresh", default=True, help="Use what was trained before, or throw it away."
+)
+@existing_workspace_option
+def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
+    workspace: Workspace,
+    recipe: str,
+    dataset: str | None,
+    preset: str,
+    epochs: int | None,
+    seed: int,
+    policies: str,
+    resume: bool,
+) -> None:
+    """Train RECIPE under each split policy and write the report."""
+    import logging
+
+    from training.commands.printing import summary
+    from training.fit.run_request import Order
+    from training.recipes import EMBEDDERS
+    from training.report.report import write_report
+    from training.runs.run import train
+
+    logging.getLogger("training").setLevel(logging.INFO)  # progress lines, one an epoch
+    chosen = _policies(policies)
+    order = Order(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
+    outcome = train(workspace, order)
+    if recipe in EMBEDDERS:
+        _print_embedder(outcome)
+        return
+    for policy in outcome.existed:
+        click.echo(f"{policy}: model {outcome.models[policy].name} exists, nothing to train")
+    click.echo(summary(outcome.models))
+    click.echo(f"models: {', '.join(folder.name for folder in outcome.models.values())}")
+    click.echo(f"report: {write_report(outcome.folder, workspace)}")
+
+
+def _print_embedder(outcome: Outcome) -> None:
+    from training.copies.report import terminal
+    from training.copies.run import embedder_name
+
+    folder = outcome.models["split"]
+    if outcome.existed:
+        click.echo(f"embedder {folder.name} exists, nothing to train")
+    click.echo(terminal(folder))
+    click.echo(f"report: {outcome.folder / 'report.html'}")
+    click.echo(f'use it: [curate] embedder = "{embedder_name(folder)}" in safelight.toml')
+
+
+def _policies(text: str) -> tuple[str, ...]:
+    chosen = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = set(chosen) - {"split", "random_split"}
+    if unknown or not chosen:
+        raise UsageError(f"--policies takes split and random_split, not {text!r}")
+    return tuple(dict.fromkeys(chosen))
+
+
+@train.command()
+@click.argument("model_id")
+@existing_workspace_option
+def evaluate(workspace: Workspace, model_id: str) -> None:
+    """Score a model again from its weights and compare with the stored figures."""
+    from training.commands.printing import table
+    from training.runs.run import evaluate as score
+
+    metrics, difference = score(workspace, model_id)
+    click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}))
+    verdict = "equal to" if difference < 1e-6 else f"up to {difference:.2g} away from"
+    click.echo(f"{len(metrics)} figures, {verdict} the stored ones")
+
+
+@train.command()
+@click.argument("run_id", default="")
+@click.option("--preset", default="smoke", show_default=True, help="Sizes: default or smoke.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Models a line."
+)
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=4000,
+    show_default=True,
+    help="Training pictures a model.",
+)
+@existing_workspace_option
+def effects(
+    workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
+) -> None:
+    """Measure what each group of curation rules does to a model: train with and without it."""
+    from catalog import FEW_GROUPS
+    from training.commands.printing import effects_table
+    from training.studies.effects import EffectsOrder, measure_effects
+
+    order = EffectsOrder(run_id, preset, epochs, seeds, most)
+    path, found = measure_effects(workspace, order)
+    click.echo(effects_table(found))
+    if all(each.score.low is None for each in found):
+        click.echo(
+            f"fewer than {FEW_GROUPS} test groups: no intervals, so nothing follows from these figures"
+        )
+    click.echo(f"table: {path}")
+
+
+@train.command()
+def recipes() -> None:
+    """List the recipes, one line each."""
+    from training.recipes import EMBEDDERS, RECIPES
+
+    lines = [(each.name, each.summary, list(each.presets)) for each in RECIPES.values()]
+    lines += [(each.name, each.summary, list(each.presets)) for each in EMBEDDERS.values()]
+    for name, summary, presets in lines:
+        click.echo(f"{name:14} {summary} (presets: {', '.join(presets)})")
+
+
+@train.command()
+@click.argument("model_id")
+@click.argument(
+    "images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@existing_workspace_option
+def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...]) -> None:
+    """Print the probabilities of low, medium and high of each setting for picture files."""
+    from training.predict.predict import load_model, predict_pictures
+
+    model = load_model(workspace, model_id)
+    for path in images:
+        click.echo(path)
+        answers = predict_pictures(model, [path.read_bytes()])[0]
+        for head, row in zip(model.heads, answers, strict=True):
+            click.echo(f"  {head:14} low {row[0]:.3f}  medium {row[1]:.3f}  high {row[2]:.3f}")

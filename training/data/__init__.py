@@ -1,0 +1,1 @@
+"""Pictures of a release as batches: loader, sampler, transforms."""

@@ -1,0 +1,1 @@
+"""Metrics, baselines, intervals, calibration, and the words for what they show."""

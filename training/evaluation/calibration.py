@@ -1,0 +1,78 @@
+"""From what a network learned to the probabilities that are stated.
+
+A network trained on plain likelihood answers for the class shares of its training set. Two steps
+follow: a temperature per head, chosen on validation, so that its confidence is right; then the
+logit adjustment of Menon et al. (2021, arXiv 2007.07314): dividing by the training shares, so that a rare class
+counts as much as a common one. Multiplying by shares again gives the answer for a population.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from training.evaluation.metrics import CLASSES, Floats, Ints
+from training.models.losses import MISSING
+
+LOG_TEMPERATURE = (-2.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperature (heads,) and training class shares (heads, 3)."""
+
+    temperature: Floats
+    prior: Floats
+
+    def stated(self, log_natural: Floats, *, tempered: bool = True) -> Floats:
+        """Map natural log-probabilities (N, heads, 3) to balanced probabilities, rows sum to 1."""
+        return normalise(self._tempered(log_natural, tempered) - np.log(self.prior))
+
+    def natural(self, log_natural: Floats, *, tempered: bool = True) -> Floats:
+        """Map natural log-probabilities to calibrated ones for the training class shares."""
+        return normalise(self._tempered(log_natural, tempered))
+
+    def _tempered(self, log_natural: Floats, tempered: bool) -> Floats:
+        return log_natural / self.temperature[:, None] if tempered else log_natural
+
+
+def normalise(logits: Floats) -> Floats:
+    """Return the softmax over the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
+
+
+def class_shares(target: Ints, weight: Floats) -> Floats:
+    """Return the share of each class (heads, 3) with one picture added to each, so none is 0."""
+    counts = [
+        np.bincount(column[column != MISSING], weight[column != MISSING], CLASSES) + 1.0
+        for column in target.T
+    ]
+    return np.stack([count / count.sum() for count in counts])
+
+
+def fit_temperature(log_natural: NDArray[np.float64], target: Ints) -> float:
+    """Return the temperature of one head with the lowest NLL; 1 when there is nothing to fit.
+
+    Shapes: natural log-probabilities (N, 3), target (N,) with MISSING.
+    """
+    known = target != MISSING
+    if known.sum() < 10:  # too few pictures to tell confidence from luck
+        return 1.0
+    rows, logits, labels = np.arange(known.sum()), log_natural[known], target[known]
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        scaled = scaled - scaled.max(1, keepdims=True)
+        return float(np.mean(np.log(np.exp(scaled).sum(1)) - scaled[rows, labels]))
+
+    return float(np.exp(minimize_scalar(loss, bounds=LOG_TEMPERATURE, method="bounded").x))
+
+
+def calibrate(log_natural: Floats, target: Ints, prior: Floats) -> Calibration:
+    """Fit one temperature a head on validation answers (N, heads, 3) and targets (N, heads)."""
+    temperature = [
+        fit_temperature(log_natural[:, head], target[:, head]) for head in range(target.shape[1])
+    ]
+    return Calibration(np.array(temperature), prior)

@@ -1,0 +1,1 @@
+"""Weights, ONNX files with their parity check, model cards."""

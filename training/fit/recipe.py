@@ -1,0 +1,60 @@
+"""What a recipe is: a task for training, with its heads, its sizes and its network."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from training.data.transforms import View
+from training.evaluation.metrics import Ints
+from training.models.networks import HeadsNetwork
+
+Edges = Mapping[str, tuple[float, float]]
+"""The two edges between three classes of each head, on the axis of its target."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides what is learned; a model is named by a hash of it.
+
+    Sides in pixels. `patience` epochs without a better validation loss end training early; the best
+    epoch is kept. `balance` says where the class shares come from that answers are corrected for:
+    `prior` (counts of the training set) or `weights` (those of the release, which also weigh the loss).
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    dropout: float
+    patience: int
+    thumbnail_px: int
+    patch_px: int
+    bank: int
+    patches: int
+    width: int
+    features: int
+    balance: str = "prior"
+    seed: int = 0
+
+    @property
+    def view(self) -> View:
+        """What is cut from each picture."""
+        return View(self.thumbnail_px, self.patch_px, self.bank)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training task: one file in `recipes/` and one line in its dict.
+
+    `version` rises whenever network or targets change: other code is another model.
+    """
+
+    name: str
+    version: int
+    summary: str
+    heads: tuple[str, ...]
+    presets: Mapping[str, Config]
+    targets: Callable[[pl.DataFrame, Edges], Ints]  # index -> fine classes (N, heads), MISSING
+    classes: Callable[[pl.DataFrame, Edges], Ints]  # index -> coarse classes (N, heads), MISSING
+    build: Callable[[Config], HeadsNetwork]

@@ -1,0 +1,89 @@
+"""Ask a trained model about pictures, from its folder alone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from catalog import Workspace
+from training.data.loader import decode
+from training.data.transforms import cut, plain
+from training.errors import ModelNotFoundError
+from training.evaluation.calibration import Calibration
+from training.evaluation.metrics import Floats
+from training.fit.recipe import Config
+from training.fit.trainer import stack
+from training.models.networks import StatedProbabilities
+from training.recipes import RECIPES
+
+FINISHED = "config.json"  # written last: a folder without it is an unfinished training
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model: what `config.json` says, its sizes and its network."""
+
+    facts: dict[str, Any]
+    config: Config
+    network: StatedProbabilities
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The settings it answers, in the order of its output."""
+        return tuple(self.facts["tasks"])
+
+    @property
+    def calibration(self) -> Calibration:
+        """Temperatures and class shares that are built into its answers."""
+        temperature = np.array([self.facts["temperature"][head] for head in self.heads])
+        return Calibration(
+            temperature, np.array([self.facts["prior"][head] for head in self.heads])
+        )
+
+
+def model_ids(workspace: Workspace) -> list[str]:
+    """List the finished models of a workspace."""
+    return sorted(path.parent.name for path in workspace.models.glob(f"*/{FINISHED}"))
+
+
+def load_model(workspace: Workspace, model_id: str) -> Model:
+    """Load a finished model by its id or the unique beginning of it; raises ModelNotFoundError."""
+    known = model_ids(workspace)
+    found = [name for name in known if name.startswith(model_id)] if model_id else []
+    if len(found) != 1:
+        raise ModelNotFoundError(model_id, found or known)
+    return read_model(workspace.models / found[0])
+
+
+def read_model(folder: Path) -> Model:
+    """Load a model from its folder."""
+    facts = json.loads((folder / FINISHED).read_text("utf-8"))
+    config = Config(**facts["config"])
+    network = RECIPES[facts["recipe"]].build(config)
+    heads = len(facts["tasks"])
+    model = StatedProbabilities(network, torch.ones(heads), torch.ones(heads, 3))
+    model.load_state_dict(load_file(folder / "weights.safetensors"))
+    return Model(facts, config, model.eval())
+
+
+def predict_pictures(model: Model, pictures: Sequence[bytes]) -> Floats:
+    """Return probabilities (N, heads, 3) for encoded pictures; rows sum to 1.
+
+    Raises UndecodablePictureError. Each picture is answered alone, so its answer does not depend on
+    the others.
+    """
+    return np.stack([_one(model, data, number) for number, data in enumerate(pictures)])
+
+
+def _one(model: Model, data: bytes, number: int) -> Floats:
+    view = model.config.view
+    sample = cut(decode(data, name=f"picture {number + 1}"), view)
+    with torch.inference_mode():
+        inputs = stack([plain(sample, view)], torch.device("cpu"))
+        answer: Floats = model.network(*inputs)[0].double().numpy()
+    return np.asarray(answer / answer.sum(1, keepdims=True))

@@ -1,0 +1,87 @@
+"""Join a chosen photo with what the release knows about it: picture, settings, author, page."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+import pyarrow as pa
+from PIL import Image, ImageOps
+
+from training.data.photo_settings import TASKS, write_value
+from training.evaluation.ranking import Choice
+
+
+class Pictures(Protocol):
+    """What a panel needs of a release: its index, and the file of a shard."""
+
+    def index(self) -> pa.Table:
+        """Give one row per picture with `asset_sha256`, `shard`, `offset` and `length`."""
+        ...
+
+    def shard(self, path: str) -> Path:
+        """Locate a shard by its path below the release."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One photo of a panel: the choice, its picture (RGB, upright) and texts about it."""
+
+    choice: Choice
+    picture: Image.Image
+    values: Mapping[str, str]  # true values by task, as people write them
+    camera: str
+    photographer: str
+    attribution: str
+    page_url: str  # empty unless it is a web address
+
+    @property
+    def sql(self) -> str:
+        """Give the query that leads to the catalog rows of the photo."""
+        return (
+            "SELECT * FROM photos JOIN exif USING (asset_sha256) "
+            f"WHERE asset_sha256 = '{self.choice.asset_sha256}'"
+        )
+
+
+def read_picture(path: Path, offset: int, length: int, side_px: int) -> Image.Image:
+    """Decode the picture in a byte range of a shard, upright RGB, longer side at most `side_px`.
+
+    The result carries no metadata of the file.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        with Image.open(BytesIO(file.read(length))) as stored:
+            stored.draft("RGB", (side_px, side_px))
+            upright = ImageOps.exif_transpose(stored).convert("RGB")
+    upright.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    clean = Image.new("RGB", upright.size)
+    clean.paste(upright)
+    return clean
+
+
+def make_tiles(choices: Iterable[Choice], release: Pictures, side_px: int) -> dict[str, Tile]:
+    """Make a tile for each chosen photo, by asset_sha256; each picture is read once."""
+    wanted = {choice.asset_sha256: choice for choice in choices}
+    index = pl.DataFrame(release.index()).filter(pl.col("asset_sha256").is_in(list(wanted)))
+    return {
+        row["asset_sha256"]: _tile(wanted[row["asset_sha256"]], row, release, side_px)
+        for row in index.iter_rows(named=True)
+    }
+
+
+def _tile(choice: Choice, row: Mapping[str, Any], release: Pictures, side_px: int) -> Tile:
+    path = release.shard(row["shard"])
+    page = row.get("page_url") or ""
+    return Tile(
+        choice=choice,
+        picture=read_picture(path, row["offset"], row["length"], side_px),
+        values={task: write_value(task, row.get(task)) for task in TASKS},
+        camera=row.get("camera") or "camera unknown",
+        photographer=row.get("photographer") or "",
+        attribution=row.get("attribution") or "",
+        page_url=page if page.startswith(("https://", "http://")) else "",
+    )

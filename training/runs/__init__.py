@@ -1,0 +1,1 @@
+"""One training run from release to saved files."""
