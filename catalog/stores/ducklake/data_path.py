@@ -26,7 +26,7 @@ def sees_files(
 
     `own` is the address where this home keeps them. Raises `OtherFilesError` when none of the newest files is there.
     """
-    held = _held(connection)
+    held = held_data_path(connection)
     if held == own and (database_in_home or "://" in own):
         return True
     named = newest_files(connection, _PROBED)
@@ -43,8 +43,7 @@ def sees_files(
 
 def note_data_path(connection: duckdb.DuckDBPyConnection, own: str) -> None:
     """Write down where the files of a catalog lie that names none yet; the caller holds the lock."""
-    if _held(connection) != own:
-        set_data_path(connection, f"__ducklake_metadata_lake.{_TABLE}", own)
+    set_data_path(connection, f"__ducklake_metadata_lake.{_TABLE}", own)
 
 
 def set_data_path(connection: duckdb.DuckDBPyConnection, table: str, path: str) -> None:
@@ -52,7 +51,7 @@ def set_data_path(connection: duckdb.DuckDBPyConnection, table: str, path: str) 
     connection.execute(f"UPDATE {table} SET value = '{quoted(path)}' WHERE {_WHERE}")
 
 
-def _held(connection: duckdb.DuckDBPyConnection) -> str:
+def held_data_path(connection: duckdb.DuckDBPyConnection) -> str:
     """Give the DATA_PATH that DuckLake's own metadata hold."""
     sql = f"SELECT value FROM __ducklake_metadata_lake.{_TABLE} WHERE {_WHERE}"
     found = connection.execute(sql).fetchone()

@@ -6,7 +6,8 @@ the checksums of all pages when it has written, which takes a millisecond for ea
 
     lake/catalog.pages      line 1: SHA-256 of all that follows, hex
                             line 2: {"snapshot": newest snapshot, "page_bytes": 4096, "damage": [lines],
-                                     "behind_log": {page: CRC-32 in the file of a page that the log replaces}}
+                                     "behind_log": {page: CRC-32 in the file of a page that the log replaces},
+                                     "log": [two salts of the log, its committed frames] or null}
                             then 4 bytes a page: CRC-32 of the page as the file and its log (`wal.py`) together have it
 
 The file is not flushed: after a power cut it may be older than the database, or gone, and its snapshot tells. "damage"
@@ -53,6 +54,7 @@ class _About:
     page_bytes: int
     damage: list[str]
     behind_log: dict[str, int] = field(default_factory=dict)
+    log: list[int] | None = None
 
 
 class PageSums:
@@ -92,7 +94,8 @@ class PageSums:
         wal = read_wal(self._wal)
         page_bytes, in_file = self._file_sums()
         behind = {str(n): in_file[n - 1] for n in (wal.pages if wal else ()) if n <= len(in_file)}
-        about = _About(snapshot, page_bytes, self._damage or [], behind)
+        log = [*wal.salts, len(wal.frames)] if wal else None
+        about = _About(snapshot, page_bytes, self._damage or [], behind, log)
         self._save(about, _together(in_file, wal))
 
     def problems(self, newest: int | None = None) -> Iterator[str]:
@@ -107,13 +110,13 @@ class PageSums:
         yield from about.damage
         newest = newest or self._newest()  # None: too damaged to say
         if newest is not None and newest < about.snapshot:
-            yield from self._damaged_log()
+            yield from self._damaged_log(about.log)
             yield (
                 f"{self._file.name} has lost commits: its newest snapshot is {newest}, but snapshot {about.snapshot} "
                 f"was committed (the log {self._wal.name} is damaged, or was deleted, or the file is an old copy)"
             )
         elif newest is None or newest == about.snapshot:
-            yield from self._damaged_log()
+            yield from self._damaged_log(about.log)
             yield from self._differences(before)
 
     def replaced_page_problems(self) -> Iterator[str]:
@@ -143,9 +146,13 @@ class PageSums:
         replaced = {int(page) for page in behind} & (wal.pages.keys() if wal else set())
         return {n for n in replaced if n <= len(in_file) and in_file[n - 1] not in right[n]}
 
-    def _damaged_log(self) -> Iterator[str]:
-        wal = read_wal(self._wal, check=True)
-        if wal and wal.is_damaged:
+    def _damaged_log(self, noted: list[int] | None) -> Iterator[str]:
+        """Compare the log with what was noted: one that begins anew has other salts, and frames are only added."""
+        wal = read_wal(self._wal)
+        if wal is None:
+            return
+        is_cut = noted is not None and [*wal.salts] == noted[:2] and len(wal.frames) < noted[2]
+        if wal.is_damaged or is_cut:
             yield f"{self._wal.name} is damaged: a checksum in it is wrong"
 
     def _differences(self, before: Sums) -> Iterator[str]:
@@ -184,9 +191,8 @@ class PageSums:
 
     def _sums(self) -> tuple[int, Sums]:
         """Hash the pages of file and log together; returns the bytes of a page and the sums."""
-        wal = read_wal(
-            self._wal
-        )  # first: what is moved from it to the file meanwhile is the same page
+        # The log first: what is moved from it to the file meanwhile is the same page.
+        wal = read_wal(self._wal)
         page_bytes, in_file = self._file_sums()
         return page_bytes, _together(in_file, wal)
 

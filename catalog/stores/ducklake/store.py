@@ -22,7 +22,12 @@ from catalog.packs.spool import Segment
 from catalog.stores import engine
 from catalog.stores.ducklake import keys, sqlite_append
 from catalog.stores.ducklake.commits import DATA, commit_segments
-from catalog.stores.ducklake.data_path import note_data_path, sees_files, set_data_path
+from catalog.stores.ducklake.data_path import (
+    held_data_path,
+    note_data_path,
+    sees_files,
+    set_data_path,
+)
 from catalog.stores.ducklake.keys import KeyIndex
 from catalog.stores.ducklake.page_sums import PageSums
 from catalog.stores.ducklake.sqlite_append import Appender
@@ -189,7 +194,7 @@ class DuckLakeStore:
         try:
             self._check_data_path(connection)
             if not self._sees_files:  # the first rows: their files will be ours
-                note_data_path(connection, self.data_path)
+                self._note_data_path(connection)
             gained = commit_segments(
                 *(connection, self.workspace, segments, self._index, self._appender),
                 self._metadata.check_lock,
@@ -205,6 +210,17 @@ class DuckLakeStore:
         if self._written > KEEP_ROWS:
             self.close()
         return gained
+
+    def _note_data_path(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Name our data folder in a catalog that was made elsewhere and has no files yet.
+
+        No snapshot tells of it, so the checksums of before must go first: killed in between, they would call it damage.
+        """
+        if held_data_path(connection) == self.data_path:
+            return
+        if self._metadata.pages:
+            self._metadata.pages.start_unfollowed_write()
+        note_data_path(connection, self.data_path)
 
     def _new_index(self) -> KeyIndex:
         listed = sqlite_append.moments if self._metadata.in_sqlite else keys.moments
