@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 # Commands that may begin a workspace, and those that know none.
 BEGIN = {
     *("catalog restore", "crawl block", "dataset pull", "demo run", "serve"),
-    *("crawl plan unsplash", "dataset keygen", "demo contact-sheet", "demo site"),
+    *("crawl plan unsplash", "dataset keygen", "dataset unlock", "demo contact-sheet"),
+    "demo site",
     *("train recipes", "crawl plan commons", "crawl plan img2dataset"),
     "crawl plan generated-faces",
 }

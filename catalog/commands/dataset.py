@@ -4,13 +4,25 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from catalog.commands.pull import keygen, lock_releases, pull_release, revoke_release, sign_release
-from catalog.errors import SafelightError
+from catalog.commands.pull import (
+    keygen,
+    lock_releases,
+    pull_release,
+    revoke_release,
+    sign_release,
+    unlock_releases,
+)
+from catalog.errors import ReleaseError, SafelightError
+from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, home_words
 from catalog.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from catalog.releases.release import Release
 
 
 @click.group()
@@ -18,7 +30,14 @@ def dataset() -> None:
     """Publish, pull, check, compare and export dataset releases."""
 
 
-for _command in (pull_release, lock_releases, keygen, sign_release, revoke_release):
+for _command in (
+    pull_release,
+    lock_releases,
+    unlock_releases,
+    keygen,
+    sign_release,
+    revoke_release,
+):
     dataset.add_command(_command)
 
 
@@ -73,6 +92,7 @@ def list_releases(workspace: Workspace) -> None:
         found = revocation_of(revoked, r.name, r.version, r.digest)
         partial = f"only {', '.join(r.pulled_splits)}" if r.pulled_splits is not None else ""
         note = f"REVOKED: {found.reason}" if found else partial
+        note += "; pictures deleted by a takedown" if r.deleted_data else ""
         about = [str(r.manifest["n_items"]), r.manifest["created"], r.digest[:16], note]
         cells.append([f"{r.name}@{r.version}", *about])
     header = ["release", "pictures", "created", "digest", "note"]
@@ -91,6 +111,8 @@ def show(workspace: Workspace, release: str) -> None:
     revoked = read_revocations(workspace.releases)
     if revocation := revocation_of(revoked, found.name, found.version, found.digest):
         click.echo(f"REVOKED: {revocation}\n")
+    if deleted := found.deleted_data:
+        click.echo(f"NO PICTURES: {deleted}\n")
     click.echo((found.path / "README.md").read_text("utf-8"))
 
 
@@ -115,12 +137,26 @@ def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) 
     problems = verify_release(found, key)
     for line in problems[:50]:
         click.echo(line)
+    _check_usable(workspace, found)
     if problems:
-        raise SafelightError(f"{len(problems)} problems found")
+        raise SafelightError(f"{counted(len(problems), 'problem')} found")
     part = f" (only {', '.join(found.pulled_splits)} is here)" if found.pulled_splits else ""
     signed = f", signed by the owner of {key}" if key else ""
     n_items = found.manifest["n_items"]
     click.echo(f"{found.name}@{found.version}: {n_items} pictures{part}, nothing wrong{signed}")
+
+
+def _check_usable(workspace: Workspace, release: "Release") -> None:
+    """Warn of a revoked release; raise `ReleaseError` when a takedown has deleted its pictures."""
+    from catalog.releases.revocations import read_revocations, revocation_of
+
+    if deleted := release.deleted_data:
+        raise ReleaseError(
+            f"nothing to check: {deleted}. Manifest and card stay, as a record of what was there"
+        )
+    revoked = read_revocations(workspace.releases)
+    if found := revocation_of(revoked, release.name, release.version, release.digest):
+        click.echo(f"REVOKED: {found}", err=True)
 
 
 @dataset.command()

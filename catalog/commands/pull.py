@@ -1,4 +1,4 @@
-"""`safelight dataset pull|lock|keygen|sign|revoke`: releases on their way between people."""
+"""`safelight dataset pull|lock|unlock|keygen|sign|revoke`: releases on their way between people."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog.errors import LockedError, UsageError
+from catalog.errors import LockedError, RevokedError, UsageError
 from catalog.workspace.options import existing_workspace_option, settings_option
 from catalog.workspace.workspace import Workspace
 
@@ -80,8 +80,26 @@ def pull_release(  # noqa: PLR0913 - one argument an option
     if not locked and not release:
         raise UsageError("name a release to pull, such as cameras@1.2.0, or give --locked")
     orders = _from_lock(order, known, lock_file) if locked else [order]
+    if locked:
+        _pull_locked(workspace, orders, lock_file)
+    else:
+        _drop_revoked(workspace, lock_file, [_pull_one(workspace, order, lock_file)])
+
+
+def _pull_locked(workspace: Workspace, orders: list["PullOrder"], lock_file: Path) -> None:
+    """Pull what the lock file says; raise `LockedError` at the end for entries that were revoked."""
+    revoked = []
     for each in orders:
-        _pull_one(workspace, each, lock_file)
+        try:
+            _pull_one(workspace, each, lock_file)
+        except RevokedError as error:
+            name = each.wanted.partition("@")[0]
+            revoked.append(
+                f"{lock_file} names {each.wanted}: {error}. Replace the entry with: safelight dataset pull {name}; "
+                f"or drop it with: safelight dataset unlock {each.wanted}"
+            )
+    if revoked:
+        raise LockedError("\n".join(revoked))
 
 
 def _from_lock(order: "PullOrder", known: list["Locked"], lock_file: Path) -> list["PullOrder"]:
@@ -103,7 +121,8 @@ def _from_lock(order: "PullOrder", known: list["Locked"], lock_file: Path) -> li
     ]
 
 
-def _pull_one(workspace: Workspace, order: "PullOrder", lock_file: Path) -> None:
+def _pull_one(workspace: Workspace, order: "PullOrder", lock_file: Path) -> "Locked":
+    """Pull one release and put it into the lock file; return its entry."""
     from catalog.pull.lockfile import Locked, add_to_lock
     from catalog.pull.pull import pull
 
@@ -118,11 +137,28 @@ def _pull_one(workspace: Workspace, order: "PullOrder", lock_file: Path) -> None
         show.end()
     for note in pulled.notes:
         click.echo(f"WARNING: {note}", err=True)
-    add_to_lock(
-        lock_file,
-        [Locked(pulled.name, pulled.version, pulled.digest, order.source, pulled.splits or ())],
-    )
+    entry = Locked(pulled.name, pulled.version, pulled.digest, order.source, pulled.splits or ())
+    add_to_lock(lock_file, [entry])
     _tell(pulled)
+    return entry
+
+
+def _drop_revoked(workspace: Workspace, lock_file: Path, newly: list["Locked"]) -> None:
+    """Drop the revoked versions of what was `newly` locked; a version that is revoked itself replaces none."""
+    from catalog.pull.lockfile import drop_from_lock, read_lock
+    from catalog.releases.revocations import read_revocations, revocation_of
+
+    known = read_revocations(workspace.releases)
+
+    def is_revoked(each: "Locked") -> bool:
+        return revocation_of(known, each.name, each.version, each.digest) is not None
+
+    by_name = {each.name: each for each in newly if not is_revoked(each)}
+    stale = [each for each in read_lock(lock_file) if each.name in by_name and is_revoked(each)]
+    for each in drop_from_lock(lock_file, [each.spoken for each in stale]) if stale else ():
+        click.echo(
+            f"{by_name[each.name].spoken} replaces {each.spoken}, which was revoked, in {lock_file}"
+        )
 
 
 def _tell(pulled: "Pulled") -> None:
@@ -180,7 +216,19 @@ def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Pa
     ]
     add_to_lock(lock_file, entries)
     for each in entries:
-        click.echo(f"{each.name}@{each.version} {each.digest[:16]} in {lock_file}")
+        click.echo(f"{each.spoken} {each.digest[:16]} in {lock_file}")
+    _drop_revoked(workspace, lock_file, entries)
+
+
+@click.command("unlock")
+@click.argument("releases", nargs=-1, required=True)
+@_lock_file
+def unlock_releases(releases: tuple[str, ...], lock_file: Path) -> None:
+    """Drop RELEASES (name@version, or name for all its versions) from the lock file; their data stays."""
+    from catalog.pull.lockfile import drop_from_lock
+
+    for each in drop_from_lock(lock_file, releases):
+        click.echo(f"{each.spoken} is no longer in {lock_file}")
 
 
 @click.command()

@@ -19,7 +19,7 @@ from catalog.maintenance.maintain import orphan_packs, upkeep_lock
 from catalog.packs.assets import PACKS, AssetReader
 from catalog.packs.objects import Objects, hash_object, open_objects
 from catalog.packs.spool import is_whole, ready, unreadable_segments
-from catalog.releases.release import Release, releases
+from catalog.releases.release import releases
 from catalog.releases.revocations import revocation_problems
 from catalog.releases.verify import verify_release
 from catalog.stores import Store, first_line
@@ -209,11 +209,4 @@ def _bad_releases(workspace: Workspace, rehash: bool) -> Iterator[str]:
     yield from revocation_problems(workspace.releases)
     for release in releases(workspace) if rehash else ():
         name = f"release {release.name}@{release.version}"
-        yield from (f"{name}: {line}" for line in _answered("it", _bad_release(release)))
-
-
-def _bad_release(release: Release) -> Iterator[str]:
-    for line in verify_release(release):
-        # What a takedown has deleted is no damage.
-        if not (release.is_purged and line.endswith(".parquet is missing")):
-            yield line
+        yield from (f"{name}: {line}" for line in _answered("it", verify_release(release)))

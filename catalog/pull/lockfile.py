@@ -33,6 +33,11 @@ class Locked:
     source: str = ""
     splits: tuple[str, ...] = ()
 
+    @property
+    def spoken(self) -> str:
+        """The release as people name it: `name@version`."""
+        return f"{self.name}@{self.version}"
+
 
 def read_lock(path: Path) -> list[Locked]:
     """Read a lock file, nothing when it is missing; raises `LockedError` when it cannot be read."""
@@ -56,7 +61,28 @@ def add_to_lock(path: Path, more: Iterable[Locked]) -> None:
         check_locked(kept.values(), each.name, each.version, each.digest)
         kept[each.name, each.version] = each
     if kept != before:
-        write_text(path, _HEAD + "".join(_entry(kept[key]) for key in sorted(kept)))
+        _write(path, kept.values())
+
+
+def _write(path: Path, locked: Iterable[Locked]) -> None:
+    in_order = sorted(locked, key=lambda each: (each.name, each.version))
+    write_text(path, _HEAD + "".join(map(_entry, in_order)))
+
+
+def drop_from_lock(path: Path, wanted: Iterable[str]) -> list[Locked]:
+    """Take entries out of a lock file, each named as `name@version` or, for all versions, `name`; return them.
+
+    Raises `LockedError` when one is not there, and changes nothing then.
+    """
+    known, dropped = read_lock(path), set[Locked]()
+    for each in wanted:
+        meant = {entry for entry in known if each in (entry.name, entry.spoken)}
+        if not meant:
+            there = ", ".join(entry.spoken for entry in known) or "nothing"
+            raise LockedError(f"{path} does not name {each}; it names: {there}")
+        dropped |= meant
+    _write(path, [entry for entry in known if entry not in dropped])
+    return sorted(dropped, key=lambda entry: entry.spoken)
 
 
 def check_locked(locked: Iterable[Locked], name: str, version: str, digest: str) -> None:

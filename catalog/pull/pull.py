@@ -22,6 +22,7 @@ from catalog.pull.cache import BlobCache
 from catalog.pull.fetching import Fetcher
 from catalog.pull.lockfile import Locked, check_locked
 from catalog.pull.sources import Source, open_source
+from catalog.releases.deleted_data import deleted_data
 from catalog.releases.index import newest, release_folders
 from catalog.releases.manifest import (
     MANIFEST,
@@ -35,7 +36,14 @@ from catalog.releases.manifest import (
     release_files,
     sums,
 )
-from catalog.releases.revocations import merge_revocations, parse_revocations, revocation_of
+from catalog.releases.revocations import (
+    Revocation,
+    latest_advice,
+    merge_revocations,
+    parse_revocations,
+    read_revocations,
+    revocation_of,
+)
 from catalog.releases.signing import check_signature
 from catalog.workspace.files import folder_aside, link, settle, sha256_file, write_text
 from catalog.workspace.workspace import Workspace
@@ -190,21 +198,44 @@ class _Pull:
         if self._order.public_key:
             check_signature(raw or b"", signature, self._order.public_key, f"{name}@{version}")
         manifest = read_manifest(raw or b"", name, version)
-        self._heed_revocations(index, manifest)
+        entry = next(e for e in index["releases"] if (e["name"], e["version"]) == (name, version))
+        self._check_revocations(index, manifest, has_data=entry.get("has_data", True))
         check_locked(self._order.locked, name, version, manifest["digest"])
         return _Offer(manifest, raw or b"", signature)
 
-    def _heed_revocations(self, index: dict[str, Any], manifest: dict[str, Any]) -> None:
+    def _check_revocations(
+        self, index: dict[str, Any], manifest: dict[str, Any], *, has_data: bool
+    ) -> None:
+        """Learn what the source has revoked, and refuse the release when it or this home says so."""
         new = merge_revocations(self._releases, parse_revocations(index["revocations"]))
         here = {(p.parent.name, p.name) for p in release_folders(self._releases)}
         identity = manifest["name"], manifest["version"], manifest["digest"]
         for each in new:
             if (each.dataset, each.version) in here - {identity[:2]}:
                 self._notes.append(f"you have a revoked release here: {each}")
-        if found := revocation_of(parse_revocations(index["revocations"]), *identity):
-            if not self._order.accept_revoked:
-                raise RevokedError(f"{found}. To pull it all the same, add --accept-revoked")
-            self._notes.append(str(found))
+        known = read_revocations(self._releases)
+        if found := revocation_of(known, *identity):
+            self._refuse(latest_advice(known, found), has_data=has_data)
+        elif deleted := deleted_data(self._releases, *identity):
+            self._warn_or_refuse(str(deleted))
+        elif not has_data:
+            raise ReleaseError(
+                f"{self._order.source} has no pictures of {identity[0]}@{identity[1]} any more: a takedown has deleted "
+                "them there, or they were lost. Ask who keeps it for a newer version"
+            )
+
+    def _refuse(self, revoked: Revocation, *, has_data: bool) -> None:
+        """Raise `RevokedError`, unless a revoked release is accepted and the source still has its pictures."""
+        if not has_data:
+            raise RevokedError(
+                f"{revoked}. A takedown has deleted its pictures at {self._order.source}, so it cannot be pulled"
+            )
+        self._warn_or_refuse(str(revoked))
+
+    def _warn_or_refuse(self, why: str) -> None:
+        if not self._order.accept_revoked:
+            raise RevokedError(f"{why}. To pull it all the same, add --accept-revoked")
+        self._notes.append(why)
 
     def _select(
         self, offer: _Offer, folder: Path

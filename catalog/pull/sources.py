@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from catalog.errors import MissingPartError, ReleaseError
 from catalog.pull.backoff import TransientError, patiently, retry_after
 from catalog.pull.public_addresses import PrivateAddressError, sockets_of_a_source
+from catalog.releases.deleted_data import INDEX
 from catalog.releases.index import INDEX_FORMAT, describe, index_of
 from catalog.releases.manifest import MANIFEST, ReleaseFile
 from catalog.releases.revocations import FILE, parse_revocations
@@ -152,6 +153,11 @@ class Service:
             )
         if answer.status in (401, 403):
             raise ReleaseError(f"{self.name} asks for a valid token; give it in {TOKEN}")
+        if answer.status == 410:
+            raise ReleaseError(
+                f"{self.name} has taken {what} away; safelight dataset pull, without a version, brings the newest "
+                "version that is whole"
+            )
         if answer.status not in (200, 206):
             raise ReleaseError(f"{self.name} said {answer.status} for {what}")
 
@@ -257,7 +263,9 @@ class ObjectStore:
             for version in await self._folders(f"{name}/"):
                 manifest = await self._get(f"{version}/{MANIFEST}")
                 if manifest is not None:
-                    entries.append(describe(manifest, Path(version), revocations))
+                    entry = describe(manifest, Path(version), revocations)
+                    has_data = not entry["revoked"] or await self._has(f"{version}/{INDEX}")
+                    entries.append(entry | {"has_data": has_data})
         said = [asdict(each) for each in revocations]
         return {"format": INDEX_FORMAT, "releases": entries, "revocations": said}
 
@@ -266,6 +274,15 @@ class ObjectStore:
 
         found = await obstore.list_with_delimiter_async(self._store, prefix or None)
         return [path.rstrip("/") for path in found["common_prefixes"]]
+
+    async def _has(self, key: str) -> bool:
+        import obstore
+
+        try:
+            await obstore.head_async(self._store, key)
+        except FileNotFoundError:
+            return False
+        return True
 
     async def read(self, release: str, path: str) -> bytes | None:
         """Read one small file."""

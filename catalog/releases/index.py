@@ -2,7 +2,8 @@
 
 releases/index.json   {"format": "safelight-index/1",
                        "releases": [{name, version, digest, manifest_sha256, created, n_items, bytes, splits, shards,
-                                     signed, revoked: null or {reason, successor, revoked_at}}],
+                                     signed, revoked: null or {reason, successor, revoked_at},
+                                     has_data: false when a takedown has deleted the pictures}],
                        "revocations": [{dataset, version, digest, reason, successor, revoked_at}]}
 """
 
@@ -13,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from catalog.releases.deleted_data import INDEX
 from catalog.releases.manifest import MANIFEST, PARTIAL, SIGNATURE, VERSION
 from catalog.releases.revocations import Revocation, read_revocations, revocation_of
 
@@ -41,7 +43,7 @@ def index_of(folder: Path) -> dict[str, Any]:
 
 
 def describe(raw: bytes, path: Path, revocations: list[Revocation]) -> dict[str, Any]:
-    """Describe one release by the bytes of its manifest."""
+    """Describe one release by the bytes of its manifest and its folder on this machine."""
     manifest = json.loads(raw)
     name, version, digest = manifest["name"], manifest["version"], manifest["digest"]
     revoked = revocation_of(revocations, name, version, digest)
@@ -57,6 +59,7 @@ def describe(raw: bytes, path: Path, revocations: list[Revocation]) -> dict[str,
         "bytes": sum(shard["bytes"] for shard in manifest["shards"]),
         "signed": (path / SIGNATURE).exists(),
         "revoked": asdict(revoked) if revoked else None,
+        "has_data": (path / INDEX).exists(),
     }
 
 

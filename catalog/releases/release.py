@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from catalog.errors import ReleaseError, ReleaseNotFoundError
 from catalog.packs.objects import Objects, open_objects
 from catalog.releases.bucket import bring, listed, manifest_of
-from catalog.releases.manifest import MANIFEST, PARTIAL
+from catalog.releases.deleted_data import INDEX, DeletedData, deleted_data
+from catalog.releases.manifest import PARTIAL
 from catalog.workspace.workspace import Workspace
 
 FORMAT = "safelight-release/1"
@@ -57,18 +58,14 @@ class Release:
 
         Raises `ReleaseError` when a takedown has deleted the data.
         """
-        if self.is_purged:
-            raise ReleaseError(
-                f"the data of {self.name}@{self.version} was deleted by a takedown; "
-                "see: safelight dataset list"
-            )
-        return pq.read_table(self.path / "_index.parquet")
+        if deleted := self.deleted_data:
+            raise ReleaseError(str(deleted))
+        return pq.read_table(self.path / INDEX)
 
     @property
-    def is_purged(self) -> bool:
-        """Whether a takedown has deleted its data; manifest and card stay."""
-        here = (self.path / MANIFEST).exists()
-        return here and not (self.path / "_index.parquet").exists()
+    def deleted_data(self) -> DeletedData | None:
+        """Which takedown has deleted its pictures, if one has; manifest and card stay."""
+        return deleted_data(self.path.parents[1], self.name, self.version, self.digest)
 
     def shard(self, name: str) -> Path:
         """Return the path of a shard named in the index; raises `ReleaseError` if a pull left it out."""

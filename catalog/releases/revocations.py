@@ -7,8 +7,8 @@ has the SHA-256 of its other values, as JSON with sorted keys; earlier versions 
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,6 +110,16 @@ def revocation_of(
     """Find what revokes a release, or None."""
     wanted = (name, version, digest)
     return next((r for r in revocations if (r.dataset, r.version, r.digest) == wanted), None)
+
+
+def latest_advice(revocations: Collection[Revocation], revoked: Revocation) -> Revocation:
+    """Give `revoked` with the successor that is not revoked itself: a successor may have one of its own."""
+    by_version = {r.version: r for r in revocations if r.dataset == revoked.dataset}
+    at, passed = revoked, {revoked.version}
+    while at.successor in by_version and at.successor not in passed:
+        passed.add(at.successor)
+        at = by_version[at.successor]
+    return replace(revoked, successor=at.successor)
 
 
 def revoke(

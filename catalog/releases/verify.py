@@ -9,6 +9,7 @@ import pyarrow as pa
 from catalog.errors import LayoutError, ReleaseError, SignatureError
 from catalog.packs.shards import locate
 from catalog.releases.bucket import copy
+from catalog.releases.deleted_data import INDEX, deleted_data
 from catalog.releases.manifest import (
     MANIFEST,
     PARTIAL,
@@ -24,11 +25,12 @@ from catalog.releases.signing import check_signature
 from catalog.workspace.files import folder_aside, sha256_file
 
 _UNREADABLE = (OSError, pa.ArrowException, LayoutError)
-INDEX = "_index.parquet"
 
 
 def verify_release(release: Release, public_key: Path | None = None) -> list[str]:
     """Return what is wrong with a release, one line each; empty when nothing is.
+
+    What a takedown has deleted is not wrong (`Release.deleted_data` tells of it).
 
     Checks the manifest against itself (and its signature, given a key), every file against the manifest, each picture
     against the index, and that no group stands in two splits. Of a release that was pulled in part, that part. One
@@ -37,24 +39,48 @@ def verify_release(release: Release, public_key: Path | None = None) -> list[str
     if release.bucket:
         with folder_aside(release.path.parent.parent) as aside:
             copy(release.bucket, aside, release.name, release.version)
-            return verify_release(Release(release.name, release.version, aside), public_key)
-    raw = _read(release.path / MANIFEST)
+            return _verify(release, aside, public_key)
+    return _verify(release, release.path, public_key)
+
+
+def _verify(release: Release, folder: Path, public_key: Path | None) -> list[str]:
+    """Check the files of a release that lie in `folder`."""
+    raw = _read(folder / MANIFEST)
     try:
         manifest = read_manifest(raw, release.name, release.version)
         if public_key:
-            signature = _read(release.path / SIGNATURE) or None
+            signature = _read(folder / SIGNATURE) or None
             check_signature(raw, signature, public_key, f"{release.name}@{release.version}")
     except SignatureError as error:
         return [str(error)]
     except ReleaseError as error:
         return [f"{MANIFEST}: {error}"]
+    here = Release(release.name, release.version, folder)
+    is_deleted = _is_deleted(release, manifest, folder)
+    return list(_bad_content(here, manifest, raw, is_deleted=is_deleted))
+
+
+def _is_deleted(release: Release, manifest: Mapping[str, object], folder: Path) -> bool:
+    """Say whether a takedown has deleted the pictures."""
+    identity = release.name, release.version, str(manifest["digest"])
+    return deleted_data(release.path.parents[1], *identity, folder=folder) is not None
+
+
+def _bad_content(
+    release: Release, manifest: Mapping[str, object], raw: bytes, *, is_deleted: bool
+) -> Iterator[str]:
     expected = _expected(release, manifest, raw)
+    if is_deleted:
+        expected = {name: digest for name, digest in expected.items() if not _is_data(name)}
     damaged = {name for name, digest in expected.items() if _digest(release.path / name) != digest}
-    return [
-        *_bad_sums(release, manifest, raw, damaged),
-        *_bad_files(release, expected, damaged),
-        *_bad_index(release, expected, damaged),
-    ]
+    yield from _bad_sums(release, manifest, raw, damaged)
+    yield from _bad_files(release, expected, damaged)
+    if not is_deleted:
+        yield from _bad_index(release, expected, damaged)
+
+
+def _is_data(name: str) -> bool:
+    return name.endswith(".parquet")
 
 
 def _read(path: Path) -> bytes:

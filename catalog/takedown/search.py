@@ -119,7 +119,7 @@ def _affected(catalog: Catalog, assets: Collection[str]) -> Iterator[AffectedRel
     own = {(row["dataset"], row["version"]) for row in known}
     for listed in releases(catalog.workspace) if assets else ():
         release = find_release(catalog.workspace, f"{listed.name}@{listed.version}")
-        if release.is_purged:
+        if release.deleted_data:
             continue
         held = pc.sum(pc.is_in(release.index()["asset_sha256"], value_set=wanted)).as_py()
         if held:
