@@ -1,9 +1,14 @@
 """The crawler: pictures and their EXIF, from sites and folders into the catalog."""
 
-from crawler.frontier.removal import FrontierQueue
-from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl, resume, retry
-from crawler.settings import CrawlSettings
-from crawler.sources import SOURCES, FolderSource, UnsplashSource
+from typing import TYPE_CHECKING
+
+from catalog import lazy_attributes
+
+if TYPE_CHECKING:
+    from crawler.frontier.removal import FrontierQueue
+    from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl, resume, retry
+    from crawler.settings import CrawlSettings
+    from crawler.sources import SOURCES, FolderSource, UnsplashSource
 
 __all__ = [
     "SOURCES",
@@ -17,3 +22,14 @@ __all__ = [
     "resume",
     "retry",
 ]
+
+if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` knows
+    __getattr__, __dir__ = lazy_attributes(
+        __name__,
+        {
+            "crawler.frontier.removal": ("FrontierQueue",),
+            "crawler.session.crawl": ("CrawlOptions", "CrawlSummary", "crawl", "resume", "retry"),
+            "crawler.settings": ("CrawlSettings",),
+            "crawler.sources": ("SOURCES", "FolderSource", "UnsplashSource"),
+        },
+    )

@@ -1,8 +1,30 @@
 """Training: models from releases, judged beside their baselines, with a report for people."""
 
-from training.fit.run_request import Order, Outcome
-from training.recipes import RECIPES
-from training.report.report import write_report
-from training.runs.run import train
+from typing import TYPE_CHECKING
 
-__all__ = ["RECIPES", "Order", "Outcome", "train", "write_report"]
+from catalog import lazy_attributes
+
+if TYPE_CHECKING:
+    from training.fit.run_request import Order, Outcome
+    from training.recipes import RECIPES
+    from training.report.report import write_report
+    from training.runs.run import train
+
+__all__ = [
+    "RECIPES",
+    "Order",
+    "Outcome",
+    "train",
+    "write_report",
+]
+
+if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` knows
+    __getattr__, __dir__ = lazy_attributes(
+        __name__,
+        {
+            "training.fit.run_request": ("Order", "Outcome"),
+            "training.recipes": ("RECIPES",),
+            "training.report.report": ("write_report",),
+            "training.runs.run": ("train",),
+        },
+    )

@@ -80,15 +80,15 @@ def card(workspace: Workspace, release: str) -> None:
 
 @dataset.command("list")
 @existing_workspace_option
-def list_releases(workspace: Workspace) -> None:
+def show_releases(workspace: Workspace) -> None:
     """List the releases of this workspace."""
     from catalog.commands.printing import aligned
-    from catalog.releases.release import releases
+    from catalog.releases.release import list_releases
     from catalog.releases.revocations import read_revocations, revocation_of
 
     revoked = read_revocations(workspace.releases)
     cells = []
-    for r in releases(workspace):
+    for r in list_releases(workspace):
         found = revocation_of(revoked, r.name, r.version, r.digest)
         partial = f"only {', '.join(r.pulled_splits)}" if r.pulled_splits is not None else ""
         note = f"REVOKED: {found.reason}" if found else partial

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from catalog.errors import BusyError, CatalogError, CommitError, QueryError, SegmentError
 from catalog.lake.choose_store import open_store
-from catalog.packs.spool import count_waiting, damaged_segment, is_whole, ready
+from catalog.packs.spool import count_waiting, damaged_segment, is_whole, waiting_segments
 from catalog.stores import LOCK_TIMEOUT_S, Snapshot, first_line
 from catalog.stores.commit_errors import EXPECTED, commit_error
 from catalog.tables.contract import TABLES
@@ -123,10 +123,10 @@ class Catalog:
 
     def _commit_once(self) -> dict[str, int]:
         try:
-            if not ready(self.workspace):
+            if not waiting_segments(self.workspace):
                 return {}
             with self.store.lock():
-                gained = self.store.commit(ready(self.workspace))
+                gained = self.store.commit(waiting_segments(self.workspace))
         except BusyError:
             raise
         except EXPECTED as error:
@@ -141,7 +141,7 @@ class Catalog:
         if found.is_transient or isinstance(error, SegmentError):
             return found
         with suppress(*EXPECTED):
-            for segment in ready(self.workspace):
+            for segment in waiting_segments(self.workspace):
                 if not is_whole(segment, self.workspace):
                     damaged = damaged_segment(segment.folder, found.reason)
                     return commit_error(damaged, count_waiting(self.workspace))

@@ -106,7 +106,7 @@ def prepare_undo(decision_id: str, *, reason: str = "", decided_by: str = LOCAL)
     return _word("undo", decision_id, reason, decided_by)
 
 
-def whole_name(workspace: Workspace, letters: str) -> str:
+def resolve_sha256(workspace: Workspace, letters: str) -> str:
     """Give the whole SHA-256 of the picture whose name begins with these letters; raises `DecisionError`."""
     with open_catalog(workspace) as catalog:
         catalog.commit()
@@ -144,7 +144,7 @@ def choose_run(catalog: Catalog, run_id: str, *, decided_by: str = LOCAL) -> Non
         _write(catalog, _word("redo", run_id, "chosen_again", decided_by))
 
 
-def undone(catalog: Catalog, run_id: str) -> tuple[str, datetime] | None:
+def undone_by(catalog: Catalog, run_id: str) -> tuple[str, datetime] | None:
     """Say who took a run back and when; None when nobody did, or somebody brought it back."""
     sql = "SELECT decision, decided_by, decided_at FROM decisions WHERE undoes = ? ORDER BY decided_at DESC LIMIT 1"
     found = catalog.records(sql, [run_id])
@@ -155,7 +155,7 @@ def undone(catalog: Catalog, run_id: str) -> tuple[str, datetime] | None:
     return str(found[0]["decided_by"] or LOCAL), at
 
 
-def in_force(catalog: Catalog, kinds: Sequence[str] = KINDS) -> list[ManualDecision]:
+def decisions_in_force(catalog: Catalog, kinds: Sequence[str] = KINDS) -> list[ManualDecision]:
     """Give the decisions of these kinds that nobody has taken back, oldest first."""
     return _read(catalog, "SELECT * FROM v_manual_decisions", kinds)
 

@@ -29,7 +29,7 @@ from catalog.lake.lake import open_catalog
 from catalog.maintenance.maintain import upkeep_lock
 from catalog.maintenance.verify import verify_catalog
 from catalog.packs.objects import open_objects
-from catalog.packs.spool import ready
+from catalog.packs.spool import waiting_segments
 from catalog.stores import Frozen
 from catalog.stores.ducklake.store import DuckLakeStore
 from catalog.version import __version__
@@ -72,7 +72,9 @@ def backup(workspace: Workspace, dest: Path, *, with_frontier: bool = True) -> B
         store = _ducklake(workspace)
         with store.lock():
             frozen = store.freeze(moment / "catalog")
-            segments = [_linked(segment.folder, moment / "spool") for segment in ready(workspace)]
+            segments = [
+                _linked(segment.folder, moment / "spool") for segment in waiting_segments(workspace)
+            ]
         if (objects := open_objects(workspace)).remote:
             work.leave_out(f"{objects.address('')}: let the bucket keep versions of its files")
         for source, name in _contents(workspace, store, frozen, segments):

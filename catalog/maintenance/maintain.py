@@ -11,8 +11,8 @@ from filelock import FileLock
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.packs.assets import PACKS
 from catalog.packs.objects import Stored, open_objects
-from catalog.packs.spool import ready
-from catalog.releases.release import releases
+from catalog.packs.spool import waiting_segments
+from catalog.releases.release import list_releases
 from catalog.stores import KeepRules, Kept
 from catalog.workspace.workspace import Workspace
 
@@ -63,7 +63,7 @@ def orphan_packs(catalog: Catalog) -> Iterator[Stored]:
     """List the packs that neither a row of `assets` nor a segment in the spool mentions."""
     # In the order packs, spool, tables: a segment that is committed meanwhile is seen in one place at least.
     stored = open_objects(catalog.workspace).listed(PACKS)
-    known: set[object] = {segment.pack for segment in ready(catalog.workspace)}
+    known: set[object] = {segment.pack for segment in waiting_segments(catalog.workspace)}
     catalog.refresh()
     known |= {row["pack"] for row in catalog.records("SELECT DISTINCT pack FROM assets")}
     yield from (pack for pack in stored if pack.name.removeprefix(f"{PACKS}/") not in known)
@@ -75,7 +75,7 @@ def _named_snapshots(catalog: Catalog) -> frozenset[int]:
         "SELECT snapshot_id FROM datasets UNION SELECT input_snapshot FROM curation_runs"
     )
     named = {int(str(row["snapshot_id"])) for row in found if row["snapshot_id"] is not None}
-    made_from = {int(r.manifest["lake_snapshot_id"]) for r in releases(catalog.workspace)}
+    made_from = {int(r.manifest["lake_snapshot_id"]) for r in list_releases(catalog.workspace)}
     return frozenset(named | made_from)
 
 

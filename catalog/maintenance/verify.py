@@ -18,8 +18,8 @@ from catalog.lake.lake import Catalog, open_catalog
 from catalog.maintenance.maintain import orphan_packs, upkeep_lock
 from catalog.packs.assets import PACKS, AssetReader
 from catalog.packs.objects import Objects, hash_object, open_objects
-from catalog.packs.spool import is_whole, ready, unreadable_segments
-from catalog.releases.release import releases
+from catalog.packs.spool import is_whole, unreadable_segments, waiting_segments
+from catalog.releases.release import list_releases
 from catalog.releases.revocations import revocation_problems
 from catalog.releases.verify import verify_release
 from catalog.stores import Store, first_line
@@ -193,7 +193,7 @@ def _lost_assets(catalog: Catalog) -> Iterator[str]:
 
 def _bad_segments(workspace: Workspace) -> Iterator[str]:
     yield from unreadable_segments(workspace)
-    for segment in ready(workspace):
+    for segment in waiting_segments(workspace):
         try:
             whole = is_whole(segment, workspace)
         except FileNotFoundError:
@@ -207,6 +207,6 @@ def _bad_releases(workspace: Workspace, rehash: bool) -> Iterator[str]:
         if folder.is_dir() and not (folder / "manifest.json").exists():
             yield f"release {folder.parent.name}@{folder.name}: manifest.json is missing"
     yield from revocation_problems(workspace.releases)
-    for release in releases(workspace) if rehash else ():
+    for release in list_releases(workspace) if rehash else ():
         name = f"release {release.name}@{release.version}"
         yield from (f"{name}: {line}" for line in _answered("it", verify_release(release)))

@@ -62,7 +62,7 @@ class AssetReader:
         self.close()
 
 
-def packs(workspace: Workspace) -> list[str]:
+def list_packs(workspace: Workspace) -> list[str]:
     """List the names of all packs, those too that no row mentions."""
     objects = open_objects(workspace)
     names = (stored.name.removeprefix(f"{PACKS}/") for stored in objects.listed(PACKS))

@@ -97,7 +97,7 @@ def write_pack(path: Path, images: Mapping[str, bytes]) -> dict[str, ImageRange]
     return dict(zip(names, writer.ranges, strict=True))
 
 
-def ready(workspace: Workspace) -> list[Segment]:
+def waiting_segments(workspace: Workspace) -> list[Segment]:
     """List the segments that wait for a commit, oldest first; what is no segment is left out and logged.
 
     A segment that another process commits meanwhile is left out.

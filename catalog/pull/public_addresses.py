@@ -96,18 +96,18 @@ def parse_networks(text: str) -> list[Network]:
     return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
-def is_allowed(address: Address, networks: Sequence[Network] = ()) -> bool:
+def is_allowed_address(address: Address, networks: Sequence[Network] = ()) -> bool:
     """Say whether an address may be connected to: it and what it carries are public, or in one of `networks`."""
     return all(
         _is_public(one) or any(one in network for network in networks) for one in meanings(address)
     )
 
 
-def literal(host: str) -> Address | None:
+def parse_ip_literal(host: str) -> Address | None:
     """Read a host as the IP address that it spells in any notation which the C library knows; null for a name.
 
-    >>> literal("0x7f.1"), literal("[::1%lo]"), literal("2130706433."), literal("photos.example")
-    (IPv4Address('127.0.0.1'), IPv6Address('::1'), IPv4Address('127.0.0.1'), None)
+    >>> [parse_ip_literal(text) for text in ("0x7f.1", "[::1%lo]", "2130706433.", "photos.example")]
+    [IPv4Address('127.0.0.1'), IPv6Address('::1'), IPv4Address('127.0.0.1'), None]
     """
     text = host.strip("[]").partition("%")[0].rstrip(".").lower()
     try:
@@ -133,7 +133,7 @@ def guarded_sockets(networks: Sequence[Network] = ()) -> SocketFactory:
 
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, place = info
-        require_allowed(str(place[0]), networks)
+        require_allowed_address(str(place[0]), networks)
         return socket.socket(family, kind, protocol)
 
     return make
@@ -149,7 +149,7 @@ def sockets_of_a_source() -> SocketFactory:
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, place = info
         if public and public[0]:
-            require_allowed(str(place[0]))
+            require_allowed_address(str(place[0]))
         if not public:
             public.append(is_public(ip_address(str(place[0]))))
         return socket.socket(family, kind, protocol)
@@ -157,10 +157,10 @@ def sockets_of_a_source() -> SocketFactory:
     return make
 
 
-def require_allowed(text: str, networks: Sequence[Network] = ()) -> None:
+def require_allowed_address(text: str, networks: Sequence[Network] = ()) -> None:
     """Raise `PrivateAddressError` unless a text is an IP address that may be connected to."""
     try:
-        allowed = is_allowed(ip_address(text), networks)
+        allowed = is_allowed_address(ip_address(text), networks)
     except ValueError:  # a name would be resolved later, to who knows what
         allowed = False
     if not allowed:

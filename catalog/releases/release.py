@@ -87,7 +87,7 @@ class Release:
         return [str(split) for split in said["splits"]]
 
 
-def releases(workspace: Workspace) -> list[Release]:
+def list_releases(workspace: Workspace) -> list[Release]:
     """List every release, by name and then newest version first."""
     bucket = _bucket(workspace)
     folders = workspace.releases.glob("[!.]*/*/manifest.json")
@@ -99,10 +99,10 @@ def releases(workspace: Workspace) -> list[Release]:
 def find_release(workspace: Workspace, wanted: str) -> Release:
     """Find `name` (its newest version) or `name@1.2.0`, ready to read; raises `ReleaseNotFoundError`."""
     name, _, version = wanted.partition("@")
-    for release in releases(workspace):
+    for release in list_releases(workspace):
         if release.name == name and version in ("", release.version):
             return _here(workspace, release)
-    known = [f"{release.name}@{release.version}" for release in releases(workspace)]
+    known = [f"{release.name}@{release.version}" for release in list_releases(workspace)]
     raise ReleaseNotFoundError(wanted, known)
 
 
@@ -119,4 +119,4 @@ def _here(workspace: Workspace, release: Release) -> Release:
 
 
 def _newest(workspace: Workspace, name: str) -> Release | None:
-    return next((release for release in releases(workspace) if release.name == name), None)
+    return next((release for release in list_releases(workspace) if release.name == name), None)

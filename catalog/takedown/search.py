@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.lake.lake import Catalog
-from catalog.releases.release import Release, find_release, releases
+from catalog.releases.release import Release, find_release, list_releases
 from catalog.workspace.workspace import Workspace
 
 Kind = Literal["photographer", "url_prefix", "sha256", "photo"]
@@ -117,7 +117,7 @@ def _affected(catalog: Catalog, assets: Collection[str]) -> Iterator[AffectedRel
     wanted = pa.array(sorted(assets), pa.string())
     known = catalog.records("SELECT dataset, version FROM datasets")
     own = {(row["dataset"], row["version"]) for row in known}
-    for listed in releases(catalog.workspace) if assets else ():
+    for listed in list_releases(catalog.workspace) if assets else ():
         release = find_release(catalog.workspace, f"{listed.name}@{listed.version}")
         if release.deleted_data:
             continue

@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from catalog.pull.public_addresses import PrivateAddressError
+from catalog import PrivateAddressError
 from crawler.errors import SourceRefusedError
 from crawler.fetch.connector import open_connector
 from crawler.fetch.hosts import client_url

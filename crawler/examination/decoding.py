@@ -14,8 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from catalog import TABLES
-from catalog.sandbox import DecoderError, DecoderLimits, DecoderPool
+from catalog import TABLES, DecoderError, DecoderLimits, DecoderPool
 from crawler.examination.examine import IMAGES, Examined
 from crawler.exif.row import READER, Cell
 from crawler.pictures.container import MAX_PIXELS, Container, sniff

@@ -9,7 +9,7 @@ import socket
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from catalog.pull.public_addresses import Network, guarded_sockets, parse_networks, require_allowed
+from catalog import Network, guarded_sockets, parse_networks, require_allowed_address
 from crawler.settings import CrawlSettings
 
 
@@ -26,7 +26,7 @@ class PublicResolver(AbstractResolver):
         """Resolve `host`; raises `PrivateAddressError`."""
         found = await self._inner.resolve(host, port, family)
         for answer in found:
-            require_allowed(answer["host"], self._networks)
+            require_allowed_address(answer["host"], self._networks)
         return found
 
     async def close(self) -> None:

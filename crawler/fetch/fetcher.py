@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from catalog.pull.public_addresses import PrivateAddressError
+from catalog import PrivateAddressError
 from crawler.fetch.connector import open_connector
 from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
 from crawler.fetch.hosts import client_url, host_of, is_refused

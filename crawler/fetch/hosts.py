@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 from yarl import URL
 
-from catalog.pull.public_addresses import is_allowed, literal, parse_networks
+from catalog import is_allowed_address, parse_ip_literal, parse_networks
 from crawler.settings import CrawlSettings
 
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -46,7 +46,7 @@ def host_of(address: str) -> str:
     except ValueError:
         return ""
     host = (url.raw_host or "").rstrip(".")
-    name = str(literal(host) or host)
+    name = str(parse_ip_literal(host) or host)
     name = f"[{name}]" if ":" in name else name
     return name if url.is_default_port() else f"{name}:{url.port}"
 
@@ -57,7 +57,7 @@ def is_loopback(host: str) -> bool:
     >>> is_loopback("localhost"), is_loopback("[::ffff:127.0.0.1]"), is_loopback("example.org")
     (True, True, False)
     """
-    found = literal(host)
+    found = parse_ip_literal(host)
     if found is None:
         name = host.rstrip(".").lower()
         return name == "localhost" or name.endswith(".localhost")
@@ -67,10 +67,10 @@ def is_loopback(host: str) -> bool:
 
 def is_refused(host: str, settings: CrawlSettings) -> bool:
     """Say whether a host spells an IP address that must not be asked; false for names, which are resolved first."""
-    found = literal(host) or (IPv4Address("127.0.0.1") if is_loopback(host) else None)
+    found = parse_ip_literal(host) or (IPv4Address("127.0.0.1") if is_loopback(host) else None)
     if settings.allow_private or found is None:
         return False
-    return not is_allowed(found, parse_networks(settings.allow_networks))
+    return not is_allowed_address(found, parse_networks(settings.allow_networks))
 
 
 def allow_host(settings: CrawlSettings, address: str) -> CrawlSettings:
@@ -81,6 +81,6 @@ def allow_host(settings: CrawlSettings, address: str) -> CrawlSettings:
         return settings
     if not (is_loopback(host) or is_refused(host, CrawlSettings())):
         return settings
-    wanted = _LOOPBACK if is_loopback(host) else (str(literal(host)),)
+    wanted = _LOOPBACK if is_loopback(host) else (str(parse_ip_literal(host)),)
     networks = filter(None, (settings.allow_networks, *wanted))
     return replace(settings, allow_networks=", ".join(networks))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from catalog.pull.backoff import retry_after
+from catalog import retry_after
 from crawler.fetch.hosts import host_of, is_loopback
 from crawler.settings import CrawlSettings
 

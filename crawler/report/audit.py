@@ -12,9 +12,9 @@ from catalog import (
     Catalog,
     SafelightError,
     Workspace,
+    list_packs,
     open_catalog,
     orphan_packs,
-    packs,
     repeated_keys,
 )
 from crawler.frontier.frontier import Frontier
@@ -40,7 +40,7 @@ def audit(workspace: Workspace) -> Audit:
         # A photo may be known by its listing only: then nothing was brought in.
         brought = catalog.records("SELECT photo_id FROM photos WHERE asset_sha256 IS NOT NULL")
         photos = {str(row["photo_id"]) for row in brought}
-        there = set(packs(workspace))
+        there = set(list_packs(workspace))
         problems = [
             *_bad_bytes(workspace, assets),
             *repeated_keys(catalog),

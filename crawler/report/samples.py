@@ -6,8 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from catalog import AssetReader, SafelightError, Workspace
-from catalog.sandbox import DecoderError
+from catalog import AssetReader, DecoderError, SafelightError, Workspace
 from crawler.examination.decoding import draw_crawled
 from crawler.frontier.items import Row
 from crawler.pictures.container import MAX_PIXELS

@@ -15,8 +15,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from catalog import Workspace
-from catalog.workspace.import_paths import check_ray_folder
+from catalog import Workspace, check_ray_folder
 from crawler.errors import FrontierLostError, WorkersKeepDyingError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Share

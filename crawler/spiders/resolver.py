@@ -19,11 +19,11 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer, provider
 
-from catalog.pull.public_addresses import (
+from catalog import (
     Network,
     PrivateAddressError,
     parse_networks,
-    require_allowed,
+    require_allowed_address,
 )
 from crawler.settings import CrawlSettings
 
@@ -90,7 +90,7 @@ class _AllowedAddresses:
     def resolutionComplete(self) -> None:  # noqa: N802 - Twisted's
         try:
             for address in self._addresses:
-                require_allowed(str(getattr(address, "host", "")), self._networks)
+                require_allowed_address(str(getattr(address, "host", "")), self._networks)
         except PrivateAddressError:
             log.warning("%s is at a private address and is not asked", self._host)
             refused_hosts.add(self._host)

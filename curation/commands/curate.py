@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, curated, existing_workspace_option, home_words, load_settings
+from catalog import Workspace, existing_workspace_option, home_words, load_settings
 
 if TYPE_CHECKING:
     from curation.run.plan import CurationPlan
@@ -126,9 +126,9 @@ def runs(workspace: Workspace) -> None:
 def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
     """Keep or drop the picture ASSET (its SHA-256, or the first letters) in the next run, whatever the rules say."""
     from catalog import decide as write_decision
-    from catalog.lake.manual import whole_name
+    from catalog import resolve_sha256
 
-    name = whole_name(workspace, asset)
+    name = resolve_sha256(workspace, asset)
     made = write_decision(workspace, choice, [name], reason=reason)
     click.echo(
         f"{made.decision_id}: {choice} {name}; it counts from the next: safelight curate run"
@@ -155,16 +155,16 @@ def undo(workspace: Workspace, run_or_decision: str) -> None:
 @existing_workspace_option
 def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
     """Count what waits for a person in each queue of the review, or list one queue, as /review does."""
-    from catalog.web.review.waiting import waiting, waiting_items
+    from catalog import count_review_items, list_review_items
 
-    counted = [each for each in waiting(workspace) if queue in ("", each.queue)]
+    counted = [each for each in count_review_items(workspace) if queue in ("", each.queue)]
     for each in counted:
         said = ", ".join(f"{reason} {n}" for reason, n in each.reasons)
         click.echo(f"{each.queue:<11} {each.waiting:>6} of {each.total}  {said}".rstrip())
     if kind and not queue:
         queue = next((each.queue for each in counted if kind in dict(each.reasons)), "issues")
     if queue:
-        for item in waiting_items(workspace, queue, kind, limit):
+        for item in list_review_items(workspace, queue, kind, limit):
             click.echo(f"{item.item[:12]:<12}  {', '.join(item.reasons)}  {item.said}".rstrip())
     if not any(each.waiting for each in counted):
         click.echo("nothing waits for a decision")
@@ -180,8 +180,8 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
 @existing_workspace_option
 def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     """Say which pictures have been dropped for long enough; with --yes delete their bytes for good."""
-    from catalog.takedown.crawl_queue import queue_opener
-    from catalog.takedown.purge import purge as delete_dropped
+    from catalog import purge as delete_dropped
+    from catalog import queue_opener
 
     done = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())
     for reason, n in done.by_reason.items():
@@ -234,6 +234,8 @@ def print_summary(summary: CurationSummary) -> None:
     for sentence in summary.audits[0].sentences():
         click.echo(sentence)
     if summary.permission.allowed < summary.permission.total:
+        from catalog import curated
+
         click.echo(summary.permission.advice(curated(summary.run_id)))
     for note in summary.notes:
         click.echo(f"note: {note}", file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from catalog.sandbox import Decoded, DecoderError, DecoderLimits, DecoderPool
+from catalog import Decoded, DecoderError, DecoderLimits, DecoderPool
 from curation.decoding.examining import PREVIEW_SIDE_PX, Health
 from curation.decoding.limits import (
     MAX_SIDE_PX,

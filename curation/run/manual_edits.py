@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from catalog import Catalog
-from catalog.lake.manual import ManualDecision, in_force
+from catalog import Catalog, ManualDecision, decisions_in_force
 from curation.duplicates import keeper
 from curation.duplicates.search import GROUPS, Duplicates, framed
 
@@ -63,7 +62,7 @@ def read_manual_edits(catalog: Catalog) -> ManualEdits:
         f"SELECT t.* FROM ({_TOMBSTONES}) t JOIN assets a ON a.sha256 = t.asset_sha256"
     )
     gone = {str(row["asset_sha256"]): str(row["reason"]) for row in known}
-    return ManualEdits(tuple(in_force(catalog, _EFFECTIVE)), gone)
+    return ManualEdits(tuple(decisions_in_force(catalog, _EFFECTIVE)), gone)
 
 
 def edit_groups(

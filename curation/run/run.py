@@ -17,8 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from catalog import AssetReader, Catalog, Workspace, __version__, open_catalog, rows, write_segment
-from catalog.lake.manual import choose_run, undone
+from catalog import (
+    AssetReader,
+    Catalog,
+    Workspace,
+    __version__,
+    choose_run,
+    open_catalog,
+    rows,
+    undone_by,
+    write_segment,
+)
 from curation.decoding.decoding import decode_small
 from curation.decoding.limits import DecodeError
 from curation.duplicates.index import SimilarityIndex
@@ -84,7 +93,7 @@ def curate(
         is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
         if is_new:
             _Run(catalog, plan, settings, stages, inputs, edits, run_id, noticed).execute()
-        elif not again and (word := undone(catalog, run_id)):
+        elif not again and (word := undone_by(catalog, run_id)):
             raise RunUndoneError(run_id, word[0], f"{word[1]:%Y-%m-%d %H:%M}")
         choose_run(catalog, run_id)  # one that was there may not be the current one
         note_implausible(catalog, run_id)  # predictions may be newer than the run

@@ -10,6 +10,7 @@ Bytes: 32 per hash. Bit k = 16 * row + column of the coefficient grid; as hex th
 first, which is the notation of the reference implementation.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -87,6 +88,21 @@ def _odd_bits() -> NDArray[np.uint8]:
     odd = np.arange(FREQUENCIES) % 2 == 0  # column j holds frequency j + 1
     across = np.broadcast_to(odd, (FREQUENCIES, FREQUENCIES))
     return _pack(np.stack([across & ~across, across, across.T, across ^ across.T]))
+
+
+def pdq_similarity(
+    queries: Iterable[NDArray[np.uint8]], gallery: Iterable[NDArray[np.uint8]]
+) -> NDArray[np.float32]:
+    """Compare RGB pictures (height, width, 3) by the bits that agree in the best of 8 orientations: shape (Q, N).
+
+    1 for all bits, 0 for half of them, as unrelated pictures have.
+    """
+    left, right = (
+        np.stack([pdq(luma_of(each)).bits[0] for each in pictures])
+        for pictures in (queries, gallery)
+    )
+    distance = np.min([hamming(view, right) for view in turned(left)], axis=0)
+    return np.asarray(1 - distance / (BITS / 2), np.float32)
 
 
 def luma_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from curation.duplicates.verification import VerificationLimits
 from curation.errors import BadEmbedderError
 
 FORMAT = "safelight-embedder/1"
-METADATA_KEY = "safelight"
+EMBEDDER_METADATA_KEY = "safelight"
 LARGEST_PX = 1024
 
 Colours = tuple[float, float, float]

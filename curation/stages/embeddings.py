@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curation.stages.lite0 import HEAD, packaged_weights
+from curation.stages.lite0 import LITE0_DIM, packaged_weights
 from curation.stages.stage import THUMBNAIL_SIDE_PX, with_outputs
 
 if TYPE_CHECKING:
-    from curation.stages.lite0 import Trunk
+    from curation.stages.lite0 import Lite0Trunk
 
 INPUT_SIDE = 224
 CHUNK = 16  # pictures in one forward pass: larger chunks leave the CPU caches
@@ -48,18 +48,18 @@ class EfficientNetLite0:
     def __init__(self, weights: Path | None = None, device: str | None = None) -> None:
         self.weights = weights
         self.device = device
-        self._trunk: Trunk | None = None
+        self._trunk: Lite0Trunk | None = None
         self._model_id = ""
 
     def load(self) -> None:
         """Read the weights (the package's, if no path was given) and move them to the device."""
         import torch
 
-        from curation.stages.lite0 import Trunk, folded
+        from curation.stages.lite0 import Lite0Trunk, folded
 
         state = torch.load(self._path(), map_location="cpu", weights_only=True)
         self.device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        trunk = Trunk()
+        trunk = Lite0Trunk()
         trunk.load_state_dict(folded(state))
         self._trunk = trunk.eval().to(self.device)
         self._trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # the stub lacks it
@@ -91,7 +91,7 @@ class EfficientNetLite0:
                 for chunk in torch.split(torch.from_numpy(pictures), CHUNK)
                 if len(chunk)
             ]
-        return np.concatenate([np.zeros((0, HEAD), np.float32), *chunks])
+        return np.concatenate([np.zeros((0, LITE0_DIM), np.float32), *chunks])
 
 
 class Embedding:

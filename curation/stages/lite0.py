@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-HEAD = 1280  # numbers of a vector
+LITE0_DIM = 1280  # numbers of a vector
 
 
 def packaged_weights() -> Path:
@@ -78,10 +78,10 @@ class Block(nn.Module):
         return narrow.add_(x) if self.adds else narrow
 
 
-class Trunk(nn.Module):
+class Lite0Trunk(nn.Module):
     """EfficientNet-Lite0 without its classifier.
 
-    >>> Trunk()(torch.zeros(2, 3, 64, 64)).shape
+    >>> Lite0Trunk()(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 1280])
     """
 
@@ -95,7 +95,7 @@ class Trunk(nn.Module):
                 blocks.append(block)
                 inside = outside
         self.blocks = nn.Sequential(*blocks)
-        self.head = SamePad(inside, HEAD, kernel=1)
+        self.head = SamePad(inside, LITE0_DIM, kernel=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map pictures normalised by (x - 127) / 128, shape (N, 3, H, W), to features (N, 1280)."""
@@ -107,9 +107,9 @@ class Trunk(nn.Module):
         return functional.relu6(self.head(x), inplace=True)
 
 
-def packaged_trunk() -> Trunk:
-    """Give a `Trunk` with the ImageNet weights that the package brings."""
-    trunk = Trunk()
+def packaged_trunk() -> Lite0Trunk:
+    """Give a `Lite0Trunk` with the ImageNet weights that the package brings."""
+    trunk = Lite0Trunk()
     state = torch.load(packaged_weights(), map_location="cpu", weights_only=True)
     trunk.load_state_dict(folded(state))
     return trunk
@@ -118,7 +118,7 @@ def packaged_trunk() -> Trunk:
 def folded(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Fold each batch normalisation of the published weights into its convolution.
 
-    Each convolution then has a bias, and a `Trunk` can load the result.
+    Each convolution then has a bias, and a `Lite0Trunk` can load the result.
     """
     layers = [("_conv_stem", "_bn0", "stem"), ("_conv_head", "_bn1", "head")]
     parts = {

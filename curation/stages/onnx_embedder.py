@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from catalog import Workspace
 from curation.errors import BadEmbedderError, EmbedderNotFoundError
-from curation.stages.embedder_card import METADATA_KEY, EmbedderCard, card_beside
+from curation.stages.embedder_card import EMBEDDER_METADATA_KEY, EmbedderCard, card_beside
 from curation.stages.embeddings import EfficientNetLite0, Embedder
 
 CHUNK = 16  # pictures in one pass
@@ -147,7 +147,7 @@ def _session(path: Path) -> Any:
 
 
 def _card_inside(path: Path) -> EmbedderCard:
-    written = _session(path).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    written = _session(path).get_modelmeta().custom_metadata_map.get(EMBEDDER_METADATA_KEY)
     if written is None:
         raise BadEmbedderError(
             str(path),

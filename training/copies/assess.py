@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.similarity.pdq import BITS, hamming, luma_of, pdq, turned
-from curation.stages.embeddings import EfficientNetLite0
-from curation.stages.stage import THUMBNAIL_SIDE_PX
+from curation import THUMBNAIL_SIDE_PX, EfficientNetLite0, pdq_similarity
 from training.copies.edits import edited, squashed
 from training.copies.fit import FIXED, Pictures, Training, vectors_of
 from training.copies.judge import PRECISIONS, Trial, recall
@@ -56,7 +54,7 @@ def judge(
         lite = EfficientNetLite0(device=str(training.device))
         lite.load()
         scores["efficientnet_lite0"] = lite.embed(copies) @ lite.embed(plain).T
-        scores["pdq"] = _agreement(copies, plain)
+        scores["pdq"] = pdq_similarity(copies, plain)
     trials = {name: Trial(found, original, group) for name, found in scores.items()}
     return Judged(trials, np.tile(np.arange(1, COPIES + 1), len(rows)))
 
@@ -96,12 +94,3 @@ def _own(
     side = training.config.input_px
     small = np.stack([squashed(each, side) for each in squares])
     return vectors_of(network, small, training.device)
-
-
-def _agreement(copies: NDArray[np.uint8], plain: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Score by the bits that agree in the best of 8 orientations: 1 for all, 0 for half of them."""
-    queries, gallery = (
-        np.stack([pdq(luma_of(each)).bits[0] for each in squares]) for squares in (copies, plain)
-    )
-    bits = np.min([hamming(view, gallery) for view in turned(queries)], axis=0)
-    return np.asarray(1 - bits / (BITS / 2), np.float32)

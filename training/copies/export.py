@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 from safetensors.torch import save_file
 
-from curation.stages.embedder_card import METADATA_KEY, EmbedderCard
+from curation import EMBEDDER_METADATA_KEY, EmbedderCard
 from training.copies.network import MEAN, STD, CopyNetwork
 from training.export.onnx_export import PARITY_PICTURES, write_json
 
@@ -57,7 +57,7 @@ def export_onnx(network: CopyNetwork, card: EmbedderCard, folder: Path) -> float
             dynamic_axes={"pictures": {0: "n"}, "vectors": {0: "n"}},
         )  # fmt: skip
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.helper.set_model_props(model, {EMBEDDER_METADATA_KEY: card.to_json()})
     onnx.save(model, path)
     difference = _difference(network, path, batch)
     parity = {

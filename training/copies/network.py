@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from curation.stages.lite0 import HEAD, Trunk, packaged_trunk
+from curation import LITE0_DIM, Lite0Trunk, packaged_trunk
 
 POWER = 3.0  # of the pooling: 1 is the mean, more comes nearer to the maximum
 MEAN, STD = 127.0, 128.0  # grey levels, as the published weights want them
@@ -17,15 +17,15 @@ MEAN, STD = 127.0, 128.0  # grey levels, as the published weights want them
 class CopyNetwork(nn.Module):
     """Map pictures to vectors of length one whose cosine says how surely two pictures are copies.
 
-    >>> CopyNetwork(Trunk(), dim=128)(torch.zeros(2, 3, 64, 64)).shape
+    >>> CopyNetwork(Lite0Trunk(), dim=128)(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 128])
     """
 
-    def __init__(self, trunk: Trunk, dim: int) -> None:
+    def __init__(self, trunk: Lite0Trunk, dim: int) -> None:
         super().__init__()
         self.trunk = trunk
         self.power = nn.Parameter(torch.tensor(POWER))
-        self.project = nn.Linear(HEAD, dim)
+        self.project = nn.Linear(LITE0_DIM, dim)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Map pictures normalised by (x - 127) / 128, shape (N, 3, S, S), to unit vectors (N, dim)."""

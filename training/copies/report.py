@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from catalog import FEW_GROUPS, TOO_FEW
-from curation.stages.embedder_card import EmbedderCard
+from curation import EmbedderCard
 from training.copies.judge import PRECISIONS
 from training.report import plots
 from training.report.page import figure_uri, render

@@ -19,8 +19,7 @@ import polars as pl
 import torch
 
 from catalog import Release, Workspace, __version__, open_catalog, rows, write_segment
-from curation.stages.embedder_card import EmbedderCard
-from curation.stages.onnx_embedder import OnnxEmbedder
+from curation import EmbedderCard, OnnxEmbedder
 from training.copies.assess import Judged, judge, metric_rows
 from training.copies.export import card_of, export_onnx, export_weights
 from training.copies.fit import Pictures, Training, fit, whole

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from catalog import Release, Workspace, find_release, load_settings, releases
+from catalog import Release, Workspace, find_release, list_releases, load_settings
 from training.errors import NoDatasetError
 from training.fit.examples import POLICIES
 from training.settings import TrainSettings
@@ -46,7 +46,7 @@ def chosen_release(workspace: Workspace, wanted: str | None) -> Release:
     """Find the release that was asked for, or the only data set; raises NoDatasetError."""
     if wanted is not None:
         return find_release(workspace, wanted)
-    names = sorted({release.name for release in releases(workspace)})
+    names = sorted({release.name for release in list_releases(workspace)})
     if len(names) != 1:
         raise NoDatasetError(names)
     return find_release(workspace, names[0])

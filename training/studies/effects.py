@@ -37,9 +37,7 @@ from catalog import (
     of_run,
     open_catalog,
 )
-from curation import BINS, SETTINGS
-from curation.exif.bins import stops_of
-from curation.reading import find_run
+from curation import BINS, SETTINGS, find_run, stops_of
 from training.data.loader import Loader
 from training.data.transforms import Pixels, Sample, cut
 from training.errors import NoTrainingRowsError, RecipeNotFoundError

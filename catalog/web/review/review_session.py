@@ -17,7 +17,7 @@ from catalog.errors import BusyError, DecisionError, ReviewError
 from catalog.lake import manual
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.lake.manual import About, ManualDecision
-from catalog.packs.spool import ready
+from catalog.packs.spool import waiting_segments
 from catalog.web.review.decision_log import Book, queue_key
 from catalog.web.review.evidence import Item
 from catalog.web.review.items import details
@@ -202,7 +202,9 @@ class Desk:
 
     def _take_over(self, catalog: Catalog) -> None:
         """Commit decisions of a server that was killed."""
-        if any(segment.job.startswith(manual.PREFIX) for segment in ready(self._workspace)):
+        if any(
+            segment.job.startswith(manual.PREFIX) for segment in waiting_segments(self._workspace)
+        ):
             try:
                 catalog.commit()
             except BusyError:

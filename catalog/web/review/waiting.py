@@ -28,7 +28,7 @@ class WaitingItem:
     said: str
 
 
-def waiting(workspace: Workspace) -> list[QueueCount]:
+def count_review_items(workspace: Workspace) -> list[QueueCount]:
     """Count what waits in every queue of the current run."""
     desk = Desk(workspace)
     try:
@@ -53,7 +53,7 @@ def waiting(workspace: Workspace) -> list[QueueCount]:
     ]
 
 
-def waiting_items(
+def list_review_items(
     workspace: Workspace, queue: str, only: str = "", limit: int = 30
 ) -> list[WaitingItem]:
     """List what waits in a queue, in its order; `only` takes items with one reason. Raises `ReviewError`."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from catalog.lake.lake import Catalog
 from catalog.releases.publish import rules_of
-from catalog.releases.release import CLASSES, Release, find_release, releases
+from catalog.releases.release import CLASSES, Release, find_release, list_releases
 from catalog.web.sections.sections import Row, Section, ask, written_out
 
 SAMPLES_PER_CLASS = 8
@@ -144,14 +144,14 @@ def list_datasets(catalog: Catalog) -> list[Listed]:
     revoked = _revocations(catalog)
     return [
         Listed(release, revoked.get((release.name, release.version)))
-        for release in releases(catalog.workspace)
+        for release in list_releases(catalog.workspace)
     ]
 
 
 def find_dataset(catalog: Catalog, name: str, version: str) -> Dataset:
     """Gather what the page of one release shows; raises `ReleaseNotFoundError`."""
     release = find_release(catalog.workspace, f"{name}@{version}")
-    versions = [r.version for r in releases(catalog.workspace) if r.name == name]
+    versions = [r.version for r in list_releases(catalog.workspace) if r.name == name]
     values = [name, release.version]
     return Dataset(
         release,

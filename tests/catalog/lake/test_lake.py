@@ -20,7 +20,7 @@ from catalog import (
     open_catalog,
 )
 from catalog.lake.lake import writer_lock
-from catalog.packs.spool import ready, write_segment
+from catalog.packs.spool import waiting_segments, write_segment
 from catalog.stores import engine
 from catalog.tables.contract import TABLES
 from catalog.tables.rows import rows
@@ -39,7 +39,7 @@ def test_a_commit_adds_rows_and_pictures(workspace: Workspace) -> None:
             place = (str(row["pack"]), int(str(row["pack_offset"])), int(str(row["pack_length"])))
             assert reader.read(*place) == dict(picture(n) for n in range(5))[str(row["sha256"])]
         assert {row["sha256"] for row in catalog.records("SELECT sha256 FROM assets")} == set(shas)
-    assert ready(workspace) == []
+    assert waiting_segments(workspace) == []
 
 
 def test_the_same_rows_again_add_nothing(workspace: Workspace) -> None:
@@ -70,7 +70,9 @@ def test_a_key_with_a_null_in_it_is_still_unique(workspace: Workspace) -> None:
 def test_a_replayed_segment_is_only_cleared_away(workspace: Workspace) -> None:
     bring(workspace, range(3))
     kept = workspace.home / "kept"
-    shutil.copytree(ready(workspace)[0].folder, kept / ready(workspace)[0].segment_id)
+    shutil.copytree(
+        waiting_segments(workspace)[0].folder, kept / waiting_segments(workspace)[0].segment_id
+    )
     with open_catalog(workspace) as catalog:
         catalog.commit()
         shutil.copytree(
@@ -78,12 +80,12 @@ def test_a_replayed_segment_is_only_cleared_away(workspace: Workspace) -> None:
         )  # as if the kill came before the clearing
         assert catalog.commit() == {}
         assert catalog.records("SELECT count(*) AS n FROM segments") == [{"n": 1}]
-    assert ready(workspace) == []
+    assert waiting_segments(workspace) == []
 
 
 def test_a_commit_killed_after_moving_the_pack_can_be_repeated(workspace: Workspace) -> None:
     bring(workspace, range(3))
-    segment = ready(workspace)[0]
+    segment = waiting_segments(workspace)[0]
     (segment.folder / "pack.parquet").rename(workspace.packs / str(segment.pack))
     with open_catalog(workspace) as catalog:
         assert catalog.commit() == {"assets": 3, "photos": 3}
@@ -250,7 +252,7 @@ def test_an_image_without_a_row_place_is_refused(workspace: Workspace) -> None:
         write_segment(
             workspace, {"assets": rows("assets", [{"sha256": "0"}])}, job="x", images=[("1", b"a")]
         )
-    assert ready(workspace) == []
+    assert waiting_segments(workspace) == []
     assert list(workspace.spool.iterdir()) == []
 
 

@@ -3,7 +3,7 @@ from datetime import datetime
 import pytest
 
 from catalog import DecisionError, Workspace, decide, open_catalog, rows, undo, write_segment
-from catalog.lake.manual import About, choose_run, history, in_force, whole_name
+from catalog.lake.manual import About, choose_run, decisions_in_force, history, resolve_sha256
 from tests.catalog.each_store import each_store_at_leisure
 
 __all__ = ["each_store_at_leisure"]
@@ -30,7 +30,7 @@ def filled(workspace: Workspace) -> Workspace:
 
 def kinds(workspace: Workspace) -> list[tuple[str, tuple[str, ...]]]:
     with open_catalog(workspace) as catalog:
-        return [(each.kind, each.assets) for each in in_force(catalog)]
+        return [(each.kind, each.assets) for each in decisions_in_force(catalog)]
 
 
 def current(workspace: Workspace) -> list[dict[str, object]]:
@@ -44,8 +44,8 @@ def test_decisions_hold_until_they_are_taken_back_and_again_when_the_undo_is(
     keep = decide(filled, "keep", NAMES[:1], reason="the only one of its kind", decided_by="ann")
     drop = decide(filled, "drop", NAMES[1:3], reason="watermark")
     with open_catalog(filled) as catalog:
-        assert in_force(catalog) == [keep, drop]
-        assert in_force(catalog, ["drop"]) == [drop]
+        assert decisions_in_force(catalog) == [keep, drop]
+        assert decisions_in_force(catalog, ["drop"]) == [drop]
     assert undo(filled, keep.decision_id) == (keep.decision_id, False)
     assert kinds(filled) == [("drop", tuple(NAMES[1:3]))]
     with open_catalog(filled) as catalog:
@@ -62,7 +62,7 @@ def test_a_split_knows_who_stays(filled: Workspace) -> None:
     made = decide(filled, "split", NAMES[2:3], reason="another cup", about=about)
     assert made.rest == tuple(NAMES[:2])
     with open_catalog(filled) as catalog:
-        assert in_force(catalog) == [made]
+        assert decisions_in_force(catalog) == [made]
 
 
 REFUSED = [
@@ -110,8 +110,8 @@ def test_only_one_run_or_decision_is_undone_at_a_time(filled: Workspace) -> None
 
 
 def test_a_picture_is_named_by_its_first_letters(filled: Workspace) -> None:
-    assert whole_name(filled, "AA") == NAMES[0]
+    assert resolve_sha256(filled, "AA") == NAMES[0]
     with pytest.raises(DecisionError, match=r"could be a+, b+"):
-        whole_name(filled, "")
+        resolve_sha256(filled, "")
     with pytest.raises(DecisionError, match="no picture begins with 'e'"):
-        whole_name(filled, "e")
+        resolve_sha256(filled, "e")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from catalog import CommitError, QueryError, ReleaseError, Workspace, open_catalog, releases
+from catalog import CommitError, QueryError, ReleaseError, Workspace, list_releases, open_catalog
 from catalog.commands.catalog import catalog as command
 from catalog.lake.choose_store import open_store
 from catalog.maintenance.maintain import maintain
@@ -301,7 +301,7 @@ def test_served_queries_and_a_stray_file_in_the_spool(workspace: Workspace) -> N
     problems = verify_workspace(workspace).problems
     assert [line.split(":")[0] for line in problems] == ["spool/stray is no segment"]
     commits(workspace, range(1, 2))
-    assert releases(workspace) == []
+    assert list_releases(workspace) == []
 
 
 def test_a_damaged_frontier_is_named(workspace: Workspace) -> None:

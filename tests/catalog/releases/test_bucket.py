@@ -17,16 +17,16 @@ from catalog import (
     ReleaseError,
     Workspace,
     find_release,
+    list_packs,
+    list_releases,
     open_catalog,
-    packs,
     publish,
-    releases,
 )
 from catalog.lake.choose_store import open_store
 from catalog.maintenance.maintain import maintain, orphan_packs
 from catalog.maintenance.verify import verify_catalog
 from catalog.packs.objects import open_objects
-from catalog.packs.spool import ready
+from catalog.packs.spool import waiting_segments
 from catalog.releases.bucket import copy, send
 from catalog.releases.verify import verify_release
 from catalog.stores import KeepRules
@@ -59,7 +59,7 @@ def test_packs_and_rows_lie_in_the_bucket_only(in_bucket: Workspace) -> None:
         assert bodies == [reader.read(*place) for place in places]
         assert [hashlib.sha256(body).hexdigest() for body in bodies] == [r["sha256"] for r in found]
         assert verify_catalog(catalog) == []
-    assert packs(in_bucket) == [places[0][0]]
+    assert list_packs(in_bucket) == [places[0][0]]
     assert {name.split("/")[3] for name in names(in_bucket, "lake")} == {
         "assets",
         "photos",
@@ -67,7 +67,7 @@ def test_packs_and_rows_lie_in_the_bucket_only(in_bucket: Workspace) -> None:
     }
     assert list(in_bucket.packs.iterdir()) == []
     assert list(in_bucket.lake.rglob("*.parquet")) == []
-    assert ready(in_bucket) == []
+    assert waiting_segments(in_bucket) == []
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def test_what_is_lost_or_strange_in_the_bucket_is_found_and_swept(in_bucket: Wor
     for number in range(3):
         committed(in_bucket, range(number, number + 1))
     objects = open_objects(in_bucket)
-    objects.delete(f"packs/{packs(in_bucket)[0]}")
+    objects.delete(f"packs/{list_packs(in_bucket)[0]}")
     objects.create("packs/stray.parquet", b"left by a kill")
     objects.create("lake/data/main/photos/stray.parquet", b"left by a kill")
     with open_catalog(in_bucket) as catalog:
@@ -128,7 +128,7 @@ def test_a_release_in_a_bucket_is_found_read_and_checked_elsewhere(
     elsewhere = bucket.keep(
         Workspace.at(tmp_path / "elsewhere"), prefix.removeprefix("s3://pictures/")
     )
-    listed = releases(elsewhere)
+    listed = list_releases(elsewhere)
     assert [(r.version, r.digest) for r in listed] == [
         ("1.1.0", more.digest),
         ("1.0.0", made.digest),
@@ -167,7 +167,7 @@ def test_a_release_without_its_manifest_is_invisible_and_completed_by_the_next_p
     objects = open_objects(in_bucket)
     objects.delete("releases/cameras/1.0.0/manifest.json")  # as if killed before the last file
     made.path.rename(tmp_path / "away")
-    assert releases(in_bucket) == []
+    assert list_releases(in_bucket) == []
     time.sleep(1.1)  # the manifest says when: a new one would differ
     again = publish(in_bucket, "cameras", items(range(8)), plan=PLAN, run_id="r")
     assert {p.name: p.read_bytes() for p in again.path.rglob("*") if p.is_file()} == before
@@ -184,7 +184,7 @@ def test_two_machines_never_share_a_version(in_bucket: Workspace, tmp_path: Path
     second = publish(in_bucket, "cameras", items(range(8)), plan=PLAN, run_id="r")
     send(objects, tmp_path / "sending", "cameras", "1.0.0")
     assert (first.version, second.version) == ("1.0.0", "1.1.0")
-    assert [verify_release(release) for release in releases(in_bucket)] == [[], []]
+    assert [verify_release(release) for release in list_releases(in_bucket)] == [[], []]
 
 
 WRITER = """
@@ -226,7 +226,7 @@ def test_writers_killed_on_their_way_to_the_bucket_lose_nothing(in_bucket: Works
 
 def test_a_pack_sent_before_a_kill_waits_for_its_rows(in_bucket: Workspace) -> None:
     bring(in_bucket, range(3))
-    segment = ready(in_bucket)[0]
+    segment = waiting_segments(in_bucket)[0]
     open_objects(in_bucket).put(f"packs/{segment.pack}", segment.folder / "pack.parquet")
     with open_catalog(in_bucket) as catalog:  # here the writer was killed
         assert verify_catalog(catalog) == []  # the segment still waits and mentions it
@@ -251,4 +251,4 @@ def test_a_bucket_that_fails_for_a_moment_is_asked_again(
         bring(in_bucket, range(5, 8))
         assert catalog.commit() == {"assets": 3, "photos": 3}
         bucket.fail(500, count=2)
-        assert open_objects(in_bucket).size(f"packs/{packs(in_bucket)[0]}")
+        assert open_objects(in_bucket).size(f"packs/{list_packs(in_bucket)[0]}")

@@ -15,9 +15,9 @@ from catalog import (
     ReleaseNotFoundError,
     Workspace,
     find_release,
+    list_releases,
     open_catalog,
     publish,
-    releases,
     rows,
 )
 from catalog.maintenance.maintain import orphan_packs
@@ -112,7 +112,7 @@ def test_versions_say_what_changed(filled: Workspace) -> None:
     assert not diff_releases(more, again).plan_changed
     changed = publish(filled, "cameras", items(range(40)), plan=PLAN | {"seed": 8}, run_id="r")
     assert changed.version == "2.0.0"
-    assert [r.version for r in releases(filled)] == ["2.0.0", "1.2.0", "1.1.0", "1.0.0"]
+    assert [r.version for r in list_releases(filled)] == ["2.0.0", "1.2.0", "1.1.0", "1.0.0"]
     assert find_release(filled, "cameras").version == "2.0.0"
     assert find_release(filled, "cameras@1.0.0").version == "1.0.0"
 
@@ -122,7 +122,7 @@ def test_ten_is_newer_than_nine(workspace: Workspace) -> None:
         folder = workspace.releases / "cameras" / version
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text("{}")
-    assert [r.version for r in releases(workspace)] == ["1.10.0", "1.9.0", "1.2.0"]
+    assert [r.version for r in list_releases(workspace)] == ["1.10.0", "1.9.0", "1.2.0"]
 
 
 def test_a_release_killed_before_its_rows_is_recorded_by_the_next_publish(
@@ -179,7 +179,7 @@ def test_damaged_bytes_are_never_published(filled: Workspace) -> None:
     assert str(row["sha256"]) in problems[0]
     with pytest.raises(ReleaseError, match="damaged"):
         publish(filled, "cameras", items(range(40)), plan=PLAN, run_id="r")
-    assert releases(filled) == []
+    assert list_releases(filled) == []
 
 
 def test_verify_finds_lost_and_strange_packs(filled: Workspace) -> None:

@@ -16,9 +16,9 @@ from catalog import (
     UsageError,
     Workspace,
     find_release,
+    list_releases,
     open_catalog,
     read_blocked,
-    releases,
     rows,
     write_segment,
 )
@@ -226,7 +226,7 @@ def test_a_purged_release_tells_why_it_is_empty(filled: Workspace) -> None:
     assert find_release(filled, "cameras").manifest["n_items"] == 23
     again = take_down(filled, TakedownOrder("photo", "p7", "asked", purge_releases=True))
     assert [str(r) for r in again.found.releases] == ["cameras@1.1.0"]
-    assert [r.version for r in releases(filled)] == ["1.2.0", "1.1.0", "1.0.0"]
+    assert [r.version for r in list_releases(filled)] == ["1.2.0", "1.1.0", "1.0.0"]
 
 
 @pytest.mark.slow
@@ -237,7 +237,7 @@ def test_a_release_that_loses_every_picture_has_no_successor(workspace: Workspac
     publish(workspace, "one", items(range(3, 4), shas), plan={}, run_id="r")
     done = take_down(workspace, ORDER)
     assert done.successors == {"one@1.0.0": ""}
-    assert [r.version for r in releases(workspace)] == ["1.0.0"]
+    assert [r.version for r in list_releases(workspace)] == ["1.0.0"]
 
 
 def test_a_preview_finds_by_name_address_hash_and_id_and_changes_nothing(template: Path) -> None:

@@ -20,7 +20,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.web.client import Agent
 
 from catalog import Workspace
-from catalog.pull.public_addresses import Address, is_allowed, is_public, parse_networks
+from catalog.pull.public_addresses import Address, is_allowed_address, is_public, parse_networks
 from crawler.fetch.fetcher import Answer, open_fetcher
 from crawler.fetch.hosts import host_of, is_refused
 from crawler.session.crawl import crawl
@@ -94,8 +94,8 @@ def test_public_addresses_are_not_refused(host: str) -> None:
 
 def test_an_allowed_gateway_still_refuses_what_it_must_not_reach() -> None:
     networks = parse_networks("64:ff9b::/96")
-    assert is_allowed(ip_address("64:ff9b::8.8.8.8"), networks)
-    assert not is_allowed(ip_address("64:ff9b::127.0.0.1"), networks)
+    assert is_allowed_address(ip_address("64:ff9b::8.8.8.8"), networks)
+    assert not is_allowed_address(ip_address("64:ff9b::127.0.0.1"), networks)
 
 
 def test_all_spellings_of_a_host_share_its_pace() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from curation.stages.embeddings import EfficientNetLite0, Embedding
-from curation.stages.lite0 import NORM_EPSILON, STAGES, Trunk, folded, packaged_weights
+from curation.stages.lite0 import NORM_EPSILON, STAGES, Lite0Trunk, folded, packaged_weights
 from tests.curation.made_pictures import encoded, scaled, scene, thumbnail
 
 
@@ -59,7 +59,7 @@ def test_the_model_is_named_by_its_weights(embedder: EfficientNetLite0) -> None:
 def test_folding_changes_no_number() -> None:
     """The published layers, run one by one with their batch normalisation, give the same features."""
     state = torch.load(packaged_weights(), weights_only=True)
-    trunk = Trunk().eval()
+    trunk = Lite0Trunk().eval()
     trunk.load_state_dict(folded(state))
     pictures = torch.rand(2, 3, 64, 64) * 2 - 1
     with torch.inference_mode():

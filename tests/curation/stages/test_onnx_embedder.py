@@ -13,7 +13,7 @@ from curation.errors import BadEmbedderError, EmbedderNotFoundError
 from curation.run.run import curate
 from curation.run.stage_results import Stages
 from curation.settings import CurateSettings
-from curation.stages.embedder_card import METADATA_KEY, EmbedderCard
+from curation.stages.embedder_card import EMBEDDER_METADATA_KEY, EmbedderCard
 from curation.stages.embeddings import EfficientNetLite0
 from curation.stages.onnx_embedder import OnnxEmbedder, open_embedder
 from tests.curation.made_pictures import scene, thumbnail
@@ -76,7 +76,7 @@ def test_weights_and_input_name_the_model_and_limits_do_not(network: Path, tmp_p
 def test_a_card_may_lie_inside_the_file(network: Path) -> None:
     beside = loaded(network)
     model = onnx.load(network)
-    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(CARD)})
+    onnx.helper.set_model_props(model, {EMBEDDER_METADATA_KEY: json.dumps(CARD)})
     onnx.save(model, network)
     network.with_suffix(".json").unlink()
     inside = loaded(network)

@@ -15,7 +15,7 @@ import torch
 from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
-from curation.stages.lite0 import Trunk, packaged_trunk
+from curation.stages.lite0 import Lite0Trunk, packaged_trunk
 from curation.stages.onnx_embedder import OnnxEmbedder, open_embedder
 from safelight import cli
 from tests.curation.made_pictures import scene
@@ -124,7 +124,7 @@ def test_frozen_blocks_stay_as_they_were_and_later_ones_learn(unbroken: Unbroken
 def test_training_starts_where_the_pretrained_features_are() -> None:
     torch.manual_seed(0)
     features = torch.rand(60, 1280)
-    net = CopyNetwork(Trunk(), dim=128)
+    net = CopyNetwork(Lite0Trunk(), dim=128)
     start_from(net, features)
     ours = net.project(features)
     centred = features - features.mean(dim=0)
@@ -253,7 +253,7 @@ def test_a_training_leaves_every_file_and_says_how_to_use_it(finished: Finished)
 def test_onnx_gives_what_torch_gives(finished: Finished) -> None:
     parity = json.loads((finished.folder / "parity.json").read_text())
     assert parity["within_tolerance"]
-    network = CopyNetwork(Trunk(), SMOKE.dim)
+    network = CopyNetwork(Lite0Trunk(), SMOKE.dim)
     from safetensors.torch import load_file
 
     network.load_state_dict(load_file(finished.folder / "weights.safetensors"))

@@ -26,7 +26,7 @@ from catalog.lake.choose_store import CatalogSettings, open_store
 from catalog.maintenance.maintain import maintain
 from catalog.maintenance.verify import verify_catalog
 from catalog.packs.objects import open_objects
-from catalog.packs.spool import ready
+from catalog.packs.spool import waiting_segments
 from catalog.releases.verify import verify_release
 from catalog.stores import KeepRules, Kept, engine
 from catalog.stores.ducklake.store import DuckLakeStore
@@ -150,14 +150,14 @@ def test_a_writer_that_was_overtaken_begins_again(
 
     def overtaken(self: ParquetStore, *given: object) -> bool:
         monkeypatch.setattr(ParquetStore, "_publish", publish)
-        (mine,) = ready(plain_workspace)
+        (mine,) = waiting_segments(plain_workspace)
         bring(plain_workspace, range(2, 6), job="crawl:b")
-        theirs = [segment for segment in ready(plain_workspace) if segment != mine]
+        theirs = [segment for segment in waiting_segments(plain_workspace) if segment != mine]
         assert other.commit(theirs) == {"assets": 4, "photos": 4}
         return publish(self, *given)  # type: ignore[arg-type]  # passed on as it came
 
     monkeypatch.setattr(ParquetStore, "_publish", overtaken)
-    assert slow.commit(ready(plain_workspace)) == {"assets": 2, "photos": 2}
+    assert slow.commit(waiting_segments(plain_workspace)) == {"assets": 2, "photos": 2}
     with open_catalog(plain_workspace) as catalog:
         assert catalog.records(COUNT) == [{"n": 6, "d": 6}]
 
@@ -165,7 +165,7 @@ def test_a_writer_that_was_overtaken_begins_again(
 def test_segments_of_older_code_have_null_in_newer_columns(plain_workspace: Workspace) -> None:
     open_catalog(plain_workspace).close()
     write_segment(plain_workspace, {"photos": rows("photos", [{"photo_id": "x"}])}, job="a")
-    path = ready(plain_workspace)[0].folder / "photos.parquet"
+    path = waiting_segments(plain_workspace)[0].folder / "photos.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["synthetic", "title"]), path)
     with open_catalog(plain_workspace) as catalog:
         assert catalog.commit() == {"photos": 1}

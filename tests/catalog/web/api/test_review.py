@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from catalog import Workspace, open_catalog
-from catalog.lake.manual import in_force
+from catalog.lake.manual import decisions_in_force
 from catalog.web.app import ServeSettings, make_app
 from tests.catalog.web import made_review as made
 from tests.catalog.web.browsing import Tab
@@ -81,7 +81,7 @@ def test_duplicate_groups_are_worked_off_by_keyboard_and_undone(tab: Tab, home: 
     expect(page.locator("#made")).to_contain_text("split by local")
     with open_catalog(home) as catalog:
         catalog.commit()
-        found = [(each.kind, each.assets) for each in in_force(catalog)]
+        found = [(each.kind, each.assets) for each in decisions_in_force(catalog)]
     assert found == [("split", (made.SHAS[2],)), ("keeper", (made.SHAS[4],))]
 
 

@@ -14,12 +14,12 @@ from scipy.stats import binomtest
 from catalog import Catalog, Workspace, open_catalog, rows, write_segment
 from catalog.errors import DecisionError, ReviewError
 from catalog.lake.lake import writer_lock
-from catalog.lake.manual import history, in_force
-from catalog.packs.spool import ready
+from catalog.lake.manual import decisions_in_force, history
+from catalog.packs.spool import waiting_segments
 from catalog.web.review.precision import wilson
 from catalog.web.review.queues import CONFLICTS, FACTS, entries, find_queue
 from catalog.web.review.review_session import Asked, Desk, Wanted
-from catalog.web.review.waiting import waiting, waiting_items
+from catalog.web.review.waiting import count_review_items, list_review_items
 from curation.commands.curate import curate
 from curation.exif.flags import EVIDENCE
 from curation.stages.quality import FLAG_ABOVE
@@ -132,11 +132,11 @@ def test_a_decision_counts_at_once_and_reaches_the_tables_with_others_in_one_com
     with pytest.raises(ReviewError, match="taken back already"):
         desk.undo(DUPLICATES, third["decision_id"], by="ada")
     assert items(desk, DUPLICATES) == [made.STRONG]
-    assert len(ready(home)) == 4, "durable, but not committed"
+    assert len(waiting_segments(home)) == 4, "durable, but not committed"
     assert desk.commit() == 4
-    assert ready(home) == []
+    assert waiting_segments(home) == []
     with open_catalog(home) as catalog:
-        accepted, split = in_force(catalog)[-2:]
+        accepted, split = decisions_in_force(catalog)[-2:]
         assert (accepted.kind, accepted.assets) == ("right", (made.WEAK,))
         assert (accepted.decided_by, accepted.about.run_id) == ("ada", made.RUN)
         assert json.loads(accepted.about.evidence or "")["queue"] == "duplicates"
@@ -154,7 +154,7 @@ def test_what_is_undone_is_the_callers_own(desk: Desk) -> None:
 
 
 def test_only_what_fits_the_item_can_be_decided(desk: Desk, home: Workspace) -> None:
-    before = ready(home)
+    before = waiting_segments(home)
     for asked, item, kind, shas, why in (
         (DUPLICATES, made.WEAK, "split", made.GROUPS[made.WEAK], "at least one picture"),
         (DUPLICATES, made.WEAK, "split", [made.STRONG], "not one of this item's"),
@@ -168,7 +168,7 @@ def test_only_what_fits_the_item_can_be_decided(desk: Desk, home: Workspace) -> 
             decide(desk, asked, item, kind, *shas)
     with pytest.raises(ReviewError, match="nothing of this name"):
         decide(desk, DUPLICATES, "0" * 64, "right")
-    assert ready(home) == before
+    assert waiting_segments(home) == before
 
 
 def test_groups_are_merged_with_a_neighbour_or_over_a_bridge(desk: Desk) -> None:
@@ -240,7 +240,7 @@ def test_a_sample_is_drawn_by_its_seed_and_its_verdicts_name_it(
     assert len(items(desk, queue("sample", seed=4, size=2))) == 2
     desk.commit()
     with open_catalog(home) as catalog:
-        said = [json.loads(each.about.evidence or "") for each in in_force(catalog)[-3:]]
+        said = [json.loads(each.about.evidence or "") for each in decisions_in_force(catalog)[-3:]]
     assert {(each["seed"], each["size"]) for each in said} == {(3, 2)}
 
 
@@ -253,7 +253,7 @@ def test_decisions_of_a_server_that_was_killed_are_taken_over(desk: Desk, home: 
     decide(desk, DUPLICATES, made.WEAK, "right")  # and not committed by this desk
     second = Desk(home)
     assert items(second, DUPLICATES) == [made.MIDDLE, made.STRONG]
-    assert ready(home) == []
+    assert waiting_segments(home) == []
     second.close()
 
 
@@ -278,12 +278,12 @@ def test_the_command_line_counts_what_the_pages_count(home: Workspace, desk: Des
         for each in desk.overview()["queues"]  # type: ignore[attr-defined]
     }
     desk.commit()
-    counted = waiting(home)
+    counted = count_review_items(home)
     assert {each.queue: (each.waiting, each.total) for each in counted} == shown
     assert shown["quality"] == (1, 2)
     (blurred,) = (each.reasons for each in counted if each.queue == "quality")
     assert blurred == (("quality_blur", 1),)
-    assert [item.item for item in waiting_items(home, "quality")] == [made.WORST]
+    assert [item.item for item in list_review_items(home, "quality")] == [made.WORST]
     told = CliRunner().invoke(curate, ["review", "--home", str(home.home)]).output
     assert "quality          1 of 2  quality_blur 1" in told
     assert "nothing waits" not in told
@@ -292,7 +292,7 @@ def test_the_command_line_counts_what_the_pages_count(home: Workspace, desk: Des
     )
     assert "label_conflict" in listed.output.splitlines()[-2]
     with pytest.raises(ReviewError, match="drawn on its page"):
-        waiting_items(home, "sample")
+        list_review_items(home, "sample")
 
 
 def test_queues_hold_what_a_person_can_decide(desk: Desk, own_home: Workspace) -> None:
