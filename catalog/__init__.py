@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from catalog.maintenance.verify import repeated_keys
     from catalog.packs.assets import AssetReader, list_packs
     from catalog.packs.spool import Segment, count_waiting, waiting_segments, write_segment
+    from catalog.plurals import counted
     from catalog.pull.backoff import retry_after
     from catalog.pull.public_addresses import (
         Network,
@@ -89,7 +90,6 @@ if TYPE_CHECKING:
     from catalog.workspace.options import (
         existing_workspace_option,
         home_words,
-        settings_option,
         workspace_option,
     )
     from catalog.workspace.settings import load_settings
@@ -149,6 +149,7 @@ __all__ = [
     "choose_run",
     "count_review_items",
     "count_waiting",
+    "counted",
     "crawled",
     "curated",
     "decide",
@@ -190,7 +191,6 @@ __all__ = [
     "retry_after",
     "rights_history",
     "rows",
-    "settings_option",
     "start_logging",
     "tombstone",
     "undo",
@@ -267,6 +267,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
                 "waiting_segments",
                 "write_segment",
             ),
+            "catalog.plurals": ("counted",),
             "catalog.pull.backoff": ("retry_after",),
             "catalog.pull.public_addresses": (
                 "Network",
@@ -294,7 +295,6 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "catalog.workspace.options": (
                 "existing_workspace_option",
                 "home_words",
-                "settings_option",
                 "workspace_option",
             ),
             "catalog.workspace.settings": ("load_settings",),

@@ -27,6 +27,7 @@ SITE_START_S = 60
 def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
     """Run every step in `workspace` and print a summary; raises `SafelightError` when a step fails."""
     start = time.monotonic()
+    workspace.make()
     with _site(workspace, count, seed) as address:
         _step(
             workspace, "crawl", "run", "unsplash", "--api-base", address, "--training-basis", BASIS

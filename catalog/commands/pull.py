@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from catalog.errors import LockedError, RevokedError, UsageError
-from catalog.workspace.options import existing_workspace_option, settings_option
+from catalog.workspace.options import existing_workspace_option, workspace_option
 from catalog.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _lock_file = click.option(
 @click.option("--accept-revoked", is_flag=True, help="Pull a revoked release all the same.")
 @click.option("--public-key", type=_FILE, help="Refuse what the owner of this key did not sign.")
 @click.option("--repair", is_flag=True, help="Hash what is here and replace what is damaged.")
-@settings_option
+@workspace_option
 def pull_release(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
     *,
@@ -62,7 +62,7 @@ def pull_release(  # noqa: PLR0913 - one argument an option
     from catalog.pull.pull import DatasetSettings, PullOrder
     from catalog.workspace.settings import load_settings
 
-    workspace = Workspace.at(target or workspace.home)
+    workspace = Workspace.named(target) if target else workspace
     settings = load_settings(DatasetSettings, "dataset", workspace)
     key = public_key or (Path(settings.public_key) if settings.public_key else None)
     known = read_lock(lock_file)

@@ -25,6 +25,7 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
     from catalog.lake.lake import open_catalog
     from catalog.web.app import AccessLog, make_app
     from catalog.web.http.settings import ServeSettings
+    from catalog.web.http.tokens import load_doors
     from catalog.workspace.settings import load_settings
 
     settings = load_settings(ServeSettings, "serve", workspace)
@@ -33,11 +34,11 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,
     )
-    open_catalog(
-        workspace
-    ).close()  # a new home, or one that only pulls releases, has no tables yet
-    app = make_app(workspace, settings)
+    load_doors(settings)  # what is refused is refused before anything is made
     listening = _listen(settings.host, settings.port)
+    workspace.make()
+    open_catalog(workspace).close()  # a new home, or one that only pulls, has no tables yet
+    app = make_app(workspace, settings)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{shown}:{listening.getsockname()[1]}/"
 

@@ -97,6 +97,8 @@ def restore(source: Path, workspace: Workspace) -> BackupReport:
     """
     about = _read_manifest(source)
     _refuse_used(workspace)
+    _ducklake(workspace)
+    workspace.make()
     with folder_aside(workspace.home) as aside:
         for name, known in about["files"].items():
             target = aside / name

@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,13 +120,7 @@ def pull(
     Raises `RevokedError`, `SignatureError`, `LockedError`, `BusyError` when another pull is at work in this cache, and
     `ReleaseError` when bytes are wrong, the disk is too small or another release has this name and version.
     """
-    cache = BlobCache(cache_folder(workspace))
-    lock = FileLock(cache.folder / "pull.lock")
-    try:
-        with lock.acquire(timeout=LOCK_WAIT_S):
-            return asyncio.run(_Pull(workspace, order, cache, on_progress).run())
-    except Timeout as error:
-        raise BusyError(f"the cache {cache.folder}", LOCK_WAIT_S) from error
+    return asyncio.run(_Pull(workspace, order, on_progress).run())
 
 
 @dataclass(frozen=True)
@@ -135,6 +130,7 @@ class _Offer:
     manifest: dict[str, Any]
     raw: bytes
     signature: bytes | None
+    revocations: Sequence[Revocation] = ()
 
     @property
     def name(self) -> str:
@@ -149,26 +145,40 @@ class _Pull:
     """One pull at work."""
 
     def __init__(
-        self,
-        workspace: Workspace,
-        order: PullOrder,
-        cache: BlobCache,
-        on_progress: Callable[[Progress], None],
+        self, workspace: Workspace, order: PullOrder, on_progress: Callable[[Progress], None]
     ) -> None:
+        self._workspace = workspace
         self._releases = workspace.releases
         self._order = order
-        self._cache = cache
         self._tell = on_progress
         self._notes: list[str] = []
 
     async def run(self) -> Pulled:
+        """Choose, then fetch: a pull that is refused leaves nothing behind in a new workspace."""
         async with open_source(self._order.source) as source:
             offer = await self._choose(source)
-            folder = self._releases / offer.name
-            wanted, splits = self._select(offer, folder)
-            missing = [f for f in wanted if not self._is_there(folder / f.path, f)]
-            here = self._take_what_lies_here(missing)
-            fetched = await self._fetch(source, offer, [f for f in missing if f not in here])
+            self._select(offer, self._releases / offer.name)
+            self._workspace.make()
+            self._learn(offer.revocations)
+            self._cache = BlobCache(cache_folder(self._workspace))
+            with self._alone():
+                return await self._bring(source, offer)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of the cache; raises `BusyError`."""
+        try:
+            with FileLock(self._cache.folder / "pull.lock").acquire(timeout=LOCK_WAIT_S):
+                yield
+        except Timeout as error:
+            raise BusyError(f"the cache {self._cache.folder}", LOCK_WAIT_S) from error
+
+    async def _bring(self, source: Source, offer: _Offer) -> Pulled:
+        folder = self._releases / offer.name
+        wanted, splits = self._select(offer, folder)
+        missing = [f for f in wanted if not self._is_there(folder / f.path, f)]
+        here = self._take_what_lies_here(missing)
+        fetched = await self._fetch(source, offer, [f for f in missing if f not in here])
         self._assemble(offer, folder, wanted, splits)
         shards = [f for f in wanted if f.split]
         new = len([f for f in missing if f.split and f not in here])
@@ -199,21 +209,28 @@ class _Pull:
             check_signature(raw or b"", signature, self._order.public_key, f"{name}@{version}")
         manifest = read_manifest(raw or b"", name, version)
         entry = next(e for e in index["releases"] if (e["name"], e["version"]) == (name, version))
-        self._check_revocations(index, manifest, has_data=entry.get("has_data", True))
+        revocations = parse_revocations(index["revocations"])
+        if self._releases.is_dir():
+            self._learn(revocations, besides=(name, version))
+        self._check_revocations(revocations, manifest, has_data=entry.get("has_data", True))
         check_locked(self._order.locked, name, version, manifest["digest"])
-        return _Offer(manifest, raw or b"", signature)
+        return _Offer(manifest, raw or b"", signature, revocations)
+
+    def _learn(
+        self, revocations: Sequence[Revocation], besides: tuple[str, str] = ("", "")
+    ) -> None:
+        """Keep what the source has revoked, and warn of what is here of it, `besides` what is pulled."""
+        here = {(p.parent.name, p.name) for p in release_folders(self._releases)} - {besides}
+        for each in merge_revocations(self._releases, revocations):
+            if (each.dataset, each.version) in here:
+                self._notes.append(f"you have a revoked release here: {each}")
 
     def _check_revocations(
-        self, index: dict[str, Any], manifest: dict[str, Any], *, has_data: bool
+        self, revocations: Sequence[Revocation], manifest: dict[str, Any], *, has_data: bool
     ) -> None:
-        """Learn what the source has revoked, and refuse the release when it or this home says so."""
-        new = merge_revocations(self._releases, parse_revocations(index["revocations"]))
-        here = {(p.parent.name, p.name) for p in release_folders(self._releases)}
+        """Refuse the release when its source or this home says that it was revoked."""
         identity = manifest["name"], manifest["version"], manifest["digest"]
-        for each in new:
-            if (each.dataset, each.version) in here - {identity[:2]}:
-                self._notes.append(f"you have a revoked release here: {each}")
-        known = read_revocations(self._releases)
+        known = [*revocations, *read_revocations(self._releases)]
         if found := revocation_of(known, *identity):
             self._refuse(latest_advice(known, found), has_data=has_data)
         elif deleted := deleted_data(self._releases, *identity):

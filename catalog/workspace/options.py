@@ -13,24 +13,19 @@ from catalog.workspace.workspace import Workspace
 DEFAULT_HOME = "workspace"
 
 
-def _open(context: click.Context, _parameter: click.Parameter, value: str | None) -> Workspace:
+def _name(context: click.Context, _parameter: click.Parameter, value: str | None) -> Workspace:
     """Take the command's own --home, else the one given to `safelight`, else the default."""
-    return Workspace.at(_home(context, value))
+    return Workspace.named(_home(context, value))
 
 
 def _open_existing(
     context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> Workspace:
-    """As `_open`, for commands that have nothing to do in a new workspace; raises `NoWorkspaceError`."""
+    """As `_name`, for commands that have nothing to do in a new workspace; raises `NoWorkspaceError`."""
     home = _home(context, value)
     # Tables in a database that several homes share need no home that somebody worked in before.
     shared = bool(os.environ.get("SAFELIGHT_CATALOG_STORE"))
     return Workspace.at(home) if shared else Workspace.existing(home)
-
-
-def _name(context: click.Context, _parameter: click.Parameter, value: str | None) -> Workspace:
-    """As `_open`, without making anything: for commands that read the settings at most."""
-    return Workspace.named(_home(context, value))
 
 
 def _home(context: click.Context, value: str | None) -> str:
@@ -52,18 +47,16 @@ def _option(
 
 
 def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--home DIR` (or SAFELIGHT_HOME) to a command and hand it the open `workspace`, new if need be."""
-    return _option(_open)(command)
+    """Add `--home DIR` (or SAFELIGHT_HOME) to a command and hand it the `workspace`, which may be a new one.
+
+    Nothing is made on the disk: a command that is refused leaves nothing behind. One that begins calls `make`.
+    """
+    return _option(_name)(command)
 
 
 def existing_workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--home DIR` to a command that reads, checks or goes on with a workspace; another folder is refused."""
     return _option(_open_existing)(command)
-
-
-def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--home DIR` to a command that wants its settings only; nothing is made there."""
-    return _option(_name)(command)
 
 
 def home_words() -> str:

@@ -47,12 +47,16 @@ class Workspace:
     def at(cls, home: str | Path) -> "Workspace":
         """Open the workspace at `home`, making its folders where they are missing; raises `WorkspaceError`."""
         workspace = cls.named(home)
+        workspace.make()
+        return workspace
+
+    def make(self) -> None:
+        """Make the folders that are missing; raises `WorkspaceError`."""
         try:
             for folder in ("lake", "packs", "spool", "releases", "models", "reports", "logs"):
-                (workspace.home / folder).mkdir(parents=True, exist_ok=True)
+                (self.home / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WorkspaceError(workspace.home, error.strerror or str(error)) from error
-        return workspace
+            raise WorkspaceError(self.home, error.strerror or str(error)) from error
 
     @property
     def lake(self) -> Path:

@@ -35,8 +35,8 @@ async def call_api(
     except aiohttp.ClientConnectorError as error:
         if isinstance(error.os_error, PrivateAddressError):
             raise SourceRefusedError(
-                f"{error.host} is at a private address; allow it with: "
-                "export SAFELIGHT_CRAWL_ALLOW_PRIVATE=true"
+                f"{error.host} is at a private address; allow it with allow_networks in [crawl] of safelight.toml, or "
+                "allow all: export SAFELIGHT_CRAWL_ALLOW_PRIVATE=true"
             ) from error
         raise SourceRefusedError(f"the API cannot be reached: {error}") from error
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -11,12 +11,14 @@ import click
 from catalog import (
     SafelightError,
     Workspace,
+    counted,
     existing_workspace_option,
     workspace_option,
 )
 from crawler.commands import basis, file_sources, web_sources
 from crawler.commands.options import PRIVATE
 from crawler.commands.running import _act, _options, _session_options, _settings, run_source
+from crawler.commands.summary import failure_hints, failures, left_out
 
 if TYPE_CHECKING:
     from crawler.commands.planner import ApiPlan
@@ -102,7 +104,8 @@ def plan_unsplash(workspace: Workspace, **wanted: Any) -> None:
 
 
 def _print_api_plan(found: "ApiPlan") -> None:
-    click.echo(f"{found.photos} photos, {found.calls} API calls (pages, details, downloads)")
+    photos, calls = counted(found.photos, "photo"), counted(found.calls, "API call")
+    click.echo(f"{photos}, {calls} (pages, details, downloads)")
     names = {50: "demo key", 5000: "production key"}
     for rate, hours in found.hours.items():
         mine = ", this key" if rate == found.own_per_hour else ""
@@ -134,29 +137,34 @@ def status(workspace: Workspace) -> None:
         click.echo("no crawls yet; start one with: safelight crawl run SOURCE")
     if spooled:
         click.echo(
-            f"{spooled.total()} segments wait in the spool: what they hold is fetched, but not in the catalog. A "
-            f"session at work commits them; if there is none: {COMMIT}"
+            f"{counted(spooled.total(), 'segment', 'waits')} in the spool: fetched, but not in the catalog. A "
+            f"session at work commits this; if there is none: {COMMIT}"
         )
 
 
 def _print_crawl(record: "CrawlRecord", errors: dict[str, int], spooled: int) -> None:
     from crawler.session.progress import error_list
 
+    n_left_out = left_out(errors)
+    states = {**record.counts, "failed": record.counts.get("failed", 0) - n_left_out}
     counts = ", ".join(
-        f"{record.counts.get(state, 0)} {state}"
+        f"{states.get(state, 0)} {state}"
         for state in ("done", "queued", "in_flight", "failed", "dead")
     )
     if read := record.cursor.rows:
         pictures = f", {counts}" if record.counts else ""
-        counts = f"{read} rows that need no file{pictures}"
+        counts = f"{counted(read, 'row')} without files{pictures}"
+    counts += f", {n_left_out} left out (blocked or taken down)" if n_left_out else ""
     end = "open" if record.open else "not committed" if spooled else "finished"
-    counts += f", {spooled} segments in the spool" if spooled else ""
+    counts += f", {counted(spooled, 'segment')} in the spool" if spooled else ""
     order = {**record.config, **record.changed}
     about = " ".join(f"{name}={value}" for name, value in order.items() if value)
     click.echo(f"{record.crawl_id}  {record.source}  {end}  {counts}")
     click.echo(f"  {about}; last used {time.strftime('%F %T', time.localtime(record.used_at))}")
-    if errors:
-        click.echo(f"  failed: {error_list(errors)}")
+    if failed := failures(errors):
+        click.echo(f"  failed: {error_list(failed)}")
+    for hint in failure_hints(errors):
+        click.echo(f"  {hint}")
 
 
 @crawl.command()
@@ -251,7 +259,7 @@ def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     from crawler.session import crawl
 
     known = crawl.block(workspace, cast("Any", kind), value, reason)
-    click.echo(f"later crawls leave out {kind} {value}; {known} known photos match")
+    click.echo(f"later crawls leave out {kind} {value}; {counted(known, 'known photo', 'matches')}")
 
 
 @crawl.command()
@@ -264,7 +272,9 @@ def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     from crawler.session import crawl
 
     known = crawl.unblock(workspace, cast("Any", kind), value, reason)
-    click.echo(f"later crawls may bring in {kind} {value}; {known} known photos match")
+    click.echo(
+        f"later crawls may bring in {kind} {value}; {counted(known, 'known photo', 'matches')}"
+    )
     click.echo("try what was left out: safelight crawl retry --where \"error = 'tombstoned'\"")
 
 
@@ -277,8 +287,8 @@ def changes(workspace: Workspace, since: int | None) -> None:
 
     found = diff.changes(workspace, since)
     click.echo(
-        f"since snapshot {found.since}: {found.added} photos came, {len(found.changed)} changed, "
-        f"{len(found.deleted)} were deleted at their source"
+        f"since snapshot {found.since}: {counted(found.added, 'photo')} came, {len(found.changed):,} changed, "
+        f"{len(found.deleted):,} deleted at their source"
     )
     for name, listed in (("changed", found.changed), ("deleted", found.deleted)):
         for photo in listed:
@@ -294,7 +304,8 @@ def verify(workspace: Workspace) -> None:
     found = audit(workspace)
     for line in (*found.problems, *found.notes):
         click.echo(line)
-    checked = f"{found.assets} assets, {found.photos} photos, {found.packs} packs"
+    numbers = {"asset": found.assets, "photo": found.photos, "pack": found.packs}
+    checked = ", ".join(counted(n, noun) for noun, n in numbers.items())
     if found.problems:
         raise SafelightError(f"problems: {len(found.problems)}, in {checked}")
     click.echo(f"checked {checked}: no problem")

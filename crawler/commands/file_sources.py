@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, settings_option, workspace_option
+from catalog import Workspace, workspace_option
 from crawler.commands.basis import BASIS
 
 if TYPE_CHECKING:
@@ -139,9 +139,7 @@ def add_commands(run: click.Group, plan: click.Group, start: Run) -> None:
 
 
 def _command(name: str, make: Make, act: Run, about: str) -> click.Command:
-    option = settings_option if act is _plan else workspace_option
-
-    @option
+    @workspace_option
     def command(workspace: Workspace, **wanted: Any) -> None:
         act(workspace, make(**wanted))
 

@@ -3,7 +3,7 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from catalog import Workspace, load_settings
@@ -86,19 +86,26 @@ async def plan_unsplash(source: UnsplashSource, workspace: Workspace) -> ApiPlan
 async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int | None]:
     settings = source.adjust(load_settings(CrawlSettings, "crawl", workspace))
     key = {"Authorization": f"Client-ID {api_key()}"}
-    with Frontier(workspace.frontier) as frontier:
-        frontier.reserve_call(key_hash(api_key()))
+    _in_frontier(workspace, lambda frontier: frontier.reserve_call(key_hash(api_key())))
     said, about = await call_api(source.page_url(1), settings, key)
     per_hour, remaining = (
         _whole(about.get("X-Ratelimit-Limit")),
         _whole(about.get("X-Ratelimit-Remaining")),
     )
-    with Frontier(workspace.frontier) as frontier:
-        frontier.note_quota(key_hash(api_key()), per_hour, remaining)
+    _in_frontier(
+        workspace, lambda frontier: frontier.note_quota(key_hash(api_key()), per_hour, remaining)
+    )
     total = said.get("total") if isinstance(said, dict) else _whole(about.get("X-Total"))
     if not isinstance(total, int):
         raise SourceRefusedError("the API does not say how many photos there are; give --limit")
     return total, per_hour
+
+
+def _in_frontier(workspace: Workspace, note: Callable[[Frontier], object]) -> None:
+    """Keep account of a call in a workspace that is there; a plan makes none."""
+    if workspace.lake.is_dir():
+        with Frontier(workspace.frontier) as frontier:
+            note(frontier)
 
 
 def _whole(text: str | None) -> int | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, load_settings, logs_json, redacted
+from catalog import Workspace, load_settings, logs_json
+from crawler.commands.summary import print_summary
 
 if TYPE_CHECKING:
     from crawler.session.crawl import CrawlOptions, CrawlSummary
@@ -91,7 +92,7 @@ def _act(act: "Callable[[Any], CrawlSummary]") -> None:
 
         summary = act(report)
     line.end(last[0])
-    _print_summary(summary)
+    print_summary(summary)
     sys.exit(UNCOMMITTED if summary.uncommitted else EXIT_CODES[summary.status])
 
 
@@ -111,75 +112,6 @@ def _metrics() -> "Iterator[Callable[[Tally], None]]":
         else:
             click.echo(f"metrics: {address}", err=True)
         yield metrics.update
-
-
-def _print_summary(summary: "CrawlSummary") -> None:
-    from crawler.fetch.pauses import pauses_text
-    from crawler.session.progress import error_list
-
-    click.echo(f"crawl {summary.crawl_id} ({summary.source}) {summary.status}")
-    if summary.read:
-        click.echo(
-            f"  read {summary.read} rows that need no file, passed over {summary.skipped} entries "
-            f"in {summary.seconds:.1f} s"
-        )
-    else:
-        click.echo(f"  listed {summary.listed} photos, passed over {summary.skipped} entries")
-    if not summary.read or summary.listed:
-        listed = f" of {summary.listed} listed" if summary.read else ""
-        click.echo(
-            f"  brought in {summary.done}{listed} ({summary.bytes / 1e6:.1f} MB in "
-            f"{summary.seconds:.1f} s), failed {summary.failed}, still wanted {summary.open}"
-        )
-    if summary.repeats or summary.unchanged:
-        click.echo(f"  repeats {summary.repeats}, unchanged {summary.unchanged}")
-    if summary.errors:
-        click.echo(f"  failed: {error_list(summary.errors)}")
-    if (earlier := sum(summary.standing.values()) - summary.failed) > 0:
-        click.echo(
-            f"  failed earlier and not tried again: {earlier} (given up in all: "
-            f"{error_list(summary.standing)}); try them with: safelight crawl retry --class all"
-        )
-    if summary.pauses:
-        click.echo(f"  wants to be left alone: {pauses_text(summary.pauses)}")
-    if summary.calls:
-        click.echo(f"  API calls: {error_list(summary.calls)}")
-    added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
-    click.echo(f"  rows added: {added or 'none'}")
-    _print_permission(summary)
-    if summary.problem and logs_json():
-        log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
-    elif summary.problem:
-        click.echo(f"  {redacted(summary.problem)}", err=True)
-    if summary.uncommitted:
-        _print_uncommitted(summary)
-    elif summary.status == "stopped" and not summary.problem:
-        click.echo("  go on with: safelight crawl resume")
-
-
-def _print_permission(summary: "CrawlSummary") -> None:
-    """Say which photos got the basis of this command, and what to do when some may not be trained on."""
-    from catalog import crawled
-
-    if summary.basis and summary.basis.statement_id:
-        click.echo(f"  basis recorded for {summary.basis.changed} photos that were here without it")
-    if summary.permission.allowed < summary.permission.total:
-        click.echo(f"  {summary.permission.advice(crawled(summary.crawl_id))}")
-
-
-def _print_uncommitted(summary: "CrawlSummary") -> None:
-    """Say what is left to do after commits that failed, on standard error or in the log."""
-    from crawler.session.uncommitted import COMMIT
-
-    then = ", then go on with: safelight crawl resume" if summary.open else ""
-    text = (
-        f"not in the catalog: {summary.uncommitted} segments wait in the spool, because the commit failed: "
-        f"{redacted(summary.commit_problem)}. Nothing is lost; when the cause is mended, finish with: {COMMIT}{then}"
-    )
-    if logs_json():
-        log.error("%s", text, extra={"crawl_id": summary.crawl_id})
-    else:
-        click.echo(f"  {text}", err=True)
 
 
 def _session_options(command: click.Command) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, settings_option, workspace_option
+from catalog import Workspace, workspace_option
 from crawler.commands.basis import BASIS
 from crawler.commands.options import LIMIT, PRIVATE, options
 
@@ -64,7 +64,7 @@ def run_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
 @click.command("urls")
 @click.argument("path", type=_PATH)
 @url_options
-@settings_option
+@workspace_option
 def plan_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
     """Count addresses and hosts of PATH, and the hours that the busiest host takes."""
     from crawler.commands.running import _settings
@@ -146,7 +146,7 @@ def run_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> Non
 
 @click.command("unsplash-dataset")
 @dataset_options
-@settings_option
+@workspace_option
 def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
     """Count the photos of the tables in PATH, and what their pictures would take."""
     from crawler.commands.running import _settings
@@ -194,7 +194,7 @@ def run_commons(workspace: Workspace, *, wait: bool, **wanted: Any) -> None:
 
 @click.command("commons")
 @commons_options
-@settings_option
+@workspace_option
 def plan_commons(workspace: Workspace, **wanted: Any) -> None:
     """Ask how many files there are (one call), and reckon calls."""
     from crawler.commands.planner_web import plan_commons as plan
@@ -278,7 +278,7 @@ def run_spider(workspace: Workspace, **wanted: Any) -> None:
 
 @click.command("spider")
 @spider_options
-@settings_option
+@workspace_option
 def plan_spider(workspace: Workspace, **wanted: Any) -> None:
     """Say at what pace pages are asked for; how many there are, only the spider finds out."""
     from crawler.commands.running import _settings

@@ -5,6 +5,10 @@ from typing import Literal
 
 ErrorClass = Literal["transient", "final", "suspicious"]
 
+TOMBSTONED = "tombstoned"
+OPT_OUTS = ("robots_disallowed", "opted_out", TOMBSTONED)
+"""Errors of pictures that somebody does not want to be crawled: nothing has failed."""
+
 # Answers that may be better next time; every other status of 400 and above is final.
 TRANSIENT_STATUSES = frozenset(
     {408, 421, 423, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}

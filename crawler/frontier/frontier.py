@@ -20,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from crawler.errors import PredicateError
-from crawler.fetch.failures import ErrorClass, Failure
+from crawler.fetch.failures import TOMBSTONED, ErrorClass, Failure
 from crawler.fetch.hosts import host_of
 from crawler.fetch.pauses import HostPause
 from crawler.fetch.quota import NEW_KEY, Permit, QuotaRecord, left_after, permit
@@ -368,16 +368,18 @@ class Frontier:
     ) -> int:
         """Queue failed and dead items of a class (null: all) again, with fresh patience.
 
-        `where` is an SQL predicate over `dead_letters`; raises `PredicateError` when it is none.
+        `where` is an SQL predicate over `dead_letters`; raises `PredicateError` when it is none. Without it items
+        that somebody blocked are left alone; those that a takedown blanked always are.
         """
         chosen = None if where is None else json.dumps(self._chosen(crawl_id, where))
         sql = (
             "UPDATE items SET state = 'queued', base = attempts, not_before = 0, refusal = NULL, hops = 0,"
             " stage = CASE WHEN refusal IS NULL THEN stage ELSE 0 END"
             " WHERE crawl_id = ?1 AND state IN ('failed', 'dead') AND (?2 IS NULL OR error_class = ?2)"
-            " AND (?3 IS NULL OR seq IN (SELECT value FROM json_each(?3)))"
+            " AND CASE WHEN ?3 IS NULL THEN error IS NOT ?4 ELSE seq IN (SELECT value FROM json_each(?3)) END"
+            " AND NOT (error IS ?4 AND url = '' AND photo = '{}')"
         )
-        return self._write(sql, (crawl_id, error_class, chosen))
+        return self._write(sql, (crawl_id, error_class, chosen, TOMBSTONED))
 
     def dead_letters(self, crawl_id: str, where: str | None = None) -> list[DeadLetter]:
         """List the photos that were given up, those for which the SQL predicate `where` holds."""

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from crawler.fetch.failures import OPT_OUTS
 from crawler.frontier.items import Row
 from crawler.report.scope import Scope
 
-OPT_OUTS = ("robots_disallowed", "opted_out", "tombstoned")
 MOST_CAMERAS = 15
 MOST_VALUES = 20  # labels of one task, licences, errors
 MOST_BINS = 60

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
 import signal
@@ -138,8 +139,10 @@ def crawl(
     """
     source.check()
     options = options or CrawlOptions()
+    _check_cluster(options)
     settings = replace(settings or CrawlSettings(), **dict(options.changed))  # type: ignore[arg-type]  # its own fields
     settings = source.adjust(settings)
+    workspace.make()
     with open_frontier(workspace, settings) as (frontier, catalog, gained):
         key = _key_of(source, frontier, catalog)
         learn_crawl(frontier, catalog, key)
@@ -152,6 +155,12 @@ def crawl(
             return summary
         basis = record_basis(catalog, frontier, key, source.config.get(BASIS))
         return replace(summary, basis=basis, permission=of_crawl(catalog, key))
+
+
+def _check_cluster(options: CrawlOptions) -> None:
+    """Raise `ModuleNotFoundError` for workers on a cluster without Ray, before anything is made."""
+    if options.cluster is not None:
+        importlib.import_module("ray")
 
 
 def _key_of(source: Source, frontier: Frontier, catalog: Catalog) -> str:
@@ -372,6 +381,7 @@ def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
     Raises `BlockRefusedError` for a value that is none of its kind or would block too much.
     """
     value = checked(kind, value)
+    workspace.make()
     with open_catalog(workspace) as catalog:
         _write_tombstone(workspace, tombstone(kind, value, reason, blocks=True))
         catalog.commit()

@@ -106,4 +106,7 @@ def refusal_text() -> str:
         return ""
     more = f" and {len(refused_hosts) - 3} more" if len(refused_hosts) > 3 else ""
     named = ", ".join(sorted(refused_hosts)[:3])
-    return f"not asked, for it is at a private address: {named}{more} (--allow-private allows it)"
+    return (
+        f"not asked, for it is at a private address: {named}{more} (--allow-private allows all, allow_networks in "
+        "[crawl] of safelight.toml some)"
+    )

@@ -136,7 +136,7 @@ def test_what_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_plan_with_a_limit_and_no_key_asks_nobody(tmp_path: Path) -> None:
     arguments = ["plan", "unsplash", "--limit", "600", "--home", str(tmp_path)]
     result = CliRunner().invoke(crawl, arguments, env={"SAFELIGHT_UNSPLASH_KEY": None})
-    assert "600 photos, 1220 API calls" in result.output
+    assert "600 photos, 1,220 API calls" in result.output
     assert "at 5000 calls an hour (production key): 0.2 hours" in result.output
 
 

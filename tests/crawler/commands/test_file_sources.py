@@ -102,10 +102,10 @@ def test_a_source_of_rows_says_what_it_read_and_nothing_of_pictures(
     workspace: Workspace, own: Path
 ) -> None:
     said = call(workspace.home, "run", "table", str(own / "prices.csv")).output
-    assert "read 1 rows that need no file, passed over 1 entries" in said
+    assert "read 1 row without files, passed over 1 entry" in said
     assert "rows added: crawls 1, prices 1" in said
     status = call(workspace.home, "status").output
-    assert "finished  1 rows that need no file\n" in status
+    assert "finished  1 row without files\n" in status
     for text in (said, status):
         assert not re.search(r"listed 0|brought in|0 done|ETA", text), text
     again = call(workspace.home, "retry").output
@@ -117,5 +117,5 @@ def test_pictures_beside_rows_are_counted_beside_them(workspace: Workspace, own:
     (faces / "7.jpg").write_bytes(jpeg())
     order = ("run", "ava", str(own / "votes.csv"), "--images", str(faces))
     said = call(workspace.home, *order).output
-    assert "read 3 rows that need no file" in said
+    assert "read 3 rows without files" in said
     assert "brought in 1 of 1 listed" in said

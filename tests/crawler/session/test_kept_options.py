@@ -56,10 +56,14 @@ def test_failures_of_an_earlier_run_are_named_and_retried_as_the_last_run_was(
         order = ("run", "urls", listed(site, tmp_path))
         first = call(workspace, *order)
         assert "failed: private_address 12" in first.output
-        assert "crawl retry" not in first.output  # nothing but what was just said
+        assert "failed earlier" not in first.output  # nothing but what was just said
+        assert "safelight crawl retry --class suspicious --allow-private" in first.output
+        assert "allow_networks" in first.output
+        assert "allow_networks" in call(workspace, "status").output
         second = call(workspace, *order, "--allow-private")
         assert "failed earlier and not tried again: 12" in second.output
         assert "private_address 12" in second.output
+        assert "allow_networks" not in second.output, "they are allowed now"
         assert "safelight crawl retry --class all" in second.output
         third = call(workspace, "retry", "--class", "all")
         assert "brought in 12" in third.output, third.output

@@ -142,7 +142,7 @@ def test_changes_since_a_snapshot(workspace: Workspace, tmp_path: Path, album: A
     with pytest.raises(NothingToCompareError, match="snapshot 999 does not exist"):
         changes(workspace, 999)
     said = CliRunner().invoke(cli, ["--home", str(workspace.home), "crawl", "changes"])
-    assert "6 photos came, 0 changed, 0 were deleted" in said.output
+    assert "6 photos came, 0 changed, 0 deleted" in said.output
 
 
 def test_what_is_blocked_stays_out(workspace: Workspace, tmp_path: Path, album: Album) -> None:
