@@ -1,9 +1,15 @@
 """What can go wrong between a release and a report, each with what to do next."""
 
-from collections.abc import Sequence
-from typing import Self
+from __future__ import annotations
 
-from catalog import Permission, Release, SafelightError, label_columns, of_index, released
+import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+from catalog import SafelightError
+
+if TYPE_CHECKING:
+    from catalog import Permission, Release
 
 
 class TrainingError(SafelightError):
@@ -23,6 +29,8 @@ class NoTrainingRowsError(TrainingError):
     @classmethod
     def in_release(cls, release: Release, split: str) -> Self:
         """Say which part of a release holds nothing that may be used."""
+        from catalog import of_index, released
+
         photos = released(release.name, release.version)
         return cls(f"{release.name}@{release.version}", split, of_index(release.index()), photos)
 
@@ -31,6 +39,8 @@ class NoTargetsError(TrainingError):
     """No picture of a part of the release has what the recipe learns."""
 
     def __init__(self, release: Release, split: str, heads: Sequence[str]) -> None:
+        from catalog import label_columns
+
         labels = label_columns(release.manifest["plan"])
         has = f"it has the labels {', '.join(labels)}" if labels else "it has no labels either"
         super().__init__(
@@ -58,7 +68,11 @@ class RecipeNotFoundError(TrainingError):
     """No recipe or preset has this name."""
 
     def __init__(self, kind: str, wanted: str, known: Sequence[str]) -> None:
-        super().__init__(f"{kind} {wanted!r} does not exist; known: {', '.join(sorted(known))}")
+        near = difflib.get_close_matches(wanted, known, n=1)
+        suggestion = f"did you mean {near[0]}? " if near else ""
+        super().__init__(
+            f"{kind} {wanted!r} does not exist; {suggestion}known: {', '.join(sorted(known))}"
+        )
 
 
 class CheckpointError(TrainingError):

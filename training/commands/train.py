@@ -45,6 +45,9 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     resume: bool,
 ) -> None:
     """Train RECIPE under each split policy and write the report."""
+    chosen = _policies(policies)
+    _check_names(recipe, preset)
+
     import logging
 
     from training.commands.printing import summary
@@ -54,7 +57,6 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     from training.runs.run import train
 
     logging.getLogger("training").setLevel(logging.INFO)  # progress lines, one an epoch
-    chosen = _policies(policies)
     order = Order(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
     outcome = train(workspace, order)
     if recipe in EMBEDDERS:
@@ -65,6 +67,13 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     click.echo(summary(outcome.models))
     click.echo(f"models: {', '.join(folder.name for folder in outcome.models.values())}")
     click.echo(f"report: {write_report(outcome.folder, workspace)}")
+
+
+def _check_names(recipe: str, preset: str) -> None:
+    """Raise `RecipeNotFoundError` before anything heavy is loaded."""
+    from training.recipes import find_preset, find_recipe
+
+    find_preset(find_recipe(recipe).presets, preset)
 
 
 def _print_embedder(outcome: Outcome) -> None:
@@ -120,6 +129,8 @@ def effects(
     workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
 ) -> None:
     """Measure what each group of curation rules does to a model: train with and without it."""
+    _check_names("exif", preset)
+
     from catalog import FEW_GROUPS
     from training.commands.printing import effects_table
     from training.studies.effects import EffectsOrder, measure_effects

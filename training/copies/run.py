@@ -27,14 +27,14 @@ from training.copies.judge import candidate_cosine, curve
 from training.copies.network import CopyNetwork, build
 from training.copies.report import write_card, write_report
 from training.data.loader import Loader
-from training.errors import NoTrainingRowsError, RecipeNotFoundError
+from training.errors import NoTrainingRowsError
 from training.export.onnx_export import write_json
 from training.fit.checkpoint import Checkpoints, Progress
 from training.fit.embedder_recipe import CopyConfig, EmbedderRecipe
 from training.fit.examples import PARTS, allowed_index
 from training.fit.run_request import Order, Outcome, chosen_release, device_of, machine
 from training.models.networks import count_parameters
-from training.recipes import EMBEDDERS
+from training.recipes import EMBEDDERS, find_preset
 from training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -90,9 +90,7 @@ def embedder_name(folder: Path) -> str:
 
 def _job(workspace: Workspace, order: Order) -> Job:
     recipe = EMBEDDERS[order.recipe]
-    if order.preset not in recipe.presets:
-        raise RecipeNotFoundError("preset", order.preset, list(recipe.presets))
-    config = replace(recipe.presets[order.preset], seed=order.seed)
+    config = replace(find_preset(recipe.presets, order.preset), seed=order.seed)
     if order.epochs is not None:
         config = replace(config, epochs=order.epochs)
     release = chosen_release(workspace, order.dataset)

@@ -1,13 +1,17 @@
 """What a recipe is: a task for training, with its heads, its sizes and its network."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
-from training.data.transforms import View
-from training.evaluation.metrics import Ints
-from training.models.networks import HeadsNetwork
+    from training.data.transforms import View
+    from training.evaluation.metrics import Ints
+    from training.models.networks import HeadsNetwork
 
 Edges = Mapping[str, tuple[float, float]]
 """The two edges between three classes of each head, on the axis of its target."""
@@ -40,6 +44,8 @@ class Config:
     @property
     def view(self) -> View:
         """What is cut from each picture."""
+        from training.data.transforms import View
+
         return View(self.thumbnail_px, self.patch_px, self.bank)
 
 

@@ -1,5 +1,12 @@
-"""The recipes by name. A new one is a file here, a line below and a test."""
+"""The recipes by name. A new one is a file here, a line below and a test.
 
+Reading them loads no torch: names and presets are checked before anything heavy starts.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from training.errors import RecipeNotFoundError
 from training.fit.embedder_recipe import EmbedderRecipe
 from training.fit.recipe import Recipe
 from training.recipes.copy_detection import COPY_DETECTION
@@ -10,4 +17,21 @@ RECIPES: dict[str, Recipe] = {"exif": EXIF}
 EMBEDDERS: dict[str, EmbedderRecipe] = {"copy_detection": COPY_DETECTION}
 """Recipes whose models do not answer but embed."""
 
-__all__ = ["EMBEDDERS", "RECIPES"]
+__all__ = ["EMBEDDERS", "RECIPES", "find_preset", "find_recipe"]
+
+Preset = TypeVar("Preset")
+
+
+def find_recipe(name: str) -> Recipe | EmbedderRecipe:
+    """Give the recipe of this name; raises `RecipeNotFoundError`, which suggests one."""
+    every: dict[str, Recipe | EmbedderRecipe] = {**RECIPES, **EMBEDDERS}
+    if name not in every:
+        raise RecipeNotFoundError("recipe", name, list(every))
+    return every[name]
+
+
+def find_preset(presets: Mapping[str, Preset], name: str) -> Preset:
+    """Give the preset of this name; raises `RecipeNotFoundError`, which suggests one."""
+    if name not in presets:
+        raise RecipeNotFoundError("preset", name, list(presets))
+    return presets[name]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from catalog import Workspace, find_release
 from training.evaluation.findings import chance, scores
+from training.recipes import RECIPES
 from training.report import plots, tables
 from training.report.page import figure_uri, picture_uri, render
 from training.report.panel import write_panel
@@ -83,8 +84,6 @@ def command(run: SavedRun) -> str:
 
 
 def _preset(recipe: str, config: dict[str, Any]) -> list[str]:
-    from training.recipes import RECIPES  # brings torch, which reading a report back does not need
-
     presets = RECIPES[recipe].presets if recipe in RECIPES else {}
     for preset, usual in presets.items():
         settings = dataclasses.asdict(usual)

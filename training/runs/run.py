@@ -21,7 +21,6 @@ import torch
 
 from catalog import Release, Workspace, find_release, given_up
 from training.data.loader import Loader
-from training.errors import RecipeNotFoundError
 from training.export.onnx_export import write_json
 from training.fit.checkpoint import Checkpoints
 from training.fit.examples import (
@@ -35,7 +34,7 @@ from training.fit.recipe import Config, Recipe
 from training.fit.run_request import Order, Outcome, chosen_release, device_of, machine
 from training.fit.trainer import Run, fit
 from training.predict.predict import FINISHED, load_model
-from training.recipes import EMBEDDERS, RECIPES
+from training.recipes import EMBEDDERS, RECIPES, find_preset, find_recipe
 from training.runs.artefacts import facts_of, model_id_of, record, write_model
 from training.runs.assess import Assessment, assess
 from training.settings import TrainSettings
@@ -118,12 +117,9 @@ def _difference(stored: pl.DataFrame, again: pl.DataFrame) -> float:
 
 
 def _job(workspace: Workspace, order: Order) -> Job:
-    if order.recipe not in RECIPES:
-        raise RecipeNotFoundError("recipe", order.recipe, [*RECIPES, *EMBEDDERS])
-    recipe = RECIPES[order.recipe]
-    if order.preset not in recipe.presets:
-        raise RecipeNotFoundError("preset", order.preset, list(recipe.presets))
-    config = dataclasses.replace(recipe.presets[order.preset], seed=order.seed)
+    recipe = find_recipe(order.recipe)
+    assert isinstance(recipe, Recipe), "train() hands the other kind on"
+    config = dataclasses.replace(find_preset(recipe.presets, order.preset), seed=order.seed)
     if order.epochs is not None:
         config = dataclasses.replace(config, epochs=order.epochs)
     return Job(

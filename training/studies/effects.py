@@ -40,7 +40,7 @@ from catalog import (
 from curation import BINS, SETTINGS, find_run, stops_of
 from training.data.loader import Loader
 from training.data.transforms import Pixels, Sample, cut
-from training.errors import NoTrainingRowsError, RecipeNotFoundError
+from training.errors import NoTrainingRowsError
 from training.evaluation import metrics
 from training.evaluation.calibration import calibrate, class_shares
 from training.evaluation.evaluate import one_hot
@@ -50,7 +50,7 @@ from training.fit.checkpoint import Checkpoints
 from training.fit.recipe import Config, Recipe
 from training.fit.trainer import Examples, Run, fit, predict
 from training.models.losses import MISSING
-from training.recipes import RECIPES
+from training.recipes import RECIPES, find_preset
 from training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -128,9 +128,7 @@ def measure_effects(
     """
     order = order or EffectsOrder()
     recipe = RECIPES["exif"]
-    if order.preset not in recipe.presets:
-        raise RecipeNotFoundError("preset", order.preset, list(recipe.presets))
-    config = recipe.presets[order.preset]
+    config = find_preset(recipe.presets, order.preset)
     config = replace(config, epochs=order.epochs or config.epochs)
     with open_catalog(workspace) as catalog:
         run_id = find_run(catalog, order.run_id)

@@ -11,7 +11,8 @@ from training.models.networks import (
     StatedProbabilities,
     count_parameters,
 )
-from training.recipes.exif import EXIF, SMOKE, merging
+from training.recipes.exif import EXIF, SMOKE
+from training.recipes.exif_targets import merging
 
 
 def small() -> HeadsNetwork:

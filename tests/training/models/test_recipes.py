@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from curation.exif.bins import BINS, SETTINGS, to_bin
 from training.models.losses import MISSING
-from training.recipes import RECIPES, exif
-from training.recipes.exif import FINE, coarse_targets, fine_edges, fine_targets, merging
+from training.recipes import RECIPES, exif_targets
+from training.recipes.exif_targets import FINE, coarse_targets, fine_edges, fine_targets, merging
 
 stops = (
     st.none()
@@ -49,4 +49,4 @@ def test_recipes_are_named_by_their_key() -> None:
     assert all(
         recipe.name == name and "smoke" in recipe.presets for name, recipe in RECIPES.items()
     )
-    assert doctest.testmod(exif).failed == 0
+    assert doctest.testmod(exif_targets).failed == 0

@@ -98,7 +98,8 @@ def test_a_wrong_order_says_what_exists(workspace: Workspace) -> None:
     with pytest.raises(ReleaseNotFoundError):
         train(workspace, Order(dataset="nothing"))
     with pytest.raises(
-        RecipeNotFoundError, match="recipe 'exfi' does not exist; known: copy_detection, exif"
+        RecipeNotFoundError,
+        match=r"recipe 'exfi' does not exist; did you mean exif\? known: copy_detection, exif",
     ):
         train(workspace, Order(recipe="exfi"))
     with pytest.raises(RecipeNotFoundError, match="preset"):
