@@ -8,6 +8,7 @@ if __name__ == "__main__" and sys.path and sys.path[0] in ("", os.getcwd()) and 
     del sys.path[0]  # `python -m` searches the current folder first: a catalog.py there is not ours
 
 import contextlib
+import difflib
 import importlib
 import importlib.util
 from collections.abc import Sequence
@@ -84,6 +85,15 @@ class _Rooms(click.Group):
         command = _import(module, extra)
         found: click.Command = getattr(command, name)
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command as click does; a mistyped name is answered with the nearest one."""
+        near = [] if args[0] in ROOMS else difflib.get_close_matches(args[0], ROOMS, n=1)
+        if near and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the rooms without importing them."""

@@ -32,7 +32,8 @@ import polars as pl
 from benchmarks.dedupe_corpus import COPIES_EACH, SEED, Corpus, make
 from benchmarks.photo_edits import EDITS, LIGHT
 from curation.decoding.decoding import examine
-from curation.duplicates.search import DuplicateLimits, find_duplicates
+from curation.duplicates.limits import DuplicateLimits
+from curation.duplicates.search import find_duplicates
 from curation.run.stage_results import limits_for
 from curation.similarity.neighbours import best_distance
 from curation.similarity.pdq import from_hex, luma_of, pdq

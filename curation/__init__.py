@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from catalog import lazy_attributes
 
 if TYPE_CHECKING:
-    from curation.exif.bins import BIN_NAMES, BINS, SETTINGS, stops_of
+    from curation.exif.bin_edges import BIN_NAMES, BINS, SETTINGS
+    from curation.exif.bins import stops_of
     from curation.reading import find_run
     from curation.report.report import write_report
     from curation.run.plan import CurationPlan
@@ -47,7 +48,8 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
     __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
-            "curation.exif.bins": ("BINS", "BIN_NAMES", "SETTINGS", "stops_of"),
+            "curation.exif.bin_edges": ("BINS", "BIN_NAMES", "SETTINGS"),
+            "curation.exif.bins": ("stops_of",),
             "curation.reading": ("find_run",),
             "curation.report.report": ("write_report",),
             "curation.run.plan": ("CurationPlan",),

@@ -7,11 +7,12 @@ import math
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from catalog import Workspace, existing_workspace_option, home_words, load_settings
+from curation.splits.rebalance import Rebalance
 
 if TYPE_CHECKING:
     from curation.run.plan import CurationPlan
@@ -38,7 +39,7 @@ def curate() -> None:
 @click.option("--runner", type=click.Choice(["daft", "threads"]), help="Engine of the stages.")
 @click.option(
     "--rebalance",
-    type=click.Choice(["none", "sqrt", "inverse", "effective"]),
+    type=click.Choice(get_args(Rebalance)),
     help="How rare classes are lifted.",
 )
 @click.option("--allow-thin", is_flag=True, help="Lift classes that rest on few scenes, too.")
@@ -57,7 +58,6 @@ def run(  # noqa: PLR0913 - one argument an option
     fresh_splits: bool,
 ) -> None:
     """Curate all pictures of the workspace; the same plan over the same pictures is done once."""
-    from curation.run.run import curate as run_plan
     from curation.settings import CurateSettings
 
     settings = load_settings(CurateSettings, "curate", workspace)
@@ -66,6 +66,9 @@ def run(  # noqa: PLR0913 - one argument an option
     plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
     if allow_thin:
         plan = dataclasses.replace(plan, allow_thin=True)
+
+    from curation.run.run import curate as run_plan  # what is mistyped was answered before this
+
     print_summary(run_plan(workspace, plan, settings, again=again))
 
 

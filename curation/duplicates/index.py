@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from curation.duplicates.limits import Reach
 from curation.similarity.close_hashes import close_hashes
 from curation.similarity.close_vectors import Heads
 from curation.similarity.neighbours import (
@@ -40,28 +41,9 @@ from curation.similarity.neighbours import (
 
 log = logging.getLogger(__name__)
 
-VERSION = "2"
 RICH, BLANK = 50, 10  # quality: below the first hashes say little, below the second nothing
 COUNTED = 32_768  # pairs whose bits are counted at once
 LAID = 65_536  # rows that are moved or compared at once
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far the nearest are looked for: up to `nearest` of each kind, within `pdq` bits or from `cosine` on.
-
-    `plain_pdq` bits are for pairs of which one is plain: hashes say little there, but a turned copy has no other sign.
-    """
-
-    nearest: int = 12
-    cosine: float = 0.62
-    pdq: int = 31
-    plain_pdq: int = 10
-
-    def key(self, *made_by: str) -> str:
-        """Name the index of vectors and hashes made by these stages."""
-        text = "\n".join([VERSION, repr(self), *made_by])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ factor 2 and half of those at 1.5; the ratio original : half size was below 0.25
 
 import polars as pl
 
+from curation.duplicates.limits import KEEPER_ORDER
+
 DETAIL_RATIO = 0.25
 MAX_UPSCALE = 2.5  # sides; photographs far larger than their copies may simply be soft
 
@@ -30,16 +32,14 @@ _CRITERIA = {
     "taken_first": pl.col("taken_at"),
     "seen_first": pl.col("first_seen"),
 }
-ORDER = tuple(_CRITERIA)
-"""Names of the criteria, the weightiest first."""
 
 
-def choose(members: pl.DataFrame, order: tuple[str, ...] = ORDER) -> pl.DataFrame:
+def choose(members: pl.DataFrame, order: tuple[str, ...] = KEEPER_ORDER) -> pl.DataFrame:
     """Add `is_keeper`, true for one member of each `group_id`; rows come sorted by group, best first.
 
     Needs asset_sha256, group_id, decode_status, has_valid_exif (number of valid settings), detail_energy, width,
     height (px), jpeg_quality, taken_at, first_seen and is_framed; all but the first two may be null. `order` names
-    criteria of `ORDER`; those left out do not count.
+    criteria of `KEEPER_ORDER`; those left out do not count.
 
     >>> members = pl.DataFrame({"asset_sha256": ["a", "b"], "group_id": ["a", "a"], "decode_status": ["ok"] * 2,
     ...     "has_valid_exif": [0, 3], "detail_energy": [0.2, 0.2], "width": [9, 9], "height": [9, 9],

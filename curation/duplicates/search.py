@@ -9,14 +9,12 @@ The outcome is a function of the set of pictures. What earlier runs have compare
 on nothing but the two pictures. So it does not matter in which batches the pictures came.
 """
 
-import hashlib
 import itertools
-import json
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -27,8 +25,9 @@ from threadpoolctl import threadpool_limits
 from curation.duplicates import keeper
 from curation.duplicates.distinct_shots import Shot, are_apart, keep_apart, shots
 from curation.duplicates.grouping import Bridge, Group, Groups, group, missing_evidence
-from curation.duplicates.index import Described, Pairs, Reach, SimilarityIndex
-from curation.duplicates.verification import VERSION, Verdict, VerificationLimits, Verifier
+from curation.duplicates.index import Described, Pairs, SimilarityIndex
+from curation.duplicates.limits import DuplicateLimits
+from curation.duplicates.verification import Verdict, Verifier
 from curation.similarity.neighbours import compact
 from curation.similarity.pdq import from_hex
 
@@ -66,21 +65,6 @@ WAVE = 32  # pairs verified side by side
 AHEAD = 512  # pairs that may wait for earlier ones while a wave is filled
 TRIES = 2  # pairs looked at between two groups before they count as different
 ROUNDS = 4  # times that groups are mended by further pairs
-
-
-@dataclass(frozen=True)
-class DuplicateLimits:
-    """Where candidates begin, what verification calls the same, and which copy represents the others."""
-
-    reach: Reach = field(default_factory=Reach)
-    verification: VerificationLimits = field(default_factory=VerificationLimits)
-    keeper: tuple[str, ...] = keeper.ORDER
-    threads: int = 2
-
-    def compared_by(self, model_id: str) -> str:
-        """Name what verdicts depend on besides the two pictures; equal names may share them."""
-        text = json.dumps([VERSION, asdict(self.verification), model_id], sort_keys=True)
-        return f"pixels@{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.duplicates.distinct_shots import Shot, are_apart
+from curation.duplicates.limits import VerificationLimits
 from curation.similarity.alignment import (
     Features,
     Fit,
@@ -27,39 +28,9 @@ from curation.similarity.alignment import (
     fit_whole,
 )
 
-VERSION = "3"  # of the verdicts: raise it when they may change
 MEMORY = 1024  # pictures whose features are kept, about 0.6 MB each
 WRITTEN_NCC = 0.5  # with less in common nothing tells writing from another picture
 ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with or without features
-
-
-@dataclass(frozen=True)
-class VerificationLimits:
-    """What counts as the same photograph; distances are in pixels of a picture whose longest side is 320.
-
-    The `blind` ones are for two pictures of which no EXIF could say that they are two shots (`distinct_shots.py`).
-    """
-
-    inliers: int = 12
-    overlap: float = 0.55
-    ncc: float = 0.6
-    detail_ncc: float = 0.7
-    bad_share: float = 0.25
-    drift_px: float = 0.25
-    blind_drift_px: float = 0.15
-    plain_ncc: float = 0.98
-    strict_drift_px: float = 0.15
-    blind_strict_drift_px: float = 0.08
-    strict_detail_ncc: float = 0.9
-    bend_px: float = 1.0
-    scene_cosine: float = 0.6
-    scene_inliers: int = 24
-
-    def blind(self) -> "VerificationLimits":
-        """Give the limits for two pictures without EXIF."""
-        return replace(
-            self, drift_px=self.blind_drift_px, strict_drift_px=self.blind_strict_drift_px
-        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from curation.exif.bins import SETTINGS
+from curation.exif.bin_edges import SETTINGS
 from curation.exif.numbers import (
     APEX_TOLERANCE_EV,
     apex,

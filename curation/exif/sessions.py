@@ -6,12 +6,9 @@ model alone is no body: its owners take pictures at all times. Where EXIF has no
 when it gathered a picture (`collected_at`): all that it gathered without a pause is a session.
 """
 
-from typing import Final
-
 import polars as pl
 
-SESSION_MINUTES: Final = 10.0
-"""Longest pause inside a session."""
+from curation.exif.limits import SESSION_MINUTES
 
 
 def with_sessions(pictures: pl.DataFrame, minutes: float = SESSION_MINUTES) -> pl.DataFrame:

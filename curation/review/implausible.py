@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from catalog import Catalog, rows, write_segment
-from curation.exif.bins import BINS, SETTINGS
+from curation.exif.bin_edges import BINS, SETTINGS
 from curation.reading import frame
 
 KIND: Final = "implausible_settings"

@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from catalog import ManualDecision
-from curation.exif.bins import SETTINGS
+from curation.exif.bin_edges import SETTINGS
 from curation.exif.flags import EVIDENCE
 from curation.stages.quality import FLAG_ABOVE
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curation.exif.bins import SETTINGS, stops_of
+from curation.exif.bin_edges import SETTINGS
+from curation.exif.bins import stops_of
 
 CONFLICT_STOPS = 0.5
 """Valid values of one group that lie further apart contradict each other: one of the records is wrong."""

@@ -11,6 +11,7 @@ import polars as pl
 
 from catalog import Catalog, ManualDecision, decisions_in_force
 from curation.duplicates import keeper
+from curation.duplicates.limits import KEEPER_ORDER
 from curation.duplicates.search import GROUPS, Duplicates, framed
 
 _EFFECTIVE = ("keep", "drop", "keeper", "split", "merge")
@@ -69,7 +70,7 @@ def edit_groups(
     pictures: pl.DataFrame,
     found: Duplicates,
     edits: ManualEdits,
-    order: tuple[str, ...] = keeper.ORDER,
+    order: tuple[str, ...] = KEEPER_ORDER,
 ) -> Duplicates:
     """Split and merge groups and choose keepers as people said; a dropped picture represents nobody.
 

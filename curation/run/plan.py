@@ -8,24 +8,22 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, get_args
 
-from catalog import rows
-from curation.duplicates import keeper
-from curation.duplicates.search import DuplicateLimits
+from curation.duplicates.limits import KEEPER_ORDER, DuplicateLimits
 from curation.errors import BadPlanError
-from curation.exif import rules
-from curation.exif.bins import BINS, SETTINGS
-from curation.exif.sessions import SESSION_MINUTES
-from curation.splits.balance import Rebalance
+from curation.exif.bin_edges import BINS, SETTINGS
+from curation.exif.limits import RULES_VERSION, SESSION_MINUTES, THUMBNAIL_CORRELATION
+from curation.splits.rebalance import Rebalance
 
 STEPS = (
     "decode",
     "pdq",
     "embedding",
     "quality",
-    f"exif_rules@{rules.VERSION}",
+    f"exif_rules@{RULES_VERSION}",
     "exif_crowd@1",
     "duplicates@2",
     "inherit_settings@1",
@@ -38,7 +36,15 @@ STEPS = (
 BALANCEABLE = (*SETTINGS, "camera", "photographer", "source")
 """What can be balanced over; settings by their bins."""
 _TASK = re.compile(r"[a-z][a-z0-9_]*")
-TAKEN = {*rows("curated_items", []).schema.names, "image", "shard", "offset", "length", "sha256"}
+
+
+@cache
+def taken_columns() -> frozenset[str]:
+    """Name the columns that every release has, which no label may be called like."""
+    from catalog import TABLES
+
+    beside = ("image", "shard", "offset", "length", "sha256")
+    return frozenset((*TABLES["curated_items"].schema.names, *beside))
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class CurationPlan:
     allow_thin: bool = False
     """Whether inverse and effective may lift classes that rest on too few scenes."""
 
-    thumbnail_correlation: float = rules.THUMBNAIL_CORRELATION
+    thumbnail_correlation: float = THUMBNAIL_CORRELATION
     """Below it the embedded thumbnail shows another picture and the EXIF is not this file's."""
 
     inherit_splits: bool = True
@@ -91,8 +97,8 @@ class CurationPlan:
     session_minutes: float = SESSION_MINUTES
     """Longest pause between two pictures of one session, which no split parts."""
 
-    keeper_order: tuple[str, ...] = keeper.ORDER
-    """What makes the keeper of a group of copies, the weightiest first: some of `keeper.ORDER`."""
+    keeper_order: tuple[str, ...] = KEEPER_ORDER
+    """What makes the keeper of a group of copies, the weightiest first: some of `KEEPER_ORDER`."""
 
     steps: tuple[str, ...] = STEPS
     """Steps with their versions; not a choice, but a change of them changes the run."""
@@ -110,14 +116,14 @@ class CurationPlan:
                 f"rebalance is one of {', '.join(get_args(Rebalance))}, not {self.rebalance!r}"
             )
         for task in self.labels:
-            if not _TASK.fullmatch(task) or task in TAKEN or self.labels.count(task) > 1:
+            if not _TASK.fullmatch(task) or task in taken_columns() or self.labels.count(task) > 1:
                 raise BadPlanError(
                     f"labels names tasks once each, in lower-case letters, digits and _, "
                     f"other than the columns of a release: {task!r} is none"
                 )
         taken = [*self.labels, *self.label_columns]
         for name in self.label_columns:
-            if not _TASK.fullmatch(name) or name in TAKEN or taken.count(name) > 1:
+            if not _TASK.fullmatch(name) or name in taken_columns() or taken.count(name) > 1:
                 raise BadPlanError(
                     f"label_columns names columns once each, and none of another: {name!r}"
                 )
@@ -128,8 +134,8 @@ class CurationPlan:
         known = (*BALANCEABLE, *self.class_labels)
         if unknown := [name for name in self.balance_over if name not in known]:
             raise BadPlanError(f"balance_over knows {', '.join(known)}, not {unknown[0]!r}")
-        if unknown := [name for name in self.keeper_order if name not in keeper.ORDER]:
-            raise BadPlanError(f"keeper_order knows {', '.join(keeper.ORDER)}, not {unknown[0]!r}")
+        if unknown := [name for name in self.keeper_order if name not in KEEPER_ORDER]:
+            raise BadPlanError(f"keeper_order knows {', '.join(KEEPER_ORDER)}, not {unknown[0]!r}")
 
     @property
     def all_labels(self) -> tuple[str, ...]:
@@ -201,7 +207,12 @@ class CurationPlan:
         try:
             return cls.from_json(path.read_text("utf-8"))
         except OSError as error:
-            raise BadPlanError(f"the plan {path} cannot be read: {error.strerror}") from error
+            beside = [each.name for each in path.parent.glob("*")]
+            near = get_close_matches(path.name, beside, n=1) if not path.exists() else []
+            advice = f"; did you mean {path.with_name(near[0])}?" if near else ""
+            raise BadPlanError(
+                f"the plan {path} cannot be read: {error.strerror}{advice}"
+            ) from error
 
     def run_id(self, inputs: Iterable[str], stages: Iterable[str]) -> str:
         """Name the run: equal plan, equal inputs (one line each) and equal stages give the same name."""

@@ -31,9 +31,11 @@ from catalog import (
 from curation.decoding.decoding import decode_small
 from curation.decoding.limits import DecodeError
 from curation.duplicates.index import SimilarityIndex
-from curation.duplicates.search import DuplicateLimits, Duplicates
+from curation.duplicates.limits import DuplicateLimits
+from curation.duplicates.search import Duplicates
 from curation.errors import CurationError, NothingToCurateError, RunUndoneError
-from curation.exif.bins import SETTINGS, bin_of, stops_of
+from curation.exif.bin_edges import SETTINGS
+from curation.exif.bins import bin_of, stops_of
 from curation.exif.crowd import Look, Moments, find_moments, unseen_values
 from curation.exif.sessions import with_sessions
 from curation.reading import frame

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from catalog import Catalog, Workspace, rows, write_segment
-from curation.duplicates.search import DuplicateLimits
+from curation.duplicates.limits import DuplicateLimits
 from curation.reading import frame
 from curation.settings import CurateSettings
 from curation.stages.decode import Decode

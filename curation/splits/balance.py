@@ -9,18 +9,18 @@ distribution; beside it a slice of each is marked in which classes are as even a
 import hashlib
 import heapq
 from collections.abc import Sequence
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from curation.errors import BadPlanError, ThinClassError
-from curation.exif.bins import SETTINGS
+from curation.exif.bin_edges import SETTINGS
 from curation.splits.groups import SPLITS
+from curation.splits.rebalance import Rebalance
 from curation.splits.strata import SETTING_STRATA, Stratum
 
-Rebalance = Literal["none", "sqrt", "inverse", "effective"]
 MAX_WEIGHT: Final = 10.0
 FEW_SCENES: Final = 5  # a class with fewer cannot be learned, whatever its weight
 RAKING_ROUNDS: Final = 100

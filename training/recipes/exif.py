@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from curation import SETTINGS
 from training.fit.recipe import Config, Edges, Recipe
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from training.evaluation.metrics import Ints
     from training.models.networks import HeadsNetwork
-
-HEADS = ("f_number", "iso", "exposure_time")
 
 DEFAULT = Config(
     epochs=16, batch_size=32, learning_rate=2e-3, weight_decay=0.05, dropout=0.2, patience=5,
@@ -47,7 +46,7 @@ def build(config: Config) -> HeadsNetwork:
     from training.recipes.exif_targets import merging
 
     return HeadsNetwork(
-        heads=len(HEADS), merging=merging(), width=config.width,
+        heads=len(SETTINGS), merging=merging(), width=config.width,
         features=config.features, dropout=config.dropout,
     )  # fmt: skip
 
@@ -56,7 +55,7 @@ EXIF = Recipe(
     name="exif",
     version=1,
     summary="aperture, ISO and exposure time from pixels, three classes each",
-    heads=HEADS,
+    heads=SETTINGS,
     presets={"default": DEFAULT, "smoke": SMOKE},
     targets=targets,
     classes=classes,

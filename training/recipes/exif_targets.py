@@ -11,10 +11,10 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from curation import SETTINGS
 from training.evaluation.metrics import CLASSES, Ints
 from training.fit.recipe import Edges
 from training.models.losses import MISSING
-from training.recipes.exif import HEADS
 
 PER_CLASS = 3  # fine bins between the two edges of the middle class
 OUTER = 5  # fine bins below the lower edge; 12 - 3 - 5 = 4 above the upper one
@@ -37,7 +37,9 @@ def fine_targets(index: pl.DataFrame, edges: Edges) -> Ints:
     Bins are half-open, [low, high); a coarse edge is met exactly, because the class decides it.
     """
     coarse = coarse_targets(index, edges)
-    columns = [_fine_column(index, head, edges[head], coarse[:, i]) for i, head in enumerate(HEADS)]
+    columns = [
+        _fine_column(index, head, edges[head], coarse[:, i]) for i, head in enumerate(SETTINGS)
+    ]
     return np.stack(columns, axis=1)
 
 
@@ -55,10 +57,11 @@ def _fine_column(index: pl.DataFrame, head: str, edges: Sequence[float], coarse:
 def coarse_targets(index: pl.DataFrame, edges: Edges) -> Ints:
     """Return the class of each setting, shape (N, 3): 0 low, 1 medium, 2 high, or MISSING."""
     columns = [
-        index[f"{head}_stops"].cast(pl.Float64).fill_null(float("nan")).to_numpy() for head in HEADS
+        index[f"{head}_stops"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        for head in SETTINGS
     ]
     found = [
-        np.searchsorted(edges[h], c, side="right") for h, c in zip(HEADS, columns, strict=True)
+        np.searchsorted(edges[h], c, side="right") for h, c in zip(SETTINGS, columns, strict=True)
     ]
     stops = np.stack(columns, axis=1)
     return np.where(np.isnan(stops), MISSING, np.stack(found, axis=1)).astype(np.int64)

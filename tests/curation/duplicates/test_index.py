@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.duplicates.index import Described, IndexFolder, Reach, SimilarityIndex
+from curation.duplicates.index import Described, IndexFolder, SimilarityIndex
+from curation.duplicates.limits import Reach
 from curation.similarity.neighbours import compact
 from curation.similarity.pdq import turned
 

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.duplicates import keeper
 from curation.duplicates.keeper import choose
+from curation.duplicates.limits import KEEPER_ORDER
 
 PICTURE = {
     "group_id": "g",
@@ -84,3 +86,7 @@ def test_there_is_one_keeper_a_group_whatever_the_order(order: list[int]) -> Non
     ]
     chosen = choose(pl.DataFrame(rows)).filter("is_keeper")
     assert chosen.select("group_id", "asset_sha256").rows() == [("0", "4"), ("1", "5")]
+
+
+def test_every_criterion_of_a_plan_is_judged() -> None:
+    assert tuple(keeper._CRITERIA) == KEEPER_ORDER

@@ -9,14 +9,8 @@ import pytest
 from catalog import TABLES
 from curation.duplicates.grouping import Bridge, Group
 from curation.duplicates.index import SimilarityIndex
-from curation.duplicates.search import (
-    DuplicateLimits,
-    Duplicates,
-    compare,
-    described,
-    distinct,
-    find_duplicates,
-)
+from curation.duplicates.limits import DuplicateLimits
+from curation.duplicates.search import Duplicates, compare, described, distinct, find_duplicates
 from curation.run.known_copies import boilerplate_notes, issues
 from curation.similarity.pdq import luma_of, pdq
 from tests.curation.made_pictures import Picture, cropped, encoded, scaled, scene, shaken, toned

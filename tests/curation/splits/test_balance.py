@@ -10,7 +10,6 @@ from curation.errors import BadPlanError, ThinClassError
 from curation.splits.balance import (
     EFFECTIVE_BETA,
     MAX_WEIGHT,
-    Rebalance,
     balanced_slice,
     check_support,
     class_table,
@@ -18,6 +17,7 @@ from curation.splits.balance import (
     thin_classes,
     weigh,
 )
+from curation.splits.rebalance import Rebalance
 
 bins = st.none() | st.sampled_from([0, 0, 0, 0, 1, 2])
 row = st.tuples(st.sampled_from(["train", "train", "validation", "test"]), bins, bins, bins)

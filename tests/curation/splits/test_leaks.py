@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from catalog import rows
-from curation.duplicates.index import Described, Reach, SimilarityIndex
+from curation.duplicates.index import Described, SimilarityIndex
+from curation.duplicates.limits import Reach
 from curation.similarity.neighbours import Compact, Nearest, compact, nearest_vectors
 from curation.splits.closest_pairs import Pair, Vectors, closest, sides_of
 from curation.splits.leaks import LeakAudit

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from catalog import Workspace, open_catalog
-from curation.duplicates.search import DuplicateLimits
+from curation.duplicates.limits import DuplicateLimits
 from curation.errors import BadEmbedderError, EmbedderNotFoundError
 from curation.run.run import curate
 from curation.run.stage_results import Stages

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from curation.exif.bins import BINS
+from curation.exif.bin_edges import BINS
 from tests.training.made_release import loose_release
 from training.data.loader import Loader
 from training.data.transforms import cut

@@ -5,7 +5,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.exif.bins import BINS, SETTINGS, to_bin
+from curation.exif.bin_edges import BINS, SETTINGS
+from curation.exif.bins import to_bin
 from training.models.losses import MISSING
 from training.recipes import RECIPES, exif_targets
 from training.recipes.exif_targets import FINE, coarse_targets, fine_edges, fine_targets, merging
