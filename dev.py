@@ -30,6 +30,9 @@ EXTRAS = {
 }
 # The workers of the test suite share the cores; a library's own threads would only wait for each other.
 ONE_THREAD = {"SAFELIGHT_SQL_THREADS": "1", "OMP_NUM_THREADS": "1"}
+# pip compiles nothing (see `install`): an interpreter that may not store what it compiles compiles all of it at
+# each start, which takes three times as long, and the tests start hundreds.
+STORE_BYTE_CODE = {"PYTHONDONTWRITEBYTECODE": ""}
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -136,7 +139,7 @@ def last_line(done: "subprocess.CompletedProcess[str]") -> str:
 
 def call(command: Sequence[str | Path], more: Mapping[str, str] | None = None) -> int:
     """Run a command from the project's folder, with `more` in its environment, and return its exit code."""
-    environment = os.environ | (more or {})
+    environment = os.environ | STORE_BYTE_CODE | (more or {})
     try:
         return subprocess.run(
             [str(part) for part in command], cwd=ROOT, env=environment, check=False
