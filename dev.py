@@ -61,11 +61,12 @@ def demo(rest: list[str]) -> int:
 
 
 def test(rest: list[str]) -> int:
-    """Run the test suite on all cores."""
+    """Run the test suite on all cores, with a worker more than cores: tests wait for servers and children."""
     slow = [] if "--all" in rest else ["-m", "not slow"]
     more = [argument for argument in rest if argument != "--all"]
     given = any(argument.startswith("-n") for argument in more)
-    workers = [] if given else ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+    count = str((os.cpu_count() or 1) + 1)
+    workers = [] if given else ["-n", count, "--dist", "loadfile", "--no-loadscope-reorder"]
     return call([PYTHON, "-m", "pytest", *slow, *workers, *more], ONE_THREAD)
 
 
@@ -139,7 +140,7 @@ def last_line(done: "subprocess.CompletedProcess[str]") -> str:
 
 def call(command: Sequence[str | Path], more: Mapping[str, str] | None = None) -> int:
     """Run a command from the project's folder, with `more` in its environment, and return its exit code."""
-    environment = os.environ | STORE_BYTE_CODE | (more or {})
+    environment = {**os.environ, **STORE_BYTE_CODE, **(more or {})}
     try:
         return subprocess.run(
             [str(part) for part in command], cwd=ROOT, env=environment, check=False

@@ -20,6 +20,11 @@ _LONGEST = (
     "tests/curation/run/test_run.py",
     "tests/crawler/test_rough_crawl.py",
     "tests/crawler/test_kill.py",
+    "tests/crawler/session/test_faults.py",
+    "tests/crawler/report/test_shaky_api.py",
+    "tests/catalog/web/test_api.py",
+    "tests/catalog/maintenance/test_verify.py",
+    "tests/training/fit/test_copies.py",
 )
 
 
