@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from catalog import Catalog, Workspace, open_catalog
+from catalog import FEW_GROUPS, TOO_FEW, Catalog, Workspace, open_catalog
 from photosite.plan.plan import DemoPlan
 
 REASONS = {
@@ -237,7 +237,10 @@ BESIDE = ("model", "majority", "prior", "metadata", "tiny_features")
 
 def _metrics(catalog: Catalog) -> Iterator[str]:
     """Give a line to each setting and split policy: the model and, beside it, its baselines."""
-    yield "metrics        balanced accuracy on test pictures [95 % interval over groups]; chance is 0.33"
+    yield (
+        "metrics        balanced accuracy on test pictures [95 % interval over groups; none under "
+        f"{FEW_GROUPS} groups: {TOO_FEW}]; chance is 0.33"
+    )
     rows = catalog.records(
         "SELECT l.* FROM v_leaderboard l JOIN (SELECT model_id FROM models QUALIFY row_number() OVER "
         "(PARTITION BY split_policy ORDER BY trained_at DESC) = 1) m USING (model_id)"
@@ -252,5 +255,6 @@ def _metrics(catalog: Catalog) -> Iterator[str]:
 
 
 def _figure(row: Mapping[str, object]) -> str:
-    interval = f" [{row['low']:.2f}, {row['high']:.2f}]" if row["predictor"] == "model" else ""
+    is_shown = row["predictor"] == "model" and int(str(row["n_groups"] or 0)) >= FEW_GROUPS
+    interval = f" [{row['low']:.2f}, {row['high']:.2f}]" if is_shown else ""
     return f"{row['predictor']} {row['value']:.2f}{interval}"

@@ -76,7 +76,7 @@ def _guesses(summary: CurationSummary) -> str:
             text(guess.task),
             text(f"{guess.value:.2f}"),
             text(f"{guess.majority:.2f}"),
-            text(f"{guess.low:+.2f} to {guess.high:+.2f}"),
+            text(f"{guess.low:+.2f} to {guess.high:+.2f}" if guess.is_decided else ""),
             text(f"{guess.n} in {guess.n_groups}"),
             text({"tells": "yes", "does not tell": "no"}.get(guess.verdict, guess.verdict)),
             text(guess.detail),

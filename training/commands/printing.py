@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from catalog import TOO_FEW
+from catalog import FEW_GROUPS, TOO_FEW
+from training.evaluation.intervals import with_interval
 
 if TYPE_CHECKING:
-    from training.evaluation.intervals import Interval
     from training.studies.effects import Effect
 
 SHOWN = ("model", "majority", "prior", "metadata", "tiny_features")
@@ -35,7 +35,7 @@ def effects_table(effects: "Sequence[Effect]") -> str:
         )
     ]
     for each in effects:
-        effect = "" if each.effect is None else _signed(each.effect)
+        effect = "" if each.effect is None else with_interval(vars(each.effect), sign="+")
         if each.effect and each.effect.low is None:
             effect += f" ({TOO_FEW})"
         score = _cell(vars(each.score))
@@ -46,18 +46,15 @@ def effects_table(effects: "Sequence[Effect]") -> str:
     return "\n".join(map(str.rstrip, lines))
 
 
-def _signed(interval: "Interval") -> str:
-    if interval.low is None:
-        return f"{interval.value:+.3f}"
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
-
-
 def table(metrics: Mapping[str, pl.DataFrame]) -> str:
     """Lay out tables of `metrics`: one row a split policy and head, intervals of 95 %."""
     rows = [COLUMNS, *(row for name, found in metrics.items() for row in _rows(name, found))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(["balanced accuracy (accuracy: of the model)", *map(str.rstrip, lines)])
+    text = ["balanced accuracy (accuracy: of the model)", *map(str.rstrip, lines)]
+    if any(int(row[-1]) < FEW_GROUPS for row in rows[1:]):
+        text.append(f"under {FEW_GROUPS} groups there is no interval and no verdict: {TOO_FEW}")
+    return "\n".join(text)
 
 
 def _rows(policy: str, metrics: pl.DataFrame) -> list[tuple[str, ...]]:
@@ -73,9 +70,5 @@ def _rows(policy: str, metrics: pl.DataFrame) -> list[tuple[str, ...]]:
     return rows
 
 
-def _cell(row: Mapping[str, float | None] | None) -> str:
-    if row is None:
-        return "-"
-    if row["low"] is None:
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+def _cell(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None else with_interval(row)

@@ -54,6 +54,8 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     from training.fit.run_request import Order
     from training.recipes import EMBEDDERS
     from training.report.report import write_report
+    from training.report.saved_run import read_run
+    from training.report.tables import conclusions
     from training.runs.run import train
 
     logging.getLogger("training").setLevel(logging.INFO)  # progress lines, one an epoch
@@ -65,6 +67,7 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     for policy in outcome.existed:
         click.echo(f"{policy}: model {outcome.models[policy].name} exists, nothing to train")
     click.echo(summary(outcome.models))
+    click.echo(conclusions(read_run(outcome.folder, workspace.models))["headline"])
     click.echo(f"models: {', '.join(folder.name for folder in outcome.models.values())}")
     click.echo(f"report: {write_report(outcome.folder, workspace)}")
 

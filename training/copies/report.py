@@ -15,6 +15,7 @@ import polars as pl
 from catalog import FEW_GROUPS, TOO_FEW
 from curation import EmbedderCard
 from training.copies.judge import PRECISIONS
+from training.evaluation.intervals import with_interval
 from training.report import plots
 from training.report.page import figure_uri, render
 
@@ -33,7 +34,7 @@ def table(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     lines = [head]
     for part, precision in product(parts, PRECISIONS):
         metric = f"recall_at_precision_{precision}"
-        cells = [_cell(found[part, name, metric]) for name in NAMES]
+        cells = [with_interval(found[part, name, metric]) for name in NAMES]
         lines.append((_slice(part), f"{precision}", *cells))
     return lines
 
@@ -43,7 +44,7 @@ def verdict(metrics: Sequence[Mapping[str, Any]]) -> str:
     metric = f"recall_at_precision_{PRECISIONS[0]}"
     both = {m["predictor"]: m for m in metrics if (m["slice"], m["metric"]) == ("all", metric)}
     ours, default = both["model"], both["efficientnet_lite0"]
-    told = f"{_cell(ours)} of the copies against {_cell(default)}"
+    told = f"{with_interval(ours)} of the copies against {with_interval(default)}"
     if min(ours["n_groups"], default["n_groups"]) < FEW_GROUPS:
         return f"It finds {told}: {TOO_FEW} how sure that is. Keep the default."
     if ours["low"] > default["high"]:
@@ -111,12 +112,6 @@ def _named_curves(folder: Path) -> dict[str, pl.DataFrame]:
 
 def _slice(part: str) -> str:
     return "all" if part == "all" else f"with {part.removeprefix('edits=')} edits"
-
-
-def _cell(row: Mapping[str, Any]) -> str:
-    if row["low"] is None:
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 _CARD = """# Embedder {model_id}

@@ -134,16 +134,13 @@ def _place(predictor: str) -> tuple[int, str]:
 
 
 def as_score(row: dict[str, object]) -> Score:
-    """Read a row of the `metrics` table."""
+    """Read a row of the `metrics` table; over too few groups to tell its interval is left out."""
     value, low, high = (row[name] for name in ("value", "low", "high"))
     assert isinstance(value, float), "the metrics table holds floats"
-    return Score(
-        value,
-        low if isinstance(low, float) else None,
-        high if isinstance(high, float) else None,
-        int(str(row["n"] or 0)),
-        int(str(row["n_groups"] or 0)),
-    )
+    n_groups = int(str(row["n_groups"] or 0))
+    if not isinstance(low, float) or not isinstance(high, float) or n_groups < FEW_GROUPS:
+        low = high = None
+    return Score(value, low, high, int(str(row["n"] or 0)), n_groups)
 
 
 def baseline_names(found: Iterable[str]) -> list[str]:

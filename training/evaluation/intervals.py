@@ -4,11 +4,14 @@ Pictures of one photographer or one camera are alike, so drawing single pictures
 certainty than there is: whole groups are drawn instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from catalog import FEW_GROUPS
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +29,24 @@ class Interval:
     high: float | None
     n: int
     n_groups: int
+
+
+def with_interval(figure: Mapping[str, Any], *, digits: int = 3, sign: str = "") -> str:
+    """Write a figure (`value`, `low`, `high`, `n_groups`) with its 95 % interval.
+
+    Over few groups an interval says which groups happened to be there, so there it is left out.
+
+    >>> with_interval({"value": 0.5, "low": 0.4, "high": 0.6, "n_groups": 12}, digits=2)
+    '0.50 [0.40, 0.60]'
+    >>> with_interval({"value": 0.5, "low": 0.4, "high": 0.6, "n_groups": 2}, sign="+")
+    '+0.500'
+    """
+    value, low, high = (
+        None if figure[name] is None else f"{figure[name]:{sign}.{digits}f}"
+        for name in ("value", "low", "high")
+    )
+    rests_on_few = figure["n_groups"] < FEW_GROUPS
+    return str(value) if rests_on_few or low is None else f"{value} [{low}, {high}]"
 
 
 def group_bootstrap(

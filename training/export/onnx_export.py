@@ -11,7 +11,9 @@ import onnxruntime
 import torch
 from safetensors.torch import save_file
 
+from catalog import FEW_GROUPS, TOO_FEW
 from training.data.transforms import View
+from training.evaluation.intervals import with_interval
 from training.models.networks import StatedProbabilities
 
 PARITY_PICTURES = 4
@@ -85,6 +87,8 @@ def write_card(path: Path, facts: Mapping[str, Any], metrics: Sequence[Mapping[s
         "release": release,
         "rows": _figures(facts["tasks"], metrics),
         "settings": ", ".join(facts["tasks"]),
+        "few_groups": FEW_GROUPS,
+        "too_few": TOO_FEW,
         "where": facts["where_tested"][:1].lower() + facts["where_tested"][1:],
         "edges": "; ".join(
             f"{task} {' and '.join(map(str, edges))}" for task, edges in facts["bins"].items()
@@ -96,17 +100,11 @@ def write_card(path: Path, facts: Mapping[str, Any], metrics: Sequence[Mapping[s
 
 def _figures(tasks: Sequence[str], metrics: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(
-        f"| {m['task']} | {m['predictor']} | {_with_interval(m)} | {m['n']} | {m['n_groups']} |"
+        f"| {m['task']} | {m['predictor']} | {with_interval(m)} | {m['n']} | {m['n_groups']} |"
         for task in tasks
         for m in metrics
         if (m["task"], m["slice"], m["metric"]) == (task, "all", "balanced_accuracy")
     )
-
-
-def _with_interval(metric: Mapping[str, Any]) -> str:
-    if metric["low"] is None:
-        return f"{metric['value']:.3f}"
-    return f"{metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
 
 
 _CARD = """# Model {model_id}
@@ -132,8 +130,8 @@ at native resolution. No EXIF tag, name, size or orientation.
 
 ## How well it does
 
-Balanced accuracy on the test pictures with 95 % intervals from a bootstrap over groups;
-1/3 is chance.
+Balanced accuracy on the test pictures with 95 % intervals from a bootstrap over groups (none under {few_groups} groups:
+{too_few}); 1/3 is chance.
 
 | head | predictor | balanced accuracy | pictures | groups |
 | --- | --- | --- | --- | --- |
