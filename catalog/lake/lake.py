@@ -83,8 +83,8 @@ class Catalog:
         damaged = next((line for line in files.problems if line or time.monotonic() > until), "")
         if not damaged:
             return QueryError(first_line(error))
-        advice = "list all damage with: safelight catalog verify"
-        return QueryError(f"{damaged}; {advice} ({first_line(error)[:200]})")
+        log.info("%s: %s", damaged, first_line(error))
+        return QueryError(f"{damaged}; list all damage with: safelight catalog verify")
 
     def _asked(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:
         if self._closed:

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import MissingPartError
+from catalog.workspace.explained import in_plain_words
 
 log = logging.getLogger(__name__)
 
@@ -134,5 +135,5 @@ def quoted(text: object) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Make one line of an error of DuckDB, without the position marks below it."""
-    return " ".join(str(error).split("\n\n")[0].split())
+    """Make one line of an error of DuckDB, without the position marks below it, in words that people know."""
+    return in_plain_words(" ".join(str(error).split("\n\n")[0].split()))

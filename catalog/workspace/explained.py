@@ -49,6 +49,19 @@ _BY_WORDS = {
     "disk i/o error": "the disk is full, or broken: make room, or look at the system's log",
     "input/output error": _BY_NUMBER[errno.EIO],
 }
+# What readers of Parquet say of damaged files, in small letters.
+_ENDS_EARLY = "a file ends before its data does"
+_NOT_PARQUET = "a file holds bytes that are not valid Parquet"
+_OF_DAMAGE = {
+    "out of buffer": _ENDS_EARLY,
+    "couldn't deserialize thrift": _NOT_PARQUET,
+    "don't know what type": _NOT_PARQUET,
+    "tprotocolexception": _NOT_PARQUET,
+    "decompression fail": "a file holds data that cannot be decompressed",
+    "likely corrupted": _NOT_PARQUET,
+    "no magic bytes": _NOT_PARQUET,
+    "parquet magic bytes not found": _NOT_PARQUET,
+}
 _RETRY = "What was finished before is kept; then run the command again"
 
 
@@ -64,6 +77,19 @@ def advice_on(said: str) -> str:
     """Give advice on what a library said, as a sentence that follows it; empty when there is none."""
     found = (advice for words, advice in _BY_WORDS.items() if words in said.lower())
     return next((f". {advice[0].upper()}{advice[1:]}" for advice in found), "")
+
+
+def in_plain_words(said: str) -> str:
+    """Say in words that people know what a reader of Parquet said of damaged bytes; all else stays as it is.
+
+    >>> in_plain_words("Out of buffer")
+    'a file ends before its data does, so it is damaged (Out of buffer)'
+    >>> in_plain_words("no column of this name")
+    'no column of this name'
+    """
+    found = (plain for words, plain in _OF_DAMAGE.items() if words in said.lower())
+    plain = next(found, None)
+    return said if plain is None else f"{plain}, so it is damaged ({said})"
 
 
 def is_broken_pipe(error: BaseException) -> bool:
@@ -107,4 +133,4 @@ def _is_duckdb(error: BaseException) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    return in_plain_words(" ".join(str(error).split())[:300])

@@ -32,6 +32,7 @@ from catalog.sandbox.sql.thumbnails import write_thumbnail
 from catalog.sandbox.walls import landlock, privileges
 from catalog.sandbox.walls.closed import what_is_closed
 from catalog.sandbox.walls.limits import MB, Limits
+from catalog.workspace.explained import in_plain_words
 
 Job = Mapping[str, Any]
 DuckDB = duckdb.DuckDBPyConnection
@@ -94,7 +95,8 @@ def run(
 
 def first_line(error: BaseException) -> str:
     """Make one line of an error, short enough for a log."""
-    return " ".join(str(error).split("\n\n")[0].split())[:2_000] or type(error).__name__
+    said = " ".join(str(error).split("\n\n")[0].split())[:2_000]
+    return in_plain_words(said) or type(error).__name__
 
 
 def give_up_rights(job: Job, connection: DuckDB) -> None:

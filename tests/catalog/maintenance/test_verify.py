@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -21,7 +22,7 @@ from catalog.releases.revocations import (
     read_revocations,
     revocation_problems,
 )
-from catalog.stores import KeepRules
+from catalog.stores import KeepRules, first_line
 from catalog.stores.ducklake.wal import read_wal
 from catalog.stores.file_sums import sum_in_name
 from tests.catalog.each_store import on_plain_files
@@ -357,3 +358,33 @@ def test_damaged_revocations_are_named_and_not_written_again(workspace: Workspac
     merge_revocations(workspace.releases, [revoked("1.1.0")])
     assert len(read_revocations(workspace.releases)) == 2
     assert list(revocation_problems(workspace.releases)) == []
+
+
+@pytest.mark.parametrize("damage", ["zeroes", "end"])
+def test_a_damaged_table_file_is_told_in_plain_words(workspace: Workspace, damage: str) -> None:
+    commits(workspace, range(3))
+    [path, *_] = files(workspace, "lake/data/**/photos/*.parquet")
+    raw = bytearray(path.read_bytes())
+    places = {"zeroes": slice(40, 200), "end": slice(-8, None)}
+    raw[places[damage]] = bytes(len(raw[places[damage]]))
+    path.write_bytes(raw)
+    with open_catalog(workspace) as catalog, pytest.raises(QueryError) as told:
+        catalog.query("SELECT * FROM photos ORDER BY ALL")
+    assert str(told.value).startswith(f"table file {path} is damaged: its SHA-256 is not")
+    assert str(told.value).endswith("; list all damage with: safelight catalog verify")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Out of buffer",
+        "TProtocolException: Invalid data",
+        "don't know what type:",
+        "ZSTD Decompression fail",
+    ],
+)
+def test_what_a_reader_says_of_damage_is_put_in_words(said: str) -> None:
+    line = first_line(duckdb.IOException(f"{said}\n\nLINE 1: SELECT"))
+    assert line.startswith("a file ")
+    assert "damaged" in line
+    assert line.endswith(f"({said})")
