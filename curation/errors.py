@@ -11,9 +11,10 @@ SafelightError
     └── NothingToCurateError
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
-from catalog import SafelightError
+from catalog import SafelightError, home_words
 
 
 class CurationError(SafelightError):
@@ -77,14 +78,31 @@ class RunUndoneError(CurationError):
 
 
 class NoLabelsError(CurationError):
-    """A run whose plan names no labels has none to audit."""
+    """A run whose plan names no labels has none to audit; `n_values` says what the catalog has: values by label."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, n_values: Mapping[str, int]) -> None:
+        usable = sorted(task for task, n in n_values.items() if n > 1)
         super().__init__(
-            f"run {run_id} has no labels with classes; which labels there are: "
-            'safelight catalog sql "SELECT task, count(*) FROM labels GROUP BY task". Name those to be used in a plan, '
-            'such as {"labels": ["age", "gender"]}, and give it to: safelight curate run --plan FILE'
+            f"run {run_id} has no labels with classes to audit. {_labels_advice(n_values, usable)}"
         )
+
+
+def _labels_advice(n_values: Mapping[str, int], usable: Sequence[str]) -> str:
+    """Advise a plan with the labels that are there, and only with those."""
+    if usable:
+        listed = ", ".join(f"{task} ({n_values[task]:,} values)" for task in usable[:5])
+        plan = json.dumps({"labels": usable[:1]})
+        return (
+            f"The catalog has: {listed}. Name those to be used in a plan, such as {plan}, and give it to: safelight "
+            f"curate run --plan FILE{home_words()}"
+        )
+    said = ", ".join(f"{task} has one value" for task in sorted(n_values))
+    there = f"In the catalog {said}" if said else "The catalog has none either"
+    return (
+        f"{there}, so no label can be wrong. Labels come with pictures: from a column of an address list "
+        f"(--label-col), from names of folders, or with a data set. What else waits for people: "
+        f"safelight curate review{home_words()}"
+    )
 
 
 class EmbedderNotFoundError(CurationError):

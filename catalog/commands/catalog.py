@@ -1,6 +1,7 @@
 """`safelight catalog ...`."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ import click
 from catalog.commands.sql import shell, sql
 from catalog.commands.takedown import takedown
 from catalog.errors import SafelightError
+from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, workspace_option
 from catalog.workspace.workspace import Workspace
 
@@ -90,7 +92,14 @@ def verify(workspace: Workspace, quick: bool) -> None:
     found = verify_workspace(workspace, rehash=not quick)
     for note in found.notes:
         click.echo(f"note: {note}")
-    _report(found.problems, f"{found.assets} files checked, nothing wrong")
+    depth = "sizes and places only, no byte was hashed" if quick else "every byte hashed"
+    _report(found.problems, f"checked {_what(found.checked)} ({depth}): nothing wrong")
+
+
+def _what(checked: Mapping[str, int]) -> str:
+    """List what was checked, without what there is none of."""
+    listed = ", ".join(counted(n, noun) for noun, n in checked.items() if n)
+    return listed or "nothing, for nothing is there yet"
 
 
 @catalog.command("maintain")
@@ -169,7 +178,7 @@ def _report(problems: list[str], fine: str) -> None:
         click.echo(line)
     if problems:
         raise SafelightError(
-            f"{len(problems)} problems found; docs/store.md says what to do about each"
+            f"{counted(len(problems), 'problem')} found; docs/store.md says what to do about each"
         )
     click.echo(fine)
     sys.stdout.flush()

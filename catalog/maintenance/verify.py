@@ -5,9 +5,10 @@ files that a killed process has left and that maintenance removes, files without
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -16,9 +17,10 @@ from catalog.errors import AssetNotFoundError, SafelightError
 from catalog.lake.choose_store import open_store
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.maintenance.maintain import orphan_packs, upkeep_lock
-from catalog.packs.assets import PACKS, AssetReader
+from catalog.packs.assets import PACKS, AssetReader, list_packs
 from catalog.packs.objects import Objects, hash_object, open_objects
 from catalog.packs.spool import is_whole, unreadable_segments, waiting_segments
+from catalog.releases.index import release_folders
 from catalog.releases.release import list_releases
 from catalog.releases.revocations import revocation_problems
 from catalog.releases.verify import verify_release
@@ -41,11 +43,15 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify_workspace` found: problems and notes as sentences, and how many assets were looked at."""
+    """What `verify_workspace` found: problems and notes as sentences, and how many assets were looked at.
+
+    `checked` counts what was looked at by its name for one, such as "table file".
+    """
 
     problems: list[str]
     notes: list[str]
     assets: int
+    checked: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 def verify_workspace(workspace: Workspace, *, rehash: bool = True) -> Verification:
@@ -54,19 +60,47 @@ def verify_workspace(workspace: Workspace, *, rehash: bool = True) -> Verificati
     With `rehash` every byte of table files, packs and releases is read. Where the catalog is too damaged to be opened,
     that is one of the problems.
     """
-    store, notes, n = open_store(workspace), list[str](), 0
+    store, notes, checked = open_store(workspace), list[str](), dict[str, int]()
     with _no_upkeep(workspace):
         problems = list(_answered("the catalog's database", store.check_database()))
         try:
             with open_catalog(workspace) as catalog:
                 problems += _catalog_problems(catalog, rehash)
-                n = int(str(catalog.records("SELECT count(*) AS n FROM assets")[0]["n"]))
+                checked = _counts(catalog)
                 notes = list(_notes(catalog))
         except _UNREADABLE as error:
             problems.append(f"the tables cannot be read: {_said(error)}")
         problems += _answered("releases", _bad_releases(workspace, rehash))
         problems += sqlite_problems(workspace.frontier)
-    return Verification(list(dict.fromkeys(problems)), notes, n)
+    checked |= _release_counts(workspace)
+    return Verification(list(dict.fromkeys(problems)), notes, checked.get("asset", 0), checked)
+
+
+def _counts(catalog: Catalog) -> dict[str, int]:
+    """Count what there is to check below the tables, by its name for one."""
+    (assets,) = catalog.records("SELECT count(*) AS n FROM assets")
+    return {
+        "database page": _pages(catalog.workspace.lake / "catalog.sqlite"),
+        "table file": catalog.store.check_files().n_files,
+        "pack": len(list_packs(catalog.workspace)),
+        "asset": int(str(assets["n"])),
+    }
+
+
+def _pages(database: Path) -> int:
+    """Count the pages of a SQLite file, whose size stands in its header; none of a file that is not there."""
+    if not database.exists():
+        return 0
+    with database.open("rb") as raw:
+        page_bytes = int.from_bytes(raw.read(18)[16:], "big")
+    return database.stat().st_size // (65_536 if page_bytes == 1 else max(page_bytes, 1))
+
+
+def _release_counts(workspace: Workspace) -> dict[str, int]:
+    """Count releases and their files."""
+    folders = release_folders(workspace.releases)
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return {"release": len(folders), "release file": sum(1 for _ in files)}
 
 
 def verify_catalog(catalog: Catalog, *, rehash: bool = True) -> list[str]:

@@ -11,11 +11,15 @@ from catalog.stores.file_sums import sum_in_name
 
 @dataclass(frozen=True)
 class FileCheck:
-    """What was found: problems as sentences, addresses of orphans, how many files have no recorded SHA-256."""
+    """What was found: problems as sentences, addresses of orphans, how many files have no recorded SHA-256.
+
+    `n_files` counts the files that were compared.
+    """
 
     problems: Iterator[str]
     orphans: tuple[str, ...]
     without_sum: int
+    n_files: int = 0
 
 
 def check_files(
@@ -36,7 +40,8 @@ def check_files(
     without = sum(sum_in_name(path) is None for path in named)
     waiting = [path for path in sorted(others) if rehash and path in there and path not in named]
     found = _problems(objects, named, there, rehash)
-    return FileCheck(_closing(objects, found, _waiting(objects, waiting)), tuple(orphans), without)
+    problems = _closing(objects, found, _waiting(objects, waiting))
+    return FileCheck(problems, tuple(orphans), without, len(named) + len(waiting))
 
 
 def _closing(objects: Objects, *found: Iterator[str]) -> Iterator[str]:

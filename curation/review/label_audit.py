@@ -72,7 +72,10 @@ def audit_labels(workspace: Workspace, run_id: str = "") -> LabelAudit:
         plan = json.loads(str(about["plan_json"]))
         tasks = (*plan.get("labels", ()), *plan.get("label_classes", ()))
         if not tasks:
-            raise NoLabelsError(run)
+            known = catalog.records(
+                "SELECT task, count(DISTINCT value) AS n FROM labels GROUP BY ALL"
+            )
+            raise NoLabelsError(run, {str(row["task"]): int(str(row["n"])) for row in known})
         items = frame(catalog, _ITEMS, (run, list(tasks)))
         behind = dict(pair.split("=", 1) for pair in plan.get("label_tasks", ()))
         named = {behind.get(task, task): task for task in tasks}

@@ -388,3 +388,28 @@ def test_what_a_reader_says_of_damage_is_put_in_words(said: str) -> None:
     assert line.startswith("a file ")
     assert "damaged" in line
     assert line.endswith(f"({said})")
+
+
+def test_verify_says_what_it_checked(workspace: Workspace) -> None:
+    published(workspace, count=4, size=700)
+    said = CliRunner().invoke(command, ["verify", "--home", str(workspace.home)]).output
+    folder = workspace.releases / "cameras" / "1.0.0"
+    n_files = sum(path.is_file() for path in folder.rglob("*"))
+    n_tables = len(files(workspace, "lake/data/**/*.parquet"))
+    database = workspace.lake / "catalog.sqlite"
+    n_pages = database.stat().st_size // 4096
+    assert said == (
+        f"checked {n_pages} database pages, {n_tables} table files, 1 pack, 4 assets, 1 release, {n_files} release "
+        "files (every byte hashed): nothing wrong\n"
+    )
+    quick = CliRunner().invoke(command, ["verify", "--quick", "--home", str(workspace.home)]).output
+    assert "no byte was hashed" in quick
+
+
+def test_one_problem_is_one(workspace: Workspace) -> None:
+    published(workspace, count=4, size=700)
+    [pack] = files(workspace, "packs/*.parquet")
+    flip(pack, random.Random(3))
+    done = CliRunner().invoke(command, ["verify", "--home", str(workspace.home)])
+    assert done.exit_code == 1
+    assert "1 problem found; docs/store.md" in str(done.exception)

@@ -148,8 +148,22 @@ def test_a_new_label_is_a_new_run(tmp_path: Path) -> None:
     assert not run(made).is_new
     bring(made, [(kinds(1)[0][0], {"age": "3"})])
     assert run(made).is_new
-    with pytest.raises(NoLabelsError, match="has no labels with classes"):
+    with pytest.raises(NoLabelsError, match="has no labels with classes") as told:
         audit_labels(made, run(made, CurationPlan(find_labels=False)).run_id)
+    assert "age (" not in str(told.value), "one value of one picture is nothing to sort by"
+    assert 'kind (2 values). Name those to be used in a plan, such as {"labels": ["kind"]}' in str(
+        told.value
+    )
+
+
+def test_an_audit_advises_no_label_that_is_not_there() -> None:
+    told = str(NoLabelsError("r", {}))
+    assert "The catalog has none either" in told
+    assert "--plan" not in told
+    assert "safelight curate review" in told
+    same = str(NoLabelsError("r", {"folder": 1}))
+    assert "In the catalog folder has one value, so no label can be wrong" in same
+    assert "--plan" not in same
 
 
 def test_a_plan_names_labels_that_can_be_columns() -> None:
