@@ -3,6 +3,8 @@
 SafelightError
 └── CurationError
     ├── UnknownRunnerError
+    ├── ClusterError
+    ├── NodesKeepDyingError
     ├── BadPlanError
     ├── ThinClassError
     ├── RunNotFoundError
@@ -27,6 +29,27 @@ class UnknownRunnerError(CurationError):
     def __init__(self, wanted: str, known: Sequence[str]) -> None:
         super().__init__(f"there is no runner {wanted!r}; choose one of: {', '.join(known)}")
         self.wanted = wanted
+
+
+class ClusterError(CurationError):
+    """A Ray cluster cannot be used."""
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(
+            f"the Ray cluster {address} cannot be used: {' '.join(why.split())[:300]}. Give --cluster the address "
+            "HOST:PORT of its head, auto for the one that runs on this machine, or local to start one here"
+        )
+        self.address = address
+
+
+class NodesKeepDyingError(CurationError):
+    """A cluster lost results of the same pictures again and again."""
+
+    def __init__(self, why: str, losses: int) -> None:
+        super().__init__(
+            f"the Ray cluster lost results {losses} times ({why}). What was committed is kept: look for the reason in "
+            "/tmp/ray/session_latest/logs of its nodes, then run the command again"  # noqa: S108 - Ray's place
+        )
 
 
 class BadPlanError(CurationError):

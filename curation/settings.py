@@ -10,6 +10,9 @@ class CurateSettings:
     runner: str = "daft"
     """Engine of the stages: daft or threads."""
 
+    cluster: str = ""
+    """Address of the Ray cluster whose nodes run the stages: local, auto or HOST:PORT; empty for this machine alone."""
+
     workers: int = 0
     """Batches at work at the same time under `threads`; 0 for one per core."""
 

@@ -60,6 +60,7 @@ def test_a_missing_library_names_the_pip_command() -> None:
     [
         ("ray", "crawl", "cluster"),  # not the room's own
         ("ray.util", "crawl", "cluster"),
+        ("ray", "curate", "cluster"),
         ("obstore", "crawl", "s3"),
         ("torch", "train", "train"),  # more than one has it: the room's own
         ("scrapy", "crawl", "crawl"),

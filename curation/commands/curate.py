@@ -38,6 +38,11 @@ def curate() -> None:
 @click.option("--seed", type=int, help="Seed of the splits.")
 @click.option("--runner", type=click.Choice(["daft", "threads"]), help="Engine of the stages.")
 @click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Ray cluster that runs the stages (local, auto, HOST:PORT).",
+)
+@click.option(
     "--rebalance",
     type=click.Choice(get_args(Rebalance)),
     help="How rare classes are lifted.",
@@ -52,6 +57,7 @@ def run(  # noqa: PLR0913 - one argument an option
     plan_file: Path | None,
     seed: int | None,
     runner: str | None,
+    cluster: str | None,
     rebalance: str | None,
     allow_thin: bool,
     again: bool,
@@ -63,6 +69,8 @@ def run(  # noqa: PLR0913 - one argument an option
     settings = load_settings(CurateSettings, "curate", workspace)
     if runner:
         settings = dataclasses.replace(settings, runner=runner)
+    if cluster is not None:
+        settings = dataclasses.replace(settings, cluster=cluster)
     plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
     if allow_thin:
         plan = dataclasses.replace(plan, allow_thin=True)

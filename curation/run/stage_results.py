@@ -175,7 +175,13 @@ def _compute(
 ) -> None:
     waiting: list[pa.RecordBatch] = []
     progress = ProgressLine(", ".join(names), todo.num_rows)
-    results = apply(chain, todo, runner=settings.runner, workers=settings.workers or None)
+    results = apply(
+        chain,
+        todo,
+        runner=settings.runner,
+        cluster=settings.cluster,
+        workers=settings.workers or None,
+    )
     for batch in results:
         waiting.append(batch)
         progress.add(batch.num_rows)

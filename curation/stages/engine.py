@@ -11,12 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.errors import UnknownRunnerError
+from catalog import UsageError
+from curation.errors import ClusterError, UnknownRunnerError
 from curation.stages.stage import HIDDEN, Stage
 
 Runner = Literal["daft", "threads"]
@@ -89,22 +91,29 @@ def apply(
     rows: pa.Table,
     *,
     runner: str = "daft",
+    cluster: str = "",
     workers: int | None = None,
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
     """Give the stored columns of `stages` for all `rows`, batch by batch, in no particular order.
 
     `rows` has `asset_sha256` and what the first stage reads. `workers` (default: the cores) is the number of
-    batches at work at the same time; Daft always takes the cores. Raises `UnknownRunnerError`; an
-    exception in a stage ends the iteration.
+    batches at work at the same time; Daft always takes the cores, or those of the Ray cluster at the address
+    `cluster`. Raises `UnknownRunnerError`, `ClusterError`; an exception in a stage ends the iteration.
     """
     if runner not in get_args(Runner):
         raise UnknownRunnerError(runner, get_args(Runner))
+    if cluster and runner != "daft":
+        raise UsageError(f"only the runner daft works on a cluster, not {runner}")
     if rows.num_rows == 0:
         return iter(())
-    if runner == "daft":
-        return _run_on_daft(stages, rows, batch_rows)
-    return _run_on_threads(stages, rows, workers or os.cpu_count() or 1, batch_rows)
+    if runner == "threads":
+        return _run_on_threads(stages, rows, workers or os.cpu_count() or 1, batch_rows)
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if cluster:
+        return _run_on_cluster(stages, rows, cluster, batch_rows)
+    return _run_on_daft(Chain(stages), [rows], batch_rows)
 
 
 def _run_on_threads(
@@ -123,17 +132,28 @@ def _run_on_threads(
             yield flying.popleft().result()
 
 
-def _run_on_daft(
-    stages: Sequence[Stage], rows: pa.Table, batch_rows: int
+def _run_on_cluster(
+    stages: Sequence[Stage], rows: pa.Table, address: str, batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
+    """Let Daft call the chain on the nodes of a Ray cluster."""
+    from curation.stages.cluster import join, run_in_parts
+
+    join(address, {name: os.environ[name] for name in _QUIET})
+    import daft
+
+    daft.set_runner_ray(noop_if_initialized=True)
+    if daft.runners.get_or_infer_runner_type() != "ray":  # Daft keeps its first runner
+        raise ClusterError(address, "this process has run stages without it; start another one")
+    run = partial(_run_on_daft, Chain(stages), batch_rows=batch_rows)
+    yield from run_in_parts(run, rows.combine_chunks(), batch_rows)
+
+
+def _run_on_daft(chain: Chain, tables: list[pa.Table], batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Let Daft call the chain; only references to bytes and small results pass through it."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
     import daft
 
     logging.getLogger("tracing").setLevel(logging.WARNING)  # Daft tells of every batch at INFO
 
-    chain = Chain(stages)
     kind = daft.DataType.from_arrow_type(pa.struct(list(chain.outputs)))
 
     class DaftChain:
@@ -151,8 +171,8 @@ def _run_on_daft(
     actor = daft.cls(
         DaftChain, use_process=False
     )  # a max_concurrency would fork a process per chain
-    frame = daft.from_arrow(rows)
-    called = actor(chain, rows.column_names).run(*(daft.col(name) for name in rows.column_names))
+    frame, names = daft.from_arrow(tables), tables[0].column_names
+    called = actor(chain, names).run(*(daft.col(name) for name in names))
     for batch in frame.select(called.alias("result")).to_arrow_iter():
         yield from _flat(batch, chain.outputs)
 
