@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from catalog import __version__
+from catalog import AssetNotFoundError, __version__
 from catalog.workspace.import_paths import check_ray_folder
 from curation.errors import ClusterError, NodesKeepDyingError
 
@@ -154,6 +154,8 @@ def _gone(before: Nodes, after: Nodes) -> list[str]:
 def _check_loss(error: Exception, losses: int, gone: Sequence[str]) -> None:
     """Raise what a stage raised, and `NodesKeepDyingError` when there were too many losses."""
     cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+    if isinstance(cause, AssetNotFoundError):
+        raise AssetNotFoundError(f"{cause}; each node must see it at the same path") from error
     if not (gone or isinstance(cause, ray.exceptions.RayError)):
         raise cause from error
     if losses > MOST_LOSSES:

@@ -180,7 +180,7 @@ def on_this_machine() -> None:
     found = pa.Table.from_batches(apply([Double()], rows(100), cluster="local"))
     expected = pa.Table.from_batches(apply([Double()], rows(100), runner="threads"))
     assert found.sort_by("asset_sha256") == expected.sort_by("asset_sha256").combine_chunks()
-    with pytest.raises(AssetNotFoundError, match=r"^pack 7 is missing$"):
+    with pytest.raises(AssetNotFoundError, match=r"^pack 7 is missing; each node must see it"):
         list(apply([Double(broken=True)], rows(100), cluster="local"))
 
 
@@ -191,9 +191,20 @@ def after_this_machine_alone() -> None:
         list(apply([Double()], rows(3), cluster="local"))
 
 
+def beside_another_version() -> None:
+    """Start nodes that find another Safelight than this process."""
+    other = Path("other") / "catalog"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text('__version__ = "0.0.1"')
+    os.environ["PYTHONPATH"] = str(other.parent.resolve())
+    with pytest.raises(ClusterError, match=r"has Safelight 0\.0\.1, this machine ") as raised:
+        list(apply([Double()], rows(3), cluster="local"))
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("act", [on_this_machine, after_this_machine_alone])
+@pytest.mark.parametrize("act", [on_this_machine, after_this_machine_alone, beside_another_version])
 def test_in_a_process_of_its_own(act: Callable[[], None], tmp_path: Path) -> None:
     code = f"import {__name__} as test; test.{act.__name__}()"
     root = str(Path(__file__).resolve().parents[3])
