@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from catalog import AssetNotFoundError, __version__
-from catalog.workspace.import_paths import check_ray_folder
+from catalog import AssetNotFoundError, __version__, check_ray_folder
 from curation.errors import ClusterError, NodesKeepDyingError
 
 log = logging.getLogger(__name__)
