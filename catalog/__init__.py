@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     from catalog.tables.rows import rows
     from catalog.takedown.crawl_queue import queue_opener
     from catalog.takedown.purge import purge
-    from catalog.web.review.waiting import count_review_items, list_review_items
+    from catalog.web.review.backlog import count_review_items, list_review_items
     from catalog.workspace.import_paths import check_ray_folder
     from catalog.workspace.logs import logs_json, redacted, start_logging
     from catalog.workspace.options import (
@@ -289,7 +289,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "catalog.tables.rows": ("rows",),
             "catalog.takedown.crawl_queue": ("queue_opener",),
             "catalog.takedown.purge": ("purge",),
-            "catalog.web.review.waiting": ("count_review_items", "list_review_items"),
+            "catalog.web.review.backlog": ("count_review_items", "list_review_items"),
             "catalog.workspace.import_paths": ("check_ray_folder",),
             "catalog.workspace.logs": ("logs_json", "redacted", "start_logging"),
             "catalog.workspace.options": (

@@ -24,8 +24,8 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
 
     from catalog.lake.lake import open_catalog
     from catalog.web.app import AccessLog, make_app
+    from catalog.web.http.credentials import load_credentials
     from catalog.web.http.settings import ServeSettings
-    from catalog.web.http.tokens import load_doors
     from catalog.workspace.settings import load_settings
 
     settings = load_settings(ServeSettings, "serve", workspace)
@@ -34,25 +34,25 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
         host=settings.host if host is None else host,
         port=settings.port if port is None else port,
     )
-    load_doors(settings)  # what is refused is refused before anything is made
-    listening = _listen(settings.host, settings.port)
+    load_credentials(settings)  # an error here comes before any file is written
+    server_socket = _listen(settings.host, settings.port)
     workspace.make()
-    open_catalog(workspace).close()  # a new home, or one that only pulls, has no tables yet
+    open_catalog(workspace).close()  # creates the tables of a new workspace
     app = make_app(workspace, settings)
-    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{shown}:{listening.getsockname()[1]}/"
+    host_name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host_name}:{server_socket.getsockname()[1]}/"
 
-    async def say_where(_app: web.Application) -> None:
+    async def print_address(_app: web.Application) -> None:
         click.echo(f"Safelight at {address} (Ctrl+C ends it)")
         sys.stdout.flush()
 
-    app.on_startup.append(say_where)  # after all that may fail has started
+    app.on_startup.append(print_address)  # the last start-up step, so the server is ready
     web.run_app(
         app,
-        sock=listening,
+        sock=server_socket,
         print=None,
         access_log_class=AccessLog,
-        keepalive_timeout=30,  # also for a connection that sends nothing
+        keepalive_timeout=30,  # applies to idle connections too
     )
 
 

@@ -1,8 +1,8 @@
-"""Put the web application together."""
+"""The web application: its routes, its shared objects and its background tasks."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from aiohttp import web
@@ -10,27 +10,27 @@ from aiohttp.abc import AbstractAccessLogger
 
 from catalog.sandbox import MB, Limits, QueryPool
 from catalog.web.access import login
-from catalog.web.access.security import add_headers, known_caller, known_host, own_pages_only
+from catalog.web.access.security import add_headers, authenticate, check_host, check_origin
 from catalog.web.api import pages, pictures, queries, releases, review, saved_questions, tables
-from catalog.web.http.errors import errors_as_json
-from catalog.web.http.keys import (
-    AUDIT,
-    DESK,
-    DOORS,
-    PLACES,
+from catalog.web.http.app_keys import (
+    AUDIT_LOG,
+    CREDENTIALS,
+    PICTURE_LOCATIONS,
     POOL,
     QUERIES,
+    REVIEW_SESSION,
     SETTINGS,
-    SIGN_INS,
+    SIGN_IN_LIMIT,
     WORKSPACE,
 )
+from catalog.web.http.credentials import load_credentials
+from catalog.web.http.errors import errors_as_json
 from catalog.web.http.settings import ServeSettings
 from catalog.web.http.sign_in_limit import SignInLimit
-from catalog.web.http.tokens import load_doors
-from catalog.web.review.review_session import Desk
-from catalog.web.sections.picture_locations import Places
-from catalog.web.statements.audit import Audit
-from catalog.web.statements.query_registry import Queries
+from catalog.web.review.review_session import ReviewSession
+from catalog.web.sections.picture_locations import PictureLocations
+from catalog.web.statements.audit_log import AuditLog
+from catalog.web.statements.query_registry import QueryRegistry
 from catalog.workspace.workspace import Workspace
 
 __all__ = ["AccessLog", "ServeSettings", "make_app"]
@@ -39,40 +39,34 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 2**20
 """Bytes of a request body: a statement and its parameters."""
-_ROUTES = (login, queries, tables, saved_questions, pictures, review, pages, releases)
-_LOOK_EVERY_S = 5.0
-_COMMIT_EVERY_S = 1.0
+_HANDLERS = (login, queries, tables, saved_questions, pictures, review, pages, releases)
+_AUDIT_CHECK_S = 5.0
+_REVIEW_CHECK_S = 1.0
 
 
-def make_app(
-    workspace: Workspace,
-    settings: ServeSettings,
-    mounts: Mapping[str, web.Application] | None = None,
-) -> web.Application:
-    """Make the application of one workspace; `mounts` are applications of other rooms by path.
+def make_app(workspace: Workspace, settings: ServeSettings) -> web.Application:
+    """Make the application of one workspace.
 
-    Raises `UsageError` when it would be open to others without a token.
+    Raises `UsageError` when others could reach it without a token.
     """
     app = web.Application(
-        middlewares=[errors_as_json, known_host, own_pages_only, known_caller],
+        middlewares=[errors_as_json, check_host, check_origin, authenticate],
         client_max_size=MAX_BODY,
     )
     app[WORKSPACE], app[SETTINGS] = workspace, settings
-    app[DOORS] = load_doors(settings)
-    app[SIGN_INS] = SignInLimit()
-    app[DESK] = Desk(workspace)
-    for module in _ROUTES:
+    app[CREDENTIALS] = load_credentials(settings)
+    app[SIGN_IN_LIMIT] = SignInLimit()
+    app[REVIEW_SESSION] = ReviewSession(workspace)
+    for module in _HANDLERS:
         app.add_routes(module.routes)
-    for path, part in (mounts or {}).items():
-        app.add_subapp(path, part)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(_run_queries)
-    app.cleanup_ctx.append(_keep_desk)
+    app.cleanup_ctx.append(_run_review)
     return app
 
 
 async def _run_queries(app: web.Application) -> AsyncIterator[None]:
-    """Start the sandbox with the server; at the end stop what runs and hand the audit over."""
+    """Start the sandbox with the server; at the end stop running statements and flush the audit log."""
     settings, workspace = app[SETTINGS], app[WORKSPACE]
     limits = Limits(
         timeout_s=settings.timeout_s,
@@ -81,71 +75,69 @@ async def _run_queries(app: web.Application) -> AsyncIterator[None]:
         memory_mb=settings.memory_mb,
         threads=settings.threads,
     )
-    app[AUDIT] = Audit(workspace)
-    app[PLACES] = Places(workspace)
+    app[AUDIT_LOG] = AuditLog(workspace)
+    app[PICTURE_LOCATIONS] = PictureLocations(workspace)
     app[POOL] = QueryPool(
         workspace, limits, max_running=settings.max_running, max_waiting=settings.max_waiting
     )
     await app[POOL].start()
     if still_open := [name for name, closed in app[POOL].closed.items() if not closed]:
         log.warning("this system leaves the sandbox open: not %s", ", not ".join(still_open))
-    app[QUERIES] = Queries(
+    app[QUERIES] = QueryRegistry(
         workspace,
         app[POOL],
-        app[AUDIT],
+        app[AUDIT_LOG],
         max_bytes=settings.results_mb * MB,
         max_age_s=settings.result_age_s,
     )
-    handing = asyncio.create_task(_hand_over(app[AUDIT]))
+    flushing = asyncio.create_task(_flush_audit_log(app[AUDIT_LOG]))
     yield
-    handing.cancel()
+    flushing.cancel()
     with suppress(asyncio.CancelledError):
-        await handing
+        await flushing
     await app[QUERIES].close()
     await app[POOL].close()
-    await asyncio.to_thread(app[AUDIT].hand_over)
+    await asyncio.to_thread(app[AUDIT_LOG].flush)
 
 
-async def _hand_over(audit: Audit) -> None:
-    """Turn the audit's lines into segments now and then."""
-    is_due = True  # a killed server may have left some
+async def _flush_audit_log(audit_log: AuditLog) -> None:
+    """Flush the audit log whenever it is due."""
+    is_due = True  # a killed server may have left lines
     while True:
         if is_due:
             try:
-                await asyncio.to_thread(audit.hand_over)
-            except (
-                Exception
-            ):  # the lines stay in the file for the next time, which comes only if this goes on
-                log.exception("the audit trail cannot be handed over")
-        await asyncio.sleep(_LOOK_EVERY_S)
-        is_due = audit.is_due()
+                await asyncio.to_thread(audit_log.flush)
+            except Exception:  # the lines stay in the file for the next flush, so the loop goes on
+                log.exception("the audit log cannot be flushed")
+        await asyncio.sleep(_AUDIT_CHECK_S)
+        is_due = audit_log.is_due()
 
 
-async def _keep_desk(app: web.Application) -> AsyncIterator[None]:
-    """Commit what people decide, a few seconds later and many at once; what waits at the end, too."""
-    keeping = asyncio.create_task(_commit_decisions(app[DESK]))
+async def _run_review(app: web.Application) -> AsyncIterator[None]:
+    """Commit decisions in batches while the server runs, and the waiting ones at its end."""
+    committing = asyncio.create_task(_commit_decisions(app[REVIEW_SESSION]))
     yield
-    keeping.cancel()
+    committing.cancel()
     with suppress(asyncio.CancelledError):
-        await keeping
-    await asyncio.to_thread(app[DESK].close)
+        await committing
+    await asyncio.to_thread(app[REVIEW_SESSION].close)
 
 
-async def _commit_decisions(desk: Desk) -> None:
+async def _commit_decisions(session: ReviewSession) -> None:
     while True:
-        await asyncio.sleep(_COMMIT_EVERY_S)
+        await asyncio.sleep(_REVIEW_CHECK_S)
         try:
-            if desk.is_due():
-                await asyncio.to_thread(desk.commit)
-            await asyncio.to_thread(desk.rest)
+            if session.is_due():
+                await asyncio.to_thread(session.commit)
+            await asyncio.to_thread(session.close_if_idle)
         except (
             Exception
-        ):  # the decisions stay in the spool for the next commit, which comes only if this goes on
+        ):  # the decisions stay in the spool for the next commit, so the loop goes on
             log.exception("decisions cannot be committed")
 
 
 class AccessLog(AbstractAccessLogger):
-    """One line a request, without the query string: statements and tokens do not belong into logs."""
+    """One line per request, without the query string: statements and tokens do not belong in a log."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line."""
@@ -153,7 +145,7 @@ class AccessLog(AbstractAccessLogger):
             "%s %s %s %d %.0f ms",
             request.remote,
             request.method,
-            request.rel_url.raw_path,  # with its escapes: no line breaks of strangers
+            request.rel_url.raw_path,  # still escaped, so a caller cannot add lines to the log
             response.status,
             time * 1e3,
         )

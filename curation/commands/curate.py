@@ -176,7 +176,7 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
         queue = next((each.queue for each in counted if kind in dict(each.reasons)), "issues")
     if queue:
         for item in list_review_items(workspace, queue, kind, limit):
-            click.echo(f"{item.item[:12]:<12}  {', '.join(item.reasons)}  {item.said}".rstrip())
+            click.echo(f"{item.item[:12]:<12}  {', '.join(item.reasons)}  {item.title}".rstrip())
     if not any(each.waiting for each in counted):
         click.echo("nothing waits for a decision")
     else:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from catalog import Workspace
 from catalog.web.api import releases
-from catalog.web.http.keys import WORKSPACE
+from catalog.web.http.app_keys import WORKSPACE
 
 
 @dataclass

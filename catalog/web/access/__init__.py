@@ -1,1 +1,1 @@
-"""Who may ask: sign-in, tokens, hosts, response headers."""
+"""Access control: sign-in, authentication, allowed hosts and origins, security headers."""

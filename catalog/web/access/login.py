@@ -1,67 +1,66 @@
-"""Signing in with a token, for browsers. Programs send `Authorization: Bearer TOKEN` and need none of this."""
+"""Sign-in with a token, for browsers. Programs send `Authorization: Bearer TOKEN` instead."""
 
 import asyncio
 import math
 
 from aiohttp import web
 
+from catalog.web.http.app_keys import CREDENTIALS, SETTINGS, SIGN_IN_LIMIT
+from catalog.web.http.credentials import SESSION_S
 from catalog.web.http.errors import problem
-from catalog.web.http.keys import DOORS, SETTINGS, SIGN_INS
-from catalog.web.http.tokens import SESSION_S
 
 routes = web.RouteTableDef()
 COOKIE = "safelight_session"
-_WRONG_S = 0.5
-"""Time that a wrong token costs, beside being one of 2^128."""
+_WRONG_TOKEN_DELAY_S = 0.5
 
 
 @routes.post("/login")
 async def sign_in(request: web.Request) -> web.Response:
-    """Take the token of the form and answer with a session cookie; then show the console."""
-    token = await _token_of(request)
-    attempts, address = request.app[SIGN_INS], request.remote or ""
+    """Check the token of the form, set the session cookie and redirect to the console."""
+    token = await _form_token(request)
+    attempts, address = request.app[SIGN_IN_LIMIT], request.remote or ""
     if wait_s := attempts.take(address):
         return too_many_attempts(request, wait_s)
-    name = request.app[DOORS].name_of(token)
+    name = request.app[CREDENTIALS].token_name(token)
     if name is None:
-        await asyncio.sleep(_WRONG_S)
+        await asyncio.sleep(_WRONG_TOKEN_DELAY_S)
         if _is_browser(request):
             return web.HTTPSeeOther("/login?wrong=1")
-        return problem(401, "wrong_token", "this is no token of this server")
+        return problem(401, "wrong_token", "this is not a token of this server")
     attempts.give_back(address)
-    answer = web.HTTPSeeOther("/")
-    answer.set_cookie(
+    response = web.HTTPSeeOther("/")
+    response.set_cookie(
         COOKIE,
-        request.app[DOORS].open_session(name),
+        request.app[CREDENTIALS].open_session(name),
         max_age=SESSION_S,
         httponly=True,
         samesite="Strict",
         secure=request.secure,
     )
-    return answer
+    return response
 
 
 @routes.post("/logout")
 async def sign_out(request: web.Request) -> web.Response:
     """End the session."""
-    request.app[DOORS].sessions.pop(request.cookies.get(COOKIE, ""), None)
-    answer = web.HTTPSeeOther("/login")
-    answer.del_cookie(COOKIE)
-    return answer
+    request.app[CREDENTIALS].sessions.pop(request.cookies.get(COOKIE, ""), None)
+    response = web.HTTPSeeOther("/login")
+    response.del_cookie(COOKIE)
+    return response
 
 
 def too_many_attempts(request: web.Request, wait_s: float) -> web.Response:
     """Refuse an attempt that comes too early, and say when the next one is allowed."""
     seconds = math.ceil(wait_s)
     sentence = f"too many wrong tokens; try again in {seconds} s"
-    answer = problem(429, "too_many_attempts", sentence)
+    response = problem(429, "too_many_attempts", sentence)
     if _is_browser(request):
-        answer = web.Response(text=sentence, status=429)
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
+        response = web.Response(text=sentence, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
 
 
-async def _token_of(request: web.Request) -> str:
+async def _form_token(request: web.Request) -> str:
     try:
         async with asyncio.timeout(request.app[SETTINGS].body_timeout_s):
             token = (await request.post()).get("token")

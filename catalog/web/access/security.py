@@ -1,19 +1,20 @@
-"""What every answer carries and every request must pass, before any handler sees it.
+"""Checks of every request before its handler runs, and headers of every response.
 
-Host: the name in the request must be one of ours, else a page elsewhere could reach a loopback server by DNS rebinding.
-Origin: a browser that changes something must come from our own pages.
-Headers: no script, style, frame or connection but our own; no sniffing; no referrer.
+Host: the host name of a request must be one of the server's. Otherwise a page of another site could reach a server on
+loopback by DNS rebinding.
+Origin: a browser may send a change from the server's own pages only.
+Headers: scripts, styles, frames and connections of the same origin only; no sniffing; no referrer.
 """
 
 import ipaddress
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from catalog.web.access.login import COOKIE, too_many_attempts
+from catalog.web.http.app_keys import CALLER, CREDENTIALS, SETTINGS, SIGN_IN_LIMIT
 from catalog.web.http.errors import problem
-from catalog.web.http.handlers import Handler
-from catalog.web.http.keys import CALLER, DOORS, SETTINGS, SIGN_INS
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -26,25 +27,25 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_FOR_ALL = ("/login", "/static/")
-"""What a stranger may see: the page to sign in, and what it looks like."""
-_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
-_CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_PUBLIC = ("/login", "/static/")
+"""Paths that need no authentication: the sign-in page with its scripts and styles."""
+_ALL_INTERFACES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
+_CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - aiohttp's signature
-    """Put the security headers on an answer that is about to be sent, whatever it is."""
+    """Put the security headers on every response before it is sent."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
 
 
 @web.middleware
-async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a request that names a host which is not ours."""
+async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a request whose Host header is not one of the server's names."""
     settings = request.app[SETTINGS]
-    ours = {*_LOOPBACK, settings.host.lower(), *settings.allowed_hosts.lower().split()}
+    names = {*_LOOPBACK, settings.host.lower(), *settings.allowed_hosts.lower().split()}
     host = _host(request.headers.get("Host", ""))
-    if host not in ours and not (settings.host in _ANY and _is_address(host)):
+    if host not in names and not (settings.host in _ALL_INTERFACES and _is_address(host)):
         return problem(
             421, "unknown_host", "this name is not one of the server's: see [serve] allowed_hosts"
         )
@@ -52,9 +53,9 @@ async def known_host(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 @web.middleware
-async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a change that another site's page asks for."""
-    if request.method in _CHANGES:
+async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a change that comes from a page of another site."""
+    if request.method in _CHANGING_METHODS:
         origin = request.headers.get("Origin")
         foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("Host")
         site = request.headers.get("Sec-Fetch-Site", "none")
@@ -66,28 +67,27 @@ async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 @web.middleware
-async def known_caller(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Ask for a token or a session where the server has tokens; note who asks under `CALLER`."""
-    doors = request.app[DOORS]
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Require a token or a session where the server has tokens; store the caller's name under `CALLER`."""
     session = request.cookies.get(COOKIE, "")
-    caller = doors.who(request.headers.get("Authorization", ""), session)
-    # A wrong token of a program counts like one of the form; a right one is never refused.
-    given = request.headers.get("Authorization", "")
-    is_wrong = caller is None and given.lower().startswith("bearer ")
-    if is_wrong and (wait_s := request.app[SIGN_INS].take(request.remote or "")):
+    authorization = request.headers.get("Authorization", "")
+    caller = request.app[CREDENTIALS].authenticate(authorization, session)
+    # A wrong bearer token counts like a wrong token of the form. A right one is never refused.
+    is_wrong = caller is None and authorization.lower().startswith("bearer ")
+    if is_wrong and (wait_s := request.app[SIGN_IN_LIMIT].take(request.remote or "")):
         return too_many_attempts(request, wait_s)
-    if caller is None and not request.path.startswith(_FOR_ALL):
+    if caller is None and not request.path.startswith(_PUBLIC):
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
             raise web.HTTPSeeOther("/login")
-        answer = problem(401, "token_needed", "send a token: Authorization: Bearer TOKEN")
-        answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
+        response = problem(401, "token_needed", "send a token: Authorization: Bearer TOKEN")
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
     request[CALLER] = caller or ""
     return await handler(request)
 
 
 def _is_address(host: str) -> bool:
-    """Say whether this is an IP address: no name stands behind it that somebody could point elsewhere."""
+    """Say whether this is an IP address, which DNS rebinding cannot redirect."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -96,7 +96,7 @@ def _is_address(host: str) -> bool:
 
 
 def _host(header: str) -> str:
-    """Take the name out of a Host header: `[::1]:80` is `::1`."""
+    """Return the name in a Host header: `::1` for `[::1]:80`."""
     try:
         return (urlsplit(f"//{header}").hostname or "").lower()
     except ValueError:

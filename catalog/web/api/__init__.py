@@ -1,1 +1,1 @@
-"""The handlers, one module a kind of resource, and their OpenAPI description."""
+"""The HTTP handlers, one module per kind of resource, and the OpenAPI description of the API."""

@@ -174,7 +174,10 @@ _SCHEMAS: dict[str, Schema] = {
         run_id=_or_null("string"),
         total=COUNT,
         open=COUNT,
-        last={"type": ["object", "null"], "description": "the caller's newest decision here"},
+        last={
+            "type": ["object", "null"],
+            "description": "the caller's newest decision in this queue",
+        },
         estimate={"type": "object", "description": "of a sample: right, wrong, share, low, high"},
         items=_list({"type": "object"}),
         is_end={"type": "boolean"},
@@ -213,16 +216,16 @@ def _operation(
     about: str, answers: dict[str, Schema], *parameters: Schema, body: str = "", name: str
 ) -> Schema:
     problems = ("400", "401", "403", "404", "408", "409", "413", "415", "421", "422", "429", "503")
-    told = {status: _json("what is wrong", _ref("Problem")) for status in problems}
-    found: Schema = {"operationId": name, "summary": about, "responses": answers | told}
+    errors = {status: _json("what is wrong", _ref("Problem")) for status in problems}
+    operation: Schema = {"operationId": name, "summary": about, "responses": answers | errors}
     if parameters:
-        found["parameters"] = list(parameters)
+        operation["parameters"] = list(parameters)
     if body:
-        found["requestBody"] = {
+        operation["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": _ref(body)}},
         }
-    return found
+    return operation
 
 
 def _path(name: str, pattern: str) -> Schema:
@@ -247,7 +250,7 @@ _EXACT = _query(
 )
 
 _QUEUE: Schema = {"name": "queue", "in": "path", "required": True, "schema": {"enum": list(QUEUES)}}
-_SEEN_AS = (
+_FILTER = (
     _query("only", {"type": "string", "pattern": "^[a-z0-9_]{0,100}$"}, "items with this reason"),
     _query("seed", _SEED, "of the sample"),
     _query("size", _SIZE, "of the sample"),
@@ -394,7 +397,7 @@ _PATHS: dict[str, Schema] = {
             "Give the next items of a queue with their evidence",
             {"200": _json("items", _ref("ReviewPage"))},
             _QUEUE,
-            *_SEEN_AS,
+            *_FILTER,
             _query("after", TEXT, "the item that the page begins after"),
             _query("limit", {"type": "integer", "minimum": 1, "maximum": 50}, "items of the page"),
             _query("everything", _FLAG, "those that are decided, too"),
@@ -415,7 +418,7 @@ _PATHS: dict[str, Schema] = {
             {"200": _json("how far the work is", _ref("ReviewPage"))},
             _QUEUE,
             _path("decision_id", "^manual:[0-9a-f]{12}$"),
-            *_SEEN_AS,
+            *_FILTER,
             name="undoDecision",
         )
     },
@@ -466,10 +469,10 @@ OPENAPI: Schema = {
 }
 
 
-def described(*, max_timeout_s: float, max_rows: int) -> Schema:
+def openapi_document(*, max_timeout_s: float, max_rows: int) -> Schema:
     """Describe the API of a server with these limits of a statement."""
-    described = deepcopy(OPENAPI)
-    limited = described["components"]["schemas"]["Statement"]["properties"]
+    document = deepcopy(OPENAPI)
+    limited = document["components"]["schemas"]["Statement"]["properties"]
     limited["timeout_s"]["maximum"] = max_timeout_s
     limited["max_rows"]["maximum"] = max_rows
-    return described
+    return document

@@ -1,7 +1,7 @@
-"""Pages for people: the console, pictures, datasets and crawls, and the files that they need.
+"""HTML pages (the console, pictures, datasets, crawls, review), and the static files that they need.
 
-HTML is written by Jinja with escaping on; scripts and styles are files of `static/`, so the pages work under a policy
-that allows no inline code. plotly's JavaScript comes from its wheel.
+Jinja renders the HTML with autoescape on. Scripts and styles are files of `static/`, so the pages work under a content
+security policy without inline code. plotly's JavaScript comes from its wheel.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
@@ -26,14 +27,13 @@ from catalog.errors import (
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.releases.release import CLASSES
 from catalog.version import __version__
-from catalog.web.http.handlers import Handler
-from catalog.web.http.keys import WORKSPACE
+from catalog.web.http.app_keys import WORKSPACE
 from catalog.web.review.queues import QUEUES, find_queue
 from catalog.web.review.review_session import new_seed
 from catalog.web.sections import crawls, formatting
 from catalog.web.sections.datasets import difference, find_dataset, list_datasets
-from catalog.web.sections.picture import IN_BROWSERS, find_picture, raw_exif, typed_exif
-from catalog.web.sections.sections import console_link
+from catalog.web.sections.picture import BROWSER_TYPES, find_picture, raw_exif, typed_exif
+from catalog.web.sections.section import console_link
 from catalog.workspace.logs import redacted
 from catalog.workspace.workspace import Workspace
 
@@ -46,66 +46,66 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _NOT_FOUND = (AssetNotFoundError, NoSuchCrawlError, ReleaseNotFoundError, ReviewError)
-_SHOWN_WHOLE = 12 * 10**6
-"""Largest file, in bytes, that a page shows as it is; of others it shows a thumbnail."""
+_MAX_ORIGINAL = 12 * 10**6
+"""Largest file, in bytes, that a page shows as it is; for larger ones it shows a thumbnail."""
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def for_people(handler: Handler) -> Handler:
-    """Let a handler answer with a page, not with JSON, when something cannot be had."""
+    """Wrap a handler so that its errors become an HTML page instead of JSON."""
 
     @wraps(handler)
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except SafelightError as error:
             status = 404 if isinstance(error, _NOT_FOUND) else 503
             return _page("problem.html", status=status, here="", problem=str(error))
 
-    return answer
+    return respond
 
 
 @routes.get("/")
 @for_people
 async def console(_request: web.Request) -> web.Response:
-    """Show the SQL console; what it lists comes from the API."""
+    """Show the SQL console; its script fills it from the API."""
     return _page("console.html", here="console")
 
 
 @routes.get("/pictures/{sha256}")
 @for_people
 async def picture(request: web.Request) -> web.Response:
-    """Show everything that is known about one file."""
-    found = await _read(
+    """Show every row about one file."""
+    content = await _read(
         request, lambda catalog: find_picture(catalog, request.match_info["sha256"])
     )
-    asset = found.asset
-    is_shown = asset["mime"] in IN_BROWSERS and int(str(asset["bytes"] or 0)) <= _SHOWN_WHOLE
-    return _page("picture.html", here="", picture=found, is_shown=is_shown)
+    asset = content.asset
+    is_shown = asset["mime"] in BROWSER_TYPES and int(str(asset["bytes"] or 0)) <= _MAX_ORIGINAL
+    return _page("picture.html", here="", picture=content, is_shown=is_shown)
 
 
 @routes.get("/datasets")
 @for_people
 async def datasets(request: web.Request) -> web.Response:
     """List the releases."""
-    listed = await _read(request, list_datasets)
-    return _page("datasets.html", here="datasets", datasets=listed)
+    releases = await _read(request, list_datasets)
+    return _page("datasets.html", here="datasets", datasets=releases)
 
 
 @routes.get("/datasets/{name}/{version}")
 @for_people
 async def dataset(request: web.Request) -> web.Response:
     """Show one release."""
-    asked = request.match_info
-    found = await _read(
-        request, lambda catalog: find_dataset(catalog, asked["name"], asked["version"])
+    path = request.match_info
+    content = await _read(
+        request, lambda catalog: find_dataset(catalog, path["name"], path["version"])
     )
-    samples, card = await asyncio.to_thread(lambda: (found.samples, render_card(found.card)))
+    samples, card = await asyncio.to_thread(lambda: (content.samples, render_card(content.card)))
     return _page(
         "dataset.html",
         here="datasets",
-        dataset=found,
+        dataset=content,
         samples=samples,
         card=card,
         origin=str(request.url.origin()),
@@ -115,58 +115,58 @@ async def dataset(request: web.Request) -> web.Response:
 @routes.get("/datasets/{name}/{version}/diff/{other}")
 @for_people
 async def diff(request: web.Request) -> web.Response:
-    """Show what changed from one version to another."""
-    asked = request.match_info
-    found = await _read(
+    """Show the difference between two versions of a dataset."""
+    path = request.match_info
+    content = await _read(
         request,
-        lambda catalog: difference(catalog, asked["name"], asked["version"], asked["other"]),
+        lambda catalog: difference(catalog, path["name"], path["version"], path["other"]),
     )
-    return _page("difference.html", here="datasets", difference=found)
+    return _page("difference.html", here="datasets", difference=content)
 
 
 @routes.get("/crawls")
 @for_people
 async def crawl_list(request: web.Request) -> web.Response:
-    """List the crawls and what each source yields."""
-    listed, yields = await _read(request, lambda c: (crawls.crawls(c), crawls.yields(c)))
-    return _page("crawls.html", here="crawls", crawls=listed, yields=yields)
+    """List the crawls and the yield of each source."""
+    sessions, yields = await _read(request, lambda c: (crawls.crawls(c), crawls.yields(c)))
+    return _page("crawls.html", here="crawls", crawls=sessions, yields=yields)
 
 
 @routes.get("/crawls/{crawl_id}")
 @for_people
 async def crawl(request: web.Request) -> web.Response:
     """Show one crawl."""
-    found = await _read(
+    content = await _read(
         request, lambda catalog: crawls.find_crawl(catalog, request.match_info["crawl_id"])
     )
-    return _page("crawl.html", here="crawls", crawl=found)
+    return _page("crawl.html", here="crawls", crawl=content)
 
 
 @routes.get("/review")
 @for_people
 async def review(_request: web.Request) -> web.Response:
-    """List the queues; how much waits comes from the API."""
+    """List the review queues; their counts come from the API."""
     return _page("review.html", here="review", queues=QUEUES.values())
 
 
 @routes.get("/review/{queue}")
 @for_people
 async def review_queue(request: web.Request) -> web.Response:
-    """Show the items of one queue; they come from the API."""
+    """Show one review queue; its items come from the API."""
     queue = find_queue(request.match_info["queue"])
     return _page("review_queue.html", here="review", queue=queue, seed=new_seed())
 
 
 @routes.get("/login")
 async def login(request: web.Request) -> web.Response:
-    """Ask for a token; `login.py` takes it."""
-    problem = "This is no token of this server." if "wrong" in request.query else ""
+    """Show the sign-in form; `login.py` handles it."""
+    problem = "This is not a token of this server." if "wrong" in request.query else ""
     return _page("login.html", here="", problem=problem)
 
 
 @routes.get("/static/{name}")
 async def static_file(request: web.Request) -> web.FileResponse:
-    """Send a script, a style or an icon; browsers ask each time whether it has changed."""
+    """Send a script, a style or an icon; browsers revalidate it on each use."""
     path = _files().get(request.match_info["name"])
     if path is None:
         raise web.HTTPNotFound(text="no such file")
@@ -176,21 +176,21 @@ async def static_file(request: web.Request) -> web.FileResponse:
 
 @cache
 def _files() -> dict[str, Path]:
-    """Name the files that may be sent: ours, and plotly where it is installed."""
+    """Map names to the files that may be sent: ours, and plotly where it is installed."""
     files = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
-    found = find_spec("plotly")
-    if found and found.submodule_search_locations:
-        script = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
+    spec = find_spec("plotly")
+    if spec and spec.submodule_search_locations:
+        script = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
         files |= {"plotly.min.js": script} if script.exists() else {}
     return files
 
 
-async def _read(request: web.Request, function: Callable[[Catalog], Found]) -> Found:
-    """Ask the catalog in a thread."""
+async def _read(request: web.Request, function: Callable[[Catalog], Result]) -> Result:
+    """Call a function with the open catalog in a thread."""
     return await asyncio.to_thread(_with_catalog, request.app[WORKSPACE], function)
 
 
-def _with_catalog(workspace: Workspace, function: Callable[[Catalog], Found]) -> Found:
+def _with_catalog(workspace: Workspace, function: Callable[[Catalog], Result]) -> Result:
     with open_catalog(workspace) as catalog:
         return function(catalog)
 
@@ -210,7 +210,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    writers = (
+    filters = (
         formatting.whole,
         formatting.share,
         formatting.size,
@@ -224,13 +224,13 @@ def _environment() -> Environment:
         typed_exif,
         raw_exif,
     )
-    environment.filters |= {writer.__name__: writer for writer in writers}
+    environment.filters |= {function.__name__: function for function in filters}
     environment.globals |= {"version": __version__, "classes": (*CLASSES, "missing")}
     return environment
 
 
 class _Card(MarkdownIt):
-    """Markdown without HTML, pictures and links to anything but the web."""
+    """Markdown without HTML and images; links go to http and https only."""
 
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False})
@@ -242,9 +242,9 @@ class _Card(MarkdownIt):
 
 
 def render_card(text: str) -> Markup:
-    r"""Turn the Markdown of a dataset card into HTML; HTML inside it is shown, not obeyed.
+    r"""Render the Markdown of a dataset card as HTML; HTML inside it is escaped.
 
     >>> str(render_card("# A <b> [c](javascript:d)"))
     '<h1>A &lt;b&gt; [c](javascript:d)</h1>\n'
     """
-    return Markup(_Card().render(text))  # noqa: S704 - the reader escapes what is not Markdown
+    return Markup(_Card().render(text))  # noqa: S704 - the parser escapes HTML

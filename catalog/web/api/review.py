@@ -1,4 +1,4 @@
-"""The review over HTTP: what waits for people, and what they decide about it. Pages are in `pages.py`."""
+"""HTTP handlers of the review: queues, items, decisions. Its pages are in `pages.py`."""
 
 import asyncio
 import re
@@ -6,17 +6,17 @@ import re
 from aiohttp import web
 
 from catalog.lake.manual import KINDS
-from catalog.web.http.keys import CALLER, DESK
+from catalog.web.http.app_keys import CALLER, REVIEW_SESSION
 from catalog.web.http.request_parsing import (
     BadRequestError,
+    check_names,
     json_body,
-    only,
     query_flag,
     query_whole,
     text,
 )
+from catalog.web.review.decision_request import DecisionRequest, QueueFilter
 from catalog.web.review.queues import find_queue
-from catalog.web.review.review_session import Asked, Wanted
 
 routes = web.RouteTableDef()
 
@@ -24,37 +24,37 @@ MAX_REASON = 500
 MAX_PICTURES = 500
 MAX_SEED = 2**31 - 1
 MAX_SIZE = 1_000
-_SENT = frozenset(["queue", "only", "item", "kind", "pictures", "reason", "seed", "size"])
+_FIELDS = frozenset(["queue", "only", "item", "kind", "pictures", "reason", "seed", "size"])
 _WORD = re.compile(r"[a-z0-9_]{0,100}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @routes.get("/api/review")
 async def overview(request: web.Request) -> web.Response:
-    """Count what waits in each queue."""
-    return web.json_response(await asyncio.to_thread(request.app[DESK].overview))
+    """Count the open items of each queue."""
+    return web.json_response(await asyncio.to_thread(request.app[REVIEW_SESSION].overview))
 
 
 @routes.get("/api/review/queues/{queue}")
 async def queue(request: web.Request) -> web.Response:
-    """Give the next items of a queue, with their evidence."""
-    found = await asyncio.to_thread(
-        request.app[DESK].page,
-        _asked(request),
+    """Return the next items of a queue, with their evidence."""
+    page = await asyncio.to_thread(
+        request.app[REVIEW_SESSION].page,
+        _queue_filter(request),
         after=request.query.get("after", "")[:100],
         limit=query_whole(request, "limit", 6, 1, 50),
         everything=query_flag(request, "everything"),
         by=request[CALLER],
     )
-    return web.json_response(found)
+    return web.json_response(page)
 
 
 @routes.post("/api/review/decisions")
 async def decide(request: web.Request) -> web.Response:
-    """Write a decision down."""
+    """Record a decision."""
     body = await json_body(request)
-    only(body, _SENT)
-    asked = Asked(
+    check_names(body, _FIELDS)
+    selection = QueueFilter(
         find_queue(text(body, "queue", 100)),
         _word(body.get("only", "")),
         seed=_number(body, "seed", 0, 0, MAX_SEED),
@@ -64,24 +64,26 @@ async def decide(request: web.Request) -> web.Response:
     if kind not in KINDS:
         raise BadRequestError(f"kind must be one of {', '.join(KINDS)}")
     reason = text(body, "reason", MAX_REASON) if body.get("reason") else ""
-    wanted = Wanted(text(body, "item", 100), kind, _pictures(body), reason, request[CALLER])
-    done = await asyncio.to_thread(request.app[DESK].decide, asked, wanted)
-    return web.json_response(done, status=201)
+    decision = DecisionRequest(
+        text(body, "item", 100), kind, _pictures(body), reason, request[CALLER]
+    )
+    progress = await asyncio.to_thread(request.app[REVIEW_SESSION].decide, selection, decision)
+    return web.json_response(progress, status=201)
 
 
 @routes.delete("/api/review/queues/{queue}/decisions/{decision_id}")
 async def undo(request: web.Request) -> web.Response:
-    """Take a decision back."""
+    """Undo a decision."""
     name = request.match_info["decision_id"]
-    done = await asyncio.to_thread(
-        request.app[DESK].undo, _asked(request), name, by=request[CALLER]
+    progress = await asyncio.to_thread(
+        request.app[REVIEW_SESSION].undo, _queue_filter(request), name, by=request[CALLER]
     )
-    return web.json_response(done)
+    return web.json_response(progress)
 
 
-def _asked(request: web.Request) -> Asked:
-    """Read which queue an address means, and how somebody looks at it."""
-    return Asked(
+def _queue_filter(request: web.Request) -> QueueFilter:
+    """Read the queue and its filter from the address."""
+    return QueueFilter(
         find_queue(request.match_info["queue"]),
         _word(request.query.get("only", "")),
         query_whole(request, "seed", 0, 0, MAX_SEED),
@@ -89,20 +91,20 @@ def _asked(request: web.Request) -> Asked:
     )
 
 
-def _word(given: object) -> str:
-    if not isinstance(given, str) or not _WORD.fullmatch(given):
+def _word(value: object) -> str:
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
         raise BadRequestError("only must be a reason of the queue: a snake_case word")
-    return given
+    return value
 
 
 def _pictures(body: dict[str, object]) -> tuple[str, ...]:
-    given = body.get("pictures")
-    listed = [] if given is None else given
-    if not isinstance(listed, list) or len(listed) > MAX_PICTURES:
+    value = body.get("pictures")
+    shas = [] if value is None else value
+    if not isinstance(shas, list) or len(shas) > MAX_PICTURES:
         raise BadRequestError(f"pictures must be a list of at most {MAX_PICTURES} SHA-256s")
-    if not all(isinstance(each, str) and _SHA256.fullmatch(each) for each in listed):
+    if not all(isinstance(each, str) and _SHA256.fullmatch(each) for each in shas):
         raise BadRequestError("a picture is named by its SHA-256: 64 hex digits")
-    return tuple(listed)
+    return tuple(shas)
 
 
 def _number(body: dict[str, object], name: str, usual: int, least: int, most: int) -> int:

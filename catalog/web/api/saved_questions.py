@@ -1,4 +1,4 @@
-"""Saved questions over HTTP."""
+"""HTTP handlers of saved questions."""
 
 import asyncio
 from dataclasses import asdict
@@ -7,28 +7,28 @@ from aiohttp import web
 
 from catalog.lake.saved import delete_question, questions, save_question
 from catalog.tables.questions import QUESTIONS, Question
-from catalog.web.http.keys import WORKSPACE
-from catalog.web.http.request_parsing import MAX_SQL, MAX_TITLE, json_body, only, text
+from catalog.web.http.app_keys import WORKSPACE
+from catalog.web.http.request_parsing import MAX_SQL, MAX_TITLE, check_names, json_body, text
 
 routes = web.RouteTableDef()
 
 
 @routes.get("/api/questions")
 async def list_questions(request: web.Request) -> web.Response:
-    """List the questions that come with Safelight, and those that people saved here."""
-    known = await asyncio.to_thread(questions, request.app[WORKSPACE])
-    return web.json_response([_about(question) for question in known.values()])
+    """List the questions that Safelight ships, and those that people saved in this workspace."""
+    by_name = await asyncio.to_thread(questions, request.app[WORKSPACE])
+    return web.json_response([_description(question) for question in by_name.values()])
 
 
 @routes.put("/api/questions/{name}")
 async def put_question(request: web.Request) -> web.Response:
-    """Save a question, in place of the one of this name."""
+    """Save a question; it replaces one with the same name."""
     body = await json_body(request)
-    only(body, frozenset(["title", "sql"]))
+    check_names(body, frozenset(["title", "sql"]))
     title, sql = text(body, "title", MAX_TITLE), text(body, "sql", MAX_SQL)
     name = request.match_info["name"]
     saved = await asyncio.to_thread(save_question, request.app[WORKSPACE], name, title, sql)
-    return web.json_response(_about(saved))
+    return web.json_response(_description(saved))
 
 
 @routes.delete("/api/questions/{name}")
@@ -38,5 +38,5 @@ async def remove_question(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _about(question: Question) -> dict[str, object]:
+def _description(question: Question) -> dict[str, object]:
     return asdict(question) | {"own": question.name not in QUESTIONS}

@@ -1,4 +1,4 @@
-"""What there is to ask about: tables, snapshots, limits, and the description of the API itself."""
+"""HTTP handlers of metadata: tables, snapshots, limits, and the OpenAPI description of the API."""
 
 import asyncio
 from dataclasses import asdict
@@ -8,8 +8,8 @@ from aiohttp import web
 
 from catalog.lake.describe import describe
 from catalog.lake.lake import open_catalog
-from catalog.web.api.openapi import described
-from catalog.web.http.keys import POOL, SETTINGS, WORKSPACE
+from catalog.web.api.openapi import openapi_document
+from catalog.web.http.app_keys import POOL, SETTINGS, WORKSPACE
 from catalog.workspace.workspace import Workspace
 
 routes = web.RouteTableDef()
@@ -17,7 +17,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/api/schema")
 async def schema(request: web.Request) -> web.Response:
-    """List tables and views with their columns and what they mean."""
+    """List tables and views with their columns and meanings."""
     return web.json_response(await asyncio.to_thread(_schema, request.app[WORKSPACE]))
 
 
@@ -29,7 +29,7 @@ async def snapshots(request: web.Request) -> web.Response:
 
 @routes.get("/api/limits")
 async def limits(request: web.Request) -> web.Response:
-    """Say what a statement may use, and which walls of the sandbox hold on this machine, as tried at the start."""
+    """Return the limits of a statement, and which restrictions of the sandbox passed the test at the server's start."""
     settings, pool = request.app[SETTINGS], request.app[POOL]
     return web.json_response(
         {
@@ -47,13 +47,14 @@ async def limits(request: web.Request) -> web.Response:
 async def openapi(request: web.Request) -> web.Response:
     """Describe the API, with the limits of this server."""
     settings, pool = request.app[SETTINGS], request.app[POOL]
-    longest, most = settings.max_timeout_s, pool.limits.max_rows
-    return web.json_response(described(max_timeout_s=longest, max_rows=most))
+    return web.json_response(
+        openapi_document(max_timeout_s=settings.max_timeout_s, max_rows=pool.limits.max_rows)
+    )
 
 
 @cache
 def _schema(workspace: Workspace) -> list[dict[str, object]]:
-    """Describe tables and views; they follow from the code, so once in the life of a server is enough."""
+    """Describe tables and views; they depend on the code alone, so a server computes them once."""
     with open_catalog(workspace) as catalog:
         return [
             {
@@ -72,11 +73,11 @@ def _snapshots(workspace: Workspace) -> list[dict[str, object]]:
     with open_catalog(workspace) as catalog:
         return [
             {
-                "snapshot_id": found.snapshot_id,
-                "at": found.at.isoformat(),
-                "author": found.author,
-                "message": found.message,
-                "changes": found.changes,
+                "snapshot_id": snapshot.snapshot_id,
+                "at": snapshot.at.isoformat(),
+                "author": snapshot.author,
+                "message": snapshot.message,
+                "changes": snapshot.changes,
             }
-            for found in catalog.snapshots()
+            for snapshot in catalog.snapshots()
         ]

@@ -1,1 +1,1 @@
-"""What all handlers share: request parsing, errors, tokens, settings and the keys of the application."""
+"""What all handlers share: request parsing, error responses, credentials, settings and the keys of the application."""

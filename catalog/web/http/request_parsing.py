@@ -1,4 +1,4 @@
-"""Read what a request asks for, and say in a sentence what is wrong with it."""
+"""Parse requests; an error names in a sentence what is wrong."""
 
 import asyncio
 import json
@@ -12,19 +12,19 @@ from aiohttp import web
 
 from catalog.errors import SafelightError
 from catalog.sandbox import Limits
-from catalog.web.http.keys import SETTINGS
+from catalog.web.http.app_keys import SETTINGS
 from catalog.web.http.settings import ServeSettings
 
 MAX_SQL = 64_000
 """Characters of a statement."""
 MAX_TITLE = 200
-_BIGGEST = 2**63 - 1
+_MAX_INT64 = 2**63 - 1
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}")
-_KNOWN = frozenset(["sql", "parameters", "as_of", "timeout_s", "max_rows"])
+_STATEMENT_FIELDS = frozenset(["sql", "parameters", "as_of", "timeout_s", "max_rows"])
 
 
 class BadRequestError(SafelightError):
-    """The request is not what the API takes."""
+    """The request does not match the API."""
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:
@@ -33,12 +33,12 @@ async def json_body(request: web.Request) -> dict[str, Any]:
         raise BadRequestError("send the body as application/json")
     try:
         async with asyncio.timeout(request.app[SETTINGS].body_timeout_s):
-            sent = await request.text()
-        body = json.loads(sent, parse_constant=_no_constant)
+            content = await request.text()
+        body = json.loads(content, parse_constant=_no_constant)
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
     except (ValueError, LookupError, RecursionError) as error:
-        raise BadRequestError("the body is no JSON") from error
+        raise BadRequestError("the body is not JSON") from error
     if not isinstance(body, dict):
         raise BadRequestError("the body must be a JSON object")
     return body
@@ -48,16 +48,16 @@ def _no_constant(word: str) -> object:
     raise ValueError(word)
 
 
-def only(body: Mapping[str, object], known: frozenset[str]) -> None:
-    """Refuse names that nobody knows."""
-    if strange := sorted(set(body) - known):
+def check_names(body: Mapping[str, object], names: frozenset[str]) -> None:
+    """Refuse fields with other names."""
+    if unknown := sorted(set(body) - names):
         raise BadRequestError(
-            f"unknown: {', '.join(strange)[:200]}; known: {', '.join(sorted(known))}"
+            f"unknown: {', '.join(unknown)[:200]}; known: {', '.join(sorted(names))}"
         )
 
 
 def text(body: Mapping[str, object], name: str, most: int) -> str:
-    """Take a text that is not empty and holds no half characters."""
+    """Return a text that is not empty and has no lone surrogates."""
     value = body.get(name)
     if not isinstance(value, str) or not value.strip():
         raise BadRequestError(f"{name} must be a text")
@@ -73,40 +73,40 @@ def text(body: Mapping[str, object], name: str, most: int) -> str:
 def statement(
     body: Mapping[str, object], settings: ServeSettings, usual: Limits
 ) -> tuple[str, dict[str, object], int | None, Limits]:
-    """Take the statement, its parameters, the snapshot and the limits that are asked for."""
-    only(body, _KNOWN)
+    """Return the statement, its parameters, the snapshot to read and the limits."""
+    check_names(body, _STATEMENT_FIELDS)
     timeout = _number(body, "timeout_s", usual.timeout_s, settings.max_timeout_s)
     rows = _whole(body, "max_rows", usual.max_rows)
     if rows is None or not 1 <= rows <= usual.max_rows:
         raise BadRequestError(f"max_rows must be from 1 to {usual.max_rows}")
     as_of = _whole(body, "as_of", None)
-    if as_of is not None and not 0 <= as_of <= _BIGGEST:
+    if as_of is not None and not 0 <= as_of <= _MAX_INT64:
         raise BadRequestError("as_of must be the number of a snapshot")
     limits = replace(usual, timeout_s=timeout, max_rows=rows)
     return text(body, "sql", MAX_SQL), _parameters(body.get("parameters")), as_of, limits
 
 
-def _parameters(given: object) -> dict[str, object]:
-    if given is None:
+def _parameters(value: object) -> dict[str, object]:
+    if value is None:
         return {}
-    if not isinstance(given, dict):
+    if not isinstance(value, dict):
         raise BadRequestError("parameters must be an object of names and values")
-    for name, value in given.items():
+    for name, parameter in value.items():
         if not _NAME.fullmatch(name):
-            raise BadRequestError(f"{name[:80]!r} is no name of a parameter")
-        members = value if isinstance(value, list) else [value]
+            raise BadRequestError(f"{name[:80]!r} is not a name of a parameter")
+        members = parameter if isinstance(parameter, list) else [parameter]
         if not all(_is_plain(member) for member in members):
             raise BadRequestError(
                 f"parameter {name} must be a text, number, flag, null or a list of those"
             )
-    return dict(given)
+    return dict(value)
 
 
 def _is_plain(value: object) -> bool:
     if isinstance(value, str):
         return value.isascii() or value.encode("utf-8", "replace").decode() == value
     if isinstance(value, int):
-        return abs(value) <= _BIGGEST
+        return abs(value) <= _MAX_INT64
     return value is None or (isinstance(value, float) and math.isfinite(value))
 
 
@@ -132,12 +132,12 @@ def _whole(body: Mapping[str, object], name: str, usual: int | None) -> int | No
 
 
 def query_number(request: web.Request, name: str, usual: float, least: float, most: float) -> float:
-    """Take a number of the address."""
-    given = request.query.get(name)
-    if given is None:
+    """Read a number from the query string."""
+    text = request.query.get(name)
+    if text is None:
         return usual
     try:
-        value = float(given)
+        value = float(text)
     except ValueError:
         value = math.nan
     if not least <= value <= most:
@@ -146,18 +146,18 @@ def query_number(request: web.Request, name: str, usual: float, least: float, mo
 
 
 def query_whole(request: web.Request, name: str, usual: int, least: int, most: int) -> int:
-    """Take a whole number of the address."""
-    given = request.query.get(name)
-    if given is None:
+    """Read a whole number from the query string."""
+    text = request.query.get(name)
+    if text is None:
         return usual
-    if not re.fullmatch(r"-?[0-9]{1,18}", given) or not least <= int(given) <= most:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text) or not least <= int(text) <= most:
         raise BadRequestError(f"{name} must be a whole number from {least} to {most}")
-    return int(given)
+    return int(text)
 
 
 def query_flag(request: web.Request, name: str) -> bool:
-    """Take `true` or `false` of the address; absent means false."""
-    given = request.query.get(name, "false")
-    if given not in ("true", "false"):
+    """Read `true` or `false` from the query string; false when absent."""
+    text = request.query.get(name, "false")
+    if text not in ("true", "false"):
         raise BadRequestError(f"{name} must be true or false")
-    return given == "true"
+    return text == "true"

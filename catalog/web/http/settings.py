@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class ServeSettings:
     """Where to listen, and what one query may use.
 
-    Tokens are no settings: they come from SAFELIGHT_SERVE_TOKEN or from `token_file`, so that they never
+    Tokens are not settings. They come from SAFELIGHT_SERVE_TOKEN or from `token_file`, so that they never
     stand in safelight.toml.
     """
 
@@ -18,9 +18,9 @@ class ServeSettings:
     token_file: str = ""
     """File of lines `name token`, mode 600: one token for each person or program."""
     body_timeout_s: float = 10.0
-    """Time in which the body of a request must be there."""
+    """Time within which the body of a request must arrive."""
     timeout_s: float = 30.0
-    """Deadline of a query that names none."""
+    """Deadline of a query that does not set `timeout_s`."""
     max_timeout_s: float = 300.0
     max_rows: int = 100_000
     max_result_mb: int = 32
@@ -29,7 +29,7 @@ class ServeSettings:
     threads: int = 2
     max_running: int = 2
     max_waiting: int = 20
-    """Queries that may wait for their turn; beyond that the answer is 429."""
+    """Queries that may wait in the queue; further ones get status 429."""
     results_mb: int = 1024
     """Disk for the results of past queries; the oldest are deleted first."""
     result_age_s: float = 3600.0

@@ -1,8 +1,8 @@
-"""What people have decided in the review, and what of it holds: read from the tables, and known at once when it is new.
+"""The log of decisions that people made in the review, and which of them are still valid.
 
-A decision answers an item when it was made about this item in this queue while the item looked as it does now. Its
-evidence, a JSON object, says so: queue, item and version; of a sample also seed and size; of a split also the group
-that it leaves, which the next run will find (left and left_version).
+A decision applies to an item of a queue while the version of the item is unchanged. The evidence of the decision, a
+JSON object, records this: queue, item and version; for the sample also seed and size; for a split also the remaining
+group as the next run will name it (left and left_version).
 """
 
 import json
@@ -13,78 +13,86 @@ from datetime import datetime
 from catalog.lake.manual import ManualDecision
 
 CLOSING = frozenset({"keep", "drop", "split", "merge", "right", "wrong"})
-"""What settles an item; to choose a keeper leaves it open."""
+"""Kinds that close an item; the choice of a keeper leaves it open."""
 
 Key = tuple[str, str]
-"""A queue (with seed and size for a sample) and an item."""
+"""A queue (with seed and size for the sample) and an item."""
 
 
-class Book:
-    """All words of people, by item; undone ones are known as such."""
+class DecisionLog:
+    """All decisions, undos and redos of people, by item."""
 
     def __init__(self) -> None:
-        self._made: dict[str, ManualDecision] = {}
-        self._last_word: dict[str, tuple[datetime, str]] = {}
-        self._about: dict[Key, dict[str, str]] = defaultdict(dict)
-        self._left: dict[Key, dict[str, str]] = defaultdict(dict)
+        self._decisions: dict[str, ManualDecision] = {}
+        self._latest_undo: dict[str, tuple[datetime, str]] = {}
+        self._by_item: dict[Key, dict[str, str]] = defaultdict(dict)
+        self._by_remaining_group: dict[Key, dict[str, str]] = defaultdict(dict)
         self._dropped: dict[str, set[str]] = defaultdict(set)
 
     def add(self, decisions: Iterable[ManualDecision]) -> None:
-        """Take decisions, undos and redos in; those that are known already change nothing."""
-        for made in decisions:
-            if made.undoes is not None:
-                word = (made.decided_at, made.kind)
-                self._last_word[made.undoes] = max(word, self._last_word.get(made.undoes, word))
-            elif made.decision_id not in self._made:
-                self._made[made.decision_id] = made
-                self._index(made)
+        """Add decisions, undos and redos; those that were added before change nothing."""
+        for decision in decisions:
+            if decision.undoes is not None:
+                entry = (decision.decided_at, decision.kind)
+                latest = self._latest_undo.get(decision.undoes, entry)
+                self._latest_undo[decision.undoes] = max(entry, latest)
+            elif decision.decision_id not in self._decisions:
+                self._decisions[decision.decision_id] = decision
+                self._index(decision)
 
     def find(self, decision_id: str) -> ManualDecision | None:
-        """Give a decision that holds; None when there is none of this name, or it was taken back."""
-        made = self._made.get(decision_id)
-        return made if made and self._holds(decision_id) else None
+        """Return a valid decision; None when it does not exist or is undone."""
+        decision = self._decisions.get(decision_id)
+        return decision if decision and self._is_valid(decision_id) else None
 
     def about(self, queue: str, item: str, version: str) -> list[ManualDecision]:
-        """List what holds about an item as it looks now, oldest first; a split also speaks of what it left."""
-        found = (each.get((queue, item), {}) for each in (self._about, self._left))
-        listed = [self._made[name] for of in found for name, seen in of.items() if seen == version]
-        return sorted(filter(self._is_held, listed), key=_when)
+        """List the valid decisions about this version of an item, oldest first.
+
+        A split is also a decision about the group that remains after it.
+        """
+        indexes = (self._by_item, self._by_remaining_group)
+        versions = (index.get((queue, item), {}) for index in indexes)
+        decisions = [
+            self._decisions[decision_id]
+            for by_id in versions
+            for decision_id, decided_version in by_id.items()
+            if decided_version == version and self._is_valid(decision_id)
+        ]
+        return sorted(decisions, key=_time_order)
 
     def is_closed(self, queue: str, item: str, version: str) -> bool:
-        """Say whether somebody has settled an item."""
-        return any(made.kind in CLOSING for made in self.about(queue, item, version))
+        """Say whether a valid decision closes this version of an item."""
+        return any(decision.kind in CLOSING for decision in self.about(queue, item, version))
 
     def is_dropped(self, sha256: str) -> bool:
-        """Say whether a person has dropped a picture, wherever that was."""
-        return any(map(self._holds, self._dropped.get(sha256, ())))
+        """Say whether a valid decision drops a picture, in any queue."""
+        return any(map(self._is_valid, self._dropped.get(sha256, ())))
 
     def last(self, queue: str, decided_by: str) -> ManualDecision | None:
-        """Give the newest decision of a person in a queue that holds."""
-        names = [n for (known, _), found in self._about.items() if known == queue for n in found]
-        listed = map(self._made.__getitem__, names)
-        mine = (m for m in listed if m.decided_by == decided_by and self._is_held(m))
-        return max(mine, key=_when, default=None)
+        """Return the newest valid decision of a person in a queue."""
+        ids = [i for (name, _), by_id in self._by_item.items() if name == queue for i in by_id]
+        valid = (self._decisions[i] for i in ids if self._is_valid(i))
+        own = (decision for decision in valid if decision.decided_by == decided_by)
+        return max(own, key=_time_order, default=None)
 
-    def _index(self, made: ManualDecision) -> None:
-        said = read_evidence(made)
-        if said:
-            key = queue_key(str(said["queue"]), said.get("seed"), said.get("size"))
-            self._about[key, str(said["item"])][made.decision_id] = str(said.get("version"))
-            if "left" in said:  # the group that the next run will find in its place
-                self._left[key, str(said["left"])][made.decision_id] = str(said["left_version"])
-        if made.kind == "drop":
-            for sha256 in made.assets:
-                self._dropped[sha256].add(made.decision_id)
+    def _index(self, decision: ManualDecision) -> None:
+        evidence, decision_id = read_evidence(decision), decision.decision_id
+        if evidence:
+            key = queue_key(str(evidence["queue"]), evidence.get("seed"), evidence.get("size"))
+            self._by_item[key, str(evidence["item"])][decision_id] = str(evidence.get("version"))
+            if "left" in evidence:
+                remaining = self._by_remaining_group[key, str(evidence["left"])]
+                remaining[decision_id] = str(evidence["left_version"])
+        if decision.kind == "drop":
+            for sha256 in decision.assets:
+                self._dropped[sha256].add(decision_id)
 
-    def _holds(self, decision_id: str) -> bool:
-        return self._last_word.get(decision_id, (None, ""))[1] != "undo"
-
-    def _is_held(self, made: ManualDecision) -> bool:
-        return self._holds(made.decision_id)
+    def _is_valid(self, decision_id: str) -> bool:
+        return self._latest_undo.get(decision_id, (None, ""))[1] != "undo"
 
 
 def queue_key(queue: str, seed: object = None, size: object = None) -> str:
-    """Name a queue; verdicts on one sample do not count for another.
+    """Name a queue; a sample has its own name per seed and size, so verdicts on one do not count for another.
 
     >>> queue_key("duplicates"), queue_key("sample", 3, 100)
     ('duplicates', 'sample:3:100')
@@ -92,15 +100,15 @@ def queue_key(queue: str, seed: object = None, size: object = None) -> str:
     return queue if seed is None else f"{queue}:{seed}:{size}"
 
 
-def read_evidence(made: ManualDecision) -> dict[str, object]:
-    """Read which item a decision is about; empty when it was not made in a queue."""
+def read_evidence(decision: ManualDecision) -> dict[str, object]:
+    """Read the evidence of a decision; empty when it was not made in a queue."""
     try:
-        said = json.loads(made.about.evidence or "")
+        evidence = json.loads(decision.about.evidence or "")
     except ValueError:
         return {}
-    is_item = isinstance(said, dict) and {"queue", "item"} <= set(said)
-    return dict(said) if is_item else {}
+    is_item = isinstance(evidence, dict) and {"queue", "item"} <= set(evidence)
+    return dict(evidence) if is_item else {}
 
 
-def _when(made: ManualDecision) -> tuple[datetime, str]:
-    return made.decided_at, made.decision_id
+def _time_order(decision: ManualDecision) -> tuple[datetime, str]:
+    return decision.decided_at, decision.decision_id

@@ -1,21 +1,21 @@
-"""Pictures, pairs and findings of the review in words: facts are pairs of a name and a text."""
+"""Text for people about pictures, compared pairs and findings. A fact is a pair of a name and a text."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
 
 from catalog.lake.lake import Catalog
 from catalog.web.sections.formatting import cell, shutter, size, words
-from catalog.web.sections.picture import IN_BROWSERS
-from catalog.web.sections.sections import Row
+from catalog.web.sections.picture import BROWSER_TYPES
+from catalog.web.sections.section import Row
 
 Item = dict[str, object]
 Fact = tuple[str, str]
 
-SHOWN_WHOLE = 4 * 10**6
-"""Largest file, in bytes, that is shown as it is."""
+MAX_ORIGINAL = 4 * 10**6
+"""Largest file, in bytes, that is shown as it is; for larger ones a thumbnail is shown."""
 _EXIF = "f_number iso exposure_time f_number_raw iso_raw exposure_time_raw taken_at_raw modified_at_raw camera software"
 
-_ABOUT = """\
+_FILES = """\
 SELECT sha256, width, height, bytes, mime, format, jpeg_quality FROM assets
 WHERE sha256 IN (SELECT unnest(?::VARCHAR[]))"""
 _TITLES = """\
@@ -29,9 +29,9 @@ QUALIFY row_number() OVER (PARTITION BY asset_sha256 ORDER BY exif_source <> 'fi
 
 
 def finding(row: Row) -> Item:
-    """Put one row of `decisions` into words; what decided is a list of facts."""
-    said = read_json(row["evidence"])
-    facts = [(words(name), cell(value)) for name, value in said.items()]
+    """Describe one row of `decisions`; its evidence becomes a list of facts."""
+    evidence = read_json(row["evidence"])
+    facts = [(words(name), cell(value)) for name, value in evidence.items()]
     if not facts and row["evidence"]:
         facts = [("evidence", cell(row["evidence"]))]
     return {
@@ -43,50 +43,50 @@ def finding(row: Row) -> Item:
 
 
 def pictures(catalog: Catalog, shas: Sequence[str]) -> dict[str, Item]:
-    """Describe pictures by SHA-256: title, address and facts."""
-    asked = [sorted(set(shas))]
-    if not asked[0]:
+    """Describe pictures by SHA-256: title, address and facts. A picture without a row in `assets` is left out."""
+    parameters = [sorted(set(shas))]
+    if not parameters[0]:
         return {}
-    titles = by_sha(catalog.records(_TITLES, asked))
-    settings = by_sha(catalog.records(_SETTINGS, asked))
-    made: dict[str, Item] = {}
-    for row in catalog.records(_ABOUT, asked):
+    titles = by_sha(catalog.records(_TITLES, parameters))
+    settings = by_sha(catalog.records(_SETTINGS, parameters))
+    described: dict[str, Item] = {}
+    for row in catalog.records(_FILES, parameters):
         sha = str(row["sha256"])
         photo, exif = titles.get(sha, {}), settings.get(sha, {})
-        made[sha] = {
+        described[sha] = {
             "sha256": sha,
             "src": _address(row),
             "title": cell(photo.get("title") or f"Picture {sha[:12]}"),
             "facts": [*_file_facts(row), *_setting_facts(exif), *_photo_facts(photo)],
         }
-    return made
+    return described
 
 
 def _address(row: Row) -> str:
-    """Say where a browser finds the picture: the file itself where it can show it, else a large thumbnail."""
-    is_light = int(str(row["bytes"] or 0)) <= SHOWN_WHOLE and row["mime"] in IN_BROWSERS
-    return f"/api/assets/{row['sha256']}{'' if is_light else '/thumbnail?side=1024'}"
+    """Return the address of the picture: the file itself where a browser can show it, else a large thumbnail."""
+    is_direct = int(str(row["bytes"] or 0)) <= MAX_ORIGINAL and row["mime"] in BROWSER_TYPES
+    return f"/api/assets/{row['sha256']}{'' if is_direct else '/thumbnail?side=1024'}"
 
 
 def _file_facts(row: Row) -> list[Fact]:
-    about = [str(row["format"] or "unknown format"), size(float(str(row["bytes"] or 0)))]
+    file = [str(row["format"] or "unknown format"), size(float(str(row["bytes"] or 0)))]
     if row["jpeg_quality"] is not None:
-        about.append(f"quality {row['jpeg_quality']}")
+        file.append(f"quality {row['jpeg_quality']}")
     sides = f"{row['width']} × {row['height']} px" if row["width"] else "unreadable"  # noqa: RUF001 - times
-    return [("size", sides), ("file", ", ".join(about))]
+    return [("size", sides), ("file", ", ".join(file))]
 
 
 def _setting_facts(exif: Row) -> list[Fact]:
-    """Write the settings as they are read, and as the file has them."""
+    """Format the camera settings: the parsed value, and the raw one of the file."""
     if not exif:
         return [("EXIF", "none")]
-    written: list[tuple[str, str, Callable[[float], str]]] = [
+    formats: list[tuple[str, str, Callable[[float], str]]] = [
         ("aperture", "f_number", lambda n: f"f/{n:g}"),
         ("exposure", "exposure_time", lambda t: shutter(t) or cell(t)),
         ("ISO", "iso", lambda iso: f"{iso:g}"),
     ]
     facts = []
-    for name, column, write in written:
+    for name, column, write in formats:
         value, raw = exif[column], exif[f"{column}_raw"]
         typed = "-" if value is None else write(float(str(value)))
         facts.append((name, f"{typed} (file: {cell(raw)})" if raw is not None else typed))
@@ -100,7 +100,7 @@ def _photo_facts(photo: Row) -> list[Fact]:
 
 
 def edge_facts(edge: Row) -> list[Fact]:
-    """Put the evidence of a compared pair into words."""
+    """Describe the evidence of a compared pair."""
     forms = {
         "verdict": "{}",
         "ncc": "{:.3f}",
@@ -129,14 +129,14 @@ def edge_facts(edge: Row) -> list[Fact]:
 
 
 def by_sha(rows: Iterable[Row]) -> dict[str, Row]:
-    """Arrange rows by their `asset_sha256`."""
+    """Index rows by their `asset_sha256`."""
     return {str(row["asset_sha256"]): row for row in rows}
 
 
 def read_json(text: object) -> dict[str, object]:
-    """Read a JSON object; anything else gives nothing."""
+    """Parse a JSON object; anything else is an empty one."""
     try:
-        found = json.loads(str(text or ""))
+        value = json.loads(str(text or ""))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""How many groups are right, from a random sample of them."""
+"""The precision of the duplicate groups, estimated from a random sample of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Estimate:
-    """Verdicts on a sample, and the 95 % interval of the share that is right; all in [0, 1]."""
+    """Verdicts on a sample, and the share that is right with its 95 % interval, in [0, 1]."""
 
     right: int
     wrong: int
@@ -22,21 +22,21 @@ class Estimate:
 def estimate(verdicts: Sequence[str]) -> Estimate:
     """Count the verdicts `right` and `wrong`.
 
-    >>> found = estimate(["right"] * 97 + ["wrong"] * 3)
-    >>> round(found.low, 3), found.share, round(found.high, 3)
+    >>> result = estimate(["right"] * 97 + ["wrong"] * 3)
+    >>> round(result.low, 3), result.share, round(result.high, 3)
     (0.915, 0.97, 0.99)
     """
     right, wrong = verdicts.count("right"), verdicts.count("wrong")
-    judged = right + wrong
-    low, high = wilson(right, judged)
-    return Estimate(right, wrong, right / judged if judged else None, low, high)
+    total = right + wrong
+    low, high = wilson(right, total)
+    return Estimate(right, wrong, right / total if total else None, low, high)
 
 
 def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
-    """Give the score interval of a share; (0, 1) without trials.
+    """Return the Wilson score interval of a share; (0, 1) without trials.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22, 1927. Unlike
-    share +- z s it stays within [0, 1] and says something when nothing went wrong: 100 of 100 is 0.963 to 1.
+    share +- z s it stays within [0, 1], and it has a width when all trials succeed: 100 of 100 is 0.963 to 1.
     """
     if trials == 0:
         return 0.0, 1.0

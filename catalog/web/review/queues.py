@@ -1,8 +1,8 @@
-"""The queues of the review: what waits for people, in which order, and what makes an item another one.
+"""The queues of the review: their items, the order of the items, and the version of each item.
 
-An item is named by its group, picture or issue. Its `version` is a hash of what people see of it (the members of a
-group, the findings about a picture): when a later run finds something else, what was decided about the item before
-no longer answers it, and it is open again.
+An item is named by its group, picture or issue. Its `version` is a hash of its contents (the members of a group, the
+findings about a picture). When a later run changes the contents, decisions about the earlier version no longer apply,
+and the item is open again.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from catalog.errors import ReviewError
 from catalog.lake.lake import Catalog
 
+SAMPLE = "sample"
 CURRENT_RUN = "SELECT run_id FROM v_runs WHERE is_current"
 
 _GROUPS = """\
@@ -30,13 +31,13 @@ groups AS (
 SELECT group_id AS item, [coalesce(found_by, 'unknown')] AS reasons, version
 FROM groups LEFT JOIN weakest USING (group_id)
 """
-# Equal pixels are equal whatever a person says.
+# Groups of identical pixels need no decision.
 _RISK = "WHERE is_identical IS NOT TRUE ORDER BY ncc NULLS FIRST, inliers NULLS LAST, group_id"
 _CHANCE = "ORDER BY sha256($seed || ':' || group_id), group_id LIMIT $size"
 
 _FINDINGS = """\
-WITH found AS (SELECT asset_sha256, decision, reason, evidence FROM decisions WHERE run_id = $run AND {which}),
-counted AS (SELECT *, count(*) OVER (PARTITION BY reason) AS n, {score} AS score FROM found)
+WITH findings AS (SELECT asset_sha256, decision, reason, evidence FROM decisions WHERE run_id = $run AND {which}),
+counted AS (SELECT *, count(*) OVER (PARTITION BY reason) AS n, {score} AS score FROM findings)
 SELECT asset_sha256 AS item, list(reason ORDER BY decision = 'flag', score DESC, n, reason) AS reasons,
        md5(string_agg(reason, ',' ORDER BY reason)) AS version
 FROM counted GROUP BY asset_sha256
@@ -48,22 +49,22 @@ CONFLICTS = (
     *("readers_disagree", "exif_structure_damaged", "exif_duplicated", "exif_cloned"),
     *("value_unseen_for_model", "settings_conflict"),
 )
-"""Flags that say that values contradict each other or what cameras do: a person may know better than the rule."""
+"""Flags for values that contradict each other or their camera: a person may overrule the rule."""
 FACTS = (
     *("was_resized", "edited_software", "orientation_invalid", "date_implausible", "clock_unset"),
     *("settings_inherited", "boilerplate", "kept_by_hand", "split_changed"),
     *("quality_grayscale", "quality_odd_aspect"),
 )
-"""Flags that say what is so (a grey picture, one that an editor wrote): nobody has to decide about them."""
+"""Flags that state a fact (a grey picture, one that an editor wrote): they need no decision."""
 
 
-def _listed(reasons: Iterable[str]) -> str:
+def _sql_list(reasons: Iterable[str]) -> str:
     return f"({', '.join(map(repr, reasons))})"
 
 
-_IS_SETTING = f"(decision = 'void' OR (decision = 'flag' AND reason IN {_listed(CONFLICTS)}))"
+_IS_SETTING = f"(decision = 'void' OR (decision = 'flag' AND reason IN {_sql_list(CONFLICTS)}))"
 _IS_QUALITY = (
-    f"decision = 'flag' AND starts_with(reason, 'quality_') AND reason NOT IN {_listed(FACTS)}"
+    f"decision = 'flag' AND starts_with(reason, 'quality_') AND reason NOT IN {_sql_list(FACTS)}"
 )
 _SCORE = "TRY_CAST(json_extract_string(evidence, '$.' || substr(reason, 9)) AS DOUBLE)"
 
@@ -72,7 +73,7 @@ SELECT issue_id AS item, [kind] AS reasons, md5(coalesce(detail, '')) AS version
 WHERE kind <> 'bridged_groups' AND (run_id IS NULL OR run_id IN (SELECT run_id FROM v_runs))
 ORDER BY severity DESC, kind, asset_sha256, issue_id
 """
-# What later runs have put together, or not found again, needs nobody any more.
+# Groups that later runs merged, or no longer contain, need no decision.
 _BRIDGES = """\
 WITH pieces AS (
     SELECT issue_id, unnest(CAST(json_extract_string(detail, '$.pieces[*]') AS VARCHAR[])) AS hub
@@ -87,19 +88,19 @@ ORDER BY severity DESC, asset_sha256, issue_id
 
 @dataclass(frozen=True)
 class Queue:
-    """One list of work: its name in addresses, what people read about it, and the SQL of its order."""
+    """One queue: its name in addresses, its title and description, and the SQL that lists its items in order."""
 
     name: str
     title: str
     about: str
     sql: str
     shows: str
-    """group, bridge, finding or issue: see `review_items`."""
+    """group, bridge, finding or issue: see `items.py`."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One item in its place; `reasons` are what it can be filtered by."""
+    """One item of a queue, in its order; the filter `only` compares with `reasons`."""
 
     item: str
     reasons: tuple[str, ...]
@@ -112,7 +113,7 @@ QUEUES = {
         Queue(
             "duplicates",
             "Duplicate groups",
-            "Groups of copies, the weakest evidence first; groups of equal pixels need nobody.",
+            "Groups of copies, the weakest evidence first; groups of identical pixels are not listed.",
             _GROUPS + _RISK,
             "group",
         ),
@@ -140,12 +141,12 @@ QUEUES = {
         Queue(
             "issues",
             "Label audit",
-            "What rules and models find wrong with labels and pictures, the gravest first.",
+            "Errors in labels and pictures that rules and models suspect, the most severe first.",
             _ISSUES,
             "issue",
         ),
         Queue(
-            "sample",
+            SAMPLE,
             "Precision of the groups",
             "Groups drawn at random: judge each, and the interval says how many of all groups are right.",
             _GROUPS + _CHANCE,
@@ -156,7 +157,7 @@ QUEUES = {
 
 
 def version_of(members: Iterable[str]) -> str:
-    """Name what a group looks like, as the SQL of the queues does.
+    """Return the version of a group, as the SQL of the queues computes it.
 
     >>> version_of(["b", "a"]) == hashlib.md5(b"a,b", usedforsecurity=False).hexdigest()
     True
@@ -172,9 +173,9 @@ def find_queue(name: str) -> Queue:
 
 
 def current_run(catalog: Catalog) -> str | None:
-    """Name the curation run that people see; None before the first."""
-    found = catalog.records(CURRENT_RUN)
-    return str(found[0]["run_id"]) if found else None
+    """Return the id of the current curation run; None before the first."""
+    rows = catalog.records(CURRENT_RUN)
+    return str(rows[0]["run_id"]) if rows else None
 
 
 def entries(
@@ -182,11 +183,11 @@ def entries(
 ) -> list[Entry]:
     """List the items of a queue in their order.
 
-    `only` takes those with one reason, by its score; `seed` and `size` are of the sample.
+    `only` takes the items with one reason and orders by its score; `seed` and `size` apply to the sample.
     """
-    given = {"run": run_id, "only": only, "seed": str(seed), "size": size}
-    used = {name: value for name, value in given.items() if f"${name}" in queue.sql}
-    rows = catalog.records(queue.sql, used)
+    values = {"run": run_id, "only": only, "seed": str(seed), "size": size}
+    parameters = {name: value for name, value in values.items() if f"${name}" in queue.sql}
+    rows = catalog.records(queue.sql, parameters)
     return [
         Entry(str(row["item"]), _texts(row["reasons"]), str(row["version"]))
         for row in rows
@@ -194,5 +195,5 @@ def entries(
     ]
 
 
-def _texts(given: object) -> tuple[str, ...]:
-    return tuple(map(str, given)) if isinstance(given, Sequence) else ()
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, Sequence) else ()

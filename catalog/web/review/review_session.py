@@ -1,7 +1,8 @@
-"""The desk at which people of one server review: the tables, held open while somebody works, and what is decided.
+"""The review session of one server: tables held open while people review, and the decisions that they make.
 
-A decision is durable (a segment in the spool) when its answer is sent, and every page knows it at once; the tables get
-it within seconds, many in one commit. So a click waits for no commit, however long a crawl holds the writer lock.
+A decision is durable when its response is sent: it is a segment in the spool, and all pages include it at once. The
+tables get it within seconds, many decisions in one commit. So a request never waits for a commit, however long another
+process holds the writer lock.
 """
 
 import json
@@ -9,8 +10,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TypeVar
 
 from catalog.errors import BusyError, DecisionError, ReviewError
@@ -18,189 +18,163 @@ from catalog.lake import manual
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.lake.manual import About, ManualDecision
 from catalog.packs.spool import waiting_segments
-from catalog.web.review.decision_log import Book, queue_key
+from catalog.web.review.decision_log import DecisionLog
+from catalog.web.review.decision_request import (
+    DecisionRequest,
+    QueueFilter,
+    decision_assets,
+    decision_evidence,
+)
 from catalog.web.review.evidence import Item
-from catalog.web.review.items import details
+from catalog.web.review.items import describe_items
 from catalog.web.review.precision import Estimate, estimate
-from catalog.web.review.queues import QUEUES, Entry, Queue, current_run, entries, version_of
+from catalog.web.review.queues import QUEUES, SAMPLE, Entry, current_run, entries
 from catalog.workspace.caches import removal_mark
 from catalog.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 8.0
-"""After so long without a request the tables are let go: the next look sees what others have committed."""
+"""After so long without a request the tables are closed; the next request sees what others have committed."""
 COMMIT_S = 3.0
-_MOST_ORDERS, _MOST_SHOWN = 64, 500
-_KINDS = {
-    "group": ("right", "keeper", "split", "merge"),
-    "bridge": ("right", "merge"),
-    "finding": ("right", "wrong", "keep", "drop"),
-    "issue": ("right", "wrong", "keep", "drop"),
-}
-SAMPLE = "sample"
-_VERDICTS = ("right", "wrong")
-_MEANING = {"right": "accepted", "wrong": "finding_is_wrong"}
-
-Found = TypeVar("Found")
+_MAX_CACHED_QUEUES, _MAX_CACHED_ITEMS = 64, 500
+Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A queue as somebody looks at it: only items with one reason, or the sample drawn with a seed."""
-
-    queue: Queue
-    only: str = ""
-    seed: int = 0
-    size: int = 100
-
-    @property
-    def key(self) -> str:
-        """Name under which decisions are kept."""
-        sampled = self.queue.name == SAMPLE
-        return queue_key(self.queue.name, *((self.seed, self.size) if sampled else ()))
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """What may be decided here."""
-        return _VERDICTS if self.queue.name == SAMPLE else _KINDS[self.queue.shows]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A decision as it was sent: an item, what is decided, and about which of its pictures."""
-
-    item: str
-    kind: str
-    pictures: tuple[str, ...]
-    reason: str
-    decided_by: str
-
-
-class Desk:
+class ReviewSession:
     """One workspace under review. Its methods block: call them in a thread."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
         self._catalog: Catalog | None = None
-        self._run: str | None = None
-        self._orders: dict[Asked, list[Entry]] = {}
-        self._shown: dict[tuple[str, str], Item] = {}
-        self._book = Book()
-        self._used = 0.0
-        self._waiting = 0
-        self._committed = time.monotonic()
-        self._mark = removal_mark(workspace)
+        self._run_id: str | None = None
+        self._entries_cache: dict[QueueFilter, list[Entry]] = {}
+        self._items_cache: dict[tuple[str, str], Item] = {}
+        self._decision_log = DecisionLog()
+        self._last_used = 0.0
+        self._n_uncommitted = 0
+        self._committed_at = time.monotonic()
+        self._removal_mark = removal_mark(workspace)
 
     def overview(self) -> Item:
-        """Count what waits in every queue but the sample."""
-        return self._look(self._overview)
+        """Count the open items of every queue but the sample."""
+        return self._with_catalog(self._overview)
 
-    def page(self, asked: Asked, *, after: str, limit: int, everything: bool, by: str) -> Item:
-        """Give the next items of a queue after the item `after` (empty: from the start), and how far the work is."""
+    def page(
+        self, selection: QueueFilter, *, after: str, limit: int, everything: bool, by: str
+    ) -> Item:
+        """Return the items of a queue after the item `after` (empty: from the start), and the progress.
 
-        def look(catalog: Catalog) -> Item:
-            left = self._after(asked, after)
+        Items with a closing decision are left out unless `everything` is set.
+        """
+
+        def read(catalog: Catalog) -> Item:
+            rest = self._entries_after(selection, after)
             if not everything:
-                left = [entry for entry in left if not self._is_closed(asked, entry)]
-            if len(self._shown) > _MOST_SHOWN:
-                self._shown.clear()
-            shown = details(catalog, asked.queue, self._run, left[:limit]) if self._run else []
-            self._shown |= {(asked.queue.name, str(item["item"])): item for item in shown}
-            items = [item | self._decided(asked, item) for item in shown]
-            more = {"items": items, "is_end": len(left) <= limit}
-            return self._progress(asked, by) | more
+                rest = [entry for entry in rest if not self._is_closed(selection, entry)]
+            if len(self._items_cache) > _MAX_CACHED_ITEMS:
+                self._items_cache.clear()
+            items = (
+                describe_items(catalog, selection.queue, self._run_id, rest[:limit])
+                if self._run_id
+                else []
+            )
+            self._items_cache |= {(selection.queue.name, str(i["item"])): i for i in items}
+            items = [item | self._decisions(selection, item) for item in items]
+            return self._progress(selection, by) | {"items": items, "is_end": len(rest) <= limit}
 
-        return self._look(look)
+        return self._with_catalog(read)
 
-    def decide(self, asked: Asked, wanted: Wanted) -> Item:
-        """Write a decision down; gives its name and how far the work is. Raises `ReviewError`, `DecisionError`."""
+    def decide(self, selection: QueueFilter, request: DecisionRequest) -> Item:
+        """Record a decision; return its id and the progress. Raises `ReviewError`, `DecisionError`."""
 
-        def look(catalog: Catalog) -> Item:
-            entry = self._entry(asked, wanted.item)
-            made = self._prepared(catalog, asked, entry, self._item(catalog, asked, entry), wanted)
-            self._write(made)
-            state = self._decided(asked, {"item": entry.item, "version": entry.version})
-            named = {"item": entry.item, "decision_id": made.decision_id}
-            return self._progress(asked, wanted.decided_by) | state | named
+        def write(catalog: Catalog) -> Item:
+            entry = self._entry(selection, request.item)
+            item = self._item(catalog, selection, entry)
+            decision = self._prepare(catalog, selection, entry, item, request)
+            self._write(decision)
+            state = self._decisions(selection, {"item": entry.item, "version": entry.version})
+            ids = {"item": entry.item, "decision_id": decision.decision_id}
+            return self._progress(selection, request.decided_by) | state | ids
 
-        return self._look(look)
+        return self._with_catalog(write)
 
-    def undo(self, asked: Asked, decision_id: str, *, by: str) -> Item:
-        """Take a decision back; gives how far the work is. Raises `ReviewError` when there is none that holds."""
+    def undo(self, selection: QueueFilter, decision_id: str, *, by: str) -> Item:
+        """Undo a decision; return the progress. Raises `ReviewError` when no valid decision has this id."""
 
-        def look(_catalog: Catalog) -> Item:
-            if self._book.find(decision_id) is None:
+        def write(_catalog: Catalog) -> Item:
+            if self._decision_log.find(decision_id) is None:
                 raise ReviewError("there is no such decision, or it is taken back already")
             self._write(manual.prepare_undo(decision_id, decided_by=by))
-            return self._progress(asked, by)
+            return self._progress(selection, by)
 
-        return self._look(look)
+        return self._with_catalog(write)
 
     def commit(self) -> int:
-        """Bring waiting decisions into the tables; give how many there were, none when others hold the lock."""
+        """Commit the waiting decisions; return their number, 0 when another process holds the writer lock."""
         with self._lock:
-            waiting, self._waiting = self._waiting, 0
-            self._committed = time.monotonic()
-        if not waiting:
+            n_decisions, self._n_uncommitted = self._n_uncommitted, 0
+            self._committed_at = time.monotonic()
+        if not n_decisions:
             return 0
         try:
             with open_catalog(self._workspace) as catalog:
                 catalog.commit()
         except BusyError:
-            log.warning("%d decisions wait: another process is writing", waiting)
+            log.warning("%d decisions wait: another process is writing", n_decisions)
             with self._lock:
-                self._waiting += waiting
+                self._n_uncommitted += n_decisions
             return 0
-        log.info("committed %d decisions", waiting)
-        return waiting
+        log.info("committed %d decisions", n_decisions)
+        return n_decisions
 
     def is_due(self) -> bool:
-        """Say whether decisions have waited for long enough."""
-        return self._waiting > 0 and time.monotonic() - self._committed >= COMMIT_S
+        """Say whether decisions have waited for `COMMIT_S`."""
+        return self._n_uncommitted > 0 and time.monotonic() - self._committed_at >= COMMIT_S
 
-    def rest(self) -> None:
-        """Let the tables go when nobody has asked for a while."""
+    def close_if_idle(self) -> None:
+        """Close the tables after `IDLE_S` without a request."""
         if self._lock.acquire(blocking=False):
             try:
-                if time.monotonic() - self._used > IDLE_S:
-                    self._let_go()
+                if time.monotonic() - self._last_used > IDLE_S:
+                    self._close_catalog()
             finally:
                 self._lock.release()
 
     def close(self) -> None:
-        """Commit what waits and let the tables go."""
+        """Commit the waiting decisions and close the tables."""
         self.commit()
         with self._lock:
-            self._let_go()
+            self._close_catalog()
 
-    def _look(self, function: Callable[[Catalog], Found]) -> Found:
+    def _with_catalog(self, function: Callable[[Catalog], Result]) -> Result:
+        """Call a function with the open catalog, under the lock; after a takedown all is read anew."""
         with self._lock:
-            if (mark := removal_mark(self._workspace)) != self._mark:
-                self._let_go()
-                self._book = Book()
-                self._mark = mark
+            if (mark := removal_mark(self._workspace)) != self._removal_mark:
+                self._close_catalog()
+                self._decision_log = DecisionLog()
+                self._removal_mark = mark
             if self._catalog is None:
                 self._open()
             assert self._catalog is not None
             try:
                 return function(self._catalog)
             finally:
-                self._used = time.monotonic()
+                self._last_used = time.monotonic()
 
     def _open(self) -> None:
         catalog = open_catalog(self._workspace)
         try:
-            self._take_over(catalog)
-            self._run = current_run(catalog)
-            self._book.add(manual.history(catalog))
+            self._recover(catalog)
+            self._run_id = current_run(catalog)
+            self._decision_log.add(manual.history(catalog))
         except BaseException:
             catalog.close()
             raise
         self._catalog = catalog
 
-    def _take_over(self, catalog: Catalog) -> None:
+    def _recover(self, catalog: Catalog) -> None:
         """Commit decisions of a server that was killed."""
         if any(
             segment.job.startswith(manual.PREFIX) for segment in waiting_segments(self._workspace)
@@ -208,135 +182,142 @@ class Desk:
             try:
                 catalog.commit()
             except BusyError:
-                self._waiting += 1  # later, with ours
+                self._n_uncommitted += 1  # the next commit takes them
 
-    def _let_go(self) -> None:
+    def _close_catalog(self) -> None:
         if self._catalog is not None:
             self._catalog.close()
         self._catalog = None
-        self._orders.clear()
-        self._shown.clear()
+        self._entries_cache.clear()
+        self._items_cache.clear()
 
-    def _order(self, asked: Asked) -> list[Entry]:
-        if asked not in self._orders:
-            if len(self._orders) >= _MOST_ORDERS:
-                self._orders.clear()
-            assert self._catalog is not None
-            given = (self._catalog, asked.queue, self._run)
-            self._orders[asked] = (
-                entries(*given, only=asked.only, seed=asked.seed, size=asked.size)  # type: ignore[arg-type]
-                if self._run
-                else []
-            )
-        return self._orders[asked]
+    def _entries(self, selection: QueueFilter) -> list[Entry]:
+        if selection not in self._entries_cache:
+            if len(self._entries_cache) >= _MAX_CACHED_QUEUES:
+                self._entries_cache.clear()
+            self._entries_cache[selection] = self._read_entries(selection)
+        return self._entries_cache[selection]
 
-    def _after(self, asked: Asked, after: str) -> list[Entry]:
-        order = self._order(asked)
-        places = (place for place, entry in enumerate(order, 1) if entry.item == after)
-        return order[next(places, 0) if after else 0 :]
+    def _read_entries(self, selection: QueueFilter) -> list[Entry]:
+        assert self._catalog is not None
+        if not self._run_id:
+            return []
+        return entries(
+            self._catalog,
+            selection.queue,
+            self._run_id,
+            only=selection.only,
+            seed=selection.seed,
+            size=selection.size,
+        )
 
-    def _entry(self, asked: Asked, item: str) -> Entry:
-        for entry in self._order(asked):
+    def _entries_after(self, selection: QueueFilter, after: str) -> list[Entry]:
+        queue = self._entries(selection)
+        ends = (end for end, entry in enumerate(queue, 1) if entry.item == after)
+        return queue[next(ends, 0) if after else 0 :]
+
+    def _entry(self, selection: QueueFilter, item: str) -> Entry:
+        for entry in self._entries(selection):
             if entry.item == item:
                 return entry
-        raise ReviewError(f"nothing of this name is in the queue {asked.queue.name}")
+        raise ReviewError(f"nothing of this name is in the queue {selection.queue.name}")
 
-    def _item(self, catalog: Catalog, asked: Asked, entry: Entry) -> Item:
-        """Give an item as it was shown."""
-        key = (asked.queue.name, entry.item)
-        if key not in self._shown:
-            for found in details(catalog, asked.queue, str(self._run), [entry]):
-                self._shown[key] = found
-        if key not in self._shown:
+    def _item(self, catalog: Catalog, selection: QueueFilter, entry: Entry) -> Item:
+        """Return an item as the page last showed it."""
+        key = (selection.queue.name, entry.item)
+        if key not in self._items_cache:
+            for item in describe_items(catalog, selection.queue, str(self._run_id), [entry]):
+                self._items_cache[key] = item
+        if key not in self._items_cache:
             raise ReviewError("what this item is about is gone by now; load the page again")
-        return self._shown[key]
+        return self._items_cache[key]
 
-    def _is_closed(self, asked: Asked, entry: Entry) -> bool:
-        if self._book.is_closed(asked.key, entry.item, entry.version):
+    def _is_closed(self, selection: QueueFilter, entry: Entry) -> bool:
+        if self._decision_log.is_closed(selection.key, entry.item, entry.version):
             return True
-        return asked.queue.shows == "finding" and self._book.is_dropped(entry.item)
+        return selection.queue.shows == "finding" and self._decision_log.is_dropped(entry.item)
 
-    def _decided(self, asked: Asked, item: Item) -> Item:
-        about = self._book.about(asked.key, str(item["item"]), str(item["version"]))
-        entry = Entry(str(item["item"]), (), str(item["version"]))
+    def _decisions(self, selection: QueueFilter, item: Item) -> Item:
+        name, version = str(item["item"]), str(item["version"])
+        decisions = self._decision_log.about(selection.key, name, version)
         return {
-            "decisions": [_told(made) for made in about],
-            "is_closed": self._is_closed(asked, entry),
+            "decisions": [_as_json(decision) for decision in decisions],
+            "is_closed": self._is_closed(selection, Entry(name, (), version)),
         }
 
-    def _progress(self, asked: Asked, by: str) -> Item:
-        order = self._order(asked)
-        last = self._book.last(asked.key, by)
-        about: Item = {
-            "queue": asked.queue.name,
-            "run_id": self._run,
-            "total": len(order),
-            "open": sum(not self._is_closed(asked, entry) for entry in order),
-            "last": _told(last) if last else None,
+    def _progress(self, selection: QueueFilter, by: str) -> Item:
+        queue = self._entries(selection)
+        last = self._decision_log.last(selection.key, by)
+        progress: Item = {
+            "queue": selection.queue.name,
+            "run_id": self._run_id,
+            "total": len(queue),
+            "open": sum(not self._is_closed(selection, entry) for entry in queue),
+            "last": _as_json(last) if last else None,
         }
-        if asked.queue.name == SAMPLE:
-            about["estimate"] = vars(self._estimate(asked))
-        return about
+        if selection.queue.name == SAMPLE:
+            progress["estimate"] = vars(self._estimate(selection))
+        return progress
 
-    def _estimate(self, asked: Asked) -> Estimate:
-        """Judge the sample by the last verdict on each group."""
-        verdicts = [
-            found[-1].kind
-            for entry in self._order(asked)
-            if (found := self._book.about(asked.key, entry.item, entry.version))
-        ]
-        return estimate(verdicts)
+    def _estimate(self, selection: QueueFilter) -> Estimate:
+        """Estimate the precision from the last verdict on each group of the sample."""
+        decisions = (
+            self._decision_log.about(selection.key, entry.item, entry.version)
+            for entry in self._entries(selection)
+        )
+        return estimate([of_group[-1].kind for of_group in decisions if of_group])
 
     def _overview(self, _catalog: Catalog) -> Item:
-        counted = [Asked(queue) for queue in QUEUES.values() if queue.name != SAMPLE]
-        return {"run_id": self._run, "queues": list(map(self._counts, counted))}
+        queues = [QueueFilter(queue) for queue in QUEUES.values() if queue.name != SAMPLE]
+        return {"run_id": self._run_id, "queues": list(map(self._counts, queues))}
 
-    def _counts(self, asked: Asked) -> Item:
-        order = self._order(asked)
-        is_open = [not self._is_closed(asked, entry) for entry in order]
-        reasons: dict[str, list[bool]] = {}
-        for entry, waits in zip(order, is_open, strict=True):
+    def _counts(self, selection: QueueFilter) -> Item:
+        queue = self._entries(selection)
+        is_open = [not self._is_closed(selection, entry) for entry in queue]
+        by_reason: dict[str, list[bool]] = {}
+        for entry, entry_is_open in zip(queue, is_open, strict=True):
             for reason in entry.reasons:
-                reasons.setdefault(reason, []).append(waits)
+                by_reason.setdefault(reason, []).append(entry_is_open)
         return {
-            "queue": asked.queue.name,
-            "title": asked.queue.title,
-            "about": asked.queue.about,
-            "total": len(order),
+            "queue": selection.queue.name,
+            "title": selection.queue.title,
+            "about": selection.queue.about,
+            "total": len(queue),
             "open": sum(is_open),
             "reasons": [
-                {"reason": name, "total": len(waits), "open": sum(waits)}
-                for name, waits in sorted(reasons.items())
+                {"reason": name, "total": len(flags), "open": sum(flags)}
+                for name, flags in sorted(by_reason.items())
             ],
         }
 
-    def _prepared(
-        self, catalog: Catalog, asked: Asked, entry: Entry, item: Item, wanted: Wanted
+    def _prepare(
+        self,
+        catalog: Catalog,
+        selection: QueueFilter,
+        entry: Entry,
+        item: Item,
+        request: DecisionRequest,
     ) -> ManualDecision:
-        """Check a decision against what the item holds."""
-        if wanted.kind not in asked.kinds:
+        """Check a request against its item and make a decision of it."""
+        if request.kind not in selection.kinds:
             raise DecisionError(
-                f"in the queue {asked.queue.name} a decision is one of {', '.join(asked.kinds)}"
+                f"in the queue {selection.queue.name} a decision is one of {', '.join(selection.kinds)}"
             )
-        evidence = {"queue": asked.queue.name, "item": entry.item, "version": entry.version}
-        sampled = {"seed": asked.seed, "size": asked.size} if asked.queue.name == SAMPLE else {}
-        rest = sorted(_members(item) - set(wanted.pictures))
-        if wanted.kind == "split" and len(rest) > 1:
-            evidence |= {"left": rest[0], "left_version": version_of(rest)}
-        group = entry.item if asked.queue.shows == "group" else None
+        evidence = decision_evidence(selection, entry, item, request)
+        group = entry.item if selection.queue.shows == "group" else None
         return manual.prepare(
             catalog,
-            wanted.kind,
-            _assets(asked.queue, item, wanted),
-            reason=wanted.reason or _MEANING.get(wanted.kind, "reviewed"),
-            decided_by=wanted.decided_by,
-            about=About(group, self._run, json.dumps({**evidence, **sampled})),
+            request.kind,
+            decision_assets(selection.queue, item, request),
+            reason=request.reason_or_default,
+            decided_by=request.decided_by,
+            about=About(group, self._run_id, json.dumps(evidence)),
         )
 
-    def _write(self, made: ManualDecision) -> None:
-        manual.write_down(self._workspace, made)
-        self._book.add([made])
-        self._waiting += 1
+    def _write(self, decision: ManualDecision) -> None:
+        manual.write_down(self._workspace, decision)
+        self._decision_log.add([decision])
+        self._n_uncommitted += 1
 
 
 def new_seed() -> int:
@@ -344,40 +325,12 @@ def new_seed() -> int:
     return secrets.randbelow(1_000_000)
 
 
-def _assets(queue: Queue, item: Item, wanted: Wanted) -> Sequence[str]:
-    """Say which pictures a decision is about: those that were sent, if they are of the item."""
-    shown = _shas(item)
-    members = _members(item)
-    allowed = members if wanted.kind in ("keeper", "split") else members | set(shown)
-    if strange := sorted(set(wanted.pictures) - allowed):
-        raise DecisionError(f"picture {strange[0]} is not one of this item's")
-    if wanted.kind == "merge" and queue.shows == "bridge":
-        return [shown[0], *(str(piece) for piece in item["pieces"])]  # type: ignore[attr-defined]
-    if wanted.kind == "merge":
-        return [shown[0], *wanted.pictures]
-    if wanted.kind in _VERDICTS or not wanted.pictures:
-        return shown[:1] if wanted.kind not in ("keeper", "split") else []
-    return wanted.pictures
-
-
-def _members(item: Item) -> set[str]:
-    found = item["members"]
-    assert isinstance(found, list)
-    return set(map(str, found))
-
-
-def _shas(item: Item) -> list[str]:
-    found = item["pictures"]
-    assert isinstance(found, list)
-    return [str(picture["sha256"]) for picture in found]
-
-
-def _told(made: ManualDecision) -> Item:
+def _as_json(decision: ManualDecision) -> Item:
     return {
-        "decision_id": made.decision_id,
-        "kind": made.kind,
-        "pictures": list(made.assets),
-        "reason": made.reason,
-        "decided_by": made.decided_by,
-        "decided_at": made.decided_at.isoformat(),
+        "decision_id": decision.decision_id,
+        "kind": decision.kind,
+        "pictures": list(decision.assets),
+        "reason": decision.reason,
+        "decided_by": decision.decided_by,
+        "decided_at": decision.decided_at.isoformat(),
     }

@@ -1,1 +1,1 @@
-"""What the pages show: rows of a section, their formatting, where a picture lies."""
+"""Contents of the pages: the rows of each section, number formats, and where pictures lie."""

@@ -1,11 +1,11 @@
-"""What crawls brought in, and why the rest failed."""
+"""Contents of the crawl pages: sessions, yield per source, errors."""
 
 import json
 from dataclasses import dataclass
 
 from catalog.errors import NoSuchCrawlError
 from catalog.lake.lake import Catalog
-from catalog.web.sections.sections import Row, Section, ask, ask_all
+from catalog.web.sections.section import Row, Section, query_section, query_sections
 
 CRAWLS = """\
 SELECT crawl_id, arg_max(source, started_at) AS source, count(*) AS sessions, min(started_at) AS started_at,
@@ -25,7 +25,7 @@ _LAST = """\
 FROM (SELECT * FROM fetches WHERE crawl_id = $1
       QUALIFY row_number() OVER (PARTITION BY photo_id ORDER BY attempt DESC, fetched_at DESC) = 1)"""
 
-QUESTIONS = {
+SECTIONS = {
     "sessions": "SELECT * FROM crawls WHERE crawl_id = $1 ORDER BY started_at DESC",
     "funnel": (
         "SELECT 1 AS step, 'addresses tried' AS name, count(DISTINCT photo_id) AS n FROM fetches WHERE crawl_id = $1\n"
@@ -66,35 +66,35 @@ QUESTIONS = {
 
 @dataclass(frozen=True)
 class Crawl:
-    """One crawl: its sessions, and every section of `QUESTIONS`."""
+    """One crawl, with every section of `SECTIONS`."""
 
     crawl_id: str
     sections: dict[str, Section]
 
     @property
-    def newest(self) -> Row:
-        """The row of its newest session."""
+    def newest_session(self) -> Row:
+        """The row of `crawls` of its newest session."""
         return self.sections["sessions"].rows[0]
 
     @property
     def config(self) -> dict[str, object]:
-        """Its settings that say something."""
-        found = json.loads(str(self.newest["config_json"] or "{}"))
-        return {name: value for name, value in found.items() if value not in (None, "", [], False)}
+        """Its settings that are not empty or off."""
+        config = json.loads(str(self.newest_session["config_json"] or "{}"))
+        return {name: value for name, value in config.items() if value not in (None, "", [], False)}
 
 
 def crawls(catalog: Catalog) -> Section:
-    """List the crawls that have ended a session, newest first."""
-    return ask(catalog, CRAWLS)
+    """List the crawls that have at least one ended session, newest first."""
+    return query_section(catalog, CRAWLS)
 
 
 def yields(catalog: Catalog) -> Section:
     """Count per source what was listed, fetched, distinct and usable."""
-    return ask(catalog, YIELDS)
+    return query_section(catalog, YIELDS)
 
 
 def find_crawl(catalog: Catalog, crawl_id: str) -> Crawl:
-    """Gather what one crawl did; raises `NoSuchCrawlError`."""
+    """Read the sections of one crawl; raises `NoSuchCrawlError`."""
     if not catalog.records("SELECT 1 FROM crawls WHERE crawl_id = ?", [crawl_id]):
         raise NoSuchCrawlError(crawl_id)
-    return Crawl(crawl_id, ask_all(catalog, QUESTIONS, [crawl_id]))
+    return Crawl(crawl_id, query_sections(catalog, SECTIONS, [crawl_id]))

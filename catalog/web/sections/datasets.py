@@ -1,4 +1,4 @@
-"""What a release holds, and what changed between two of its versions."""
+"""Contents of the dataset pages: one release, and the difference between two versions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from catalog.lake.lake import Catalog
 from catalog.releases.publish import rules_of
 from catalog.releases.release import CLASSES, Release, find_release, list_releases
-from catalog.web.sections.sections import Row, Section, ask, written_out
+from catalog.web.sections.section import Row, Section, inline_parameters, query_section
 
 SAMPLES_PER_CLASS = 8
-SHOWN_PER_CHANGE = 24
+PICTURES_PER_CHANGE = 24
 _MISSING = "missing"
 
 _REVOKED = "SELECT dataset, version, reason, successor, revoked_at FROM revocations"
@@ -41,8 +41,8 @@ CHANGES = (
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One release of the list, with its revocation when it has one."""
+class ReleaseListing:
+    """One row of the list of releases, with its revocation when it is revoked."""
 
     release: Release
     revocation: Row | None
@@ -55,7 +55,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One release for its page."""
+    """One release, with the contents of its page."""
 
     release: Release
     versions: list[str]
@@ -71,8 +71,8 @@ class Dataset:
     @property
     def counts(self) -> dict[str, dict[str, dict[str, int]]]:
         """Pictures by task, split and class."""
-        found: dict[str, dict[str, dict[str, int]]] = self.release.manifest["class_counts"]
-        return found
+        counts: dict[str, dict[str, dict[str, int]]] = self.release.manifest["class_counts"]
+        return counts
 
     @property
     def shares(self) -> dict[tuple[str, str, str], float]:
@@ -86,7 +86,7 @@ class Dataset:
 
     @property
     def samples(self) -> dict[str, dict[str, list[str]]]:
-        """A few pictures of each class of each task: those whose SHA-256 comes first."""
+        """The first pictures by SHA-256 of each class of each task."""
         return {task: self._samples(task) for task in self.counts if f"{task}_bin" in self.columns}
 
     @property
@@ -108,16 +108,16 @@ class Dataset:
         return text
 
     def _samples(self, task: str) -> dict[str, list[str]]:
-        found = {}
+        samples = {}
         for number, name in enumerate(CLASSES):
-            chosen = self.index.filter(pc.equal(self.index[f"{task}_bin"], number))
-            found[name] = sorted(chosen["asset_sha256"].to_pylist())[:SAMPLES_PER_CLASS]
-        return found
+            members = self.index.filter(pc.equal(self.index[f"{task}_bin"], number))
+            samples[name] = sorted(members["asset_sha256"].to_pylist())[:SAMPLES_PER_CLASS]
+        return samples
 
 
 @dataclass(frozen=True)
 class Change:
-    """Pictures that one version has otherwise than another: how many by class, and a few of them."""
+    """One kind of change between two versions: its number of pictures, in all and by class, and the first of them."""
 
     name: str
     n: int
@@ -127,29 +127,29 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """What changed from `old` to `new`."""
+    """Changes from version `old` to version `new`."""
 
     old: Release
     new: Release
     changes: list[Change]
     same: int
     fetched_bytes: int
-    """Size of the shards of `new` that `old` does not have: what a pull brings in."""
+    """Size of the shards of `new` that are not in `old`: the download of a pull."""
     sql: str
     plan_changes: list[tuple[str, str, str]]
 
 
-def list_datasets(catalog: Catalog) -> list[Listed]:
+def list_datasets(catalog: Catalog) -> list[ReleaseListing]:
     """List the releases of the workspace, by name and then newest version first."""
     revoked = _revocations(catalog)
     return [
-        Listed(release, revoked.get((release.name, release.version)))
+        ReleaseListing(release, revoked.get((release.name, release.version)))
         for release in list_releases(catalog.workspace)
     ]
 
 
 def find_dataset(catalog: Catalog, name: str, version: str) -> Dataset:
-    """Gather what the page of one release shows; raises `ReleaseNotFoundError`."""
+    """Read the contents of the page of one release; raises `ReleaseNotFoundError`."""
     release = find_release(catalog.workspace, f"{name}@{version}")
     versions = [r.version for r in list_releases(catalog.workspace) if r.name == name]
     values = [name, release.version]
@@ -157,8 +157,8 @@ def find_dataset(catalog: Catalog, name: str, version: str) -> Dataset:
         release,
         versions,
         _revocations(catalog).get((name, release.version)),
-        ask(catalog, STATS, values),
-        written_out(ITEMS, values),
+        query_section(catalog, STATS, values),
+        inline_parameters(ITEMS, values),
     )
 
 
@@ -166,25 +166,25 @@ def difference(catalog: Catalog, name: str, old: str, new: str) -> Difference:
     """Compare two versions of a dataset picture by picture; raises `ReleaseNotFoundError`."""
     before, after = (find_release(catalog.workspace, f"{name}@{v}") for v in (old, new))
     both = _side_by_side(before, after)
-    absent, fresh = pc.is_null(both["split_new"]), pc.is_null(both["split_old"])
-    stays = pc.invert(pc.or_(absent, fresh))
-    chosen = {
-        "added": fresh,
-        "removed": absent,
+    is_removed, is_added = pc.is_null(both["split_new"]), pc.is_null(both["split_old"])
+    is_in_both = pc.invert(pc.or_(is_removed, is_added))
+    masks = {
+        "added": is_added,
+        "removed": is_removed,
         "changed split": pc.and_(
-            stays, pc.fill_null(pc.not_equal(both["split_old"], both["split_new"]), False)
+            is_in_both, pc.fill_null(pc.not_equal(both["split_old"], both["split_new"]), False)
         ),
-        "changed label": pc.and_(stays, _labels_differ(both)),
+        "changed label": pc.and_(is_in_both, _labels_differ(both)),
     }
-    known = {shard["sha256"] for shard in before.manifest["shards"]}
-    wanted = [s["bytes"] for s in after.manifest["shards"] if s["sha256"] not in known]
+    old_shards = {shard["sha256"] for shard in before.manifest["shards"]}
+    new_bytes = [s["bytes"] for s in after.manifest["shards"] if s["sha256"] not in old_shards]
     return Difference(
         before,
         after,
-        [_change(kind, both.filter(mask)) for kind, mask in chosen.items()],
-        pc.sum(stays).as_py() or 0,
-        sum(wanted),
-        written_out(CHANGES, [name, before.version, after.version]),
+        [_change(kind, both.filter(mask)) for kind, mask in masks.items()],
+        pc.sum(is_in_both).as_py() or 0,
+        sum(new_bytes),
+        inline_parameters(CHANGES, [name, before.version, after.version]),
         _plan_changes(rules_of(before.manifest)[0], rules_of(after.manifest)[0]),
     )
 
@@ -194,13 +194,13 @@ def _revocations(catalog: Catalog) -> dict[tuple[str, str], Row]:
 
 
 def _tasks(*tables: pa.Table) -> list[str]:
-    """Name the tasks that all indexes label with a class."""
+    """List the tasks that have a class column in every index."""
     shared = set.intersection(*(set(table.column_names) for table in tables))
     return sorted(name.removesuffix("_bin") for name in shared if name.endswith("_bin"))
 
 
 def _side_by_side(old: Release, new: Release) -> pa.Table:
-    """Join two indexes on the picture; columns end in `_old` and `_new`, rows are ordered by picture."""
+    """Join two indexes on `asset_sha256`, which also orders the rows; other columns end in `_old` and `_new`."""
     indexes = old.index(), new.index()
     columns = ["split", *(f"{task}_bin" for task in _tasks(*indexes))]
     parts = [
@@ -234,20 +234,20 @@ def _change(kind: str, rows: pa.Table) -> Change:
         for pair in pc.value_counts(rows[f"{task}_bin_{end}"]).to_pylist():
             counts[_class_name(pair["values"])] += pair["counts"]
         by_class[task] = counts
-    shown = [
+    pictures = [
         {
             "asset_sha256": row["asset_sha256"],
             "split_old": row["split_old"],
             "split_new": row["split_new"],
-            "labels": _moved(row, _tasks_of(rows)) if kind == "changed label" else [],
+            "labels": _label_changes(row, _tasks_of(rows)) if kind == "changed label" else [],
         }
-        for row in rows.slice(0, SHOWN_PER_CHANGE).to_pylist()
+        for row in rows.slice(0, PICTURES_PER_CHANGE).to_pylist()
     ]
-    return Change(kind, len(rows), by_class, shown)
+    return Change(kind, len(rows), by_class, pictures)
 
 
-def _moved(row: Mapping[str, Any], tasks: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Name the labels of one picture that are not what they were: task, before, after."""
+def _label_changes(row: Mapping[str, Any], tasks: Sequence[str]) -> list[tuple[str, str, str]]:
+    """List the changed labels of one picture: task, old class, new class."""
     pairs = [(task, row[f"{task}_bin_old"], row[f"{task}_bin_new"]) for task in tasks]
     return [(t, _class_name(old), _class_name(new)) for t, old, new in pairs if old != new]
 
@@ -257,18 +257,18 @@ def _class_name(number: int | None) -> str:
 
 
 def _plan_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Name the entries of a plan that are not what they were, with both values as JSON."""
-    flat = [_flat(plan) for plan in (old, new)]
-    names = sorted({*flat[0], *flat[1]})
-    pairs = [(name, *(plan.get(name, "-") for plan in flat)) for name in names]
-    return [(name, before, after) for name, before, after in pairs if before != after]
+    """List the changed entries of a plan: name, old value, new value, both as JSON."""
+    before, after = _flatten(old), _flatten(new)
+    names = sorted({*before, *after})
+    pairs = [(name, before.get(name, "-"), after.get(name, "-")) for name in names]
+    return [pair for pair in pairs if pair[1] != pair[2]]
 
 
-def _flat(plan: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+def _flatten(plan: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    entries: dict[str, str] = {}
     for name, value in plan.items():
         if isinstance(value, dict) and value:
-            found |= _flat(value, f"{prefix}{name}.")
+            entries |= _flatten(value, f"{prefix}{name}.")
         else:
-            found[prefix + name] = json.dumps(value, sort_keys=True)
-    return found
+            entries[prefix + name] = json.dumps(value, sort_keys=True)
+    return entries

@@ -1,4 +1,4 @@
-"""Numbers, times and cells as people write them."""
+"""Number, time and cell formats of the pages."""
 
 import json
 from datetime import date, datetime
@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 from catalog.workspace.logs import redacted
 
-MOST_CHARACTERS = 300
-"""Longest text of a cell; the console shows the whole of it."""
+MAX_CHARACTERS = 300
+"""Longest text of a cell; the console shows the full text."""
 
 
 def whole(number: float | None) -> str:
-    """Write a count with separators, a missing one as a dash.
+    """Format a count with separators, None as a dash.
 
     >>> whole(12034), whole(None)
     ('12,034', '-')
@@ -20,7 +20,7 @@ def whole(number: float | None) -> str:
 
 
 def share(part: float | None) -> str:
-    """Write a share in [0, 1] as percent; only nothing is 0 % and only everything is 100 %.
+    """Format a share in [0, 1] as percent; only an exact 0 is 0 % and only an exact 1 is 100 %.
 
     >>> share(0.9999), share(0.0001), share(1), share(0.123)
     ('99.9 %', '0.1 %', '100 %', '12.3 %')
@@ -34,7 +34,7 @@ def share(part: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    """Write bytes in the unit that suits.
+    """Format a number of bytes in the largest unit that leaves at least 1.
 
     >>> size(3_812_000), size(812)
     ('3.8 MB', '812 B')
@@ -47,7 +47,7 @@ def size(count: float | None) -> str:
 
 
 def shutter(exposure_time: float | None) -> str:
-    """Write an exposure time as photographers do.
+    """Format an exposure time as photographers do.
 
     >>> shutter(0.004), shutter(2.5)
     ('1/250 s', '2.5 s')
@@ -58,12 +58,12 @@ def shutter(exposure_time: float | None) -> str:
 
 
 def moment(at: object) -> str:
-    """Write a time of the catalog (UTC) to the second."""
+    """Format a time of the catalog (UTC) to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S}" if isinstance(at, datetime) else whole(None)
 
 
 def words(name: object) -> str:
-    """Write a snake_case word as words.
+    """Replace the underscores of a snake_case name by spaces.
 
     >>> words("iso_out_of_range")
     'iso out of range'
@@ -72,7 +72,7 @@ def words(name: object) -> str:
 
 
 def cell(value: object) -> str:
-    """Write any value of a row on one line, cut when it is long.
+    """Format any value of a row on one line, cut when it is long.
 
     >>> cell(0.1 + 0.2), cell([1, "a"]), cell(True)
     ('0.3', '[1, "a"]', 'true')
@@ -86,11 +86,11 @@ def cell(value: object) -> str:
     if isinstance(value, list | dict):
         value = json.dumps(value, default=_plain, ensure_ascii=False)
     text = " ".join(str(value).split())
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} …"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]} …"
 
 
 def web_link(url: object) -> str | None:
-    """Return an address that may stand behind a link: http and https only, without secrets.
+    """Return an address that is safe as the target of a link: http and https only, secrets redacted.
 
     >>> web_link("javascript:alert(1)"), web_link("https://photos.example/a?key=K3Y")
     (None, 'https://photos.example/a?key=***')

@@ -1,11 +1,11 @@
-"""Everything that the catalog knows about one file, section by section."""
+"""Contents of a picture's page: every table that holds rows about one file, as a section."""
 
 import json
 from dataclasses import dataclass
 
 from catalog.errors import AssetNotFoundError
 from catalog.lake.lake import Catalog
-from catalog.web.sections.sections import Row, Section, ask_all
+from catalog.web.sections.section import Row, Section, query_sections
 
 _PHOTO_IDS = "SELECT photo_id FROM photos WHERE asset_sha256 = $1"
 _FACE_IDS = "SELECT face_id FROM faces WHERE asset_sha256 = $1"
@@ -14,7 +14,7 @@ _NEWEST_RUN_OF = (
     "AND t.asset_sha256 = $1 ORDER BY r.current_since DESC, r.run_id LIMIT 1"
 )
 
-QUESTIONS = {
+SECTIONS = {
     "asset": "SELECT * FROM assets WHERE sha256 = $1",
     "health": "SELECT * FROM health WHERE asset_sha256 = $1 ORDER BY stage DESC",
     "photos": "SELECT * FROM v_all_photos WHERE asset_sha256 = $1 ORDER BY fetched_at DESC",
@@ -70,16 +70,16 @@ QUESTIONS = {
     ),
 }
 
-IN_BROWSERS = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
-"""Media types that pages show as they are; of others they show a thumbnail."""
-_NOT_TYPED = frozenset({"asset_sha256", "photo_id", "raw_json"})
-TURNED = frozenset({5, 6, 7, 8})
+BROWSER_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
+"""Media types that pages show directly; for others they show a thumbnail."""
+_UNTYPED = frozenset({"asset_sha256", "photo_id", "raw_json"})
+SWAPPED_ORIENTATIONS = frozenset({5, 6, 7, 8})
 """Values of the EXIF tag Orientation that exchange width and height."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One file and what is known about it; every section of `QUESTIONS` is there, perhaps without rows."""
+    """One file, with every section of `SECTIONS`; a section may have no rows."""
 
     sha256: str
     sections: dict[str, Section]
@@ -91,7 +91,7 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """What people call it: its title, its name at the source, or the beginning of its hash."""
+        """Its title, else its id at the source, else the start of its hash."""
         for photo in self.sections["photos"].rows:
             if name := photo["title"] or photo["source_photo_id"]:
                 return str(name)
@@ -99,42 +99,44 @@ class Picture:
 
     @property
     def size_px(self) -> tuple[int, int] | None:
-        """Width and height as people see it, turned upright; None when the file is unreadable."""
+        """Width and height after the EXIF orientation is applied; None when the file is unreadable."""
         width, height = self.asset["width"], self.asset["height"]
         if not width or not height:
             return None
-        file = (row["orientation"] for row in self.sections["exif"].rows)
-        is_turned = next((value for value in file if value is not None), 1) in TURNED
+        orientations = (row["orientation"] for row in self.sections["exif"].rows)
+        is_turned = (
+            next((value for value in orientations if value is not None), 1) in SWAPPED_ORIENTATIONS
+        )
         size = (int(str(width)), int(str(height)))
         return (size[1], size[0]) if is_turned else size
 
     @property
     def is_sound(self) -> bool:
-        """Whether the file is to be heard, not seen."""
+        """Whether the file is a sound."""
         return str(self.asset["mime"] or "").startswith("audio/")
 
 
 def find_picture(catalog: Catalog, sha256: str) -> Picture:
-    """Gather what is known about one file; raises `AssetNotFoundError`."""
+    """Read the sections of one file; raises `AssetNotFoundError`."""
     if not catalog.records("SELECT 1 FROM assets WHERE sha256 = ?", [sha256]):
         raise AssetNotFoundError(
             f"no picture has the SHA-256 {sha256[:64]!r}. "
             "Find one in the console: SELECT sha256 FROM assets"
         )
-    return Picture(sha256, ask_all(catalog, QUESTIONS, [sha256]))
+    return Picture(sha256, query_sections(catalog, SECTIONS, [sha256]))
 
 
 def typed_exif(row: Row) -> list[tuple[str, object]]:
-    """List the typed EXIF values of one row that are there."""
+    """List the typed EXIF values of one row that are not null."""
     return [
         (name, value)
         for name, value in row.items()
-        if name not in _NOT_TYPED and value is not None and value != []
+        if name not in _UNTYPED and value is not None and value != []
     ]
 
 
 def raw_exif(row: Row) -> list[tuple[str, str]]:
-    """List the raw tags of one row as text; empty when they are missing or no JSON object."""
+    """List the raw tags of one row as text; empty when they are missing or not a JSON object."""
     try:
         tags = json.loads(str(row["raw_json"] or "{}"))
     except json.JSONDecodeError:

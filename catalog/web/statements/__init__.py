@@ -1,1 +1,1 @@
-"""Statements of the server while they run, and the audit trail of what ran."""
+"""SQL statements of the server: their registry while they run, and the audit log of those that ended."""

@@ -6,8 +6,8 @@ from catalog import AssetNotFoundError, Catalog, ReleaseNotFoundError
 from catalog.errors import NoSuchCrawlError
 from catalog.web.sections.crawls import crawls, find_crawl, yields
 from catalog.web.sections.datasets import difference, find_dataset, list_datasets
-from catalog.web.sections.picture import QUESTIONS, Picture, find_picture, raw_exif, typed_exif
-from catalog.web.sections.sections import ask_all
+from catalog.web.sections.picture import SECTIONS, Picture, find_picture, raw_exif, typed_exif
+from catalog.web.sections.section import query_sections
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, HOSTILE, SHAS, TURNED, N
 
 
@@ -17,16 +17,16 @@ def picture(tables: Catalog) -> Picture:
 
 
 def test_a_picture_has_everything_the_tables_know(picture: Picture) -> None:
-    found = {name: len(section.rows) for name, section in picture.sections.items()}
-    assert found | {"asset": 1, "photos": 1, "exif": 1, "labels": 2, "faces": 1} == found
-    assert found | {"lineage": 1, "duplicates": 2, "decisions": 0, "releases": 0} == found
+    counts = {name: len(section.rows) for name, section in picture.sections.items()}
+    assert counts | {"asset": 1, "photos": 1, "exif": 1, "labels": 2, "faces": 1} == counts
+    assert counts | {"lineage": 1, "duplicates": 2, "decisions": 0, "releases": 0} == counts
     assert picture.title == HOSTILE
     assert picture.size_px == (64, 96), "stored 96 x 64, turned by the EXIF orientation"
 
 
 def test_a_released_picture_names_its_releases_and_predictions(tables: Catalog) -> None:
-    asked = {name: QUESTIONS[name] for name in ("releases", "predictions", "curated")}
-    sections = ask_all(tables, asked, [SHAS[7]])
+    statements = {name: SECTIONS[name] for name in ("releases", "predictions", "curated")}
+    sections = query_sections(tables, statements, [SHAS[7]])
     assert [(r["version"], r["split"]) for r in sections["releases"].rows] == [
         ("1.1.0", "test"),
         ("1.0.0", "test"),
@@ -36,8 +36,8 @@ def test_a_released_picture_names_its_releases_and_predictions(tables: Catalog) 
 
 
 def test_a_dropped_copy_names_reason_evidence_and_keeper(tables: Catalog) -> None:
-    asked = {name: QUESTIONS[name] for name in ("decisions", "duplicates")}
-    sections = ask_all(tables, asked, [SHAS[COPY_OF_TURNED]])
+    statements = {name: SECTIONS[name] for name in ("decisions", "duplicates")}
+    sections = query_sections(tables, statements, [SHAS[COPY_OF_TURNED]])
     assert sections["decisions"].rows[0]["evidence"] == SHAS[TURNED]
     assert [row["asset_sha256"] for row in sections["duplicates"].rows] == [SHAS[0], SHAS[1]]
     assert [row["is_keeper"] for row in sections["duplicates"].rows] == [True, False]
@@ -139,7 +139,7 @@ def test_the_difference_of_two_versions_is_exact(tables: Catalog) -> None:
 def test_a_difference_turned_round_turns_added_into_removed(tables: Catalog) -> None:
     there = difference(tables, "cameras", "1.0.0", "1.1.0")
     back = difference(tables, "cameras", "1.1.0", "1.0.0")
-    n_there, n_back = ({c.name: c.n for c in found.changes} for found in (there, back))
+    n_there, n_back = ({c.name: c.n for c in way.changes} for way in (there, back))
     assert (n_there["added"], n_there["removed"]) == (n_back["removed"], n_back["added"])
     assert there.same == back.same == 10
     sql_rows = tables.records(there.sql)

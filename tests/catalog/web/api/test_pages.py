@@ -11,8 +11,8 @@ from aiohttp import web
 
 from catalog import Workspace
 from catalog.web.api.pages import STATIC, render_card, routes
+from catalog.web.http.app_keys import WORKSPACE
 from catalog.web.http.errors import errors_as_json
-from catalog.web.http.keys import WORKSPACE
 from tests.catalog.web.in_thread import serving
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, SHAS, TURNED
 
@@ -137,9 +137,9 @@ def test_a_revoked_release_warns_and_names_its_successor(pages: dict[str, Reader
 
 
 def test_the_page_to_sign_in_says_when_a_token_is_wrong(address: str) -> None:
-    assert "no token of this server" not in read(f"{address}/login").text
+    assert "not a token of this server" not in read(f"{address}/login").text
     page = read(f"{address}/login?wrong=1")
-    assert "no token of this server" in page.text
+    assert "not a token of this server" in page.text
     assert ("form", "/login") in [(tag, at.get("action")) for tag, at in page.tags]
 
 

@@ -1,6 +1,6 @@
 """How many wrong tokens an address may try."""
 
-from catalog.web.http.sign_in_limit import MAX_ADDRESSES, Allowance, SignInLimit
+from catalog.web.http.sign_in_limit import MAX_ADDRESSES, LeakyBucket, SignInLimit
 
 
 class Clock:
@@ -11,7 +11,7 @@ class Clock:
 
 
 def limit(clock: Clock) -> SignInLimit:
-    return SignInLimit(overall=Allowance(20, 1.0), clock=clock)
+    return SignInLimit(overall=LeakyBucket(20, 1.0), clock=clock)
 
 
 def test_five_wrong_ones_then_one_every_ten_seconds() -> None:
@@ -45,7 +45,7 @@ def test_addresses_of_one_network_of_ipv6_count_as_one() -> None:
 
 
 def test_the_number_of_addresses_is_bounded() -> None:
-    attempts = SignInLimit(overall=Allowance(10**9, 1.0), clock=Clock())
+    attempts = SignInLimit(overall=LeakyBucket(10**9, 1.0), clock=Clock())
     for n in range(MAX_ADDRESSES + 50):
         attempts.take(f"host-{n}")
-    assert len(attempts._known) <= MAX_ADDRESSES
+    assert len(attempts._buckets) <= MAX_ADDRESSES

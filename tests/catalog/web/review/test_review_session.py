@@ -1,4 +1,4 @@
-"""What the review shows and writes down, without a server."""
+"""The review session and its decisions, without a server."""
 
 import json
 import shutil
@@ -16,18 +16,19 @@ from catalog.errors import DecisionError, ReviewError
 from catalog.lake.lake import writer_lock
 from catalog.lake.manual import decisions_in_force, history
 from catalog.packs.spool import waiting_segments
+from catalog.web.review.backlog import count_review_items, list_review_items
+from catalog.web.review.decision_request import DecisionRequest, QueueFilter
 from catalog.web.review.precision import wilson
 from catalog.web.review.queues import CONFLICTS, FACTS, entries, find_queue
-from catalog.web.review.review_session import Asked, Desk, Wanted
-from catalog.web.review.waiting import count_review_items, list_review_items
+from catalog.web.review.review_session import ReviewSession
 from curation.commands.curate import curate
 from curation.exif.flags import EVIDENCE
 from curation.stages.quality import FLAG_ABOVE
 from tests.catalog.web import made_review as made
 from tests.catalog.web.made_home import MOMENT
 
-DONE: list[tuple[Asked, str]] = []
-"""What a test has decided: taken back at its end."""
+DECIDED: list[tuple[QueueFilter, str]] = []
+"""Decisions of a test, undone at its end."""
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +39,19 @@ def home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspac
 
 
 @pytest.fixture(scope="module")
-def shared(home: Workspace) -> Iterator[Desk]:
-    desk = Desk(home)
-    yield desk
-    desk.close()
+def shared(home: Workspace) -> Iterator[ReviewSession]:
+    session = ReviewSession(home)
+    yield session
+    session.close()
 
 
 @pytest.fixture
-def desk(shared: Desk) -> Iterator[Desk]:
+def session(shared: ReviewSession) -> Iterator[ReviewSession]:
     yield shared
-    while DONE:
-        asked, decision_id = DONE.pop()
+    while DECIDED:
+        selection, decision_id = DECIDED.pop()
         with suppress(ReviewError):
-            shared.undo(asked, decision_id, by="ada")
+            shared.undo(selection, decision_id, by="ada")
 
 
 @pytest.fixture
@@ -60,31 +61,38 @@ def own_home(home: Workspace, tmp_path: Path) -> Workspace:
     return Workspace.at(tmp_path / "home")
 
 
-def queue(name: str, **more: object) -> Asked:
-    return Asked(find_queue(name), **more)  # type: ignore[arg-type]
+def queue(name: str, **more: object) -> QueueFilter:
+    return QueueFilter(find_queue(name), **more)  # type: ignore[arg-type]
 
 
 DUPLICATES = queue("duplicates")
 
 
-def page(desk: Desk, asked: Asked, *, everything: bool = False) -> list[dict]:  # type: ignore[type-arg]
-    found = desk.page(asked, after="", limit=50, everything=everything, by="ada")
-    return found["items"]  # type: ignore[return-value]
+def page(session: ReviewSession, selection: QueueFilter, *, everything: bool = False) -> list[dict]:  # type: ignore[type-arg]
+    result = session.page(selection, after="", limit=50, everything=everything, by="ada")
+    return result["items"]  # type: ignore[return-value]
 
 
-def decide(desk: Desk, asked: Asked, item: str, kind: str, *pictures: str, by: str = "ada") -> dict:  # type: ignore[type-arg]
-    done = desk.decide(asked, Wanted(item, kind, pictures, "", by))
-    DONE.append((asked, str(done["decision_id"])))
-    return done
+def decide(
+    session: ReviewSession,
+    selection: QueueFilter,
+    item: str,
+    kind: str,
+    *pictures: str,
+    by: str = "ada",
+) -> dict:  # type: ignore[type-arg]
+    result = session.decide(selection, DecisionRequest(item, kind, pictures, "", by))
+    DECIDED.append((selection, str(result["decision_id"])))
+    return result
 
 
-def items(desk: Desk, asked: Asked, **more: bool) -> list[str]:
-    return [item["item"] for item in page(desk, asked, **more)]
+def items(session: ReviewSession, selection: QueueFilter, **more: bool) -> list[str]:
+    return [item["item"] for item in page(session, selection, **more)]
 
 
-def test_groups_come_weakest_first_with_the_evidence_of_each_tie(desk: Desk) -> None:
-    weak, middle, _ = found = page(desk, DUPLICATES)
-    assert [item["item"] for item in found] == [made.WEAK, made.MIDDLE, made.STRONG]
+def test_groups_come_weakest_first_with_the_evidence_of_each_tie(session: ReviewSession) -> None:
+    weak, middle, _ = groups = page(session, DUPLICATES)
+    assert [item["item"] for item in groups] == [made.WEAK, made.MIDDLE, made.STRONG]
     assert [(p["sha256"], p["role"]) for p in weak["pictures"]] == [
         (made.SHAS[0], "keeper"),
         (made.SHAS[1], "copy"),
@@ -97,43 +105,43 @@ def test_groups_come_weakest_first_with_the_evidence_of_each_tie(desk: Desk) -> 
     assert dict(neighbour["tie"])["verdict"] == "same scene"
 
 
-def test_every_queue_has_what_the_tables_say(desk: Desk) -> None:
-    counts = {each["queue"]: each["total"] for each in desk.overview()["queues"]}  # type: ignore[attr-defined]
+def test_every_queue_has_what_the_tables_say(session: ReviewSession) -> None:
+    counts = {each["queue"]: each["total"] for each in session.overview()["queues"]}  # type: ignore[attr-defined]
     assert counts == {"duplicates": 3, "bridges": 1, "settings": 2, "quality": 2, "issues": 1}
-    broken, _ = page(desk, queue("settings"))
+    broken, _ = page(session, queue("settings"))
     assert broken["item"] == made.BROKEN, "voids come before flags"
     void = next(each for each in broken["findings"] if each["decision"] == "void")
     assert ("exposure time raw", "1/0") in void["said"]
     assert ("exposure", "- (file: 1/0)") in broken["pictures"][0]["facts"]
-    assert items(desk, queue("quality")) == [made.WORST, made.BLURRED], "the highest score first"
-    assert items(desk, queue("settings", only="brightness_contradicts")) == [
+    assert items(session, queue("quality")) == [made.WORST, made.BLURRED], "the highest score first"
+    assert items(session, queue("settings", only="brightness_contradicts")) == [
         made.BROKEN,
         made.BLURRED,
     ]
-    (bridge,) = page(desk, queue("bridges"))
+    (bridge,) = page(session, queue("bridges"))
     assert [p["role"] for p in bridge["pictures"]] == ["bridge", *["group 1"] * 2, *["group 2"] * 2]
-    (doubted,) = page(desk, queue("issues"))
+    (doubted,) = page(session, queue("issues"))
     assert ("label age", "31 (filename)") in doubted["pictures"][0]["facts"]
 
 
 def test_a_decision_counts_at_once_and_reaches_the_tables_with_others_in_one_commit(
-    desk: Desk, home: Workspace
+    session: ReviewSession, home: Workspace
 ) -> None:
-    desk.commit()
+    session.commit()
     with open_catalog(home) as catalog:
         before = len(catalog.snapshots())
-    done = decide(desk, DUPLICATES, made.WEAK, "right")
-    assert (done["open"], done["total"], done["is_closed"]) == (2, 3, True)
-    decide(desk, DUPLICATES, made.MIDDLE, "split", made.SHAS[4])
-    third = decide(desk, DUPLICATES, made.STRONG, "right")
+    result = decide(session, DUPLICATES, made.WEAK, "right")
+    assert (result["open"], result["total"], result["is_closed"]) == (2, 3, True)
+    decide(session, DUPLICATES, made.MIDDLE, "split", made.SHAS[4])
+    third = decide(session, DUPLICATES, made.STRONG, "right")
     assert third["last"]["decision_id"] == third["decision_id"]
-    after = desk.undo(DUPLICATES, third["decision_id"], by="ada")
+    after = session.undo(DUPLICATES, third["decision_id"], by="ada")
     assert after["last"]["kind"] == "split", "the one before is the next to undo"
     with pytest.raises(ReviewError, match="taken back already"):
-        desk.undo(DUPLICATES, third["decision_id"], by="ada")
-    assert items(desk, DUPLICATES) == [made.STRONG]
+        session.undo(DUPLICATES, third["decision_id"], by="ada")
+    assert items(session, DUPLICATES) == [made.STRONG]
     assert len(waiting_segments(home)) == 4, "durable, but not committed"
-    assert desk.commit() == 4
+    assert session.commit() == 4
     assert waiting_segments(home) == []
     with open_catalog(home) as catalog:
         accepted, split = decisions_in_force(catalog)[-2:]
@@ -143,19 +151,19 @@ def test_a_decision_counts_at_once_and_reaches_the_tables_with_others_in_one_com
         assert (split.assets, split.rest) == ((made.SHAS[4],), (made.MIDDLE,))
         assert [each.kind for each in history(catalog)][-4:] == ["right", "split", "right", "undo"]
         assert len(catalog.snapshots()) == before + 1
-    assert items(desk, DUPLICATES, everything=True) == [made.WEAK, made.MIDDLE, made.STRONG]
+    assert items(session, DUPLICATES, everything=True) == [made.WEAK, made.MIDDLE, made.STRONG]
 
 
-def test_what_is_undone_is_the_callers_own(desk: Desk) -> None:
-    decide(desk, DUPLICATES, made.WEAK, "right", by="ada")
-    other = decide(desk, DUPLICATES, made.MIDDLE, "right", by="bob")
-    found = desk.page(DUPLICATES, after="", limit=1, everything=False, by="ada")
-    assert found["last"]["decision_id"] != other["decision_id"]  # type: ignore[index]
+def test_what_is_undone_is_the_callers_own(session: ReviewSession) -> None:
+    decide(session, DUPLICATES, made.WEAK, "right", by="ada")
+    other = decide(session, DUPLICATES, made.MIDDLE, "right", by="bob")
+    result = session.page(DUPLICATES, after="", limit=1, everything=False, by="ada")
+    assert result["last"]["decision_id"] != other["decision_id"]  # type: ignore[index]
 
 
-def test_only_what_fits_the_item_can_be_decided(desk: Desk, home: Workspace) -> None:
+def test_only_what_fits_the_item_can_be_decided(session: ReviewSession, home: Workspace) -> None:
     before = waiting_segments(home)
-    for asked, item, kind, shas, why in (
+    for selection, item, kind, shas, why in (
         (DUPLICATES, made.WEAK, "split", made.GROUPS[made.WEAK], "at least one picture"),
         (DUPLICATES, made.WEAK, "split", [made.STRONG], "not one of this item's"),
         (DUPLICATES, made.WEAK, "keeper", [made.STRONG], "not one of this item's"),
@@ -165,42 +173,42 @@ def test_only_what_fits_the_item_can_be_decided(desk: Desk, home: Workspace) -> 
         (queue("sample"), made.WEAK, "split", [made.SHAS[1]], "one of right, wrong"),
     ):
         with pytest.raises(DecisionError, match=why):
-            decide(desk, asked, item, kind, *shas)
+            decide(session, selection, item, kind, *shas)
     with pytest.raises(ReviewError, match="nothing of this name"):
-        decide(desk, DUPLICATES, "0" * 64, "right")
+        decide(session, DUPLICATES, "0" * 64, "right")
     assert waiting_segments(home) == before
 
 
-def test_groups_are_merged_with_a_neighbour_or_over_a_bridge(desk: Desk) -> None:
-    for asked, item, shas in (
+def test_groups_are_merged_with_a_neighbour_or_over_a_bridge(session: ReviewSession) -> None:
+    for selection, item, shas in (
         (DUPLICATES, made.MIDDLE, [made.STRONG]),
         (queue("bridges"), "bridged_groups-1", []),
     ):
-        done = decide(desk, asked, item, "merge", *shas)
-        assert set(done["decisions"][0]["pictures"]) - {made.BRIDGE} == {made.MIDDLE, made.STRONG}
+        result = decide(session, selection, item, "merge", *shas)
+        assert set(result["decisions"][0]["pictures"]) - {made.BRIDGE} == {made.MIDDLE, made.STRONG}
 
 
-def test_a_keeper_is_chosen_and_the_group_stays_open(desk: Desk) -> None:
-    done = decide(desk, DUPLICATES, made.WEAK, "keeper", made.SHAS[2])
-    assert (done["open"], done["is_closed"]) == (3, False)
-    assert page(desk, DUPLICATES)[0]["decisions"][0]["pictures"] == [made.SHAS[2]]
+def test_a_keeper_is_chosen_and_the_group_stays_open(session: ReviewSession) -> None:
+    result = decide(session, DUPLICATES, made.WEAK, "keeper", made.SHAS[2])
+    assert (result["open"], result["is_closed"]) == (3, False)
+    assert page(session, DUPLICATES)[0]["decisions"][0]["pictures"] == [made.SHAS[2]]
 
 
-def test_a_dropped_picture_waits_in_no_queue(desk: Desk) -> None:
-    decide(desk, queue("quality"), made.BLURRED, "drop")
-    assert items(desk, queue("settings")) == [made.BROKEN]
+def test_a_dropped_picture_waits_in_no_queue(session: ReviewSession) -> None:
+    decide(session, queue("quality"), made.BLURRED, "drop")
+    assert items(session, queue("settings")) == [made.BROKEN]
 
 
 @pytest.mark.slow
 def test_a_group_that_has_changed_is_open_again_but_not_one_that_a_person_changed(
     own_home: Workspace,
 ) -> None:
-    desk = Desk(own_home)
-    assert items(desk, DUPLICATES) == list(made.GROUPS)
-    desk.decide(DUPLICATES, Wanted(made.WEAK, "split", (made.WEAK,), "", "ada"))
+    session = ReviewSession(own_home)
+    assert items(session, DUPLICATES) == list(made.GROUPS)
+    session.decide(DUPLICATES, DecisionRequest(made.WEAK, "split", (made.WEAK,), "", "ada"))
     for group in (made.MIDDLE, made.STRONG):
-        desk.decide(DUPLICATES, Wanted(group, "right", (), "", "ada"))
-    desk.close()
+        session.decide(DUPLICATES, DecisionRequest(group, "right", (), "", "ada"))
+    session.close()
     split = {made.SHAS[1]: made.SHAS[1:3], made.MIDDLE: made.GROUPS[made.MIDDLE]}
     grown = split | {made.STRONG: [*made.GROUPS[made.STRONG], made.BRIDGE]}
     tables = made.run("run2", grown)
@@ -209,59 +217,65 @@ def test_a_group_that_has_changed_is_open_again_but_not_one_that_a_person_change
     write_segment(own_home, {name: rows(name, of) for name, of in tables.items()}, job="test")
     with open_catalog(own_home) as catalog:
         catalog.commit()
-    assert items(desk, DUPLICATES) == [made.STRONG]
-    assert len(items(desk, DUPLICATES, everything=True)) == 3
-    desk.close()
+    assert items(session, DUPLICATES) == [made.STRONG]
+    assert len(items(session, DUPLICATES, everything=True)) == 3
+    session.close()
 
 
 def drawn_by(tables: Catalog, seed: int) -> list[str]:
-    found = entries(tables, find_queue("sample"), made.RUN, seed=seed, size=2)
-    return [entry.item for entry in found]
+    sample = entries(tables, find_queue("sample"), made.RUN, seed=seed, size=2)
+    return [entry.item for entry in sample]
 
 
 def test_a_sample_is_drawn_by_its_seed_and_its_verdicts_name_it(
-    desk: Desk, home: Workspace
+    session: ReviewSession, home: Workspace
 ) -> None:
     with open_catalog(home) as tables:
         drawn = {seed: drawn_by(tables, seed) for seed in range(6)}
         assert drawn_by(tables, 3) == drawn[3]
-    assert items(desk, queue("sample", seed=3, size=2)) == drawn[3]
-    assert len({tuple(found) for found in drawn.values()}) > 1
-    assert {item for found in drawn.values() for item in found} == set(made.GROUPS)
+    assert items(session, queue("sample", seed=3, size=2)) == drawn[3]
+    assert len({tuple(sample) for sample in drawn.values()}) > 1
+    assert {item for sample in drawn.values() for item in sample} == set(made.GROUPS)
     sample = queue("sample", seed=3, size=2)
-    decide(desk, sample, drawn[3][0], "right")
-    done = decide(desk, sample, drawn[3][1], "wrong")
-    assert done["estimate"] | {"right": 1, "wrong": 1, "share": 0.5} == done["estimate"]
-    again = decide(desk, sample, drawn[3][1], "right")
+    decide(session, sample, drawn[3][0], "right")
+    result = decide(session, sample, drawn[3][1], "wrong")
+    assert result["estimate"] | {"right": 1, "wrong": 1, "share": 0.5} == result["estimate"]
+    again = decide(session, sample, drawn[3][1], "right")
     assert (again["estimate"]["right"], again["estimate"]["wrong"]) == (2, 0), (
         "the last word counts"
     )
-    assert items(desk, DUPLICATES) == list(made.GROUPS), "a sample settles nothing"
-    assert len(items(desk, queue("sample", seed=4, size=2))) == 2
-    desk.commit()
+    assert items(session, DUPLICATES) == list(made.GROUPS), "a sample settles nothing"
+    assert len(items(session, queue("sample", seed=4, size=2))) == 2
+    session.commit()
     with open_catalog(home) as catalog:
-        said = [json.loads(each.about.evidence or "") for each in decisions_in_force(catalog)[-3:]]
-    assert {(each["seed"], each["size"]) for each in said} == {(3, 2)}
+        evidence = [
+            json.loads(each.about.evidence or "") for each in decisions_in_force(catalog)[-3:]
+        ]
+    assert {(each["seed"], each["size"]) for each in evidence} == {(3, 2)}
 
 
-def test_people_decide_while_another_process_writes(desk: Desk, home: Workspace) -> None:
+def test_people_decide_while_another_process_writes(
+    session: ReviewSession, home: Workspace
+) -> None:
     with writer_lock(home):
-        assert decide(desk, DUPLICATES, made.WEAK, "right")["open"] == 2
+        assert decide(session, DUPLICATES, made.WEAK, "right")["open"] == 2
 
 
-def test_decisions_of_a_server_that_was_killed_are_taken_over(desk: Desk, home: Workspace) -> None:
-    decide(desk, DUPLICATES, made.WEAK, "right")  # and not committed by this desk
-    second = Desk(home)
+def test_decisions_of_a_server_that_was_killed_are_taken_over(
+    session: ReviewSession, home: Workspace
+) -> None:
+    decide(session, DUPLICATES, made.WEAK, "right")  # and not committed by this session
+    second = ReviewSession(home)
     assert items(second, DUPLICATES) == [made.MIDDLE, made.STRONG]
     assert waiting_segments(home) == []
     second.close()
 
 
 def test_an_empty_workspace_has_nothing_to_review(workspace: Workspace) -> None:
-    desk = Desk(workspace)
-    assert desk.overview()["run_id"] is None
-    assert page(desk, DUPLICATES) == []
-    desk.close()
+    session = ReviewSession(workspace)
+    assert session.overview()["run_id"] is None
+    assert page(session, DUPLICATES) == []
+    session.close()
 
 
 def test_the_interval_is_that_of_scipy() -> None:
@@ -271,22 +285,24 @@ def test_the_interval_is_that_of_scipy() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
 
 
-def test_the_command_line_counts_what_the_pages_count(home: Workspace, desk: Desk) -> None:
-    decide(desk, queue("quality"), made.BLURRED, "right")
-    shown = {
+def test_the_command_line_counts_what_the_pages_count(
+    home: Workspace, session: ReviewSession
+) -> None:
+    decide(session, queue("quality"), made.BLURRED, "right")
+    on_pages = {
         each["queue"]: (each["open"], each["total"])
-        for each in desk.overview()["queues"]  # type: ignore[attr-defined]
+        for each in session.overview()["queues"]  # type: ignore[attr-defined]
     }
-    desk.commit()
+    session.commit()
     counted = count_review_items(home)
-    assert {each.queue: (each.waiting, each.total) for each in counted} == shown
-    assert shown["quality"] == (1, 2)
+    assert {each.queue: (each.waiting, each.total) for each in counted} == on_pages
+    assert on_pages["quality"] == (1, 2)
     (blurred,) = (each.reasons for each in counted if each.queue == "quality")
     assert blurred == (("quality_blur", 1),)
     assert [item.item for item in list_review_items(home, "quality")] == [made.WORST]
-    told = CliRunner().invoke(curate, ["review", "--home", str(home.home)]).output
-    assert "quality          1 of 2  quality_blur 1" in told
-    assert "nothing waits" not in told
+    output = CliRunner().invoke(curate, ["review", "--home", str(home.home)]).output
+    assert "quality          1 of 2  quality_blur 1" in output
+    assert "nothing waits" not in output
     listed = CliRunner().invoke(
         curate, ["review", "--home", str(home.home), "--kind", "label_conflict"]
     )
@@ -295,10 +311,10 @@ def test_the_command_line_counts_what_the_pages_count(home: Workspace, desk: Des
         list_review_items(home, "sample")
 
 
-def test_queues_hold_what_a_person_can_decide(desk: Desk, own_home: Workspace) -> None:
+def test_queues_hold_what_a_person_can_decide(session: ReviewSession, own_home: Workspace) -> None:
     """A resized picture, a grey one and equal pixels are facts."""
-    assert items(desk, queue("settings")) == [made.BROKEN, made.BLURRED]
-    assert items(desk, queue("quality")) == [made.WORST, made.BLURRED]
+    assert items(session, queue("settings")) == [made.BROKEN, made.BLURRED]
+    assert items(session, queue("quality")) == [made.WORST, made.BLURRED]
     with open_catalog(own_home) as catalog:
         run = dict(catalog.records("SELECT * FROM curation_runs")[0])
         edges = catalog.records("SELECT * FROM duplicate_edges")
@@ -320,16 +336,16 @@ def test_queues_hold_what_a_person_can_decide(desk: Desk, own_home: Workspace) -
     )
     with open_catalog(own_home) as catalog:
         catalog.commit()
-        found = entries(catalog, find_queue("duplicates"), "run2")
+        groups = entries(catalog, find_queue("duplicates"), "run2")
         drawn = entries(catalog, find_queue("sample"), "run2", seed=1, size=9)
-    assert [each.item for each in found] == [made.WEAK, made.MIDDLE]
+    assert [each.item for each in groups] == [made.WEAK, made.MIDDLE]
     assert len(drawn) == 3, "precision is about all groups"
 
 
 def test_every_flag_of_curation_is_a_conflict_or_a_fact() -> None:
     quality = {f"quality_{name}" for name in FLAG_ABOVE}
-    known = {*EVIDENCE, "exif_cloned", "value_unseen_for_model", "settings_conflict"}
-    assert known <= {*CONFLICTS, *FACTS}
+    flags = {*EVIDENCE, "exif_cloned", "value_unseen_for_model", "settings_conflict"}
+    assert flags <= {*CONFLICTS, *FACTS}
     assert quality - set(FACTS) == {
         *("quality_dark", "quality_bright", "quality_blur", "quality_low_information"),
         *("quality_border", "quality_watermark_like"),

@@ -1,8 +1,8 @@
-"""Who may come in: tokens for programs, sessions for browsers.
+"""Credentials of the server's callers: tokens for programs, sessions for browsers.
 
 A token comes from SAFELIGHT_SERVE_TOKEN (one, named `token`) or from a file of lines `name token`, which nobody else
-may read. Only digests stay in memory. A session is a random cookie, made for a token and forgotten when the server
-ends.
+may read. Only digests stay in memory. A session is a random cookie. It is created for a token and is lost when the
+server ends.
 """
 
 import hashlib
@@ -25,67 +25,69 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass
-class Doors:
-    """The tokens by name (as digests) and the sessions that are open."""
+class Credentials:
+    """The tokens by name (as digests) and the open sessions."""
 
     tokens: Mapping[str, bytes] = field(default_factory=dict)
     sessions: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     @property
-    def open_to_all(self) -> bool:
-        """Say whether no token is asked for: only on loopback."""
+    def are_not_needed(self) -> bool:
+        """Say whether the server has no tokens: possible on loopback only."""
         return not self.tokens
 
-    def name_of(self, token: str) -> str | None:
-        """Name who holds this token; takes the same time for a wrong one."""
-        digest, found = _digest(token), None
-        for name, known in self.tokens.items():
-            if hmac.compare_digest(known, digest):
-                found = name
-        return found
+    def token_name(self, token: str) -> str | None:
+        """Return the name of this token, None for a wrong one; both take the same time."""
+        digest, match = _digest(token), None
+        for name, valid_digest in self.tokens.items():
+            if hmac.compare_digest(valid_digest, digest):
+                match = name
+        return match
 
     def open_session(self, name: str) -> str:
         """Begin a session; return the value of its cookie."""
         now = time.monotonic()
-        for old in [key for key, (_, end) in self.sessions.items() if end < now]:
-            del self.sessions[old]
+        for expired in [key for key, (_, end) in self.sessions.items() if end < now]:
+            del self.sessions[expired]
         while len(self.sessions) >= _MAX_SESSIONS:
             del self.sessions[next(iter(self.sessions))]
         session = secrets.token_urlsafe(32)
         self.sessions[session] = (name, now + SESSION_S)
         return session
 
-    def who(self, authorization: str, session: str) -> str | None:
-        """Name who asks, by the Authorization header or the session cookie; None for a stranger."""
-        if self.open_to_all:
+    def authenticate(self, authorization: str, session: str) -> str | None:
+        """Return the caller's name by the Authorization header or the session cookie; None when neither is valid."""
+        if self.are_not_needed:
             return "local"
-        kind, _, token = authorization.partition(" ")
-        if kind.lower() == "bearer":
-            return self.name_of(token.strip())
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return self.token_name(token.strip())
         name, end = self.sessions.get(session, ("", 0.0))
         return name if end > time.monotonic() else None
 
 
-def load_doors(settings: ServeSettings, environment: Mapping[str, str] = os.environ) -> Doors:
-    """Read the tokens; raises `UsageError` when one is needed and there is none, or it is badly kept."""
-    found = _from_file(Path(settings.token_file).expanduser()) if settings.token_file else {}
+def load_credentials(
+    settings: ServeSettings, environment: Mapping[str, str] = os.environ
+) -> Credentials:
+    """Read the tokens; raises `UsageError` when none is set but one is needed, or when others may read the file."""
+    tokens = _read_token_file(Path(settings.token_file).expanduser()) if settings.token_file else {}
     if token := environment.get(VARIABLE, "").strip():
-        found["token"] = token
-    for name, token in found.items():
+        tokens["token"] = token
+    for name, token in tokens.items():
         if len(token) < MIN_LENGTH:
             raise UsageError(
                 f"the token {name!r} is shorter than {MIN_LENGTH} characters; make one with: "
                 "python3 -c 'import secrets; print(secrets.token_urlsafe())'"
             )
-    if not found and settings.host not in _LOOPBACK:
+    if not tokens and settings.host not in _LOOPBACK:
         raise UsageError(
             f"--host {settings.host} is reached by others: set {VARIABLE}, or token_file in [serve] of safelight.toml, "
             "or stay on 127.0.0.1"
         )
-    return Doors({name: _digest(token) for name, token in found.items()})
+    return Credentials({name: _digest(token) for name, token in tokens.items()})
 
 
-def _from_file(path: Path) -> dict[str, str]:
+def _read_token_file(path: Path) -> dict[str, str]:
     try:
         mode = path.stat().st_mode & 0o777
         lines = path.read_text("utf-8").splitlines()

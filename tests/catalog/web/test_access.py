@@ -1,4 +1,4 @@
-"""Who may come in, and from where."""
+"""Authentication, sessions, allowed hosts and origins, security headers."""
 
 import shutil
 import socket
@@ -10,8 +10,8 @@ import pytest
 import safelight
 from catalog import UsageError, Workspace
 from catalog.web.app import make_app
+from catalog.web.http.credentials import load_credentials
 from catalog.web.http.settings import ServeSettings
-from catalog.web.http.tokens import load_doors
 from tests.catalog.web.serving import Server, serving
 
 TOKEN = "correct-horse-battery-staple"
@@ -20,21 +20,21 @@ TOKEN = "correct-horse-battery-staple"
 @pytest.fixture(scope="module")
 def guarded(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that has tokens."""
-    base = tmp_path_factory.mktemp("doors")
+    base = tmp_path_factory.mktemp("access")
     shutil.copytree(empty_home, base / "home")
     tokens = base / "tokens"
     tokens.write_text(f"# who and what\nada {TOKEN}\n")
     tokens.chmod(0o600)
-    given = {"token_file": tokens, "allowed_hosts": "photos.example", "body_timeout_s": 0.5}
-    with serving(base / "home", **given) as server:
+    options = {"token_file": tokens, "allowed_hosts": "photos.example", "body_timeout_s": 0.5}
+    with serving(base / "home", **options) as server:
         yield server
 
 
-def test_a_token_is_asked_for_and_a_wrong_one_refused(guarded: Server) -> None:
-    stranger = guarded.get("/api/schema")
-    assert stranger.status == 401
-    assert stranger.headers["www-authenticate"] == "Bearer"
-    assert stranger.json["kind"] == "token_needed"
+def test_a_token_is_required_and_a_wrong_one_refused(guarded: Server) -> None:
+    response = guarded.get("/api/schema")
+    assert response.status == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.json["kind"] == "token_needed"
     assert (
         guarded.get("/api/schema", Authorization="Bearer nonsense-nonsense-nonsense").status == 401
     )
@@ -62,13 +62,13 @@ def test_a_password_for_a_proxy_is_not_taken_for_a_wrong_token(guarded: Server) 
         assert guarded.get("/login", Authorization="Basic YWRhOnNlY3JldA==").status == 200
 
 
-def test_who_asked_is_on_record_by_name(guarded: Server) -> None:
+def test_the_audit_log_names_the_caller(guarded: Server) -> None:
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     started = guarded.ask("POST", "/api/queries", {"sql": "SELECT 1"}, bearer)
     guarded.get(f"/api/queries/{started.json['query_id']}?wait_s=20", **bearer)
     trail = guarded.home / "logs" / "queries.jsonl"
-    found = [line for line in trail.read_text().splitlines() if started.json["query_id"] in line]
-    assert '"asked_by": "ada"' in found[0]
+    lines = [line for line in trail.read_text().splitlines() if started.json["query_id"] in line]
+    assert '"asked_by": "ada"' in lines[0]
 
 
 def test_a_name_that_is_not_ours_is_refused(guarded: Server) -> None:
@@ -97,8 +97,8 @@ def test_another_site_cannot_make_a_browser_change_anything(guarded: Server) -> 
         ({"Origin": own, "Sec-Fetch-Site": "same-origin"}, 201),
         ({}, 201),
     ):
-        given = {**headers, **bearer}
-        assert guarded.ask("POST", "/api/queries", {"sql": "SELECT 1"}, given).status == status, (
+        sent = {**headers, **bearer}
+        assert guarded.ask("POST", "/api/queries", {"sql": "SELECT 1"}, sent).status == status, (
             headers
         )
     text = {"Content-Type": "text/plain", **bearer}
@@ -141,19 +141,19 @@ def test_a_server_for_others_needs_a_token(workspace: Workspace, tmp_path: Path)
     with pytest.raises(UsageError, match="SAFELIGHT_SERVE_TOKEN"):
         make_app(workspace, ServeSettings(host="0.0.0.0"))
     with pytest.raises(UsageError, match="shorter than"):
-        load_doors(ServeSettings(), {"SAFELIGHT_SERVE_TOKEN": "short"})
+        load_credentials(ServeSettings(), {"SAFELIGHT_SERVE_TOKEN": "short"})
     file = tmp_path / "tokens"
     file.write_text(f"ada {TOKEN}\n")
     file.chmod(0o644)
     with pytest.raises(UsageError, match="chmod 600"):
-        load_doors(ServeSettings(token_file=str(file)))
+        load_credentials(ServeSettings(token_file=str(file)))
     file.chmod(0o600)
-    doors = load_doors(ServeSettings(host="0.0.0.0", token_file=str(file)))
-    assert doors.name_of(TOKEN) == "ada"
-    assert doors.name_of("nobody's") is None
+    credentials = load_credentials(ServeSettings(host="0.0.0.0", token_file=str(file)))
+    assert credentials.token_name(TOKEN) == "ada"
+    assert credentials.token_name("nobody's") is None
     file.write_text("only-one-word\n")
     with pytest.raises(UsageError, match="a name and a token"):
-        load_doors(ServeSettings(token_file=str(file)))
+        load_credentials(ServeSettings(token_file=str(file)))
 
 
 def test_a_port_in_use_is_explained(
@@ -171,8 +171,8 @@ def test_neither_statements_nor_tokens_stand_in_the_log(guarded: Server) -> None
     guarded.ask("POST", "/api/queries", {"sql": "SELECT 'marker-in-sql'"}, bearer)
     guarded.get("/api/schema?q=marker-in-address", **bearer)
     guarded.get("/api/%0aforged%20line", **bearer)
-    told = guarded.log.read_text()
-    assert "\nforged" not in told
-    assert "/api/schema" in told
-    assert "marker" not in told
-    assert TOKEN not in told
+    log = guarded.log.read_text()
+    assert "\nforged" not in log
+    assert "/api/schema" in log
+    assert "marker" not in log
+    assert TOKEN not in log

@@ -1,16 +1,17 @@
-"""What waits for people, counted and listed as the pages of the review do, for the command line."""
+"""The backlog of the review for the command line: open items, counted and listed as the pages do."""
 
 from dataclasses import dataclass
 
 from catalog.errors import ReviewError
-from catalog.web.review.queues import find_queue
-from catalog.web.review.review_session import SAMPLE, Asked, Desk
+from catalog.web.review.decision_request import QueueFilter
+from catalog.web.review.queues import SAMPLE, find_queue
+from catalog.web.review.review_session import ReviewSession
 from catalog.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class QueueCount:
-    """One queue: items that wait, items in all, and those that wait by reason, most first."""
+    """One queue: open items, all items, and the open items by reason, most first."""
 
     queue: str
     title: str
@@ -21,21 +22,21 @@ class QueueCount:
 
 @dataclass(frozen=True)
 class WaitingItem:
-    """One item of a queue that waits: a group, a picture or an issue; `said` is its title."""
+    """One open item of a queue: a group, a picture or an issue."""
 
     item: str
     reasons: tuple[str, ...]
-    said: str
+    title: str
 
 
 def count_review_items(workspace: Workspace) -> list[QueueCount]:
-    """Count what waits in every queue of the current run."""
-    desk = Desk(workspace)
+    """Count the open items of every queue of the current run."""
+    session = ReviewSession(workspace)
     try:
-        found = desk.overview()["queues"]
+        queues = session.overview()["queues"]
     finally:
-        desk.close()
-    assert isinstance(found, list)
+        session.close()
+    assert isinstance(queues, list)
     return [
         QueueCount(
             each["queue"],
@@ -49,26 +50,27 @@ def count_review_items(workspace: Workspace) -> list[QueueCount]:
                 )
             ),
         )
-        for each in found
+        for each in queues
     ]
 
 
 def list_review_items(
     workspace: Workspace, queue: str, only: str = "", limit: int = 30
 ) -> list[WaitingItem]:
-    """List what waits in a queue, in its order; `only` takes items with one reason. Raises `ReviewError`."""
-    asked = Asked(find_queue(queue), only)
-    if asked.queue.name == SAMPLE:
+    """List the open items of a queue, in its order; `only` takes items with one reason. Raises `ReviewError`."""
+    selection = QueueFilter(find_queue(queue), only)
+    if selection.queue.name == SAMPLE:
         raise ReviewError("the sample is drawn on its page: /review/sample")
-    desk = Desk(workspace)
+    session = ReviewSession(workspace)
     try:
-        found = desk.page(asked, after="", limit=limit, everything=False, by="local")["items"]
+        page = session.page(selection, after="", limit=limit, everything=False, by="local")
     finally:
-        desk.close()
-    assert isinstance(found, list)
+        session.close()
+    items = page["items"]
+    assert isinstance(items, list)
     return [
         WaitingItem(
             str(each["item"]), tuple(map(str, each["reasons"])), str(each.get("title") or "")
         )
-        for each in found
+        for each in items
     ]
