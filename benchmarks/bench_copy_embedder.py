@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from benchmarks.dedupe_corpus import REPEATED, SAME_PIXELS, SEED, TWICE, _bursts, _photographs
 from benchmarks.photo_edits import EDITS, LIGHT
-from curation.duplicates.limits import Reach
+from curation.duplicates.index import CandidateLimits
 from curation.similarity.pdq import BITS, hamming, luma_of, pdq, turned
 from curation.stages.embeddings import EfficientNetLite0, Embedder
 from curation.stages.onnx_embedder import OnnxEmbedder
@@ -235,7 +235,7 @@ def threshold(trial: Trial, precision: float) -> float:
 
 def candidates(trial: Trial, cosine: float) -> tuple[NDArray[np.bool_], float]:
     """Say which copies are among the 12 nearest from this cosine on, and how many other pictures a copy brings."""
-    nearest = np.argsort(-trial.scores, axis=1)[:, : Reach().nearest]
+    nearest = np.argsort(-trial.scores, axis=1)[:, : CandidateLimits().nearest]
     close = np.take_along_axis(trial.scores, nearest, 1) >= cosine
     own = (nearest == trial.original[:, None]) & close
     return own.any(axis=1), float((close.sum() - own.sum()) / len(nearest))
@@ -250,8 +250,8 @@ def as_dear(trial: Trial, others: float) -> float:
 def candidate_lines(trials: dict[str, tuple[Trial, float]], own_cosine: float) -> list[str]:
     lite, pdq_trial = trials["EfficientNet-Lite0"][0], trials["PDQ"][0]
     by_hash = pdq_trial.scores[np.arange(len(pdq_trial.original)), pdq_trial.original]
-    hashed = by_hash >= 1 - Reach().pdq / (BITS / 2)
-    default = Reach().cosine
+    hashed = by_hash >= 1 - CandidateLimits().pdq / (BITS / 2)
+    default = CandidateLimits().cosine
     asked = [
         ("EfficientNet-Lite0", "its default", default),
         ("own", "as its card says", own_cosine),

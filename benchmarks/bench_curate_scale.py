@@ -29,11 +29,10 @@ from PIL import Image
 
 from benchmarks.code_version import commit
 from catalog import Workspace, open_catalog, rows, write_segment
-from curation.duplicates.index import Described, IndexFolder, SimilarityIndex
-from curation.duplicates.limits import Reach
+from curation.duplicates.index import CandidateLimits, Descriptors, IndexFolder, SimilarityIndex
 from curation.run.run import curate
 from curation.settings import CurateSettings
-from curation.similarity.neighbours import DIM, Nearest
+from curation.similarity.neighbours import DIM, NeighbourLists
 
 WIDTH, HEIGHT, SEGMENT, MORE = 160, 120, 2000, 1000
 COPY_EVERY = 50
@@ -168,23 +167,23 @@ def one_size(n: int) -> dict[str, object]:
 def many_vectors(n: int) -> dict[str, object]:
     """Add 1,000 pictures to an index of `n` that are made of random numbers, keep it, read it, list its pairs."""
     rng = np.random.default_rng(0)
-    reach = Reach()
+    limits = CandidateLimits()
 
-    def described(first: int, count: int) -> Described:
+    def described(first: int, count: int) -> Descriptors:
         names = sorted(
             hashlib.sha256(str(i).encode()).hexdigest() for i in range(first, first + count)
         )
         vectors = rng.integers(-43, 44, (count, DIM), np.int8)  # spread as wide as real ones
         hashes = rng.integers(0, 256, (count, 32), np.uint8)
-        return Described(names, vectors, hashes, np.full(count, 99, np.int8))
+        return Descriptors(names, vectors, hashes, np.full(count, 99, np.int8))
 
-    near = Nearest.none(n, reach.nearest)
+    near = NeighbourLists.empty(n, limits.nearest)
     near.ids[:, 0] = np.roll(np.arange(n), 1)  # everybody has a neighbour
     near.closeness[:, 0] = 120_000
-    index = SimilarityIndex(reach, described(0, n), near, Nearest.none(n, reach.nearest))
+    index = SimilarityIndex(limits, described(0, n), near, NeighbourLists.empty(n, limits.nearest))
     seconds = {}
     with tempfile.TemporaryDirectory() as home:
-        folder = IndexFolder(Path(home), "bench", reach)
+        folder = IndexFolder(Path(home), "bench", limits)
         clock = time.process_time()
         index = index.updated(described(n, MORE))
         seconds["add 1,000"], clock = time.process_time() - clock, time.process_time()

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from curation.similarity.alignment import Features, fit_by_features
+from curation.similarity.alignment import fit_by_features
+from curation.similarity.picture_features import Features
 
 _SIDE = 32  # px of the grids that are compared
 _LEAST_SIDE = 128  # px wanted from the decoder: the edges of bars are cut to a pixel

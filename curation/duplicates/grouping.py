@@ -1,12 +1,13 @@
-"""Turn verified pairs into groups of copies, the same whatever the order of the pairs.
+"""Turn verified pairs into groups of copies, independent of the order of the pairs.
 
-Chains are how false pairs do harm: one picture that resembles two others ties their copies together. So no picture
-joins two groups by itself: where a group would fall into pieces of two or more without one member, that member is
-a bridge, the pieces stay apart, and people are asked. And every member must reach the group's hub, the member with
-most pairs, over at most two verified pairs; those who do not are set apart and grouped again among
-themselves. `missing_evidence` names the pairs that could settle either, to be compared before.
+False pairs do harm by chains: one picture that resembles two others connects their copies. Two rules prevent that.
+First, no single picture connects two groups. Where a group without one member falls into pieces of two or more, that
+member is a bridge: the pieces stay separate groups, and the bridge becomes an issue for people. Second, every member
+must reach the group's hub, the member with most pairs, over at most two verified pairs. Members farther away are
+grouped again among themselves. `missing_pairs` names further pairs whose verification decides both.
 
-Groups beyond 500 are no copies of a photograph but a logo or a placeholder: boilerplate, left alone and reported.
+A group of more than 500 is not copies of a photograph but a logo or a placeholder: boilerplate, which is reported and
+not changed.
 """
 
 import itertools
@@ -18,14 +19,14 @@ from dataclasses import dataclass, field
 log = logging.getLogger(__name__)
 
 WARN, BLOCK = 50, 500
-WITNESSES = 2  # members of each piece that are compared with as many of the other
+WITNESSES = 2  # members of each piece that are compared with as many of the other piece
 Pair = tuple[str, str]
 _Graph = dict[str, set[str]]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Copies of one photograph: members in order of their names, and the member with most pairs."""
+    """Copies of one photograph: members sorted by name, and the member with most pairs."""
 
     members: tuple[str, ...]
     hub: str
@@ -38,80 +39,80 @@ class Group:
 
 @dataclass(frozen=True, order=True)
 class Bridge:
-    """A picture that alone ties pieces of two or more together; `pieces` are their hubs, its own first."""
+    """A picture that alone connects pieces of two or more; `pieces` are their hubs, its own first."""
 
     picture: str
     pieces: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Groups:
-    """Groups of copies, in order of their names; what was kept apart; what is too large to be copies."""
+class Grouping:
+    """Groups of copies, sorted by name; the bridges between them; groups that are too large to be copies."""
 
     copies: list[Group] = field(default_factory=list)
     bridges: list[Bridge] = field(default_factory=list)
     boilerplate: list[Group] = field(default_factory=list)
 
 
-def group(pairs: Iterable[Pair], twins: Iterable[Pair] = ()) -> Groups:
+def group(pairs: Iterable[Pair], twins: Iterable[Pair] = ()) -> Grouping:
     """Group pictures by verified pairs.
 
-    `twins` are pairs with equal pixels, the one that was compared first: both count as one picture.
+    `twins` are pairs with equal pixels, the picture that was compared first: both count as one picture.
 
-    >>> [found.members for found in group([("b", "a"), ("b", "c"), ("x", "y")]).copies]
+    >>> [each.members for each in group([("b", "a"), ("b", "c"), ("x", "y")]).copies]
     [('a', 'b', 'c'), ('x', 'y')]
     >>> group([("a", "b"), ("b", "x"), ("x", "c"), ("c", "d")]).bridges
     [Bridge(picture='x', pieces=('a', 'c'))]
     """
-    others: _Graph = defaultdict(set)
+    twins_of: _Graph = defaultdict(set)
     for first, other in twins:
-        others[first].add(other)
+        twins_of[first].add(other)
     graph = _graph(pairs)
-    for first in others:
+    for first in twins_of:
         graph.setdefault(first, set())
-    found = Groups()
+    result = Grouping()
     parts = _components(graph)
     while parts:
         part = parts.pop()
         inside = _within(graph, part)
         if len(part) <= BLOCK and (bridge := next(_bridges(inside), None)):
-            found.bridges.append(Bridge(bridge.picture, bridge.hubs))
+            result.bridges.append(Bridge(bridge.picture, bridge.hubs))
             parts += bridge.parts
             continue
         hub = _hub(inside)
         members = _near(inside, hub)
         parts += _components(_within(graph, part - members))
-        everyone = Group(tuple(sorted(members.union(*(others[name] for name in members)))), hub)
-        if len(everyone.members) > BLOCK:
-            found.boilerplate.append(everyone)
-        elif len(everyone.members) > 1:
-            found.copies.append(everyone)
-    for each in (*found.copies, *found.boilerplate):
+        whole = Group(tuple(sorted(members.union(*(twins_of[name] for name in members)))), hub)
+        if len(whole.members) > BLOCK:
+            result.boilerplate.append(whole)
+        elif len(whole.members) > 1:
+            result.copies.append(whole)
+    for each in (*result.copies, *result.boilerplate):
         _warn(each)
-    found.copies.sort(key=lambda each: each.members)
-    found.boilerplate.sort(key=lambda each: each.members)
-    found.bridges.sort()
-    return found
+    result.copies.sort(key=lambda each: each.members)
+    result.boilerplate.sort(key=lambda each: each.members)
+    result.bridges.sort()
+    return result
 
 
-def missing_evidence(pairs: Iterable[Pair]) -> list[Pair]:
-    """List pairs that would keep together what `group` takes apart: hub and far members, members across bridges."""
+def missing_pairs(pairs: Iterable[Pair]) -> list[Pair]:
+    """List the pairs that would keep together what `group` separates: hub and far members, members across bridges."""
     graph = _graph(pairs)
-    wanted: set[Pair] = set()
+    pairs_needed: set[Pair] = set()
     for part in _components(graph):
         inside = _within(graph, part)
         hub = _hub(inside)
         if len(near := _near(inside, hub)) > BLOCK:
             continue
-        wanted |= {(hub, name) for name in part - near}
+        pairs_needed |= {(hub, name) for name in part - near}
         for bridge in _bridges(inside) if len(part) <= BLOCK else ():
-            wanted |= bridge.witnesses
-    return sorted({(min(pair), max(pair)) for pair in wanted} - _links(graph))
+            pairs_needed |= bridge.witnesses
+    return sorted({(min(pair), max(pair)) for pair in pairs_needed} - _links(graph))
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """What becomes of a group without one picture: `parts` (the picture is in the first), hubs of the large pieces."""
+class _BridgeSplit:
+    """A group split at a bridge: `parts` (the bridge is in the first), and the hubs of the large pieces."""
 
     picture: str
     parts: list[set[str]]
@@ -119,8 +120,8 @@ class _Cut:
     witnesses: set[Pair]
 
 
-def _bridges(graph: _Graph) -> Iterator[_Cut]:
-    """Give the pictures without which a connected group falls into two or more pieces of at least two."""
+def _bridges(graph: _Graph) -> Iterator[_BridgeSplit]:
+    """Give the pictures without which a connected group falls into two or more pieces of at least two members."""
     if len(graph) < 5:
         return
     for name in sorted(graph):
@@ -130,11 +131,11 @@ def _bridges(graph: _Graph) -> Iterator[_Cut]:
         large = [piece for piece in pieces if len(piece) > 1]
         if len(large) < 2:
             continue
-        # It stays with the piece that it has most pairs with; pictures that hang on it alone stay with it.
+        # The bridge goes to the piece with which it has most pairs; pictures connected to it alone go with it.
         large.sort(key=lambda piece: (-len(graph[name] & piece), -len(piece), min(piece)))
         single = set().union(*(piece for piece in pieces if len(piece) == 1))
         ranked = [_ranked(_within(graph, piece)) for piece in large]
-        yield _Cut(
+        yield _BridgeSplit(
             picture=name,
             parts=[large[0] | single | {name}, *large[1:]],
             hubs=tuple(names[0] for names in ranked),
@@ -164,23 +165,23 @@ def _links(graph: _Graph) -> set[Pair]:
 
 
 def _components(graph: _Graph) -> list[set[str]]:
-    seen: set[str] = set()
+    visited: set[str] = set()
     parts = []
     for start in sorted(graph):
-        if start in seen:
+        if start in visited:
             continue
-        part, todo = {start}, [start]
-        while todo:
-            new = graph[todo.pop()] - part
+        part, queue = {start}, [start]
+        while queue:
+            new = graph[queue.pop()] - part
             part |= new
-            todo += new
-        seen |= part
+            queue += new
+        visited |= part
         parts.append(part)
     return parts
 
 
 def _ranked(graph: _Graph) -> list[str]:
-    """Sort by number of pairs, then by name."""
+    """Sort by number of pairs, most first, then by name."""
     return sorted(graph, key=lambda name: (-len(graph[name]), name))
 
 
@@ -189,14 +190,14 @@ def _hub(graph: _Graph) -> str:
 
 
 def _near(graph: _Graph, hub: str) -> set[str]:
-    """Give who is at most two pairs away."""
+    """Give the members that are at most two pairs away from the hub."""
     first = graph[hub] | {hub}
     return first.union(*(graph[name] for name in first))
 
 
-def _warn(found: Group) -> None:
-    size = len(found.members)
+def _warn(group: Group) -> None:
+    size = len(group.members)
     if size > BLOCK:
-        log.warning("%d pictures around %s are boilerplate, not copies", size, found.hub)
+        log.warning("%d pictures around %s are boilerplate, not copies", size, group.hub)
     elif size > WARN:
-        log.warning("a group of %d copies around %s: look at it", size, found.hub)
+        log.warning("a group of %d copies around %s: look at it", size, group.hub)

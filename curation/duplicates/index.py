@@ -1,12 +1,13 @@
-"""What is known of each picture for the search for copies, and the nearest of each; kept between runs.
+"""The similarity index: hash, vector and nearest neighbours of each picture, kept between runs to find copies.
 
-The index is derived: it can be made again from `phashes` and `embeddings` at any time, and is when it is missing or
-damaged. It saves a run the comparison of all old pictures with each other: only new ones are
-compared with all. Lists come out as if all pictures had been there at once (`neighbours.py`).
+The index is derived data: it is rebuilt from `phashes` and `embeddings` when it is missing or damaged. With it a run
+compares only new pictures with all others. The lists equal those of an index built from all pictures at once
+(`neighbours.py`).
 
-On disk: one Arrow file, `derived/similarity/<key>-<first 16 hex digits of its SHA-256>.arrow`, where the key names what
-the vectors and hashes were made by. One row a picture, sorted by name: name (text), vector (256 int8), hash (32 uint8),
-quality (int8), and for both kinds of closeness K rows of the nearest (int32, -1 for none) and their closeness (int32).
+On disk: one Arrow file, `derived/similarity/<key>-<first 16 hex digits of its SHA-256>.arrow`, where the key depends on
+the model of the vectors and the stage of the hashes. One row a picture, sorted by name: name (text), vector (256 int8),
+hash (32 uint8), quality (int8), and for both kinds of closeness K rows of the nearest (int32, -1 for none) and their
+closeness (int32).
 """
 
 import hashlib
@@ -24,31 +25,54 @@ from numpy.typing import NDArray
 
 from curation.duplicates.limits import Reach
 from curation.similarity.close_hashes import close_hashes
-from curation.similarity.close_vectors import Heads
+from curation.similarity.close_vectors import PrefixSearch
 from curation.similarity.neighbours import (
     DIM,
     MISSING,
     Compact,
     Hashes,
     Ids,
-    Nearest,
+    NeighbourLists,
     best_distance,
     closeness_of,
     cosines,
-    is_bulk,
     nearest_vectors,
+    uses_ivf,
 )
 
 log = logging.getLogger(__name__)
 
-RICH, BLANK = 50, 10  # quality: below the first hashes say little, below the second nothing
-COUNTED = 32_768  # pairs whose bits are counted at once
-LAID = 65_536  # rows that are moved or compared at once
+VERSION = "2"
+MIN_QUALITY = 50  # of a hash: below it the hash is weak evidence, and the picture counts as plain
+MIN_PLAIN_QUALITY = 10  # below it the hash is no evidence
+PAIRS_AT_ONCE = 32_768  # pairs whose bits are counted at once
+ROWS_AT_ONCE = 65_536  # rows that are moved or compared at once
 
 
 @dataclass(frozen=True)
-class Described:
-    """Pictures by name, sorted: compact vectors (N, 256), hashes (N, 32), quality (N,) from 0 to 100."""
+class CandidateLimits:
+    """Which pairs become candidates: up to `nearest` of each kind, within `pdq` bits or from `cosine` on.
+
+    `plain_pdq` bits hold for pairs of which one picture is plain: its hash is weak evidence, but the only evidence for
+    a rotated copy.
+    """
+
+    nearest: int = 12
+    cosine: float = 0.62
+    pdq: int = 31
+    plain_pdq: int = 10
+
+    def key(self, *made_by: str) -> str:
+        """Name the index of vectors and hashes made by these stages."""
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        # "Reach" is the name of this class in older code: the key of an index must not change.
+        text = "\n".join([VERSION, f"Reach({fields})", *made_by])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """Descriptors of pictures, sorted by name: compact vectors (N, 256), hashes (N, 32), quality (N,) from 0 to 100."""
 
     names: list[str]
     vectors: Compact
@@ -56,46 +80,50 @@ class Described:
     quality: NDArray[np.int8]
 
     @classmethod
-    def none(cls) -> "Described":
-        """Describe no picture."""
+    def empty(cls) -> "Descriptors":
+        """Make descriptors of no picture."""
         empty = np.zeros(0, np.int8)
         return cls([], empty.reshape(0, DIM), np.zeros((0, 32), np.uint8), empty)
 
-    def take(self, rows: NDArray[np.integer]) -> "Described":
-        """Give some pictures, in this order."""
+    def take(self, rows: NDArray[np.integer]) -> "Descriptors":
+        """Select rows, in this order."""
         names = [self.names[row] for row in rows.tolist()]
-        return Described(names, self.vectors[rows], self.hashes[rows], self.quality[rows])
+        return Descriptors(names, self.vectors[rows], self.hashes[rows], self.quality[rows])
 
-    def changed(self, more: "Described", gone: Collection[str] = ()) -> tuple["Described", Ids]:
-        """Put pictures in and take some out; say where each picture of before is now (-1: gone)."""
-        absent = set(gone)
-        stays = np.flatnonzero([name not in absent for name in self.names])
-        names = [self.names[row] for row in stays.tolist()] + more.names
+    def changed(
+        self, added: "Descriptors", removed: Collection[str] = ()
+    ) -> tuple["Descriptors", Ids]:
+        """Add and remove pictures; also give the new place of each old picture (-1: removed)."""
+        removed_names = set(removed)
+        kept_rows = np.flatnonzero([name not in removed_names for name in self.names])
+        names = [self.names[row] for row in kept_rows.tolist()] + added.names
         order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int32)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order), dtype=np.int32)
-        moved = np.full(len(self.names), -1, np.int32)
-        moved[stays] = place[: len(stays)]
+        new_place = np.empty_like(order)
+        new_place[order] = np.arange(len(order), dtype=np.int32)
+        moved_to = np.full(len(self.names), -1, np.int32)
+        moved_to[kept_rows] = new_place[: len(kept_rows)]
 
-        def laid(mine: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-            out = np.empty((len(names), *mine.shape[1:]), mine.dtype)
-            for start in range(0, len(stays), LAID):  # a copy of all rows would double the memory
-                rows = stays[start : start + LAID]
-                out[moved[rows]] = mine[rows]
-            out[place[len(stays) :]] = others
-            return out
+        def merge(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+            merged = np.empty((len(names), *old.shape[1:]), old.dtype)
+            for start in range(
+                0, len(kept_rows), ROWS_AT_ONCE
+            ):  # a copy of all rows would double the memory
+                rows = kept_rows[start : start + ROWS_AT_ONCE]
+                merged[moved_to[rows]] = old[rows]
+            merged[new_place[len(kept_rows) :]] = new
+            return merged
 
-        pictures = Described(
+        pictures = Descriptors(
             [names[row] for row in order.tolist()],
-            laid(self.vectors, more.vectors),
-            laid(self.hashes, more.hashes),
-            laid(self.quality, more.quality),
+            merge(self.vectors, added.vectors),
+            merge(self.hashes, added.hashes),
+            merge(self.quality, added.quality),
         )
-        return pictures, moved
+        return pictures, moved_to
 
 
 @dataclass(frozen=True)
-class Pairs:
+class CandidatePairs:
     """Candidate pairs, closest first: places (left < right), differing bits, cosine, whether hashes agree."""
 
     left: Ids
@@ -107,183 +135,196 @@ class Pairs:
 
 @dataclass(frozen=True)
 class SimilarityIndex:
-    """Pictures and their nearest by vector and by hash."""
+    """Pictures and their nearest neighbours by vector and by hash."""
 
-    reach: Reach
-    pictures: Described
-    by_vector: Nearest
-    by_hash: Nearest
+    limits: CandidateLimits
+    pictures: Descriptors
+    by_vector: NeighbourLists
+    by_hash: NeighbourLists
 
     @classmethod
-    def empty(cls, reach: Reach) -> "SimilarityIndex":
-        """Start without pictures."""
-        none = Nearest.none(0, reach.nearest)
-        return cls(reach, Described.none(), none, none)
+    def empty(cls, limits: CandidateLimits) -> "SimilarityIndex":
+        """Make an index without pictures."""
+        none = NeighbourLists.empty(0, limits.nearest)
+        return cls(limits, Descriptors.empty(), none, none)
 
-    def updated(self, added: Described, gone: Collection[str] = ()) -> "SimilarityIndex":
-        """Take pictures in and out; the outcome is that of an index made at once of what is left.
+    def updated(self, added: Descriptors, removed: Collection[str] = ()) -> "SimilarityIndex":
+        """Add and remove pictures; the result equals an index built at once from the remaining pictures.
 
-        The work is that of comparing what is added, and the lists that lose an entry, with all.
+        Only added pictures, and lists that lose an entry, are compared with all others.
         """
-        if not added.names and not gone:
+        if not added.names and not removed:
             return self
-        pictures, moved = self.pictures.changed(added, gone)
-        change = _Change(pictures, self.reach, moved)
+        pictures, moved_to = self.pictures.changed(added, removed)
+        update = _IndexUpdate(pictures, self.limits, moved_to)
         return SimilarityIndex(
-            self.reach,
+            self.limits,
             pictures,
-            change.lists(self.by_vector, change.let_in_by_vector),
-            change.lists(self.by_hash, change.let_in_by_hash),
+            update.updated_lists(self.by_vector, update.insert_by_vector),
+            update.updated_lists(self.by_hash, update.insert_by_hash),
         )
 
-    def pairs(self) -> Pairs:
-        """Give every pair of which one is among the nearest of the other."""
+    def pairs(self) -> CandidatePairs:
+        """Give every pair of which one picture is among the nearest of the other."""
         n = len(self.pictures.names)
-        rows = [_pairs_of(near, n) for near in (self.by_vector, self.by_hash)]
-        keys = np.unique(np.concatenate(rows))
+        keys_of_lists = [_pair_keys(lists, n) for lists in (self.by_vector, self.by_hash)]
+        keys = np.unique(np.concatenate(keys_of_lists))
         left, right = (keys // max(n, 1)).astype(np.int32), (keys % max(n, 1)).astype(np.int32)
-        found = self.described(left, right)
-        # Pairs close by hash come before all others; places settle ties.
-        order = np.lexsort((right, left, -found.cosine, ~found.by_hash))
-        return Pairs(*(getattr(found, name)[order] for name in Pairs.__dataclass_fields__))
+        pairs = self.compare(left, right)
+        # Pairs close by hash come before all others; ties are broken by place.
+        order = np.lexsort((right, left, -pairs.cosine, ~pairs.by_hash))
+        return CandidatePairs(
+            *(getattr(pairs, name)[order] for name in CandidatePairs.__dataclass_fields__)
+        )
 
-    def described(self, left: Ids, right: Ids) -> Pairs:
-        """Compare any pictures, given by place, pair by pair."""
-        bits, close = np.zeros(len(left), np.int32), np.zeros(len(left), np.int32)
+    def compare(self, left: Ids, right: Ids) -> CandidatePairs:
+        """Compare pictures, given by place, pair by pair."""
+        bits, products = np.zeros(len(left), np.int32), np.zeros(len(left), np.int32)
         hashes, vectors = self.pictures.hashes, self.pictures.vectors
-        for start in range(0, len(left), COUNTED):
-            part = slice(start, start + COUNTED)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
             bits[part] = best_distance(hashes[left[part]], hashes[right[part]])
             one, two = (vectors[each[part]].astype(np.int32) for each in (left, right))
-            close[part] = np.einsum("ij,ij->i", one, two)
+            products[part] = np.einsum("ij,ij->i", one, two)
         quality = self.pictures.quality
         plainest = np.minimum(quality[left], quality[right])
-        reach = np.where(plainest >= RICH, self.reach.pdq, self.reach.plain_pdq)
-        cosine = np.round(cosines(close), 4)
-        return Pairs(left, right, bits, cosine, (bits <= reach) & (plainest >= BLANK))
+        max_bits = np.where(plainest >= MIN_QUALITY, self.limits.pdq, self.limits.plain_pdq)
+        cosine = np.round(cosines(products), 4)
+        return CandidatePairs(
+            left, right, bits, cosine, (bits <= max_bits) & (plainest >= MIN_PLAIN_QUALITY)
+        )
 
 
 @dataclass(frozen=True)
-class _Change:
-    """The pictures after a change, and where each row of before is now (-1: gone)."""
+class _IndexUpdate:
+    """The pictures after an update, and the new place of each old row (-1: removed)."""
 
-    pictures: Described
-    reach: Reach
-    moved: Ids
+    pictures: Descriptors
+    limits: CandidateLimits
+    moved_to: Ids
 
-    def lists(self, before: Nearest, let_in: "_LetIn") -> Nearest:
-        """Bring the lists of before up to date."""
+    def updated_lists(self, old: NeighbourLists, insert: "_Insert") -> NeighbourLists:
+        """Move the old lists to their new places, and fill them by `insert`."""
         n = len(self.pictures.names)
-        known = Nearest.none(n, self.reach.nearest)
-        now, torn = np.append(self.moved, np.int32(-1)), [np.zeros(0, np.int32)]
-        for start in range(0, len(self.moved), LAID):
-            rows = start + np.flatnonzero(self.moved[start : start + LAID] >= 0)
-            place, ids = self.moved[rows], before.ids[rows]
-            is_gone = (ids >= 0) & (now[ids] < 0)
-            known.ids[place] = now[ids]  # -1 stays -1
-            known.closeness[place] = np.where(is_gone, MISSING, before.closeness[rows])
-            holed = place[is_gone.any(axis=1)]
-            closed_up = Nearest(known.ids[holed], known.closeness[holed]).best(self.reach.nearest)
-            known.ids[holed], known.closeness[holed] = closed_up.ids, closed_up.closeness
-            # A list that was full may have had to leave out what is now among the nearest.
-            torn.append(place[is_gone.any(axis=1) & (ids >= 0).all(axis=1)])
-        is_fresh = np.ones(n, np.bool_)
-        is_fresh[self.moved[self.moved >= 0]] = False
-        let_in(known, np.flatnonzero(is_fresh), np.concatenate(torn))
-        return known
+        lists = NeighbourLists.empty(n, self.limits.nearest)
+        moved_to, incomplete = np.append(self.moved_to, np.int32(-1)), [np.zeros(0, np.int32)]
+        for start in range(0, len(self.moved_to), ROWS_AT_ONCE):
+            rows = start + np.flatnonzero(self.moved_to[start : start + ROWS_AT_ONCE] >= 0)
+            place, ids = self.moved_to[rows], old.ids[rows]
+            is_removed = (ids >= 0) & (moved_to[ids] < 0)
+            lists.ids[place] = moved_to[ids]  # -1 stays -1
+            lists.closeness[place] = np.where(is_removed, MISSING, old.closeness[rows])
+            with_gaps = place[is_removed.any(axis=1)]
+            compacted = NeighbourLists(lists.ids[with_gaps], lists.closeness[with_gaps]).best(
+                self.limits.nearest
+            )
+            lists.ids[with_gaps], lists.closeness[with_gaps] = compacted.ids, compacted.closeness
+            # A full list may lack a picture that is among the nearest after the removal.
+            incomplete.append(place[is_removed.any(axis=1) & (ids >= 0).all(axis=1)])
+        is_added = np.ones(n, np.bool_)
+        is_added[self.moved_to[self.moved_to >= 0]] = False
+        insert(lists, np.flatnonzero(is_added), np.concatenate(incomplete))
+        return lists
 
-    def let_in_by_vector(
-        self, known: Nearest, fresh: NDArray[np.int64], torn: NDArray[np.int64]
+    def insert_by_vector(
+        self, lists: NeighbourLists, added: NDArray[np.int64], incomplete: NDArray[np.int64]
     ) -> None:
-        """Fill the lists of fresh and torn rows, and let the fresh ones into all others, by vector."""
-        vectors, least = self.pictures.vectors, closeness_of(self.reach.cosine)
-        is_plain = not faiss.get_num_gpus() and not is_bulk(len(fresh), len(vectors))
-        heads = Heads.of(vectors, least) if len(fresh) and is_plain else None
-        if heads:
-            for rows, others, close in heads.close(vectors, fresh, np.arange(len(vectors))):
-                known.improve(rows, others, close)
-                known.improve(others, rows, close)
-        asked, among = np.union1d(fresh, torn), np.arange(len(vectors))
-        self._seek(known, torn if heads else asked, among)
-        if not heads and len(fresh):
-            self._seek(known, np.setdiff1d(among, asked), fresh)
+        """Fill the lists of added and incomplete rows by vector, and insert the added rows into all other lists."""
+        vectors, min_product = self.pictures.vectors, closeness_of(self.limits.cosine)
+        on_cpu = not faiss.get_num_gpus() and not uses_ivf(len(added), len(vectors))
+        search = PrefixSearch.of(vectors, min_product) if len(added) and on_cpu else None
+        if search:
+            for rows, others, products in search.pairs(vectors, added, np.arange(len(vectors))):
+                lists.improve(rows, others, products)
+                lists.improve(others, rows, products)
+        queries, base = np.union1d(added, incomplete), np.arange(len(vectors))
+        self._search_rows(lists, incomplete if search else queries, base)
+        if not search and len(added):
+            self._search_rows(lists, np.setdiff1d(base, queries), added)
 
-    def _seek(self, known: Nearest, rows: NDArray[np.int64], base: NDArray[np.int64]) -> None:
-        """Compare rows with all of the base."""
-        vectors, width = self.pictures.vectors, self.reach.nearest
-        least = closeness_of(self.reach.cosine)
-        among = vectors if len(base) == len(vectors) else vectors[base]
-        step = len(rows) if is_bulk(len(rows), len(base)) else LAID
+    def _search_rows(
+        self, lists: NeighbourLists, rows: NDArray[np.int64], base: NDArray[np.int64]
+    ) -> None:
+        """Insert the nearest of the base into the lists of `rows`."""
+        vectors, width = self.pictures.vectors, self.limits.nearest
+        min_product = closeness_of(self.limits.cosine)
+        vectors_of_base = vectors if len(base) == len(vectors) else vectors[base]
+        step = len(rows) if uses_ivf(len(rows), len(base)) else ROWS_AT_ONCE
         for start in range(0, len(rows), step):
-            asked = rows[start : start + step]
-            near = nearest_vectors(vectors[asked], among, width + 1, least)
-            row, column = np.nonzero(near.ids >= 0)
-            rows_found, others = asked[row], base[near.ids[row, column]]
-            is_other = rows_found != others
-            known.improve(
-                rows_found[is_other], others[is_other], near.closeness[row, column][is_other]
+            queries = rows[start : start + step]
+            nearest = nearest_vectors(vectors[queries], vectors_of_base, width + 1, min_product)
+            row, column = np.nonzero(nearest.ids >= 0)
+            query_rows, others = queries[row], base[nearest.ids[row, column]]
+            is_other = query_rows != others
+            lists.improve(
+                query_rows[is_other], others[is_other], nearest.closeness[row, column][is_other]
             )
 
-    def let_in_by_hash(
-        self, known: Nearest, fresh: NDArray[np.int64], torn: NDArray[np.int64]
+    def insert_by_hash(
+        self, lists: NeighbourLists, added: NDArray[np.int64], incomplete: NDArray[np.int64]
     ) -> None:
-        """Do the same by hash, which is as close one way as the other; plain pictures must be much closer."""
-        quality, asked = self.pictures.quality, np.union1d(fresh, torn)
+        """Do the same by hash, where distances are symmetric; plain pictures must be much closer."""
+        quality, queries = self.pictures.quality, np.union1d(added, incomplete)
         rich, plain = (
             np.flatnonzero(each)
-            for each in (quality >= RICH, (quality >= BLANK) & (quality < RICH))
+            for each in (
+                quality >= MIN_QUALITY,
+                (quality >= MIN_PLAIN_QUALITY) & (quality < MIN_QUALITY),
+            )
         )
-        rich_asked, plain_asked = np.intersect1d(asked, rich), np.intersect1d(asked, plain)
-        self._let_in_by_hash(known, rich_asked, rich, self.reach.pdq)
-        self._let_in_by_hash(known, rich_asked, plain, self.reach.plain_pdq)
-        self._let_in_by_hash(known, plain_asked, np.union1d(rich, plain), self.reach.plain_pdq)
+        rich_queries, plain_queries = np.intersect1d(queries, rich), np.intersect1d(queries, plain)
+        self._insert_hash_pairs(lists, rich_queries, rich, self.limits.pdq)
+        self._insert_hash_pairs(lists, rich_queries, plain, self.limits.plain_pdq)
+        self._insert_hash_pairs(
+            lists, plain_queries, np.union1d(rich, plain), self.limits.plain_pdq
+        )
 
-    def _let_in_by_hash(
-        self, known: Nearest, asked: NDArray[np.int64], among: NDArray[np.int64], limit: int
+    def _insert_hash_pairs(
+        self, lists: NeighbourLists, queries: NDArray[np.int64], base: NDArray[np.int64], limit: int
     ) -> None:
         hashes = self.pictures.hashes
-        for left, right, bits in close_hashes(hashes[asked], hashes[among], limit):
-            rows, others = asked[left], among[right]
+        for left, right, bits in close_hashes(hashes[queries], hashes[base], limit):
+            rows, others = queries[left], base[right]
             is_other = rows != others
-            rows, others, close = rows[is_other], others[is_other], -bits[is_other]
-            known.improve(rows, others, close)
-            known.improve(others, rows, close)
+            rows, others, closeness = rows[is_other], others[is_other], -bits[is_other]
+            lists.improve(rows, others, closeness)
+            lists.improve(others, rows, closeness)
 
 
-_LetIn = Callable[[Nearest, NDArray[np.int64], NDArray[np.int64]], None]
+_Insert = Callable[[NeighbourLists, NDArray[np.int64], NDArray[np.int64]], None]
 
 
-def _pairs_of(near: Nearest, n: int) -> NDArray[np.int64]:
+def _pair_keys(lists: NeighbourLists, n: int) -> NDArray[np.int64]:
     """Write each pair as one number, left * n + right."""
-    rows, columns = np.nonzero(near.ids >= 0)
-    others = near.ids[rows, columns].astype(np.int64)
+    rows, columns = np.nonzero(lists.ids >= 0)
+    others = lists.ids[rows, columns].astype(np.int64)
     return np.minimum(rows, others) * n + np.maximum(rows, others)
 
 
 class IndexFolder:
-    """Where the index of a workspace lies: `derived/similarity` below its home."""
+    """The folder of the index of a workspace: `derived/similarity` below its home."""
 
-    def __init__(self, home: Path, key: str, reach: Reach) -> None:
-        self.folder, self.key, self.reach = home / "derived" / "similarity", key, reach
+    def __init__(self, home: Path, key: str, limits: CandidateLimits) -> None:
+        self.folder, self.key, self.limits = home / "derived" / "similarity", key, limits
 
     def load(self) -> SimilarityIndex:
-        """Read the index; empty when there is none, or when its bytes are not those its name says."""
+        """Read the index; empty when there is none, or when its bytes do not match the hash in its name."""
         for path in sorted(self.folder.glob(f"{self.key}-*.arrow")):
             if _digest(path) == path.stem.removeprefix(f"{self.key}-"):
-                return _read(path, self.reach)
-            log.warning("%s is damaged: the index is made again", path.name)
-        return SimilarityIndex.empty(self.reach)
+                return _read(path, self.limits)
+            log.warning("%s is damaged: the index is rebuilt", path.name)
+        return SimilarityIndex.empty(self.limits)
 
     def save(self, index: SimilarityIndex) -> Path:
-        """Write the index and take older ones away; the new file is in place before the others go."""
+        """Write the index, then delete older ones; the new file is in place before the others are deleted."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside = self.folder / f".{uuid.uuid4().hex}"
+        temporary = self.folder / f".{uuid.uuid4().hex}"
         try:
-            _write(index, aside)
-            final = self.folder / f"{self.key}-{_digest(aside)}.arrow"
-            aside.replace(final)
+            _write(index, temporary)
+            final = self.folder / f"{self.key}-{_digest(temporary)}.arrow"
+            temporary.replace(final)
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         for path in self.folder.glob("*.arrow"):
             if path != final:
                 path.unlink(missing_ok=True)
@@ -316,7 +357,7 @@ def _fixed(rows: NDArray[np.integer], kind: pa.DataType) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel(), kind), rows.shape[1])
 
 
-def _read(path: Path, reach: Reach) -> SimilarityIndex:
+def _read(path: Path, limits: CandidateLimits) -> SimilarityIndex:
     with pa.memory_map(str(path)) as source:
         table = pa.ipc.open_file(source).read_all().combine_chunks()
 
@@ -325,14 +366,14 @@ def _read(path: Path, reach: Reach) -> SimilarityIndex:
             flat: NDArray[Any] = column.flatten().to_numpy()
             return flat.reshape(table.num_rows, column.type.list_size)
 
-        pictures = Described(
+        pictures = Descriptors(
             table["name"].to_pylist(),
             matrix("vector"),
             matrix("hash"),
             np.array(table["quality"].to_numpy(), np.int8),
         )
         lists = (
-            Nearest(matrix(f"{kind}_ids"), matrix(f"{kind}_closeness"))
+            NeighbourLists(matrix(f"{kind}_ids"), matrix(f"{kind}_closeness"))
             for kind in ("vector", "hash")
         )
-        return SimilarityIndex(reach, pictures, *lists)
+        return SimilarityIndex(limits, pictures, *lists)

@@ -1,8 +1,8 @@
 """Choose which member of a group of copies represents it.
 
-"Highest resolution" alone is wrong: an upscaled copy has more pixels and no more in them. So the order is, unless a
-plan says otherwise: decodes cleanly, has more valid settings, has no frame, is not upscaled, has more pixels, is
-compressed least, was taken first, was seen first. The smallest name settles what is still equal.
+"Highest resolution" alone is wrong: an upscaled copy has more pixels without more detail. The default order, which a
+plan can change, is: decodes cleanly, has more valid settings, has no frame, is not upscaled, has more pixels, is
+compressed least, was taken first, was seen first. Ties are broken by the smallest name.
 
 A picture counts as upscaled when a member with fewer pixels, but not many fewer, holds much more detail above half of
 the Nyquist frequency (`detail_energy`). On 120 photographs the ratio upscaled : source was below 0.25 for 93 % at
@@ -21,7 +21,7 @@ def _pixels() -> pl.Expr:
     return pl.col("width").cast(pl.Int64) * pl.col("height").cast(pl.Int64)
 
 
-# What is smallest comes first; nulls come last.
+# Sorted ascending; nulls come last.
 _CRITERIA = {
     "decodes": pl.col("decode_status").fill_null("") != "ok",
     "settings": -pl.col("has_valid_exif").fill_null(0).cast(pl.Int64),
@@ -39,7 +39,7 @@ def choose(members: pl.DataFrame, order: tuple[str, ...] = KEEPER_ORDER) -> pl.D
 
     Needs asset_sha256, group_id, decode_status, has_valid_exif (number of valid settings), detail_energy, width,
     height (px), jpeg_quality, taken_at, first_seen and is_framed; all but the first two may be null. `order` names
-    criteria of `KEEPER_ORDER`; those left out do not count.
+    criteria of `ORDER`; the others are not used.
 
     >>> members = pl.DataFrame({"asset_sha256": ["a", "b"], "group_id": ["a", "a"], "decode_status": ["ok"] * 2,
     ...     "has_valid_exif": [0, 3], "detail_energy": [0.2, 0.2], "width": [9, 9], "height": [9, 9],
@@ -56,12 +56,12 @@ def choose(members: pl.DataFrame, order: tuple[str, ...] = KEEPER_ORDER) -> pl.D
 
 
 def _upscaled(members: pl.DataFrame) -> pl.DataFrame:
-    """Name the members of which a smaller member shows that they were upscaled."""
+    """Mark the members that are upscaled, as a smaller member shows."""
     sizes = members.select("asset_sha256", "group_id", "detail_energy", pixels=_pixels())
     smaller = sizes.select("group_id", other_detail="detail_energy", other_pixels="pixels")
     pairs = sizes.join(smaller, on="group_id")
     growth = pl.col("pixels") / pl.col("other_pixels")
     is_enlarged = (growth > 1) & (growth <= MAX_UPSCALE**2)
     is_empty = pl.col("detail_energy") < DETAIL_RATIO * pl.col("other_detail")
-    found = pairs.filter(is_enlarged & is_empty).select("asset_sha256").unique()
-    return found.with_columns(is_upscaled=pl.lit(value=True))
+    upscaled = pairs.filter(is_enlarged & is_empty).select("asset_sha256").unique()
+    return upscaled.with_columns(is_upscaled=pl.lit(value=True))

@@ -1,11 +1,11 @@
 """Decide whether two pictures are the same photograph, from their pixels.
 
-Candidates that are close by hash or embedding are mostly bursts and look-alikes. A pair is a `duplicate` when one
-picture, laid over the other (`alignment.py`), correlates as a whole, in its fine structure and in nearly all
-parts, without drift, and when the overlap is most of both pictures: a collage is not a copy of its parts. What
-agrees on a map but not in its pixels gets a second look: as photographed from the side, and beside words or
-logos that are written over it; both must then leave next to nothing over.
-A pair that fits the map but not the pixels is the `same_scene`, which splits keep together. All limits come
+Most candidates that are close by hash or embedding are bursts and look-alikes. A pair is a `duplicate` when one
+picture, aligned with the other (`alignment.py`), correlates as a whole, in its fine structure and in nearly all parts,
+without drift, and when the overlap is most of both pictures: a collage is not a copy of its parts. Where keypoints
+agree but pixels do not, two further fits are tried: a projective one, as of a picture photographed from the side, and
+one that leaves out text or logos over the picture. Both have stricter limits.
+A pair whose keypoints agree but whose pixels do not is the `same_scene`, which splits keep together. All limits come
 from benchmarks/bench_dedupe.py.
 """
 
@@ -17,25 +17,54 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.duplicates.distinct_shots import Shot, are_apart
-from curation.duplicates.limits import VerificationLimits
+from curation.duplicates.distinct_shots import Shot, are_distinct_shots
 from curation.similarity.alignment import (
-    Features,
-    Fit,
-    fit_bent,
-    fit_beside_writing,
     fit_by_features,
+    fit_projective,
     fit_whole,
+    fit_without_overlay,
 )
+from curation.similarity.fit_measures import Fit
+from curation.similarity.picture_features import Features
 
-MEMORY = 1024  # pictures whose features are kept, about 0.6 MB each
-WRITTEN_NCC = 0.5  # with less in common nothing tells writing from another picture
-ALIKE_NCC = 0.94  # whole pictures that correlate like this show one scene, with or without features
+VERSION = "3"  # of the verdicts: raise it when they may change
+CACHE_SIZE = 1024  # pictures whose features are kept, about 0.6 MB each
+OVERLAY_NCC = 0.5  # below it an overlay cannot be told from another picture
+SCENE_NCC = 0.94  # whole pictures above it show one scene, with or without keypoints
+
+
+@dataclass(frozen=True)
+class VerificationLimits:
+    """What counts as the same photograph; distances are in pixels of a picture whose longest side is 320.
+
+    The `blind` limits hold for two pictures without an EXIF time that could tell two shots apart (`distinct_shots.py`).
+    """
+
+    inliers: int = 12
+    overlap: float = 0.55
+    ncc: float = 0.6
+    detail_ncc: float = 0.7
+    bad_share: float = 0.25
+    drift_px: float = 0.25
+    blind_drift_px: float = 0.15
+    plain_ncc: float = 0.98
+    strict_drift_px: float = 0.15
+    blind_strict_drift_px: float = 0.08
+    strict_detail_ncc: float = 0.9
+    bend_px: float = 1.0
+    scene_cosine: float = 0.6
+    scene_inliers: int = 24
+
+    def blind(self) -> "VerificationLimits":
+        """Give the limits for two pictures without EXIF."""
+        return replace(
+            self, drift_px=self.blind_drift_px, strict_drift_px=self.blind_strict_drift_px
+        )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`verdict` is duplicate, same_scene or different; `fit` is the evidence; `framed` names who has a frame."""
+    """`verdict` is duplicate, same_scene or different; `fit` is the evidence; `framed` has the names with a frame."""
 
     verdict: str
     fit: Fit
@@ -53,7 +82,7 @@ class Verifier:
     ) -> None:
         self.limits = limits or VerificationLimits()
         self._load = load
-        self._kept: OrderedDict[str, Features] = OrderedDict()
+        self._cache: OrderedDict[str, Features] = OrderedDict()
         self._lock = threading.Lock()
 
     def verify(
@@ -63,12 +92,12 @@ class Verifier:
         cosine: float,
         shots: tuple[Shot | None, Shot | None] = (None, None),
     ) -> Verdict:
-        """Compare two pictures whose embeddings have this cosine; `shots` says what EXIF knows of each."""
+        """Compare two pictures whose embeddings have this cosine; `shots` are their shots, None without EXIF."""
         limits = self.limits if any(shots) else self.limits.blind()
-        found = self._by_pixels(left, right, cosine, limits)
-        if found.verdict == "duplicate" and are_apart(*shots):
-            return replace(found, verdict="same_scene")
-        return found
+        verdict = self._by_pixels(left, right, cosine, limits)
+        if verdict.verdict == "duplicate" and are_distinct_shots(*shots):
+            return replace(verdict, verdict="same_scene")
+        return verdict
 
     def _by_pixels(
         self, left: str, right: str, cosine: float, limits: VerificationLimits
@@ -78,45 +107,45 @@ class Verifier:
         whole = fit_whole(one, two)
         if is_copy(whole, limits):
             return Verdict("duplicate", whole, framed)
-        mapped = fit_by_features(one, two, limits.inliers)
-        if is_copy(mapped, limits):
-            return Verdict("duplicate", mapped, framed)
-        for second in _second_looks(one, two, whole, mapped, limits):
-            if is_copy(second, limits):
-                return Verdict("duplicate", second, framed)
-        best = mapped if mapped.ncc >= whole.ncc else whole
-        # A tie joins whole groups in the splits, so it takes more than a copy needs to be looked at.
-        shares_geometry = mapped.inliers >= limits.scene_inliers or whole.ncc >= ALIKE_NCC
+        by_features = fit_by_features(one, two, limits.inliers)
+        if is_copy(by_features, limits):
+            return Verdict("duplicate", by_features, framed)
+        for fit in _further_fits(one, two, whole, by_features, limits):
+            if is_copy(fit, limits):
+                return Verdict("duplicate", fit, framed)
+        best = by_features if by_features.ncc >= whole.ncc else whole
+        # One same_scene pair joins whole groups in the splits, so it needs more evidence than a candidate for a copy.
+        shares_geometry = by_features.inliers >= limits.scene_inliers or whole.ncc >= SCENE_NCC
         is_scene = shares_geometry and cosine >= limits.scene_cosine
         return Verdict("same_scene" if is_scene else "different", best)
 
     def _features(self, name: str) -> Features:
         with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-                return self._kept[name]
-        found = Features.of(self._load(name))
+            if name in self._cache:
+                self._cache.move_to_end(name)
+                return self._cache[name]
+        features = Features.of(self._load(name))
         with self._lock:
-            self._kept[name] = found
-            while len(self._kept) > MEMORY:
-                self._kept.popitem(last=False)
-        return found
+            self._cache[name] = features
+            while len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return features
 
 
-def _second_looks(
-    one: Features, two: Features, whole: Fit, mapped: Fit, limits: VerificationLimits
+def _further_fits(
+    one: Features, two: Features, whole: Fit, by_features: Fit, limits: VerificationLimits
 ) -> Iterator[Fit]:
-    """Fit once more what agrees on a map but not in its pixels: as bent, and beside what is written over it."""
-    many = limits.scene_inliers
-    is_mapped = mapped.inliers >= many and mapped.overlap >= limits.overlap
-    if is_mapped and not mapped.is_plain and _correlates(mapped, limits):
-        yield fit_bent(one, two, many)
-    if is_mapped or max(whole.ncc, mapped.ncc) >= WRITTEN_NCC:
-        yield fit_beside_writing(one, two, many)
+    """Fit once more where keypoints agree but pixels do not: by a projective transform, and without overlays."""
+    min_inliers = limits.scene_inliers
+    is_aligned = by_features.inliers >= min_inliers and by_features.overlap >= limits.overlap
+    if is_aligned and not by_features.is_plain and _correlates(by_features, limits):
+        yield fit_projective(one, two, min_inliers)
+    if is_aligned or max(whole.ncc, by_features.ncc) >= OVERLAY_NCC:
+        yield fit_without_overlay(one, two, min_inliers)
 
 
 def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
-    """Tell whether a fit is that of two copies of one photograph; plain pictures need a nearly perfect one."""
+    """Decide whether a fit is that of two copies of one photograph; plain pictures need a nearly perfect fit."""
     if fit.overlap < limits.overlap:
         return False
     if fit.is_plain:
@@ -124,11 +153,12 @@ def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
     if not _correlates(fit, limits):
         return False
     if fit.bend_px > 0:
-        # A slant explains a part of what a second shot moves: a real one is large and leaves nothing over.
+        # A projective transform explains a part of the movement between two shots. A real slant is large and leaves
+        # no drift.
         return fit.bend_px >= limits.bend_px and fit.drift_px <= limits.strict_drift_px
-    if fit.written_share > 0:
-        fine = fit.detail_ncc >= limits.strict_detail_ncc
-        return fine and fit.drift_px <= limits.strict_drift_px
+    if fit.overlay_share > 0:
+        has_detail = fit.detail_ncc >= limits.strict_detail_ncc
+        return has_detail and fit.drift_px <= limits.strict_drift_px
     return fit.drift_px <= limits.drift_px
 
 

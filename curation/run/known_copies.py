@@ -16,9 +16,14 @@ import polars as pl
 
 from catalog import Catalog
 from curation.duplicates.grouping import Group
-from curation.duplicates.index import Described, IndexFolder, SimilarityIndex
-from curation.duplicates.limits import DuplicateLimits
-from curation.duplicates.search import Duplicates, Load, compare, distinct
+from curation.duplicates.index import Descriptors, IndexFolder, SimilarityIndex
+from curation.duplicates.search import (
+    DuplicateLimits,
+    Duplicates,
+    LoadPixels,
+    compare,
+    distinct,
+)
 from curation.reading import frame
 from curation.similarity.pdq import from_hex
 from curation.similarity.read_vectors import read_compact
@@ -39,7 +44,7 @@ _COMPARED = """
 def find_in_catalog(
     catalog: Catalog,
     pictures: pl.DataFrame,
-    load: Load,
+    load: LoadPixels,
     *,
     made_by: tuple[str, str],
     limits: DuplicateLimits | None = None,
@@ -53,14 +58,14 @@ def find_in_catalog(
     index = _index(catalog, distinct(pictures), limits, made_by)
     by = limits.compared_by(made_by[0])
     known = frame(catalog, _COMPARED, (by,))
-    return compare(pictures, index, load, limits, known=known, compared_by=by), index
+    return compare(pictures, index, load, limits, earlier_edges=known, compared_by=by), index
 
 
 def _index(
     catalog: Catalog, pictures: pl.DataFrame, limits: DuplicateLimits, made_by: tuple[str, str]
 ) -> SimilarityIndex:
     """Bring the stored index up to date with `pictures`, and store it if it changed."""
-    folder = IndexFolder(catalog.workspace.home, limits.reach.key(*made_by), limits.reach)
+    folder = IndexFolder(catalog.workspace.home, limits.candidates.key(*made_by), limits.candidates)
     before = folder.load()
     embedded = frame(catalog, _EMBEDDED, made_by[:1])
     pictures = pictures.join(embedded, on="asset_sha256", how="semi").sort("asset_sha256")
@@ -75,11 +80,11 @@ def _index(
     return after
 
 
-def _described(catalog: Catalog, pictures: pl.DataFrame, model_id: str) -> Described:
+def _described(catalog: Catalog, pictures: pl.DataFrame, model_id: str) -> Descriptors:
     """Describe the pictures that have an embedding."""
     names, vectors = read_compact(catalog, model_id, pictures["asset_sha256"].to_list())
     pictures = pictures.filter(pl.col("asset_sha256").is_in(names)).sort("asset_sha256")
-    return Described(
+    return Descriptors(
         names,
         vectors,
         from_hex(pictures["value"].to_list()),

@@ -11,8 +11,7 @@ import polars as pl
 
 from catalog import Catalog, ManualDecision, decisions_in_force
 from curation.duplicates import keeper
-from curation.duplicates.limits import KEEPER_ORDER
-from curation.duplicates.search import GROUPS, Duplicates, framed
+from curation.duplicates.search import GROUPS, Duplicates, framed_pictures
 
 _EFFECTIVE = ("keep", "drop", "keeper", "split", "merge")
 _TOMBSTONES = """
@@ -84,7 +83,7 @@ def edit_groups(
         return found
     copies = found.edges.filter(pl.col("verdict") == "duplicate")
     members = _members(part_of, found.groups).join(pictures, on="asset_sha256")
-    marked = members.with_columns(is_framed=pl.col("asset_sha256").is_in(framed(copies)))
+    marked = members.with_columns(is_framed=pl.col("asset_sha256").is_in(framed_pictures(copies)))
     rank = {sha: -1 - place for place, sha in enumerate(chosen)} | dict.fromkeys(unwanted, 1)
     said = pl.col("asset_sha256").replace_strict(rank, default=0, return_dtype=pl.Int64)
     ranked = keeper.choose(marked, order).sort("group_id", said, maintain_order=True)

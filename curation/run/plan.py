@@ -226,6 +226,7 @@ _LATER = ("label_columns", "label_classes", "label_tasks", "find_labels")
 def _fixed() -> dict[str, object]:
     """Give what a plan carries but cannot choose: bin edges and limits for duplicates."""
     limits = dataclasses.asdict(DuplicateLimits())
+    limits["reach"] = limits.pop("candidates")  # the name in plans: it must not change
     del limits["threads"]  # changes the speed, not the result
     del limits["keeper"]  # `keeper_order` says
     return {"bins": BINS, "duplicates": limits}

@@ -99,9 +99,9 @@ def limits_for(embedder: Embedder, limits: DuplicateLimits) -> DuplicateLimits:
     """Put limits on the scale of an embedder's cosines, as its card says."""
     if not isinstance(embedder, OnnxEmbedder):
         return limits
-    reach = replace(limits.reach, cosine=embedder.card.candidate_cosine)
-    same = replace(limits.verification, scene_cosine=embedder.card.scene_cosine)
-    return replace(limits, reach=reach, verification=same)
+    candidates = replace(limits.candidates, cosine=embedder.card.candidate_cosine)
+    verification = replace(limits.verification, scene_cosine=embedder.card.scene_cosine)
+    return replace(limits, candidates=candidates, verification=verification)
 
 
 def compute_missing(

@@ -1,1 +1,1 @@
-"""Hashes, vectors and the alignment of two pictures; nothing here knows of runs or tables."""
+"""Perceptual hashes, embedding vectors and the alignment of two pictures; no runs and no tables."""

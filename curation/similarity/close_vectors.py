@@ -1,9 +1,9 @@
-"""Find all pairs of compact vectors with at least some product: exactly, by a quarter of the multiplications.
+"""Find all pairs of compact vectors whose product reaches a limit: exactly, with a quarter of the multiplications.
 
-Vectors are turned so that their first 64 numbers hold as much as any 64 can (principal axes, without a mean). What the
-others can add to a product is at most that of their lengths (Cauchy-Schwarz), so the length of the rest as a 65th
-number makes the product an upper bound. Only pairs whose bound is large enough are multiplied whole. Where that is
-more than one in a hundred, as among faces, comparing all is faster: then `Heads.of` gives None.
+Vectors are rotated to their principal axes (without a mean), so that their first 64 numbers hold as much as any 64 can.
+The remaining numbers add at most the product of their norms (Cauchy-Schwarz). With that norm as a 65th number the
+product of two prefixes is an upper bound. Only pairs whose bound reaches the limit are multiplied in full. Where more
+than one pair in a hundred passes, as among faces, comparing all pairs is faster: then `PrefixSearch.of` gives None.
 """
 
 from collections.abc import Iterator
@@ -16,92 +16,93 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-HEAD: Final = 64
-SAMPLE: Final = 2048  # vectors that axes and the share of close pairs are told from
-SHARE: Final = 0.01  # of pairs that may pass the bound
+PREFIX_DIM: Final = 64
+SAMPLES: Final = 2048  # vectors from which the axes and the share of passing pairs are estimated
+MAX_SHARE: Final = 0.01  # of pairs that may pass the bound
 STEP, BLOCK = 1024, 16_384  # vectors multiplied at once: 67 MB of products
 THREADS: Final = 2
-WHOLE: Final = 65_536  # pairs that are multiplied whole at once
-_SLACK: Final = 1e-3  # of a product: room for the rounding of 32 bits
+PAIRS_AT_ONCE: Final = 65_536  # pairs that are multiplied in full at once
+_ROUNDING: Final = 1e-3  # of a product: tolerance for rounding to 32 bits
 
 Compact = NDArray[np.int8]
 Places = NDArray[np.int64]
 Reals = NDArray[np.float32]
-Found = tuple[Places, Places, NDArray[np.int32]]
+PairBatch = tuple[Places, Places, NDArray[np.int32]]
+"""Pairs as two columns of places, and their products."""
 
 
 @dataclass(frozen=True)
-class Heads:
-    """The axes by which vectors are shortened, and the least product that is looked for."""
+class PrefixSearch:
+    """An exact search that prunes by prefixes: the axes of the prefixes, and the smallest product of a match."""
 
     axes: Reals
-    least: int
+    min_product: int
 
     @classmethod
-    def of(cls, vectors: Compact, least: int) -> "Heads | None":
-        """Choose axes for vectors (N, 256) by a sample; None where too many pairs would pass."""
+    def of(cls, vectors: Compact, min_product: int) -> "PrefixSearch | None":
+        """Estimate the axes for vectors (N, 256) from a sample; None where too many pairs would pass."""
         rng = np.random.default_rng(0)
-        rows = np.sort(rng.permutation(len(vectors))[: 2 * SAMPLE])
-        some = vectors[rows].astype(np.float32)
-        axes = np.linalg.eigh(some.T @ some)[1][:, ::-1]
-        found = cls(np.ascontiguousarray(axes, np.float32), least)
-        short = found.shortened(vectors[rows])
-        bounds = short[::2] @ short[1::2].T
-        return found if (bounds >= found.bound).mean() <= SHARE else None
+        rows = np.sort(rng.permutation(len(vectors))[: 2 * SAMPLES])
+        sample = vectors[rows].astype(np.float32)
+        axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
+        search = cls(np.ascontiguousarray(axes, np.float32), min_product)
+        prefixes = search.prefixes(vectors[rows])
+        bounds = prefixes[::2] @ prefixes[1::2].T
+        return search if (bounds >= search.min_bound).mean() <= MAX_SHARE else None
 
     @property
-    def bound(self) -> float:
-        """The least bound that a pair needs."""
-        return self.least - _SLACK * abs(self.least)
+    def min_bound(self) -> float:
+        """The smallest bound at which a pair is multiplied in full."""
+        return self.min_product - _ROUNDING * abs(self.min_product)
 
-    def shortened(self, vectors: Compact) -> Reals:
-        """Give the first numbers along the axes and the length of the rest, (N, 65)."""
-        turned = vectors.astype(np.float32) @ self.axes
-        rest = np.linalg.norm(turned[:, HEAD:], axis=1, keepdims=True)
-        return np.concatenate([turned[:, :HEAD], rest], axis=1)
+    def prefixes(self, vectors: Compact) -> Reals:
+        """Give the first 64 numbers along the axes and the norm of the rest, (N, 65)."""
+        rotated = vectors.astype(np.float32) @ self.axes
+        rest = np.linalg.norm(rotated[:, PREFIX_DIM:], axis=1, keepdims=True)
+        return np.concatenate([rotated[:, :PREFIX_DIM], rest], axis=1)
 
-    def close(self, vectors: Compact, rows: Places, others: Places) -> Iterator[Found]:
+    def pairs(self, vectors: Compact, rows: Places, others: Places) -> Iterator[PairBatch]:
         """Give the pairs of one of `rows` and one of `others` (both sorted): places and products.
 
-        Of two that are both in `rows` and in `others`, only the pair with the smaller one first is given.
+        Where both places are in `rows` and in `others`, the pair is given once, the smaller place first.
         """
         if not len(rows) or not len(others):
             return
-        asked = np.concatenate(
+        queries = np.concatenate(
             [
-                self.shortened(vectors[rows[start : start + BLOCK]])
+                self.prefixes(vectors[rows[start : start + BLOCK]])
                 for start in range(0, len(rows), BLOCK)
             ]
         )
-        is_asked = np.zeros(len(vectors), np.bool_)
-        is_asked[rows] = True
-        # BLAS threads would wait while the products of a step are looked through.
+        is_row = np.zeros(len(vectors), np.bool_)
+        is_row[rows] = True
+        # One BLAS thread: more would wait while the products of a step are filtered.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(THREADS) as pool:
             for start in range(0, len(others), BLOCK):
                 block = others[start : start + BLOCK]
-                short = self.shortened(vectors[block]).T
+                base = self.prefixes(vectors[block]).T
                 last = len(rows)
-                if is_asked[block].all():  # pairs with larger rows come with the blocks of those
+                if is_row[block].all():  # pairs with larger rows are given with the later blocks
                     last = int(np.searchsorted(rows, block[-1]))
                 parts = [slice(first, min(first + STEP, last)) for first in range(0, last, STEP)]
-                products = partial(self._bounded, asked, short)
+                products = partial(self._bounded, queries, base)
                 for part, (left, right) in zip(parts, pool.map(products, parts), strict=True):
-                    yield from self._whole(vectors, rows[part][left], block[right], is_asked)
+                    yield from self._exact(vectors, rows[part][left], block[right], is_row)
 
-    def _bounded(self, asked: Reals, short: Reals, part: slice) -> tuple[Places, Places]:
-        """Give the pairs whose bound is large enough."""
-        is_near = asked[part] @ short >= np.float32(self.bound)
+    def _bounded(self, queries: Reals, base: Reals, part: slice) -> tuple[Places, Places]:
+        """Give the pairs whose bound reaches the limit."""
+        is_near = queries[part] @ base >= np.float32(self.min_bound)
         left, right = np.divmod(np.flatnonzero(is_near), is_near.shape[1])
         return left, right
 
-    def _whole(
-        self, vectors: Compact, rows: Places, others: Places, is_asked: NDArray[np.bool_]
-    ) -> Iterator[Found]:
-        wanted = (rows < others) | ((rows > others) & ~is_asked[others])
-        rows, others = rows[wanted], others[wanted]
-        for start in range(0, len(rows), WHOLE):
-            left, right = rows[start : start + WHOLE], others[start : start + WHOLE]
+    def _exact(
+        self, vectors: Compact, rows: Places, others: Places, is_row: NDArray[np.bool_]
+    ) -> Iterator[PairBatch]:
+        is_first = (rows < others) | ((rows > others) & ~is_row[others])
+        rows, others = rows[is_first], others[is_first]
+        for start in range(0, len(rows), PAIRS_AT_ONCE):
+            left, right = rows[start : start + PAIRS_AT_ONCE], others[start : start + PAIRS_AT_ONCE]
             one, two = (vectors[each].astype(np.int32) for each in (left, right))
             product = np.einsum("ij,ij->i", one, two, dtype=np.int32)
-            close = product >= self.least
-            yield left[close], right[close], product[close]
+            is_match = product >= self.min_product
+            yield left[is_match], right[is_match], product[is_match]

@@ -1,12 +1,12 @@
-"""Lists of the nearest pictures of each picture, whatever the order in which they came, and the search by vectors.
+"""Nearest-neighbour lists of pictures, independent of the order in which pictures are added, and search by vector.
 
-Compact vectors are whole numbers, so their products are exact however they are cut into blocks, and equal closeness
-is settled by place. That makes lists of nearest a function of the set of pictures: lists that grow batch by
-batch come out as if all pictures had been there at once.
+Compact vectors are whole numbers, so their products are exact for any block size, and ties are broken by place. The
+lists are therefore a function of the set of pictures: lists that grow batch by batch equal those of one search over all
+pictures.
 
-Here vectors are compared with all others, in blocks, on GPUs if FAISS has any; where few are close,
-`close_vectors.py` is faster. Beyond a million pictures either costs hours for a bulk load, so large batches
-then go through an inverted file, which misses some. For hashes see `close_hashes.py`.
+This file compares vectors with all others, in blocks, on GPUs where FAISS supports them; where few pairs are close,
+`close_vectors.py` is faster. Beyond a million pictures both take hours for a bulk load, so large batches are then
+searched with an inverted file (IVF), which misses some neighbours. For hashes see `close_hashes.py`.
 """
 
 import math
@@ -21,12 +21,14 @@ from scipy.linalg import hadamard
 
 from curation.similarity.pdq import turned
 
-DIM, SCALE = 256, 400  # of compact vectors; 127 / SCALE is five times the spread of one part
-MANY, BULK = 1_000_000, 20_000  # vectors beyond which, for so many queries, IVF is used
-PROBES, SAMPLES = 48, 40  # lists searched per query, vectors trained on per list
-BLOCK = 65_536  # rows of the base at work at once: 64 MB of floats
-QUERIES = 4096  # rows that are compared with them at once
-SPARE = 2  # times more are asked for than kept, so that places settle ties
+DIM, SCALE = 256, 400  # of compact vectors; 127 / SCALE is five standard deviations of one number
+IVF_MIN_BASE, IVF_MIN_QUERIES = 1_000_000, 20_000  # vectors and queries from which on IVF is used
+IVF_PROBES, IVF_SAMPLES = 48, 40  # lists searched per query, training vectors per list
+BLOCK = 65_536  # rows of the base in memory at once: 64 MB of floats
+QUERIES = 4096  # queries that are compared with them at once
+OVERSAMPLING = (
+    2  # times as many neighbours are searched as kept, so that ties can be broken by place
+)
 MISSING = -(2**30)
 
 Ids = NDArray[np.int32]
@@ -35,83 +37,87 @@ Hashes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Nearest:
-    """Per picture its nearest: places (N, K), -1 for none, and closeness (N, K), higher is closer.
+class NeighbourLists:
+    """The nearest pictures of each picture: places (N, K), -1 for none, and closeness (N, K), higher is closer.
 
-    Rows are sorted closest first, equals by place.
+    Rows are sorted closest first, ties by place.
     """
 
     ids: Ids
     closeness: Ids
 
     @classmethod
-    def none(cls, rows: int, width: int) -> "Nearest":
-        """Give lists without entries."""
+    def empty(cls, rows: int, width: int) -> "NeighbourLists":
+        """Make lists without entries."""
         shape = (rows, width)
         return cls(np.full(shape, -1, np.int32), np.full(shape, MISSING, np.int32))
 
     @classmethod
-    def stacked(cls, parts: Iterable["Nearest"]) -> "Nearest":
-        """Put the lists of some pictures below those of others; at least one part."""
-        found = list(parts)
-        ids = np.concatenate([part.ids for part in found])
-        return cls(ids, np.concatenate([part.closeness for part in found]))
+    def stacked(cls, parts: Iterable["NeighbourLists"]) -> "NeighbourLists":
+        """Concatenate the lists of different pictures; needs at least one part."""
+        lists = list(parts)
+        ids = np.concatenate([part.ids for part in lists])
+        return cls(ids, np.concatenate([part.closeness for part in lists]))
 
-    def best(self, width: int) -> "Nearest":
-        """Sort the rows and keep the closest `width` of each; a place counts once, at its closest."""
+    def best(self, width: int) -> "NeighbourLists":
+        """Sort the rows and keep the closest `width` of each; of repeated places the closest entry is kept."""
         order = np.lexsort((-self.closeness, self.ids))
         ids, closeness = (np.take_along_axis(each, order, 1) for each in (self.ids, self.closeness))
-        again = np.zeros(ids.shape, bool)
-        again[:, 1:] = (ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] >= 0)
-        ids, closeness = np.where(again, -1, ids), np.where(again, MISSING, closeness)
+        is_repeated = np.zeros(ids.shape, bool)
+        is_repeated[:, 1:] = (ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] >= 0)
+        ids, closeness = np.where(is_repeated, -1, ids), np.where(is_repeated, MISSING, closeness)
         order = np.lexsort((ids, -closeness))[:, :width]
-        return Nearest(np.take_along_axis(ids, order, 1), np.take_along_axis(closeness, order, 1))
+        return NeighbourLists(
+            np.take_along_axis(ids, order, 1), np.take_along_axis(closeness, order, 1)
+        )
 
-    def merged(self, other: "Nearest", width: int) -> "Nearest":
-        """Put the lists of the same pictures together."""
+    def merged(self, other: "NeighbourLists", width: int) -> "NeighbourLists":
+        """Merge two lists of the same pictures."""
         ids = np.concatenate([self.ids, other.ids], 1)
-        return Nearest(ids, np.concatenate([self.closeness, other.closeness], 1)).best(width)
+        return NeighbourLists(ids, np.concatenate([self.closeness, other.closeness], 1)).best(width)
 
     def improve(
         self, rows: NDArray[np.integer], ids: NDArray[np.integer], closeness: NDArray[np.integer]
     ) -> None:
-        """Let single entries into the lists of some rows, in place."""
+        """Insert single entries into the lists of some rows, in place."""
         width = self.ids.shape[1]
         is_better = closeness >= self.closeness[rows, -1]
         rows, ids, closeness = rows[is_better], ids[is_better], closeness[is_better]
         order = np.lexsort((ids, -closeness, rows))
         rows, ids, closeness = rows[order], ids[order], closeness[order]
-        changed, starts, of_row = np.unique(rows, return_index=True, return_inverse=True)
-        nth = np.arange(len(rows)) - starts[of_row]
-        new, kept = Nearest.none(len(changed), width), nth < width
-        new.ids[of_row[kept], nth[kept]] = ids[kept]
-        new.closeness[of_row[kept], nth[kept]] = closeness[kept]
-        mine = Nearest(self.ids[changed], self.closeness[changed]).merged(new, width)
-        self.ids[changed], self.closeness[changed] = mine.ids, mine.closeness
+        changed, starts, group = np.unique(rows, return_index=True, return_inverse=True)
+        nth = np.arange(len(rows)) - starts[group]
+        added, is_nearest = NeighbourLists.empty(len(changed), width), nth < width
+        added.ids[group[is_nearest], nth[is_nearest]] = ids[is_nearest]
+        added.closeness[group[is_nearest], nth[is_nearest]] = closeness[is_nearest]
+        improved = NeighbourLists(self.ids[changed], self.closeness[changed]).merged(added, width)
+        self.ids[changed], self.closeness[changed] = improved.ids, improved.closeness
 
-    def without(self, bad: NDArray[np.bool_]) -> "Nearest":
-        """Blank the marked entries."""
-        return Nearest(np.where(bad, -1, self.ids), np.where(bad, MISSING, self.closeness))
+    def without(self, is_removed: NDArray[np.bool_]) -> "NeighbourLists":
+        """Remove the marked entries."""
+        return NeighbourLists(
+            np.where(is_removed, -1, self.ids), np.where(is_removed, MISSING, self.closeness)
+        )
 
 
 def compact(vectors: NDArray[np.float32]) -> Compact:
-    """Bring L2-normalised vectors (N, D) to (N, 256) whole numbers whose products still tell the cosine.
+    """Project L2-normalised vectors (N, D) to (N, 256) whole numbers whose products approximate the cosine.
 
-    The vectors are turned by random signs and a Hadamard matrix, of which 256 rows are kept: nothing is learnt
-    from data, so vectors of all times compare. Up to D = 256 the cosine is exact to 0.005; at 1,280 the
-    standard error is 0.03 at 0.7 and 0.01 at 0.9.
+    The projection is a randomised Hadamard transform of which 256 rows are kept. Nothing is learnt from data, so
+    vectors of different runs can be compared. Up to D = 256 the cosine is exact to 0.005; at 1,280 the standard error
+    is 0.03 at 0.7 and 0.01 at 0.9.
 
     >>> cosines(products(compact(np.eye(3, dtype=np.float32)))).round(2).tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    turned_round = vectors @ _turn(vectors.shape[1])
-    norm = np.linalg.norm(turned_round, axis=1, keepdims=True)
-    scaled = turned_round * (SCALE / np.maximum(norm, 1e-9))
+    projected = vectors @ _projection(vectors.shape[1])
+    norm = np.linalg.norm(projected, axis=1, keepdims=True)
+    scaled = projected * (SCALE / np.maximum(norm, 1e-9))
     return np.asarray(np.clip(np.rint(scaled), -127, 127), np.int8)
 
 
 @cache
-def _turn(dim: int) -> NDArray[np.float32]:
+def _projection(dim: int) -> NDArray[np.float32]:
     rng = np.random.default_rng(0)
     side = max(DIM, 2 ** math.ceil(math.log2(dim)))
     signs = rng.choice([-1.0, 1.0], side)
@@ -127,62 +133,68 @@ def products(vectors: Compact) -> Ids:
 
 
 def cosines(closeness: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Turn products of compact vectors into cosines, -1 to 1."""
+    """Convert products of compact vectors to cosines, -1 to 1."""
     return np.clip(closeness / SCALE**2, -1, 1)
 
 
 def closeness_of(cosine: float) -> int:
-    """Give the product of compact vectors that stands for a cosine."""
+    """Convert a cosine to the product of compact vectors."""
     return round(cosine * SCALE**2)
 
 
-def is_bulk(n_queries: int, n_base: int) -> bool:
-    """Say whether a search is so large that an inverted file answers it."""
-    return n_base > MANY and n_queries >= BULK and not faiss.get_num_gpus()
+def uses_ivf(n_queries: int, n_base: int) -> bool:
+    """Say whether a search is so large that it uses an inverted file."""
+    return n_base > IVF_MIN_BASE and n_queries >= IVF_MIN_QUERIES and not faiss.get_num_gpus()
 
 
-def nearest_vectors(queries: Compact, base: Compact, width: int, least: int) -> Nearest:
+def nearest_vectors(
+    queries: Compact, base: Compact, width: int, min_product: int
+) -> NeighbourLists:
     """Find for each query (Q, 256) the closest of the base (N, 256) with at least this product."""
     if not len(queries) or not len(base):
-        return Nearest.none(len(queries), width)
-    if is_bulk(len(queries), len(base)):
-        return _by_ivf(queries, base, width, least)
+        return NeighbourLists.empty(len(queries), width)
+    if uses_ivf(len(queries), len(base)):
+        return _by_ivf(queries, base, width, min_product)
     parts = (
-        _among_blocks(queries[first : first + QUERIES].astype(np.float32), base, width, least)
+        _among_blocks(queries[first : first + QUERIES].astype(np.float32), base, width, min_product)
         for first in range(0, len(queries), QUERIES)
     )
-    return Nearest.stacked(parts)
+    return NeighbourLists.stacked(parts)
 
 
-def _among_blocks(queries: NDArray[np.float32], base: Compact, width: int, least: int) -> Nearest:
-    found = Nearest.none(len(queries), width)
+def _among_blocks(
+    queries: NDArray[np.float32], base: Compact, width: int, min_product: int
+) -> NeighbourLists:
+    nearest = NeighbourLists.empty(len(queries), width)
     for start in range(0, len(base), BLOCK):
         block = base[start : start + BLOCK].astype(np.float32)
-        close, who = _knn(queries, block, min(SPARE * width, len(block)))
-        found = found.merged(_kept(who + start, close, least), width)
-    return found
+        products, ids = _knn(queries, block, min(OVERSAMPLING * width, len(block)))
+        nearest = nearest.merged(_above(ids + start, products, min_product), width)
+    return nearest
 
 
 def _knn(
     queries: NDArray[np.float32], base: NDArray[np.float32], width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Multiply and select, on a GPU if FAISS was built for one (extra `faiss-gpu`)."""
+    """Find the largest products, on a GPU if FAISS was built for one (extra `faiss-gpu`)."""
     if faiss.get_num_gpus() > 0:
         resources = faiss.StandardGpuResources()
-        close, who = faiss.knn_gpu(
+        products, ids = faiss.knn_gpu(
             resources, queries, base, width, metric=faiss.METRIC_INNER_PRODUCT
         )
     else:
-        close, who = faiss.knn(queries, base, width, metric=faiss.METRIC_INNER_PRODUCT)
-    return close, who
+        products, ids = faiss.knn(queries, base, width, metric=faiss.METRIC_INNER_PRODUCT)
+    return products, ids
 
 
-def _kept(who: NDArray[np.int64], close: NDArray[np.floating], least: int) -> Nearest:
-    found = Nearest(who.astype(np.int32), close.astype(np.int32))
-    return found.without((close < least) | (who < 0))
+def _above(
+    ids: NDArray[np.int64], products: NDArray[np.floating], min_product: int
+) -> NeighbourLists:
+    lists = NeighbourLists(ids.astype(np.int32), products.astype(np.int32))
+    return lists.without((products < min_product) | (ids < 0))
 
 
-def _by_ivf(queries: Compact, base: Compact, width: int, least: int) -> Nearest:
+def _by_ivf(queries: Compact, base: Compact, width: int, min_product: int) -> NeighbourLists:
     """Search an inverted file with 4 sqrt(N) lists of half floats, which hold compact vectors exactly."""
     n_lists = int(4 * math.sqrt(len(base)))
     quantizer = faiss.IndexFlatIP(DIM)
@@ -190,17 +202,17 @@ def _by_ivf(queries: Compact, base: Compact, width: int, least: int) -> Nearest:
     index = faiss.IndexIVFScalarQuantizer(
         quantizer, DIM, n_lists, kind, faiss.METRIC_INNER_PRODUCT, False
     )
-    step = max(1, len(base) // (SAMPLES * n_lists))
+    step = max(1, len(base) // (IVF_SAMPLES * n_lists))
     index.train(base[::step].astype(np.float32))
     for start in range(0, len(base), BLOCK):
         index.add(base[start : start + BLOCK].astype(np.float32))
-    index.nprobe = min(PROBES, n_lists)
+    index.nprobe = min(IVF_PROBES, n_lists)
     parts = []
     for start in range(0, len(queries), QUERIES):
-        asked = queries[start : start + QUERIES].astype(np.float32)
-        close, who = index.search(asked, SPARE * width)
-        parts.append(_kept(who, np.where(who < 0, MISSING, close), least).best(width))
-    return Nearest.stacked(parts)
+        batch = queries[start : start + QUERIES].astype(np.float32)
+        products, ids = index.search(batch, OVERSAMPLING * width)
+        parts.append(_above(ids, np.where(ids < 0, MISSING, products), min_product).best(width))
+    return NeighbourLists.stacked(parts)
 
 
 def best_distance(left: Hashes, right: Hashes) -> NDArray[np.int32]:

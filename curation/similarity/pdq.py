@@ -1,10 +1,10 @@
-"""PDQ: a 256-bit perceptual hash of the low frequencies of a picture, and how plain the picture is.
+"""PDQ: a 256-bit perceptual hash of the low frequencies of a picture, and how much structure the picture has.
 
 The algorithm is the one published with ThreatExchange: luma is smoothed by two passes of a box
 filter, sampled to 64 x 64, transformed by a DCT of which the 16 x 16 lowest frequencies (without
 the constant) are kept, and each bit says whether a coefficient lies above the median. Copies that
-were re-encoded or resized differ in a few of the 256 bits, unrelated pictures in about 128; crops
-are lost. It is cheaper and more exact than an embedding and blind where an embedding still sees.
+were re-encoded or resized differ in a few of the 256 bits, unrelated pictures in about 128. Crops are not recognised.
+PDQ is cheaper and more exact than an embedding, but recognises fewer kinds of edits.
 
 Bytes: 32 per hash. Bit k = 16 * row + column of the coefficient grid; as hex the highest bit comes
 first, which is the notation of the reference implementation.
@@ -29,7 +29,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 class Pdq:
     """Hashes of the 8 orientations of one picture, shape (8, 32), the upright one first; quality 0-100.
 
-    Below quality 50 a picture is too plain: all blank skies look alike to the hash.
+    Below quality 50 a picture has too little structure: the hashes of all blank skies are alike.
     """
 
     bits: NDArray[np.uint8]
@@ -75,10 +75,10 @@ def turned(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Derive the 8 orientations of stored hashes: (N, 32) -> (8, N, 32).
 
     Transposing is exact. Mirroring changes the sign of the odd frequencies; since the median lies
-    close to zero that flips their bits, but for the few coefficients between zero and the median.
+    close to zero that flips their bits, except for the few coefficients between zero and the median.
     """
-    ways = np.stack([bits, _pack(grids(bits).swapaxes(-1, -2))])  # upright, transposed
-    mirrored: NDArray[np.uint8] = ways[:, None] ^ _odd_bits()[None, :, None]
+    upright = np.stack([bits, _pack(grids(bits).swapaxes(-1, -2))])  # upright, transposed
+    mirrored: NDArray[np.uint8] = upright[:, None] ^ _odd_bits()[None, :, None]
     return mirrored.reshape(8, *bits.shape)
 
 
@@ -106,7 +106,7 @@ def pdq_similarity(
 
 
 def luma_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Weigh the channels of an RGB picture (height, width, 3) into luma 0-255."""
+    """Compute the luma 0-255 of an RGB picture (height, width, 3)."""
     luma: NDArray[np.float32] = rgb.astype(np.float32) @ LUMA
     return luma
 
@@ -128,9 +128,9 @@ def _box(luma: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     length = luma.shape[axis]
     window = -(-length // (2 * SIDE))
     # An even window reaches one further to the right, as in the reference implementation.
-    way = {"size": window, "mode": "constant", "origin": -1 if window % 2 == 0 else 0}
-    inside = uniform_filter1d(np.ones(length, np.float32), **way)
-    summed = uniform_filter1d(luma, axis=axis, **way)
+    options = {"size": window, "mode": "constant", "origin": -1 if window % 2 == 0 else 0}
+    inside = uniform_filter1d(np.ones(length, np.float32), **options)
+    summed = uniform_filter1d(luma, axis=axis, **options)
     averaged: NDArray[np.float32] = summed / (inside[:, None] if axis == 0 else inside)
     return averaged
 
@@ -138,8 +138,8 @@ def _box(luma: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
 @cache
 def _dct_basis() -> NDArray[np.float32]:
     frequency = np.arange(1, FREQUENCIES + 1)[:, None]
-    place = 2 * np.arange(SIDE)[None, :] + 1
-    basis = np.sqrt(2 / SIDE) * np.cos(np.pi / (2 * SIDE) * frequency * place)
+    position = 2 * np.arange(SIDE)[None, :] + 1
+    basis = np.sqrt(2 / SIDE) * np.cos(np.pi / (2 * SIDE) * frequency * position)
     return np.asarray(basis, np.float32)
 
 
@@ -163,6 +163,6 @@ def _pack(grid: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def grids(bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Lay stored hashes (N, 32) out as coefficient grids (N, 16, 16)."""
+    """Unpack stored hashes (N, 32) to coefficient grids (N, 16, 16)."""
     flat = np.unpackbits(bits, axis=-1)[..., ::-1].astype(bool)
     return flat.reshape(*bits.shape[:-1], FREQUENCIES, FREQUENCIES)

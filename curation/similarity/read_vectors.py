@@ -1,4 +1,4 @@
-"""Read embeddings out of the catalog as compact vectors, in one pass over the table, however many there are."""
+"""Read embeddings from the catalog as compact vectors, in one pass over the table."""
 
 from collections.abc import Sequence
 
@@ -13,23 +13,23 @@ VECTORS = """
     WHERE model_id = ? AND asset_sha256 IN (SELECT unnest(?::VARCHAR[]))
 """
 _ALL = "SELECT asset_sha256, vector FROM embeddings WHERE model_id = ?"
-FEW = 8192  # pictures that are asked for by name
+MAX_BY_NAME = 8192  # pictures that are selected by name in SQL; for more the whole table is read
 
 
 def read_compact(
     catalog: Catalog, model_id: str, names: Sequence[str]
 ) -> tuple[list[str], Compact]:
     """Read the vectors of these pictures, sorted by name, (N, 256); pictures without one are left out."""
-    wanted = pl.DataFrame({"asset_sha256": names}, {"asset_sha256": pl.String})
+    requested = pl.DataFrame({"asset_sha256": names}, {"asset_sha256": pl.String})
     by_name = (VECTORS, (model_id, list(names)))
-    found: list[str] = []
+    names_read: list[str] = []
     parts = [np.zeros((0, DIM), np.int8)]
-    for batch in catalog.batches(*(by_name if len(names) <= FEW else (_ALL, (model_id,)))):
-        some = pl.DataFrame(pl.from_arrow(batch)).join(wanted, on="asset_sha256", how="semi")
-        if some.is_empty():
+    for batch in catalog.batches(*(by_name if len(names) <= MAX_BY_NAME else (_ALL, (model_id,)))):
+        part = pl.DataFrame(pl.from_arrow(batch)).join(requested, on="asset_sha256", how="semi")
+        if part.is_empty():
             continue
-        found += some["asset_sha256"].to_list()
-        flat = some["vector"].explode().to_numpy()
-        parts.append(compact(flat.reshape(some.height, -1).astype(np.float32, copy=False)))
-    order = sorted(range(len(found)), key=found.__getitem__)
-    return [found[row] for row in order], np.concatenate(parts)[order]
+        names_read += part["asset_sha256"].to_list()
+        flat = part["vector"].explode().to_numpy()
+        parts.append(compact(flat.reshape(part.height, -1).astype(np.float32, copy=False)))
+    order = sorted(range(len(names_read)), key=names_read.__getitem__)
+    return [names_read[row] for row in order], np.concatenate(parts)[order]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from catalog import Catalog
 from curation.duplicates.index import SimilarityIndex
 from curation.reading import frame
-from curation.similarity.neighbours import Compact, Nearest, cosines, nearest_vectors
+from curation.similarity.neighbours import Compact, NeighbourLists, cosines, nearest_vectors
 from curation.similarity.read_vectors import VECTORS, read_compact
 
 SHOWN = 12  # closest pairs that are kept for people to look at
@@ -56,7 +56,7 @@ class Vectors:
 
     names: tuple[str, ...]
     compact: Compact
-    near: Nearest | None = None
+    near: NeighbourLists | None = None
 
     @classmethod
     def read(cls, catalog: Catalog, model_id: str, names: Sequence[str]) -> "Vectors":
@@ -105,9 +105,9 @@ def closest(vectors: Vectors, split: dict[str, str], exact: "Exact | None" = Non
     return Closeness(shown, min(greatest, _p99(cosine, weight[rows])), len(test))
 
 
-def _known(near: Nearest | None, test: Rows, is_train: NDArray[np.bool_]) -> Nearest:
+def _known(near: NeighbourLists | None, test: Rows, is_train: NDArray[np.bool_]) -> NeighbourLists:
     """Give for each test picture the first training picture of its list, (test, 1); -1 where there is none."""
-    found = Nearest.none(len(test), 1)
+    found = NeighbourLists.empty(len(test), 1)
     if near is None:
         return found
     ids = near.ids[test]
@@ -120,7 +120,7 @@ def _known(near: Nearest | None, test: Rows, is_train: NDArray[np.bool_]) -> Nea
 
 
 def _open(
-    near: Nearest | None, test: Rows, found: Nearest
+    near: NeighbourLists | None, test: Rows, found: NeighbourLists
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Mark the test pictures to hold against all of train, and say how many pictures each stands for."""
     is_open, weight = found.ids[:, 0] < 0, np.ones(len(test))

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from curation.duplicates.limits import Reach, VerificationLimits
+from curation.duplicates.index import CandidateLimits
+from curation.duplicates.verification import VerificationLimits
 from curation.errors import BadEmbedderError
 
 FORMAT = "safelight-embedder/1"
@@ -36,7 +37,7 @@ class EmbedderCard:
     input_px: int
     mean: Colours = (127.0, 127.0, 127.0)
     std: Colours = (128.0, 128.0, 128.0)
-    candidate_cosine: float = Reach().cosine
+    candidate_cosine: float = CandidateLimits().cosine
     scene_cosine: float = VerificationLimits().scene_cosine
 
     def to_json(self, about: Mapping[str, object] | None = None) -> str:

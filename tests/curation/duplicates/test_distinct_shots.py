@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.duplicates.distinct_shots import are_apart, keep_apart, shots
+from curation.duplicates.distinct_shots import are_distinct_shots, separate_shots, shots_of
 from curation.splits.connected_groups import component_ids
 from tests.curation.duplicates.test_search import Album
 from tests.curation.made_pictures import encoded, scene, shaken
@@ -54,8 +54,8 @@ def test_the_same_pixels_are_two_photographs_when_exif_says_so(
 def test_a_copy_without_exif_goes_with_the_shot_that_it_fits() -> None:
     known = {"a": ("x", seconds(0)), "b": ("x", seconds(3))}
     copies = [(0.12, "a", "c"), (0.02, "b", "c"), (0.03, "a", "d"), (0.04, "c", "d")]
-    assert keep_apart(copies, known) == [("b", "c"), ("a", "d")]
-    assert keep_apart(copies, {}) == [("b", "c"), ("a", "d"), ("c", "d"), ("a", "c")]
+    assert separate_shots(copies, known) == [("b", "c"), ("a", "d")]
+    assert separate_shots(copies, {}) == [("b", "c"), ("a", "d"), ("c", "d"), ("a", "c")]
 
 
 def test_both_shots_stay_with_copies_of_each() -> None:
@@ -91,20 +91,22 @@ def test_no_group_holds_two_shots_in_whatever_order(
     copies: list[tuple[float, str, str]], when: dict[str, int], dice: object
 ) -> None:
     known = {name: ("x", seconds(number)) for name, number in when.items()}
-    kept = keep_apart(copies, known)
+    kept = separate_shots(copies, known)
     dice.shuffle(copies)  # type: ignore[attr-defined]
-    assert keep_apart(copies, known) == kept
+    assert separate_shots(copies, known) == kept
     group_of = component_ids(list(NAMES), [], kept)
     for one, other in itertools.combinations(NAMES, 2):
         if group_of[one] == group_of[other]:
-            assert not are_apart(known.get(one), known.get(other))
+            assert not are_distinct_shots(known.get(one), known.get(other))
     for drift, one, other in copies:  # nothing is dropped without need
         if (one, other) not in kept:
             stronger = [(a, b) for d, a, b in copies if (d, a, b) <= (drift, one, other)]
             ids = component_ids(list(NAMES), [], [pair for pair in stronger if pair in kept])
             sides = [[n for n in NAMES if ids[n] == ids[end]] for end in (one, other)]
-            assert any(are_apart(known.get(a), known.get(b)) for a, b in itertools.product(*sides))
+            assert any(
+                are_distinct_shots(known.get(a), known.get(b)) for a, b in itertools.product(*sides)
+            )
 
 
 def test_pictures_without_these_columns_have_no_shots() -> None:
-    assert shots(pl.DataFrame({"asset_sha256": ["a"]})) == {}
+    assert shots_of(pl.DataFrame({"asset_sha256": ["a"]})) == {}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.duplicates.grouping import BLOCK, WARN, Bridge, group, missing_evidence
+from curation.duplicates.grouping import BLOCK, WARN, Bridge, group, missing_pairs
 
 names = st.integers(0, 14).map(lambda number: f"p{number:02}")
 pairs = st.lists(st.tuples(names, names), max_size=40)
@@ -17,7 +17,7 @@ def test_the_order_of_the_pairs_does_not_matter(
     shuffled = [pair[::-1] if random.random() < 0.5 else pair for pair in found]
     random.shuffle(shuffled)
     assert group(shuffled) == group(found)
-    assert missing_evidence(shuffled) == missing_evidence(found)
+    assert missing_pairs(shuffled) == missing_pairs(found)
 
 
 @given(pairs)
@@ -40,7 +40,7 @@ def test_every_member_is_at_most_two_pairs_from_the_hub(found: list[tuple[str, s
 @given(pairs)
 def test_verifying_what_is_missing_keeps_everything_together(found: list[tuple[str, str]]) -> None:
     mended = list(found)
-    while more := missing_evidence(mended):
+    while more := missing_pairs(mended):
         mended += more
     parts = group(mended)
     assert parts.bridges == []
@@ -57,7 +57,7 @@ def test_a_chain_is_taken_apart() -> None:
         ("2", "3", "4"),
         ("5", "6"),
     ]
-    assert {("1", "4"), ("1", "5"), ("1", "6")} <= set(missing_evidence(chain))
+    assert {("1", "4"), ("1", "5"), ("1", "6")} <= set(missing_pairs(chain))
 
 
 def test_a_picture_does_not_join_two_groups_by_itself() -> None:
@@ -68,7 +68,7 @@ def test_a_picture_does_not_join_two_groups_by_itself() -> None:
         ("b1", "b2"),
     ]
     assert Bridge("x", ("a2", "b1")) in found.bridges
-    assert ("a2", "b1") in missing_evidence(two)
+    assert ("a2", "b1") in missing_pairs(two)
     settled = group([*two, ("a2", "b1")])
     assert len(settled.copies) == 1
 

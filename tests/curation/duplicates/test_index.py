@@ -3,17 +3,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.duplicates.index import Described, IndexFolder, SimilarityIndex
-from curation.duplicates.limits import Reach
+from curation.duplicates.index import CandidateLimits, Descriptors, IndexFolder, SimilarityIndex
 from curation.similarity.neighbours import compact
 from curation.similarity.pdq import turned
 
-REACH = Reach(nearest=5, cosine=0.5)
+LIMITS = CandidateLimits(nearest=5, cosine=0.5)
 N = 150
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Described:
+def pictures() -> Descriptors:
     """Clouds of near vectors and hashes, some plain pictures among them; names say nothing about the order."""
     rng = np.random.default_rng(0)
     middle = rng.normal(size=(25, 256))
@@ -23,15 +22,15 @@ def pictures() -> Described:
     hashes[:, :3] ^= rng.integers(0, 256, (N, 3), np.uint8)
     quality = rng.integers(0, 100, N).astype(np.int8)
     names = sorted(f"{number:04x}" for number in rng.permutation(9 * N)[:N])
-    return Described(names, compact(vectors.astype(np.float32)), hashes, quality)
+    return Descriptors(names, compact(vectors.astype(np.float32)), hashes, quality)
 
 
 @pytest.fixture(scope="module")
-def whole(pictures: Described) -> SimilarityIndex:
-    return SimilarityIndex.empty(REACH).updated(pictures)
+def whole(pictures: Descriptors) -> SimilarityIndex:
+    return SimilarityIndex.empty(LIMITS).updated(pictures)
 
 
-def take(pictures: Described, rows: np.ndarray) -> Described:
+def take(pictures: Descriptors, rows: np.ndarray) -> Descriptors:
     return pictures.take(np.sort(rows))
 
 
@@ -45,10 +44,10 @@ def assert_equal(one: SimilarityIndex, two: SimilarityIndex) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_batches_in_any_order_make_the_same_index(
-    pictures: Described, whole: SimilarityIndex, seed: int
+    pictures: Descriptors, whole: SimilarityIndex, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    order, index, start = rng.permutation(N), SimilarityIndex.empty(REACH), 0
+    order, index, start = rng.permutation(N), SimilarityIndex.empty(LIMITS), 0
     while start < N:
         step = int(rng.integers(20, 90))
         index = index.updated(take(pictures, order[start : start + step]))
@@ -57,17 +56,17 @@ def test_batches_in_any_order_make_the_same_index(
 
 
 def test_taking_pictures_out_leaves_the_index_of_the_others(
-    pictures: Described, whole: SimilarityIndex
+    pictures: Descriptors, whole: SimilarityIndex
 ) -> None:
     rows = np.random.default_rng(1).permutation(N)
-    gone = {pictures.names[row] for row in rows[:30]}
-    without = whole.updated(Described.none(), gone)
-    assert_equal(without, SimilarityIndex.empty(REACH).updated(take(pictures, rows[30:])))
-    assert_equal(without.updated(take(pictures, rows[:30])), whole)
+    removed = {pictures.names[row] for row in rows[:30]}
+    smaller = whole.updated(Descriptors.empty(), removed)
+    assert_equal(smaller, SimilarityIndex.empty(LIMITS).updated(take(pictures, rows[30:])))
+    assert_equal(smaller.updated(take(pictures, rows[:30])), whole)
 
 
 def test_plain_pictures_are_near_by_hash_only_where_they_nearly_agree(
-    pictures: Described, whole: SimilarityIndex
+    pictures: Descriptors, whole: SimilarityIndex
 ) -> None:
     rows, columns = np.nonzero(whole.by_hash.ids >= 0)
     others, bits = whole.by_hash.ids[rows, columns], -whole.by_hash.closeness[rows, columns]
@@ -84,8 +83,8 @@ def test_a_turned_copy_of_a_plain_picture_is_near_by_hash() -> None:
     vectors = np.eye(3, 256, dtype=np.float32)  # a network that knows nothing of turns
     both = np.concatenate([hashes, turned(hashes)[4], turned(hashes)[5]])
     quality = np.array([30, 30, 9], np.int8)
-    index = SimilarityIndex.empty(REACH).updated(
-        Described(["a", "b", "blank"], compact(vectors), both, quality)
+    index = SimilarityIndex.empty(LIMITS).updated(
+        Descriptors(["a", "b", "blank"], compact(vectors), both, quality)
     )
     pairs = index.pairs()
     assert (pairs.left.tolist(), pairs.right.tolist()) == ([0], [1])
@@ -101,19 +100,19 @@ def test_pairs_come_closest_first_and_once(whole: SimilarityIndex) -> None:
     assert 0 < n < len(keys)
     assert pairs.by_hash[:n].all()
     assert (np.diff(pairs.cosine[n:]) <= 0).all()
-    assert (pairs.bits[pairs.by_hash] <= REACH.pdq).all()
+    assert (pairs.bits[pairs.by_hash] <= LIMITS.pdq).all()
 
 
-def test_the_index_is_kept_and_a_damaged_one_is_not_believed(
+def test_the_index_is_stored_and_a_damaged_one_is_not_used(
     whole: SimilarityIndex, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = IndexFolder(tmp_path, REACH.key("model", "pdq@1"), REACH)
+    folder = IndexFolder(tmp_path, LIMITS.key("model", "pdq@1"), LIMITS)
     assert folder.load().pictures.names == []
-    older = folder.save(whole.updated(Described.none(), whole.pictures.names[:3]))
+    older = folder.save(whole.updated(Descriptors.empty(), whole.pictures.names[:3]))
     path = folder.save(whole)
     assert not older.exists()
     assert_equal(folder.load(), whole)
-    other = IndexFolder(tmp_path, REACH.key("other model", "pdq@1"), REACH)
+    other = IndexFolder(tmp_path, LIMITS.key("other model", "pdq@1"), LIMITS)
     assert other.load().pictures.names == []
     body = bytearray(path.read_bytes())
     body[len(body) // 2] ^= 1

@@ -9,8 +9,14 @@ import pytest
 from catalog import TABLES
 from curation.duplicates.grouping import Bridge, Group
 from curation.duplicates.index import SimilarityIndex
-from curation.duplicates.limits import DuplicateLimits
-from curation.duplicates.search import Duplicates, compare, described, distinct, find_duplicates
+from curation.duplicates.search import (
+    DuplicateLimits,
+    Duplicates,
+    compare,
+    descriptors_of,
+    distinct,
+    find_duplicates,
+)
 from curation.run.known_copies import boilerplate_notes, issues
 from curation.similarity.pdq import luma_of, pdq
 from tests.curation.made_pictures import Picture, cropped, encoded, scaled, scene, shaken, toned
@@ -36,16 +42,16 @@ class Album:
         self.pictures: dict[str, Picture] = {}
         self.rows: list[dict[str, object]] = []
 
-    def add(self, picture: Picture, **known: object) -> str:
+    def add(self, picture: Picture, **columns: object) -> str:
         picture = np.ascontiguousarray(picture)
-        name = sha(picture) if "name" not in known else str(known.pop("name"))
-        found = pdq(luma_of(picture))
+        name = sha(picture) if "name" not in columns else str(columns.pop("name"))
+        hashed = pdq(luma_of(picture))
         self.pictures[name] = picture
         row = {
             "asset_sha256": name,
             "pixel_sha256": sha(picture),
-            "value": found.hex,
-            "quality": found.quality,
+            "value": hashed.hex,
+            "quality": hashed.quality,
             "vector": vector(picture),
             "decode_status": "ok",
             "has_valid_exif": 3,
@@ -56,7 +62,7 @@ class Album:
             "taken_at": None,
             "first_seen": 20260101,
         }
-        self.rows.append(row | known)
+        self.rows.append(row | columns)
         return name
 
     def find(self, order: list[int] | None = None) -> Duplicates:
@@ -69,23 +75,25 @@ class Album:
 
     def find_in_batches(self, order: list[int], step: int) -> list[Duplicates]:
         """Search after each batch, with the index and the pairs that the batches before have left."""
-        limits, found = DuplicateLimits(), []
-        index, known = SimilarityIndex.empty(limits.reach), None
+        limits, results = DuplicateLimits(), []
+        index, edges = SimilarityIndex.empty(limits.candidates), None
         for end in range(step, len(order) + step, step):
-            here = self.frame()[order[:end]]
-            wanted = distinct(here)
-            names, had = set(wanted["asset_sha256"]), set(index.pictures.names)
-            new = wanted.filter(~pl.col("asset_sha256").is_in(had))
-            index = index.updated(described(new), had - names)
+            batch = self.frame()[order[:end]]
+            pictures = distinct(batch)
+            names, indexed = set(pictures["asset_sha256"]), set(index.pictures.names)
+            new = pictures.filter(~pl.col("asset_sha256").is_in(indexed))
+            index = index.updated(descriptors_of(new), indexed - names)
             load = self.pictures.__getitem__
-            found.append(compare(here, index, load, limits, known=known, compared_by="x"))
-            fresh = found[-1].edges.filter(pl.col("compared_by") == "x")
-            known = (
-                pl.concat([known, fresh]).unique(["asset_a", "asset_b"])
-                if known is not None
-                else fresh
+            results.append(
+                compare(batch, index, load, limits, earlier_edges=edges, compared_by="x")
             )
-        return found
+            new_edges = results[-1].edges.filter(pl.col("compared_by") == "x")
+            edges = (
+                pl.concat([edges, new_edges]).unique(["asset_a", "asset_b"])
+                if edges is not None
+                else new_edges
+            )
+        return results
 
 
 @pytest.fixture(scope="module")
@@ -188,14 +196,14 @@ def test_bridges_and_boilerplate_become_issues_for_people() -> None:
         bridges=[Bridge("x", ("a", "b"))],
         boilerplate=[Group(("l", "m", "n"), "m")],
     )
-    told = issues(found, "run", datetime(2026, 1, 1))  # noqa: DTZ001 - as in the catalog
-    assert [(row["kind"], row["asset_sha256"]) for row in told] == [
+    rows = issues(found, "run", datetime(2026, 1, 1))  # noqa: DTZ001 - as in the catalog
+    assert [(row["kind"], row["asset_sha256"]) for row in rows] == [
         ("bridged_groups", "x"),
         ("boilerplate", "m"),
     ]
-    assert set(told[0]) == set(TABLES["issues"].schema.names)
-    assert json.loads(str(told[0]["detail"])) == {"pieces": ["a", "b"]}
-    assert len({row["issue_id"] for row in told}) == 2
+    assert set(rows[0]) == set(TABLES["issues"].schema.names)
+    assert json.loads(str(rows[0]["detail"])) == {"pieces": ["a", "b"]}
+    assert len({row["issue_id"] for row in rows}) == 2
     assert boilerplate_notes(found.boilerplate) == {"l": "m", "m": "m", "n": "m"}
 
 

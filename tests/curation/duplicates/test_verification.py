@@ -39,8 +39,8 @@ def verifier(**pictures: Picture) -> Verifier:
 def test_an_edited_copy_is_a_duplicate(edit: str) -> None:
     for seed in (11, 12):
         picture = scene(seed)
-        found = verifier(a=picture, b=COPIES[edit](picture)).verify("a", "b", 0.9)
-        assert found.verdict == "duplicate", found
+        verdict = verifier(a=picture, b=COPIES[edit](picture)).verify("a", "b", 0.9)
+        assert verdict.verdict == "duplicate", verdict
 
 
 def test_the_order_of_the_pair_does_not_matter() -> None:
@@ -99,12 +99,12 @@ def test_fog_needs_a_nearly_perfect_fit() -> None:
     def fog(seed: int) -> Picture:
         return scaled(scaled(scene(seed), 0.02), 45) // 4 + 150
 
-    found = verifier(a=fog(20), b=encoded(fog(20), 70), c=fog(21))
-    assert found.verify("a", "b", 0.9).verdict == "duplicate"
-    assert found.verify("a", "c", 0.9).verdict != "duplicate"
+    fogs = verifier(a=fog(20), b=encoded(fog(20), 70), c=fog(21))
+    assert fogs.verify("a", "b", 0.9).verdict == "duplicate"
+    assert fogs.verify("a", "c", 0.9).verdict != "duplicate"
 
 
-def test_a_picture_is_loaded_once_while_it_is_remembered() -> None:
+def test_a_picture_is_loaded_once_while_it_is_cached() -> None:
     loaded: list[str] = []
 
     def load(name: str) -> Picture:
@@ -115,7 +115,7 @@ def test_a_picture_is_loaded_once_while_it_is_remembered() -> None:
     some.verify("1", "2", 0.9)
     some.verify("2", "3", 0.9)
     assert sorted(loaded) == ["1", "2", "3"]
-    assert verification.MEMORY >= 1000
+    assert verification.CACHE_SIZE >= 1000
 
 
 def test_a_framed_picture_is_named() -> None:

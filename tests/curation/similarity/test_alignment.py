@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from curation.similarity.alignment import Features, fit_by_features, fit_whole, ncc
+from curation.similarity.alignment import fit_by_features, fit_whole
+from curation.similarity.picture_features import Features, ncc
 from tests.curation.made_pictures import cropped, encoded, framed, scaled, scene, shaken
 
 
@@ -15,7 +16,7 @@ def test_every_orientation_of_the_whole_is_found() -> None:
             assert fit.drift_px < 0.2
 
 
-def test_a_crop_is_laid_where_it_was_cut_out() -> None:
+def test_a_crop_is_aligned_with_the_place_it_was_cut_from() -> None:
     picture = scene(2)
     one = Features.of(picture)
     fit = fit_by_features(one, Features.of(encoded(scaled(cropped(picture, 0.8), 1.3), 60)), 12)
@@ -25,18 +26,18 @@ def test_a_crop_is_laid_where_it_was_cut_out() -> None:
     assert fit.overlap == pytest.approx(0.64 + 0.04, abs=0.06)
 
 
-def test_a_mirrored_crop_is_found_without_looking_for_features_again() -> None:
+def test_a_mirrored_crop_is_aligned_without_a_second_detection() -> None:
     picture = scene(3)
     mirrored = np.ascontiguousarray(cropped(picture, 0.8)[:, ::-1])
     assert fit_by_features(Features.of(picture), Features.of(mirrored), 12).detail_ncc > 0.9
 
 
-def test_mirrored_features_are_those_of_the_mirrored_picture() -> None:
+def test_mirrored_keypoints_are_those_of_the_mirrored_picture() -> None:
     picture = scene(4)
     one, two = Features.of(picture), Features.of(np.ascontiguousarray(picture[:, ::-1]))
-    derived, found = one.keypoints.mirrored(one.grey.shape[1]), two.keypoints
-    nearest = found.descriptors @ derived.descriptors.T
-    close = np.linalg.norm(derived.points[nearest.argmax(axis=1)] - found.points, axis=1)
+    derived, detected = one.keypoints.mirrored(one.grey.shape[1]), two.keypoints
+    nearest = detected.descriptors @ derived.descriptors.T
+    close = np.linalg.norm(derived.points[nearest.argmax(axis=1)] - detected.points, axis=1)
     assert np.mean(close < 2) > 0.7
 
 
@@ -50,7 +51,7 @@ def test_drift_tells_a_second_shot_from_a_copy() -> None:
     assert second.drift_px > 0.3
 
 
-def test_a_frame_is_taken_off() -> None:
+def test_a_frame_is_removed() -> None:
     picture = scene(6)
     inside = Features.of(framed(picture))
     assert inside.is_framed

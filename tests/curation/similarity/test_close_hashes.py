@@ -10,7 +10,7 @@ from curation.similarity.pdq import luma_of, pdq, turned
 from tests.curation.made_pictures import encoded, scene
 
 
-def found(queries: np.ndarray, base: np.ndarray, limit: int) -> list[tuple[int, int, int]]:
+def close_pairs(queries: np.ndarray, base: np.ndarray, limit: int) -> list[tuple[int, int, int]]:
     parts = close_hashes(queries, base, limit)
     return sorted(tuple(row) for part in parts for row in np.stack(part, axis=1).tolist())
 
@@ -37,14 +37,14 @@ def copies(seed: int, n: int, most: int) -> tuple[np.ndarray, np.ndarray]:
 @given(seed=st.integers(0, 10_000), limit=st.integers(0, 31))
 def test_what_is_found_is_what_counting_all_bits_finds(seed: int, limit: int) -> None:
     base, queries = copies(seed, 60, 40)
-    assert found(queries, base, limit) == by_counting(queries, base, limit)
+    assert close_pairs(queries, base, limit) == by_counting(queries, base, limit)
 
 
 def test_no_pair_at_the_limit_is_missed() -> None:
     """The hardest to find: 31 bits that are two in every part but one."""
     n, rng = 500, np.random.default_rng(2)
     single = np.packbits(np.eye(256, dtype=np.uint8), axis=1)
-    part_of_bit = module._parts(module._words(single)[0]).astype(bool).argmax(axis=1)
+    part_of_bit = module._parts_of(module._words(single)[0]).astype(bool).argmax(axis=1)
     flips = np.zeros((n, 256), np.uint8)
     for row, spared in enumerate(rng.integers(0, 16, n)):
         for part in range(16):
@@ -53,28 +53,28 @@ def test_no_pair_at_the_limit_is_missed() -> None:
     assert (flips.sum(axis=1) == 31).all()
     base = rng.integers(0, 256, (n, 32), np.uint8)
     queries = turned(base ^ np.packbits(flips, axis=1))[rng.integers(0, 8, n), np.arange(n)]
-    pairs = {(one, other) for one, other, _ in found(queries, base, 31)}
+    pairs = {(one, other) for one, other, _ in close_pairs(queries, base, 31)}
     assert {(row, row) for row in range(n)} <= pairs
 
 
-@pytest.mark.parametrize("counted", [1, 50, 10**6])
+@pytest.mark.parametrize("pairs_at_once", [1, 50, 10**6])
 def test_a_placeholder_comes_in_smaller_steps(
-    monkeypatch: pytest.MonkeyPatch, counted: int
+    monkeypatch: pytest.MonkeyPatch, pairs_at_once: int
 ) -> None:
     base, queries = copies(3, 40, 20)
     base[5:30] = base[5]
     queries[10:35] = base[5]
-    monkeypatch.setattr(module, "COUNTED", counted)
-    monkeypatch.setattr(module, "CLOSE", 20)
-    monkeypatch.setattr(module, "FIRST", 8)
-    assert found(queries, base, 31) == by_counting(queries, base, 31)
+    monkeypatch.setattr(module, "PAIRS_AT_ONCE", pairs_at_once)
+    monkeypatch.setattr(module, "MANY_PAIRS", 20)
+    monkeypatch.setattr(module, "FIRST_BATCH", 8)
+    assert close_pairs(queries, base, 31) == by_counting(queries, base, 31)
 
 
 def test_mirrored_and_turned_copies_are_close() -> None:
     picture = scene(1, 300, 300)
     views = [picture, encoded(picture[:, ::-1], 60), np.rot90(picture), scene(2, 300, 300)]
     bits = np.stack([pdq(luma_of(each)).bits[0] for each in views])
-    pairs = {(one, other) for one, other, _ in found(bits, bits, 31)}
+    pairs = {(one, other) for one, other, _ in close_pairs(bits, bits, 31)}
     assert {(0, 1), (1, 0), (0, 2), (2, 0)} <= pairs
     assert [pair for pair in pairs if 3 in pair] == [(3, 3)]
 

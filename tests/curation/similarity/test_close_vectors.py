@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from curation.similarity import close_vectors as module
-from curation.similarity.close_vectors import Heads
+from curation.similarity.close_vectors import PrefixSearch
 from curation.similarity.neighbours import closeness_of, compact, products
 
 LEAST = closeness_of(0.6)
@@ -18,22 +18,24 @@ def clouds(n: int, noise: float = 0.5) -> np.ndarray:
     return compact(vectors.astype(np.float32))
 
 
-def found(vectors: np.ndarray, rows: np.ndarray, others: np.ndarray) -> list[tuple[int, int, int]]:
-    heads = Heads.of(vectors, LEAST)
-    assert heads is not None
-    parts = list(heads.close(vectors, rows, others))
+def close_pairs(
+    vectors: np.ndarray, rows: np.ndarray, others: np.ndarray
+) -> list[tuple[int, int, int]]:
+    search = PrefixSearch.of(vectors, LEAST)
+    assert search is not None
+    parts = list(search.pairs(vectors, rows, others))
     return sorted(tuple(row) for part in parts for row in np.stack(part, axis=1).tolist())
 
 
 @pytest.mark.parametrize("size", [1, 50, 10_000])
 def test_all_pairs_are_those_of_a_whole_search(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     vectors = clouds(400 if size == 1 else 900)
-    for name in ("STEP", "BLOCK", "WHOLE"):
+    for name in ("STEP", "BLOCK", "PAIRS_AT_ONCE"):
         monkeypatch.setattr(module, name, size)
     everyone, whole = np.arange(len(vectors)), products(vectors)
     left, right = np.nonzero(np.triu(whole >= LEAST, 1))
     expected = zip(left.tolist(), right.tolist(), whole[left, right].tolist(), strict=True)
-    assert found(vectors, everyone, everyone) == sorted(expected)
+    assert close_pairs(vectors, everyone, everyone) == sorted(expected)
     assert len(left) > len(vectors) // 3
 
 
@@ -42,7 +44,7 @@ def test_some_against_all_gives_each_pair_once(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "BLOCK", 40)
     vectors = clouds(900)
     rows = np.sort(np.random.default_rng(1).permutation(900)[:200])
-    pairs = [(a, b) for a, b, _ in found(vectors, rows, np.arange(900))]
+    pairs = [(a, b) for a, b, _ in close_pairs(vectors, rows, np.arange(900))]
     assert len({frozenset(pair) for pair in pairs}) == len(pairs)
     whole, is_row = products(vectors) >= LEAST, np.isin(np.arange(900), rows)
     left, right = np.nonzero(np.triu(whole, 1) & (is_row[:, None] | is_row[None, :]))
@@ -51,5 +53,5 @@ def test_some_against_all_gives_each_pair_once(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_where_everything_is_close_nothing_is_shortened() -> None:
-    assert Heads.of(clouds(900, noise=0.1)[:4].repeat(100, axis=0), LEAST) is None
+def test_where_everything_is_close_there_is_no_prefix_search() -> None:
+    assert PrefixSearch.of(clouds(900, noise=0.1)[:4].repeat(100, axis=0), LEAST) is None

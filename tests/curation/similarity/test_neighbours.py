@@ -39,9 +39,9 @@ def test_all_vectors_above_the_limit_are_found_closest_first(
 ) -> None:
     vectors = compact(unit(rows, seed))
     close = products(vectors)
-    found = nearest_vectors(vectors, vectors, rows + 1, closeness_of(cosine))
+    nearest = nearest_vectors(vectors, vectors, rows + 1, closeness_of(cosine))
     for row in range(rows):
-        ids = found.ids[row][found.ids[row] >= 0].tolist()
+        ids = nearest.ids[row][nearest.ids[row] >= 0].tolist()
         expected = sorted(range(rows), key=lambda other: (-close[row, other], other))
         assert ids == [other for other in expected if close[row, other] >= closeness_of(cosine)]
 
@@ -67,9 +67,9 @@ def test_an_inverted_file_finds_nearly_all(monkeypatch: pytest.MonkeyPatch) -> N
     vectors = compact(np.repeat(middle, 50, 0) + spread)
     least = closeness_of(0.5)
     exact = nearest_vectors(vectors, vectors, 5, least)
-    monkeypatch.setattr(neighbours, "MANY", 1000)
-    monkeypatch.setattr(neighbours, "BULK", 1000)
-    monkeypatch.setattr(neighbours, "PROBES", 40)
+    monkeypatch.setattr(neighbours, "IVF_MIN_BASE", 1000)
+    monkeypatch.setattr(neighbours, "IVF_MIN_QUERIES", 1000)
+    monkeypatch.setattr(neighbours, "IVF_PROBES", 40)
     assert faiss.get_num_gpus() == 0, "on a GPU the inverted file is not used"
     some = nearest_vectors(vectors, vectors, 5, least)
     assert (some.closeness == exact.closeness).mean() > 0.9

@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 
 from catalog import rows
-from curation.duplicates.index import Described, SimilarityIndex
-from curation.duplicates.limits import Reach
-from curation.similarity.neighbours import Compact, Nearest, compact, nearest_vectors
+from curation.duplicates.index import CandidateLimits, Descriptors, SimilarityIndex
+from curation.similarity.neighbours import Compact, NeighbourLists, compact, nearest_vectors
 from curation.splits.closest_pairs import Pair, Vectors, closest, sides_of
 from curation.splits.leaks import LeakAudit
 from curation.splits.leaks import audit as audit_rows
@@ -92,16 +91,16 @@ def clouds(n: int, dim: int) -> tuple[tuple[str, ...], Compact]:
     return tuple(f"{number:04d}" for number in range(n)), compact(vectors.astype(np.float32))
 
 
-def indexed(names: tuple[str, ...], vectors: Compact, reach: Reach) -> SimilarityIndex:
+def indexed(names: tuple[str, ...], vectors: Compact, limits: CandidateLimits) -> SimilarityIndex:
     plain = np.zeros(len(names), np.int8)
-    described = Described(list(names), vectors, np.zeros((len(names), 32), np.uint8), plain)
-    return SimilarityIndex.empty(reach).updated(described)
+    described = Descriptors(list(names), vectors, np.zeros((len(names), 32), np.uint8), plain)
+    return SimilarityIndex.empty(limits).updated(described)
 
 
 @pytest.mark.parametrize("cosine", [0.3, 0.5, 0.8])
 def test_the_lists_of_an_index_lead_to_what_a_whole_search_finds(cosine: float) -> None:
     names, vectors = clouds(600, 32)
-    lists = indexed(names, vectors, Reach(nearest=6, cosine=cosine)).by_vector
+    lists = indexed(names, vectors, CandidateLimits(nearest=6, cosine=cosine)).by_vector
     split = {name: "test" if number % 5 == 0 else "train" for number, name in enumerate(names)}
     split |= dict.fromkeys(names[40:90], "test")  # several full lists hold test pictures only
     whole = closest(Vectors(names, vectors), split)
@@ -112,14 +111,14 @@ def test_a_sample_stands_for_pictures_that_nothing_is_close_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names, vectors = clouds(3000, 16)
-    lists = indexed(names, vectors, Reach(nearest=6, cosine=0.85)).by_vector
+    lists = indexed(names, vectors, CandidateLimits(nearest=6, cosine=0.85)).by_vector
     split = {name: "test" if number % 3 == 0 else "train" for number, name in enumerate(names)}
     whole = closest(Vectors(names, vectors), split)
     monkeypatch.setattr("curation.splits.closest_pairs.SAMPLED", 100)
     sought = []
     plain = nearest_vectors
 
-    def counted(queries: Compact, *more: Any) -> Nearest:
+    def counted(queries: Compact, *more: Any) -> NeighbourLists:
         sought.append(len(queries))
         return plain(queries, *more)
 

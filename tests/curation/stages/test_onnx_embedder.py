@@ -150,7 +150,7 @@ def test_embedders_are_found_by_name_and_version_or_path(workspace: Workspace) -
 
 def test_limits_come_from_the_card(network: Path) -> None:
     limits = Stages.with_embedder(OnnxEmbedder(network), "off").limits(DuplicateLimits().keeper)
-    assert limits.reach.cosine == 0.5
+    assert limits.candidates.cosine == 0.5
     assert limits.verification.scene_cosine == 0.45
     assert Stages.with_embedder(None, "off").limits(DuplicateLimits().keeper) == DuplicateLimits()
 

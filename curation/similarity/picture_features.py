@@ -1,0 +1,112 @@
+"""Prepare one picture for alignment: a small grey version without its frame, and its SIFT keypoints."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.floating]
+"""A grey picture, shape (height, width)."""
+
+SIDE = 320  # px, longest side at which pictures are compared: drift is in these pixels
+TINY = 32  # px, both sides of the version that finds the orientation
+CELLS = 8  # parts a side in which the overlap is compared
+ZOOM = 0.6  # keypoints are detected below SIDE: three times as fast; the transform is refined later
+MAX_KEYPOINTS, CONTRAST = 300, 0.02
+MIN_KEYPOINTS = 80  # with fewer, the detector runs again with a lower contrast threshold
+FRAME_MIN, FRAME_MAX = 0.01, 0.5  # share of the side: of each border at least, of two at most
+FRAME_NOISE = 24  # grey levels that JPEG adds to a border of one tone beside the picture
+
+
+@dataclass(frozen=True)
+class Features:
+    """One picture for alignment: grey pixels (float, longest side 320), a 32 x 32 version, SIFT keypoints on demand."""
+
+    grey: Grey
+    tiny: Grey
+    is_framed: bool = False  # a frame of one colour was cut off on all four sides
+
+    @classmethod
+    def of(cls, picture: NDArray[np.uint8]) -> "Features":
+        """Compute the features of an upright RGB picture (height, width, 3)."""
+        grey = np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), np.uint8)
+        box = _inside_frame(grey)
+        inside = grey[box] if box else grey
+        scale = SIDE / max(inside.shape)
+        # Multiples of the number of cells: each cell is then an average of whole pixels.
+        size = [max(1, round(length * scale / CELLS)) * CELLS for length in inside.shape[::-1]]
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        scaled = cv2.resize(inside, size, interpolation=interpolation)
+        tiny = cv2.resize(scaled, (TINY, TINY), interpolation=cv2.INTER_AREA)
+        return cls(scaled.astype(np.float32), tiny.astype(np.float32), box is not None)
+
+    @cached_property
+    def keypoints(self) -> "Keypoints":
+        """The SIFT keypoints of the picture. This is the slowest step, and many pictures never need it."""
+        small = cv2.resize(
+            self.grey.astype(np.uint8), None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_AREA
+        )
+        for contrast in (CONTRAST, CONTRAST / 4):
+            sift = cv2.SIFT.create(MAX_KEYPOINTS, contrastThreshold=contrast)
+            keypoints, descriptors = sift.detectAndCompute(small, None)
+            if len(keypoints) >= MIN_KEYPOINTS:
+                break
+        points = np.array([each.pt for each in keypoints], np.float32).reshape(-1, 2)
+        points = (points + 0.5) / ZOOM - 0.5
+        if not len(points):
+            return Keypoints(points, np.zeros((0, 128), np.float32))
+        sums = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
+        return Keypoints(points, np.sqrt(descriptors / sums).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """SIFT keypoints: positions and descriptors."""
+
+    points: NDArray[np.float32]  # (N, 2), x and y in px
+    descriptors: NDArray[np.float32]  # (N, 128), root-SIFT: unit length
+
+    def mirrored(self, width: int) -> "Keypoints":
+        """Mirror the keypoints within a picture of this width, without detecting them again.
+
+        A mirrored gradient histogram has its rows reversed and its 8 directions in the opposite order.
+        """
+        cells = self.descriptors.reshape(-1, 4, 4, 8)[:, ::-1][..., (-np.arange(8)) % 8]
+        points = np.array([width - 1, 0], np.float32) + self.points * np.array([-1, 1], np.float32)
+        return Keypoints(points, np.ascontiguousarray(cells.reshape(-1, 128)))
+
+
+def oriented(grey: Grey, orientation: int) -> Grey:
+    """Put a picture into one of its 8 orientations (0 to 7)."""
+    grey = grey.T if orientation & 4 else grey
+    grey = grey[::-1] if orientation & 2 else grey
+    return np.ascontiguousarray(grey[:, ::-1] if orientation & 1 else grey)
+
+
+def ncc(a: Grey, b: Grey) -> float:
+    """Give the normalised cross-correlation of two arrays of one shape, -1 to 1; 0 when one is constant."""
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum() / norm) if norm > 1e-3 * a.size else 0.0
+
+
+def _inside_frame(grey: NDArray[np.uint8]) -> tuple[slice, slice] | None:
+    """Find the area inside a frame of one tone that runs around the picture; None without a frame."""
+    views = [grey, grey[::-1], grey.T, grey.T[::-1]]
+    top, bottom, left, right = (_n_plain_lines(view) for view in views)
+    height, width = grey.shape
+    thinnest = min(top / height, bottom / height, left / width, right / width)
+    if not thinnest >= FRAME_MIN or max(top + bottom, left + right) > FRAME_MAX * min(
+        height, width
+    ):
+        return None
+    return slice(top + 1, height - bottom - 1), slice(left + 1, width - right - 1)
+
+
+def _n_plain_lines(grey: NDArray[np.uint8]) -> int:
+    """Count the lines from the top that have the tone of the first line."""
+    lines = grey[: grey.shape[0] // 3].astype(np.int16)
+    differs = np.abs(lines - int(np.median(lines[0]))).max(axis=1) > FRAME_NOISE
+    return int(differs.argmax()) if differs.any() else 0

@@ -1,0 +1,111 @@
+"""Estimate the transform that maps one picture onto another from their matching keypoints."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.similarity.picture_features import SIDE, Features, Grey, Keypoints
+
+Transform = NDArray[np.float64]
+"""A transform of the plane, shape (3, 3), in homogeneous coordinates; affine ones end in 0, 0, 1."""
+
+RATIO = 0.8  # Lowe's ratio test: the best match must be this much closer than the second
+REPROJECTION_PX = 3.0
+MANY_MATCHES = 40  # with at least as many matches, the mirrored picture is not tried
+METHOD, ITERATIONS = cv2.USAC_MAGSAC, 1000
+MAX_SLANT = 0.5  # change of scale from one side of the picture to the other
+
+
+@dataclass(frozen=True)
+class KeypointMatches:
+    """Matching points of two pictures, (M, 2) each; `grey` is the second picture, mirrored if that matches better."""
+
+    target: NDArray[np.float32]
+    source: NDArray[np.float32]
+    grey: Grey
+
+    @classmethod
+    def of(cls, one: Features, two: Features) -> "KeypointMatches":
+        """Match the keypoints of `two`, or of its mirror image, with those of `one`."""
+        points, others, grey = one.keypoints, two.keypoints, two.grey
+        matches = _match(points, others)
+        if len(matches) < MANY_MATCHES:
+            mirrored = others.mirrored(grey.shape[1])
+            if len(mirrored_matches := _match(points, mirrored)) > len(matches):
+                others, matches = mirrored, mirrored_matches
+                grey = np.ascontiguousarray(grey[:, ::-1])
+        return cls(points.points[matches[:, 0]], others.points[matches[:, 1]], grey)
+
+    def affine(self) -> tuple[Transform | None, int]:
+        """Estimate the affine transform from `source` to `target`, and count the distinct spots that agree."""
+        if len(self.source) < 6:
+            return None, 0
+        matrix, is_inlier = cv2.estimateAffine2D(
+            self.source,
+            self.target,
+            method=METHOD,
+            ransacReprojThreshold=REPROJECTION_PX,
+            maxIters=ITERATIONS,
+        )
+        return self._plausible(
+            None if matrix is None else np.vstack([matrix, [0, 0, 1]]), is_inlier
+        )
+
+    def projective(self) -> tuple[Transform | None, int]:
+        """Estimate the projective transform, and count the distinct spots that agree."""
+        if len(self.source) < 8:
+            return None, 0
+        matrix, is_inlier = cv2.findHomography(
+            self.source,
+            self.target,
+            method=METHOD,
+            ransacReprojThreshold=REPROJECTION_PX,
+            maxIters=ITERATIONS,
+        )
+        return self._plausible(matrix, is_inlier)
+
+    def _plausible(self, matrix: object, is_inlier: object) -> tuple[Transform | None, int]:
+        """Refuse a transform that editing does not produce; count the spots of `target` among the inliers."""
+        if matrix is None or not is_plausible(transform := np.asarray(matrix, np.float64)):
+            return None, 0
+        # Several keypoints on one spot (4 x 4 px) count once.
+        inliers = self.target[np.asarray(is_inlier).ravel() > 0]
+        return transform, len({(int(x) // 4, int(y) // 4) for x, y in inliers})
+
+
+def is_plausible(transform: Transform) -> bool:
+    """Accept what editing produces: not mirrored, scale 1/6 to 6, sides stretched by less than a half, little slant."""
+    scales = np.linalg.svd(transform[:2, :2], compute_uv=False)
+    is_upright = np.linalg.det(transform[:2, :2]) > 0
+    is_flat = float(np.abs(transform[2, :2]).sum()) * SIDE < MAX_SLANT
+    is_even = scales[1] > 1 / 6 and scales[0] < 6 and scales[0] < 1.5 * scales[1]
+    return bool(is_upright and is_flat and is_even)
+
+
+def _match(one: Keypoints, two: Keypoints) -> NDArray[np.intp]:
+    """Match keypoints that are mutual nearest neighbours and pass the ratio test: (M, 2) indices."""
+    if min(len(one.points), len(two.points)) < 2:
+        return np.zeros((0, 2), np.intp)
+    similarity = one.descriptors @ two.descriptors.T
+    second, first = np.partition(similarity, -2, axis=1)[:, -2:].T
+    nearest = similarity.argmax(axis=1)
+    # For unit vectors d^2 = 2 - 2 cos: Lowe's ratio on distances.
+    is_match = (1 - first) < RATIO**2 * (1 - second)
+    is_match &= similarity.argmax(axis=0)[nearest] == np.arange(len(similarity))
+    return np.stack([np.flatnonzero(is_match), nearest[is_match]], axis=1)
+
+
+def warp(two: Grey, transform: Transform, one: Grey) -> Grey:
+    """Map `two` into the pixel grid of `one`."""
+    size = one.shape[::-1]
+    if transform[2, :2].any():
+        return np.asarray(cv2.warpPerspective(two, transform, size), np.float32)
+    return np.asarray(cv2.warpAffine(two, transform[:2], size), np.float32)
+
+
+def coverage(one: Grey, two: Grey, transform: Transform) -> Grey:
+    """Mark by 1 the pixels of `one` that `two` covers, without a margin; 0 elsewhere."""
+    is_covered = (warp(np.ones_like(two), transform, one) > 0.99).astype(np.float32)
+    return np.asarray(cv2.erode(is_covered, np.ones((5, 5)), borderValue=0), np.float32)
