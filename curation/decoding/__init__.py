@@ -1,1 +1,1 @@
-"""From bytes to health, thumbnail and preview, in processes without rights."""
+"""From untrusted bytes to health, thumbnail and preview, in sandboxed processes."""

@@ -1,13 +1,13 @@
-"""Say what bytes are before a decoder sees them: the container by its first bytes, and the plan of a JPEG.
+"""Identify a file before it is decoded: its container by the first bytes, and the segment structure of a JPEG.
 
-Names and Content-Types are never asked. Only containers in `READERS` are opened, each by its own decoder: a text file
-or an SVG never reaches one.
+File names and Content-Types are never used. Only containers in `READERS` are opened, each by its own decoder; a text
+file or an SVG never reaches a decoder.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-# First bytes -> container. Pillow's reader of that name opens it.
+# First bytes -> container, which is also the name of Pillow's reader.
 _MAGIC: Final = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -32,14 +32,14 @@ READERS: Final = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "PSD"
 ORDINARY: Final = ("JPEG", "PNG", "GIF", "WEBP")
 """Containers whose decoders are bounded by the size of the picture; all others are decoded one at a time."""
 
-_MAX_SEGMENTS: Final = 4096  # bounds the walk over hostile bytes; cameras write fewer than 100
+_MAX_SEGMENTS: Final = 4096  # a bound for hostile bytes; cameras write fewer than 100
 _FRAMES: Final = (0xC0, 0xC1, 0xC2)
-_ALONE: Final = (0x01, *range(0xD0, 0xD9))  # markers without a length
+_WITHOUT_LENGTH: Final = (0x01, *range(0xD0, 0xD9))  # markers without a length
 _SCAN, _APP1 = 0xDA, 0xE1
 
 
 def sniff(body: bytes) -> str | None:
-    """Name the container of `body`; None when it is no image.
+    """Name the container of `body`; None when it is not an image.
 
     >>> sniff(b"GIF89a..."), sniff(b"<svg xmlns=''/>")
     ('GIF', None)
@@ -55,8 +55,8 @@ def sniff(body: bytes) -> str | None:
 
 
 @dataclass(frozen=True)
-class JpegPlan:
-    """What the segments of a JPEG say: EXIF segments, scans (at most), size of its coding units in px (0: unknown)."""
+class JpegStructure:
+    """Structure of a JPEG: number of EXIF segments, of scans (at most), size of its coding units in px (0: unknown)."""
 
     exif_blocks: int = 0
     scans: int = 0
@@ -65,34 +65,33 @@ class JpegPlan:
     is_progressive: bool = False
 
 
-def jpeg_plan(body: bytes) -> JpegPlan:
-    """Walk the segments up to the first scan; junk between them is skipped, nothing raises."""
-    exif_blocks, frame, at = 0, b"", 2
+def jpeg_structure(body: bytes) -> JpegStructure:
+    """Read the segments up to the first scan; bytes between segments are skipped; never raises."""
+    exif_blocks, frame, offset = 0, b"", 2
     for _ in range(_MAX_SEGMENTS):
-        at = body.find(b"\xff", at)
-        if at < 0 or at + 4 > len(body) or body[at + 1] == _SCAN:
+        offset = body.find(b"\xff", offset)
+        if offset < 0 or offset + 4 > len(body) or body[offset + 1] == _SCAN:
             break
-        marker, length = body[at + 1], int.from_bytes(body[at + 2 : at + 4], "big")
-        exif_blocks += marker == _APP1 and body.startswith(b"Exif\0", at + 4)
+        marker, length = body[offset + 1], int.from_bytes(body[offset + 2 : offset + 4], "big")
+        exif_blocks += marker == _APP1 and body.startswith(b"Exif\0", offset + 4)
         if marker in _FRAMES and not frame:
-            frame = bytes([marker]) + body[at + 4 : at + 2 + length]
-        at += _step(marker, length)
+            frame = bytes([marker]) + body[offset + 4 : offset + 2 + length]
+        offset += _step(marker, length)
     width, height = _unit(frame[1:])
-    scans = body.count(b"\xff\xda", max(at, 0))
-    return JpegPlan(exif_blocks, scans, width, height, frame[:1] == b"\xc2")
+    scans = body.count(b"\xff\xda", max(offset, 0))
+    return JpegStructure(exif_blocks, scans, width, height, frame[:1] == b"\xc2")
 
 
 def _step(marker: int, length: int) -> int:
     if marker in (0x00, 0xFF):  # stuffing and fill bytes
         return 1
-    return 2 if marker in _ALONE else 2 + max(length, 2)
+    return 2 if marker in _WITHOUT_LENGTH else 2 + max(length, 2)
 
 
 def _unit(frame: bytes) -> tuple[int, int]:
     """Give width and height in px of the blocks that a frame codes together: 8 or 16 of 4:2:0, 4:4:4 ..."""
-    factors = frame[
-        7::3
-    ]  # behind precision, height, width and count: id, factors, table of each channel
+    # Behind precision, height, width and count: id, factors and table of each channel.
+    factors = frame[7::3]
     if not factors:
         return 0, 0
     if len(factors) == 1:

@@ -1,6 +1,6 @@
-"""What a decoder child does for curation: examine a file, and decode it to small upright pixels.
+"""The jobs of a decoder process for curation: examine a file, and decode it to small upright pixels.
 
-Imports nothing but what decodes: see `catalog/sandbox/decoding/decoder_start.py`.
+This file imports nothing but decoders: see `catalog/sandbox/decoding/decoder_start.py`.
 """
 
 import warnings
@@ -13,18 +13,18 @@ import cv2
 import numpy as np
 from PIL import AvifImagePlugin, Image
 
-from curation.decoding.examining import Health, examine_opened, failed, shrink
+from curation.decoding.health import Health, examine_image, failed_health, shrink
 from curation.decoding.limits import DecodeError, is_risky
-from curation.decoding.pixels import Opened, Pixels, decode_stored, open_header, turn
+from curation.decoding.pixels import ImageHeader, Pixels, decode_stored, open_header, turn
 
-Found = tuple[dict[str, Any], Sequence[bytes]]
+Reply = tuple[dict[str, Any], Sequence[bytes]]
 
-IS_HEAVY: Found = ({"is_heavy": True}, ())
-"""The reply about a file that may cost much, when the other side did not say that this is the time for it."""
+IS_HEAVY: Reply = ({"is_heavy": True}, ())
+"""The reply for a file that may need much memory, when the request does not allow heavy files."""
 
 
 def warm_up() -> None:
-    """Load what the libraries would load with the first file of a kind."""
+    """Load what the libraries would load with the first file of each kind."""
     cv2.setNumThreads(1)  # no thread can be started
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     Image.init()
@@ -32,43 +32,43 @@ def warm_up() -> None:
         import_module(name)
 
 
-def examine_file(parts: Sequence[bytes], options: Mapping[str, Any]) -> Found:
-    """Examine a file with its thumbnail; its thumbnail and its preview leave as parts."""
+def examine_file(parts: Sequence[bytes], options: Mapping[str, Any]) -> Reply:
+    """Examine a file with its EXIF thumbnail; the parts of the reply are a thumbnail and a preview."""
     image, thumbnail = parts
     try:
         with warnings.catch_warnings():  # Pillow warns of odd but valid files
             warnings.simplefilter("ignore")
-            opened = open_header(image)
-            if _is_heavy(opened) and not options["heavy"]:
+            header = open_header(image)
+            if _is_heavy(header) and not options["heavy"]:
                 return IS_HEAVY
-            return _reply(examine_opened(image, opened, thumbnail))
+            return _health_reply(examine_image(image, header, thumbnail))
     except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes; recorded as a row
-        return _reply(failed(error))
+        return _health_reply(failed_health(error))
 
 
-def _is_heavy(opened: Opened) -> bool:
-    return is_risky(opened.container, *opened.size, opened.plan)
+def _is_heavy(header: ImageHeader) -> bool:
+    return is_risky(header.container, *header.size, header.structure)
 
 
-def _reply(found: Health) -> Found:
-    columns = asdict(found)
+def _health_reply(health: Health) -> Reply:
+    columns = asdict(health)
     pictures = [columns.pop(name) for name in ("thumbnail", "preview")]
     return columns, [picture for picture in pictures if picture is not None]
 
 
-def decode_small(parts: Sequence[bytes], options: Mapping[str, Any]) -> Found:
+def decode_small(parts: Sequence[bytes], options: Mapping[str, Any]) -> Reply:
     """Decode to upright RGB, at most `side_px` a side, or exactly `height_px` high."""
     [image] = parts
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            opened = open_header(image)
-            if _is_heavy(opened) and not options["heavy"]:
+            header = open_header(image)
+            if _is_heavy(header) and not options["heavy"]:
                 return IS_HEAVY
-            stored, _ = decode_stored(image, opened)
+            stored, _ = decode_stored(image, header)
     except DecodeError as error:
         return {"status": error.status, "detail": error.detail}, ()
-    pixels = turn(stored, opened.orientation)
+    pixels = turn(stored, header.orientation)
     side, height = options["side_px"], options["height_px"]
     small = shrink(pixels, side) if height is None else _of_height(pixels, height)
     return {"width": small.shape[1], "height": small.shape[0]}, [small.tobytes()]

@@ -1,7 +1,7 @@
-"""Have files decoded by processes without rights, and check what these say.
+"""Decode files in sandboxed processes, and validate their replies.
 
-Decoders crash, spin, eat memory and are taken over by hostile bytes; here that costs one row. Most files are decoded
-by as many processes as there are cores; those that may take much memory (`limits.is_risky`) one at a time.
+Hostile bytes make decoders crash, hang, exhaust memory or run foreign code; in a sandbox that costs one row. Most files
+are decoded by as many processes as there are cores; files that may need much memory (`limits.is_risky`) one at a time.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from catalog import Decoded, DecoderError, DecoderLimits, DecoderPool
-from curation.decoding.examining import PREVIEW_SIDE_PX, Health
+from curation.decoding.health import PREVIEW_SIDE_PX, Health
 from curation.decoding.limits import (
     MAX_SIDE_PX,
     MEMORY_LIMIT,
@@ -27,7 +27,7 @@ DECODERS = DecoderPool(
     "curation.decoding.decoder_jobs",
     DecoderLimits(timeout_s=TIME_LIMIT_S, memory_bytes=MEMORY_LIMIT),
 )
-"""The children of this process."""
+"""The decoder processes of this process."""
 
 _HEAVY = threading.Lock()  # held while a file that may take much memory is decoded
 _LONGEST = 1000  # characters of `detail`
@@ -60,49 +60,49 @@ def decode_small(
 ) -> Pixels:
     """Give upright RGB pixels of at most `side_px` a side, or `height_px` high; raises `DecodeError`."""
     options = {"side_px": side_px, "height_px": height_px}
-    found = _decode(decoders, "small", (image,), options)
-    if "status" in found.result:
-        raise DecodeError(_status(found.result["status"]), _detail(found.result.get("detail")))
-    size = (found.result.get(name) for name in ("width", "height"))
+    reply = _decode(decoders, "small", (image,), options)
+    if "status" in reply.result:
+        raise DecodeError(_status(reply.result["status"]), _detail(reply.result.get("detail")))
+    size = (reply.result.get(name) for name in ("width", "height"))
     width, height = (side if type(side) is int and side > 0 else 0 for side in size)
-    pixels = found.parts[0] if found.parts else b""
+    pixels = reply.parts[0] if reply.parts else b""
     if not width * height or len(pixels) != 3 * width * height:
-        raise _nonsense("size")
+        raise _invalid_reply("size")
     return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
 def _decode(
     decoders: DecoderPool, job: str, parts: tuple[bytes, ...], options: Mapping[str, object]
 ) -> Decoded:
-    """Have a file decoded at once, or in its turn when that may take much memory; raises `DecodeError`."""
+    """Decode a file in a sandbox, one at a time when it may need much memory; raises `DecodeError`."""
     try:
-        found = decoders.decode(job, *parts, **options, heavy=False)
-        if found.result.get("is_heavy") is not True:
-            return found
+        reply = decoders.decode(job, *parts, **options, heavy=False)
+        if reply.result.get("is_heavy") is not True:
+            return reply
         with _HEAVY:
             return decoders.decode(job, *parts, **options, heavy=True)
     except DecoderError as error:
         raise DecodeError(error.status, error.detail) from error
 
 
-def _health(found: Decoded) -> Health:
-    """Take columns that have the right types and pixels that have the size they should; raises `DecodeError`."""
-    given = found.result
-    has_pixels = given.get("decode_status") in ("ok", "damaged")
-    if given.keys() != _NAMES or len(found.parts) != (2 if has_pixels else 0):
-        raise _nonsense("row")
+def _health(reply: Decoded) -> Health:
+    """Accept columns of the right types and pixels of the right size; raises `DecodeError` otherwise."""
+    columns = reply.result
+    has_pixels = columns.get("decode_status") in ("ok", "damaged")
+    if columns.keys() != _NAMES or len(reply.parts) != (2 if has_pixels else 0):
+        raise _invalid_reply("row")
     for name in _NAMES:
-        is_missing = given[name] is None and (name in _OPTIONAL or not has_pixels)
-        if not (is_missing or _CHECKS[name](given[name])):
-            raise _nonsense(name)
+        is_missing = columns[name] is None and (name in _OPTIONAL or not has_pixels)
+        if not (is_missing or _CHECKS[name](columns[name])):
+            raise _invalid_reply(name)
     if not has_pixels:
-        return Health(**given)
-    thumbnail, preview = found.parts
-    row = 3 * given["preview_width"]
-    is_picture = len(preview) % row == 0 and 0 < len(preview) // row <= PREVIEW_SIDE_PX
-    if not is_picture or len(thumbnail) != 3 * THUMBNAIL_SIDE_PX**2:
-        raise _nonsense("preview")
-    return Health(**given, thumbnail=thumbnail, preview=preview)
+        return Health(**columns)
+    thumbnail, preview = reply.parts
+    row = 3 * columns["preview_width"]
+    is_valid = len(preview) % row == 0 and 0 < len(preview) // row <= PREVIEW_SIDE_PX
+    if not is_valid or len(thumbnail) != 3 * THUMBNAIL_SIDE_PX**2:
+        raise _invalid_reply("preview")
+    return Health(**columns, thumbnail=thumbnail, preview=preview)
 
 
 _NAMES = {field.name for field in fields(Health)} - {"thumbnail", "preview"}
@@ -135,9 +135,9 @@ def _status(value: object) -> str:
 
 
 def _detail(value: object) -> str:
-    """Make text of what a child says: bounded, and such as UTF-8 can hold."""
+    """Convert a value from a decoder process to text: bounded, and valid UTF-8."""
     return str(value)[:_LONGEST].encode(errors="replace").decode()
 
 
-def _nonsense(what: str) -> DecodeError:
+def _invalid_reply(what: str) -> DecodeError:
     return DecodeError("crashed", f"the decoder process gave an impossible {what}")

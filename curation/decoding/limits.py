@@ -1,14 +1,14 @@
-"""What a picture may cost: checked on its header, before a pixel of it is decoded."""
+"""Limits on size and memory of a picture: checked on its header, before any pixel is decoded."""
 
 from typing import Final
 
-from curation.decoding.containers import ORDINARY, JpegPlan
+from curation.decoding.containers import ORDINARY, JpegStructure
 
 MAX_PIXELS: Final = 80_000_000  # 240 MB as RGB: more than any camera that writes JPEG gives
 MAX_SIDE_PX: Final = 20_000
-MIN_SIDE_PX: Final = 64  # below it neither hash nor features mean anything
+MIN_SIDE_PX: Final = 64  # below it neither hash nor keypoints are meaningful
 MAX_ASPECT: Final = 20.0  # long side to short: a strip, not a photograph
-# A bomb packs much into little. Photographs at quality 10 give 60 bytes for each of the file; blank pages 300.
+# Decompression bombs. Photographs at quality 10 give 60 bytes of pixels for each byte of the file; blank pages 300.
 BOMB_BYTES: Final = 48_000_000
 BOMB_RATIO: Final = 400.0
 
@@ -31,7 +31,7 @@ class DecodeError(Exception):
 
 
 def check_size(width: int, height: int, file_bytes: int) -> None:
-    """Raise `DecodeError` where a header promises a picture that is too small, narrow or large, or a bomb."""
+    """Raise `DecodeError` where the header has a size that is too small, narrow or large, or a decompression bomb."""
     size = f"{width} x {height} px"
     if min(width, height) < MIN_SIDE_PX:
         raise DecodeError("too_small", f"{size}, smallest side is {MIN_SIDE_PX} px")
@@ -46,6 +46,8 @@ def check_size(width: int, height: int, file_bytes: int) -> None:
         raise DecodeError("bomb", f"{size} out of {file_bytes} bytes")
 
 
-def is_risky(container: str, width: int, height: int, plan: JpegPlan) -> bool:
-    """Say whether a file may cost much, so that it is decoded alone: large, rarely seen, or with very many scans."""
-    return container not in ORDINARY or width * height > LARGE_PIXELS or plan.scans > MANY_SCANS
+def is_risky(container: str, width: int, height: int, structure: JpegStructure) -> bool:
+    """Say whether a file may need much memory or time: large, of a rare container, or with very many scans."""
+    return (
+        container not in ORDINARY or width * height > LARGE_PIXELS or structure.scans > MANY_SCANS
+    )

@@ -1,10 +1,10 @@
-"""Decode one file to upright RGB pixels, or say why that cannot be.
+"""Decode one file to upright RGB pixels, or raise an error with the reason.
 
-Two decoders look at each JPEG. libjpeg-turbo in strict mode is fast and refuses what libjpeg only warns
-about (a file cut and closed again, most garbage in the scan); Pillow then tells `damaged` (it still makes a
-picture) from `truncated` and `undecodable`. Everything that is not a plain JPEG goes through Pillow.
-Both give the same RGB bytes, so `pixel_sha256` does not depend on the way taken. Of 560 JPEGs with fourteen kinds of
-planted damage the strict decoder refused 505; libvips with fail_on=warning refused 369, and none that strict mode took.
+Two decoders read JPEG files. libjpeg-turbo in strict mode is fast and refuses what libjpeg only warns about (a file cut
+and closed again, most garbage in the scan); Pillow then distinguishes `damaged` (there is still a picture) from
+`truncated` and `undecodable`. Every other file is decoded by Pillow. Both decoders give the same RGB bytes, so
+`pixel_sha256` does not depend on the decoder. Of 560 JPEGs with fourteen kinds of planted damage the strict decoder
+refused 505; libvips with fail_on=warning refused 369, all of which the strict decoder refused too.
 """
 
 import io
@@ -16,26 +16,26 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from curation.decoding.containers import READERS, JpegPlan, jpeg_plan, sniff
+from curation.decoding.containers import READERS, JpegStructure, jpeg_structure, sniff
 from curation.decoding.limits import DecodeError, check_size
 
 Pixels = npt.NDArray[np.uint8]
 """Upright RGB, shape (height, width, 3)."""
 
-_DRAWN_BY_STRICT = {
+_STRICT_COLOR_SPACES = {
     "RGB": "RGB",
     "L": "RGB",
     "CMYK": "CMYK",
-}  # mode of a JPEG -> what it is asked for
+}  # mode of a JPEG -> color space of the strict decoder
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A file whose header was read and found within the limits; nothing is decoded yet."""
+class ImageHeader:
+    """The header of a file within the limits; no pixel is decoded yet."""
 
     container: str
     picture: Image.Image
-    plan: JpegPlan
+    structure: JpegStructure
     orientation: int
 
     @property
@@ -46,19 +46,19 @@ class Opened:
 
 
 def decode_upright(image: bytes) -> tuple[Pixels, str | None]:
-    """Give the upright RGB pixels and what a strict decoder complained about (None if nothing).
+    """Give the upright RGB pixels and the warning of the strict decoder (None without one).
 
-    Alpha is laid on white, CMYK, palettes and 16 bit become RGB, animations give their first frame.
+    Alpha is composited on white; CMYK, palettes and 16 bit become RGB; animations give their first frame.
     Raises `DecodeError` for files without a whole picture or beyond the size limits.
     """
     with warnings.catch_warnings():  # Pillow warns of odd but valid files
         warnings.simplefilter("ignore")
-        opened = open_header(image)
-        pixels, warning = decode_stored(image, opened)
-    return turn(pixels, opened.orientation), warning
+        header = open_header(image)
+        pixels, warning = decode_stored(image, header)
+    return turn(pixels, header.orientation), warning
 
 
-def open_header(image: bytes) -> Opened:
+def open_header(image: bytes) -> ImageHeader:
     """Read the header by the container's own decoder; raises `DecodeError` before any pixel is decoded."""
     container = sniff(image)
     if container is None:
@@ -68,31 +68,31 @@ def open_header(image: bytes) -> Opened:
     try:
         picture = Image.open(io.BytesIO(image), formats=[container])
     except Image.DecompressionBombError as error:
-        raise DecodeError("too_large", said(error)) from error
+        raise DecodeError("too_large", error_line(error)) from error
     except Exception as error:  # Pillow's plugins raise anything; the caller records it
-        raise DecodeError("undecodable", said(error)) from error
+        raise DecodeError("undecodable", error_line(error)) from error
     check_size(*picture.size, len(image))
-    plan = jpeg_plan(image) if container == "JPEG" else JpegPlan()
-    return Opened(container, picture, plan, _orientation(picture))
+    structure = jpeg_structure(image) if container == "JPEG" else JpegStructure()
+    return ImageHeader(container, picture, structure, _orientation(picture))
 
 
-def decode_stored(image: bytes, opened: Opened) -> tuple[Pixels, str | None]:
-    """Give RGB pixels as they are stored, not yet turned, and what the strict decoder said."""
-    wanted = _DRAWN_BY_STRICT.get(opened.picture.mode)
-    if opened.container != "JPEG" or wanted is None:
-        return _decode_by_pillow(opened.picture), None
+def decode_stored(image: bytes, header: ImageHeader) -> tuple[Pixels, str | None]:
+    """Give RGB pixels in the stored orientation, and the warning of the strict decoder."""
+    color_space = _STRICT_COLOR_SPACES.get(header.picture.mode)
+    if header.container != "JPEG" or color_space is None:
+        return _decode_by_pillow(header.picture), None
     try:
-        strict: Pixels = simplejpeg.decode_jpeg(image, wanted, strict=True)
+        strict: Pixels = simplejpeg.decode_jpeg(image, color_space, strict=True)
     except ValueError as error:
-        return _decode_by_pillow(opened.picture), said(error)
-    # Inverted and Adobe CMYK are Pillow's business: here only its scan was checked.
-    return (strict if wanted == "RGB" else _decode_by_pillow(opened.picture)), None
+        return _decode_by_pillow(header.picture), error_line(error)
+    # Pillow handles inverted and Adobe CMYK; the strict decoder only checked the scan.
+    return (strict if color_space == "RGB" else _decode_by_pillow(header.picture)), None
 
 
 def _orientation(picture: Image.Image) -> int:
     try:
         value = picture.getexif().get(0x0112, 1)
-    except Exception:  # noqa: BLE001 - a corrupt EXIF block must not cost the picture; upright is assumed
+    except Exception:  # noqa: BLE001 - a corrupt EXIF block must not lose the picture; upright is assumed
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -102,10 +102,10 @@ def _decode_by_pillow(picture: Image.Image) -> Pixels:
         picture.load()
         return np.asarray(_as_rgb(picture))
     except MemoryError as error:
-        raise DecodeError("too_much_memory", said(error)) from error
-    except Exception as error:  # a decoder said no; the status says how
+        raise DecodeError("too_much_memory", error_line(error)) from error
+    except Exception as error:  # the decoder failed; the status says how
         status = "truncated" if "truncated" in str(error).lower() else "undecodable"
-        raise DecodeError(status, said(error)) from error
+        raise DecodeError(status, error_line(error)) from error
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:
@@ -136,8 +136,8 @@ def turn(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(np.rot90(mirrored, quarter_turns))
 
 
-def said(error: Exception) -> str:
-    """Write an error in one line, always the same: Pillow puts the address of the stream into one message."""
+def error_line(error: Exception) -> str:
+    """Write an error on one line, always with the same text: Pillow puts the address of the stream into one message."""
     if isinstance(error, UnidentifiedImageError):
         return "UnidentifiedImageError: the header is broken"
     return f"{type(error).__name__}: {error}"[:200]

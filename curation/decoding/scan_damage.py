@@ -1,10 +1,10 @@
-"""Find the seam that damage inside a JPEG scan leaves: from some coding unit on, all that follows is shifted.
+"""Find the brightness discontinuity that damage inside a JPEG scan causes: all units after the damage are shifted.
 
-Coding units follow each other in rows, and their brightness is coded as a difference to the unit before.
-A wrong byte that no decoder notices therefore shifts everything behind it: along the seam, which runs through
-one row of units, drops to the next and ends where it began, the picture jumps by one amount. In the order of the
-units the seam is one window, as long as a row, of equal jumps. Nature has horizons and frames, but they
-keep to one row, and to rows that no coding unit knows of.
+Coding units follow each other in rows, and the brightness of a unit is coded as a difference from the unit before. A
+wrong byte that no decoder notices therefore shifts the brightness of everything after it. The discontinuity runs along
+the top of the units from the damaged one to the end of its row, and along the top of the next row up to its start
+column. In the order of the units it is one window, as long as a row, of equal jumps. Horizons and frames in a picture
+stay in one row, and their rows are not aligned with coding units.
 """
 
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from curation.decoding.containers import JpegPlan
+from curation.decoding.containers import JpegStructure
 
 # Measured on 1,201 healthy photographs (none above 0.82) and on 27 with bytes overwritten or flipped inside the scan
-# that libjpeg reads without a word (21 above 1).
+# that libjpeg reads without a warning (21 above 1).
 FULL_JUMP: Final = 15.0  # grey levels; smaller jumps count in part
 SCORE: Final = 2.0
-STRAIGHT: Final = 0.5  # share of the jump that units beside the seam must not have
+STRAIGHT: Final = 0.5  # share of the jump that units beside it must not have
 EDGE_SHARE: Final = (
-    0.08  # a seam that starts at the left or right edge looks like the edge of a frame
+    0.08  # a discontinuity that starts at the left or right edge may be the edge of a frame
 )
-_NOISE: Final = 1.0  # squared grey levels that a jump may vary by for nothing
+_NOISE: Final = 1.0  # squared grey levels that a jump may vary by without damage
 _LEAST_CONTRAST: Final = 0.5
 _MIN_UNITS: Final = (6, 3)  # columns and rows
 
 
 @dataclass(frozen=True)
-class Seam:
-    """The strongest seam of a picture.
+class Discontinuity:
+    """The strongest discontinuity of a picture.
 
     `strength`: mean jump over its spread; `start`: unit column where it starts, 0 to 1; `jump`: in grey levels;
-    `is_straight`: the same row of units jumps beside the seam too, as the edge of a frame does.
+    `is_straight`: the same row of units also jumps beside it, as at the edge of a frame.
     """
 
     strength: float = 0.0
@@ -43,24 +43,26 @@ class Seam:
     is_straight: bool = False
 
 
-def seam_score(pixels: npt.NDArray[np.uint8], plan: JpegPlan) -> float:
-    """Say how surely RGB pixels (height, width, 3), as stored, break along coding units: above 1 is damage.
+def discontinuity_score(pixels: npt.NDArray[np.uint8], structure: JpegStructure) -> float:
+    """Score the discontinuity along coding units of RGB pixels (height, width, 3) as stored; above 1 is damage.
 
-    0 for progressive files (their damage looks otherwise) and pictures of few units.
+    0 for progressive files (their damage has another form) and pictures of few units.
     """
-    width, height = plan.unit_width, plan.unit_height
+    width, height = structure.unit_width, structure.unit_height
     rows, columns = pixels.shape[0] // max(height, 1), pixels.shape[1] // max(width, 1)
-    if plan.is_progressive or not width or columns < _MIN_UNITS[0] or rows < _MIN_UNITS[1]:
+    if structure.is_progressive or not width or columns < _MIN_UNITS[0] or rows < _MIN_UNITS[1]:
         return 0.0
     luma = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32)
-    seam = _strongest(_jumps(luma, width, height, 0))
-    elsewhere = max(
+    strongest = _strongest(_jumps(luma, width, height, 0))
+    unaligned = max(
         _strongest(_jumps(luma, width, height, offset)).strength
         for offset in (height // 4, height // 2 - 1, height // 2 + 2)
     )
-    found = seam.strength / max(elsewhere, _LEAST_CONTRAST) * min(1.0, seam.jump / FULL_JUMP)
-    is_inside = EDGE_SHARE < seam.start < 1 - EDGE_SHARE
-    return found / SCORE if is_inside and not seam.is_straight else 0.0
+    score = (
+        strongest.strength / max(unaligned, _LEAST_CONTRAST) * min(1.0, strongest.jump / FULL_JUMP)
+    )
+    is_inside = EDGE_SHARE < strongest.start < 1 - EDGE_SHARE
+    return score / SCORE if is_inside and not strongest.is_straight else 0.0
 
 
 def _jumps(
@@ -78,12 +80,12 @@ def _jumps(
     return jumps
 
 
-def _strongest(jumps: npt.NDArray[np.float32]) -> Seam:
-    """Find the window of one row's length, in the order of the units, whose jumps agree best."""
+def _strongest(jumps: npt.NDArray[np.float32]) -> Discontinuity:
+    """Find the window of one row's length, in the order of the units, whose jumps are most equal."""
     length = jumps.shape[1]
     flat = jumps.ravel().astype(np.float64)
     if len(flat) < 2 * length:
-        return Seam()
+        return Discontinuity()
     mean = _windows(flat, length)
     variance = np.maximum(_windows(flat * flat, length) - mean * mean, 0)
     strength = np.abs(mean) / np.sqrt(variance + _NOISE)
@@ -93,7 +95,9 @@ def _strongest(jumps: npt.NDArray[np.float32]) -> Seam:
     is_straight = any(
         part.size > 0 and float(part.mean()) / mean[best] > STRAIGHT for part in beside
     )
-    return Seam(float(strength[best]), column / length, float(abs(mean[best])), is_straight)
+    return Discontinuity(
+        float(strength[best]), column / length, float(abs(mean[best])), is_straight
+    )
 
 
 def _windows(values: npt.NDArray[np.float64], length: int) -> npt.NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Compare the thumbnail inside the EXIF block with the picture around it.
 
-A thumbnail of another picture means that the whole block was copied from elsewhere. The crawler notes where
-the thumbnail lies; here it is opened and held against pixels that the decode stage has anyway.
+A thumbnail of another picture means that the whole EXIF block was copied from elsewhere. The crawler records the
+position of the thumbnail; this file decodes it and compares it with the pixels of the decode stage.
 """
 
 import warnings
@@ -17,10 +17,10 @@ from curation.similarity.alignment import fit_by_features
 from curation.similarity.picture_features import Features
 
 _SIDE = 32  # px of the grids that are compared
-_LEAST_SIDE = 128  # px wanted from the decoder: the edges of bars are cut to a pixel
+_LEAST_SIDE = 128  # px at least from the decoder, so that bars are cut exactly to a pixel
 _MAX_THUMBNAIL_PIXELS = 4_000_000
 _SAME_ASPECT = 0.03  # relative; rounding of 160x120 against 448x336 stays below
-_ALIKE = 0.85  # below it, features are asked too
+_MIN_CORRELATION = 0.85  # below it, keypoints are compared too
 # SIFT matches on one map: cropped, tilted and mirrored pictures have 15 and more with their own thumbnails,
 # pictures and thumbnails of different photographs at most 3 (200 pairs).
 _INLIERS = 8
@@ -30,7 +30,7 @@ Grey = npt.NDArray[np.uint8]
 
 
 def read_thumbnail(thumbnail: bytes) -> Grey | None:
-    """Decode the JPEG small, as it is stored; None when it is no JPEG, broken or too large."""
+    """Decode the JPEG at a small size, as it is stored; None when it is not a JPEG, broken or too large."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -46,17 +46,21 @@ def read_thumbnail(thumbnail: bytes) -> Grey | None:
 def thumbnail_correlation(picture: Grey, thumbnail: Grey) -> float | None:
     """Give the grey correlation, -1 to 1, of a picture and its thumbnail, both in the same orientation.
 
-    Where the aspects differ, both explanations are tried (bars around the thumbnail, picture cropped
-    to it) and the better one counts, as do quarter turns. Pictures that were edited more than that (cropped
-    freely, tilted, mirrored) are laid over the thumbnail by their features. None when either is plain.
+    Where the aspects differ, both explanations are tried (bars around the thumbnail, picture cropped to it), and
+    quarter turns; the best correlation counts. Pictures with other edits (free crops, tilted, mirrored) are aligned
+    with the thumbnail by their keypoints. None when either is plain.
     """
-    found = [_correlation(one, other) for one, other in _pairs(picture, thumbnail)]
-    best = max((value for value in found if value is not None), default=None)
-    return best if best is None or best >= _ALIKE else max(best, _aligned(picture, thumbnail))
+    correlations = [_correlation(one, other) for one, other in _pairs(picture, thumbnail)]
+    best = max((value for value in correlations if value is not None), default=None)
+    return (
+        best
+        if best is None or best >= _MIN_CORRELATION
+        else max(best, _aligned(picture, thumbnail))
+    )
 
 
 def _aligned(picture: Grey, thumbnail: Grey) -> float:
-    """Give the correlation after laying one over the other by features; -1 where they share too few."""
+    """Give the correlation after alignment by keypoints; -1 where too few match."""
     small, large = (
         Features.of(np.asarray(cv2.cvtColor(np.ascontiguousarray(each), cv2.COLOR_GRAY2RGB)))
         for each in (thumbnail, picture)
@@ -67,11 +71,11 @@ def _aligned(picture: Grey, thumbnail: Grey) -> float:
 def _pairs(whole: Grey, small: Grey) -> Iterator[tuple[Grey, Grey]]:
     is_turned = (_aspect(whole) > 1) != (_aspect(small) > 1)
     for thumb in (small, np.rot90(small), np.rot90(small, 3)) if is_turned else (small,):
-        wanted, given = _aspect(whole), _aspect(thumb)
+        picture_aspect, thumb_aspect = _aspect(whole), _aspect(thumb)
         yield whole, thumb
-        if abs(wanted / given - 1) > _SAME_ASPECT:
-            yield whole, _crop(thumb, wanted)
-            yield _crop(whole, given), thumb
+        if abs(picture_aspect / thumb_aspect - 1) > _SAME_ASPECT:
+            yield whole, _crop(thumb, picture_aspect)
+            yield _crop(whole, thumb_aspect), thumb
 
 
 def _aspect(image: Grey) -> float:

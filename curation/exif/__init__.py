@@ -1,1 +1,1 @@
-"""Rules over EXIF rows, bins in stops, sessions."""
+"""Rules and flags for EXIF records, bins in stops, sessions."""

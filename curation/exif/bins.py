@@ -1,21 +1,32 @@
 """Settings on stops and in three bins: the one place where photographs become classes.
 
 A stop doubles or halves the light. f_number lies on 2 log2 N, iso on log2(ISO / 100), exposure_time on log2(t / 1 s),
-so that larger is always a larger number on the dial. Edges lie between third-stop nominal values, because cameras
-write nominal values: no photograph sits on an edge by rounding. Bins are half-open, [low, high).
+so that a larger number is a larger value of the setting. Edges lie between third-stop nominal values, because cameras
+write nominal values: rounding never puts a photograph on an edge. Bins are half-open, [low, high).
 """
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curation.exif.bin_edges import BINS
+SETTINGS: Final = ("f_number", "iso", "exposure_time")
+"""The three camera settings that models predict."""
+
+BIN_NAMES: Final = ("low", "medium", "high")
+"""Names of bins 0, 1 and 2; for exposure_time low is short."""
+
+BINS: Final[dict[str, tuple[float, float]]] = {
+    "f_number": (3.17, 5.17),  # <= f/2.8 | f/3.2 to f/5.6 | >= f/6.3
+    "iso": (1.17, 3.17),  # <= 200 | 250 to 800 | >= 1000
+    "exposure_time": (-7.8, -5.77),  # <= 1/250 s | 1/200 to 1/60 s | >= 1/50 s
+}
+"""Edges between low, medium and high, in stops."""
 
 Reals = npt.NDArray[np.float64]
 
 
 def to_stops(setting: str, values: npt.ArrayLike) -> Reals:
-    """Put valid values (finite, above 0; exposure_time in s) on stops; anything else becomes NaN.
+    """Convert valid values (finite, above 0; exposure_time in s) to stops; anything else becomes NaN.
 
     >>> to_stops("iso", [100, 400, 0]).round(3).tolist()
     [0.0, 2.0, nan]
@@ -34,8 +45,8 @@ def to_bin(setting: str, stops: npt.ArrayLike) -> npt.NDArray[np.int32]:
     [0, 1, 2, -1]
     """
     numbers = np.asarray(stops, dtype=np.float64)
-    found = np.searchsorted(np.asarray(BINS[setting]), numbers, side="right")
-    return np.where(np.isnan(numbers), -1, found).astype(np.int32)
+    bins = np.searchsorted(np.asarray(BINS[setting]), numbers, side="right")
+    return np.where(np.isnan(numbers), -1, bins).astype(np.int32)
 
 
 def stops_of(setting: str) -> pl.Expr:

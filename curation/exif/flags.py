@@ -1,7 +1,7 @@
-"""Note what is odd about an EXIF record but may be true: flags, with the values that raised them.
+"""Flag values of an EXIF record that are unusual but may be true, with the values as evidence.
 
-No flag costs a setting. Each is a polars expression over the columns of `exif_rules.judge`. Flags that need
-many records at once (clones, values never seen on a model) are in `exif_crowd.py`.
+A flag never voids a setting. Each is a polars expression over the columns of `rules.apply_rules`. Flags that compare
+many records (copied EXIF blocks, values that no other picture of a model has) are in `cross_checks.py`.
 """
 
 from functools import reduce
@@ -19,7 +19,7 @@ from curation.exif.numbers import (
     written_date,
 )
 
-# What ordinary cameras do; beyond it the value is kept and flagged.
+# Ranges of ordinary cameras; a value outside is kept and flagged.
 USUAL_RANGES: Final = {
     "f_number": (0.95, 45.0),
     "iso": (25.0, 409_600.0),
@@ -30,7 +30,7 @@ BRIGHTNESS_TOLERANCE_EV: Final = 3.0
 BRIGHTNESS_VALUES: Final = (
     -12.0,
     16.0,
-)  # starlight to the sun's disc; beyond it the tag is a filler
+)  # starlight to the sun's disc; values outside are placeholders
 LENS_FOCAL_TOLERANCE: Final = 0.05  # share: makers round, and internal zooms breathe
 CROP_FACTORS: Final = (0.5, 12.0)  # large format to the smallest phone sensors
 FIRST_YEAR: Final = 1990  # no digital camera with EXIF is older
@@ -59,7 +59,7 @@ EVIDENCE: Final[dict[str, tuple[str, ...]]] = {
     "exif_structure_damaged": ("error",),
     "exif_duplicated": ("exif_blocks",),
 }
-"""Flag -> the columns that raised it: they go into its evidence."""
+"""Flag -> the columns that raise it; their values are its evidence."""
 
 
 def flag_rules() -> dict[str, pl.Expr]:
@@ -81,7 +81,7 @@ def flag_rules() -> dict[str, pl.Expr]:
 
 
 def _unusual_settings() -> dict[str, pl.Expr]:
-    """Say which settings are possible but rare; what is impossible has been voided."""
+    """Flag settings that are possible but rare; impossible settings are voided."""
     return {
         f"{setting}_unusual": pl.col(f"{setting}_void").is_null()
         & ~number(setting).is_between(*USUAL_RANGES[setting])
@@ -90,15 +90,15 @@ def _unusual_settings() -> dict[str, pl.Expr]:
 
 
 def _brightness_contradicts() -> pl.Expr:
-    """Compare BrightnessValue with what the settings say; null when a part is missing."""
+    """Compare BrightnessValue with the exposure of the settings; null when a part is missing."""
     n, iso, t = (number(setting) for setting in SETTINGS)
     are_sound = reduce(
         lambda a, b: a & b, ((value > 0) & value.is_finite() for value in (n, iso, t))
     )
     expected = 2 * n.log(2.0) - t.log(2.0) - (iso / 3.125).log(2.0)
-    said = apex("brightness_value", BRIGHTNESS_VALUES)
-    difference = (expected - said).abs()
-    biased = (expected + finite("exposure_bias").fill_null(0) - said).abs()
+    recorded = apex("brightness_value", BRIGHTNESS_VALUES)
+    difference = (expected - recorded).abs()
+    biased = (expected + finite("exposure_bias").fill_null(0) - recorded).abs()
     return are_sound & (pl.min_horizontal(difference, biased) > BRIGHTNESS_TOLERANCE_EV)
 
 
@@ -115,14 +115,14 @@ def _focal_rules() -> dict[str, pl.Expr]:
 
 
 def _max_aperture_contradicts() -> pl.Expr:
-    """Say where N is wider than MaxApertureValue allows but ApertureValue takes its side."""
+    """Flag an f-number wider than MaxApertureValue allows while ApertureValue agrees with it."""
     av = 2 * number("f_number").log(2.0)
     agrees = (av - apex("aperture_value", (-1.1, 12.1))).abs() <= APEX_TOLERANCE_EV
     return agrees & (av < finite("max_aperture_value") - APEX_TOLERANCE_EV)
 
 
 def _was_resized() -> pl.Expr:
-    """Compare the size that the camera wrote with the stored one, either way up."""
+    """Compare the size in EXIF with the stored size, in either orientation."""
     width, height = pl.col("exif_width"), pl.col("exif_height")
     stored_width, stored_height = pl.col("stored_width"), pl.col("stored_height")
     same = (width == stored_width) & (height == stored_height)
@@ -131,7 +131,7 @@ def _was_resized() -> pl.Expr:
 
 
 def _date_is_implausible() -> pl.Expr:
-    """Say whether DateTimeOriginal is no date, too early, after the crawl or after DateTime."""
+    """Flag a DateTimeOriginal that is not a date, too early, after the crawl or after DateTime."""
     raw = pl.col("taken_at_raw").str.strip_chars(" \x00")
     taken, modified = (written_date(name) for name in _DATES)
     is_unset_clock = raw.str.slice(0, 16).is_in(_UNSET_CLOCKS)

@@ -12,10 +12,10 @@ _PLAIN = r"^\s*[\[(]?\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(?:[,\])]|$)"
 
 
 def number(setting: str) -> pl.Expr:
-    """Give the value of a setting as a number: the typed column, else what its raw text says.
+    """Give the value of a setting as a number: the typed column, else its raw text.
 
     Division by zero gives infinity or NaN. A raw value below zero wins over the typed one, and so does one whose
-    unsigned rational has the top bit set: that is a negative number read without its sign.
+    unsigned rational has the top bit set: that is a negative number read as unsigned.
     """
     raw = _raw_number(f"{setting}_raw")
     typed = pl.col(setting).cast(pl.Float64)
@@ -23,9 +23,11 @@ def number(setting: str) -> pl.Expr:
 
 
 def _raw_number(name: str) -> pl.Expr:
-    top, bottom = (_signed(pl.col(name).str.extract(_RATIONAL, group)) for group in (1, 2))
+    numerator, denominator = (
+        _signed(pl.col(name).str.extract(_RATIONAL, group)) for group in (1, 2)
+    )
     plain = pl.col(name).str.extract(_PLAIN, 1).cast(pl.Float64, strict=False)
-    return pl.coalesce(top / bottom, plain)
+    return pl.coalesce(numerator / denominator, plain)
 
 
 def _signed(digits: pl.Expr) -> pl.Expr:
@@ -40,32 +42,32 @@ def finite(name: str) -> pl.Expr:
 
 
 def apex(name: str, possible: tuple[float, float]) -> pl.Expr:
-    """Give an APEX value; null when impossible, or 0, which writers use for 'unknown'."""
+    """Give an APEX value; null when impossible, or 0, which cameras write for 'unknown'."""
     value = finite(name)
     return pl.when(value.is_between(*possible) & (value != 0)).then(value)
 
 
 def tolerance(value: pl.Expr) -> pl.Expr:
-    """Allow more where the writer cut an APEX value to a whole number (DJI writes 2 for the 2.97 of f/2.8)."""
+    """Allow a larger difference where an APEX value is a whole number (DJI writes 2 for the 2.97 of f/2.8)."""
     is_whole = value == value.round()
     return pl.when(is_whole).then(APEX_TOLERANCE_LOOSE_EV).otherwise(APEX_TOLERANCE_EV)
 
 
 def written_date(name: str) -> pl.Expr:
-    """Read an EXIF date as it is written; null when it is none."""
+    """Parse an EXIF date; null when the text is not a date."""
     text = pl.col(name).str.strip_chars(" \x00").str.slice(0, 19).str.replace_all("[-/.]", ":")
     return text.str.to_datetime("%Y:%m:%d %H:%M:%S", strict=False, time_unit="us")
 
 
 def lens_range_mm() -> tuple[pl.Expr, pl.Expr]:
-    """Give the shortest and longest focal length of LensSpecification; null when it is 0/0 or not there."""
-    said = pl.col("raw_json").str.json_path_match("$.LensSpecification")
-    parts = said.str.extract_all(r"\d+/\d+")
-    found = []
+    """Give the shortest and longest focal length of LensSpecification; null when it is 0/0 or missing."""
+    specification = pl.col("raw_json").str.json_path_match("$.LensSpecification")
+    parts = specification.str.extract_all(r"\d+/\d+")
+    lengths = []
     for place in (0, 1):
         pair = parts.list.get(place, null_on_oob=True).str.split("/")
-        top, bottom = (
+        numerator, denominator = (
             pair.list.get(k, null_on_oob=True).cast(pl.Float64, strict=False) for k in (0, 1)
         )
-        found.append(pl.when((top > 0) & (bottom > 0)).then(top / bottom))
-    return found[0], found[1]
+        lengths.append(pl.when((numerator > 0) & (denominator > 0)).then(numerator / denominator))
+    return lengths[0], lengths[1]

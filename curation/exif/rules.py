@@ -1,8 +1,8 @@
-"""Void settings that no camera could have written; what is odd but may be true is in `exif_flags.py`.
+"""Void settings that no camera could have written. Unusual but possible values are flagged in `flags.py`.
 
 A *void* reason makes one setting of one EXIF record unusable (or all three); a *flag* only notes. Each rule is
 a polars expression over the columns of the `exif` table and of `CONTEXT`. No rule raises on null, NaN or infinity,
-and none drops a picture: a picture falls only when no setting is left.
+and no rule drops a picture: a picture is dropped only when no setting is left.
 """
 
 from functools import reduce
@@ -29,7 +29,7 @@ CONTEXT: Final = {
     "stored_width": pl.Int32(),
     "stored_height": pl.Int32(),
 }
-"""Columns of other tables that rules look at; where they are missing, those rules say nothing."""
+"""Columns of other tables that rules use; where they are missing, those rules do not apply."""
 
 # Widest values on sale: f/0.7 (a Zeiss Planar) to f/64 (large format); 1/64000 s (electronic shutters) to an
 # hour (astronomy); ISO 3 (copy film) to four million (Canon ME20). Closed on both ends.
@@ -45,16 +45,16 @@ ISO_SATURATED: Final = (
 # APEX (Exif 2.32, annex C): Av = 2 log2 N, Tv = -log2 t. Nominal stops are rounded by up to 1/6 EV, long
 # exposures more: cameras write 30 s for 32 s, bulb times are rounded to a second.
 LONG_EXPOSURE_S: Final = 1.0
-# What the APEX fields can mean within the hard ranges; a value outside says nothing about the setting.
+# Possible APEX values within the hard ranges; a value outside is not evidence about the setting.
 APERTURE_VALUES: Final = (-1.1, 12.1)
 SHUTTER_SPEED_VALUES: Final = (-11.9, 16.1)
 
-# Two slips that cameras make in ShutterSpeedValue (the time itself is right): Tv without its sign (LG Nexus 5X writes
-# -9.9 for 1/960 s), seconds in place of Tv (Samsung Galaxy A40 writes 0.02 for 1/50 s). From other makers they are
-# believed only where a swapped field would mean what nobody writes: a minute and more, or Tv of almost nothing.
-TURNED_MAKERS: Final = r"(?i)^lge?\b"
+# Two errors that cameras make in ShutterSpeedValue while ExposureTime is right: Tv without its sign (LG Nexus 5X writes
+# -9.9 for 1/960 s), seconds in place of Tv (Samsung Galaxy A40 writes 0.02 for 1/50 s). For other makers they are
+# accepted only where the alternative is implausible: an exposure of a minute or more, or a Tv near 0.
+SIGNLESS_MAKERS: Final = r"(?i)^lge?\b"
 SECONDS_MAKERS: Final = r"(?i)^samsung\b"
-TURNED_BELOW_S: Final = 1 / 62
+SIGNLESS_BELOW_S: Final = 1 / 62
 SECONDS_BELOW_S: Final = 0.1
 
 LENS_TOLERANCE: Final = 0.1  # in f-numbers, against LensSpecification
@@ -71,7 +71,7 @@ def void_rules(setting: str) -> dict[str, pl.Expr]:
     }
     if setting == "iso":
         rules["iso_saturated"] = value == ISO_SATURATED
-    if setting == "exposure_time":  # before the range: 1/4000 s turned over is 4000 s
+    if setting == "exposure_time":  # before the range: the inverse of 1/4000 s is 4000 s
         rules["exposure_time_contradicts_apex"] = _exposure_time_contradicts(value)
     rules[f"{setting}_out_of_range"] = ~value.is_between(low, high)
     if setting == "f_number":
@@ -81,35 +81,35 @@ def void_rules(setting: str) -> dict[str, pl.Expr]:
 
 
 def _f_number_contradicts(value: pl.Expr) -> pl.Expr:
-    """Compare with ApertureValue; a field that literally holds its Av is wrong even where both come close."""
-    said = apex("aperture_value", APERTURE_VALUES)
-    difference = (2 * value.log(2.0) - said).abs()
-    holds_apex = ((value - said).abs() < 0.02) & (difference > 0.1) & (value >= 3)
-    return holds_apex | (difference > tolerance(said))
+    """Compare with ApertureValue; an f-number field that contains the Av itself is wrong even where both are close."""
+    recorded = apex("aperture_value", APERTURE_VALUES)
+    difference = (2 * value.log(2.0) - recorded).abs()
+    holds_apex = ((value - recorded).abs() < 0.02) & (difference > 0.1) & (value >= 3)
+    return holds_apex | (difference > tolerance(recorded))
 
 
 def _exposure_time_contradicts(value: pl.Expr) -> pl.Expr:
-    """Compare with ShutterSpeedValue, unless that is a known slip: Tv without its sign, or seconds."""
-    said = apex("shutter_speed_value", SHUTTER_SPEED_VALUES)
+    """Compare with ShutterSpeedValue, unless that has a known error: Tv without its sign, or seconds."""
+    recorded = apex("shutter_speed_value", SHUTTER_SPEED_VALUES)
     is_short = value < LONG_EXPOSURE_S
-    allowed = pl.when(is_short).then(tolerance(said)).otherwise(APEX_TOLERANCE_LOOSE_EV)
-    is_slip = is_short & (_is_turned(value, said) | _is_in_seconds(value, said))
-    return ((value.log(2.0) + said).abs() > allowed) & ~is_slip
+    allowed = pl.when(is_short).then(tolerance(recorded)).otherwise(APEX_TOLERANCE_LOOSE_EV)
+    is_known_error = is_short & (_lacks_sign(value, recorded) | _is_in_seconds(value, recorded))
+    return ((value.log(2.0) + recorded).abs() > allowed) & ~is_known_error
 
 
-def _is_turned(value: pl.Expr, said: pl.Expr) -> pl.Expr:
-    is_known = pl.col("make").str.contains(TURNED_MAKERS).fill_null(value=False)
-    is_alike = (value.log(2.0) - said).abs() < APEX_TOLERANCE_EV
-    return is_alike & (is_known | (value <= TURNED_BELOW_S))
+def _lacks_sign(value: pl.Expr, recorded: pl.Expr) -> pl.Expr:
+    is_known_maker = pl.col("make").str.contains(SIGNLESS_MAKERS).fill_null(value=False)
+    is_equal = (value.log(2.0) - recorded).abs() < APEX_TOLERANCE_EV
+    return is_equal & (is_known_maker | (value <= SIGNLESS_BELOW_S))
 
 
-def _is_in_seconds(value: pl.Expr, said: pl.Expr) -> pl.Expr:
-    is_known = pl.col("make").str.contains(SECONDS_MAKERS).fill_null(value=False)
-    return ((value - said).abs() < 0.01 * value) & (is_known | (value <= SECONDS_BELOW_S))
+def _is_in_seconds(value: pl.Expr, recorded: pl.Expr) -> pl.Expr:
+    is_known_maker = pl.col("make").str.contains(SECONDS_MAKERS).fill_null(value=False)
+    return ((value - recorded).abs() < 0.01 * value) & (is_known_maker | (value <= SECONDS_BELOW_S))
 
 
 def _is_below_lens_minimum(value: pl.Expr) -> pl.Expr:
-    """Compare with LensSpecification, and with MaxApertureValue unless ApertureValue takes N's side.
+    """Compare with LensSpecification, and with MaxApertureValue unless ApertureValue agrees with the f-number.
 
     HP PhotoSmart 618 writes 4 there for its f/2.7.
     """
@@ -137,7 +137,7 @@ def record_rules(thumbnail_correlation: float = THUMBNAIL_CORRELATION) -> dict[s
     }
 
 
-def judge(
+def apply_rules(
     records: pl.DataFrame, thumbnail_correlation: float = THUMBNAIL_CORRELATION
 ) -> pl.DataFrame:
     """Add to each EXIF record its void reasons, flags and usable settings.
@@ -146,19 +146,19 @@ def judge(
     (number or null). A null setting without raw text has neither reason nor value.
 
     >>> import catalog
-    >>> from curation.exif.rules import judge
-    >>> found = catalog.tables.rows("exif", [{"asset_sha256": "a", "iso": 0.0, "f_number": 2.8}])
-    >>> judged = judge(pl.from_arrow(found))
-    >>> judged.select("iso_void", "iso_valid", "f_number_valid").rows()
+    >>> from curation.exif.rules import apply_rules
+    >>> records = catalog.tables.rows("exif", [{"asset_sha256": "a", "iso": 0.0, "f_number": 2.8}])
+    >>> checked = apply_rules(pl.from_arrow(records))
+    >>> checked.select("iso_void", "iso_valid", "f_number_valid").rows()
     [('iso_not_positive', None, 2.8)]
     """
     missing = [name for name in CONTEXT if name not in records.columns]
-    known = records.with_columns(pl.lit(None, CONTEXT[name]).alias(name) for name in missing)
-    judged = known.with_columns(
+    complete = records.with_columns(pl.lit(None, CONTEXT[name]).alias(name) for name in missing)
+    with_voids = complete.with_columns(
         _first_true(record_rules(thumbnail_correlation)).alias("record_void"),
         *(_first_true(void_rules(s)).alias(f"{s}_void") for s in SETTINGS),
     )
-    return judged.with_columns(
+    return with_voids.with_columns(
         _all_true(flag_rules()).alias("flags"), *(_valid(setting) for setting in SETTINGS)
     )
 

@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from catalog import Catalog, rows
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.rules import judge
+from curation.exif.bins import SETTINGS
+from curation.exif.rules import apply_rules
 from curation.reading import frame
 from curation.splits.labels import PERSON_TASKS, TIME_TASK
 
@@ -137,4 +137,4 @@ def judged_exif(inputs: Inputs, health: pl.DataFrame, thumbnail_correlation: flo
     own = measured.join(sizes, on="asset_sha256").with_columns(exif_source=pl.lit("file"))
     records = inputs.exif.join(own, on=["asset_sha256", "exif_source"], how="left")
     order = pl.col("exif_source").replace_strict(SOURCE_ORDER, default=9)
-    return judge(records, thumbnail_correlation).sort("asset_sha256", order)
+    return apply_rules(records, thumbnail_correlation).sort("asset_sha256", order)

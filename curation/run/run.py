@@ -34,9 +34,13 @@ from curation.duplicates.index import SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
 from curation.duplicates.search import Duplicates
 from curation.errors import CurationError, NothingToCurateError, RunUndoneError
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.bins import bin_of, stops_of
-from curation.exif.crowd import Look, Moments, find_moments, unseen_values
+from curation.exif.bins import SETTINGS, bin_of, stops_of
+from curation.exif.cross_checks import (
+    ClonesAndBursts,
+    Fingerprint,
+    find_clones_and_bursts,
+    unseen_values,
+)
 from curation.exif.sessions import with_sessions
 from curation.reading import frame
 from curation.review.implausible import note_implausible
@@ -128,7 +132,7 @@ class _Run:
         judged = judged_exif(self.inputs, health, self.plan.thumbnail_correlation)
         pictures = self._pictures(judged, health.drop("thumbnail_correlation", "exif_blocks"))
         limits = self.stages.limits(self.plan.keeper_order)
-        moments = find_moments(
+        moments = find_clones_and_bursts(
             judged, partial(self._looks, pictures), limits.verification.scene_cosine
         )
         clock.lap("exif rules")
@@ -195,7 +199,11 @@ class _Run:
         return edit_groups(sound, found, self.edits, self.plan.keeper_order)
 
     def _decide(
-        self, pictures: pl.DataFrame, judged: pl.DataFrame, found: Duplicates, moments: Moments
+        self,
+        pictures: pl.DataFrame,
+        judged: pl.DataFrame,
+        found: Duplicates,
+        moments: ClonesAndBursts,
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Give the kept pictures and all decisions."""
         exif = decisions.table(decisions.exif_decisions(judged))
@@ -246,13 +254,13 @@ class _Run:
         spared = broken.filter(is_kept & (pl.col("reason") == "damaged"))
         return decisions.without(broken, spared), spared
 
-    def _looks(self, pictures: pl.DataFrame, names: list[str]) -> dict[str, Look]:
+    def _looks(self, pictures: pl.DataFrame, names: list[str]) -> dict[str, Fingerprint]:
         """Say how pictures look, as far as they were decoded."""
         vectors = frame(self.catalog, VECTORS, (self.stages.model_id(), names))
         asked = pictures.filter(pl.col("asset_sha256").is_in(names))
         columns = asked.select("asset_sha256", "value", "quality").join(vectors, on="asset_sha256")
         return {
-            sha: Look(value, quality, np.asarray(vector, np.float32))
+            sha: Fingerprint(value, quality, np.asarray(vector, np.float32))
             for sha, value, quality, vector in columns.iter_rows()
         }
 

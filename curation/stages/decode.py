@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pyarrow as pa
 
 from curation.decoding.decoding import examine
-from curation.decoding.examining import Health
+from curation.decoding.health import Health
 from curation.stages.stage import with_outputs
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curation.decoding.examining import shrink
+from curation.decoding.health import shrink
 from curation.stages.stage import with_outputs
 
 Grey = npt.NDArray[np.uint8]

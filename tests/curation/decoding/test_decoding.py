@@ -7,7 +7,7 @@ import pytest
 
 from catalog.sandbox import DecoderLimits, DecoderPool
 from curation.decoding.decoding import DECODERS, decode_small, examine
-from curation.decoding.examining import shrink
+from curation.decoding.health import shrink
 from curation.decoding.limits import DecodeError
 from curation.decoding.pixels import decode_upright
 from tests.curation.broken_files import encoded, photograph

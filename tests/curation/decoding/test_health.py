@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from catalog.sandbox import DecoderLimits, DecoderPool
-from curation.decoding.containers import jpeg_plan, sniff
+from curation.decoding.containers import jpeg_structure, sniff
 from curation.decoding.decoding import examine
 from curation.decoding.limits import DecodeError
 from tests.curation import broken_files
@@ -77,17 +77,17 @@ def test_a_child_that_is_killed_costs_no_row(decoders: DecoderPool) -> None:
 
 
 def test_the_plan_of_a_jpeg_is_read_from_its_segments() -> None:
-    plan = jpeg_plan(encoded(photograph(), quality=85))
+    plan = jpeg_structure(encoded(photograph(), quality=85))
     assert (plan.unit_width, plan.unit_height, plan.scans, plan.is_progressive) == (
         16,
         16,
         1,
         False,
     )
-    assert jpeg_plan(encoded(photograph(), quality=85, subsampling=0)).unit_width == 8
-    assert jpeg_plan(encoded(photograph(), quality=85, progressive=True)).is_progressive
+    assert jpeg_structure(encoded(photograph(), quality=85, subsampling=0)).unit_width == 8
+    assert jpeg_structure(encoded(photograph(), quality=85, progressive=True)).is_progressive
     for body in (b"", b"\xff\xd8\xff", b"\xff\xd8" + b"\xff\xc0\0\x04ab" * 9, os.urandom(500)):
-        jpeg_plan(body)
+        jpeg_structure(body)
 
 
 def test_magic_bytes_decide_not_the_name() -> None:

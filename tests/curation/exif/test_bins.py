@@ -21,8 +21,8 @@ valid = st.floats(min_value=1e-6, max_value=1e7, allow_nan=False)
 def test_nominal_values_fall_where_photographers_expect_them(
     setting: str, low: list[float], medium: list[float], high: list[float]
 ) -> None:
-    found = to_bin(setting, to_stops(setting, [*low, *medium, *high]))
-    assert found.tolist() == [0] * len(low) + [1] * len(medium) + [2] * len(high)
+    bins = to_bin(setting, to_stops(setting, [*low, *medium, *high]))
+    assert bins.tolist() == [0] * len(low) + [1] * len(medium) + [2] * len(high)
 
 
 @given(st.sampled_from(SETTINGS), valid)
@@ -44,10 +44,10 @@ def test_an_edge_belongs_to_the_bin_above_it(setting: str, number: int) -> None:
 @given(st.sampled_from(SETTINGS), st.lists(st.none() | st.floats()))
 def test_polars_and_numpy_agree_on_any_value(setting: str, values: list[float | None]) -> None:
     rows = pl.DataFrame({setting: values}, schema={setting: pl.Float64})
-    found = rows.with_columns(stops_of(setting)).with_columns(bin_of(setting))
+    table = rows.with_columns(stops_of(setting)).with_columns(bin_of(setting))
     numbers = [float("nan") if value is None else value for value in values]
     expected = to_bin(setting, to_stops(setting, numbers))
-    assert found[f"{setting}_bin"].fill_null(-1).to_list() == expected.tolist()
+    assert table[f"{setting}_bin"].fill_null(-1).to_list() == expected.tolist()
 
 
 def test_three_bins_have_three_names() -> None:

@@ -7,8 +7,8 @@ import pytest
 from catalog import rows
 from crawler.examination.examine import examine as crawl
 from curation.decoding.decoding import examine
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.rules import judge
+from curation.exif.bins import SETTINGS
+from curation.exif.rules import apply_rules
 from tests.curation import exif_damage as planted
 from tests.curation.exif_damage import HARD, ON_REAL, SOFT
 from tests.real_data import members, needs
@@ -16,14 +16,14 @@ from tests.real_data import members, needs
 PHOTOS = ("photos/photos-1.tar", "photos/photos-2.tar")
 
 
-def judged(bodies: list[bytes], *, pixels: bool = False) -> pl.DataFrame:
-    """Read, measure and judge files as a crawl and a curation run do."""
-    found, context = [], []
+def checked(bodies: list[bytes], *, pixels: bool = False) -> pl.DataFrame:
+    """Read and measure files, and apply the rules, as a crawl and a curation run do."""
+    exif_rows, context = [], []
     for number, body in enumerate(bodies):
         row = crawl(body)
         start, length = (row.exif.get(f"thumbnail_{end}") or 0 for end in ("offset", "length"))
         health = examine(body, body[start : start + length]) if pixels else None
-        found.append(row.exif | {"asset_sha256": f"{number:05d}", "exif_source": "file"})
+        exif_rows.append(row.exif | {"asset_sha256": f"{number:05d}", "exif_source": "file"})
         context.append(
             {
                 "stored_width": row.asset.get("width"),
@@ -38,15 +38,15 @@ def judged(bodies: list[bytes], *, pixels: bool = False) -> pl.DataFrame:
         "thumbnail_correlation": pl.Float64,
         "exif_blocks": pl.Int32,
     }
-    records = pl.from_arrow(rows("exif", found))
+    records = pl.from_arrow(rows("exif", exif_rows))
     assert isinstance(records, pl.DataFrame)
     joined = pl.concat([records, pl.DataFrame(context, schema=kinds)], how="horizontal")
     now = datetime(2025, 6, 1)  # noqa: DTZ001 - the catalog keeps UTC without a zone
-    return judge(joined.with_columns(fetched_at=pl.lit(now)))
+    return apply_rules(joined.with_columns(fetched_at=pl.lit(now)))
 
 
 def reasons(row: dict[str, object]) -> set[object]:
-    """All void reasons of a judged record."""
+    """All void reasons of a checked record."""
     return {row["record_void"], *(row[f"{s}_void"] for s in SETTINGS)} - {None}
 
 
@@ -55,24 +55,24 @@ def test_at_least_forty_kinds_of_damage_are_planted() -> None:
 
 
 def test_every_hard_kind_is_caught_with_its_reason_and_no_other() -> None:
-    found = judged([planted.planted(damage) for damage in HARD.values()])
-    for (kind, damage), row in zip(HARD.items(), found.iter_rows(named=True), strict=True):
+    records = checked([planted.planted(damage) for damage in HARD.values()])
+    for (kind, damage), row in zip(HARD.items(), records.iter_rows(named=True), strict=True):
         assert reasons(row) == {damage.reason}, kind
 
 
 def test_every_soft_kind_is_flagged_and_costs_no_setting() -> None:
-    found = judged([planted.planted(damage) for damage in SOFT.values()])
-    for (kind, damage), row in zip(SOFT.items(), found.iter_rows(named=True), strict=True):
+    records = checked([planted.planted(damage) for damage in SOFT.values()])
+    for (kind, damage), row in zip(SOFT.items(), records.iter_rows(named=True), strict=True):
         assert row["flags"] == [damage.reason], kind
         assert reasons(row) == set(), kind
 
 
 def test_a_sound_file_has_neither_reason_nor_flag() -> None:
-    row = judged([planted.sound()], pixels=True).row(0, named=True)
+    row = checked([planted.sound()], pixels=True).row(0, named=True)
     assert (reasons(row), row["flags"]) == (set(), [])
 
 
-def test_damage_of_the_structure_is_told_apart() -> None:
+def test_each_damage_of_the_structure_has_its_own_reason() -> None:
     bodies = [
         planted.without_sense(planted.sound()),
         planted.with_two_blocks(planted.sound()),
@@ -80,7 +80,7 @@ def test_damage_of_the_structure_is_told_apart() -> None:
         planted.with_thumbnail_of(5),
         planted.with_thumbnail_of(0),
     ]
-    rows_ = judged(bodies, pixels=True).to_dicts()
+    rows_ = checked(bodies, pixels=True).to_dicts()
     assert reasons(rows_[0]) == {"exif_unreadable"}
     assert rows_[1]["flags"] == ["exif_duplicated"]
     assert rows_[2]["flags"] == ["exif_structure_damaged"]
@@ -96,19 +96,19 @@ def test_hard_damage_of_real_files_is_caught(kind: str) -> None:
     for _, body in members(PHOTOS[0], every=40):
         if b"Exif\0\0" in body[:4096] and damage(body) != body:
             bodies.append(damage(body))
-    rows_ = judged(bodies)
-    found = Counter(rows_[f"{setting}_void"].to_list())
+    rows_ = checked(bodies)
+    voids = Counter(rows_[f"{setting}_void"].to_list())
     if kind == "iso_zero":  # some write the ISO a second time, and that one is sound
-        found[reason] += rows_.filter(pl.col("iso_valid") >= 25).height
+        voids[reason] += rows_.filter(pl.col("iso_valid") >= 25).height
     assert len(bodies) >= 10
-    assert found[reason] >= 0.95 * len(bodies), found
+    assert voids[reason] >= 0.95 * len(bodies), voids
 
 
 @needs("photos/photos-1.tar")
 def test_real_photographs_raise_no_false_alarm() -> None:
     bodies = [body for archive in PHOTOS for _, body in members(archive, every=6)]
-    found = judged(bodies)
-    assert [reasons(row) for row in found.iter_rows(named=True) if reasons(row)] == []
+    records = checked(bodies)
+    assert [reasons(row) for row in records.iter_rows(named=True) if reasons(row)] == []
 
 
 @pytest.mark.slow
@@ -116,16 +116,16 @@ def test_real_photographs_raise_no_false_alarm() -> None:
 @needs("photos/photos-1.tar")
 def test_no_real_photograph_raises_a_false_alarm() -> None:
     bodies = [body for archive in PHOTOS for _, body in members(archive)]
-    found = judged(bodies, pixels=True)
-    assert [reasons(row) for row in found.iter_rows(named=True) if reasons(row)] == []
+    records = checked(bodies, pixels=True)
+    assert [reasons(row) for row in records.iter_rows(named=True) if reasons(row)] == []
 
 
 @needs("exif_zoo/zoo.tar")
 def test_the_zoo_survives() -> None:
     bodies = [body for _, body in members("exif_zoo/zoo.tar") if crawl(body).exif]
-    found = judged(bodies, pixels=True)
-    assert found.height == len(bodies)
+    records = checked(bodies, pixels=True)
+    assert records.height == len(bodies)
     for setting in SETTINGS:
-        values = found[f"{setting}_valid"].drop_nulls()
+        values = records[f"{setting}_valid"].drop_nulls()
         assert values.is_finite().all()
         assert (values > 0).all()

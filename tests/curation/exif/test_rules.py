@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import rows
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.rules import HARD_RANGES, judge
+from curation.exif.bins import SETTINGS
+from curation.exif.rules import HARD_RANGES, apply_rules
 
 GOOD: dict[str, Any] = {
     "asset_sha256": "a",
@@ -26,18 +26,18 @@ GOOD: dict[str, Any] = {
 }
 
 
-def judged(*, thumbnail_correlation: object = None, **changes: object) -> dict[str, Any]:
-    found = pl.from_arrow(rows("exif", [GOOD | changes]))
-    assert isinstance(found, pl.DataFrame)
-    joined = found.with_columns(
+def checked(*, thumbnail_correlation: object = None, **changes: object) -> dict[str, Any]:
+    table = pl.from_arrow(rows("exif", [GOOD | changes]))
+    assert isinstance(table, pl.DataFrame)
+    joined = table.with_columns(
         fetched_at=pl.lit(datetime(2025, 1, 1)),  # noqa: DTZ001 - the catalog keeps UTC without a zone
         thumbnail_correlation=pl.lit(thumbnail_correlation, pl.Float64),
     )
-    return judge(joined).row(0, named=True)
+    return apply_rules(joined).row(0, named=True)
 
 
 def test_a_sound_record_keeps_all_settings() -> None:
-    row = judged()
+    row = checked()
     assert [row[f"{s}_valid"] for s in SETTINGS] == [8.0, 400.0, 1 / 125]
     assert row["record_void"] is None
     assert row["flags"] == []
@@ -99,7 +99,7 @@ def test_a_sound_record_keeps_all_settings() -> None:
 def test_says_why_a_setting_is_unusable(
     setting: str, changes: dict[str, object], reason: str
 ) -> None:
-    row = judged(**changes)
+    row = checked(**changes)
     assert row[f"{setting}_void"] == reason
     assert row[f"{setting}_valid"] is None
     others = [name for name in SETTINGS if name != setting]
@@ -124,7 +124,7 @@ def test_says_why_a_setting_is_unusable(
 def test_a_record_that_is_not_the_files_own_loses_all_settings(
     changes: dict[str, object], reason: str
 ) -> None:
-    row = judged(**changes)
+    row = checked(**changes)
     assert row["record_void"] == reason
     assert [row[f"{s}_valid"] for s in SETTINGS] == [None] * 3
 
@@ -150,7 +150,7 @@ def test_a_record_that_is_not_the_files_own_loses_all_settings(
 def test_slips_that_real_cameras_make_elsewhere_do_not_cost_a_setting(
     changes: dict[str, object],
 ) -> None:
-    row = judged(**changes)
+    row = checked(**changes)
     assert None not in [row[f"{s}_valid"] for s in SETTINGS]
 
 
@@ -170,19 +170,19 @@ def test_slips_that_real_cameras_make_elsewhere_do_not_cost_a_setting(
     ],
 )
 def test_odd_things_are_flagged_but_cost_nothing(changes: dict[str, object], flag: str) -> None:
-    row = judged(**changes)
+    row = checked(**changes)
     assert row["flags"] == [flag]
     assert None not in [row[f"{s}_valid"] for s in SETTINGS]
 
 
 def test_a_missing_setting_has_neither_value_nor_reason() -> None:
-    row = judged(iso=None)
+    row = checked(iso=None)
     assert row["iso_void"] is None
     assert row["iso_valid"] is None
 
 
 def test_a_setting_known_only_as_text_is_used() -> None:
-    row = judged(exposure_time=None, exposure_time_raw="1/125", iso=None, iso_raw="[400, 800]")
+    row = checked(exposure_time=None, exposure_time_raw="1/125", iso=None, iso_raw="[400, 800]")
     assert row["exposure_time_valid"] == 1 / 125
     assert row["iso_valid"] == 400
 
@@ -201,7 +201,7 @@ numbers = st.none() | st.floats(width=64)
 def test_whatever_a_file_says_a_valid_setting_is_within_its_hard_range(
     changes: dict[str, object],
 ) -> None:
-    row = judged(**changes)
+    row = checked(**changes)
     for setting in SETTINGS:
         value = row[f"{setting}_valid"]
         low, high = HARD_RANGES[setting]

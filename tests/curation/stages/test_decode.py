@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from curation.decoding.decoding import examine
-from curation.decoding.examining import detail_energy
+from curation.decoding.health import detail_energy
 from curation.decoding.limits import MIN_SIDE_PX
 from curation.decoding.pixels import decode_upright
 from curation.stages.decode import Decode

@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 
 from catalog import rows
-from curation.exif.crowd import Look, find_moments, unseen_values
-from curation.exif.rules import judge
+from curation.exif.cross_checks import Fingerprint, find_clones_and_bursts, unseen_values
+from curation.exif.rules import apply_rules
 from curation.similarity.pdq import luma_of, pdq
 from tests.curation.made_pictures import scene, shaken
 
@@ -29,30 +29,30 @@ def record(sha: str, **changes: object) -> dict[str, object]:
     return plain | changes
 
 
-def judged(*records: dict[str, object]) -> pl.DataFrame:
-    found = pl.from_arrow(rows("exif", records))
-    assert isinstance(found, pl.DataFrame)
-    return judge(found)
+def checked(*records: dict[str, object]) -> pl.DataFrame:
+    table = pl.from_arrow(rows("exif", records))
+    assert isinstance(table, pl.DataFrame)
+    return apply_rules(table)
 
 
-def look(picture: np.ndarray, vector: int) -> Look:
-    found = pdq(luma_of(picture))
+def fingerprint(picture: np.ndarray, vector: int) -> Fingerprint:
+    hashed = pdq(luma_of(picture))
     axis = np.zeros(4, np.float32)
     axis[vector] = 1
-    return Look(found.hex, found.quality, axis)
+    return Fingerprint(hashed.hex, hashed.quality, axis)
 
 
 def test_one_exif_block_on_unlike_pictures_is_a_clone_of_each() -> None:
-    looks = {"a": look(scene(1), 0), "b": look(scene(2), 1)}
-    found = find_moments(judged(record("a"), record("b")), lambda _: looks)
+    fingerprints = {"a": fingerprint(scene(1), 0), "b": fingerprint(scene(2), 1)}
+    found = find_clones_and_bursts(checked(record("a"), record("b")), lambda _: fingerprints)
     assert sorted(found.cloned) == ["a", "b"]
     assert json.loads(found.cloned["a"])["others"] == ["b"]
     assert found.bursts == []
 
 
 def test_one_moment_on_similar_pictures_is_a_burst() -> None:
-    looks = {"a": look(scene(1), 0), "b": look(shaken(scene(1)), 0)}
-    found = find_moments(judged(record("a"), record("b")), lambda _: looks)
+    fingerprints = {"a": fingerprint(scene(1), 0), "b": fingerprint(shaken(scene(1)), 0)}
+    found = find_clones_and_bursts(checked(record("a"), record("b")), lambda _: fingerprints)
     assert found.cloned == {}
     assert [sha for sha, _ in found.bursts] == ["a", "b"]
     assert len({key for _, key in found.bursts}) == 1
@@ -68,19 +68,23 @@ def test_other_moments_cameras_and_unset_clocks_are_neither() -> None:
         {"taken_at": None, "taken_at_raw": None},
         {"exif_source": "api"},
     ]
-    looks = {"a": look(scene(1), 0), "b": look(scene(2), 1)}
+    fingerprints = {"a": fingerprint(scene(1), 0), "b": fingerprint(scene(2), 1)}
     for change in changes:
-        found = find_moments(judged(record("a"), record("b", **change)), lambda _: looks)
+        found = find_clones_and_bursts(
+            checked(record("a"), record("b", **change)), lambda _: fingerprints
+        )
         assert (found.cloned, found.bursts) == ({}, [])
-    found = find_moments(judged(record("a", **unset), record("b", **unset)), lambda _: looks)
+    found = find_clones_and_bursts(
+        checked(record("a", **unset), record("b", **unset)), lambda _: fingerprints
+    )
     assert (found.cloned, found.bursts) == ({}, [])
 
 
-def test_an_aperture_that_a_telephone_never_has_is_told() -> None:
+def test_an_aperture_that_a_telephone_never_has_is_flagged() -> None:
     many = [record(f"{n:03d}", f_number=(1.8, 2.4)[n % 2], iso=50.0 + n) for n in range(220)]
-    assert unseen_values(judged(*many)) == {}
+    assert unseen_values(checked(*many)) == {}
     odd = [*many, record("odd", f_number=5.6, iso=50.0)]
-    found = unseen_values(judged(*odd))
+    found = unseen_values(checked(*odd))
     assert list(found) == ["odd"]
     assert json.loads(found["odd"]) == {
         "f_number": 5.6,
@@ -88,4 +92,4 @@ def test_an_aperture_that_a_telephone_never_has_is_told() -> None:
         "pictures_of_model": 221,
         "values_of_model": 3,
     }
-    assert unseen_values(judged(*odd[100:])) == {}  # too few to say never
+    assert unseen_values(checked(*odd[100:])) == {}  # too few to say never

@@ -1,6 +1,6 @@
-"""Examine one file: whether it is healthy, and how large, light, sharp and detailed its picture is.
+"""Examine one file: whether it decodes cleanly, and the size, brightness, sharpness and detail of its picture.
 
-This works on the bytes themselves, so it runs in a decoder child only; `decoding.py` asks for it.
+This code reads untrusted bytes, so it runs only in a decoder process; `decoding.py` calls it.
 """
 
 import hashlib
@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.decoding.limits import THUMBNAIL_SIDE_PX, DecodeError
-from curation.decoding.pixels import Opened, Pixels, decode_stored, said, turn
-from curation.decoding.scan_damage import seam_score
+from curation.decoding.pixels import ImageHeader, Pixels, decode_stored, error_line, turn
+from curation.decoding.scan_damage import discontinuity_score
 from curation.decoding.thumbnails import Grey, read_thumbnail, thumbnail_correlation
 
 SHARPNESS_SIDE_PX = 512
-PREVIEW_SIDE_PX = 640  # longest side of the hidden picture that later stages look at
+PREVIEW_SIDE_PX = 640  # longest side of the preview, which later stages read
 
 
 @dataclass(frozen=True)
 class Health:
-    """What decoding found in one file; columns as in the `health` table, and the hidden pictures."""
+    """The result of decoding one file: the columns of the `health` table, a thumbnail and a preview."""
 
     decode_status: str
     detail: str | None = None
@@ -40,24 +40,24 @@ class Health:
     preview_width: int | None = None
 
 
-def failed(error: Exception) -> Health:
+def failed_health(error: Exception) -> Health:
     """Name the `decode_status` of a file whose decoding ended with an error."""
     if isinstance(error, DecodeError):
         return Health(error.status, error.detail)
     is_memory = isinstance(error, MemoryError)
-    return Health("too_much_memory" if is_memory else "undecodable", said(error))
+    return Health("too_much_memory" if is_memory else "undecodable", error_line(error))
 
 
-def examine_opened(image: bytes, opened: Opened, thumbnail: bytes) -> Health:
-    """Decode and measure a file whose header was read, with the JPEG inside its EXIF; decoders may raise anything."""
-    pixels, warning = decode_stored(image, opened)
-    if warning is None and (score := seam_score(pixels, opened.plan)) > 1:
+def examine_image(image: bytes, header: ImageHeader, thumbnail: bytes) -> Health:
+    """Decode and measure a file after its header; `thumbnail` is the JPEG in its EXIF; decoders may raise anything."""
+    pixels, warning = decode_stored(image, header)
+    if warning is None and (score := discontinuity_score(pixels, header.structure)) > 1:
         warning = f"the picture breaks along its coding units (strength {score:.1f})"
-    small = read_thumbnail(thumbnail) if thumbnail and not warning else None
-    upright = None if small is None else turn(small, opened.orientation)
-    blocks = opened.plan.exif_blocks if opened.container == "JPEG" else None
-    pixels = turn(pixels, opened.orientation)
-    return _measure(pixels, "damaged" if warning else "ok", warning, upright, blocks)
+    stored_thumbnail = read_thumbnail(thumbnail) if thumbnail and not warning else None
+    embedded = None if stored_thumbnail is None else turn(stored_thumbnail, header.orientation)
+    blocks = header.structure.exif_blocks if header.container == "JPEG" else None
+    pixels = turn(pixels, header.orientation)
+    return _measure(pixels, "damaged" if warning else "ok", warning, embedded, blocks)
 
 
 def _measure(
