@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from benchmarks.dedupe_corpus import REPEATED, SAME_PIXELS, SEED, TWICE, _bursts, _photographs
 from benchmarks.photo_edits import EDITS, LIGHT
-from curation.duplicates.index import CandidateLimits
+from curation.duplicates.limits import CandidateLimits
 from curation.similarity.pdq import BITS, hamming, luma_of, pdq, turned
 from curation.stages.embeddings import EfficientNetLite0, Embedder
 from curation.stages.onnx_embedder import OnnxEmbedder

@@ -29,7 +29,8 @@ from PIL import Image
 
 from benchmarks.code_version import commit
 from catalog import Workspace, open_catalog, rows, write_segment
-from curation.duplicates.index import CandidateLimits, Descriptors, IndexFolder, SimilarityIndex
+from curation.duplicates.index import Descriptors, IndexFolder, SimilarityIndex
+from curation.duplicates.limits import CandidateLimits
 from curation.run.run import curate
 from curation.settings import CurateSettings
 from curation.similarity.neighbours import DIM, NeighbourLists

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curation.duplicates.limits import Reach
+from curation.duplicates.limits import CandidateLimits
 from curation.similarity.close_hashes import close_hashes
 from curation.similarity.close_vectors import PrefixSearch
 from curation.similarity.neighbours import (
@@ -42,32 +42,10 @@ from curation.similarity.neighbours import (
 
 log = logging.getLogger(__name__)
 
-VERSION = "2"
 MIN_QUALITY = 50  # of a hash: below it the hash is weak evidence, and the picture counts as plain
 MIN_PLAIN_QUALITY = 10  # below it the hash is no evidence
 PAIRS_AT_ONCE = 32_768  # pairs whose bits are counted at once
 ROWS_AT_ONCE = 65_536  # rows that are moved or compared at once
-
-
-@dataclass(frozen=True)
-class CandidateLimits:
-    """Which pairs become candidates: up to `nearest` of each kind, within `pdq` bits or from `cosine` on.
-
-    `plain_pdq` bits hold for pairs of which one picture is plain: its hash is weak evidence, but the only evidence for
-    a rotated copy.
-    """
-
-    nearest: int = 12
-    cosine: float = 0.62
-    pdq: int = 31
-    plain_pdq: int = 10
-
-    def key(self, *made_by: str) -> str:
-        """Name the index of vectors and hashes made by these stages."""
-        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        # "Reach" is the name of this class in older code: the key of an index must not change.
-        text = "\n".join([VERSION, f"Reach({fields})", *made_by])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

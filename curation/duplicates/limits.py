@@ -1,4 +1,4 @@
-"""The limits of the search for copies, without the search: a plan reads them before anything heavy is loaded."""
+"""Limits of the search for copies. This module imports no heavy library, so a plan can be read without the search."""
 
 import hashlib
 import json
@@ -10,14 +10,15 @@ VERDICT_VERSION = "3"  # raise it when verdicts may change
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
 )  # fmt: skip
-"""What makes the keeper of a group of copies, the weightiest first; `keeper.py` says how each is judged."""
+"""Criteria that choose the keeper of a group of copies, the most important first; `keeper.py` defines each."""
 
 
 @dataclass(frozen=True)
-class Reach:
-    """How far the nearest are looked for: up to `nearest` of each kind, within `pdq` bits or from `cosine` on.
+class CandidateLimits:
+    """Which pairs become candidates: up to `nearest` of each kind, within `pdq` bits or from `cosine` on.
 
-    `plain_pdq` bits are for pairs of which one is plain: hashes say little there, but a turned copy has no other sign.
+    `plain_pdq` bits hold for pairs of which one picture is plain: its hash is weak evidence, but the only evidence for
+    a rotated copy.
     """
 
     nearest: int = 12
@@ -27,7 +28,9 @@ class Reach:
 
     def key(self, *made_by: str) -> str:
         """Name the index of vectors and hashes made by these stages."""
-        text = "\n".join([INDEX_VERSION, repr(self), *made_by])
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        # "Reach" is the name of this class in older code: the key of an index must not change.
+        text = "\n".join([INDEX_VERSION, f"Reach({fields})", *made_by])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -35,7 +38,7 @@ class Reach:
 class VerificationLimits:
     """What counts as the same photograph; distances are in pixels of a picture whose longest side is 320.
 
-    The `blind` ones are for two pictures of which no EXIF could say that they are two shots (`distinct_shots.py`).
+    The `blind` limits hold for two pictures without an EXIF time that could tell two shots apart (`distinct_shots.py`).
     """
 
     inliers: int = 12
@@ -62,14 +65,14 @@ class VerificationLimits:
 
 @dataclass(frozen=True)
 class DuplicateLimits:
-    """Where candidates begin, what verification calls the same, and which copy represents the others."""
+    """Which pairs are candidates, which are verified as copies, and which copy represents the others."""
 
-    reach: Reach = field(default_factory=Reach)
+    candidates: CandidateLimits = field(default_factory=CandidateLimits)
     verification: VerificationLimits = field(default_factory=VerificationLimits)
     keeper: tuple[str, ...] = KEEPER_ORDER
     threads: int = 2
 
     def compared_by(self, model_id: str) -> str:
-        """Name what verdicts depend on besides the two pictures; equal names may share them."""
+        """Name what verdicts depend on besides the two pictures; verdicts with equal names may be reused."""
         text = json.dumps([VERDICT_VERSION, asdict(self.verification), model_id], sort_keys=True)
         return f"pixels@{VERDICT_VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -9,8 +9,6 @@ The result is a function of the set of pictures. Verdicts of earlier runs are re
 the two pictures. So it does not matter in which batches the pictures came.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +22,10 @@ from threadpoolctl import threadpool_limits
 from curation.duplicates import keeper
 from curation.duplicates.distinct_shots import shots_of
 from curation.duplicates.grouping import Bridge, Group, Grouping, group
-from curation.duplicates.index import CandidateLimits, Descriptors, SimilarityIndex
+from curation.duplicates.index import Descriptors, SimilarityIndex
+from curation.duplicates.limits import DuplicateLimits
 from curation.duplicates.pair_verification import EDGES, PairVerification, equal_edge
-from curation.duplicates.verification import VERSION, VerificationLimits, Verifier
+from curation.duplicates.verification import Verifier
 from curation.similarity.neighbours import compact
 from curation.similarity.pdq import from_hex
 
@@ -45,21 +44,6 @@ GROUPS = {
 """Columns of `duplicate_groups` without run_id."""
 
 STRENGTH = {"pixels": 2, "pdq": 1, "embedding": 0}
-
-
-@dataclass(frozen=True)
-class DuplicateLimits:
-    """Which pairs are candidates, which are verified as copies, and which copy represents the others."""
-
-    candidates: CandidateLimits = field(default_factory=CandidateLimits)
-    verification: VerificationLimits = field(default_factory=VerificationLimits)
-    keeper: tuple[str, ...] = keeper.ORDER
-    threads: int = 2
-
-    def compared_by(self, model_id: str) -> str:
-        """Name what verdicts depend on besides the two pictures; verdicts with equal names may be reused."""
-        text = json.dumps([VERSION, asdict(self.verification), model_id], sort_keys=True)
-        return f"pixels@{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.duplicates.distinct_shots import Shot, are_distinct_shots
+from curation.duplicates.limits import VerificationLimits
 from curation.similarity.alignment import (
     fit_by_features,
     fit_projective,
@@ -27,39 +28,9 @@ from curation.similarity.alignment import (
 from curation.similarity.fit_measures import Fit
 from curation.similarity.picture_features import Features
 
-VERSION = "3"  # of the verdicts: raise it when they may change
 CACHE_SIZE = 1024  # pictures whose features are kept, about 0.6 MB each
 OVERLAY_NCC = 0.5  # below it an overlay cannot be told from another picture
 SCENE_NCC = 0.94  # whole pictures above it show one scene, with or without keypoints
-
-
-@dataclass(frozen=True)
-class VerificationLimits:
-    """What counts as the same photograph; distances are in pixels of a picture whose longest side is 320.
-
-    The `blind` limits hold for two pictures without an EXIF time that could tell two shots apart (`distinct_shots.py`).
-    """
-
-    inliers: int = 12
-    overlap: float = 0.55
-    ncc: float = 0.6
-    detail_ncc: float = 0.7
-    bad_share: float = 0.25
-    drift_px: float = 0.25
-    blind_drift_px: float = 0.15
-    plain_ncc: float = 0.98
-    strict_drift_px: float = 0.15
-    blind_strict_drift_px: float = 0.08
-    strict_detail_ncc: float = 0.9
-    bend_px: float = 1.0
-    scene_cosine: float = 0.6
-    scene_inliers: int = 24
-
-    def blind(self) -> "VerificationLimits":
-        """Give the limits for two pictures without EXIF."""
-        return replace(
-            self, drift_px=self.blind_drift_px, strict_drift_px=self.blind_strict_drift_px
-        )
 
 
 @dataclass(frozen=True)

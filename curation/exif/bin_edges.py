@@ -1,9 +1,9 @@
-"""The three settings that are learned and the edges of their bins, without the libraries that `bins.py` needs."""
+"""The three camera settings that models predict, and the edges of their bins. This module imports no heavy library."""
 
 from typing import Final
 
 SETTINGS: Final = ("f_number", "iso", "exposure_time")
-"""The three settings that are learned."""
+"""The three camera settings that models predict."""
 
 BIN_NAMES: Final = ("low", "medium", "high")
 """Names of bins 0, 1 and 2; for exposure_time low is short."""

@@ -1,4 +1,4 @@
-"""EXIF flags that compare the records of many pictures: copied EXIF blocks, and values that a camera model never writes.
+"""EXIF flags that compare the records of many pictures: copied EXIF blocks, values that a camera model never writes.
 
 Several pictures with the same camera, time and settings are either a burst (the pictures are similar, so a split must
 not separate them) or pictures onto which somebody copied one EXIF block (a flag).
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curation.exif.bins import SETTINGS
+from curation.exif.bin_edges import SETTINGS
 from curation.similarity.pdq import from_hex, hamming, turned
 
 MIN_ROWS_OF_MODEL: Final = 200
@@ -34,8 +34,8 @@ _MOMENT = ("make", "model", "serial_sha256", "taken_at_raw", "sub_seconds", *SET
 class ClonesAndBursts:
     """Pictures with the same camera, time and settings, by what they are.
 
-    `cloned`: asset to evidence (JSON) where the pictures are unlike; `bursts`: (asset, key of the moment) where they are
-    similar and must stay in one split.
+    `cloned`: asset to evidence (JSON) where the pictures are unlike; `bursts`: (asset, key of the moment) where the
+    pictures are similar and must stay in one split.
     """
 
     cloned: dict[str, str]

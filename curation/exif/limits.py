@@ -1,4 +1,4 @@
-"""Limits of the EXIF rules and sessions that a plan may set, and the version of the rules; needs no library."""
+"""Limits of the EXIF rules and sessions that a plan may set, and the version of the rules; imports no library."""
 
 from typing import Final
 

@@ -17,13 +17,8 @@ import polars as pl
 from catalog import Catalog
 from curation.duplicates.grouping import Group
 from curation.duplicates.index import Descriptors, IndexFolder, SimilarityIndex
-from curation.duplicates.search import (
-    DuplicateLimits,
-    Duplicates,
-    LoadPixels,
-    compare,
-    distinct,
-)
+from curation.duplicates.limits import DuplicateLimits
+from curation.duplicates.search import Duplicates, LoadPixels, compare, distinct
 from curation.reading import frame
 from curation.similarity.pdq import from_hex
 from curation.similarity.read_vectors import read_compact

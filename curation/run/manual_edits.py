@@ -11,6 +11,7 @@ import polars as pl
 
 from catalog import Catalog, ManualDecision, decisions_in_force
 from curation.duplicates import keeper
+from curation.duplicates.limits import KEEPER_ORDER
 from curation.duplicates.search import GROUPS, Duplicates, framed_pictures
 
 _EFFECTIVE = ("keep", "drop", "keeper", "split", "merge")

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from curation.duplicates.index import CandidateLimits
-from curation.duplicates.verification import VerificationLimits
+from curation.duplicates.limits import CandidateLimits, VerificationLimits
 from curation.errors import BadEmbedderError
 
 FORMAT = "safelight-embedder/1"

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.duplicates.index import CandidateLimits, Descriptors, IndexFolder, SimilarityIndex
+from curation.duplicates.index import Descriptors, IndexFolder, SimilarityIndex
+from curation.duplicates.limits import CandidateLimits
 from curation.similarity.neighbours import compact
 from curation.similarity.pdq import turned
 

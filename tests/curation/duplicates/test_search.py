@@ -9,8 +9,8 @@ import pytest
 from catalog import TABLES
 from curation.duplicates.grouping import Bridge, Group
 from curation.duplicates.index import SimilarityIndex
+from curation.duplicates.limits import DuplicateLimits
 from curation.duplicates.search import (
-    DuplicateLimits,
     Duplicates,
     compare,
     descriptors_of,

@@ -10,7 +10,8 @@ from catalog.lake.manual import About, ManualDecision
 from catalog.tables.views import VIEWS
 from catalog.takedown.purge import purge
 from curation.commands.curate import curate as command
-from curation.duplicates.search import EDGES, GROUPS, Duplicates
+from curation.duplicates.pair_verification import EDGES
+from curation.duplicates.search import GROUPS, Duplicates
 from curation.errors import RunUndoneError
 from curation.run.manual_edits import ManualEdits, edit_groups
 from curation.run.run import curate

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from catalog import rows
-from curation.duplicates.index import CandidateLimits, Descriptors, SimilarityIndex
+from curation.duplicates.index import Descriptors, SimilarityIndex
+from curation.duplicates.limits import CandidateLimits
 from curation.similarity.neighbours import Compact, NeighbourLists, compact, nearest_vectors
 from curation.splits.closest_pairs import Pair, Vectors, closest, sides_of
 from curation.splits.leaks import LeakAudit
