@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from catalog import Catalog, rows
-from curation.exif.bins import SETTINGS
+from curation.exif.bin_edges import SETTINGS
 from curation.exif.rules import apply_rules
 from curation.reading import frame
 from curation.splits.labels import PERSON_TASKS, TIME_TASK

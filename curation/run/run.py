@@ -34,7 +34,8 @@ from curation.duplicates.index import SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
 from curation.duplicates.search import Duplicates
 from curation.errors import CurationError, NothingToCurateError, RunUndoneError
-from curation.exif.bins import SETTINGS, bin_of, stops_of
+from curation.exif.bin_edges import SETTINGS
+from curation.exif.bins import bin_of, stops_of
 from curation.exif.cross_checks import (
     ClonesAndBursts,
     Fingerprint,
