@@ -44,7 +44,7 @@ def site() -> Iterator[FaultSite]:
 def fetch(urls: list[str], limits: CrawlSettings) -> list[Answer]:
     async def all_of_them() -> list[Answer]:
         async with open_fetcher(limits, AGENT) as fetcher:
-            return [await fetcher.fetch(url) for url in urls]
+            return await asyncio.gather(*(fetcher.fetch(url) for url in urls))
 
     return asyncio.run(all_of_them())
 
