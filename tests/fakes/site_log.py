@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 SLACK_S = 0.4  # requests on their way when an answer left, and a busy machine
 
@@ -84,7 +83,8 @@ class SiteLog:
     def robots_violations(self, jitter_s: float = 0.1) -> list[str]:
         """Say which requests a robots.txt barred, came before it was read, or followed too close.
 
-        Two requests may be closer than Crawl-delay by `jitter_s`, for the road takes a time that varies.
+        A request may be up to `jitter_s` late on its way, so that many are together at most that much closer than
+        Crawl-delay; it does not add up over a long row of them.
         """
         return [
             problem
@@ -92,7 +92,7 @@ class SiteLog:
             for problem in (
                 *_unread_robots(asked),
                 *_barred(asked, self.rules.get(host, RobotsRule())),
-                *_too_close(asked, self.rules.get(host, RobotsRule()).delay_s - jitter_s),
+                *_too_close(asked, self.rules.get(host, RobotsRule()).delay_s, jitter_s),
             )
         ]
 
@@ -174,8 +174,11 @@ def _barred(asked: list[Seen], rule: RobotsRule) -> Iterator[str]:
             yield f"{seen.host}{seen.path} is disallowed"
 
 
-def _too_close(asked: list[Seen], delay_s: float) -> Iterator[str]:
+def _too_close(asked: list[Seen], delay_s: float, jitter_s: float) -> Iterator[str]:
     images = [seen for seen in asked if _is_image(seen)]
-    for before, after in pairwise(images):
-        if after.at - before.at < delay_s:
-            yield f"{after.host}{after.path} came {after.at - before.at:.3f} s after another"
+    latest = -math.inf  # when the first would have come, by the request that was latest on its way
+    for number, seen in enumerate(images if delay_s else []):
+        ahead_s = latest + number * delay_s - seen.at
+        if ahead_s > jitter_s:
+            yield f"{seen.host}{seen.path} came {ahead_s:.3f} s too soon after another"
+        latest = max(latest, seen.at - number * delay_s)

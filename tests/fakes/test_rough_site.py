@@ -137,6 +137,21 @@ def test_a_crawl_delay_that_is_not_kept_is_seen(site: RoughSite) -> None:
     assert "after another" in problem
 
 
+def row_of_images(*times: float) -> SiteLog:
+    images = [Seen(at, "h", f"/{n}.jpg", f"p/{n}") for n, at in enumerate(times)]
+    robots = Seen(0.0, "h", "/robots.txt", answered_at=0.0)
+    return SiteLog({"h": RobotsRule(delay_s=0.3)}, [robots, *images])
+
+
+def test_requests_that_were_late_on_their_way_break_no_crawl_delay_but_a_quick_row_does() -> None:
+    late = row_of_images(1.0, 1.56, 1.60, 1.9, 2.2)  # the second was sent at 1.3
+    assert late.robots_violations(0.4) == []
+    assert late.robots_violations(0.1)
+    quick = row_of_images(*(1.0 + 0.25 * n for n in range(10)))  # 0.05 s each, 0.45 s together
+    assert len(quick.robots_violations(0.4)) == 1
+    assert len(row_of_images(1.0, 1.01, 1.02).robots_violations(0.4)) == 1
+
+
 def test_too_many_requests_in_any_window_are_seen(site: RoughSite) -> None:
     host = site.hosts[SLOW]
     for _ in range(3):

@@ -155,7 +155,7 @@ def test_robots_txt_and_its_crawl_delay_are_obeyed(crawled: Crawled) -> None:
     shy = crawled.site.hosts[SHY]
     images = [s for s in crawled.site.log.seen if s.host == shy and s.picture]
     assert len(images) >= 3
-    assert crawled.site.log.robots_violations() == []
+    assert crawled.site.log.robots_violations(SLACK_S) == []
 
 
 def test_refused_pictures_leave_no_bytes_behind(crawled: Crawled) -> None:
