@@ -37,6 +37,8 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from catalog.plurals import counted
+
 
 class SafelightError(Exception):
     """Something a person can act on; the message says what, what exists and what to do next.
@@ -110,9 +112,10 @@ class CommitError(CatalogError):
 
     def __init__(self, reason: str, waiting: int, *, is_transient: bool) -> None:
         advice = "" if is_transient else ", when the cause is mended"
+        wait = counted(waiting, "segment", "waits")
         super().__init__(
-            f"the commit to the catalog failed: {reason.rstrip('.')}. {waiting} segments wait in the spool, and "
-            f"nothing is lost. Commit them{advice} with: safelight catalog commit"
+            f"the commit to the catalog failed: {reason.rstrip('.')}. {wait} in the spool, and "
+            f"nothing is lost. Commit what waits{advice} with: safelight catalog commit"
         )
         self.reason, self.is_transient = reason, is_transient
 
@@ -279,4 +282,4 @@ class TooManyWaitError(CatalogError):
     """So many statements wait already that one more is turned away."""
 
     def __init__(self, waiting: int) -> None:
-        super().__init__(f"{waiting} queries wait already; try again in a moment")
+        super().__init__(f"{counted(waiting, 'query', 'waits')} already; try again in a moment")

@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from catalog import SafelightError, Workspace
+from catalog import SafelightError, UsageError, Workspace, counted, home_words, open_catalog
 from photosite.plan.plan import DemoPlan
 from photosite.score import summary
 
@@ -27,6 +27,7 @@ SITE_START_S = 60
 def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
     """Run every step in `workspace` and print a summary; raises `SafelightError` when a step fails."""
     start = time.monotonic()
+    _refuse_other_pictures(workspace)
     workspace.make()
     with _site(workspace, count, seed) as address:
         _step(
@@ -45,7 +46,21 @@ def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
     print(f"\n{summary(workspace, DemoPlan(seed=seed, photos=count))}")
     for name, path in _pages(workspace):
         print(f"{name:<14} {path}")
+    print(f"console        safelight serve{home_words()}")
     print(f"took           {time.monotonic() - start:.0f} s from crawl to report")
+
+
+def _refuse_other_pictures(workspace: Workspace) -> None:
+    """Raise `UsageError` in a workspace with somebody's own pictures: the demo's would lie among them."""
+    if not workspace.lake.is_dir() or (workspace.reports / "demo" / "port").exists():
+        return
+    with open_catalog(workspace) as catalog:
+        (found,) = catalog.records("SELECT count(*) AS n FROM photos")
+    if found["n"]:
+        raise UsageError(
+            f"{workspace.home} holds {counted(int(str(found['n'])), 'photo')} of your own; give the demo a workspace "
+            "of its own: safelight demo run --home demo-workspace"
+        )
 
 
 def _pages(workspace: Workspace) -> Iterator[tuple[str, Path]]:

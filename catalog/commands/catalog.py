@@ -77,7 +77,7 @@ def commit(workspace: Workspace) -> None:
     with open_catalog(workspace) as tables:
         gained = tables.commit()
     for name, n in gained.items():
-        click.echo(f"{name}: {n} new rows")
+        click.echo(f"{name}: {counted(n, 'new row')}")
     if not gained:
         click.echo("nothing waits in the spool")
 
@@ -137,7 +137,7 @@ def maintain_workspace(
     click.echo(f"snapshots {would}forgotten: {done.tables.snapshots_expired}")
     n_files, n_bytes = done.tables.files_removed, done.tables.bytes_removed
     click.echo(f"table files {would}removed: {n_files} ({n_bytes:,} bytes)")
-    beside = f"{done.packs_removed} packs, {done.folders_removed} unfinished folders"
+    beside = f"{counted(done.packs_removed, 'pack')}, {counted(done.folders_removed, 'unfinished folder')}"
     click.echo(f"{would}removed beside them: {beside} ({done.bytes_removed:,} bytes)")
 
 
@@ -150,8 +150,8 @@ def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -
     from catalog.maintenance.backup import backup
 
     done = backup(workspace, dest, with_frontier=not without_frontier)
-    click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes")
-    click.echo(f"copied {done.files_copied} files, {done.bytes_copied:,} bytes")
+    click.echo(f"snapshot {done.snapshot_id}: {counted(done.files, 'file')}, {done.bytes:,} bytes")
+    click.echo(f"copied {counted(done.files_copied, 'file')}, {done.bytes_copied:,} bytes")
     for line in done.left_out:
         click.echo(f"left out {line}")
 
@@ -164,7 +164,9 @@ def restore_workspace(workspace: Workspace, source: Path) -> None:
     from catalog.maintenance.backup import restore
 
     done = restore(source, workspace)
-    click.echo(f"snapshot {done.snapshot_id}: {done.files} files, {done.bytes:,} bytes, verified")
+    click.echo(
+        f"snapshot {done.snapshot_id}: {counted(done.files, 'file')}, {done.bytes:,} bytes, verified"
+    )
 
 
 def _terminal() -> bool:

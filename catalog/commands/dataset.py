@@ -55,7 +55,7 @@ def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
     release = publish_run(workspace, name, run_id)
     counts = ", ".join(f"{split} {n}" for split, n in release.manifest["splits"].items())
     click.echo(
-        f"{release.name}@{release.version}: {release.manifest['n_items']} pictures ({counts})"
+        f"{release.name}@{release.version}: {counted(release.manifest['n_items'], 'picture')} ({counts})"
     )
     click.echo(f"digest {release.digest}")
     click.echo(f"folder {release.path}")
@@ -143,7 +143,9 @@ def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) 
     part = f" (only {', '.join(found.pulled_splits)} is here)" if found.pulled_splits else ""
     signed = f", signed by the owner of {key}" if key else ""
     n_items = found.manifest["n_items"]
-    click.echo(f"{found.name}@{found.version}: {n_items} pictures{part}, nothing wrong{signed}")
+    click.echo(
+        f"{found.name}@{found.version}: {counted(n_items, 'picture')}{part}, nothing wrong{signed}"
+    )
 
 
 def _check_usable(workspace: Workspace, release: "Release") -> None:
@@ -217,4 +219,4 @@ def export_release(
     order = ExportOrder(style, splits or None, label)
     done = export(find_release(workspace, release), folder, order)
     counts = ", ".join(f"{split} {n}" for split, n in done.splits.items())
-    click.echo(f"{done.folder}: {done.files} files, {done.bytes / 1e6:.1f} MB, {counts}")
+    click.echo(f"{done.folder}: {counted(done.files, 'file')}, {done.bytes / 1e6:.1f} MB, {counts}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from catalog.errors import LockedError, RevokedError, UsageError
+from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, workspace_option
 from catalog.workspace.workspace import Workspace
 
@@ -163,8 +164,9 @@ def _drop_revoked(workspace: Workspace, lock_file: Path, newly: list["Locked"]) 
 
 def _tell(pulled: "Pulled") -> None:
     part = f" (splits {', '.join(pulled.splits)})" if pulled.splits else ""
+    shards = counted(pulled.shards, "shard", "was")
     click.echo(
-        f"{pulled.name}@{pulled.version}{part}: {pulled.shards_here} of {pulled.shards} shards were here already, "
+        f"{pulled.name}@{pulled.version}{part}: {pulled.shards_here} of {shards} here already, "
         f"{pulled.fetched_bytes / 1e6:.1f} MB fetched"
     )
     click.echo(f"digest {pulled.digest}")

@@ -10,6 +10,7 @@ from catalog.errors import SafelightError, UsageError
 from catalog.lake.describe import describe_one
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.lake.saved import question, questions
+from catalog.plurals import counted
 from catalog.workspace.workspace import Workspace
 
 MODES = ("table", "csv", "json")
@@ -69,7 +70,7 @@ class Shell:
         yield render(shown, self._mode)
         if self._mode == "table":
             cut = f", the first {SHOWN} shown" if len(rows) > SHOWN else ""
-            yield f"({len(rows)} rows{cut}, {took:.2f} s)"
+            yield f"({counted(len(rows), 'row')}{cut}, {took:.2f} s)"
 
     def _command(self, line: str) -> Iterator[str]:
         name, *words = line.split()

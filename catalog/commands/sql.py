@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from catalog.errors import UsageError
+from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option
 from catalog.workspace.workspace import Workspace
 
@@ -67,7 +68,7 @@ def sql(  # noqa: PLR0913, PLR0917 - one for each option
     else:
         with output.open("wb") as target:
             write(rows, style, target)
-        click.echo(f"{rows.num_rows} rows in {output}", err=True)
+        click.echo(f"{counted(rows.num_rows, 'row')} in {output}", err=True)
 
 
 @click.command()

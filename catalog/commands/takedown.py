@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from catalog.errors import UsageError
+from catalog.plurals import counted
 from catalog.takedown.crawl_queue import queue_opener
 from catalog.workspace.options import existing_workspace_option
 from catalog.workspace.workspace import Workspace
@@ -70,20 +71,22 @@ def takedown(  # noqa: PLR0913 - one argument an option
 
 def _tell_found(found: "Found", waiting: int) -> None:
     click.echo(
-        f"{len(found.photos)} photos, {len(found.assets)} files in {len(found.packs)} packs, "
-        f"{waiting} items of the frontier"
+        f"{counted(len(found.photos), 'photo')}, {counted(len(found.assets), 'file')} in "
+        f"{counted(len(found.packs), 'pack')}, {counted(waiting, 'item')} of the frontier"
     )
     for release in found.releases:
         click.echo(f"release {release}: {release.pictures} of its pictures")
     for model in found.models:
         click.echo(f"model {model} was trained on them")
     if found.copies:
-        click.echo(f"{len(found.copies)} near-duplicates stay; take them too with --with-copies")
+        click.echo(
+            f"{counted(len(found.copies), 'near-duplicate', 'stays')}; take it along with --with-copies"
+        )
 
 
 def _tell_done(done: "Takedown") -> None:
     for table, n in done.rows_removed.items():
-        click.echo(f"{table}: {n} rows")
+        click.echo(f"{table}: {counted(n, 'row')}")
     click.echo(f"packs: {len(done.packs_removed)} deleted, {len(done.packs_written)} written anew")
     for old, new in done.successors.items():
         click.echo(f"{old} is revoked" + (f"; use {new}" if new else "; no picture is left"))

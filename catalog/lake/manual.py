@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from catalog.errors import DecisionError
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.packs.spool import write_segment
+from catalog.plurals import counted
 from catalog.tables.rows import rows
 from catalog.workspace.workspace import Workspace
 
@@ -205,7 +206,7 @@ def _check(catalog: Catalog, kind: str, assets: tuple[str, ...]) -> None:
         raise DecisionError(f"a decision is one of {', '.join(KINDS)}, not {kind!r}")
     least, most = _MANY.get(kind, (1, None))
     if len(assets) < least or (most and len(assets) > most):
-        wanted = f"{least} picture" if most else f"at least {least} pictures"
+        wanted = counted(least, "picture") if most else f"at least {counted(least, 'picture')}"
         raise DecisionError(f"{kind} is about {wanted}, not {len(assets)}")
     known = catalog.records("SELECT sha256 FROM assets WHERE list_contains(?, sha256)", [assets])
     if missing := sorted(set(assets) - {str(row["sha256"]) for row in known}):

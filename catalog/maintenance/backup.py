@@ -30,6 +30,7 @@ from catalog.maintenance.maintain import upkeep_lock
 from catalog.maintenance.verify import verify_catalog
 from catalog.packs.objects import open_objects
 from catalog.packs.spool import waiting_segments
+from catalog.plurals import counted
 from catalog.stores import Frozen
 from catalog.stores.ducklake.store import DuckLakeStore
 from catalog.version import __version__
@@ -115,7 +116,9 @@ def restore(source: Path, workspace: Workspace) -> BackupReport:
                 path.rename(final)
     with open_catalog(workspace) as catalog:
         if problems := verify_catalog(catalog, rehash=False):
-            raise BackupError(f"restored, but {len(problems)} problems: {problems[0]}")
+            raise BackupError(
+                f"restored, but with {counted(len(problems), 'problem')}: {problems[0]}"
+            )
         snapshot_id = catalog.snapshot()
     size = sum(known["bytes"] for known in about["files"].values())
     n = len(about["files"])

@@ -20,6 +20,7 @@ from catalog.maintenance.maintain import orphan_packs, upkeep_lock
 from catalog.packs.assets import PACKS, AssetReader, list_packs
 from catalog.packs.objects import Objects, hash_object, open_objects
 from catalog.packs.spool import is_whole, unreadable_segments, waiting_segments
+from catalog.plurals import counted
 from catalog.releases.index import release_folders
 from catalog.releases.release import list_releases
 from catalog.releases.revocations import revocation_problems
@@ -176,7 +177,7 @@ def repeated_keys(catalog: Catalog) -> Iterator[str]:
         key = ", ".join(f'"{name}"' for name in table.key)
         sql = f"SELECT count(*) AS n FROM (SELECT 1 FROM {table.name} GROUP BY {key} HAVING count(*) > 1)"
         if n := catalog.records(sql)[0]["n"]:
-            yield f"{table.name}: {n} keys stand in more than one row"
+            yield f"{table.name}: {counted(int(str(n)), 'key', 'stands')} in more than one row"
 
 
 def _bad_packs(catalog: Catalog, rehash: bool) -> Iterator[str]:
@@ -222,7 +223,7 @@ def _bad_assets(catalog: Catalog, rehash: bool) -> Iterator[tuple[str, str]]:
 def _lost_assets(catalog: Catalog) -> Iterator[str]:
     lost = "FROM photos ANTI JOIN assets ON sha256 = asset_sha256 WHERE asset_sha256 IS NOT NULL"
     if n := catalog.records(f"SELECT count(*) AS n {lost}")[0]["n"]:
-        yield f"photos: {n} rows name an asset that has no row in assets"
+        yield f"photos: {counted(int(str(n)), 'row', 'names')} an asset that has no row in assets"
 
 
 def _bad_segments(workspace: Workspace) -> Iterator[str]:

@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from catalog.errors import SegmentError
 from catalog.packs.shards import ImageRange, ShardWriter, row_groups
+from catalog.plurals import counted
 from catalog.tables.contract import TABLES, Table
 from catalog.tables.keys import Keys, hash_keys
 from catalog.tables.rows import fit
@@ -196,7 +197,9 @@ def _placed(assets: pa.Table, pack: str, places: Mapping[str, ImageRange]) -> pa
     """Fill pack, pack_offset and pack_length of the rows of `assets`."""
     shas = assets["sha256"].to_pylist()
     if lost := [sha for sha in shas if sha not in places]:
-        raise SegmentError(f"{len(lost)} rows of assets have no picture, first {lost[0]}")
+        raise SegmentError(
+            f"in assets {counted(len(lost), 'row', 'has')} no picture, first {lost[0]}"
+        )
     filled = {
         "pack": pa.array([pack] * len(shas), pa.string()),
         "pack_offset": pa.array([places[sha].offset for sha in shas], pa.int64()),

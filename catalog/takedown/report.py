@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from catalog.plurals import counted
 from catalog.workspace.files import write_text
 
 
@@ -21,8 +22,8 @@ def _lines(done: Mapping[str, Any]) -> Iterator[str]:
     yield f"Reason: {order['reason']}  "
     yield f"Started {done['started_at']}, finished {done['finished_at']} (UTC)\n"
     yield "## Found\n"
-    yield f"{len(found['photos'])} photos, {len(found['assets'])} files, in {len(found['packs'])} packs, "
-    yield f"{len(found['releases'])} releases, {len(found['models'])} models.\n"
+    yield f"{_number(found, 'photos')}, {_number(found, 'assets', 'file')}, in {_number(found, 'packs')}, "
+    yield f"{_number(found, 'releases')}, {_number(found, 'models')}.\n"
     if found["shared"]:
         yield f"{len(found['shared'])} of the photos are listed by others with the same bytes; they went too.\n"
     yield "Files (SHA-256):\n"
@@ -33,7 +34,7 @@ def _lines(done: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"- pack `{pack}` deleted" for pack in done["packs_removed"])
     yield from (f"- pack `{pack}` holds the other pictures now" for pack in done["packs_written"])
     if done["frontier_items"]:
-        yield f"- {done['frontier_items']} items of the crawl frontier blanked"
+        yield f"- {counted(done['frontier_items'], 'item')} of the crawl frontier blanked"
     if done["snapshots_expired"]:
         yield "- all earlier snapshots of the tables expired, their files deleted"
     yield f"- looked for again at the end: {done['still_found']} found"
@@ -46,6 +47,10 @@ def _lines(done: Mapping[str, Any]) -> Iterator[str]:
         yield held + ("; its data here was deleted" if name in done["purged"] else "")
     yield "\n## Not reached\n"
     yield from (f"- {line}" for line in done["left"])
+
+
+def _number(found: Mapping[str, Any], key: str, noun: str = "") -> str:
+    return counted(len(found[key]), noun or key.removesuffix("s"))
 
 
 def _table(header: tuple[str, ...], lines: Any) -> Iterator[str]:

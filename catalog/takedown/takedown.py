@@ -31,6 +31,7 @@ from catalog.lake.lake import Catalog, open_catalog
 from catalog.lake.tombstones import block, comparable, read_blocked
 from catalog.maintenance.maintain import orphan_packs, upkeep_lock
 from catalog.packs.objects import open_objects
+from catalog.plurals import counted
 from catalog.pull.cache import BlobCache
 from catalog.pull.pull import cache_folder
 from catalog.releases.publish import publish
@@ -220,7 +221,7 @@ def _check_blocked(catalog: Catalog, done: Takedown) -> None:
     missing = [each for each in _blocking(done) if (each[0], each[1].lower()) not in known]
     if missing:
         raise CatalogError(
-            f"{len(missing)} tombstones were lifted meanwhile, first {missing[0][0]} {missing[0][1]}; "
+            f"{counted(len(missing), 'tombstone', 'was')} lifted meanwhile, first {missing[0][0]} {missing[0][1]}; "
             "run the takedown again"
         )
 

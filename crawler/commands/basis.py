@@ -2,7 +2,7 @@
 
 import click
 
-from catalog import Workspace, existing_workspace_option, home_words
+from catalog import Workspace, counted, existing_workspace_option, home_words
 
 
 def _said(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -80,12 +80,14 @@ def basis(  # noqa: PLR0913 - one for each option
     rights = Rights(allowed, reason, licence, attribution)
     made = record_rights(workspace, where, rights, recorded_by=by, dry_run=dry_run)
     if dry_run:
-        click.echo(f"{made.matched} photos fit, {made.changed} of them would change")
+        click.echo(f"{counted(made.matched, 'photo', 'fits')}, {made.changed:,} would change")
     elif not made.statement_id:
-        click.echo(f"nothing new: {made.matched} photos fit, and all have these values")
+        click.echo(
+            f"nothing new: {counted(made.matched, 'photo', 'fits')}, with these values already"
+        )
     else:
         click.echo(
-            f"{made.statement_id}: recorded for {made.changed} of {made.matched} photos that fit"
+            f"{made.statement_id}: recorded for {made.changed:,} of {counted(made.matched, 'photo')} that fit"
         )
         home = home_words()
         click.echo(
@@ -109,7 +111,7 @@ def _print_history(workspace: Workspace) -> None:
         mark = "" if row["holds"] else "  (taken back)"
         click.echo(
             f"{row['statement_id']}  {str(row['recorded_at'])[:19]}  {row['recorded_by']}  "
-            f"{row['photos']} photos{mark}"
+            f"{counted(int(str(row['photos'])), 'photo')}{mark}"
         )
         click.echo(f"  {', '.join(said)}; where {row['predicate']}")
     if not found:

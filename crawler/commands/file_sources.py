@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, workspace_option
+from catalog import Workspace, counted, workspace_option
 from crawler.commands.basis import BASIS
 
 if TYPE_CHECKING:
@@ -157,9 +157,11 @@ def _plan(workspace: Workspace, source: "FileSource") -> None:  # noqa: ARG001 -
     from crawler.commands.planner import plan_files
 
     found = plan_files(source)
-    click.echo(f"{found.files} files, {found.bytes / 1e6:.1f} MB")
+    click.echo(f"{counted(found.files, 'file')}, {found.bytes / 1e6:.1f} MB")
     for table, n in sorted(found.rows.items()):
-        click.echo(f"{n} rows of {table} that need no file")
+        click.echo(f"{counted(n, 'row')} of {table} without files")
     if found.refused:
-        click.echo(f"{found.refused} names that will be refused (error rows)")
-    click.echo(f"{found.skipped} entries will be passed over: hidden, links, unusable lines")
+        click.echo(f"{counted(found.refused, 'name')} will be refused (error rows)")
+    click.echo(
+        f"{counted(found.skipped, 'entry')} will be passed over: hidden, links, unusable lines"
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, workspace_option
+from catalog import Workspace, counted, workspace_option
 from crawler.commands.basis import BASIS
 from crawler.commands.options import LIMIT, PRIVATE, options
 
@@ -70,8 +70,8 @@ def plan_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
     from crawler.commands.running import _settings
 
     found, rate = _urls(path, wanted).plan(), _settings(workspace).rate
-    click.echo(f"{found.addresses} addresses on {len(found.hosts)} hosts")
-    click.echo(f"{found.skipped} lines without an address will be passed over")
+    click.echo(f"{counted(found.addresses, 'address')} on {counted(len(found.hosts), 'host')}")
+    click.echo(f"{counted(found.skipped, 'line')} without an address will be passed over")
     for host, n in found.hosts.most_common(1):
         click.echo(
             f"at {rate:g} requests a second to one host: {found.hours(rate):.1f} hours "
@@ -105,7 +105,8 @@ def plan_img2dataset(path: Path) -> None:
     source = Img2DatasetSource(str(path.resolve()))
     source.check()
     found = source.plan()
-    click.echo(f"{found.pictures} pictures and {found.failed} failures in {found.shards} shards")
+    pictures, failures = counted(found.pictures, "picture"), counted(found.failed, "failure")
+    click.echo(f"{pictures} and {failures} in {counted(found.shards, 'shard')}")
 
 
 dataset_options = options(
@@ -155,10 +156,14 @@ def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> No
     source = UnsplashDatasetSource(str(path.resolve()), **wanted)
     source.check()
     found, rate = source.plan(), _settings(workspace).rate
-    click.echo(f"{found.photos} photos, {found.with_settings} with all three settings, 0 API calls")
-    click.echo(f"{found.skipped} broken lines will be passed over")
+    click.echo(
+        f"{counted(found.photos, 'photo')}, {found.with_settings:,} with all three settings, 0 API calls"
+    )
+    click.echo(f"{counted(found.skipped, 'broken line')} will be passed over")
     hours = found.photos / rate / 3600
-    click.echo(f"with --pictures: {found.photos} requests, {hours:.1f} hours at {rate:g} a second")
+    click.echo(
+        f"with --pictures: {counted(found.photos, 'request')}, {hours:.1f} hours at {rate:g} a second"
+    )
 
 
 commons_options = options(
@@ -201,9 +206,9 @@ def plan_commons(workspace: Workspace, **wanted: Any) -> None:
     from crawler.commands.running import _settings
 
     found = asyncio.run(plan(_commons(wanted), _settings(workspace)))
-    click.echo(f"{found.files} files, {found.calls} API calls, no key")
+    click.echo(f"{counted(found.files, 'file')}, {counted(found.calls, 'API call')}, no key")
     if found.subcategories:
-        click.echo(f"{found.subcategories} subcategories are not counted in this")
+        click.echo(f"{counted(found.subcategories, 'subcategory', 'is')} not counted in this")
 
 
 def _commons(wanted: dict[str, Any]) -> "CommonsSource":
@@ -246,7 +251,9 @@ def run_generated_faces(workspace: Workspace, **wanted: Any) -> None:
 def plan_generated_faces(**wanted: Any) -> None:
     """Say how long the draws take at one request a second."""
     limit = _faces(wanted).limit
-    click.echo(f"{limit} draws at most, {limit / 3600:.1f} hours at one request a second")
+    click.echo(
+        f"{counted(limit, 'draw')} at most, {limit / 3600:.1f} hours at one request a second"
+    )
 
 
 def _faces(wanted: dict[str, Any]) -> "GeneratedFacesSource":
@@ -285,7 +292,7 @@ def plan_spider(workspace: Workspace, **wanted: Any) -> None:
 
     source, rate = _spider(**wanted), _settings(workspace).rate
     source.check()
-    most = "no limit" if source.limit is None else f"at most {source.limit} pictures"
+    most = "no limit" if source.limit is None else f"at most {counted(source.limit, 'picture')}"
     click.echo(f"{most}; pages and pictures at {rate:g} a second to one host, robots.txt obeyed")
 
 

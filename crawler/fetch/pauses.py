@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from catalog import counted
+
 
 @dataclass(frozen=True)
 class HostPause:
@@ -16,7 +18,7 @@ class HostPause:
 
     def text(self) -> str:
         """Say it in a few words."""
-        waiting = f" ({self.queued} pictures)" if self.queued else ""
+        waiting = f" ({counted(self.queued, 'picture')})" if self.queued else ""
         return f"{self.host} until {moment_text(self.until)}{waiting}"
 
 

@@ -12,6 +12,7 @@ from catalog import (
     Catalog,
     SafelightError,
     Workspace,
+    counted,
     list_packs,
     open_catalog,
     orphan_packs,
@@ -84,13 +85,13 @@ def _missing_assets(catalog: Catalog) -> Iterator[str]:
         " WHERE photos.asset_sha256 IS NOT NULL"
     )
     if missing := catalog.records(sql)[0]["n"]:
-        yield f"{missing} photos have no picture"
+        yield f"{counted(int(str(missing)), 'photo', 'has')} no picture"
 
 
 def _frontier_problems(frontier: Frontier, photos: set[str]) -> Iterator[str]:
     lost = [photo for photo in frontier.done_photos() if photo not in photos]
     if lost:
-        yield f"{len(lost)} photos are done in the frontier but not in the catalog, first {lost[0]}"
+        yield f"{counted(len(lost), 'photo', 'is')} done in the frontier but not in the catalog, first {lost[0]}"
 
 
 def _unfinished(frontier: Frontier) -> Iterator[str]:

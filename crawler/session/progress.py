@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TextIO
 
+from catalog import counted
 from crawler.fetch.pauses import HostPause, pauses_text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class CommitTrouble:
         times = "once" if self.failures == 1 else f"{self.failures} times"
         about = f"commit failed {times}: {self.reason[:200]}"
         again = f"retrying in {max(self.next - now, 0):.0f} s"
-        return f"{about}; {again}; {self.waiting} segments wait in the spool"
+        return f"{about}; {again}; {counted(self.waiting, 'segment', 'waits')} in the spool"
 
 
 @dataclass

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from catalog import counted
 from crawler.errors import InputRefusedError
 from crawler.fetch.failures import Failure
 from crawler.fetch.fetcher import Answer
@@ -83,7 +84,7 @@ async def _bringer(images: Path) -> AsyncIterator[Bring]:
     async def bring(item: Item) -> Answer:
         place = int(item.url.rpartition("/")[2])
         if place >= n:  # the file became shorter since it was listed
-            return Answer(item.url, failure=Failure("final", "missing", f"{n} pictures"))
+            return Answer(item.url, failure=Failure("final", "missing", counted(n, "picture")))
         return Answer(item.url, png(values[place * size : (place + 1) * size], width, height))
 
     yield bring

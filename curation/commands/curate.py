@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from catalog import Workspace, existing_workspace_option, home_words, load_settings
+from catalog import Workspace, counted, existing_workspace_option, home_words, load_settings
 from curation.splits.rebalance import Rebalance
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     for reason, n in done.by_reason.items():
         click.echo(f"{reason:<20}  {n}")
     verb = "deleted" if done.is_done else "would delete"
-    click.echo(f"{verb} {len(done.assets)} pictures, {done.bytes / 2**20:.1f} MiB")
+    click.echo(f"{verb} {counted(len(done.assets), 'picture')}, {done.bytes / 2**20:.1f} MiB")
     if done.assets and not done.is_done:
         click.echo("nothing was changed; delete them with --yes, which cannot be undone")
 
@@ -230,7 +230,7 @@ def print_summary(summary: CurationSummary) -> None:
         *((f"flagged {name}", n) for name, n in summary.flagged.items()),
         (
             "duplicate groups",
-            f"{summary.n_duplicate_groups} with {summary.n_duplicate_members} pictures",
+            f"{summary.n_duplicate_groups} with {counted(summary.n_duplicate_members, 'picture')}",
         ),
         *((f"compared: {name}", n) for name, n in summary.edges.items()),
         *(("label", str(label)) for label in summary.labels),

@@ -8,6 +8,9 @@ from photosite.pictures.gallery import ApiExif, Listing
 Json = dict[str, object]
 COLLECTIONS = {"1001": "day", "1002": "dusk", "1003": "night"}  # id -> the tag that is collected
 
+PAGES = "https://photosite.example"
+"""Where pages for people would be. It stands in rows and releases, so it does not depend on the port of this site."""
+
 
 def segment(photo_id: str) -> str:
     """Write an id as one segment of an address: every reserved character encoded, "/" too."""
@@ -74,7 +77,7 @@ def user_object(listing: Listing, base: str) -> Json:
         "location": None,
         "links": {
             "self": here,
-            "html": f"{base}/@{segment(listing.username)}",
+            "html": f"{PAGES}/@{segment(listing.username)}",
             "photos": f"{here}/photos",
         },
     }
@@ -129,7 +132,7 @@ def _links(photo_id: str, base: str) -> Json:
     here = f"{base}/photos/{segment(photo_id)}"
     return {
         "self": here,
-        "html": f"{base}/p/{segment(photo_id)}",
+        "html": f"{PAGES}/p/{segment(photo_id)}",
         "download": f"{here}/download",
         "download_location": f"{here}/download",
     }

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 
-from catalog import FEW_GROUPS, KNOWN_SHARE, TOO_FEW, known_text
+from catalog import FEW_GROUPS, KNOWN_SHARE, TOO_FEW, counted, known_text
 from training.data.photo_settings import task_name
 from training.evaluation.findings import (
     BETTER,
@@ -99,13 +99,13 @@ def sentence(one: Finding, where: str, *, beats_chance: bool) -> str:
     above = "above chance" if beats_chance else "not shown to be above chance"
     if one.verdict == TOO_FEW:
         return (
-            f"{where}, {inside(one.task)}: {one.model} balanced accuracy over {one.model.n:,} photos in "
-            f"{one.model.n_groups:,} group{'' if one.model.n_groups == 1 else 's'}; best baseline "
+            f"{where}, {inside(one.task)}: {one.model} balanced accuracy over "
+            f"{counted(one.model.n, 'photo')} in {counted(one.model.n_groups, 'group')}; best baseline "
             f"({predictor_name(one.baseline_name)}) {one.baseline}; {TOO_FEW}."
         )
     return (
         f"{where}, {inside(one.task)}: {one.model} balanced accuracy over "
-        f"{one.model.n:,} photos in {one.model.n_groups:,} groups, {above}; "
+        f"{counted(one.model.n, 'photo')} in {counted(one.model.n_groups, 'group')}, {above}; "
         f"best baseline ({predictor_name(one.baseline_name)}) {one.baseline}; so: {one.verdict}."
     )
 

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from catalog.errors import CatalogError
+from catalog.plurals import counted
 from catalog.stores.ducklake.footers import ColumnStatistics, Footer, Value, text_of, value_of
 from catalog.stores.ducklake.keys import Moment
 
@@ -216,7 +217,7 @@ def _write(
         done = len(ask(connection, sql, json.dumps(part)))
         if done != len(part):
             raise CatalogError(
-                f"the catalog took {done} of {len(part)} rows; nothing was committed"
+                f"the catalog took {done} of {counted(len(part), 'row')}; nothing was committed"
             )
 
 

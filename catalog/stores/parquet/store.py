@@ -23,6 +23,7 @@ from catalog.errors import BusyError, CatalogError, NewerWorkspaceError, Snapsho
 from catalog.packs.buckets import table_files
 from catalog.packs.objects import Objects, open_objects
 from catalog.packs.spool import Segment, clear_away
+from catalog.plurals import counted
 from catalog.stores import engine
 from catalog.stores.ducklake.commits import move_pack
 from catalog.stores.ducklake.sqlite import SqliteMetadata
@@ -319,7 +320,7 @@ class ParquetStore:
                 gained[name] = writer.append(files, name, writer.new_rows(TABLES[name], paths))
             writer.append(files, "segments", _entered(new))
         jobs = ", ".join(sorted({segment.job for segment in new}))[:500]
-        changes = ", ".join(f"{name}: {n} rows" for name, n in gained.items())
+        changes = ", ".join(f"{name}: {counted(n, 'row')}" for name, n in gained.items())
         if not self._publish(shown.snapshot, files, jobs, changes):
             return None
         log.info("committed %d segments, %d rows", len(new), sum(gained.values()))

@@ -67,7 +67,7 @@ def test_a_split_knows_who_stays(filled: Workspace) -> None:
 
 REFUSED = [
     ("love", NAMES[:1], "keep, drop, keeper, split, merge, right, wrong"),
-    ("keep", [], "at least 1 pictures, not 0"),
+    ("keep", [], "at least 1 picture, not 0"),
     ("keep", ["nowhere", "neither"], "no picture neither and 1 more"),
     ("keeper", NAMES[:2], "keeper is about 1 picture, not 2"),
     ("merge", NAMES[:1], "at least 2"),

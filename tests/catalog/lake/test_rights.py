@@ -112,7 +112,7 @@ def test_blank_and_half_statements_are_refused(said: dict[str, object]) -> None:
 def test_the_command_records_lists_and_takes_back(photos: Workspace) -> None:
     assert "say which photos with --where" in call(photos, "--training-basis", "x")
     assert "a blank text is no reason" in call(photos, "--where", "true", "--training-basis", " ")
-    assert "3 photos fit, 3 of them would change" in call(
+    assert "3 photos fit, 3 would change" in call(
         photos, "--where", "true", "--licence", "CC0", "--dry-run"
     )
     told = call(photos, "--where", "true", "--no-training", "sold", "--by", "kim")

@@ -154,7 +154,7 @@ def test_a_home_in_use_is_not_restored_into_and_other_folders_are_no_backups(
         restore(tmp_path / "other", Workspace.at(tmp_path / "new"))
     home = ["--home", str(workspace.home)]
     done = CliRunner().invoke(command, ["backup", str(tmp_path / "backup"), *home])
-    assert "snapshot 1: 1 files" in done.output
+    assert "snapshot 1: 1 file," in done.output
     refused = CliRunner().invoke(command, ["restore", str(tmp_path / "backup"), *home])
     assert isinstance(refused.exception, BackupError)
     assert "is not empty" in str(refused.exception)

@@ -124,8 +124,8 @@ def test_verify_names_what_is_wrong(workspace: Workspace, harm: str) -> None:
     expected = {
         "missing": "is missing",
         "cut": "bytes, not",
-        "doubled key": "photos: 1 keys stand in more than one row",
-        "lost asset": "photos: 1 rows name an asset that has no row",
+        "doubled key": "photos: 1 key stands in more than one row",
+        "lost asset": "photos: 1 row names an asset that has no row",
         "spool": "in the spool is damaged",
         "pack": "damaged",
     }[harm]

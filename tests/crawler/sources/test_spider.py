@@ -78,7 +78,7 @@ def test_a_limit_ends_a_spider_in_good_order(workspace: Workspace, example: Path
     with GallerySite(PICTURES) as site:
         words = ["spider", f"{example}:GallerySpider", "-a", f"start={site.url}/pages/0"]
         plan = CliRunner().invoke(command, ["plan", *words, "--limit", "1"])
-        assert "at most 1 pictures; pages and pictures at 5 a second" in plan.output
+        assert "at most 1 picture; pages and pictures at 5 a second" in plan.output
         home = ["--home", str(workspace.home)]
         done = CliRunner().invoke(
             command, ["run", *words, "--limit", "1", "--allow-private", *home]

@@ -328,8 +328,8 @@ def test_the_command_plans_and_runs(workspace: Workspace, tmp_path: Path) -> Non
         arguments = ["--url-col", "link", "--labels-all", "--home", str(workspace.home)]
         words = ["urls", str(tmp_path / "list.csv"), *arguments]
         plan = CliRunner().invoke(command, ["plan", *words])
-        assert "1 addresses on 1 hosts" in plan.output
-        assert "1 lines without an address" in plan.output
+        assert "1 address on 1 host" in plan.output
+        assert "1 line without an address" in plan.output
         done = CliRunner().invoke(command, ["run", *words, "--allow-private"])
     assert done.exit_code == 0, done.output
     assert "brought in 1" in done.output
