@@ -35,12 +35,12 @@ from curation.duplicates.limits import CandidateLimits
 from curation.similarity.pdq import BITS, hamming, luma_of, pdq, turned
 from curation.stages.embeddings import EfficientNetLite0, Embedder
 from curation.stages.onnx_embedder import OnnxEmbedder
-from training.copies.assess import judge
-from training.copies.edits import squashed
-from training.copies.export import card_of, export_onnx
-from training.copies.fit import Pictures, Training, fit, whole
-from training.copies.judge import PRECISIONS, Trial, candidate_cosine, recall
+from training.copies.comparison import compare_embedders
+from training.copies.edits import resize_to_square
+from training.copies.export import export_onnx, make_card
+from training.copies.fit import EmbedderRun, PictureSubset, fit, whole_picture
 from training.copies.network import CopyNetwork, build
+from training.copies.retrieval import PRECISIONS, RetrievalScores, candidate_cosine, recall
 from training.data.loader import Loader
 from training.evaluation.intervals import group_bootstrap
 from training.fit.checkpoint import Checkpoints
@@ -97,18 +97,20 @@ def trained(data: Path, work: Path, config: CopyConfig) -> dict[str, float]:
     index = learnable(data, work)
     torch.manual_seed(config.seed)
     network = build(config.dim, config.frozen_blocks)
-    training = Training(config, "bench", torch.device("cpu"))
+    training = EmbedderRun(config, "bench", torch.device("cpu"))
     started = time.process_time()
     with Loader(
-        Folder(work), index, lambda pixels: whole(pixels, config.stored_px),
+        Folder(work), index, lambda pixels: whole_picture(pixels, config.stored_px),
         sample_bytes=3 * config.stored_px**2, cache_bytes=2**31, threads=1,
     ) as loader:  # fmt: skip
         places = np.arange(len(index))
-        held = Pictures(loader, places[places % VALIDATION == 0])
-        learnt = Pictures(loader, places[places % VALIDATION > 0])
+        held = PictureSubset(loader, places[places % VALIDATION == 0])
+        learnt = PictureSubset(loader, places[places % VALIDATION > 0])
         done = fit(network, learnt, held, training, Checkpoints(work / "checkpoints", "bench"))
         cpu_s = time.process_time() - started
-        cosine = candidate_cosine(judge(network, held, training, alone=True).trials["model"])
+        cosine = candidate_cosine(
+            compare_embedders(network, held, training, alone=True).scores["model"]
+        )
     export(network, config, cosine, work)
     cost = {
         "cpu_s": cpu_s, "pictures": len(learnt), "held": len(held), "epochs": done.epoch,
@@ -119,7 +121,7 @@ def trained(data: Path, work: Path, config: CopyConfig) -> dict[str, float]:
 
 
 def export(network: CopyNetwork, config: CopyConfig, cosine: float, work: Path) -> None:
-    card = card_of("copy_detection", config.input_px, cosine)
+    card = make_card("copy_detection", config.input_px, cosine)
     export_onnx(network, card, work)
     (work / "model.json").write_text(card.to_json())
 
@@ -158,9 +160,9 @@ def made_judging(data: Path) -> Judging:
             edits.append(wheel.pop())
             original.append(place)
             copy = EDITS[edits[-1]](photos[place][2], rng)
-            copies.append(squashed(np.ascontiguousarray(copy), SIDE))
+            copies.append(resize_to_square(np.ascontiguousarray(copy), SIDE))
     groups = np.unique([group for _, group, _ in photos], return_inverse=True)[1]
-    plain = np.stack([squashed(picture, SIDE) for _, _, picture in photos])
+    plain = np.stack([resize_to_square(picture, SIDE) for _, _, picture in photos])
     places = np.array(original)
     return Judging(plain, np.stack(copies), places, np.array(edits), groups[places])
 
@@ -194,7 +196,7 @@ def by_pdq(found: Judging) -> NDArray[np.float32]:
     return np.asarray(1 - bits / (BITS / 2), np.float32)
 
 
-def scored(name: str, make: Scores, found: Judging, work: Path) -> tuple[Trial, float]:
+def scored(name: str, make: Scores, found: Judging, work: Path) -> tuple[RetrievalScores, float]:
     """Give the scores of a predictor and its CPU milliseconds a picture; those of a run before are kept."""
     path = work / f"scores {name}.npz"
     if not path.exists():
@@ -203,10 +205,10 @@ def scored(name: str, make: Scores, found: Judging, work: Path) -> tuple[Trial, 
         each = (time.process_time() - started) * 1000 / (len(found.copies) + len(found.plain))
         np.savez(path, scores=scores, each=each)
     kept = np.load(path)
-    return Trial(kept["scores"], found.original, found.group), float(kept["each"])
+    return RetrievalScores(kept["scores"], found.original, found.group), float(kept["each"])
 
 
-def once(found: Judging, trial: Trial) -> Trial:
+def once(found: Judging, trial: RetrievalScores) -> RetrievalScores:
     """Leave out what lies in the archives twice, also as a photograph and as a shot of a burst."""
     area = [cv2.resize(each, (48, 48), interpolation=cv2.INTER_AREA) for each in found.plain]
     small = np.stack(area).mean(axis=3).reshape(len(area), -1)
@@ -215,41 +217,45 @@ def once(found: Judging, trial: Trial) -> Trial:
     first = ~(np.tril(small @ small.T, -1) > SAME_PIXELS).any(axis=1)
     kept = first[trial.original]
     place = first.cumsum() - 1
-    return Trial(trial.scores[kept][:, first], place[trial.original[kept]], trial.group[kept])
+    return RetrievalScores(
+        trial.similarity[kept][:, first], place[trial.original[kept]], trial.group[kept]
+    )
 
 
-def kept_edits(found: Judging, trial: Trial) -> NDArray[np.str_]:
+def kept_edits(found: Judging, trial: RetrievalScores) -> NDArray[np.str_]:
     """Name the edits of the copies that `once` keeps."""
     numbered = replace(trial, group=np.arange(len(trial.group)))
     return np.asarray(found.edit[once(found, numbered).group])
 
 
-def threshold(trial: Trial, precision: float) -> float:
+def threshold(trial: RetrievalScores, precision: float) -> float:
     """Give the lowest score from which on so many of the pairs are copies."""
-    is_copy = np.zeros(trial.scores.shape, bool)
+    is_copy = np.zeros(trial.similarity.shape, bool)
     is_copy[np.arange(len(trial.original)), trial.original] = True
-    order = np.argsort(-trial.scores.ravel())
+    order = np.argsort(-trial.similarity.ravel())
     right = is_copy.ravel()[order].cumsum() / np.arange(1, order.size + 1)
-    return float(trial.scores.ravel()[order][np.flatnonzero(right >= precision)[-1]])
+    return float(trial.similarity.ravel()[order][np.flatnonzero(right >= precision)[-1]])
 
 
-def candidates(trial: Trial, cosine: float) -> tuple[NDArray[np.bool_], float]:
+def candidates(trial: RetrievalScores, cosine: float) -> tuple[NDArray[np.bool_], float]:
     """Say which copies are among the 12 nearest from this cosine on, and how many other pictures a copy brings."""
-    nearest = np.argsort(-trial.scores, axis=1)[:, : CandidateLimits().nearest]
-    close = np.take_along_axis(trial.scores, nearest, 1) >= cosine
+    nearest = np.argsort(-trial.similarity, axis=1)[:, : CandidateLimits().nearest]
+    close = np.take_along_axis(trial.similarity, nearest, 1) >= cosine
     own = (nearest == trial.original[:, None]) & close
     return own.any(axis=1), float((close.sum() - own.sum()) / len(nearest))
 
 
-def as_dear(trial: Trial, others: float) -> float:
+def as_dear(trial: RetrievalScores, others: float) -> float:
     """Give the lowest cosine, in steps of 0.01, that brings at most so many other pictures a copy."""
     steps = np.arange(0, 1, 0.01).round(2).tolist()
     return next(step for step in steps if candidates(trial, step)[1] <= others)
 
 
-def candidate_lines(trials: dict[str, tuple[Trial, float]], own_cosine: float) -> list[str]:
+def candidate_lines(
+    trials: dict[str, tuple[RetrievalScores, float]], own_cosine: float
+) -> list[str]:
     lite, pdq_trial = trials["EfficientNet-Lite0"][0], trials["PDQ"][0]
-    by_hash = pdq_trial.scores[np.arange(len(pdq_trial.original)), pdq_trial.original]
+    by_hash = pdq_trial.similarity[np.arange(len(pdq_trial.original)), pdq_trial.original]
     hashed = by_hash >= 1 - CandidateLimits().pdq / (BITS / 2)
     default = CandidateLimits().cosine
     asked = [
@@ -283,7 +289,7 @@ def candidate_lines(trials: dict[str, tuple[Trial, float]], own_cosine: float) -
 
 
 def report(
-    edit: NDArray[np.str_], trials: dict[str, tuple[Trial, float]], own_cosine: float
+    edit: NDArray[np.str_], trials: dict[str, tuple[RetrievalScores, float]], own_cosine: float
 ) -> list[str]:
     light = np.isin(edit, list(LIGHT))
     first = trials["own"][0]
@@ -293,7 +299,7 @@ def report(
         "# An embedder of one's own, from two cores",
         "",
         f"{len(edit)} copies ({len(EDITS)} kinds of edits) of {len(np.unique(first.original))} pictures in "
-        f"{len(np.unique(first.group))} groups, among {first.scores.shape[1]} pictures, some of them of one scene.",
+        f"{len(np.unique(first.group))} groups, among {first.similarity.shape[1]} pictures, some of them of one scene.",
         "Recall is the share of the copies found where 90 % or 99 % of all pairs found are right;",
         "95 % intervals from a bootstrap over source repositories and bursts.",
         "",
@@ -312,7 +318,7 @@ def report(
     for name_of_edit in EDITS:
         rows = edit == name_of_edit
         counts = [
-            str(int((trial.scores[rows, trial.original[rows]] >= limits[name]).sum()))
+            str(int((trial.similarity[rows, trial.original[rows]] >= limits[name]).sum()))
             for name, (trial, _) in trials.items()
         ]
         lines.append(f"| {name_of_edit} | {int(rows.sum())} | {' | '.join(counts)} |")

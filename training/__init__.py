@@ -1,11 +1,14 @@
-"""Training: models from releases, judged beside their baselines, with a report for people."""
+"""Training: train models on releases, evaluate them beside baselines, and write reports.
+
+`Order` and `Outcome` are deprecated names of `TrainingRequest` and `TrainingResult`.
+"""
 
 from typing import TYPE_CHECKING
 
 from catalog import lazy_attributes
 
 if TYPE_CHECKING:
-    from training.fit.run_request import Order, Outcome
+    from training.fit.run_request import Order, Outcome, TrainingRequest, TrainingResult
     from training.recipes import RECIPES
     from training.report.report import write_report
     from training.runs.run import train
@@ -14,6 +17,8 @@ __all__ = [
     "RECIPES",
     "Order",
     "Outcome",
+    "TrainingRequest",
+    "TrainingResult",
     "train",
     "write_report",
 ]
@@ -22,7 +27,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
     __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
-            "training.fit.run_request": ("Order", "Outcome"),
+            "training.fit.run_request": ("Order", "Outcome", "TrainingRequest", "TrainingResult"),
             "training.recipes": ("RECIPES",),
             "training.report.report": ("write_report",),
             "training.runs.run": ("train",),

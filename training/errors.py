@@ -1,4 +1,4 @@
-"""What can go wrong between a release and a report, each with what to do next."""
+"""The errors of training; each message says what to do next."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class TrainingError(SafelightError):
-    """Anything that training refuses to do."""
+    """Base class of the errors of training."""
 
 
 class NoTrainingRowsError(TrainingError):
-    """A split of the release holds no picture that may be used."""
+    """A split of the release contains no picture with a training permission."""
 
     def __init__(self, what: str, split: str, permission: Permission, photos: str) -> None:
-        """Name the release or run, its empty part, and the SQL predicate of its photos that are not allowed."""
+        """Take the release or run, its empty split, and an SQL predicate of its photos without permission."""
         reason = "publish a release with more groups"
         if permission.allowed < permission.total:
             reason = f"{permission.advice(photos)}; then curate and publish again"
@@ -28,7 +28,7 @@ class NoTrainingRowsError(TrainingError):
 
     @classmethod
     def in_release(cls, release: Release, split: str) -> Self:
-        """Say which part of a release holds nothing that may be used."""
+        """Make the error for one split of a release."""
         from catalog import of_index, released
 
         photos = released(release.name, release.version)
@@ -36,7 +36,7 @@ class NoTrainingRowsError(TrainingError):
 
 
 class NoTargetsError(TrainingError):
-    """No picture of a part of the release has what the recipe learns."""
+    """No picture in a split of the release has a label that the recipe learns."""
 
     def __init__(self, release: Release, split: str, heads: Sequence[str]) -> None:
         from catalog import label_columns
@@ -59,24 +59,24 @@ class UndecodablePictureError(TrainingError):
 class ModelNotFoundError(TrainingError):
     """No trained model has this id."""
 
-    def __init__(self, wanted: str, known: Sequence[str]) -> None:
-        listed = ", ".join(known[:3]) or "none yet (train one with: safelight train run exif)"
-        super().__init__(f"model {wanted!r} does not exist; known: {listed}")
+    def __init__(self, name: str, existing: Sequence[str]) -> None:
+        listed = ", ".join(existing[:3]) or "none yet (train one with: safelight train run exif)"
+        super().__init__(f"model {name!r} does not exist; known: {listed}")
 
 
 class RecipeNotFoundError(TrainingError):
     """No recipe or preset has this name."""
 
-    def __init__(self, kind: str, wanted: str, known: Sequence[str]) -> None:
-        near = difflib.get_close_matches(wanted, known, n=1)
+    def __init__(self, kind: str, name: str, existing: Sequence[str]) -> None:
+        near = difflib.get_close_matches(name, existing, n=1)
         suggestion = f"did you mean {near[0]}? " if near else ""
         super().__init__(
-            f"{kind} {wanted!r} does not exist; {suggestion}known: {', '.join(sorted(known))}"
+            f"{kind} {name!r} does not exist; {suggestion}known: {', '.join(sorted(existing))}"
         )
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint belongs to another data set or another configuration."""
+    """A checkpoint belongs to another data set or configuration."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(f"{path} was made with another {what}; start over with --fresh")
@@ -85,10 +85,10 @@ class CheckpointError(TrainingError):
 class NoDatasetError(TrainingError):
     """The workspace has no release, or several data sets to choose from."""
 
-    def __init__(self, known: Sequence[str]) -> None:
+    def __init__(self, existing: Sequence[str]) -> None:
         advice = (
-            f"name one with --dataset: {', '.join(known)}"
-            if known
+            f"name one with --dataset: {', '.join(existing)}"
+            if existing
             else "publish one first: safelight dataset publish"
         )
         super().__init__(f"no single data set to train on; {advice}")

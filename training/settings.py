@@ -1,4 +1,4 @@
-"""Settings of the machine, `[train]` in safelight.toml; what is learned is set by recipes instead."""
+"""Settings of the machine, `[train]` in safelight.toml. Hyperparameters belong to recipes."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How much of the machine training may use; none of it changes what is learned.
+    """Limits on the use of the machine; they do not change the trained model.
 
     `threads` 0 means all processors; `device` auto takes a GPU where there is one. Samples stay in
     memory up to `cache_mb`, otherwise pictures are decoded again in every epoch.
@@ -23,8 +23,8 @@ class TrainSettings:
 
     @property
     def compute_threads(self) -> int:
-        """Number of threads inside the network: one processor is left to the thread that feeds it.
+        """Number of threads inside the network: one processor is left for the thread that prepares batches.
 
-        On two busy processors two of these threads wait for each other: 20 images/s against 200.
+        On two busy processors two of these threads block each other: 20 images/s instead of 200.
         """
         return max(1, self.workers - 1)

@@ -9,15 +9,15 @@ import torch
 
 from catalog import Release, Workspace
 from tests.training.made_release import make_release
-from training.runs.run import Order, Outcome, train
+from training.runs.run import TrainingRequest, TrainingResult, train
 
 
 @dataclass(frozen=True)
 class Trained:
     workspace: Workspace
     release: Release
-    order: Order
-    outcome: Outcome
+    order: TrainingRequest
+    outcome: TrainingResult
 
     @property
     def folder(self) -> Path:
@@ -31,7 +31,7 @@ def trained(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
     (home / "safelight.toml").write_text("[train]\nthreads = 1\n")
     workspace = Workspace.at(home)
     release = make_release(workspace)
-    order = Order(preset="smoke", epochs=2)
+    order = TrainingRequest(preset="smoke", epochs=2)
     return Trained(workspace, release, order, train(workspace, order))
 
 

@@ -1,4 +1,4 @@
-"""Figures as a table for the terminal."""
+"""Metrics as tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,19 +10,19 @@ from catalog import FEW_GROUPS, TOO_FEW
 from training.evaluation.intervals import with_interval
 
 if TYPE_CHECKING:
-    from training.studies.effects import Effect
+    from training.studies.effect_comparison import Effect
 
-SHOWN = ("model", "majority", "prior", "metadata", "tiny_features")
-COLUMNS = ("split", "head", *SHOWN, "accuracy", "pictures", "groups")
+PREDICTORS = ("model", "majority", "prior", "metadata", "tiny_features")
+COLUMNS = ("split", "head", *PREDICTORS, "accuracy", "pictures", "groups")
 
 
 def summary(models: Mapping[str, Path]) -> str:
-    """Lay out the balanced accuracy of finished models, by split policy, beside their baselines."""
+    """Return a table of the balanced accuracy of finished models and baselines, by split policy."""
     return table({name: pl.read_parquet(f / "metrics.parquet") for name, f in models.items()})
 
 
 def effects_table(effects: "Sequence[Effect]") -> str:
-    """Lay out what each group of rules adds to the balanced accuracy, mean of the settings and each."""
+    """Return a table of what each group of rules adds to the balanced accuracy, by setting and on average."""
     rows = [
         (
             "left out",
@@ -47,8 +47,8 @@ def effects_table(effects: "Sequence[Effect]") -> str:
 
 
 def table(metrics: Mapping[str, pl.DataFrame]) -> str:
-    """Lay out tables of `metrics`: one row a split policy and head, intervals of 95 %."""
-    rows = [COLUMNS, *(row for name, found in metrics.items() for row in _rows(name, found))]
+    """Return one row for each split policy and head from tables of `metrics`, with 95 % intervals."""
+    rows = [COLUMNS, *(row for name, frame in metrics.items() for row in _rows(name, frame))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     text = ["balanced accuracy (accuracy: of the model)", *map(str.rstrip, lines)]
@@ -62,10 +62,10 @@ def _rows(policy: str, metrics: pl.DataFrame) -> list[tuple[str, ...]]:
     rows = []
     for task in whole["task"].unique(maintain_order=True):
         of_task = whole.filter(pl.col("task") == task)
-        found = {(row["predictor"], row["metric"]): row for row in of_task.iter_rows(named=True)}
-        cells = [_cell(found.get((name, "balanced_accuracy"))) for name in SHOWN]
-        model = found["model", "balanced_accuracy"]
-        accuracy = _cell(found.get(("model", "accuracy")))
+        by_key = {(row["predictor"], row["metric"]): row for row in of_task.iter_rows(named=True)}
+        cells = [_cell(by_key.get((name, "balanced_accuracy"))) for name in PREDICTORS]
+        model = by_key["model", "balanced_accuracy"]
+        accuracy = _cell(by_key.get(("model", "accuracy")))
         rows.append((policy, task, *cells, accuracy, str(model["n"]), str(model["n_groups"])))
     return rows
 

@@ -10,12 +10,12 @@ import click
 from catalog import UsageError, Workspace, existing_workspace_option
 
 if TYPE_CHECKING:
-    from training.fit.run_request import Outcome
+    from training.fit.run_request import TrainingResult
 
 
 @click.group()
 def train() -> None:
-    """Train models on a published data set, judge them, ask them."""
+    """Train models on a published data set, evaluate them, predict with them."""
 
 
 @train.command("run")
@@ -30,9 +30,7 @@ def train() -> None:
     "--policies", default="split,random_split", show_default=True,
     help="Split policies: split keeps groups whole, random_split does not. An embedder takes split only.",
 )  # fmt: skip
-@click.option(
-    "--resume/--fresh", default=True, help="Use what was trained before, or throw it away."
-)
+@click.option("--resume/--fresh", default=True, help="Continue an earlier training, or delete it.")
 @existing_workspace_option
 def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
@@ -51,7 +49,7 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     import logging
 
     from training.commands.printing import summary
-    from training.fit.run_request import Order
+    from training.fit.run_request import TrainingRequest
     from training.recipes import EMBEDDERS
     from training.report.report import write_report
     from training.report.saved_run import read_run
@@ -59,35 +57,35 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     from training.runs.run import train
 
     logging.getLogger("training").setLevel(logging.INFO)  # progress lines, one an epoch
-    order = Order(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
-    outcome = train(workspace, order)
+    request = TrainingRequest(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
+    result = train(workspace, request)
     if recipe in EMBEDDERS:
-        _print_embedder(outcome)
+        _print_embedder(result)
         return
-    for policy in outcome.existed:
-        click.echo(f"{policy}: model {outcome.models[policy].name} exists, nothing to train")
-    click.echo(summary(outcome.models))
-    click.echo(conclusions(read_run(outcome.folder, workspace.models))["headline"])
-    click.echo(f"models: {', '.join(folder.name for folder in outcome.models.values())}")
-    click.echo(f"report: {write_report(outcome.folder, workspace)}")
+    for policy in result.existed:
+        click.echo(f"{policy}: model {result.models[policy].name} exists, nothing to train")
+    click.echo(summary(result.models))
+    click.echo(conclusions(read_run(result.folder, workspace.models))["headline"])
+    click.echo(f"models: {', '.join(folder.name for folder in result.models.values())}")
+    click.echo(f"report: {write_report(result.folder, workspace)}")
 
 
 def _check_names(recipe: str, preset: str) -> None:
-    """Raise `RecipeNotFoundError` before anything heavy is loaded."""
+    """Raise `RecipeNotFoundError` before the heavy imports."""
     from training.recipes import find_preset, find_recipe
 
     find_preset(find_recipe(recipe).presets, preset)
 
 
-def _print_embedder(outcome: Outcome) -> None:
+def _print_embedder(result: TrainingResult) -> None:
     from training.copies.report import terminal
     from training.copies.run import embedder_name
 
-    folder = outcome.models["split"]
-    if outcome.existed:
+    folder = result.models["split"]
+    if result.existed:
         click.echo(f"embedder {folder.name} exists, nothing to train")
     click.echo(terminal(folder))
-    click.echo(f"report: {outcome.folder / 'report.html'}")
+    click.echo(f"report: {result.folder / 'report.html'}")
     click.echo(f'use it: [curate] embedder = "{embedder_name(folder)}" in safelight.toml')
 
 
@@ -131,17 +129,17 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
 def effects(
     workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
 ) -> None:
-    """Measure what each group of curation rules does to a model: train with and without it."""
+    """Measure the effect of each group of curation rules: train with and without it."""
     _check_names("exif", preset)
 
     from catalog import FEW_GROUPS
     from training.commands.printing import effects_table
-    from training.studies.effects import EffectsOrder, measure_effects
+    from training.studies.effects import EffectsRequest, measure_effects
 
-    order = EffectsOrder(run_id, preset, epochs, seeds, most)
-    path, found = measure_effects(workspace, order)
-    click.echo(effects_table(found))
-    if all(each.score.low is None for each in found):
+    request = EffectsRequest(run_id, preset, epochs, seeds, most)
+    path, effect_rows = measure_effects(workspace, request)
+    click.echo(effects_table(effect_rows))
+    if all(each.score.low is None for each in effect_rows):
         click.echo(
             f"fewer than {FEW_GROUPS} test groups: no intervals, so nothing follows from these figures"
         )
@@ -172,6 +170,6 @@ def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...]) -> No
     model = load_model(workspace, model_id)
     for path in images:
         click.echo(path)
-        answers = predict_pictures(model, [path.read_bytes()])[0]
-        for head, row in zip(model.heads, answers, strict=True):
+        probabilities = predict_pictures(model, [path.read_bytes()])[0]
+        for head, row in zip(model.heads, probabilities, strict=True):
             click.echo(f"  {head:14} low {row[0]:.3f}  medium {row[1]:.3f}  high {row[2]:.3f}")

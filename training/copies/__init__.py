@@ -1,1 +1,1 @@
-"""The recipe `copy_detection`: a network that brings copies of one photograph close together."""
+"""The recipe `copy_detection`: an embedder that maps copies of one photograph to similar vectors."""

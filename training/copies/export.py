@@ -1,4 +1,4 @@
-"""The folder of a finished embedder; curation reads `model.onnx` and its card, people the rest.
+"""Write the folder of a finished embedder; curation reads `model.onnx` and its card, people read the rest.
 
 models/<model_id>/
   model.json           the card (`curation.stages.embedder_card`), with all facts under `about`; written last
@@ -27,8 +27,8 @@ from training.export.onnx_export import PARITY_PICTURES, write_json
 TOLERANCE = 1e-4  # of a part of a unit vector
 
 
-def card_of(name: str, input_px: int, candidate_cosine: float) -> EmbedderCard:
-    """Write down how pictures are prepared and from which cosine on pairs are worth a look."""
+def make_card(name: str, input_px: int, candidate_cosine: float) -> EmbedderCard:
+    """Make the card: how pictures are prepared, and the lowest cosine of candidate pairs."""
     mean, std = (MEAN,) * 3, (STD,) * 3
     return EmbedderCard(name, input_px, mean, std, candidate_cosine, candidate_cosine)
 
@@ -75,7 +75,7 @@ def export_onnx(network: CopyNetwork, card: EmbedderCard, folder: Path) -> float
 
 def _difference(network: CopyNetwork, path: Path, batch: torch.Tensor) -> float:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    answered = session.run(None, {"pictures": batch.numpy()})[0]
+    outputs = session.run(None, {"pictures": batch.numpy()})[0]
     with torch.inference_mode():
         expected = network(batch).numpy()
-    return float(np.abs(answered - expected).max())
+    return float(np.abs(outputs - expected).max())

@@ -1,7 +1,7 @@
-"""Train the network of `copy_detection`: two edited views of each picture find each other among all others.
+"""Train the network of `copy_detection` by contrastive learning on two edited views of each picture.
 
-As in `fit/trainer.py`: AdamW, cosine learning rate, one checkpoint an epoch, and random numbers that are a function of
-seed, epoch and picture, so a resumed training is an unbroken one.
+As in `fit/trainer.py`: AdamW, cosine learning rate, one checkpoint an epoch. Random numbers are a function of seed,
+epoch and picture, so a resumed training equals an uninterrupted one.
 """
 
 import logging
@@ -16,28 +16,28 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training.copies.edits import edited, squashed
-from training.copies.losses import contrastive, evenness
-from training.copies.network import CopyNetwork, normalised, start_from
+from training.copies.edits import apply_edits, resize_to_square
+from training.copies.network import CopyNetwork, initialise_projection, normalise_pictures
 from training.data.loader import Loader
-from training.data.sampler import batches, epoch_order, row_rng
+from training.data.sampler import cut_batches, epoch_order, row_rng
 from training.data.transforms import Pixels, Sample
 from training.evaluation.metrics import Ints
-from training.fit.checkpoint import Checkpoints, Progress
+from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.embedder_recipe import CopyConfig
+from training.models.losses import info_nce, koleo
 
 log = logging.getLogger(__name__)
 
 WARM_UP_STEPS = 20
-AXES_FROM = 2000  # pictures whose features set the linear layer before training
-FIXED = -1  # the epoch that stands for views which never change
+PROJECTION_PICTURES = 2000  # pictures whose features set the linear layer before training
+FIXED_EPOCH = -1  # epoch number of the validation views, which are the same in every epoch
 CHUNK = 16  # pictures in one forward pass without gradients
 _NO_PATCHES = np.zeros((0, 0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Some rows of a loader whose samples are whole pictures (`whole`)."""
+class PictureSubset:
+    """Some rows of a loader whose samples come from `whole_picture`."""
 
     loader: Loader
     rows: Ints
@@ -47,16 +47,16 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Training:
-    """What stays the same while one embedder is trained; `digest` is that of the release."""
+class EmbedderRun:
+    """The constants of one training: configuration, `digest` of the release, device."""
 
     config: CopyConfig
     digest: str
     device: torch.device
 
 
-def whole(pixels: Pixels, longest_px: int) -> Sample:
-    """Keep a whole picture in its shape, at most `longest_px` a side; it has no patches."""
+def whole_picture(pixels: Pixels, longest_px: int) -> Sample:
+    """Make a sample of the whole picture, its longer side at most `longest_px`, without patches."""
     scale = longest_px / max(pixels.shape[:2])
     if scale < 1:
         size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
@@ -66,34 +66,36 @@ def whole(pixels: Pixels, longest_px: int) -> Sample:
 
 def fit(
     network: CopyNetwork,
-    train: Pictures,
-    validation: Pictures,
-    training: Training,
+    train: PictureSubset,
+    validation: PictureSubset,
+    training: EmbedderRun,
     checkpoints: Checkpoints,
-) -> Progress:
+) -> TrainingProgress:
     """Train until the last epoch or until patience ends, then load the best epoch's weights."""
     config = training.config
     optimiser = make_optimiser(network, config)
-    done = checkpoints.restore(network, optimiser)
-    if done.epoch == 0:
-        start_from(network, _pooled(network, train, training))
-    while done.epoch < config.epochs and done.epoch - done.best_epoch < config.patience:
+    progress = checkpoints.restore(network, optimiser)
+    if progress.epoch == 0:
+        initialise_projection(network, _pooled(network, train, training))
+    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
         started = time.perf_counter()
-        loss = train_epoch(network, optimiser, train, training, done.epoch)
+        loss = train_epoch(network, optimiser, train, training, progress.epoch)
         seconds = time.perf_counter() - started
-        _note(done, loss, validation_loss(network, validation, training), seconds, len(train))
-        checkpoints.save(network, optimiser, done)
-        row = done.history[-1]
+        _record_epoch(
+            progress, loss, validation_loss(network, validation, training), seconds, len(train)
+        )
+        checkpoints.save(network, optimiser, progress)
+        row = progress.history[-1]
         log.info(
             "epoch %d/%d, loss %.3f, validation %.3f, %.0f images/s",
-            done.epoch, config.epochs, loss, row["validation_loss"], row["examples_per_s"],
+            progress.epoch, config.epochs, loss, row["validation_loss"], row["examples_per_s"],
         )  # fmt: skip
-    checkpoints.load_weights(network, done.best_epoch)
-    return done
+    checkpoints.load_weights(network, progress.best_epoch)
+    return progress
 
 
 def make_optimiser(network: CopyNetwork, config: CopyConfig) -> torch.optim.AdamW:
-    """Build AdamW over what is trained; `rate` of each group is its share of the learning rate."""
+    """Build AdamW over the parameters that are not frozen; `share` of a group multiplies the learning rate."""
     trunk = [p for p in network.trunk.parameters() if p.requires_grad]
     return torch.optim.AdamW(
         [
@@ -108,109 +110,119 @@ def make_optimiser(network: CopyNetwork, config: CopyConfig) -> torch.optim.Adam
 def train_epoch(
     network: CopyNetwork,
     optimiser: torch.optim.Optimizer,
-    train: Pictures,
-    training: Training,
+    train: PictureSubset,
+    training: EmbedderRun,
     epoch: int,
 ) -> float:
-    """Show two views of every picture once, in the order of the epoch; return the mean loss."""
+    """Train on two views of every picture, in the order of the epoch; return the mean loss."""
     config = training.config
     order = epoch_order(training.digest, "split", config.seed, epoch, len(train))
-    cuts = batches(order, config.batch_size)
+    batch_rows = cut_batches(order, config.batch_size)
     network.train()
     total = 0.0
-    for step, views in enumerate(_views(train, cuts, config, epoch)):
-        at = epoch * len(cuts) + step
-        peak = min(1.0, (at + 1) / WARM_UP_STEPS) * config.learning_rate
-        now = peak * 0.5 * (1 + math.cos(math.pi * at / (config.epochs * len(cuts))))
+    for step, views in enumerate(_views(train, batch_rows, config, epoch)):
+        step_of_run = epoch * len(batch_rows) + step
+        peak = min(1.0, (step_of_run + 1) / WARM_UP_STEPS) * config.learning_rate
+        rate = (
+            peak * 0.5 * (1 + math.cos(math.pi * step_of_run / (config.epochs * len(batch_rows))))
+        )
         for group in optimiser.param_groups:
-            group["lr"] = now * group["share"]
+            group["lr"] = rate * group["share"]
         loss = _loss(network, views, training)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        total += float(loss.detach()) * len(cuts[step])
+        total += float(loss.detach()) * len(batch_rows[step])
     return total / len(order)
 
 
-def validation_loss(network: CopyNetwork, pictures: Pictures, training: Training) -> float:
-    """Return the mean loss over pictures and views that are the same every time."""
-    cuts = batches(np.arange(len(pictures)), training.config.batch_size)
+def validation_loss(network: CopyNetwork, pictures: PictureSubset, training: EmbedderRun) -> float:
+    """Return the mean loss over the pictures; their views are the same in every epoch."""
+    batch_rows = cut_batches(np.arange(len(pictures)), training.config.batch_size)
     network.eval()
     with torch.inference_mode():
         losses = [
-            float(_loss(network, views, training)) * len(cut)
-            for cut, views in zip(cuts, _views(pictures, cuts, training.config, FIXED), strict=True)
+            float(_loss(network, views, training)) * len(rows)
+            for rows, views in zip(
+                batch_rows, _views(pictures, batch_rows, training.config, FIXED_EPOCH), strict=True
+            )
         ]
     return sum(losses) / len(pictures)
 
 
-def vectors_of(
+def embed_pictures(
     network: CopyNetwork, pictures: NDArray[np.uint8], device: torch.device
 ) -> NDArray[np.float32]:
     """Map uint8 pictures (N, S, S, 3) to unit vectors (N, dim)."""
     network.eval()
     with torch.inference_mode():
         parts = [
-            network(normalised(part.to(device))).float().cpu().numpy()
+            network(normalise_pictures(part.to(device))).float().cpu().numpy()
             for part in torch.split(torch.from_numpy(pictures), CHUNK)
         ]
     return np.concatenate(parts)
 
 
-def _loss(network: CopyNetwork, views: NDArray[np.uint8], training: Training) -> torch.Tensor:
-    pictures = normalised(torch.from_numpy(views).to(training.device, non_blocking=True))
+def _loss(network: CopyNetwork, views: NDArray[np.uint8], training: EmbedderRun) -> torch.Tensor:
+    pictures = normalise_pictures(torch.from_numpy(views).to(training.device, non_blocking=True))
     with torch.autocast(training.device.type, enabled=training.device.type == "cuda"):
         vectors = network(pictures)
     vectors = vectors.float()
-    spread = training.config.evenness * evenness(vectors)
-    return contrastive(vectors, training.config.temperature) + spread
+    spread = training.config.evenness * koleo(vectors)
+    return info_nce(vectors, training.config.temperature) + spread
 
 
 def _views(
-    pictures: Pictures, cuts: list[NDArray[np.int64]], config: CopyConfig, epoch: int
+    pictures: PictureSubset, batch_rows: list[NDArray[np.int64]], config: CopyConfig, epoch: int
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield both views of each batch, (2 N, S, S, 3): N that are nearly plain, then N heavy ones."""
+    """Yield both views of each batch, (2 N, S, S, 3): N lightly edited ones, then N heavily edited ones."""
     shas = pictures.loader.shas
-    for rows, samples in pictures.loader.stream([pictures.rows[cut] for cut in cuts]):
+    for rows, samples in pictures.loader.stream([pictures.rows[batch] for batch in batch_rows]):
         light, heavy = [], []
         for place, (row, sample) in enumerate(zip(rows, samples, strict=True)):
             rng = row_rng(config.seed, epoch, shas[row])
-            ground = samples[place - 1].thumbnail
-            first = edited(sample.thumbnail, rng, int(rng.integers(0, 2)))
-            second = edited(
-                sample.thumbnail, rng, int(rng.integers(1, config.most_edits + 1)), ground
+            background = samples[place - 1].thumbnail
+            first = apply_edits(sample.thumbnail, rng, int(rng.integers(0, 2)))
+            second = apply_edits(
+                sample.thumbnail, rng, int(rng.integers(1, config.most_edits + 1)), background
             )
-            light.append(squashed(first, config.input_px))
-            heavy.append(squashed(second, config.input_px))
+            light.append(resize_to_square(first, config.input_px))
+            heavy.append(resize_to_square(second, config.input_px))
         yield np.stack([*light, *heavy])
 
 
-def _pooled(network: CopyNetwork, pictures: Pictures, training: Training) -> torch.Tensor:
-    """Give the features of pictures before the linear layer, (N, 1280)."""
+def _pooled(network: CopyNetwork, pictures: PictureSubset, training: EmbedderRun) -> torch.Tensor:
+    """Return the features of pictures before the linear layer, (N, 1280)."""
     network.eval()
-    found = []
+    features = []
     with torch.inference_mode():
-        for _, samples in pictures.loader.stream(batches(pictures.rows[:AXES_FROM], CHUNK)):
+        for _, samples in pictures.loader.stream(
+            cut_batches(pictures.rows[:PROJECTION_PICTURES], CHUNK)
+        ):
             plain = np.stack(
-                [squashed(each.thumbnail, training.config.input_px) for each in samples]
+                [resize_to_square(each.thumbnail, training.config.input_px) for each in samples]
             )
-            found.append(network.pooled(normalised(torch.from_numpy(plain).to(training.device))))
-    return torch.cat(found)
+            features.append(
+                network.pooled(normalise_pictures(torch.from_numpy(plain).to(training.device)))
+            )
+    return torch.cat(features)
 
 
-def _note(done: Progress, loss: float, held_out: float, seconds: float, shown: int) -> None:
-    done.epoch += 1
-    done.examples_seen += shown
-    if held_out < done.best_loss:
-        done.best_loss, done.best_epoch = held_out, done.epoch
-    done.history.append(
+def _record_epoch(
+    progress: TrainingProgress, loss: float, validation_loss: float, seconds: float, n_pictures: int
+) -> None:
+    progress.epoch += 1
+    progress.examples_seen += n_pictures
+    if validation_loss < progress.best_loss:
+        progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
+    progress.history.append(
         {
-            "epoch": done.epoch,
+            "epoch": progress.epoch,
             "train_loss": loss,
-            "validation_loss": held_out,
+            "validation_loss": validation_loss,
             "seconds": seconds,
-            "examples_seen": done.examples_seen,
-            "examples_per_s": shown / max(seconds, 1e-9),
+            "examples_seen": progress.examples_seen,
+            "examples_per_s": n_pictures / max(seconds, 1e-9),
         }
     )

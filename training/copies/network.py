@@ -1,7 +1,7 @@
-"""The network of `copy_detection`: EfficientNet-Lite0, a pooling that favours what stands out, one linear layer.
+"""The network of `copy_detection`: EfficientNet-Lite0, generalised-mean pooling (GeM), one linear layer.
 
-Early blocks keep their ImageNet weights: edges and textures are the same in copies, and most of the time goes into
-them. There is no batch normalisation (it is folded into the convolutions), so small batches do no harm.
+Early blocks keep their ImageNet weights: edges and textures are the same in copies, and training these blocks would
+take most of the time. Batch normalisation is folded into the convolutions, so small batches do no harm.
 """
 
 import torch
@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from curation import LITE0_DIM, Lite0Trunk, packaged_trunk
 
-POWER = 3.0  # of the pooling: 1 is the mean, more comes nearer to the maximum
+POWER = 3.0  # of the pooling: 1 is the mean, larger values approach the maximum
 MEAN, STD = 127.0, 128.0  # grey levels, as the published weights want them
 
 
 class CopyNetwork(nn.Module):
-    """Map pictures to vectors of length one whose cosine says how surely two pictures are copies.
+    """Map pictures to unit vectors; a higher cosine means that two pictures are more likely copies.
 
     >>> CopyNetwork(Lite0Trunk(), dim=128)(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 128])
@@ -46,22 +46,22 @@ def build(dim: int, frozen_blocks: int) -> CopyNetwork:
 
 
 @torch.no_grad()
-def start_from(network: CopyNetwork, pooled: torch.Tensor) -> None:
-    """Set the linear layer to the principal axes of pooled features (N, 1280), around their mean.
+def initialise_projection(network: CopyNetwork, pooled: torch.Tensor) -> None:
+    """Set the linear layer to the principal axes of pooled features (N, 1280), centred on their mean (PCA).
 
-    So training starts where the ImageNet features are, seen along what differs between these pictures. Axes
-    beyond what N pictures span stay as they were drawn, and are made small.
+    Training then starts from the ImageNet features, along the directions in which these pictures differ. Axes beyond
+    the span of N pictures keep their random initialisation, scaled down.
     """
     centre = pooled.mean(dim=0)
     _, spread, axes = torch.linalg.svd(pooled - centre, full_matrices=False)
-    known = min(len(axes), network.project.out_features, int((spread > 1e-4 * spread[0]).sum()))
+    spanned = min(len(axes), network.project.out_features, int((spread > 1e-4 * spread[0]).sum()))
     weight = 0.1 * functional.normalize(network.project.weight)
-    weight[:known] = axes[:known] * torch.sign(axes[:known].sum(dim=1, keepdim=True))
+    weight[:spanned] = axes[:spanned] * torch.sign(axes[:spanned].sum(dim=1, keepdim=True))
     network.project.weight.copy_(weight)
     network.project.bias.copy_(-weight @ centre)
 
 
-def normalised(pictures: torch.Tensor) -> torch.Tensor:
-    """Bring uint8 pictures (N, S, S, 3) to what the network takes: (N, 3, S, S), (x - 127) / 128."""
+def normalise_pictures(pictures: torch.Tensor) -> torch.Tensor:
+    """Convert uint8 pictures (N, S, S, 3) to network input (N, 3, S, S), (x - 127) / 128."""
     planes = pictures.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
     return (planes.float() - MEAN) / STD

@@ -1,4 +1,4 @@
-"""What people read of an embedder: its model card, its lines for the terminal and its page.
+"""Describe an embedder for people: model card, table for the terminal, HTML report.
 
 Everything comes from the files of the model folder, so the page can be made again at any time.
 """
@@ -14,7 +14,7 @@ import polars as pl
 
 from catalog import FEW_GROUPS, TOO_FEW
 from curation import EmbedderCard
-from training.copies.judge import PRECISIONS
+from training.copies.retrieval import PRECISIONS
 from training.evaluation.intervals import with_interval
 from training.report import plots
 from training.report.page import figure_uri, render
@@ -27,31 +27,31 @@ FILES = (
 
 
 def table(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """Lay out recall by predictor and kind of copies; the first row names the columns."""
-    found = {(m["slice"], m["predictor"], m["metric"]): m for m in metrics}
+    """Return recall by predictor and number of edits as rows of text; the first row names the columns."""
+    by_key = {(m["slice"], m["predictor"], m["metric"]): m for m in metrics}
     parts = dict.fromkeys(m["slice"] for m in metrics)
     head = ("copies", "precision", *NAMES.values())
     lines = [head]
     for part, precision in product(parts, PRECISIONS):
         metric = f"recall_at_precision_{precision}"
-        cells = [with_interval(found[part, name, metric]) for name in NAMES]
+        cells = [with_interval(by_key[part, name, metric]) for name in NAMES]
         lines.append((_slice(part), f"{precision}", *cells))
     return lines
 
 
 def verdict(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Say in one sentence whether the embedder finds more than the default, as far as the intervals tell."""
+    """Say in one sentence whether the embedder finds more copies than the default, by the intervals."""
     metric = f"recall_at_precision_{PRECISIONS[0]}"
     both = {m["predictor"]: m for m in metrics if (m["slice"], m["metric"]) == ("all", metric)}
     ours, default = both["model"], both["efficientnet_lite0"]
-    told = f"{with_interval(ours)} of the copies against {with_interval(default)}"
+    shares = f"{with_interval(ours)} of the copies against {with_interval(default)}"
     if min(ours["n_groups"], default["n_groups"]) < FEW_GROUPS:
-        return f"It finds {told}: {TOO_FEW} how sure that is. Keep the default."
+        return f"It finds {shares}: {TOO_FEW} how sure that is. Keep the default."
     if ours["low"] > default["high"]:
-        return f"It finds more than EfficientNet-Lite0: {told}."
+        return f"It finds more than EfficientNet-Lite0: {shares}."
     if ours["high"] < default["low"]:
-        return f"It finds less than EfficientNet-Lite0: {told}. Keep the default."
-    return f"It cannot be told from EfficientNet-Lite0: {told}. Keep the default, or train on more pictures."
+        return f"It finds less than EfficientNet-Lite0: {shares}. Keep the default."
+    return f"It cannot be told from EfficientNet-Lite0: {shares}. Keep the default, or train on more pictures."
 
 
 def terminal(folder: Path) -> str:
@@ -69,16 +69,16 @@ def terminal(folder: Path) -> str:
 def write_card(
     folder: Path, card: EmbedderCard, facts: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write README.md: what the network is, what it was trained on, how well it does, what it cannot."""
+    """Write README.md, the model card: training data, recall, limits."""
     head, *lines = (f"| {' | '.join(line)} |" for line in table(metrics))
     rows = "\n".join([head, "| --- | --- |" + " ---: |" * len(NAMES), *lines])
-    told = {"rows": rows, "verdict": verdict(metrics), "cosine": card.candidate_cosine}
-    text = _CARD.format(**{**facts["config"], **facts, **told})
+    figures = {"rows": rows, "verdict": verdict(metrics), "cosine": card.candidate_cosine}
+    text = _CARD.format(**{**facts["config"], **facts, **figures})
     (folder / "README.md").write_text(text, "utf-8")
 
 
 def write_report(folder: Path, run_folder: Path) -> Path:
-    """Write `report.html` about a model folder into a run folder; give its path."""
+    """Write `report.html` about a model folder into a run folder; return its path."""
     run_folder.mkdir(parents=True, exist_ok=True)
     card = json.loads((folder / "model.json").read_text("utf-8"))
     metrics = pl.read_parquet(folder / "metrics.parquet").to_dicts()
@@ -118,25 +118,27 @@ _CARD = """# Embedder {model_id}
 
 Recipe `{recipe}`, trained by Safelight {code_version} on `{dataset}@{version}` (digest `{dataset_digest}`), without
 labels: {rows_train} pictures to train, {rows_validation} to choose the epoch and the limit, {rows_judged} of
-{rows_test} to judge; {rows_excluded} more have no training permission or no split.
-{parameters} trained parameters, best epoch {best_epoch} of {epochs}, {examples_seen} pictures shown in two views each.
+{rows_test} to test; {rows_excluded} more have no training permission or no split.
+{parameters} trained parameters, best epoch {best_epoch} of {epochs}, {examples_seen} training examples
+of two views each.
 
-## What it does
+## Output
 
-It maps a picture, squashed to {input_px} x {input_px} px, to {dim} numbers of length one. The cosine of two says how
-surely they are copies of one photograph. From {cosine} on, pairs are candidates: verify them on their pixels.
+It maps a picture, resized to {input_px} x {input_px} px, to a unit vector of {dim} numbers. The higher the cosine of
+two vectors, the more likely the pictures are copies of one photograph. Pairs with a cosine of at least {cosine} are
+candidates: verify them on their pixels.
 
-## How well it does
+## Scores
 
-Share of edited copies of held-out groups that are found, where the given share of what is found are copies; one
-threshold for all, with 95 % intervals from a bootstrap over groups. The edits are those of training, drawn anew.
+Recall of edited copies of the test groups at the given precision, with one threshold for all pairs and 95 % intervals
+from a bootstrap over groups. The edits are those of training with other random numbers.
 
 {rows}
 
 {verdict}
 
-## What to be careful about
+## Limits
 
-Second shots of one scene are close, too: only pixels tell them from copies. What no edit of training resembles may be
-missed. Pictures of another kind than those of the data set are less well told apart.
+Two shots of one scene also have a high cosine: only their pixels distinguish them from copies. The embedder may miss
+copies with edits that training did not contain. It is less reliable for pictures unlike those of the data set.
 """

@@ -1,7 +1,8 @@
-"""Train an embedder on a release: its model folder, its rows in the catalog, a run folder with a report.
+"""Train an embedder on a release: write its model folder, its rows in the catalog, a run folder with a report.
 
-Only the groups of `split` count: an embedder that is judged on pictures of sessions which it has learned from would
-flatter itself. The same order finds its finished model again; an interrupted training goes on.
+Only the split policy `split` is used: on a random split an embedder is evaluated on sessions that it was trained on,
+and its figures are too high. The same request finds its finished model again. An interrupted training continues from
+its newest checkpoint.
 """
 
 import hashlib
@@ -20,19 +21,25 @@ import torch
 
 from catalog import Release, Workspace, __version__, open_catalog, rows, write_segment
 from curation import EmbedderCard, OnnxEmbedder
-from training.copies.assess import Judged, judge, metric_rows
-from training.copies.export import card_of, export_onnx, export_weights
-from training.copies.fit import Pictures, Training, fit, whole
-from training.copies.judge import candidate_cosine, curve
+from training.copies.comparison import EmbedderComparison, compare_embedders, metric_rows
+from training.copies.export import export_onnx, export_weights, make_card
+from training.copies.fit import EmbedderRun, PictureSubset, fit, whole_picture
 from training.copies.network import CopyNetwork, build
 from training.copies.report import write_card, write_report
+from training.copies.retrieval import candidate_cosine, precision_recall_curve
 from training.data.loader import Loader
 from training.errors import NoTrainingRowsError
 from training.export.onnx_export import write_json
-from training.fit.checkpoint import Checkpoints, Progress
+from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.embedder_recipe import CopyConfig, EmbedderRecipe
 from training.fit.examples import PARTS, allowed_index
-from training.fit.run_request import Order, Outcome, chosen_release, device_of, machine
+from training.fit.run_request import (
+    TrainingRequest,
+    TrainingResult,
+    choose_device,
+    choose_release,
+    machine_settings,
+)
 from training.models.networks import count_parameters
 from training.recipes import EMBEDDERS, find_preset
 from training.settings import TrainSettings
@@ -44,8 +51,8 @@ POLICY = "split"
 
 
 @dataclass(frozen=True)
-class Job:
-    """One order made concrete."""
+class EmbedderJob:
+    """One training request with its release, recipe, configuration and settings."""
 
     workspace: Workspace
     release: Release
@@ -55,24 +62,24 @@ class Job:
 
     @property
     def model_id(self) -> str:
-        """Name the model."""
+        """Identifier of the model."""
         return self.recipe.model_id(self.release.digest, self.config)
 
     @property
     def folder(self) -> Path:
-        """Say where the model lies."""
+        """Folder of the model."""
         return self.workspace.models / self.model_id
 
 
-def train_embedder(workspace: Workspace, order: Order) -> Outcome:
+def train_embedder(workspace: Workspace, request: TrainingRequest) -> TrainingResult:
     """Train the embedder unless it exists, record it in the catalog, write the run folder with its report.
 
-    `order.policies` is not asked: only `split` makes sense. Raises NoDatasetError, RecipeNotFoundError or
+    `request.policies` is ignored; the policy is always `split`. Raises NoDatasetError, RecipeNotFoundError or
     NoTrainingRowsError.
     """
-    job = _job(workspace, order)
+    job = _job(workspace, request)
     torch.set_num_threads(job.settings.compute_threads)
-    if order.fresh:
+    if request.fresh:
         shutil.rmtree(job.folder, ignore_errors=True)
     existed = (job.folder / FINISHED).exists()
     if not existed:
@@ -80,60 +87,65 @@ def train_embedder(workspace: Workspace, order: Order) -> Outcome:
     added = _record(workspace, job.folder)
     run_folder = workspace.reports / "training" / _run_id(job)
     write_report(job.folder, run_folder)
-    return Outcome(run_folder, {POLICY: job.folder}, (POLICY,) if existed else (), added)
+    return TrainingResult(run_folder, {POLICY: job.folder}, (POLICY,) if existed else (), added)
 
 
 def embedder_name(folder: Path) -> str:
-    """Give what `[curate] embedder` calls the embedder of a model folder, such as `copy_detection@3f9c0e51d7aa`."""
+    """Return the value of `[curate] embedder` for a model folder, such as `copy_detection@3f9c0e51d7aa`."""
     return OnnxEmbedder(folder / "model.onnx").model_id
 
 
-def _job(workspace: Workspace, order: Order) -> Job:
-    recipe = EMBEDDERS[order.recipe]
-    config = replace(find_preset(recipe.presets, order.preset), seed=order.seed)
-    if order.epochs is not None:
-        config = replace(config, epochs=order.epochs)
-    release = chosen_release(workspace, order.dataset)
-    return Job(workspace, release, recipe, config, machine(workspace))
+def _job(workspace: Workspace, request: TrainingRequest) -> EmbedderJob:
+    recipe = EMBEDDERS[request.recipe]
+    config = replace(find_preset(recipe.presets, request.preset), seed=request.seed)
+    if request.epochs is not None:
+        config = replace(config, epochs=request.epochs)
+    release = choose_release(workspace, request.dataset)
+    return EmbedderJob(workspace, release, recipe, config, machine_settings(workspace))
 
 
-def _run_id(job: Job) -> str:
+def _run_id(job: EmbedderJob) -> str:
     return hashlib.sha256(json.dumps({POLICY: job.model_id}).encode()).hexdigest()[:20]
 
 
-def _train(job: Job) -> None:
+def _train(job: EmbedderJob) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     config, index = job.config, allowed_index(job.release)
-    training = Training(config, job.release.digest, device_of(job.settings))
+    training = EmbedderRun(config, job.release.digest, choose_device(job.settings))
     torch.manual_seed(config.seed)
     network = build(config.dim, config.frozen_blocks).to(training.device)
     with Loader(
-        job.release, index, lambda pixels: whole(pixels, config.stored_px),
+        job.release, index, lambda pixels: whole_picture(pixels, config.stored_px),
         sample_bytes=3 * config.stored_px**2, cache_bytes=job.settings.cache_mb * 2**20,
         threads=job.settings.workers,
     ) as loader:  # fmt: skip
         parts = _parts(job, loader)
         log.info("%d pictures may be used of %d", len(loader), job.release.index().num_rows)
         checkpoints = Checkpoints(job.folder / "checkpoints", job.model_id)
-        done = fit(network, parts["train"], parts["validation"], training, checkpoints)
-        held_out = judge(network, parts["validation"], training, alone=True)
-        judged = judge(network, parts["test"], training)
-    card = card_of(job.recipe.name, config.input_px, candidate_cosine(held_out.trials["model"]))
-    facts = _facts(job, parts, judged, done)
-    _write(job, network, card, judged, done, facts)
+        progress = fit(network, parts["train"], parts["validation"], training, checkpoints)
+        held_out = compare_embedders(network, parts["validation"], training, alone=True)
+        comparison = compare_embedders(network, parts["test"], training)
+    card = make_card(job.recipe.name, config.input_px, candidate_cosine(held_out.scores["model"]))
+    facts = _facts(job, parts, comparison, progress)
+    _write(job, network, card, comparison, progress, facts)
 
 
-def _parts(job: Job, loader: Loader) -> dict[str, Pictures]:
+def _parts(job: EmbedderJob, loader: Loader) -> dict[str, PictureSubset]:
     parts = {}
     for part in PARTS:
         chosen = np.flatnonzero((loader.index[POLICY] == part).fill_null(value=False).to_numpy())
         if not len(chosen):
             raise NoTrainingRowsError.in_release(job.release, f"{POLICY} = {part}")
-        parts[part] = Pictures(loader, chosen)
+        parts[part] = PictureSubset(loader, chosen)
     return parts
 
 
-def _facts(job: Job, parts: dict[str, Pictures], judged: Judged, done: Progress) -> dict[str, Any]:
+def _facts(
+    job: EmbedderJob,
+    parts: dict[str, PictureSubset],
+    comparison: EmbedderComparison,
+    progress: TrainingProgress,
+) -> dict[str, Any]:
     used = {f"rows_{name}": len(pictures) for name, pictures in parts.items()}
     return {
         "model_id": job.model_id,
@@ -146,10 +158,10 @@ def _facts(job: Job, parts: dict[str, Pictures], judged: Judged, done: Progress)
         "config": asdict(job.config),
         "rows_excluded": job.release.index().num_rows - sum(used.values()),
         **used,
-        "rows_judged": judged.n_pictures,
-        "best_epoch": done.best_epoch,
-        "epochs": done.epoch,
-        "examples_seen": done.examples_seen,
+        "rows_judged": comparison.n_pictures,
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+        "examples_seen": progress.examples_seen,
         "code_version": __version__,
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
@@ -157,11 +169,11 @@ def _facts(job: Job, parts: dict[str, Pictures], judged: Judged, done: Progress)
 
 
 def _write(
-    job: Job,
+    job: EmbedderJob,
     network: CopyNetwork,
     card: EmbedderCard,
-    judged: Judged,
-    done: Progress,
+    comparison: EmbedderComparison,
+    progress: TrainingProgress,
     facts: dict[str, Any],
 ) -> None:
     """Write every file of the model folder, its card last."""
@@ -178,20 +190,20 @@ def _write(
         "version": job.release.version,
         "split": f"{POLICY}:test",
     }
-    metrics = [identity | row for row in metric_rows(judged)]
+    metrics = [identity | row for row in metric_rows(comparison)]
     pl.DataFrame(metrics, infer_schema_length=None).write_parquet(folder / "metrics.parquet")
-    pl.DataFrame(done.history).with_columns(
+    pl.DataFrame(progress.history).with_columns(
         pl.col("epoch", "examples_seen").cast(pl.Int64)
     ).write_parquet(folder / "history.parquet")
-    _curves(judged).write_parquet(folder / "curves.parquet")
+    _curves(comparison).write_parquet(folder / "curves.parquet")
     write_card(folder, card, facts, metrics)
     write_json(folder / FINISHED, json.loads(card.to_json(facts)))
 
 
-def _curves(judged: Judged) -> pl.DataFrame:
+def _curves(comparison: EmbedderComparison) -> pl.DataFrame:
     parts = []
-    for name, trial in judged.trials.items():
-        recall, precision = curve(trial)
+    for name, scores in comparison.scores.items():
+        recall, precision = precision_recall_curve(scores)
         parts.append(
             pl.DataFrame({"recall": recall, "precision": precision}).with_columns(
                 predictor=pl.lit(name)

@@ -1,7 +1,7 @@
-"""Read pictures of a release by row number: a slice of a mapped shard, decoded in threads.
+"""Read pictures of a release by row number: a slice of a memory-mapped shard, decoded in threads.
 
-Only pixels come out. No tag of the file is used, Orientation neither: the same picture with all its
-metadata removed gives the same bytes here, hence the same prediction.
+The loader returns pixels only. It uses no tag of the file, not even Orientation: a picture without its
+metadata gives the same pixels, hence the same prediction.
 """
 
 import io
@@ -26,13 +26,13 @@ ORIENTATION = 0x0112
 def decode(data: bytes | memoryview, *, name: str = "picture", min_side: int = 0) -> Pixels:
     """Decode stored pixels (H, W, 3), RGB, without Orientation or any other tag.
 
-    With `min_side` a JPEG may come back smaller (an n/8 scaled decode, much faster) as long as both
-    sides keep at least that many pixels. Raises UndecodablePictureError.
+    With `min_side` a JPEG may be decoded at a reduced size (n/8, much faster), as long as both sides
+    keep at least that many pixels. Raises UndecodablePictureError.
     """
     if bytes(data[:2]) == b"\xff\xd8":
         try:
             return _decode_jpeg(data, min_side)
-        except ValueError:  # CMYK and other rare kinds: Pillow knows them
+        except ValueError:  # CMYK and other rare kinds: Pillow decodes them
             pass
     try:
         return _decode_other(data)
@@ -49,7 +49,7 @@ def _decode_jpeg(data: bytes | memoryview, min_side: int) -> Pixels:
 def _decode_other(data: bytes | memoryview) -> Pixels:
     with Image.open(io.BytesIO(data)) as picture:
         if isinstance(picture, TiffImagePlugin.TiffImageFile):
-            # Pillow turns a TIFF while loading it, by what either of these two says.
+            # Pillow rotates a TIFF on load if either of these two has an Orientation.
             picture.tag_v2.pop(ORIENTATION, None)
             picture.getexif().pop(ORIENTATION, None)
         if picture.has_transparency_data:
@@ -59,8 +59,8 @@ def _decode_other(data: bytes | memoryview) -> Pixels:
         return np.asarray(picture.convert("RGB"))
 
 
-class Shards(Protocol):
-    """Something that knows where its shards lie: a release."""
+class ShardSource(Protocol):
+    """An object that gives the path of each shard, such as a release."""
 
     def shard(self, name: str) -> Path:
         """Return the path of a shard."""
@@ -69,7 +69,7 @@ class Shards(Protocol):
 class ShardReader:
     """Read the original bytes of a picture from mapped shards; a context manager."""
 
-    def __init__(self, release: Shards) -> None:
+    def __init__(self, release: ShardSource) -> None:
         self._release = release
         self._maps: dict[str, mmap.mmap] = {}
 
@@ -90,14 +90,14 @@ class ShardReader:
 
 
 class Loader:
-    """Give prepared samples of index rows, map-style; a context manager.
+    """Map-style loader of prepared samples by index row; a context manager.
 
-    Samples stay in memory when all of them fit into `cache_bytes`, else each is decoded when asked.
+    Samples stay in memory if all of them fit into `cache_bytes`; otherwise each request decodes the picture.
     """
 
     def __init__(
         self,
-        release: Shards,
+        release: ShardSource,
         index: pl.DataFrame,
         prepare: Callable[[Pixels], Sample],
         *,
@@ -108,7 +108,7 @@ class Loader:
         self.index = index
         self.shas: list[str] = index["asset_sha256"].to_list()
         self.caches = sample_bytes * len(index) <= cache_bytes
-        self._places = index.select("shard", "offset", "length").rows()
+        self._byte_ranges = index.select("shard", "offset", "length").rows()
         self._reader = ShardReader(release)
         self._prepare = prepare
         self._cache: dict[int, Sample] = {}
@@ -122,16 +122,18 @@ class Loader:
         self._reader.__exit__(*error)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._byte_ranges)
 
     def sample(self, row: int) -> Sample:
-        """Return the sample of one row, from memory if it is there."""
-        known = self._cache.get(row)
-        if known is not None:
-            return known
-        sample = self._prepare(decode(self._reader.read(*self._places[row]), name=self.shas[row]))
+        """Return the sample of one row, from memory if it is cached."""
+        cached = self._cache.get(row)
+        if cached is not None:
+            return cached
+        sample = self._prepare(
+            decode(self._reader.read(*self._byte_ranges[row]), name=self.shas[row])
+        )
         if self.caches:
-            # Two threads may cut one row at a time: both get the sample that came first.
+            # Two threads may prepare one row at the same time: both return the sample stored first.
             return self._cache.setdefault(row, sample)
         return sample
 
@@ -139,11 +141,11 @@ class Loader:
         self, batches: Sequence[NDArray[np.int64]], ahead: int = 2
     ) -> Iterator[tuple[NDArray[np.int64], list[Sample]]]:
         """Yield each batch of rows with its samples, decoding `ahead` batches in advance."""
-        waiting: list[list[Future[Sample]]] = [self._ask(rows) for rows in batches[:ahead]]
+        pending: list[list[Future[Sample]]] = [self._submit(rows) for rows in batches[:ahead]]
         for number, rows in enumerate(batches):
             if number + ahead < len(batches):
-                waiting.append(self._ask(batches[number + ahead]))
-            yield rows, [future.result() for future in waiting.pop(0)]
+                pending.append(self._submit(batches[number + ahead]))
+            yield rows, [future.result() for future in pending.pop(0)]
 
-    def _ask(self, rows: NDArray[np.int64]) -> list[Future[Sample]]:
+    def _submit(self, rows: NDArray[np.int64]) -> list[Future[Sample]]:
         return [self._pool.submit(self.sample, int(row)) for row in rows]

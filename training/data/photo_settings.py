@@ -1,4 +1,4 @@
-"""Write camera settings and their classes as photographers do: f/2.8, ISO 400, 1/250 s."""
+"""Format camera settings and their classes as photographers write them: f/2.8, ISO 400, 1/250 s."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -35,14 +35,14 @@ _NOMINAL: dict[str, list[float]] = {
 
 
 def task_name(task: str) -> str:
-    """Name a head for people; an unknown task keeps its own name."""
+    """Return the display name of a head; an unknown task keeps its own name."""
     return TASK_NAMES.get(task, task.replace("_", " "))
 
 
-def write_value(task: str, value: float | None) -> str:
-    """Write one true value of `task` (N, ISO or seconds); null becomes 'unknown'.
+def format_value(task: str, value: float | None) -> str:
+    """Format one value of `task` (N, ISO or seconds); null becomes 'unknown'.
 
-    >>> [write_value("f_number", 2.8), write_value("iso", 400), write_value("exposure_time", 0.004)]
+    >>> [format_value("f_number", 2.8), format_value("iso", 400), format_value("exposure_time", 0.004)]
     ['f/2.8', 'ISO 400', '1/250 s']
     """
     if value is None or not math.isfinite(value) or value <= 0:
@@ -54,8 +54,8 @@ def write_value(task: str, value: float | None) -> str:
     return f"1/{1 / value:.0f} s" if value < 0.29 else f"{value:.3g} s"
 
 
-def edges(bins: Mapping[str, Any], task: str) -> tuple[float, float] | None:
-    """Give the two edges of a task in stops, stored as a list or below the word `edges`."""
+def class_edges(bins: Mapping[str, Any], task: str) -> tuple[float, float] | None:
+    """Return the two class edges of a task in stops, stored as a list or under the key `edges`."""
     stored = bins.get(task)
     if isinstance(stored, Mapping):
         stored = stored.get("edges")
@@ -65,18 +65,18 @@ def edges(bins: Mapping[str, Any], task: str) -> tuple[float, float] | None:
 
 
 def class_ranges(bins: Mapping[str, Any], task: str) -> tuple[str, str, str]:
-    """Describe low, medium and high of a task in nominal values; the bare names without edges.
+    """Describe low, medium and high of a task in nominal values; without edges return the class names.
 
     >>> class_ranges({"f_number": [3.17, 5.17]}, "f_number")
     ('up to f/2.8', 'f/3.2 to f/5.6', 'from f/6.3')
     """
-    found = edges(bins, task)
-    if found is None or task not in _NOMINAL:
+    edges = class_edges(bins, task)
+    if edges is None or task not in _NOMINAL:
         return CLASSES
     stops = _STOPS[task]
     classes: tuple[list[str], ...] = ([], [], [])
     for value in _NOMINAL[task]:
-        classes[sum(stops(value) >= edge for edge in found)].append(write_value(task, value))
+        classes[sum(stops(value) >= edge for edge in edges)].append(format_value(task, value))
     low, medium, high = classes
     if not (low and medium and high):
         return CLASSES

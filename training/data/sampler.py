@@ -1,6 +1,6 @@
-"""In which order pictures are shown, and with which random numbers they are changed.
+"""The order of training pictures and the random numbers of their augmentation.
 
-Both are pure functions of what names them, so a resumed run sees exactly what an unbroken one sees.
+Both are pure functions of their arguments, so a resumed run gets the same batches as an uninterrupted one.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def seed_of(*parts: str | int) -> int:
+def derive_seed(*parts: str | int) -> int:
     """Hash names and numbers into a 64-bit seed, the same on every machine."""
     text = "\n".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
@@ -21,15 +21,15 @@ def epoch_order(digest: str, policy: str, seed: int, epoch: int, n: int) -> NDAr
     >>> sorted(epoch_order("d1", "split", 0, 3, 5).tolist())
     [0, 1, 2, 3, 4]
     """
-    rng = np.random.default_rng(seed_of("order", digest, policy, seed, epoch))
+    rng = np.random.default_rng(derive_seed("order", digest, policy, seed, epoch))
     return rng.permutation(n)
 
 
 def row_rng(seed: int, epoch: int, asset_sha256: str) -> np.random.Generator:
-    """Return the generator that augments one picture in one epoch, whatever the batch or thread."""
-    return np.random.default_rng(seed_of("augment", seed, epoch, asset_sha256))
+    """Return the generator that augments one picture in one epoch, independent of batch and thread."""
+    return np.random.default_rng(derive_seed("augment", seed, epoch, asset_sha256))
 
 
-def batches(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
+def cut_batches(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
     """Cut an order into batches; the last one may be smaller."""
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

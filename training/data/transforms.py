@@ -1,8 +1,8 @@
-"""Turn decoded pixels into what a network sees: one thumbnail and a bank of native patches.
+"""Turn decoded pixels into network inputs: one thumbnail and a bank of native patches.
 
-Patches are cut on the 8-px grid of the JPEG blocks and never resized, because noise and fine
-sharpness live in single pixels. The thumbnail is a centred square, so that the shape of the picture
-(which tells a camera by its 3:2 or 4:3) does not reach the model.
+Patches are cut on the 8-px grid of the JPEG blocks and are not resized, because noise and fine
+sharpness exist at the scale of single pixels. The thumbnail is a centred square, so that the aspect
+ratio (3:2 or 4:3 identifies a camera) does not reach the model.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 
 BLOCK_PX = 8  # JPEG blocks: a shifted grid would look like another compression
-GRID = 12  # candidate positions a side, at most 144 patches are looked at
+GRID = 12  # candidate positions a side, at most 144 patches are compared
 
 
 @dataclass(frozen=True)
 class View:
-    """Sizes of what is cut from a picture: sides in pixels, number of patches in the bank."""
+    """Sizes of thumbnail and patches in pixels, and the number of patches in the bank."""
 
     thumbnail_px: int
     patch_px: int
@@ -57,16 +57,16 @@ def thumbnail(pixels: Pixels, side: int) -> Pixels:
 
 
 def patch_bank(pixels: Pixels, count: int, side: int) -> Pixels:
-    """Cut `count` native patches (count, side, side, 3): the flattest half, then the most textured.
+    """Cut `count` native patches (count, side, side, 3): half are the flattest, half the most textured.
 
-    Clipped areas (nearly black or white) come last: they show neither noise nor sharpness.
-    A picture smaller than a patch is mirrored at its borders.
+    Clipped areas (nearly black or white) come last: they contain neither noise nor sharpness.
+    A picture smaller than a patch is padded by mirroring.
     """
     pixels = _at_least(pixels, side)
     corners, energy = _candidates(pixels, side)
     flat = _spread(corners, np.argsort(energy, kind="stable"), count - count // 2, side)
-    shown = np.where(np.isinf(energy), -1.0, energy)
-    textured = _spread(corners, np.argsort(-shown, kind="stable"), count // 2, side)
+    ranked_energy = np.where(np.isinf(energy), -1.0, energy)
+    textured = _spread(corners, np.argsort(-ranked_energy, kind="stable"), count // 2, side)
     return np.stack([pixels[y : y + side, x : x + side] for y, x in flat + textured])
 
 
@@ -129,9 +129,9 @@ def _spread(
 def augment(
     sample: Sample, view: View, patches: int, rng: np.random.Generator
 ) -> tuple[Pixels, Pixels]:
-    """Draw training inputs: mirrored thumbnail and `patches` flipped, 8-px-aligned crops.
+    """Draw training inputs: the thumbnail, mirrored or not, and `patches` flipped, 8-px-aligned crops.
 
-    Returns shapes (S, S, 3) and (patches, patch_px, patch_px, 3); half come from the flat half.
+    Returns shapes (S, S, 3) and (patches, patch_px, patch_px, 3); half of the crops are of flat patches.
     """
     picture = sample.thumbnail[:, ::-1] if rng.random() < 0.5 else sample.thumbnail
     half = len(sample.bank) - len(sample.bank) // 2
@@ -149,5 +149,5 @@ def _random_crop(patch: Pixels, view: View, rng: np.random.Generator) -> Pixels:
 
 
 def plain(sample: Sample, view: View) -> tuple[Pixels, Pixels]:
-    """Return evaluation inputs: the thumbnail and the whole bank, the same crop every time."""
+    """Return evaluation inputs: the thumbnail and the whole bank, always with the same crop."""
     return sample.thumbnail, sample.bank[:, : view.patch_px, : view.patch_px]

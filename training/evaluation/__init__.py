@@ -1,1 +1,1 @@
-"""Metrics, baselines, intervals, calibration, and the words for what they show."""
+"""Metrics, baselines, intervals, calibration, and sentences about the results."""

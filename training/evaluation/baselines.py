@@ -1,8 +1,9 @@
-"""What a model must beat: predictors that see no pixels, or hardly any.
+"""The baselines that a model must beat: predictors that use no pixels, or few.
 
-`majority` and `prior` know the class shares only. `metadata` knows the camera and the file but no
-pixel: where it wins, a leak wins. `scene_only` sees the picture at 32 px, `tiny_features` also a few
-simple statistics of noise and sharpness. All of them answer natural log-probabilities, like the network.
+`majority` and `prior` use the class shares only. `metadata` uses camera and file properties but no pixel:
+a high score of it shows a leak. `scene_only` uses the picture at 32 px, `tiny_features` also a few simple
+statistics of noise and sharpness. Like the network, all return log-probabilities for the class shares of training
+("natural" here).
 """
 
 from collections.abc import Sequence
@@ -28,23 +29,25 @@ METADATA = TEXT_COLUMNS + NUMBER_COLUMNS
 TREES = 50
 SCENE_PX = 32
 SCENE = SCENE_PX * SCENE_PX * 3  # values of the scene, the first columns of `simple_features`
-SCENE_PARTS = 24  # principal components of the scene, fewer where there are few pictures
+SCENE_PARTS = 24  # principal components of the scene; fewer with few pictures
 Table = pl.DataFrame | Floats
-FLOOR = 1e-3  # no baseline is surer than this: one surprise would decide its likelihood
+FLOOR = (
+    1e-3  # added to each probability, so that one wrong prediction does not dominate the likelihood
+)
 
 
 def metadata_table(index: pl.DataFrame) -> pl.DataFrame:
-    """Keep what the metadata baseline may know: camera, software, width, height, JPEG quality."""
+    """Select the inputs of the metadata baseline: camera, software, width, height, JPEG quality."""
     return index.select(
         *(pl.col(name).fill_null("unknown") for name in TEXT_COLUMNS),
         *(pl.col(name).cast(pl.Float64) for name in NUMBER_COLUMNS),
     )
 
 
-def metadata_answers(
+def metadata_log_probabilities(
     train: pl.DataFrame, target: Ints, others: Sequence[pl.DataFrame]
 ) -> list[Floats]:
-    """Fit a forest on metadata, one a head, and answer natural log-probabilities (N, heads, 3)."""
+    """Fit a random forest on metadata for each head; return natural log-probabilities (N, heads, 3) of `others`."""
     texts = OneHotEncoder(handle_unknown="ignore", min_frequency=3)
     numbers = SimpleImputer(strategy="constant", fill_value=-1)
     columns = make_column_transformer(
@@ -53,57 +56,61 @@ def metadata_answers(
     forest = RandomForestClassifier(TREES, min_samples_leaf=3, random_state=0, n_jobs=1)
     model = make_pipeline(columns, forest)
     tables = [metadata_table(other) for other in others]
-    return _answers(model, metadata_table(train), target, tables)
+    return _log_probabilities(model, metadata_table(train), target, tables)
 
 
-def simple_answers(
+def simple_log_probabilities(
     train: Floats, target: Ints, others: Sequence[Floats]
 ) -> dict[str, list[Floats]]:
-    """Fit logistic regressions on rows of `simple_features`, one a head: all of them, and the scene.
+    """Fit logistic regressions on rows of `simple_features` for each head: on all columns, and on the scene.
 
-    Returns answers as `metadata_answers` by predictor: `tiny_features` and `scene_only`.
+    Returns log-probabilities like `metadata_answers`, by predictor: `tiny_features` and `scene_only`.
     """
     parts = max(1, min(SCENE_PARTS, len(train) // 5))
     scenes = PCA(parts, whiten=True, svd_solver="randomized", random_state=0).fit(train[:, :SCENE])
-    known, *asked = (
+    train_features, *other_features = (
         np.concatenate([scenes.transform(rows[:, :SCENE]), rows[:, SCENE:]], axis=1)
         for rows in (train, *others)
     )
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
     return {
-        "tiny_features": _answers(model, known, target, asked),
-        "scene_only": _answers(model, known[:, :parts], target, [a[:, :parts] for a in asked]),
+        "tiny_features": _log_probabilities(model, train_features, target, other_features),
+        "scene_only": _log_probabilities(
+            model, train_features[:, :parts], target, [a[:, :parts] for a in other_features]
+        ),
     }
 
 
-def _answers(model: Pipeline, train: Table, target: Ints, others: Sequence[Table]) -> list[Floats]:
+def _log_probabilities(
+    model: Pipeline, train: Table, target: Ints, others: Sequence[Table]
+) -> list[Floats]:
     heads = [_one_head(model, train, column, others) for column in target.T]
     return [np.stack([head[place] for head in heads], axis=1) for place in range(len(others))]
 
 
 def _one_head(model: Pipeline, train: Table, target: Ints, others: Sequence[Table]) -> list[Floats]:
-    known = np.flatnonzero(target != MISSING)
-    classes = np.unique(target[known])
+    labelled = np.flatnonzero(target != MISSING)
+    classes = np.unique(target[labelled])
     if len(classes) < 2:
         return [_certain(classes, len(other)) for other in others]
-    model.fit(train[known], target[known])
-    answers = []
+    model.fit(train[labelled], target[labelled])
+    log_probabilities = []
     for other in others:
         probabilities = np.full((len(other), CLASSES), FLOOR)
         probabilities[:, classes] += model.predict_proba(other)
-        answers.append(np.log(probabilities / probabilities.sum(1, keepdims=True)))
-    return answers
+        log_probabilities.append(np.log(probabilities / probabilities.sum(1, keepdims=True)))
+    return log_probabilities
 
 
 def _certain(classes: Ints, n: int) -> Floats:
-    """Answer the only class seen in training, or nothing in particular without any."""
+    """Return log-probabilities for the only class of the training set; uniform ones without labels."""
     probabilities = np.full((n, CLASSES), FLOOR)
     probabilities[:, classes] += 1.0
     return np.asarray(np.log(probabilities / probabilities.sum(1, keepdims=True)))
 
 
 def simple_features(sample: Sample) -> Floats:
-    """Return the scene at 32 px, then statistics of brightness, noise and sharpness; one row."""
+    """Return the scene at 32 px followed by statistics of brightness, noise and sharpness; one row."""
     scene = np.asarray(
         Image.fromarray(sample.thumbnail).resize((SCENE_PX, SCENE_PX), Image.Resampling.BOX)
     )

@@ -1,9 +1,9 @@
-"""From what a network learned to the probabilities that are stated.
+"""Calibrate the log-probabilities of a network: temperature scaling, then logit adjustment.
 
-A network trained on plain likelihood answers for the class shares of its training set. Two steps
-follow: a temperature per head, chosen on validation, so that its confidence is right; then the
-logit adjustment of Menon et al. (2021, arXiv 2007.07314): dividing by the training shares, so that a rare class
-counts as much as a common one. Multiplying by shares again gives the answer for a population.
+A network trained on likelihood predicts for the class shares of its training set. Calibration has two steps. A
+temperature for each head, fitted on validation, corrects the confidence. The logit adjustment of Menon et al. (2021,
+arXiv 2007.07314) divides by the training shares, so that a rare class counts as much as a common one. Multiplying by
+the class shares of a population again gives probabilities for that population.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def normalise(logits: Floats) -> Floats:
 
 
 def class_shares(target: Ints, weight: Floats) -> Floats:
-    """Return the share of each class (heads, 3) with one picture added to each, so none is 0."""
+    """Return the share of each class (heads, 3); one picture is added to each class, so no share is 0."""
     counts = [
         np.bincount(column[column != MISSING], weight[column != MISSING], CLASSES) + 1.0
         for column in target.T
@@ -53,14 +53,14 @@ def class_shares(target: Ints, weight: Floats) -> Floats:
 
 
 def fit_temperature(log_natural: NDArray[np.float64], target: Ints) -> float:
-    """Return the temperature of one head with the lowest NLL; 1 when there is nothing to fit.
+    """Return the temperature of one head with the lowest NLL; 1 with fewer than ten labels.
 
     Shapes: natural log-probabilities (N, 3), target (N,) with MISSING.
     """
-    known = target != MISSING
-    if known.sum() < 10:  # too few pictures to tell confidence from luck
+    labelled = target != MISSING
+    if labelled.sum() < 10:  # too few pictures to estimate a temperature
         return 1.0
-    rows, logits, labels = np.arange(known.sum()), log_natural[known], target[known]
+    rows, logits, labels = np.arange(labelled.sum()), log_natural[labelled], target[labelled]
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
@@ -71,7 +71,7 @@ def fit_temperature(log_natural: NDArray[np.float64], target: Ints) -> float:
 
 
 def calibrate(log_natural: Floats, target: Ints, prior: Floats) -> Calibration:
-    """Fit one temperature a head on validation answers (N, heads, 3) and targets (N, heads)."""
+    """Fit one temperature a head on log-probabilities (N, heads, 3) and targets (N, heads) of validation."""
     temperature = [
         fit_temperature(log_natural[:, head], target[:, head]) for head in range(target.shape[1])
     ]

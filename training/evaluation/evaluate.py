@@ -1,6 +1,6 @@
-"""Score predictors on test pictures: every figure beside its baselines, with group intervals.
+"""Score predictors on test pictures: all metrics of model and baselines, with group intervals.
 
-Only what is stored decides: answers (natural log-probabilities), targets, groups, calibration.
+The inputs are natural log-probabilities, targets, groups and calibration; no network is involved.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,11 +28,11 @@ DECISION_FIGURES: dict[str, Callable[[Floats], Floats]] = {
 
 @dataclass(frozen=True)
 class Predictor:
-    """Answers of one predictor on the test pictures.
+    """Predictions of one predictor on the test pictures.
 
-    `decision` (N, heads, 3) is one-hot, or shares for one that guesses. `stated` holds kinds of
-    probabilities (N, heads, 3) by the suffix of their figures: "" as stated, "_uncalibrated" before
-    temperature scaling, "_with_prior" with the class shares of training multiplied back in.
+    `decision` (N, heads, 3) is one-hot, or class shares for a random predictor. `stated` holds probabilities
+    (N, heads, 3) by the suffix of their metrics: "" with calibration, "_uncalibrated" before temperature scaling,
+    "_with_prior" multiplied by the class shares of training.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Predictor:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class EvaluationSet:
     """Targets (N, heads) with MISSING, group of each row, and the index rows behind them."""
 
     heads: tuple[str, ...]
@@ -50,8 +50,8 @@ class HeldOut:
     index: pl.DataFrame
 
 
-def answering(name: str, log_natural: Floats, calibration: Calibration) -> Predictor:
-    """Make a predictor of natural log-probabilities: decides by the balanced probabilities."""
+def probability_predictor(name: str, log_natural: Floats, calibration: Calibration) -> Predictor:
+    """Make a predictor from natural log-probabilities; it decides by the balanced probabilities."""
     stated = calibration.stated(log_natural)
     kinds = {
         "": stated,
@@ -61,13 +61,13 @@ def answering(name: str, log_natural: Floats, calibration: Calibration) -> Predi
     return Predictor(name, one_hot(stated), kinds)
 
 
-def majority(prior: Floats, n: int) -> Predictor:
-    """Make the predictor that always says the most common class; it states no probabilities."""
+def majority_predictor(prior: Floats, n: int) -> Predictor:
+    """Make the predictor that always predicts the most common class; it has no probabilities."""
     return Predictor("majority", one_hot(np.broadcast_to(prior, (n, *prior.shape))), {})
 
 
-def guessing(prior: Floats, n: int) -> Predictor:
-    """Make the predictor that guesses by class shares; its figures are expectations."""
+def prior_predictor(prior: Floats, n: int) -> Predictor:
+    """Make the predictor that draws classes by their shares; its metrics are expected values."""
     shares = np.broadcast_to(prior, (n, *prior.shape))
     return Predictor("prior", shares, {"": shares, "_with_prior": shares})
 
@@ -77,31 +77,37 @@ def one_hot(probabilities: Floats) -> Floats:
     return np.asarray(np.eye(CLASSES)[probabilities.argmax(-1)])
 
 
-def score(test: HeldOut, predictors: Sequence[Predictor]) -> list[dict[str, Any]]:
-    """Return one row a figure: predictor, task, slice, metric, value, low, high, n, n_groups.
+def score(test: EvaluationSet, predictors: Sequence[Predictor]) -> list[dict[str, Any]]:
+    """Return one row for each metric: predictor, task, slice, metric, value, low, high, n, n_groups.
 
-    The first predictor is the model: it also gets slices and its lead over each of the others.
+    The first predictor is the model: it also has rows for slices and for its lead over each other predictor.
     """
     model, *baselines = predictors
     brief = Predictor(model.name, model.decision, {k: v for k, v in model.stated.items() if not k})
     rows: list[dict[str, Any]] = []
     for head, task in enumerate(test.heads):
-        known = np.flatnonzero(test.target[:, head] != MISSING)
-        if not len(known):
+        labelled = np.flatnonzero(test.target[:, head] != MISSING)
+        if not len(labelled):
             continue
         for predictor in predictors:
-            rows += _named(predictor.name, task, "all", _figures(test, predictor, head, known))
-        rows += _named(model.name, task, "all", _leads(test, model, baselines, (head, known)))
-        for name, inside in _slices(test.index, known):
-            figures = _figures(test, brief, head, inside)
-            rows += _named(model.name, task, name, ((k, v) for k, v in figures if k in SLICED))
+            rows += _with_identity(
+                predictor.name, task, "all", _figures(test, predictor, head, labelled)
+            )
+        rows += _with_identity(
+            model.name, task, "all", _leads(test, model, baselines, (head, labelled))
+        )
+        for name, slice_rows in _slices(test.index, labelled):
+            figures = _figures(test, brief, head, slice_rows)
+            rows += _with_identity(
+                model.name, task, name, ((k, v) for k, v in figures if k in SLICED)
+            )
     return rows
 
 
 SLICED = ("accuracy", "balanced_accuracy", "nll")
 
 
-def _named(
+def _with_identity(
     predictor: str, task: str, part: str, figures: Iterator[tuple[str, Interval]]
 ) -> list[dict[str, Any]]:
     place = {"predictor": predictor, "task": task, "slice": part}
@@ -109,7 +115,7 @@ def _named(
 
 
 def _figures(
-    test: HeldOut, predictor: Predictor, head: int, rows: NDArray[np.int64]
+    test: EvaluationSet, predictor: Predictor, head: int, rows: NDArray[np.int64]
 ) -> Iterator[tuple[str, Interval]]:
     target, groups = test.target[rows, head], test.groups[rows]
     confusion = metrics.confusion_sums(target, predictor.decision[rows, head])
@@ -127,7 +133,7 @@ def _figures(
 
 
 def _leads(
-    test: HeldOut,
+    test: EvaluationSet,
     model: Predictor,
     baselines: Sequence[Predictor],
     place: tuple[int, NDArray[np.int64]],
@@ -146,7 +152,7 @@ def _leads(
 
 
 def _complete(figure: Callable[[Floats], Floats], confusion: Floats) -> Callable[[Floats], Floats]:
-    """Let a figure be NaN for resamples that lack a class of the test part."""
+    """Wrap a figure so that it is NaN for resamples that lack a class of the test set."""
     whole = confusion.sum(0)
 
     def complete(sums: Floats) -> Floats:
@@ -173,7 +179,7 @@ def _slices(
 
 
 def prediction_rows(
-    test: HeldOut, stated: Floats, identity: Mapping[str, str]
+    test: EvaluationSet, stated: Floats, identity: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return rows of the table `predictions` with their group_id: one a picture and head."""
     rows = []
@@ -190,12 +196,12 @@ def prediction_rows(
 
 
 def _prediction(probabilities: Floats, target: int) -> dict[str, Any]:
-    known = target != MISSING
-    truth = np.array([target if known else 0])
+    is_labelled = target != MISSING
+    truth = np.array([target if is_labelled else 0])
     loss = float(metrics.negative_log_likelihood(truth, probabilities[None])[0])
     return {
         "probabilities": probabilities.tolist(),
         "predicted": int(probabilities.argmax()),
-        "target": target if known else None,
-        "nll": loss if known else None,
+        "target": target if is_labelled else None,
+        "nll": loss if is_labelled else None,
     }

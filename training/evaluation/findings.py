@@ -1,9 +1,8 @@
-"""Turn saved figures into answers: each score with its interval, beside the best baseline.
+"""Compare the saved scores of a model with its best baseline and give a verdict.
 
-Verdicts are careful: a model is called better only if the 95 % interval of its lead over the best
-baseline, paired on the same resampled groups, lies above 0. Where no lead was saved, the two intervals
-must not touch. With fewer than ten groups there is no verdict, only "too few groups to tell". Everything else is called
-not distinguishable, whatever the middle says.
+A model is "better" only if the 95 % interval of its lead over the best baseline, paired on the same resampled groups,
+is above 0. Without a saved lead, the two intervals must not overlap. With fewer than ten groups the verdict is "too few
+groups to tell". In all other cases the verdict is "not distinguishable", whatever the two values are.
 """
 
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ import polars as pl
 
 from catalog import FEW_GROUPS, TOO_FEW
 
-MIN_SLICE = 20  # photos; a slice with fewer says nothing and is not shown
+MIN_SLICE = 20  # photos; a smaller slice is hidden
 
 BASELINES = {
     "majority": "majority class",
@@ -33,7 +32,7 @@ BETTER, LEVEL, WORSE = "better", "not distinguishable", "worse"  # or TOO_FEW
 
 @dataclass(frozen=True)
 class Score:
-    """A figure with its 95 % interval and the pictures and groups it rests on."""
+    """A metric with its 95 % interval and the number of its pictures and groups."""
 
     value: float
     low: float | None
@@ -48,7 +47,7 @@ class Score:
 
     @property
     def signed(self) -> str:
-        """Write a difference with its signs.
+        """The value and its interval with signs, for a difference.
 
         >>> Score(0.05, -0.01, 0.11, 9, 3).signed
         '+0.05 [-0.01, +0.11]'
@@ -59,18 +58,18 @@ class Score:
 
     @property
     def lower(self) -> float:
-        """Give the lower end, or the value itself without an interval."""
+        """The lower end of the interval; without an interval the value."""
         return self.value if self.low is None else self.low
 
     @property
     def upper(self) -> float:
-        """Give the upper end, or the value itself without an interval."""
+        """The upper end of the interval; without an interval the value."""
         return self.value if self.high is None else self.high
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one head reached under one split policy, beside its best baseline; `lead` is paired."""
+    """The score of one head under one split policy beside its best baseline; `lead` is the paired difference."""
 
     task: str
     policy: str
@@ -81,19 +80,19 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """Judge the model's lead over the best baseline."""
+        """The verdict on the model's lead over the best baseline."""
         return compare(self.model, self.baseline, self.lead)
 
 
 def predictor_name(predictor: str) -> str:
-    """Name a predictor for people; an unknown one keeps its own name."""
+    """Return the display name of a predictor; an unknown predictor keeps its own name."""
     return PREDICTORS.get(predictor, predictor.replace("_", " "))
 
 
 def compare(one: Score, other: Score, lead: Score | None = None) -> str:
-    """Say whether `one` is better than, worse than or not distinguishable from `other`.
+    """Return whether `one` is better than, worse than or not distinguishable from `other`.
 
-    With fewer than ten groups behind `one`, or behind `other` where it is a measured figure, there are too few to tell.
+    With fewer than ten groups in `one`, or in `other` unless it is a constant, the verdict is `TOO_FEW`.
 
     >>> compare(Score(0.5, 0.45, 0.55, 90, 30), Score(0.4, 0.38, 0.44, 90, 30))
     'better'
@@ -114,7 +113,7 @@ def compare(one: Score, other: Score, lead: Score | None = None) -> str:
 def scores(
     metrics: pl.DataFrame, policy: str, task: str, metric: str = "balanced_accuracy"
 ) -> dict[str, Score]:
-    """Collect the scores on all test pictures, by predictor, best known order first."""
+    """Return the scores on all test pictures by predictor, in the order of `PREDICTORS`."""
     rows = metrics.filter(
         (pl.col("split") == f"{policy}:test")
         & (pl.col("task") == task)
@@ -122,19 +121,19 @@ def scores(
         & (pl.col("slice") == "all")
         & pl.col("value").is_not_nan()
     )
-    found = {row["predictor"]: as_score(row) for row in rows.iter_rows(named=True)}
-    return {name: found[name] for name in sorted(found, key=_place)}
+    by_predictor = {row["predictor"]: as_score(row) for row in rows.iter_rows(named=True)}
+    return {name: by_predictor[name] for name in sorted(by_predictor, key=_place)}
 
 
 def _place(predictor: str) -> tuple[int, str]:
-    known = list(PREDICTORS)
+    order = list(PREDICTORS)
     return (
-        known.index(predictor) if predictor in known else len(known) - len(BASELINES)
+        order.index(predictor) if predictor in order else len(order) - len(BASELINES)
     ), predictor
 
 
 def as_score(row: dict[str, object]) -> Score:
-    """Read a row of the `metrics` table; over too few groups to tell its interval is left out."""
+    """Read a row of the `metrics` table; with fewer than `FEW_GROUPS` groups its interval is left out."""
     value, low, high = (row[name] for name in ("value", "low", "high"))
     assert isinstance(value, float), "the metrics table holds floats"
     n_groups = int(str(row["n_groups"] or 0))
@@ -143,63 +142,68 @@ def as_score(row: dict[str, object]) -> Score:
     return Score(value, low, high, int(str(row["n"] or 0)), n_groups)
 
 
-def baseline_names(found: Iterable[str]) -> list[str]:
-    """Keep the predictors a model has to beat: neither the model nor its own partial views."""
-    return [name for name in found if name != "model" and name not in VIEWS]
+def baseline_names(names: Iterable[str]) -> list[str]:
+    """Select the predictors that a model has to beat: all but the model and its single views."""
+    return [name for name in names if name != "model" and name not in VIEWS]
 
 
-def find(metrics: pl.DataFrame, policy: str, task: str) -> Finding | None:
-    """Judge one head; None when the model or every baseline is missing."""
-    found = scores(metrics, policy, task)
-    rivals = baseline_names(found)
-    if "model" not in found or not rivals:
+def best_baseline_finding(metrics: pl.DataFrame, policy: str, task: str) -> Finding | None:
+    """Compare one head with its best baseline; None when the model or every baseline is missing."""
+    by_predictor = scores(metrics, policy, task)
+    baselines = baseline_names(by_predictor)
+    if "model" not in by_predictor or not baselines:
         return None
-    best = max(rivals, key=lambda name: found[name].value)
+    best = max(baselines, key=lambda name: by_predictor[name].value)
     return Finding(
-        task, policy, found["model"], best, found[best], lead(metrics, policy, task, best)
+        task,
+        policy,
+        by_predictor["model"],
+        best,
+        by_predictor[best],
+        paired_lead(metrics, policy, task, best),
     )
 
 
-def lead(metrics: pl.DataFrame, policy: str, task: str, other: str) -> Score | None:
-    """Give the model's balanced accuracy minus that of another predictor, paired; None if not saved."""
+def paired_lead(metrics: pl.DataFrame, policy: str, task: str, other: str) -> Score | None:
+    """Return the model's balanced accuracy minus that of another predictor, paired; None if not saved."""
     return scores(metrics, policy, task, f"balanced_accuracy_minus_{other}").get("model")
 
 
 def chance(predictions: pl.DataFrame, task: str) -> float:
-    """Give the balanced accuracy of blind guessing: 1 by the number of classes that occur, 1/3 with all.
+    """Return the balanced accuracy of random guessing: 1 / number of classes that occur, 1/3 with all three.
 
     >>> chance(pl.DataFrame({"task": ["iso"] * 3, "target": [0, 2, None]}), "iso")
     0.5
     """
-    known = predictions.filter((pl.col("task") == task) & pl.col("target").is_not_null())
-    return 1 / max(known["target"].n_unique(), 1)
+    labelled = predictions.filter((pl.col("task") == task) & pl.col("target").is_not_null())
+    return 1 / max(labelled["target"].n_unique(), 1)
 
 
 def beats_chance(
     metrics: pl.DataFrame, policy: str, task: str, predictor: str, level: float
 ) -> bool:
-    """Tell whether a predictor is shown to do better than blind guessing at `level`."""
+    """Return whether a predictor is significantly better than random guessing, whose accuracy is `level`."""
     return against_chance(metrics, policy, task, predictor, level) == BETTER
 
 
 def against_chance(
     metrics: pl.DataFrame, policy: str, task: str, predictor: str, level: float
 ) -> str:
-    """Compare a predictor with blind guessing at `level`.
+    """Compare a predictor with random guessing, whose accuracy is `level`.
 
-    The constant predictor is the measure where it is known, because in a resample that misses a
-    class guessing is easier for everybody.
+    Where the majority baseline was saved, the comparison is paired with it, because random guessing is more accurate
+    in a resample that lacks a class.
     """
-    found = scores(metrics, policy, task)
-    blind = found.get("majority")
+    by_predictor = scores(metrics, policy, task)
+    blind = by_predictor.get("majority")
     if blind is None or blind.value < level - 1e-9:  # its class does not occur among these pictures
-        return compare(found[predictor], Score(level, level, level, 0, 0))
-    paired = lead(metrics, policy, task, "majority") if predictor == "model" else None
-    return compare(found[predictor], blind, paired)
+        return compare(by_predictor[predictor], Score(level, level, level, 0, 0))
+    paired = paired_lead(metrics, policy, task, "majority") if predictor == "model" else None
+    return compare(by_predictor[predictor], blind, paired)
 
 
 def shown_slices(metrics: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Give the model's slices with at least MIN_SLICE photos, and how many smaller ones exist."""
+    """Return the model's slices with at least MIN_SLICE photos, and the number of smaller ones."""
     rows = metrics.filter(
         (pl.col("predictor") == "model")
         & (pl.col("slice") != "all")

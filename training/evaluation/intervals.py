@@ -1,7 +1,7 @@
 """Confidence intervals from a bootstrap over groups.
 
-Pictures of one photographer or one camera are alike, so drawing single pictures would claim more
-certainty than there is: whole groups are drawn instead.
+Pictures of one photographer or one camera are similar, so resampling single pictures would give
+intervals that are too narrow. Whole groups are resampled instead.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,9 +32,9 @@ class Interval:
 
 
 def with_interval(figure: Mapping[str, Any], *, digits: int = 3, sign: str = "") -> str:
-    """Write a figure (`value`, `low`, `high`, `n_groups`) with its 95 % interval.
+    """Format a figure (`value`, `low`, `high`, `n_groups`) with its 95 % interval.
 
-    Over few groups an interval says which groups happened to be there, so there it is left out.
+    With fewer than `FEW_GROUPS` groups the interval is left out, because it depends too much on the choice of groups.
 
     >>> with_interval({"value": 0.5, "low": 0.4, "high": 0.6, "n_groups": 12}, digits=2)
     '0.50 [0.40, 0.60]'
@@ -45,8 +45,8 @@ def with_interval(figure: Mapping[str, Any], *, digits: int = 3, sign: str = "")
         None if figure[name] is None else f"{figure[name]:{sign}.{digits}f}"
         for name in ("value", "low", "high")
     )
-    rests_on_few = figure["n_groups"] < FEW_GROUPS
-    return str(value) if rests_on_few or low is None else f"{value} [{low}, {high}]"
+    has_few_groups = figure["n_groups"] < FEW_GROUPS
+    return str(value) if has_few_groups or low is None else f"{value} [{low}, {high}]"
 
 
 def group_bootstrap(
@@ -59,9 +59,9 @@ def group_bootstrap(
 ) -> Interval:
     """Resample whole groups and return the figure of all rows with its interval.
 
-    `sums` (N, columns) may be added over rows; `figure` maps (B, columns) to (B,). The draws depend
+    `sums` (N, columns) are additive over rows; `figure` maps (B, columns) to (B,). The resamples depend
     on the number of groups and the seed only, so two predictors on the same rows are paired.
-    A resample for which `figure` gives NaN is left out.
+    A resample for which `figure` is NaN is ignored.
     """
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1 if len(codes) else 0
@@ -74,11 +74,11 @@ def group_bootstrap(
         return Interval(value, None, None, len(codes), count)
     rng = np.random.default_rng(seed)
     draws = [_resample(rng, per_group, figure, size) for size in _chunks(folds)]
-    found = np.concatenate(draws)
-    found = found[~np.isnan(found)]
-    if not len(found):
+    figures = np.concatenate(draws)
+    figures = figures[~np.isnan(figures)]
+    if not len(figures):
         return Interval(value, None, None, len(codes), count)
-    low, high = np.percentile(found, LEVEL)
+    low, high = np.percentile(figures, LEVEL)
     return Interval(value, float(low), float(high), len(codes), count)
 
 

@@ -1,8 +1,8 @@
-"""Figures of merit as sums over rows, so that a group bootstrap is one matrix product.
+"""Metrics as sums over rows, so that a group bootstrap is one matrix product.
 
-Each measure has two halves: `*_sums` turns rows into columns that may be added up, and a function
-of those sums, shape (B, columns), that gives the figure of each of B resamples, shape (B,).
-Classes are 0, 1, 2; `decision` (N, 3) is one-hot, or the shares of a predictor that guesses.
+Each metric has two functions: `*_sums` turns rows into columns that are additive, and a function of
+those sums, shape (B, columns), returns the metric of each of B resamples, shape (B,).
+Classes are 0, 1, 2; `decision` (N, 3) is one-hot, or class shares for a random predictor.
 """
 
 import numpy as np
@@ -39,9 +39,9 @@ def macro_f1(sums: Floats) -> Floats:
 
 
 def where_every_class_occurs(sums: Floats, whole: Floats) -> NDArray[np.bool_]:
-    """Tell which resamples (B, 9) hold every class that occurs in `whole` (9,).
+    """Return which resamples (B, 9) contain every class that occurs in `whole` (9,).
 
-    A mean over classes means something else without one of them, often something much better.
+    Without one class, a mean over classes is another quantity, often a much higher one.
     """
     occurs = sums.reshape(-1, CLASSES, CLASSES).sum(2) > 0
     return np.asarray((occurs >= (whole.reshape(CLASSES, CLASSES).sum(1) > 0)).all(1))
@@ -68,12 +68,12 @@ def negative_log_likelihood(target: Ints, probabilities: Floats) -> Floats:
 
 
 def mean(sums: Floats) -> Floats:
-    """Return the mean of what `nll_sums` adds up."""
+    """Return the mean of the sums of `nll_sums`."""
     return np.asarray(sums[:, 0] / np.maximum(sums[:, 1], 1e-12))
 
 
 def calibration_sums(target: Ints, probabilities: Floats) -> Floats:
-    """Spread confidence minus rightness over 15 bins, with counts behind; shape (N, 30)."""
+    """Put confidence minus correctness into 15 bins, followed by the counts of the bins; shape (N, 30)."""
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == target
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)

@@ -1,8 +1,8 @@
-"""Choose the photographs worth looking at: best, worst, most confidently wrong, most typical.
+"""Select example photographs by their loss: best, worst, most confidently wrong, most typical.
 
 A photo is ranked by its negative log-likelihood averaged over heads (the same order as the sum),
-among photos whose heads are all known. Bursts would fill a row with one scene, so each group gives
-one photo before any group gives a second.
+among photos with labels for all heads. Each group contributes one photo before any group contributes
+a second; otherwise a burst would fill a row with one scene.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ import polars as pl
 
 
 @dataclass(frozen=True)
-class Head:
+class HeadPrediction:
     """One head of one photo: probabilities of low, medium, high; true and predicted class; NLL in nats."""
 
     probabilities: tuple[float, ...]
@@ -22,7 +22,7 @@ class Head:
 
     @property
     def is_right(self) -> bool:
-        """Tell whether the most probable class is the true one."""
+        """Whether the most probable class is the true one."""
         return self.predicted == self.target
 
 
@@ -33,11 +33,11 @@ class Choice:
     asset_sha256: str
     group_id: str
     nll: float
-    heads: dict[str, Head]
+    heads: dict[str, HeadPrediction]
 
     @property
     def wrong_confidence(self) -> float:
-        """Give the largest probability that went to a wrong class; 0 when all heads are right."""
+        """The largest probability of a wrong class; 0 when all heads are right."""
         return max(
             (max(h.probabilities) for h in self.heads.values() if not h.is_right), default=0.0
         )
@@ -45,7 +45,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Selection:
-    """The four rows of a panel, most extreme first, and how many photos they were chosen from."""
+    """The four rows of a panel, most extreme first, and the number of ranked photos."""
 
     best: tuple[Choice, ...]
     worst: tuple[Choice, ...]
@@ -57,7 +57,7 @@ class Selection:
 def choose(predictions: pl.DataFrame, count: int = 5) -> Selection:
     """Choose `count` photos for each row from prediction rows (one per photo and head).
 
-    Photos with an unknown head are left out; ties are broken by asset_sha256. No photo is both
+    Photos without a label for some head are left out; ties are broken by asset_sha256. A photo is not both
     best and worst, so with fewer than 2 x `count` photos the worst row is shorter.
     """
     photos = _photos(predictions)
@@ -83,20 +83,20 @@ def _median(values: list[float]) -> float:
 
 
 def _take(ranked: Iterable[Choice], count: int) -> tuple[Choice, ...]:
-    """Take the first photo of each group, in order; then fill up with second photos of groups."""
+    """Take the first photo of each group, in order, then further photos of the groups."""
     firsts: list[Choice] = []
     seconds: list[Choice] = []
-    seen: set[str] = set()
+    groups: set[str] = set()
     for photo in ranked:
-        (seconds if photo.group_id in seen else firsts).append(photo)
-        seen.add(photo.group_id)
+        (seconds if photo.group_id in groups else firsts).append(photo)
+        groups.add(photo.group_id)
     return tuple((firsts + seconds)[:count])
 
 
 def _photos(predictions: pl.DataFrame) -> list[Choice]:
     n_heads = predictions["task"].n_unique()
-    known = predictions.filter(pl.col("target").is_not_null() & pl.col("nll").is_not_null())
-    whole = known.filter(pl.len().over("asset_sha256") == n_heads).sort("asset_sha256", "task")
+    labelled = predictions.filter(pl.col("target").is_not_null() & pl.col("nll").is_not_null())
+    whole = labelled.filter(pl.len().over("asset_sha256") == n_heads).sort("asset_sha256", "task")
     return list(_grouped(whole))
 
 
@@ -110,8 +110,8 @@ def _grouped(rows: pl.DataFrame) -> Iterator[Choice]:
         )
 
 
-def _head(row: dict[str, object]) -> Head:
-    return Head(
+def _head(row: dict[str, object]) -> HeadPrediction:
+    return HeadPrediction(
         probabilities=tuple(row["probabilities"]),  # type: ignore[arg-type]  # a list by contract
         target=int(str(row["target"])),
         predicted=int(str(row["predicted"])),

@@ -1,4 +1,4 @@
-"""Say in words what the figures of a run show; every sentence is derived, none is written ahead."""
+"""Describe the scores of a run in sentences; each sentence is derived from the scores."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -15,13 +15,13 @@ from training.evaluation.findings import (
     Score,
     beats_chance,
     compare,
-    lead,
+    paired_lead,
     predictor_name,
     scores,
 )
 
 
-def join(words: Iterable[str]) -> str:
+def join_words(words: Iterable[str]) -> str:
     """Join words as in a sentence.
 
     >>> join(["aperture", "ISO", "exposure time"])
@@ -31,8 +31,8 @@ def join(words: Iterable[str]) -> str:
     return f"{', '.join(front)} and {last}" if front else last
 
 
-def inside(task: str) -> str:
-    """Name a head in the middle of a sentence.
+def name_in_sentence(task: str) -> str:
+    """Return the display name of a head for the middle of a sentence.
 
     >>> inside("f_number"), inside("iso")
     ('aperture', 'ISO')
@@ -41,14 +41,17 @@ def inside(task: str) -> str:
     return name if name.isupper() else name[:1].lower() + name[1:]
 
 
-def place(policy: str, audit: Mapping[str, object], given_up: Collection[str] = ()) -> str:
-    """Say where the test pictures come from.
+def describe_test_set(
+    policy: str, audit: Mapping[str, object], given_up: Collection[str] = ()
+) -> str:
+    """Describe the test pictures, as the beginning of a sentence.
 
-    Only what the leak audit found unshared, and what is known of at least 95 % of the pictures of train and of test, is
-    called unseen; what is not known, and what the split could not keep apart, stands in brackets.
+    Photographers or cameras are "never seen in training" only if train and test share none of them, and if at least
+    95 % of the pictures of train and of test have a value. Unknown values, and kinds that the split could not separate,
+    are in brackets.
 
-    >>> known = {"cameras_known_share": 1.0, "photographers_known_share": 0.0}
-    >>> place("split", known | {"cameras_in_train_and_test": 0, "photographers_in_train_and_test": 0})
+    >>> shares = {"cameras_known_share": 1.0, "photographers_known_share": 0.0}
+    >>> describe_test_set("split", shares | {"cameras_in_train_and_test": 0, "photographers_in_train_and_test": 0})
     'On cameras never seen in training (photographer unknown)'
     """
     if policy != "split":
@@ -63,19 +66,19 @@ def place(policy: str, audit: Mapping[str, object], given_up: Collection[str] = 
     gaps += [
         f"{kind} not kept apart" for kind in given_up if not known_text(kind, shares.get(kind, 1.0))
     ]
-    where = f"On {join(unseen)} never seen in training" if unseen else "On groups kept apart"
-    said = ", ".join(filter(None, gaps))
-    return f"{where} ({said})" if said else where
+    phrase = f"On {join_words(unseen)} never seen in training" if unseen else "On groups kept apart"
+    limits = ", ".join(filter(None, gaps))
+    return f"{phrase} ({limits})" if limits else phrase
 
 
 def _share(audit: Mapping[str, object], kind: str) -> float:
-    """Read of how many pictures a kind is known; an audit that does not say so knows of none."""
+    """Return the share of pictures with a value of this kind; 0 if the audit does not contain it."""
     share = audit.get(f"{kind}s_known_share")
     return share if isinstance(share, float) else 0.0
 
 
-def headline(findings: Sequence[Finding], where: str) -> str:
-    """Answer in one sentence for which heads the model beats its best baseline; `where` opens it."""
+def headline(findings: Sequence[Finding], phrase: str) -> str:
+    """Say in one sentence for which heads the model beats its best baseline; the sentence begins with `phrase`."""
     if not findings:
         return "No head has both a model and a baseline figure, so there is nothing to compare."
     parts = {
@@ -84,34 +87,36 @@ def headline(findings: Sequence[Finding], where: str) -> str:
         WORSE: "is worse than the best baseline for {}",
         TOO_FEW: "rests on too few groups to tell for {}",
     }
-    said = [
-        text.format(join(inside(one.task) for one in findings if one.verdict == verdict))
+    clauses = [
+        text.format(
+            join_words(name_in_sentence(one.task) for one in findings if one.verdict == verdict)
+        )
         for verdict, text in parts.items()
         if any(one.verdict == verdict for one in findings)
     ]
-    if not said[0].startswith("the model"):
-        said[0] = f"the model {said[0]}"
-    return f"{where}, {join(said)}."
+    if not clauses[0].startswith("the model"):
+        clauses[0] = f"the model {clauses[0]}"
+    return f"{phrase}, {join_words(clauses)}."
 
 
-def sentence(one: Finding, where: str, *, beats_chance: bool) -> str:
-    """Answer for one head, with both figures and the verdict."""
+def sentence(one: Finding, phrase: str, *, beats_chance: bool) -> str:
+    """Describe one head with both scores and the verdict; the sentence begins with `phrase`."""
     above = "above chance" if beats_chance else "not shown to be above chance"
     if one.verdict == TOO_FEW:
         return (
-            f"{where}, {inside(one.task)}: {one.model} balanced accuracy over "
+            f"{phrase}, {name_in_sentence(one.task)}: {one.model} balanced accuracy over "
             f"{counted(one.model.n, 'photo')} in {counted(one.model.n_groups, 'group')}; best baseline "
             f"({predictor_name(one.baseline_name)}) {one.baseline}; {TOO_FEW}."
         )
     return (
-        f"{where}, {inside(one.task)}: {one.model} balanced accuracy over "
+        f"{phrase}, {name_in_sentence(one.task)}: {one.model} balanced accuracy over "
         f"{counted(one.model.n, 'photo')} in {counted(one.model.n_groups, 'group')}, {above}; "
         f"best baseline ({predictor_name(one.baseline_name)}) {one.baseline}; so: {one.verdict}."
     )
 
 
-def gap(apart: Score, naive: Score) -> str:
-    """Say what the random split pretends beyond the split that keeps groups whole."""
+def gap_verdict(apart: Score, naive: Score) -> str:
+    """Say by how much the random split differs from the split that keeps groups whole."""
     difference = naive.value - apart.value
     verdict = {
         BETTER: "the random split flatters the model",
@@ -122,36 +127,38 @@ def gap(apart: Score, naive: Score) -> str:
     return f"{difference:+.2f}: {verdict}"
 
 
-def information(metrics: pl.DataFrame, policy: str, task: str, chance: float) -> str:
-    """Answer whether a setting can be read from the picture, and from which view of it."""
-    found = scores(metrics, policy, task)
-    seeing = {
-        name: score for name, score in found.items() if name in {"model", "tiny_features", *VIEWS}
+def information_verdict(metrics: pl.DataFrame, policy: str, task: str, chance: float) -> str:
+    """Say whether a setting can be predicted from the pixels, and from which view."""
+    by_predictor = scores(metrics, policy, task)
+    pixel_scores = {
+        name: score
+        for name, score in by_predictor.items()
+        if name in {"model", "tiny_features", *VIEWS}
     }
-    if not seeing:
+    if not pixel_scores:
         return f"{task_name(task)}: nothing that looks at pixels was measured."
-    if max(score.n_groups for score in seeing.values()) < FEW_GROUPS:
+    if max(score.n_groups for score in pixel_scores.values()) < FEW_GROUPS:
         return f"{task_name(task)}: {TOO_FEW}."
-    above = [n for n in seeing if beats_chance(metrics, policy, task, n, chance)]
+    above = [n for n in pixel_scores if beats_chance(metrics, policy, task, n, chance)]
     if not above:
-        return f"{task_name(task)}: not shown. {_resolution(seeing)}"
-    gain = _gain(seeing, lead(metrics, policy, task, "tiny_features"))
-    return f"{task_name(task)}: yes, above chance ({chance:.2f}) for {join(map(predictor_name, above))}. {gain}"
+        return f"{task_name(task)}: not shown. {_resolution(pixel_scores)}"
+    gain = _gain(pixel_scores, paired_lead(metrics, policy, task, "tiny_features"))
+    return f"{task_name(task)}: yes, above chance ({chance:.2f}) for {join_words(map(predictor_name, above))}. {gain}"
 
 
-def _resolution(found: Mapping[str, Score]) -> str:
-    widest = max(score.upper - score.value for score in found.values())
+def _resolution(pixel_scores: Mapping[str, Score]) -> str:
+    widest = max(score.upper - score.value for score in pixel_scores.values())
     return (
         "No predictor is clear of chance; with so few photos and groups an effect smaller "
         f"than about {widest:.2f} would not be seen; a larger test set may show it."
     )
 
 
-def _gain(found: Mapping[str, Score], over_scene: Score | None) -> str:
-    """Compare the full model with the plainest look at the scene."""
-    if "model" not in found or "tiny_features" not in found:
+def _gain(pixel_scores: Mapping[str, Score], over_scene: Score | None) -> str:
+    """Compare the full model with simple features of the scene."""
+    if "model" not in pixel_scores or "tiny_features" not in pixel_scores:
         return ""
-    verdict = compare(found["model"], found["tiny_features"], over_scene)
+    verdict = compare(pixel_scores["model"], pixel_scores["tiny_features"], over_scene)
     scene = predictor_name("tiny_features")
     return {
         BETTER: f"The full model reads more than {scene}.",

@@ -1,4 +1,4 @@
-"""Files of a finished model that other programs read: safetensors, ONNX with a parity file, a card."""
+"""Export a finished model for other programs: safetensors, ONNX with a parity file, a model card."""
 
 import json
 import warnings
@@ -36,7 +36,7 @@ def export_onnx(model: StatedProbabilities, view: View, folder: Path) -> float:
     path = folder / "model.onnx"
     model = model.cpu().eval()
     with warnings.catch_warnings():
-        # The exporter through TorchScript is marked as old; the new one takes 30 times as long.
+        # The exporter through TorchScript is deprecated; the new one takes 30 times as long.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model, batch, path, dynamo=False, opset_version=17,
@@ -68,11 +68,11 @@ def _difference(
     model: StatedProbabilities, path: Path, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> float:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    given = {"thumbnails": batch[0].numpy(), "patches": batch[1].numpy()}
-    answered = session.run(None, given)[0]
+    inputs = {"thumbnails": batch[0].numpy(), "patches": batch[1].numpy()}
+    outputs = session.run(None, inputs)[0]
     with torch.inference_mode():
         expected = model(*batch).numpy()
-    return float(np.abs(answered - expected).max())
+    return float(np.abs(outputs - expected).max())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -81,9 +81,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_card(path: Path, facts: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> None:
-    """Write README.md: what the model is, what it was trained on, how well it does, what it cannot."""
+    """Write README.md, the model card: training data, inputs, scores, limits."""
     release = f"{facts['dataset']}@{facts['version']}"
-    told = {
+    texts = {
         "release": release,
         "rows": _figures(facts["tasks"], metrics),
         "settings": ", ".join(facts["tasks"]),
@@ -94,7 +94,7 @@ def write_card(path: Path, facts: Mapping[str, Any], metrics: Sequence[Mapping[s
             f"{task} {' and '.join(map(str, edges))}" for task, edges in facts["bins"].items()
         ),
     }
-    text = _CARD.format(**facts, **told)
+    text = _CARD.format(**facts, **texts)
     path.write_text(text, "utf-8")
 
 
@@ -113,22 +113,22 @@ Recipe `{recipe}`, trained by Safelight {code_version} on `{release}`
 (digest `{dataset_digest}`), split policy `{split_policy}`:
 {rows_train} pictures to train, {rows_validation} to choose the epoch and the temperature,
 {rows_test} to test; {rows_excluded} more have no training permission or no split.
-{parameters} parameters, best epoch {best_epoch} of {epochs}, {examples_seen} pictures shown.
+{parameters} parameters, best epoch {best_epoch} of {epochs}, {examples_seen} training examples.
 
-## What it says
+## Output
 
 For one picture the probability of low, medium and high of each of {settings}; each row sums
 to 1. Edges in stops: {edges}.
 
-Probabilities count every class alike (they are divided by the class shares of training);
-multiply by the shares of your own pictures and normalise to get what is likely there.
+Probabilities give every class the same weight (they are divided by the class shares of training).
+For probabilities in your own collection, multiply by its class shares and normalise.
 
-## What goes in
+## Input
 
 Pixels only: a square thumbnail of {thumbnail_px} px and {bank} patches of {patch_px} px cut
 at native resolution. No EXIF tag, name, size or orientation.
 
-## How well it does
+## Scores
 
 Balanced accuracy on the test pictures with 95 % intervals from a bootstrap over groups (none under {few_groups} groups:
 {too_few}); 1/3 is chance.
@@ -139,9 +139,10 @@ Balanced accuracy on the test pictures with 95 % intervals from a bootstrap over
 
 All figures: `metrics.parquet`.
 
-## What to be careful about
+## Limits
 
 A model can learn cameras and photographers instead of settings: trust the figures of the split
 that keeps groups apart. The figures above are measured {where}. Resized or re-compressed pictures
-have lost most of their noise, hence most of what tells ISO. Do not use it as evidence about who took a picture or how.
+have lost most of their noise, which ISO is predicted from. Do not use a prediction as evidence of who took a
+picture or how.
 """

@@ -1,1 +1,1 @@
-"""The training loop, its checkpoints, and what a run was asked to do."""
+"""The training loop, its checkpoints, and the request that starts a run."""

@@ -1,9 +1,9 @@
-"""Checkpoints: everything that an exact resume needs, one folder an epoch.
+"""Checkpoints: the whole state for an exact resume, one folder an epoch.
 
     checkpoints/epoch-0003/model.safetensors   weights and batch-norm statistics
                            state.pt            optimiser, random state, best epoch, history, identity
 
-Kept are the newest two and the best; a folder appears whole, by a rename.
+The newest two and the best are kept. A folder is written aside and renamed, so it is always complete.
 """
 
 import shutil
@@ -21,8 +21,8 @@ KEEP = 2
 
 
 @dataclass
-class Progress:
-    """How far a training run has come; `history` holds one row an epoch."""
+class TrainingProgress:
+    """The progress of a training run; `history` has one row an epoch."""
 
     epoch: int = 0  # epochs finished
     examples_seen: int = 0
@@ -38,52 +38,56 @@ class Checkpoints:
         self.folder = folder
         self.identity = identity
 
-    def save(self, network: nn.Module, optimiser: torch.optim.Optimizer, done: Progress) -> None:
-        """Write the state after an epoch and remove what is neither new nor best."""
-        target = self._of(done.epoch)
-        aside = target.with_name(f".{target.name}")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        save_file(_plain(network), aside / "model.safetensors")
+    def save(
+        self, network: nn.Module, optimiser: torch.optim.Optimizer, progress: TrainingProgress
+    ) -> None:
+        """Write the state after an epoch and remove checkpoints that are neither new nor best."""
+        target = self._epoch_folder(progress.epoch)
+        unfinished = target.with_name(f".{target.name}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        save_file(_plain(network), unfinished / "model.safetensors")
         state = {
             "identity": self.identity,
-            "progress": vars(done),
+            "progress": vars(progress),
             "optimiser": optimiser.state_dict(),
             "torch_rng": torch.get_rng_state(),
         }
-        torch.save(state, aside / "state.pt")
+        torch.save(state, unfinished / "state.pt")
         shutil.rmtree(target, ignore_errors=True)
-        aside.rename(target)
-        self._tidy(done)
+        unfinished.rename(target)
+        self._remove_old(progress)
 
-    def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
-        """Load the newest checkpoint into both and return where it stands; fresh without one."""
+    def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> TrainingProgress:
+        """Load the newest checkpoint into both and return its progress; without a checkpoint return a new one."""
         newest = max(self.epochs(), default=0)
         if not newest:
-            return Progress()
-        state: dict[str, Any] = torch.load(self._of(newest) / "state.pt", weights_only=True)
+            return TrainingProgress()
+        state: dict[str, Any] = torch.load(
+            self._epoch_folder(newest) / "state.pt", weights_only=True
+        )
         if state["identity"] != self.identity:
-            raise CheckpointError(self._of(newest).name, "data set or configuration")
+            raise CheckpointError(self._epoch_folder(newest).name, "data set or configuration")
         self.load_weights(network, newest)
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["torch_rng"])
-        return Progress(**state["progress"])
+        return TrainingProgress(**state["progress"])
 
     def load_weights(self, network: nn.Module, epoch: int) -> None:
-        """Load the weights as they were after `epoch`."""
-        network.load_state_dict(load_file(self._of(epoch) / "model.safetensors"))
+        """Load the weights that were saved after `epoch`."""
+        network.load_state_dict(load_file(self._epoch_folder(epoch) / "model.safetensors"))
 
     def epochs(self) -> list[int]:
-        """List the epochs whose state is kept."""
+        """List the epochs that have a checkpoint."""
         return sorted(int(path.name.removeprefix("epoch-")) for path in self.folder.glob("epoch-*"))
 
-    def _of(self, epoch: int) -> Path:
+    def _epoch_folder(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}"
 
-    def _tidy(self, done: Progress) -> None:
+    def _remove_old(self, progress: TrainingProgress) -> None:
         for epoch in self.epochs()[:-KEEP]:
-            if epoch != done.best_epoch:
-                shutil.rmtree(self._of(epoch))
+            if epoch != progress.best_epoch:
+                shutil.rmtree(self._epoch_folder(epoch))
 
 
 def _plain(network: nn.Module) -> dict[str, torch.Tensor]:

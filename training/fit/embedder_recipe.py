@@ -1,4 +1,4 @@
-"""What decides a trained embedder: one frozen value, which names the model by a hash."""
+"""Recipe and configuration of an embedder; the model id is a hash of them."""
 
 import hashlib
 import json
@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class CopyConfig:
-    """Everything that decides what is learned.
+    """All hyperparameters of an embedder.
 
-    `input_px` is the side of what the network sees. Views of 2 `batch_size` pictures push each other away;
-    `temperature` says how much the closest count, `evenness` weighs the spreading term. The rate of the
-    pretrained blocks is `trunk_share` of that of the linear layer. `most_edits` are drawn for a heavy view.
+    `input_px` is the side of the network's input. The loss of a batch compares 2 x `batch_size` views: `temperature`
+    is that of InfoNCE, `evenness` the weight of the KoLeo term. The learning rate of the pretrained blocks is
+    `trunk_share` times that of the linear layer. A heavily edited view has at most `most_edits` edits.
     """
 
     epochs: int
@@ -31,13 +31,13 @@ class CopyConfig:
 
     @property
     def stored_px(self) -> int:
-        """Longest side of pictures in memory: more than the network sees, because crops enlarge."""
+        """Longest side of pictures in memory: more than `input_px`, because crops are enlarged."""
         return round(1.5 * self.input_px)
 
 
 @dataclass(frozen=True)
 class EmbedderRecipe:
-    """A recipe without heads, for vectors; `version` rises whenever the code would learn otherwise."""
+    """A recipe that trains an embedder; `version` rises with every change of the code that changes the result."""
 
     name: str
     version: int
@@ -45,11 +45,11 @@ class EmbedderRecipe:
     presets: Mapping[str, CopyConfig]
 
     def model_id(self, digest: str, config: CopyConfig) -> str:
-        """Name a model by what decides it: recipe, release content and configuration."""
-        decided = {
+        """Return the identifier of a model: a hash of recipe, release content and configuration."""
+        identity = {
             "recipe": self.name,
             "recipe_version": self.version,
             "digest": digest,
             "config": asdict(config),
         }
-        return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:20]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]

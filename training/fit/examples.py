@@ -1,4 +1,4 @@
-"""From a release to training, validation and test examples, under either split policy."""
+"""Make training, validation and test examples from a release, under either split policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Parts:
+class DatasetParts:
     """The three parts of a release under one split policy."""
 
     train: Examples
@@ -31,16 +31,16 @@ class Parts:
 
 
 def allowed_index(release: Release) -> pl.DataFrame:
-    """Return the index rows that a model may be trained on; no statement means not allowed.
+    """Return the index rows with a training permission; a missing permission means not allowed.
 
-    Validation and test rows are held to the same rule, because they choose and judge the model.
+    The rule also holds for validation and test rows, because they select and evaluate the model.
     """
     index = pl.DataFrame(release.index())
     return index.filter(pl.col("training_allowed").fill_null(value=False))
 
 
-def edges_of(release: Release) -> Edges:
-    """Return the two class edges of each setting, in stops, as the release fixed them."""
+def release_class_edges(release: Release) -> Edges:
+    """Return the two class edges of each setting, in stops, from the manifest of the release."""
     bins: Mapping[str, Any] = release.manifest["bins"]
     return {head: (float(edges[0]), float(edges[1])) for head, edges in bins.items()}
 
@@ -62,9 +62,9 @@ def open_loader(
 
 def cut_parts(
     loader: Loader, release: Release, recipe: Recipe, config: Config, policy: str
-) -> Parts:
-    """Cut the rows of a loader into train, validation and test; raises NoTrainingRowsError or NoTargetsError."""
-    edges = edges_of(release)
+) -> DatasetParts:
+    """Divide the rows of a loader into train, validation and test; raises NoTrainingRowsError or NoTargetsError."""
+    edges = release_class_edges(release)
     fine, coarse = recipe.targets(loader.index, edges), recipe.classes(loader.index, edges)
     weight = _weights(loader.index, config)
     parts = []
@@ -75,7 +75,7 @@ def cut_parts(
         if (coarse[rows] == MISSING).all():
             raise NoTargetsError(release, f"{policy} = {part}", recipe.heads)
         parts.append(Examples(loader, rows, fine[rows], coarse[rows], weight[rows]))
-    return Parts(*parts)
+    return DatasetParts(*parts)
 
 
 def _weights(index: pl.DataFrame, config: Config) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -85,21 +85,21 @@ def _weights(index: pl.DataFrame, config: Config) -> np.ndarray[Any, np.dtype[np
 
 
 def where_tested(release: Release, policy: str) -> str:
-    """Say where the test pictures come from, and what is not known of them."""
+    """Describe the test pictures in words: what training did not contain, and what is unknown."""
     audit = shared_between_train_and_test(allowed_index(release), policy)
-    return verdicts.place(policy, audit, given_up(release.manifest["plan"]))
+    return verdicts.describe_test_set(policy, audit, given_up(release.manifest["plan"]))
 
 
 def shared_between_train_and_test(index: pl.DataFrame, policy: str) -> dict[str, int | float]:
-    """Count what train and test have in common: groups, cameras, photographers, and test pictures.
+    """Count groups, cameras and photographers that train and test share, and the test pictures of them.
 
-    `..._known_share` is the share of pictures of which it is known, of train or of test, whichever is less.
+    `..._known_share` is the share of pictures with a value, in train or in test, whichever is smaller.
     """
     counts: dict[str, int | float] = {}
     for column in ("group_id", "camera", "photographer"):
-        known = index.filter(pl.col(column).is_not_null())
-        train = known.filter(pl.col(policy) == "train")[column].unique()
-        test = known.filter((pl.col(policy) == "test") & pl.col(column).is_in(train.implode()))
+        labelled = index.filter(pl.col(column).is_not_null())
+        train = labelled.filter(pl.col(policy) == "train")[column].unique()
+        test = labelled.filter((pl.col(policy) == "test") & pl.col(column).is_in(train.implode()))
         name = column.removesuffix("_id")
         counts[f"{name}s_in_train_and_test"] = test[column].n_unique()
         counts[f"test_pictures_of_a_trained_{name}"] = len(test)

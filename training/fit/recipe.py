@@ -1,4 +1,4 @@
-"""What a recipe is: a task for training, with its heads, its sizes and its network."""
+"""Recipe and configuration: a training task with its heads, its sizes and its network."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Edges = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides what is learned; a model is named by a hash of it.
+    """All hyperparameters; the model id is a hash that includes them.
 
-    Sides in pixels. `patience` epochs without a better validation loss end training early; the best
-    epoch is kept. `balance` says where the class shares come from that answers are corrected for:
-    `prior` (counts of the training set) or `weights` (those of the release, which also weigh the loss).
+    Sides in pixels. Training stops early after `patience` epochs without a better validation loss; the
+    weights of the best epoch are used. `balance` selects the class shares for the logit adjustment: `prior`
+    (counts of the training set) or `weights` (weights of the release, which also weigh the loss).
     """
 
     epochs: int
@@ -43,7 +43,7 @@ class Config:
 
     @property
     def view(self) -> View:
-        """What is cut from each picture."""
+        """Sizes of thumbnail and patches."""
         from training.data.transforms import View
 
         return View(self.thumbnail_px, self.patch_px, self.bank)
@@ -53,7 +53,7 @@ class Config:
 class Recipe:
     """One training task: one file in `recipes/` and one line in its dict.
 
-    `version` rises whenever network or targets change: other code is another model.
+    `version` rises with every change of network or targets, so that the model id changes too.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a person may ask of training, and what comes of it; for all recipes."""
+"""The request that starts a training and its result, for all recipes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,10 @@ from training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to train. `dataset` may be left out when the workspace has one data set only.
+class TrainingRequest:
+    """What to train. `dataset` may be None when the workspace has one data set only.
 
-    `epochs` and `seed` override the preset; `fresh` throws away what was trained before.
+    `epochs` and `seed` override the preset; `fresh` deletes finished models and checkpoints of the same request.
     """
 
     recipe: str = "exif"
@@ -28,8 +28,8 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A finished run: its folder, the folder of each model, which of them existed before."""
+class TrainingResult:
+    """A finished run: its folder, the folder of each model, the policies whose model existed before."""
 
     folder: Path
     models: dict[str, Path]
@@ -37,23 +37,30 @@ class Outcome:
     rows_added: dict[str, int]
 
 
-def machine(workspace: Workspace) -> TrainSettings:
-    """Read the settings of the machine."""
+def machine_settings(workspace: Workspace) -> TrainSettings:
+    """Read `[train]` of safelight.toml."""
     return load_settings(TrainSettings, "train", workspace)
 
 
-def chosen_release(workspace: Workspace, wanted: str | None) -> Release:
-    """Find the release that was asked for, or the only data set; raises NoDatasetError."""
-    if wanted is not None:
-        return find_release(workspace, wanted)
+def choose_release(workspace: Workspace, name: str | None) -> Release:
+    """Find the release `name`, or without a name the only data set; raises NoDatasetError."""
+    if name is not None:
+        return find_release(workspace, name)
     names = sorted({release.name for release in list_releases(workspace)})
     if len(names) != 1:
         raise NoDatasetError(names)
     return find_release(workspace, names[0])
 
 
-def device_of(settings: TrainSettings) -> torch.device:
-    """Give the device that was named, or a GPU where there is one."""
+def choose_device(settings: TrainSettings) -> torch.device:
+    """Return the device of the settings; `auto` is a GPU if there is one."""
     if settings.device != "auto":
         return torch.device(settings.device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+Order = TrainingRequest
+"""Deprecated name of `TrainingRequest`."""
+
+Outcome = TrainingResult
+"""Deprecated name of `TrainingResult`."""

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.data.loader import Loader
-from training.data.sampler import batches, epoch_order, row_rng
+from training.data.sampler import cut_batches, epoch_order, row_rng
 from training.data.transforms import Pixels, Sample, augment, plain
 from training.evaluation.metrics import Floats, Ints
-from training.fit.checkpoint import Checkpoints, Progress
+from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.recipe import Config
 from training.models.losses import masked_nll
 from training.models.networks import HeadsNetwork
@@ -29,7 +29,7 @@ WARM_UP_STEPS = 20
 HIDDEN_SHARE = 0.15  # of the pictures, for each of the two views
 
 VIEWS = {"full": (1.0, 1.0), "thumbnail_only": (1.0, 0.0), "patches_only": (0.0, 1.0)}
-"""What the network may see when it predicts: thumbnail, patches."""
+"""Weights of the two views in a prediction: thumbnail, patches."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Run:
-    """What stays the same while one model is trained."""
+    """The constants of one training: configuration, release digest, split policy, device."""
 
     config: Config
     digest: str
@@ -61,50 +61,52 @@ Inputs = tuple[torch.Tensor, torch.Tensor]
 
 def fit(
     network: HeadsNetwork, train: Examples, validation: Examples, run: Run, checkpoints: Checkpoints
-) -> Progress:
+) -> TrainingProgress:
     """Train until the last epoch or until patience ends, then load the best epoch's weights."""
     optimiser = make_optimiser(network, run.config)
-    done = checkpoints.restore(network, optimiser)
-    while not _is_over(done, run.config):
+    progress = checkpoints.restore(network, optimiser)
+    while not _is_finished(progress, run.config):
         started = time.perf_counter()
-        loss = train_epoch(network, optimiser, train, run, done)
+        loss = train_epoch(network, optimiser, train, run, progress)
         seconds = time.perf_counter() - started
         validation_loss = natural_loss(predict(network, validation, run), validation.coarse)
-        _note(done, run.config, len(train), (loss, validation_loss, seconds))
-        checkpoints.save(network, optimiser, done)
-        log.info(_line(run, done))
-    checkpoints.load_weights(network, done.best_epoch)
-    return done
+        _record_epoch(progress, run.config, len(train), (loss, validation_loss, seconds))
+        checkpoints.save(network, optimiser, progress)
+        log.info(_epoch_line(run, progress))
+    checkpoints.load_weights(network, progress.best_epoch)
+    return progress
 
 
-def _is_over(done: Progress, config: Config) -> bool:
-    stale = done.epoch - done.best_epoch
-    return done.epoch >= config.epochs or stale >= config.patience
+def _is_finished(progress: TrainingProgress, config: Config) -> bool:
+    stale = progress.epoch - progress.best_epoch
+    return progress.epoch >= config.epochs or stale >= config.patience
 
 
-def _note(done: Progress, config: Config, shown: int, figures: tuple[float, float, float]) -> None:
+def _record_epoch(
+    progress: TrainingProgress, config: Config, n_pictures: int, figures: tuple[float, float, float]
+) -> None:
     loss, validation_loss, seconds = figures
-    done.epoch += 1
-    done.examples_seen += shown
-    if validation_loss < done.best_loss:
-        done.best_loss, done.best_epoch = validation_loss, done.epoch
-    done.history.append(
+    progress.epoch += 1
+    progress.examples_seen += n_pictures
+    if validation_loss < progress.best_loss:
+        progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
+    progress.history.append(
         {
-            "epoch": done.epoch,
+            "epoch": progress.epoch,
             "train_loss": loss,
             "validation_loss": validation_loss,
-            "learning_rate": _rate(config, 1.0, done.epoch / config.epochs),
+            "learning_rate": _rate(config, 1.0, progress.epoch / config.epochs),
             "seconds": seconds,
-            "examples_seen": done.examples_seen,
-            "examples_per_s": shown / max(seconds, 1e-9),
+            "examples_seen": progress.examples_seen,
+            "examples_per_s": n_pictures / max(seconds, 1e-9),
         }
     )
 
 
-def _line(run: Run, done: Progress) -> str:
-    row = done.history[-1]
+def _epoch_line(run: Run, progress: TrainingProgress) -> str:
+    row = progress.history[-1]
     return (
-        f"{run.policy}: epoch {done.epoch}/{run.config.epochs}, loss {row['train_loss']:.3f}, "
+        f"{run.policy}: epoch {progress.epoch}/{run.config.epochs}, loss {row['train_loss']:.3f}, "
         f"validation {row['validation_loss']:.3f}, {row['examples_per_s']:.0f} images/s"
     )
 
@@ -129,18 +131,20 @@ def train_epoch(
     optimiser: torch.optim.Optimizer,
     train: Examples,
     run: Run,
-    done: Progress,
+    progress: TrainingProgress,
 ) -> float:
-    """Show every training picture once, in the order of its epoch; return the mean loss."""
-    config, epoch = run.config, done.epoch
+    """Train on every training picture once, in the order of the epoch; return the mean loss."""
+    config, epoch = run.config, progress.epoch
     order = epoch_order(run.digest, run.policy, config.seed, epoch, len(train))
-    cuts = batches(order, config.batch_size)
+    batch_rows = cut_batches(order, config.batch_size)
     network.train()
     total = 0.0
-    for step, inputs in enumerate(_training_inputs(train, cuts, run, epoch)):
-        rows, at = cuts[step], epoch * len(cuts) + step
+    for step, inputs in enumerate(_training_inputs(train, batch_rows, run, epoch)):
+        rows, at = batch_rows[step], epoch * len(batch_rows) + step
         for group in optimiser.param_groups:
-            group["lr"] = _rate(config, (at + 1) / WARM_UP_STEPS, at / (config.epochs * len(cuts)))
+            group["lr"] = _rate(
+                config, (at + 1) / WARM_UP_STEPS, at / (config.epochs * len(batch_rows))
+            )
         loss = _step(network, optimiser, inputs, train, rows)
         total += loss * len(rows)
     return total / len(order)
@@ -157,8 +161,8 @@ def _step(
     target = torch.from_numpy(train.fine[rows]).to(device)
     weight = torch.from_numpy(train.weight[rows]).float().to(device)
     with torch.autocast(device.type, enabled=device.type == "cuda"):
-        answers = network(*inputs, _hide(len(rows)).to(device))
-    loss = masked_nll(answers.float(), target, weight)
+        log_probabilities = network(*inputs, _draw_visible_views(len(rows)).to(device))
+    loss = masked_nll(log_probabilities.float(), target, weight)
     optimiser.zero_grad()
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -166,16 +170,16 @@ def _step(
     return float(loss.detach())
 
 
-def _hide(n: int) -> torch.Tensor:
-    """Draw which views are shown (n, 2): one of the two is hidden from some pictures."""
+def _draw_visible_views(n: int) -> torch.Tensor:
+    """Draw the visible views (n, 2): for some pictures one of the two views is hidden."""
     draw = torch.rand(n)
     return torch.stack([draw >= HIDDEN_SHARE, draw < 1 - HIDDEN_SHARE], dim=1).float()
 
 
 def _training_inputs(
-    train: Examples, cuts: Sequence[NDArray[np.int64]], run: Run, epoch: int
+    train: Examples, batch_rows: Sequence[NDArray[np.int64]], run: Run, epoch: int
 ) -> Iterator[Inputs]:
-    """Yield augmented batches in order; the next one is made while the network works on this one."""
+    """Yield augmented batches in order; the next batch is prepared while the network processes this one."""
     config, shas = run.config, train.loader.shas
 
     def make(rows: NDArray[np.int64], samples: list[Sample]) -> Inputs:
@@ -185,13 +189,13 @@ def _training_inputs(
         ]
         return stack(views, run.device)
 
-    with ThreadPoolExecutor(1) as aside:
-        waiting: list[Future[Inputs]] = []
-        for rows, samples in train.loader.stream([train.rows[cut] for cut in cuts]):
-            waiting.append(aside.submit(make, rows, samples))
-            if len(waiting) > 1:
-                yield waiting.pop(0).result()
-        yield from (future.result() for future in waiting)
+    with ThreadPoolExecutor(1) as executor:
+        pending: list[Future[Inputs]] = []
+        for rows, samples in train.loader.stream([train.rows[cut] for cut in batch_rows]):
+            pending.append(executor.submit(make, rows, samples))
+            if len(pending) > 1:
+                yield pending.pop(0).result()
+        yield from (future.result() for future in pending)
 
 
 def stack(views: Sequence[tuple[Pixels, Pixels]], device: torch.device) -> Inputs:
@@ -207,14 +211,14 @@ def stack(views: Sequence[tuple[Pixels, Pixels]], device: torch.device) -> Input
 def predict(network: HeadsNetwork, examples: Examples, run: Run, view: str = "full") -> Floats:
     """Return natural log-probabilities of the classes (N, heads, 3), always from the same crops."""
     network.eval()
-    shown = torch.tensor([VIEWS[view]], device=run.device)
-    answers = []
+    visible = torch.tensor([VIEWS[view]], device=run.device)
+    parts = []
     with torch.inference_mode():
-        for rows, samples in examples.loader.stream(batches(examples.rows, EVALUATION_BATCH)):
+        for rows, samples in examples.loader.stream(cut_batches(examples.rows, EVALUATION_BATCH)):
             inputs = stack([plain(sample, run.config.view) for sample in samples], run.device)
-            fine = network(*inputs, shown.expand(len(rows), 2))
-            answers.append(network.coarse(fine).double().cpu().numpy())
-    return np.concatenate(answers)
+            fine = network(*inputs, visible.expand(len(rows), 2))
+            parts.append(network.coarse(fine).double().cpu().numpy())
+    return np.concatenate(parts)
 
 
 def natural_loss(log_natural: Floats, coarse: Ints) -> float:

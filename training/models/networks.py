@@ -1,4 +1,4 @@
-"""The networks. All take uint8 pictures (N, ..., 3, H, W), so nothing can go wrong before them."""
+"""The networks. All take uint8 pictures (N, ..., 3, H, W) and normalise them, so callers cannot do it wrong."""
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ def block(inputs: int, outputs: int, stride: int = 2) -> nn.Sequential:
 class MomentPool(nn.Module):
     """Pool a feature map to the mean and the log spread of each channel.
 
-    The spread is what noise is made of; a mean alone has to learn it through rectified pairs.
+    The spread measures noise directly; a network with mean pooling has to learn it from rectified pairs.
 
     >>> MomentPool()(torch.zeros(2, 5, 7, 9)).shape
     torch.Size([2, 10])
@@ -32,10 +32,10 @@ class MomentPool(nn.Module):
 
 
 class PatchEncoder(nn.Module):
-    """Encode native patches beside their high-pass residual, where noise and sharpness live.
+    """Encode native patches together with their high-pass residual, which contains noise and sharpness.
 
-    Moments are pooled from the pixels, the first and the last stage: the strength of noise is
-    nearly in the pixels already, what it lies on is not.
+    Moments are pooled from the pixels, the first and the last stage: the strength of noise is nearly
+    visible in the pixels; the texture below it needs the later stages.
 
     >>> PatchEncoder(8, 32)(torch.zeros(4, 3, 64, 64, dtype=torch.uint8)).shape
     torch.Size([4, 32])
@@ -72,7 +72,7 @@ class PatchEncoder(nn.Module):
 class ThumbnailEncoder(nn.Module):
     """Encode the whole scene from a small square picture.
 
-    The layout (mean colour of 4 x 4 tiles) goes in directly: light above, dark below tells a lot.
+    The layout (mean colour of 4 x 4 tiles) is a direct input, because the light at the top and bottom is informative.
 
     >>> ThumbnailEncoder(8, 32)(torch.zeros(4, 3, 96, 96, dtype=torch.uint8)).shape
     torch.Size([4, 32])
@@ -100,7 +100,7 @@ class ThumbnailEncoder(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Average patches with learned weights, so that a telling patch may outvote the others.
+    """Average patches with learned weights (attention), so that an informative patch counts more.
 
     >>> AttentionPool(16)(torch.zeros(2, 5, 16)).shape
     torch.Size([2, 16])
@@ -147,8 +147,8 @@ class OrdinalHead(nn.Module):
 class HeadsNetwork(nn.Module):
     """Several ordinal heads over native patches and a thumbnail of the same picture.
 
-    In training one of the two views is hidden now and then, so that the network also answers from
-    one alone: that is how the report tells which view holds the information.
+    In training one of the two views is hidden for some pictures, so that the network also predicts from
+    one view. The report uses this to find out which view contains the information.
 
     >>> network = HeadsNetwork(heads=3, merging=torch.eye(12)[:, :3], width=8, features=32)
     >>> thumbnails = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
@@ -174,17 +174,17 @@ class HeadsNetwork(nn.Module):
         self.heads = nn.ModuleList([OrdinalHead(features, len(merging)) for _ in range(heads)])
 
     def forward(
-        self, thumbnails: torch.Tensor, patches: torch.Tensor, shown: torch.Tensor | None = None
+        self, thumbnails: torch.Tensor, patches: torch.Tensor, visible: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Map uint8 (N, 3, S, S) and (N, P, 3, s, s) to fine log-probabilities (N, heads, F).
 
-        `shown` (N, 2) is 1 where thumbnail and patches may be seen and 0 where not.
+        `visible` (N, 2) is 1 where the network gets thumbnail and patches, and 0 where not.
         """
         encoded = self.patch(patches.flatten(0, 1))  # (N P, features)
         pooled = self.attention(encoded.unflatten(0, (patches.shape[0], patches.shape[1])))
         views = torch.stack([self.thumbnail(thumbnails), pooled], dim=1)  # (N, 2, features)
-        if shown is not None:
-            views = views * shown[:, :, None]
+        if visible is not None:
+            views = views * visible[:, :, None]
         mixed = self.mix(views.flatten(1))
         return torch.stack([head(mixed) for head in self.heads], dim=1)
 
@@ -194,7 +194,7 @@ class HeadsNetwork(nn.Module):
 
 
 class StatedProbabilities(nn.Module):
-    """The network with its calibration built in: what is exported and what answers people."""
+    """The network with its calibration built in; it is exported and used for predictions."""
 
     temperature: torch.Tensor
     prior: torch.Tensor

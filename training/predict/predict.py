@@ -1,4 +1,4 @@
-"""Ask a trained model about pictures, from its folder alone."""
+"""Load a trained model from its folder and predict pictures with it."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ FINISHED = "config.json"  # written last: a folder without it is an unfinished t
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model: what `config.json` says, its sizes and its network."""
+    """A trained model: the content of `config.json`, its configuration and its network."""
 
     facts: dict[str, Any]
     config: Config
@@ -34,12 +34,12 @@ class Model:
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The settings it answers, in the order of its output."""
+        """The predicted settings, in the order of the output."""
         return tuple(self.facts["tasks"])
 
     @property
     def calibration(self) -> Calibration:
-        """Temperatures and class shares that are built into its answers."""
+        """Temperatures and class shares that are built into the probabilities."""
         temperature = np.array([self.facts["temperature"][head] for head in self.heads])
         return Calibration(
             temperature, np.array([self.facts["prior"][head] for head in self.heads])
@@ -53,11 +53,11 @@ def model_ids(workspace: Workspace) -> list[str]:
 
 def load_model(workspace: Workspace, model_id: str) -> Model:
     """Load a finished model by its id or the unique beginning of it; raises ModelNotFoundError."""
-    known = model_ids(workspace)
-    found = [name for name in known if name.startswith(model_id)] if model_id else []
-    if len(found) != 1:
-        raise ModelNotFoundError(model_id, found or known)
-    return read_model(workspace.models / found[0])
+    finished = model_ids(workspace)
+    matches = [name for name in finished if name.startswith(model_id)] if model_id else []
+    if len(matches) != 1:
+        raise ModelNotFoundError(model_id, matches or finished)
+    return read_model(workspace.models / matches[0])
 
 
 def read_model(folder: Path) -> Model:
@@ -74,7 +74,7 @@ def read_model(folder: Path) -> Model:
 def predict_pictures(model: Model, pictures: Sequence[bytes]) -> Floats:
     """Return probabilities (N, heads, 3) for encoded pictures; rows sum to 1.
 
-    Raises UndecodablePictureError. Each picture is answered alone, so its answer does not depend on
+    Raises UndecodablePictureError. Each picture is predicted alone, so its probabilities do not depend on
     the others.
     """
     return np.stack([_one(model, data, number) for number, data in enumerate(pictures)])
@@ -85,5 +85,5 @@ def _one(model: Model, data: bytes, number: int) -> Floats:
     sample = cut(decode(data, name=f"picture {number + 1}"), view)
     with torch.inference_mode():
         inputs = stack([plain(sample, view)], torch.device("cpu"))
-        answer: Floats = model.network(*inputs)[0].double().numpy()
-    return np.asarray(answer / answer.sum(1, keepdims=True))
+        probabilities: Floats = model.network(*inputs)[0].double().numpy()
+    return np.asarray(probabilities / probabilities.sum(1, keepdims=True))

@@ -1,6 +1,6 @@
 """The recipes by name. A new one is a file here, a line below and a test.
 
-Reading them loads no torch: names and presets are checked before anything heavy starts.
+This module does not import torch, so names and presets are checked before heavy imports.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from training.recipes.exif import EXIF
 RECIPES: dict[str, Recipe] = {"exif": EXIF}
 
 EMBEDDERS: dict[str, EmbedderRecipe] = {"copy_detection": COPY_DETECTION}
-"""Recipes whose models do not answer but embed."""
+"""Recipes whose models are embedders."""
 
 __all__ = ["EMBEDDERS", "RECIPES", "find_preset", "find_recipe"]
 
@@ -23,7 +23,7 @@ Preset = TypeVar("Preset")
 
 
 def find_recipe(name: str) -> Recipe | EmbedderRecipe:
-    """Give the recipe of this name; raises `RecipeNotFoundError`, which suggests one."""
+    """Return the recipe of this name; raises `RecipeNotFoundError`, which suggests a similar name."""
     every: dict[str, Recipe | EmbedderRecipe] = {**RECIPES, **EMBEDDERS}
     if name not in every:
         raise RecipeNotFoundError("recipe", name, list(every))
@@ -31,7 +31,7 @@ def find_recipe(name: str) -> Recipe | EmbedderRecipe:
 
 
 def find_preset(presets: Mapping[str, Preset], name: str) -> Preset:
-    """Give the preset of this name; raises `RecipeNotFoundError`, which suggests one."""
+    """Return the preset of this name; raises `RecipeNotFoundError`, which suggests a similar name."""
     if name not in presets:
         raise RecipeNotFoundError("preset", name, list(presets))
     return presets[name]

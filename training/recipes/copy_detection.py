@@ -1,7 +1,7 @@
-"""Learn which pictures are copies of one photograph, from the pictures alone.
+"""Train an embedder for copy detection from pictures without labels.
 
-No label is needed: each picture is edited in two ways, and the network must find its other view among
-those of all others. The result is a network for `curation`, not an answer about a photograph.
+Each picture is edited in two ways, and the network has to find the other view of the picture among the views of all
+others. `curation` uses the embedder; it does not predict anything about a photograph.
 """
 
 from training.fit.embedder_recipe import CopyConfig, EmbedderRecipe
@@ -16,6 +16,6 @@ SMOKE = CopyConfig(
 COPY_DETECTION = EmbedderRecipe(
     name="copy_detection",
     version=1,
-    summary="vectors whose cosine tells copies of one photograph, for curation",
+    summary="vectors whose cosine is high for copies of one photograph, for curation",
     presets={"default": DEFAULT, "smoke": SMOKE},
 )

@@ -1,6 +1,6 @@
-"""Infer aperture, ISO and exposure time from pixels alone: names and sizes; `exif_targets` says what is learned.
+"""Predict aperture, ISO and exposure time from pixels: the recipe; its targets are in `exif_targets`.
 
-Torch and polars are loaded by the first call, not by reading the recipe.
+Torch and polars are imported by the functions, so that reading the recipe does not load them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Targets of the recipe `exif`: each setting on stops, in about twelve fine ordered bins.
+"""Targets of the recipe `exif`: each setting in stops, as twelve fine ordered bins.
 
-The three classes that are reported are sums of fine bins, whose edges are part of the fine grid. A module of its own,
-so that the names and presets of the recipes are read without torch and polars.
+The three reported classes are sums of fine bins; their edges are edges of fine bins. The recipe itself is in `exif`,
+which does not import torch and polars.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def fine_edges(low: float, high: float) -> NDArray[np.float64]:
 def fine_targets(index: pl.DataFrame, edges: Edges) -> Ints:
     """Return the fine bin of each setting, shape (N, 3), MISSING where there is no label.
 
-    Bins are half-open, [low, high); a coarse edge is met exactly, because the class decides it.
+    Bins are half-open, [low, high). A value at a coarse edge gets a fine bin of its class.
     """
     coarse = coarse_targets(index, edges)
     columns = [
@@ -60,11 +60,11 @@ def coarse_targets(index: pl.DataFrame, edges: Edges) -> Ints:
         index[f"{head}_stops"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         for head in SETTINGS
     ]
-    found = [
+    classes = [
         np.searchsorted(edges[h], c, side="right") for h, c in zip(SETTINGS, columns, strict=True)
     ]
     stops = np.stack(columns, axis=1)
-    return np.where(np.isnan(stops), MISSING, np.stack(found, axis=1)).astype(np.int64)
+    return np.where(np.isnan(stops), MISSING, np.stack(classes, axis=1)).astype(np.int64)
 
 
 def merging() -> torch.Tensor:

@@ -1,1 +1,1 @@
-"""Reports, panels and plots; made from saved files alone."""
+"""Reports, panels and plots, made from saved files only."""

@@ -1,4 +1,4 @@
-"""Make HTML pages that stand alone: styles inside, pictures as data addresses, every text escaped."""
+"""Make self-contained HTML pages: styles inside, pictures as data URIs, all text escaped."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ from PIL import Image
 
 
 def data_uri(content: bytes, mime: str) -> str:
-    """Put bytes into an address that needs no file."""
+    """Encode bytes as a data URI."""
     return f"data:{mime};base64,{b64encode(content).decode('ascii')}"
 
 
 def picture_uri(picture: Image.Image, quality: int = 84) -> str:
-    """Put a picture into an address, as JPEG without metadata."""
+    """Encode a picture as a data URI, as JPEG without metadata."""
     out = BytesIO()
     picture.save(out, "JPEG", quality=quality, optimize=True)
     return data_uri(out.getvalue(), "image/jpeg")
 
 
 def figure_uri(figure: Figure) -> str:
-    """Put a figure into an address, as SVG; the same figure gives the same text."""
+    """Encode a figure as a data URI, as SVG; the same figure gives the same text."""
     out = BytesIO()
     with mpl.rc_context({"svg.hashsalt": "safelight"}):
         # Figure.savefig would draw everything twice.
@@ -35,7 +35,7 @@ def figure_uri(figure: Figure) -> str:
 
 
 def render(template: str, context: Mapping[str, object]) -> str:
-    """Fill a template of this room; a value that the template needs and misses is an error."""
+    """Render a template of `training/report/templates`; a missing value is an error."""
     environment = Environment(
         loader=PackageLoader("training.report"),
         autoescape=True,

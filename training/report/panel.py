@@ -1,9 +1,8 @@
-"""Show where a model is best and worst: a picture of ten photographs, and a page to browse.
+"""Write the panel of best and worst photographs: an image of ten photographs, and a page with four views.
 
-Below each photograph stand three donuts, for aperture, ISO and exposure time: the ring is the
-predicted distribution over low, medium and high (light, medium, dark blue), the centre is the truth.
-Faces are shown as they are; blurring them, wished unless the task is faces, needs the face
-detector, which this version does not have.
+Below each photograph are three ring charts, for aperture, ISO and exposure time: the ring is the
+predicted distribution over low, medium and high (light, medium, dark blue), the centre is the true class.
+Faces are not blurred; that needs a face detector, which this version does not have.
 """
 
 import logging
@@ -17,10 +16,10 @@ from markupsafe import Markup
 from training.data.photo_settings import CLASSES, SHORT_NAMES, TASKS, class_ranges
 from training.evaluation.ranking import Choice, Selection, choose
 from training.report.page import picture_uri, render
-from training.report.panel_drawing import Row, draw_panel
-from training.report.prediction_plot import BLUES, svg_donut
+from training.report.panel_drawing import PanelRow, draw_panel
+from training.report.prediction_plot import BLUES, svg_prediction
 from training.report.saved_run import SavedModel, SavedRun
-from training.report.tiles import Pictures, Tile, make_tiles
+from training.report.tiles import PictureSource, Tile, make_tiles
 
 __all__ = ["Choice", "PanelPaths", "Selection", "choose", "write_panel"]
 
@@ -44,19 +43,19 @@ class PanelPaths:
 
 
 def write_panel(
-    run: SavedRun, release: Pictures, *, policy: str = "split", count: int = 5
+    run: SavedRun, release: PictureSource, *, policy: str = "split", count: int = 5
 ) -> PanelPaths:
     """Write `panel.png` and `panel.html` into the run folder.
 
-    Rows are ordered by NLL averaged over heads, on test pictures whose settings are all known. A
-    policy that the run did not train falls back to its main model.
+    Rows are ordered by NLL averaged over heads, on test pictures with labels for all heads. If the run did not
+    train `policy`, its main model is used.
     """
     model = run.models.get(policy, run.main)
     chosen = choose(model.predictions, count)
     views = {name: getattr(chosen, name) for name in VIEWS}
     tiles = make_tiles((one for view in views.values() for one in view), release, SIDE_PX)
     rows = {
-        name: Row(*VIEWS[name], [tiles[one.asset_sha256] for one in view])
+        name: PanelRow(*VIEWS[name], [tiles[one.asset_sha256] for one in view])
         for name, view in views.items()
     }
     paths = PanelPaths(run.folder / "panel.png", run.folder / "panel.html")
@@ -71,12 +70,12 @@ def write_panel(
 def _note(run: SavedRun, model: SavedModel, chosen: Selection) -> str:
     apart = "groups kept apart" if model.policy == "split" else "random split"
     return (
-        f"{run.release}, {apart}: {chosen.n_ranked} test photos with every setting known, "
+        f"{run.release}, {apart}: {chosen.n_ranked} test photos with labels for all settings, "
         "ranked by negative log-likelihood (NLL, nats, mean over heads)"
     )
 
 
-def _page(rows: Mapping[str, Row], title: str, note: str, bins: Mapping[str, Any]) -> str:
+def _page(rows: Mapping[str, PanelRow], title: str, note: str, bins: Mapping[str, Any]) -> str:
     views = [
         {
             "id": name.replace("_", "-"),
@@ -110,9 +109,9 @@ def _head(tile: Tile, task: str) -> dict[str, object]:
     head = tile.choice.heads[task]
     return {
         "name": SHORT_NAMES[task],
-        # Safe: made by us, and the words inside are escaped there.
-        "svg": Markup(svg_donut(task, head.probabilities, head.target)),  # noqa: S704
+        # Safe: `svg_prediction` escapes the text inside.
+        "svg": Markup(svg_prediction(task, head.probabilities, head.target)),  # noqa: S704
         "value": tile.values[task],
-        "said": CLASSES[head.predicted],
+        "predicted": CLASSES[head.predicted],
         "is_right": head.is_right,
     }

@@ -1,7 +1,6 @@
-"""Draw the panel of best and worst photographs as one picture, 1,640 px wide.
+"""Draw the panel of best and worst photographs as one image, 1,640 px wide.
 
-Positions are functions of row, column and head, so that a test (or a script) can read the drawing
-back from its pixels.
+Positions are functions of row, column and head, so that a test or a script can find each element in the image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from training.data.photo_settings import CLASSES, SHORT_NAMES, TASKS, class_ranges
-from training.report.prediction_plot import BLUES, paste_donut
+from training.report.prediction_plot import BLUES, paste_prediction
 from training.report.tiles import Tile
 
 MARGIN, GAP, TILE = 44, 22, 292  # px
@@ -23,7 +22,7 @@ INK, SOFT, FAINT, WARNING = "#17212e", "#5a6878", "#f0f3f7", "#a8480a"
 
 
 @dataclass(frozen=True)
-class Row:
+class PanelRow:
     """One titled row of tiles."""
 
     title: str
@@ -32,17 +31,19 @@ class Row:
 
 
 def photo_corner(row: int, column: int) -> tuple[int, int]:
-    """Give the upper left corner (x, y) of a photo's box, px."""
+    """Return the upper left corner (x, y) of a photo's box, px."""
     return MARGIN + column * (TILE + GAP), HEAD_HEIGHT + row * ROW_HEIGHT + ROW_TITLE
 
 
-def donut_centre(row: int, column: int, head: int) -> tuple[int, int]:
-    """Give the centre (x, y) of a donut, px; heads in the order of `TASKS`."""
+def plot_centre(row: int, column: int, head: int) -> tuple[int, int]:
+    """Return the centre (x, y) of a ring chart, px; heads in the order of `TASKS`."""
     left, top = photo_corner(row, column)
     return left + TILE * (2 * head + 1) // 6, top + PHOTO_HEIGHT + 36 + RADIUS
 
 
-def draw_panel(rows: Sequence[Row], title: str, note: str, bins: Mapping[str, Any]) -> Image.Image:
+def draw_panel(
+    rows: Sequence[PanelRow], title: str, note: str, bins: Mapping[str, Any]
+) -> Image.Image:
     """Draw the rows below a title, a note and the legend of colours."""
     columns = max(5, *(len(row.tiles) for row in rows))
     width = 2 * MARGIN + columns * TILE + (columns - 1) * GAP
@@ -65,10 +66,10 @@ def _legend(draw: ImageDraw.ImageDraw, bins: Mapping[str, Any]) -> None:
         start = left + 38 + draw.textlength(name, _font(18, bold=True))
         draw.text((start, top), ranges.replace("  ", ", "), SOFT, _font(17))
         left = int(start + draw.textlength(ranges, _font(17)) + 50)
-    draw.text((MARGIN, top + 32), "ring: what the model says   centre: the truth", SOFT, _font(17))
+    draw.text((MARGIN, top + 32), "ring: prediction   centre: true class", SOFT, _font(17))
 
 
-def _row(canvas: Image.Image, draw: ImageDraw.ImageDraw, number: int, row: Row) -> None:
+def _row(canvas: Image.Image, draw: ImageDraw.ImageDraw, number: int, row: PanelRow) -> None:
     left, top = photo_corner(number, 0)
     draw.text((left, top - 38), row.title, INK, _font(23, bold=True))
     after = left + draw.textlength(row.title, _font(23, bold=True)) + 14
@@ -88,11 +89,11 @@ def _tile(
     canvas.paste(picture, (left + inset[0], top + inset[1]))
     for number, task in enumerate(TASKS):
         if task in tile.choice.heads:
-            _head(canvas, draw, donut_centre(*place, number), tile, task)
+            _head(canvas, draw, plot_centre(*place, number), tile, task)
     line = f"NLL {tile.choice.nll:.2f}   {tile.camera}"
     while draw.textlength(line, _font(15)) > TILE:
         line = line.rstrip("…")[:-1] + "…"
-    draw.text((left, donut_centre(*place, 0)[1] + RADIUS + 62), line, SOFT, _font(15))
+    draw.text((left, plot_centre(*place, 0)[1] + RADIUS + 62), line, SOFT, _font(15))
 
 
 def _head(
@@ -105,10 +106,10 @@ def _head(
     head = tile.choice.heads[task]
     x, y = centre
     _centred(draw, (x, y - RADIUS - 26), SHORT_NAMES[task], SOFT, 15)
-    paste_donut(canvas, centre, RADIUS, head.probabilities, head.target)
+    paste_prediction(canvas, centre, RADIUS, head.probabilities, head.target)
     _centred(draw, (x, y + RADIUS + 7), tile.values[task], INK, 18, bold=True)
-    said = CLASSES[head.predicted] if head.is_right else f"✗ {CLASSES[head.predicted]}"
-    _centred(draw, (x, y + RADIUS + 31), said, SOFT if head.is_right else WARNING, 15)
+    text = CLASSES[head.predicted] if head.is_right else f"✗ {CLASSES[head.predicted]}"
+    _centred(draw, (x, y + RADIUS + 31), text, SOFT if head.is_right else WARNING, 15)
 
 
 def _centred(
@@ -125,6 +126,6 @@ def _centred(
 
 
 def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Load DejaVu Sans, which matplotlib brings, so that a panel looks the same everywhere."""
+    """Load DejaVu Sans from matplotlib, so that a panel looks the same on all machines."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", name)), size)

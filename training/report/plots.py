@@ -1,7 +1,7 @@
-"""Draw the figures of a report from saved tables alone.
+"""Draw the figures of a report from saved tables.
 
-Colours are those of Okabe and Ito, which colour-blind readers can tell apart; shapes differ too.
-Every function gives a matplotlib Figure, small enough to stand beside its siblings on a page.
+Colours are those of Okabe and Ito, which colour-blind readers can distinguish; shapes differ too.
+Every function returns a matplotlib Figure, small enough that a page can show several in a row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,13 +50,13 @@ _STYLE: dict[Any, Any] = {
 
 
 def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    """Make a figure of inches with one titled pair of axes in our style."""
+    """Make a figure (width and height in inches) with one titled pair of axes."""
     figure, axes = _stack(width, height, title, 1)
     return figure, axes[0]
 
 
 def _stack(width: float, height: float, title: str, count: int) -> tuple[Figure, list[Axes]]:
-    """Make a figure of inches with `count` axes above each other that share their x axis."""
+    """Make a figure (width and height in inches) with `count` stacked axes that share their x axis."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained", dpi=100)
         axes = list(figure.subplots(count, sharex=True, squeeze=False)[:, 0])
@@ -67,7 +67,7 @@ def _stack(width: float, height: float, title: str, count: int) -> tuple[Figure,
 def training_curves(history: pl.DataFrame, title: str) -> Figure:
     """Draw training and validation loss by epoch, marking the epoch of the lowest validation loss.
 
-    Each has its own scale, because a recipe may train on a finer loss than it chooses epochs by.
+    Each has its own scale, because a recipe may use different losses for training and validation.
     """
     figure, (upper, lower) = _stack(4.6, 3.7, title, 2)
     epochs = history["epoch"].to_numpy()
@@ -91,14 +91,14 @@ def comparison(
     task: str, by_policy: Mapping[str, Mapping[str, Score]], chance: float = 1 / 3
 ) -> Figure:
     """Draw balanced accuracy of model and baselines with whiskers, one mark per split policy."""
-    names = list(dict.fromkeys(name for found in by_policy.values() for name in found))
+    names = list(dict.fromkeys(name for scores in by_policy.values() for name in scores))
     figure, axes = _canvas(4.0, 1.5 + 0.34 * len(names), task_name(task))
     places = np.arange(len(names))[::-1]
-    for number, (policy, found) in enumerate(by_policy.items()):
+    for number, (policy, scores) in enumerate(by_policy.items()):
         shift = 0.16 - 0.32 * number if len(by_policy) > 1 else 0.0
         for place, name in zip(places, names, strict=True):
-            if name in found:
-                _whisker(axes, found[name], place + shift, policy)
+            if name in scores:
+                _whisker(axes, scores[name], place + shift, policy)
         axes.plot([], [], POLICY_MARKS[policy], color=POLICY_COLOURS[policy], markersize=6,
                   label=POLICY_NAMES[policy])  # fmt: skip
     axes.axvline(chance, color=SOFT, linestyle=":", linewidth=1.4, label="chance")
@@ -121,14 +121,14 @@ def _whisker(axes: Axes, score: Score, place: float, policy: str) -> None:
 
 def confusion(task: str, predictions: pl.DataFrame) -> Figure:
     """Draw the confusion matrix of a head: share of each true class, counts below."""
-    known = predictions.filter((pl.col("task") == task) & pl.col("target").is_not_null())
+    labelled = predictions.filter((pl.col("task") == task) & pl.col("target").is_not_null())
     counts = np.zeros((3, 3), dtype=int)
-    np.add.at(counts, (known["target"].to_numpy(), known["predicted"].to_numpy()), 1)
+    np.add.at(counts, (labelled["target"].to_numpy(), labelled["predicted"].to_numpy()), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = _canvas(3.6, 3.4, task_name(task))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (true, said), share in np.ndenumerate(shares):
-        axes.text(said, true, f"{share:.0%}\n{counts[true, said]}", ha="center", va="center",
+    for (true, predicted), share in np.ndenumerate(shares):
+        axes.text(predicted, true, f"{share:.0%}\n{counts[true, predicted]}", ha="center", va="center",
                   color="white" if share > 0.55 else INK, fontsize=10)  # fmt: skip
     axes.set_xticks(range(3), CLASSES)
     axes.set_yticks(range(3), CLASSES, rotation=90, va="center")
@@ -143,14 +143,14 @@ def confusion(task: str, predictions: pl.DataFrame) -> Figure:
 def reliability(
     task: str, predictions: pl.DataFrame, shares: Sequence[float] | None = None
 ) -> Figure:
-    """Draw how often the predicted class is right against how sure the model was.
+    """Draw a reliability diagram: the share of right predictions against the confidence.
 
-    With the class `shares` of training, probabilities are drawn for a population of those shares
-    too. Areas of the dots follow the number of pictures in each tenth of confidence.
+    With the class `shares` of training, a second line shows the probabilities for a population of those
+    shares. The area of a dot is proportional to the number of pictures in its tenth of confidence.
     """
-    known = predictions.filter((pl.col("task") == task) & pl.col("target").is_not_null())
-    stated = np.array(known["probabilities"].to_list()).reshape(-1, 3)
-    target = known["target"].to_numpy()
+    labelled = predictions.filter((pl.col("task") == task) & pl.col("target").is_not_null())
+    stated = np.array(labelled["probabilities"].to_list()).reshape(-1, 3)
+    target = labelled["target"].to_numpy()
     figure, axes = _canvas(3.6, 3.6, task_name(task))
     axes.plot([0.3, 1], [0.3, 1], color=SOFT, linestyle=":", linewidth=1.4)
     _reliability(axes, stated, target, ("#d55e00", "--", "as stated"))
@@ -184,7 +184,7 @@ def class_counts(
     figure, axes = _canvas(3.6, 3.2, title)
     places = np.arange(3)
     for shares, shift, hatch, name in (
-        (before, -0.2, "", "as found"),
+        (before, -0.2, "", "unweighted"),
         (after, 0.2, "///", "weighted"),
     ):
         bars = axes.bar(places + shift, shares, 0.38, color=BLUES, edgecolor="white", hatch=hatch)
@@ -223,7 +223,7 @@ def recall_and_precision(curves: Mapping[str, pl.DataFrame]) -> Figure:
 
 
 def _legend(figure: Figure, columns: int = 2) -> None:
-    """Put the legend below the axes, where it hides nothing."""
+    """Put the legend below the axes, so that it does not cover the plot."""
     handles = [line for axes in figure.axes for line in axes.get_legend_handles_labels()[0]]
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5,

@@ -1,7 +1,7 @@
-"""Draw one prediction as a donut: the ring is what the model said, the disc in the middle what is true.
+"""Draw one prediction as a ring chart: the ring shows the probabilities, the disc in the centre the true class.
 
-Ring sectors run clockwise from twelve o'clock: low, medium, high in light, medium and dark blue.
-The same proportions serve the SVG of the page and the pixels of the panel.
+Ring sectors run clockwise from the top: low, medium, high in light, medium and dark blue.
+The SVG of the page and the pixels of the panel have the same proportions.
 """
 
 import math
@@ -15,7 +15,7 @@ from training.data.photo_settings import CLASSES, task_name
 
 LIGHT, MEDIUM, DARK = "#a9d1f5", "#3b8bd6", "#0a3470"
 BLUES = (LIGHT, MEDIUM, DARK)
-UNKNOWN = "#d5dbe3"  # centre of a head whose truth is not known
+UNKNOWN = "#d5dbe3"  # centre of a head without a label
 
 # Shares of the radius: the ring lies between INNER and 1, the disc within DISC.
 INNER, DISC = 0.64, 0.46
@@ -24,12 +24,12 @@ _SMOOTH = 4  # drawn this much larger, then reduced
 
 
 def centre_colour(target: int | None) -> str:
-    """Give the colour of the disc for a true class (0, 1, 2), grey when it is unknown."""
+    """Return the colour of the disc for a true class (0, 1, 2), grey when it is unknown."""
     return UNKNOWN if target is None else BLUES[target]
 
 
 def spans(probabilities: Sequence[float]) -> list[tuple[float, float]]:
-    """Give start and end of each sector in turns, clockwise from twelve o'clock.
+    """Return start and end of each sector as shares of a full turn, clockwise from the top.
 
     >>> spans([0.25, 0.25, 0.5])
     [(0.0, 0.25), (0.25, 0.5), (0.5, 1.0)]
@@ -40,17 +40,17 @@ def spans(probabilities: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def describe(task: str, probabilities: Sequence[float], target: int | None) -> str:
-    """Say a donut in words, for tooltips and screen readers."""
-    said = ", ".join(
+    """Describe a ring chart in words, for tooltips and screen readers."""
+    shares = ", ".join(
         f"{name} {share:.0%}" for name, share in zip(CLASSES, probabilities, strict=True)
     )
     return (
-        f"{task_name(task)}: {said}; true: {CLASSES[target] if target is not None else 'unknown'}"
+        f"{task_name(task)}: {shares}; true: {CLASSES[target] if target is not None else 'unknown'}"
     )
 
 
-def svg_donut(task: str, probabilities: Sequence[float], target: int | None) -> str:
-    """Draw a donut as inline SVG of 100 x 100 units; `data-` attributes repeat the numbers."""
+def svg_prediction(task: str, probabilities: Sequence[float], target: int | None) -> str:
+    """Draw a ring chart as inline SVG of 100 x 100 units; `data-` attributes contain the numbers."""
     text = escape(describe(task, probabilities, target))
     middle, width = 50 * (1 + INNER) / 2, 50 * (1 - INNER)
     numbers = " ".join(f"{share:.4f}" for share in probabilities)
@@ -72,7 +72,7 @@ def svg_donut(task: str, probabilities: Sequence[float], target: int | None) -> 
         if len(drawn) > 1
     )
     return (
-        f'<svg class="donut" viewBox="-50 -50 100 100" role="img" aria-label="{text}" '
+        f'<svg class="ring-chart" viewBox="-50 -50 100 100" role="img" aria-label="{text}" '
         f'data-task="{escape(task)}" data-probabilities="{numbers}" '
         f'data-target="{"" if target is None else target}"><title>{text}</title>'
         f'<g transform="rotate(-90)">{sectors}{separators}</g>'
@@ -80,17 +80,17 @@ def svg_donut(task: str, probabilities: Sequence[float], target: int | None) -> 
     )
 
 
-def paste_donut(
+def paste_prediction(
     canvas: Image.Image,
     centre: tuple[int, int],
     radius: int,
     probabilities: Sequence[float],
     target: int | None,
 ) -> None:
-    """Paint a donut of `radius` px around `centre` (x, y) on an RGB canvas."""
+    """Draw a ring chart of `radius` px around `centre` (x, y) on an RGB canvas."""
     side = 2 * radius * _SMOOTH
-    donut = Image.new("RGBA", (side, side), (255, 255, 255, 0))
-    draw = ImageDraw.Draw(donut)
+    layer = Image.new("RGBA", (side, side), (255, 255, 255, 0))
+    draw = ImageDraw.Draw(layer)
     for blue, (start, end) in zip(BLUES, spans(probabilities), strict=True):
         gap = min(_GAP_DEGREES, 90 * (end - start)) if end - start < 1 else 0.0
         if end > start:
@@ -98,7 +98,7 @@ def paste_donut(
             draw.pieslice((0, 0, side - 1, side - 1), *around, fill=blue)
     _disc(draw, side, INNER, "#ffffff")
     _disc(draw, side, DISC, centre_colour(target))
-    small = donut.resize((2 * radius, 2 * radius), Image.Resampling.LANCZOS)
+    small = layer.resize((2 * radius, 2 * radius), Image.Resampling.LANCZOS)
     canvas.paste(small, (centre[0] - radius, centre[1] - radius), small)
 
 

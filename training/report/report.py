@@ -1,7 +1,7 @@
-"""Write the report of a training run: one HTML file that answers, shows its evidence and how to redo it.
+"""Write the report of a training run: one HTML file with results, evidence and the command to repeat the run.
 
-Everything is read from the run folder, its model folders and the release, so a report can be made
-again at any time; the same files give the same report.
+All input comes from the run folder, its model folders and the release, so a report can be made again
+at any time; the same files give the same report.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from training.report import plots, tables
 from training.report.page import figure_uri, picture_uri, render
 from training.report.panel import write_panel
 from training.report.saved_run import POLICY_NAMES, SavedModel, SavedRun, read_run
-from training.report.tiles import Pictures
+from training.report.tiles import PictureSource
 
 _MODEL_FILES = (
     "README.md", "config.json", "metrics.parquet", "predictions.parquet", "history.parquet",
@@ -30,25 +30,25 @@ _log = logging.getLogger(__name__)
 
 
 def write_report(run_folder: Path, workspace: Workspace) -> Path:
-    """Write `report.html`, `panel.png` and `panel.html` into a run folder; give the report's path.
+    """Write `report.html`, `panel.png` and `panel.html` into a run folder; return the report's path.
 
-    Raises RunIncompleteError when the run left a file out, ReleaseNotFoundError when its release
-    is gone.
+    Raises RunIncompleteError when a file of the run is missing, ReleaseNotFoundError when its release
+    does not exist.
     """
     run = read_run(run_folder, workspace.models)
     return report_on(run, find_release(workspace, run.release))
 
 
 def write_table(run_folder: Path) -> str:
-    """Give the main results as a Markdown table, one row per split policy and head.
+    """Return the main results as a Markdown table, one row per split policy and head.
 
-    Models are looked for where a workspace keeps them: `models/` three folders above the run's.
+    The models are in `models/` of the workspace, three folders above the run's.
     """
     return tables.markdown(read_run(run_folder, run_folder.resolve().parents[2] / "models"))
 
 
-def report_on(run: SavedRun, release: Pictures) -> Path:
-    """Write the report of a run that has been read, with pictures from `release`."""
+def report_on(run: SavedRun, release: PictureSource) -> Path:
+    """Write the report of a run with pictures from `release`."""
     panel = write_panel(run, release)
     context = {
         "run": run,
@@ -74,7 +74,7 @@ def report_on(run: SavedRun, release: Pictures) -> Path:
 
 
 def command(run: SavedRun) -> str:
-    """Give the command that trains the run again; the preset is named when one fits its settings."""
+    """Return the command that repeats the run; it names the preset if one matches the configuration."""
     name = run.facts["recipe"]
     words = ["safelight", "train", "run", name, "--dataset", run.release]
     words += _preset(name, run.main.config.get("config") or {})
@@ -100,13 +100,13 @@ def _panel(png: Path) -> str:
 
 
 def _figures(run: SavedRun) -> dict[str, list[str]]:
-    """Draw the figures that come once a head."""
-    said, shares = run.main.predictions, run.main.config.get("prior") or {}
+    """Draw the figures of which there is one for each head."""
+    predictions, shares = run.main.predictions, run.main.config.get("prior") or {}
     return {
         "comparisons": [_comparison(run, task) for task in run.tasks],
-        "confusions": [figure_uri(plots.confusion(task, said)) for task in run.tasks],
+        "confusions": [figure_uri(plots.confusion(task, predictions)) for task in run.tasks],
         "reliabilities": [
-            figure_uri(plots.reliability(task, said, shares.get(task))) for task in run.tasks
+            figure_uri(plots.reliability(task, predictions, shares.get(task))) for task in run.tasks
         ],
     }
 

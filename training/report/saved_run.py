@@ -1,6 +1,6 @@
-"""Read back what a training run left on disk; reports and plots are made from nothing else.
+"""Read the files of a training run; reports and plots are made from these files only.
 
-A run folder holds `run.json`; each model folder holds `config.json` and `history.parquet`,
+A run folder contains `run.json`; each model folder contains `config.json` and `history.parquet`,
 `metrics.parquet`, `predictions.parquet`. Paths inside are relative, so a workspace may be moved.
 """
 
@@ -20,7 +20,7 @@ POLICY_NAMES = {"split": "groups kept apart", "random_split": "random split"}
 
 
 class RunIncompleteError(SafelightError):
-    """A file that a finished run leaves is missing."""
+    """A file of a finished run is missing."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class RunIncompleteError(SafelightError):
 
 @dataclass(frozen=True)
 class SavedModel:
-    """One trained model as its folder holds it; predictions are those of the test pictures."""
+    """The content of a model folder; `predictions` are those of the test pictures."""
 
     model_id: str
     policy: str
@@ -44,7 +44,7 @@ class SavedModel:
 
 @dataclass(frozen=True)
 class SavedRun:
-    """One run: its facts from `run.json` and its models by split policy."""
+    """One run: the content of `run.json` and its models by split policy."""
 
     folder: Path
     facts: Mapping[str, Any]
@@ -52,30 +52,30 @@ class SavedRun:
 
     @property
     def release(self) -> str:
-        """Name the release that the run was trained on, such as `photos@1.0.0`."""
+        """The release that the run was trained on, such as `photos@1.0.0`."""
         return f"{self.facts['dataset']}@{self.facts['version']}"
 
     @property
     def bins(self) -> Mapping[str, Any]:
-        """Give the edges of the classes, in stops."""
+        """The edges of the classes, in stops."""
         bins: Mapping[str, Any] = self.facts.get("bins") or {}
         return bins
 
     @property
     def main(self) -> SavedModel:
-        """Give the model whose groups were kept apart, or the only one."""
+        """The model of the policy `split`, or the only model."""
         return self.models.get("split") or next(iter(self.models.values()))
 
     @property
     def metrics(self) -> pl.DataFrame:
-        """Give the figures of all models in one table."""
+        """The metrics of all models in one table."""
         return pl.concat([model.metrics for model in self.models.values()], how="diagonal")
 
     @property
     def tasks(self) -> list[str]:
-        """List the heads that have predictions, in the usual order."""
-        found = self.main.predictions["task"].unique().to_list()
-        return [task for task in TASKS if task in found]
+        """The heads that have predictions, in the order of `TASKS`."""
+        predicted = self.main.predictions["task"].unique().to_list()
+        return [task for task in TASKS if task in predicted]
 
 
 def read_run(folder: Path, models: Path) -> SavedRun:
@@ -84,12 +84,12 @@ def read_run(folder: Path, models: Path) -> SavedRun:
     Raises RunIncompleteError when a file is missing.
     """
     facts = _json(folder / "run.json")
-    found = {
+    saved = {
         policy: _model(models / facts["models"][policy], policy)
         for policy in POLICIES
         if facts["models"].get(policy)
     }
-    return SavedRun(folder, facts, found)
+    return SavedRun(folder, facts, saved)
 
 
 def _model(folder: Path, policy: str) -> SavedModel:

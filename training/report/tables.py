@@ -1,4 +1,4 @@
-"""Lay out the tables of a report: which figure stands in which row and column."""
+"""Make the tables of a report as data for its template."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +16,9 @@ from training.evaluation.findings import (
     Finding,
     as_score,
     beats_chance,
+    best_baseline_finding,
     chance,
-    find,
-    lead,
+    paired_lead,
     predictor_name,
     scores,
     shown_slices,
@@ -33,20 +33,20 @@ _COLUMNS = (
 
 
 def findings(run: SavedRun, policy: str) -> list[Finding]:
-    """Judge every head under one split policy; heads without a baseline are left out."""
-    found = (find(run.metrics, policy, task) for task in run.tasks)
-    return [one for one in found if one is not None]
+    """Compare every head with its best baseline under one split policy; heads without a baseline are left out."""
+    candidates = (best_baseline_finding(run.metrics, policy, task) for task in run.tasks)
+    return [one for one in candidates if one is not None]
 
 
 def conclusions(run: SavedRun) -> dict[str, Any]:
-    """Give headline, one entry a head, and the answer to what is in the picture."""
+    """Return the headline, one entry for each head, and whether each setting can be predicted from the pixels."""
     policy = run.main.policy
-    found = findings(run, policy)
+    rows = findings(run, policy)
     audit = (run.facts.get("leak_audit") or {}).get(policy) or {}
-    where = verdicts.place(policy, audit, run.facts.get("given_up") or ())
+    where = verdicts.describe_test_set(policy, audit, run.facts.get("given_up") or ())
     by_chance = {task: chance(run.main.predictions, task) for task in run.tasks}
     return {
-        "headline": verdicts.headline(found, where),
+        "headline": verdicts.headline(rows, where),
         "findings": [
             {
                 "name": task_name(one.task),
@@ -61,33 +61,34 @@ def conclusions(run: SavedRun) -> dict[str, Any]:
                     ),
                 ),
             }
-            for one in found
+            for one in rows
         ],
         "information": [
-            verdicts.information(run.metrics, policy, task, by_chance[task]) for task in run.tasks
+            verdicts.information_verdict(run.metrics, policy, task, by_chance[task])
+            for task in run.tasks
         ],
     }
 
 
 def predictors(run: SavedRun) -> dict[str, Any]:
-    """Lay out every predictor: for each head one cell per split policy, three figures a cell."""
+    """Return one row for each predictor: for each head one cell per split policy, three metrics a cell."""
     columns = [(task, policy) for task in run.tasks for policy in run.models]
     metrics = ("balanced_accuracy", "accuracy", "accuracy_with_prior")
-    found = {
+    by_metric = {
         metric: [scores(run.metrics, policy, task, metric) for task, policy in columns]
         for metric in metrics
     }
-    names = dict.fromkeys(name for column in found[metrics[0]] for name in column)
+    names = dict.fromkeys(name for column in by_metric[metrics[0]] for name in column)
     return {
         "heads": [task_name(task) for task in run.tasks],
         "policies": [POLICY_NAMES[policy] for policy in run.models],
-        "sizes": [column.get("model") for column in found[metrics[0]]],
+        "sizes": [column.get("model") for column in by_metric[metrics[0]]],
         "rows": [
             {
                 "name": predictor_name(name),
                 "is_model": name == "model",
                 "cells": [
-                    [found[metric][number].get(name) for metric in metrics]
+                    [by_metric[metric][number].get(name) for metric in metrics]
                     for number in range(len(columns))
                 ],
             }
@@ -97,32 +98,33 @@ def predictors(run: SavedRun) -> dict[str, Any]:
 
 
 def gaps(run: SavedRun) -> list[dict[str, Any]]:
-    """Set the two split policies side by side; empty when one of them was not trained."""
+    """Compare the two split policies, one row for each head; empty when one of them was not trained."""
     rows = []
     for task in run.tasks:
         apart, naive = (scores(run.metrics, policy, task).get("model") for policy in POLICIES)
         if apart and naive:
-            said = verdicts.gap(apart, naive)
-            rows.append({"name": task_name(task), "apart": apart, "naive": naive, "gap": said})
+            text = verdicts.gap_verdict(apart, naive)
+            rows.append({"name": task_name(task), "apart": apart, "naive": naive, "gap": text})
     return rows
 
 
 def leads(run: SavedRun) -> list[dict[str, Any]]:
-    """Give the model's paired lead over each partial view and baseline, one cell a head."""
+    """Return the model's paired lead over each single view and baseline, one cell for each head."""
     rows = [
-        (name, [lead(run.metrics, run.main.policy, task, name) for task in run.tasks])
+        (name, [paired_lead(run.metrics, run.main.policy, task, name) for task in run.tasks])
         for name in (*VIEWS, *reversed(BASELINES))
     ]
     return [{"name": predictor_name(name), "cells": cells} for name, cells in rows if any(cells)]
 
 
 def leaks(audit: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay out the leak audit, one column per split policy; other shapes become one column."""
+    """Return the leak audit, one column per split policy; an audit of another shape becomes one column."""
     by_policy = {
         policy: audit[policy] for policy in POLICIES if isinstance(audit.get(policy), dict)
     }
     columns = {
-        POLICY_NAMES[name]: dict(flatten(_honest(facts))) for name, facts in by_policy.items()
+        POLICY_NAMES[name]: dict(flatten(_with_unknowns(facts)))
+        for name, facts in by_policy.items()
     }
     if not columns and audit:
         columns = {"found": dict(flatten(audit))}
@@ -131,20 +133,20 @@ def leaks(audit: Mapping[str, Any]) -> dict[str, Any]:
     return {"columns": list(columns), "rows": cells}
 
 
-def _honest(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Put "unknown" where nothing is known of a kind, and the share where it is known of few pictures."""
-    said = dict(facts)
+def _with_unknowns(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace counts of a kind by "unknown" if no picture has a value; add the share if few pictures have one."""
+    texts = dict(facts)
     for name in facts:
         if name.endswith("s_known_share"):
-            kind, share = name.removesuffix("s_known_share"), said.pop(name)
+            kind, share = name.removesuffix("s_known_share"), texts.pop(name)
             if unknown := known_text("", share).strip():
                 for key in (f"{kind}s_in_train_and_test", f"test_pictures_of_a_trained_{kind}"):
-                    said[key] = unknown if share < 0.01 else f"{said[key]}, {unknown}"
-    return said
+                    texts[key] = unknown if share < 0.01 else f"{texts[key]}, {unknown}"
+    return texts
 
 
 def flatten(facts: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """List nested facts as lines of name and value, both as text.
+    """Flatten a nested mapping into pairs of name and value, both as text.
 
     >>> flatten({"shared_values": {"camera": 0}, "max_cosine": 0.91234})
     [('shared values: camera', '0'), ('max cosine', '0.9123')]
@@ -168,7 +170,7 @@ def _text(value: object) -> str:
 
 
 def calibration(run: SavedRun) -> list[dict[str, Any]]:
-    """Give the model's calibration figures, one cell a head, each kind below its plain form."""
+    """Return the model's calibration metrics, one cell for each head; variants follow their plain form."""
     names = run.metrics["metric"].unique().sort()
     return [
         {
@@ -183,18 +185,19 @@ def calibration(run: SavedRun) -> list[dict[str, Any]]:
 
 
 def slices(run: SavedRun) -> dict[str, Any]:
-    """Give the model's slices that are large enough, one cell a head, and count the others."""
-    shown, hidden = shown_slices(run.main.metrics)
-    found = {(row["slice"], row["task"]): as_score(row) for row in shown.iter_rows(named=True)}
-    names = shown["slice"].unique(maintain_order=True)
+    """Return the model's slices that are large enough, one cell for each head, and the number of others."""
+    large, hidden = shown_slices(run.main.metrics)
+    by_cell = {(row["slice"], row["task"]): as_score(row) for row in large.iter_rows(named=True)}
+    names = large["slice"].unique(maintain_order=True)
     rows = [
-        {"slice": name, "cells": [found.get((name, task)) for task in run.tasks]} for name in names
+        {"slice": name, "cells": [by_cell.get((name, task)) for task in run.tasks]}
+        for name in names
     ]
     return {"rows": rows, "hidden": hidden, "minimum": MIN_SLICE}
 
 
 def class_balance(run: SavedRun, index: pl.DataFrame, task: str) -> dict[str, Any]:
-    """Count the classes of the training part: as found, and as the release's weights draw them."""
+    """Count the classes of the training pictures: without weights, and with the sampling weights of the release."""
     train = index.filter(pl.col(run.main.policy) == "train")
     if "training_allowed" in train.columns:
         train = train.filter(pl.col("training_allowed").fill_null(value=False))
@@ -216,7 +219,7 @@ def _shares(amounts: Sequence[float]) -> list[float]:
 
 
 def markdown(run: SavedRun) -> str:
-    """Write the main results as a Markdown table, one row per split policy and head."""
+    """Return the main results as a Markdown table, one row per split policy and head."""
     rows = [_markdown_row(run, one) for policy in run.models for one in findings(run, policy)]
     return "".join(_line(row) for row in (_COLUMNS, ["---"] * len(_COLUMNS), *rows))
 

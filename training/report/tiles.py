@@ -1,4 +1,4 @@
-"""Join a chosen photo with what the release knows about it: picture, settings, author, page."""
+"""Join a chosen photo with its picture, settings, author and page from the release."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ import polars as pl
 import pyarrow as pa
 from PIL import Image, ImageOps
 
-from training.data.photo_settings import TASKS, write_value
+from training.data.photo_settings import TASKS, format_value
 from training.evaluation.ranking import Choice
 
 
-class Pictures(Protocol):
-    """What a panel needs of a release: its index, and the file of a shard."""
+class PictureSource(Protocol):
+    """The part of a release that a panel uses: the index and the shard files."""
 
     def index(self) -> pa.Table:
-        """Give one row per picture with `asset_sha256`, `shard`, `offset` and `length`."""
+        """Return one row per picture with `asset_sha256`, `shard`, `offset` and `length`."""
         ...
 
     def shard(self, path: str) -> Path:
-        """Locate a shard by its path below the release."""
+        """Return the file of a shard by its path inside the release."""
         ...
 
 
@@ -40,7 +40,7 @@ class Tile:
 
     @property
     def sql(self) -> str:
-        """Give the query that leads to the catalog rows of the photo."""
+        """The query for the catalog rows of the photo."""
         return (
             "SELECT * FROM photos JOIN exif USING (asset_sha256) "
             f"WHERE asset_sha256 = '{self.choice.asset_sha256}'"
@@ -63,23 +63,23 @@ def read_picture(path: Path, offset: int, length: int, side_px: int) -> Image.Im
     return clean
 
 
-def make_tiles(choices: Iterable[Choice], release: Pictures, side_px: int) -> dict[str, Tile]:
+def make_tiles(choices: Iterable[Choice], release: PictureSource, side_px: int) -> dict[str, Tile]:
     """Make a tile for each chosen photo, by asset_sha256; each picture is read once."""
-    wanted = {choice.asset_sha256: choice for choice in choices}
-    index = pl.DataFrame(release.index()).filter(pl.col("asset_sha256").is_in(list(wanted)))
+    by_sha = {choice.asset_sha256: choice for choice in choices}
+    index = pl.DataFrame(release.index()).filter(pl.col("asset_sha256").is_in(list(by_sha)))
     return {
-        row["asset_sha256"]: _tile(wanted[row["asset_sha256"]], row, release, side_px)
+        row["asset_sha256"]: _tile(by_sha[row["asset_sha256"]], row, release, side_px)
         for row in index.iter_rows(named=True)
     }
 
 
-def _tile(choice: Choice, row: Mapping[str, Any], release: Pictures, side_px: int) -> Tile:
+def _tile(choice: Choice, row: Mapping[str, Any], release: PictureSource, side_px: int) -> Tile:
     path = release.shard(row["shard"])
     page = row.get("page_url") or ""
     return Tile(
         choice=choice,
         picture=read_picture(path, row["offset"], row["length"], side_px),
-        values={task: write_value(task, row.get(task)) for task in TASKS},
+        values={task: format_value(task, row.get(task)) for task in TASKS},
         camera=row.get("camera") or "camera unknown",
         photographer=row.get("photographer") or "",
         attribution=row.get("attribution") or "",

@@ -1,4 +1,4 @@
-"""The folder of a finished model: what is written into it, and the rows that go into the catalog.
+"""Write the folder of a finished model and its rows in the catalog.
 
 models/<model_id>/
   config.json          everything about the model; written last, so its presence means finished
@@ -25,19 +25,19 @@ import torch
 
 from catalog import Release, Workspace, __version__, open_catalog, rows, write_segment
 from training.export.onnx_export import export_onnx, export_weights, write_card, write_json
-from training.fit.checkpoint import Progress
-from training.fit.examples import Parts, edges_of, where_tested
+from training.fit.checkpoint import TrainingProgress
+from training.fit.examples import DatasetParts, release_class_edges, where_tested
 from training.fit.recipe import Config, Recipe
 from training.models.networks import HeadsNetwork, StatedProbabilities, count_parameters
 from training.predict.predict import FINISHED
-from training.runs.assess import Assessment
+from training.runs.assessment import Assessment
 
 
-def model_id_of(recipe: Recipe, digest: str, policy: str, config: Config) -> str:
-    """Name a model by what decides it: recipe, release content, split policy and configuration."""
-    named = {"recipe": recipe.name, "recipe_version": recipe.version, "digest": digest}
-    decided = named | {"policy": policy, "config": asdict(config)}
-    text = json.dumps(decided, sort_keys=True)
+def compute_model_id(recipe: Recipe, digest: str, policy: str, config: Config) -> str:
+    """Return the identifier of a model: a hash of recipe, release content, split policy and configuration."""
+    data = {"recipe": recipe.name, "recipe_version": recipe.version, "digest": digest}
+    identity = data | {"policy": policy, "config": asdict(config)}
+    text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -45,7 +45,7 @@ def write_model(
     folder: Path,
     network: HeadsNetwork,
     assessment: Assessment,
-    done: Progress,
+    progress: TrainingProgress,
     facts: Mapping[str, Any],
 ) -> None:
     """Write every file of a model folder, `config.json` last."""
@@ -56,7 +56,7 @@ def write_model(
     )
     export_weights(model, folder / "weights.safetensors")
     difference = export_onnx(model, config.view, folder)
-    pl.DataFrame(done.history).with_columns(
+    pl.DataFrame(progress.history).with_columns(
         pl.col("epoch", "examples_seen").cast(pl.Int64)
     ).write_parquet(folder / "history.parquet")
     pl.DataFrame(assessment.metrics, infer_schema_length=None).write_parquet(
@@ -65,19 +65,19 @@ def write_model(
     pl.DataFrame(assessment.predictions, infer_schema_length=None).write_parquet(
         folder / "predictions.parquet"
     )
-    everything = dict(facts) | _learned(folder, model, assessment, done)
+    everything = dict(facts) | _learned(folder, model, assessment, progress)
     write_card(folder / "README.md", everything | facts["config"], assessment.metrics)
     write_json(folder / FINISHED, everything | {"onnx_max_abs_difference": difference})
 
 
-def facts_of(
-    release: Release, recipe: Recipe, config: Config, policy: str, parts: Parts
+def describe_model(
+    release: Release, recipe: Recipe, config: Config, policy: str, parts: DatasetParts
 ) -> dict[str, Any]:
-    """Collect what is known of a model before it is trained."""
+    """Return the part of `config.json` that is fixed before training."""
     used = {name: len(getattr(parts, name)) for name in ("train", "validation", "test")}
     return {
         "format": "safelight-model/1",
-        "model_id": model_id_of(recipe, release.digest, policy, config),
+        "model_id": compute_model_id(recipe, release.digest, policy, config),
         "recipe": recipe.name,
         "recipe_version": recipe.version,
         "dataset": release.name,
@@ -88,14 +88,14 @@ def facts_of(
         "config": asdict(config),
         "tasks": list(recipe.heads),
         "classes": ["low", "medium", "high"],
-        "bins": {head: list(edges) for head, edges in edges_of(release).items()},
+        "bins": {head: list(edges) for head, edges in release_class_edges(release).items()},
         "rows_excluded": len(release.index()) - sum(used.values()),
         **{f"rows_{name}": n for name, n in used.items()},
     }
 
 
 def _learned(
-    folder: Path, model: StatedProbabilities, assessment: Assessment, done: Progress
+    folder: Path, model: StatedProbabilities, assessment: Assessment, progress: TrainingProgress
 ) -> dict[str, Any]:
     calibration, heads = assessment.calibration, len(assessment.calibration.temperature)
     tasks = list(dict.fromkeys(row["task"] for row in assessment.predictions))[:heads]
@@ -105,9 +105,9 @@ def _learned(
         "prior": dict(zip(tasks, calibration.prior.tolist(), strict=True)),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "parameters": count_parameters(model),
-        "best_epoch": done.best_epoch,
-        "epochs": done.epoch,
-        "examples_seen": done.examples_seen,
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+        "examples_seen": progress.examples_seen,
         "code_version": __version__,
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
@@ -115,9 +115,9 @@ def _learned(
 
 
 def record(workspace: Workspace, folder: Path) -> dict[str, int]:
-    """Put a finished model with its metrics and predictions into the catalog; repeating adds nothing.
+    """Write a finished model with its metrics and predictions to the catalog; a repetition adds nothing.
 
-    Returns how many rows each table gained.
+    Returns the number of added rows by table.
     """
     facts = json.loads((folder / FINISHED).read_text("utf-8"))
     about = {name: facts[name] for name in _MODEL_COLUMNS} | {

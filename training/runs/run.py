@@ -2,7 +2,7 @@
 
     reports/training/<run_id>/run.json   recipe, release, models by split policy, leak audit
 
-The same order has the same run_id and finds its finished models again; an interrupted training
+The same request has the same run_id and finds its finished models again. An interrupted training
 continues from its newest checkpoint.
 """
 
@@ -24,27 +24,33 @@ from training.data.loader import Loader
 from training.export.onnx_export import write_json
 from training.fit.checkpoint import Checkpoints
 from training.fit.examples import (
-    Parts,
+    DatasetParts,
     allowed_index,
     cut_parts,
     open_loader,
     shared_between_train_and_test,
 )
 from training.fit.recipe import Config, Recipe
-from training.fit.run_request import Order, Outcome, chosen_release, device_of, machine
+from training.fit.run_request import (
+    TrainingRequest,
+    TrainingResult,
+    choose_device,
+    choose_release,
+    machine_settings,
+)
 from training.fit.trainer import Run, fit
 from training.predict.predict import FINISHED, load_model
 from training.recipes import EMBEDDERS, RECIPES, find_preset, find_recipe
-from training.runs.artefacts import facts_of, model_id_of, record, write_model
-from training.runs.assess import Assessment, assess
+from training.runs.artefacts import compute_model_id, describe_model, record, write_model
+from training.runs.assessment import Assessment, assess
 from training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
-    """One order made concrete."""
+class TrainingJob:
+    """One training request with its release, recipe, configuration and settings."""
 
     workspace: Workspace
     release: Release
@@ -53,38 +59,38 @@ class Job:
     settings: TrainSettings
 
     def model_id(self, policy: str) -> str:
-        """Name the model of one split policy."""
-        return model_id_of(self.recipe, self.release.digest, policy, self.config)
+        """Return the identifier of the model of one split policy."""
+        return compute_model_id(self.recipe, self.release.digest, policy, self.config)
 
     def run_for(self, policy: str) -> Run:
-        """Say what stays the same while the model of one split policy is trained."""
-        return Run(self.config, self.release.digest, policy, device_of(self.settings))
+        """Return the constants of the training under one split policy."""
+        return Run(self.config, self.release.digest, policy, choose_device(self.settings))
 
 
-def train(workspace: Workspace, order: Order) -> Outcome:
+def train(workspace: Workspace, request: TrainingRequest) -> TrainingResult:
     """Train the models that do not exist yet, record them in the catalog, write the run folder.
 
     Raises NoDatasetError, RecipeNotFoundError or NoTrainingRowsError.
     """
-    if order.recipe in EMBEDDERS:
+    if request.recipe in EMBEDDERS:
         from training.copies.run import train_embedder  # brings onnx and faiss
 
-        return train_embedder(workspace, order)
-    job = _job(workspace, order)
+        return train_embedder(workspace, request)
+    job = _job(workspace, request)
     torch.set_num_threads(job.settings.compute_threads)
-    folders = {policy: workspace.models / job.model_id(policy) for policy in order.policies}
-    if order.fresh:
+    folders = {policy: workspace.models / job.model_id(policy) for policy in request.policies}
+    if request.fresh:
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
     existed = tuple(p for p, folder in folders.items() if (folder / FINISHED).exists())
-    wanted = [policy for policy in order.policies if policy not in existed]
-    if wanted:
-        _train_all(job, {policy: folders[policy] for policy in wanted})
+    missing = [policy for policy in request.policies if policy not in existed]
+    if missing:
+        _train_all(job, {policy: folders[policy] for policy in missing})
     added: dict[str, int] = {}
     for folder in folders.values():
         for table, n in record(workspace, folder).items():
             added[table] = added.get(table, 0) + n
-    return Outcome(_write_run(job, folders), folders, existed, added)
+    return TrainingResult(_write_run(job, folders), folders, existed, added)
 
 
 def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
@@ -96,7 +102,7 @@ def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
     facts = model.facts
     release = find_release(workspace, f"{facts['dataset']}@{facts['version']}")
     recipe = RECIPES[facts["recipe"]]
-    job = Job(workspace, release, recipe, model.config, machine(workspace))
+    job = TrainingJob(workspace, release, recipe, model.config, machine_settings(workspace))
     torch.set_num_threads(job.settings.compute_threads)
     policy = facts["split_policy"]
     with _loader(job) as loader:
@@ -104,7 +110,7 @@ def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
         run = job.run_for(policy)
         network = model.network.network.to(run.device)
         again = assess(network, parts, run, recipe.heads, facts["model_id"])
-    metrics = pl.DataFrame(_identified(job, policy, again.metrics), infer_schema_length=None)
+    metrics = pl.DataFrame(_with_identity(job, policy, again.metrics), infer_schema_length=None)
     stored = pl.read_parquet(workspace.models / facts["model_id"] / "metrics.parquet")
     return metrics, _difference(stored, metrics)
 
@@ -116,22 +122,26 @@ def _difference(stored: pl.DataFrame, again: pl.DataFrame) -> float:
     return float(gap.item() or 0.0)
 
 
-def _job(workspace: Workspace, order: Order) -> Job:
-    recipe = find_recipe(order.recipe)
-    assert isinstance(recipe, Recipe), "train() hands the other kind on"
-    config = dataclasses.replace(find_preset(recipe.presets, order.preset), seed=order.seed)
-    if order.epochs is not None:
-        config = dataclasses.replace(config, epochs=order.epochs)
-    return Job(
-        workspace, chosen_release(workspace, order.dataset), recipe, config, machine(workspace)
+def _job(workspace: Workspace, request: TrainingRequest) -> TrainingJob:
+    recipe = find_recipe(request.recipe)
+    assert isinstance(recipe, Recipe), "train() handles embedder recipes"
+    config = dataclasses.replace(find_preset(recipe.presets, request.preset), seed=request.seed)
+    if request.epochs is not None:
+        config = dataclasses.replace(config, epochs=request.epochs)
+    return TrainingJob(
+        workspace,
+        choose_release(workspace, request.dataset),
+        recipe,
+        config,
+        machine_settings(workspace),
     )
 
 
-def _loader(job: Job) -> Loader:
+def _loader(job: TrainingJob) -> Loader:
     return open_loader(job.release, allowed_index(job.release), job.config, job.settings)
 
 
-def _train_all(job: Job, folders: dict[str, Path]) -> None:
+def _train_all(job: TrainingJob, folders: dict[str, Path]) -> None:
     with _loader(job) as loader:
         log.info("%d pictures may be used of %d", len(loader), len(job.release.index()))
         for policy, folder in folders.items():
@@ -139,23 +149,27 @@ def _train_all(job: Job, folders: dict[str, Path]) -> None:
             _train_one(job, parts, policy, folder)
 
 
-def _train_one(job: Job, parts: Parts, policy: str, folder: Path) -> None:
+def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     run, model_id = job.run_for(policy), folder.name
     torch.manual_seed(job.config.seed)
     network = job.recipe.build(job.config).to(run.device)
-    done = fit(
+    progress = fit(
         network, parts.train, parts.validation, run, Checkpoints(folder / "checkpoints", model_id)
     )
-    found = assess(network, parts, run, job.recipe.heads, model_id)
-    found = Assessment(
-        found.calibration, _identified(job, policy, found.metrics), found.predictions
+    assessment = assess(network, parts, run, job.recipe.heads, model_id)
+    assessment = Assessment(
+        assessment.calibration,
+        _with_identity(job, policy, assessment.metrics),
+        assessment.predictions,
     )
-    facts = facts_of(job.release, job.recipe, job.config, policy, parts)
-    write_model(folder, network, found, done, facts)
+    facts = describe_model(job.release, job.recipe, job.config, policy, parts)
+    write_model(folder, network, assessment, progress, facts)
 
 
-def _identified(job: Job, policy: str, metrics: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_identity(
+    job: TrainingJob, policy: str, metrics: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Add model, data set and split to rows of `metrics`."""
     identity = {
         "model_id": job.model_id(policy),
@@ -166,7 +180,7 @@ def _identified(job: Job, policy: str, metrics: Sequence[dict[str, Any]]) -> lis
     return [{**identity, **row} for row in metrics]
 
 
-def _write_run(job: Job, folders: dict[str, Path]) -> Path:
+def _write_run(job: TrainingJob, folders: dict[str, Path]) -> Path:
     models = {policy: folder.name for policy, folder in folders.items()}
     run_id = hashlib.sha256(json.dumps(models, sort_keys=True).encode()).hexdigest()[:20]
     folder = job.workspace.reports / "training" / run_id

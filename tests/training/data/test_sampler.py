@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.sampler import batches, epoch_order, row_rng
+from training.data.sampler import cut_batches, epoch_order, row_rng
 
 sizes = st.integers(0, 300)
 
@@ -36,6 +36,6 @@ def test_the_random_numbers_of_a_picture_depend_on_seed_epoch_and_picture() -> N
 @given(sizes, st.integers(1, 64))
 def test_batches_hold_every_row_once_in_order(n: int, size: int) -> None:
     order = np.arange(n)
-    cut = batches(order, size)
+    cut = cut_batches(order, size)
     assert [row for batch in cut for row in batch] == order.tolist()
     assert all(1 <= len(batch) <= size for batch in cut)

@@ -4,12 +4,12 @@ import pytest
 
 from training.evaluation.calibration import Calibration
 from training.evaluation.evaluate import (
-    HeldOut,
-    answering,
-    guessing,
-    majority,
+    EvaluationSet,
+    majority_predictor,
     one_hot,
     prediction_rows,
+    prior_predictor,
+    probability_predictor,
     score,
 )
 from training.models.losses import MISSING
@@ -18,7 +18,7 @@ PRIOR = np.array([[0.5, 0.3, 0.2]] * 2)
 N = 60
 
 
-def held_out() -> HeldOut:
+def held_out() -> EvaluationSet:
     rng = np.random.default_rng(0)
     target = rng.integers(0, 3, (N, 2))
     target[::10, 1] = MISSING
@@ -32,15 +32,16 @@ def held_out() -> HeldOut:
             "native_resolution": [(True, False, None)[i % 3] for i in range(N)],
         }
     )
-    return HeldOut(("f_number", "iso"), target, np.arange(N) % 12, index)
+    return EvaluationSet(("f_number", "iso"), target, np.arange(N) % 12, index)
 
 
 def scored() -> pl.DataFrame:
     tests = held_out()
     knowing = np.log(np.eye(3)[tests.target.clip(0)] * 0.7 + 0.1)
-    model = answering("model", knowing, Calibration(np.ones(2), PRIOR))
+    model = probability_predictor("model", knowing, Calibration(np.ones(2), PRIOR))
     return pl.DataFrame(
-        score(tests, [model, majority(PRIOR, N), guessing(PRIOR, N)]), infer_schema_length=None
+        score(tests, [model, majority_predictor(PRIOR, N), prior_predictor(PRIOR, N)]),
+        infer_schema_length=None,
     )
 
 
@@ -86,8 +87,8 @@ def test_figures_lie_inside_their_intervals() -> None:
 
 def test_a_head_without_labels_has_no_figure() -> None:
     tests = held_out()
-    unknown = HeldOut(tests.heads, np.full((N, 2), MISSING), tests.groups, tests.index)
-    assert score(unknown, [majority(PRIOR, N)]) == []
+    unknown = EvaluationSet(tests.heads, np.full((N, 2), MISSING), tests.groups, tests.index)
+    assert score(unknown, [majority_predictor(PRIOR, N)]) == []
 
 
 def test_predictions_hold_probabilities_that_sum_to_one() -> None:

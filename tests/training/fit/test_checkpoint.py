@@ -3,7 +3,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.fit.checkpoint import Checkpoints, Progress
+from training.fit.checkpoint import Checkpoints, TrainingProgress
 
 
 def parts(seed: int) -> tuple[nn.Linear, torch.optim.AdamW]:
@@ -22,7 +22,9 @@ def test_a_restored_training_takes_the_same_next_step(tmp_path: Path) -> None:
     network, optimiser = parts(0)
     step(network, optimiser)
     store = Checkpoints(tmp_path, "model")
-    store.save(network, optimiser, Progress(epoch=1, examples_seen=4, best_epoch=1, best_loss=0.5))
+    store.save(
+        network, optimiser, TrainingProgress(epoch=1, examples_seen=4, best_epoch=1, best_loss=0.5)
+    )
     step(network, optimiser)
     other, other_optimiser = parts(1)
     done = store.restore(other, other_optimiser)
@@ -35,9 +37,9 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path: Path) -> None:
     network, optimiser = parts(0)
     store = Checkpoints(tmp_path, "model")
     for epoch in range(1, 8):
-        store.save(network, optimiser, Progress(epoch=epoch, best_epoch=min(epoch, 2)))
+        store.save(network, optimiser, TrainingProgress(epoch=epoch, best_epoch=min(epoch, 2)))
     assert store.epochs() == [2, 6, 7]
 
 
 def test_without_a_checkpoint_training_starts_fresh(tmp_path: Path) -> None:
-    assert Checkpoints(tmp_path / "none", "model").restore(*parts(0)) == Progress()
+    assert Checkpoints(tmp_path / "none", "model").restore(*parts(0)) == TrainingProgress()

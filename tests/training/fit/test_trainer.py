@@ -11,7 +11,7 @@ from curation.exif.bin_edges import BINS
 from tests.training.made_release import loose_release
 from training.data.loader import Loader
 from training.data.transforms import cut
-from training.fit.checkpoint import Checkpoints, Progress
+from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.trainer import Examples, Run, fit, natural_loss, predict
 from training.models.losses import MISSING
 from training.models.networks import HeadsNetwork
@@ -40,7 +40,7 @@ def examples(loader: Loader, rows: range) -> Examples:
     return Examples(loader, np.array(rows), fine, coarse, np.ones(len(rows)))
 
 
-def trained(loader: Loader, folder: Path, run: Run = RUN) -> tuple[HeadsNetwork, Progress]:
+def trained(loader: Loader, folder: Path, run: Run = RUN) -> tuple[HeadsNetwork, TrainingProgress]:
     torch.manual_seed(run.config.seed)
     network = EXIF.build(run.config)
     parts = examples(loader, range(20)), examples(loader, range(20, 30))

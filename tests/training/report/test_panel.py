@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from tests.training import saved_files
-from training.data.photo_settings import TASKS, class_ranges, write_value
+from training.data.photo_settings import TASKS, class_ranges, format_value
 from training.evaluation.ranking import Choice
 from training.report.panel import PanelPaths, choose, write_panel
-from training.report.panel_drawing import RADIUS, donut_centre, photo_corner
-from training.report.prediction_plot import BLUES, INNER, centre_colour, spans, svg_donut
+from training.report.panel_drawing import RADIUS, photo_corner, plot_centre
+from training.report.prediction_plot import BLUES, INNER, centre_colour, spans, svg_prediction
 from training.report.saved_run import read_run
 from training.report.tiles import make_tiles, read_picture
 
@@ -112,18 +112,18 @@ def test_sectors_fill_the_ring_in_proportion(shares: list[float]) -> None:
         assert end - start == pytest.approx(share / sum(shares))
 
 
-def test_a_donut_of_one_class_is_a_closed_ring_and_an_unknown_truth_is_grey() -> None:
-    drawn = svg_donut("iso", (0.0, 1.0, 0.0), None)
+def test_a_ring_chart_of_one_class_is_a_closed_ring_and_an_unknown_truth_is_grey() -> None:
+    drawn = svg_prediction("iso", (0.0, 1.0, 0.0), None)
     assert re.findall(r'class="sector" data-class="(\w+)"', drawn) == ["medium"]
     assert f'fill="{centre_colour(None)}"' in drawn
     assert "<line" not in drawn
 
 
 def test_values_and_classes_are_written_as_photographers_do() -> None:
-    assert write_value("exposure_time", 30.0) == "30 s"
-    assert write_value("exposure_time", 1 / 3) == "0.333 s"
-    assert write_value("f_number", None) == "unknown"
-    assert write_value("iso", float("nan")) == "unknown"
+    assert format_value("exposure_time", 30.0) == "30 s"
+    assert format_value("exposure_time", 1 / 3) == "0.333 s"
+    assert format_value("f_number", None) == "unknown"
+    assert format_value("iso", float("nan")) == "unknown"
     ranges = class_ranges({"exposure_time": {"edges": [-7.8, -5.77]}}, "exposure_time")
     assert ranges == ("up to 1/250 s", "1/200 to 1/60 s", "from 1/50 s")
     assert class_ranges({}, "iso") == ("low", "medium", "high")
@@ -156,17 +156,17 @@ def test_the_page_shows_order_probabilities_colours_and_centres(drawn: PanelPath
     for view, expected in zip(("best", "worst"), ORDER, strict=True):
         section = page.split(f'<section class="view" id="{view}">')[1].split("</section>")[0]
         assert [int(sha, 16) for sha in re.findall(r'data-asset="(\w+)"', section)] == expected
-        donuts = re.findall(r'<svg class="donut".*?</svg>', section)
-        assert len(donuts) == 15
-        for place, donut in enumerate(donuts):
+        charts = re.findall(r'<svg class="ring-chart".*?</svg>', section)
+        assert len(charts) == 15
+        for place, chart in enumerate(charts):
             shares, target = FIXED[expected[place // 3]]
-            assert f'data-task="{TASKS[place % 3]}"' in donut
+            assert f'data-task="{TASKS[place % 3]}"' in chart
             strokes = re.findall(
-                r'stroke="(#\w+)" stroke-width="18" .*?dasharray="([\d.]+) 1"', donut
+                r'stroke="(#\w+)" stroke-width="18" .*?dasharray="([\d.]+) 1"', chart
             )
             assert [colour for colour, _ in strokes] == list(BLUES)
             assert [float(length) for _, length in strokes] == pytest.approx(shares)
-            assert f'class="centre" r="23" fill="{BLUES[target]}"' in donut
+            assert f'class="centre" r="23" fill="{BLUES[target]}"' in chart
 
 
 def test_the_picture_shows_order_colours_and_centres(drawn: PanelPaths) -> None:
@@ -176,7 +176,7 @@ def test_the_picture_shows_order_colours_and_centres(drawn: PanelPaths) -> None:
         for column, photo in enumerate(expected):
             shares, target = FIXED[photo]
             for head in range(3):
-                centre = donut_centre(row, column, head)
+                centre = plot_centre(row, column, head)
                 assert image.getpixel(centre) == ImageColor.getrgb(BLUES[target])
                 for blue, (start, end) in zip(BLUES, spans(shares), strict=True):
                     assert image.getpixel(on_ring(centre, (start + end) / 2)) == ImageColor.getrgb(

@@ -17,8 +17,8 @@ from training.evaluation.findings import (
     Finding,
     Score,
     beats_chance,
+    best_baseline_finding,
     compare,
-    find,
     scores,
     shown_slices,
 )
@@ -66,9 +66,9 @@ def test_few_groups_give_no_verdict_however_far_apart_figures_are() -> None:
     assert verdicts.headline([finding("iso", none, POOR)], "Here") == (
         "Here, the model rests on too few groups to tell for ISO."
     )
-    assert verdicts.gap(none, GOOD).endswith(TOO_FEW)
+    assert verdicts.gap_verdict(none, GOOD).endswith(TOO_FEW)
     found = table(n_groups=2, model=GOOD, tiny_features=POOR)
-    assert verdicts.information(found, "split", "iso", 1 / 3) == f"ISO: {TOO_FEW}."
+    assert verdicts.information_verdict(found, "split", "iso", 1 / 3) == f"ISO: {TOO_FEW}."
 
 
 def test_a_figure_without_an_interval_decides_nothing() -> None:
@@ -93,13 +93,16 @@ def test_the_headline_groups_heads_by_verdict() -> None:
 def test_only_what_the_audit_found_unshared_is_called_unseen() -> None:
     counts = {f"{kind}_in_train_and_test": 0 for kind in ("groups", "cameras", "photographers")}
     clean = counts | {"cameras_known_share": 1.0, "photographers_known_share": 0.95}
-    assert verdicts.place("split", clean) == "On photographers and cameras never seen in training"
+    assert (
+        verdicts.describe_test_set("split", clean)
+        == "On photographers and cameras never seen in training"
+    )
     shared = clean | {"cameras_in_train_and_test": 2, "photographers_in_train_and_test": 1}
-    assert verdicts.place("split", shared) == "On groups kept apart"
-    assert verdicts.place("split", shared, ["photographer"]) == (
+    assert verdicts.describe_test_set("split", shared) == "On groups kept apart"
+    assert verdicts.describe_test_set("split", shared, ["photographer"]) == (
         "On groups kept apart (photographer not kept apart)"
     )
-    assert "groups are cut" in verdicts.place("random_split", clean)
+    assert "groups are cut" in verdicts.describe_test_set("random_split", clean)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +118,10 @@ def test_what_is_not_known_is_not_called_unseen(
 ) -> None:
     counts = {f"{kind}_in_train_and_test": 0 for kind in ("groups", "cameras", "photographers")}
     known = {"cameras_known_share": camera, "photographers_known_share": photographer}
-    assert verdicts.place("split", counts | known) == expected
-    assert "unknown" in verdicts.place("split", counts), "an old run does not say what it knew"
+    assert verdicts.describe_test_set("split", counts | known) == expected
+    assert "unknown" in verdicts.describe_test_set("split", counts), (
+        "an old run does not say what it knew"
+    )
 
 
 def test_the_leak_table_says_what_is_unknown() -> None:
@@ -151,9 +156,9 @@ def test_chance_is_what_a_constant_predictor_reaches_on_the_same_pictures() -> N
 
 
 def test_the_gap_is_called_a_gap_only_when_it_is_shown() -> None:
-    assert verdicts.gap(FAIR, GOOD) == "+0.15: the random split flatters the model"
-    assert "not shown" in verdicts.gap(FAIR, FAIR)
-    assert verdicts.gap(GOOD, FAIR).startswith("-0.15: the random split is the harder")
+    assert verdicts.gap_verdict(FAIR, GOOD) == "+0.15: the random split flatters the model"
+    assert "not shown" in verdicts.gap_verdict(FAIR, FAIR)
+    assert verdicts.gap_verdict(GOOD, FAIR).startswith("-0.15: the random split is the harder")
 
 
 def table(n_groups: int = 30, **found: Score) -> pl.DataFrame:
@@ -194,14 +199,16 @@ def table(n_groups: int = 30, **found: Score) -> pl.DataFrame:
     ],
 )
 def test_whether_the_information_is_in_the_picture(found: dict[str, Score], expected: str) -> None:
-    assert expected in verdicts.information(table(**found), "split", "iso", 1 / 3)
+    assert expected in verdicts.information_verdict(table(**found), "split", "iso", 1 / 3)
 
 
 def test_the_best_baseline_is_no_partial_view_of_the_model() -> None:
-    one = find(table(model=FAIR, thumbnail_only=GOOD, majority=POOR, own_idea=FAIR), "split", "iso")
+    one = best_baseline_finding(
+        table(model=FAIR, thumbnail_only=GOOD, majority=POOR, own_idea=FAIR), "split", "iso"
+    )
     assert one is not None
     assert one.baseline_name == "own_idea"
-    assert find(table(model=FAIR), "split", "iso") is None
+    assert best_baseline_finding(table(model=FAIR), "split", "iso") is None
 
 
 def test_predictors_stand_in_reading_order_and_unknown_ones_before_the_constants() -> None:
@@ -245,7 +252,7 @@ def test_the_report_answers_first_and_shows_both_splits_side_by_side(page: str) 
     assert "Lead over it -0.02 [-0.07, +0.03]" in page
     assert "300 photos, 41 groups" in page
     for heading in ("What the split does", "Leak audit", "Is the information in the picture?", "Best and worst",
-                    "Calibration", "Slices", "Class balance", "Training", "Do it again"):  # fmt: skip
+                    "Calibration", "Slices", "Class balance", "Training", "Repeat this run"):  # fmt: skip
         assert heading in page
 
 
@@ -360,4 +367,4 @@ def test_a_report_finds_its_published_release(
     release = publish(workspace, "photos", rows("curated_items", items), plan={}, run_id="r")
     folder = saved_files.saved_run(tmp_path, release.index(), ("random_split",))
     assert write_report(folder, workspace) == folder / "report.html"
-    assert (folder / "panel.html").read_text().count('<svg class="donut"') >= 3 * 8
+    assert (folder / "panel.html").read_text().count('<svg class="ring-chart"') >= 3 * 8

@@ -17,7 +17,7 @@ from training.errors import (
 )
 from training.fit.checkpoint import Checkpoints
 from training.runs.artefacts import record
-from training.runs.run import Order, train
+from training.runs.run import TrainingRequest, train
 
 
 def test_a_training_leaves_every_file(trained: Trained) -> None:
@@ -89,21 +89,21 @@ def test_without_permission_nothing_is_trained(workspace: Workspace) -> None:
     with pytest.raises(
         NoTrainingRowsError, match=r"0 of 9 may be trained on, .*crawl basis --where"
     ):
-        train(workspace, Order(preset="smoke"))
+        train(workspace, TrainingRequest(preset="smoke"))
 
 
 def test_a_wrong_order_says_what_exists(workspace: Workspace) -> None:
     with pytest.raises(NoDatasetError, match="publish one first"):
-        train(workspace, Order())
+        train(workspace, TrainingRequest())
     with pytest.raises(ReleaseNotFoundError):
-        train(workspace, Order(dataset="nothing"))
+        train(workspace, TrainingRequest(dataset="nothing"))
     with pytest.raises(
         RecipeNotFoundError,
         match=r"recipe 'exfi' does not exist; did you mean exif\? known: copy_detection, exif",
     ):
-        train(workspace, Order(recipe="exfi"))
+        train(workspace, TrainingRequest(recipe="exfi"))
     with pytest.raises(RecipeNotFoundError, match="preset"):
-        train(workspace, Order(preset="huge"))
+        train(workspace, TrainingRequest(preset="huge"))
 
 
 def test_a_checkpoint_of_another_training_is_refused(trained: Trained) -> None:

@@ -10,7 +10,8 @@ from curation import SETTINGS, curate
 from curation.settings import CurateSettings
 from tests.curation.small_catalog import Shot, SmallEmbedder, exif, fill, jpeg, scene, sound_shots
 from training.commands.train import train as command
-from training.studies.effects import ALL_RULES, LEFT_OUT, compare, halves, trials
+from training.studies.ablations import ALL_RULES, LEFT_OUT, ablations, evaluation_halves
+from training.studies.effect_comparison import compare
 
 
 def pool() -> pl.DataFrame:
@@ -29,28 +30,28 @@ def pool() -> pl.DataFrame:
 
 def test_each_model_lacks_one_rule_group_and_none_sees_a_picture_that_judges() -> None:
     table = pool()
-    judges, siblings = halves(table)
+    judges, siblings = evaluation_halves(table)
     assert judges.sum() + siblings.sum() == 20
     assert min(judges.sum(), siblings.sum()) > 2
-    made = {trial.left_out: trial for trial in trials(table, 1000)}
-    assert tuple(made) == (ALL_RULES, *LEFT_OUT)
-    for trial in made.values():
-        assert not judges[trial.rows].any()
-        assert len(set(trial.rows)) == len(trial.rows) == len(trial.weight)
-    whole = set(made[ALL_RULES].rows)
+    by_left_out = {ablation.left_out: ablation for ablation in ablations(table, 1000)}
+    assert tuple(by_left_out) == (ALL_RULES, *LEFT_OUT)
+    for ablation in by_left_out.values():
+        assert not judges[ablation.rows].any()
+        assert len(set(ablation.rows)) == len(ablation.rows) == len(ablation.weight)
+    whole = set(by_left_out[ALL_RULES].rows)
     assert whole == set(range(30))
-    assert set(made["exif rules"].rows) - whole == set(range(70, 75))
-    assert made["exif rules"].as_stated
-    assert set(made["duplicates"].rows) - whole == set(range(60, 66))
-    careless = set(made["group split"].rows)
+    assert set(by_left_out["exif rules"].rows) - whole == set(range(70, 75))
+    assert by_left_out["exif rules"].as_stated
+    assert set(by_left_out["duplicates"].rows) - whole == set(range(60, 66))
+    careless = set(by_left_out["group split"].rows)
     assert (careless - whole, len(careless)) == (set(np.flatnonzero(siblings)), len(whole))
-    assert made["rebalancing"].weight.tolist() == [1.0] * 30
-    assert made[ALL_RULES].weight == pytest.approx(np.arange(30) / 10)
+    assert by_left_out["rebalancing"].weight.tolist() == [1.0] * 30
+    assert by_left_out[ALL_RULES].weight == pytest.approx(np.arange(30) / 10)
 
 
 def test_a_large_collection_is_cut_to_size() -> None:
-    made = trials(pool(), 12)
-    assert len(made[0].rows) == len(made[3].rows) == 12
+    by_left_out = ablations(pool(), 12)
+    assert len(by_left_out[0].rows) == len(by_left_out[3].rows) == 12
 
 
 def confusion(target: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Judge a trained network: calibrate it, set it beside its baselines, score all on the test part."""
+"""Evaluate a trained network: calibrate it, fit the baselines, score all of them on the test pictures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +9,20 @@ import polars as pl
 from training.evaluation import baselines
 from training.evaluation.calibration import Calibration, calibrate, class_shares
 from training.evaluation.evaluate import (
-    HeldOut,
+    EvaluationSet,
     Predictor,
-    answering,
-    guessing,
-    majority,
+    majority_predictor,
     prediction_rows,
+    prior_predictor,
+    probability_predictor,
     score,
 )
 from training.evaluation.metrics import Floats
-from training.fit.examples import Parts
+from training.fit.examples import DatasetParts
 from training.fit.trainer import VIEWS, Examples, Run, predict
 from training.models.networks import HeadsNetwork
 
-BASELINE_ROWS = 20_000  # pictures that the simple features are learned from, at most
+BASELINE_ROWS = 20_000  # training pictures of the simple features, at most
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Assessment:
 
 
 def assess(
-    network: HeadsNetwork, parts: Parts, run: Run, heads: tuple[str, ...], model_id: str
+    network: HeadsNetwork, parts: DatasetParts, run: Run, heads: tuple[str, ...], model_id: str
 ) -> Assessment:
     """Calibrate on validation, then score the network, its single views and the baselines on test."""
     prior = class_shares(parts.train.coarse, parts.train.weight)
-    ours = {view: _answers(network, parts, run, view) for view in VIEWS}
+    ours = {view: _log_probabilities(network, parts, run, view) for view in VIEWS}
     calibration = calibrate(ours["full"][0], parts.validation.coarse, prior)
-    model = answering("model", ours["full"][1], calibration)
+    model = probability_predictor("model", ours["full"][1], calibration)
     views = [_calibrated(name, both, parts, prior) for name, both in ours.items() if name != "full"]
     test = _held_out(parts.test, heads)
     metrics = score(test, [model, *_baselines(parts, prior), *views])
@@ -49,40 +49,45 @@ def assess(
     return Assessment(calibration, metrics, predictions)
 
 
-def _answers(network: HeadsNetwork, parts: Parts, run: Run, view: str) -> tuple[Floats, Floats]:
+def _log_probabilities(
+    network: HeadsNetwork, parts: DatasetParts, run: Run, view: str
+) -> tuple[Floats, Floats]:
     return predict(network, parts.validation, run, view), predict(network, parts.test, run, view)
 
 
 def _calibrated(
-    name: str, answers: tuple[Floats, Floats], parts: Parts, prior: Floats
+    name: str, log_probabilities: tuple[Floats, Floats], parts: DatasetParts, prior: Floats
 ) -> Predictor:
-    """Make a predictor with its own temperature from its answers on validation and test."""
-    validation, test = answers
-    return answering(name, test, calibrate(validation, parts.validation.coarse, prior))
+    """Make a predictor with its own temperature from its log-probabilities on validation and test."""
+    validation, test = log_probabilities
+    return probability_predictor(name, test, calibrate(validation, parts.validation.coarse, prior))
 
 
-def _baselines(parts: Parts, prior: Floats) -> list[Predictor]:
+def _baselines(parts: DatasetParts, prior: Floats) -> list[Predictor]:
     n = len(parts.test)
-    knowing = {"metadata": _metadata(parts), **_simple(parts)}
-    learned = [_calibrated(name, answers, parts, prior) for name, answers in knowing.items()]
-    return [majority(prior, n), guessing(prior, n), *learned]
+    by_name = {"metadata": _metadata(parts), **_simple(parts)}
+    learned = [
+        _calibrated(name, log_probabilities, parts, prior)
+        for name, log_probabilities in by_name.items()
+    ]
+    return [majority_predictor(prior, n), prior_predictor(prior, n), *learned]
 
 
-def _metadata(parts: Parts) -> tuple[Floats, Floats]:
+def _metadata(parts: DatasetParts) -> tuple[Floats, Floats]:
     train, *others = (
         part.loader.index[part.rows] for part in (parts.train, parts.validation, parts.test)
     )
-    validation, test = baselines.metadata_answers(train, parts.train.coarse, others)
+    validation, test = baselines.metadata_log_probabilities(train, parts.train.coarse, others)
     return validation, test
 
 
-def _simple(parts: Parts) -> dict[str, tuple[Floats, Floats]]:
-    """Answer from simple features on validation and test: with statistics, and the scene alone."""
+def _simple(parts: DatasetParts) -> dict[str, tuple[Floats, Floats]]:
+    """Predict validation and test from simple features: with statistics, and from the scene alone."""
     train = _features(parts.train, BASELINE_ROWS)
     target = parts.train.coarse[: len(train)]
     others = [_features(part, len(part)) for part in (parts.validation, parts.test)]
-    answers = baselines.simple_answers(train, target, others)
-    return {name: (validation, test) for name, (validation, test) in answers.items()}
+    log_probabilities = baselines.simple_log_probabilities(train, target, others)
+    return {name: (validation, test) for name, (validation, test) in log_probabilities.items()}
 
 
 def _features(part: Examples, most: int) -> Floats:
@@ -90,7 +95,7 @@ def _features(part: Examples, most: int) -> Floats:
     return np.stack([baselines.simple_features(part.loader.sample(int(row))) for row in rows])
 
 
-def _held_out(test: Examples, heads: tuple[str, ...]) -> HeldOut:
+def _held_out(test: Examples, heads: tuple[str, ...]) -> EvaluationSet:
     index: pl.DataFrame = test.loader.index[test.rows]
     _, groups = np.unique(index["group_id"].to_numpy().astype(str), return_inverse=True)
-    return HeldOut(heads, test.coarse, groups, index)
+    return EvaluationSet(heads, test.coarse, groups, index)

@@ -20,20 +20,21 @@ from curation.stages.onnx_embedder import OnnxEmbedder, open_embedder
 from safelight import cli
 from tests.curation.made_pictures import scene
 from tests.training.made_release import make_release
-from training.copies import edits, losses, network
-from training.copies.fit import Pictures, Training, fit, vectors_of, whole
-from training.copies.judge import Trial, candidate_cosine, recall
-from training.copies.network import CopyNetwork, build, start_from
+from training.copies import edits, network
+from training.copies.fit import EmbedderRun, PictureSubset, embed_pictures, fit, whole_picture
+from training.copies.network import CopyNetwork, build, initialise_projection
 from training.copies.report import verdict
+from training.copies.retrieval import RetrievalScores, candidate_cosine, recall
 from training.copies.run import embedder_name
 from training.data.loader import Loader
-from training.fit.checkpoint import Checkpoints, Progress
-from training.fit.run_request import Order
+from training.fit.checkpoint import Checkpoints, TrainingProgress
+from training.fit.run_request import TrainingRequest
+from training.models import losses
 from training.recipes.copy_detection import SMOKE
 from training.runs.run import train
 
 CONFIG = replace(SMOKE, epochs=2, batch_size=8, dim=32)
-TRAINING = Training(CONFIG, "digest", torch.device("cpu"))
+TRAINING = EmbedderRun(CONFIG, "digest", torch.device("cpu"))
 
 
 class Shelf:
@@ -61,17 +62,17 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> Loader:
     return Loader(
         shelf,  # type: ignore[arg-type]  # it has what a loader asks of a release
         shelf.table,
-        lambda pixels: whole(pixels, CONFIG.stored_px),
+        lambda pixels: whole_picture(pixels, CONFIG.stored_px),
         sample_bytes=1,
         cache_bytes=99,
     )
 
 
-def trained(loader: Loader, folder: Path) -> tuple[CopyNetwork, Progress]:
+def trained(loader: Loader, folder: Path) -> tuple[CopyNetwork, TrainingProgress]:
     torch.set_num_threads(1)  # two would add up in another order
     torch.manual_seed(0)
     network = build(CONFIG.dim, CONFIG.frozen_blocks)
-    parts = Pictures(loader, np.arange(16)), Pictures(loader, np.arange(16, 24))
+    parts = PictureSubset(loader, np.arange(16)), PictureSubset(loader, np.arange(16, 24))
     return network, fit(network, *parts, TRAINING, Checkpoints(folder, "model"))
 
 
@@ -84,7 +85,7 @@ class Unbroken:
     folder: Path
 
 
-def losses_of(done: Progress) -> list[tuple[float, float]]:
+def losses_of(done: TrainingProgress) -> list[tuple[float, float]]:
     return [(row["train_loss"], row["validation_loss"]) for row in done.history]
 
 
@@ -125,7 +126,7 @@ def test_training_starts_where_the_pretrained_features_are() -> None:
     torch.manual_seed(0)
     features = torch.rand(60, 1280)
     net = CopyNetwork(Lite0Trunk(), dim=128)
-    start_from(net, features)
+    initialise_projection(net, features)
     ours = net.project(features)
     centred = features - features.mean(dim=0)
     # 59 axes hold all that 60 centred points are: their products are kept.
@@ -142,12 +143,12 @@ def test_an_edit_gives_a_picture_and_leaves_the_original_alone() -> None:
             found = edit(picture, np.random.default_rng(seed))
             assert found.dtype == np.uint8
             assert found.ndim == 3
-            assert min(found.shape[:2]) >= edits.LEAST_SIDE
+            assert min(found.shape[:2]) >= edits.MIN_SIDE_PX
             if edit is edits.flip:
                 assert not np.array_equal(found, picture)
     for seed in range(12):
-        copy = edits.edited(picture, np.random.default_rng(seed), 4, scene(4))
-        again = edits.edited(picture, np.random.default_rng(seed), 4, scene(4))
+        copy = edits.apply_edits(picture, np.random.default_rng(seed), 4, scene(4))
+        again = edits.apply_edits(picture, np.random.default_rng(seed), 4, scene(4))
         np.testing.assert_array_equal(copy, again)
     np.testing.assert_array_equal(picture, kept)
 
@@ -155,14 +156,14 @@ def test_an_edit_gives_a_picture_and_leaves_the_original_alone() -> None:
 def test_a_pasted_picture_covers_more_than_half() -> None:
     black, white = np.zeros((120, 160, 3), np.uint8), np.full((90, 90, 3), 255, np.uint8)
     for seed in range(20):
-        found = edits.pasted(black, white, np.random.default_rng(seed))
+        found = edits.paste_onto(black, white, np.random.default_rng(seed))
         assert 0.53 < (found == 0).mean() < 0.87
 
 
-def trial(own: list[float], other: list[float], groups: list[int]) -> Trial:
+def trial(own: list[float], other: list[float], groups: list[int]) -> RetrievalScores:
     """Make a trial of queries whose score is `own` for the original and `other` for one more picture."""
     scores = np.array([own, other], np.float32).T
-    return Trial(scores, np.zeros(len(own), int), np.array(groups))
+    return RetrievalScores(scores, np.zeros(len(own), int), np.array(groups))
 
 
 def test_recall_counts_what_one_threshold_finds() -> None:
@@ -178,10 +179,10 @@ def test_candidates_begin_below_nearly_all_copies_but_not_among_all_pictures() -
     scores = rng.uniform(-0.2, 0.3, (200, 200)).astype(np.float32)
     rows = np.arange(200)
     scores[rows, rows] = rng.uniform(0.5, 1.0, 200)
-    easy = Trial(scores, rows, rows)
+    easy = RetrievalScores(scores, rows, rows)
     assert 0.5 <= candidate_cosine(easy) <= 0.52
     scores[rows[:50], rows[:50]] = -0.2  # a quarter cannot be found at all
-    assert candidate_cosine(Trial(scores, rows, rows)) == pytest.approx(0.2975, abs=0.01)
+    assert candidate_cosine(RetrievalScores(scores, rows, rows)) == pytest.approx(0.2975, abs=0.01)
 
 
 def test_the_verdict_needs_intervals_that_do_not_touch() -> None:
@@ -257,11 +258,11 @@ def test_onnx_gives_what_torch_gives(finished: Finished) -> None:
     from safetensors.torch import load_file
 
     network.load_state_dict(load_file(finished.folder / "weights.safetensors"))
-    squares = np.stack([edits.squashed(scene(number), 288) for number in range(3)])
-    small = np.stack([edits.squashed(each, SMOKE.input_px) for each in squares])
+    squares = np.stack([edits.resize_to_square(scene(number), 288) for number in range(3)])
+    small = np.stack([edits.resize_to_square(each, SMOKE.input_px) for each in squares])
     embedder = OnnxEmbedder(finished.folder / "model.onnx")
     embedder.load()
-    expected = vectors_of(network, small, torch.device("cpu"))
+    expected = embed_pictures(network, small, torch.device("cpu"))
     np.testing.assert_allclose(embedder.embed(squares), expected, atol=1e-4)
 
 
@@ -289,7 +290,7 @@ def test_the_catalog_holds_the_embedder_and_its_figures(finished: Finished) -> N
 
 def test_training_again_trains_nothing(finished: Finished) -> None:
     before = (finished.folder / "model.json").stat().st_mtime_ns
-    again = train(finished.workspace, Order("copy_detection", preset="smoke", epochs=1))
+    again = train(finished.workspace, TrainingRequest("copy_detection", preset="smoke", epochs=1))
     assert again.existed == ("split",)
     assert sum(again.rows_added.values()) == 0
     assert (finished.folder / "model.json").stat().st_mtime_ns == before
