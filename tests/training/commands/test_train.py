@@ -11,7 +11,7 @@ from training.commands.printing import table
 from training.commands.train import train
 from training.copies.report import table as copies_table
 from training.copies.report import verdict
-from training.evaluation.findings import find
+from training.evaluation.findings import best_baseline_finding
 from training.evaluation.verdicts import headline
 from training.export.onnx_export import _figures
 
@@ -79,7 +79,7 @@ def test_the_command_line_shows_an_interval_only_where_the_report_judges(
     text = table({"split": found})
     assert ("[0.450, 0.550]" in text) == is_told
     assert (TOO_FEW in text) != is_told
-    judged = find(found, "split", "iso")
+    judged = best_baseline_finding(found, "split", "iso")
     assert judged
     assert (judged.verdict == TOO_FEW) != is_told
     assert ("[" in f"{judged.model}{judged.baseline}") == is_told
