@@ -17,7 +17,6 @@ from pathlib import Path
 from catalog.errors import LockedError
 from catalog.workspace.files import write_text
 
-LOCK_FILE = "safelight.lock"
 _HEAD = """# Written by safelight dataset pull and lock. Commit it; bring the same data back with:
 #   safelight dataset pull --locked
 """

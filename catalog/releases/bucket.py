@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from catalog.errors import ReleaseError
 from catalog.packs.objects import Objects
 from catalog.workspace.files import folder_aside, settle, wrong_sums
@@ -46,8 +48,8 @@ def claim(objects: Objects, manifest: Mapping[str, Any]) -> dict[str, Any]:
         there: dict[str, Any] = json.loads(_read(objects, name))
         if there["digest"] == wanted["digest"]:
             return there
-        major, minor, _ = wanted["version"].split(".")
-        wanted["version"] = f"{major}.{int(minor) + 1}.0"
+        taken = Version(wanted["version"])
+        wanted["version"] = f"{taken.major}.{taken.minor + 1}.0"
 
 
 def send(objects: Objects, folder: Path, name: str, version: str) -> None:

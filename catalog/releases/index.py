@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from catalog.releases.deleted_data import INDEX
 from catalog.releases.manifest import MANIFEST, PARTIAL, SIGNATURE, VERSION
 from catalog.releases.revocations import Revocation, read_revocations, revocation_of
@@ -28,7 +30,8 @@ def release_folders(folder: Path) -> list[Path]:
         for path in folder.glob(f"*/*/{MANIFEST}")
         if not path.parent.parent.name.startswith(".") and VERSION.fullmatch(path.parent.name)
     ]
-    return sorted(found, key=lambda p: (p.parent.name, *(-int(n) for n in p.name.split("."))))
+    found.sort(key=lambda path: Version(path.name), reverse=True)
+    return sorted(found, key=lambda path: path.parent.name)
 
 
 def index_of(folder: Path) -> dict[str, Any]:
@@ -68,4 +71,4 @@ def newest(index: Mapping[str, Any], name: str) -> str | None:
     found = [entry for entry in index["releases"] if entry["name"] == name]
     good = [entry for entry in found if not entry["revoked"]] or found
     versions = [str(entry["version"]) for entry in good]
-    return max(versions, key=lambda v: tuple(map(int, v.split("."))), default=None)
+    return max(versions, key=Version, default=None)

@@ -28,6 +28,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from packaging.version import Version
 
 from catalog.errors import ReleaseError
 from catalog.lake.lake import Catalog, open_catalog
@@ -234,9 +235,9 @@ def rules_of(manifest: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
 def _next_version(previous: Release | None, content: Mapping[str, Any]) -> str:
     if previous is None:
         return "1.0.0"
-    major, minor, _ = map(int, previous.version.split("."))
+    before = Version(previous.version)
     same_meaning = rules_of(previous.manifest) == rules_of(content)
-    return f"{major}.{minor + 1}.0" if same_meaning else f"{major + 1}.0.0"
+    return f"{before.major}.{before.minor + 1}.0" if same_meaning else f"{before.major + 1}.0.0"
 
 
 def _write_folder(folder: Path, manifest: dict[str, Any], index: pa.Table) -> None:
@@ -274,8 +275,8 @@ def renew_card(workspace: Workspace, release: Release) -> Release:
     Shards are shared with it, the digest is the same. The card is written by this version of the code and tells which
     versions were revoked. Raises `ReleaseError` unless it is the newest version of its minor.
     """
-    major, minor, patch = map(int, release.version.split("."))
-    version = f"{major}.{minor}.{patch + 1}"
+    old = Version(release.version)
+    version = f"{old.major}.{old.minor}.{old.micro + 1}"
     final = workspace.releases / release.name / version
     if final.exists():
         raise ReleaseError(f"{release.name}@{version} exists already; renew the card of that one")

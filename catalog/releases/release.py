@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from packaging.version import Version
 
 from catalog.errors import ReleaseError, ReleaseNotFoundError
 from catalog.packs.objects import Objects, open_objects
@@ -93,7 +94,8 @@ def list_releases(workspace: Workspace) -> list[Release]:
     folders = workspace.releases.glob("[!.]*/*/manifest.json")
     names = listed(bucket) if bucket else [path.parts[-3:-1] for path in folders]
     found = [Release(n, v, workspace.releases / n / v, bucket) for n, v in names]
-    return sorted(found, key=lambda r: (r.name, *(-int(part) for part in r.version.split("."))))
+    found.sort(key=lambda release: Version(release.version), reverse=True)
+    return sorted(found, key=lambda release: release.name)
 
 
 def find_release(workspace: Workspace, wanted: str) -> Release:

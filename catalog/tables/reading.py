@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import duckdb
 
 _CREATE, _SELECT = duckdb.StatementType.CREATE, duckdb.StatementType.SELECT
-READS = (_SELECT, duckdb.StatementType.EXPLAIN)
 
 
 def is_one_select(statements: Sequence[duckdb.Statement]) -> bool:
