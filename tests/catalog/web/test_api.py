@@ -396,12 +396,19 @@ def test_a_short_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
     assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]
 
 
+# Stateful by itself: it comes last, and what went before would leave it no time.
 @pytest.mark.slow
 @pytest.mark.timeout(700)
-def test_a_long_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("phases", "seconds"), [("examples,coverage,fuzzing", 150), ("stateful", 90)]
+)
+def test_a_long_fuzz_finds_nothing(
+    server: Server, tmp_path: Path, phases: str, seconds: int
+) -> None:
     # DELETE cancels a query, which can still be read: that is no use after free.
     checks = ("--checks=all", "--exclude-checks=use_after_free")
-    found = fuzz(server, tmp_path, *checks, "--max-examples=100", "--max-time=240")
+    bounds = (f"--phases={phases}", "--max-examples=100", f"--max-time={seconds}")
+    found = fuzz(server, tmp_path, *checks, *bounds)
     assert not found, found
     assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]
 
