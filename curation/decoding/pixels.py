@@ -8,6 +8,7 @@ refused 505; libvips with fail_on=warning refused 369, all of which the strict d
 """
 
 import io
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,19 @@ class ImageHeader:
         """Width and height as stored, in px."""
         width, height = self.picture.size
         return width, height
+
+
+def decode_upright(image: bytes) -> tuple[Pixels, str | None]:
+    """Give the upright RGB pixels and the warning of the strict decoder (None without one).
+
+    Alpha is composited on white; CMYK, palettes and 16 bit become RGB; animations give their first frame.
+    Raises `DecodeError` for files without a whole picture or beyond the size limits.
+    """
+    with warnings.catch_warnings():  # Pillow warns of odd but valid files
+        warnings.simplefilter("ignore")
+        header = open_header(image)
+        pixels, warning = decode_stored(image, header)
+    return turn(pixels, header.orientation), warning
 
 
 def open_header(image: bytes) -> ImageHeader:
