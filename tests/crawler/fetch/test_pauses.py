@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from catalog import Workspace
 from crawler.commands.crawl import crawl as command
-from crawler.commands.running import _print_summary
+from crawler.commands.summary import print_summary
 from crawler.fetch.limits import LONGEST_WISH_S, retry_after_s
 from crawler.fetch.pauses import HostPause, moment_text, pauses_text
 from crawler.session.crawl import CrawlOptions, crawl
@@ -99,7 +99,7 @@ def test_a_crawl_says_whom_it_waits_for(
     assert f"waits for {host} until 20" in lines[-1]
     assert "ETA" not in lines[-1]
     assert (summary.status, summary.done, summary.open) == ("stopped", 1, 1)
-    _print_summary(summary)
+    print_summary(summary)
     assert f"wants to be left alone: {host} until 20" in capsys.readouterr().out
     status = CliRunner().invoke(command, ["status", "--home", str(workspace.home)])
     assert f"wants to be left alone: {host} until 20" in status.output

@@ -7,7 +7,7 @@ import pytest
 from catalog import rows
 from crawler.examination.examine import examine as crawl
 from curation.decoding.decoding import examine
-from curation.exif.bins import SETTINGS
+from curation.exif.bin_edges import SETTINGS
 from curation.exif.rules import apply_rules
 from tests.curation import exif_damage as planted
 from tests.curation.exif_damage import HARD, ON_REAL, SOFT

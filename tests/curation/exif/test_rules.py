@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import rows
-from curation.exif.bins import SETTINGS
+from curation.exif.bin_edges import SETTINGS
 from curation.exif.rules import HARD_RANGES, apply_rules
 
 GOOD: dict[str, Any] = {
