@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         AssetNotFoundError,
         BusyError,
         CatalogError,
+        ClusterError,
         CommitError,
         DecisionError,
         LayoutError,
@@ -85,13 +86,13 @@ if TYPE_CHECKING:
     from catalog.takedown.crawl_queue import queue_opener
     from catalog.takedown.purge import purge
     from catalog.web.review.backlog import count_review_items, list_review_items
-    from catalog.workspace.import_paths import check_ray_folder
     from catalog.workspace.logs import logs_json, redacted, start_logging
     from catalog.workspace.options import (
         existing_workspace_option,
         home_words,
         workspace_option,
     )
+    from catalog.workspace.ray_cluster import join_ray
     from catalog.workspace.settings import load_settings
     from catalog.workspace.workspace import Workspace
 
@@ -107,6 +108,7 @@ __all__ = [
     "BusyError",
     "Catalog",
     "CatalogError",
+    "ClusterError",
     "Column",
     "CommitError",
     "DecisionError",
@@ -145,7 +147,6 @@ __all__ = [
     "Workspace",
     "__version__",
     "basis_command",
-    "check_ray_folder",
     "choose_run",
     "count_review_items",
     "count_waiting",
@@ -162,6 +163,7 @@ __all__ = [
     "home_words",
     "is_allowed_address",
     "is_transient",
+    "join_ray",
     "known_text",
     "label_columns",
     "lazy_attributes",
@@ -210,6 +212,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
                 "AssetNotFoundError",
                 "BusyError",
                 "CatalogError",
+                "ClusterError",
                 "CommitError",
                 "DecisionError",
                 "LayoutError",
@@ -290,13 +293,13 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "catalog.takedown.crawl_queue": ("queue_opener",),
             "catalog.takedown.purge": ("purge",),
             "catalog.web.review.backlog": ("count_review_items", "list_review_items"),
-            "catalog.workspace.import_paths": ("check_ray_folder",),
             "catalog.workspace.logs": ("logs_json", "redacted", "start_logging"),
             "catalog.workspace.options": (
                 "existing_workspace_option",
                 "home_words",
                 "workspace_option",
             ),
+            "catalog.workspace.ray_cluster": ("join_ray",),
             "catalog.workspace.settings": ("load_settings",),
             "catalog.workspace.workspace": ("Workspace",),
         },

@@ -6,6 +6,7 @@ ShippedQuestionError          a question that comes with Safelight stays as it i
 WorkspaceError                a folder cannot be a workspace
   NoWorkspaceError              it is not one, and nothing was made there
 MissingPartError              an optional part is not installed; names the pip command
+ClusterError                  a Ray cluster cannot be joined, or not used
 CatalogError
 BusyError                   another process holds the writer lock for too long
 CommitError                 the segments that wait in the spool could not be committed
@@ -62,6 +63,17 @@ class MissingPartError(SafelightError):
             f"Add it with: pip install 'safelight[{extra}]'"
         )
         self.extra = extra
+
+
+class ClusterError(SafelightError):
+    """A Ray cluster cannot be used."""
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(
+            f"the Ray cluster {address} cannot be used: {' '.join(why.split())[:300]}. Give --cluster the address "
+            "HOST:PORT of its head, auto for the one that runs on this machine, or local to start one here"
+        )
+        self.address = address
 
 
 class WorkspaceError(SafelightError):

@@ -3,7 +3,6 @@
 SafelightError
 └── CurationError
     ├── UnknownRunnerError
-    ├── ClusterError
     ├── NodesKeepDyingError
     ├── BadPlanError
     ├── ThinClassError
@@ -29,17 +28,6 @@ class UnknownRunnerError(CurationError):
     def __init__(self, wanted: str, known: Sequence[str]) -> None:
         super().__init__(f"there is no runner {wanted!r}; choose one of: {', '.join(known)}")
         self.wanted = wanted
-
-
-class ClusterError(CurationError):
-    """A Ray cluster cannot be used."""
-
-    def __init__(self, address: str, why: str) -> None:
-        super().__init__(
-            f"the Ray cluster {address} cannot be used: {' '.join(why.split())[:300]}. Give --cluster the address "
-            "HOST:PORT of its head, auto for the one that runs on this machine, or local to start one here"
-        )
-        self.address = address
 
 
 class NodesKeepDyingError(CurationError):

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from catalog import Workspace, check_ray_folder
+from catalog import Workspace, join_ray
 from crawler.errors import FrontierLostError, WorkersKeepDyingError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Share
@@ -110,11 +110,10 @@ class RayCrew:
     async def run(self, phase: Callable[[], Phase], report: Callable[[Tally], None]) -> None:
         """Start the actors, and start one that dies anew.
 
-        Raises `UsageError` where the current folder would hide our packages from them, `FrontierLostError`.
+        Raises `ClusterError`, `UsageError` where the current folder would hide our packages from them,
+        `FrontierLostError`.
         """
-        check_ray_folder()
-        began = ray.init(address=self._address, ignore_reinit_error=True, log_to_driver=False)
-        self._log = _log_folder(began)
+        self._log = _log_folder(join_ray(self._address))
         try:
             frontier = self._serve_frontier()
             tallies: dict[str, list[Tally]] = {share.owner: [] for share in self._shares}

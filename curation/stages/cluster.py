@@ -5,7 +5,6 @@ until they are fetched. So rows are sent in parts, and those of a part that are 
 """
 
 import logging
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ import pyarrow.compute as pc
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from catalog import AssetNotFoundError, __version__, check_ray_folder
-from curation.errors import ClusterError, NodesKeepDyingError
+from catalog import AssetNotFoundError, ClusterError, __version__, join_ray
+from curation.errors import NodesKeepDyingError
 
 log = logging.getLogger(__name__)
 
 MOST_LOSSES = 3
-_CONNECT_S, _ANSWER_S = 5.0, 120.0
+_ANSWER_S = 120.0
 _BATCHES_OF_TASK, _TASKS_OF_CPU = 2, 8
 
 Run = Callable[[list[pa.Table]], Iterator[pa.RecordBatch]]
@@ -41,39 +40,17 @@ Nodes = Mapping[str, Node]
 
 
 def join(address: str, environment: Mapping[str, str]) -> None:
-    """Join the cluster at `address` (as `ray.init` takes it: local, auto, HOST:PORT) until this process ends.
+    """Join the cluster at `address` until this process ends; its processes get `environment`.
 
-    Its processes get `environment`. Raises `ClusterError`, and `UsageError` where the current folder would hide our
-    packages from them.
+    Raises `ClusterError`, and `UsageError` where the current folder would hide our packages from them.
     """
-    check_ray_folder()
     if ray.is_initialized():
         return
-    _check_port(address)
-    _connect(address, environment)
+    join_ray(address, environment)
     nodes = alive()
     _check_versions(address, nodes)
     cpus = sum(node.n_cpus for node in nodes.values())
     log.info("stages run on the Ray cluster %s (nodes %d, cores %d)", address, len(nodes), cpus)
-
-
-def _check_port(address: str) -> None:
-    """Raise `ClusterError` when nothing listens at HOST:PORT: Ray itself would go on trying for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterError(address, str(error)) from error
-
-
-def _connect(address: str, environment: Mapping[str, str]) -> None:
-    given = {"env_vars": dict(environment)}
-    try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=given)
-    except Exception as error:  # a node that does not start in time raises just that
-        raise ClusterError(address, str(error)) from error
 
 
 def alive() -> Nodes:

@@ -17,8 +17,8 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog import UsageError
-from curation.errors import ClusterError, UnknownRunnerError
+from catalog import ClusterError, UsageError
+from curation.errors import UnknownRunnerError
 from curation.stages.stage import HIDDEN, Stage
 
 Runner = Literal["daft", "threads"]

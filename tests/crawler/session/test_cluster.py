@@ -1,6 +1,7 @@
 """Workers as Ray actors do what worker processes do."""
 
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog import Workspace
+from catalog import ClusterError, Workspace
 from crawler.errors import FrontierLostError
 from crawler.report.audit import audit
 from crawler.session.crawl import CrawlOptions, crawl
@@ -96,6 +97,20 @@ def test_a_lost_frontier_actor_is_named_with_its_log(workspace: Workspace, tmp_p
         killer.join()
     text = str(found.value)
     assert "\n" not in text
+
+
+def test_an_address_where_nothing_listens_ends_the_session_in_one_line(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    hosts, address = albums(1, 1), f"127.0.0.1:{port}"
+    with serve(*hosts):
+        with pytest.raises(ClusterError, match=f"{address} cannot be used: .*refused") as found:
+            crawl(workspace, list_of(tmp_path, *hosts), QUICK, CrawlOptions(cluster=address))
+        summary = crawl(workspace, list_of(tmp_path, *hosts), QUICK)
+    assert "\n" not in str(found.value)
+    assert (summary.status, summary.done) == ("finished", 1)
 
 
 def descendants(pid: int) -> list[int]:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 import safelight
-from catalog import AssetNotFoundError, UsageError, Workspace, load_settings
-from curation.errors import ClusterError, NodesKeepDyingError
+from catalog import AssetNotFoundError, ClusterError, UsageError, Workspace, load_settings
+from curation.errors import NodesKeepDyingError
 from curation.settings import CurateSettings
 from curation.stages.engine import apply
 from curation.stages.stage import with_outputs
