@@ -127,9 +127,9 @@ def maintain_workspace(
     stay always. With both options a snapshot goes only when both let it go.
     """
     from catalog.maintenance.maintain import maintain
-    from catalog.stores import KeepRules
+    from catalog.stores import RetentionPolicy
 
-    rules = KeepRules(keep_days, keep_snapshots, grace_hours=grace_hours, dry_run=dry_run)
+    rules = RetentionPolicy(keep_days, keep_snapshots, grace_hours=grace_hours, dry_run=dry_run)
     done = maintain(workspace, rules)
     would = "would be " if dry_run else ""
     if not dry_run:

@@ -13,42 +13,42 @@ from catalog.packs.assets import PACKS
 from catalog.packs.objects import Stored, open_objects
 from catalog.packs.spool import waiting_segments
 from catalog.releases.release import list_releases
-from catalog.stores import KeepRules, Kept
+from catalog.stores import MaintenanceResult, RetentionPolicy
 from catalog.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Maintained:
+class MaintenanceReport:
     """What was done (or would be done): for the tables, and for what lies beside them."""
 
-    tables: Kept
+    tables: MaintenanceResult
     packs_removed: int
     folders_removed: int
     bytes_removed: int
     protected: frozenset[int]
 
 
-def maintain(workspace: Workspace, rules: KeepRules | None = None) -> Maintained:
+def maintain(workspace: Workspace, rules: RetentionPolicy | None = None) -> MaintenanceReport:
     """Merge files, expire snapshots by `rules`, and remove what nothing names, under the writer lock.
 
     Snapshots that a release or a curation run names are protected. Raises `BusyError`.
     """
-    rules = rules or KeepRules()
+    rules = rules or RetentionPolicy()
     with upkeep_lock(workspace), open_catalog(workspace) as catalog, catalog.store.lock():
         catalog.refresh()
         rules = replace(rules, protected=rules.protected | _named_snapshots(catalog))
         tables = catalog.store.maintain(rules)
         catalog.refresh()
         objects = open_objects(workspace)
-        packs = [pack for pack in orphan_packs(catalog) if rules.lets_go(pack.modified)]
-        folders = [path for path in _left_folders(workspace) if rules.lets_go(_changed(path))]
+        packs = [pack for pack in orphan_packs(catalog) if rules.is_expired(pack.modified)]
+        folders = [path for path in _left_folders(workspace) if rules.is_expired(_changed(path))]
         size = sum(pack.bytes for pack in packs) + sum(map(_size, folders))
         if not rules.dry_run:
             for pack in packs:
                 objects.delete(pack.name)
             for path in folders:
                 shutil.rmtree(path)
-    return Maintained(tables, len(packs), len(folders), size, rules.protected)
+    return MaintenanceReport(tables, len(packs), len(folders), size, rules.protected)
 
 
 def upkeep_lock(workspace: Workspace) -> FileLock:

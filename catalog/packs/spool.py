@@ -18,6 +18,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from catalog.packs.shards import ImageRange, ShardWriter, row_groups
 from catalog.plurals import counted
 from catalog.tables.contract import TABLES, Table
 from catalog.tables.keys import Keys, hash_keys
-from catalog.tables.rows import fit
+from catalog.tables.rows import fit, rows
 from catalog.workspace.files import folder_aside, settle, sha256_file
 from catalog.workspace.workspace import Workspace
 
@@ -217,3 +218,15 @@ def _content_hash(folder: Path, known: Mapping[str, str]) -> str:
     for name in sorted({path.name for path in folder.glob("*.parquet")} | set(known)):
         content.update(f"{name} {known.get(name) or sha256_file(folder / name)}\n".encode())
     return content.hexdigest()
+
+
+def ledger_rows(segments: Sequence[Segment]) -> pa.Table:
+    """Make the rows of table `segments` that note these segments as committed now."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return rows(
+        "segments",
+        [
+            {"segment_id": s.segment_id, "job": s.job, "rows": s.rows, "committed_at": now}
+            for s in segments
+        ],
+    )

@@ -1,13 +1,20 @@
 """Where the tables live: one protocol, and the stores that keep it. `[catalog] store` in safelight.toml chooses."""
 
 from catalog.stores.engine import first_line, quoted
-from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, KeepRules, Kept, Snapshot, Store
+from catalog.stores.store import (
+    LOCK_TIMEOUT_S,
+    Frozen,
+    MaintenanceResult,
+    RetentionPolicy,
+    Snapshot,
+    Store,
+)
 
 __all__ = [
     "LOCK_TIMEOUT_S",
     "Frozen",
-    "KeepRules",
-    "Kept",
+    "MaintenanceResult",
+    "RetentionPolicy",
     "Snapshot",
     "Store",
     "first_line",

@@ -57,7 +57,7 @@ def commit_error(error: Exception, waiting: int) -> CommitError:
     """Say in one line why a commit failed."""
     if isinstance(error, CommitError):
         return error
-    said = str(error) if isinstance(error, CatalogError) else first_line(error)
+    message = str(error) if isinstance(error, CatalogError) else first_line(error)
     if isinstance(error, KeyError):
-        said = f"a damaged segment lacks {error}"
-    return CommitError(said or type(error).__name__, waiting, is_transient=is_transient(error))
+        message = f"a damaged segment lacks {error}"
+    return CommitError(message or type(error).__name__, waiting, is_transient=is_transient(error))

@@ -121,10 +121,10 @@ def load_extensions(connection: DuckDB, names: Sequence[str]) -> None:
 
 def _packaged(name: str) -> Path | None:
     """Find the file of an extension in its PyPI package."""
-    found = importlib.util.find_spec(f"duckdb_extension_{name}")
-    if not found or not found.origin:
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if not spec or not spec.origin:
         return None
-    versions = Path(found.origin).parent / "extensions"
+    versions = Path(spec.origin).parent / "extensions"
     path = versions / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
     return path if path.exists() else None
 

@@ -39,13 +39,14 @@ def check_files(
     orphans = strange if objects.remote else _without_old_names(strange, named)
     without = sum(sum_in_name(path) is None for path in named)
     waiting = [path for path in sorted(others) if rehash and path in there and path not in named]
-    found = _problems(objects, named, there, rehash)
-    problems = _closing(objects, found, _waiting(objects, waiting))
+    problems = _closing(
+        objects, _problems(objects, named, there, rehash), _waiting(objects, waiting)
+    )
     return FileCheck(problems, tuple(orphans), without, len(named) + len(waiting))
 
 
-def _closing(objects: Objects, *found: Iterator[str]) -> Iterator[str]:
-    for each in found:
+def _closing(objects: Objects, *checks: Iterator[str]) -> Iterator[str]:
+    for each in checks:
         yield from each
     objects.close()
 

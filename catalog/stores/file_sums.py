@@ -40,8 +40,8 @@ def name_with_sum(digest: str, origin: str) -> str:
 
 def sum_in_name(path: str) -> str | None:
     """Return the SHA-256 that the name of a table file records; None when it records none."""
-    found = _NAME.fullmatch(path.rpartition("/")[2])
-    return found[1] if found else None
+    match = _NAME.fullmatch(path.rpartition("/")[2])
+    return match[1] if match else None
 
 
 def record_sums(
@@ -79,14 +79,14 @@ def _unrecorded(
 
     Files with a path of their own, outside of the data folder, are left out: they were not written by Safelight.
     """
-    found = connection.execute(
+    rows = connection.execute(
         "WITH tables AS (SELECT DISTINCT t.table_id, concat(s.path, t.path) AS folder "
         f"FROM {_METADATA}.ducklake_table t JOIN {_METADATA}.ducklake_schema s USING (schema_id) "
         "WHERE t.path_is_relative AND s.path_is_relative) "
         f"SELECT {key}, path, concat(folder, path) FROM {_METADATA}.{kind} JOIN tables USING (table_id) "
         "WHERE path_is_relative ORDER BY 1"
     ).fetchall()
-    yield from (row for row in found if sum_in_name(row[1]) is None)
+    yield from (row for row in rows if sum_in_name(row[1]) is None)
 
 
 def _add_name(workspace: Workspace, objects: Objects, name: str, final: str) -> None:

@@ -15,7 +15,7 @@ from catalog.stores.file_check import FileCheck
 
 
 @dataclass(frozen=True)
-class KeepRules:
+class RetentionPolicy:
     """What upkeep must leave. A snapshot goes only when both limits, where given, let it go.
 
     Files that nothing names are left alone for `grace_hours`: a reader may still hold a list with them.
@@ -27,14 +27,14 @@ class KeepRules:
     grace_hours: float = 24.0
     dry_run: bool = False
 
-    def lets_go(self, modified: datetime) -> bool:
+    def is_expired(self, modified: datetime) -> bool:
         """Say whether a file that nothing names is old enough to be removed."""
         age = datetime.now(UTC) - modified
         return self.grace_hours <= 0 or age > timedelta(hours=self.grace_hours)
 
 
 @dataclass(frozen=True)
-class Kept:
+class MaintenanceResult:
     """What upkeep did (or, on a dry run, would do)."""
 
     files_merged: int = 0
@@ -118,7 +118,7 @@ class Store(Protocol):
         `folder` is found, and `seen_at/data`, where `data_folder` is.
         """
 
-    def maintain(self, rules: KeepRules) -> Kept:
+    def maintain(self, rules: RetentionPolicy) -> MaintenanceResult:
         """Merge small files, expire snapshots, remove files that nothing names; the caller holds `lock`."""
 
     def check_files(self, *, rehash: bool = False) -> FileCheck:

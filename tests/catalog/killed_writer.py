@@ -5,7 +5,7 @@ from pathlib import Path
 
 from catalog import Workspace, open_catalog
 from catalog.maintenance.maintain import maintain
-from catalog.stores import KeepRules
+from catalog.stores import RetentionPolicy
 from tests.catalog.pictures import bring
 
 ROWS = 3
@@ -30,5 +30,5 @@ def write_until_killed(home: Path) -> None:
             os.write(log, f"{first}\n".encode())
             catalog.commit()
             if first // ROWS % 4 == 3:
-                maintain(workspace, KeepRules(keep_snapshots=5, grace_hours=0))
+                maintain(workspace, RetentionPolicy(keep_snapshots=5, grace_hours=0))
             first += ROWS

@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from catalog import CatalogError, Workspace, open_catalog
 from catalog.maintenance.maintain import maintain
-from catalog.stores import KeepRules
+from catalog.stores import RetentionPolicy
 from tests.catalog.pictures import bring
 workspace = Workspace.at(sys.argv[1])
 with open_catalog(workspace) as catalog:
@@ -30,7 +30,7 @@ with open_catalog(workspace) as catalog:
             catalog.query("SELECT * FROM photos")
         if number % 9 == 8:
             with suppress(CatalogError):
-                maintain(workspace, KeepRules(keep_snapshots=3, grace_hours=0))
+                maintain(workspace, RetentionPolicy(keep_snapshots=3, grace_hours=0))
 """
 
 

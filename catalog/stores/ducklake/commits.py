@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -24,15 +23,13 @@ import pyarrow.parquet as pq
 from catalog.errors import CatalogError
 from catalog.packs.assets import PACKS
 from catalog.packs.objects import open_objects
-from catalog.packs.spool import PACK, Segment, clear_away, noted_keys
-from catalog.stores.ducklake.footers import Footer, read_footer
-from catalog.stores.ducklake.keys import KeyIndex, Moment, read_keys
-from catalog.stores.ducklake.sqlite_append import Appender, DataFile
-from catalog.stores.ducklake.tables import made_by, set_message
+from catalog.packs.spool import PACK, Segment, clear_away, ledger_rows, noted_keys
+from catalog.stores.ducklake.keys import KeyIndex, read_keys
+from catalog.stores.ducklake.tables import set_message
 from catalog.stores.file_sums import name_with_sum
 from catalog.tables.contract import TABLES, Table
 from catalog.tables.keys import Keys, first_ones, hash_keys, no_keys
-from catalog.tables.rows import fit, rows
+from catalog.tables.rows import fit
 from catalog.workspace.files import flush, folder_aside, sha256_file
 from catalog.workspace.workspace import Workspace
 
@@ -49,26 +46,25 @@ def commit_segments(
     workspace: Workspace,
     segments: Sequence[Segment],
     index: KeyIndex,
-    appender: Appender | None = None,
     check_lock: Callable[[], None] = lambda: None,
 ) -> dict[str, int]:
     """Add the rows of new segments; return the rows gained by table. The caller holds the writer lock.
 
-    `index` has the keys of the tables; `appender` is a quicker way than DuckLake's own, where its database is SQLite.
+    `index` has the keys of the tables.
     `check_lock` raises when the lock was lost meanwhile; it is called just before the end of the transaction.
     """
     # In one transaction: a question outside of one costs DuckLake ten times as much.
     connection.execute("BEGIN")
     index.follow(connection)
-    ledger = _ledger(segments)
+    ledger = ledger_rows(segments)
     ledger_keys = _keys(connection, TABLES["segments"], ledger)
-    is_new = ~index.known(ledger_keys)
+    is_new = ~index.contains(ledger_keys)
     new = [segment for segment, chosen in zip(segments, is_new, strict=True) if chosen]
     for segment in new:
         move_pack(workspace, segment)
     gained = {}
     if new:
-        work = _Commit(connection, workspace, index, ledger_keys[:, is_new], appender)
+        work = _Commit(connection, workspace, index, ledger_keys[:, is_new])
         gained = work.add(new, ledger.filter(pa.array(is_new)), check_lock)
     else:
         connection.execute("ROLLBACK")
@@ -82,17 +78,6 @@ def move_pack(workspace: Workspace, segment: Segment) -> None:
     """Put a segment's pack where its rows say it is; a replay finds it there already."""
     if segment.pack and (segment.folder / PACK).exists():
         open_objects(workspace).put(f"{PACKS}/{segment.pack}", segment.folder / PACK)
-
-
-def _ledger(segments: Sequence[Segment]) -> pa.Table:
-    now = datetime.now(UTC).replace(tzinfo=None)
-    return rows(
-        "segments",
-        [
-            {"segment_id": s.segment_id, "job": s.job, "rows": s.rows, "committed_at": now}
-            for s in segments
-        ],
-    )
 
 
 def _keys(connection: duckdb.DuckDBPyConnection, table: Table, source: pa.Table) -> Keys:
@@ -131,20 +116,13 @@ class _Part:
 
     def new_rows(self) -> pa.Table:
         """Read the new rows by the contract of today; columns that older code did not have become null."""
-        found = pq.read_table(self.path).filter(pa.array(self.is_new))
+        segment_rows = pq.read_table(self.path).filter(pa.array(self.is_new))
         return fit(
             self.table.name,
-            found.select([n for n in found.column_names if n in self.table.schema.names]),
+            segment_rows.select(
+                [n for n in segment_rows.column_names if n in self.table.schema.names]
+            ),
         )
-
-
-@dataclass(frozen=True)
-class _NewFile:
-    """A data file by its place below `DATA`, and its footer where it is wanted and plain."""
-
-    table: str
-    place: str
-    footer: Footer | None
 
 
 class _Commit:
@@ -156,15 +134,14 @@ class _Commit:
         workspace: Workspace,
         index: KeyIndex,
         ledger_keys: Keys,
-        appender: Appender | None,
     ) -> None:
         self._connection = connection
         self._workspace = workspace
         self._objects = open_objects(workspace)
         self._index = index
         self._keys = [ledger_keys]
-        self._appender = appender
-        self._files: list[_NewFile] = []
+        self._files: list[tuple[str, str]] = []
+        """Table and place below `DATA` of each new file."""
         self._noted: dict[str, dict[str, Keys]] = {}
 
     def add(
@@ -178,47 +155,32 @@ class _Commit:
             gained[name] = sum(int(part.is_new.sum()) for part in parts)
         self._write("segments", ledger, [segment.segment_id for segment in segments])
         jobs = sorted({segment.job for segment in segments})
-        newest = self._append(", ".join(jobs)[:500])
+        self._add_files(", ".join(jobs)[:500])
         check_lock()
         self._connection.execute("COMMIT")
-        self._index.add(self._connection, np.concatenate(self._keys, axis=1), newest)
+        self._index.add(self._connection, np.concatenate(self._keys, axis=1))
         return gained
 
-    def _append(self, message: str) -> Moment | None:
-        """Tell DuckLake of the new files; columns that they lack are null. Return the snapshot if it is known."""
-        about = {"author": AUTHOR, "message": message, "extra": made_by()}
-        if self._appender and (files := self._plain_files()):
-            newest = self._appender.append(self._connection, files, self._index.newest, about)
-            if newest is not None:
-                return newest
-        for file in self._files:
+    def _add_files(self, message: str) -> None:
+        """Tell DuckLake of the new files; columns that they lack are null."""
+        for table, place in self._files:
             self._connection.execute(
                 "CALL ducklake_add_data_files('lake', ?, ?, allow_missing => true)",
-                [file.table, self._objects.address(f"{DATA}/{file.place}")],
+                [table, self._objects.address(f"{DATA}/{place}")],
             )
         set_message(self._connection, AUTHOR, message)
-        return None
-
-    def _plain_files(self) -> list[DataFile]:
-        """Give the new files with their footers; none when one of them is not plain."""
-        plain = [
-            DataFile(file.table, f"main/{file.place}", file.footer)
-            for file in self._files
-            if file.footer
-        ]
-        return plain if len(plain) == len(self._files) else []
 
     def _parts(self, table: Table, segments: Sequence[Segment]) -> list[_Part]:
         """Find the new rows of each segment; of rows with the same key the first one counts."""
         footers = [pq.read_metadata(_path(segment, table)) for segment in segments]
-        found = [
+        keys_by_segment = [
             self._keys_in(table, segment, footer)
             for segment, footer in zip(segments, footers, strict=True)
         ]
-        together = np.concatenate([no_keys(), *found], axis=1)
-        is_new = first_ones(together) & ~self._index.known(together)
+        together = np.concatenate([no_keys(), *keys_by_segment], axis=1)
+        is_new = first_ones(together) & ~self._index.contains(together)
         self._keys.append(together[:, is_new])
-        ends = np.cumsum([keys.shape[1] for keys in found])
+        ends = np.cumsum([keys.shape[1] for keys in keys_by_segment])
         return [
             _Part(table, _path(segment, table), segment.segment_id, footer, chosen)
             for segment, footer, chosen in zip(
@@ -260,7 +222,7 @@ class _Commit:
                 shutil.copyfile(part.path, target)
                 flush(target)
             flush(target.parent)
-        self._note(part.table.name, place, part.path, part.footer)
+        self._files.append((part.table.name, place))
 
     def _write(self, table: str, new_rows: pa.Table, segment_ids: Sequence[str]) -> None:
         """Write rows to a data file of their table."""
@@ -272,14 +234,13 @@ class _Commit:
         if self._objects.remote:
             with folder_aside(self._workspace.spool) as aside:
                 (aside / "rows.parquet").write_bytes(body)
-                self._note(table, place, aside / "rows.parquet")
                 self._objects.put(f"{DATA}/{place}", aside / "rows.parquet")
         else:
             target = self._target(place)
             target.write_bytes(body)
             flush(target)
             flush(target.parent)
-            self._note(table, place, target)
+        self._files.append((table, place))
 
     def _target(self, place: str) -> Path:
         """Give the path of a data file; whatever lies there is of a commit that was killed."""
@@ -294,13 +255,6 @@ class _Commit:
             ) from error
         target.unlink(missing_ok=True)
         return target
-
-    def _note(
-        self, table: str, place: str, path: Path, footer: pq.FileMetaData | None = None
-    ) -> None:
-        """Note a data file, whose bytes lie at `path` now, for the end of the transaction."""
-        known = read_footer(path, footer) if self._appender else None
-        self._files.append(_NewFile(table, place, known))
 
 
 def _path(segment: Segment, table: Table) -> Path:

@@ -54,5 +54,5 @@ def set_data_path(connection: duckdb.DuckDBPyConnection, table: str, path: str) 
 def held_data_path(connection: duckdb.DuckDBPyConnection) -> str:
     """Give the DATA_PATH that DuckLake's own metadata hold."""
     sql = f"SELECT value FROM __ducklake_metadata_lake.{_TABLE} WHERE {_WHERE}"
-    found = connection.execute(sql).fetchone()
-    return str(found[0]) if found else ""
+    row = connection.execute(sql).fetchone()
+    return str(row[0]) if row else ""

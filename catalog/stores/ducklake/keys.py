@@ -13,7 +13,7 @@ It is a cache. Before each commit it catches up with snapshots that others made,
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,26 +47,26 @@ def key_sql(table: Table) -> str:
 
 def read_keys(connection: duckdb.DuckDBPyConnection, table: Table, source: str) -> Keys:
     """Hash the keys of all rows of `source`, a table expression with the columns of `table`."""
-    found = connection.execute(f"SELECT {key_sql(table)} FROM {source}").fetchnumpy()
-    return np.stack([np.asarray(found[name], np.uint64) for name in ("upper", "lower")])
+    columns = connection.execute(f"SELECT {key_sql(table)} FROM {source}").fetchnumpy()
+    return np.stack([np.asarray(columns[name], np.uint64) for name in ("upper", "lower")])
 
 
 @dataclass(frozen=True)
-class Moment:
+class IndexedSnapshot:
     """A snapshot's id and when it was made, in microseconds since 1970."""
 
     snapshot: int
     made_us: int
 
 
-def moments(connection: duckdb.DuckDBPyConnection, since: int) -> list[Moment]:
+def _snapshots(connection: duckdb.DuckDBPyConnection, since: int) -> list[IndexedSnapshot]:
     """List the snapshots from `since` on."""
-    found = connection.execute(  # aggregates would cost more than the table, which is short from there on
+    rows = connection.execute(  # aggregates would cost more than the table, which is short from there on
         "SELECT snapshot_id, epoch_us(CAST(snapshot_time AS TIMESTAMPTZ)) "
         f"FROM {_METADATA}.ducklake_snapshot WHERE snapshot_id >= ?",
         [since],
     ).fetchall()
-    return [Moment(*row) for row in found]
+    return [IndexedSnapshot(*row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,10 @@ class _Run:
 
 
 class KeyIndex:
-    """The keys of a DuckLake, up to its newest snapshot; kept from commit to commit.
+    """The keys of a DuckLake, up to its newest snapshot; kept from commit to commit."""
 
-    `moments` lists snapshots; the database of the DuckLake may have a quicker way than SQL of DuckDB.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        moments: Callable[[duckdb.DuckDBPyConnection, int], list[Moment]] = moments,
-    ) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._moments = moments
         self._runs: list[_Run] = []
         self._loaded: list[Keys] = []
 
@@ -117,29 +109,26 @@ class KeyIndex:
         self._catch_up(connection)
 
     @property
-    def newest(self) -> Moment:
+    def newest(self) -> IndexedSnapshot:
         """The newest snapshot that the index knows."""
-        return Moment(self._runs[-1].last, self._runs[-1].moment)
+        return IndexedSnapshot(self._runs[-1].last, self._runs[-1].moment)
 
-    def known(self, keys: Keys) -> npt.NDArray[np.bool_]:
+    def contains(self, keys: Keys) -> npt.NDArray[np.bool_]:
         """Say for each key whether a row of the tables has it."""
         order = np.argsort(keys[0])  # neighbours one after the other: fewer cache misses
-        wanted, found = keys[:, order], np.zeros(keys.shape[1], bool)
+        sought, is_known = keys[:, order], np.zeros(keys.shape[1], bool)
         for run in (run for run in self._loaded if run.shape[1]):
-            place = np.minimum(np.searchsorted(run[0], wanted[0]), run.shape[1] - 1)
-            found |= (run[0, place] == wanted[0]) & (run[1, place] == wanted[1])
-        given = np.empty_like(found)
-        given[order] = found
+            place = np.minimum(np.searchsorted(run[0], sought[0]), run.shape[1] - 1)
+            is_known |= (run[0, place] == sought[0]) & (run[1, place] == sought[1])
+        given = np.empty_like(is_known)
+        given[order] = is_known
         return given
 
-    def add(
-        self, connection: duckdb.DuckDBPyConnection, keys: Keys, newest: Moment | None = None
-    ) -> None:
-        """Note the keys of the rows that the newest snapshot added; the caller has just made it and may know it."""
-        if newest is None:
-            connection.execute("BEGIN")
-            newest, _ = self._newest(connection)
-            connection.execute("COMMIT")
+    def add(self, connection: duckdb.DuckDBPyConnection, keys: Keys) -> None:
+        """Note the keys of the rows that the newest snapshot added; the caller has just made it."""
+        connection.execute("BEGIN")
+        newest, _ = self._newest(connection)
+        connection.execute("COMMIT")
         self._write(self._covered() + 1, newest, keys)
 
     def _catch_up(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -172,10 +161,10 @@ class KeyIndex:
     def _chain(self) -> list[_Run]:
         """List the runs that follow upon each other; a run that a merged one covers is removed."""
         chain: list[_Run] = []
-        found = sorted(
+        runs = sorted(
             map(_Run.at, self._folder.glob("[0-9]*.npy")), key=lambda r: (r.first, -r.last)
         )
-        for run in found:
+        for run in runs:
             if chain and run.last <= chain[-1].last:
                 run.path.unlink(missing_ok=True)
             elif run.first == (chain[-1].last + 1 if chain else 0):
@@ -184,7 +173,7 @@ class KeyIndex:
                 raise ValueError(f"snapshots before {run.first} are missing")
         return chain
 
-    def _write(self, first: int, newest: Moment, keys: Keys) -> None:
+    def _write(self, first: int, newest: IndexedSnapshot, keys: Keys) -> None:
         """Write a run, after merging those before it that are not much larger."""
         merged, parts = list[_Run](), [keys]
         while self._runs and self._loaded[-1].shape[1] <= 2 * sum(p.shape[1] for p in parts):
@@ -210,26 +199,26 @@ class KeyIndex:
     def _covered(self) -> int:
         return self._runs[-1].last if self._runs else -1
 
-    def _newest(self, connection: duckdb.DuckDBPyConnection) -> tuple[Moment, int | None]:
+    def _newest(self, connection: duckdb.DuckDBPyConnection) -> tuple[IndexedSnapshot, int | None]:
         """Give the newest snapshot, and when the last one was made that is covered, None when it is gone."""
         covered = self._covered()
-        found = self._moments(connection, covered)
-        if not found:  # the tables are older than the index
-            found = self._moments(connection, -1)
-        known = {moment.snapshot: moment.made_us for moment in found}
-        return max(found, key=lambda moment: moment.snapshot), known.get(covered)
+        snapshots = _snapshots(connection, covered)
+        if not snapshots:  # the tables are older than the index
+            snapshots = _snapshots(connection, -1)
+        created_us = {moment.snapshot: moment.made_us for moment in snapshots}
+        return max(snapshots, key=lambda moment: moment.snapshot), created_us.get(covered)
 
     def _tables_changed(
         self, connection: duckdb.DuckDBPyConnection, since: int, newest: int
     ) -> Sequence[str] | None:
         """List the tables that gained rows; None when snapshots are gone or rows were deleted."""
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT snapshot_id, changes_made FROM {_METADATA}.ducklake_snapshot_changes WHERE snapshot_id > ?",
             [since],
         ).fetchall()
-        if len(found) != newest - since:
+        if len(rows) != newest - since:
             return None
-        changes = [change for _, made in found for change in (made or "").split(",")]
+        changes = [change for _, made in rows for change in (made or "").split(",")]
         if not all(change.startswith(_HARMLESS) for change in changes if change):
             return None
         ids = {
@@ -239,17 +228,17 @@ class KeyIndex:
 
     def _names(self, connection: duckdb.DuckDBPyConnection, ids: Iterable[int]) -> list[str]:
         listed = ", ".join(map(str, ids)) or "-1"
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT DISTINCT table_name FROM {_METADATA}.ducklake_table WHERE table_id IN ({listed})"
         ).fetchall()
-        return sorted(name for (name,) in found if name in TABLES)
+        return sorted(name for (name,) in rows if name in TABLES)
 
     def _filled(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         """List the tables that hold rows."""
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT table_id FROM {_METADATA}.ducklake_table_stats WHERE record_count > 0"
         ).fetchall()
-        return self._names(connection, [int(number) for (number,) in found])
+        return self._names(connection, [int(number) for (number,) in rows])
 
 
 def _save(path: Path, keys: Keys) -> None:

@@ -69,8 +69,8 @@ class PageSums:
     @property
     def is_known(self) -> bool:
         """Whether there are checksums to compare the file with, and of the snapshot that it has now."""
-        found = self._load()
-        return found is not None and found[0].snapshot == self._newest()
+        recorded = self._load()
+        return recorded is not None and recorded[0].snapshot == self._newest()
 
     def start_unfollowed_write(self) -> None:
         """Forget the checksums, before the file changes in many steps.
@@ -103,10 +103,10 @@ class PageSums:
 
         Silent when the checksums are not those of the newest snapshot: a commit was killed before it noted them.
         """
-        found = self._load()
-        if found is None:
+        recorded = self._load()
+        if recorded is None:
             return
-        about, before = found
+        about, before = recorded
         yield from about.damage
         newest = newest or self._newest()  # None: too damaged to say
         if newest is not None and newest < about.snapshot:
@@ -124,13 +124,13 @@ class PageSums:
 
         Nobody reads them, and they are written again when the log is emptied: a commit need not look at them.
         """
-        found = self._load()
-        if found is None or not found[0].behind_log or self._newest() != found[0].snapshot:
+        recorded = self._load()
+        if recorded is None or not recorded[0].behind_log or self._newest() != recorded[0].snapshot:
             return
-        wrong = self._wrong_behind_log(found[0].behind_log)
+        wrong = self._wrong_behind_log(recorded[0].behind_log)
         if wrong:
             time.sleep(_CHECKPOINT_S)  # a reader that ends empties the log, and may be at it
-            wrong &= self._wrong_behind_log(found[0].behind_log)
+            wrong &= self._wrong_behind_log(recorded[0].behind_log)
         if wrong:
             yield (
                 f"{self._file.name} is damaged: pages with a wrong checksum that the log replaces: {len(wrong)} "
@@ -166,8 +166,8 @@ class PageSums:
             yield f"{self._file.name} is damaged: pages with a wrong checksum: {len(wrong)} ({listed})"
 
     def _newest(self) -> int | None:
-        said, _ = ask_sqlite(self._file, _NEWEST)
-        return int(said[0]) if said and said[0].isdecimal() else None
+        lines, _ = ask_sqlite(self._file, _NEWEST)
+        return int(lines[0]) if lines and lines[0].isdecimal() else None
 
     def _load(self) -> tuple[_About, Sums] | None:
         try:

@@ -104,10 +104,10 @@ class PostgresMetadata:
         """Return the digest of the tables and views that the database was brought up to, or nothing."""
         with self._attached("READ_ONLY") as connection:
             try:
-                found = connection.execute(f"SELECT digest FROM pg.public.{_MARK}").fetchone()
+                row = connection.execute(f"SELECT digest FROM pg.public.{_MARK}").fetchone()
             except duckdb.CatalogException:
                 return ""
-        return str(found[0]) if found else ""
+        return str(row[0]) if row else ""
 
     def set_mark(self, digest: str) -> None:
         """Note the digest in a table of its own, beside those of DuckLake."""

@@ -133,11 +133,11 @@ def forget_past(store: Store) -> list[str]:
             "SELECT snapshot_id FROM ducklake_expire_snapshots('lake', older_than => "
             f"TIMESTAMPTZ '{now}')"
         ).fetchall()
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT * FROM ducklake_cleanup_old_files('lake', cleanup_all => true)"
         ).fetchall()
         # A commit that was killed has left files that no snapshot names, and they hold rows, too.
-        found += connection.execute(
+        rows += connection.execute(
             "SELECT * FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)"
         ).fetchall()
     finally:
@@ -145,8 +145,8 @@ def forget_past(store: Store) -> list[str]:
     _shrink(lake)
     lake.record_pages()
     lake.forget_keys()
-    log.info("kept snapshot %d only, deleted %d data files", newest, len(found))
-    return sorted(str(row[0]).rsplit("/", 1)[-1] for row in found)
+    log.info("kept snapshot %d only, deleted %d data files", newest, len(rows))
+    return sorted(str(row[0]).rsplit("/", 1)[-1] for row in rows)
 
 
 def _changeable(store: Store) -> DuckLakeStore:
@@ -218,5 +218,5 @@ def _shrink(lake: DuckLakeStore) -> None:
     command = [sys.executable, "-I", "-c", _VACUUM, str(path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
     if done.returncode:  # a reader holds it; the next maintenance does it
-        said = done.stderr.strip().rpartition("\n")[2]
-        log.warning("catalog.sqlite could not be shrunk now: %s", said)
+        message = done.stderr.strip().rpartition("\n")[2]
+        log.warning("catalog.sqlite could not be shrunk now: %s", message)

@@ -83,8 +83,8 @@ class SqliteMetadata:
         command = [sys.executable, "-I", "-c", _COPY, f"{self._file.as_uri()}?mode=ro", str(target)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
         if done.returncode:
-            said = done.stderr.strip().rpartition("\n")[2]
-            raise CatalogError(f"the catalog cannot be copied: {said}")
+            message = done.stderr.strip().rpartition("\n")[2]
+            raise CatalogError(f"the catalog cannot be copied: {message}")
         return f"ducklake:sqlite:{quoted(target)}", self.extensions
 
     def check(self) -> Iterator[str]:
@@ -92,13 +92,13 @@ class SqliteMetadata:
         yield from sqlite_problems(self._file)
         try:
             with self.lock():
-                found = [*self.pages.problems(), *self.pages.replaced_page_problems()]
+                problems = [*self.pages.problems(), *self.pages.replaced_page_problems()]
         except BusyError:  # somebody has written for all the time
             log.warning("%s is in use: its pages were not checked", self._file)
             return
         except OSError:  # a home that cannot be written: nobody commits
-            found = list(self.pages.problems())
-        yield from found
+            problems = list(self.pages.problems())
+        yield from problems
 
     def attach_raw(self) -> str:
         """Write the statement that attaches the file itself as `raw`."""

@@ -27,8 +27,8 @@ def sqlite_problems(file: Path) -> Iterator[str]:
     """
     if not file.exists():
         return
-    said, error = ask_sqlite(file, "PRAGMA integrity_check(10)")
-    yield from (f"{file.name} is damaged: {line}" for line in said if line != "ok")
+    lines, error = ask_sqlite(file, "PRAGMA integrity_check(10)")
+    yield from (f"{file.name} is damaged: {line}" for line in lines if line != "ok")
     if advice := advice_on(error):  # it cannot be read, whatever is in it
         yield f"{file.name} cannot be checked: {error}{advice}"
     elif error:

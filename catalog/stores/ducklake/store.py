@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import duckdb
 
@@ -20,7 +19,12 @@ from catalog.packs.buckets import table_files
 from catalog.packs.objects import open_objects
 from catalog.packs.spool import Segment
 from catalog.stores import engine
-from catalog.stores.ducklake import keys, sqlite_append
+from catalog.stores.ducklake.attach import (
+    as_of_options,
+    data_options,
+    forget_data_path,
+    opening_error,
+)
 from catalog.stores.ducklake.commits import DATA, commit_segments
 from catalog.stores.ducklake.data_path import (
     held_data_path,
@@ -29,8 +33,7 @@ from catalog.stores.ducklake.data_path import (
     set_data_path,
 )
 from catalog.stores.ducklake.keys import KeyIndex
-from catalog.stores.ducklake.page_sums import PageSums
-from catalog.stores.ducklake.sqlite_append import Appender
+from catalog.stores.ducklake.metadata import Metadata
 from catalog.stores.ducklake.tables import bring_up_to_date
 from catalog.stores.ducklake.upkeep import (
     NAMED_FILES,
@@ -39,13 +42,18 @@ from catalog.stores.ducklake.upkeep import (
     maintain_lake,
     named_files,
 )
-from catalog.stores.engine import first_line, quoted
+from catalog.stores.engine import quoted
 from catalog.stores.file_check import FileCheck, check_files
 from catalog.stores.file_sums import record_sums
-from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, KeepRules, Kept, Snapshot
+from catalog.stores.store import (
+    LOCK_TIMEOUT_S,
+    Frozen,
+    MaintenanceResult,
+    RetentionPolicy,
+    Snapshot,
+)
 from catalog.tables.contract import TABLES
 from catalog.tables.views import VIEWS
-from catalog.workspace.explained import advice_on
 from catalog.workspace.workspace import Workspace
 
 _PREPARATION = 2  # raised when `bring_up_to_date` does more than before with the same tables
@@ -60,43 +68,6 @@ KEEP_ROWS = 200_000
 """A connection that has committed more is closed: what it has read stays in memory, and a crawl may run for days."""
 
 
-class Metadata(Protocol):
-    """The SQL database behind a DuckLake: how to attach, lock and copy it."""
-
-    extensions: tuple[str, ...]
-    options: tuple[str, ...]
-    uri: str
-    in_sqlite: bool
-
-    @property
-    def pages(self) -> PageSums | None:
-        """Checksums of the database's pages, where it does not keep them itself."""
-
-    def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
-        """Hold the one writer lock; raises `BusyError`."""
-
-    def check_lock(self) -> None:
-        """Raise `CatalogError` when the lock that is held was lost."""
-
-    def introduce(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Tell a DuckDB instance what it must know before it attaches `uri`."""
-
-    def mark(self) -> str:
-        """Return the digest of the tables and views that the database was brought up to, or nothing."""
-
-    def set_mark(self, digest: str) -> None:
-        """Note that digest."""
-
-    def copy(self, folder: Path) -> tuple[str, tuple[str, ...]]:
-        """Copy the database into `folder`; return its address and the extensions that read it."""
-
-    def attach_raw(self) -> str:
-        """Write the statement that attaches the database itself, without DuckLake, as `raw`."""
-
-    def check(self) -> Iterator[str]:
-        """Say what is wrong with the database itself, one line each."""
-
-
 class DuckLakeStore:
     """A DuckLake named `lake` over one of the databases."""
 
@@ -109,7 +80,6 @@ class DuckLakeStore:
         self._kept: duckdb.DuckDBPyConnection | None = None
         self._written = 0
         self._sees_files = False  # until a file that the catalog names was seen
-        self._appender = Appender() if metadata.in_sqlite else None
         self._index = self._new_index()
 
     def lock(self, timeout_s: float = LOCK_TIMEOUT_S) -> AbstractContextManager[None]:
@@ -152,7 +122,7 @@ class DuckLakeStore:
         except duckdb.Error as error:
             if as_of is not None:
                 self._explain_missing(as_of, error)
-            raise _cannot_be_opened(error) from error
+            raise opening_error(error) from error
 
     def writer(self) -> duckdb.DuckDBPyConnection:
         """Give a writing connection; the caller holds the lock, and calls `record_pages` when all is written.
@@ -175,7 +145,7 @@ class DuckLakeStore:
         try:
             return self._attach(read_only=False)
         except duckdb.Error as error:
-            raise _cannot_be_opened(error) from error
+            raise opening_error(error) from error
 
     def release(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Take a connection back."""
@@ -196,7 +166,7 @@ class DuckLakeStore:
             if not self._sees_files:  # the first rows: their files will be ours
                 self._note_data_path(connection)
             gained = commit_segments(
-                *(connection, self.workspace, segments, self._index, self._appender),
+                *(connection, self.workspace, segments, self._index),
                 self._metadata.check_lock,
             )
         except BaseException:
@@ -223,8 +193,7 @@ class DuckLakeStore:
         note_data_path(connection, self.data_path)
 
     def _new_index(self) -> KeyIndex:
-        listed = sqlite_append.moments if self._metadata.in_sqlite else keys.moments
-        return KeyIndex(self.workspace.lake / "keys", listed)
+        return KeyIndex(self.workspace.lake / "keys")
 
     def forget_keys(self) -> None:
         """Delete the index of keys, which knows rows that were deleted; the next commit makes it anew."""
@@ -242,24 +211,24 @@ class DuckLakeStore:
 
     def snapshot(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Return the id of the snapshot that `connection` reads."""
-        found = connection.execute("SELECT id FROM lake.current_snapshot()").fetchone()
-        return int(found[0]) if found else 0
+        row = connection.execute("SELECT id FROM lake.current_snapshot()").fetchone()
+        return int(row[0]) if row else 0
 
     def snapshots(self, connection: duckdb.DuckDBPyConnection) -> list[Snapshot]:
         """List all snapshots, newest first."""
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT snapshot_id, epoch_us(snapshot_time) AS us, coalesce(author, '') AS author, "
             "coalesce(commit_message, '') AS message, CAST(changes AS VARCHAR) AS changes "
             "FROM ducklake_snapshots('lake') ORDER BY snapshot_id DESC"
         )
-        return [_snapshot(row) for row in found.to_arrow_table().to_pylist()]
+        return [_snapshot(row) for row in rows.to_arrow_table().to_pylist()]
 
     def filled_tables(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         """Name the tables that have files."""
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT table_name FROM ducklake_table_info('lake') WHERE file_count > 0 ORDER BY ALL"
         ).fetchall()
-        return [name for (name,) in found if name in TABLES]
+        return [name for (name,) in rows if name in TABLES]
 
     @property
     def data_folder(self) -> Path | None:
@@ -277,8 +246,8 @@ class DuckLakeStore:
         if seen_at is not None:
             uri = uri.replace(quoted(folder), quoted(seen_at / "frozen" / folder.name))
             data_path = data_path if self.data_folder is None else f"{seen_at}/data/"
-            _forget_data_path(uri, extensions)
-        options = ["READ_ONLY", *_data_options(data_path), *_as_of(as_of)]
+            forget_data_path(uri, extensions)
+        options = ["READ_ONLY", *data_options(data_path), *as_of_options(as_of)]
         attach = f"{self._files.setup_sql}ATTACH '{uri}' AS lake ({', '.join(options)})"
         connection = engine.take(extensions)
         try:
@@ -325,7 +294,7 @@ class DuckLakeStore:
         self.record_pages()
         self._metadata.set_mark(mark)
 
-    def maintain(self, rules: KeepRules) -> Kept:
+    def maintain(self, rules: RetentionPolicy) -> MaintenanceResult:
         """Merge, expire and clean up; the caller holds the lock."""
         connection = self.writer() if not rules.dry_run else self._committer()
         try:
@@ -364,10 +333,12 @@ class DuckLakeStore:
     def _sizes(self) -> dict[str, int]:
         """Give address and bytes of every data file that is there."""
         objects = open_objects(self.workspace)
-        return {objects.address(found.name): found.bytes for found in objects.listed("lake/data")}
+        return {
+            objects.address(stored.name): stored.bytes for stored in objects.listed("lake/data")
+        }
 
     def _attach(self, *, read_only: bool, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
-        options = [*_data_options(self.data_path), *self._metadata.options, *_as_of(as_of)]
+        options = [*data_options(self.data_path), *self._metadata.options, *as_of_options(as_of)]
         options += ["READ_ONLY"] if read_only else []
         connection = engine.take(self._extensions)
         try:
@@ -391,39 +362,10 @@ class DuckLakeStore:
 
     def _explain_missing(self, as_of: int, error: duckdb.Error) -> None:
         connection = self.connect()
-        known = [snapshot.snapshot_id for snapshot in self.snapshots(connection)]
+        snapshot_ids = [snapshot.snapshot_id for snapshot in self.snapshots(connection)]
         self.release(connection)
-        if as_of not in known:
-            raise SnapshotNotFoundError(as_of, known) from error
-
-
-def _data_options(data_path: str) -> list[str]:
-    path = f"DATA_PATH '{quoted(data_path)}'"
-    return [path, "OVERRIDE_DATA_PATH true", "DATA_INLINING_ROW_LIMIT 0"]
-
-
-def _forget_data_path(uri: str, extensions: tuple[str, ...]) -> None:
-    """Take the path of the data out of a copy; readers are told another one when they attach it."""
-    path = uri.removeprefix("ducklake:")
-    is_sqlite, path = path.startswith("sqlite:"), path.removeprefix("sqlite:")
-    connection = engine.take(extensions)
-    try:
-        connection.execute(f"ATTACH '{path}' AS copy {'(TYPE sqlite)' if is_sqlite else ''}")
-        connection.execute(
-            "UPDATE copy.ducklake_metadata SET value = 'data/' WHERE key = 'data_path'"
-        )
-        connection.execute("DETACH copy")
-    finally:
-        engine.give_back(connection, extensions)
-
-
-def _cannot_be_opened(error: duckdb.Error) -> CatalogError:
-    said = first_line(error)
-    return CatalogError(f"the catalog cannot be opened: {said}{advice_on(said)}")
-
-
-def _as_of(snapshot_id: int | None) -> list[str]:
-    return [] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id:d}"]
+        if as_of not in snapshot_ids:
+            raise SnapshotNotFoundError(as_of, snapshot_ids) from error
 
 
 def _snapshot(row: Mapping[str, object]) -> Snapshot:

@@ -49,18 +49,18 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
 
     Raises `NewerWorkspaceError` when there are columns that no older code wrote.
     """
-    known: dict[str, set[str]] = {}
+    columns_by_table: dict[str, set[str]] = {}
     for table_name, column in connection.execute(_KNOWN_COLUMNS).fetchall():
-        known.setdefault(table_name, set()).add(column)
-    if strange := unknown_columns(known):
+        columns_by_table.setdefault(table_name, set()).add(column)
+    if strange := unknown_columns(columns_by_table):
         raise NewerWorkspaceError(_last_version(connection), __version__, strange)
     connection.execute("BEGIN")
     for table in TABLES.values():
-        if table.name not in known:
+        if table.name not in columns_by_table:
             _create_table(connection, table)
             continue
         for field in table.schema:
-            if field.name not in known[table.name]:
+            if field.name not in columns_by_table[table.name]:
                 _add_column(connection, table, field)
     for name, (meaning, sql) in VIEWS.items():
         connection.execute(f"CREATE OR REPLACE VIEW lake.{name} AS {sql}")
@@ -94,11 +94,11 @@ def comment_of(field: pa.Field) -> str:
     return f"{about} [{unit}]" if unit else about
 
 
-def unknown_columns(known: Mapping[str, AbstractSet[str]]) -> list[str]:
+def unknown_columns(columns_by_table: Mapping[str, AbstractSet[str]]) -> list[str]:
     """Name the columns of a workspace's tables that this code knows nothing of: newer code made them."""
     return [
         f"{table}.{column}"
-        for table, columns in sorted(known.items())
+        for table, columns in sorted(columns_by_table.items())
         if table not in VIEWS
         for column in sorted(columns)
         if (table, column) not in RETIRED
@@ -108,12 +108,12 @@ def unknown_columns(known: Mapping[str, AbstractSet[str]]) -> list[str]:
 
 def _last_version(connection: duckdb.DuckDBPyConnection) -> str:
     """Name the version of Safelight that changed the tables last."""
-    found = connection.execute(
+    row = connection.execute(
         "SELECT commit_extra_info ->> 'code_version' FROM ducklake_snapshots('lake') "
         "WHERE commit_extra_info IS NOT NULL ORDER BY (changes.tables_created IS NULL "
         "AND changes.tables_altered IS NULL), snapshot_id DESC LIMIT 1"
     ).fetchone()
-    return str(found[0]) if found else "of a later version"
+    return str(row[0]) if row else "of a later version"
 
 
 def set_message(connection: duckdb.DuckDBPyConnection, author: str, message: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import duckdb
 
 from catalog.errors import CatalogError
-from catalog.stores.store import KeepRules, Kept
+from catalog.stores.store import MaintenanceResult, RetentionPolicy
 
 _METADATA = "__ducklake_metadata_lake"
 _TABLES = f"""
@@ -33,8 +33,8 @@ def maintain_lake(
     connection: duckdb.DuckDBPyConnection,
     sizes: Callable[[], Mapping[str, int]],
     record: Callable[[], object],
-    rules: KeepRules,
-) -> Kept:
+    rules: RetentionPolicy,
+) -> MaintenanceResult:
     """Merge, expire and clean up; the caller holds the writer lock. Each step is whole or has not been done.
 
     `sizes` gives address and bytes of every data file that is there, `record` notes the SHA-256 of those without one.
@@ -46,7 +46,7 @@ def maintain_lake(
     os.sync()  # merged files are on disk before those they were made of go
     before = sizes()
     removed = _remove(connection, rules)
-    return Kept(
+    return MaintenanceResult(
         files_merged=sum(count for count, _ in merged),
         files_made=sum(count for _, count in merged),
         snapshots_expired=len(expired),
@@ -58,8 +58,8 @@ def maintain_lake(
 
 def named_files(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, int]:
     """Give address and bytes of each file that a snapshot names; `data` is the address of the data folder."""
-    found = connection.execute(NAMED_FILES).fetchall()
-    return {path if _is_whole(path) else f"{data}{path}": size for path, size in found}
+    rows = connection.execute(NAMED_FILES).fetchall()
+    return {path if _is_whole(path) else f"{data}{path}": size for path, size in rows}
 
 
 def newest_files(connection: duckdb.DuckDBPyConnection, limit: int) -> list[str]:
@@ -79,13 +79,13 @@ def fill_metadata(connection: duckdb.DuckDBPyConnection) -> None:
         "SELECT database_name, table_name FROM duckdb_tables() WHERE table_name LIKE 'ducklake_%' "
         "AND database_name IN ('raw', 'copy') ORDER BY table_name"
     )
-    found = connection.execute(tables).fetchall()
-    there = {name for database, name in found if database == "raw"}
+    tables_there = connection.execute(tables).fetchall()
+    there = {name for database, name in tables_there if database == "raw"}
     snapshots = connection.execute("SELECT max(snapshot_id) FROM raw.ducklake_snapshot").fetchone()
     if snapshots and snapshots[0]:
         raise CatalogError("the database holds tables already; restore into an empty one")
     connection.execute("BEGIN")
-    for name in (name for database, name in found if database == "copy"):
+    for name in (name for database, name in tables_there if database == "copy"):
         if name in there:
             connection.execute(f'DELETE FROM raw."{name}"')
             connection.execute(f'INSERT INTO raw."{name}" BY NAME FROM copy."{name}"')
@@ -97,27 +97,27 @@ def _merge(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
     tables = connection.execute(
         "SELECT table_name FROM ducklake_table_info('lake') WHERE file_count > 1 ORDER BY ALL"
     ).fetchall()
-    found: list[tuple[int, int]] = []
+    merges: list[tuple[int, int]] = []
     connection.execute("BEGIN")
     for (name,) in tables:
-        found += connection.execute(
+        merges += connection.execute(
             f"SELECT files_processed, files_created FROM ducklake_merge_adjacent_files('lake', '{name}')"
         ).fetchall()
-    connection.execute("COMMIT" if any(merged for merged, _ in found) else "ROLLBACK")
-    return found
+    connection.execute("COMMIT" if any(merged for merged, _ in merges) else "ROLLBACK")
+    return merges
 
 
-def _expire(connection: duckdb.DuckDBPyConnection, rules: KeepRules) -> list[int]:
+def _expire(connection: duckdb.DuckDBPyConnection, rules: RetentionPolicy) -> list[int]:
     if rules.keep_days is None and rules.keep_snapshots is None:
         return []
-    found = connection.execute(
+    snapshots = connection.execute(
         "SELECT snapshot_id, epoch(now()) - epoch(snapshot_time) AS age_s FROM ducklake_snapshots('lake') "
         "ORDER BY snapshot_id DESC"
     ).fetchall()
     newest_kept = max(1, rules.keep_snapshots or 1)
     old = [
         number
-        for place, (number, age_s) in enumerate(found)
+        for place, (number, age_s) in enumerate(snapshots)
         if place >= newest_kept
         and number not in rules.protected
         and (rules.keep_days is None or age_s > rules.keep_days * 86_400)
@@ -129,14 +129,14 @@ def _expire(connection: duckdb.DuckDBPyConnection, rules: KeepRules) -> list[int
     return sorted(old)
 
 
-def _remove(connection: duckdb.DuckDBPyConnection, rules: KeepRules) -> Sequence[str]:
+def _remove(connection: duckdb.DuckDBPyConnection, rules: RetentionPolicy) -> Sequence[str]:
     """Remove files of merges and expired snapshots, and files that no snapshot ever named."""
     since = "cleanup_all => true"
     if rules.grace_hours > 0:
         since = f"older_than => now() - INTERVAL {round(rules.grace_hours * 3600)} SECOND"
-    found = connection.execute(_cleanup(since, rules.dry_run)).fetchall()
-    found += connection.execute(_cleanup(since, rules.dry_run, "delete_orphaned_files")).fetchall()
-    return sorted({path for (path,) in found})
+    rows = connection.execute(_cleanup(since, rules.dry_run)).fetchall()
+    rows += connection.execute(_cleanup(since, rules.dry_run, "delete_orphaned_files")).fetchall()
+    return sorted({path for (path,) in rows})
 
 
 def _cleanup(since: str, dry_run: bool, what: str = "cleanup_old_files") -> str:

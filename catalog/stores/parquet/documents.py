@@ -96,8 +96,8 @@ class Schema:
             return cls(tables, views)
         for name, table in older.tables.items():
             now = tables.setdefault(name, {**table, "columns": []})
-            known = {column[0] for column in now["columns"]}
-            now["columns"] += [column for column in table["columns"] if column[0] not in known]
+            names = {column[0] for column in now["columns"]}
+            now["columns"] += [column for column in table["columns"] if column[0] not in names]
         return cls(tables, views | {n: v for n, v in older.views.items() if n not in views})
 
     def dump(self) -> bytes:
@@ -124,7 +124,7 @@ class Schema:
 
 
 @dataclass(frozen=True)
-class Shown:
+class SnapshotTables:
     """A snapshot with what it takes to read it: its schema, those of its older files, and where files lie."""
 
     snapshot: PlainSnapshot

@@ -1,13 +1,12 @@
 """The plain-Parquet store: the same tables without the DuckLake extension, for places where it cannot be had.
 
-Parquet files and JSON documents (`plain.py`), nothing else. Better than DuckLake: needs no extension, no database, and
-is readable by hand. Worse: rows can only be added; each snapshot repeats the list of all files, and a commit
+Parquet files and JSON documents (`documents.py`), nothing else. Better than DuckLake: needs no extension, no database,
+and is readable by hand. Worse: rows can only be added; each snapshot repeats the list of all files, and a commit
 looks for known keys by reading the key columns, so it slows down with the tables.
 """
 
 import hashlib
 import logging
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -16,13 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from catalog.errors import BusyError, CatalogError, NewerWorkspaceError, SnapshotNotFoundError
 from catalog.packs.buckets import table_files
 from catalog.packs.objects import Objects, open_objects
-from catalog.packs.spool import Segment, clear_away
+from catalog.packs.spool import Segment, clear_away, ledger_rows
 from catalog.plurals import counted
 from catalog.stores import engine
 from catalog.stores.ducklake.commits import move_pack
@@ -30,28 +27,30 @@ from catalog.stores.ducklake.sqlite import SqliteMetadata
 from catalog.stores.ducklake.tables import unknown_columns
 from catalog.stores.engine import first_line, quoted
 from catalog.stores.file_check import FileCheck, check_files
-from catalog.stores.file_sums import name_with_sum
 from catalog.stores.parquet.documents import (
     FOLDER,
     DataFile,
     PlainSnapshot,
     Schema,
-    Shown,
-    empty,
-    read_parquet,
+    SnapshotTables,
 )
-from catalog.stores.store import LOCK_TIMEOUT_S, Frozen, KeepRules, Kept, Snapshot
-from catalog.tables.contract import TABLES, Table
-from catalog.tables.rows import rows
+from catalog.stores.parquet.writer import SnapshotWriter
+from catalog.stores.store import (
+    LOCK_TIMEOUT_S,
+    Frozen,
+    MaintenanceResult,
+    RetentionPolicy,
+    Snapshot,
+)
+from catalog.tables.contract import TABLES
 from catalog.version import __version__
-from catalog.workspace.files import flush, folder_aside, sha256_file
+from catalog.workspace.files import folder_aside
 from catalog.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 MERGE_AT = 64
-SMALL_BYTES = 64 * 2**20
-"""A commit that finds `MERGE_AT` files below this size in a table writes them as one."""
+"""A commit that finds so many small files (`writer.SMALL_BYTES`) in a table writes them as one."""
 _SNAPSHOTS = f"{FOLDER}/snapshots"
 _SCHEMAS = f"{FOLDER}/schemas"
 _TRIES = 20
@@ -92,10 +91,10 @@ class ParquetStore:
 
     def connect(self, as_of: int | None = None) -> duckdb.DuckDBPyConnection:
         """Give a reading connection; raises `SnapshotNotFoundError`."""
-        shown = self._shown(as_of)
+        tables = self._tables_at(as_of)
         connection = engine.take(self._files.extensions)
         try:
-            self._show(connection, shown, ":memory:")
+            self._create_views(connection, tables, ":memory:")
         except duckdb.Error as error:
             engine.discard(connection)
             raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
@@ -122,21 +121,21 @@ class ParquetStore:
 
     def snapshot(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Return the id of the snapshot that `connection` reads."""
-        found = connection.execute("SELECT id FROM lake.current_snapshot()").fetchone()
-        return int(found[0]) if found else 0
+        row = connection.execute("SELECT id FROM lake.current_snapshot()").fetchone()
+        return int(row[0]) if row else 0
 
     def snapshots(self, connection: duckdb.DuckDBPyConnection) -> list[Snapshot]:  # noqa: ARG002 - of the protocol
         """List all snapshots, newest first."""
-        found = [self._load(number) for number in self._numbers()[::-1]]
+        loaded = [self._load(number) for number in self._numbers()[::-1]]
         return [
             Snapshot(s.snapshot_id, datetime.fromisoformat(s.at), "safelight", s.message, s.changes)
-            for s in found
+            for s in loaded
         ]
 
     def filled_tables(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
         """Name the tables that have files."""
         files = self._load(self.snapshot(connection)).files
-        return sorted(name for name, found in files.items() if found)
+        return sorted(name for name, group in files.items() if group)
 
     @property
     def data_folder(self) -> Path | None:
@@ -148,22 +147,22 @@ class ParquetStore:
     ) -> Frozen:
         """Write the views of a snapshot to a DuckDB file in `folder`; the data files stay where they are."""
         folder.mkdir(parents=True, exist_ok=True)
-        shown, data_path = self._shown(as_of), self.data_path
+        tables, data_path = self._tables_at(as_of), self.data_path
         target = folder / "catalog.duckdb"
         if seen_at is not None:
             target = seen_at / "frozen" / folder.name / target.name
             if self.data_folder is not None:
                 data_path = f"{seen_at}/data/"
-                shown = replace(
-                    shown, address=lambda name: data_path + name.removeprefix(f"{FOLDER}/")
+                tables = replace(
+                    tables, address=lambda name: data_path + name.removeprefix(f"{FOLDER}/")
                 )
         connection = engine.take(self._files.extensions)
         try:
-            self._show(connection, shown, str(target))
+            self._create_views(connection, tables, str(target))
         finally:
             self.release(connection)
         attach = f"{self._files.setup_sql}ATTACH '{quoted(target)}' AS lake (READ_ONLY); USE lake"
-        number = shown.snapshot.snapshot_id
+        number = tables.snapshot.snapshot_id
         return Frozen(attach, self._files.extensions, (data_path,), number)
 
     def check_files(self, *, rehash: bool = False) -> FileCheck:
@@ -192,7 +191,7 @@ class ParquetStore:
             except CatalogError as error:
                 yield str(error)
 
-    def maintain(self, rules: KeepRules) -> Kept:
+    def maintain(self, rules: RetentionPolicy) -> MaintenanceResult:
         """Merge small files, forget old snapshots, remove files that none names; the caller holds the lock."""
         merged, made = (0, 0) if rules.dry_run else self._merge_all()
         expired = self._expired(rules)
@@ -202,11 +201,11 @@ class ParquetStore:
         gone = {_document(number) for number in expired}
         named = self._named(without=expired)
         there = (s for s in self._objects.listed(FOLDER) if s.name not in named | gone)
-        swept = [stored for stored in there if rules.lets_go(stored.modified)]
+        swept = [stored for stored in there if rules.is_expired(stored.modified)]
         if not rules.dry_run:
             for stored in swept:
                 self._objects.delete(stored.name)
-        return Kept(
+        return MaintenanceResult(
             files_merged=merged,
             files_made=made,
             snapshots_expired=len(expired),
@@ -215,7 +214,7 @@ class ParquetStore:
             details=(*(f"snapshot {n}" for n in expired), *(stored.name for stored in swept)),
         )
 
-    def _expired(self, rules: KeepRules) -> list[int]:
+    def _expired(self, rules: RetentionPolicy) -> list[int]:
         if rules.keep_days is None and rules.keep_snapshots is None:
             return []
         candidates = self._numbers()[: -max(1, rules.keep_snapshots or 1)]
@@ -231,10 +230,10 @@ class ParquetStore:
         """List the objects that snapshots need: their documents, schemas and data files."""
         names = set()
         for number in (n for n in self._numbers() if n not in without):
-            found = self._load(number)
-            files = [file for group in found.files.values() for file in group]
+            loaded = self._load(number)
+            files = [file for group in loaded.files.values() for file in group]
             names |= {_document(number)} | {f"{FOLDER}/{file.name}" for file in files}
-            names |= {_schema_document(d) for d in {found.schema, *(f.schema for f in files)}}
+            names |= {_schema_document(d) for d in {loaded.schema, *(f.schema for f in files)}}
         return names
 
     def _numbers(self) -> list[int]:
@@ -274,65 +273,67 @@ class ParquetStore:
         older = self._schema(newest.schema)
         return Schema.of_this_code(older).digest != newest.schema
 
-    def _shown(self, as_of: int | None) -> Shown:
+    def _tables_at(self, as_of: int | None) -> SnapshotTables:
         numbers = self._numbers()
         if as_of is not None and as_of not in numbers:
             raise SnapshotNotFoundError(as_of, numbers[::-1])
         snapshot = self._load(numbers[-1] if as_of is None else as_of)
         digests = {f.schema for files in snapshot.files.values() for f in files} | {snapshot.schema}
         schemas = {digest: self._schema(digest) for digest in digests}
-        return Shown(snapshot, schemas[snapshot.schema], schemas, self._objects.address)
+        return SnapshotTables(snapshot, schemas[snapshot.schema], schemas, self._objects.address)
 
-    def _show(self, connection: duckdb.DuckDBPyConnection, shown: Shown, database: str) -> None:
+    def _create_views(
+        self, connection: duckdb.DuckDBPyConnection, tables: SnapshotTables, database: str
+    ) -> None:
         connection.execute(self._files.setup_sql)
         connection.execute(f"ATTACH '{quoted(database)}' AS lake")
         connection.execute("USE lake")
         connection.execute("BEGIN")
-        connection.execute("; ".join(shown.statements()))
+        connection.execute("; ".join(tables.statements()))
         connection.execute("COMMIT")
 
     @contextmanager
-    def _writing(self, shown: Shown) -> Iterator["_Writer"]:
+    def _writing(self, tables: SnapshotTables) -> Iterator[SnapshotWriter]:
         connection = engine.take(self._files.extensions)
         connection.execute(self._files.setup_sql)
         try:
             with folder_aside(self.workspace.spool) as aside:
-                yield _Writer(connection, shown, self._objects, aside)
+                yield SnapshotWriter(connection, tables, self._objects, aside)
         finally:
             self.release(connection)
 
     def _try_to_commit(self, segments: Sequence[Segment]) -> dict[str, int] | None:
         """Write the new rows and publish them; None when another machine published first."""
-        shown = self._shown(None)
-        with self._writing(shown) as writer:
+        tables = self._tables_at(None)
+        with self._writing(tables) as writer:
             ledger = writer.ledger([segment.segment_id for segment in segments])
             new = [segment for segment in segments if segment.segment_id not in ledger]
             if not new:
                 return {}
             for segment in new:
                 move_pack(self.workspace, segment)
-            files = dict(shown.snapshot.files)
+            files = dict(tables.snapshot.files)
             for name in files:
                 writer.merge(files, name, MERGE_AT)
             gained = {}
             for name in sorted({name for segment in new for name in segment.tables}):
                 paths = [str(s.folder / f"{name}.parquet") for s in new if name in s.tables]
                 gained[name] = writer.append(files, name, writer.new_rows(TABLES[name], paths))
-            writer.append(files, "segments", _entered(new))
+            writer.append(files, "segments", ledger_rows(new))
         jobs = ", ".join(sorted({segment.job for segment in new}))[:500]
         changes = ", ".join(f"{name}: {counted(n, 'row')}" for name, n in gained.items())
-        if not self._publish(shown.snapshot, files, jobs, changes):
+        if not self._publish(tables.snapshot, files, jobs, changes):
             return None
         log.info("committed %d segments, %d rows", len(new), sum(gained.values()))
         return gained
 
     def _merge_all(self) -> tuple[int, int]:
         """Merge what can be merged; return how many files became how many."""
-        shown = self._shown(None)
-        files = dict(shown.snapshot.files)
-        with self._writing(shown) as writer:
+        tables = self._tables_at(None)
+        files = dict(tables.snapshot.files)
+        with self._writing(tables) as writer:
             counts = [n for name in files if (n := writer.merge(files, name, 2))]
-        if not counts or not self._publish(shown.snapshot, files, "merge small files", "merge"):
+        if not counts or not self._publish(tables.snapshot, files, "merge small files", "merge"):
             return 0, 0
         return sum(counts), len(counts)
 
@@ -350,87 +351,9 @@ class ParquetStore:
         return self._objects.create(_document(number), new.dump())
 
 
-class _Writer:
-    """Write rows to new files; nothing counts until a snapshot names them."""
-
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, shown: Shown, objects: Objects, aside: Path
-    ) -> None:
-        self._connection = connection
-        self._shown = shown
-        self._objects = objects
-        self._aside = aside
-
-    def ledger(self, wanted: Sequence[str]) -> set[str]:
-        """Say which of these segments are committed."""
-        known = self._relation("segments")
-        sql = f"SELECT segment_id FROM ({known}) WHERE list_contains(?, segment_id)"
-        return {row[0] for row in self._connection.execute(sql, [list(wanted)]).fetchall()}
-
-    def new_rows(self, table: Table, paths: list[str]) -> str:
-        """Write the SELECT of rows whose key is new; of rows with the same key the first file's stays."""
-        key = ", ".join(f'"{name}"' for name in table.key)
-        same = " AND ".join(f'old."{name}" IS NOT DISTINCT FROM new."{name}"' for name in table.key)
-        columns = self._shown.schema.columns(table.name)
-        listed = ", ".join(f"'{quoted(path)}'" for path in paths)
-        options = ", union_by_name = true, filename = true, file_row_number = true"
-        return (
-            f"SELECT {', '.join(f'new.{chr(34)}{name}{chr(34)}' for name in columns)} FROM (SELECT * FROM ("
-            f"{empty(columns)} UNION ALL BY NAME SELECT * FROM {read_parquet(paths, options)}) "
-            f"QUALIFY row_number() OVER (PARTITION BY {key} "
-            f"ORDER BY list_position([{listed}], filename), file_row_number) = 1) new "
-            f"ANTI JOIN ({self._relation(table.name)}) old ON {same} "
-            f"ORDER BY list_position([{listed}], new.filename), new.file_row_number"
-        )
-
-    def append(
-        self, files: dict[str, Sequence[DataFile]], table: str, rows_or_sql: pa.Table | str
-    ) -> int:
-        """Write rows to a new file of `table`, add it to `files` and return their number."""
-        path = self._aside / "rows.parquet"
-        if isinstance(rows_or_sql, str):
-            sql = f"COPY ({rows_or_sql}) TO '{quoted(path)}' (FORMAT parquet, COMPRESSION zstd)"
-            found = self._connection.execute(sql).fetchone()
-            n = int(found[0]) if found else 0
-        else:
-            pq.write_table(rows_or_sql, path, compression="zstd")
-            n = len(rows_or_sql)
-        if n:
-            name = f"{table}/{name_with_sum(sha256_file(path), uuid.uuid4().hex)}"
-            size = path.stat().st_size
-            flush(path)
-            self._objects.put(f"{FOLDER}/{name}", path)
-            one = DataFile(name, n, size, self._shown.snapshot.schema)
-            files[table] = [*files.get(table, ()), one]
-        return n
-
-    def merge(self, files: dict[str, Sequence[DataFile]], table: str, at: int) -> int:
-        """Write the small files of `table` as one, when there are `at` of them; return how many there were."""
-        small = [file for file in files[table] if file.bytes < SMALL_BYTES]
-        if len(small) < at:
-            return 0
-        files[table] = [file for file in files[table] if file not in small]
-        self.append(files, table, self._shown.relation(table, small))
-        return len(small)
-
-    def _relation(self, table: str) -> str:
-        return self._shown.relation(table, self._shown.snapshot.files.get(table, ()))
-
-
 @lru_cache(maxsize=1)
 def _digest_of_this_code() -> str:
     return Schema.of_this_code().digest
-
-
-def _entered(segments: Sequence[Segment]) -> pa.Table:
-    now = datetime.now(UTC).replace(tzinfo=None)
-    return rows(
-        "segments",
-        [
-            {"segment_id": s.segment_id, "job": s.job, "rows": s.rows, "committed_at": now}
-            for s in segments
-        ],
-    )
 
 
 def _document(number: int) -> str:

@@ -15,7 +15,7 @@ from catalog.errors import BackupError
 from catalog.maintenance.backup import backup, restore
 from catalog.maintenance.maintain import maintain
 from catalog.maintenance.verify import verify_catalog
-from catalog.stores import KeepRules
+from catalog.stores import RetentionPolicy
 from tests.catalog.conftest import at_address
 from tests.catalog.pictures import bring, picture
 from tests.catalog.postgres_server import PostgresServer
@@ -123,7 +123,7 @@ def test_a_backup_moves_a_workspace_from_sqlite_to_postgres_and_back(
         assert catalog.snapshot() == snapshot
         assert catalog.records("SELECT count(*) AS n FROM photos") == [{"n": 11}]
     assert answers(back, as_of=2) == answers(workspace, as_of=2)
-    assert maintain(back, KeepRules(keep_snapshots=1, grace_hours=0)).tables.files_merged > 0
+    assert maintain(back, RetentionPolicy(keep_snapshots=1, grace_hours=0)).tables.files_merged > 0
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_restored(

@@ -9,11 +9,11 @@ from catalog import Workspace, open_catalog
 from catalog.commands.catalog import catalog as command
 from catalog.maintenance.maintain import maintain
 from catalog.maintenance.verify import verify_catalog
-from catalog.stores import KeepRules
+from catalog.stores import RetentionPolicy
 from tests.catalog.pictures import bring, picture
 from tests.catalog.writing import writing
 
-NOW = KeepRules(grace_hours=0)
+NOW = RetentionPolicy(grace_hours=0)
 COUNT = "SELECT count(*) AS n, count(DISTINCT photo_id) AS d FROM photos"
 
 
@@ -55,8 +55,8 @@ def test_old_snapshots_are_forgotten_but_those_of_runs_and_the_newest(workspace:
             "INSERT INTO lake.curation_runs BY NAME SELECT 'r' AS run_id, ? AS input_snapshot",
             [known[3]],
         )
-    dry = maintain(workspace, KeepRules(keep_snapshots=2, grace_hours=0, dry_run=True))
-    done = maintain(workspace, KeepRules(keep_snapshots=2, grace_hours=0))
+    dry = maintain(workspace, RetentionPolicy(keep_snapshots=2, grace_hours=0, dry_run=True))
+    done = maintain(workspace, RetentionPolicy(keep_snapshots=2, grace_hours=0))
     assert dry.tables.snapshots_expired == done.tables.snapshots_expired == len(known) - 2
     with open_catalog(workspace) as catalog:
         left = [snapshot.snapshot_id for snapshot in catalog.snapshots()]
@@ -66,7 +66,7 @@ def test_old_snapshots_are_forgotten_but_those_of_runs_and_the_newest(workspace:
         assert verify_catalog(catalog) == []
     with open_catalog(workspace, as_of=known[3]) as past:
         assert past.records(COUNT) == [{"n": 3, "d": 3}]
-    assert maintain(workspace, KeepRules(keep_days=1)).tables.snapshots_expired == 0
+    assert maintain(workspace, RetentionPolicy(keep_days=1)).tables.snapshots_expired == 0
 
 
 def litter(workspace: Workspace) -> list[Path]:

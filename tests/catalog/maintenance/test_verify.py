@@ -22,7 +22,7 @@ from catalog.releases.revocations import (
     read_revocations,
     revocation_problems,
 )
-from catalog.stores import KeepRules, first_line
+from catalog.stores import RetentionPolicy, first_line
 from catalog.stores.ducklake.wal import read_wal
 from catalog.stores.file_sums import sum_in_name
 from tests.catalog.each_store import on_plain_files
@@ -30,7 +30,7 @@ from tests.catalog.pictures import bring
 from tests.catalog.published import published
 from tests.catalog.writing import writing
 
-NOW = KeepRules(grace_hours=0)
+NOW = RetentionPolicy(grace_hours=0)
 SEED = 20_261_129
 
 

@@ -29,7 +29,7 @@ from catalog.packs.objects import open_objects
 from catalog.packs.spool import waiting_segments
 from catalog.releases.bucket import copy, send
 from catalog.releases.verify import verify_release
-from catalog.stores import KeepRules
+from catalog.stores import RetentionPolicy
 from tests.catalog.buckets import KEYS, ROOT, Bucket
 from tests.catalog.pictures import bring, picture
 from tests.catalog.releases.test_publish import PLAN, items
@@ -83,7 +83,7 @@ def test_what_is_lost_or_strange_in_the_bucket_is_found_and_swept(in_bucket: Wor
         orphans = [*catalog.store.check_files().orphans, *(p.name for p in orphan_packs(catalog))]
     assert [line.split(" is ")[-1][:9] for line in problems] == ["missing; "]
     assert [name.rpartition("/")[2] for name in orphans] == ["stray.parquet", "stray.parquet"]
-    done = maintain(in_bucket, KeepRules(keep_snapshots=1, grace_hours=0))
+    done = maintain(in_bucket, RetentionPolicy(keep_snapshots=1, grace_hours=0))
     assert (done.packs_removed, done.tables.files_merged, done.tables.files_removed) == (1, 9, 10)
     with open_catalog(in_bucket) as catalog:
         assert catalog.records(COUNT) == [{"n": 3, "d": 3}]

@@ -9,7 +9,7 @@ import pytest
 from catalog import Workspace, open_catalog
 from catalog.maintenance.maintain import maintain
 from catalog.maintenance.verify import verify_catalog
-from catalog.stores import KeepRules
+from catalog.stores import RetentionPolicy
 from tests.catalog.killed_writer import ROWS, acknowledged, write_until_killed
 
 _processes = multiprocessing.get_context("forkserver")
@@ -55,7 +55,7 @@ def crash(workspace: Workspace, kills: int, most_segments: int) -> None:
         # A commit takes some tenths of a second: the kill comes anywhere in it, or in the next one.
         kill_once(workspace, moments.randint(1, most_segments), moments.uniform(0, 0.4))
         check(workspace)
-    maintain(workspace, KeepRules(grace_hours=0))
+    maintain(workspace, RetentionPolicy(grace_hours=0))
     with open_catalog(workspace) as catalog:
         assert verify_catalog(catalog) == []
 

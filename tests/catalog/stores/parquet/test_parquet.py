@@ -28,7 +28,7 @@ from catalog.maintenance.verify import verify_catalog
 from catalog.packs.objects import open_objects
 from catalog.packs.spool import waiting_segments
 from catalog.releases.verify import verify_release
-from catalog.stores import KeepRules, Kept, engine
+from catalog.stores import Kept, RetentionPolicy, engine
 from catalog.stores.ducklake.store import DuckLakeStore
 from catalog.stores.parquet.store import ParquetStore
 from tests.catalog.buckets import KEYS, Bucket
@@ -89,19 +89,21 @@ def test_maintenance_merges_forgets_and_sweeps(plain_workspace: Workspace) -> No
         assert verify_catalog(catalog) == []
         assert len(catalog.store.check_files().orphans) == 2
 
-    dry = maintain(plain_workspace, KeepRules(keep_snapshots=1, grace_hours=0, dry_run=True)).tables
+    dry = maintain(
+        plain_workspace, RetentionPolicy(keep_snapshots=1, grace_hours=0, dry_run=True)
+    ).tables
     # What the newest snapshot names would be merged first, so a dry run finds less.
     assert (dry.snapshots_expired, dry.files_removed) == (4, 2)
     assert len(list(plain.glob("photos/*.parquet"))) == 5
     assert maintain(plain_workspace).tables.files_removed == 0  # all is younger than a day
-    done = maintain(plain_workspace, KeepRules(keep_snapshots=1, grace_hours=0)).tables
+    done = maintain(plain_workspace, RetentionPolicy(keep_snapshots=1, grace_hours=0)).tables
     assert (done.snapshots_expired, done.files_removed) == (5, 2 + 3 * 4)
     assert len(list(plain.glob("photos/*.parquet"))) == 1
     with open_catalog(plain_workspace) as catalog:
         assert [s.message for s in catalog.snapshots()] == ["merge small files"]
         assert catalog.records(COUNT) == [{"n": 4, "d": 4}]
         assert verify_catalog(catalog) == []
-    assert maintain(plain_workspace, KeepRules(keep_days=0, grace_hours=0)).tables == Kept()
+    assert maintain(plain_workspace, RetentionPolicy(keep_days=0, grace_hours=0)).tables == Kept()
 
 
 def test_a_snapshot_that_a_run_was_made_from_is_kept(plain_workspace: Workspace) -> None:
@@ -111,7 +113,7 @@ def test_a_snapshot_that_a_run_was_made_from_is_kept(plain_workspace: Workspace)
         write_segment(plain_workspace, {"curation_runs": run}, job="curate:r")
         catalog.commit()
     commit(plain_workspace, range(3))
-    maintain(plain_workspace, KeepRules(keep_snapshots=1, grace_hours=0))
+    maintain(plain_workspace, RetentionPolicy(keep_snapshots=1, grace_hours=0))
     with open_catalog(plain_workspace, as_of=1) as past:
         assert past.records(COUNT) == [{"n": 1, "d": 1}]
 
@@ -274,5 +276,5 @@ def test_writers_killed_at_many_moments_lose_nothing(plain_workspace: Workspace)
     with open_catalog(plain_workspace) as catalog:
         catalog.commit()
         assert catalog.records(COUNT) == [{"n": 40, "d": 40}]
-        maintain(plain_workspace, KeepRules(grace_hours=0))
+        maintain(plain_workspace, RetentionPolicy(grace_hours=0))
         assert verify_catalog(catalog) == []
