@@ -11,7 +11,7 @@ from catalog.workspace.options import existing_workspace_option
 from catalog.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from catalog.takedown.search import Found, Kind
+    from catalog.takedown.search import Kind, TakedownMatches
     from catalog.takedown.takedown import Takedown
 
 
@@ -46,7 +46,7 @@ def takedown(  # noqa: PLR0913 - one argument an option
     yes: bool,
 ) -> None:
     """Take pictures out of packs, tables, releases and the frontier for good, and write a proof."""
-    from catalog.takedown.takedown import TakedownOrder, preview, take_down
+    from catalog.takedown.takedown import TakedownRequest, preview, take_down
 
     asked = {
         "photographer": photographer,
@@ -58,7 +58,7 @@ def takedown(  # noqa: PLR0913 - one argument an option
     if len(given) != 1:
         raise UsageError("give one of --photographer, --url-prefix, --sha256 and --photo-id")
     kind, value = given[0]
-    order = TakedownOrder(
+    order = TakedownRequest(
         cast("Kind", kind), value, reason, with_copies, purge_releases, purge_reports
     )
     _tell_found(*preview(workspace, order, queue_opener()))
@@ -69,7 +69,7 @@ def takedown(  # noqa: PLR0913 - one argument an option
     _tell_done(take_down(workspace, order, queue_opener()))
 
 
-def _tell_found(found: "Found", waiting: int) -> None:
+def _tell_found(found: "TakedownMatches", waiting: int) -> None:
     click.echo(
         f"{counted(len(found.photos), 'photo')}, {counted(len(found.assets), 'file')} in "
         f"{counted(len(found.packs), 'pack')}, {counted(waiting, 'item')} of the frontier"

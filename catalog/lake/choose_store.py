@@ -80,10 +80,10 @@ def _has_plain_tables(workspace: Workspace) -> bool:
     return objects.remote and bool(objects.listed(f"{FOLDER}/snapshots"))
 
 
-def _refuse(workspace: Workspace, name: str, kind: str, wanted: str) -> None:
+def _refuse(workspace: Workspace, name: str, kind: str, store: str) -> None:
     """Keep a workspace from becoming another store: what it holds would seem to be gone."""
     if (workspace.lake / name).exists():
         raise UsageError(
-            f"this workspace keeps its tables in a {kind} store (lake/{name}); [catalog] store = {wanted!r} would "
+            f"this workspace keeps its tables in a {kind} store (lake/{name}); [catalog] store = {store!r} would "
             "start empty. Take the setting away, or begin a new workspace with another --home"
         )

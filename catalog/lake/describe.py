@@ -45,10 +45,10 @@ def describe(catalog: Catalog) -> list[Described]:
 
 def describe_one(catalog: Catalog, name: str) -> Described:
     """Describe one table or view; raises `TableNotFoundError`."""
-    found = [each for each in describe(catalog) if each.name == name]
-    if not found:
+    tables = [each for each in describe(catalog) if each.name == name]
+    if not tables:
         raise TableNotFoundError(name, (*TABLES, *VIEWS))
-    return found[0]
+    return tables[0]
 
 
 def _types(catalog: Catalog) -> dict[str, dict[str, str]]:

@@ -100,8 +100,8 @@ class Catalog:
 
     def records(self, sql: str, parameters: Parameters = ()) -> list[dict[str, object]]:
         """Run one reading statement and return its rows as dictionaries."""
-        found: list[dict[str, object]] = self.query(sql, parameters).to_pylist()
-        return found
+        rows: list[dict[str, object]] = self.query(sql, parameters).to_pylist()
+        return rows
 
     def commit(self, retry_s: float = COMMIT_RETRY_S) -> dict[str, int]:
         """Commit all waiting segments; return how many rows each table really gained.
@@ -137,15 +137,15 @@ class Catalog:
 
     def _commit_error(self, error: Exception) -> CommitError:
         """Say why a commit failed, and which segments are to blame when they are damaged."""
-        found = commit_error(error, count_waiting(self.workspace))
-        if found.is_transient or isinstance(error, SegmentError):
-            return found
+        commit_failure = commit_error(error, count_waiting(self.workspace))
+        if commit_failure.is_transient or isinstance(error, SegmentError):
+            return commit_failure
         with suppress(*EXPECTED):
             for segment in waiting_segments(self.workspace):
                 if not is_whole(segment, self.workspace):
-                    damaged = damaged_segment(segment.folder, found.reason)
+                    damaged = damaged_segment(segment.folder, commit_failure.reason)
                     return commit_error(damaged, count_waiting(self.workspace))
-        return found
+        return commit_failure
 
     def refresh(self) -> None:
         """See what other processes have committed since this catalog was opened."""
@@ -182,9 +182,9 @@ class Catalog:
         counts = " UNION ALL ".join(
             f"SELECT '{name}' AS name, count(*) AS n FROM {name}" for name in counted
         )
-        found = {row["name"]: row["n"] for row in self.records(counts)}
+        row_counts = {row["name"]: row["n"] for row in self.records(counts)}
         return [
-            {"name": name, "kind": kind, "rows": found.get(name, 0), "meaning": meaning}
+            {"name": name, "kind": kind, "rows": row_counts.get(name, 0), "meaning": meaning}
             for name, kind, meaning in listed
         ]
 

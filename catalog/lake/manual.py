@@ -112,12 +112,12 @@ def resolve_sha256(workspace: Workspace, letters: str) -> str:
     with open_catalog(workspace) as catalog:
         catalog.commit()
         sql = "SELECT sha256 FROM assets WHERE starts_with(sha256, ?) ORDER BY sha256 LIMIT 3"
-        found = [str(row["sha256"]) for row in catalog.records(sql, [letters.lower()])]
-    if not found:
+        names = [str(row["sha256"]) for row in catalog.records(sql, [letters.lower()])]
+    if not names:
         raise DecisionError(f"no picture begins with {letters!r}; {_LISTING}")
-    if len(found) > 1:
-        raise DecisionError(f"{letters!r} could be {', '.join(found)}; give more letters")
-    return found[0]
+    if len(names) > 1:
+        raise DecisionError(f"{letters!r} could be {', '.join(names)}; give more letters")
+    return names[0]
 
 
 def undo(
@@ -148,12 +148,12 @@ def choose_run(catalog: Catalog, run_id: str, *, decided_by: str = LOCAL) -> Non
 def undone_by(catalog: Catalog, run_id: str) -> tuple[str, datetime] | None:
     """Say who took a run back and when; None when nobody did, or somebody brought it back."""
     sql = "SELECT decision, decided_by, decided_at FROM decisions WHERE undoes = ? ORDER BY decided_at DESC LIMIT 1"
-    found = catalog.records(sql, [run_id])
-    if not found or found[0]["decision"] != "undo":
+    rows = catalog.records(sql, [run_id])
+    if not rows or rows[0]["decision"] != "undo":
         return None
-    at = found[0]["decided_at"]
+    at = rows[0]["decided_at"]
     assert isinstance(at, datetime), "the contract says so"
-    return str(found[0]["decided_by"] or LOCAL), at
+    return str(rows[0]["decided_by"] or LOCAL), at
 
 
 def decisions_in_force(catalog: Catalog, kinds: Sequence[str] = KINDS) -> list[ManualDecision]:
@@ -168,14 +168,14 @@ def history(catalog: Catalog) -> list[ManualDecision]:
 
 
 def _read(catalog: Catalog, sql: str, kinds: Sequence[str]) -> list[ManualDecision]:
-    found: dict[str, list[dict[str, object]]] = {}
+    rows_by_decision: dict[str, list[dict[str, object]]] = {}
     ordered = (
         f"SELECT * FROM ({sql}) WHERE list_contains(?, decision) "
         "ORDER BY decided_at, decision_id, asset_sha256"
     )
     for row in catalog.records(ordered, [list(kinds)]):
-        found.setdefault(str(row["decision_id"]), []).append(row)
-    return [_decision(name, listed) for name, listed in found.items()]
+        rows_by_decision.setdefault(str(row["decision_id"]), []).append(row)
+    return [_decision(name, listed) for name, listed in rows_by_decision.items()]
 
 
 def _decision(name: str, listed: list[dict[str, object]]) -> ManualDecision:
@@ -206,21 +206,21 @@ def _check(catalog: Catalog, kind: str, assets: tuple[str, ...]) -> None:
         raise DecisionError(f"a decision is one of {', '.join(KINDS)}, not {kind!r}")
     least, most = _MANY.get(kind, (1, None))
     if len(assets) < least or (most and len(assets) > most):
-        wanted = counted(least, "picture") if most else f"at least {counted(least, 'picture')}"
-        raise DecisionError(f"{kind} is about {wanted}, not {len(assets)}")
-    known = catalog.records("SELECT sha256 FROM assets WHERE list_contains(?, sha256)", [assets])
-    if missing := sorted(set(assets) - {str(row["sha256"]) for row in known}):
+        expected = counted(least, "picture") if most else f"at least {counted(least, 'picture')}"
+        raise DecisionError(f"{kind} is about {expected}, not {len(assets)}")
+    rows = catalog.records("SELECT sha256 FROM assets WHERE list_contains(?, sha256)", [assets])
+    if missing := sorted(set(assets) - {str(row["sha256"]) for row in rows}):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise DecisionError(f"there is no picture {missing[0]}{more}; {_LISTING}")
 
 
 def _rest(catalog: Catalog, apart: tuple[str, ...], about: About) -> tuple[str, ...]:
     """Name the members of the group that are not set apart."""
-    found = catalog.records(
+    rows = catalog.records(
         "SELECT asset_sha256 FROM duplicate_groups WHERE run_id = ? AND group_id = ?",
         [about.run_id, about.group_id],
     )
-    members = {str(row["asset_sha256"]) for row in found}
+    members = {str(row["asset_sha256"]) for row in rows}
     if not members:
         raise DecisionError(
             f"run {about.run_id} has no group {about.group_id}; a split names the group and its run"
@@ -234,24 +234,24 @@ def _rest(catalog: Catalog, apart: tuple[str, ...], about: About) -> tuple[str, 
 
 def _target(catalog: Catalog, name: str) -> str:
     """Find the run or the decision that `name` means; of an undo or redo, what it is about."""
-    known: dict[str, str] = {
+    targets: dict[str, str] = {
         str(row["name"]): str(row["target"])
         for row in catalog.records(
             "SELECT run_id AS name, run_id AS target FROM curation_runs UNION ALL "
             "SELECT DISTINCT run_id, coalesce(undoes, run_id) FROM decisions WHERE decided_at IS NOT NULL"
         )
     }
-    fitting = sorted(each for each in known if each.startswith((name, PREFIX + name)))
-    if name in known:
-        return known[name]
+    fitting = sorted(each for each in targets if each.startswith((name, PREFIX + name)))
+    if name in targets:
+        return targets[name]
     if not name or not fitting:
         raise DecisionError(
             f"there is no run or decision {name!r}; list runs with safelight curate runs, "
             'decisions with safelight catalog sql "SELECT * FROM v_manual_decisions"'
         )
-    if len({known[each] for each in fitting}) > 1:
+    if len({targets[each] for each in fitting}) > 1:
         raise DecisionError(f"{name} could be {', '.join(fitting[:4])}; give more letters")
-    return known[fitting[0]]
+    return targets[fitting[0]]
 
 
 def _is_undone(catalog: Catalog, target: str) -> bool:

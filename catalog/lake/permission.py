@@ -28,12 +28,12 @@ class Permission:
         >>> Permission(200, 0, (("no_basis_recorded", 200),)).sentence()
         '0 of 200 may be trained on, because no_basis_recorded (200)'
         """
-        said = f"{self.allowed} of {self.total} may be trained on"
+        message = f"{self.allowed} of {self.total} may be trained on"
         if not self.reasons:
-            return said
-        shown = [f"{reason} ({n})" for reason, n in self.reasons[:_MOST_REASONS]]
-        more = len(self.reasons) - len(shown)
-        return f"{said}, because {', '.join(shown)}{f' and {more} more' if more else ''}"
+            return message
+        listed = [f"{reason} ({n})" for reason, n in self.reasons[:_MOST_REASONS]]
+        more = len(self.reasons) - len(listed)
+        return f"{message}, because {', '.join(listed)}{f' and {more} more' if more else ''}"
 
     def advice(self, photos: str) -> str:
         """Add the command that records a basis for `photos`, an SQL predicate."""
@@ -44,23 +44,23 @@ class Permission:
 
 def of_crawl(catalog: Catalog, crawl_id: str) -> Permission:
     """Count the photos that a crawl brought in."""
-    found = catalog.records(
+    rows = catalog.records(
         "SELECT training_allowed, training_basis, count(*) AS n FROM v_all_photos WHERE crawl_id = ? GROUP BY ALL",
         [crawl_id],
     )
     return _counted(
-        (bool(row["training_allowed"]), row["training_basis"], int(str(row["n"]))) for row in found
+        (bool(row["training_allowed"]), row["training_basis"], int(str(row["n"]))) for row in rows
     )
 
 
 def of_run(catalog: Catalog, run_id: str) -> Permission:
     """Count the pictures that a curation run kept, by what its rows say: the next run hears what is recorded now."""
-    found = catalog.records(
+    rows = catalog.records(
         "SELECT training_allowed, training_basis, count(*) AS n FROM curated_items WHERE run_id = ? GROUP BY ALL",
         [run_id],
     )
     return _counted(
-        (bool(row["training_allowed"]), row["training_basis"], int(str(row["n"]))) for row in found
+        (bool(row["training_allowed"]), row["training_basis"], int(str(row["n"]))) for row in rows
     )
 
 
@@ -74,9 +74,9 @@ def of_index(index: pa.Table) -> Permission:
     return _counted((bool(allowed), basis, 1) for allowed, basis in pairs)
 
 
-def _counted(found: Iterable[tuple[bool, object, int]]) -> Permission:
+def _counted(counts: Iterable[tuple[bool, object, int]]) -> Permission:
     allowed, reasons = 0, Counter[str]()
-    for is_allowed, basis, n in found:
+    for is_allowed, basis, n in counts:
         if is_allowed:
             allowed += n
         else:

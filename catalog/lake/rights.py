@@ -37,10 +37,10 @@ class Rights:
 
     def __post_init__(self) -> None:
         """Refuse blank texts and a statement that says nothing, with `RightsError`."""
-        said = {name: getattr(self, name) for name in VALUES}
-        if all(value is None for value in said.values()):
+        values = {name: getattr(self, name) for name in VALUES}
+        if all(value is None for value in values.values()):
             raise RightsError("nothing is said; give a training basis, a licence or an attribution")
-        for name, value in said.items():
+        for name, value in values.items():
             if isinstance(value, str) and not value.strip():
                 raise RightsError(
                     f"{name} is blank; say it in words, they are kept with each photo"
@@ -89,31 +89,31 @@ def write_rights(
 ) -> Statement:
     """Put a statement into the spool, as `record_rights` does; `values` fill `$name` in `where`. The caller commits."""
     given = dict(values or {})
-    said = {name: value for name in VALUES if (value := getattr(rights, name)) is not None}
-    differs = " OR ".join(f"{name} IS DISTINCT FROM ${name}" for name in said)
+    values = {name: value for name in VALUES if (value := getattr(rights, name)) is not None}
+    differs = " OR ".join(f"{name} IS DISTINCT FROM ${name}" for name in values)
     fitting = f"FROM v_all_photos WHERE (\n{where}\n)"
     try:
         matched = int(str(catalog.records(f"SELECT count(*) AS n {fitting}", given)[0]["n"]))
-        found = catalog.query(
-            f"SELECT DISTINCT photo_id, asset_sha256 {fitting} AND ({differs})", given | said
+        rows = catalog.query(
+            f"SELECT DISTINCT photo_id, asset_sha256 {fitting} AND ({differs})", given | values
         )
     except QueryError as error:
         raise RightsError(
             f"--where {where!r} does not work: {error}. Columns: {_COLUMNS}"
         ) from error
-    if dry_run or not len(found):
-        return Statement("", matched, len(found))
+    if dry_run or not len(rows):
+        return Statement("", matched, len(rows))
     name = _new_id()
     shared = {
-        **said,
+        **values,
         "statement_id": name,
         "action": "record",
         "predicate": where,
         "recorded_by": recorded_by,
         "recorded_at": _now(),
     }
-    write_segment(catalog.workspace, {"rights": _repeated(found, shared)}, job=name)
-    return Statement(name, matched, len(found))
+    write_segment(catalog.workspace, {"rights": _repeated(rows, shared)}, job=name)
+    return Statement(name, matched, len(rows))
 
 
 def _repeated(photos: pa.Table, shared: dict[str, object]) -> pa.Table:
@@ -132,16 +132,18 @@ def undo_rights(workspace: Workspace, name: str, *, recorded_by: str = LOCAL) ->
     """
     with open_catalog(workspace) as catalog:
         catalog.commit()
-        known = {str(row["statement_id"]): bool(row["holds"]) for row in catalog.records(_HISTORY)}
-        fitting = [each for each in known if each.startswith((name, PREFIX + name)) and name]
+        statements = {
+            str(row["statement_id"]): bool(row["holds"]) for row in catalog.records(_HISTORY)
+        }
+        fitting = [each for each in statements if each.startswith((name, PREFIX + name)) and name]
         if len(fitting) != 1:
-            listed = ", ".join(fitting[:3] or list(known)[:3]) or "none yet"
+            listed = ", ".join(fitting[:3] or list(statements)[:3]) or "none yet"
             raise RightsError(
                 f"{len(fitting)} statements begin with {name!r}; there are: {listed}. "
                 "List them with: safelight crawl basis --history"
             )
         (target,) = fitting
-        holds = known[target]
+        holds = statements[target]
         row = {
             "statement_id": _new_id(),
             "action": "undo" if holds else "redo",

@@ -23,15 +23,15 @@ _PARAMETER = re.compile(
 def questions(workspace: Workspace) -> dict[str, Question]:
     """Give all questions by name, the shipped ones first."""
     own = {path.stem: _read(path) for path in sorted(_folder(workspace).glob("*.sql"))}
-    return {**QUESTIONS, **{name: found for name, found in own.items() if name not in QUESTIONS}}
+    return {**QUESTIONS, **{name: sql for name, sql in own.items() if name not in QUESTIONS}}
 
 
 def question(workspace: Workspace, name: str) -> Question:
     """Give the question of this name; raises `QuestionNotFoundError`."""
-    known = questions(workspace)
-    if name not in known:
-        raise QuestionNotFoundError(name, list(known))
-    return known[name]
+    saved = questions(workspace)
+    if name not in saved:
+        raise QuestionNotFoundError(name, list(saved))
+    return saved[name]
 
 
 def save_question(workspace: Workspace, name: str, title: str, sql: str) -> Question:
@@ -65,7 +65,7 @@ def parameter_names(sql: str) -> list[str]:
     >>> parameter_names("SELECT $a, '$b', $a -- $c")
     ['a']
     """
-    return list(dict.fromkeys(found[1] for found in _PARAMETER.finditer(sql) if found[1]))
+    return list(dict.fromkeys(match[1] for match in _PARAMETER.finditer(sql) if match[1]))
 
 
 def _folder(workspace: Workspace) -> Path:

@@ -46,13 +46,13 @@ def read_blocked(catalog: Catalog) -> list[tuple[str, str]]:
     return [(str(row["kind"]), str(row["value"])) for row in catalog.records(_BLOCKED)]
 
 
-def block(catalog: Catalog, wanted: Iterable[tuple[str, str]], reason: str, job: str) -> None:
+def block(catalog: Catalog, targets: Iterable[tuple[str, str]], reason: str, job: str) -> None:
     """Write and commit tombstones for those of `wanted`, pairs of kind and value, that are not blocked by now."""
-    known = set(read_blocked(catalog))
+    blocked = set(read_blocked(catalog))
     missing = [
         tombstone(kind, value, reason, blocks=True)
-        for kind, value in dict.fromkeys(wanted)
-        if (kind, value.lower() if kind == "photographer" else value) not in known
+        for kind, value in dict.fromkeys(targets)
+        if (kind, value.lower() if kind == "photographer" else value) not in blocked
     ]
     if missing:
         write_segment(catalog.workspace, {"tombstones": rows("tombstones", missing)}, job=job)

@@ -39,17 +39,17 @@ class AssetReader:
         """
         if not self._objects.remote:
             return [self.read(*place) for place in places]
-        found: dict[tuple[str, int, int], bytes] = {}
+        bodies_by_place: dict[tuple[str, int, int], bytes] = {}
         for pack in dict.fromkeys(place[0] for place in places):
-            wanted = [place for place in places if place[0] == pack]
-            ranges = [ImageRange(offset, length) for _, offset, length in wanted]
+            in_pack = [place for place in places if place[0] == pack]
+            ranges = [ImageRange(offset, length) for _, offset, length in in_pack]
             try:
                 bodies = self._objects.read_many(f"{PACKS}/{pack}", ranges)
             except FileNotFoundError as error:
                 raise AssetNotFoundError(_MISSING.format(pack)) from error
-            for place, body in zip(wanted, bodies, strict=True):
-                found[place] = body if len(body) == place[2] else _cut_short(*place)
-        return [found[place] for place in places]
+            for place, body in zip(in_pack, bodies, strict=True):
+                bodies_by_place[place] = body if len(body) == place[2] else _cut_short(*place)
+        return [bodies_by_place[place] for place in places]
 
     def close(self) -> None:
         """Close the open packs."""

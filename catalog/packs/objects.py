@@ -134,14 +134,14 @@ class LocalObjects:
 
     def listed(self, folder: str) -> list[Stored]:
         """List the files below `folder`, by name."""
-        found = []
+        files = []
         for parent, _, names in os.walk(self._home / folder):
             for path in (Path(parent, name) for name in names):
                 with suppress(FileNotFoundError):  # another process took it away just now
                     name, about = path.relative_to(self._home).as_posix(), path.stat()
                     written = datetime.fromtimestamp(about.st_ctime, UTC)
-                    found.append(Stored(name, about.st_size, written))
-        return sorted(found, key=lambda stored: stored.name)
+                    files.append(Stored(name, about.st_size, written))
+        return sorted(files, key=lambda stored: stored.name)
 
     def size(self, name: str) -> int | None:
         """Return the bytes of a file."""
@@ -210,12 +210,12 @@ class S3Objects:
             return b""
         with self._explained("read", name):
             try:
-                found = obstore.get_range(self._store, name, start=offset, length=length)
+                body = obstore.get_range(self._store, name, start=offset, length=length)
             except GenericError:
                 if (self.size(name) or 0) > offset:
                     raise
                 return b""  # a range beyond the end is an error to a bucket, not to a file
-        return bytes(found)
+        return bytes(body)
 
     def read_many(self, name: str, ranges: Sequence[ImageRange]) -> list[bytes]:
         """Return several ranges of one object: near ones share a request, the others run side by side."""
@@ -228,8 +228,8 @@ class S3Objects:
         ends = [min(part.offset + part.length, size) for part in ranges]
         spans = [(p.offset, end) for p, end in zip(ranges, ends, strict=True) if end > p.offset]
         with self._explained("read", name):
-            found = dict(zip(spans, self._get_ranges(name, spans), strict=True)) if spans else {}
-        return [found.get((p.offset, end), b"") for p, end in zip(ranges, ends, strict=True)]
+            by_span = dict(zip(spans, self._get_ranges(name, spans), strict=True)) if spans else {}
+        return [by_span.get((p.offset, end), b"") for p, end in zip(ranges, ends, strict=True)]
 
     def _get_ranges(self, name: str, spans: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         import obstore
@@ -254,8 +254,8 @@ class S3Objects:
         import obstore
 
         with self._explained("list", folder):
-            found = [one for page in obstore.list(self._store, folder) for one in page]
-        listed = [Stored(one["path"], one["size"], one["last_modified"]) for one in found]
+            files = [one for page in obstore.list(self._store, folder) for one in page]
+        listed = [Stored(one["path"], one["size"], one["last_modified"]) for one in files]
         return sorted(listed, key=lambda stored: stored.name)
 
     def size(self, name: str) -> int | None:

@@ -99,9 +99,9 @@ def locate(path: Path) -> list[ImageRange]:
     """
     with pq.ParquetFile(path) as parquet, path.open("rb") as raw:
         return [
-            found
+            located
             for group in range(parquet.num_row_groups)
-            for found in _locate_group(parquet, group, raw)
+            for located in _locate_group(parquet, group, raw)
         ]
 
 

@@ -72,15 +72,15 @@ def write_segment(
     """
     fitted = {name: fit(name, table) for name, table in tables.items()}
     with folder_aside(workspace.spool) as aside:
-        pack, known = None, {}
+        pack, digests = None, {}
         if images:
             places = write_pack(aside / PACK, dict(images))
-            known[PACK] = sha256_file(aside / PACK)
-            pack = f"{known[PACK]}.parquet"
+            digests[PACK] = sha256_file(aside / PACK)
+            pack = f"{digests[PACK]}.parquet"
             fitted["assets"] = _placed(fitted["assets"], pack, places)
         for name, table in fitted.items():
             pq.write_table(table, aside / f"{name}.parquet", compression="zstd")
-        segment_id = _content_hash(aside, known)
+        segment_id = _content_hash(aside, digests)
         about = {"job": job, "rows": sum(map(len, fitted.values())), "pack": pack}
         _note_keys(aside / KEYS, fitted)
         (aside / "segment.json").write_text(json.dumps(about, sort_keys=True), "utf-8")
@@ -104,14 +104,14 @@ def waiting_segments(workspace: Workspace) -> list[Segment]:
 
     A segment that another process commits meanwhile is left out.
     """
-    found = []
+    segments = []
     for folder in _folders(workspace):
         try:
-            found.append((folder.stat().st_mtime_ns, folder.name, _read(folder)))
+            segments.append((folder.stat().st_mtime_ns, folder.name, _read(folder)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             if folder.exists():
                 log.warning("%s is no segment and is left where it is: %s", folder, error)
-    return [segment for _, _, segment in sorted(found, key=lambda each: each[:2])]
+    return [segment for _, _, segment in sorted(segments, key=lambda each: each[:2])]
 
 
 def unreadable_segments(workspace: Workspace) -> Iterator[str]:
@@ -162,9 +162,9 @@ def noted_keys(segment: Segment) -> dict[str, Keys]:
     """
     path = segment.folder / KEYS
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with np.load(path, allow_pickle=False) as arrays:
             names = {_key_name(TABLES[table]): table for table in segment.tables}
-            return {names[name]: found[name] for name in found.files if name in names}
+            return {names[name]: arrays[name] for name in arrays.files if name in names}
     except FileNotFoundError:  # older code wrote it
         return {}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -185,13 +185,13 @@ def clear_away(segment: Segment) -> None:
 
 def is_whole(segment: Segment, workspace: Workspace) -> bool:
     """Say whether a segment holds what its name says; a commit that was cut off may have moved its pack already."""
-    known = {}
+    digests = {}
     if segment.pack and not (segment.folder / PACK).exists():
         moved = workspace.packs / segment.pack
         if not moved.exists():
             return False
-        known[PACK] = sha256_file(moved)
-    return _content_hash(segment.folder, known) == segment.segment_id
+        digests[PACK] = sha256_file(moved)
+    return _content_hash(segment.folder, digests) == segment.segment_id
 
 
 def _placed(assets: pa.Table, pack: str, places: Mapping[str, ImageRange]) -> pa.Table:
@@ -212,11 +212,11 @@ def _placed(assets: pa.Table, pack: str, places: Mapping[str, ImageRange]) -> pa
     return assets
 
 
-def _content_hash(folder: Path, known: Mapping[str, str]) -> str:
+def _content_hash(folder: Path, digests: Mapping[str, str]) -> str:
     """Hash the names and contents of all tables and the pack; `known` has the SHA-256 of some already."""
     content = hashlib.sha256()
-    for name in sorted({path.name for path in folder.glob("*.parquet")} | set(known)):
-        content.update(f"{name} {known.get(name) or sha256_file(folder / name)}\n".encode())
+    for name in sorted({path.name for path in folder.glob("*.parquet")} | set(digests)):
+        content.update(f"{name} {digests.get(name) or sha256_file(folder / name)}\n".encode())
     return content.hexdigest()
 
 

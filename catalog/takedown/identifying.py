@@ -41,8 +41,8 @@ class Words:
             rb"(?<!" + _LETTER + rb")" + w + rb"(?!" + _LETTER + rb")" for w in _forms(self.names)
         ]
         addressed = list(_forms(self.addresses))
-        found = b"|".join([*named, *addressed])
-        return re.compile(found, re.IGNORECASE) if found else None
+        words = b"|".join([*named, *addressed])
+        return re.compile(words, re.IGNORECASE) if words else None
 
 
 def _forms(words: Collection[str]) -> Iterator[bytes]:
@@ -64,18 +64,18 @@ def _forms(words: Collection[str]) -> Iterator[bytes]:
 
 def words_of(catalog: Catalog, kind: str, value: str, photos: Collection[str]) -> Words:
     """Read the words from the rows about these photos; a photographer with other photos keeps their name."""
-    found = catalog.records(
+    rows = catalog.records(
         "SELECT DISTINCT photographer, photographer_url, page_url, image_url FROM photos"
         " WHERE list_contains(?, photo_id)",
         [sorted(photos)],
     )
-    addresses = {str(row[name]) for row in found for name in ("page_url", "image_url") if row[name]}
+    addresses = {str(row[name]) for row in rows for name in ("page_url", "image_url") if row[name]}
     if kind != "photographer":
         return Words(
             (), tuple(sorted(_whole(addresses | ({value} if kind == "url_prefix" else set()))))
         )
-    names = {str(row["photographer"]) for row in found if row["photographer"]}
-    pages = {str(row["photographer_url"]) for row in found if row["photographer_url"]}
+    names = {str(row["photographer"]) for row in rows if row["photographer"]}
+    pages = {str(row["photographer_url"]) for row in rows if row["photographer_url"]}
     own = {name for name in names if name.casefold() == value.casefold()} | {value}
     return Words(tuple(sorted(own)), tuple(sorted(_whole(addresses | pages))))
 
@@ -88,13 +88,13 @@ def _whole(addresses: Collection[str]) -> set[str]:
 def mask(path: Path, pattern: re.Pattern[bytes]) -> int:
     """Write asterisks over every match in a file, without moving a byte; return how many there were."""
     body = path.read_bytes()
-    found = list(pattern.finditer(body))
-    if found:
+    matches = list(pattern.finditer(body))
+    if matches:
         with path.open("r+b") as raw:
-            for match in found:
+            for match in matches:
                 raw.seek(match.start())
                 raw.write(b"*" * (match.end() - match.start()))
-    return len(found)
+    return len(matches)
 
 
 def mask_logs(workspace: Workspace, words: Words) -> int:

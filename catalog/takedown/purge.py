@@ -86,13 +86,13 @@ def purge(
 
 
 def _due(catalog: Catalog, before: datetime) -> tuple[Purge, set[str]]:
-    found = catalog.records(_DUE, [before])
+    rows = catalog.records(_DUE, [before])
     counts: dict[str, int] = {}
-    for row in found:
+    for row in rows:
         counts[str(row["reason"])] = counts.get(str(row["reason"]), 0) + 1
-    size = sum(int(str(row["bytes"] or 0)) for row in found)
-    names = tuple(str(row["asset_sha256"]) for row in found)
-    return Purge(names, dict(sorted(counts.items())), size), {str(row["pack"]) for row in found}
+    size = sum(int(str(row["bytes"] or 0)) for row in rows)
+    names = tuple(str(row["asset_sha256"]) for row in rows)
+    return Purge(names, dict(sorted(counts.items())), size), {str(row["pack"]) for row in rows}
 
 
 def _delete(catalog: Catalog, due: Purge, packs: set[str]) -> Purge:

@@ -37,7 +37,7 @@ class AffectedRelease:
 
 
 @dataclass(frozen=True)
-class Found:
+class TakedownMatches:
     """What a takedown is about; photos by id, files by SHA-256, packs by file name.
 
     `copies` are near-duplicates that are not part of it; `shared` are photos by others that list the same bytes.
@@ -52,21 +52,21 @@ class Found:
     models: tuple[str, ...] = ()
 
 
-def find(catalog: Catalog, kind: Kind, value: str, *, with_copies: bool = False) -> Found:
+def find(catalog: Catalog, kind: Kind, value: str, *, with_copies: bool = False) -> TakedownMatches:
     """Look everywhere in a workspace; changes nothing."""
-    asked = _photos(catalog, _MATCHES[kind].replace("$value", "?"), value)
-    photos = {photo for photo, _ in asked}
+    matching = _photos(catalog, _MATCHES[kind].replace("$value", "?"), value)
+    photos = {photo for photo, _ in matching}
     # A photo whose picture was changed at its source has had other bytes before: they go too.
     assets = _assets_of(catalog, photos) if kind != "sha256" else set()
     if kind == "sha256":
-        known = catalog.records("SELECT sha256 FROM assets WHERE sha256 = ?", [value])
-        assets |= {str(row["sha256"]) for row in known} | {a for _, a in asked if a}
+        rows = catalog.records("SELECT sha256 FROM assets WHERE sha256 = ?", [value])
+        assets |= {str(row["sha256"]) for row in rows} | {a for _, a in matching if a}
     copies = _copies(catalog, assets)
     if with_copies:
         assets, copies = assets | copies, set()
     listing = _listing(catalog, assets)
     affected = tuple(_affected(catalog, assets))
-    return Found(
+    return TakedownMatches(
         photos=tuple(sorted(photos | listing)),
         assets=tuple(sorted(assets)),
         copies=tuple(sorted(copies)),
@@ -79,8 +79,8 @@ def find(catalog: Catalog, kind: Kind, value: str, *, with_copies: bool = False)
 
 def _photos(catalog: Catalog, condition: str, value: str) -> set[tuple[str, str | None]]:
     sql = f"SELECT DISTINCT photo_id, asset_sha256 FROM photos WHERE {condition}"
-    found = catalog.query(sql, [value] * condition.count("?"))
-    return set(zip(found[0].to_pylist(), found[1].to_pylist(), strict=True))
+    columns = catalog.query(sql, [value] * condition.count("?"))
+    return set(zip(columns[0].to_pylist(), columns[1].to_pylist(), strict=True))
 
 
 def _listed(catalog: Catalog, sql: str, values: Collection[str]) -> set[str]:
@@ -114,14 +114,14 @@ def _packs(catalog: Catalog, assets: Collection[str]) -> list[str]:
 
 
 def _affected(catalog: Catalog, assets: Collection[str]) -> Iterator[AffectedRelease]:
-    wanted = pa.array(sorted(assets), pa.string())
-    known = catalog.records("SELECT dataset, version FROM datasets")
-    own = {(row["dataset"], row["version"]) for row in known}
+    asset_names = pa.array(sorted(assets), pa.string())
+    rows = catalog.records("SELECT dataset, version FROM datasets")
+    own = {(row["dataset"], row["version"]) for row in rows}
     for listed in list_releases(catalog.workspace) if assets else ():
         release = find_release(catalog.workspace, f"{listed.name}@{listed.version}")
         if release.deleted_data:
             continue
-        held = pc.sum(pc.is_in(release.index()["asset_sha256"], value_set=wanted)).as_py()
+        held = pc.sum(pc.is_in(release.index()["asset_sha256"], value_set=asset_names)).as_py()
         if held:
             identity = release.name, release.version
             yield AffectedRelease(*identity, release.digest, held, identity in own)

@@ -42,7 +42,7 @@ from catalog.takedown.crawl_queue import CrawlQueue, OpenQueue, open_queue
 from catalog.takedown.identifying import Words, mask_logs, mentions, words_of
 from catalog.takedown.repacking import delete_unused, repack
 from catalog.takedown.report import write_report
-from catalog.takedown.search import AffectedRelease, Found, Kind, find, release_of
+from catalog.takedown.search import AffectedRelease, Kind, TakedownMatches, find, release_of
 from catalog.workspace.caches import drop_caches
 from catalog.workspace.files import write_text
 from catalog.workspace.workspace import Workspace
@@ -55,7 +55,7 @@ UNFINISHED_S = 60.0
 
 
 @dataclass(frozen=True)
-class TakedownOrder:
+class TakedownRequest:
     """What must go and why; the reason is published with the revocations, so name nobody in it.
 
     `value` is written as crawls compare it: an address in lower case up to its path. Raises `UsageError` when it is
@@ -75,11 +75,11 @@ class TakedownOrder:
 
 @dataclass(frozen=True)
 class Takedown:
-    """What was found and done; the record of the proof."""
+    """What a takedown matched and removed; the record of the proof."""
 
-    order: TakedownOrder
+    order: TakedownRequest
     folder: Path
-    found: Found
+    matches: TakedownMatches
     state: str = "started"
     started_at: str = ""
     finished_at: str = ""
@@ -96,21 +96,21 @@ class Takedown:
 
 
 def preview(
-    workspace: Workspace, order: TakedownOrder, opener: OpenQueue | None = None
-) -> tuple[Found, int]:
+    workspace: Workspace, order: TakedownRequest, opener: OpenQueue | None = None
+) -> tuple[TakedownMatches, int]:
     """Say what a takedown would be about, and how many items of the crawl queue.
 
     Changes nothing but that waiting segments are committed. Raises as `take_down` does.
     """
     with open_catalog(workspace) as catalog:
         catalog.commit()
-        found = find(catalog, order.kind, order.value, with_copies=order.with_copies)
+        matches = find(catalog, order.kind, order.value, with_copies=order.with_copies)
         queue = open_queue(workspace, opener)
-        return found, queue.count(order.kind, order.value, found.photos)
+        return matches, queue.count(order.kind, order.value, matches.photos)
 
 
 def take_down(
-    workspace: Workspace, order: TakedownOrder, opener: OpenQueue | None = None
+    workspace: Workspace, order: TakedownRequest, opener: OpenQueue | None = None
 ) -> Takedown:
     """Take everything out that the order is about and write the proof; also ends what a kill left unfinished.
 
@@ -120,26 +120,30 @@ def take_down(
     with no_crawl(workspace), open_catalog(workspace) as catalog:
         queue = open_queue(workspace, opener)
         catalog.commit()
-        done = _begin(catalog, order)
-        _write_tombstones(catalog, done)
-        done = replace(done, frontier_items=_clear_queue(queue, done))
-        done = _remove(catalog, done)
-        done = _replace_releases(workspace, done)
-        _forget_files(workspace, done)
+        takedown = _begin(catalog, order)
+        _write_tombstones(catalog, takedown)
+        takedown = replace(takedown, frontier_items=_clear_queue(queue, takedown))
+        takedown = _remove(catalog, takedown)
+        takedown = _replace_releases(workspace, takedown)
+        _forget_files(workspace, takedown)
         catalog.commit()
-        _check_blocked(catalog, done)
+        _check_blocked(catalog, takedown)
         again = find(catalog, order.kind, order.value)
-        done = replace(
-            done,
+        takedown = replace(
+            takedown,
             state="finished",
             finished_at=_now(),
-            left=tuple(_left(catalog, done)),
+            left=tuple(_left(catalog, takedown)),
             still_found=len(again.assets) + len(again.photos),
         )
-    _save(done)
-    write_report(done.folder, asdict(done))
-    log.info("took down %d files of %d photos", len(done.found.assets), len(done.found.photos))
-    return done
+    _save(takedown)
+    write_report(takedown.folder, _as_record(takedown))
+    log.info(
+        "took down %d files of %d photos",
+        len(takedown.matches.assets),
+        len(takedown.matches.photos),
+    )
+    return takedown
 
 
 @contextmanager
@@ -154,33 +158,33 @@ def no_crawl(workspace: Workspace) -> Iterator[None]:
         ) from error
 
 
-def _begin(catalog: Catalog, order: TakedownOrder) -> Takedown:
-    """Find what it is about, together with what an unfinished takedown of the same order had found."""
-    found = find(catalog, order.kind, order.value, with_copies=order.with_copies)
-    words = words_of(catalog, order.kind, order.value, found.photos)
+def _begin(catalog: Catalog, order: TakedownRequest) -> Takedown:
+    """Find what it is about, together with what an unfinished takedown of the same order had matched."""
+    matches = find(catalog, order.kind, order.value, with_copies=order.with_copies)
+    words = words_of(catalog, order.kind, order.value, matches.photos)
     home = catalog.workspace.reports / "takedowns"
     name = hashlib.sha256(f"{order.kind}\n{order.value}".encode()).hexdigest()[:12]
     for path in sorted(home.glob(f"*-{name}/{RECORD}")):
-        said = json.loads(path.read_text("utf-8"))
-        if said["state"] == "started":
-            found, words = _joined(found, said["found"]), words.joined(_words(said))
-            done = Takedown(order, path.parent, found, started_at=_now(), words=words)
-            _save(done)
-            return done
+        record = json.loads(path.read_text("utf-8"))
+        if record["state"] == "started":
+            matches, words = _joined(matches, record["found"]), words.joined(_words(record))
+            takedown = Takedown(order, path.parent, matches, started_at=_now(), words=words)
+            _save(takedown)
+            return takedown
     folder = home / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name}"
     folder.mkdir(parents=True)
-    done = Takedown(order, folder, found, started_at=_now(), words=words)
-    _save(done)
-    return done
+    takedown = Takedown(order, folder, matches, started_at=_now(), words=words)
+    _save(takedown)
+    return takedown
 
 
-def _joined(found: Found, before: dict[str, list[str]]) -> Found:
+def _joined(matches: TakedownMatches, before: dict[str, list[str]]) -> TakedownMatches:
     def both(name: str) -> tuple[str, ...]:
-        return tuple(sorted({*getattr(found, name), *before[name]}))
+        return tuple(sorted({*getattr(matches, name), *before[name]}))
 
     affected = {str(r): r for r in (AffectedRelease(**r) for r in before["releases"])}  # type: ignore[arg-type]  # as asdict wrote it
-    affected |= {str(r): r for r in found.releases}
-    return Found(
+    affected |= {str(r): r for r in matches.releases}
+    return TakedownMatches(
         photos=both("photos"),
         assets=both("assets"),
         copies=both("copies"),
@@ -191,34 +195,41 @@ def _joined(found: Found, before: dict[str, list[str]]) -> Found:
     )
 
 
-def _words(said: Mapping[str, Any]) -> Words:
-    kept = said.get("words", {})
-    return Words(tuple(kept.get("names", ())), tuple(kept.get("addresses", ())))
+def _words(record: Mapping[str, Any]) -> Words:
+    words = record.get("words", {})
+    return Words(tuple(words.get("names", ())), tuple(words.get("addresses", ())))
 
 
-def _save(done: Takedown) -> None:
-    """Write the record; the words that tell the person are in it only until all is done."""
-    said = asdict(done) | {"folder": done.folder.name}
-    if done.state == "finished":
-        del said["words"]
-    write_text(done.folder / RECORD, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+def _save(takedown: Takedown) -> None:
+    """Write the record; the words that identify the person are in it only until the takedown has finished."""
+    record = _as_record(takedown)
+    if takedown.state == "finished":
+        del record["words"]
+    write_text(takedown.folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def _write_tombstones(catalog: Catalog, done: Takedown) -> None:
+def _as_record(takedown: Takedown) -> dict[str, Any]:
+    """Give the JSON of `takedown.json`."""
+    record = asdict(takedown) | {"folder": takedown.folder.name}
+    record["found"] = record.pop("matches")
+    return record
+
+
+def _write_tombstones(catalog: Catalog, takedown: Takedown) -> None:
     """Block what was asked for, every photo and every file; what was unblocked meanwhile is blocked again."""
-    block(catalog, _blocking(done), done.order.reason, "takedown")
+    block(catalog, _blocking(takedown), takedown.order.reason, "takedown")
 
 
-def _blocking(done: Takedown) -> list[tuple[str, str]]:
-    order, found = done.order, done.found
-    photos = [("photo", photo) for photo in found.photos]
-    return [(order.kind, order.value), *photos, *(("sha256", asset) for asset in found.assets)]
+def _blocking(takedown: Takedown) -> list[tuple[str, str]]:
+    order, matches = takedown.order, takedown.matches
+    photos = [("photo", photo) for photo in matches.photos]
+    return [(order.kind, order.value), *photos, *(("sha256", asset) for asset in matches.assets)]
 
 
-def _check_blocked(catalog: Catalog, done: Takedown) -> None:
+def _check_blocked(catalog: Catalog, takedown: Takedown) -> None:
     """Raise `CatalogError` when somebody lifted a block while the takedown was at work."""
     known = {(kind, value.lower()) for kind, value in read_blocked(catalog)}
-    missing = [each for each in _blocking(done) if (each[0], each[1].lower()) not in known]
+    missing = [each for each in _blocking(takedown) if (each[0], each[1].lower()) not in known]
     if missing:
         raise CatalogError(
             f"{counted(len(missing), 'tombstone', 'was')} lifted meanwhile, first {missing[0][0]} {missing[0][1]}; "
@@ -226,10 +237,10 @@ def _check_blocked(catalog: Catalog, done: Takedown) -> None:
         )
 
 
-def _clear_queue(queue: CrawlQueue, done: Takedown) -> int:
+def _clear_queue(queue: CrawlQueue, takedown: Takedown) -> int:
     """Blank what the crawl queue knows of the photos; what waits there is given up."""
-    order, found = done.order, done.found
-    return queue.forget(order.kind, order.value, found.photos, found.assets)
+    order, matches = takedown.order, takedown.matches
+    return queue.forget(order.kind, order.value, matches.photos, matches.assets)
 
 
 @dataclass(frozen=True)
@@ -279,12 +290,12 @@ def _delete_orphans(catalog: Catalog) -> list[str]:
     return [name.rpartition("/")[2] for name in packs]
 
 
-def _remove(catalog: Catalog, done: Takedown) -> Takedown:
-    found, message = done.found, f"takedown {done.folder.name}"
-    about = (found.assets, found.photos, found.packs, message)
-    removed = remove_files(catalog, *about, words=done.words)
+def _remove(catalog: Catalog, takedown: Takedown) -> Takedown:
+    matches, message = takedown.matches, f"takedown {takedown.folder.name}"
+    about = (matches.assets, matches.photos, matches.packs, message)
+    removed = remove_files(catalog, *about, words=takedown.words)
     return replace(
-        done,
+        takedown,
         rows_removed=removed.rows_removed,
         packs_removed=tuple(removed.packs_removed),
         packs_written=removed.packs_written,
@@ -292,32 +303,32 @@ def _remove(catalog: Catalog, done: Takedown) -> Takedown:
     )
 
 
-def _replace_releases(workspace: Workspace, done: Takedown) -> Takedown:
+def _replace_releases(workspace: Workspace, takedown: Takedown) -> Takedown:
     """Publish successors, revoke what they replace, and delete the old data if asked."""
     successors: dict[str, str] = {}
-    for name in sorted({r.name for r in done.found.releases if r.own}):
-        affected = [r for r in done.found.releases if r.own and r.name == name]
-        successor = _successor(workspace, name, affected, done)
+    for name in sorted({r.name for r in takedown.matches.releases if r.own}):
+        affected = [r for r in takedown.matches.releases if r.own and r.name == name]
+        successor = _successor(workspace, name, affected, takedown)
         for each in affected:
             identity = (each.name, each.version, each.digest)
             if not revocation_of(read_revocations(workspace.releases), *identity):
-                revoke(workspace, identity, done.order.reason, successor)
+                revoke(workspace, identity, takedown.order.reason, successor)
             successors[str(each)] = f"{name}@{successor}" if successor else ""
-    purged = done.found.releases if done.order.purge_releases else ()
+    purged = takedown.matches.releases if takedown.order.purge_releases else ()
     for each in purged:
         _purge(workspace, each)
-    return replace(done, successors=successors, purged=tuple(str(each) for each in purged))
+    return replace(takedown, successors=successors, purged=tuple(str(each) for each in purged))
 
 
 def _successor(
-    workspace: Workspace, name: str, affected: list[AffectedRelease], done: Takedown
+    workspace: Workspace, name: str, affected: list[AffectedRelease], takedown: Takedown
 ) -> str | None:
     """Return the version to use from now on, published if need be; None when no picture is left."""
     newest = find_release(workspace, name)
     if newest.version not in [r.version for r in affected]:
         return newest.version
     index = newest.index()
-    gone = pc.is_in(index["asset_sha256"], value_set=pa.array(done.found.assets, pa.string()))
+    gone = pc.is_in(index["asset_sha256"], value_set=pa.array(takedown.matches.assets, pa.string()))
     items = index.filter(pc.invert(gone)).drop_columns(["shard", "offset", "length", "sha256"])
     if not len(items):
         return None
@@ -327,7 +338,7 @@ def _successor(
         items,
         plan=newest.manifest["plan"],
         run_id=newest.manifest["run_id"],
-        replaces={each.version: done.order.reason for each in affected},
+        replaces={each.version: takedown.order.reason for each in affected},
     )
     return made.version
 
@@ -346,34 +357,34 @@ def _purge(workspace: Workspace, affected: AffectedRelease) -> None:
         (release.path / entry["path"]).unlink(missing_ok=True)
 
 
-def _forget_files(workspace: Workspace, done: Takedown) -> None:
+def _forget_files(workspace: Workspace, takedown: Takedown) -> None:
     """Drop the caches once more, mask the logs, and delete the reports that name somebody if asked."""
-    drop_caches(workspace, done.found.assets)
-    mask_logs(workspace, done.words)
-    if done.order.purge_reports:
-        for path in mentions(workspace, done.words, done.found.assets):
+    drop_caches(workspace, takedown.matches.assets)
+    mask_logs(workspace, takedown.words)
+    if takedown.order.purge_reports:
+        for path in mentions(workspace, takedown.words, takedown.matches.assets):
             if path.is_relative_to(workspace.reports):
                 path.unlink()
 
 
-def _left(catalog: Catalog, done: Takedown) -> Iterator[str]:
+def _left(catalog: Catalog, takedown: Takedown) -> Iterator[str]:
     """Say what this takedown could not reach."""
-    found, home = done.found, catalog.workspace.home
-    for path in mentions(catalog.workspace, done.words, found.assets):
+    matches, home = takedown.matches, catalog.workspace.home
+    for path in mentions(catalog.workspace, takedown.words, matches.assets):
         name = path.relative_to(home).as_posix()
         is_report = path.is_relative_to(catalog.workspace.reports)
         how = "delete it with --purge-reports" if is_report else "delete the file"
         yield f"{name} still names it: {how}, or write it again"
-    for release in found.releases:
-        if str(release) in done.purged:
+    for release in matches.releases:
+        if str(release) in takedown.purged:
             yield f"{release}: copies that others have pulled or exported; pulls from here are refused from now on"
         elif release.own:
             yield f"{release} is revoked, but its shards still lie here: delete them with --purge-releases"
         else:
             yield f"{release} was pulled from elsewhere: ask its publisher; --purge-releases deletes it here"
-    for model in found.models:
+    for model in matches.models:
         yield f"model {model} was trained on these pictures: train it again on the successor"
-    for asset in found.copies:
+    for asset in matches.copies:
         yield f"picture {asset} is a near-duplicate: look at it, or add --with-copies"
     yield "backups, exports and anything copied out of this workspace before now"
 

@@ -3,11 +3,11 @@
 import sys
 
 from catalog import Workspace
-from catalog.takedown.takedown import TakedownOrder, take_down
+from catalog.takedown.takedown import TakedownRequest, take_down
 from crawler import FrontierQueue
 
 if __name__ == "__main__":
     sys.stdout.write("begun\n")
     sys.stdout.flush()
-    order = TakedownOrder("photographer", sys.argv[2], "asked", purge_releases=True)
+    order = TakedownRequest("photographer", sys.argv[2], "asked", purge_releases=True)
     take_down(Workspace.at(sys.argv[1]), order, FrontierQueue)

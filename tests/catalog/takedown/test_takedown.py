@@ -29,7 +29,7 @@ from catalog.releases.revocations import read_revocations
 from catalog.releases.verify import verify_release
 from catalog.takedown import takedown as steps
 from catalog.takedown.search import find
-from catalog.takedown.takedown import TakedownOrder, preview
+from catalog.takedown.takedown import TakedownRequest, preview
 from crawler import FrontierQueue
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Cursor, Learned, Listed
@@ -42,10 +42,10 @@ from tests.catalog.pictures import MOMENT
 from tests.catalog.published import body, bring_random, items, published
 
 GONE = [n for n in range(24) if n % 4 == 3]
-ORDER = TakedownOrder("photographer", "ansel 3", "the author asked for it")
+ORDER = TakedownRequest("photographer", "ansel 3", "the author asked for it")
 
 
-def take_down(workspace: Workspace, order: TakedownOrder) -> steps.Takedown:
+def take_down(workspace: Workspace, order: TakedownRequest) -> steps.Takedown:
     return steps.take_down(workspace, order, FrontierQueue)
 
 
@@ -141,8 +141,8 @@ def test_neither_bytes_nor_names_are_left_anywhere(
 ) -> None:
     with open_catalog(filled) as catalog:
         before = catalog.snapshot()
-    done = take_down(filled, TakedownOrder(**{**ORDER.__dict__, "purge_releases": True}))
-    assert (len(done.found.photos), len(done.found.assets), done.still_found) == (6, 6, 0)
+    done = take_down(filled, TakedownRequest(**{**ORDER.__dict__, "purge_releases": True}))
+    assert (len(done.matches.photos), len(done.matches.assets), done.still_found) == (6, 6, 0)
     assert "could not be shrunk" not in caplog.text, "no connection of our own may stand in the way"
     needles = [body(n, 700)[:64] for n in GONE]
     needles += [repr(body(n, 700)[:64])[2:-1].encode() for n in GONE]
@@ -185,7 +185,7 @@ def test_the_proof_says_what_was_found_removed_and_not_reached(taken: steps.Take
     done = taken
     said = json.loads((done.folder / "takedown.json").read_text())
     assert said["state"] == "finished"
-    assert said["found"]["assets"] == sorted(done.found.assets)
+    assert said["found"]["assets"] == sorted(done.matches.assets)
     assert said["rows_removed"]["photos"] == 7, "with the one that waited in the spool"
     text = (done.folder / "takedown.md").read_text()
     assert "cameras@1.0.0 held 6 of the files" in text
@@ -218,14 +218,14 @@ def test_releases_get_a_successor_and_are_refused_from_then_on(
 
 @pytest.mark.slow
 def test_a_purged_release_tells_why_it_is_empty(filled: Workspace) -> None:
-    take_down(filled, TakedownOrder("photo", "p3", "asked", purge_releases=True))
+    take_down(filled, TakedownRequest("photo", "p3", "asked", purge_releases=True))
     old = find_release(filled, "cameras@1.0.0")
     assert old.deleted_data
     with pytest.raises(ReleaseError, match="a takedown deleted the pictures"):
         old.index()
     assert find_release(filled, "cameras").manifest["n_items"] == 23
-    again = take_down(filled, TakedownOrder("photo", "p7", "asked", purge_releases=True))
-    assert [str(r) for r in again.found.releases] == ["cameras@1.1.0"]
+    again = take_down(filled, TakedownRequest("photo", "p7", "asked", purge_releases=True))
+    assert [str(r) for r in again.matches.releases] == ["cameras@1.1.0"]
     assert [r.version for r in list_releases(filled)] == ["1.2.0", "1.1.0", "1.0.0"]
 
 
@@ -268,11 +268,11 @@ def test_copies_are_reported_and_taken_when_asked(filled: Workspace) -> None:
         pair = catalog.query(sha)[0].to_pylist()
     group = [{"run_id": "r", "group_id": "g", "asset_sha256": each} for each in pair]
     write_segment(filled, {"duplicate_groups": rows("duplicate_groups", group)}, job="dup")
-    order = TakedownOrder("photo", "p3", "asked")
+    order = TakedownRequest("photo", "p3", "asked")
     assert preview(filled, order)[0].copies == (pair[1],)
-    done = take_down(filled, TakedownOrder("photo", "p3", "asked", with_copies=True))
-    assert set(done.found.assets) == set(pair)
-    assert set(done.found.photos) == {"p3", "p4"}
+    done = take_down(filled, TakedownRequest("photo", "p3", "asked", with_copies=True))
+    assert set(done.matches.assets) == set(pair)
+    assert set(done.matches.photos) == {"p3", "p4"}
 
 
 _SLOW = pytest.mark.slow
@@ -300,7 +300,7 @@ def test_a_takedown_that_was_killed_is_ended_by_the_next(
         take_down(filled, ORDER)
     monkeypatch.undo()
     done = take_down(filled, ORDER)
-    assert (len(done.found.assets), done.still_found) == (6, 0)
+    assert (len(done.matches.assets), done.still_found) == (6, 0)
     assert done.successors == {"cameras@1.0.0": "cameras@1.1.0"}
     assert len(list((filled.reports / "takedowns").iterdir())) == 1
     with open_catalog(filled) as catalog:
@@ -317,7 +317,7 @@ def test_a_crawl_at_work_is_not_undermined(filled: Workspace) -> None:
 
 def test_what_waits_in_the_spool_and_the_frontier_goes_too(taken: steps.Takedown) -> None:
     assert taken.frontier_items == 1
-    assert "p98" in taken.found.photos
+    assert "p98" in taken.matches.photos
     workspace = Workspace.at(taken.folder.parents[2])
     assert bytes_left(workspace, [b"Secret", b"images.test/3"], but=("releases", "reports")) == []
 
@@ -332,7 +332,7 @@ def test_a_new_crawl_does_not_bring_it_back(workspace: Workspace, tmp_path: Path
         sha = catalog.records(
             "SELECT asset_sha256 AS s FROM photos WHERE source_photo_id = 'a.jpg'"
         )
-    take_down(workspace, TakedownOrder("sha256", str(sha[0]["s"]), "asked"))
+    take_down(workspace, TakedownRequest("sha256", str(sha[0]["s"]), "asked"))
     (folder / "again.jpg").write_bytes(factories.jpeg(seed=1))
     (folder / "new.jpg").write_bytes(factories.jpeg(seed=3))
     crawl(workspace, FolderSource(str(folder)), CrawlSettings())
@@ -360,9 +360,9 @@ def test_a_takedown_after_an_unblock_blocks_again_and_verify_is_content(
         [row] = catalog.records("SELECT * FROM photos WHERE source_photo_id = 'a.jpg'")
     sha, photo = str(row["asset_sha256"]), str(row["photo_id"])
     for order in (
-        TakedownOrder("sha256", f" {sha.upper()} ", "asked"),
-        TakedownOrder("photo", photo, "asked"),
-        TakedownOrder("photo", photo, "asked"),
+        TakedownRequest("sha256", f" {sha.upper()} ", "asked"),
+        TakedownRequest("photo", photo, "asked"),
+        TakedownRequest("photo", photo, "asked"),
     ):
         take_down(workspace, order)
         assert audit(workspace).problems == []
@@ -375,10 +375,10 @@ def test_a_takedown_after_an_unblock_blocks_again_and_verify_is_content(
 
 
 def test_an_address_blocks_as_crawls_write_it(workspace: Workspace) -> None:
-    assert TakedownOrder("url_prefix", "HTTPS://Photos.Test", "x").value == "https://photos.test/"
+    assert TakedownRequest("url_prefix", "HTTPS://Photos.Test", "x").value == "https://photos.test/"
     for empty in ("", "  ", "photos.test/3", "https:"):
         with pytest.raises(UsageError):
-            TakedownOrder("url_prefix", empty, "x")
+            TakedownRequest("url_prefix", empty, "x")
 
 
 def test_the_frontier_forgets_crawls_learned_addresses_and_hosts(workspace: Workspace) -> None:
@@ -420,7 +420,7 @@ def test_logs_are_masked_in_place_and_reports_go_when_asked(workspace: Workspace
     report.write_text("<p>ANSEL 3</p>")
     other = workspace.reports / "other.html"
     other.write_text("<p>Ansel 30</p>")
-    order = TakedownOrder("photographer", "Ansel 3", "asked", purge_reports=True)
+    order = TakedownRequest("photographer", "Ansel 3", "asked", purge_reports=True)
     done = take_down(workspace, order)
     masked = told.replace("ansel 3'", "*******'").replace("https://images.test/3/7.jpg", "*" * 27)
     assert log.read_text() == masked
