@@ -17,5 +17,5 @@ def is_pivot(statements: Sequence[duckdb.Statement]) -> bool:
     if len(statements) < 2:
         return False
     *types, last = statements
-    made = all(found.type == _CREATE and not found.query for found in types)
+    made = all(statement.type == _CREATE and not statement.query for statement in types)
     return made and last.type == _SELECT and not last.query

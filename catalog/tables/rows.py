@@ -14,9 +14,9 @@ def rows(table: str, records: Iterable[Mapping[str, object]]) -> pa.Table:
     Raises `SegmentError` on an unknown table or column, or a value of the wrong type.
     """
     schema = contract(table)
-    known = set(schema.names)
+    names = set(schema.names)
     listed = list(records)
-    if strange := {name for record in listed for name in record} - known:
+    if strange := {name for record in listed for name in record} - names:
         raise SegmentError(f"{table} has no column {', '.join(sorted(strange))}")
     try:
         return pa.Table.from_pylist(listed, schema=schema)

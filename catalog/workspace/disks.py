@@ -66,15 +66,15 @@ def parse_mountinfo(text: str) -> Iterator[tuple[Path, str]]:
         before, separator, after = line.partition(" - ")
         fields = before.split(" ")
         if separator and len(fields) > 4:
-            place = _ESCAPE.sub(lambda found: chr(int(found[1], 8)), fields[4])
+            place = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4])
             yield Path(place), after.split(" ")[0]
 
 
 def parse_mount(text: str) -> Iterator[tuple[Path, str]]:
     """Read what `mount` prints on macOS and the BSDs: `//me@nas/photos on /Volumes/photos (smbfs, nodev)`."""
     for line in text.splitlines():
-        if found := _BSD_LINE.match(line):
-            yield Path(found["folder"]), found["kind"]
+        if match := _BSD_LINE.match(line):
+            yield Path(match["folder"]), match["kind"]
 
 
 def _mount_command() -> str:

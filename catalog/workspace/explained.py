@@ -73,10 +73,10 @@ def explained(error: BaseException) -> str | None:
     return None
 
 
-def advice_on(said: str) -> str:
+def advice_on(message: str) -> str:
     """Give advice on what a library said, as a sentence that follows it; empty when there is none."""
-    found = (advice for words, advice in _BY_WORDS.items() if words in said.lower())
-    return next((f". {advice[0].upper()}{advice[1:]}" for advice in found), "")
+    matching = (advice for words, advice in _BY_WORDS.items() if words in message.lower())
+    return next((f". {advice[0].upper()}{advice[1:]}" for advice in matching), "")
 
 
 def in_plain_words(said: str) -> str:
@@ -114,8 +114,8 @@ def _explained(error: BaseException) -> str | None:
     if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
         return f"a database is damaged ({_said(error)}). Check with: safelight catalog verify"
     if isinstance(error, sqlite3.Error | RuntimeError | OSError) or _is_duckdb(error):
-        said = str(error).lower()
-        advice = next((advice for words, advice in _BY_WORDS.items() if words in said), None)
+        message = str(error).lower()
+        advice = next((advice for words, advice in _BY_WORDS.items() if words in message), None)
         if advice:
             return _line("", advice, _said(error))
     if _is_duckdb(error) and type(error).__name__ in {"IOException", "InternalException", "Error"}:
@@ -123,9 +123,9 @@ def _explained(error: BaseException) -> str | None:
     return None
 
 
-def _line(where: str, advice: str, said: str) -> str:
+def _line(where: str, advice: str, detail: str) -> str:
     start = f"{where}: " if where else ""
-    return f"{start}{advice}. {_RETRY}" + (f" ({said})" if said else "")
+    return f"{start}{advice}. {_RETRY}" + (f" ({detail})" if detail else "")
 
 
 def _is_duckdb(error: BaseException) -> bool:

@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def link(found: Path, wanted: Path) -> None:
-    """Make `wanted` the same file as `found`, or a copy of it where the file system cannot link."""
-    wanted.parent.mkdir(parents=True, exist_ok=True)
-    aside = wanted.with_name(f".{wanted.name}.{os.getpid()}")
+def link(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`, or a copy of it where the file system cannot link."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
     aside.unlink(missing_ok=True)
     try:
-        os.link(found, aside)
+        os.link(source, aside)
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise
-        shutil.copyfile(found, aside)
+        shutil.copyfile(source, aside)
         flush(aside)
-    aside.replace(wanted)
+    aside.replace(target)
     aside.unlink(missing_ok=True)  # a link onto itself leaves both names
 
 

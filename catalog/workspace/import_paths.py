@@ -16,17 +16,17 @@ def shadows(folder: Path) -> list[Path]:
     """List the modules of a folder that bear the name of a part of Safelight and are not that part."""
     if folder.resolve() == Path(__file__).resolve().parents[2]:
         return []
-    found = [PathFinder.find_spec(name, [str(folder)]) for name in PARTS]
+    specs = [PathFinder.find_spec(name, [str(folder)]) for name in PARTS]
     # A folder without __init__.py hides nothing: Python takes a whole package wherever it stands.
-    return [Path(spec.origin) for spec in found if spec and spec.loader and spec.origin]
+    return [Path(spec.origin) for spec in specs if spec and spec.loader and spec.origin]
 
 
 def check_ray_folder(folder: Path | None = None) -> None:
     """Raise `UsageError` when Ray's workers, which search this folder first, would take another module for ours."""
     folder = folder or Path.cwd()
-    if found := shadows(folder):
-        name = found[0].parent.name if found[0].name == "__init__.py" else found[0].stem
+    if files := shadows(folder):
+        name = files[0].parent.name if files[0].name == "__init__.py" else files[0].stem
         raise UsageError(
-            f"Ray's workers search the folder that the command is run in, and {found[0]} there hides Safelight's "
+            f"Ray's workers search the folder that the command is run in, and {files[0]} there hides Safelight's "
             f"own {name}; run it in another folder, or rename the file"
         )

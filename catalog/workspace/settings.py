@@ -44,12 +44,12 @@ def _from_file(workspace: Workspace, section: str) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = tomllib.loads(path.read_text("utf-8")).get(section, {})
+        values = tomllib.loads(path.read_text("utf-8")).get(section, {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"safelight.toml cannot be read: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise UsageError(f"safelight.toml: [{section}] must be a table")
-    return found
+    return values
 
 
 def _known(name: str, hints: Mapping[str, object], section: str) -> str:
@@ -62,15 +62,15 @@ def _known(name: str, hints: Mapping[str, object], section: str) -> str:
 
 def _typed(where: str, value: object, hint: Any) -> Any:
     """Convert text or a TOML value to the type of the setting."""
-    wanted = next(kind for kind in (get_args(hint) or (hint,)) if kind is not type(None))
-    if isinstance(value, str) and wanted is bool and value.lower() in ("true", "false", "1", "0"):
+    expected = next(kind for kind in (get_args(hint) or (hint,)) if kind is not type(None))
+    if isinstance(value, str) and expected is bool and value.lower() in ("true", "false", "1", "0"):
         return value.lower() in ("true", "1")
-    plain = isinstance(value, str) or (wanted is float and type(value) is int)
-    if type(value) is wanted:
+    plain = isinstance(value, str) or (expected is float and type(value) is int)
+    if type(value) is expected:
         return value
-    if plain and wanted in (int, float, str):
+    if plain and expected in (int, float, str):
         try:
-            return wanted(value)
+            return expected(value)
         except ValueError:
             pass
-    raise UsageError(f"{where} must be of type {wanted.__name__}, not {value!r}")
+    raise UsageError(f"{where} must be of type {expected.__name__}, not {value!r}")

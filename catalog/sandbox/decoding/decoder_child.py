@@ -62,9 +62,9 @@ class LateImports:
 
 
 def _load(module: str) -> Mapping[str, Job]:
-    found = importlib.import_module(module)
-    found.warm_up()
-    jobs: Mapping[str, Job] = found.JOBS
+    jobs_module = importlib.import_module(module)
+    jobs_module.warm_up()
+    jobs: Mapping[str, Job] = jobs_module.JOBS
     return jobs
 
 
@@ -109,11 +109,11 @@ def _reply(
 
 
 def _parts(source: int, lengths: Sequence[int]) -> list[bytes]:
-    found, start = [], 0
+    parts, start = [], 0
     for length in lengths:
-        found.append(os.pread(source, length, start))
+        parts.append(os.pread(source, length, start))
         start += length
-    return found
+    return parts
 
 
 def _receive(descriptor: int) -> Any:
@@ -122,13 +122,13 @@ def _receive(descriptor: int) -> Any:
 
 
 def _read(descriptor: int, length: int) -> bytes | None:
-    found = b""
-    while len(found) < length:
-        piece = os.read(descriptor, length - len(found))
+    received = b""
+    while len(received) < length:
+        piece = os.read(descriptor, length - len(received))
         if not piece:
             return None
-        found += piece
-    return found
+        received += piece
+    return received
 
 
 def _send(descriptor: int, message: Mapping[str, Any]) -> None:

@@ -180,16 +180,16 @@ class DecoderProcess:
 
     def _receive(self, deadline: float) -> dict[str, Any]:
         """Read one reply; raises `TimeoutError`, `OSError` or `EOFError` when there is none, `_NonsenseError`."""
-        found = self._read_more(deadline)
-        while len(found) < _LENGTH.size:
-            found += self._read_more(deadline)
-        (length,) = _LENGTH.unpack_from(found)
+        received = self._read_more(deadline)
+        while len(received) < _LENGTH.size:
+            received += self._read_more(deadline)
+        (length,) = _LENGTH.unpack_from(received)
         if length > MAX_REPLY:
             raise _NonsenseError(f"a reply of {length} bytes")
-        while len(found) < _LENGTH.size + length:
-            found += self._read_more(deadline)
+        while len(received) < _LENGTH.size + length:
+            received += self._read_more(deadline)
         try:
-            reply: object = json.loads(found[_LENGTH.size : _LENGTH.size + length])
+            reply: object = json.loads(received[_LENGTH.size : _LENGTH.size + length])
         except (ValueError, RecursionError) as error:
             raise _NonsenseError("a reply that is not JSON") from error
         if isinstance(reply, dict):
@@ -212,9 +212,9 @@ class DecoderProcess:
                 "a decoder could not load %s: a file may be read worse", _line(reply["late"])
             )
         if "failed" in reply:
-            known = reply["failed"] == "too_much_memory"
+            is_out_of_memory = reply["failed"] == "too_much_memory"
             detail = _line(reply.get("detail"))
-            raise DecoderError("too_much_memory" if known else "undecodable", detail)
+            raise DecoderError("too_much_memory" if is_out_of_memory else "undecodable", detail)
         result, lengths = reply.get("result"), reply.get("lengths")
         if isinstance(result, dict) and isinstance(lengths, list):
             are_sizes = all(type(n) is int and n >= 0 for n in lengths)
@@ -223,11 +223,11 @@ class DecoderProcess:
         raise _NonsenseError("a reply without a result, or with impossible lengths")
 
     def _parts(self, lengths: Sequence[int]) -> list[bytes]:
-        found, start = [], 0
+        parts, start = [], 0
         for length in lengths:
-            found.append(os.pread(self._output, length, start))
+            parts.append(os.pread(self._output, length, start))
             start += length
-        return found
+        return parts
 
     def _crashed(self) -> DecoderError:
         """Say how the child ended."""
@@ -255,10 +255,10 @@ def _line(text: object) -> str:
 
 def _packages(module: str) -> dict[str, str]:
     """Say where the packages of a job module and of this room lie, as they are loaded here."""
-    found, name = dict(_HERE), module.partition(".")[0]
+    folders, name = dict(_HERE), module.partition(".")[0]
     for folder in sys.modules[name].__path__ if name in sys.modules else ():
-        found.setdefault(name, str(Path(folder).resolve()))
-    return found
+        folders.setdefault(name, str(Path(folder).resolve()))
+    return folders
 
 
 def _shared_memory(size: int) -> int:

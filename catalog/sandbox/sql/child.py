@@ -184,13 +184,13 @@ def distinct(names: Sequence[str]) -> list[str]:
     >>> distinct(["a", "a", "a_1", "a"])
     ['a', 'a_2', 'a_1', 'a_3']
     """
-    taken, found = set(names), []
+    taken, names_out = set(names), []
     for number, name in enumerate(names):
         if name in names[:number]:
             name = next(n for i in range(1, len(names) + 1) if (n := f"{name}_{i}") not in taken)  # noqa: PLW2901 - the new name
             taken.add(name)
-        found.append(name)
-    return found
+        names_out.append(name)
+    return names_out
 
 
 def _portable(relation: Any, types: Sequence[str]) -> Any:
@@ -246,7 +246,7 @@ def _rows(task: Task, sink: Sink) -> dict[str, object]:
     offset, limit, by = int(task.job["offset"]), int(task.job["limit"]), task.job.get("order_by")
     if by is None:
         task.connection.register("result", page(reader, offset, limit))
-        found = values(task.connection, "result")
+        payload = values(task.connection, "result")
     elif by not in reader.schema.names:
         raise QueryError(
             f"the result has no column {by!r}; it has: {', '.join(reader.schema.names[:20])}"
@@ -255,8 +255,8 @@ def _rows(task: Task, sink: Sink) -> dict[str, object]:
         task.connection.register("result", reader.read_all())
         direction = "DESC" if task.job.get("descending") else "ASC"
         rest = f"ORDER BY result.{quoted_name(by)} {direction} NULLS LAST LIMIT {limit:d} OFFSET {offset:d}"
-        found = values(task.connection, "result", rest)
-    sink.write(json.dumps(found, ensure_ascii=False).encode())
+        payload = values(task.connection, "result", rest)
+    sink.write(json.dumps(payload, ensure_ascii=False).encode())
     return {}
 
 
@@ -280,8 +280,8 @@ def _summary(task: Task, sink: Sink) -> dict[str, object]:
         parts = [_column_summary(task.connection, name) for name in result.column_names]
         summary = pa.concat_tables(part.cast(_SUMMARY) for part in parts)
     task.connection.register("summary", summary)
-    found = {"columns": summary.column_names, "rows": values(task.connection, "summary")}
-    sink.write(json.dumps(found, ensure_ascii=False).encode())
+    payload = {"columns": summary.column_names, "rows": values(task.connection, "summary")}
+    sink.write(json.dumps(payload, ensure_ascii=False).encode())
     return {}
 
 

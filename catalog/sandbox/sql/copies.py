@@ -117,12 +117,12 @@ class FrozenCopies:
 
     def _look(self) -> tuple[tuple[int, int], ...]:
         """Look at the files of a SQLite catalog, which every commit changes; empty for other stores: they are asked."""
-        found = []
+        stamps = []
         for name in ("catalog.sqlite", "catalog.sqlite-wal"):
             with suppress(FileNotFoundError):
                 status = (self._workspace.lake / name).stat()
-                found.append((status.st_mtime_ns, status.st_size))
-        return tuple(found)
+                stamps.append((status.st_mtime_ns, status.st_size))
+        return tuple(stamps)
 
     def _renew(self, stamp: tuple[tuple[int, int], ...]) -> None:
         """Freeze again when there is a newer snapshot."""
@@ -152,11 +152,11 @@ class FrozenCopies:
     def _check(self, snapshot_id: int) -> None:
         connection = self._store.connect()
         try:
-            known = [snapshot.snapshot_id for snapshot in self._store.snapshots(connection)]
+            snapshot_ids = [snapshot.snapshot_id for snapshot in self._store.snapshots(connection)]
         finally:
             self._store.release(connection)
-        if snapshot_id not in known:
-            raise SnapshotNotFoundError(snapshot_id, known)
+        if snapshot_id not in snapshot_ids:
+            raise SnapshotNotFoundError(snapshot_id, snapshot_ids)
 
     def _retire(self, copy: Copy) -> None:
         copy.outdated = True

@@ -10,13 +10,13 @@ _OPTION = re.compile(r"ANALYZE|FORMAT|JSON|TEXT|HTML|GRAPHVIZ|YAML|MERMAID|,", r
 
 def tokens(sql: str) -> list[tuple[int, str]]:
     """Give place (in characters) and beginning of every token: a word, or one sign. Comments are not tokens."""
-    body, found, place, before = sql.encode(), [], 0, 0
+    body, words, place, before = sql.encode(), [], 0, 0
     for start, _ in duckdb.tokenize(sql):
         place += len(body[before:start].decode(errors="replace"))
         before = start
         word = re.match(r"\w+|.", sql[place:], re.DOTALL)
-        found.append((place, word.group() if word else ""))
-    return found
+        words.append((place, word.group() if word else ""))
+    return words
 
 
 def without_semicolons(sql: str) -> str:
@@ -25,9 +25,9 @@ def without_semicolons(sql: str) -> str:
     >>> without_semicolons("FROM photos ; -- all; of them")
     'FROM photos '
     """
-    found = tokens(sql)
-    while found and found[-1][1] == ";":
-        sql = sql[: found.pop()[0]]
+    words = tokens(sql)
+    while words and words[-1][1] == ";":
+        sql = sql[: words.pop()[0]]
     return sql
 
 
@@ -39,8 +39,8 @@ def split_explain(sql: str) -> tuple[str, str] | None:
     >>> split_explain("explain /* why */ (analyze, format json) FROM photos")
     ('EXPLAIN (analyze, format json)', 'FROM photos')
     """
-    found = tokens(sql)
-    words = [word for _, word in found]
+    located = tokens(sql)
+    words = [word for _, word in located]
     if not words or words[0].upper() != "EXPLAIN":
         return None
     n, how = 1, "EXPLAIN"
@@ -51,7 +51,7 @@ def split_explain(sql: str) -> tuple[str, str] | None:
         if options is None:
             return None
         n, how = n + len(options) + 2, f"{how} ({' '.join(options).replace(' ,', ',')})"
-    return (how, sql[found[n][0] :]) if len(found) > n else None
+    return (how, sql[located[n][0] :]) if len(located) > n else None
 
 
 def _options(words: Sequence[str]) -> list[str] | None:

@@ -232,16 +232,16 @@ async def _read(descriptor: int, target: BinaryIO | None, room: int) -> Any:
 def _outcome(report: bytes, died_of: int, limits: Limits) -> Outcome:
     """Judge by the report, or by the signal that kept the child from writing one."""
     try:
-        told = _mapping(json.loads(report))
+        record = _mapping(json.loads(report))
     except (ValueError, RecursionError):
         if died_of == signal.SIGXCPU:
             return _timed_out(limits)
         return Outcome("failed", error=_CRASHED.format(memory=limits.memory_mb), kind="crashed")
-    if "error" in told:
-        kind = str(told.get("kind"))
+    if "error" in record:
+        kind = str(record.get("kind"))
         state: State = "refused" if kind == "refused" else "failed"
-        return Outcome(state, error=str(told["error"]), kind=kind)
-    return Outcome("done", told)
+        return Outcome(state, error=str(record["error"]), kind=kind)
+    return Outcome("done", record)
 
 
 _CRASHED = "the statement ended its process; most often it needs more memory than the {memory} MB that one may use"

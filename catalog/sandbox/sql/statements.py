@@ -62,8 +62,8 @@ def check_statement(connection: DuckDB, sql: str, allowed: Allowed) -> Checked:
         return Checked(sql)
     if tree.get("error_type") == "parser":
         raise QueryError(f"Parser Error: {tree.get('error_message')}")
-    if found := split_explain(sql):
-        how, explained = found
+    if explain := split_explain(sql):
+        how, explained = explain
         checked = check_statement(connection, explained, allowed)
         return replace(checked, sql=f"{how} {checked.sql}")
     sql = without_semicolons(sql)
@@ -78,8 +78,8 @@ def parsed(connection: DuckDB, sql: str) -> Sequence[duckdb.Statement]:
     DuckDB reads files when it parses IMPORT DATABASE and some PRAGMA, so a text that could hold these is not parsed,
     and `connection` must be one that may open no file.
     """
-    found = [word.upper() for _, word in tokens(sql)]
-    if not found or found[0] not in _BEGINNINGS or ";" in found:
+    words = [word.upper() for _, word in tokens(sql)]
+    if not words or words[0] not in _BEGINNINGS or ";" in words:
         raise QueryError(_ONE)
     try:
         return connection.extract_statements(sql)
@@ -125,14 +125,14 @@ def _nodes(tree: Any) -> Iterator[Node]:
     """Give every object of the tree, without recursion: the depth is the sender's choice."""
     waiting = [(tree, 0)]
     while waiting:
-        found, depth = waiting.pop()
+        node, depth = waiting.pop()
         if depth > MAX_DEPTH:
             raise QueryError("the statement is nested too deeply")
-        if isinstance(found, dict):
-            yield found
-            waiting += [(value, depth + 1) for value in found.values()]
-        elif isinstance(found, list):
-            waiting += [(value, depth + 1) for value in found]
+        if isinstance(node, dict):
+            yield node
+            waiting += [(value, depth + 1) for value in node.values()]
+        elif isinstance(node, list):
+            waiting += [(value, depth + 1) for value in node]
 
 
 def _with_expressions(nodes: Sequence[Node], allowed: Allowed) -> Allowed:

@@ -152,8 +152,8 @@ class Template:
         child.finish(outcome, report)
 
     def _kill(self, number: int) -> None:
-        for pid, known in self._children.items():
-            if known == number:
+        for pid, each in self._children.items():
+            if each == number:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 

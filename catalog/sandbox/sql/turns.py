@@ -48,10 +48,10 @@ class Turns:
 
         An owner who has none yet is let in also then: one who fills the queue does not shut out others.
         """
-        known = [*self._running, *self._waiting, *filter(None, [self._trial])]
-        is_full = len(known) >= self._max_running + self._max_waiting
-        if is_full and (not owner or any(ticket.owner == owner for ticket in known)):
-            raise TooManyWaitError(len(known) - len(self._running))
+        tickets = [*self._running, *self._waiting, *filter(None, [self._trial])]
+        is_full = len(tickets) >= self._max_running + self._max_waiting
+        if is_full and (not owner or any(ticket.owner == owner for ticket in tickets)):
+            raise TooManyWaitError(len(tickets) - len(self._running))
         ticket = Ticket(owner, next(self._numbers))
         self._waiting.append(ticket)
         self._hand_out()

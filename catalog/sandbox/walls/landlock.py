@@ -31,13 +31,13 @@ def restrict_to(readable: Sequence[str], *, network: bool = False) -> bool:
     With `network` TCP stays open. `prctl(PR_SET_NO_NEW_PRIVS)` must come first. Raises `OSError` when the kernel
     refuses.
     """
-    known = version()
-    if not known:
+    abi = version()
+    if not abi:
         return False
-    handled = (1 << _FS_RIGHTS[min(known, max(_FS_RIGHTS))]) - 1
-    tcp = _NET_RIGHTS if known >= 4 and not network else 0
-    fields = [handled, tcp, _SCOPES if known >= 6 else 0]
-    attributes = struct.pack("=3Q", *fields)[: 8 if known < 4 else 16 if known < 6 else 24]
+    handled = (1 << _FS_RIGHTS[min(abi, max(_FS_RIGHTS))]) - 1
+    tcp = _NET_RIGHTS if abi >= 4 and not network else 0
+    fields = [handled, tcp, _SCOPES if abi >= 6 else 0]
+    attributes = struct.pack("=3Q", *fields)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     ruleset = _checked(_call(_CREATE, attributes, len(attributes), 0))
     try:
         for path in readable:

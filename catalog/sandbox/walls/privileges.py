@@ -129,9 +129,9 @@ def _readable(path: str) -> bool:
         if not os.path.isdir(path):  # noqa: PTH112 - no path object needed
             with open(path, "rb"):  # noqa: PTH123 - no path object needed
                 return True
-        found = list(os.scandir(path))
+        entries = list(os.scandir(path))
     except OSError:
         return False
-    folders = [entry.path for entry in found if entry.is_dir()]
-    files = [entry.path for entry in found if entry.is_file()]
+    folders = [entry.path for entry in entries if entry.is_dir()]
+    files = [entry.path for entry in entries if entry.is_file()]
     return all(_readable(one) for one in [*folders[:3], *files[:1]])

@@ -64,15 +64,15 @@ def restrict_system_calls() -> bool:
 
     `prctl(PR_SET_NO_NEW_PRIVS)` must come first.
     """
-    known = _MACHINES.get(os.uname().machine)
-    if sys.platform != "linux" or known is None or sys.maxsize < 2**32:
+    machine = _MACHINES.get(os.uname().machine)
+    if sys.platform != "linux" or machine is None or sys.maxsize < 2**32:
         return False
-    architecture, column = known
+    architecture, column = machine
     body = _filter(architecture, [numbers[column] for numbers in _CALLS.values()])
     program = _Program(len(body) // 8, body)
     libc = ctypes.CDLL(None, use_errno=True)
-    found = libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0)
-    return int(found) == 0
+    failed = libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0)
+    return int(failed) == 0
 
 
 def _filter(architecture: int, allowed: list[int]) -> bytes:
