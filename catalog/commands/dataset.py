@@ -107,13 +107,13 @@ def show(workspace: Workspace, release: str) -> None:
     from catalog.releases.release import find_release
     from catalog.releases.revocations import read_revocations, revocation_of
 
-    found = find_release(workspace, release)
+    published = find_release(workspace, release)
     revoked = read_revocations(workspace.releases)
-    if revocation := revocation_of(revoked, found.name, found.version, found.digest):
+    if revocation := revocation_of(revoked, published.name, published.version, published.digest):
         click.echo(f"REVOKED: {revocation}\n")
-    if deleted := found.deleted_data:
+    if deleted := published.deleted_data:
         click.echo(f"NO PICTURES: {deleted}\n")
-    click.echo((found.path / "README.md").read_text("utf-8"))
+    click.echo((published.path / "README.md").read_text("utf-8"))
 
 
 @dataset.command("verify")
@@ -133,14 +133,16 @@ def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) 
 
     settings = load_settings(DatasetSettings, "dataset", workspace)
     key = public_key or (Path(settings.public_key) if settings.public_key else None)
-    found = find_release(workspace, release)
-    problems = verify_release(found, key)
+    published = find_release(workspace, release)
+    problems = verify_release(published, key)
     for line in problems[:50]:
         click.echo(line)
-    _check_usable(workspace, found)
+    _check_usable(workspace, published)
     if problems:
         raise SafelightError(f"{counted(len(problems), 'problem')} found")
-    part = f" (only {', '.join(found.pulled_splits)} is here)" if found.pulled_splits else ""
+    part = (
+        f" (only {', '.join(published.pulled_splits)} is here)" if published.pulled_splits else ""
+    )
     signed = f", signed by the owner of {key}" if key else ""
     n_items = found.manifest["n_items"]
     click.echo(
@@ -173,19 +175,19 @@ def diff(workspace: Workspace, old: str, new: str, style: str, limit: int) -> No
     from catalog.releases.diff import diff_releases
     from catalog.releases.release import find_release
 
-    found = diff_releases(find_release(workspace, old), find_release(workspace, new))
+    difference = diff_releases(find_release(workspace, old), find_release(workspace, new))
     if style == "json":
-        click.echo(json.dumps(asdict(found), indent=1))
+        click.echo(json.dumps(asdict(difference), indent=1))
         return
-    click.echo(found.sentence())
+    click.echo(difference.sentence())
     header = ["what", "split", "class", "old", "new"]
     click.echo(
-        "\n" + "\n".join(aligned(header, [[str(r[k]) for k in header] for r in found.counts]))
+        "\n" + "\n".join(aligned(header, [[str(r[k]) for k in header] for r in difference.counts]))
     )
-    for name, listed in (("added", found.added), ("removed", found.removed)):
+    for name, listed in (("added", difference.added), ("removed", difference.removed)):
         for sha in listed[:limit]:
             click.echo(f"{name} {sha}")
-    for row in (*found.moved[:limit], *found.relabelled[:limit]):
+    for row in (*difference.moved[:limit], *difference.relabelled[:limit]):
         click.echo(f"{row['asset_sha256']} {row['column']}: {row['old']} -> {row['new']}")
 
 

@@ -66,7 +66,7 @@ def pull_release(  # noqa: PLR0913 - one argument an option
     workspace = Workspace.named(target) if target else workspace
     settings = load_settings(DatasetSettings, "dataset", workspace)
     key = public_key or (Path(settings.public_key) if settings.public_key else None)
-    known = read_lock(lock_file)
+    locked_releases = read_lock(lock_file)
     order = PullOrder(
         wanted=release or "",
         source=source or settings.source,
@@ -76,11 +76,11 @@ def pull_release(  # noqa: PLR0913 - one argument an option
         repair=repair,
         jobs=jobs or settings.jobs,
         chunk_bytes=settings.chunk_bytes,
-        locked=tuple(known),
+        locked=tuple(locked_releases),
     )
     if not locked and not release:
         raise UsageError("name a release to pull, such as cameras@1.2.0, or give --locked")
-    orders = _from_lock(order, known, lock_file) if locked else [order]
+    orders = _from_lock(order, locked_releases, lock_file) if locked else [order]
     if locked:
         _pull_locked(workspace, orders, lock_file)
     else:
@@ -103,10 +103,16 @@ def _pull_locked(workspace: Workspace, orders: list["PullOrder"], lock_file: Pat
         raise LockedError("\n".join(revoked))
 
 
-def _from_lock(order: "PullOrder", known: list["Locked"], lock_file: Path) -> list["PullOrder"]:
+def _from_lock(
+    order: "PullOrder", locked_releases: list["Locked"], lock_file: Path
+) -> list["PullOrder"]:
     """Make one order for every locked release that is meant."""
     name, _, version = order.wanted.partition("@")
-    meant = [each for each in known if name in ("", each.name) and version in ("", each.version)]
+    meant = [
+        each
+        for each in locked_releases
+        if name in ("", each.name) and version in ("", each.version)
+    ]
     if not meant:
         raise LockedError(
             f"{lock_file} has no release {order.wanted}; write it with: safelight dataset lock"
@@ -205,7 +211,7 @@ def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Pa
     from catalog.releases.release import find_release
 
     sources = {(each.name, each.version): each.source for each in read_lock(lock_file)}
-    found = [find_release(workspace, each) for each in releases]
+    published = [find_release(workspace, each) for each in releases]
     entries = [
         Locked(
             r.name,
@@ -214,7 +220,7 @@ def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Pa
             sources.get((r.name, r.version), ""),
             tuple(r.pulled_splits or ()),
         )
-        for r in found
+        for r in published
     ]
     add_to_lock(lock_file, entries)
     for each in entries:
@@ -254,10 +260,12 @@ def sign_release(workspace: Workspace, release: str, key: Path) -> None:
     from catalog.releases.release import find_release
     from catalog.releases.signing import sign
 
-    found = find_release(workspace, release)
-    signature = sign(found.path, key)
-    if found.bucket:
-        found.bucket.put(f"releases/{found.name}/{found.version}/{signature.name}", signature)
+    published = find_release(workspace, release)
+    signature = sign(published.path, key)
+    if published.bucket:
+        published.bucket.put(
+            f"releases/{published.name}/{published.version}/{signature.name}", signature
+        )
     click.echo(f"signature {signature}")
 
 
@@ -274,12 +282,14 @@ def revoke_release(workspace: Workspace, release: str, reason: str, successor: s
 
     if "@" not in release:
         raise UsageError(f"say which version of {release} is revoked, such as {release}@1.0.0")
-    found = find_release(workspace, release)
+    published = find_release(workspace, release)
     if successor:
         successor = find_release(
-            workspace, f"{found.name}@{successor.partition('@')[2] or successor}"
+            workspace, f"{published.name}@{successor.partition('@')[2] or successor}"
         ).version
-    revocation = revoke(workspace, (found.name, found.version, found.digest), reason, successor)
+    revocation = revoke(
+        workspace, (published.name, published.version, published.digest), reason, successor
+    )
     with open_catalog(workspace) as catalog:
         catalog.commit()
     click.echo(str(revocation))

@@ -26,25 +26,25 @@ def typed(words: Sequence[str]) -> dict[str, object]:
     >>> typed(["n=3", "source=unsplash", 'version="1"', "who=null"])
     {'n': 3, 'source': 'unsplash', 'version': '1', 'who': None}
     """
-    found: dict[str, object] = {}
+    values: dict[str, object] = {}
     for word in words:
         name, sign, text = word.partition("=")
         if not sign or not name.isidentifier():
             raise UsageError(f"{word!r} is no name=value")
         try:
-            found[name] = json.loads(text)
+            values[name] = json.loads(text)
         except ValueError:
-            found[name] = text
-    return found
+            values[name] = text
+    return values
 
 
 def filled(question: Question, given: Mapping[str, object]) -> dict[str, object]:
     """Give every parameter of a question its value, or its default; raises `UsageError` on an unknown name."""
-    known = {parameter.name: parameter.default for parameter in question.parameters}
-    if strange := sorted(set(given) - set(known)):
-        names = ", ".join(known) or "none"
+    defaults = {parameter.name: parameter.default for parameter in question.parameters}
+    if strange := sorted(set(given) - set(defaults)):
+        names = ", ".join(defaults) or "none"
         raise UsageError(f"{question.name} has no parameter {strange[0]}; it has: {names}")
-    return {**known, **given}
+    return {**defaults, **given}
 
 
 def ask(

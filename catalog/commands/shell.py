@@ -66,24 +66,24 @@ class Shell:
         started = time.monotonic()
         rows = stoppable(lambda: self._tables.query(sql, parameters), self._tables.interrupt)
         took = time.monotonic() - started
-        shown = rows.slice(0, SHOWN) if self._mode == "table" else rows
-        yield render(shown, self._mode)
+        visible = rows.slice(0, SHOWN) if self._mode == "table" else rows
+        yield render(visible, self._mode)
         if self._mode == "table":
             cut = f", the first {SHOWN} shown" if len(rows) > SHOWN else ""
             yield f"({counted(len(rows), 'row')}{cut}, {took:.2f} s)"
 
     def _command(self, line: str) -> Iterator[str]:
         name, *words = line.split()
-        known = {
+        commands = {
             ".tables": self._list_tables,
             ".schema": self._schema,
             ".snapshots": self._snapshots,
         }
-        known |= {".as-of": self._go_to, ".mode": self._set_mode, ".saved": self._saved}
-        known |= {".help": self._help, ".quit": self._quit, ".exit": self._quit}
-        if name not in known:
+        commands |= {".as-of": self._go_to, ".mode": self._set_mode, ".saved": self._saved}
+        commands |= {".help": self._help, ".quit": self._quit, ".exit": self._quit}
+        if name not in commands:
             raise UsageError(f"no command {name}; .help lists them")
-        return known[name](words)
+        return commands[name](words)
 
     def _list_tables(self, _words: list[str]) -> Iterator[str]:
         header = ["name", "kind", "rows", "meaning"]
@@ -96,15 +96,15 @@ class Shell:
         yield from described(describe_one(self._tables, words[0]))
 
     def _snapshots(self, _words: list[str]) -> Iterator[str]:
-        found = self._tables.snapshots()
-        cells = [[str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.message] for s in found]
+        snapshots = self._tables.snapshots()
+        cells = [[str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.message] for s in snapshots]
         return aligned(["snapshot", "at (UTC)", "message"], cells)
 
     def _go_to(self, words: list[str]) -> Iterator[str]:
         if len(words) != 1 or not (words[0].isdecimal() or words[0] == "newest"):
             raise UsageError("give the number of a snapshot, or newest: .as-of 12")
-        wanted = None if words[0] == "newest" else int(words[0])
-        fresh = open_catalog(self._workspace, as_of=wanted)
+        snapshot_id = None if words[0] == "newest" else int(words[0])
+        fresh = open_catalog(self._workspace, as_of=snapshot_id)
         self._tables.close()
         self._tables = fresh
         yield f"reading snapshot {self._tables.snapshot()}"
@@ -117,12 +117,12 @@ class Shell:
 
     def _saved(self, words: list[str]) -> Iterator[str]:
         if not words:
-            known = questions(self._workspace)
+            saved = questions(self._workspace)
             return aligned(
-                ["name", "title"], [[name, found.title] for name, found in known.items()]
+                ["name", "title"], [[name, found.title] for name, found in saved.items()]
             )
-        asked = question(self._workspace, words[0])
-        return self._run(asked.sql, filled(asked, typed(words[1:])))
+        saved_question = question(self._workspace, words[0])
+        return self._run(saved_question.sql, filled(saved_question, typed(words[1:])))
 
     def _help(self, _words: list[str]) -> Iterator[str]:
         yield "A statement ends with a line that ends with ;"

@@ -43,10 +43,10 @@ class Words:
 def known_words(workspace: Workspace) -> Words:
     """Gather tables, columns, functions, keywords and saved questions."""
     with open_catalog(workspace) as tables:
-        found = describe(tables)
+        described = describe(tables)
         names = [(str(row["word"]), str(row["kind"])) for row in tables.records(_NAMES)]
-    columns = {table.name: [column.name for column in table.columns] for table in found}
-    own = [(table.name, table.kind) for table in found]
+    columns = {table.name: [column.name for column in table.columns] for table in described}
+    own = [(table.name, table.kind) for table in described]
     own += [
         (name, "column") for name in sorted({name for some in columns.values() for name in some})
     ]
@@ -62,8 +62,8 @@ class SqlCompleter(Completer):
     def get_completions(self, document: Document, _event: CompleteEvent) -> Iterable[Completion]:
         """Give what begins like the word before the cursor, own names first."""
         before = document.text_before_cursor
-        found = _WORD.search(before)
-        word = found[0] if found else ""
+        match = _WORD.search(before)
+        word = match[0] if match else ""
         start = word.rpartition(".")[2] if not before.lstrip().startswith(".") else word
         for text, kind in self._candidates(before.lstrip(), word):
             if text.lower().startswith(start.lower()) and (start or kind == "column of"):

@@ -59,8 +59,8 @@ def sql(  # noqa: PLR0913, PLR0917 - one for each option
         raise UsageError(f"{style} is not for a terminal: add --output FILE")
     parameters = typed(words)
     if saved is not None:
-        asked = question(workspace, saved)
-        query, parameters = asked.sql, filled(asked, parameters)
+        saved_question = question(workspace, saved)
+        query, parameters = saved_question.sql, filled(saved_question, parameters)
     text = sys.stdin.read() if query == "-" else str(query)
     rows = ask(workspace, text, parameters, as_of=as_of, sandbox=sandbox)
     if output is None:
@@ -87,9 +87,9 @@ def shell(workspace: Workspace, as_of: int | None) -> None:
         given = (line.rstrip("\n") for line in sys.stdin)
     with Shell(workspace, as_of=as_of) as session:
         for line in given:
-            for told in session.take(line):
-                click.echo(told)
+            for text in session.take(line):
+                click.echo(text)
             if session.ended:
                 break
-        for told in session.finish():
-            click.echo(told)
+        for text in session.finish():
+            click.echo(text)

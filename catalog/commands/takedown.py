@@ -48,13 +48,13 @@ def takedown(  # noqa: PLR0913 - one argument an option
     """Take pictures out of packs, tables, releases and the frontier for good, and write a proof."""
     from catalog.takedown.takedown import TakedownRequest, preview, take_down
 
-    asked = {
+    by_kind = {
         "photographer": photographer,
         "url_prefix": url_prefix,
         "sha256": sha256,
         "photo": photo_id,
     }
-    given = [(kind, value) for kind, value in asked.items() if value]
+    given = [(kind, value) for kind, value in by_kind.items() if value]
     if len(given) != 1:
         raise UsageError("give one of --photographer, --url-prefix, --sha256 and --photo-id")
     kind, value = given[0]
@@ -69,14 +69,14 @@ def takedown(  # noqa: PLR0913 - one argument an option
     _tell_done(take_down(workspace, order, queue_opener()))
 
 
-def _tell_found(found: "TakedownMatches", waiting: int) -> None:
+def _tell_found(matches: "TakedownMatches", waiting: int) -> None:
     click.echo(
         f"{counted(len(found.photos), 'photo')}, {counted(len(found.assets), 'file')} in "
         f"{counted(len(found.packs), 'pack')}, {counted(waiting, 'item')} of the frontier"
     )
-    for release in found.releases:
+    for release in matches.releases:
         click.echo(f"release {release}: {release.pictures} of its pictures")
-    for model in found.models:
+    for model in matches.models:
         click.echo(f"model {model} was trained on them")
     if found.copies:
         click.echo(

@@ -101,10 +101,10 @@ def restore(source: Path, workspace: Workspace) -> BackupReport:
     _ducklake(workspace)
     workspace.make()
     with folder_aside(workspace.home) as aside:
-        for name, known in about["files"].items():
+        for name, entry in about["files"].items():
             target = aside / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            if _copied(source / name, target) != known["sha256"]:
+            if _copied(source / name, target) != entry["sha256"]:
                 raise BackupError(
                     f"{source / name} is not what was backed up; nothing was restored"
                 )
@@ -120,7 +120,7 @@ def restore(source: Path, workspace: Workspace) -> BackupReport:
                 f"restored, but with {counted(len(problems), 'problem')}: {problems[0]}"
             )
         snapshot_id = catalog.snapshot()
-    size = sum(known["bytes"] for known in about["files"].values())
+    size = sum(entry["bytes"] for entry in about["files"].values())
     n = len(about["files"])
     return BackupReport(snapshot_id, n, size, n, size, tuple(about["left_out"]))
 
@@ -139,9 +139,9 @@ class _Backup:
     def add(self, source: Path, name: str) -> None:
         """Copy a file, unless the backup has it already: files that never change are known by name and size."""
         target, size = self._dest / name, source.stat().st_size
-        known = self._before.get(name, {})
-        if name.startswith(_IMMUTABLE) and known.get("bytes") == size and target.exists():
-            self._files[name] = known
+        entry = self._before.get(name, {})
+        if name.startswith(_IMMUTABLE) and entry.get("bytes") == size and target.exists():
+            self._files[name] = entry
             return
         if name.endswith(".toml") and redacted(source.read_text("utf-8")) != source.read_text(
             "utf-8"
@@ -174,7 +174,7 @@ class _Backup:
             name = path.relative_to(self._dest).as_posix()
             if path.is_file() and name not in {_MANIFEST, *self._files}:
                 path.unlink()
-        total = sum(known["bytes"] for known in self._files.values())
+        total = sum(entry["bytes"] for entry in self._files.values())
         return BackupReport(
             int(str(about["snapshot_id"])),
             len(self._files),
@@ -189,16 +189,16 @@ def _contents(
     workspace: Workspace, store: DuckLakeStore, frozen: Frozen, segments: list[Path]
 ) -> Iterator[tuple[Path, str]]:
     """List every file of a workspace at the moment of the frozen catalog, with its name in the backup."""
-    home, found, folders = workspace.home, list[Path](), [workspace.models]
+    home, paths, folders = workspace.home, list[Path](), [workspace.models]
     if not open_objects(workspace).remote:
         tables, packs = store.named_files(frozen)
-        found += [workspace.lake / "data" / name for name in tables]
-        found += [workspace.packs / name for name in packs]
+        paths += [workspace.lake / "data" / name for name in tables]
+        paths += [workspace.packs / name for name in packs]
         folders.append(workspace.releases)
     for folder in folders:
-        found += [p for p in sorted(folder.rglob("*")) if p.is_file() and ".tmp-" not in str(p)]
-    found += [path for path in [home / "safelight.toml"] if path.exists()]
-    for path in found:
+        paths += [p for p in sorted(folder.rglob("*")) if p.is_file() and ".tmp-" not in str(p)]
+    paths += [path for path in [home / "safelight.toml"] if path.exists()]
+    for path in paths:
         yield path, f"home/{path.relative_to(home).as_posix()}"
     for segment in segments:
         for path in sorted(segment.iterdir()):

@@ -63,18 +63,18 @@ def orphan_packs(catalog: Catalog) -> Iterator[Stored]:
     """List the packs that neither a row of `assets` nor a segment in the spool mentions."""
     # In the order packs, spool, tables: a segment that is committed meanwhile is seen in one place at least.
     stored = open_objects(catalog.workspace).listed(PACKS)
-    known: set[object] = {segment.pack for segment in waiting_segments(catalog.workspace)}
+    named_packs: set[object] = {segment.pack for segment in waiting_segments(catalog.workspace)}
     catalog.refresh()
-    known |= {row["pack"] for row in catalog.records("SELECT DISTINCT pack FROM assets")}
-    yield from (pack for pack in stored if pack.name.removeprefix(f"{PACKS}/") not in known)
+    named_packs |= {row["pack"] for row in catalog.records("SELECT DISTINCT pack FROM assets")}
+    yield from (pack for pack in stored if pack.name.removeprefix(f"{PACKS}/") not in named_packs)
 
 
 def _named_snapshots(catalog: Catalog) -> frozenset[int]:
     """Collect the snapshots that releases and curation runs were made from."""
-    found = catalog.records(
+    rows = catalog.records(
         "SELECT snapshot_id FROM datasets UNION SELECT input_snapshot FROM curation_runs"
     )
-    named = {int(str(row["snapshot_id"])) for row in found if row["snapshot_id"] is not None}
+    named = {int(str(row["snapshot_id"])) for row in rows if row["snapshot_id"] is not None}
     made_from = {int(r.manifest["lake_snapshot_id"]) for r in list_releases(catalog.workspace)}
     return frozenset(named | made_from)
 

@@ -51,14 +51,14 @@ class BlobCache:
             path.unlink()
         return right
 
-    def adopt(self, file: ReleaseFile, found: Path) -> bool:
+    def adopt(self, file: ReleaseFile, file_here: Path) -> bool:
         """Take in a copy of a file that lies elsewhere on this machine, if its bytes are right."""
         try:
-            if found.stat().st_size != file.bytes or sha256_file(found) != file.sha256:
+            if file_here.stat().st_size != file.bytes or sha256_file(file_here) != file.sha256:
                 return False
         except FileNotFoundError:
             return False
-        link(found, self.path(file.sha256))
+        link(file_here, self.path(file.sha256))
         return True
 
     def part(self, file: ReleaseFile) -> "Part":
@@ -113,11 +113,11 @@ class Part:
 
     def settle(self) -> None:
         """Make it a whole file of the cache; throws it away and raises `ReleaseError` when its SHA-256 is wrong."""
-        found = sha256_file(self._path)
-        if found != self.file.sha256:
+        digest = sha256_file(self._path)
+        if digest != self.file.sha256:
             self._cache.clear(self.file.sha256)
             raise ReleaseError(
-                f"{self.file.path} came in with SHA-256 {found[:16]} in place of {self.file.sha256[:16]}; "
+                f"{self.file.path} came in with SHA-256 {digest[:16]} in place of {self.file.sha256[:16]}; "
                 "what came was thrown away"
             )
         final = self._cache.path(self.file.sha256)

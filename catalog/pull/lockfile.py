@@ -41,10 +41,10 @@ class Locked:
 def read_lock(path: Path) -> list[Locked]:
     """Read a lock file, nothing when it is missing; raises `LockedError` when it cannot be read."""
     try:
-        said = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8"))
         return [
             Locked(**{**entry, "splits": tuple(entry.get("splits", ()))})
-            for entry in said.get("release", [])
+            for entry in document.get("release", [])
         ]
     except FileNotFoundError:
         return []
@@ -95,9 +95,9 @@ def check_locked(locked: Iterable[Locked], name: str, version: str, digest: str)
 
 
 def _entry(locked: Locked) -> str:
-    said = {"name": locked.name, "version": locked.version, "digest": locked.digest}
-    said |= {"source": locked.source} if locked.source else {}
-    lines = [f"{key} = {_text(value)}" for key, value in said.items()]
+    values = {"name": locked.name, "version": locked.version, "digest": locked.digest}
+    values |= {"source": locked.source} if locked.source else {}
+    lines = [f"{key} = {_text(value)}" for key, value in values.items()]
     if locked.splits:
         lines.append(f"splits = [{', '.join(map(_text, locked.splits))}]")
     return "\n[[release]]\n" + "\n".join(lines) + "\n"

@@ -200,9 +200,9 @@ class _Pull:
         name, version = check_name(self._order.wanted)
         index = await source.index()
         version = version or newest(index, name) or ""
-        known = [f"{e['name']}@{e['version']}" for e in index["releases"]]
-        if f"{name}@{version}" not in known:
-            raise ReleaseNotFoundError(self._order.wanted, known)
+        names = [f"{e['name']}@{e['version']}" for e in index["releases"]]
+        if f"{name}@{version}" not in names:
+            raise ReleaseNotFoundError(self._order.wanted, names)
         raw = await source.read(f"{name}/{version}", MANIFEST)
         signature = await source.read(f"{name}/{version}", SIGNATURE)
         if self._order.public_key:
@@ -231,8 +231,8 @@ class _Pull:
         """Refuse the release when its source or this home says that it was revoked."""
         identity = manifest["name"], manifest["version"], manifest["digest"]
         known = [*revocations, *read_revocations(self._releases)]
-        if found := revocation_of(known, *identity):
-            self._refuse(latest_advice(known, found), has_data=has_data)
+        if revocation := revocation_of(known, *identity):
+            self._refuse(latest_advice(known, revocation), has_data=has_data)
         elif deleted := deleted_data(self._releases, *identity):
             self._warn_or_refuse(str(deleted))
         elif not has_data:
@@ -258,11 +258,11 @@ class _Pull:
         self, offer: _Offer, folder: Path
     ) -> tuple[list[ReleaseFile], tuple[str, ...] | None]:
         """List the files that the folder shall hold, and the splits if not all."""
-        known = tuple(offer.manifest["splits"])
+        all_splits = tuple(offer.manifest["splits"])
         splits = self._order.splits
-        if splits and (strange := sorted(set(splits) - set(known))):
+        if splits and (strange := sorted(set(splits) - set(all_splits))):
             raise ReleaseError(
-                f"{offer.spoken} has no split {', '.join(strange)}; it has {', '.join(known)}"
+                f"{offer.spoken} has no split {', '.join(strange)}; it has {', '.join(all_splits)}"
             )
         if (folder / MANIFEST).exists():
             if (folder / MANIFEST).read_bytes() != offer.raw:
@@ -272,10 +272,14 @@ class _Pull:
                 )
             held = _held_splits(folder)
             splits = None if held is None or splits is None else tuple({*held, *splits})
-        wanted = chosen(release_files(offer.manifest), splits)
+        files = chosen(release_files(offer.manifest), splits)
         if splits is not None:
-            splits = None if set(splits) == set(known) else tuple(sorted(splits, key=known.index))
-        return wanted, splits
+            splits = (
+                None
+                if set(splits) == set(all_splits)
+                else tuple(sorted(splits, key=all_splits.index))
+            )
+        return files, splits
 
     def _is_there(self, path: Path, file: ReleaseFile) -> bool:
         if not path.exists() or path.stat().st_size != file.bytes:
@@ -284,12 +288,12 @@ class _Pull:
 
     def _take_what_lies_here(self, missing: Collection[ReleaseFile]) -> set[ReleaseFile]:
         """Find files in the cache and in other releases of this workspace, by their SHA-256."""
-        wanted = {f.sha256 for f in missing if not self._cache.path(f.sha256).exists()}
+        missing_sums = {f.sha256 for f in missing if not self._cache.path(f.sha256).exists()}
         elsewhere: dict[str, Path] = {}
-        for folder in release_folders(self._releases) if wanted else ():
+        for folder in release_folders(self._releases) if missing_sums else ():
             manifest = json.loads((folder / MANIFEST).read_bytes())
             for entry in (*manifest.get("shards", ()), *manifest.get("files", ())):
-                if entry["sha256"] in wanted and (folder / entry["path"]).is_file():
+                if entry["sha256"] in missing_sums and (folder / entry["path"]).is_file():
                     elsewhere[entry["sha256"]] = folder / entry["path"]
         return {
             f
@@ -324,30 +328,30 @@ class _Pull:
         self,
         offer: _Offer,
         folder: Path,
-        wanted: Collection[ReleaseFile],
+        files: Collection[ReleaseFile],
         splits: tuple[str, ...] | None,
     ) -> None:
         if (folder / MANIFEST).exists():
-            self._complete(offer, folder, wanted, splits)
+            self._complete(offer, folder, files, splits)
             return
         with folder_aside(self._releases) as aside:
-            self._complete(offer, aside, wanted, splits)
+            self._complete(offer, aside, files, splits)
             settle(aside, folder)
 
     def _complete(
         self,
         offer: _Offer,
         folder: Path,
-        wanted: Collection[ReleaseFile],
+        files: Collection[ReleaseFile],
         splits: tuple[str, ...] | None,
     ) -> None:
         """Bring a folder up to what was wanted; what it says of itself comes last."""
-        for file in wanted:
+        for file in files:
             if not self._is_there(folder / file.path, file):
                 link(self._cache.path(file.sha256), folder / file.path)
         if offer.signature and not (folder / SIGNATURE).exists():
             (folder / SIGNATURE).write_bytes(offer.signature)
-        write_text(folder / SUMS, sums(offer.raw, wanted))
+        write_text(folder / SUMS, sums(offer.raw, files))
         if splits is not None:
             write_text(folder / PARTIAL, json.dumps({"splits": splits}) + "\n")
         if not (folder / MANIFEST).exists():

@@ -83,12 +83,12 @@ class Service:
         """Read `/releases/index.json`."""
         raw = await self._whole(f"{self.name}/releases/index.json")
         try:
-            found: dict[str, Any] = json.loads(raw or b"")
+            listing: dict[str, Any] = json.loads(raw or b"")
         except ValueError:
-            found = {}
-        if found.get("format") != INDEX_FORMAT:
+            listing = {}
+        if listing.get("format") != INDEX_FORMAT:
             raise ReleaseError(f"{self.name} does not offer releases (no /releases/index.json)")
-        return found
+        return listing
 
     async def read(self, release: str, path: str) -> bytes | None:
         """Read one small file by its path."""
@@ -253,8 +253,8 @@ class ObjectStore:
         """List the manifests and read them: there is no server that could tell."""
         import obstore
 
-        found = await obstore.list_with_delimiter_async(self._store)
-        if "releases" in [path.rstrip("/") for path in found["common_prefixes"]]:
+        listing = await obstore.list_with_delimiter_async(self._store)
+        if "releases" in [path.rstrip("/") for path in listing["common_prefixes"]]:
             self._prefix = "releases/"
         raw = await self._get(f"{self._prefix}{FILE}")
         revocations = parse_revocations(json.loads(raw)) if raw else []
@@ -266,14 +266,14 @@ class ObjectStore:
                     entry = describe(manifest, Path(version), revocations)
                     has_data = not entry["revoked"] or await self._has(f"{version}/{INDEX}")
                     entries.append(entry | {"has_data": has_data})
-        said = [asdict(each) for each in revocations]
-        return {"format": INDEX_FORMAT, "releases": entries, "revocations": said}
+        revoked = [asdict(each) for each in revocations]
+        return {"format": INDEX_FORMAT, "releases": entries, "revocations": revoked}
 
     async def _folders(self, prefix: str) -> list[str]:
         import obstore
 
-        found = await obstore.list_with_delimiter_async(self._store, prefix or None)
-        return [path.rstrip("/") for path in found["common_prefixes"]]
+        listing = await obstore.list_with_delimiter_async(self._store, prefix or None)
+        return [path.rstrip("/") for path in listing["common_prefixes"]]
 
     async def _has(self, key: str) -> bool:
         import obstore

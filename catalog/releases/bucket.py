@@ -30,8 +30,8 @@ def listed(objects: Objects) -> list[tuple[str, str]]:
 
 def manifest_of(objects: Objects, name: str, version: str) -> dict[str, Any]:
     """Read the manifest of a release from the bucket."""
-    found: dict[str, Any] = json.loads(_read(objects, f"{FOLDER}/{name}/{version}/{MANIFEST}"))
-    return found
+    manifest: dict[str, Any] = json.loads(_read(objects, f"{FOLDER}/{name}/{version}/{MANIFEST}"))
+    return manifest
 
 
 def claim(objects: Objects, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,13 +40,13 @@ def claim(objects: Objects, manifest: Mapping[str, Any]) -> dict[str, Any]:
     When the version was claimed for the same content, by a publish that was killed or that runs beside
     this one, its manifest is returned: both then write the same bytes. (Its keys keep their order for the card.)
     """
-    wanted = dict(manifest)
+    claimed = dict(manifest)
     while True:
-        name = f"{FOLDER}/{wanted['name']}/.claims/{wanted['version']}"
-        if objects.create(name, json.dumps(wanted).encode()):
-            return wanted
+        name = f"{FOLDER}/{claimed['name']}/.claims/{claimed['version']}"
+        if objects.create(name, json.dumps(claimed).encode()):
+            return claimed
         there: dict[str, Any] = json.loads(_read(objects, name))
-        if there["digest"] == wanted["digest"]:
+        if there["digest"] == claimed["digest"]:
             return there
         taken = Version(wanted["version"])
         wanted["version"] = f"{taken.major}.{taken.minor + 1}.0"

@@ -81,12 +81,12 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
 
 def _front_matter(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> Iterator[str]:
     """Write the YAML that `datasets.load_dataset` and dataset hubs read."""
-    known = {
+    hub_names = {
         _HUB_LICENCES.get(str(licence).casefold().replace("cc-", "cc ")) for licence in licences
     }
     yield f"pretty_name: {manifest['name']}"
-    if len(known) == 1 and None not in known:
-        yield f"license: {known.pop()}"
+    if len(hub_names) == 1 and None not in hub_names:
+        yield f"license: {hub_names.pop()}"
     else:
         yield from ("license: other", "license_name: see-attribution", "license_link: README.md")
     yield f"size_categories: ['{_size(manifest['n_items'])}']"
@@ -125,21 +125,21 @@ def _what(plan: Mapping[str, Any]) -> str:
     if labels := plan.get("labels"):
         return f"pictures labelled by {', '.join(labels)}"
     beside = plan.get("label_columns") or ()
-    said = f", and the labels {', '.join(beside)}" if beside else ""
-    return f"photographs with aperture, ISO and exposure time{said}"
+    beside_text = f", and the labels {', '.join(beside)}" if beside else ""
+    return f"photographs with aperture, ISO and exposure time{beside_text}"
 
 
 def _apart(manifest: Mapping[str, Any]) -> str:
     """Say which pictures no split parts, and what cannot be said of them."""
     made_of = manifest["plan"].get("grouped_by") or ["duplicates"]
-    said = f"No group stands in two splits (`split`); groups are made of: {', '.join(made_of)}."
+    text = f"No group stands in two splits (`split`); groups are made of: {', '.join(made_of)}."
     shares = manifest.get("known") or {}
     gaps = [known_text(key, share) for key, share in sorted(shares.items())]
     if any(gaps):
-        said += f" As far as these are known: {', '.join(filter(None, gaps))}."
+        text += f" As far as these are known: {', '.join(filter(None, gaps))}."
     if lost := [key for key in given_up(manifest["plan"]) if shares.get(key, 1.0) > 0]:
-        said += f" Pictures of one {' or '.join(lost)} may stand in several splits: groups by it would be too large."
-    return said
+        text += f" Pictures of one {' or '.join(lost)} may stand in several splits: groups by it would be too large."
+    return text
 
 
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
@@ -147,9 +147,9 @@ Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 
 def _classes(counts: Counts) -> Iterator[str]:
     """Write the tables of the settings and of the labels, those of which something is known."""
-    known = [name for name in counts if _is_known(counts[name])]
-    settings = [name for name in known if name in _SETTINGS]
-    labels = [name for name in known if name not in _SETTINGS]
+    filled = [name for name in counts if _is_known(counts[name])]
+    settings = [name for name in filled if name in _SETTINGS]
+    labels = [name for name in filled if name not in _SETTINGS]
     if settings:
         yield "Three bins a setting, cut on stops; edges are in `manifest.json` under `bins`."
         yield ""

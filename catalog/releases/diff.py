@@ -50,8 +50,8 @@ def diff_releases(old: Release, new: Release) -> ReleaseDiff:
     """Compare two releases by their indices and manifests; the shards are not read."""
     before, after = old.index(), new.index()
     both = _joined(before, after)
-    known = {shard["sha256"] for shard in old.manifest["shards"]}
-    fresh = [shard for shard in new.manifest["shards"] if shard["sha256"] not in known]
+    old_shards = {shard["sha256"] for shard in old.manifest["shards"]}
+    fresh = [shard for shard in new.manifest["shards"] if shard["sha256"] not in old_shards]
     return ReleaseDiff(
         old=f"{old.name}@{old.version}",
         new=f"{new.name}@{new.version}",
@@ -101,11 +101,11 @@ def _changed(both: pa.Table, columns: tuple[str, ...]) -> list[dict[str, object]
 
 def _counts(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, object]]:
     def flat(manifest: Mapping[str, Any]) -> dict[tuple[str, str, str], int]:
-        found = {("pictures", split, ""): n for split, n in manifest["splits"].items()}
+        counts = {("pictures", split, ""): n for split, n in manifest["splits"].items()}
         for setting, by_split in manifest["class_counts"].items():
             for split, classes in by_split.items():
-                found |= {(setting, split, name): n for name, n in classes.items()}
-        return found
+                counts |= {(setting, split, name): n for name, n in classes.items()}
+        return counts
 
     before, after = flat(old), flat(new)
     return [

@@ -62,10 +62,12 @@ def export(release: Release, folder: Path, order: ExportOrder) -> Exported:
         raise ReleaseError(f"no format {order.format!r}; known: {', '.join(FORMATS)}")
     if folder.exists():
         raise ReleaseError(f"{folder} exists already; export into a new folder")
-    known = release.manifest["splits"]
-    splits = order.splits or tuple(known)
-    if strange := sorted(set(splits) - set(known)):
-        raise ReleaseError(f"no split {', '.join(strange)}; there is {', '.join(known)}")
+    pictures_by_split = release.manifest["splits"]
+    splits = order.splits or tuple(pictures_by_split)
+    if strange := sorted(set(splits) - set(pictures_by_split)):
+        raise ReleaseError(
+            f"no split {', '.join(strange)}; there is {', '.join(pictures_by_split)}"
+        )
     with folder_aside(folder.absolute().parent) as aside:
         FORMATS[order.format](release, aside, splits, order)
         _add_attribution(release, aside, splits)
@@ -73,7 +75,9 @@ def export(release: Release, folder: Path, order: ExportOrder) -> Exported:
         files = [path for path in aside.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
         settle(aside, folder)
-    return Exported(folder, order.format, {s: known[s] for s in splits}, len(files), size)
+    return Exported(
+        folder, order.format, {s: pictures_by_split[s] for s in splits}, len(files), size
+    )
 
 
 def _pictures(release: Release, splits: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -98,7 +102,9 @@ def _webdataset(
 ) -> None:
     """Write `SPLIT-000000.tar`: KEY.jpg and KEY.json (the row), KEY is the SHA-256; entries carry no time and owner."""
     names: dict[str, dict[str, str]] = {}
-    for split, pictures in groupby(_pictures(release, splits), key=lambda found: found[0]["split"]):
+    for split, pictures in groupby(
+        _pictures(release, splits), key=lambda picture: picture[0]["split"]
+    ):
         number, held, tar = 0, 0, None
         for row, body in pictures:
             if tar is None or held + len(body) > order.tar_bytes:
@@ -108,10 +114,10 @@ def _webdataset(
                 tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed when it is full
                 number, held = number + 1, 0
             _add(tar, _name(release, row, names), body)
-            said = {
+            metadata = {
                 key: value for key, value in row.items() if key not in ("shard", "offset", "length")
             }
-            _add(tar, f"{row['asset_sha256']}.json", json.dumps(said, sort_keys=True).encode())
+            _add(tar, f"{row['asset_sha256']}.json", json.dumps(metadata, sort_keys=True).encode())
             held += len(body)
         if tar is not None:
             tar.close()
@@ -208,10 +214,10 @@ def _add_attribution(release: Release, folder: Path, splits: tuple[str, ...]) ->
 def _check(release: Release, folder: Path, style: str, splits: tuple[str, ...]) -> None:
     """Count what was written; raises `ReleaseError` when it is not what the manifest says."""
     for split in splits:
-        expected, found = release.manifest["splits"][split], _count(folder, style, split)
-        if found != expected:
+        expected, written = release.manifest["splits"][split], _count(folder, style, split)
+        if written != expected:
             raise ReleaseError(
-                f"{split}: {found} pictures were written, {expected} should be there"
+                f"{split}: {written} pictures were written, {expected} should be there"
             )
 
 

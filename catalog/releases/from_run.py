@@ -33,11 +33,11 @@ def publish_run(workspace: Workspace, name: str, run_id: str | None = None) -> R
             )
         chosen = str(runs[0]["run_id"])
         items: pa.Table = catalog.query("SELECT * FROM curated_items WHERE run_id = ?", [chosen])
-        said = catalog.records(_LABELS, [chosen])
+        labels = catalog.records(_LABELS, [chosen])
     plan = json.loads(str(runs[0]["plan_json"]))
     shas = items["asset_sha256"].to_pylist()
     for task in label_columns(plan):
-        of_task = {row["asset_sha256"]: str(row["value"]) for row in said if row["task"] == task}
+        of_task = {row["asset_sha256"]: str(row["value"]) for row in labels if row["task"] == task}
         items = items.append_column(task, typed([of_task.get(sha) for sha in shas]))
     return publish(workspace, name, items, plan=plan, run_id=chosen)
 

@@ -25,7 +25,7 @@ INDEX_FORMAT = "safelight-index/1"
 
 def release_folders(folder: Path) -> list[Path]:
     """List the release folders `NAME/VERSION` below a folder, by name and then newest version first."""
-    found = [
+    folders = [
         path.parent
         for path in folder.glob(f"*/*/{MANIFEST}")
         if not path.parent.parent.name.startswith(".") and VERSION.fullmatch(path.parent.name)
@@ -68,7 +68,7 @@ def describe(raw: bytes, path: Path, revocations: list[Revocation]) -> dict[str,
 
 def newest(index: Mapping[str, Any], name: str) -> str | None:
     """Name the newest version of a release that is not revoked, else the newest; None when there is none."""
-    found = [entry for entry in index["releases"] if entry["name"] == name]
-    good = [entry for entry in found if not entry["revoked"]] or found
+    versions = [entry for entry in index["releases"] if entry["name"] == name]
+    good = [entry for entry in versions if not entry["revoked"]] or versions
     versions = [str(entry["version"]) for entry in good]
     return max(versions, key=Version, default=None)

@@ -30,10 +30,10 @@ class Pictures:
         self.release = release
         self.split = split
         self._maps: dict[str, mmap.mmap] = {}
-        known = release.manifest["splits"]
-        if split is not None and split not in known:
+        splits = release.manifest["splits"]
+        if split is not None and split not in splits:
             raise ReleaseError(
-                f"{release.name}@{release.version} has no split {split}; it has {', '.join(known)}"
+                f"{release.name}@{release.version} has no split {split}; it has {', '.join(splits)}"
             )
         table = release.index()
         if split is not None:
@@ -109,8 +109,8 @@ def load(release: str, split: str | None = None, *, home: str | Path | None = No
     from catalog.releases.revocations import read_revocations, revocation_of
 
     workspace = Workspace.at(home or os.environ.get("SAFELIGHT_HOME") or DEFAULT_HOME)
-    found = find_release(workspace, release)
-    identity = (found.name, found.version, found.digest)
+    published = find_release(workspace, release)
+    identity = (published.name, published.version, published.digest)
     if revoked := revocation_of(read_revocations(workspace.releases), *identity):
         warnings.warn(str(revoked), stacklevel=2)
-    return Pictures(found, split)
+    return Pictures(published, split)

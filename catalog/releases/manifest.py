@@ -58,13 +58,13 @@ def read_manifest(raw: bytes, name: str, version: str) -> dict[str, Any]:
     """
     try:
         manifest: dict[str, Any] = json.loads(raw)
-        found, digest = f"{manifest['name']}@{manifest['version']}", content_digest(manifest)
+        own_name, digest = f"{manifest['name']}@{manifest['version']}", content_digest(manifest)
         right = manifest["digest"] == digest
     except (ValueError, KeyError, TypeError) as error:
         raise ReleaseError(f"the manifest of {name}@{version} cannot be read: {error}") from error
-    if found != f"{name}@{version}" or not right:
+    if own_name != f"{name}@{version}" or not right:
         raise ReleaseError(
-            f"the manifest of {name}@{version} is damaged or forged: it calls itself {found} "
+            f"the manifest of {name}@{version} is damaged or forged: it calls itself {own_name} "
             f"with digest {str(manifest['digest'])[:16]}, its content has {digest[:16]}"
         )
     return manifest
@@ -112,11 +112,11 @@ def sums(manifest_raw: bytes, files: Collection[ReleaseFile]) -> str:
     return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests))
 
 
-def check_name(wanted: str) -> tuple[str, str]:
+def check_name(text: str) -> tuple[str, str]:
     """Split `name` or `name@1.2.0` (the version is "" without one); raises `ReleaseError`."""
-    name, _, version = wanted.partition("@")
+    name, _, version = text.partition("@")
     if not NAME.fullmatch(name) or (version and not VERSION.fullmatch(version)):
-        raise ReleaseError(f"{wanted!r} is not a release; write it like cameras@1.2.0")
+        raise ReleaseError(f"{text!r} is not a release; write it like cameras@1.2.0")
     return name, version
 
 

@@ -194,8 +194,8 @@ def class_counts(
     """
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for task, classes in _classes(index, plan or {}).items():
-        known = (*sorted({name for name in classes if name is not None}), "missing")
-        names = (*CLASSES, "missing") if task in SETTINGS else known
+        class_names = (*sorted({name for name in classes if name is not None}), "missing")
+        names = (*CLASSES, "missing") if task in SETTINGS else class_names
         by_split = counts.setdefault(task, {})
         for split, name in zip(index["split"].to_pylist(), classes, strict=True):
             by_split.setdefault(split, dict.fromkeys(names, 0))[name or "missing"] += 1
@@ -204,17 +204,17 @@ def class_counts(
 
 def _classes(index: pa.Table, plan: Mapping[str, Any]) -> dict[str, list[str | None]]:
     """Name the class of each picture for each setting and each label that has classes; null where unknown."""
-    found: dict[str, list[str | None]] = {}
+    classes: dict[str, list[str | None]] = {}
     for setting in SETTINGS:
         bins = index[f"{setting}_bin"].to_pylist()
-        found[setting] = [None if number is None else CLASSES[number] for number in bins]
+        classes[setting] = [None if number is None else CLASSES[number] for number in bins]
     parts = plan.get("label_parts", {})
     for task in class_labels(plan):
         if task in index.column_names:
             values = index[task].to_pylist()
             part = _part_of(**parts[task]) if task in parts else str
-            found[task] = [None if value is None else part(value) for value in values]
-    return found
+            classes[task] = [None if value is None else part(value) for value in values]
+    return classes
 
 
 def _part_of(edges: Sequence[float], names: Sequence[str]) -> Callable[[float], str]:

@@ -82,10 +82,10 @@ class Release:
     def pulled_splits(self) -> list[str] | None:
         """The splits that are here when a pull left some out; None when all are."""
         try:
-            said = json.loads((self.path / PARTIAL).read_text("utf-8"))
+            partial = json.loads((self.path / PARTIAL).read_text("utf-8"))
         except FileNotFoundError:
             return None
-        return [str(split) for split in said["splits"]]
+        return [str(split) for split in partial["splits"]]
 
 
 def list_releases(workspace: Workspace) -> list[Release]:
@@ -98,14 +98,14 @@ def list_releases(workspace: Workspace) -> list[Release]:
     return sorted(found, key=lambda release: release.name)
 
 
-def find_release(workspace: Workspace, wanted: str) -> Release:
+def find_release(workspace: Workspace, text: str) -> Release:
     """Find `name` (its newest version) or `name@1.2.0`, ready to read; raises `ReleaseNotFoundError`."""
-    name, _, version = wanted.partition("@")
+    name, _, version = text.partition("@")
     for release in list_releases(workspace):
         if release.name == name and version in ("", release.version):
             return _here(workspace, release)
-    known = [f"{release.name}@{release.version}" for release in list_releases(workspace)]
-    raise ReleaseNotFoundError(wanted, known)
+    names = [f"{release.name}@{release.version}" for release in list_releases(workspace)]
+    raise ReleaseNotFoundError(text, names)
 
 
 def _bucket(workspace: Workspace) -> Objects | None:

@@ -53,19 +53,19 @@ def revocation_problems(folder: Path) -> Iterator[str]:
     except ReleaseError as error:
         yield str(error)
         return
-    for said, found in entries:
-        if said not in (asdict(found), _with_sum(found)):
+    for entry, revocation in entries:
+        if entry not in (asdict(revocation), _with_sum(revocation)):
             yield (
-                f"{folder / FILE} is damaged: the entry of {found.dataset}@{found.version} is not what was written. "
-                f"{_ADVICE}"
+                f"{folder / FILE} is damaged: the entry of {revocation.dataset}@{revocation.version} "
+                f"is not what was written. {_ADVICE}"
             )
 
 
 def _entries(folder: Path) -> list[tuple[object, Revocation]]:
     """Read each entry as it stands in the file, and what it says."""
     try:
-        said = json.loads((folder / FILE).read_bytes())
-        return list(zip(said, parse_revocations(said), strict=True))
+        entries = json.loads((folder / FILE).read_bytes())
+        return list(zip(entries, parse_revocations(entries), strict=True))
     except FileNotFoundError:
         return []
     except (ValueError, TypeError, AttributeError) as error:
@@ -73,15 +73,15 @@ def _entries(folder: Path) -> list[tuple[object, Revocation]]:
 
 
 def _with_sum(revocation: Revocation) -> dict[str, str | None]:
-    said = asdict(revocation)
-    text = json.dumps(said, sort_keys=True, ensure_ascii=False)
-    return said | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+    values = asdict(revocation)
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return values | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def parse_revocations(said: Iterable[Mapping[str, str]]) -> list[Revocation]:
+def parse_revocations(entries: Iterable[Mapping[str, str]]) -> list[Revocation]:
     """Make revocations of their JSON."""
     names = Revocation.__dataclass_fields__
-    return [Revocation(**{name: each.get(name) for name in names}) for each in said]  # type: ignore[arg-type]  # only successor may be null
+    return [Revocation(**{name: each.get(name) for name in names}) for each in entries]  # type: ignore[arg-type]  # only successor may be null
 
 
 def merge_revocations(folder: Path, more: Iterable[Revocation]) -> list[Revocation]:
@@ -89,17 +89,17 @@ def merge_revocations(folder: Path, more: Iterable[Revocation]) -> list[Revocati
 
     Raises `ReleaseError` when those that are there are damaged: written again, the damage would look right.
     """
-    known = {(each.dataset, each.version, each.digest): each for each in read_revocations(folder)}
+    merged = {(each.dataset, each.version, each.digest): each for each in read_revocations(folder)}
     new = []
     for each in more:
-        old = known.get((each.dataset, each.version, each.digest))
+        old = merged.get((each.dataset, each.version, each.digest))
         if old is None or each.revoked_at > old.revoked_at:
-            known[each.dataset, each.version, each.digest] = each
+            merged[each.dataset, each.version, each.digest] = each
             new.append(each)
     if new:
         for problem in revocation_problems(folder):
             raise ReleaseError(problem)
-        listed = [_with_sum(known[key]) for key in sorted(known)]
+        listed = [_with_sum(merged[key]) for key in sorted(merged)]
         write_text(folder / FILE, json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
     return new
 
@@ -108,8 +108,8 @@ def revocation_of(
     revocations: Iterable[Revocation], name: str, version: str, digest: str
 ) -> Revocation | None:
     """Find what revokes a release, or None."""
-    wanted = (name, version, digest)
-    return next((r for r in revocations if (r.dataset, r.version, r.digest) == wanted), None)
+    identity = (name, version, digest)
+    return next((r for r in revocations if (r.dataset, r.version, r.digest) == identity), None)
 
 
 def latest_advice(revocations: Collection[Revocation], revoked: Revocation) -> Revocation:

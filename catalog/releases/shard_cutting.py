@@ -34,8 +34,8 @@ Place = tuple[str, int, int, str | None]
 
 
 def _places(catalog: Catalog) -> dict[str, Place]:
-    found = catalog.query("SELECT sha256, pack, pack_offset, pack_length, format FROM assets")
-    columns = [found[name].to_pylist() for name in found.column_names]
+    assets = catalog.query("SELECT sha256, pack, pack_offset, pack_length, format FROM assets")
+    columns = [assets[name].to_pylist() for name in assets.column_names]
     return {sha: tuple(place) for sha, *place in zip(*columns, strict=True)}
 
 
@@ -68,16 +68,16 @@ def _write_shard(
     features = _features(part.schema)
     with ShardWriter(folder / shard, part.schema.with_metadata(features)) as writer:
         for group in row_groups([place[2] for place in places]):
-            found = reader.read_many([place[:3] for place in places[group]])
+            bodies = reader.read_many([place[:3] for place in places[group]])
             bodies = [
                 _checked(body, place, n)
-                for body, place, n in zip(found, places[group], names[group], strict=True)
+                for body, place, n in zip(bodies, places[group], names[group], strict=True)
             ]
             writer.write(bodies, names[group], part.slice(group.start, len(bodies)))
     located = {
         "shard": pa.array([shard] * len(part), pa.string()),
-        "offset": pa.array([found.offset for found in writer.ranges], pa.int64()),
-        "length": pa.array([found.length for found in writer.ranges], pa.int64()),
+        "offset": pa.array([bodies.offset for bodies in writer.ranges], pa.int64()),
+        "length": pa.array([bodies.length for bodies in writer.ranges], pa.int64()),
         "sha256": part["asset_sha256"],
     }
     for column, values in located.items():

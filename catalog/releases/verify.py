@@ -106,9 +106,9 @@ def _bad_files(release: Release, expected: Mapping[str, str], damaged: set[str])
     for name in sorted(damaged):
         there = (release.path / name).is_file()
         yield f"{name} is not what was published" if there else f"{name} is missing"
-    known = {*expected, MANIFEST, SUMS, SIGNATURE, PARTIAL}
-    found = {p.relative_to(release.path).as_posix() for p in release.path.rglob("*") if p.is_file()}
-    yield from (f"{name} does not belong here" for name in sorted(found - known))
+    expected_names = {*expected, MANIFEST, SUMS, SIGNATURE, PARTIAL}
+    names = {p.relative_to(release.path).as_posix() for p in release.path.rglob("*") if p.is_file()}
+    yield from (f"{name} does not belong here" for name in sorted(names - expected_names))
 
 
 def _bad_sums(
@@ -118,10 +118,10 @@ def _bad_sums(
     if "files" not in manifest:
         return
     right = sums(raw, chosen(release_files(manifest), release.pulled_splits))
-    said = _read(release.path / SUMS)
-    if said == right.encode():
+    content = _read(release.path / SUMS)
+    if content == right.encode():
         return
-    lines = set(said.decode("utf-8", "replace").splitlines())
+    lines = set(content.decode("utf-8", "replace").splitlines())
     if f"{hashlib.sha256(raw).hexdigest()}  {MANIFEST}" in lines:
         yield f"{SUMS} is not what the manifest says"
         return
@@ -168,5 +168,5 @@ def _cut_groups(index: pa.Table) -> Iterator[str]:
     splits: dict[str, set[str]] = {}
     for group, split in zip(index["group_id"].to_pylist(), index["split"].to_pylist(), strict=True):
         splits.setdefault(group, set()).add(split)
-    cut = sorted(group for group, found in splits.items() if len(found) > 1)
+    cut = sorted(group for group, group_splits in splits.items() if len(group_splits) > 1)
     yield from (f"group {group} stands in {len(splits[group])} splits" for group in cut)
