@@ -14,7 +14,7 @@ from catalog.pull.lockfile import read_lock
 from catalog.pull.pull import PullOrder, pull
 from catalog.releases.revocations import read_revocations, revoke
 from catalog.releases.verify import verify_release
-from catalog.takedown.takedown import TakedownOrder, take_down
+from catalog.takedown.takedown import TakedownRequest, take_down
 from crawler import FrontierQueue
 from tests.catalog.published import published
 from tests.catalog.release_site import serving
@@ -32,7 +32,7 @@ def emptied(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Works
     published(workspace, size=700)
     shutil.copytree(workspace.releases, home.parent / "elsewhere")
     for photo in ("p3", "p7"):
-        order = TakedownOrder("photo", photo, REASON, purge_releases=True)
+        order = TakedownRequest("photo", photo, REASON, purge_releases=True)
         take_down(workspace, order, FrontierQueue)
     return workspace
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from catalog import Workspace, open_catalog
-from catalog.takedown.takedown import TakedownOrder, take_down
+from catalog.takedown.takedown import TakedownRequest, take_down
 from crawler import FrontierQueue
 from crawler.commands.crawl import crawl
 from crawler.commands.summary import failure_hints
@@ -33,7 +33,7 @@ def call(workspace: Workspace, *words: str) -> str:
 def take_down_one(workspace: Workspace) -> None:
     with open_catalog(workspace) as catalog:
         [row] = catalog.records("SELECT photo_id FROM photos WHERE source_photo_id = '0.jpg'")
-    take_down(workspace, TakedownOrder("photo", str(row["photo_id"]), "asked"), FrontierQueue)
+    take_down(workspace, TakedownRequest("photo", str(row["photo_id"]), "asked"), FrontierQueue)
 
 
 def test_a_taken_down_photo_is_left_out_and_not_failed(workspace: Workspace, photos: Path) -> None:

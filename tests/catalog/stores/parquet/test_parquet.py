@@ -28,7 +28,7 @@ from catalog.maintenance.verify import verify_catalog
 from catalog.packs.objects import open_objects
 from catalog.packs.spool import waiting_segments
 from catalog.releases.verify import verify_release
-from catalog.stores import Kept, RetentionPolicy, engine
+from catalog.stores import MaintenanceResult, RetentionPolicy, engine
 from catalog.stores.ducklake.store import DuckLakeStore
 from catalog.stores.parquet.store import ParquetStore
 from tests.catalog.buckets import KEYS, Bucket
@@ -103,7 +103,7 @@ def test_maintenance_merges_forgets_and_sweeps(plain_workspace: Workspace) -> No
         assert [s.message for s in catalog.snapshots()] == ["merge small files"]
         assert catalog.records(COUNT) == [{"n": 4, "d": 4}]
         assert verify_catalog(catalog) == []
-    assert maintain(plain_workspace, RetentionPolicy(keep_days=0, grace_hours=0)).tables == Kept()
+    assert maintain(plain_workspace, RetentionPolicy(keep_days=0, grace_hours=0)).tables == MaintenanceResult()
 
 
 def test_a_snapshot_that_a_run_was_made_from_is_kept(plain_workspace: Workspace) -> None:
