@@ -144,9 +144,9 @@ def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) 
         f" (only {', '.join(published.pulled_splits)} is here)" if published.pulled_splits else ""
     )
     signed = f", signed by the owner of {key}" if key else ""
-    n_items = found.manifest["n_items"]
+    n_items = published.manifest["n_items"]
     click.echo(
-        f"{found.name}@{found.version}: {counted(n_items, 'picture')}{part}, nothing wrong{signed}"
+        f"{published.name}@{published.version}: {counted(n_items, 'picture')}{part}, nothing wrong{signed}"
     )
 
 

@@ -71,16 +71,16 @@ def takedown(  # noqa: PLR0913 - one argument an option
 
 def _tell_found(matches: "TakedownMatches", waiting: int) -> None:
     click.echo(
-        f"{counted(len(found.photos), 'photo')}, {counted(len(found.assets), 'file')} in "
-        f"{counted(len(found.packs), 'pack')}, {counted(waiting, 'item')} of the frontier"
+        f"{counted(len(matches.photos), 'photo')}, {counted(len(matches.assets), 'file')} in "
+        f"{counted(len(matches.packs), 'pack')}, {counted(waiting, 'item')} of the frontier"
     )
     for release in matches.releases:
         click.echo(f"release {release}: {release.pictures} of its pictures")
     for model in matches.models:
         click.echo(f"model {model} was trained on them")
-    if found.copies:
+    if matches.copies:
         click.echo(
-            f"{counted(len(found.copies), 'near-duplicate', 'stays')}; take it along with --with-copies"
+            f"{counted(len(matches.copies), 'near-duplicate', 'stays')}; take it along with --with-copies"
         )
 
 

@@ -103,7 +103,10 @@ def test_maintenance_merges_forgets_and_sweeps(plain_workspace: Workspace) -> No
         assert [s.message for s in catalog.snapshots()] == ["merge small files"]
         assert catalog.records(COUNT) == [{"n": 4, "d": 4}]
         assert verify_catalog(catalog) == []
-    assert maintain(plain_workspace, RetentionPolicy(keep_days=0, grace_hours=0)).tables == MaintenanceResult()
+    assert (
+        maintain(plain_workspace, RetentionPolicy(keep_days=0, grace_hours=0)).tables
+        == MaintenanceResult()
+    )
 
 
 def test_a_snapshot_that_a_run_was_made_from_is_kept(plain_workspace: Workspace) -> None:
