@@ -48,8 +48,8 @@ def claim(objects: Objects, manifest: Mapping[str, Any]) -> dict[str, Any]:
         there: dict[str, Any] = json.loads(_read(objects, name))
         if there["digest"] == claimed["digest"]:
             return there
-        taken = Version(wanted["version"])
-        wanted["version"] = f"{taken.major}.{taken.minor + 1}.0"
+        taken = Version(claimed["version"])
+        claimed["version"] = f"{taken.major}.{taken.minor + 1}.0"
 
 
 def send(objects: Objects, folder: Path, name: str, version: str) -> None:

@@ -30,8 +30,8 @@ def release_folders(folder: Path) -> list[Path]:
         for path in folder.glob(f"*/*/{MANIFEST}")
         if not path.parent.parent.name.startswith(".") and VERSION.fullmatch(path.parent.name)
     ]
-    found.sort(key=lambda path: Version(path.name), reverse=True)
-    return sorted(found, key=lambda path: path.parent.name)
+    folders.sort(key=lambda path: Version(path.name), reverse=True)
+    return sorted(folders, key=lambda path: path.parent.name)
 
 
 def index_of(folder: Path) -> dict[str, Any]:

@@ -93,9 +93,9 @@ def list_releases(workspace: Workspace) -> list[Release]:
     bucket = _bucket(workspace)
     folders = workspace.releases.glob("[!.]*/*/manifest.json")
     names = listed(bucket) if bucket else [path.parts[-3:-1] for path in folders]
-    found = [Release(n, v, workspace.releases / n / v, bucket) for n, v in names]
-    found.sort(key=lambda release: Version(release.version), reverse=True)
-    return sorted(found, key=lambda release: release.name)
+    published = [Release(n, v, workspace.releases / n / v, bucket) for n, v in names]
+    published.sort(key=lambda release: Version(release.version), reverse=True)
+    return sorted(published, key=lambda release: release.name)
 
 
 def find_release(workspace: Workspace, text: str) -> Release:
