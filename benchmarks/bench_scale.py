@@ -28,7 +28,7 @@ from PIL import Image
 from process_tree import Measured, measure
 
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import Cursor, Listed, Settlement
+from crawler.frontier.items import Cursor, ListedPhoto, Settlement
 
 ROOT = Path(__file__).resolve().parents[1]
 EVERY_S = 2.0
@@ -173,9 +173,11 @@ def _settle_some(frontier: Frontier) -> tuple[float, float]:
     return statistics.median(claim_us), statistics.median(settle_us)
 
 
-def _listed(number: int) -> Listed:
+def _listed(number: int) -> ListedPhoto:
     photo: dict[str, object] = {"source": "urls", "source_photo_id": str(number)}
-    return Listed(f"{number:032x}", photo, f"http://h{number % 50}.example/{number}", "h.example")
+    return ListedPhoto(
+        f"{number:032x}", photo, f"http://h{number % 50}.example/{number}", "h.example"
+    )
 
 
 def report(

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from catalog import lazy_attributes
 
 if TYPE_CHECKING:
-    from crawler.frontier.removal import FrontierQueue
-    from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl, resume, retry
+    from crawler.frontier.takedown import FrontierQueue
+    from crawler.session.crawl import CrawlOptions, crawl, resume, retry
+    from crawler.session.summary import CrawlSummary
     from crawler.settings import CrawlSettings
     from crawler.sources import SOURCES, FolderSource, UnsplashSource
 
@@ -27,8 +28,9 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
     __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
-            "crawler.frontier.removal": ("FrontierQueue",),
-            "crawler.session.crawl": ("CrawlOptions", "CrawlSummary", "crawl", "resume", "retry"),
+            "crawler.frontier.takedown": ("FrontierQueue",),
+            "crawler.session.crawl": ("CrawlOptions", "crawl", "resume", "retry"),
+            "crawler.session.summary": ("CrawlSummary",),
             "crawler.settings": ("CrawlSettings",),
             "crawler.sources": ("SOURCES", "FolderSource", "UnsplashSource"),
         },

@@ -52,10 +52,10 @@ class StopTimeoutError(CrawlError):
 class CrawlNotFoundError(CrawlError):
     """No crawl has this id."""
 
-    def __init__(self, wanted: str, known: list[str]) -> None:
-        newest = ", ".join(known[:3]) or "none yet"
+    def __init__(self, crawl_id: str, existing: list[str]) -> None:
+        newest = ", ".join(existing[:3]) or "none yet"
         super().__init__(
-            f"crawl {wanted} does not exist; newest: {newest}. List them with: safelight crawl status"
+            f"crawl {crawl_id} does not exist; newest: {newest}. List them with: safelight crawl status"
         )
 
 
@@ -123,9 +123,9 @@ class NotBlockedError(CrawlError):
 
     def __init__(self, kind: str, value: str, blocked: Sequence[str]) -> None:
         more = f" and {len(blocked) - 3} more" if len(blocked) > 3 else ""
-        known = f"{', '.join(blocked[:3])}{more}" if blocked else "nothing"
+        values = f"{', '.join(blocked[:3])}{more}" if blocked else "nothing"
         super().__init__(
-            f"{kind} {value!r} is not blocked; of this kind there is: {known}. "
+            f"{kind} {value!r} is not blocked; of this kind there is: {values}. "
             'See: safelight catalog sql "SELECT * FROM tombstones"'
         )
 
@@ -165,7 +165,7 @@ class NothingToCompareError(CrawlError):
     """There is no snapshot to compare the catalog with."""
 
     def __init__(self, since: int | None) -> None:
-        asked = (
+        problem = (
             "no crawl has ended here yet" if since is None else f"snapshot {since} does not exist"
         )
-        super().__init__(f"{asked}; list snapshots with: safelight catalog snapshots")
+        super().__init__(f"{problem}; list snapshots with: safelight catalog snapshots")

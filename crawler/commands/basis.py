@@ -99,22 +99,22 @@ def basis(  # noqa: PLR0913 - one for each option
 def _print_history(workspace: Workspace) -> None:
     from catalog import rights_history
 
-    found = rights_history(workspace)
-    for row in found:
-        said = [
+    rows = rights_history(workspace)
+    for row in rows:
+        parts = [
             f"{name} {row[name]!r}"
             for name in ("training_basis", "licence", "attribution")
             if row[name] is not None
         ]
         if row["training_allowed"] is False:
-            said[0] = f"no training: {row['training_basis']!r}"
+            parts[0] = f"no training: {row['training_basis']!r}"
         mark = "" if row["holds"] else "  (taken back)"
         click.echo(
             f"{row['statement_id']}  {str(row['recorded_at'])[:19]}  {row['recorded_by']}  "
             f"{counted(int(str(row['photos'])), 'photo')}{mark}"
         )
-        click.echo(f"  {', '.join(said)}; where {row['predicate']}")
-    if not found:
+        click.echo(f"  {', '.join(parts)}; where {row['predicate']}")
+    if not rows:
         click.echo(
             "nothing recorded yet; record with: safelight crawl basis --where SQL --training-basis TEXT"
         )

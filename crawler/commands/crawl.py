@@ -23,7 +23,7 @@ from crawler.commands.summary import failure_hints, failures, left_out
 if TYPE_CHECKING:
     from crawler.commands.planner import ApiPlan
     from crawler.frontier.items import CrawlRecord
-    from crawler.session.crawl import CrawlSummary
+    from crawler.session.summary import CrawlSummary
     from crawler.sources.unsplash import UnsplashSource
 
 
@@ -85,30 +85,30 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @PRIVATE
 @web_sources.WAIT
 @workspace_option
-def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **wanted: Any) -> None:
+def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **options: Any) -> None:
     """Crawl photos from the Unsplash API: all of them, unless an option says which.
 
     Needs SAFELIGHT_UNSPLASH_KEY, and SAFELIGHT_CONTACT for the User-Agent.
     """
-    run_source(workspace, _unsplash(wanted), allow_private=allow_private, wait=wait)
+    run_source(workspace, _unsplash(options), allow_private=allow_private, wait=wait)
 
 
 @plan.command("unsplash")
 @unsplash_options
 @workspace_option
-def plan_unsplash(workspace: Workspace, **wanted: Any) -> None:
+def plan_unsplash(workspace: Workspace, **options: Any) -> None:
     """Reckon API calls and hours; asks the API for the number of photos (one call)."""
     from crawler.commands import planner
 
-    _print_api_plan(asyncio.run(planner.plan_unsplash(_unsplash(wanted), workspace)))
+    _print_api_plan(asyncio.run(planner.plan_unsplash(_unsplash(options), workspace)))
 
 
-def _print_api_plan(found: "ApiPlan") -> None:
-    photos, calls = counted(found.photos, "photo"), counted(found.calls, "API call")
+def _print_api_plan(plan: "ApiPlan") -> None:
+    photos, calls = counted(plan.photos, "photo"), counted(plan.calls, "API call")
     click.echo(f"{photos}, {calls} (pages, details, downloads)")
     names = {50: "demo key", 5000: "production key"}
-    for rate, hours in found.hours.items():
-        mine = ", this key" if rate == found.own_per_hour else ""
+    for rate, hours in plan.hours.items():
+        mine = ", this key" if rate == plan.own_per_hour else ""
         click.echo(f"at {rate} calls an hour ({names.get(rate, 'key')}{mine}): {hours:.1f} hours")
     click.echo("pictures come from the image servers, which do not count against the key's rate")
     click.echo("cheaper roads:")
@@ -125,15 +125,15 @@ def status(workspace: Workspace) -> None:
     from crawler.session.uncommitted import COMMIT, segments_by_crawl
 
     with Frontier(workspace.frontier) as frontier:
-        known = frontier.crawls()
-        errors = {record.crawl_id: frontier.errors(record.crawl_id) for record in known}
-        pauses = {record.crawl_id: frontier.pauses(record.crawl_id) for record in known}
+        records = frontier.crawls()
+        errors = {record.crawl_id: frontier.errors(record.crawl_id) for record in records}
+        pauses = {record.crawl_id: frontier.pauses(record.crawl_id) for record in records}
     spooled = segments_by_crawl(workspace)
-    for record in known:
+    for record in records:
         _print_crawl(record, errors[record.crawl_id], spooled[record.crawl_id])
         if waits := pauses_text(pauses[record.crawl_id]):
             click.echo(f"  wants to be left alone: {waits}")
-    if not known:
+    if not records:
         click.echo("no crawls yet; start one with: safelight crawl run SOURCE")
     if spooled:
         click.echo(
@@ -181,7 +181,7 @@ def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, w
 
     def act(report: Any) -> "CrawlSummary":
         options = _options(report, wait=wait, allow_private=allow_private)
-        return crawl.resume(workspace, _settings(workspace), options, wanted=crawl_id)
+        return crawl.resume(workspace, _settings(workspace), options, crawl_id=crawl_id)
 
     _act(act)
 
@@ -225,7 +225,7 @@ def retry(
         kind: Any = which["error_class"] or ("all" if where else "transient")
         options = _options(report, wait=wait, allow_private=allow_private)
         options = replace(options, retry=kind, where=where)
-        return crawl.retry(workspace, _settings(workspace), options, wanted=crawl_id)
+        return crawl.retry(workspace, _settings(workspace), options, crawl_id=crawl_id)
 
     _act(act)
 
@@ -237,9 +237,9 @@ def retry(
 @existing_workspace_option
 def stop(workspace: Workspace, *, wait: bool) -> None:
     """Stop the crawl that is running here in good order: it ends what is in work and commits it."""
-    from crawler.session import crawl
+    from crawler.session.session_lock import request_stop
 
-    crawl.ask_to_stop(workspace, wait=wait)
+    request_stop(workspace, wait=wait)
     click.echo("stopped; go on with: safelight crawl resume" if wait else "asked to stop")
 
 
@@ -256,10 +256,10 @@ def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
 
     What is in the catalog already stays there. An address prefix needs scheme and host. See also: crawl unblock.
     """
-    from crawler.session import crawl
+    from crawler.session import blocklist
 
-    known = crawl.block(workspace, cast("Any", kind), value, reason)
-    click.echo(f"later crawls leave out {kind} {value}; {counted(known, 'known photo', 'matches')}")
+    count = blocklist.block(workspace, cast("Any", kind), value, reason)
+    click.echo(f"later crawls leave out {kind} {value}; {counted(count, 'known photo', 'matches')}")
 
 
 @crawl.command()
@@ -269,11 +269,11 @@ def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
 @existing_workspace_option
 def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     """Let later crawls bring in again what `crawl block` kept out, named as it was then."""
-    from crawler.session import crawl
+    from crawler.session import blocklist
 
-    known = crawl.unblock(workspace, cast("Any", kind), value, reason)
+    count = blocklist.unblock(workspace, cast("Any", kind), value, reason)
     click.echo(
-        f"later crawls may bring in {kind} {value}; {counted(known, 'known photo', 'matches')}"
+        f"later crawls may bring in {kind} {value}; {counted(count, 'known photo', 'matches')}"
     )
     click.echo("try what was left out: safelight crawl retry --where \"error = 'tombstoned'\"")
 
@@ -285,12 +285,12 @@ def changes(workspace: Workspace, since: int | None) -> None:
     """Say what came, changed and was deleted since a catalog snapshot (default: before the last session)."""
     from crawler.report import changes as diff
 
-    found = diff.changes(workspace, since)
+    difference = diff.changes(workspace, since)
     click.echo(
-        f"since snapshot {found.since}: {counted(found.added, 'photo')} came, {len(found.changed):,} changed, "
-        f"{len(found.deleted):,} deleted at their source"
+        f"since snapshot {difference.since}: {counted(difference.added, 'photo')} came, "
+        f"{len(difference.changed):,} changed, {len(difference.deleted):,} deleted at their source"
     )
-    for name, listed in (("changed", found.changed), ("deleted", found.deleted)):
+    for name, listed in (("changed", difference.changed), ("deleted", difference.deleted)):
         for photo in listed:
             click.echo(f"{name}\t{photo.source}\t{photo.source_photo_id}\t{photo.page_url or ''}")
 
@@ -301,13 +301,13 @@ def verify(workspace: Workspace) -> None:
     """Re-hash every picture, and compare packs, catalog and frontier; exit code 1 on a problem."""
     from crawler.report.audit import audit
 
-    found = audit(workspace)
-    for line in (*found.problems, *found.notes):
+    result = audit(workspace)
+    for line in (*result.problems, *result.notes):
         click.echo(line)
-    numbers = {"asset": found.assets, "photo": found.photos, "pack": found.packs}
+    numbers = {"asset": result.assets, "photo": result.photos, "pack": result.packs}
     checked = ", ".join(counted(n, noun) for noun, n in numbers.items())
-    if found.problems:
-        raise SafelightError(f"problems: {len(found.problems)}, in {checked}")
+    if result.problems:
+        raise SafelightError(f"problems: {len(result.problems)}, in {checked}")
     click.echo(f"checked {checked}: no problem")
 
 
@@ -326,23 +326,23 @@ def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> N
     click.echo(write_report(workspace, crawl_id, output))
 
 
-def _unsplash(wanted: dict[str, Any]) -> "UnsplashSource":
+def _unsplash(options: dict[str, Any]) -> "UnsplashSource":
     from crawler.sources.unsplash import API_BASE, UnsplashSource
 
     kinds = ("search", "topic", "collection", "user", "user-likes", "random", "ids")
-    chosen = [(kind, value) for kind in kinds if (value := wanted[kind.replace("-", "_")])]
+    chosen = [(kind, value) for kind in kinds if (value := options[kind.replace("-", "_")])]
     if len(chosen) > 1:
         raise click.UsageError(f"give only one of --{', --'.join(kinds)}")
     listing, value = chosen[0] if chosen else ("all", "")
-    limit = wanted["limit"]
+    limit = options["limit"]
     if listing == "random":
         value, limit = "", int(value)
     filters = ("order_by", "orientation", "color", "content_filter")
     return UnsplashSource(
         *(cast("Any", listing), value, limit),
-        wanted["api_base"] or API_BASE,
-        wanted["training_basis"],
-        **{name: wanted[name] for name in filters},
+        options["api_base"] or API_BASE,
+        options["training_basis"],
+        **{name: options[name] for name in filters},
     )
 
 

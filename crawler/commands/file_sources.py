@@ -140,8 +140,8 @@ def add_commands(run: click.Group, plan: click.Group, start: Run) -> None:
 
 def _command(name: str, make: Make, act: Run, about: str) -> click.Command:
     @workspace_option
-    def command(workspace: Workspace, **wanted: Any) -> None:
-        act(workspace, make(**wanted))
+    def command(workspace: Workspace, **options: Any) -> None:
+        act(workspace, make(**options))
 
     # click keeps the options of decorators in this attribute; both commands of a source share them.
     shared = getattr(make, "__click_params__", [])
@@ -156,12 +156,12 @@ def _start(start: Run, workspace: Workspace, source: "FileSource") -> None:
 def _plan(workspace: Workspace, source: "FileSource") -> None:  # noqa: ARG001 - as `_start`
     from crawler.commands.planner import plan_files
 
-    found = plan_files(source)
-    click.echo(f"{counted(found.files, 'file')}, {found.bytes / 1e6:.1f} MB")
-    for table, n in sorted(found.rows.items()):
+    plan = plan_files(source)
+    click.echo(f"{counted(plan.files, 'file')}, {plan.bytes / 1e6:.1f} MB")
+    for table, n in sorted(plan.rows.items()):
         click.echo(f"{counted(n, 'row')} of {table} without files")
-    if found.refused:
-        click.echo(f"{counted(found.refused, 'name')} will be refused (error rows)")
+    if plan.refused:
+        click.echo(f"{counted(plan.refused, 'name')} will be refused (error rows)")
     click.echo(
-        f"{counted(found.skipped, 'entry')} will be passed over: hidden, links, unusable lines"
+        f"{counted(plan.skipped, 'entry')} will be passed over: hidden, links, unusable lines"
     )

@@ -87,15 +87,16 @@ async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int |
     settings = source.adjust(load_settings(CrawlSettings, "crawl", workspace))
     key = {"Authorization": f"Client-ID {api_key()}"}
     _in_frontier(workspace, lambda frontier: frontier.reserve_call(key_hash(api_key())))
-    said, about = await call_api(source.page_url(1), settings, key)
+    answer, headers = await call_api(source.page_url(1), settings, key)
     per_hour, remaining = (
-        _whole(about.get("X-Ratelimit-Limit")),
-        _whole(about.get("X-Ratelimit-Remaining")),
+        _whole(headers.get("X-Ratelimit-Limit")),
+        _whole(headers.get("X-Ratelimit-Remaining")),
     )
     _in_frontier(
-        workspace, lambda frontier: frontier.note_quota(key_hash(api_key()), per_hour, remaining)
+        workspace,
+        lambda frontier: frontier.record_response(key_hash(api_key()), per_hour, remaining),
     )
-    total = said.get("total") if isinstance(said, dict) else _whole(about.get("X-Total"))
+    total = answer.get("total") if isinstance(answer, dict) else _whole(headers.get("X-Total"))
     if not isinstance(total, int):
         raise SourceRefusedError("the API does not say how many photos there are; give --limit")
     return total, per_hour

@@ -32,19 +32,19 @@ async def plan_commons(source: CommonsSource, settings: CrawlSettings | None = N
                 "the API does not say how many files a time holds; give --limit"
             )
         return CommonsPlan(source.limit, math.ceil(source.limit / PER_PAGE))
-    said = await _ask(url, source.adjust(settings or CrawlSettings()))
-    query = said.get("query") or {}
-    about = ((query.get("pages") or [{}])[0]).get("categoryinfo") or {}
-    files = about.get("files", (query.get("searchinfo") or {}).get("totalhits"))
+    answer = await _ask(url, source.adjust(settings or CrawlSettings()))
+    query = answer.get("query") or {}
+    category = ((query.get("pages") or [{}])[0]).get("categoryinfo") or {}
+    files = category.get("files", (query.get("searchinfo") or {}).get("totalhits"))
     if files is None:
         raise SourceRefusedError(f"Commons knows no files of {source.listing} {source.value}")
-    wanted = int(files) if source.limit is None else min(int(files), source.limit)
-    below = int(about.get("subcats", 0)) if source.recurse else 0
-    return CommonsPlan(wanted, math.ceil(wanted / PER_PAGE), below)
+    to_fetch = int(files) if source.limit is None else min(int(files), source.limit)
+    below = int(category.get("subcats", 0)) if source.recurse else 0
+    return CommonsPlan(to_fetch, math.ceil(to_fetch / PER_PAGE), below)
 
 
 async def _ask(url: str, settings: CrawlSettings) -> dict[str, Any]:
-    said, _ = await call_api(url, settings)
-    if not isinstance(said, dict) or "error" in said:
-        raise SourceRefusedError(f"the API answered {said} to {url}")
-    return said
+    answer, _ = await call_api(url, settings)
+    if not isinstance(answer, dict) or "error" in answer:
+        raise SourceRefusedError(f"the API answered {answer} to {url}")
+    return answer

@@ -12,8 +12,9 @@ from catalog import Workspace, load_settings, logs_json
 from crawler.commands.summary import print_summary
 
 if TYPE_CHECKING:
-    from crawler.session.crawl import CrawlOptions, CrawlSummary
-    from crawler.session.progress import Tally
+    from crawler.session.crawl import CrawlOptions
+    from crawler.session.progress import CrawlProgress
+    from crawler.session.summary import CrawlSummary
     from crawler.settings import CrawlSettings
 
 
@@ -79,16 +80,16 @@ def _age_s(text: str) -> float:
 
 def _act(act: "Callable[[Any], CrawlSummary]") -> None:
     """Run a session under a progress line, print its summary and leave with its exit code."""
-    from crawler.session.progress import ProgressLine, ProgressLog, Tally
+    from crawler.session.progress import CrawlProgress, CrawlProgressLine, ProgressLog
 
-    line, last = ProgressLog() if logs_json() else ProgressLine(), [Tally()]
+    line, last = ProgressLog() if logs_json() else CrawlProgressLine(), [CrawlProgress()]
 
     with _metrics() as update:
 
-        def report(tally: Tally) -> None:
-            last[0] = tally
-            line(tally)
-            update(tally)
+        def report(progress: CrawlProgress) -> None:
+            last[0] = progress
+            line(progress)
+            update(progress)
 
         summary = act(report)
     line.end(last[0])
@@ -97,11 +98,11 @@ def _act(act: "Callable[[Any], CrawlSummary]") -> None:
 
 
 @contextmanager
-def _metrics() -> "Iterator[Callable[[Tally], None]]":
-    """Serve metrics while a session runs, when --metrics-port asks for it; give what takes its tallies."""
+def _metrics() -> "Iterator[Callable[[CrawlProgress], None]]":
+    """Serve metrics while a session runs, when --metrics-port asks for it; give what takes its progress."""
     meta = click.get_current_context().meta
     if meta.get(METRICS_PORT) is None:
-        yield lambda _tally: None
+        yield lambda _progress: None
         return
     from crawler.session.metrics import CrawlMetrics, serve_metrics
 

@@ -10,7 +10,7 @@ from catalog import counted, home_words, logs_json, redacted
 from crawler.fetch.failures import OPT_OUTS, TOMBSTONED
 
 if TYPE_CHECKING:
-    from crawler.session.crawl import CrawlSummary
+    from crawler.session.summary import CrawlSummary
 
 log = logging.getLogger(__name__)
 

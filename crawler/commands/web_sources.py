@@ -52,37 +52,37 @@ url_options = options(
 @url_options
 @PRIVATE
 @workspace_option
-def run_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
+def run_urls(workspace: Workspace, path: Path, **options: Any) -> None:
     """Fetch the pictures behind the addresses in PATH: csv, tsv, txt, json, jsonl, parquet, or a folder of them.
 
     Needs SAFELIGHT_CONTACT for the User-Agent.
     """
-    allow = wanted.pop("allow_private", False)
-    _go(workspace, _urls(path, wanted), allow_private=allow)
+    allow = options.pop("allow_private", False)
+    _go(workspace, _urls(path, options), allow_private=allow)
 
 
 @click.command("urls")
 @click.argument("path", type=_PATH)
 @url_options
 @workspace_option
-def plan_urls(workspace: Workspace, path: Path, **wanted: Any) -> None:
+def plan_urls(workspace: Workspace, path: Path, **options: Any) -> None:
     """Count addresses and hosts of PATH, and the hours that the busiest host takes."""
     from crawler.commands.running import _settings
 
-    found, rate = _urls(path, wanted).plan(), _settings(workspace).rate
-    click.echo(f"{counted(found.addresses, 'address')} on {counted(len(found.hosts), 'host')}")
-    click.echo(f"{counted(found.skipped, 'line')} without an address will be passed over")
-    for host, n in found.hosts.most_common(1):
+    plan, rate = _urls(path, options).plan(), _settings(workspace).rate
+    click.echo(f"{counted(plan.addresses, 'address')} on {counted(len(plan.hosts), 'host')}")
+    click.echo(f"{counted(plan.skipped, 'line')} without an address will be passed over")
+    for host, n in plan.hosts.most_common(1):
         click.echo(
-            f"at {rate:g} requests a second to one host: {found.hours(rate):.1f} hours "
+            f"at {rate:g} requests a second to one host: {plan.hours(rate):.1f} hours "
             f"(the busiest, {host}, has {n})"
         )
 
 
-def _urls(path: Path, wanted: dict[str, Any]) -> "UrlListSource":
+def _urls(path: Path, options: dict[str, Any]) -> "UrlListSource":
     from crawler.sources.urls import UrlListSource
 
-    return UrlListSource(str(path.resolve()), **wanted)
+    return UrlListSource(str(path.resolve()), **options)
 
 
 @click.command("img2dataset")
@@ -104,9 +104,9 @@ def plan_img2dataset(path: Path) -> None:
 
     source = Img2DatasetSource(str(path.resolve()))
     source.check()
-    found = source.plan()
-    pictures, failures = counted(found.pictures, "picture"), counted(found.failed, "failure")
-    click.echo(f"{pictures} and {failures} in {counted(found.shards, 'shard')}")
+    plan = source.plan()
+    pictures, failures = counted(plan.pictures, "picture"), counted(plan.failed, "failure")
+    click.echo(f"{pictures} and {failures} in {counted(plan.shards, 'shard')}")
 
 
 dataset_options = options(
@@ -134,35 +134,35 @@ dataset_options = options(
 )
 @PRIVATE
 @workspace_option
-def run_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
+def run_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> None:
     """Import the tables of the Unsplash Dataset in PATH: photos with their EXIF, without a call.
 
     With --pictures it needs SAFELIGHT_CONTACT for the User-Agent.
     """
     from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 
-    allow = wanted.pop("allow_private", False)
-    _go(workspace, UnsplashDatasetSource(str(path.resolve()), **wanted), allow_private=allow)
+    allow = options.pop("allow_private", False)
+    _go(workspace, UnsplashDatasetSource(str(path.resolve()), **options), allow_private=allow)
 
 
 @click.command("unsplash-dataset")
 @dataset_options
 @workspace_option
-def plan_unsplash_dataset(workspace: Workspace, path: Path, **wanted: Any) -> None:
+def plan_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> None:
     """Count the photos of the tables in PATH, and what their pictures would take."""
     from crawler.commands.running import _settings
     from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 
-    source = UnsplashDatasetSource(str(path.resolve()), **wanted)
+    source = UnsplashDatasetSource(str(path.resolve()), **options)
     source.check()
-    found, rate = source.plan(), _settings(workspace).rate
+    plan, rate = source.plan(), _settings(workspace).rate
     click.echo(
-        f"{counted(found.photos, 'photo')}, {found.with_settings:,} with all three settings, 0 API calls"
+        f"{counted(plan.photos, 'photo')}, {plan.with_settings:,} with all three settings, 0 API calls"
     )
-    click.echo(f"{counted(found.skipped, 'broken line')} will be passed over")
-    hours = found.photos / rate / 3600
+    click.echo(f"{counted(plan.skipped, 'broken line')} will be passed over")
+    hours = plan.photos / rate / 3600
     click.echo(
-        f"with --pictures: {counted(found.photos, 'request')}, {hours:.1f} hours at {rate:g} a second"
+        f"with --pictures: {counted(plan.photos, 'request')}, {hours:.1f} hours at {rate:g} a second"
     )
 
 
@@ -188,39 +188,39 @@ commons_options = options(
 @WAIT
 @PRIVATE
 @workspace_option
-def run_commons(workspace: Workspace, *, wait: bool, **wanted: Any) -> None:
+def run_commons(workspace: Workspace, *, wait: bool, **options: Any) -> None:
     """Crawl Wikimedia Commons: a category, a search, or a window of upload dates.
 
     Needs SAFELIGHT_CONTACT for the User-Agent, no key.
     """
-    allow = wanted.pop("allow_private", False)
-    _go(workspace, _commons(wanted), allow_private=allow, wait=wait)
+    allow = options.pop("allow_private", False)
+    _go(workspace, _commons(options), allow_private=allow, wait=wait)
 
 
 @click.command("commons")
 @commons_options
 @workspace_option
-def plan_commons(workspace: Workspace, **wanted: Any) -> None:
+def plan_commons(workspace: Workspace, **options: Any) -> None:
     """Ask how many files there are (one call), and reckon calls."""
     from crawler.commands.planner_web import plan_commons as plan
     from crawler.commands.running import _settings
 
-    found = asyncio.run(plan(_commons(wanted), _settings(workspace)))
-    click.echo(f"{counted(found.files, 'file')}, {counted(found.calls, 'API call')}, no key")
-    if found.subcategories:
-        click.echo(f"{counted(found.subcategories, 'subcategory', 'is')} not counted in this")
+    cost = asyncio.run(plan(_commons(options), _settings(workspace)))
+    click.echo(f"{counted(cost.files, 'file')}, {counted(cost.calls, 'API call')}, no key")
+    if cost.subcategories:
+        click.echo(f"{counted(cost.subcategories, 'subcategory', 'is')} not counted in this")
 
 
-def _commons(wanted: dict[str, Any]) -> "CommonsSource":
+def _commons(options: dict[str, Any]) -> "CommonsSource":
     from crawler.sources.commons import API, CommonsSource
 
-    category, search = wanted.pop("category"), wanted.pop("search")
-    dates = wanted["start"] or wanted["end"]
+    category, search = options.pop("category"), options.pop("search")
+    dates = options["start"] or options["end"]
     if sum(map(bool, (category, search, dates))) != 1:
         raise click.UsageError("give one of --category, --search, or --from with --to")
     listing: Any = "category" if category else "search" if search else "dates"
-    wanted["api_base"] = wanted["api_base"] or API
-    return CommonsSource(listing, category or search or "", **wanted)
+    options["api_base"] = options["api_base"] or API
+    return CommonsSource(listing, category or search or "", **options)
 
 
 faces_options = options(
@@ -237,29 +237,29 @@ faces_options = options(
 @click.command("generated-faces")
 @faces_options
 @workspace_option
-def run_generated_faces(workspace: Workspace, **wanted: Any) -> None:
+def run_generated_faces(workspace: Workspace, **options: Any) -> None:
     """Draw made-up faces from an address that gives another one at each request.
 
     Needs SAFELIGHT_CONTACT for the User-Agent. One request a second at most.
     """
-    allow = wanted.pop("allow_private", False)
-    _go(workspace, _faces(wanted), allow_private=allow)
+    allow = options.pop("allow_private", False)
+    _go(workspace, _faces(options), allow_private=allow)
 
 
 @click.command("generated-faces")
 @faces_options
-def plan_generated_faces(**wanted: Any) -> None:
+def plan_generated_faces(**options: Any) -> None:
     """Say how long the draws take at one request a second."""
-    limit = _faces(wanted).limit
+    limit = _faces(options).limit
     click.echo(
         f"{counted(limit, 'draw')} at most, {limit / 3600:.1f} hours at one request a second"
     )
 
 
-def _faces(wanted: dict[str, Any]) -> "GeneratedFacesSource":
+def _faces(options: dict[str, Any]) -> "GeneratedFacesSource":
     from crawler.sources.generated_faces import GeneratedFacesSource
 
-    return GeneratedFacesSource(**{name: value for name, value in wanted.items() if value})
+    return GeneratedFacesSource(**{name: value for name, value in options.items() if value})
 
 
 spider_options = options(
@@ -274,23 +274,23 @@ spider_options = options(
 @spider_options
 @PRIVATE
 @workspace_option
-def run_spider(workspace: Workspace, **wanted: Any) -> None:
+def run_spider(workspace: Workspace, **options: Any) -> None:
     """Run a Scrapy spider of your own; its items say where pictures are.
 
     Needs SAFELIGHT_CONTACT for the User-Agent. robots.txt is obeyed whatever the file says.
     """
-    allow = wanted.pop("allow_private")
-    _go(workspace, _spider(**wanted), allow_private=allow)
+    allow = options.pop("allow_private")
+    _go(workspace, _spider(**options), allow_private=allow)
 
 
 @click.command("spider")
 @spider_options
 @workspace_option
-def plan_spider(workspace: Workspace, **wanted: Any) -> None:
+def plan_spider(workspace: Workspace, **options: Any) -> None:
     """Say at what pace pages are asked for; how many there are, only the spider finds out."""
     from crawler.commands.running import _settings
 
-    source, rate = _spider(**wanted), _settings(workspace).rate
+    source, rate = _spider(**options), _settings(workspace).rate
     source.check()
     most = "no limit" if source.limit is None else f"at most {counted(source.limit, 'picture')}"
     click.echo(f"{most}; pages and pictures at {rate:g} a second to one host, robots.txt obeyed")

@@ -14,7 +14,7 @@ from crawler.examination.examine import examine
 from crawler.exif.row import Cell
 from crawler.pictures.container import sniff
 
-Found = tuple[dict[str, Any], Sequence[bytes]]
+JobResult = tuple[dict[str, Any], Sequence[bytes]]
 
 
 def warm_up() -> None:
@@ -35,23 +35,23 @@ def warm_up() -> None:
         b"".decode(name)
 
 
-def examine_file(parts: Sequence[bytes], options: Mapping[str, Any]) -> Found:
+def examine_file(parts: Sequence[bytes], options: Mapping[str, Any]) -> JobResult:
     """Give the rows of a file as `examine` does, times as ISO text."""
-    found = examine(
+    result = examine(
         parts[0],
         max_pixels=options["max_pixels"],
         media=options["media"],
         sha256=options["sha256"],
     )
-    rows = {"asset": _plain(found.asset), "exif": _plain(found.exif)}
-    return {"rejected": found.rejected, **rows}, ()
+    rows = {"asset": _plain(result.asset), "exif": _plain(result.exif)}
+    return {"rejected": result.rejected, **rows}, ()
 
 
 def _plain(row: Mapping[str, Cell]) -> dict[str, Any]:
     return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items()}
 
 
-def draw_thumbnail(parts: Sequence[bytes], options: Mapping[str, Any]) -> Found:
+def draw_thumbnail(parts: Sequence[bytes], options: Mapping[str, Any]) -> JobResult:
     """Give upright RGB pixels of at most `side_px` a side."""
     side_px = options["side_px"]
     kind = sniff(parts[0])

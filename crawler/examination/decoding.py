@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from catalog import TABLES, DecoderError, DecoderLimits, DecoderPool
-from crawler.examination.examine import IMAGES, Examined
+from crawler.examination.examine import IMAGES, ExaminationResult
 from crawler.exif.row import READER, Cell
 from crawler.pictures.container import MAX_PIXELS, Container, sniff
 from crawler.pictures.wave_header import is_wave
@@ -24,7 +24,7 @@ TIME_LIMIT_S = 20.0
 MEMORY_LIMIT = 1 << 30  # bytes; headers and EXIF take little, a thumbnail all pixels of its picture
 _LONGEST = 1 << 20  # characters of one value
 _HALF_PAIR = re.compile("[\ud800-\udfff]")  # no text: UTF-8 cannot hold it
-_NOT_ASKED = frozenset({"first_seen", "pack", "pack_offset", "pack_length", "photo_id"})
+_NOT_FROM_CHILD = frozenset({"first_seen", "pack", "pack_offset", "pack_length", "photo_id"})
 WAVE = Container("WAV", "audio/wav", None)
 _THUMBNAIL_SIDE_PX = 1024
 
@@ -42,7 +42,7 @@ def examine_crawled(
     max_pixels: int = MAX_PIXELS,
     media: Collection[str] = IMAGES,
     decoders: DecoderPool = DECODERS,
-) -> Examined:
+) -> ExaminationResult:
     """Examine `body` as `examine` does, in a process without rights.
 
     A file that this process does not survive is kept: its header and its EXIF are `unreadable`, with the reason.
@@ -51,20 +51,20 @@ def examine_crawled(
     sha256 = hashlib.sha256(body).hexdigest()
     kind = _kind(body, media)
     if isinstance(kind, str):
-        return Examined(sha256, rejected=kind)
+        return ExaminationResult(sha256, rejected=kind)
     asset: dict[str, Cell] = {"sha256": sha256, "bytes": len(body)}
     asset |= {"mime": kind.mime, "format": kind.format}
     exif: dict[str, Cell] = {"asset_sha256": sha256, "exif_source": "file", "reader": READER}
     options = {"max_pixels": max_pixels, "media": sorted(media), "sha256": sha256}
     try:
-        found = decoders.decode("examine", body, **options).result
-        asset = _checked("assets", found.get("asset"), asset)
-        exif = {} if kind is WAVE else _checked("exif", found.get("exif"), exif)
+        rows = decoders.decode("examine", body, **options).result
+        asset = _validate_row("assets", rows.get("asset"), asset)
+        exif = {} if kind is WAVE else _validate_row("exif", rows.get("exif"), exif)
     except DecoderError as error:
         why = f"{error.status}: {error.detail}"
         asset |= {"header_status": "unreadable", "header_detail": why}
         exif |= {"status": "unreadable", "error": why, "gps_present": False}
-    return Examined(sha256, asset=asset, exif={} if kind is WAVE else exif)
+    return ExaminationResult(sha256, asset=asset, exif={} if kind is WAVE else exif)
 
 
 def _kind(body: bytes, media: Collection[str]) -> Container | str:
@@ -82,33 +82,33 @@ def draw_crawled(
 ) -> tuple[tuple[int, int], bytes]:
     """Give size and RGB pixels of a small upright picture of `body`; raises `DecoderError`, `SandboxError`."""
     assert side_px <= _THUMBNAIL_SIDE_PX, "thumbnails are small"
-    found = decoders.decode("thumbnail", body, side_px=side_px)
-    size = (found.result.get("width"), found.result.get("height"))
-    pixels = found.parts[0] if found.parts else b""
+    thumbnail = decoders.decode("thumbnail", body, side_px=side_px)
+    size = (thumbnail.result.get("width"), thumbnail.result.get("height"))
+    pixels = thumbnail.parts[0] if thumbnail.parts else b""
     width, height = (n if type(n) is int and 0 < n <= side_px else 0 for n in size)
     if not width * height or len(pixels) != 3 * width * height:
         raise DecoderError("crashed", "the decoder process gave pixels that make no picture")
     return (width, height), pixels
 
 
-def _checked(table: str, row: object, known: Mapping[str, Cell]) -> dict[str, Cell]:
+def _validate_row(table: str, row: object, own: Mapping[str, Cell]) -> dict[str, Cell]:
     """Take a row whose values fit their columns, with what is `known`; raises `DecoderError`."""
     if not isinstance(row, dict):
-        raise _nonsense(table)
+        raise _impossible_value(table)
     checks = _checks(table)
     for name, value in row.items():
         if name not in checks or not (value is None or checks[name](value)):
-            raise _nonsense(f"{table}.{name}")
-    taken: dict[str, Cell] = {**row, **known}
-    if taken.get("taken_at") is not None:
+            raise _impossible_value(f"{table}.{name}")
+    row_checked: dict[str, Cell] = {**row, **own}
+    if row_checked.get("taken_at") is not None:
         try:
-            taken["taken_at"] = _moment(str(taken["taken_at"]))
+            row_checked["taken_at"] = _moment(str(row_checked["taken_at"]))
         except ValueError as error:
-            raise _nonsense(f"{table}.taken_at") from error
-    return taken
+            raise _impossible_value(f"{table}.taken_at") from error
+    return row_checked
 
 
-def _nonsense(what: str) -> DecoderError:
+def _impossible_value(what: str) -> DecoderError:
     name = re.sub(r"\W", "?", what)[:60]
     return DecoderError("crashed", f"the decoder process gave an impossible {name}")
 
@@ -116,7 +116,7 @@ def _nonsense(what: str) -> DecoderError:
 @cache
 def _checks(table: str) -> dict[str, Callable[[Any], bool]]:
     """Give for each column that a child fills what says whether a value fits it."""
-    fields = [field for field in TABLES[table].schema if field.name not in _NOT_ASKED]
+    fields = [field for field in TABLES[table].schema if field.name not in _NOT_FROM_CHILD]
     return {field.name: _check(field.type) for field in fields}
 
 
@@ -140,7 +140,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is not None:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
         raise ValueError(text)
-    return found
+    return moment

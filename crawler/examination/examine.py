@@ -9,9 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from crawler.exif.blocks import find_block
-from crawler.exif.reader import Reading, read_exif
+from crawler.exif.reader import ExifReading, read_exif
 from crawler.exif.row import Cell, exif_row
-from crawler.pictures.container import MAX_PIXELS, Container, Header, read_header, sniff
+from crawler.pictures.container import MAX_PIXELS, Container, ImageHeader, read_header, sniff
 from crawler.pictures.jpeg_quality import jpeg_quality
 from crawler.pictures.wave_header import is_wave, read_wave
 
@@ -21,7 +21,7 @@ _FIRST_PART = 1 << 20  # bytes searched for a thumbnail; cameras write it before
 
 
 @dataclass(frozen=True)
-class Examined:
+class ExaminationResult:
     """What was learned: the rows for tables `assets` and `exif`, empty when the bytes are rejected.
 
     `rejected` is `empty`, `not_an_image`, `not_a_sound` or None. Left out of `asset`: the pack columns and
@@ -40,7 +40,7 @@ def examine(
     max_pixels: int = MAX_PIXELS,
     media: Collection[str] = IMAGES,
     sha256: str | None = None,
-) -> Examined:
+) -> ExaminationResult:
     """Examine `body`; never raises. More than `max_pixels` is kept with header_status unreadable.
 
     `media` says which kinds of file are wanted (image, sound); all others are rejected. `sha256` is that of `body`
@@ -48,23 +48,25 @@ def examine(
     """
     sha256 = sha256 or hashlib.sha256(body).hexdigest()
     if not body:
-        return Examined(sha256, rejected="empty")
+        return ExaminationResult(sha256, rejected="empty")
     if "sound" in media and is_wave(body):
-        return Examined(sha256, asset=_sound(sha256, body))
+        return ExaminationResult(sha256, asset=_sound(sha256, body))
     kind = sniff(body) if "image" in media else None
     if kind is None:
-        return Examined(sha256, rejected="not_an_image" if "image" in media else "not_a_sound")
+        return ExaminationResult(
+            sha256, rejected="not_an_image" if "image" in media else "not_a_sound"
+        )
     header = read_header(body, kind, max_pixels=max_pixels)
     block = find_block(body, kind.format)
     reading = None if block is None else read_exif(block)
-    return Examined(
+    return ExaminationResult(
         sha256,
         asset=_asset(sha256, body, kind, header),
         exif=exif_row(sha256, reading) | _thumbnail_place(body, reading),
     )
 
 
-def _asset(sha256: str, body: bytes, kind: Container, header: Header) -> dict[str, Cell]:
+def _asset(sha256: str, body: bytes, kind: Container, header: ImageHeader) -> dict[str, Cell]:
     return {
         "sha256": sha256,
         "bytes": len(body),
@@ -93,7 +95,7 @@ def _sound(sha256: str, body: bytes) -> dict[str, Cell]:
     }
 
 
-def _thumbnail_place(body: bytes, reading: Reading | None) -> dict[str, Cell]:
+def _thumbnail_place(body: bytes, reading: ExifReading | None) -> dict[str, Cell]:
     """Say where the thumbnail lies in `body`; curation compares it with the pixels."""
     thumbnail = (reading and reading.thumbnail) or b""
     at = body.find(thumbnail, 0, _FIRST_PART) if thumbnail.startswith(_JPEG) else -1

@@ -37,13 +37,13 @@ def _png(body: bytes) -> bytes | None:
 
 def _webp(body: bytes) -> bytes | None:
     chunks = _chunks(body, 12, "little", overhead=8, name_first=True)
-    found = next((data for name, data in chunks if name == b"EXIF"), None)
-    return found and found.removeprefix(b"Exif\0\0")
+    block = next((data for name, data in chunks if name == b"EXIF"), None)
+    return block and block.removeprefix(b"Exif\0\0")
 
 
 def _search(body: bytes) -> bytes | None:
-    found = _HEADER.search(body)
-    return body[found.end() : found.end() + _MAX_BLOCK] if found else None
+    match = _HEADER.search(body)
+    return body[match.end() : match.end() + _MAX_BLOCK] if match else None
 
 
 def _chunks(

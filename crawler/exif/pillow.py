@@ -18,52 +18,54 @@ from crawler.pictures.bounded_reader import BoundedReader
 
 
 def pillow_tags(
-    block: bytes, wanted: frozenset[int] | None, exif_at: float | None
+    block: bytes, numbers: frozenset[int] | None, exif_at: float | None
 ) -> Iterator[tuple[int, Tag]]:
     """Give (number, tag) of a TIFF block, only `wanted` ones unless None; may raise anything.
 
     `exif_at` is the place of the EXIF directory when it is known: it is then read first, and the
     other one only if the caller goes on asking.
     """
-    for directory in _directories(block, wanted, exif_at):
-        for tag in directory if wanted is None else wanted.intersection(directory):
+    for directory in _directories(block, numbers, exif_at):
+        for tag in directory if numbers is None else numbers.intersection(directory):
             yield tag, _tag(tag, directory[tag])
 
 
 def _directories(
-    block: bytes, wanted: frozenset[int] | None, exif_at: float | None
+    block: bytes, numbers: frozenset[int] | None, exif_at: float | None
 ) -> Iterator[ImageFileDirectory_v2]:
     if exif_at is not None:
-        yield _load(block, int(exif_at), wanted)
-    first = _load(block, int.from_bytes(block[4:8], _order(block)), wanted)
+        yield _load(block, int(exif_at), numbers)
+    first = _load(block, int.from_bytes(block[4:8], _order(block)), numbers)
     yield first
     if exif_at is None and EXIF_POINTER in first:
-        yield _load(block, first[EXIF_POINTER], wanted)
+        yield _load(block, first[EXIF_POINTER], numbers)
 
 
 def _order(block: bytes) -> Literal["little", "big"]:
     return "little" if block[:1] == b"I" else "big"
 
 
-def _load(block: bytes, start: int, wanted: frozenset[int] | None) -> ImageFileDirectory_v2:
+def _load(block: bytes, start: int, numbers: frozenset[int] | None) -> ImageFileDirectory_v2:
     directory = ImageFileDirectory_v2(block[:8])
-    if wanted is not None:
-        block, start = _with_few(block, start, wanted | {EXIF_POINTER}), len(block)
+    if numbers is not None:
+        block, start = _with_few(block, start, numbers | {EXIF_POINTER}), len(block)
     stream = BoundedReader(block)
     stream.seek(start)
     directory.load(stream)
     return directory
 
 
-def _with_few(block: bytes, start: int, wanted: frozenset[int]) -> bytes:
+def _with_few(block: bytes, start: int, numbers: frozenset[int]) -> bytes:
     """Append a copy of the directory that has the `wanted` entries only: Pillow makes a text of each it meets."""
     sign = "<" if block[:1] == b"I" else ">"
     count = int.from_bytes(block[start : start + 2], _order(block))
     listed = block[start + 2 : start + 2 + count * _ENTRY]
     entries = struct.iter_unpack(f"{sign}HHII", listed[: len(listed) // _ENTRY * _ENTRY])
-    few = [entry for entry in entries if entry[0] in wanted and _is_inside(block, *entry[1:])]
-    packed = b"".join(struct.pack(f"{sign}HHII", *entry) for entry in few)
-    return block + struct.pack(f"{sign}H", len(few)) + packed + bytes(4)
+    entries_kept = [
+        entry for entry in entries if entry[0] in numbers and _is_inside(block, *entry[1:])
+    ]
+    packed = b"".join(struct.pack(f"{sign}HHII", *entry) for entry in entries_kept)
+    return block + struct.pack(f"{sign}H", len(entries_kept)) + packed + bytes(4)
 
 
 _ENTRY = 12  # bytes of a directory entry: tag, type, count, value or its place

@@ -38,7 +38,7 @@ _MAKER_ISO = ("MakerNote ISO", "MakerNote ISOSpeedRequested", "MakerNote ISOSett
 
 
 @dataclass
-class Reading:
+class ExifReading:
     """What a block holds: tags by number, trouble met, settings on which the readers differ."""
 
     tags: Tags = field(default_factory=dict)
@@ -55,39 +55,39 @@ class Reading:
         return "partial" if self.problems else "ok"
 
 
-def read_exif(block: bytes) -> Reading:
+def read_exif(block: bytes) -> ExifReading:
     """Read a TIFF block; never raises, whatever the bytes."""
-    _quieten()
-    reading = Reading()
+    _silence_libraries()
+    reading = ExifReading()
     complete = _read_first(block, reading)
     second = _read_second(block, reading, everything=not complete)
     if complete:
         reading.readers_disagree = [
             name
             for name, tag in SETTINGS.items()
-            if _differ(reading.tags.get(tag), second.get(tag))
+            if _are_different(reading.tags.get(tag), second.get(tag))
         ]
     reading.tags = second | reading.tags
-    _take_maker_iso(block, reading)
+    _add_maker_iso(block, reading)
     return reading
 
 
 @cache
-def _quieten() -> None:
+def _silence_libraries() -> None:
     """Silence both libraries: what they would print for each odd file goes into the row instead."""
     logging.getLogger("exifread").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 
 
-def _read_first(block: bytes, reading: Reading) -> bool:
+def _read_first(block: bytes, reading: ExifReading) -> bool:
     """Fill `reading` by exifread; say whether it came to its end."""
     try:
-        found = _exifread(block)
-        for key, tag in found.items():
-            _take(block, key, tag, reading)
-        reading.thumbnail = _thumbnail(block, found)
+        tags = _exifread(block)
+        for key, tag in tags.items():
+            _add_tag(block, key, tag, reading)
+        reading.thumbnail = _thumbnail(block, tags)
     except Exception as error:  # noqa: BLE001 - a parser on hostile bytes; kept in `problems`
-        reading.problems.append(f"exifread: {_said(error)}")
+        reading.problems.append(f"exifread: {_error_text(error)}")
         return False
     return True
 
@@ -110,15 +110,15 @@ _DIRECTORIES = {0: "Image", 1: "Thumbnail"}
 
 def _exifread_whole(block: bytes, *, details: bool, max_reads: int = MAX_READS) -> dict[str, Any]:
     stream = BoundedReader(block, max_reads=max_reads)
-    found: dict[str, Any] = exifread.process_file(stream, details=details, extract_thumbnail=False)
-    return found
+    tags: dict[str, Any] = exifread.process_file(stream, details=details, extract_thumbnail=False)
+    return tags
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 
-def _take(block: bytes, key: str, tag: Any, reading: Reading) -> None:
+def _add_tag(block: bytes, key: str, tag: Any, reading: ExifReading) -> None:
     folder, _, name = key.partition(" ")
     reading.gps_present |= folder == "GPS"
     if folder not in ("Image", "EXIF"):
@@ -126,10 +126,10 @@ def _take(block: bytes, key: str, tag: Any, reading: Reading) -> None:
     if tag.field_offset + tag.field_length > len(block):
         reading.problems.append(f"{name} lies outside the block")
     else:
-        reading.tags[tag.tag] = Tag(name, *_typed(block, tag))
+        reading.tags[tag.tag] = Tag(name, *_to_tag_value(block, tag))
 
 
-def _typed(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
+def _to_tag_value(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
     """Give a tag of exifread as (text as written, numbers)."""
     values = tag.values
     if isinstance(values, bytes):
@@ -151,25 +151,25 @@ def _rationals(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
     return " ".join(f"{top}/{bottom}" for top, bottom in pairs), tuple(ratio(*p) for p in pairs)
 
 
-def _thumbnail(block: bytes, found: dict[str, Any]) -> bytes | None:
-    offset = found.get("Thumbnail JPEGInterchangeFormat")
-    length = found.get("Thumbnail JPEGInterchangeFormatLength")
+def _thumbnail(block: bytes, tags: dict[str, Any]) -> bytes | None:
+    offset = tags.get("Thumbnail JPEGInterchangeFormat")
+    length = tags.get("Thumbnail JPEGInterchangeFormatLength")
     if not (offset and length and offset.values and length.values):
         return None
     start = int(offset.values[0])
     return block[start : start + int(length.values[0])] or None
 
 
-def _take_maker_iso(block: bytes, reading: Reading) -> None:
+def _add_maker_iso(block: bytes, reading: ExifReading) -> None:
     """Look for the ISO in the maker note, where cameras before Exif 2.1 put it."""
     make = reading.tags.get(MAKE)
     if ISO in reading.tags or make is None or not make.raw.lower().startswith(_ISO_MAKERS):
         return
     try:
-        found = _exifread_whole(block, details=True, max_reads=_MAKER_READS)
+        tags = _exifread_whole(block, details=True, max_reads=_MAKER_READS)
     except Exception:  # noqa: BLE001 - notes are often damaged by editing; the sound tags still count
         return
-    for numbers in (_maker_numbers(found.get(name)) for name in _MAKER_ISO):
+    for numbers in (_maker_numbers(tags.get(name)) for name in _MAKER_ISO):
         if numbers:
             reading.tags[ISO] = Tag("ISOSpeedRatings", " ".join(f"{n:g}" for n in numbers), numbers)
             return
@@ -182,22 +182,22 @@ def _maker_numbers(tag: Any) -> tuple[float, ...]:
     return numbers if any(n > 0 for n in numbers) else ()
 
 
-def _read_second(block: bytes, reading: Reading, *, everything: bool) -> Tags:
+def _read_second(block: bytes, reading: ExifReading, *, everything: bool) -> Tags:
     """Read by Pillow: only the three settings, or `everything` when the first reader failed."""
     tags: Tags = {}
-    wanted = None if everything else frozenset(SETTINGS.values())
+    numbers = None if everything else frozenset(SETTINGS.values())
     try:
-        for key, tag in pillow_tags(block, wanted, value(reading.tags, EXIF_POINTER)):
+        for key, tag in pillow_tags(block, numbers, value(reading.tags, EXIF_POINTER)):
             tags.setdefault(key, tag)
-            if tags.keys() == wanted:
+            if tags.keys() == numbers:
                 break
     except Exception as error:  # noqa: BLE001 - a parser on hostile bytes; kept in `problems`
-        reading.problems.append(f"Pillow: {_said(error)}")
+        reading.problems.append(f"Pillow: {_error_text(error)}")
     reading.gps_present |= GPS_POINTER in tags
     return tags
 
 
-def _differ(first: Tag | None, second: Tag | None) -> bool:
+def _are_different(first: Tag | None, second: Tag | None) -> bool:
     one, other = (None if tag is None else tag.values[0] for tag in (first, second))
     if one is None or other is None:
         return one is not other

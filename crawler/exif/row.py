@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib.metadata import version
 
 from crawler.exif import tags as t
-from crawler.exif.reader import Reading
+from crawler.exif.reader import ExifReading
 from crawler.exif.values import camera_name, iso_speed, moment
 
 Cell = str | float | int | bool | datetime | list[str] | None
@@ -27,7 +27,7 @@ _PRIVATE = frozenset(
 )
 
 
-def exif_row(sha256: str, reading: Reading | None) -> dict[str, Cell]:
+def exif_row(sha256: str, reading: ExifReading | None) -> dict[str, Cell]:
     """Give the row with `exif_source` file; `reading` None means that the file has no EXIF."""
     row: dict[str, Cell] = {"asset_sha256": sha256, "exif_source": "file", "reader": READER}
     if reading is None:
@@ -48,7 +48,7 @@ def exif_row(sha256: str, reading: Reading | None) -> dict[str, Cell]:
     )
 
 
-def _why(reading: Reading) -> str | None:
+def _why(reading: ExifReading) -> str | None:
     return "no tag could be read" if reading.status == "unreadable" else None
 
 

@@ -46,10 +46,10 @@ def number(value: object) -> float | None:
         return None
     if isinstance(value, int | float):
         return _float(value)
-    found = _TEXT.fullmatch(str(value)[:64])
-    if found is None:
+    match = _TEXT.fullmatch(str(value)[:64])
+    if match is None:
         return None
-    top, bottom = (float(part.replace(",", ".")) for part in found.groups(default="1"))
+    top, bottom = (float(part.replace(",", ".")) for part in match.groups(default="1"))
     return ratio(top, bottom)
 
 
@@ -70,12 +70,12 @@ def iso_speed(ratings: Sequence[float | None], precise: Iterable[float | None]) 
     >>> iso_speed([65535.0], [None, 102400.0]), iso_speed([0.0, 200.0], []), iso_speed([0.0], [])
     (102400.0, 200.0, 0.0)
     """
-    known = [rating for rating in ratings if rating is not None]
-    rating = next((rating for rating in known if rating > 0), None)
+    stated = [rating for rating in ratings if rating is not None]
+    rating = next((rating for rating in stated if rating > 0), None)
     if rating is not None and rating != SATURATED_ISO:
         return rating
     better = next((speed for speed in precise if speed is not None and speed > 0), None)
-    return next((value for value in (better, rating, *known) if value is not None), None)
+    return next((value for value in (better, rating, *stated) if value is not None), None)
 
 
 def camera_name(make: str | None, model: str | None) -> str | None:

@@ -24,10 +24,10 @@ class PublicResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Resolve `host`; raises `PrivateAddressError`."""
-        found = await self._inner.resolve(host, port, family)
-        for answer in found:
-            require_allowed_address(answer["host"], self._networks)
-        return found
+        results = await self._inner.resolve(host, port, family)
+        for result in results:
+            require_allowed_address(result["host"], self._networks)
+        return results
 
     async def close(self) -> None:
         """Close the resolver underneath."""

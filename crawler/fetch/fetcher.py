@@ -18,7 +18,7 @@ from catalog import PrivateAddressError
 from crawler.fetch.connector import open_connector
 from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
 from crawler.fetch.hosts import client_url, host_of, is_refused
-from crawler.fetch.limits import ByteBudget, HostGate, HostLimits, retry_after_s
+from crawler.fetch.limits import ByteBudget, HostLimiter, HostLimits, retry_after_s
 from crawler.fetch.robots import MAX_ROBOTS_BYTES, RobotsCache, RobotsUnavailableError, opt_out
 from crawler.settings import CrawlSettings
 
@@ -41,7 +41,7 @@ _QUOTA_TEXT = b"Rate Limit Exceeded"  # Unsplash says it with status 403
 
 
 @dataclass(frozen=True)
-class Answer:
+class FetchResponse:
     """What one attempt gave: a body, or a failure; `url` is the last address asked."""
 
     url: str
@@ -64,14 +64,14 @@ class FetchRefusedError(Exception):
         self.failure = failure
 
 
-class Patience:
+class Deadline:
     """What is left of the time that one attempt may take; waits at our own gates do not count."""
 
     def __init__(self, left_s: float) -> None:
         self.left_s = left_s
 
     @asynccontextmanager
-    async def spent(self) -> AsyncIterator[None]:
+    async def timeout(self) -> AsyncIterator[None]:
         """Spend time on a server; raises `TimeoutError` when nothing is left."""
         began = time.monotonic()
         try:
@@ -81,7 +81,7 @@ class Patience:
             self.left_s -= time.monotonic() - began
 
 
-class Fetcher:
+class HttpFetcher:
     """Fetch pictures; one for a session, which it needs to be open (see `open_fetcher`)."""
 
     def __init__(self, http: aiohttp.ClientSession, settings: CrawlSettings) -> None:
@@ -101,87 +101,89 @@ class Fetcher:
         etag: str | None = None,
         modified: str | None = None,
         hops: int = 0,
-    ) -> Answer:
+    ) -> FetchResponse:
         """Make one attempt; never raises but for cancellation.
 
         `booked` says that the host's gate was passed already, `etag` and `modified` what is known of these bytes,
         `hops` how many redirects led here.
         """
-        asked = [url]
-        known = {"If-None-Match": etag, "If-Modified-Since": modified}
-        headers = {name: value for name, value in known.items() if value}
+        urls = [url]
+        validators = {"If-None-Match": etag, "If-Modified-Since": modified}
+        headers = {name: value for name, value in validators.items() if value}
         started = time.monotonic()
         try:
-            answer = await self._follow(asked, headers, booked=booked, hops=hops)
+            response = await self._follow(urls, headers, booked=booked, hops=hops)
         except FetchRefusedError as refused:
-            answer = Answer(asked[-1], failure=refused.failure)
-        return replace(answer, duration_ms=(time.monotonic() - started) * 1000)
+            response = FetchResponse(urls[-1], failure=refused.failure)
+        return replace(response, duration_ms=(time.monotonic() - started) * 1000)
 
     async def _follow(
-        self, asked: list[str], headers: Mapping[str, str], *, booked: bool, hops: int
-    ) -> Answer:
+        self, urls: list[str], headers: Mapping[str, str], *, booked: bool, hops: int
+    ) -> FetchResponse:
         """Follow redirects by hand; `asked` gains each address before it is asked."""
-        host, reached, patience = host_of(asked[0]), False, Patience(self._settings.deadline_s)
-        seat: HostGate | None = self.limits.gate(host)
-        if seat and not booked:
-            await seat.enter()
+        host, reached, deadline = host_of(urls[0]), False, Deadline(self._settings.deadline_s)
+        limiter: HostLimiter | None = self.limits.limiter(host)
+        if limiter and not booked:
+            await limiter.acquire()
         try:
             for _ in range(hops, self._settings.max_redirects + 1):
-                step = await self._step(asked[-1], headers, patience)
-                if isinstance(step, Answer):
+                step = await self._request(urls[-1], headers, deadline)
+                if isinstance(step, FetchResponse):
                     reached = True
                     return step
-                if step in asked:
+                if step in urls:
                     raise _refused("final", "redirect_loop", step)
-                asked.append(step)
+                urls.append(step)
                 self._check_address(step)
-                if (other := host_of(step)) == host and seat:
-                    if seat.closed_s > self._settings.grace_s:
-                        raise _busy(host, seat.closed_s)
-                    await seat.ask_again()
+                if (other := host_of(step)) == host and limiter:
+                    if limiter.paused_s > self._settings.grace_s:
+                        raise _busy(host, limiter.paused_s)
+                    await limiter.wait_for_token()
                     continue
                 if not self.is_ours(other):
                     reached = True
-                    return Answer(asked[0], elsewhere=step)
-                if seat:
-                    seat.leave(reached=True)
-                host, seat = other, None
-                seat = await self._enter(other)
-            raise _refused("final", "too_many_redirects", asked[-1])
+                    return FetchResponse(urls[0], elsewhere=step)
+                if limiter:
+                    limiter.release(reached=True)
+                host, limiter = other, None
+                limiter = await self._acquire(other)
+            raise _refused("final", "too_many_redirects", urls[-1])
         except FetchRefusedError as refused:
             reached = refused.failure.error not in _UNREACHED
             raise
         finally:
-            if seat:
-                seat.leave(reached=reached)
+            if limiter:
+                limiter.release(reached=reached)
 
-    async def _enter(self, host: str) -> HostGate:
+    async def _acquire(self, host: str) -> HostLimiter:
         """Wait at a gate that a redirect leads to, but not for long: others want to go on."""
-        gate = self.limits.gate(host)
+        limiter = self.limits.limiter(host)
         try:
             async with asyncio.timeout(self._settings.grace_s):
-                await gate.enter()
+                await limiter.acquire()
         except TimeoutError as error:
-            raise _busy(host, max(gate.closed_s, 1.0)) from error
-        return gate
+            raise _busy(host, max(limiter.paused_s, 1.0)) from error
+        return limiter
 
-    async def _step(self, url: str, headers: Mapping[str, str], patience: Patience) -> Answer | str:
+    async def _request(
+        self, url: str, headers: Mapping[str, str], deadline: Deadline
+    ) -> FetchResponse | str:
         """Ask one address: an answer, or the address it points to."""
         self._check_address(url)
-        await self._obey_robots(url)
+        await self._check_robots(url)
         try:
-            async with patience.spent(), self._get(url, headers) as response:
+            async with deadline.timeout(), self._get(url, headers) as response:
                 return await self._read(url, response)
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
             raise FetchRefusedError(_failure(error)) from error
         except FetchRefusedError as refused:
-            self._close(url, refused.failure.retry_after_s)
+            self._pause(url, refused.failure.retry_after_s)
             raise
 
-    def _close(self, url: str, wait_s: float) -> None:
+    def _pause(self, url: str, wait_s: float) -> None:
         """Leave a host alone for as long as it asks for (Retry-After)."""
         if wait_s:
-            self.limits.gate(host_of(url)).close_for(wait_s)
+            self.limits.limiter(host_of(url)).pause_for(wait_s)
             self.note_closed(host_of(url), wait_s)
 
     @asynccontextmanager
@@ -202,35 +204,35 @@ class Fetcher:
         if is_refused(host, self._settings):
             raise _refused("suspicious", "private_address", host)
 
-    async def _obey_robots(self, url: str) -> None:
+    async def _check_robots(self, url: str) -> None:
         """Ask robots.txt, the first time for real; what waited for it meanwhile asks its host's gate once more.
 
         The token of the one that asked went to robots.txt: it goes on at once, as the one request over the limit.
         """
-        asked = str(client_url(url))  # `/a/../b` is asked for as `/b`
-        gate, before = self.limits.gate(host_of(url)), self._robots.state(asked)
+        urls = str(client_url(url))  # `/a/../b` is asked for as `/b`
+        limiter, before = self.limits.limiter(host_of(url)), self._robots.state(urls)
         try:
-            rules = await self._robots.rules(asked)
+            rules = await self._robots.rules(urls)
         except RobotsUnavailableError as error:
             raise _refused("transient", "robots_unavailable", str(error)) from error
-        if not rules.allow(asked):
+        if not rules.allow(urls):
             raise _refused("final", "robots_disallowed")
         if rules.delay_s:
-            gate.slow_to(rules.delay_s)
+            limiter.set_min_delay(rules.delay_s)
         if before == "new":
-            gate.ask_now()
+            limiter.take_token_now()
         elif before == "asked":
-            await self._take_turns(gate, "Crawl-delay" if rules.delay_s else host_of(url))
+            await self._reacquire(limiter, "Crawl-delay" if rules.delay_s else host_of(url))
 
-    async def _take_turns(self, gate: HostGate, what: str) -> None:
+    async def _reacquire(self, limiter: HostLimiter, what: str) -> None:
         """Wait for another turn at a gate that was passed already, but not for long."""
-        if (wait := gate.wait_s()) > self._settings.grace_s:
+        if (wait := limiter.wait_s()) > self._settings.grace_s:
             raise _busy(what, wait)
         try:
             async with asyncio.timeout(self._settings.grace_s):
-                await gate.enter_again()
+                await limiter.reacquire()
         except TimeoutError as error:
-            raise _busy(what, max(gate.wait_s(), 1.0)) from error
+            raise _busy(what, max(limiter.wait_s(), 1.0)) from error
 
     async def _read_robots(self, url: str) -> tuple[int, str]:
         try:
@@ -238,11 +240,11 @@ class Fetcher:
                 for hop in range(self._settings.max_redirects):
                     self._check_address(url)
                     if hop:
-                        await self.limits.gate(host_of(url)).ask_again()
+                        await self.limits.limiter(host_of(url)).wait_for_token()
                     async with self._get(url) as response:
                         if response.status not in _REDIRECTS:
                             if response.status in TRANSIENT_STATUSES:
-                                self._close(url, retry_after_s(response.headers.get("Retry-After")))
+                                self._pause(url, retry_after_s(response.headers.get("Retry-After")))
                             text = await response.content.read(MAX_ROBOTS_BYTES)
                             return response.status, text.decode("utf-8", "replace")
                         url = urljoin(url, response.headers.get("Location", ""))
@@ -252,15 +254,15 @@ class Fetcher:
             raise RobotsUnavailableError(f"{url}: {type(error).__name__}") from error
         return 404, ""  # RFC 9309: redirected too often is as good as absent
 
-    async def _read(self, url: str, response: aiohttp.ClientResponse) -> Answer | str:
+    async def _read(self, url: str, response: aiohttp.ClientResponse) -> FetchResponse | str:
         if response.status in _REDIRECTS and "Location" in response.headers:
             return urljoin(url, response.headers["Location"])
         if response.status == 304 and _CONDITIONS & set(response.request_info.headers):
-            return Answer(url, http_status=304, unchanged=True)
+            return FetchResponse(url, http_status=304, unchanged=True)
         await self._check_status(response)
         if refusal := opt_out(response.headers):
             raise _refused("final", "opted_out", refusal, response.status)
-        return Answer(
+        return FetchResponse(
             url,
             await self._body(response),
             http_status=response.status,
@@ -273,8 +275,8 @@ class Fetcher:
         if response.status == 200:
             return
         wait = retry_after_s(response.headers.get("Retry-After"))
-        said = await response.content.read(200)
-        if response.status == 403 and _QUOTA_TEXT in said:
+        body = await response.content.read(200)
+        if response.status == 403 and _QUOTA_TEXT in body:
             wait = wait or self._settings.quota_wait_s
             raise FetchRefusedError(Failure("transient", "rate_limited", "", 403, wait))
         raise FetchRefusedError(status_failure(response.status, response.reason or "", wait))
@@ -304,13 +306,17 @@ class Fetcher:
             raise _refused("transient", "too_slow", f"{received} bytes in {elapsed_s:.1f} s", 200)
 
     def _check_length(self, response: aiohttp.ClientResponse, received: int) -> None:
-        said = response.content_length
-        if said is not None and "Content-Encoding" not in response.headers and said != received:
-            raise _refused("transient", "truncated_body", f"{received} of {said} bytes", 200)
+        announced = response.content_length
+        if (
+            announced is not None
+            and "Content-Encoding" not in response.headers
+            and announced != received
+        ):
+            raise _refused("transient", "truncated_body", f"{received} of {announced} bytes", 200)
 
 
 @asynccontextmanager
-async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterator[Fetcher]:
+async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterator[HttpFetcher]:
     """Open one connection pool with one TLS context, and close it at the end."""
     connector = open_connector(settings, settings.concurrency)
     timeout = aiohttp.ClientTimeout(
@@ -328,7 +334,7 @@ async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterato
         # A GET on a kept connection that the server has closed would be repeated without asking our gate. aiohttp 3.14
         # has no public switch for it.
         http._retry_connection = False
-        yield Fetcher(http, settings)
+        yield HttpFetcher(http, settings)
 
 
 def _refused(
@@ -363,5 +369,5 @@ def _failure(error: Exception) -> Failure:
     """Name an exception of the network; the cause may hide inside aiohttp's own."""
     if isinstance(getattr(error, "os_error", None), PrivateAddressError):
         error = error.os_error  # type: ignore[attr-defined]  # just seen
-    kind, word = next((k, w) for known, k, w in _ERRORS if isinstance(error, known))
-    return Failure(kind, word, f"{type(error).__name__}: {error}"[:300])  # type: ignore[arg-type]  # literals above
+    kind, name = next((k, w) for kind_of_error, k, w in _ERRORS if isinstance(error, kind_of_error))
+    return Failure(kind, name, f"{type(error).__name__}: {error}"[:300])  # type: ignore[arg-type]  # literals above

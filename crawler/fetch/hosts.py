@@ -57,20 +57,20 @@ def is_loopback(host: str) -> bool:
     >>> is_loopback("localhost"), is_loopback("[::ffff:127.0.0.1]"), is_loopback("example.org")
     (True, True, False)
     """
-    found = parse_ip_literal(host)
-    if found is None:
+    address = parse_ip_literal(host)
+    if address is None:
         name = host.rstrip(".").lower()
         return name == "localhost" or name.endswith(".localhost")
-    found = getattr(found, "ipv4_mapped", None) or found
-    return found.is_loopback
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback
 
 
 def is_refused(host: str, settings: CrawlSettings) -> bool:
     """Say whether a host spells an IP address that must not be asked; false for names, which are resolved first."""
-    found = parse_ip_literal(host) or (IPv4Address("127.0.0.1") if is_loopback(host) else None)
-    if settings.allow_private or found is None:
+    address = parse_ip_literal(host) or (IPv4Address("127.0.0.1") if is_loopback(host) else None)
+    if settings.allow_private or address is None:
         return False
-    return not is_allowed_address(found, parse_networks(settings.allow_networks))
+    return not is_allowed_address(address, parse_networks(settings.allow_networks))
 
 
 def allow_host(settings: CrawlSettings, address: str) -> CrawlSettings:
@@ -81,6 +81,6 @@ def allow_host(settings: CrawlSettings, address: str) -> CrawlSettings:
         return settings
     if not (is_loopback(host) or is_refused(host, CrawlSettings())):
         return settings
-    wanted = _LOOPBACK if is_loopback(host) else (str(parse_ip_literal(host)),)
-    networks = filter(None, (settings.allow_networks, *wanted))
+    allowed = _LOOPBACK if is_loopback(host) else (str(parse_ip_literal(host)),)
+    networks = filter(None, (settings.allow_networks, *allowed))
     return replace(settings, allow_networks=", ".join(networks))

@@ -16,95 +16,95 @@ from crawler.fetch.hosts import host_of, is_loopback
 from crawler.settings import CrawlSettings
 
 # A polite crawler lets a host name its pause, but not stop the crawl for longer than this.
-LONGEST_WISH_S = 24 * 3600.0
+LONGEST_PAUSE_S = 24 * 3600.0
 
 
 # After so many failures of the network in a row a host is asked less and less, one request at a time.
-_PATIENCE, _LONGEST_PAUSE_S = 3, 60.0
+_MAX_FAILURES, _LONGEST_FAILURE_PAUSE_S = 3, 60.0
 
 
-class HostGate:
+class HostLimiter:
     """The entrance to one host. `rate` is requests a second; infinity means no bucket."""
 
     def __init__(
         self, rate: float, at_once: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._interval = 1.0 / rate
-        self._at_once, self.inside, self._failures = at_once, 0, 0
+        self._at_once, self.active, self._failures = at_once, 0, 0
         self._clock = clock
         self._delay_s = 0.0
-        self._next = self._floor = self._asked = -float("inf")
+        self._next = self._floor = self._last_request = -float("inf")
 
-    def slow_to(self, delay_s: float) -> None:
+    def set_min_delay(self, delay_s: float) -> None:
         """Keep at least `delay_s` between two requests, one at a time, from now on (Crawl-delay)."""
-        self._delay_s = max(self._delay_s, min(delay_s, LONGEST_WISH_S))
+        self._delay_s = max(self._delay_s, min(delay_s, LONGEST_PAUSE_S))
         self._interval = max(self._interval, self._delay_s)
-        self._next = max(self._next, self._asked + self._interval)
+        self._next = max(self._next, self._last_request + self._interval)
 
-    def close_for(self, delay_s: float) -> None:
+    def pause_for(self, delay_s: float) -> None:
         """Let nobody in for `delay_s` (Retry-After)."""
-        self._floor = max(self._floor, self._clock() + min(delay_s, LONGEST_WISH_S))
+        self._floor = max(self._floor, self._clock() + min(delay_s, LONGEST_PAUSE_S))
 
     @property
-    def closed_s(self) -> float:
+    def paused_s(self) -> float:
         """How long the host still wants to be left alone, in seconds."""
         return max(0.0, self._floor - self._clock())
 
-    def book(self) -> bool:
+    def try_acquire(self) -> bool:
         """Take a seat and a token when both are free now."""
-        alone = self._delay_s > 0 or self._failures >= _PATIENCE
-        seats = 1 if alone else self._at_once
-        if self.inside >= seats or self.wait_s() > 0:
+        alone = self._delay_s > 0 or self._failures >= _MAX_FAILURES
+        slots = 1 if alone else self._at_once
+        if self.active >= slots or self.wait_s() > 0:
             return False
-        self.inside += 1
-        self._take()
+        self.active += 1
+        self._take_token()
         return True
 
-    def leave(self, *, reached: bool) -> None:
+    def release(self, *, reached: bool) -> None:
         """Give the seat back; `reached` says whether the host answered at all."""
-        self.inside -= 1
-        self._rest()
+        self.active -= 1
+        self._delay_next()
         self._failures = 0 if reached else self._failures + 1
-        if self._failures >= _PATIENCE:
-            self.close_for(min(2.0 ** (self._failures - _PATIENCE), _LONGEST_PAUSE_S))
+        if self._failures >= _MAX_FAILURES:
+            self.pause_for(min(2.0 ** (self._failures - _MAX_FAILURES), _LONGEST_FAILURE_PAUSE_S))
 
-    async def enter(self) -> None:
+    async def acquire(self) -> None:
         """Wait for a seat and a token."""
-        while not self.book():  # noqa: ASYNC110  # waits for a time, not for an event
+        while not self.try_acquire():  # noqa: ASYNC110  # waits for a time, not for an event
             await asyncio.sleep(max(0.01, min(self.wait_s(), 1.0)))
 
-    async def enter_again(self) -> None:
+    async def reacquire(self) -> None:
         """Give the seat back and wait for the next (what has to be asked was found out meanwhile)."""
-        self.inside -= 1
+        self.active -= 1
         try:
-            await self.enter()
+            await self.acquire()
         except BaseException:
-            self.inside += 1  # the holder of the seat is to leave it himself
+            self.active += 1  # the holder of the seat is to leave it himself
             raise
 
-    async def ask_again(self) -> None:
+    async def wait_for_token(self) -> None:
         """Wait for one more token with the seat in hand (a redirect inside the host)."""
-        self._rest()
+        self._delay_next()
         while (wait := self.wait_s()) > 0:  # noqa: ASYNC110  # waits for a time, not for an event
             await asyncio.sleep(wait)
-        self._take()
+        self._take_token()
 
-    def ask_now(self) -> None:
+    def take_token_now(self) -> None:
         """Count one more request that is made now, whether there is a token or not."""
-        self._asked = self._clock()
-        self._next = max(self._next, self._asked + self._interval)
+        self._last_request = self._clock()
+        self._next = max(self._next, self._last_request + self._interval)
 
     def wait_s(self) -> float:
         """Seconds until there is a token."""
         return max(self._next, self._floor) - self._clock()
 
-    def _rest(self) -> None:
+    def _delay_next(self) -> None:
         if self._delay_s:
             self._next = max(self._next, self._clock() + self._delay_s)
 
-    def _take(self) -> None:
-        self._asked = self._clock()
-        self._next = max(self._asked, self._next) + self._interval
+    def _take_token(self) -> None:
+        self._last_request = self._clock()
+        self._next = max(self._last_request, self._next) + self._interval
 
 
 class HostLimits:
@@ -112,28 +112,28 @@ class HostLimits:
 
     def __init__(self, settings: CrawlSettings) -> None:
         self._settings = settings
-        self._gates: dict[str, HostGate] = {}
+        self._limiters: dict[str, HostLimiter] = {}
 
-    def heed(self, closed: Mapping[str, float]) -> None:
+    def restore_pauses(self, closed: Mapping[str, float]) -> None:
         """Leave hosts alone that asked for it earlier: host -> end of the pause in Unix seconds."""
         for host, until in closed.items():
-            self.gate(host).close_for(until - time.time())
+            self.limiter(host).pause_for(until - time.time())
 
-    def gate(self, host: str) -> HostGate:
+    def limiter(self, host: str) -> HostLimiter:
         """Return the gate of a host (see `host_of`)."""
-        if host not in self._gates:
+        if host not in self._limiters:
             # A frontier of older code may spell one host in several ways.
             name = host_of(f"http://{host}") or host
-            self._gates[host] = self._gates.get(name) or self._new_gate(name)
-            self._gates[name] = self._gates[host]
-        return self._gates[host]
+            self._limiters[host] = self._limiters.get(name) or self._new_limiter(name)
+            self._limiters[name] = self._limiters[host]
+        return self._limiters[host]
 
-    def _new_gate(self, host: str) -> HostGate:
+    def _new_limiter(self, host: str) -> HostLimiter:
         settings = self._settings
         free = not settings.limit_loopback and is_loopback(_without_port(host))
         rate = float("inf") if free else settings.rate
         at_once = settings.concurrency if free else settings.per_host
-        return HostGate(rate, at_once)
+        return HostLimiter(rate, at_once)
 
 
 def _without_port(host: str) -> str:
@@ -178,7 +178,7 @@ def retry_after_s(value: str | None, now: datetime | None = None) -> float:
     >>> retry_after_s("120"), retry_after_s("soon")
     (120.0, 0.0)
     """
-    return min(retry_after(value, now), LONGEST_WISH_S)
+    return min(retry_after(value, now), LONGEST_PAUSE_S)
 
 
 def backoff_s(attempt: int, settings: CrawlSettings, floor_s: float = 0.0) -> float:

@@ -25,29 +25,29 @@ class QuotaRecord:
 NEW_KEY = QuotaRecord(None, None, 0.0, 0.0, 0)
 
 
-def permit(known: QuotaRecord, now: float, *, unlimited: bool = False) -> Permit:
+def permit(quota: QuotaRecord, now: float, *, unlimited: bool = False) -> Permit:
     """Say whether one more call may be made; `unlimited` says that the API names no quota.
 
     >>> [permit(QuotaRecord(50, 3, 0.0, 0.0, 9, in_flight=n), 1.0) for n in (2, 3)]
     ['go', 'wait']
     """
-    if known.blocked_until > now:
+    if quota.blocked_until > now:
         return "used_up"
-    if known.remaining is None:
-        return "go" if unlimited or not known.in_flight else "wait"
-    if known.remaining > known.in_flight:
+    if quota.remaining is None:
+        return "go" if unlimited or not quota.in_flight else "wait"
+    if quota.remaining > quota.in_flight:
         return "go"
-    return "wait" if known.in_flight else "used_up"
+    return "wait" if quota.in_flight else "used_up"
 
 
-def left_after(known: QuotaRecord, said: int | None, at_once: int) -> int | None:
+def left_after(quota: QuotaRecord, stated: int | None, at_once: int) -> int | None:
     """Return the calls left after a response that says `said`; `at_once` calls were in flight together at most.
 
     Responses overtake each other, so the lowest number counts. One that is higher than overtaking explains is the
     beginning of a new hour. A response that says nothing cost a call.
     """
-    if known.remaining is None:
-        return said
-    if said is None:
-        return max(0, known.remaining - 1)
-    return said if said > known.remaining + at_once else min(said, known.remaining)
+    if quota.remaining is None:
+        return stated
+    if stated is None:
+        return max(0, quota.remaining - 1)
+    return stated if stated > quota.remaining + at_once else min(stated, quota.remaining)

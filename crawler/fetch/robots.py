@@ -23,7 +23,7 @@ class RobotsUnavailableError(Exception):
 
 
 @dataclass(frozen=True)
-class Rules:
+class RobotsRules:
     """The rules of one host."""
 
     parsed: Protego
@@ -43,14 +43,14 @@ class RobotsCache:
 
     def __init__(self, read: Callable[[str], Awaitable[tuple[int, str]]]) -> None:
         self._read = read
-        self._rules: dict[str, asyncio.Task[Rules]] = {}
+        self._rules: dict[str, asyncio.Task[RobotsRules]] = {}
 
     def state(self, url: str) -> Literal["new", "asked", "known"]:
         """Say whether the rules that bind `url` are read, being read, or not asked for."""
         task = self._rules.get(_origin(url))
         return "new" if task is None else "known" if task.done() else "asked"
 
-    async def rules(self, url: str) -> Rules:
+    async def rules(self, url: str) -> RobotsRules:
         """Return the rules that bind `url`; raises `RobotsUnavailableError` when they cannot be had."""
         origin = _origin(url)
         if origin not in self._rules:
@@ -62,11 +62,11 @@ class RobotsCache:
             self._rules.pop(origin, None)  # ask again at the next attempt
             raise
 
-    async def _load(self, origin: str) -> Rules:
+    async def _load(self, origin: str) -> RobotsRules:
         status, text = await self._read(f"{origin}/robots.txt")
         if status >= 500 or status == 429:
             raise RobotsUnavailableError(f"robots.txt of {origin} answered {status}")
-        return Rules(Protego.parse(text if status == 200 else ""))
+        return RobotsRules(Protego.parse(text if status == 200 else ""))
 
 
 def _origin(url: str) -> str:
@@ -74,14 +74,14 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-class Headers(Protocol):
+class ResponseHeaders(Protocol):
     """Answer headers, in which a name may stand more than once."""
 
     def getall(self, name: str, default: Sequence[str]) -> Sequence[str]:
         """Return every value of a header."""
 
 
-def opt_out(headers: Headers) -> str | None:
+def opt_out(headers: ResponseHeaders) -> str | None:
     """Return the header by which an answer refuses machine learning, or null.
 
     `X-Robots-Tag: noai` binds everybody, `otherbot: noai` only otherbot. `TDM-Reservation: 1` is the
@@ -97,11 +97,11 @@ def opt_out(headers: Headers) -> str | None:
 
 def _directives(line: str) -> set[str]:
     """List the directives of one X-Robots-Tag line that bind us."""
-    binds, found = True, set()
+    binds, directives = True, set()
     for part in line.lower().split(","):
         named, colon, directive = part.rpartition(":")
         if colon and not named.strip().startswith(("max-", "unavailable_after")):
             binds = named.strip() in (AGENT, "*")
         if binds:
-            found.add(directive.strip())
-    return found
+            directives.add(directive.strip())
+    return directives

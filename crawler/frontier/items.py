@@ -1,4 +1,4 @@
-"""What the frontier hands out and takes in: items, cursors, settlements, records."""
+"""The rows of the frontier as Python objects: items, cursors, settlements, crawls."""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +14,22 @@ Row = dict[str, object]
 State = Literal["queued", "in_flight", "done", "failed", "dead"]
 
 
-# Stages of a queued item: an API source first lists it, then describes it, then says where its bytes are.
+# Stages of a queued item: an API source lists it, then describes it, then locates its bytes.
 LISTED, DESCRIBED, READY = 0, 1, 2
 
 
-_ITEM = "seq, crawl_id, photo_id, url, host, photo, stage, attempts, base, hops, etag, modified, settled_at, refusal"
+ITEM_COLUMNS = (
+    "seq, crawl_id, photo_id, url, host, photo, stage, attempts, base,"
+    " hops, etag, modified, settled_at, refusal"
+)
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a listing is: the next page, the photos seen so far, files passed over, rows without a file, the end.
+    """The position of a listing: the next page, photos listed so far, files skipped, rows without a file.
 
-    `token` is what an API wants for its next page when a number does not do. `listing` counts the listings
-    of this crawl: each relisting has the next number.
+    `token` names the next page where an API has no page numbers. `listing` counts the listings of this crawl: each
+    relisting has the next number. Stored as JSON under these names.
     """
 
     page: int = 1
@@ -39,10 +42,10 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedPhoto:
     """A photo that a source listed; `photo` holds columns of its photos row as JSON values.
 
-    A changed `version` (size and time of a file, say) queues a known photo again.
+    A changed `version` (size and time of a file, say) queues a photo again that was fetched before.
     """
 
     photo_id: str
@@ -55,10 +58,10 @@ class Listed:
 
 @dataclass(frozen=True)
 class Item:
-    """A photo whose bytes are wanted; `attempts` counts the ended ones, `base` those before a retry.
+    """A photo to fetch; `attempts` counts the ended attempts, `base` those before a retry.
 
-    `hops` counts redirects that led it to another worker's host. `etag` and `modified` are what the server said
-    about the bytes that the catalog holds.
+    `hops` counts the redirects to hosts of other workers. `etag` and `modified` are the server's validators of the
+    bytes that the catalog holds.
     """
 
     seq: int
@@ -79,7 +82,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Settlement:
-    """What became of an item in flight after its row was written."""
+    """The new state of an item in flight, after its row was written."""
 
     seq: int
     photo_id: str
@@ -92,12 +95,12 @@ class Settlement:
     http_status: int | None = None
     etag: str | None = None
     modified: str | None = None
-    content_id: str | None = None  # photo that came in when only its bytes tell which
+    content_id: str | None = None  # photo_id by content, when the listing does not name the photo
 
 
 @dataclass(frozen=True)
-class Share:
-    """The hosts that one of several workers asks: those whose part, divided by `count`, leaves `index`."""
+class HostPartition:
+    """The hosts of one of several workers: those whose part, modulo `count`, is `index`."""
 
     index: int = 0
     count: int = 1
@@ -112,14 +115,14 @@ class Share:
         return part_of(host) % self.count == self.index
 
 
-ALL_HOSTS = Share()
+ALL_HOSTS = HostPartition()
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What the catalog knows of a photo of a crawl that the frontier does not know (any more).
+class FetchHistory:
+    """Earlier fetches of a photo as the catalog records them, for a frontier whose file was lost.
 
-    `url` is where its bytes came from, null when they never came; the rest is as in `Item`.
+    `url` is the address of the fetched bytes, null when every attempt failed; the rest is as in `Item`.
     """
 
     photo_id: str
@@ -132,7 +135,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A photo that was given up."""
+    """A photo that failed for good."""
 
     photo_id: str
     url: str
@@ -143,9 +146,9 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class CrawlRecord:
-    """A crawl that the frontier knows, with its number of items by state.
+    """A crawl of the frontier, with its number of items by state.
 
-    `changed` are the settings that its order changed from those of the workspace, by name.
+    `changed` are the settings, by name, that this crawl changes from those of the workspace.
     """
 
     crawl_id: str
@@ -158,17 +161,19 @@ class CrawlRecord:
 
     @property
     def open(self) -> bool:
-        """Whether there is work left: an unfinished listing, or items not settled."""
+        """Whether the listing has not ended, or items are not settled."""
         waiting = self.counts.get("queued", 0) + self.counts.get("in_flight", 0)
         return waiting > 0 or not self.cursor.finished
 
 
-def _dump(value: object) -> str:
+def to_json(value: object) -> str:
+    """Write a value as the frontier stores it: keys sorted, text as it is."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _item(row: tuple[Any, ...]) -> Item:
+def read_item(row: tuple[Any, ...]) -> Item:
+    """Make an item of a row with `ITEM_COLUMNS`."""
     seq, crawl_id, photo_id, url, host, photo, stage, attempts, base, *more, refusal = row
     failure = Failure(**json.loads(refusal)) if refusal else None
-    about = (seq, crawl_id, photo_id, url, host, json.loads(photo), stage, attempts, base)
-    return Item(*about, failure, *more)
+    columns = (seq, crawl_id, photo_id, url, host, json.loads(photo), stage, attempts, base)
+    return Item(*columns, failure, *more)

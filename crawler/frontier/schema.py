@@ -1,7 +1,7 @@
-"""The tables of the frontier file, and how a file of older code is brought up to them.
+"""The tables of the frontier file, and the migration of files that older code wrote.
 
-Every operation of the frontier finds its rows through an index that holds only the rows in question: what waits, what
-is in flight, what failed. So an operation costs the same with a thousand items and with ten million.
+Every operation reads its rows through an index of exactly these rows: items that wait, that are in flight, that failed.
+So an operation costs the same with a thousand items and with ten million.
 """
 
 import sqlite3
@@ -101,30 +101,30 @@ CREATE VIEW IF NOT EXISTS dead_letters AS
 
 
 def part_of(host: str) -> int:
-    """Return the part of the frontier that a host belongs to, always the same: 0 to PARTS - 1."""
+    """Return the part of the frontier that a host belongs to, 0 to PARTS - 1: a stable hash of its name."""
     return zlib.crc32(host.encode()) % PARTS
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Make what is missing; the caller holds a transaction."""
+    """Create missing tables, columns and indices; the caller holds a transaction."""
     for statement in _statements(_SCHEMA):
         db.execute(statement)
-    known = _add_columns(db, "items", _LATER)
+    existing = _add_columns(db, "items", _LATER)
     _add_columns(db, "crawls", _LATER_OF_CRAWLS)
     _add_columns(db, "quotas", _LATER_OF_QUOTAS)
     for statement in _statements(_INDICES):
         db.execute(statement)
-    if known and "part" not in known:
+    if existing and "part" not in existing:
         _fill_queues(db)
 
 
 def _add_columns(db: sqlite3.Connection, table: str, later: Mapping[str, str]) -> set[str]:
     """Add the columns that a table lacks; return those that it had."""
-    known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+    existing = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
     for name, kind in later.items():
-        if name not in known:
+        if name not in existing:
             db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
-    return known
+    return existing
 
 
 def _fill_queues(db: sqlite3.Connection) -> None:
@@ -139,7 +139,7 @@ def _fill_queues(db: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    # executescript would commit in between; a trigger holds semicolons of its own.
+    # executescript would commit in between, and a trigger contains semicolons.
     statement = ""
     for line in script.splitlines():
         statement += line + "\n"

@@ -15,11 +15,18 @@ from typing import Any, ClassVar
 
 from crawler.errors import FolderNotFoundError, InputMissingError
 from crawler.fetch.failures import Failure
-from crawler.fetch.fetcher import Answer
-from crawler.frontier.items import Item, Listed
-from crawler.listing.folder_walk import Found, version_of, walk
-from crawler.listing.local_files import local_bringer
-from crawler.listing.source import BaseSource, Bring, Desk, Discovery, Page, list_pages
+from crawler.fetch.fetcher import FetchResponse
+from crawler.frontier.items import Item, ListedPhoto
+from crawler.listing.folder_walk import FolderEntry, version_of, walk
+from crawler.listing.local_files import local_byte_fetcher
+from crawler.listing.source import (
+    BaseSource,
+    CrawlContext,
+    Discovery,
+    FetchBytes,
+    ListingPage,
+    list_pages,
+)
 from crawler.settings import CrawlSettings
 
 PAGE = 500
@@ -43,7 +50,7 @@ class FileSource(BaseSource):
         """Name the files that must be there before a crawl can start."""
         return iter(())
 
-    def pages(self, crawl_id: str) -> Iterator[Page]:
+    def pages(self, crawl_id: str) -> Iterator[ListingPage]:
         """List everything, the same pages each time."""
         raise NotImplementedError
 
@@ -51,7 +58,7 @@ class FileSource(BaseSource):
         """Say why a file must not come in whatever its bytes are; null lets it come."""
         return None
 
-    def size(self, photo: Listed) -> int:
+    def size(self, photo: ListedPhoto) -> int:
         """Give the bytes of a listed file; 0 when it is not there."""
         path = self.top / photo.url if self.top and not photo.host else None
         return path.lstat().st_size if path and path.is_file() else 0
@@ -64,24 +71,24 @@ class FileSource(BaseSource):
         if self.top and not (self.top.is_dir() and os.access(self.top, os.R_OK | os.X_OK)):
             raise FolderNotFoundError(self.top)
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """List the pages away from the loop; an interrupted listing goes on."""
-        return await asyncio.to_thread(list_pages, desk, self.pages(desk.crawl_id))
+        return await asyncio.to_thread(list_pages, context, self.pages(context.crawl_id))
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Read files below `top` in threads; a name that `refusal` speaks against is not opened."""
         return _guarded(self, settings)
 
 
 @asynccontextmanager
-async def _guarded(source: FileSource, settings: CrawlSettings) -> AsyncIterator[Bring]:
-    async with local_bringer(source.top or Path(os.devnull), settings) as read:
+async def _guarded(source: FileSource, settings: CrawlSettings) -> AsyncIterator[FetchBytes]:
+    async with local_byte_fetcher(source.top or Path(os.devnull), settings) as read:
 
-        async def bring(item: Item) -> Answer:
+        async def fetch(item: Item) -> FetchResponse:
             failure = source.refusal(item.url)
-            return Answer(item.url, failure=failure) if failure else await read(item)
+            return FetchResponse(item.url, failure=failure) if failure else await read(item)
 
-        yield bring
+        yield fetch
 
 
 @dataclass(frozen=True)
@@ -96,24 +103,24 @@ class FolderReader(FileSource):
         """The folder itself."""
         return Path(self.path)
 
-    def listed(self, found: Found) -> Listed:
+    def to_listed_photo(self, entry: FolderEntry) -> ListedPhoto:
         """Make the listed photo of one file."""
         raise NotImplementedError
 
-    def pages(self, crawl_id: str) -> Iterator[Page]:  # noqa: ARG002 - its rows come with the files
+    def pages(self, crawl_id: str) -> Iterator[ListingPage]:  # noqa: ARG002 - its rows come with the files
         """List every regular file below the folder, sorted by path part."""
-        everything = walk(self.top)
-        while part := list(islice(everything, PAGE)):
-            files = [self.listed(found) for found in part if found.name]
-            yield Page(files, skipped=len(part) - len(files))
+        entries = walk(self.top)
+        while batch := list(islice(entries, PAGE)):
+            files = [self.to_listed_photo(entry) for entry in batch if entry.name]
+            yield ListingPage(files, skipped=len(batch) - len(files))
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """List the whole folder, from its beginning when a listing was interrupted."""
-        cursor = desk.frontier.cursor(desk.crawl_id)
+        cursor = context.frontier.cursor(context.crawl_id)
         if not cursor.finished:
             begin = replace(cursor, page=1, seen=0, skipped=0, rows=0)
-            desk.frontier.add(desk.crawl_id, [], begin)
-        return await super().discover(desk)
+            context.frontier.add(context.crawl_id, [], begin)
+        return await super().discover(context)
 
 
 def file_version(path: Path) -> str:

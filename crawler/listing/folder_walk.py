@@ -14,7 +14,7 @@ from crawler.listing.local_files import readable_name
 
 
 @dataclass(frozen=True)
-class Found:
+class FolderEntry:
     """A file of the folder, or what was passed over: then `name` is empty. Size in bytes."""
 
     name: str = ""
@@ -22,7 +22,7 @@ class Found:
     version: str = ""
 
 
-def walk(top: Path, below: str = "") -> Iterator[Found]:
+def walk(top: Path, below: str = "") -> Iterator[FolderEntry]:
     """List the files below `top`, sorted by path part, and everything passed over.
 
     A folder that cannot be listed comes as a file, so that opening it makes its error row.
@@ -31,23 +31,23 @@ def walk(top: Path, below: str = "") -> Iterator[Found]:
         with os.scandir(top / below) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
     except OSError:
-        yield Found(readable_name(below), version="unreadable")
+        yield FolderEntry(readable_name(below), version="unreadable")
         return
     for entry in listed:
         name = f"{below}/{entry.name}" if below else entry.name
         if entry.name.startswith(".") or entry.is_symlink():
-            yield Found()
+            yield FolderEntry()
         elif entry.is_dir():
             yield from walk(top, name)
         else:
             yield _file(entry, name)
 
 
-def _file(entry: "os.DirEntry[str]", name: str) -> Found:
+def _file(entry: "os.DirEntry[str]", name: str) -> FolderEntry:
     about = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(about.st_mode):
-        return Found()
-    return Found(readable_name(name), about.st_size, version_of(about))
+        return FolderEntry()
+    return FolderEntry(readable_name(name), about.st_size, version_of(about))
 
 
 def version_of(about: os.stat_result) -> str:

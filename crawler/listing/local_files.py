@@ -10,43 +10,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.fetch.failures import Failure
-from crawler.fetch.fetcher import Answer
+from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.items import Item
 from crawler.settings import CrawlSettings
 
 if TYPE_CHECKING:
-    from crawler.listing.source import Bring
+    from crawler.listing.source import FetchBytes
 
 
 @asynccontextmanager
-async def local_bringer(top: Path, settings: CrawlSettings) -> AsyncIterator["Bring"]:
+async def local_byte_fetcher(top: Path, settings: CrawlSettings) -> AsyncIterator["FetchBytes"]:
     """Bring files below `top` in threads; an item's `url` is the path below it."""
 
-    async def bring(item: Item) -> Answer:
+    async def fetch(item: Item) -> FetchResponse:
         return await asyncio.to_thread(read_file, top, item.url, settings.max_bytes)
 
-    yield bring
+    yield fetch
 
 
-def read_file(top: Path, name: str, max_bytes: int) -> Answer:
+def read_file(top: Path, name: str, max_bytes: int) -> FetchResponse:
     """Read one regular file, or say why not; a link that took its place is not followed."""
     if not is_below(name):
         failure = Failure("suspicious", "bad_name", "a path that leaves the folder")
-        return Answer(name, failure=failure)
+        return FetchResponse(name, failure=failure)
     try:
         descriptor = os.open(_locate(top, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return Answer(name, failure=Failure("final", "unreadable", "not a regular file"))
+                return FetchResponse(
+                    name, failure=Failure("final", "unreadable", "not a regular file")
+                )
             body = file.read(max_bytes + 1)
     except FileNotFoundError as error:
-        return Answer(name, failure=Failure("final", "missing", str(error.strerror)))
+        return FetchResponse(name, failure=Failure("final", "missing", str(error.strerror)))
     except OSError as error:
-        return Answer(name, failure=Failure("final", "unreadable", str(error.strerror)))
+        return FetchResponse(name, failure=Failure("final", "unreadable", str(error.strerror)))
     if len(body) > max_bytes:
         failure = Failure("final", "too_big", f"more than {max_bytes} bytes")
-        return Answer(name, failure=failure)
-    return Answer(name, body)
+        return FetchResponse(name, failure=failure)
+    return FetchResponse(name, body)
 
 
 def readable_name(name: str) -> str:

@@ -13,25 +13,25 @@ from catalog import Workspace, __version__, write_segment
 from catalog import rows as typed
 from crawler.errors import ContactMissingError
 from crawler.fetch.failures import ErrorClass
-from crawler.fetch.fetcher import Answer, Fetcher, open_fetcher
+from crawler.fetch.fetcher import FetchResponse, HttpFetcher, open_fetcher
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import Item, Listed, Row, Share
+from crawler.frontier.items import HostPartition, Item, ListedPhoto, Row
 from crawler.settings import CrawlSettings
 
 CONTACT_VARIABLE = "SAFELIGHT_CONTACT"
 
-Bring = Callable[[Item], Awaitable[Answer]]
+FetchBytes = Callable[[Item], Awaitable[FetchResponse]]
 
 
 @dataclass(frozen=True)
-class Desk:
+class CrawlContext:
     """What a listing works with; `stopping` says whether the session was asked to stop."""
 
     workspace: Workspace
     frontier: Frontier
     crawl_id: str
     settings: CrawlSettings
-    stopping: Callable[[], bool]
+    is_stopping: Callable[[], bool]
 
     def write(self, rows: Mapping[str, list[Row]]) -> None:
         """Write rows that come in without a file: durable when this returns."""
@@ -69,10 +69,10 @@ class Source(Protocol):
     def adjust(self, settings: CrawlSettings) -> CrawlSettings:
         """Change settings as the source's address asks for."""
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """List photos into the frontier from its cursor on, page by page."""
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Open what brings in bytes; it makes one attempt and does not raise."""
 
     def content_name(self, sha256: str) -> str | None:
@@ -111,27 +111,27 @@ class BaseSource:
 
 
 @dataclass(frozen=True)
-class Page:
+class ListingPage:
     """Some photos of a listing, and rows that come in without a file: table -> rows."""
 
-    photos: Sequence[Listed] = ()
+    photos: Sequence[ListedPhoto] = ()
     rows: Mapping[str, list[Row]] = field(default_factory=dict)
     skipped: int = 0
 
 
-def list_pages(desk: Desk, pages: Iterable[Page]) -> Discovery:
+def list_pages(context: CrawlContext, pages: Iterable[ListingPage]) -> Discovery:
     """Bring pages into catalog and frontier; an interrupted listing goes on behind the last page kept.
 
     The same listing must give the same pages again. Rows are durable before the cursor moves, and their keys
     make a repeated page harmless.
     """
-    cursor = desk.frontier.cursor(desk.crawl_id)
+    cursor = context.frontier.cursor(context.crawl_id)
     if cursor.finished:
         return Discovery("finished")
     for page in islice(pages, cursor.page - 1, None):
-        if desk.stopping():
+        if context.is_stopping():
             return Discovery("stopped")
-        desk.write(page.rows)
+        context.write(page.rows)
         cursor = replace(
             cursor,
             page=cursor.page + 1,
@@ -139,19 +139,19 @@ def list_pages(desk: Desk, pages: Iterable[Page]) -> Discovery:
             skipped=cursor.skipped + page.skipped,
             rows=cursor.rows + sum(map(len, page.rows.values())),
         )
-        desk.frontier.add(desk.crawl_id, page.photos, cursor)
-    desk.frontier.add(desk.crawl_id, [], replace(cursor, finished=True))
+        context.frontier.add(context.crawl_id, page.photos, cursor)
+    context.frontier.add(context.crawl_id, [], replace(cursor, finished=True))
     return Discovery("finished")
 
 
-class HttpBring:
+class HttpByteFetcher:
     """Bring addresses over HTTP; a worker books a host's gate before it begins."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: HttpFetcher) -> None:
         self._fetcher = fetcher
         self._booked: Counter[str] = Counter()
 
-    async def __call__(self, item: Item) -> Answer:
+    async def __call__(self, item: Item) -> FetchResponse:
         """Make one attempt."""
         booked = self._booked[item.host] > 0
         self._booked[item.host] -= booked
@@ -159,33 +159,33 @@ class HttpBring:
             item.url, booked=booked, etag=item.etag, modified=item.modified, hops=item.hops
         )
 
-    def attach(self, frontier: Frontier, share: Share) -> None:
+    def attach(self, frontier: Frontier, partition: HostPartition) -> None:
         """Keep to the hosts of one worker, and keep the pauses that hosts ask for in the frontier."""
-        self._fetcher.is_ours = share.has
-        self._fetcher.note_closed = lambda host, wait: frontier.close_host(host, time.time() + wait)
-        self._fetcher.limits.heed(frontier.closed_hosts())
+        self._fetcher.is_ours = partition.has
+        self._fetcher.note_closed = lambda host, wait: frontier.pause_host(host, time.time() + wait)
+        self._fetcher.limits.restore_pauses(frontier.paused_hosts())
 
-    def book(self, host: str) -> bool:
+    def try_acquire(self, host: str) -> bool:
         """Take a seat and a token at a host when it may be asked now."""
-        if not self._fetcher.limits.gate(host).book():
+        if not self._fetcher.limits.limiter(host).try_acquire():
             return False
         self._booked[host] += 1
         return True
 
     def wait_s(self, host: str) -> float:
         """How long until a host has a token, in seconds; 0 when it has one."""
-        return max(0.0, self._fetcher.limits.gate(host).wait_s())
+        return max(0.0, self._fetcher.limits.limiter(host).wait_s())
 
-    def closed_s(self, host: str) -> float:
+    def paused_s(self, host: str) -> float:
         """How long a host wants to be left alone, in seconds."""
-        return self._fetcher.limits.gate(host).closed_s
+        return self._fetcher.limits.limiter(host).paused_s
 
 
 @asynccontextmanager
-async def http_bringer(settings: CrawlSettings) -> AsyncIterator[HttpBring]:
+async def http_byte_fetcher(settings: CrawlSettings) -> AsyncIterator[HttpByteFetcher]:
     """Open what brings addresses over HTTP, within the limits of `settings`."""
     async with open_fetcher(settings, user_agent()) as fetcher:
-        yield HttpBring(fetcher)
+        yield HttpByteFetcher(fetcher)
 
 
 def user_agent() -> str:

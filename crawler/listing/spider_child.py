@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from crawler.listing.child_process import child_process
-from crawler.listing.source import Desk, Discovery, Source
+from crawler.listing.source import CrawlContext, Discovery, Source
 
 END_WITHIN_S = 10.0
 
@@ -34,31 +34,35 @@ class SpiderSource(Source, Protocol):
         """The address whose host the spider asks; on loopback it is asked without pauses."""
 
 
-async def run_spider(source: SpiderSource, desk: Desk, program: str = SPIDER_PROGRAM) -> Discovery:
+async def run_spider(
+    source: SpiderSource, context: CrawlContext, program: str = SPIDER_PROGRAM
+) -> Discovery:
     """Start the spider in a process that runs the module `program`, and return how it ended."""
     job: dict[str, object] = {"source": [source.name, dict(source.config)]}
-    job |= {"crawl_id": desk.crawl_id}
-    job |= {"home": str(desk.workspace.home), "settings": asdict(desk.settings)}
-    log = desk.workspace.logs / f"spider-{desk.crawl_id}.log"
+    job |= {"crawl_id": context.crawl_id}
+    job |= {"home": str(context.workspace.home), "settings": asdict(context.settings)}
+    log = context.workspace.logs / f"spider-{context.crawl_id}.log"
     async with child_process(program, FLAG, log) as child:
-        return await _attend(child, json.dumps(job), desk, log)
+        return await _run_child(child, json.dumps(job), context, log)
 
 
-async def _attend(child: asyncio.subprocess.Process, job: str, desk: Desk, log: Path) -> Discovery:
+async def _run_child(
+    child: asyncio.subprocess.Process, job: str, context: CrawlContext, log: Path
+) -> Discovery:
     assert child.stdin is not None, "asked for a pipe"
     assert child.stdout is not None, "asked for a pipe"
     child.stdin.write(job.encode() + b"\n")
     async with asyncio.TaskGroup() as tasks:
-        said = tasks.create_task(child.stdout.read())
-        while not said.done():
-            if desk.stopping() and not child.stdin.is_closing():
+        output = tasks.create_task(child.stdout.read())
+        while not output.done():
+            if context.is_stopping() and not child.stdin.is_closing():
                 child.stdin.close()
-            await asyncio.wait([said], timeout=_POLL_S)
+            await asyncio.wait([output], timeout=_POLL_S)
     await child.wait()
-    lines = (await said).decode().splitlines()
+    lines = (await output).decode().splitlines()
     if lines:
         return Discovery(**json.loads(lines[-1]))
-    if desk.stopping():
+    if context.is_stopping():
         return Discovery("stopped")
     return Discovery(
         "failed", f"the spider ended with code {child.returncode}; see logs/{log.name}"

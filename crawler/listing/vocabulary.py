@@ -48,32 +48,32 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
 
 
-def listed_row(photo: str, said: Mapping[str, object], crawl: str) -> Row:
+def listed_row(photo: str, columns: Mapping[str, object], crawl: str) -> Row:
     """Make the row of a photo known by its listing only; `said` holds columns of the row, and may hold LABELS."""
-    known = {
+    row = {
         name: utc(str(value)) if name in MOMENTS and value else value
-        for name, value in said.items()
+        for name, value in columns.items()
         if name not in (LABELS, EXIF_SOURCE)
     }
-    return known | {"photo_id": photo, "crawl_id": crawl}
+    return row | {"photo_id": photo, "crawl_id": crawl}
 
 
 def source_exif(source_exif_json: object, exif_source: str = "api") -> Row | None:
     """Type the EXIF object of an API or a dataset; null when it holds none of the three settings."""
-    said = json.loads(str(source_exif_json)) if source_exif_json else {}
+    exif = json.loads(str(source_exif_json)) if source_exif_json else {}
     row: Row = {
-        "f_number": _number(said.get("aperture")),
-        "iso": _number(said.get("iso")),
-        "exposure_time": _number(said.get("exposure_time")),
+        "f_number": _number(exif.get("aperture")),
+        "iso": _number(exif.get("iso")),
+        "exposure_time": _number(exif.get("exposure_time")),
     }
     if all(value is None for value in row.values()):
         return None
     raw = {"f_number": "aperture", "iso": "iso", "exposure_time": "exposure_time"}
-    texts = {f"{name}_raw": _text(said.get(key)) for name, key in raw.items()}
-    make, model = _text(said.get("make")), _text(said.get("model"))
+    texts = {f"{name}_raw": _text(exif.get(key)) for name, key in raw.items()}
+    make, model = _text(exif.get("make")), _text(exif.get("model"))
     reader = "source API" if exif_source == "api" else "source dataset"
     about = {"exif_source": exif_source, "reader": reader, "status": "ok", "make": make}
-    focal = {"model": model, "focal_mm": _number(said.get("focal_length"))}
+    focal = {"model": model, "focal_mm": _number(exif.get("focal_length"))}
     return row | texts | about | focal | {"camera": camera_name(make, model)}
 
 
@@ -112,7 +112,7 @@ def _number(value: object) -> float | None:
     text = str(value).strip().removeprefix("f/")
     try:
         # A fraction with an exponent is built digit by digit, however many there are.
-        found = float(text) if "e" in text.lower() else float(Fraction(text))
+        number = float(text) if "e" in text.lower() else float(Fraction(text))
     except (ValueError, ZeroDivisionError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None

@@ -90,7 +90,7 @@ def _by_brand(body: bytes) -> Container | None:
 
 
 @dataclass(frozen=True)
-class Header:
+class ImageHeader:
     """What the header says; `picture` is the opened but undecoded image when it is safe to decode."""
 
     width: int | None = None
@@ -100,25 +100,25 @@ class Header:
     picture: Image.Image | None = None
 
 
-def read_header(body: bytes, kind: Container, *, max_pixels: int = MAX_PIXELS) -> Header:
+def read_header(body: bytes, kind: Container, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """Read the header without decoding; never raises, whatever the bytes."""
     if kind.reader is None:
-        return Header(status="unreadable", detail=f"no reader for {kind.format}")
-    _quieten()
+        return ImageHeader(status="unreadable", detail=f"no reader for {kind.format}")
+    _silence_warnings()
     try:
         picture = Image.open(BoundedReader(body), formats=[kind.reader])
     except Exception as error:  # noqa: BLE001 - a parser on hostile bytes; kept in `detail`
-        return Header(status="unreadable", detail=_said(error))
+        return ImageHeader(status="unreadable", detail=_error_text(error))
     width, height = picture.size
     if width * height > max_pixels:
         detail = f"too_many_pixels: {width} x {height} is over {max_pixels}"
-        return Header(width, height, "unreadable", detail)
+        return ImageHeader(width, height, "unreadable", detail)
     if _is_cut(body, kind):
-        return Header(width, height, "truncated", "no end mark", picture)
-    return Header(width, height, picture=picture)
+        return ImageHeader(width, height, "truncated", "no end mark", picture)
+    return ImageHeader(width, height, picture=picture)
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """Say it in the same words each time: Pillow puts the address of the stream into one message."""
     if isinstance(error, Image.DecompressionBombError):  # refused by Pillow before we could
         return f"too_many_pixels: {error}"[:200]
@@ -128,7 +128,7 @@ def _said(error: Exception) -> str:
 
 
 @cache
-def _quieten() -> None:
+def _silence_warnings() -> None:
     """Silence Pillow's warnings: sizes are capped here, and other trouble goes into the row."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

@@ -24,7 +24,7 @@ _GROUPS_KEPT = 4  # row groups of pictures held in memory while neighbours are r
 
 
 @dataclass(frozen=True)
-class Place:
+class PictureLocation:
     """Where the bytes of one picture lie: a byte range of `file`, or a cell of a Parquet row group.
 
     `failed` is set, and nothing else, when img2dataset did not get the picture.
@@ -43,27 +43,27 @@ class Place:
         return json.dumps({name: value for name, value in asdict(self).items() if value})
 
     @classmethod
-    def read(cls, text: str) -> "Place":
+    def read(cls, text: str) -> "PictureLocation":
         """Read what `text` wrote."""
         return cls(**json.loads(text))
 
 
 @dataclass(frozen=True)
-class Result:
+class Img2DatasetResult:
     """One address with what img2dataset noted about it, and where its picture lies."""
 
     record: Record
-    place: Place
+    location: PictureLocation
 
 
 def shards(top: Path) -> list[str]:
     """Return the names of the shards of a folder, sorted; empty when it holds no results of img2dataset."""
-    found = {p.stem for kind in ("*.parquet", "*.tar") for p in top.glob(kind)}
-    found |= {p.name for p in top.glob("[0-9]*") if p.is_dir()}
-    return sorted(name for name in found if name.isdigit())
+    names = {p.stem for kind in ("*.parquet", "*.tar") for p in top.glob(kind)}
+    names |= {p.name for p in top.glob("[0-9]*") if p.is_dir()}
+    return sorted(name for name in names if name.isdigit())
 
 
-def results(top: Path, shard: str) -> Iterator[Result]:
+def results(top: Path, shard: str) -> Iterator[Img2DatasetResult]:
     """Give the results of one shard in its order."""
     table = top / f"{shard}.parquet"
     column = _picture_column(table) if table.exists() else None
@@ -75,27 +75,32 @@ def results(top: Path, shard: str) -> Iterator[Result]:
         for batch in pq.ParquetFile(table).iter_batches(1000):
             yield from (_result(record, pictures) for record in batch.to_pylist())
     else:
-        yield from (Result(record, pictures[key]) for key, record in _beside(top, shard, pictures))
+        yield from (
+            Img2DatasetResult(record, pictures[key])
+            for key, record in _beside(top, shard, pictures)
+        )
 
 
-def read_bytes(top: Path, place: Place, max_bytes: int) -> bytes:
+def read_bytes(top: Path, location: PictureLocation, max_bytes: int) -> bytes:
     """Read the bytes of a picture, at most one more than `max_bytes`; raises `OSError` when they are not there."""
-    if place.column:
-        return bytes(_cells(str(top / place.file), place.column, place.group)[place.row].as_py())
-    with (top / place.file).open("rb") as file:
-        file.seek(place.offset)
-        wanted = max_bytes + 1 if place.length < 0 else min(place.length, max_bytes + 1)
-        body = file.read(wanted)
-    if len(body) < min(place.length, wanted):
+    if location.column:
+        return bytes(
+            _cells(str(top / location.file), location.column, location.group)[location.row].as_py()
+        )
+    with (top / location.file).open("rb") as file:
+        file.seek(location.offset)
+        size = max_bytes + 1 if location.length < 0 else min(location.length, max_bytes + 1)
+        body = file.read(size)
+    if len(body) < min(location.length, size):
         raise OSError("it ends before the picture does")
     return body
 
 
-def _result(record: Record, pictures: Mapping[str, Place]) -> Result:
-    place = pictures.get(str(record.get("key")))
-    if record.get("status", "success") == "success" and place:
-        return Result(record, place)
-    return Result(record, Place(failed=_problem(record)))
+def _result(record: Record, pictures: Mapping[str, PictureLocation]) -> Img2DatasetResult:
+    location = pictures.get(str(record.get("key")))
+    if record.get("status", "success") == "success" and location:
+        return Img2DatasetResult(record, location)
+    return Img2DatasetResult(record, PictureLocation(failed=_problem(record)))
 
 
 def _problem(record: Record) -> str:
@@ -113,16 +118,20 @@ def _picture_column(table: Path) -> str | None:
     return next((name for name in ENCODINGS if name in binary), None)
 
 
-def _parquet(top: Path, table: Path, column: str) -> Iterator[Result]:
+def _parquet(top: Path, table: Path, column: str) -> Iterator[Img2DatasetResult]:
     file = pq.ParquetFile(table)
     names = [name for name in file.schema_arrow.names if name != column]
     for group in range(file.num_row_groups):
         for row, record in enumerate(file.read_row_group(group, columns=names).to_pylist()):
             if record.get("status", "success") == "success":
-                place = Place(file=str(table.relative_to(top)), column=column, group=group, row=row)
+                location = PictureLocation(
+                    file=str(table.relative_to(top)), column=column, group=group, row=row
+                )
             else:
-                place = Place(failed=_problem(record))
-            yield Result(record | {"caption": record.get("caption") or record.get("txt")}, place)
+                location = PictureLocation(failed=_problem(record))
+            yield Img2DatasetResult(
+                record | {"caption": record.get("caption") or record.get("txt")}, location
+            )
 
 
 @lru_cache(_GROUPS_KEPT)
@@ -130,29 +139,31 @@ def _cells(table: str, column: str, group: int) -> pa.ChunkedArray:
     return pq.ParquetFile(table).read_row_group(group, columns=[column]).column(0)
 
 
-def _pictures(top: Path, shard: str) -> dict[str, Place]:
+def _pictures(top: Path, shard: str) -> dict[str, PictureLocation]:
     """Find the pictures of a shard by key."""
     endings = tuple(f".{name}" for name in ENCODINGS)
     tar = top / f"{shard}.tar"
     if tar.exists():
         return {
-            Path(m.name).stem: Place(tar.name, m.offset_data, m.size)
+            Path(m.name).stem: PictureLocation(tar.name, m.offset_data, m.size)
             for m in _members(tar)
             if m.name.endswith(endings)
         }
     files = sorted((top / shard).glob("*"))
-    return {f.stem: Place(str(f.relative_to(top))) for f in files if f.suffix in endings}
+    return {f.stem: PictureLocation(str(f.relative_to(top))) for f in files if f.suffix in endings}
 
 
 def _members(path: Path) -> list[tarfile.TarInfo]:
     """List the files of a tar; of one that was cut off, those before the cut."""
-    found: list[tarfile.TarInfo] = []
+    members: list[tarfile.TarInfo] = []
     with tarfile.open(path) as tar, contextlib.suppress(tarfile.ReadError):
-        found.extend(member for member in tar if member.isfile())
-    return found
+        members.extend(member for member in tar if member.isfile())
+    return members
 
 
-def _beside(top: Path, shard: str, pictures: Mapping[str, Place]) -> Iterator[tuple[str, Record]]:
+def _beside(
+    top: Path, shard: str, pictures: Mapping[str, PictureLocation]
+) -> Iterator[tuple[str, Record]]:
     """Give the notes beside each picture: `.json`, and `.txt` when there is no caption in it."""
     tar = top / f"{shard}.tar"
     notes: dict[str, Record] = {key: {"key": key} for key in pictures}
@@ -178,8 +189,8 @@ def _note(notes: dict[str, Record], name: Path, content: bytes) -> None:
         record.setdefault("caption", text)
         return
     try:
-        said = json.loads(text)
+        values = json.loads(text)
     except ValueError:
         return
-    if isinstance(said, dict):
-        record.update({key: value for key, value in said.items() if value is not None})
+    if isinstance(values, dict):
+        record.update({key: value for key, value in values.items() if value is not None})

@@ -32,10 +32,10 @@ class BadListError(CrawlError):
 
 def list_files(path: Path) -> list[Path]:
     """Return the file itself, or the lists of a folder by name; raises `BadListError` when there is none."""
-    found = [path] if path.is_file() else sorted(f for f in path.glob("*") if kind_of(f))
-    if not found or not all(kind_of(file) for file in found):
+    files = [path] if path.is_file() else sorted(f for f in path.glob("*") if kind_of(f))
+    if not files or not all(kind_of(file) for file in files):
         raise BadListError(f"{path} is no list of addresses; known endings: {', '.join(_KINDS)}")
-    return found
+    return files
 
 
 def kind_of(path: Path) -> str:
@@ -62,11 +62,11 @@ def columns(path: Path) -> list[str]:
         raise BadListError(f"{path} cannot be read: {error}") from error
 
 
-def records(path: Path, wanted: Iterable[str] | None = None) -> Iterator[Record | None]:
+def records(path: Path, columns: Iterable[str] | None = None) -> Iterator[Record | None]:
     """Give the records of one list in their order, only the `wanted` columns where that saves reading."""
     kind = kind_of(path)
     if kind == "parquet":
-        names = None if wanted is None else list(wanted)
+        names = None if columns is None else list(columns)
         for batch in pq.ParquetFile(path).iter_batches(_BATCH, columns=names):
             yield from batch.to_pylist()
         return

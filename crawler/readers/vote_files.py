@@ -73,23 +73,23 @@ def _of_cells(cells: Cells) -> Votes | None:
 
 def _json(path: Path) -> Iterator[Votes | None]:
     try:
-        held = json.loads(path.read_bytes())
+        entries = json.loads(path.read_bytes())
     except ValueError as error:
         raise InputRefusedError(path, f"no JSON ({error})") from error
-    if not isinstance(held, list):
+    if not isinstance(entries, list):
         raise InputRefusedError(path, "it holds no list")
-    for entry in held:
-        said = entry if isinstance(entry, dict) else {}
-        label = said.get("label")
-        yield _votes(str(said.get("image_id", "")), label if isinstance(label, list) else [])
+    for entry in entries:
+        values = entry if isinstance(entry, dict) else {}
+        label = values.get("label")
+        yield _votes(str(values.get("image_id", "")), label if isinstance(label, list) else [])
 
 
 def _votes(
-    image_id: str, said: Sequence[object], tags: Sequence[str] = (), challenge: str | None = None
+    image_id: str, numbers: Sequence[object], tags: Sequence[str] = (), challenge: str | None = None
 ) -> Votes | None:
     """Take numbers that are finite, not negative and not all zero, and a name that can be a file's."""
     try:
-        votes = tuple(float(str(n)) for n in said)
+        votes = tuple(float(str(n)) for n in numbers)
     except ValueError:
         return None
     good = len(votes) == len(POINTS) and all(math.isfinite(n) and n >= 0 for n in votes)

@@ -24,7 +24,7 @@ from crawler.session.uncommitted import photos_in_spool
 
 
 @dataclass(frozen=True)
-class Audit:
+class CrawlAudit:
     """What was checked, and every problem found, as sentences; `notes` are no problems."""
 
     assets: int
@@ -34,14 +34,14 @@ class Audit:
     notes: list[str]
 
 
-def audit(workspace: Workspace) -> Audit:
+def audit(workspace: Workspace) -> CrawlAudit:
     """Re-hash every picture in its pack, and compare packs, catalog and frontier."""
     with open_catalog(workspace) as catalog, Frontier(workspace.frontier) as frontier:
         assets = catalog.records("SELECT * FROM assets ORDER BY pack, pack_offset")
         # A photo may be known by its listing only: then nothing was brought in.
-        brought = catalog.records("SELECT photo_id FROM photos WHERE asset_sha256 IS NOT NULL")
-        photos = {str(row["photo_id"]) for row in brought}
-        there = set(list_packs(workspace))
+        rows = catalog.records("SELECT photo_id FROM photos WHERE asset_sha256 IS NOT NULL")
+        photos = {str(row["photo_id"]) for row in rows}
+        packs = set(list_packs(workspace))
         problems = [
             *_bad_bytes(workspace, assets),
             *repeated_keys(catalog),
@@ -49,7 +49,7 @@ def audit(workspace: Workspace) -> Audit:
             *_frontier_problems(frontier, photos | photos_in_spool(workspace)),
         ]
         notes = [*_spool_notes(workspace), *_pack_notes(catalog), *_unfinished(frontier)]
-    return Audit(len(assets), len(photos), len(there), problems, notes)
+    return CrawlAudit(len(assets), len(photos), len(packs), problems, notes)
 
 
 def _bad_bytes(workspace: Workspace, assets: list[Row]) -> Iterator[str]:
@@ -57,12 +57,12 @@ def _bad_bytes(workspace: Workspace, assets: list[Row]) -> Iterator[str]:
         for row in assets:
             place = (str(row["pack"]), int(str(row["pack_offset"])), int(str(row["pack_length"])))
             try:
-                found = hashlib.sha256(reader.read(*place)).hexdigest()
+                sha256 = hashlib.sha256(reader.read(*place)).hexdigest()
             except (SafelightError, OSError) as error:
                 yield f"asset {row['sha256']} cannot be read: {error}"
                 continue
-            if found != row["sha256"]:
-                yield f"asset {row['sha256']} has other bytes in its pack: {found}"
+            if sha256 != row["sha256"]:
+                yield f"asset {row['sha256']} has other bytes in its pack: {sha256}"
 
 
 def _pack_notes(catalog: Catalog) -> Iterator[str]:

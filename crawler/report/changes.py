@@ -50,13 +50,13 @@ def changes(workspace: Workspace, since: int | None = None) -> Changes:
     """
     with open_catalog(workspace) as catalog:
         if since is None:
-            found = catalog.records(_BEFORE_LAST_SESSION)[0]["id"]
+            snapshot_id = catalog.records(_BEFORE_LAST_SESSION)[0]["id"]
         else:
-            known = {snapshot.snapshot_id for snapshot in catalog.snapshots()}
-            found = since if since in known else None
-        if found is None:
+            ids = {snapshot.snapshot_id for snapshot in catalog.snapshots()}
+            snapshot_id = since if since in ids else None
+        if snapshot_id is None:
             raise NothingToCompareError(since)
-        since = int(str(found))
+        since = int(str(snapshot_id))
         added = catalog.records(_ADDED.format(since=since))[0]["n"]
         changed, deleted = (
             [Photo(**row) for row in catalog.records(sql.format(since=since))]  # type: ignore[arg-type]  # as selected

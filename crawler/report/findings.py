@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from crawler.fetch.failures import OPT_OUTS
 from crawler.frontier.items import Row
-from crawler.report.scope import Scope
+from crawler.report.scope import ReportScope
 
 MOST_CAMERAS = 15
 MOST_VALUES = 20  # labels of one task, licences, errors
@@ -22,7 +22,7 @@ _SETTINGS = ("f_number", "iso", "exposure_time", "camera")
 
 
 @dataclass(frozen=True)
-class Step:
+class FunnelStep:
     """One step of the funnel."""
 
     name: str
@@ -38,14 +38,14 @@ class Timeline:
     bins: Sequence[tuple[int, int, int]]
 
 
-def totals(scope: Scope) -> Mapping[str, int]:
+def totals(scope: ReportScope) -> Mapping[str, int]:
     """Count attempts, pictures, bytes and hosts; `failed` are pictures of which no attempt worked.
 
     `retries` are attempts after one that failed, `again` those after one that worked (a recrawl). `unchanged` are
     pictures that the server said to have as we know them, `repeats` bytes that the source gave before. `older` counts
     files that a later one of the same picture has replaced.
     """
-    [row] = scope.ask(
+    [row] = scope.query(
         "SELECT count(*) AS attempts, count(*) FILTER (before = 'failed') AS retries,"
         " count(*) FILTER (before <> 'failed') AS again,"
         " (SELECT count(*) FROM files) - (SELECT count(*) FROM current) AS older,"
@@ -62,12 +62,12 @@ def totals(scope: Scope) -> Mapping[str, int]:
     return counts | {"waiting": waiting}
 
 
-def funnel(scope: Scope, tried: int, done: int) -> list[Step]:
+def funnel(scope: ReportScope, tried: int, done: int) -> list[FunnelStep]:
     """Follow the pictures from the listing to usable EXIF; from the files on it counts distinct bytes.
 
     Of a picture that has changed only the newest file counts, so that no step is larger than the one before.
     """
-    [row] = scope.ask(
+    [row] = scope.query(
         "SELECT (SELECT count(*) FROM current) AS files,"
         " (SELECT count(*) FROM current WHERE header_status = 'ok') AS readable,"
         " (SELECT count(*) FROM settings JOIN current ON sha256 = asset_sha256 WHERE header_status = 'ok'"
@@ -75,16 +75,16 @@ def funnel(scope: Scope, tried: int, done: int) -> list[Step]:
     )
     listed = sum(sum(record.counts.values()) for record in scope.records)
     return [
-        Step("listed", max(listed, tried), "photos that the sources listed"),
-        Step("tried", tried, "at least one attempt has ended"),
-        Step("brought in", done, "the bytes are in the catalog"),
-        Step(
+        FunnelStep("listed", max(listed, tried), "photos that the sources listed"),
+        FunnelStep("tried", tried, "at least one attempt has ended"),
+        FunnelStep("brought in", done, "the bytes are in the catalog"),
+        FunnelStep(
             "distinct files",
             int(str(row["files"])),
             "the same bytes count once, the newest of a picture",
         ),
-        Step("readable header", int(str(row["readable"])), "whole, with a size"),
-        Step(
+        FunnelStep("readable header", int(str(row["readable"])), "whole, with a size"),
+        FunnelStep(
             "with EXIF settings",
             int(str(row["with_settings"])),
             "f-number, ISO or exposure time is known",
@@ -92,16 +92,16 @@ def funnel(scope: Scope, tried: int, done: int) -> list[Step]:
     ]
 
 
-def timeline(scope: Scope) -> Timeline:
+def timeline(scope: ReportScope) -> Timeline:
     """Count attempts over time in at most `MOST_BINS` bins of one width."""
-    [ends] = scope.ask(
+    [ends] = scope.query(
         "SELECT epoch(min(fetched_at)) AS first, epoch(max(fetched_at)) AS last FROM tries"
     )
     if ends["first"] is None:
         return Timeline(_STEPS_S[0], [])
     first, last = float(str(ends["first"])), float(str(ends["last"]))
     step = next((s for s in _STEPS_S if (last - first) / s < MOST_BINS - 1), _STEPS_S[-1])
-    rows = scope.ask(
+    rows = scope.query(
         "SELECT CAST(floor(epoch(fetched_at) / ?) AS BIGINT) AS bin,"
         " count(*) FILTER (outcome = 'done') AS done, count(*) FILTER (outcome = 'failed') AS failed"
         " FROM tries GROUP BY 1",
@@ -112,9 +112,9 @@ def timeline(scope: Scope) -> Timeline:
     return Timeline(step, [(number * step, *by_bin.get(number, (0, 0))) for number in numbers])
 
 
-def labels(scope: Scope) -> list[Row]:
+def labels(scope: ReportScope) -> list[Row]:
     """Count labels of the pictures by task and value, the largest values of each task."""
-    return scope.ask(
+    return scope.query(
         "SELECT task, value, label_source, count(*) AS n,"
         " count(*) / sum(count(*)) OVER (PARTITION BY task, label_source) AS share"
         " FROM labels l WHERE (subject_kind = 'photo' AND subject_id IN"
@@ -127,9 +127,9 @@ def labels(scope: Scope) -> list[Row]:
     )
 
 
-def sources(scope: Scope) -> list[Row]:
+def sources(scope: ReportScope) -> list[Row]:
     """Count pictures by source; `listed` are those whose bytes were not asked for."""
-    return scope.ask(
+    return scope.query(
         "SELECT source, count(asset_sha256) AS n, count(DISTINCT asset_sha256) AS files,"
         " count(*) FILTER (asset_sha256 IS NULL) AS listed, count(DISTINCT photographer) AS photographers"
         " FROM (SELECT source, asset_sha256, photographer FROM pictures"
@@ -138,18 +138,18 @@ def sources(scope: Scope) -> list[Row]:
     )
 
 
-def formats(scope: Scope) -> list[Row]:
+def formats(scope: ReportScope) -> list[Row]:
     """Count files by format and by what their header says."""
-    return scope.ask(
+    return scope.query(
         "SELECT format, header_status, count(*) AS n, sum(bytes)::BIGINT AS bytes,"
         " median(width)::BIGINT AS width, median(height)::BIGINT AS height"
         " FROM files GROUP BY 1, 2 ORDER BY n DESC, 1, 2"
     )
 
 
-def licences(scope: Scope) -> list[Row]:
+def licences(scope: ReportScope) -> list[Row]:
     """Count pictures by licence and by whether a model may be trained on them."""
-    return scope.ask(
+    return scope.query(
         "SELECT source, licence, training_allowed, training_basis, count(*) AS n"
         " FROM (SELECT source, licence, training_allowed, training_basis FROM pictures UNION ALL"
         "  SELECT source, licence, training_allowed, training_basis FROM listed)"
@@ -158,18 +158,18 @@ def licences(scope: Scope) -> list[Row]:
     )
 
 
-def error_kinds(scope: Scope) -> list[Row]:
+def error_kinds(scope: ReportScope) -> list[Row]:
     """Count failed attempts by class and error over all hosts; `pictures` are those still not in."""
-    return scope.ask(
+    return scope.query(
         "SELECT error_class, error, count(*) AS n, count(DISTINCT host) AS hosts,"
         " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS pictures"
         " FROM tries WHERE outcome = 'failed' GROUP BY ALL ORDER BY n DESC, error_class, error"
     )
 
 
-def errors(scope: Scope) -> list[Row]:
+def errors(scope: ReportScope) -> list[Row]:
     """Count failed attempts by host and error; `pictures` are those still not in."""
-    return scope.ask(
+    return scope.query(
         "SELECT host, error_class, error, count(*) AS n,"
         " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS pictures,"
         " max(fetched_at) AS last_seen FROM tries WHERE outcome = 'failed' GROUP BY ALL"
@@ -178,9 +178,9 @@ def errors(scope: Scope) -> list[Row]:
     )
 
 
-def hosts(scope: Scope) -> list[Row]:
+def hosts(scope: ReportScope) -> list[Row]:
     """Say how each host answered: attempts, retries, and the time of attempts that brought a picture."""
-    return scope.ask(
+    return scope.query(
         "SELECT host, count(*) AS attempts, count(*) FILTER (before = 'failed') AS retries,"
         " count(*) FILTER (outcome = 'done') AS done, max(attempt) AS most_attempts,"
         " quantile_cont(duration_ms, 0.5) FILTER (outcome = 'done') AS p50_ms,"
@@ -191,9 +191,9 @@ def hosts(scope: Scope) -> list[Row]:
     )
 
 
-def opt_outs(scope: Scope) -> list[Row]:
+def opt_outs(scope: ReportScope) -> list[Row]:
     """Count pictures left alone because a site or a person asked for it, with the header or file that said so."""
-    return scope.ask(
+    return scope.query(
         "SELECT host, error, coalesce(error_detail, '') AS said, count(DISTINCT photo_id) AS n"
         " FROM tries WHERE list_contains(?, error) GROUP BY ALL ORDER BY n DESC, host, said LIMIT ?",
         list(OPT_OUTS),
@@ -202,11 +202,11 @@ def opt_outs(scope: Scope) -> list[Row]:
 
 
 def _shares(of: str) -> str:
-    known = ", ".join(f"count({name}) / count(*) AS {name}" for name in _SETTINGS)
-    return f"SELECT {of}, count(*) AS n, {known}"
+    shares = ", ".join(f"count({name}) / count(*) AS {name}" for name in _SETTINGS)
+    return f"SELECT {of}, count(*) AS n, {shares}"
 
 
-def exif_by_source(scope: Scope) -> list[Row]:
+def exif_by_source(scope: ReportScope) -> list[Row]:
     """Give the share of files with each setting: of all (source null), by source, and of photos listed only."""
     joined = (
         " FROM (SELECT DISTINCT source, asset_sha256 FROM pictures) p"
@@ -217,30 +217,30 @@ def exif_by_source(scope: Scope) -> list[Row]:
     )
     listed = f"{_shares('source')} FROM listed GROUP BY source ORDER BY n DESC, source"
     return [
-        *scope.ask(everything),
-        *scope.ask(f"{_shares('source')}{joined} GROUP BY source ORDER BY n DESC, source"),
-        *({**row, "source": f"{row['source']}, listed only"} for row in scope.ask(listed)),
+        *scope.query(everything),
+        *scope.query(f"{_shares('source')}{joined} GROUP BY source ORDER BY n DESC, source"),
+        *({**row, "source": f"{row['source']}, listed only"} for row in scope.query(listed)),
     ]
 
 
-def exif_by_camera(scope: Scope) -> list[Row]:
+def exif_by_camera(scope: ReportScope) -> list[Row]:
     """Give the share of files with each setting for the cameras with most files."""
-    return scope.ask(
+    return scope.query(
         f"{_shares('camera AS name')} FROM settings WHERE camera IS NOT NULL GROUP BY name"
         " ORDER BY n DESC, name LIMIT ?",
         MOST_CAMERAS,
     )
 
 
-def exif_statuses(scope: Scope) -> list[Row]:
+def exif_statuses(scope: ReportScope) -> list[Row]:
     """Count what the readers said about the EXIF of the files."""
-    return scope.ask(
+    return scope.query(
         "SELECT exif_source, status, count(*) AS n FROM exif WHERE asset_sha256 IN"
         " (SELECT asset_sha256 FROM came) OR photo_id IN (SELECT photo_id FROM listed)"
         " GROUP BY ALL ORDER BY exif_source DESC, n DESC, status"
     )
 
 
-def sessions(scope: Scope) -> list[Row]:
+def sessions(scope: ReportScope) -> list[Row]:
     """List the sessions, newest first."""
-    return scope.ask("SELECT * FROM sessions ORDER BY started_at DESC, crawl_id")
+    return scope.query("SELECT * FROM sessions ORDER BY started_at DESC, crawl_id")

@@ -16,7 +16,7 @@ from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Row
 from crawler.listing.vocabulary import utc_now
 from crawler.report import drawing, findings, samples
-from crawler.report.scope import Scope, find_scope
+from crawler.report.scope import ReportScope, find_scope
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,12 @@ def write_report(
     return path
 
 
-def context(scope: Scope, workspace: Workspace) -> Mapping[str, Any]:
+def context(scope: ReportScope, workspace: Workspace) -> Mapping[str, Any]:
     """Gather everything that the page shows."""
     totals, pictures = findings.totals(scope), samples.pictures(scope, workspace)
     line = findings.timeline(scope)
     bins = [(drawing.moment(at), done, failed) for at, done, failed in line.bins]
-    tables = {ask.__name__: ask(scope) for ask in _TABLES}
+    tables = {query.__name__: query(scope) for query in _TABLES}
     return {
         "title": "All crawls" if scope.name == "all" else f"Crawl {scope.name}",
         "written": utc_now(),
@@ -82,8 +82,8 @@ def context(scope: Scope, workspace: Workspace) -> Mapping[str, Any]:
 
 
 def _crawl(crawl: str, source: str, config: Mapping[str, object]) -> Row:
-    said = {name: without_secrets(str(value)) for name, value in config.items() if value}
-    return {"crawl_id": crawl, "source": source, "config": said}
+    settings = {name: without_secrets(str(value)) for name, value in config.items() if value}
+    return {"crawl_id": crawl, "source": source, "config": settings}
 
 
 def _session(row: Row) -> Row:

@@ -10,7 +10,7 @@ from catalog import AssetReader, DecoderError, SafelightError, Workspace
 from crawler.examination.decoding import draw_crawled
 from crawler.frontier.items import Row
 from crawler.pictures.container import MAX_PIXELS
-from crawler.report.scope import Scope
+from crawler.report.scope import ReportScope
 
 PICTURES = 24
 LETTERS = 30
@@ -18,9 +18,9 @@ SIDE_PX = 220
 _log = logging.getLogger(__name__)
 
 
-def pictures(scope: Scope, workspace: Workspace) -> list[Row]:
+def pictures(scope: ReportScope, workspace: Workspace) -> list[Row]:
     """Draw pictures that came in, with what is known about them; `uri` is null when one gives no picture."""
-    rows = scope.ask(
+    rows = scope.query(
         "SELECT p.source, p.source_photo_id, p.title, p.attribution, p.page_url, p.redistribution_allowed,"
         " f.width, f.height, f.format, f.duration_s, f.pack, f.pack_offset, f.pack_length,"
         " s.camera, s.f_number, s.iso, s.exposure_time"
@@ -56,9 +56,9 @@ def thumbnail_uri(body: bytes) -> str:
     return f"data:image/jpeg;base64,{b64encode(out.getvalue()).decode('ascii')}"
 
 
-def dead_letters(scope: Scope) -> list[Row]:
+def dead_letters(scope: ReportScope) -> list[Row]:
     """Show pictures of which no attempt worked, by their last attempt; every kind of error has its share."""
-    return scope.ask(
+    return scope.query(
         "SELECT url, host, error_class, error, error_detail, http_status, attempt, fetched_at FROM ("
         " SELECT * FROM tries WHERE photo_id NOT IN (SELECT photo_id FROM settled)"
         " QUALIFY row_number() OVER (PARTITION BY crawl_id, photo_id ORDER BY attempt DESC) = 1)"

@@ -28,7 +28,7 @@ sessions AS (SELECT * FROM crawls SEMI JOIN wanted USING (crawl_id))
 
 
 @dataclass(frozen=True)
-class Scope:
+class ReportScope:
     """Crawls of one workspace; `name` is the id of the only one, or `all`."""
 
     catalog: Catalog
@@ -36,12 +36,14 @@ class Scope:
     crawls: Sequence[str]
     records: Sequence[CrawlRecord]
 
-    def ask(self, sql: str, *values: object) -> list[Row]:
+    def query(self, sql: str, *values: object) -> list[Row]:
         """Ask about these crawls; the tables are those above this class, `listed` has photos without bytes."""
         return self.catalog.records(_TABLES + sql, [list(self.crawls), *values])
 
 
-def find_scope(catalog: Catalog, known: Sequence[CrawlRecord], wanted: str | None) -> Scope:
+def find_scope(
+    catalog: Catalog, records: Sequence[CrawlRecord], crawl_id: str | None
+) -> ReportScope:
     """Take the crawl whose id begins with `wanted`, or all; a crawl counts when frontier or catalog knows it.
 
     Raises `CrawlNotFoundError` when none fits, or more than one.
@@ -49,9 +51,11 @@ def find_scope(catalog: Catalog, known: Sequence[CrawlRecord], wanted: str | Non
     rows = catalog.records(
         "SELECT crawl_id FROM crawls UNION SELECT crawl_id FROM fetches ORDER BY 1"
     )
-    ids = list(dict.fromkeys([r.crawl_id for r in known] + [str(row["crawl_id"]) for row in rows]))
-    found = [crawl for crawl in ids if crawl.startswith(wanted or "")]
-    if not found or (wanted and len(found) > 1):
-        raise CrawlNotFoundError(wanted or "", ids)
-    records = [record for record in known if record.crawl_id in found]
-    return Scope(catalog, found[0] if wanted else "all", found, records)
+    ids = list(
+        dict.fromkeys([r.crawl_id for r in records] + [str(row["crawl_id"]) for row in rows])
+    )
+    matching = [crawl for crawl in ids if crawl.startswith(crawl_id or "")]
+    if not matching or (crawl_id and len(matching) > 1):
+        raise CrawlNotFoundError(crawl_id or "", ids)
+    records = [record for record in records if record.crawl_id in matching]
+    return ReportScope(catalog, matching[0] if crawl_id else "all", matching, records)

@@ -3,18 +3,18 @@
 from catalog import Catalog, Rights, Statement, write_rights
 from crawler.frontier.frontier import Frontier
 from crawler.listing.source import Source
-from crawler.session.records import crawl_id
+from crawler.session.records import make_crawl_id
 
 BASIS = "training_basis"
 """The field of a source that says why models may be trained on its photos."""
 
 
-def order_id(source: Source) -> str:
+def id_without_basis(source: Source) -> str:
     """Name what is crawled: the source and its settings, but not the basis, which may be stated later."""
     config = dict(source.config)
     if BASIS in config:
         config[BASIS] = None
-    return crawl_id(source.name, config)
+    return make_crawl_id(source.name, config)
 
 
 def record_basis(

@@ -1,16 +1,21 @@
-"""What must not come in: tombstones that somebody asked for, honoured when photos are listed and when bytes arrive."""
+"""The blocklist: tombstones of photos, files, photographers and addresses that crawls leave out.
+
+It is applied before a photo is fetched, and again when its bytes are there.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from string import hexdigits
 from typing import Literal, get_args
 
-from catalog import Catalog, read_blocked
+from catalog import Catalog, Workspace, open_catalog, read_blocked, rows, tombstone, write_segment
 from crawler.errors import BlockRefusedError, NotBlockedError
 from crawler.fetch.addresses import normalised
 from crawler.fetch.failures import Failure
 from crawler.fetch.hosts import client_url, host_of
-from crawler.session.records import Brought
+from crawler.frontier.frontier import Frontier
+from crawler.frontier.items import Row
+from crawler.session.records import FetchResult
 
 Kind = Literal["photo", "sha256", "photographer", "url_prefix"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -25,8 +30,8 @@ class Blocklist:
     photographers: frozenset[str] = frozenset()
     url_prefixes: tuple[str, ...] = ()
 
-    def names(self, photo_id: str, url: str, photographer: object) -> str | None:
-        """Return what forbids a photo before its bytes are asked for, or null."""
+    def find_reason(self, photo_id: str, url: str, photographer: object) -> str | None:
+        """Return the kind of tombstone that blocks a photo before it is fetched, or null."""
         if photo_id in self.photos:
             return "photo"
         if self.photographers and str(photographer or "").casefold() in self.photographers:
@@ -35,35 +40,35 @@ class Blocklist:
         blocked = any(address.startswith(self.url_prefixes) for address in spellings)
         return "url_prefix" if blocked else None
 
-    def apply(self, brought: Brought) -> Brought:
-        """Turn an attempt whose photo, address or bytes are forbidden into a failure without bytes."""
-        photographer = brought.item.photo.get("photographer")
-        found = self.names(brought.photo_id, brought.url, photographer)
-        if found is None and brought.sha256 in self.hashes:
-            found = "sha256"
-        if found is None or brought.failure:
-            return brought
-        failure = Failure("final", "tombstoned", found, brought.http_status)
-        return replace(brought, failure=failure, body=b"", sha256=None)
+    def apply(self, result: FetchResult) -> FetchResult:
+        """Turn an attempt whose photo, address or bytes are blocked into a failure without bytes."""
+        photographer = result.item.photo.get("photographer")
+        reason = self.find_reason(result.photo_id, result.url, photographer)
+        if reason is None and result.sha256 in self.hashes:
+            reason = "sha256"
+        if reason is None or result.failure:
+            return result
+        failure = Failure("final", "tombstoned", reason, result.http_status)
+        return replace(result, failure=failure, body=b"", sha256=None)
 
-    def as_json(self) -> dict[str, list[str]]:
-        """Give what `from_json` takes."""
+    def to_json(self) -> dict[str, list[str]]:
+        """Return the values that `from_json` reads."""
         return {field.name: sorted(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
-    def from_json(cls, said: Mapping[str, list[str]]) -> "Blocklist":
-        """Make the blocklist of another process."""
+    def from_json(cls, values: Mapping[str, list[str]]) -> "Blocklist":
+        """Make a blocklist of the values that another process sent."""
         photos, hashes, people = (
-            frozenset(said[name]) for name in ("photos", "hashes", "photographers")
+            frozenset(values[name]) for name in ("photos", "hashes", "photographers")
         )
-        return cls(photos, hashes, people, tuple(said["url_prefixes"]))
+        return cls(photos, hashes, people, tuple(values["url_prefixes"]))
 
 
 NOTHING_BLOCKED = Blocklist()
 
 _HEX = {"photo": 32, "sha256": 64}  # digits
 
-_KNOWN: Mapping[Kind, str] = {
+_MATCHING: Mapping[Kind, str] = {
     "photo": "SELECT photo_id FROM photos WHERE photo_id = ?",
     "sha256": "SELECT photo_id FROM photos WHERE asset_sha256 = ?",
     "photographer": "SELECT photo_id FROM photos WHERE lower(photographer) = lower(?)",
@@ -71,10 +76,10 @@ _KNOWN: Mapping[Kind, str] = {
 }
 
 
-def checked(kind: Kind, value: str) -> str:
-    """Write a value as it is compared; raises `BlockRefusedError` when it is none of its kind, or would block too much.
+def normalise_value(kind: Kind, value: str) -> str:
+    """Write a value in its normal form; raises `BlockRefusedError` when it is not of its kind or would block too much.
 
-    >>> checked("url_prefix", "HTTPS://Photos.Example"), checked("photographer", " Ann Lens ")
+    >>> normalise_value("url_prefix", "HTTPS://Photos.Example"), normalise_value("photographer", " Ann Lens ")
     ('https://photos.example/', 'Ann Lens')
     """
     value = value.strip()
@@ -93,38 +98,38 @@ def checked(kind: Kind, value: str) -> str:
 
 
 def canonical(url: str) -> str:
-    """Write an address as it is asked for, so that no odd spelling of a host or a path gets past a prefix.
+    """Write an address as the HTTP client sends it, so that no odd spelling of a host or a path evades a prefix.
 
     >>> canonical("http://me@PHOTOS。example.:80/x/../private/1.jpg")
     'http://photos.example/private/1.jpg'
     """
     try:
-        asked = client_url(url)
+        client = client_url(url)
     except ValueError:
         return url
-    return f"{asked.scheme}://{host_of(url)}{asked.raw_path_qs}"
+    return f"{client.scheme}://{host_of(url)}{client.raw_path_qs}"
 
 
-def count_known(catalog: Catalog, kind: Kind, value: str) -> int:
-    """Count the photos of the catalog that a tombstone is about; of an address prefix also those that failed."""
-    sql = f"SELECT count(DISTINCT photo_id) AS n FROM ({_KNOWN[kind]})"
+def count_matching(catalog: Catalog, kind: Kind, value: str) -> int:
+    """Count the photos of the catalog that a tombstone matches; for an address prefix also failed ones."""
+    sql = f"SELECT count(DISTINCT photo_id) AS n FROM ({_MATCHING[kind]})"
     return int(str(catalog.records(sql, [value])[0]["n"]))
 
 
 def require_blocked(catalog: Catalog, kind: Kind, value: str) -> None:
-    """Raise `NotBlockedError` when nothing is to be lifted."""
+    """Raise `NotBlockedError` unless the value is blocked."""
     blocked = [value for about, value in read_blocked(catalog) if about == kind]
-    wanted = value.lower() if kind == "photographer" else value
-    if wanted not in blocked:
+    key = value.lower() if kind == "photographer" else value
+    if key not in blocked:
         raise NotBlockedError(kind, value, blocked)
 
 
 def read_blocklist(catalog: Catalog) -> Blocklist:
-    """Read what is blocked: the latest row about each thing that somebody asked about holds."""
-    found = read_blocked(catalog)
+    """Read the blocklist; the latest row for each (kind, value) wins."""
+    tombstones = read_blocked(catalog)
 
     def values(kind: Kind) -> Iterable[str]:
-        return (value for about, value in found if about == kind)
+        return (value for about, value in tombstones if about == kind)
 
     return Blocklist(
         frozenset(values("photo")),
@@ -138,3 +143,36 @@ def read_blocklist(catalog: Catalog) -> Blocklist:
             }
         ),
     )
+
+
+def block(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
+    """Keep something out of all later crawls; return how many photos of the catalog match it.
+
+    Raises `BlockRefusedError` for a value that is not of its kind or would block too much.
+    """
+    value = normalise_value(kind, value)
+    workspace.make()
+    with open_catalog(workspace) as catalog:
+        _write_tombstone(workspace, tombstone(kind, value, reason, blocks=True))
+        catalog.commit()
+        return count_matching(catalog, kind, value)
+
+
+def unblock(workspace: Workspace, kind: Kind, value: str, reason: str) -> int:
+    """Let later crawls fetch again what `block` kept out; return how many photos of the catalog match it.
+
+    The old row stays; a newer row lifts it. Raises `NotBlockedError`.
+    """
+    value = normalise_value(kind, value)
+    with open_catalog(workspace) as catalog:
+        require_blocked(catalog, kind, value)
+        _write_tombstone(workspace, tombstone(kind, value, reason, blocks=False))
+        catalog.commit()
+        if workspace.frontier.exists():
+            with Frontier(workspace.frontier) as frontier:
+                frontier.delete_blank_items()
+        return count_matching(catalog, kind, value)
+
+
+def _write_tombstone(workspace: Workspace, row: Row) -> None:
+    write_segment(workspace, {"tombstones": rows("tombstones", [row])}, job="block")

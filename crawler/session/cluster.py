@@ -18,10 +18,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from catalog import Workspace, join_ray
 from crawler.errors import FrontierLostError, WorkersKeepDyingError
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import Share
-from crawler.listing.source import CONTACT_VARIABLE, Desk, Source
+from crawler.frontier.items import HostPartition
+from crawler.listing.source import CONTACT_VARIABLE, CrawlContext, Source
 from crawler.session.blocklist import Blocklist
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 from crawler.session.worker import Phase, Worker
 from crawler.session.workers import first_error
 from crawler.settings import CrawlSettings
@@ -66,48 +66,50 @@ class WorkerActor:
         self._phase: Phase = "listing"
         self._stopping = False
         name, config = job["source"]
-        desk = Desk(
+        context = CrawlContext(
             Workspace.at(job["home"]),
             RemoteFrontier(frontier),  # type: ignore[arg-type]  # answers to the same calls
             job["crawl_id"],
             CrawlSettings(**job["settings"]),
             lambda: self._stopping,
         )
-        share = Share(*job["share"])
-        self._worker = Worker(desk, SOURCES[name](**config), share, blocklist=blocklist)
+        partition = HostPartition(*job["share"])
+        self._worker = Worker(context, SOURCES[name](**config), partition, blocklist=blocklist)
 
-    async def run(self) -> Tally:
+    async def run(self) -> CrawlProgress:
         """Work until told that nothing more will come."""
-        await self._worker.run(lambda: self._phase, lambda tally: None)  # noqa: ARG005 - asked for by tell
-        return self._worker.tally
+        await self._worker.run(lambda: self._phase, lambda progress: None)  # noqa: ARG005 - asked for by tell
+        return self._worker.progress
 
-    async def tell(self, phase: Phase, *, stopping: bool) -> Tally:
+    async def exchange(self, phase: Phase, *, is_stopping: bool) -> CrawlProgress:
         """Hear how far the session is, and say how far this worker is."""
-        self._phase, self._stopping = phase, stopping
-        return self._worker.tally
+        self._phase, self._stopping = phase, is_stopping
+        return self._worker.progress
 
 
-class RayCrew:
+class RayWorkerPool:
     """Workers on a Ray cluster: `address` as ray.init takes it (local, auto, ray://...)."""
 
     def __init__(
         self,
-        desk: Desk,
+        context: CrawlContext,
         source: Source,
         cluster: tuple[str, int],
         blocklist: Blocklist,
         recover: Callable[[str], None],
     ) -> None:
         """`cluster` is its address and the number of workers; `recover` as for `ProcessCrew`."""
-        self._desk, self._source, self._recover = desk, source, recover
+        self._context, self._source, self._recover = context, source, recover
         self._blocklist = blocklist
         (self._address, workers), self._deaths = cluster, 0
-        self._running: set[Share] = set()
+        self._running: set[HostPartition] = set()
         self._frontier: Any = None
         self._log = ""
-        self._shares = [Share(index, workers) for index in range(workers)]
+        self._partitions = [HostPartition(index, workers) for index in range(workers)]
 
-    async def run(self, phase: Callable[[], Phase], report: Callable[[Tally], None]) -> None:
+    async def run(
+        self, phase: Callable[[], Phase], report: Callable[[CrawlProgress], None]
+    ) -> None:
         """Start the actors, and start one that dies anew.
 
         Raises `ClusterError`, `UsageError` where the current folder would hide our packages from them,
@@ -116,12 +118,18 @@ class RayCrew:
         self._log = _log_folder(join_ray(self._address))
         try:
             frontier = self._serve_frontier()
-            tallies: dict[str, list[Tally]] = {share.owner: [] for share in self._shares}
+            progress_by_worker: dict[str, list[CrawlProgress]] = {
+                partition.owner: [] for partition in self._partitions
+            }
             async with asyncio.TaskGroup() as tasks:
-                for share in self._shares:
-                    start = partial(self._start, share, frontier)
-                    tasks.create_task(self._keep(share, start, phase, tallies[share.owner]))
-                tasks.create_task(self._tell(tallies, report))
+                for partition in self._partitions:
+                    start = partial(self._start, partition, frontier)
+                    tasks.create_task(
+                        self._run_with_restarts(
+                            partition, start, phase, progress_by_worker[partition.owner]
+                        )
+                    )
+                tasks.create_task(self._report_progress(progress_by_worker, report))
         except ExceptionGroup as group:
             raise first_error(group) from group
         finally:
@@ -130,45 +138,49 @@ class RayCrew:
     def _serve_frontier(self) -> Any:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = ray.remote(FrontierActor).options(num_cpus=0, scheduling_strategy=here)
-        self._frontier = actor.remote(str(self._desk.workspace.home))
+        self._frontier = actor.remote(str(self._context.workspace.home))
         return self._frontier
 
-    async def _tell(
-        self, tallies: Mapping[str, list[Tally]], report: Callable[[Tally], None]
+    async def _report_progress(
+        self,
+        progress_by_worker: Mapping[str, list[CrawlProgress]],
+        report: Callable[[CrawlProgress], None],
     ) -> None:
         """Report the counts of all actors together, until each has ended."""
         while True:
-            whole = Tally()
-            for tally in [tally for listed in tallies.values() for tally in listed]:
-                whole.add(tally)
+            whole = CrawlProgress()
+            for progress in [
+                progress for listed in progress_by_worker.values() for progress in listed
+            ]:
+                whole.add(progress)
             report(whole)
             if not self._running:
                 return
             await asyncio.sleep(_POLL_S)
 
-    async def _keep(
+    async def _run_with_restarts(
         self,
-        share: Share,
+        partition: HostPartition,
         start: Callable[[], Any],
         phase: Callable[[], Phase],
-        tallies: list[Tally],
+        progress_by_worker: list[CrawlProgress],
     ) -> None:
         """Let one worker work to its end, in a new actor when the old one dies."""
-        self._running.add(share)
+        self._running.add(partition)
         while True:
-            tallies.append(Tally())
+            progress_by_worker.append(CrawlProgress())
             try:
-                tallies[-1] = await self._attend(start(), phase, tallies)
+                progress_by_worker[-1] = await self._run_actor(start(), phase, progress_by_worker)
             except ray.exceptions.RayActorError as error:
                 self._deaths += 1
                 why = str(error).strip().splitlines()[0]
-                log.warning("%s died: %s", share.owner, why)
+                log.warning("%s died: %s", partition.owner, why)
                 await self._check_frontier()
-                await asyncio.to_thread(self._recover, share.owner)
+                await asyncio.to_thread(self._recover, partition.owner)
                 if self._deaths > _MOST_DEATHS:
                     raise WorkersKeepDyingError(self._log) from error
             else:
-                self._running.discard(share)
+                self._running.discard(partition)
                 return
 
     async def _check_frontier(self) -> None:
@@ -179,23 +191,27 @@ class RayCrew:
             why = str(error).strip().splitlines()[-1].strip()
             raise FrontierLostError(why, self._log) from error
 
-    async def _attend(self, actor: Any, phase: Callable[[], Phase], tallies: list[Tally]) -> Tally:
+    async def _run_actor(
+        self, actor: Any, phase: Callable[[], Phase], progress_by_worker: list[CrawlProgress]
+    ) -> CrawlProgress:
         """Tell an actor how far the session is until it ends; return its counts."""
         work = asyncio.wrap_future(actor.run.remote().future())
         while not work.done():
             await asyncio.wait([work], timeout=_POLL_S)
             if not work.done():
-                tallies[-1] = await actor.tell.remote(phase(), stopping=self._desk.stopping())
-        counts: Tally = await work
+                progress_by_worker[-1] = await actor.exchange.remote(
+                    phase(), is_stopping=self._context.is_stopping()
+                )
+        counts: CrawlProgress = await work
         return counts
 
-    def _start(self, share: Share, frontier: Any) -> Any:
+    def _start(self, partition: HostPartition, frontier: Any) -> Any:
         job = {
-            "home": str(self._desk.workspace.home),
-            "crawl_id": self._desk.crawl_id,
+            "home": str(self._context.workspace.home),
+            "crawl_id": self._context.crawl_id,
             "source": [self._source.name, dict(self._source.config)],
-            "settings": asdict(self._desk.settings),
-            "share": [share.index, share.count],
+            "settings": asdict(self._context.settings),
+            "share": [partition.index, partition.count],
         }
         options = {"runtime_env": {"env_vars": _contact()}, "num_cpus": 1}
         return ray.remote(WorkerActor).options(**options).remote(job, frontier, self._blocklist)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from catalog import BusyError, CommitError, Workspace, count_waiting, is_transient
-from crawler.session.progress import CommitTrouble
+from crawler.session.progress import CommitFailure
 from crawler.settings import CrawlSettings
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Committer:
         self._lock = threading.Lock()
         self._next = time.monotonic() + settings.publish_s
         self.rows: dict[str, int] = {}
-        self.trouble: CommitTrouble | None = None
+        self.commit_failure: CommitFailure | None = None
 
     def commit(self) -> bool:
         """Commit what waits, once; say whether it succeeded. What failed is in `trouble`."""
@@ -58,7 +58,7 @@ class Committer:
             self._succeed(gained)
             return True
 
-    def commit_to_the_end(self, act: Callable[[], None] = lambda: None) -> bool:
+    def commit_until_done(self, act: Callable[[], None] = lambda: None) -> bool:
         """Commit, and then `act`, again and again until both succeed or `has_given_up`; say whether they did.
 
         `act` reads the catalog, so it may meet the same trouble. A session that was asked to stop waits `drain_s`.
@@ -99,37 +99,37 @@ class Committer:
 
     def has_given_up(self) -> bool:
         """Say whether trying again is of no use, or was tried for `commit_retry_s`."""
-        trouble = self.trouble
-        if trouble is None:
+        commit_failure = self.commit_failure
+        if commit_failure is None:
             return False
-        late = time.monotonic() - trouble.since > self._settings.commit_retry_s
-        return late or (not trouble.is_transient and trouble.failures >= _SURE)
+        late = time.monotonic() - commit_failure.since > self._settings.commit_retry_s
+        return late or (not commit_failure.is_transient and commit_failure.failures >= _SURE)
 
     def waiting(self) -> int:
         """Count the segments that wait in the spool."""
         return count_waiting(self._workspace)
 
     def _note(self, error: Exception) -> None:
-        before = self.trouble
+        before = self.commit_failure
         failures = before.failures + 1 if before else 1
         now = time.monotonic()
         wait_s = min(_FIRST_WAIT_S * 2.0 ** min(failures - 1, 10), _LONGEST_WAIT_S)
         self._next = now + wait_s
         reason = error.reason if isinstance(error, CommitError) else str(error)
-        trouble = CommitTrouble(
+        commit_failure = CommitFailure(
             *(failures, before.since if before else now, self._next),
             " ".join(reason.split()),
             self.waiting(),
             is_transient(error),
         )
-        self.trouble = trouble
+        self.commit_failure = commit_failure
         if before is None:
-            log.warning("%s", trouble.line(now))
+            log.warning("%s", commit_failure.line(now))
 
     def _succeed(self, gained: Mapping[str, int]) -> None:
-        if self.trouble:
-            log.warning("the commit succeeded after %d failures", self.trouble.failures)
-        self.trouble = None
+        if self.commit_failure:
+            log.warning("the commit succeeded after %d failures", self.commit_failure.failures)
+        self.commit_failure = None
         self._next = time.monotonic() + self._settings.publish_s
         self.count_rows(gained)
 

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from crawler.errors import CrawlError
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 
 _LABELS = ("source", "crawl_id")
 
@@ -33,55 +33,55 @@ class CrawlMetrics(Collector):
     """The metrics of one session in a registry of their own; `update` with each tally, from any thread."""
 
     def __init__(self) -> None:
-        self._tally: Tally | None = None
+        self._progress: CrawlProgress | None = None
         self._updated = 0.0
         self._lock = threading.Lock()
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
-    def update(self, tally: Tally) -> None:
+    def update(self, progress: CrawlProgress) -> None:
         """Take over what a session has done so far; the tally may change afterwards."""
-        seen = replace(tally, errors=dict(tally.errors))
+        seen = replace(progress, errors=dict(progress.errors))
         with self._lock:
-            self._tally, self._updated = seen, time.time()
+            self._progress, self._updated = seen, time.time()
 
     def collect(self) -> Iterable[Metric]:
         """Give every metric, once the session has said something; all have the labels source and crawl_id."""
         with self._lock:
-            tally, updated = self._tally, self._updated
-        if tally is None:
+            progress, updated = self._progress, self._updated
+        if progress is None:
             return
-        labels = (tally.source, tally.crawl_id)
-        yield _pictures(tally, labels)
-        yield _errors(tally, labels)
-        yield _counter("bytes", "bytes of pictures brought in", tally.bytes, labels)
+        labels = (progress.source, progress.crawl_id)
+        yield _pictures(progress, labels)
+        yield _errors(progress, labels)
+        yield _counter("bytes", "bytes of pictures brought in", progress.bytes, labels)
         yield _counter(
-            "retries", "attempts that failed and will be made again", tally.retries, labels
+            "retries", "attempts that failed and will be made again", progress.retries, labels
         )
-        yield _gauge("queue", "pictures that wait to be fetched", tally.queued, labels)
-        yield _gauge("in_flight", "pictures in work or not yet on disk", tally.in_flight, labels)
-        yield _gauge("listing", "1 while the source is being listed", tally.listing, labels)
+        yield _gauge("queue", "pictures that wait to be fetched", progress.queued, labels)
+        yield _gauge("in_flight", "pictures in work or not yet on disk", progress.in_flight, labels)
+        yield _gauge("listing", "1 while the source is being listed", progress.listing, labels)
         yield _gauge(
             "updated_timestamp_seconds", "when the session last said something", updated, labels
         )
 
 
-def _pictures(tally: Tally, labels: tuple[str, str]) -> Metric:
+def _pictures(progress: CrawlProgress, labels: tuple[str, str]) -> Metric:
     about = "pictures that are settled, by outcome"
     family = CounterMetricFamily("safelight_crawl_pictures", about, labels=(*_LABELS, "outcome"))
     for outcome in ("done", "failed", "unchanged", "repeat"):
-        family.add_metric((*labels, outcome), getattr(tally, _FIELDS.get(outcome, outcome)))
+        family.add_metric((*labels, outcome), getattr(progress, _FIELDS.get(outcome, outcome)))
     return family
 
 
 _FIELDS = {"repeat": "repeats"}  # the outcome of a row -> the field of the tally
 
 
-def _errors(tally: Tally, labels: tuple[str, str]) -> Metric:
+def _errors(progress: CrawlProgress, labels: tuple[str, str]) -> Metric:
     about = "pictures given up, by error"
     family = CounterMetricFamily("safelight_crawl_errors", about, labels=(*_LABELS, "error"))
-    for error, n in sorted(tally.errors.items()):
+    for error, n in sorted(progress.errors.items()):
         family.add_metric((*labels, error), n)
     return family
 

@@ -11,7 +11,7 @@ from catalog import counted
 from crawler.fetch.pauses import HostPause, pauses_text
 
 if TYPE_CHECKING:
-    from crawler.session.records import Brought
+    from crawler.session.records import FetchResult
 
 _TERMINAL_S, _LOG_S = 0.5, 10.0
 _SHORT_PAUSE_S = 10.0  # nobody needs to hear of a shorter one
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class CommitTrouble:
+class CommitFailure:
     """Why the spool is not in the catalog: commits that failed one after the other, the last for `reason`.
 
     `since` and `next` are moments of `time.monotonic`: the first failure, and the next try.
@@ -35,7 +35,7 @@ class CommitTrouble:
     def line(self, now: float) -> str:
         """Say it in one line.
 
-        >>> CommitTrouble(3, 0.0, 20.0, "disk full", 7, True).line(12.0)
+        >>> CommitFailure(3, 0.0, 20.0, "disk full", 7, True).line(12.0)
         'commit failed 3 times: disk full; retrying in 8 s; 7 segments wait in the spool'
         """
         times = "once" if self.failures == 1 else f"{self.failures} times"
@@ -45,7 +45,7 @@ class CommitTrouble:
 
 
 @dataclass
-class Tally:
+class CrawlProgress:
     """What a session has done so far, and what is left.
 
     `failed` and `errors` count pictures given up, `retries` attempts that will be made again, `repeats` and
@@ -69,22 +69,22 @@ class Tally:
     pauses: list[HostPause] = field(default_factory=list)
     source: str = ""
     crawl_id: str = ""
-    trouble: CommitTrouble | None = None
+    commit_failure: CommitFailure | None = None
 
-    def count(self, brought: "Brought", state: str) -> None:
+    def count(self, result: "FetchResult", state: str) -> None:
         """Count one ended attempt whose item is now in `state`."""
-        if brought.failure is None:
-            self.done += brought.outcome == "done"
-            self.repeats += brought.outcome == "repeat"
-            self.unchanged += brought.outcome == "unchanged"
-            self.bytes += len(brought.body)
+        if result.failure is None:
+            self.done += result.outcome == "done"
+            self.repeats += result.outcome == "repeat"
+            self.unchanged += result.outcome == "unchanged"
+            self.bytes += len(result.body)
         elif state == "queued":
             self.retries += 1
         else:
             self.failed += 1
-            self.errors[brought.failure.error] = self.errors.get(brought.failure.error, 0) + 1
+            self.errors[result.failure.error] = self.errors.get(result.failure.error, 0) + 1
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "CrawlProgress") -> None:
         """Add the counts of one worker."""
         for name in self.COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -94,11 +94,11 @@ class Tally:
     def line(self, now: float) -> str:
         """Say it in one line; the rates are averages over the session.
 
-        >>> Tally(done=50, bytes=2_000_000, queued=150, listing=False, started=0.0).line(10.0)
+        >>> CrawlProgress(done=50, bytes=2_000_000, queued=150, listing=False, started=0.0).line(10.0)
         '50 done, 150 queued, 0 failed, 5.0 images/s, 0.2 MB/s, ETA 0:30'
         """
-        trouble = f"; {self.trouble.line(now)}" if self.trouble else ""
-        return f"{self._progress(now)}{trouble}"
+        commit_failure = f"; {self.commit_failure.line(now)}" if self.commit_failure else ""
+        return f"{self._progress(now)}{commit_failure}"
 
     def _progress(self, now: float) -> str:
         elapsed = max(now - self.started, 1e-3)
@@ -124,7 +124,7 @@ def _clock(seconds: float) -> str:
     return minutes if whole < 3600 else f"{whole // 3600}:{minutes.zfill(5)}"
 
 
-class ProgressLine:
+class CrawlProgressLine:
     """Write the line of a tally to a stream (standard error unless told otherwise)."""
 
     def __init__(
@@ -135,20 +135,20 @@ class ProgressLine:
         self._terminal = self._stream.isatty()
         self._next = clock() + (0 if self._terminal else _LOG_S)
 
-    def __call__(self, tally: Tally) -> None:
+    def __call__(self, progress: CrawlProgress) -> None:
         """Write the line if it is time for one."""
         now = self._clock()
         if now < self._next:
             return
         self._next = now + (_TERMINAL_S if self._terminal else _LOG_S)
-        text = tally.line(now)
+        text = progress.line(now)
         self._stream.write(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
         self._stream.flush()
 
-    def end(self, tally: Tally) -> None:
+    def end(self, progress: CrawlProgress) -> None:
         """Write the last line."""
         self._next = 0
-        self(tally)
+        self(progress)
         if self._terminal:
             self._stream.write("\n")
             self._stream.flush()
@@ -161,17 +161,19 @@ class ProgressLog:
         self._clock = clock
         self._next = clock() + _LOG_S
 
-    def __call__(self, tally: Tally) -> None:
+    def __call__(self, progress: CrawlProgress) -> None:
         """Log the tally if it is time for it."""
         if self._clock() >= self._next:
-            self.end(tally)
+            self.end(progress)
 
-    def end(self, tally: Tally) -> None:
+    def end(self, progress: CrawlProgress) -> None:
         """Log the tally now."""
         now = self._clock()
         self._next = now + _LOG_S
         counts = ("done", "failed", "bytes", "queued", "listing")
-        _log.info("%s", tally.line(now), extra={name: getattr(tally, name) for name in counts})
+        _log.info(
+            "%s", progress.line(now), extra={name: getattr(progress, name) for name in counts}
+        )
 
 
 def error_list(errors: Mapping[str, int]) -> str:

@@ -21,16 +21,16 @@ from crawler.listing.vocabulary import (
 )
 
 
-def crawl_id(source: str, config: Mapping[str, object]) -> str:
+def make_crawl_id(source: str, config: Mapping[str, object]) -> str:
     """Name a crawl by its source and its settings: the same order has the same id."""
     return hash_id(source, json.dumps(config, sort_keys=True))[:16]
 
 
-Outcome = Literal["done", "unchanged", "repeat"]
+FetchOutcome = Literal["done", "unchanged", "repeat"]
 
 
 @dataclass(frozen=True)
-class Brought:
+class FetchResult:
     """One ended attempt: the bytes of a picture with what was found in them, or a failure."""
 
     item: Item
@@ -48,7 +48,7 @@ class Brought:
     asset: Mapping[str, object] | None = None
     exif: Mapping[str, object] | None = None
     content_name: str | None = None  # its name at the source, when only the bytes tell it
-    outcome: Outcome = "done"
+    outcome: FetchOutcome = "done"
     elsewhere: str | None = None  # redirected to an address that another worker asks
 
     @property
@@ -59,76 +59,76 @@ class Brought:
         return photo_id(str(self.item.photo["source"]), self.content_name)
 
 
-def fetch_row(brought: Brought) -> Row:
+def fetch_row(result: FetchResult) -> Row:
     """Make the row of one ended attempt, good or bad."""
-    item, failure = brought.item, brought.failure
+    item, failure = result.item, result.failure
     return {
-        "fetch_id": hash_id(item.crawl_id, item.photo_id, brought.attempt),
+        "fetch_id": hash_id(item.crawl_id, item.photo_id, result.attempt),
         "crawl_id": item.crawl_id,
         "photo_id": item.photo_id,
-        "url": without_secrets(brought.url),
+        "url": without_secrets(result.url),
         "host": item.host,
-        "attempt": brought.attempt,
-        "http_status": failure.http_status if failure else brought.http_status,
-        "outcome": "failed" if failure else brought.outcome,
+        "attempt": result.attempt,
+        "http_status": failure.http_status if failure else result.http_status,
+        "outcome": "failed" if failure else result.outcome,
         "error_class": failure.error_class if failure else None,
         "error": failure.error if failure else None,
         "error_detail": (failure.detail[:500] or None) if failure else None,
-        "fetched_at": brought.ended_at,
-        "duration_ms": brought.duration_ms,
-        "bytes": len(brought.body) if brought.body else None,
-        "content_type": brought.content_type,
-        "etag": brought.etag,
-        "modified": brought.modified,
-        "asset_sha256": None if failure else brought.sha256,
+        "fetched_at": result.ended_at,
+        "duration_ms": result.duration_ms,
+        "bytes": len(result.body) if result.body else None,
+        "content_type": result.content_type,
+        "etag": result.etag,
+        "modified": result.modified,
+        "asset_sha256": None if failure else result.sha256,
     }
 
 
-def photo_row(brought: Brought) -> Row:
+def photo_row(result: FetchResult) -> Row:
     """Make the row of a photo whose bytes came in, from what its source said about it."""
-    item = brought.item
-    known = listed_row(item.photo_id, item.photo, item.crawl_id)
-    if brought.content_name is not None:
-        known["source_photo_id"] = brought.content_name
-    return known | {
-        "photo_id": brought.photo_id,
-        "asset_sha256": brought.sha256,
-        "fetched_at": brought.ended_at,
-        "image_url": without_secrets(brought.url) if item.host else None,
+    item = result.item
+    row = listed_row(item.photo_id, item.photo, item.crawl_id)
+    if result.content_name is not None:
+        row["source_photo_id"] = result.content_name
+    return row | {
+        "photo_id": result.photo_id,
+        "asset_sha256": result.sha256,
+        "fetched_at": result.ended_at,
+        "image_url": without_secrets(result.url) if item.host else None,
     }
 
 
-def asset_row(brought: Brought) -> Row:
+def asset_row(result: FetchResult) -> Row:
     """Make the row of a file; the catalog fills in its place inside a pack."""
-    assert brought.asset is not None, "a picture that came in was examined"
-    own = {"sha256": brought.sha256, "bytes": len(brought.body), "first_seen": brought.ended_at}
-    return {**brought.asset, **own}
+    assert result.asset is not None, "a picture that came in was examined"
+    own = {"sha256": result.sha256, "bytes": len(result.body), "first_seen": result.ended_at}
+    return {**result.asset, **own}
 
 
-def exif_rows(brought: Brought) -> list[Row]:
+def exif_rows(result: FetchResult) -> list[Row]:
     """Make the EXIF row of a file and, when it says nothing and the source does, one of its source.
 
     A dataset's EXIF always gets its row: it was read from the original, the file may be a rendition. A sound has none.
     """
-    assert brought.exif is not None, "a picture that came in was examined"
-    if not brought.exif:
+    assert result.exif is not None, "a picture that came in was examined"
+    if not result.exif:
         return []
-    photo = brought.item.photo
-    file: Row = {**brought.exif, "asset_sha256": brought.sha256, "exif_source": "file"}
+    photo = result.item.photo
+    file: Row = {**result.exif, "asset_sha256": result.sha256, "exif_source": "file"}
     source = str(photo.get(EXIF_SOURCE) or "api")
     if source == "api" and any(file.get(name) is not None for name in SETTINGS):
         return [file]
-    said = source_exif(photo.get("source_exif_json"), source)
-    about = {"photo_id": brought.photo_id} if source == "dataset" else {}
-    return [file, said | about | {"asset_sha256": brought.sha256}] if said else [file]
+    source_row = source_exif(photo.get("source_exif_json"), source)
+    key = {"photo_id": result.photo_id} if source == "dataset" else {}
+    return [file, source_row | key | {"asset_sha256": result.sha256}] if source_row else [file]
 
 
-def label_rows(brought: Brought) -> list[Row]:
+def label_rows(result: FetchResult) -> list[Row]:
     """Label a photo with the folder it lies in, if it lies in one, and as its source labels it."""
-    photo, folder = brought.photo_id, brought.item.photo.get("folder")
-    said = brought.item.photo.get(LABELS) or []
-    assert isinstance(said, list), "sources list labels"
-    rows = [label_row(photo, **label, created_at=brought.ended_at) for label in said]
+    photo, folder = result.photo_id, result.item.photo.get("folder")
+    labels = result.item.photo.get(LABELS) or []
+    assert isinstance(labels, list), "sources list labels"
+    rows = [label_row(photo, **label, created_at=result.ended_at) for label in labels]
     if folder:
-        rows.append(label_row(photo, "folder", folder, "folder_name", created_at=brought.ended_at))
+        rows.append(label_row(photo, "folder", folder, "folder_name", created_at=result.ended_at))
     return rows

@@ -15,14 +15,14 @@ from typing import Any, Literal
 
 from crawler.examination.decoding import examine_crawled
 from crawler.fetch.failures import Failure
-from crawler.fetch.fetcher import Answer
-from crawler.frontier.items import ALL_HOSTS, Item, Share
-from crawler.listing.source import Bring, Desk, HttpBring, Source
+from crawler.fetch.fetcher import FetchResponse
+from crawler.frontier.items import ALL_HOSTS, HostPartition, Item
+from crawler.listing.source import CrawlContext, FetchBytes, HttpByteFetcher, Source
 from crawler.listing.vocabulary import utc_now
 from crawler.session.blocklist import NOTHING_BLOCKED, Blocklist
 from crawler.session.commit_unit import commit_unit
-from crawler.session.progress import Tally
-from crawler.session.records import Brought
+from crawler.session.progress import CrawlProgress
+from crawler.session.records import FetchResult
 
 Phase = Literal["listing", "listed", "end"]
 """What the session says: photos may still be listed, all are listed, nothing more will come."""
@@ -38,228 +38,232 @@ class Worker:
 
     def __init__(
         self,
-        desk: Desk,
+        context: CrawlContext,
         source: Source,
-        share: Share = ALL_HOSTS,
+        partition: HostPartition = ALL_HOSTS,
         *,
         blocklist: Blocklist = NOTHING_BLOCKED,
-        impatient: Callable[[], bool] = lambda: False,
+        is_immediate: Callable[[], bool] = lambda: False,
     ) -> None:
         """`impatient` says whether to leave even what is in work."""
-        self._desk, self._source, self._share = desk, source, share
-        self._blocklist, self._impatient = blocklist, impatient
-        self.tally = Tally()
+        self._context, self._source, self._partition = context, source, partition
+        self._blocklist, self._is_immediate = blocklist, is_immediate
+        self.progress = CrawlProgress()
         self._ready: dict[str, deque[Item]] = {}
-        self._working: dict[asyncio.Task[Brought], Item] = {}
-        self._unit: list[Brought] = []
+        self._working: dict[asyncio.Task[FetchResult], Item] = {}
+        self._unit: list[FetchResult] = []
         self._commit: asyncio.Task[None] | None = None
-        self._committing = 0
+        self._n_committing = 0
         self._oldest, self._claim_at = time.monotonic(), 0.0
         self._examiners = ThreadPoolExecutor(_EXAMINERS, "examine")
 
-    async def run(self, phase: Callable[[], Phase], report: Callable[[Tally], None]) -> None:
+    async def run(
+        self, phase: Callable[[], Phase], report: Callable[[CrawlProgress], None]
+    ) -> None:
         """Work until `phase` says end or the session is asked to stop; `report` hears of progress."""
         try:
-            async with self._source.bringer(self._desk.settings) as bring:
-                if isinstance(bring, HttpBring):
-                    bring.attach(self._desk.frontier, self._share)
-                while not self._desk.stopping() and phase() != "end":
+            async with self._source.byte_fetcher(self._context.settings) as fetch:
+                if isinstance(fetch, HttpByteFetcher):
+                    fetch.attach(self._context.frontier, self._partition)
+                while not self._context.is_stopping() and phase() != "end":
                     self._claim()
-                    self._begin(bring)
-                    await self._step(bring, phase() == "listing")
-                    report(self.tally)
+                    self._start_fetches(fetch)
+                    await self._wait(fetch, phase() == "listing")
+                    report(self.progress)
                 await self._drain()
         finally:
-            await self._put_away()
-        report(self.tally)
+            await self._shut_down()
+        report(self.progress)
 
     def _claim(self) -> None:
         """Take items from hosts that have none waiting here; after an empty answer wait a little."""
-        settings, now = self._desk.settings, time.monotonic()
+        settings, now = self._context.settings, time.monotonic()
         waiting = sum(map(len, self._ready.values()))
         room = min(_CLAIM - waiting, settings.unit_images - self._in_flight())
         if room <= 0 or now < self._claim_at:
             return
         each = max(8, 2 * settings.per_host) if self._source.over_http else _CLAIM
-        found = self._desk.frontier.claim(
-            self._desk.crawl_id,
+        items = self._context.frontier.claim(
+            self._context.crawl_id,
             room,
             time.time(),
-            share=self._share,
+            partition=self._partition,
             busy=list(self._ready),
             each=each,
         )
-        self._claim_at = 0.0 if found else now + _POLL_S
-        for item in found:
+        self._claim_at = 0.0 if items else now + _POLL_S
+        for item in items:
             self._ready.setdefault(item.host, deque()).append(item)
 
     def _in_flight(self) -> int:
         waiting = sum(map(len, self._ready.values()))
-        return waiting + len(self._working) + len(self._unit) + self._committing
+        return waiting + len(self._working) + len(self._unit) + self._n_committing
 
-    def _begin(self, bring: Bring) -> None:
+    def _start_fetches(self, fetch: FetchBytes) -> None:
         """Start what its host allows now."""
         if self._is_full():  # memory is bounded: no more bytes until these are on disk
             return
-        http = bring if isinstance(bring, HttpBring) else None
+        http = fetch if isinstance(fetch, HttpByteFetcher) else None
         for host, items in list(self._ready.items()):
-            while items and len(self._working) < self._desk.settings.concurrency:
-                if items[0].refusal is None and http and not http.book(host):
+            while items and len(self._working) < self._context.settings.concurrency:
+                if items[0].refusal is None and http and not http.try_acquire(host):
                     break
                 item = items.popleft()
-                self._working[asyncio.create_task(self._bring(bring, item))] = item
-            if items and http and http.closed_s(host) > _LONG_PAUSE_S:
-                self._desk.frontier.release(items)
+                self._working[asyncio.create_task(self._fetch(fetch, item))] = item
+            if items and http and http.paused_s(host) > _LONG_PAUSE_S:
+                self._context.frontier.release(items)
                 items.clear()
             if not items:
                 del self._ready[host]
 
-    async def _bring(self, bring: Bring, item: Item) -> Brought:
+    async def _fetch(self, fetch: FetchBytes, item: Item) -> FetchResult:
         """Make one attempt, and look at the bytes away from the loop."""
         photographer = item.photo.get("photographer")
         if item.refusal:
-            answer = Answer(item.url, failure=item.refusal)
-        elif kind := self._blocklist.names(item.photo_id, item.url, photographer):
-            answer = Answer(item.url, failure=Failure("final", "tombstoned", kind))
+            response = FetchResponse(item.url, failure=item.refusal)
+        elif kind := self._blocklist.find_reason(item.photo_id, item.url, photographer):
+            response = FetchResponse(item.url, failure=Failure("final", "tombstoned", kind))
         else:
-            answer = await bring(item)
+            response = await fetch(item)
         loop = asyncio.get_running_loop()
-        pixels = self._desk.settings.max_pixels
+        pixels = self._context.settings.max_pixels
         return await loop.run_in_executor(
-            self._examiners, examined, item, answer, pixels, self._source
+            self._examiners, examine_response, item, response, pixels, self._source
         )
 
-    async def _step(self, bring: Bring, listing: bool) -> None:
+    async def _wait(self, fetch: FetchBytes, listing: bool) -> None:
         """Wait until something happens, and take it in."""
         waiting: set[asyncio.Task[Any]] = {*self._working}
         waiting |= {self._commit} if self._commit and not self._commit.done() else set()
         if waiting:
-            pause = self._pause_s(bring)
+            pause = self._pause_s(fetch)
             await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         else:
-            await asyncio.sleep(self._pause_s(bring))
-        self._take_in()
+            await asyncio.sleep(self._pause_s(fetch))
+        self._collect_results()
         idle = not listing and not self._working and not self._ready
         await self._commit_if_due(idle=idle)
-        self.tally.in_flight = len(self._working)
+        self.progress.in_flight = len(self._working)
 
-    def _pause_s(self, bring: Bring) -> float:
+    def _pause_s(self, fetch: FetchBytes) -> float:
         """Wait no longer than until the next host with items may be asked."""
         if (
-            not isinstance(bring, HttpBring)
-            or len(self._working) >= self._desk.settings.concurrency
+            not isinstance(fetch, HttpByteFetcher)
+            or len(self._working) >= self._context.settings.concurrency
         ):
             return _POLL_S
-        waits = (bring.wait_s(host) for host in self._ready)
+        waits = (fetch.wait_s(host) for host in self._ready)
         return min([_POLL_S, *filter(None, waits)])  # 0: it waits for a seat, not for a time
 
-    def _take_in(self) -> None:
+    def _collect_results(self) -> None:
         for task in [task for task in self._working if task.done()]:
-            item, brought = self._working.pop(task), task.result()
-            if brought.elsewhere:
-                self._desk.frontier.hand_over(item, brought.elsewhere)
+            item, result = self._working.pop(task), task.result()
+            if result.elsewhere:
+                self._context.frontier.requeue_redirect(item, result.elsewhere)
                 continue
             if not self._unit:
                 self._oldest = time.monotonic()
-            self._unit.append(brought)
+            self._unit.append(result)
         self._claim_at = (
-            0.0 if len(self._working) < self._desk.settings.concurrency // 2 else self._claim_at
+            0.0 if len(self._working) < self._context.settings.concurrency // 2 else self._claim_at
         )
 
     async def _commit_if_due(self, *, idle: bool) -> None:
         if self._commit and self._commit.done():
             self._commit.result()  # raises what went wrong
             self._commit = None
-        late = time.monotonic() - self._oldest >= self._desk.settings.unit_s
+        late = time.monotonic() - self._oldest >= self._context.settings.unit_s
         due = idle or late or self._is_full() or self._is_stuck()
         if self._unit and not self._commit and due:
             unit, self._unit = self._unit, []
-            self._committing = len(unit)
+            self._n_committing = len(unit)
             self._commit = asyncio.create_task(self._commit_unit(unit))
 
     def _is_full(self) -> bool:
         """Say whether what came in and is not being written is a whole unit."""
-        settings = self._desk.settings
-        bytes_in = sum(len(brought.body) for brought in self._unit)
+        settings = self._context.settings
+        bytes_in = sum(len(result.body) for result in self._unit)
         return len(self._unit) >= settings.unit_images or bytes_in >= settings.unit_bytes
 
     def _is_stuck(self) -> bool:
         """Say whether pictures that only wait to be written keep others from being claimed."""
-        most = self._desk.settings.unit_images
+        most = self._context.settings.unit_images
         return self._in_flight() >= most and len(self._unit) >= most // 4
 
-    async def _commit_unit(self, unit: list[Brought]) -> None:
-        desk = self._desk
-        kept = await asyncio.to_thread(
+    async def _commit_unit(self, unit: list[FetchResult]) -> None:
+        context = self._context
+        outcome = await asyncio.to_thread(
             commit_unit,
-            *(desk.workspace, desk.frontier, desk.settings, unit),
-            owner=self._share.owner,
+            *(context.workspace, context.frontier, context.settings, unit),
+            owner=self._partition.owner,
             blocklist=self._blocklist,
         )
-        for brought, settlement in kept.settled:
-            self.tally.count(brought, settlement.state)
-        if kept.put_off:
+        for result, settlement in outcome.settled:
+            self.progress.count(result, settlement.state)
+        if outcome.postponed:
             await asyncio.sleep(_POLL_S)
-        self._unit += kept.put_off
-        self._committing = 0
+        self._unit += outcome.postponed
+        self._n_committing = 0
 
     async def _drain(self) -> None:
         """Give what is in work some time, begin nothing new."""
-        self._give_back()
-        end = time.monotonic() + self._desk.settings.drain_s
-        while self._working and time.monotonic() < end and not self._impatient():
+        self._release_ready()
+        end = time.monotonic() + self._context.settings.drain_s
+        while self._working and time.monotonic() < end and not self._is_immediate():
             await asyncio.wait(self._working, timeout=_POLL_S)
-            self._take_in()
+            self._collect_results()
 
-    def _give_back(self) -> None:
-        self._desk.frontier.release([item for items in self._ready.values() for item in items])
+    def _release_ready(self) -> None:
+        self._context.frontier.release([item for items in self._ready.values() for item in items])
         self._ready = {}
 
-    async def _put_away(self) -> None:
+    async def _shut_down(self) -> None:
         """Commit what came in, give the rest back, whatever the reason for the end."""
-        self._give_back()
+        self._release_ready()
         for task in self._working:
             task.cancel()
         await asyncio.gather(*self._working, return_exceptions=True)
-        self._desk.frontier.release(self._working.values())
+        self._context.frontier.release(self._working.values())
         self._working = {}
         if self._commit:
             await asyncio.gather(self._commit, return_exceptions=False)
-        end = time.monotonic() + self._desk.settings.drain_s
+        end = time.monotonic() + self._context.settings.drain_s
         while self._unit and time.monotonic() < end:
             unit, self._unit = self._unit, []
             await self._commit_unit(unit)
-        self._desk.frontier.release(brought.item for brought in self._unit)
+        self._context.frontier.release(result.item for result in self._unit)
         self._examiners.shutdown()
 
 
-def examined(item: Item, answer: Answer, max_pixels: int, source: Source) -> Brought:
+def examine_response(
+    item: Item, response: FetchResponse, max_pixels: int, source: Source
+) -> FetchResult:
     """Look at the bytes of an answer; bytes that are not what the source brings are a failure."""
-    brought = Brought(
+    result = FetchResult(
         item,
         item.attempts + 1,
-        answer.url,
+        response.url,
         utc_now(),
-        answer.body,
-        answer.failure,
-        answer.http_status,
-        answer.duration_ms,
-        answer.content_type,
-        answer.etag,
-        answer.modified,
-        outcome="unchanged" if answer.unchanged else "done",
-        elsewhere=answer.elsewhere,
+        response.body,
+        response.failure,
+        response.http_status,
+        response.duration_ms,
+        response.content_type,
+        response.etag,
+        response.modified,
+        outcome="unchanged" if response.unchanged else "done",
+        elsewhere=response.elsewhere,
     )
-    if answer.failure or answer.unchanged or answer.elsewhere:
-        return brought
-    found = examine_crawled(answer.body, max_pixels=max_pixels, media=source.media)
-    if found.rejected:
-        failure = Failure(source.rejected, found.rejected, http_status=answer.http_status)
-        return replace(brought, failure=failure)
+    if response.failure or response.unchanged or response.elsewhere:
+        return result
+    examination = examine_crawled(response.body, max_pixels=max_pixels, media=source.media)
+    if examination.rejected:
+        failure = Failure(source.rejected, examination.rejected, http_status=response.http_status)
+        return replace(result, failure=failure)
     return replace(
-        brought,
-        sha256=found.sha256,
-        asset=found.asset,
-        exif=found.exif,
-        content_name=source.content_name(found.sha256),
+        result,
+        sha256=examination.sha256,
+        asset=examination.asset,
+        exif=examination.exif,
+        content_name=source.content_name(examination.sha256),
     )

@@ -17,11 +17,11 @@ from typing import Protocol
 from catalog import Workspace, start_logging
 from crawler.errors import WorkersKeepDyingError
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import Share
+from crawler.frontier.items import HostPartition
 from crawler.listing.child_process import child_process
-from crawler.listing.source import Desk, Source
+from crawler.listing.source import CrawlContext, Source
 from crawler.session.blocklist import Blocklist
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 from crawler.session.worker import Phase, Worker
 from crawler.settings import CrawlSettings
 
@@ -40,108 +40,117 @@ def first_error(group: ExceptionGroup[Exception]) -> Exception:
     return error
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """One or more workers, for one session."""
 
-    async def run(self, phase: Callable[[], Phase], report: Callable[[Tally], None]) -> None:
+    async def run(
+        self, phase: Callable[[], Phase], report: Callable[[CrawlProgress], None]
+    ) -> None:
         """Work until the end; `report` hears of the counts of all workers together."""
 
 
-class ProcessCrew:
+class ProcessWorkerPool:
     """Several workers in processes of their own, each with its share of the hosts."""
 
     def __init__(
         self,
-        desk: Desk,
+        context: CrawlContext,
         source: Source,
         workers: int,
         blocklist: Blocklist,
         recover: Callable[[str], None],
     ) -> None:
         """`recover` brings the frontier up to what a worker that died had written, by its name there."""
-        self._desk, self._source, self._recover = desk, source, recover
+        self._context, self._source, self._recover = context, source, recover
         self._blocklist = blocklist
-        self._shares = [Share(index, workers) for index in range(workers)]
-        self._tallies = {share: Tally() for share in self._shares}
+        self._partitions = [HostPartition(index, workers) for index in range(workers)]
+        self._progress_by_worker = {partition: CrawlProgress() for partition in self._partitions}
         self._deaths = 0
 
-    async def run(self, phase: Callable[[], Phase], report: Callable[[Tally], None]) -> None:
+    async def run(
+        self, phase: Callable[[], Phase], report: Callable[[CrawlProgress], None]
+    ) -> None:
         """Start the workers, and start one that dies anew."""
 
         async def tell() -> None:
             while True:
-                report(self._together())
+                report(self._total())
                 await asyncio.sleep(_POLL_S)
 
         try:
             async with asyncio.TaskGroup() as beside:
                 telling = beside.create_task(tell())
                 async with asyncio.TaskGroup() as tasks:
-                    for share in self._shares:
-                        tasks.create_task(self._keep(share, phase))
+                    for partition in self._partitions:
+                        tasks.create_task(self._run_with_restarts(partition, phase))
                 telling.cancel()
         except ExceptionGroup as group:
             raise first_error(group) from group
         finally:
-            report(self._together())
+            report(self._total())
 
-    def _together(self) -> Tally:
-        whole = Tally()
-        for tally in self._tallies.values():
-            whole.add(tally)
+    def _total(self) -> CrawlProgress:
+        whole = CrawlProgress()
+        for progress in self._progress_by_worker.values():
+            whole.add(progress)
         return whole
 
-    async def _keep(self, share: Share, phase: Callable[[], Phase]) -> None:
+    async def _run_with_restarts(
+        self, partition: HostPartition, phase: Callable[[], Phase]
+    ) -> None:
         """Let one worker work to its end, in a new process when the old one dies."""
-        earlier = Tally()
+        earlier = CrawlProgress()
         while True:
-            code, tally = await self._attend(share, phase, earlier)
-            earlier.add(tally)
-            if code == 0 or self._desk.stopping():
+            code, progress = await self._run_child(partition, phase, earlier)
+            earlier.add(progress)
+            if code == 0 or self._context.is_stopping():
                 return
             self._deaths += 1
             log.warning(
-                "%s died with code %s; its pictures go back to the queue", share.owner, code
+                "%s died with code %s; its pictures go back to the queue", partition.owner, code
             )
-            await asyncio.to_thread(self._recover, share.owner)
+            await asyncio.to_thread(self._recover, partition.owner)
             if self._deaths > _MOST_DEATHS:
-                raise WorkersKeepDyingError(f"logs/{self._log_name(share)}")
+                raise WorkersKeepDyingError(f"logs/{self._log_name(partition)}")
 
-    async def _attend(
-        self, share: Share, phase: Callable[[], Phase], earlier: Tally
-    ) -> tuple[int, Tally]:
+    async def _run_child(
+        self, partition: HostPartition, phase: Callable[[], Phase], earlier: CrawlProgress
+    ) -> tuple[int, CrawlProgress]:
         job = {
-            "home": str(self._desk.workspace.home),
-            "crawl_id": self._desk.crawl_id,
+            "home": str(self._context.workspace.home),
+            "crawl_id": self._context.crawl_id,
             "source": [self._source.name, dict(self._source.config)],
-            "settings": asdict(self._desk.settings),
-            "share": [share.index, share.count],
-            "blocklist": self._blocklist.as_json(),
+            "settings": asdict(self._context.settings),
+            "share": [partition.index, partition.count],
+            "blocklist": self._blocklist.to_json(),
         }
-        tally, log_file = Tally(), self._desk.workspace.logs / self._log_name(share)
+        progress, log_file = (
+            CrawlProgress(),
+            self._context.workspace.logs / self._log_name(partition),
+        )
         async with child_process(__name__, _FLAG, log_file) as child:
-            await self._talk(child, job, phase, share, earlier, tally)
-            return await child.wait(), tally
+            await self._communicate(child, job, phase, partition, earlier, progress)
+            return await child.wait(), progress
 
-    async def _talk(
+    async def _communicate(
         self,
         child: asyncio.subprocess.Process,
         job: object,
         phase: Callable[[], Phase],
-        share: Share,
-        earlier: Tally,
-        tally: Tally,
+        partition: HostPartition,
+        earlier: CrawlProgress,
+        progress: CrawlProgress,
     ) -> None:
         assert child.stdin is not None, "asked for a pipe"
         assert child.stdout is not None, "asked for a pipe"
         child.stdin.write(json.dumps(job).encode() + b"\n")
-        told: Phase = "listing"
+        sent: Phase = "listing"
         reading = asyncio.create_task(child.stdout.readline())
         while True:
-            if (now := phase()) != told and not child.stdin.is_closing():
-                told = now
+            if (now := phase()) != sent and not child.stdin.is_closing():
+                sent = now
                 child.stdin.write(f"{now}\n".encode())
-            if self._desk.stopping() and not child.stdin.is_closing():
+            if self._context.is_stopping() and not child.stdin.is_closing():
                 child.stdin.close()
             await asyncio.wait([reading], timeout=_POLL_S)
             if not reading.done():
@@ -150,14 +159,14 @@ class ProcessCrew:
                 return
             reading = asyncio.create_task(child.stdout.readline())
             for name, value in json.loads(line).items():
-                setattr(tally, name, value)
-            both = Tally()
+                setattr(progress, name, value)
+            both = CrawlProgress()
             both.add(earlier)
-            both.add(tally)
-            self._tallies[share] = both
+            both.add(progress)
+            self._progress_by_worker[partition] = both
 
-    def _log_name(self, share: Share) -> str:
-        return f"{share.owner}-{self._desk.crawl_id}.log"
+    def _log_name(self, partition: HostPartition) -> str:
+        return f"{partition.owner}-{self._context.crawl_id}.log"
 
 
 def main() -> None:
@@ -167,17 +176,19 @@ def main() -> None:
     start_logging()
     job = json.loads(sys.stdin.readline())
     name, config = job["source"]
-    workspace, share = Workspace.at(job["home"]), Share(*job["share"])
-    heard = _Listener()
+    workspace, partition = Workspace.at(job["home"]), HostPartition(*job["share"])
+    session_input = _SessionInput()
     blocklist = Blocklist.from_json(job["blocklist"])
     with Frontier(workspace.frontier) as frontier:
         settings = CrawlSettings(**job["settings"])
-        desk = Desk(workspace, frontier, job["crawl_id"], settings, heard.stopped.is_set)
-        worker = Worker(desk, SOURCES[name](**config), share, blocklist=blocklist)
-        asyncio.run(worker.run(lambda: heard.phase, _Reporter()))
+        context = CrawlContext(
+            workspace, frontier, job["crawl_id"], settings, session_input.stopped.is_set
+        )
+        worker = Worker(context, SOURCES[name](**config), partition, blocklist=blocklist)
+        asyncio.run(worker.run(lambda: session_input.phase, _ProgressWriter()))
 
 
-class _Listener:
+class _SessionInput:
     """Hear the session on standard input, in a thread."""
 
     def __init__(self) -> None:
@@ -186,9 +197,9 @@ class _Listener:
         # The session stops its workers by closing their input; a signal to the group is for the session.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.stopped.set())
-        threading.Thread(target=self._hear, daemon=True).start()
+        threading.Thread(target=self._read, daemon=True).start()
 
-    def _hear(self) -> None:
+    def _read(self) -> None:
         try:
             for line in sys.stdin:
                 self.phase = line.strip()  # type: ignore[assignment]  # the session writes phases
@@ -196,15 +207,15 @@ class _Listener:
             self.stopped.set()  # a session that cannot be heard any more is gone
 
 
-class _Reporter:
+class _ProgressWriter:
     """Write counts to standard output when they change."""
 
     def __init__(self) -> None:
         self._said = ""
 
-    def __call__(self, tally: Tally) -> None:
-        about = asdict(tally)
-        counts = json.dumps({name: about[name] for name in (*Tally.COUNTS, "errors")})
+    def __call__(self, progress: CrawlProgress) -> None:
+        about = asdict(progress)
+        counts = json.dumps({name: about[name] for name in (*CrawlProgress.COUNTS, "errors")})
         if counts != self._said:
             self._said = counts
             sys.stdout.write(counts + "\n")

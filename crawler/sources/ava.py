@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from crawler.frontier.items import Listed, Row
+from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.file_source import FileSource, file_version
-from crawler.listing.source import Page
+from crawler.listing.source import ListingPage
 from crawler.listing.vocabulary import label_row, listed_row, photo_id
 from crawler.readers.vote_files import Votes, read_votes
 
@@ -40,17 +40,17 @@ class AvaSource(FileSource):
         """Need the file of the votes."""
         yield Path(self.votes)
 
-    def pages(self, crawl_id: str) -> Iterator[Page]:
+    def pages(self, crawl_id: str) -> Iterator[ListingPage]:
         """List votes and pictures; unusable entries are counted."""
         entries = read_votes(Path(self.votes))
-        while part := list(islice(entries, PAGE)):
-            known = [entry for entry in part if entry]
+        while batch := list(islice(entries, PAGE)):
+            votes = [entry for entry in batch if entry]
             rows = {
-                "photos": [self._row(entry, crawl_id) for entry in known],
-                "labels": [label for entry in known for label in _labels(entry)],
+                "photos": [self._row(entry, crawl_id) for entry in votes],
+                "labels": [label for entry in votes for label in _labels(entry)],
             }
-            files = [self._listed(entry) for entry in known] if self.top else []
-            yield Page(files, rows, skipped=len(part) - len(known))
+            files = [self._to_listed_photo(entry) for entry in votes] if self.top else []
+            yield ListingPage(files, rows, skipped=len(batch) - len(votes))
 
     def _row(self, entry: Votes, crawl_id: str) -> Row:
         return listed_row(photo_id(self.name, entry.image_id), self._photo(entry), crawl_id)
@@ -65,11 +65,11 @@ class AvaSource(FileSource):
             "redistribution_allowed": False,
         }
 
-    def _listed(self, entry: Votes) -> Listed:
+    def _to_listed_photo(self, entry: Votes) -> ListedPhoto:
         assert self.top is not None, "asked for with --images"
         name = f"{entry.image_id}{self.suffix}"
         key = photo_id(self.name, entry.image_id)
-        return Listed(key, self._photo(entry), url=name, version=file_version(self.top / name))
+        return ListedPhoto(key, self._photo(entry), url=name, version=file_version(self.top / name))
 
 
 def _labels(entry: Votes) -> list[Row]:

@@ -15,9 +15,15 @@ from urllib.parse import urlencode
 
 from crawler.errors import CrawlError
 from crawler.fetch.hosts import allow_host, host_of
-from crawler.frontier.items import Listed, Row
+from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.api_objects import count_of, moment_of, text_of
-from crawler.listing.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.listing.source import (
+    BaseSource,
+    CrawlContext,
+    Discovery,
+    FetchBytes,
+    http_byte_fetcher,
+)
 from crawler.listing.vocabulary import photo_id
 from crawler.settings import CrawlSettings
 
@@ -48,17 +54,17 @@ _LIMITED = re.compile(r"\b(nc|nd)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Walk:
+class ListingPosition:
     """How far a listing is: categories left with the depth below them, those met, and where the API goes on."""
 
     queue: Sequence[Sequence[Any]]
-    met: Sequence[str] = ()
+    visited: Sequence[str] = ()
     phase: Literal["files", "subcategories"] = "files"
-    at: Mapping[str, str] | None = None
+    continuation: Mapping[str, str] | None = None
 
     def text(self) -> str:
         """Write the walk so that `CommonsSource.walk` gives it back."""
-        return json.dumps([self.queue, self.met, self.phase, self.at])
+        return json.dumps([self.queue, self.visited, self.phase, self.continuation])
 
 
 @dataclass(frozen=True)
@@ -99,55 +105,55 @@ class CommonsSource(BaseSource):
         slow = replace(settings, per_host=min(settings.per_host, 2), api_concurrency=1)
         return allow_host(slow, self.api_base)
 
-    def walk(self, token: str) -> Walk:
+    def position(self, token: str) -> ListingPosition:
         """Return the walk that a cursor's token tells of, or its beginning."""
         if not token:
-            return Walk([[self.value, self.recurse]], [self.value])
-        return Walk(*json.loads(token))
+            return ListingPosition([[self.value, self.recurse]], [self.value])
+        return ListingPosition(*json.loads(token))
 
-    def url(self, walk: Walk) -> str:
+    def url(self, position: ListingPosition) -> str:
         """Return the address of the next call."""
-        asked: dict[str, str | int] = {
+        query: dict[str, str | int] = {
             "action": "query",
             "format": "json",
             "formatversion": 2,
             "maxlag": MAXLAG_S,
         }
-        if walk.phase == "subcategories":
-            asked |= {"list": "categorymembers", "cmtype": "subcat", "cmlimit": 500}
-            asked |= {"cmtitle": _category(walk.queue[0][0])}
+        if position.phase == "subcategories":
+            query |= {"list": "categorymembers", "cmtype": "subcat", "cmlimit": 500}
+            query |= {"cmtitle": _category(position.queue[0][0])}
         else:
-            asked |= {"prop": "imageinfo", "iiextmetadatafilter": "|".join(_EXT)}
-            asked |= {"iiprop": "url|size|sha1|mime|metadata|extmetadata|timestamp|user"}
-            asked |= {"iiurlwidth": self.width} if self.width else {}
-            asked |= self._generator(str(walk.queue[0][0]))
-        return f"{self.api_base}?{urlencode(asked | dict(walk.at or {}))}"
+            query |= {"prop": "imageinfo", "iiextmetadatafilter": "|".join(_EXT)}
+            query |= {"iiprop": "url|size|sha1|mime|metadata|extmetadata|timestamp|user"}
+            query |= {"iiurlwidth": self.width} if self.width else {}
+            query |= self._generator(str(position.queue[0][0]))
+        return f"{self.api_base}?{urlencode(query | dict(position.continuation or {}))}"
 
     def _generator(self, value: str) -> dict[str, str | int]:
-        asked: dict[str, str | int]
+        query: dict[str, str | int]
         if self.listing == "category":
-            asked = {"generator": "categorymembers", "gcmtitle": _category(value)}
-            return asked | {"gcmtype": "file", "gcmlimit": PER_PAGE}
+            query = {"generator": "categorymembers", "gcmtitle": _category(value)}
+            return query | {"gcmtype": "file", "gcmlimit": PER_PAGE}
         if self.listing == "search":
-            asked = {"generator": "search", "gsrsearch": f"filetype:bitmap {value}"}
-            return asked | {"gsrnamespace": 6, "gsrlimit": PER_PAGE}
-        asked = {"generator": "allimages", "gaisort": "timestamp", "gaidir": "ascending"}
-        asked |= {"gaistart": _moment(self.start), "gaiend": _moment(self.end)}
-        return asked | {"gailimit": PER_PAGE}
+            query = {"generator": "search", "gsrsearch": f"filetype:bitmap {value}"}
+            return query | {"gsrnamespace": 6, "gsrlimit": PER_PAGE}
+        query = {"generator": "allimages", "gaisort": "timestamp", "gaidir": "ascending"}
+        query |= {"gaistart": _moment(self.start), "gaiend": _moment(self.end)}
+        return query | {"gailimit": PER_PAGE}
 
     def count_url(self) -> str | None:
         """Return the address of the call that tells how many files there are; null when none does."""
-        asked: dict[str, str | int] = {"action": "query", "format": "json", "formatversion": 2}
+        query: dict[str, str | int] = {"action": "query", "format": "json", "formatversion": 2}
         if self.listing == "category":
-            asked |= {"prop": "categoryinfo", "titles": _category(self.value)}
+            query |= {"prop": "categoryinfo", "titles": _category(self.value)}
         elif self.listing == "search":
             search = f"filetype:bitmap {self.value}"
-            asked |= {"list": "search", "srsearch": search, "srnamespace": 6, "srlimit": 1}
+            query |= {"list": "search", "srsearch": search, "srnamespace": 6, "srlimit": 1}
         else:
             return None
-        return f"{self.api_base}?{urlencode(asked | {'maxlag': MAXLAG_S})}"
+        return f"{self.api_base}?{urlencode(query | {'maxlag': MAXLAG_S})}"
 
-    def listed(self, page: Mapping[str, Any]) -> Listed | None:
+    def to_listed_photo(self, page: Mapping[str, Any]) -> ListedPhoto | None:
         """Map a file of the API to a photo; null for one without a visible picture of a kind that we read."""
         info = (page.get("imageinfo") or [{}])[0]
         if info.get("mime") not in RASTER or not info.get("url"):
@@ -155,16 +161,23 @@ class CommonsSource(BaseSource):
         url = str((info.get("thumburl") if self.width else None) or info["url"])
         row = self.photo(page, info)
         key = photo_id(self.name, str(row["source_photo_id"]))
-        return Listed(key, row, url=url, host=host_of(url), version=str(info.get("sha1") or ""))
+        return ListedPhoto(
+            key, row, url=url, host=host_of(url), version=str(info.get("sha1") or "")
+        )
 
     def photo(self, page: Mapping[str, Any], info: Mapping[str, Any]) -> Row:
         """Map a file to columns of a photos row; places on earth are left out."""
-        said = info.get("extmetadata") or {}
-        artist = str((said.get("Artist") or {}).get("value") or "")
+        metadata = info.get("extmetadata") or {}
+        artist = str((metadata.get("Artist") or {}).get("value") or "")
         author = plain(artist) or text_of(info.get("user"))
-        licence, terms = _said(said, "LicenseShortName"), _said(said, "LicenseUrl")
+        licence, terms = (
+            _metadata_text(metadata, "LicenseShortName"),
+            _metadata_text(metadata, "LicenseUrl"),
+        )
         allowed, basis = training(licence)
-        title = _said(said, "ImageDescription") or _said(said, "ObjectName")
+        title = _metadata_text(metadata, "ImageDescription") or _metadata_text(
+            metadata, "ObjectName"
+        )
         return {
             "source": self.name,
             "source_photo_id": str(page["pageid"]),
@@ -172,10 +185,12 @@ class CommonsSource(BaseSource):
             "photographer": author,
             "photographer_url": _link(artist),
             "licence": f"{licence} ({terms})" if licence and terms else licence,
-            "attribution": _said(said, "Attribution")
+            "attribution": _metadata_text(metadata, "Attribution")
             or f"{author or 'unknown author'}, {licence or 'unknown licence'}, via Wikimedia Commons",
             "title": title or str(page.get("title", "")).removeprefix("File:"),
-            "tags": [tag for tag in (_said(said, "Categories") or "").split("|") if tag],
+            "tags": [
+                tag for tag in (_metadata_text(metadata, "Categories") or "").split("|") if tag
+            ],
             "posted_at": moment_of(info.get("timestamp")),
             "listed_width": count_of(info.get("width")),
             "listed_height": count_of(info.get("height")),
@@ -185,17 +200,17 @@ class CommonsSource(BaseSource):
             "source_exif_json": _exif_json(info.get("metadata") or []),
         }
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """Run the spider until the listing ends or the session stops."""
         from crawler.listing.spider_child import run_spider
 
-        if desk.frontier.cursor(desk.crawl_id).finished:
+        if context.frontier.cursor(context.crawl_id).finished:
             return Discovery("finished")
-        return await run_spider(self, desk)
+        return await run_spider(self, context)
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Fetch over HTTP."""
-        return http_bringer(settings)
+        return http_byte_fetcher(settings)
 
 
 def training(licence: str | None) -> tuple[bool, str]:
@@ -226,15 +241,15 @@ def plain(markup: str) -> str:
     return re.sub(r"\s+([,.;:])", r"\1", " ".join(text.split()))
 
 
-def _said(extmetadata: Mapping[str, Any], name: str) -> str | None:
+def _metadata_text(extmetadata: Mapping[str, Any], name: str) -> str | None:
     return plain(str((extmetadata.get(name) or {}).get("value") or "")) or None
 
 
 def _link(markup: str) -> str | None:
-    found = re.search(r'href="((?:https?:)?//[^"]+)"', markup)
-    if not found:
+    match = re.search(r'href="((?:https?:)?//[^"]+)"', markup)
+    if not match:
         return None
-    address = html.unescape(found[1])
+    address = html.unescape(match[1])
     return f"https:{address}" if address.startswith("//") else address
 
 

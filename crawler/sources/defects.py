@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from crawler.errors import InputRefusedError
 from crawler.fetch.addresses import without_secrets
-from crawler.frontier.items import Listed, Row
+from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.file_source import FileSource
-from crawler.listing.source import Bring, Page, http_bringer, user_agent
+from crawler.listing.source import FetchBytes, ListingPage, http_byte_fetcher, user_agent
 from crawler.listing.vocabulary import label_row, listed_row, photo_id
 from crawler.readers.csv_files import Cells, open_csv
 from crawler.settings import CrawlSettings
@@ -58,11 +58,11 @@ class DefectsSource(FileSource):
         if self.fetch:
             user_agent()
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Fetch over HTTP, if at all."""
-        return http_bringer(settings) if self.fetch else super().bringer(settings)
+        return http_byte_fetcher(settings) if self.fetch else super().byte_fetcher(settings)
 
-    def pages(self, crawl_id: str) -> Iterator[Page]:
+    def pages(self, crawl_id: str) -> Iterator[ListingPage]:
         """List labels and addresses; a line without an address and a value out of its range are counted."""
         with open_csv(Path(self.table)) as (names, lines):
             tasks = self._tasks(names)
@@ -76,14 +76,16 @@ class DefectsSource(FileSource):
             raise InputRefusedError(Path(self.table), f"no column {', '.join(sorted(lost))}")
         return tasks
 
-    def _page(self, part: list[Cells | None], tasks: Mapping[str, str], crawl_id: str) -> Page:
+    def _page(
+        self, part: list[Cells | None], tasks: Mapping[str, str], crawl_id: str
+    ) -> ListingPage:
         named = [{tasks[name]: cell for name, cell in cells.items()} for cells in part if cells]
         good = [cells for cells in named if _host(cells[ADDRESS])]
         labels = [label for cells in good for label in _labels(cells)]
         rows = {"photos": [self._row(cells[ADDRESS], crawl_id) for cells in good], "labels": labels}
-        files = [self._listed(cells[ADDRESS]) for cells in good] if self.fetch else []
+        files = [self._to_listed_photo(cells[ADDRESS]) for cells in good] if self.fetch else []
         bad_values = len(SEVERITIES) * len(good) - len(labels)
-        return Page(files, rows, skipped=len(part) - len(good) + bad_values)
+        return ListingPage(files, rows, skipped=len(part) - len(good) + bad_values)
 
     def _row(self, address: str, crawl_id: str) -> Row:
         row = listed_row(photo_id(self.name, address), self._photo(address), crawl_id)
@@ -98,9 +100,9 @@ class DefectsSource(FileSource):
             "redistribution_allowed": False,
         }
 
-    def _listed(self, address: str) -> Listed:
+    def _to_listed_photo(self, address: str) -> ListedPhoto:
         key = photo_id(self.name, address)
-        return Listed(key, self._photo(address), url=address, host=_host(address))
+        return ListedPhoto(key, self._photo(address), url=address, host=_host(address))
 
 
 def _host(address: str) -> str:

@@ -7,9 +7,9 @@ changed since the last run is read again.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from crawler.frontier.items import Listed, Row
+from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.file_source import FolderReader
-from crawler.listing.folder_walk import Found
+from crawler.listing.folder_walk import FolderEntry
 from crawler.listing.vocabulary import LABELS, photo_id
 
 
@@ -25,27 +25,27 @@ class FolderSource(FolderReader):
     author: str | None = None
     name: ClassVar[str] = "folder"
 
-    def listed(self, found: Found) -> Listed:
+    def to_listed_photo(self, entry: FolderEntry) -> ListedPhoto:
         """Label one file by its path; a file that does not lie so deep has no class and no group."""
         photo: Row = {
             "source": self.name,
-            "source_photo_id": found.name,
-            "folder": found.name.rpartition("/")[0] or None,
+            "source_photo_id": entry.name,
+            "folder": entry.name.rpartition("/")[0] or None,
             "photographer": self.author,
             "training_allowed": True,
             "training_basis": "user_folder",
-            LABELS: self._labels(found.name.split("/")[:-1]),
+            LABELS: self._labels(entry.name.split("/")[:-1]),
         }
-        name = photo_id(self.name, found.name)
-        return Listed(name, photo, url=found.name, version=found.version)
+        name = photo_id(self.name, entry.name)
+        return ListedPhoto(name, photo, url=entry.name, version=entry.version)
 
     def _labels(self, folders: list[str]) -> list[Row]:
         level = self.class_level
         if level is None or len(folders) < level:
             return []
         others = folders[: level - 1] + folders[level:]
-        said = {"class": folders[level - 1]} | ({"group": others[0]} if others else {})
+        labels = {"class": folders[level - 1]} | ({"group": others[0]} if others else {})
         return [
             {"task": task, "value": value, "label_source": "folder_name"}
-            for task, value in said.items()
+            for task, value in labels.items()
         ]

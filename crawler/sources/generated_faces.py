@@ -13,8 +13,14 @@ from crawler.errors import CrawlError
 from crawler.fetch.addresses import normalised
 from crawler.fetch.failures import ErrorClass
 from crawler.fetch.hosts import allow_host, host_of
-from crawler.frontier.items import Cursor, Listed, Row
-from crawler.listing.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.frontier.items import Cursor, ListedPhoto, Row
+from crawler.listing.source import (
+    BaseSource,
+    CrawlContext,
+    Discovery,
+    FetchBytes,
+    http_byte_fetcher,
+)
 from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources.urls import NO_BASIS
@@ -57,32 +63,34 @@ class GeneratedFacesSource(BaseSource):
         """Name a photo by its bytes."""
         return sha256
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """Add draws in small pages, for as long as new faces come."""
         while True:
-            cursor = desk.frontier.cursor(desk.crawl_id)
+            cursor = context.frontier.cursor(context.crawl_id)
             if cursor.finished:
                 return Discovery("finished")
-            if desk.stopping():
+            if context.is_stopping():
                 return Discovery("stopped")
-            counts = desk.frontier.counts(desk.crawl_id)
+            counts = context.frontier.counts(context.crawl_id)
             lost = counts.get("failed", 0) + counts.get("dead", 0)
             if lost >= _GIVE_UP_AFTER:
                 return Discovery("failed", f"{lost} draws failed; see: safelight crawl status")
-            repeats = desk.frontier.repeats_in_a_row(desk.crawl_id)
+            repeats = context.frontier.repeats_in_a_row(context.crawl_id)
             if cursor.seen >= self.limit or repeats >= self.stop_after_repeats:
-                desk.frontier.add(desk.crawl_id, [], replace(cursor, finished=True))
+                context.frontier.add(context.crawl_id, [], replace(cursor, finished=True))
             elif counts.get("queued", 0) + counts.get("in_flight", 0) == 0:
-                self._draw(desk, cursor)
+                self._draw(context, cursor)
             else:
                 await asyncio.sleep(_POLL_S)
 
-    def _draw(self, desk: Desk, cursor: Cursor) -> None:
+    def _draw(self, context: CrawlContext, cursor: Cursor) -> None:
         last = min(cursor.seen + PAGE, self.limit)
-        draws = [self._listed(number) for number in range(cursor.seen + 1, last + 1)]
-        desk.frontier.add(desk.crawl_id, draws, replace(cursor, page=cursor.page + 1, seen=last))
+        draws = [self._to_listed_photo(number) for number in range(cursor.seen + 1, last + 1)]
+        context.frontier.add(
+            context.crawl_id, draws, replace(cursor, page=cursor.page + 1, seen=last)
+        )
 
-    def _listed(self, number: int) -> Listed:
+    def _to_listed_photo(self, number: int) -> ListedPhoto:
         draw = f"draw-{number:06d}"
         photo: Row = {
             "source": self.name,
@@ -95,8 +103,8 @@ class GeneratedFacesSource(BaseSource):
             LABELS: [{"task": "real_or_fake", "value": "fake", "label_source": "dataset"}],
         }
         key = photo_id(self.name, draw)
-        return Listed(key, photo, url=self.endpoint, host=host_of(self.endpoint))
+        return ListedPhoto(key, photo, url=self.endpoint, host=host_of(self.endpoint))
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Fetch over HTTP."""
-        return http_bringer(settings)
+        return http_byte_fetcher(settings)

@@ -12,10 +12,10 @@ from typing import ClassVar
 from catalog import counted
 from crawler.errors import InputRefusedError
 from crawler.fetch.failures import Failure
-from crawler.fetch.fetcher import Answer
-from crawler.frontier.items import Item, Listed, Row
+from crawler.fetch.fetcher import FetchResponse
+from crawler.frontier.items import Item, ListedPhoto, Row
 from crawler.listing.file_source import FileSource, file_version
-from crawler.listing.source import Bring, Page
+from crawler.listing.source import FetchBytes, ListingPage
 from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.readers.idx_files import png, read_idx
 from crawler.settings import CrawlSettings
@@ -46,7 +46,7 @@ class IdxSource(FileSource):
         """
         return Path(self.images).name.partition(".")[0].partition("-images")[0]
 
-    def pages(self, crawl_id: str) -> Iterator[Page]:  # noqa: ARG002 - its rows come with the pictures
+    def pages(self, crawl_id: str) -> Iterator[ListingPage]:  # noqa: ARG002 - its rows come with the pictures
         """List the pictures in order; raises `InputRefusedError` when the files do not fit together."""
         (n, *_), _ = read_idx(Path(self.images), 3)
         (n_labels,), labels = read_idx(Path(self.labels), 1)
@@ -54,37 +54,43 @@ class IdxSource(FileSource):
             why = f"it labels {n_labels} pictures, and there are {n}"
             raise InputRefusedError(Path(self.labels), why)
         version = " ".join(map(file_version, self.inputs()))
-        wanted = range(n)[: self.limit]
-        for start in wanted[::PAGE]:
-            some = wanted[start : start + PAGE]
-            yield Page([self._listed(place, labels[place], version) for place in some])
+        indices = range(n)[: self.limit]
+        for start in indices[::PAGE]:
+            batch = indices[start : start + PAGE]
+            yield ListingPage(
+                [self._to_listed_photo(index, labels[index], version) for index in batch]
+            )
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:  # noqa: ARG002 - all are small
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:  # noqa: ARG002 - all are small
         """Write each picture as PNG when its turn comes; the file is held in memory."""
-        return _bringer(Path(self.images))
+        return _byte_fetcher(Path(self.images))
 
-    def _listed(self, place: int, label: int, version: str) -> Listed:
-        name = f"{self.prefix}/{place:05}"
-        said: Row = {"task": self.task, "value": label, "label_source": "dataset"}
+    def _to_listed_photo(self, index: int, label: int, version: str) -> ListedPhoto:
+        name = f"{self.prefix}/{index:05}"
+        row: Row = {"task": self.task, "value": label, "label_source": "dataset"}
         photo: Row = {
             "source": self.name,
             "source_photo_id": name,
             "training_allowed": True,
             "training_basis": "user_dataset",
-            LABELS: [said],
+            LABELS: [row],
         }
-        return Listed(photo_id(self.name, name), photo, url=name, version=version)
+        return ListedPhoto(photo_id(self.name, name), photo, url=name, version=version)
 
 
 @asynccontextmanager
-async def _bringer(images: Path) -> AsyncIterator[Bring]:
+async def _byte_fetcher(images: Path) -> AsyncIterator[FetchBytes]:
     (n, height, width), values = read_idx(images, 3)
     size = height * width
 
-    async def bring(item: Item) -> Answer:
-        place = int(item.url.rpartition("/")[2])
-        if place >= n:  # the file became shorter since it was listed
-            return Answer(item.url, failure=Failure("final", "missing", counted(n, "picture")))
-        return Answer(item.url, png(values[place * size : (place + 1) * size], width, height))
+    async def fetch(item: Item) -> FetchResponse:
+        index = int(item.url.rpartition("/")[2])
+        if index >= n:  # the file became shorter since it was listed
+            return FetchResponse(
+                item.url, failure=Failure("final", "missing", counted(n, "picture"))
+            )
+        return FetchResponse(
+            item.url, png(values[index * size : (index + 1) * size], width, height)
+        )
 
-    yield bring
+    yield fetch

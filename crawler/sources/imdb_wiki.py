@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from crawler.errors import InputRefusedError
-from crawler.fetch.fetcher import Answer
-from crawler.frontier.items import Item, Listed, Row
+from crawler.fetch.fetcher import FetchResponse
+from crawler.frontier.items import Item, ListedPhoto, Row
 from crawler.listing.file_source import FileSource, file_version
-from crawler.listing.local_files import is_below, local_bringer
-from crawler.listing.source import Bring, Page
+from crawler.listing.local_files import is_below, local_byte_fetcher
+from crawler.listing.source import FetchBytes, ListingPage
 from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
 
@@ -70,23 +70,26 @@ class ImdbWikiSource(FileSource):
         """Need the `.mat` file."""
         yield Path(self.mat)
 
-    def pages(self, crawl_id: str) -> Iterator[Page]:  # noqa: ARG002 - its rows come with the files
+    def pages(self, crawl_id: str) -> Iterator[ListingPage]:  # noqa: ARG002 - its rows come with the files
         """List the rows in order; an age that cannot be is left out and counted."""
         rows = read_rows(Path(self.mat))
         while part := list(islice(rows, PAGE)):
             kept = [row for row in part if row.one_face or self.keep_all]
             ageless = sum(row.age is None for row in kept)
-            yield Page([self._listed(row) for row in kept], skipped=len(part) - len(kept) + ageless)
+            yield ListingPage(
+                [self._to_listed_photo(row) for row in kept],
+                skipped=len(part) - len(kept) + ageless,
+            )
 
-    def size(self, photo: Listed) -> int:
+    def size(self, photo: ListedPhoto) -> int:
         """Take the size out of the version: the address says the row, not the path."""
         return int(photo.version.partition("-")[0] or 0)
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Read the picture of a row in a thread."""
-        return _bringer(self, settings)
+        return _byte_fetcher(self, settings)
 
-    def _listed(self, row: FaceRow) -> Listed:
+    def _to_listed_photo(self, row: FaceRow) -> ListedPhoto:
         photo: Row = {
             "source": self.name,
             "source_photo_id": row.name,
@@ -97,7 +100,7 @@ class ImdbWikiSource(FileSource):
             LABELS: _labels(row),
         }
         version = file_version(self.top / row.path) if is_below(row.path) else ""
-        return Listed(photo_id(self.name, row.name), photo, url=row.name, version=version)
+        return ListedPhoto(photo_id(self.name, row.name), photo, url=row.name, version=version)
 
 
 def read_rows(path: Path) -> Iterator[FaceRow]:
@@ -159,16 +162,18 @@ def age(born: float, taken: float) -> int | None:
 
 def _labels(row: FaceRow) -> list[Row]:
     box = json.dumps(row.box) if len(row.box) == 4 else None
-    said = {"age": row.age, "gender": row.gender, "face_box": box}
+    labels = {"age": row.age, "gender": row.gender, "face_box": box}
     return [
         {"task": task, "value": value, "label_source": "estimated"}
-        for task, value in said.items()
+        for task, value in labels.items()
         if value is not None
     ]
 
 
 @asynccontextmanager
-async def _bringer(source: ImdbWikiSource, settings: CrawlSettings) -> AsyncIterator[Bring]:
+async def _byte_fetcher(
+    source: ImdbWikiSource, settings: CrawlSettings
+) -> AsyncIterator[FetchBytes]:
     paths: dict[str, str] = {}
     reading = asyncio.Lock()
 
@@ -179,10 +184,10 @@ async def _bringer(source: ImdbWikiSource, settings: CrawlSettings) -> AsyncIter
                 paths.update((row.name, row.path) for row in rows)
         return paths.get(name, "")
 
-    async with local_bringer(source.top, settings) as read:
+    async with local_byte_fetcher(source.top, settings) as read:
 
-        async def bring(item: Item) -> Answer:
-            found = await read(replace(item, url=await path_of(item.url)))
-            return replace(found, url=item.url)
+        async def fetch(item: Item) -> FetchResponse:
+            response = await read(replace(item, url=await path_of(item.url)))
+            return replace(response, url=item.url)
 
-        yield bring
+        yield fetch

@@ -17,12 +17,25 @@ from typing import Any, ClassVar
 from crawler.errors import CrawlError
 from crawler.fetch.addresses import name_of, normalised, without_secrets
 from crawler.fetch.failures import Failure
-from crawler.fetch.fetcher import Answer
+from crawler.fetch.fetcher import FetchResponse
 from crawler.fetch.hosts import host_of
-from crawler.frontier.items import Item, Listed, Row
-from crawler.listing.source import BaseSource, Bring, Desk, Discovery, Page, list_pages
+from crawler.frontier.items import Item, ListedPhoto, Row
+from crawler.listing.source import (
+    BaseSource,
+    CrawlContext,
+    Discovery,
+    FetchBytes,
+    ListingPage,
+    list_pages,
+)
 from crawler.listing.vocabulary import EXIF_SOURCE, LABELS, photo_id
-from crawler.readers.img2dataset_folder import Place, Result, read_bytes, results, shards
+from crawler.readers.img2dataset_folder import (
+    Img2DatasetResult,
+    PictureLocation,
+    read_bytes,
+    results,
+    shards,
+)
 from crawler.settings import CrawlSettings
 from crawler.sources.urls import NO_BASIS, dataset_label
 
@@ -67,28 +80,30 @@ class Img2DatasetSource(BaseSource):
                 f"{self.path} holds no shards of img2dataset: 00000.tar, 00000/ or 00000.parquet"
             )
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """List the results shard by shard."""
-        return await asyncio.to_thread(list_pages, desk, self.pages())
+        return await asyncio.to_thread(list_pages, context, self.pages())
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Iterator[ListingPage]:
         """Give the results in pages; those without an address are passed over and counted."""
         top = Path(self.path)
-        found = (self._listed(result) for shard in shards(top) for result in results(top, shard))
-        while page := list(islice(found, PAGE)):
-            photos = [listed for listed in page if listed]
-            yield Page(photos, skipped=len(page) - len(photos))
+        photos = (
+            self._to_listed_photo(result) for shard in shards(top) for result in results(top, shard)
+        )
+        while page := list(islice(photos, PAGE)):
+            listed = [photo for photo in page if photo]
+            yield ListingPage(listed, skipped=len(page) - len(listed))
 
     def plan(self) -> ResultsPlan:
         """Count the results; no picture is read."""
         top = Path(self.path)
         named = shards(top)
-        failed = [bool(result.place.failed) for shard in named for result in results(top, shard)]
+        failed = [bool(result.location.failed) for shard in named for result in results(top, shard)]
         return ResultsPlan(len(failed) - sum(failed), sum(failed), len(named))
 
-    def _listed(self, result: Result) -> Listed | None:
-        said = result.record
-        address = normalised(str(said.get("url") or ""))
+    def _to_listed_photo(self, result: Img2DatasetResult) -> ListedPhoto | None:
+        record = result.record
+        address = normalised(str(record.get("url") or ""))
         if address is None:
             return None
         name = name_of(address)
@@ -96,54 +111,62 @@ class Img2DatasetSource(BaseSource):
             "source": self.name,
             "source_photo_id": name,
             "image_url": without_secrets(address.geturl()),
-            "title": said.get("caption") or None,
-            "listed_width": said.get("original_width"),
-            "listed_height": said.get("original_height"),
+            "title": record.get("caption") or None,
+            "listed_width": record.get("original_width"),
+            "listed_height": record.get("original_height"),
             "training_allowed": self.training_basis is not None,
             "training_basis": self.training_basis or NO_BASIS,
-            LABELS: _labels(said),
+            LABELS: _labels(record),
         }
-        if exif := exif_object(said.get("exif")):
+        if exif := exif_object(record.get("exif")):
             photo |= {"source_exif_json": json.dumps(exif, sort_keys=True), EXIF_SOURCE: "dataset"}
-        key, place = photo_id(self.name, name), result.place.text()
-        return Listed(
-            key, photo, url=place, host=host_of(address.geturl()), version=str(said.get("status"))
+        key, location = photo_id(self.name, name), result.location.text()
+        return ListedPhoto(
+            key,
+            photo,
+            url=location,
+            host=host_of(address.geturl()),
+            version=str(record.get("status")),
         )
 
     @asynccontextmanager
-    async def bringer(self, settings: CrawlSettings) -> AsyncIterator[Bring]:
+    async def byte_fetcher(self, settings: CrawlSettings) -> AsyncIterator[FetchBytes]:
         """Read bytes in threads."""
 
-        async def bring(item: Item) -> Answer:
+        async def fetch(item: Item) -> FetchResponse:
             return await asyncio.to_thread(read_result, Path(self.path), item, settings.max_bytes)
 
-        yield bring
+        yield fetch
 
 
-def read_result(top: Path, item: Item, max_bytes: int) -> Answer:
+def read_result(top: Path, item: Item, max_bytes: int) -> FetchResponse:
     """Read the picture of an item, or say why there is none; the answer's address is the original one."""
-    url, place = str(item.photo["image_url"]), Place.read(item.url)
-    if place.failed:
-        return Answer(url, failure=Failure("final", "img2dataset_failed", place.failed))
+    url, location = str(item.photo["image_url"]), PictureLocation.read(item.url)
+    if location.failed:
+        return FetchResponse(url, failure=Failure("final", "img2dataset_failed", location.failed))
     try:
-        body = read_bytes(top, place, max_bytes)
+        body = read_bytes(top, location, max_bytes)
     except FileNotFoundError:
-        return Answer(url, failure=Failure("final", "missing", place.file))
+        return FetchResponse(url, failure=Failure("final", "missing", location.file))
     except (OSError, TypeError, IndexError, ValueError) as error:
-        return Answer(url, failure=Failure("final", "unreadable", f"{place.file}: {error}"[:300]))
+        return FetchResponse(
+            url, failure=Failure("final", "unreadable", f"{location.file}: {error}"[:300])
+        )
     if len(body) > max_bytes:
-        return Answer(url, failure=Failure("final", "too_big", f"more than {max_bytes} bytes"))
-    return Answer(url, body)
+        return FetchResponse(
+            url, failure=Failure("final", "too_big", f"more than {max_bytes} bytes")
+        )
+    return FetchResponse(url, body)
 
 
-def exif_object(said: object) -> dict[str, str]:
+def exif_object(text: object) -> dict[str, str]:
     """Take camera and settings out of the EXIF that img2dataset notes as JSON.
 
     >>> exif_object('{"EXIF FNumber": "14/5", "GPS GPSLatitude": "[1, 2, 3]"}')
     {'aperture': '14/5'}
     """
     try:
-        tags = json.loads(str(said or "{}"))
+        tags = json.loads(str(text or "{}"))
     except ValueError:
         return {}
     if not isinstance(tags, dict):
@@ -151,5 +174,9 @@ def exif_object(said: object) -> dict[str, str]:
     return {ours: str(tags[theirs]) for theirs, ours in _EXIF.items() if tags.get(theirs)}
 
 
-def _labels(said: Mapping[str, Any]) -> list[Row]:
-    return [label for one in said if one not in _OWN and (label := dataset_label(one, said[one]))]
+def _labels(record: Mapping[str, Any]) -> list[Row]:
+    return [
+        label
+        for column in record
+        if column not in _OWN and (label := dataset_label(column, record[column]))
+    ]

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from crawler.errors import PatternRefusedError
 from crawler.fetch.failures import Failure
-from crawler.frontier.items import Listed, Row
+from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.file_source import FolderReader
-from crawler.listing.folder_walk import Found
+from crawler.listing.folder_walk import FolderEntry
 from crawler.listing.vocabulary import LABELS, photo_id
 
 SPOKEN_DIGIT = r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)\.wav"
@@ -36,28 +36,28 @@ class SoundsSource(FolderReader):
         if not groups:
             raise PatternRefusedError(self.pattern, "it has no named group such as (?P<word>...)")
 
-    def listed(self, found: Found) -> Listed:
+    def to_listed_photo(self, entry: FolderEntry) -> ListedPhoto:
         """Label one sound by its name; a name that does not match is refused when its turn comes."""
         photo: Row = {
             "source": self.name,
-            "source_photo_id": found.name,
+            "source_photo_id": entry.name,
             "training_allowed": True,
             "training_basis": "user_folder",
             LABELS: [
                 {"task": task, "value": value, "label_source": "filename"}
-                for task, value in (self._said(found.name) or {}).items()
+                for task, value in (self._name_labels(entry.name) or {}).items()
                 if value is not None
             ],
         }
-        name = photo_id(self.name, found.name)
-        return Listed(name, photo, url=found.name, version=found.version)
+        name = photo_id(self.name, entry.name)
+        return ListedPhoto(name, photo, url=entry.name, version=entry.version)
 
     def refusal(self, name: str) -> Failure | None:
         """Quarantine a file whose name does not match the pattern."""
-        if self._said(name) is not None:
+        if self._name_labels(name) is not None:
             return None
         return Failure("suspicious", "bad_name", f"does not match {self.pattern}")
 
-    def _said(self, path: str) -> dict[str, str | None] | None:
+    def _name_labels(self, path: str) -> dict[str, str | None] | None:
         match = re.fullmatch(self.pattern, path.rpartition("/")[2])
         return match.groupdict() if match else None

@@ -15,8 +15,14 @@ from typing import Any, ClassVar
 from crawler.errors import CrawlError
 from crawler.fetch.addresses import name_of, normalised
 from crawler.fetch.hosts import host_of
-from crawler.frontier.items import Listed, Row
-from crawler.listing.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.frontier.items import ListedPhoto, Row
+from crawler.listing.source import (
+    BaseSource,
+    CrawlContext,
+    Discovery,
+    FetchBytes,
+    http_byte_fetcher,
+)
 from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources.urls import NO_BASIS, dataset_label
@@ -55,19 +61,19 @@ class UserSpiderSource(BaseSource):
         """Nothing: the spider asks whom it likes, at our pace."""
         return ""
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """Run the spider from its beginning to its end."""
         from crawler.listing.spider_child import run_spider
 
-        if desk.frontier.cursor(desk.crawl_id).finished:
+        if context.frontier.cursor(context.crawl_id).finished:
             return Discovery("finished")
-        return await run_spider(self, desk, program="crawler.spiders.user")
+        return await run_spider(self, context, program="crawler.spiders.user")
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Fetch over HTTP."""
-        return http_bringer(settings)
+        return http_byte_fetcher(settings)
 
-    def listed(self, item: Mapping[str, Any], spider: str) -> Listed | None:
+    def to_listed_photo(self, item: Mapping[str, Any], spider: str) -> ListedPhoto | None:
         """Map an item to a photo of source `spider:NAME`; null without an address or with a time that is none."""
         address = normalised(str(item.get("image_url") or ""))
         try:
@@ -89,16 +95,16 @@ class UserSpiderSource(BaseSource):
             LABELS: _labels(item.get("labels") or {}),
         }
         url = address.geturl()
-        return Listed(photo_id(source, name), photo, url=url, host=host_of(url))
+        return ListedPhoto(photo_id(source, name), photo, url=url, host=host_of(url))
 
 
-def _labels(said: Mapping[str, Any]) -> list[Row]:
-    return [label for task, value in said.items() if (label := dataset_label(str(task), value))]
+def _labels(labels: Mapping[str, Any]) -> list[Row]:
+    return [label for task, value in labels.items() if (label := dataset_label(str(task), value))]
 
 
-def _moment(said: object) -> str | None:
+def _moment(value: object) -> str | None:
     """Write a time as ISO text; raises `ValueError` on what is none."""
-    if not said:
+    if not value:
         return None
-    found = said if isinstance(said, datetime) else datetime.fromisoformat(str(said))
-    return found.isoformat()
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return moment.isoformat()

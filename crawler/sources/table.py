@@ -16,7 +16,7 @@ from crawler.errors import InputRefusedError
 from crawler.frontier.items import Row
 from crawler.listing.file_source import FileSource
 from crawler.listing.folder_walk import walk
-from crawler.listing.source import Page
+from crawler.listing.source import ListingPage
 from crawler.readers.csv_files import Cells, open_csv
 
 PAGE = 5000
@@ -54,7 +54,7 @@ class TableSource(FileSource):
         if not top.is_dir():
             yield top
             return
-        names = (found.name for found in walk(top))
+        names = (entry.name for entry in walk(top))
         tables = [top / name for name in names if name.lower().endswith(".csv")]
         if not tables:
             raise InputRefusedError(top, "it holds no .csv file")
@@ -67,27 +67,27 @@ class TableSource(FileSource):
             with open_csv(path) as (names, _):
                 _columns(path, names)
 
-    def pages(self, crawl_id: str) -> Iterator[Page]:
+    def pages(self, crawl_id: str) -> Iterator[ListingPage]:
         """List the days of every file in order."""
         for path in self.inputs():
             with open_csv(path) as (names, lines):
-                known = _columns(path, names)
-                while part := list(islice(lines, PAGE)):
-                    rows = [self._row(cells, known, path.stem) for cells in part]
+                columns = _columns(path, names)
+                while batch := list(islice(lines, PAGE)):
+                    rows = [self._row(cells, columns, path.stem) for cells in batch]
                     prices = [row | {"crawl_id": crawl_id} for row in rows if row]
-                    yield Page(rows={"prices": prices}, skipped=len(part) - len(prices))
+                    yield ListingPage(rows={"prices": prices}, skipped=len(batch) - len(prices))
 
-    def _row(self, cells: Cells | None, known: Mapping[str, str], stem: str) -> Row | None:
+    def _row(self, cells: Cells | None, columns: Mapping[str, str], stem: str) -> Row | None:
         """Type one line; null when it is no day of trading."""
-        said = {known[name]: cell for name, cell in (cells or {}).items() if name in known}
+        values = {columns[name]: cell for name, cell in (cells or {}).items() if name in columns}
         try:
-            numbers = {name: _number(said.get(name, "")) for name in _NUMBERS}
-            day = self._day(said.get(_DAY, ""))
+            numbers = {name: _number(values.get(name, "")) for name in _NUMBERS}
+            day = self._day(values.get(_DAY, ""))
         except ValueError:
             return None
         if numbers[_CLOSE] is None:
             return None
-        return {_SERIES: said.get(_SERIES, stem) or stem, _DAY: day, **numbers}
+        return {_SERIES: values.get(_SERIES, stem) or stem, _DAY: day, **numbers}
 
     def _day(self, text: str) -> datetime:
         """Read a date; of a time with a zone, take the day it names."""
@@ -100,10 +100,10 @@ class TableSource(FileSource):
 def _columns(path: Path, names: list[str]) -> Mapping[str, str]:
     """Map the names of known columns to ours; raises `InputRefusedError` without a date or a close."""
     plain = {name: name.lower().replace("_", " ").rstrip("*") for name in names}
-    known = {name: _NAMES[text] for name, text in plain.items() if text in _NAMES}
-    if lost := {_DAY: "date", _CLOSE: "close"}.keys() - known.values():
+    columns = {name: _NAMES[text] for name, text in plain.items() if text in _NAMES}
+    if lost := {_DAY: "date", _CLOSE: "close"}.keys() - columns.values():
         raise InputRefusedError(path, f"it has no column for {' and '.join(sorted(lost))}")
-    return known
+    return columns
 
 
 def _number(text: str) -> float | None:

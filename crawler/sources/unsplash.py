@@ -20,7 +20,13 @@ from crawler.errors import CrawlError, KeyMissingError
 from crawler.fetch.hosts import allow_host
 from crawler.frontier.items import Row
 from crawler.listing.api_objects import count_of, moment_of, text_of
-from crawler.listing.source import BaseSource, Bring, Desk, Discovery, http_bringer
+from crawler.listing.source import (
+    BaseSource,
+    CrawlContext,
+    Discovery,
+    FetchBytes,
+    http_byte_fetcher,
+)
 from crawler.settings import CrawlSettings
 
 API_BASE = "https://api.unsplash.com"
@@ -121,8 +127,8 @@ class UnsplashSource(BaseSource):
             lines = Path(self.value).read_text("utf-8").split()
         except (OSError, ValueError) as error:
             raise CrawlError(f"{self.value} cannot be read: {error}") from error
-        found = list(dict.fromkeys(filter(None, map(_id, lines))))
-        return found[: self.limit]
+        ids = list(dict.fromkeys(filter(None, map(_id, lines))))
+        return ids[: self.limit]
 
     def page_url(self, page: int, count: int = PER_PAGE) -> str:
         """Return the address of one page of the listing; `count` is for random photos only."""
@@ -144,52 +150,52 @@ class UnsplashSource(BaseSource):
         query = urlsplit(location).query
         return f"{self.detail_url(source_photo_id)}/download{'?' + query if query else ''}"
 
-    def photo(self, said: Mapping[str, Any]) -> Row:
+    def photo(self, photo: Mapping[str, Any]) -> Row:
         """Map a photo object of the API to columns of a photos row; places on earth are left out."""
-        user = said.get("user") or {}
+        user = photo.get("user") or {}
         author = text_of(user.get("name")) or text_of(user.get("username"))
         profile = text_of((user.get("links") or {}).get("html"))
-        exif = dict(said.get("exif") or {})
+        exif = dict(photo.get("exif") or {})
         return {
             "source": self.name,
-            "source_photo_id": str(said["id"]),
-            "page_url": text_of((said.get("links") or {}).get("html")),
+            "source_photo_id": str(photo["id"]),
+            "page_url": text_of((photo.get("links") or {}).get("html")),
             "photographer": author,
             "photographer_url": profile,
             "licence": LICENCE,
             "attribution": f"Photo by {author or 'unknown'} ({profile or 'no page'}) on Unsplash",
-            "title": text_of(said.get("description")) or text_of(said.get("alt_description")),
-            "tags": _tags(said.get("tags")),
-            "posted_at": moment_of(said.get("created_at")),
-            "updated_at": moment_of(said.get("updated_at")),
-            "listed_width": count_of(said.get("width")),
-            "listed_height": count_of(said.get("height")),
+            "title": text_of(photo.get("description")) or text_of(photo.get("alt_description")),
+            "tags": _tags(photo.get("tags")),
+            "posted_at": moment_of(photo.get("created_at")),
+            "updated_at": moment_of(photo.get("updated_at")),
+            "listed_width": count_of(photo.get("width")),
+            "listed_height": count_of(photo.get("height")),
             "training_allowed": self.training_basis is not None,
             "training_basis": self.training_basis or BASIS,
             "source_exif_json": json.dumps(exif, sort_keys=True) if any(exif.values()) else None,
         }
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """Run the spider until the listing ends, the quota is used up, or the session stops."""
         from crawler.listing.spider_child import run_spider
 
-        cursor = desk.frontier.cursor(desk.crawl_id)
-        vanished = self.holds_all and desk.frontier.vanished(desk.crawl_id)
-        if cursor.finished and not vanished and not desk.frontier.unprepared(desk.crawl_id):
+        cursor = context.frontier.cursor(context.crawl_id)
+        vanished = self.holds_all and context.frontier.vanished(context.crawl_id)
+        if cursor.finished and not vanished and not context.frontier.unprepared(context.crawl_id):
             return Discovery("finished")
-        quota = desk.frontier.quota(key_hash(api_key()))
+        quota = context.frontier.quota(key_hash(api_key()))
         if quota and quota.blocked_until > time.time():
             return Discovery("quota", wait_until=quota.blocked_until)
-        return await run_spider(self, desk)
+        return await run_spider(self, context)
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Fetch over HTTP."""
-        return http_bringer(settings)
+        return http_byte_fetcher(settings)
 
 
-def _tags(said: object) -> list[str]:
-    listed = said if isinstance(said, list) else []
-    return [str(tag["title"]) for tag in listed if isinstance(tag, dict) and tag.get("title")]
+def _tags(tags: object) -> list[str]:
+    objects = tags if isinstance(tags, list) else []
+    return [str(tag["title"]) for tag in objects if isinstance(tag, dict) and tag.get("title")]
 
 
 def _id(line: str) -> str:

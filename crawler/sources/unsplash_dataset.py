@@ -20,16 +20,16 @@ from urllib.parse import urlencode
 from crawler.errors import CrawlError
 from crawler.fetch.addresses import normalised
 from crawler.fetch.failures import Failure
-from crawler.fetch.fetcher import Answer
+from crawler.fetch.fetcher import FetchResponse
 from crawler.fetch.hosts import host_of
-from crawler.frontier.items import Item, Listed, Row
+from crawler.frontier.items import Item, ListedPhoto, Row
 from crawler.listing.source import (
     BaseSource,
-    Bring,
-    Desk,
+    CrawlContext,
     Discovery,
-    Page,
-    http_bringer,
+    FetchBytes,
+    ListingPage,
+    http_byte_fetcher,
     list_pages,
     user_agent,
 )
@@ -95,26 +95,26 @@ class UnsplashDatasetSource(BaseSource):
             if not tables(Path(self.path), table):
                 raise CrawlError(f"{self.path} holds no {table}.tsv000 or {table}.csv000")
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """Read the tables, page by page."""
-        return await asyncio.to_thread(list_pages, desk, self.pages(desk.crawl_id))
+        return await asyncio.to_thread(list_pages, context, self.pages(context.crawl_id))
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Fetch over HTTP; without `pictures` nothing is queued, and nobody need be named as a contact."""
-        return http_bringer(settings) if self.pictures else nullcontext(_no_picture)
+        return http_byte_fetcher(settings) if self.pictures else nullcontext(_no_picture)
 
-    def pages(self, crawl: str) -> Iterator[Page]:
+    def pages(self, crawl: str) -> Iterator[ListingPage]:
         """Give the photos, then the labels."""
-        photos = self.photos()
-        while page := list(islice(photos, PAGE)):
-            found = [photo for photo in page if photo]
-            skipped = len(page) - len(found)
+        lines = self.photos()
+        while page := list(islice(lines, PAGE)):
+            rows = [photo for photo in page if photo]
+            skipped = len(page) - len(rows)
             if self.pictures:
-                listed = [self._listed(photo) for photo in found]
+                listed = [self._to_listed_photo(photo) for photo in rows]
                 kept = [one for one in listed if one]
-                yield Page(kept, skipped=skipped + len(listed) - len(kept))
+                yield ListingPage(kept, skipped=skipped + len(listed) - len(kept))
             else:
-                yield Page(rows=_rows(found, crawl), skipped=skipped)
+                yield ListingPage(rows=_rows(rows, crawl), skipped=skipped)
         for table in self.labels:
             yield from self._label_pages(table)
 
@@ -128,27 +128,27 @@ class UnsplashDatasetSource(BaseSource):
             n += photo is not None
             yield photo
 
-    def photo(self, said: Record) -> Row:
+    def photo(self, record: Record) -> Row:
         """Map one line to columns of a photos row; places on earth are left out."""
-        user = said.get("photographer_username")
-        names = [said.get("photographer_first_name"), said.get("photographer_last_name")]
+        user = record.get("photographer_username")
+        names = [record.get("photographer_first_name"), record.get("photographer_last_name")]
         author = " ".join(name.strip() for name in names if name and name.strip()) or user
         profile = f"https://unsplash.com/@{user}" if user else None
-        exif = {ours: said[theirs] for ours, theirs in _EXIF.items() if said.get(theirs)}
+        exif = {ours: record[theirs] for ours, theirs in _EXIF.items() if record.get(theirs)}
         allowed, basis = _BASIS[self.edition]
         return {
             "source": UnsplashSource.name,
-            "source_photo_id": said["photo_id"],
-            "page_url": said.get("photo_url") or None,
-            "image_url": self._address(said),
+            "source_photo_id": record["photo_id"],
+            "page_url": record.get("photo_url") or None,
+            "image_url": self._address(record),
             "photographer": author or None,
             "photographer_url": profile,
             "licence": LICENCE,
             "attribution": f"Photo by {author or 'unknown'} ({profile or 'no page'}) on Unsplash",
-            "title": said.get("photo_description") or said.get("ai_description") or None,
-            "posted_at": _moment(said.get("photo_submitted_at")),
-            "listed_width": _whole(said.get("photo_width")),
-            "listed_height": _whole(said.get("photo_height")),
+            "title": record.get("photo_description") or record.get("ai_description") or None,
+            "posted_at": _moment(record.get("photo_submitted_at")),
+            "listed_width": _whole(record.get("photo_width")),
+            "listed_height": _whole(record.get("photo_height")),
             "training_allowed": allowed or self.training_basis is not None,
             "training_basis": self.training_basis or basis,
             "redistribution_allowed": False,
@@ -161,14 +161,14 @@ class UnsplashDatasetSource(BaseSource):
         settings = ("aperture", "iso", "exposure_time")
         photos = with_settings = skipped = 0
         for photo in self.photos():
-            said = json.loads(str(photo["source_exif_json"] or "{}")) if photo else {}
+            exif = json.loads(str(photo["source_exif_json"] or "{}")) if photo else {}
             photos += photo is not None
             skipped += photo is None
-            with_settings += all(said.get(name) for name in settings)
+            with_settings += all(exif.get(name) for name in settings)
         return TablesPlan(photos, with_settings, skipped)
 
-    def _address(self, said: Record) -> str | None:
-        address = normalised(said.get("photo_image_url") or "")
+    def _address(self, record: Record) -> str | None:
+        address = normalised(record.get("photo_image_url") or "")
         if address is None:
             return None
         if self.width is None:
@@ -176,25 +176,23 @@ class UnsplashDatasetSource(BaseSource):
         scaled = urlencode({"w": self.width, "fit": "max"})  # max: never larger than the original
         return address._replace(query="&".join(filter(None, [address.query, scaled]))).geturl()
 
-    def _listed(self, photo: Row) -> Listed | None:
+    def _to_listed_photo(self, photo: Row) -> ListedPhoto | None:
         address = normalised(str(photo.pop("image_url") or ""))
         if address is None:
             return None
         key = photo_id(UnsplashSource.name, str(photo["source_photo_id"]))
-        return Listed(key, photo, url=address.geturl(), host=host_of(address.geturl()))
+        return ListedPhoto(key, photo, url=address.geturl(), host=host_of(address.geturl()))
 
-    def _label_pages(self, table: str) -> Iterator[Page]:
-        wanted = self._limited()
+    def _label_pages(self, table: str) -> Iterator[ListingPage]:
+        ids = self._limited()
         lines = records(Path(self.path), table)
         while page := list(islice(lines, PAGE)):
             good = [record for record in page if record and _named(record)]
             labels = [
-                _label(table, record)
-                for record in good
-                if wanted is None or record["photo_id"] in wanted
+                _label(table, record) for record in good if ids is None or record["photo_id"] in ids
             ]
             rows = {str(row["label_id"]): row for row in labels if row}
-            yield Page(rows={"labels": list(rows.values())}, skipped=len(page) - len(good))
+            yield ListingPage(rows={"labels": list(rows.values())}, skipped=len(page) - len(good))
 
     def _limited(self) -> set[str] | None:
         """Return the ids within the limit; null when there is none."""
@@ -216,8 +214,10 @@ def records(top: Path, name: str) -> Iterator[Record | None]:
     )
 
 
-async def _no_picture(item: Item) -> Answer:
-    return Answer(item.url, failure=Failure("final", "missing", "pictures were not asked for"))
+async def _no_picture(item: Item) -> FetchResponse:
+    return FetchResponse(
+        item.url, failure=Failure("final", "missing", "pictures were not asked for")
+    )
 
 
 def _named(record: Record) -> bool:
@@ -225,23 +225,23 @@ def _named(record: Record) -> bool:
 
 
 def _rows(photos: Iterable[Row], crawl: str) -> Mapping[str, list[Row]]:
-    known, said = [], []
+    photo_rows, exif_rows = [], []
     for photo in photos:
         key = photo_id(UnsplashSource.name, str(photo["source_photo_id"]))
-        known.append(listed_row(key, photo, crawl))
+        photo_rows.append(listed_row(key, photo, crawl))
         if exif := source_exif(photo["source_exif_json"], "dataset"):
-            said.append(exif | {"photo_id": key})
-    return {"photos": known, "exif": said}
+            exif_rows.append(exif | {"photo_id": key})
+    return {"photos": photo_rows, "exif": exif_rows}
 
 
-def _label(table: str, said: Record) -> Row | None:
+def _label(table: str, record: Record) -> Row | None:
     task, column = LABEL_TABLES[table]
-    if not (value := (said.get(column) or "").strip()):
+    if not (value := (record.get(column) or "").strip()):
         return None
-    key = photo_id(UnsplashSource.name, said["photo_id"])
-    sure = [_percent(said.get(f"ai_service_{n}_confidence")) for n in (1, 2)]
-    best = max((share for share in sure if share is not None), default=None)
-    return label_row(key, task, value, "dataset", best)
+    key = photo_id(UnsplashSource.name, record["photo_id"])
+    confidences = [_percent(record.get(f"ai_service_{n}_confidence")) for n in (1, 2)]
+    confidence = max((share for share in confidences if share is not None), default=None)
+    return label_row(key, task, value, "dataset", confidence)
 
 
 def _percent(text: Any) -> float | None:
@@ -263,7 +263,7 @@ def _moment(text: str | None) -> str | None:
     ('2020-05-28T23:59:04.500000+00:00', None)
     """
     try:
-        found = datetime.fromisoformat(text or "")
+        moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

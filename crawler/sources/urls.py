@@ -18,14 +18,14 @@ from typing import ClassVar
 
 from crawler.fetch.addresses import name_of, normalised
 from crawler.fetch.hosts import host_of
-from crawler.frontier.items import Listed, Row
+from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.source import (
     BaseSource,
-    Bring,
-    Desk,
+    CrawlContext,
     Discovery,
-    Page,
-    http_bringer,
+    FetchBytes,
+    ListingPage,
+    http_byte_fetcher,
     list_pages,
 )
 from crawler.listing.vocabulary import LABELS, photo_id
@@ -41,7 +41,7 @@ _CAPTION_NAMES = ("caption", "text", "title")
 
 
 @dataclass(frozen=True)
-class Columns:
+class ListColumns:
     """Which column says what; `labels` are kept as labels."""
 
     url: str
@@ -50,7 +50,7 @@ class Columns:
     labels: Sequence[str] = ()
 
     @property
-    def wanted(self) -> list[str]:
+    def names(self) -> list[str]:
         """Every column that has to be read."""
         one = [self.url, self.caption, self.name, *self.labels]
         return list(dict.fromkeys(column for column in one if column))
@@ -91,45 +91,45 @@ class UrlListSource(BaseSource):
         super().check()
         self.columns()
 
-    def columns(self) -> Columns:
+    def columns(self) -> ListColumns:
         """Find the columns of the list by their names; the first file speaks for all."""
-        known = columns(list_files(Path(self.path))[0])
-        url = _find(known, self.url_col, _URL_NAMES)
+        names = columns(list_files(Path(self.path))[0])
+        url = _find(names, self.url_col, _URL_NAMES)
         if url is None:
             raise BadListError(
                 f"no column of addresses in {self.path}; name it with --url-col; "
-                f"there are: {', '.join(known) or 'none'}"
+                f"there are: {', '.join(names) or 'none'}"
             )
-        caption = _find(known, self.caption_col, _CAPTION_NAMES)
-        name = _find(known, self.id_col, ())
-        labels = [label for one in self.label_cols if (label := _find(known, one, ()))]
+        caption = _find(names, self.caption_col, _CAPTION_NAMES)
+        name = _find(names, self.id_col, ())
+        labels = [label for one in self.label_cols if (label := _find(names, one, ()))]
         if self.labels_all:
-            labels += [one for one in known if one not in (url, caption, name, *labels)]
-        return Columns(url, caption, name, labels)
+            labels += [one for one in names if one not in (url, caption, name, *labels)]
+        return ListColumns(url, caption, name, labels)
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """List the addresses; an interrupted listing goes on behind the last page kept."""
-        return await asyncio.to_thread(list_pages, desk, self.pages())
+        return await asyncio.to_thread(list_pages, context, self.pages())
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Fetch over HTTP."""
-        return http_bringer(settings)
+        return http_byte_fetcher(settings)
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Iterator[ListingPage]:
         """Give the list in pages; empty and bad addresses are passed over and counted."""
         lines = self.photos()
         while page := list(islice(lines, PAGE)):
             photos = [listed for listed in page if listed]
-            yield Page(photos, skipped=len(page) - len(photos))
+            yield ListingPage(photos, skipped=len(page) - len(photos))
 
-    def photos(self) -> Iterator[Listed | None]:
+    def photos(self) -> Iterator[ListedPhoto | None]:
         """Give one photo for each line, or null for a line without an address, up to the limit."""
-        where, n = self.columns(), 0
+        columns, n = self.columns(), 0
         for file in list_files(Path(self.path)):
-            for record in records(file, where.wanted):
+            for record in records(file, columns.names):
                 if self.limit is not None and n >= self.limit:
                     return
-                listed = self._listed(record, where) if record else None
+                listed = self._to_listed_photo(record, columns) if record else None
                 n += listed is not None
                 yield listed
 
@@ -143,11 +143,11 @@ class UrlListSource(BaseSource):
                 hosts[listed.host] += 1
         return ListPlan(hosts.total(), skipped, hosts)
 
-    def _listed(self, record: Record, where: Columns) -> Listed | None:
-        address = normalised(str(record.get(where.url) or ""))
+    def _to_listed_photo(self, record: Record, columns: ListColumns) -> ListedPhoto | None:
+        address = normalised(str(record.get(columns.url) or ""))
         if address is None:
             return None
-        own = _plain(record.get(where.name)) if where.name else None
+        own = _plain(record.get(columns.name)) if columns.name else None
         name = own or name_of(address)
         photo: Row = {
             "source": self.known_as,
@@ -155,23 +155,25 @@ class UrlListSource(BaseSource):
             "training_allowed": self.training_basis is not None,
             "training_basis": self.training_basis or NO_BASIS,
         }
-        if where.caption and (title := _plain(record.get(where.caption))):
+        if columns.caption and (title := _plain(record.get(columns.caption))):
             photo["title"] = title
         if labels := [
-            label for one in where.labels if (label := dataset_label(one, record.get(one)))
+            label for one in columns.labels if (label := dataset_label(one, record.get(one)))
         ]:
             photo[LABELS] = labels
         key = photo_id(self.known_as, name)
-        return Listed(key, photo, url=address.geturl(), host=host_of(address.geturl()))
+        return ListedPhoto(key, photo, url=address.geturl(), host=host_of(address.geturl()))
 
 
-def _find(known: Sequence[str], asked: str | None, usual: Sequence[str]) -> str | None:
+def _find(names: Sequence[str], chosen: str | None, usual: Sequence[str]) -> str | None:
     """Find the column that was asked for, or the first one with a usual name in any case."""
-    if asked is not None:
-        if asked not in known:
-            raise BadListError(f"the list has no column {asked}; there are: {', '.join(known)}")
-        return asked
-    return next((one for name in usual for one in known if one.lower() == name), None)
+    if chosen is not None:
+        if chosen not in names:
+            raise BadListError(f"the list has no column {chosen}; there are: {', '.join(names)}")
+        return chosen
+    return next(
+        (column for usual_name in usual for column in names if column.lower() == usual_name), None
+    )
 
 
 def dataset_label(task: str, value: object) -> Row | None:

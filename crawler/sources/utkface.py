@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import ClassVar
 
 from crawler.fetch.failures import Failure
-from crawler.frontier.items import Listed, Row
+from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.file_source import FolderReader
-from crawler.listing.folder_walk import Found
+from crawler.listing.folder_walk import FolderEntry
 from crawler.listing.vocabulary import LABELS, photo_id
 
 GENDERS = ("male", "female")
@@ -24,7 +24,7 @@ _NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_(\d{17})\.jpg(?:\.chip\.jpg)?", re
 
 
 @dataclass(frozen=True)
-class Face:
+class FaceLabels:
     """What a file name says: age in years, and the moment of collection to the millisecond."""
 
     age: int
@@ -33,7 +33,7 @@ class Face:
     collected_at: datetime
 
 
-def read_name(path: str) -> Face | None:
+def read_name(path: str) -> FaceLabels | None:
     """Read the last part of a path; null when it breaks the rule.
 
     >>> read_name("26_0_4_20170117171613595.jpg").ethnicity
@@ -49,7 +49,7 @@ def read_name(path: str) -> Face | None:
         collected = datetime.strptime(f"{time}000", "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - the zone is unknown
     except ValueError:
         return None
-    return Face(int(age), GENDERS[int(gender)], ETHNICITIES[int(race)], collected)
+    return FaceLabels(int(age), GENDERS[int(gender)], ETHNICITIES[int(race)], collected)
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,19 @@ class UtkFaceSource(FolderReader):
     training_basis: str | None = None
     name: ClassVar[str] = "utkface"
 
-    def listed(self, found: Found) -> Listed:
+    def to_listed_photo(self, entry: FolderEntry) -> ListedPhoto:
         """Label one face by its name; a bad name is listed too, and refused when its turn comes."""
         photo: Row = {
             "source": self.name,
-            "source_photo_id": found.name,
+            "source_photo_id": entry.name,
             "licence": LICENCE,
             "training_allowed": self.training_basis is not None,
             "training_basis": self.training_basis or BASIS,
             "redistribution_allowed": False,
-            LABELS: _labels(read_name(found.name)),
+            LABELS: _labels(read_name(entry.name)),
         }
-        name = photo_id(self.name, found.name)
-        return Listed(name, photo, url=found.name, version=found.version)
+        name = photo_id(self.name, entry.name)
+        return ListedPhoto(name, photo, url=entry.name, version=entry.version)
 
     def refusal(self, name: str) -> Failure | None:
         """Quarantine a file whose name breaks the rule."""
@@ -80,12 +80,13 @@ class UtkFaceSource(FolderReader):
         return Failure("suspicious", "bad_name", "not age_gender_race_time.jpg")
 
 
-def _labels(face: Face | None) -> list[Row]:
+def _labels(face: FaceLabels | None) -> list[Row]:
     if face is None:
         return []
-    said = {"age": face.age, "gender": face.gender, "ethnicity": face.ethnicity}
+    values = {"age": face.age, "gender": face.gender, "ethnicity": face.ethnicity}
     labels: list[Row] = [
-        {"task": task, "value": value, "label_source": "estimated"} for task, value in said.items()
+        {"task": task, "value": value, "label_source": "estimated"}
+        for task, value in values.items()
     ]
     when = face.collected_at.isoformat(timespec="milliseconds")
     return [*labels, {"task": "collected_at", "value": when, "label_source": "filename"}]

@@ -16,9 +16,9 @@ from crawler.fetch.failures import Failure
 from crawler.fetch.hosts import host_of
 from crawler.fetch.limits import retry_after_s
 from crawler.fetch.pauses import HostPause
-from crawler.frontier.items import Cursor, Listed
-from crawler.sources.commons import CommonsSource, Walk
-from crawler.spiders.api_answers import demand, read_answer, unreachable
+from crawler.frontier.items import Cursor, ListedPhoto
+from crawler.sources.commons import CommonsSource, ListingPosition
+from crawler.spiders.api_responses import read_response, require, unreachable
 from crawler.spiders.listing import ListingSpider
 
 _LONGEST_PAUSE_S = 30.0  # a longer one ends the session's listing; it goes on afterwards
@@ -43,44 +43,44 @@ class CommonsSpider(ListingSpider):
         """Go on where the cursor is."""
         cursor = self._frontier.cursor(self._crawl_id)
         if not cursor.finished:
-            yield self._call(self._source.walk(cursor.token))
+            yield self._call(self._source.position(cursor.token))
 
-    def _call(self, walk: Walk) -> Request:
+    def _call(self, position: ListingPosition) -> Request:
         return Request(
-            self._source.url(walk),
+            self._source.url(position),
             self.parse,
             errback=self.failed,
             dont_filter=True,
-            cb_kwargs={"walk": walk},
+            cb_kwargs={"walk": position},
             meta={"handle_httpstatus_all": True, "dont_retry": True},
         )
 
     async def failed(self, failure: Any) -> AsyncIterator[Request]:
         """Ask again after a connection that failed."""
-        trouble = unreachable(failure)
-        await self._wait_or_end(self._backoff_s(), trouble.detail)
+        commit_failure = unreachable(failure)
+        await self._wait_or_end(self._backoff_s(), commit_failure.detail)
         yield failure.request.copy()
 
-    async def parse(self, response: Response, walk: Walk) -> AsyncIterator[Request]:
+    async def parse(self, response: Response, position: ListingPosition) -> AsyncIterator[Request]:
         """Bring a page into the frontier and ask for the next one."""
         self.calls["page"] += 1
-        answer = read_answer(response, lambda said: self._read(said, walk))
+        answer = read_response(response, lambda answer: self._read(answer, position))
         if isinstance(answer, Failure):
             await self._failed_call(response, answer)
-            yield self._call(walk)
+            yield self._call(position)
             return
         self._refused = 0
         cursor, photos = answer
         self._frontier.add(self._crawl_id, photos, cursor)
         if not cursor.finished:
-            yield self._call(self._source.walk(cursor.token))
+            yield self._call(self._source.position(cursor.token))
 
     async def _failed_call(self, response: Response, failure: Failure) -> None:
         """Wait when the call may work later; end on anything else."""
         if failure.error_class != "transient":
             raise self.end("failed", f"the API refuses: {failure.error}: {failure.detail}")
-        said = (response.headers.get("Retry-After") or b"").decode("latin-1")
-        wait_s = retry_after_s(said) or self._backoff_s()
+        retry_after = (response.headers.get("Retry-After") or b"").decode("latin-1")
+        wait_s = retry_after_s(retry_after) or self._backoff_s()
         await self._wait_or_end(wait_s, f"{failure.error}: {failure.detail}")
 
     def _backoff_s(self) -> float:
@@ -97,65 +97,75 @@ class CommonsSpider(ListingSpider):
             raise self.end("quota", f"wants to be left alone: {pause.text()}; {then}", pause.until)
         await self.pause(wait_s)
 
-    def _read(self, said: Any, walk: Walk) -> tuple[Cursor, list[Listed]]:
+    def _read(self, answer: Any, position: ListingPosition) -> tuple[Cursor, list[ListedPhoto]]:
         """Return the photos of a page and the cursor behind it."""
-        demand(isinstance(said, dict), "no object")
-        if error := said.get("error"):
-            self._heed_error(str(error.get("code")), str(error.get("info") or ""))
-        demand(said.keys() & _ANSWERS, "neither a part of a list nor its end")
-        return self._page(said, walk)
+        require(isinstance(answer, dict), "no object")
+        if error := answer.get("error"):
+            self._raise_error(str(error.get("code")), str(error.get("info") or ""))
+        require(answer.keys() & _ANSWERS, "neither a part of a list nor its end")
+        return self._page(answer, position)
 
-    def _heed_error(self, code: str, info: str) -> None:
+    def _raise_error(self, code: str, info: str) -> None:
         """Raise what an error object of the API means: try again, or the end."""
-        demand(code not in _BUSY and not code.startswith(_BROKEN), f"the API is busy: {code}")
+        require(code not in _BUSY and not code.startswith(_BROKEN), f"the API is busy: {code}")
         raise self.end("failed", f"the API refuses: {code}: {info}")
 
-    def _page(self, said: dict[str, Any], walk: Walk) -> tuple[Cursor, list[Listed]]:
+    def _page(
+        self, answer: dict[str, Any], position: ListingPosition
+    ) -> tuple[Cursor, list[ListedPhoto]]:
         cursor = self._frontier.cursor(self._crawl_id)
-        query, at = said.get("query") or {}, said.get("continue")
-        listed = [self._source.listed(page) for page in query.get("pages") or [] if _whole(page)]
+        query, continuation = answer.get("query") or {}, answer.get("continue")
+        listed = [
+            self._source.to_listed_photo(page)
+            for page in query.get("pages") or []
+            if _has_info(page)
+        ]
         photos = [photo for photo in listed if photo]
         if self._source.limit is not None:
             photos = photos[: max(0, self._source.limit - cursor.seen)]
-        following = self._following(walk, query, at)
+        following = self._next_position(position, query, continuation)
         ahead = replace(
             cursor,
             page=cursor.page + 1,
             seen=cursor.seen + len(photos),
-            skipped=cursor.skipped + _lacking(query, walk, at) + listed.count(None),
+            skipped=cursor.skipped
+            + _count_missing(query, position, continuation)
+            + listed.count(None),
             token=following.text() if following else "",
         )
         full = self._source.limit is not None and ahead.seen >= self._source.limit
         return replace(ahead, finished=full or following is None), photos
 
-    def _following(self, walk: Walk, query: dict[str, Any], at: Any) -> Walk | None:
-        depth = int(walk.queue[0][1])
-        if walk.phase == "subcategories":
+    def _next_position(
+        self, position: ListingPosition, query: dict[str, Any], continuation: Any
+    ) -> ListingPosition | None:
+        depth = int(position.queue[0][1])
+        if position.phase == "subcategories":
             names = [str(member["title"]) for member in query.get("categorymembers") or []]
-            new = [name for name in dict.fromkeys(names) if not _met(name, walk)]
-            walk = replace(
-                walk,
-                queue=[*walk.queue, *([name, depth - 1] for name in new)],
-                met=[*walk.met, *new],
+            new = [name for name in dict.fromkeys(names) if not _is_visited(name, position)]
+            position = replace(
+                position,
+                queue=[*position.queue, *([name, depth - 1] for name in new)],
+                visited=[*position.visited, *new],
             )
-        if at:
-            return replace(walk, at=at)
-        if walk.phase == "files" and depth > 0:
-            return replace(walk, phase="subcategories", at=None)
-        left = walk.queue[1:]
-        return replace(walk, queue=left, phase="files", at=None) if left else None
+        if continuation:
+            return replace(position, continuation=continuation)
+        if position.phase == "files" and depth > 0:
+            return replace(position, phase="subcategories", continuation=None)
+        left = position.queue[1:]
+        return replace(position, queue=left, phase="files", continuation=None) if left else None
 
 
-def _whole(page: dict[str, Any]) -> bool:
+def _has_info(page: dict[str, Any]) -> bool:
     return bool(page.get("imageinfo"))
 
 
-def _lacking(query: dict[str, Any], walk: Walk, at: Any) -> int:
+def _count_missing(query: dict[str, Any], position: ListingPosition, continuation: Any) -> int:
     """Count files without information, unless it comes in the next answer, or came in the one before."""
-    if "iicontinue" in (at or {}) or "iicontinue" in (walk.at or {}):
+    if "iicontinue" in (continuation or {}) or "iicontinue" in (position.continuation or {}):
         return 0
-    return sum(not _whole(page) for page in query.get("pages") or [])
+    return sum(not _has_info(page) for page in query.get("pages") or [])
 
 
-def _met(name: str, walk: Walk) -> bool:
-    return name in walk.met or name.removeprefix("Category:") in walk.met
+def _is_visited(name: str, position: ListingPosition) -> bool:
+    return name in position.visited or name.removeprefix("Category:") in position.visited

@@ -60,16 +60,16 @@ class SpiderProblems(logging.Handler):
 
     def texts(self, log_name: str) -> list[str]:
         """Say what went wrong, in one line for each kind."""
-        found = []
+        texts = []
         if self.raised:
             times = f" ({len(self.raised)} times in all)" if len(self.raised) > 1 else ""
-            found.append(f"the spider raised: {self.raised[0]}{times}; see logs/{log_name}")
+            texts.append(f"the spider raised: {self.raised[0]}{times}; see logs/{log_name}")
         if self.unread:
             first = next(iter(self.unread.values()))
-            found.append(
+            texts.append(
                 f"pages that did not come: {len(self.unread)}, first {first}; see logs/{log_name}"
             )
-        return found
+        return texts
 
 
 def _where(response: Any) -> str:

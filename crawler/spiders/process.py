@@ -20,7 +20,7 @@ from filelock import FileLock
 from catalog import Workspace, start_logging
 from crawler.fetch.hosts import client_url, is_loopback
 from crawler.frontier.frontier import Frontier
-from crawler.listing.source import Desk, Discovery, user_agent
+from crawler.listing.source import CrawlContext, Discovery, user_agent
 from crawler.listing.spider_child import END_WITHIN_S, FLAG, SpiderSource
 from crawler.settings import CrawlSettings
 
@@ -43,7 +43,7 @@ def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, 
         "DOWNLOAD_MAXSIZE": 16 << 20,
         "DOWNLOAD_WARNSIZE": 0,
         "RETRY_ENABLED": False,  # the spider tries again: it knows what an answer looks like
-        "DOWNLOADER_MIDDLEWARES": {"crawler.spiders.quota_gate.QuotaMiddleware": 540},
+        "DOWNLOADER_MIDDLEWARES": {"crawler.spiders.middlewares.QuotaMiddleware": 540},
         "REDIRECT_ENABLED": False,
         "COOKIES_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
@@ -59,7 +59,7 @@ def _host(address: str) -> str:
 
 
 @contextmanager
-def open_job() -> Iterator[tuple[SpiderSource, Desk]]:
+def open_job() -> Iterator[tuple[SpiderSource, CrawlContext]]:
     """Read the job from standard input, and open what it works with."""
     from crawler.sources import SOURCES
 
@@ -73,7 +73,10 @@ def open_job() -> Iterator[tuple[SpiderSource, Desk]]:
         FileLock(f"{workspace.frontier}.spider.lock", timeout=2 * END_WITHIN_S),
         Frontier(workspace.frontier, durable=False) as frontier,
     ):
-        yield SOURCES[name](**config), Desk(workspace, frontier, job["crawl_id"], settings, _never)
+        yield (
+            SOURCES[name](**config),
+            CrawlContext(workspace, frontier, job["crawl_id"], settings, _never),
+        )
 
 
 def _never() -> bool:
@@ -88,27 +91,34 @@ def main() -> None:
     from crawler.spiders.problems import SpiderProblems
     from crawler.spiders.resolver import refusal_text
 
-    with open_job() as (source, desk):
-        process = AsyncCrawlerProcess(scrapy_settings(source, desk.settings))
+    with open_job() as (source, context):
+        process = AsyncCrawlerProcess(scrapy_settings(source, context.settings))
         module, _, spider = source.spider.partition(":")
         crawler = process.create_crawler(getattr(importlib.import_module(module), spider))
-        about = {"source": source, "frontier": desk.frontier, "crawl_id": desk.crawl_id}
-        about |= {"settings": desk.settings, "write": desk.write}
+        about = {"source": source, "frontier": context.frontier, "crawl_id": context.crawl_id}
+        about |= {"settings": context.settings, "write": context.write}
         problems = SpiderProblems()
         problems.attach(crawler)
         process.crawl(crawler, **about, **source.secrets())
         stopped = watch(process)
         process.start(install_signal_handlers=False)
         assert isinstance(crawler.spider, ListingSpider), "the source names such a spider"
-        found = crawler.spider.discovery
-        if stopped.is_set() and found.status == "failed":
-            found = Discovery("stopped")
+        discovery = crawler.spider.discovery
+        if stopped.is_set() and discovery.status == "failed":
+            discovery = Discovery("stopped")
         else:
-            odd = problems.texts(f"spider-{desk.crawl_id}.log") if found.status == "failed" else []
-            found = replace(
-                found, problem="; ".join(filter(None, (found.problem, *odd, refusal_text())))
+            problem_texts = (
+                problems.texts(f"spider-{context.crawl_id}.log")
+                if discovery.status == "failed"
+                else []
             )
-    print(json.dumps(asdict(found) | {"calls": crawler.spider.calls}))  # noqa: T201  # the answer to the session
+            discovery = replace(
+                discovery,
+                problem="; ".join(
+                    filter(None, (discovery.problem, *problem_texts, refusal_text()))
+                ),
+            )
+    print(json.dumps(asdict(discovery) | {"calls": crawler.spider.calls}))  # noqa: T201  # the answer to the session
 
 
 def watch(process: object) -> threading.Event:

@@ -37,14 +37,17 @@ refused_hosts: set[str] = set()  # of this process, for the spider's last word
 def connection_settings(settings: CrawlSettings) -> dict[str, object]:
     """Return the settings of Scrapy that decide what it connects to."""
     handlers = {"http": _HANDLER, "https": _HANDLER, "file": None, "ftp": None, "s3": None}
-    found: dict[str, object] = {"DOWNLOAD_HANDLERS": handlers, "HTTPPROXY_ENABLED": False}
+    scrapy_settings: dict[str, object] = {"DOWNLOAD_HANDLERS": handlers, "HTTPPROXY_ENABLED": False}
     if hasattr(default_settings, "TWISTED_REACTOR_ENABLED"):
-        found["TWISTED_REACTOR_ENABLED"] = True  # without it another client would connect
+        scrapy_settings["TWISTED_REACTOR_ENABLED"] = True  # without it another client would connect
     if not settings.allow_private:
         newer = hasattr(default_settings, "TWISTED_DNS_RESOLVER")
         name = "TWISTED_DNS_RESOLVER" if newer else "DNS_RESOLVER"
-        found |= {name: f"{__name__}.PublicNameResolver", _NETWORKS: settings.allow_networks}
-    return found
+        scrapy_settings |= {
+            name: f"{__name__}.PublicNameResolver",
+            _NETWORKS: settings.allow_networks,
+        }
+    return scrapy_settings
 
 
 @implementer(IHostnameResolver)
@@ -69,8 +72,8 @@ class PublicNameResolver(CachingHostnameResolver):
         **more: Any,
     ) -> IHostResolution:
         """Resolve a host for a receiver that hears of allowed addresses only."""
-        judged: Any = _AllowedAddresses(resolutionReceiver, hostName, self._networks)
-        return super().resolveHostName(judged, hostName, *about, **more)
+        receiver: Any = _AllowedAddresses(resolutionReceiver, hostName, self._networks)
+        return super().resolveHostName(receiver, hostName, *about, **more)
 
 
 @provider(IResolutionReceiver)
@@ -105,8 +108,8 @@ def refusal_text() -> str:
     if not refused_hosts:
         return ""
     more = f" and {len(refused_hosts) - 3} more" if len(refused_hosts) > 3 else ""
-    named = ", ".join(sorted(refused_hosts)[:3])
+    hosts = ", ".join(sorted(refused_hosts)[:3])
     return (
-        f"not asked, for it is at a private address: {named}{more} (--allow-private allows all, allow_networks in "
+        f"not asked, for it is at a private address: {hosts}{more} (--allow-private allows all, allow_networks in "
         "[crawl] of safelight.toml some)"
     )

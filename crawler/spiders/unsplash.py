@@ -17,12 +17,12 @@ from crawler.fetch.addresses import normalised
 from crawler.fetch.failures import TRANSIENT_STATUSES, Failure
 from crawler.fetch.hosts import host_of
 from crawler.fetch.limits import retry_after_s
-from crawler.frontier.items import DESCRIBED, LISTED, Cursor, Item, Listed, Settlement
+from crawler.frontier.items import DESCRIBED, LISTED, Cursor, Item, ListedPhoto, Settlement
 from crawler.listing.vocabulary import photo_id
 from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash
-from crawler.spiders.api_answers import demand, read_answer, unreachable
+from crawler.spiders.api_responses import read_response, require, unreachable
 from crawler.spiders.listing import ListingSpider
-from crawler.spiders.quota_gate import QuotaGate, QuotaUsedUpError
+from crawler.spiders.quota_limiter import QuotaLimiter, QuotaUsedUpError
 
 # A photo under way comes before the next page: so a small quota brings whole photos.
 DOWNLOAD, DETAIL, PAGE = 2, 1, 0
@@ -41,7 +41,7 @@ class UnsplashSpider(ListingSpider):
         self._key = key
         self._begun: set[str] = set()
         self._suspects: list[tuple[Item, Failure]] = []
-        self.quota_gate = QuotaGate(self._frontier, key_hash(key), self._limits.quota_wait_s)
+        self.quota_limiter = QuotaLimiter(self._frontier, key_hash(key), self._limits.quota_wait_s)
         self.calls = {"page": 0, "detail": 0, "download": 0}  # and check, once there is one
 
     async def start(self) -> AsyncIterator[Request]:
@@ -68,7 +68,10 @@ class UnsplashSpider(ListingSpider):
         ids = self._source.ids()
         ahead = replace(cursor, seen=len(ids), finished=True)
         self._frontier.add(
-            self._crawl_id, [self._listed({"id": name}) for name in ids], ahead, skip_held=True
+            self._crawl_id,
+            [self._to_listed_photo({"id": name}) for name in ids],
+            ahead,
+            skip_held=True,
         )
         return self._jobs()
 
@@ -78,18 +81,18 @@ class UnsplashSpider(ListingSpider):
         cursor = self._frontier.cursor(self._crawl_id)
         assert response.request, "Scrapy says what it answers"
         last_try = not self.may_try_again(response.request)
-        answer = read_answer(
-            response, lambda said: self._read_page(said, response, page, lenient=last_try)
+        answer = read_response(
+            response, lambda objects: self._read_page(objects, response, page, lenient=last_try)
         )
         if isinstance(answer, Failure):
             async for request in self._try_again(response.request, answer):
                 yield request
             return
-        found, skipped = answer
-        photos = found[: self._room(cursor)]
+        listed, skipped = answer
+        photos = listed[: self._room(cursor)]
         seen = cursor.seen + len(photos)
         limited = self._source.limit is not None and seen >= self._source.limit
-        last = not found or limited or self._is_last(response, page)
+        last = not listed or limited or self._is_last(response, page)
         ahead = replace(
             cursor, page=page + 1, seen=seen, skipped=cursor.skipped + skipped, finished=last
         )
@@ -98,25 +101,25 @@ class UnsplashSpider(ListingSpider):
             yield request
 
     def _read_page(
-        self, said: Any, response: Response, page: int, *, lenient: bool
-    ) -> tuple[list[Listed], int]:
+        self, answer: Any, response: Response, page: int, *, lenient: bool
+    ) -> tuple[list[ListedPhoto], int]:
         """Return the photos of a page and the number of entries that are none.
 
         An odd entry, or an empty page before the end, is tried again; at the last attempt (`lenient`) it is believed.
         """
-        found: list[Any] = said["results"] if isinstance(said, dict) else said
-        demand(isinstance(found, list), "no list of photos")
-        photos: list[Listed] = []
-        for one in found:
+        objects: list[Any] = answer["results"] if isinstance(answer, dict) else answer
+        require(isinstance(objects, list), "no list of photos")
+        photos: list[ListedPhoto] = []
+        for photo in objects:
             try:
-                photos.append(self._listed(one))
+                photos.append(self._to_listed_photo(photo))
             except (AttributeError, LookupError, TypeError, ValueError):
-                demand(lenient, "an entry that is no photo")
+                require(lenient, "an entry that is no photo")
         total = _number(response, "X-Total") or 0
-        missing = not found and self._source.listing != "random" and (page - 1) * PER_PAGE < total
-        demand(lenient or not missing, "an empty page before the end of the list")
-        demand(photos or not found, "no photo in the list")
-        return photos, len(found) - len(photos)
+        missing = not objects and self._source.listing != "random" and (page - 1) * PER_PAGE < total
+        require(lenient or not missing, "an empty page before the end of the list")
+        require(photos or not objects, "no photo in the list")
+        return photos, len(objects) - len(photos)
 
     def _is_last(self, response: Response, page: int) -> bool:
         return self._source.listing != "random" and _is_last(response, page)
@@ -125,13 +128,13 @@ class UnsplashSpider(ListingSpider):
         limit = self._source.limit
         return None if limit is None else max(0, limit - cursor.seen)
 
-    def _listed(self, said: dict[str, Any]) -> Listed:
-        demand(isinstance(said, dict) and said.get("id"), "no photo")
-        row = self._source.photo(said)
-        key = photo_id(self._source.name, str(said["id"]))
+    def _to_listed_photo(self, photo: dict[str, Any]) -> ListedPhoto:
+        require(isinstance(photo, dict) and photo.get("id"), "no photo")
+        row = self._source.photo(photo)
+        key = photo_id(self._source.name, str(photo["id"]))
         # An object that carries EXIF is as good as the answer of the detail call.
         stage = DESCRIBED if row["source_exif_json"] else LISTED
-        return Listed(key, row, stage=stage, version=str(said.get("updated_at") or ""))
+        return ListedPhoto(key, row, stage=stage, version=str(photo.get("updated_at") or ""))
 
     def _checks(self) -> Iterator[Request]:
         """Ask about the photos that a complete new listing lacks: they may have been deleted."""
@@ -152,7 +155,7 @@ class UnsplashSpider(ListingSpider):
             why = replace(settled, error_class="final", error="deleted_at_source")
             self._frontier.settle([why])
             return
-        answer = read_answer(response, self._listed)
+        answer = read_response(response, self._to_listed_photo)
         if isinstance(answer, Failure):
             async for request in self._try_again(response.request, answer):
                 yield request
@@ -175,7 +178,7 @@ class UnsplashSpider(ListingSpider):
     async def parse_detail(self, response: Response, item: Item) -> AsyncIterator[Request]:
         """Keep the EXIF of a photo, then report its download."""
         self._count("detail", response)
-        answer = read_answer(response, lambda said: self._read_detail(said, item))
+        answer = read_response(response, lambda photo: self._read_detail(photo, item))
         if isinstance(answer, Failure):
             async for request in self._try_again(response.request, answer):
                 yield request
@@ -185,12 +188,12 @@ class UnsplashSpider(ListingSpider):
         self._frontier.describe(self._crawl_id, item.photo_id, row)
         yield self._download(item, location)
 
-    def _read_detail(self, said: Any, item: Item) -> tuple[dict[str, object], str]:
-        row = self._source.photo(said)
+    def _read_detail(self, photo: Any, item: Item) -> tuple[dict[str, object], str]:
+        row = self._source.photo(photo)
         # Ids of a file may be other names of a photo, those of a listing are not.
         same = row["source_photo_id"] == item.photo["source_photo_id"]
-        demand(same or self._source.listing == "ids", "another photo")
-        return row, str((said.get("links") or {}).get("download_location") or "")
+        require(same or self._source.listing == "ids", "another photo")
+        return row, str((photo.get("links") or {}).get("download_location") or "")
 
     def _download(self, item: Item, location: str) -> Request:
         url = self._source.download_url(str(item.photo["source_photo_id"]), location)
@@ -199,7 +202,7 @@ class UnsplashSpider(ListingSpider):
     async def parse_download(self, response: Response, item: Item) -> AsyncIterator[Request]:
         """Keep the address of a photo's bytes."""
         self._count("download", response)
-        answer = read_answer(response, _read_address)
+        answer = read_response(response, _read_address)
         if isinstance(answer, Failure):
             async for request in self._try_again(response.request, answer):
                 yield request
@@ -211,7 +214,7 @@ class UnsplashSpider(ListingSpider):
         """Try again what had no whole response; end when the gate lets no call through."""
         if failure.check(QuotaUsedUpError):
             raise self.end("quota", "", failure.value.until)
-        self.quota_gate.answered(None, None, None, sound=False)
+        self.quota_limiter.record_response(None, None, None, sound=False)
         async for request in self._try_again(failure.request, unreachable(failure)):
             yield request
 
@@ -268,15 +271,17 @@ class UnsplashSpider(ListingSpider):
         remaining = 0 if limited else _number(response, "X-Ratelimit-Remaining")
         blocked = time.time() + self._wait_s(response) if remaining == 0 else None
         per_hour = _number(response, "X-Ratelimit-Limit")
-        self.quota_gate.answered(per_hour, remaining, blocked, sound=response.status == 200)
+        self.quota_limiter.record_response(
+            per_hour, remaining, blocked, sound=response.status == 200
+        )
         if limited:
             raise self.end("quota", "", blocked or 0.0)
         if response.status == 401:
             raise self.end("failed", "the API refuses the key (401)")
 
     def _wait_s(self, response: Response) -> float:
-        said = _header(response, "Retry-After")
-        return retry_after_s(said) or self._limits.quota_wait_s
+        retry_after = _header(response, "Retry-After")
+        return retry_after_s(retry_after) or self._limits.quota_wait_s
 
 
 def _is_limited(response: Response) -> bool:
@@ -287,9 +292,9 @@ def _is_limited(response: Response) -> bool:
     return response.status == 429 or later or quota
 
 
-def _read_address(said: Any) -> str:
-    address = str(said["url"])
-    demand(normalised(address), "no address of a picture")
+def _read_address(answer: Any) -> str:
+    address = str(answer["url"])
+    require(normalised(address), "no address of a picture")
     return address
 
 

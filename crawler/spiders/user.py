@@ -21,8 +21,8 @@ from scrapy.crawler import AsyncCrawlerProcess, Crawler
 from scrapy.settings import Settings
 
 from crawler.errors import CrawlError
-from crawler.frontier.items import Listed
-from crawler.listing.source import Desk, Discovery
+from crawler.frontier.items import ListedPhoto
+from crawler.listing.source import CrawlContext, Discovery
 from crawler.listing.spider_child import FLAG
 from crawler.settings import CrawlSettings
 from crawler.sources.spider import KEYS, UserSpiderSource
@@ -34,14 +34,14 @@ _ENDS = ("finished", "closespider_itemcount")  # reasons for which a listing is 
 _PAGE, _PAGE_S = 50, 2.0  # items, or seconds, after which items go into the frontier
 
 
-class Collector:
+class ItemCollector:
     """Take in the items of one spider."""
 
-    def __init__(self, source: UserSpiderSource, desk: Desk, spider: str) -> None:
-        self._source, self._desk, self._spider = source, desk, spider
-        self._page: list[Listed] = []
+    def __init__(self, source: UserSpiderSource, context: CrawlContext, spider: str) -> None:
+        self._source, self._context, self._spider = source, context, spider
+        self._page: list[ListedPhoto] = []
         self._since = time.monotonic()
-        self._cursor = replace(desk.frontier.cursor(desk.crawl_id), seen=0, skipped=0)
+        self._cursor = replace(context.frontier.cursor(context.crawl_id), seen=0, skipped=0)
         self._ignored: set[str] = set()
         self._reason = ""
         self.pages = 0
@@ -60,7 +60,7 @@ class Collector:
 
     def item(self, item: Any) -> None:
         """Take in an item; one without a picture's address is counted as passed over."""
-        listed = self._listed(item)
+        listed = self._to_listed_photo(item)
         if listed is None:
             self._cursor = replace(self._cursor, skipped=self._cursor.skipped + 1)
         else:
@@ -68,11 +68,11 @@ class Collector:
         if len(self._page) >= _PAGE or time.monotonic() - self._since > _PAGE_S:
             self.flush()
 
-    def _listed(self, item: Any) -> Listed | None:
+    def _to_listed_photo(self, item: Any) -> ListedPhoto | None:
         try:
-            said = ItemAdapter(item).asdict()
-            self._ignored |= set(said) - KEYS
-            return self._source.listed(said, self._spider)
+            values = ItemAdapter(item).asdict()
+            self._ignored |= set(values) - KEYS
+            return self._source.to_listed_photo(values, self._spider)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             self.problems.note(f"an item that cannot be read: {type(error).__name__}: {error}")
             return None
@@ -85,7 +85,7 @@ class Collector:
     def flush(self, *, finished: bool = False) -> None:
         """Put the items taken in into the frontier."""
         cursor = replace(self._cursor, seen=self._cursor.seen + len(self._page), finished=finished)
-        self._desk.frontier.add(self._desk.crawl_id, self._page, cursor)
+        self._context.frontier.add(self._context.crawl_id, self._page, cursor)
         self._cursor, self._page, self._since = cursor, [], time.monotonic()
 
     def discovery(self, *, stopped: bool) -> Discovery:
@@ -93,7 +93,7 @@ class Collector:
 
         A listing in which the spider raised, or no page came, has not ended: items may be missing.
         """
-        odd = self.problems.texts(f"spider-{self._desk.crawl_id}.log")
+        odd = self.problems.texts(f"spider-{self._context.crawl_id}.log")
         if refused := refusal_text():
             odd.append(refused)
         if self._ignored:
@@ -122,17 +122,17 @@ def load_spider(file: Path, class_name: str = "") -> type[scrapy.Spider]:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's code may raise anything
         raise CrawlError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
-    found = {
+    spiders = {
         name: thing
         for name, thing in inspect.getmembers(module, inspect.isclass)
         if issubclass(thing, scrapy.Spider) and thing.__module__ == spec.name
     }
-    wanted = [class_name] if class_name else list(found)
-    if len(wanted) != 1 or wanted[0] not in found:
+    names = [class_name] if class_name else list(spiders)
+    if len(names) != 1 or names[0] not in spiders:
         raise CrawlError(
-            f"name the spider as {file.name}:CLASS; there are: {', '.join(found) or 'none'}"
+            f"name the spider as {file.name}:CLASS; there are: {', '.join(spiders) or 'none'}"
         )
-    return found[wanted[0]]
+    return spiders[names[0]]
 
 
 def polite_settings(
@@ -158,36 +158,36 @@ def polite_settings(
         "RETRY_HTTP_CODES": [500, 502, 503, 504, 522, 524, 408],
         "DOWNLOADER_MIDDLEWARES": {
             "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
-            "crawler.spiders.retries.PatientRetry": 550,
+            "crawler.spiders.middlewares.RetryAfterMiddleware": 550,
         },
     }
     usual = {**scrapy_settings(source, settings), **retries, "REDIRECT_ENABLED": True}
-    found = Settings(usual)
+    scrapy_values = Settings(usual)
     for name, value in strict.items():
-        found.set(name, value, priority="cmdline")
-    return found
+        scrapy_values.set(name, value, priority="cmdline")
+    return scrapy_values
 
 
 def main() -> None:
     """Be the spider's process."""
-    with open_job() as (source, desk):
+    with open_job() as (source, context):
         assert isinstance(source, UserSpiderSource), "it starts this program"
         try:
             spider = load_spider(Path(source.file), source.class_name)
         except CrawlError as error:
             print(json.dumps(asdict(Discovery("failed", str(error)))))  # noqa: T201  # the answer to the session
             return
-        process = AsyncCrawlerProcess(polite_settings(source, desk.settings, spider))
+        process = AsyncCrawlerProcess(polite_settings(source, context.settings, spider))
         crawler = process.create_crawler(spider)
-        collector = Collector(source, desk, spider.name or spider.__name__)
+        collector = ItemCollector(source, context, spider.name or spider.__name__)
         collector.attach(crawler)
         running = process.crawl(crawler, **source.arguments)
         stopped = watch(process)
         process.start(install_signal_handlers=False)
         if running.done() and (broken := running.exception()):
             collector.problems.note(f"it cannot be started: {type(broken).__name__}: {broken}")
-        found = collector.discovery(stopped=stopped.is_set())
-    print(json.dumps(asdict(found) | {"calls": {"page": collector.pages}}))  # noqa: T201  # the answer to the session
+        discovery = collector.discovery(stopped=stopped.is_set())
+    print(json.dumps(asdict(discovery) | {"calls": {"page": collector.pages}}))  # noqa: T201  # the answer to the session
 
 
 if __name__ == "__main__" and sys.argv[1:] == [FLAG]:

@@ -14,7 +14,7 @@ import pytest
 from catalog import Workspace, open_catalog
 from catalog.maintenance.verify import verify_catalog
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import Cursor, Listed
+from crawler.frontier.items import Cursor, ListedPhoto
 from crawler.report.audit import audit
 from tests.catalog.published import published
 
@@ -35,7 +35,7 @@ def home(workspace: Workspace) -> Path:
     with Frontier(workspace.frontier) as frontier:
         frontier.open_crawl("c", "test", {})
         known = [
-            Listed(f"p{n}", {"photographer": f"Ansel {n % 4}"}, f"https://images.test/{n}")
+            ListedPhoto(f"p{n}", {"photographer": f"Ansel {n % 4}"}, f"https://images.test/{n}")
             for n in range(24)
         ]
         frontier.add("c", known, Cursor())

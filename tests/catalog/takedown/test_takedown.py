@@ -32,9 +32,10 @@ from catalog.takedown.search import find
 from catalog.takedown.takedown import TakedownRequest, preview
 from crawler import FrontierQueue
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import Cursor, Learned, Listed
+from crawler.frontier.items import Cursor, FetchHistory, ListedPhoto
 from crawler.report.audit import audit
-from crawler.session.crawl import crawl, unblock
+from crawler.session.blocklist import unblock
+from crawler.session.crawl import crawl
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
 from tests import factories
@@ -174,7 +175,7 @@ def taken(template: Path, tmp_path_factory: pytest.TempPathFactory) -> steps.Tak
     with Frontier(workspace.frontier) as frontier:
         frontier.open_crawl("c", "test", {})
         photo = {"photographer": "Ansel 3", "title": "Secret"}
-        listed = Listed("p99", photo, "https://images.test/3/99.jpg", "images.test")
+        listed = ListedPhoto("p99", photo, "https://images.test/3/99.jpg", "images.test")
         frontier.add("c", [listed], Cursor())
     late = {"photo_id": "p98", "source": "t", "photographer": "Ansel 3", "fetched_at": MOMENT}
     write_segment(workspace, {"photos": rows("photos", [late])}, job="late")
@@ -388,7 +389,7 @@ def test_the_frontier_forgets_crawls_learned_addresses_and_hosts(workspace: Work
         frontier.open_crawl("one", "test", {"users": ["ANSEL 3"], "limit": None})
         for crawl_id in ("all", "one"):
             listed = [
-                Listed(
+                ListedPhoto(
                     f"p{n}",
                     {"photographer": f"Ansel {n % 4}"},
                     f"https://images.test/{n % 4}/{n}.jpg",
@@ -397,8 +398,10 @@ def test_the_frontier_forgets_crawls_learned_addresses_and_hosts(workspace: Work
                 for n in range(8)
             ]
             frontier.add(crawl_id, listed, Cursor())
-        frontier.learn("all", [Learned("p3", url="https://images.test/3/3.jpg"), Learned("p0")])
-        frontier.hold(["p3", "p0"], [])
+        frontier.add_history(
+            "all", [FetchHistory("p3", url="https://images.test/3/3.jpg"), FetchHistory("p0")]
+        )
+        frontier.add_held(["p3", "p0"], [])
     done = take_down(workspace, ORDER)
     assert done.frontier_items == 4
     assert bytes_left(workspace, [b"images.test/3", b"3.test", b"ANSEL 3"], but=("reports",)) == []
@@ -406,7 +409,7 @@ def test_the_frontier_forgets_crawls_learned_addresses_and_hosts(workspace: Work
         assert [record.crawl_id for record in frontier.crawls()] == ["all"]
         assert frontier.counts("all") == {"queued": 6, "failed": 2}
         assert frontier.errors("all") == {"tombstoned": 2}
-        assert (frontier.holds("p3"), frontier.holds("p0")) == (False, True)
+        assert (frontier.holds_photo("p3"), frontier.holds_photo("p0")) == (False, True)
         assert len(frontier.claim("all", 100, 1e12)) == 6
     assert take_down(workspace, ORDER).frontier_items == 0
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from catalog import SafelightError, Workspace
 from crawler.commands.crawl import crawl
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import Cursor, Listed, Settlement
+from crawler.frontier.items import Cursor, ListedPhoto, Settlement
 from tests.factories import jpeg
 from tests.fakes.fault_site import KEY, FaultSite
 
@@ -152,7 +152,7 @@ def test_status_counts_failures_by_error(tmp_path: Path) -> None:
     workspace = Workspace.at(tmp_path)
     with Frontier(workspace.frontier) as frontier:
         frontier.open_crawl("c1", "folder", {"path": "p"})
-        frontier.add("c1", [Listed("a", {}), Listed("b", {})], Cursor())
+        frontier.add("c1", [ListedPhoto("a", {}), ListedPhoto("b", {})], Cursor())
         [item] = frontier.claim("c1", 1, 0.0)
         frontier.settle([Settlement(item.seq, "a", "failed", 1, 0, "final", "empty")])
     output = call(workspace, "status").output

@@ -11,7 +11,7 @@ import pytest
 from catalog import Workspace, open_catalog, rows
 from catalog.sandbox import DecoderError, DecoderLimits, DecoderPool
 from crawler.examination.decoding import DECODERS, draw_crawled, examine_crawled
-from crawler.examination.examine import Examined, examine
+from crawler.examination.examine import ExaminationResult, examine
 from crawler.report import samples
 from crawler.session.crawl import crawl
 from crawler.sources import FolderSource
@@ -35,7 +35,7 @@ def gif(code: str) -> bytes:
     return b"GIF89a" + code.encode()
 
 
-def differing(*bodies: bytes) -> list[tuple[Examined, Examined]]:
+def differing(*bodies: bytes) -> list[tuple[ExaminationResult, ExaminationResult]]:
     """Examine bodies here and in a child; give those that do not say the same to the last digit."""
     pairs = [(examine(body, media=MEDIA), examine_crawled(body, media=MEDIA)) for body in bodies]
     return [(here, there) for here, there in pairs if repr(here) != repr(there)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from catalog.tables.contract import TABLES
-from crawler.examination.examine import Examined, examine
+from crawler.examination.examine import ExaminationResult, examine
 from tests.factories import exif_block, jpeg, picture, plain_jpeg
 from tests.real_data import REAL, members, needs
 
@@ -102,7 +102,7 @@ def test_the_same_bytes_give_the_same_answer_in_every_thread() -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
-    assert isinstance(examine(body), Examined)
+    assert isinstance(examine(body), ExaminationResult)
 
 
 @settings(max_examples=150, deadline=None)
@@ -112,7 +112,7 @@ def test_no_overwritten_photograph_makes_it_raise(
 ) -> None:
     for at, junk in edits:
         body = body[:at] + junk + body[at + len(junk) :]
-    assert isinstance(examine(body), Examined)
+    assert isinstance(examine(body), ExaminationResult)
 
 
 def truth(name: str) -> dict[str, dict[str, str]]:
@@ -120,7 +120,7 @@ def truth(name: str) -> dict[str, dict[str, str]]:
         return {row["file"]: row for row in csv.DictReader(lines)}
 
 
-def agrees(found: Examined, expected: dict[str, str]) -> bool:
+def agrees(found: ExaminationResult, expected: dict[str, str]) -> bool:
     """Say whether all three settings equal those of an independent reader; it writes lists as text."""
 
     def same(value: object, text: str) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from crawler.fetch.fetcher import Answer, open_fetcher
+from crawler.fetch.fetcher import FetchResponse, open_fetcher
 from crawler.settings import CrawlSettings
 from tests.fakes.fault_site import FaultSite
 
@@ -23,15 +23,15 @@ def site() -> Iterator[FaultSite]:
         yield running
 
 
-def fetch(*urls: str, settings: CrawlSettings = QUICK) -> list[Answer]:
-    async def all_of_them() -> list[Answer]:
+def fetch(*urls: str, settings: CrawlSettings = QUICK) -> list[FetchResponse]:
+    async def all_of_them() -> list[FetchResponse]:
         async with open_fetcher(settings, AGENT) as fetcher:
             return [await fetcher.fetch(url) for url in urls]
 
     return asyncio.run(all_of_them())
 
 
-def failure(answer: Answer) -> tuple[str, str]:
+def failure(answer: FetchResponse) -> tuple[str, str]:
     assert answer.failure
     assert not answer.body
     return answer.failure.error_class, answer.failure.error

@@ -9,106 +9,106 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.fetch.hosts import allow_host, host_of, is_refused
-from crawler.fetch.limits import ByteBudget, HostGate, HostLimits, backoff_s, retry_after_s
+from crawler.fetch.limits import ByteBudget, HostLimiter, HostLimits, backoff_s, retry_after_s
 from crawler.settings import CrawlSettings
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
-def entries(gate: HostGate, count: int) -> list[float]:
+def entries(limiter: HostLimiter, count: int) -> list[float]:
     """Enter a gate so many times at once; return when each got in, in seconds from the start."""
 
-    async def enter(started: float) -> float:
-        await gate.enter()
+    async def acquire(started: float) -> float:
+        await limiter.acquire()
         inside = asyncio.get_running_loop().time() - started
-        gate.leave(reached=True)
+        limiter.release(reached=True)
         return inside
 
     async def all_of_them() -> list[float]:
         started = asyncio.get_running_loop().time()
-        return sorted(await asyncio.gather(*(enter(started) for _ in range(count))))
+        return sorted(await asyncio.gather(*(acquire(started) for _ in range(count))))
 
     return asyncio.run(all_of_them())
 
 
 def test_a_gate_spaces_entries_by_its_rate() -> None:
-    times = entries(HostGate(50.0, 10), 5)
+    times = entries(HostLimiter(50.0, 10), 5)
     assert times[-1] >= 0.079
     assert all(later - earlier >= 0.015 for earlier, later in pairwise(times))
 
 
 def test_a_crawl_delay_slows_a_gate_and_never_speeds_it_up() -> None:
-    gate = HostGate(1000.0, 10)
-    gate.slow_to(0.05)
-    gate.slow_to(0.001)
-    assert entries(gate, 3)[-1] >= 0.099
+    limiter = HostLimiter(1000.0, 10)
+    limiter.set_min_delay(0.05)
+    limiter.set_min_delay(0.001)
+    assert entries(limiter, 3)[-1] >= 0.099
 
 
 def test_a_crawl_delay_runs_from_the_end_of_one_request_to_the_start_of_the_next() -> None:
     now = [0.0]
-    gate = HostGate(1000.0, 4, clock=lambda: now[0])
-    gate.slow_to(2.0)
-    assert gate.book()
+    limiter = HostLimiter(1000.0, 4, clock=lambda: now[0])
+    limiter.set_min_delay(2.0)
+    assert limiter.try_acquire()
     now[0] = 5.0
-    assert not gate.book()  # the first is still on its way, however long it takes
-    gate.leave(reached=True)
-    assert not gate.book()
-    assert gate.wait_s() == 2.0
+    assert not limiter.try_acquire()  # the first is still on its way, however long it takes
+    limiter.release(reached=True)
+    assert not limiter.try_acquire()
+    assert limiter.wait_s() == 2.0
     now[0] = 7.0
-    assert gate.book()
+    assert limiter.try_acquire()
 
 
 def test_who_enters_again_waits_until_the_one_inside_has_left() -> None:
     async def visit() -> float:
-        gate, loop = HostGate(1000.0, 2), asyncio.get_running_loop()
-        await gate.enter()
-        await gate.enter()
-        gate.slow_to(0.05)
-        loop.call_later(0.1, lambda: gate.leave(reached=True))
+        limiter, loop = HostLimiter(1000.0, 2), asyncio.get_running_loop()
+        await limiter.acquire()
+        await limiter.acquire()
+        limiter.set_min_delay(0.05)
+        loop.call_later(0.1, lambda: limiter.release(reached=True))
         started = loop.time()
-        await gate.enter_again()
+        await limiter.reacquire()
         return loop.time() - started
 
     assert asyncio.run(visit()) >= 0.149
 
 
 def test_who_gives_up_entering_again_still_holds_a_seat() -> None:
-    async def visit() -> HostGate:
-        gate = HostGate(1000.0, 1)
-        await gate.enter()
-        gate.slow_to(60.0)
+    async def visit() -> HostLimiter:
+        limiter = HostLimiter(1000.0, 1)
+        await limiter.acquire()
+        limiter.set_min_delay(60.0)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await gate.enter_again()
-        return gate
+                await limiter.reacquire()
+        return limiter
 
-    gate = asyncio.run(visit())
-    assert gate.inside == 1
+    limiter = asyncio.run(visit())
+    assert limiter.active == 1
 
 
 def test_retry_after_closes_a_gate() -> None:
-    gate, started = HostGate(float("inf"), 10), time.monotonic()
-    gate.close_for(0.1)
-    gate.close_for(0.01)
-    entries(gate, 1)
+    limiter, started = HostLimiter(float("inf"), 10), time.monotonic()
+    limiter.pause_for(0.1)
+    limiter.pause_for(0.01)
+    entries(limiter, 1)
     assert time.monotonic() - started >= 0.099
 
 
 def test_no_more_than_so_many_are_inside() -> None:
     inside = most = 0
 
-    async def visit(gate: HostGate) -> None:
+    async def visit(limiter: HostLimiter) -> None:
         nonlocal inside, most
-        await gate.enter()
+        await limiter.acquire()
         inside += 1
         most = max(most, inside)
         await asyncio.sleep(0.01)
         inside -= 1
-        gate.leave(reached=True)
+        limiter.release(reached=True)
 
     async def all_of_them() -> None:
-        gate = HostGate(float("inf"), 3)
-        await asyncio.gather(*(visit(gate) for _ in range(9)))
+        limiter = HostLimiter(float("inf"), 3)
+        await asyncio.gather(*(visit(limiter) for _ in range(9)))
 
     asyncio.run(all_of_them())
     assert most == 3
@@ -116,41 +116,41 @@ def test_no_more_than_so_many_are_inside() -> None:
 
 def test_each_host_has_a_gate_of_its_own() -> None:
     limits = HostLimits(CrawlSettings(rate=10.0))
-    assert limits.gate("a.example:443") is limits.gate("a.example:443")
-    assert entries(limits.gate("b.example"), 3)[-1] >= 0.199
-    assert entries(limits.gate("127.0.0.1:8000"), 9)[-1] < 0.1
+    assert limits.limiter("a.example:443") is limits.limiter("a.example:443")
+    assert entries(limits.limiter("b.example"), 3)[-1] >= 0.199
+    assert entries(limits.limiter("127.0.0.1:8000"), 9)[-1] < 0.1
 
 
 def test_loopback_is_limited_when_it_is_asked_for() -> None:
     limits = HostLimits(CrawlSettings(rate=10.0, limit_loopback=True))
-    assert entries(limits.gate("127.0.0.1:8000"), 3)[-1] >= 0.199
+    assert entries(limits.limiter("127.0.0.1:8000"), 3)[-1] >= 0.199
 
 
 def test_a_host_that_asked_for_a_pause_is_left_alone_by_the_next_session() -> None:
     limits = HostLimits(CrawlSettings())
-    limits.heed({"127.0.0.1:1": time.time() + 0.2, "a.example": time.time() - 5})
-    assert not limits.gate("127.0.0.1:1").book()
-    assert limits.gate("a.example").book()
-    assert entries(limits.gate("127.0.0.1:1"), 1)[0] >= 0.15
+    limits.restore_pauses({"127.0.0.1:1": time.time() + 0.2, "a.example": time.time() - 5})
+    assert not limits.limiter("127.0.0.1:1").try_acquire()
+    assert limits.limiter("a.example").try_acquire()
+    assert entries(limits.limiter("127.0.0.1:1"), 1)[0] >= 0.15
 
 
 def test_a_host_that_does_not_answer_is_asked_less_and_less() -> None:
     now = [0.0]
-    gate = HostGate(float("inf"), 4, clock=lambda: now[0])
+    limiter = HostLimiter(float("inf"), 4, clock=lambda: now[0])
     for _ in range(3):
-        assert gate.book()
-        gate.leave(reached=False)
-    assert gate.closed_s == 1.0
+        assert limiter.try_acquire()
+        limiter.release(reached=False)
+    assert limiter.paused_s == 1.0
     now[0] = 1.5
-    assert gate.book()
-    assert not gate.book()  # one at a time now
-    gate.leave(reached=False)
-    assert gate.closed_s == 2.0
+    assert limiter.try_acquire()
+    assert not limiter.try_acquire()  # one at a time now
+    limiter.release(reached=False)
+    assert limiter.paused_s == 2.0
     now[0] = 4.0
-    assert gate.book()
-    gate.leave(reached=True)  # it is back
-    assert all(gate.book() for _ in range(4))
-    assert not gate.book()
+    assert limiter.try_acquire()
+    limiter.release(reached=True)  # it is back
+    assert all(limiter.try_acquire() for _ in range(4))
+    assert not limiter.try_acquire()
 
 
 def test_a_host_is_named_by_what_politeness_is_owed_to() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 
 from aiohttp import web
 
-from crawler.fetch.fetcher import Answer, Fetcher, open_fetcher
+from crawler.fetch.fetcher import FetchResponse, HttpFetcher, open_fetcher
 from crawler.settings import CrawlSettings
 from tests.fakes.fault_site import FaultSite, Handler
 
@@ -44,8 +44,8 @@ class TimedSite(FaultSite):
         return max(bisect_left(times, at + window_s) - first for first, at in enumerate(times))
 
 
-def together(settings: CrawlSettings, *urls: str) -> list[Answer]:
-    async def all_of_them() -> list[Answer]:
+def together(settings: CrawlSettings, *urls: str) -> list[FetchResponse]:
+    async def all_of_them() -> list[FetchResponse]:
         async with open_fetcher(settings, "safelight/test (+tests@example.org)") as fetcher:
             return await asyncio.gather(*map(fetcher.fetch, urls))
 
@@ -100,12 +100,12 @@ def test_the_deadline_is_for_all_redirects_together() -> None:
 
 
 def test_a_redirect_inside_a_host_that_closed_meanwhile_is_put_off() -> None:
-    async def run(url: str) -> Answer:
+    async def run(url: str) -> FetchResponse:
         settings = CrawlSettings(allow_private=True, grace_s=0.5)
         async with open_fetcher(settings, "safelight/test (+tests@example.org)") as fetcher:
             going = asyncio.create_task(fetcher.fetch(f"{url}/far/0"))
             await asyncio.sleep(0.15)
-            fetcher.limits.gate(url.split("//")[1]).close_for(3600)
+            fetcher.limits.limiter(url.split("//")[1]).pause_for(3600)
             return await going
 
     with SlowRoad() as site:
@@ -129,7 +129,7 @@ def test_a_request_on_a_connection_that_was_closed_is_not_repeated_by_itself() -
             await writer.drain()
         writer.close()
 
-    async def run() -> list[Answer]:
+    async def run() -> list[FetchResponse]:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
@@ -147,13 +147,13 @@ def test_a_request_on_a_connection_that_was_closed_is_not_repeated_by_itself() -
 def test_a_seat_that_was_never_taken_is_not_kept() -> None:
     """A redirect to a host that wants to be left alone gives up; the host's seats are all free then."""
 
-    async def seats_left(fetcher: Fetcher, url: str, host: str) -> int:
-        gate = fetcher.limits.gate(host)
-        gate.close_for(0.6)
+    async def seats_left(fetcher: HttpFetcher, url: str, host: str) -> int:
+        limiter = fetcher.limits.limiter(host)
+        limiter.pause_for(0.6)
         answers = await asyncio.gather(*[fetcher.fetch(url) for _ in range(3)])
         assert {a.failure.error for a in answers if a.failure} == {"host_busy"}
-        await asyncio.sleep(gate.closed_s + 0.05)
-        return sum(gate.book() for _ in range(9))
+        await asyncio.sleep(limiter.paused_s + 0.05)
+        return sum(limiter.try_acquire() for _ in range(9))
 
     async def run(near: str, far: str) -> int:
         settings = CrawlSettings(allow_private=True, grace_s=0.2, concurrency=4)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from catalog import Workspace
 from crawler.commands.crawl import crawl as command
 from crawler.commands.summary import print_summary
-from crawler.fetch.limits import LONGEST_WISH_S, retry_after_s
+from crawler.fetch.limits import LONGEST_PAUSE_S, retry_after_s
 from crawler.fetch.pauses import HostPause, moment_text, pauses_text
 from crawler.session.crawl import CrawlOptions, crawl
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 from crawler.session.session import StopRequest
 from crawler.settings import CrawlSettings
 from crawler.sources import UrlListSource
@@ -38,9 +38,9 @@ def test_the_longest_pauses_are_named() -> None:
 def test_a_pause_takes_the_place_of_the_time_left_when_it_is_longer(
     ahead_s: float, named: bool
 ) -> None:
-    tally = Tally(done=10, queued=30, started=0.0, listing=False)  # 0:30 by its pace
-    tally.pauses = [HostPause("slow.example", time.time() + ahead_s, 7)]
-    line = tally.line(10.0)
+    progress = CrawlProgress(done=10, queued=30, started=0.0, listing=False)  # 0:30 by its pace
+    progress.pauses = [HostPause("slow.example", time.time() + ahead_s, 7)]
+    line = progress.line(10.0)
     assert ("waits for slow.example until" in line) is named
     assert ("ETA 0:30" in line) is not named
 
@@ -50,7 +50,7 @@ def test_a_pause_takes_the_place_of_the_time_left_when_it_is_longer(
     ["99999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "9" * 400, " 99999999999 ", "86400.5"],
 )
 def test_a_far_time_is_a_day(value: str) -> None:
-    assert retry_after_s(value, datetime(2026, 5, 1, tzinfo=UTC)) == LONGEST_WISH_S
+    assert retry_after_s(value, datetime(2026, 5, 1, tzinfo=UTC)) == LONGEST_PAUSE_S
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_names_no_time_ahead_is_no_pause(value: str) -> None:
 
 @given(value=st.text(max_size=40))
 def test_any_header_is_a_pause_of_a_day_at_most(value: str) -> None:
-    assert 0.0 <= retry_after_s(value) <= LONGEST_WISH_S
+    assert 0.0 <= retry_after_s(value) <= LONGEST_PAUSE_S
 
 
 def test_a_crawl_says_whom_it_waits_for(
@@ -82,10 +82,10 @@ def test_a_crawl_says_whom_it_waits_for(
     monkeypatch.setenv("SAFELIGHT_CONTACT", "tests@example.org")
     stop, lines = StopRequest(), list[str]()
 
-    def report(tally: Tally) -> None:
-        lines.append(tally.line(time.monotonic()))
+    def report(progress: CrawlProgress) -> None:
+        lines.append(progress.line(time.monotonic()))
         if "waits for" in lines[-1]:
-            stop.ask()
+            stop.request()
 
     with FaultSite({"a": jpeg()}) as site, FaultSite() as busy:
         (tmp_path / "list.txt").write_text(f"{site.url}/images/a\n{busy.url}/later/99999999999\n")
@@ -114,7 +114,9 @@ def test_a_pause_that_robots_txt_asks_for_is_kept(
         (tmp_path / "list.txt").write_text(f"{site.url}/fine\n")
         source = UrlListSource(str(tmp_path / "list.txt"))
         settings = CrawlSettings(allow_private=True, backoff_s=0.01)
-        options = CrawlOptions(stop=stop, report=lambda tally: tally.pauses and stop.ask())
+        options = CrawlOptions(
+            stop=stop, report=lambda progress: progress.pauses and stop.request()
+        )
         summary = crawl(workspace, source, settings, options)
         assert site.asked["/robots.txt"] == 1
     assert [pause.queued for pause in summary.pauses] == [1]

@@ -21,7 +21,7 @@ from twisted.web.client import Agent
 
 from catalog import Workspace
 from catalog.pull.public_addresses import Address, is_allowed_address, is_public, parse_networks
-from crawler.fetch.fetcher import Answer, open_fetcher
+from crawler.fetch.fetcher import FetchResponse, open_fetcher
 from crawler.fetch.hosts import host_of, is_refused
 from crawler.session.crawl import crawl
 from crawler.settings import CrawlSettings
@@ -41,15 +41,15 @@ def site() -> Iterator[FaultSite]:
         yield running
 
 
-def fetch(urls: list[str], limits: CrawlSettings) -> list[Answer]:
-    async def all_of_them() -> list[Answer]:
+def fetch(urls: list[str], limits: CrawlSettings) -> list[FetchResponse]:
+    async def all_of_them() -> list[FetchResponse]:
         async with open_fetcher(limits, AGENT) as fetcher:
             return await asyncio.gather(*(fetcher.fetch(url) for url in urls))
 
     return asyncio.run(all_of_them())
 
 
-def refused(answer: Answer) -> bool:
+def refused(answer: FetchResponse) -> bool:
     assert answer.failure, answer.url
     # A host that cannot be read is not asked either; a name with a `%` or a zero-width character is none.
     return answer.failure.error in ("private_address", "bad_url")
@@ -264,7 +264,7 @@ def addrinfo(host: str, port: int, answers: list[Address]) -> list[Any]:
 def connected_by_client(url: str, answers: list[Address]) -> list[str]:
     network = FakeNetwork(answers)
 
-    async def ask() -> Answer:
+    async def ask() -> FetchResponse:
         async with open_fetcher(QUICK, AGENT) as fetcher:
             return await fetcher.fetch(url)
 

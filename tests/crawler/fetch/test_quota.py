@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crawler.fetch.quota import NEW_KEY, QuotaRecord, left_after, permit
 from crawler.frontier.frontier import Frontier
-from crawler.spiders.quota_gate import QuotaGate, QuotaUsedUpError
+from crawler.spiders.quota_limiter import QuotaLimiter, QuotaUsedUpError
 
 KEY = "k"
 
@@ -38,16 +38,16 @@ def test_a_response_that_was_overtaken_gives_nothing_back() -> None:
 
 
 def test_calls_of_a_killed_process_count_as_used(frontier: Frontier) -> None:
-    frontier.note_quota(KEY, 50, 5)
+    frontier.record_response(KEY, 50, 5)
     assert [frontier.reserve_call(KEY) for _ in range(6)] == ["go"] * 5 + ["wait"]
     frontier.abandon_calls(KEY)  # the next process begins
     assert frontier.reserve_call(KEY) == "used_up"
 
 
 def test_after_a_pause_one_call_asks_what_is_left(frontier: Frontier) -> None:
-    frontier.note_quota(KEY, 50, 0, blocked_until=1.0)  # long ago
+    frontier.record_response(KEY, 50, 0, blocked_until=1.0)  # long ago
     assert [frontier.reserve_call(KEY) for _ in range(2)] == ["go", "wait"]
-    frontier.note_quota(KEY, 50, 49)
+    frontier.record_response(KEY, 50, 49)
     assert [frontier.reserve_call(KEY) for _ in range(2)] == ["go", "go"]
 
 
@@ -55,18 +55,18 @@ class Api:
     """An API with a quota, whose responses come in any order; it counts the calls that it had to refuse."""
 
     def __init__(self, quota: int, rng: random.Random) -> None:
-        self.left, self.refused, self.answered = quota, 0, 0
+        self.left, self.refused, self.record_response = quota, 0, 0
         self._rng = rng
 
-    async def call(self, gate: QuotaGate, priority: int) -> None:
-        await gate.enter(priority)
+    async def call(self, limiter: QuotaLimiter, priority: int) -> None:
+        await limiter.acquire(priority)
         await asyncio.sleep(self._rng.random() / 1000)
         self.refused += self.left == 0
         self.left = max(0, self.left - 1)
         left = self.left
         await asyncio.sleep(self._rng.random() / 1000)
-        self.answered += 1
-        gate.answered(50, left, None, sound=True)
+        self.record_response += 1
+        limiter.record_response(50, left, None, sound=True)
 
 
 @settings(max_examples=30, deadline=None)
@@ -77,32 +77,32 @@ def test_no_call_is_over_the_quota(
     api = Api(quota, random.Random(seed))
 
     async def run(frontier: Frontier) -> list[BaseException | None]:
-        gate = QuotaGate(frontier, KEY, 600.0)
-        calls = (api.call(gate, n % 3) for n in range(wanted))
+        limiter = QuotaLimiter(frontier, KEY, 600.0)
+        calls = (api.call(limiter, n % 3) for n in range(wanted))
         return await asyncio.gather(*calls, return_exceptions=True)
 
     with Frontier(tmp_path_factory.mktemp("quota") / "f.sqlite", durable=False) as frontier:
         outcome = asyncio.run(run(frontier))
     # With nothing left and nothing known, the first call finds that out.
     assert api.refused == (quota == 0)
-    assert api.answered == min(wanted, max(1, quota))
+    assert api.record_response == min(wanted, max(1, quota))
     refused = [error for error in outcome if error]
     assert all(isinstance(error, QuotaUsedUpError) for error in refused)
-    assert len(refused) == wanted - api.answered
+    assert len(refused) == wanted - api.record_response
 
 
 def test_an_api_without_a_quota_is_asked_at_once_after_the_first_response(
     frontier: Frontier,
 ) -> None:
     async def run() -> None:
-        gate = QuotaGate(frontier, KEY, 600.0)
-        await gate.enter(0)
-        gate.answered(None, None, None, sound=False)  # an error page says nothing
-        await gate.enter(0)
-        second = asyncio.create_task(gate.enter(0))
+        limiter = QuotaLimiter(frontier, KEY, 600.0)
+        await limiter.acquire(0)
+        limiter.record_response(None, None, None, sound=False)  # an error page says nothing
+        await limiter.acquire(0)
+        second = asyncio.create_task(limiter.acquire(0))
         await asyncio.sleep(0.01)
         assert not second.done()
-        gate.answered(None, None, None, sound=True)
-        await asyncio.gather(second, *(gate.enter(0) for _ in range(9)))
+        limiter.record_response(None, None, None, sound=True)
+        await asyncio.gather(second, *(limiter.acquire(0) for _ in range(9)))
 
     asyncio.run(run())

@@ -16,8 +16,16 @@ from catalog import Workspace
 from crawler.errors import PredicateError
 from crawler.fetch.failures import Failure
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import LISTED, READY, Cursor, Item, Listed, Settlement, Share
-from crawler.frontier.removal import FrontierQueue
+from crawler.frontier.items import (
+    LISTED,
+    READY,
+    Cursor,
+    HostPartition,
+    Item,
+    ListedPhoto,
+    Settlement,
+)
+from crawler.frontier.takedown import FrontierQueue
 
 CRAWL = "c1"
 
@@ -29,8 +37,8 @@ def frontier(tmp_path: Path) -> Iterator[Frontier]:
         yield opened
 
 
-def listed(*names: str, stage: int = READY, version: str = "") -> list[Listed]:
-    return [Listed(name, {"title": name}, f"u/{name}", "h", version, stage) for name in names]
+def listed(*names: str, stage: int = READY, version: str = "") -> list[ListedPhoto]:
+    return [ListedPhoto(name, {"title": name}, f"u/{name}", "h", version, stage) for name in names]
 
 
 def done(item: Item) -> Settlement:
@@ -72,7 +80,7 @@ def test_a_changed_version_queues_a_done_item_again(frontier: Frontier) -> None:
 
 
 def test_photos_that_another_crawl_holds_are_done(frontier: Frontier) -> None:
-    frontier.hold(["a"], [])
+    frontier.add_held(["a"], [])
     assert frontier.add(CRAWL, listed("a", "b"), Cursor(), skip_held=True) == 1
     assert frontier.counts(CRAWL) == {"done": 1, "queued": 1}
 
@@ -121,12 +129,12 @@ def test_new_files_are_told_from_known_ones(frontier: Frontier) -> None:
     assert frontier.claim_assets(["s2"], "b") == ({"s2"}, set())
     frontier.settle([], ["s2"])
     assert frontier.claim_assets(["s2"], "a") == (set(), set())
-    frontier.forget_held()
-    assert frontier.held() == (0, 0)
+    frontier.clear_held()
+    assert frontier.held_counts() == (0, 0)
 
 
-def from_host(host: str, *names: str) -> list[Listed]:
-    return [Listed(f"{host}/{name}", {}, f"http://{host}/{name}", host) for name in names]
+def from_host(host: str, *names: str) -> list[ListedPhoto]:
+    return [ListedPhoto(f"{host}/{name}", {}, f"http://{host}/{name}", host) for name in names]
 
 
 def test_hosts_take_turns_and_a_slow_one_holds_up_nobody(frontier: Frontier) -> None:
@@ -143,11 +151,11 @@ def test_hosts_take_turns_and_a_slow_one_holds_up_nobody(frontier: Frontier) -> 
 def test_a_closed_host_is_left_alone_whoever_asks(frontier: Frontier, tmp_path: Path) -> None:
     frontier.add(CRAWL, from_host("h", "a"), Cursor(2))
     now = time.time()
-    frontier.close_host("h", now + 50)
-    frontier.close_host("h", now + 10)  # a shorter wish does not shorten it
+    frontier.pause_host("h", now + 50)
+    frontier.pause_host("h", now + 10)  # a shorter wish does not shorten it
     assert frontier.claim(CRAWL, 1, now) == []
     assert frontier.next_due(CRAWL) == now + 50
-    assert frontier.closed_hosts() == {"h": now + 50}
+    assert frontier.paused_hosts() == {"h": now + 50}
     frontier.add(CRAWL, from_host("h", "b"), Cursor(3))  # a new item does not open it
     assert frontier.claim(CRAWL, 1, now) == []
     assert len(frontier.claim(CRAWL, 9, now + 51)) == 2
@@ -156,20 +164,23 @@ def test_a_closed_host_is_left_alone_whoever_asks(frontier: Frontier, tmp_path: 
 def test_workers_share_hosts_and_no_host_has_two(frontier: Frontier) -> None:
     hosts = [f"host{number}.example" for number in range(40)]
     frontier.add(CRAWL, [item for host in hosts for item in from_host(host, "a")], Cursor(2))
-    shares = [Share(index, 3) for index in range(3)]
+    shares = [HostPartition(index, 3) for index in range(3)]
     found = [
-        {item.host for item in frontier.claim(CRAWL, 99, 1.0, share=share)} for share in shares
+        {item.host for item in frontier.claim(CRAWL, 99, 1.0, partition=partition)}
+        for partition in shares
     ]
     assert all(found)
     assert sorted(host for part in found for host in part) == sorted(hosts)
-    assert all(share.has(host) for share, part in zip(shares, found, strict=True) for host in part)
+    assert all(
+        partition.has(host) for partition, part in zip(shares, found, strict=True) for host in part
+    )
     assert {item.host for item in frontier.in_flight("worker-1")} == found[1]
 
 
 def test_a_redirected_item_goes_to_the_worker_of_its_new_host(frontier: Frontier) -> None:
     frontier.add(CRAWL, from_host("a", "x"), Cursor(2))
     [item] = frontier.claim(CRAWL, 1, 1.0)
-    frontier.hand_over(item, "http://b.example/y")
+    frontier.requeue_redirect(item, "http://b.example/y")
     [moved] = frontier.claim(CRAWL, 1, 1.0)
     assert (moved.url, moved.host, moved.hops) == ("http://b.example/y", "b.example", 1)
     assert frontier.counts(CRAWL) == {"in_flight": 1}
@@ -267,8 +278,8 @@ def test_a_frontier_of_older_code_is_brought_up_to_date(tmp_path: Path) -> None:
 
 def test_the_quota_of_a_key_is_kept_and_calls_are_counted(frontier: Frontier) -> None:
     assert frontier.quota("k") is None
-    frontier.note_quota("k", 50, 49)
-    frontier.note_quota("k", None, 0, 99.0)
+    frontier.record_response("k", 50, 49)
+    frontier.record_response("k", None, 0, 99.0)
     quota = frontier.quota("k")
     assert quota
     assert (quota.per_hour, quota.remaining, quota.blocked_until, quota.calls) == (50, 0, 99.0, 2)
@@ -379,7 +390,9 @@ TestNothingIsLost = NothingIsLost.TestCase
 def test_what_a_purge_deletes_is_given_up_with_its_address(workspace: Workspace) -> None:
     with Frontier(workspace.frontier) as frontier:
         frontier.open_crawl("c", "test", {})
-        listed = [Listed(n, {"title": n}, f"https://a.test/{n}", "a.test") for n in ("p1", "p2")]
+        listed = [
+            ListedPhoto(n, {"title": n}, f"https://a.test/{n}", "a.test") for n in ("p1", "p2")
+        ]
         frontier.add("c", listed, Cursor())
         items = frontier.claim("c", 2, 1e12)
         frontier.settle([Settlement(i.seq, i.photo_id, "done", 1) for i in items], ["s1", "s2"])
@@ -388,4 +401,4 @@ def test_what_a_purge_deletes_is_given_up_with_its_address(workspace: Workspace)
         assert frontier.done_photos() == ["p2"]
         [letter] = frontier.dead_letters("c", "error = 'tombstoned'")
         assert letter.url == "https://a.test/p1"
-        assert frontier.held() == (1, 1)
+        assert frontier.held_counts() == (1, 1)

@@ -19,14 +19,14 @@ from catalog import Workspace, open_catalog
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlNotFoundError
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import Listed
+from crawler.frontier.items import ListedPhoto
 from crawler.listing.source import (
     BaseSource,
-    Bring,
-    Desk,
+    CrawlContext,
     Discovery,
-    Page,
-    http_bringer,
+    FetchBytes,
+    ListingPage,
+    http_byte_fetcher,
     list_pages,
 )
 from crawler.listing.vocabulary import photo_id
@@ -85,17 +85,19 @@ class SiteSource(BaseSource):
     names: tuple[str, ...]
     name: ClassVar[str] = "site"
 
-    async def discover(self, desk: Desk) -> Discovery:
+    async def discover(self, context: CrawlContext) -> Discovery:
         """List everything on one page."""
-        alone = self._listed("alone").photo | {"photo_id": photo_id("site", "alone")}
-        rows = {"photos": [alone | {"crawl_id": desk.crawl_id}]}
-        return list_pages(desk, [Page([self._listed(name) for name in self.names], rows)])
+        alone = self._to_listed_photo("alone").photo | {"photo_id": photo_id("site", "alone")}
+        rows = {"photos": [alone | {"crawl_id": context.crawl_id}]}
+        return list_pages(
+            context, [ListingPage([self._to_listed_photo(name) for name in self.names], rows)]
+        )
 
-    def bringer(self, settings: CrawlSettings) -> AbstractAsyncContextManager[Bring]:
+    def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
         """Fetch over HTTP."""
-        return http_bringer(settings)
+        return http_byte_fetcher(settings)
 
-    def _listed(self, name: str) -> Listed:
+    def _to_listed_photo(self, name: str) -> ListedPhoto:
         photo: dict[str, object] = {
             "source": "site",
             "source_photo_id": name,
@@ -107,7 +109,7 @@ class SiteSource(BaseSource):
             "redistribution_allowed": name != "p2",
         }
         path = name if "/" in name else f"images/{quote(name)}"
-        return Listed(photo_id("site", name), photo, f"{self.url}/{path}", "127.0.0.1")
+        return ListedPhoto(photo_id("site", name), photo, f"{self.url}/{path}", "127.0.0.1")
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from crawler.session.blocklist import Blocklist
 )
 def test_no_spelling_gets_past_a_blocked_prefix(url: str) -> None:
     blocked = Blocklist(url_prefixes=("https://photos.example/private/",))
-    assert blocked.names("p", url, None) == "url_prefix"
+    assert blocked.find_reason("p", url, None) == "url_prefix"
 
 
 def test_what_is_beside_a_blocked_prefix_comes_in() -> None:
     blocked = Blocklist(url_prefixes=("https://photos.example/private/",))
     for url in ("https://photos.example/public/1.jpg", "https://photos.example.org/private/1.jpg"):
-        assert blocked.names("p", url, None) is None
+        assert blocked.find_reason("p", url, None) is None

@@ -13,7 +13,7 @@ from catalog import ClusterError, Workspace
 from crawler.errors import FrontierLostError
 from crawler.report.audit import audit
 from crawler.session.crawl import CrawlOptions, crawl
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 from tests.crawler.session.test_workers import QUICK, albums, fetched, list_of
 from tests.fakes.albums import serve
 
@@ -30,9 +30,9 @@ def _contact(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_actors_bring_everything_once(workspace: Workspace, tmp_path: Path) -> None:
     hosts = albums(6, 5)
-    tallies: list[Tally] = []
+    progress_by_worker: list[CrawlProgress] = []
     with serve(*hosts):
-        options = CrawlOptions(workers=2, cluster="local", report=tallies.append)
+        options = CrawlOptions(workers=2, cluster="local", report=progress_by_worker.append)
         summary = crawl(workspace, list_of(tmp_path, *hosts), QUICK, options)
     assert (summary.status, summary.done, summary.failed) == ("finished", 30, 0)
     assert all(set(album.asked.values()) == {1} for album in hosts)

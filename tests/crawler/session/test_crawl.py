@@ -10,14 +10,15 @@ from click.testing import CliRunner
 from catalog import AssetReader, Workspace, open_catalog, rows, write_segment
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlNotFoundError, NothingToResumeError, SessionRunningError
-from crawler.fetch.fetcher import Answer
+from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Item
-from crawler.listing.source import Desk, Discovery
+from crawler.listing.source import CrawlContext, Discovery
 from crawler.report.audit import audit
 from crawler.session.commit_unit import commit_unit
-from crawler.session.crawl import CrawlOptions, crawl, find_crawl, open_frontier, resume, retry
-from crawler.session.records import crawl_id
+from crawler.session.crawl import CrawlOptions, crawl, find_crawl, resume, retry
+from crawler.session.records import make_crawl_id
+from crawler.session.session_lock import open_frontier
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
 from tests.factories import jpeg
@@ -77,10 +78,12 @@ def test_a_segment_without_its_marks_is_found_again(workspace: Workspace, photos
     lost: list[int] = []
 
     def die_before_marking(frontier: Frontier, items: list[Item]) -> None:
-        from crawler.session.worker import examined
+        from crawler.session.worker import examine_response
 
         unit = [
-            examined(item, Answer(item.url, (photos / item.url).read_bytes()), 10**8, source)
+            examine_response(
+                item, FetchResponse(item.url, (photos / item.url).read_bytes()), 10**8, source
+            )
             for item in items
         ]
         with Forgetful(workspace.frontier) as forgetful:
@@ -107,10 +110,10 @@ class Forgetful(Frontier):
 def _listed(frontier: Frontier, workspace: Workspace, source: FolderSource) -> str:
     import asyncio
 
-    key = crawl_id(source.name, source.config)
+    key = make_crawl_id(source.name, source.config)
     frontier.open_crawl(key, source.name, source.config)
-    desk = Desk(workspace, frontier, key, QUICK, lambda: False)
-    assert asyncio.run(source.discover(desk)) == Discovery("finished")
+    context = CrawlContext(workspace, frontier, key, QUICK, lambda: False)
+    assert asyncio.run(source.discover(context)) == Discovery("finished")
     return key
 
 

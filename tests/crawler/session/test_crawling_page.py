@@ -11,7 +11,7 @@ import pytest
 from crawler.commands.crawl import crawl, run
 from crawler.commands.running import EXIT_CODES, UNCOMMITTED
 from crawler.session.metrics import CrawlMetrics
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 from crawler.settings import CrawlSettings
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -30,7 +30,7 @@ def test_every_setting_stands_there_with_its_default() -> None:
 def test_every_metric_stands_there_and_no_other() -> None:
     metrics = CrawlMetrics()
     assert not list(metrics.collect())  # before the session has said something
-    metrics.update(Tally())
+    metrics.update(CrawlProgress())
     made = {
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in metrics.collect()

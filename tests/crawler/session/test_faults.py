@@ -15,7 +15,8 @@ import pytest
 from catalog import Workspace, open_catalog
 from crawler.listing.vocabulary import photo_id
 from crawler.report.audit import audit
-from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl
+from crawler.session.crawl import CrawlOptions, crawl
+from crawler.session.summary import CrawlSummary
 from crawler.settings import MIB, CrawlSettings
 from crawler.sources.unsplash import UnsplashSource
 from tests.factories import jpeg
@@ -123,11 +124,15 @@ def test_each_request_for_a_picture_is_a_row(crawled: Crawled, kind: str) -> Non
 
 
 def test_every_picture_comes_to_an_end(crawled: Crawled) -> None:
-    kept = crawled.site.plan.kept()
+    outcome = crawled.site.plan.kept()
     assert crawled.attempts.keys() == set(NAMES)
-    assert crawled.photos.keys() == kept
+    assert crawled.photos.keys() == outcome
     summary = crawled.summary
-    assert (summary.done, summary.failed, summary.open) == (len(kept), len(NAMES) - len(kept), 0)
+    assert (summary.done, summary.failed, summary.open) == (
+        len(outcome),
+        len(NAMES) - len(outcome),
+        0,
+    )
     assert summary.status == "finished"
     assert audit(crawled.workspace).problems == []
 

@@ -13,7 +13,7 @@ from catalog import SafelightError, Workspace
 from crawler.commands.crawl import crawl as command
 from crawler.session.crawl import CrawlOptions, crawl
 from crawler.session.metrics import CrawlMetrics, serve_metrics
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
 from tests.factories import jpeg
@@ -23,8 +23,8 @@ Samples = dict[tuple[str, str], float]
 
 def scrape(address: str) -> Samples:
     """Read every sample as (name, outcome or error) -> value."""
-    with urlopen(address, timeout=10) as answer:
-        text = answer.read().decode()
+    with urlopen(address, timeout=10) as response:
+        text = response.read().decode()
     return {
         (
             sample.name,
@@ -56,9 +56,9 @@ def test_a_crawl_is_followed_while_it_runs(
     metrics, address = endpoint
     seen: list[Samples] = []
 
-    def report(tally: Tally) -> None:
-        metrics.update(tally)
-        if not seen or tally.done != seen[-1]["safelight_crawl_pictures_total", "done"]:
+    def report(progress: CrawlProgress) -> None:
+        metrics.update(progress)
+        if not seen or progress.done != seen[-1]["safelight_crawl_pictures_total", "done"]:
             seen.append(scrape(address))
 
     top = photos(tmp_path / "photos", 12)
@@ -77,12 +77,12 @@ def test_a_crawl_is_followed_while_it_runs(
 
 def test_every_field_of_a_tally_has_its_metric(endpoint: tuple[CrawlMetrics, str]) -> None:
     metrics, address = endpoint
-    tally = Tally(
+    progress = CrawlProgress(
         done=5, failed=2, bytes=900, queued=7, in_flight=3, retries=4, unchanged=6, repeats=1,
         errors={"http_404": 2}, source="urls", crawl_id="c1",
     )  # fmt: skip
-    metrics.update(tally)
-    tally.errors["http_404"] = 99  # the session goes on; what was reported stays
+    metrics.update(progress)
+    progress.errors["http_404"] = 99  # the session goes on; what was reported stays
     found = {key: value for key, value in scrape(address).items() if key[0].startswith("safelight")}
     del found["safelight_crawl_updated_timestamp_seconds", ""]
     pictures = {"done": 5, "failed": 2, "unchanged": 6, "repeat": 1}
@@ -95,8 +95,8 @@ def test_every_field_of_a_tally_has_its_metric(endpoint: tuple[CrawlMetrics, str
         ("safelight_crawl_in_flight", ""): 3,
         ("safelight_crawl_listing", ""): 1,
     }
-    with urlopen(address, timeout=10) as answer:
-        assert b'safelight_crawl_queue{crawl_id="c1",source="urls"} 7.0' in answer.read()
+    with urlopen(address, timeout=10) as response:
+        assert b'safelight_crawl_queue{crawl_id="c1",source="urls"} 7.0' in response.read()
 
 
 def test_the_endpoint_is_gone_with_its_session() -> None:

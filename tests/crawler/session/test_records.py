@@ -5,7 +5,7 @@ import pytest
 from crawler.fetch.addresses import without_secrets
 from crawler.fetch.failures import status_failure
 from crawler.listing.vocabulary import hash_id, photo_id, source_exif, utc
-from crawler.session.records import crawl_id
+from crawler.session.records import make_crawl_id
 
 
 def test_ids_follow_their_recipe() -> None:
@@ -16,8 +16,8 @@ def test_ids_follow_their_recipe() -> None:
 
 
 def test_the_same_order_has_the_same_crawl_id() -> None:
-    assert crawl_id("s", {"a": 1, "b": None}) == crawl_id("s", {"b": None, "a": 1})
-    assert crawl_id("s", {"a": 1}) != crawl_id("s", {"a": 2})
+    assert make_crawl_id("s", {"a": 1, "b": None}) == make_crawl_id("s", {"b": None, "a": 1})
+    assert make_crawl_id("s", {"a": 1}) != make_crawl_id("s", {"a": 2})
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,10 @@ from crawler.errors import (
 from crawler.listing.vocabulary import photo_id
 from crawler.report.audit import audit
 from crawler.report.changes import changes
-from crawler.session.blocklist import Kind, checked
-from crawler.session.crawl import CrawlOptions, CrawlSummary, ask_to_stop, block, crawl, unblock
+from crawler.session.blocklist import Kind, block, normalise_value, unblock
+from crawler.session.crawl import CrawlOptions, crawl
+from crawler.session.session_lock import request_stop
+from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
 from crawler.sources.urls import UrlListSource
@@ -99,7 +101,10 @@ def test_a_lost_frontier_asks_nobody_for_what_the_catalog_holds(
         lose_frontier(workspace)
         album.asked.clear()
         again = crawl(workspace, source, QUICK)
-        assert album.asked == {"/robots.txt": 1, "/0.jpg": 1}  # only the one that is not held
+        assert album.asked == {
+            "/robots.txt": 1,
+            "/0.jpg": 1,
+        }  # only the one that is not held
         assert (again.done, again.failed, again.listed) == (0, 1, 7)
         later = crawl(workspace, source, QUICK, CrawlOptions(recrawl_s=0.0))
         assert (later.unchanged, later.done) == (6, 0)  # it learned the ETags, too
@@ -198,7 +203,9 @@ def test_what_would_block_nothing_or_everything_is_refused(
     for act in (block, unblock):
         with pytest.raises(BlockRefusedError, match=why):
             act(Workspace.at(tmp_path), kind, value, "asked")
-    assert checked("url_prefix", "http://a.example") == "http://a.example/"  # not a.example.org too
+    assert (
+        normalise_value("url_prefix", "http://a.example") == "http://a.example/"
+    )  # not a.example.org too
 
 
 @pytest.mark.slow
@@ -228,7 +235,7 @@ def test_another_process_may_ask_to_stop(workspace: Workspace, tmp_path: Path) -
     slow = Album({f"/{n}.jpg": jpeg(seed=n) for n in range(60)})
     slow.slowness_s = 0.3
     with pytest.raises(NotRunningError, match="no crawl is running"):
-        ask_to_stop(workspace)
+        request_stop(workspace)
 
     def stop_soon() -> None:
         while slow.asked.total() < 5:

@@ -11,12 +11,12 @@ import pytest
 
 from catalog import CommitError, Workspace
 from crawler.fetch.failures import Failure
-from crawler.fetch.fetcher import Answer
+from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Item
-from crawler.listing.source import Bring, Desk, Discovery, Source
+from crawler.listing.source import CrawlContext, Discovery, FetchBytes, Source
 from crawler.session.committer import Committer
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 from crawler.session.session import Session, StopRequest
 from crawler.session.worker import Worker
 from crawler.settings import CrawlSettings
@@ -53,15 +53,15 @@ class Bench:
         source: Source,
         settings: CrawlSettings = QUICK,
         stop: StopRequest | None = None,
-        report: Callable[[Tally], None] = lambda _: None,
+        report: Callable[[CrawlProgress], None] = lambda _: None,
         *,
         wait: bool = False,
     ) -> tuple[Session, Discovery]:
         stop = stop or StopRequest()
-        desk = Desk(self.workspace, self.frontier, CRAWL, settings, stop.asked)
-        crew = Worker(desk, source, impatient=stop.impatient)
-        self.committer = Committer(self._publish, self.workspace, settings, stop.asked)
-        session = Session(desk, source, crew, self.committer, stop, wait=wait)
+        context = CrawlContext(self.workspace, self.frontier, CRAWL, settings, stop.is_requested)
+        crew = Worker(context, source, is_immediate=stop.is_immediate)
+        self.committer = Committer(self._publish, self.workspace, settings, stop.is_requested)
+        session = Session(context, source, crew, self.committer, stop, wait=wait)
         return session, asyncio.run(session.run(report))
 
     def _publish(self) -> dict[str, int]:
@@ -92,15 +92,19 @@ class Clumsy(FolderSource):
     script: dict[str, list[Failure] | None]
 
     @asynccontextmanager
-    async def bringer(self, settings: CrawlSettings) -> AsyncIterator[Bring]:
-        async with super().bringer(settings) as bring:
+    async def byte_fetcher(self, settings: CrawlSettings) -> AsyncIterator[FetchBytes]:
+        async with super().byte_fetcher(settings) as fetch:
 
-            async def clumsily(item: Item) -> Answer:
+            async def clumsily(item: Item) -> FetchResponse:
                 waiting = self.script.get(item.url, [])
                 if waiting is None:
                     await asyncio.Event().wait()
                     raise AssertionError(item)
-                return Answer(item.url, failure=waiting.pop(0)) if waiting else await bring(item)
+                return (
+                    FetchResponse(item.url, failure=waiting.pop(0))
+                    if waiting
+                    else await fetch(item)
+                )
 
             yield clumsily
 
@@ -118,8 +122,8 @@ def test_transient_failures_are_tried_again_and_every_attempt_is_a_row(
     source = clumsy(photos, {"03.jpg": [BUSY, BUSY], "04.jpg": [BUSY] * 9, "05.jpg": [gone]})
     session, found = bench.run(source)
     assert found == Discovery("finished")
-    assert (session.tally.done, session.tally.failed) == (10, 2)
-    assert session.tally.errors == {"http_503": 1, "gone": 1}
+    assert (session.progress.done, session.progress.failed) == (10, 2)
+    assert session.progress.errors == {"http_503": 1, "gone": 1}
     tries = sorted(
         (row["attempt"], row["outcome"]) for row in bench.rows("fetches") if row["url"] == "03.jpg"
     )
@@ -137,21 +141,21 @@ def test_a_unit_is_written_when_it_is_full_of_bytes(bench: Bench, photos: Path) 
 def test_a_unit_is_written_when_it_is_old(bench: Bench, photos: Path) -> None:
     stop = StopRequest()
 
-    def stop_then(tally: Tally) -> None:
-        if tally.done == 11:
-            stop.ask()
-            stop.ask()
+    def stop_then(progress: CrawlProgress) -> None:
+        if progress.done == 11:
+            stop.request()
+            stop.request()
 
     settings = replace(QUICK, unit_s=0.1)
     session, _ = bench.run(clumsy(photos, {"05.jpg": None}), settings, stop, stop_then)
-    assert session.tally.done == 11
+    assert session.progress.done == 11
     assert bench.frontier.counts(CRAWL) == {"done": 11, "queued": 1}
 
 
 def test_never_more_than_one_unit_is_in_flight(bench: Bench, photos: Path) -> None:
     most = 0
 
-    def watch(tally: Tally) -> None:
+    def watch(progress: CrawlProgress) -> None:
         nonlocal most
         most = max(most, bench.frontier.counts(CRAWL).get("in_flight", 0))
 
@@ -163,13 +167,13 @@ def test_never_more_than_one_unit_is_in_flight(bench: Bench, photos: Path) -> No
 def test_stopping_ends_what_is_in_work_and_keeps_it(bench: Bench, photos: Path) -> None:
     stop = StopRequest()
 
-    def stop_soon(tally: Tally) -> None:
-        if tally.done >= 2:
-            stop.ask()
+    def stop_soon(progress: CrawlProgress) -> None:
+        if progress.done >= 2:
+            stop.request()
 
     settings = replace(QUICK, concurrency=1, unit_images=2)
     session, _ = bench.run(FolderSource(str(photos)), settings, stop, stop_soon)
-    done = session.tally.done
+    done = session.progress.done
     assert 2 <= done < 12
     assert bench.frontier.counts(CRAWL) == {"done": done, "queued": 12 - done}
     assert len(bench.rows("photos")) == done
@@ -180,10 +184,10 @@ def test_stopping_ends_what_is_in_work_and_keeps_it(bench: Bench, photos: Path) 
 def test_an_impatient_stop_gives_back_what_is_in_work(bench: Bench, photos: Path) -> None:
     stop = StopRequest()
 
-    def when_busy(tally: Tally) -> None:
+    def when_busy(progress: CrawlProgress) -> None:
         if bench.frontier.counts(CRAWL).get("in_flight", 0) == 12:
-            stop.ask()
-            stop.ask()
+            stop.request()
+            stop.request()
 
     never = clumsy(photos, {f"{number:02}.jpg": None for number in range(12)})
     bench.run(never, replace(QUICK, drain_s=60.0), stop, when_busy)
@@ -193,13 +197,13 @@ def test_an_impatient_stop_gives_back_what_is_in_work(bench: Bench, photos: Path
 def test_a_stop_waits_no_longer_than_the_drain(bench: Bench, photos: Path) -> None:
     stop = StopRequest()
     never = clumsy(photos, {f"{number:02}.jpg": None for number in range(12)})
-    bench.run(never, replace(QUICK, drain_s=0.1), stop, lambda _: stop.ask())
+    bench.run(never, replace(QUICK, drain_s=0.1), stop, lambda _: stop.request())
     assert "in_flight" not in bench.frontier.counts(CRAWL)
 
 
 def test_a_crash_in_the_middle_keeps_what_came_in(bench: Bench, photos: Path) -> None:
-    def crash(tally: Tally) -> None:
-        if tally.done:
+    def crash(progress: CrawlProgress) -> None:
+        if progress.done:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -217,23 +221,23 @@ class Broken(FolderSource):
     def config(self) -> dict[str, str | int | None]:
         return {}
 
-    async def discover(self, desk: Desk) -> Discovery:
-        cursor = desk.frontier.cursor(desk.crawl_id)
-        everything = [photo for page in self.pages(desk.crawl_id) for photo in page.photos]
+    async def discover(self, context: CrawlContext) -> Discovery:
+        cursor = context.frontier.cursor(context.crawl_id)
+        everything = [photo for page in self.pages(context.crawl_id) for photo in page.photos]
         files = everything[cursor.seen : cursor.seen + 6]
         ahead = replace(cursor, seen=cursor.seen + len(files))
-        desk.frontier.add(desk.crawl_id, files, ahead)
+        context.frontier.add(context.crawl_id, files, ahead)
         return Discovery("quota", wait_until=0.0) if files else Discovery("finished")
 
 
 def test_a_used_up_quota_ends_the_session_after_its_pictures(bench: Bench, photos: Path) -> None:
     session, found = bench.run(Broken(str(photos)))
-    assert (found.status, session.tally.done) == ("quota", 6)
+    assert (found.status, session.progress.done) == ("quota", 6)
 
 
 def test_waiting_for_the_quota_goes_on_by_itself(bench: Bench, photos: Path) -> None:
     session, found = bench.run(Broken(str(photos)), wait=True)
-    assert (found.status, session.tally.done) == ("finished", 12)
+    assert (found.status, session.progress.done) == ("finished", 12)
 
 
 def test_a_long_session_publishes_now_and_then(bench: Bench, photos: Path) -> None:
@@ -259,17 +263,17 @@ def test_a_commit_that_fails_is_said_and_tried_again_while_fetching_goes_on(
 ) -> None:
     bench.errors, lines = [AWAY], []
 
-    def hear(tally: Tally) -> None:
-        lines.append(tally.line(time.monotonic()))
-        time.sleep(0.1 if tally.trouble else 0.0)
+    def hear(progress: CrawlProgress) -> None:
+        lines.append(progress.line(time.monotonic()))
+        time.sleep(0.1 if progress.commit_failure else 0.0)
 
     settings = replace(QUICK, publish_s=0.0, unit_images=1, concurrency=1)
     slow = clumsy(photos, {f"{number:02}.jpg": [BUSY] for number in range(12)})
     session, _ = bench.run(slow, replace(settings, backoff_s=0.3), report=hear)
-    assert session.tally.done == 12
+    assert session.progress.done == 12
     assert any("commit failed once: the database does not answer; retrying in" in x for x in lines)
-    assert bench.committer.commit_to_the_end()
-    assert bench.committer.trouble is None
+    assert bench.committer.commit_until_done()
+    assert bench.committer.commit_failure is None
 
 
 @pytest.mark.parametrize(("errors", "patience_s"), [([AWAY] * 99, 0.5), ([WRONG] * 99, 600.0)])
@@ -280,10 +284,10 @@ def test_a_session_whose_commits_fail_for_too_long_ends_in_good_order(
     never = clumsy(photos, {"05.jpg": None})
     settings = replace(QUICK, publish_s=0.0, commit_retry_s=patience_s, drain_s=0.2, unit_s=0.1)
     session, _ = bench.run(never, settings)
-    assert session.tally.done == 11
+    assert session.progress.done == 11
     assert bench.frontier.counts(CRAWL) == {"done": 11, "queued": 1}
-    assert bench.committer.trouble
-    assert not bench.committer.commit_to_the_end()
+    assert bench.committer.commit_failure
+    assert not bench.committer.commit_until_done()
 
 
 def test_an_error_that_is_a_bug_ends_the_session_and_is_raised(bench: Bench, photos: Path) -> None:
@@ -295,8 +299,8 @@ def test_an_error_that_is_a_bug_ends_the_session_and_is_raised(bench: Bench, pho
 
 def test_threads_may_ask_to_stop() -> None:
     stop = StopRequest()
-    thread = threading.Thread(target=stop.ask)
+    thread = threading.Thread(target=stop.request)
     thread.start()
     thread.join()
-    assert stop.asked()
-    assert not stop.impatient()
+    assert stop.is_requested()
+    assert not stop.is_immediate()

@@ -13,7 +13,7 @@ import pytest
 from catalog import Workspace, open_catalog
 from crawler.report.audit import audit
 from crawler.session.crawl import CrawlOptions, crawl
-from crawler.session.progress import Tally
+from crawler.session.progress import CrawlProgress
 from crawler.settings import CrawlSettings
 from crawler.sources.urls import UrlListSource
 from tests.factories import jpeg
@@ -48,14 +48,16 @@ def fetched(workspace: Workspace) -> list[dict[str, object]]:
 
 def test_two_processes_bring_everything_once(workspace: Workspace, tmp_path: Path) -> None:
     hosts = albums(6, 5)
-    tallies: list[Tally] = []
+    progress_by_worker: list[CrawlProgress] = []
     with serve(*hosts):
-        options = CrawlOptions(workers=2, report=tallies.append)
+        options = CrawlOptions(workers=2, report=progress_by_worker.append)
         summary = crawl(workspace, list_of(tmp_path, *hosts), QUICK, options)
     assert (summary.status, summary.done, summary.failed) == ("finished", 30, 0)
     assert summary.bytes == sum(len(b or b"") for album in hosts for b in album.pictures.values())
     assert all(set(album.asked.values()) == {1} for album in hosts)
-    assert [tally.done for tally in tallies] == sorted(tally.done for tally in tallies)
+    assert [progress.done for progress in progress_by_worker] == sorted(
+        progress.done for progress in progress_by_worker
+    )
     assert audit(workspace).problems == []
     assert len(list(workspace.logs.glob("worker-*.log"))) == 2
 

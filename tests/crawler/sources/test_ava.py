@@ -116,7 +116,7 @@ def test_an_import_that_was_stopped_half_way_goes_on(workspace: Workspace, tmp_p
         def pages(self, crawl_id):  # type: ignore[no-untyped-def]  # as the parent's
             for page in super().pages(crawl_id):
                 yield page
-                stop.ask()
+                stop.request()
 
     path = str(tmp_path / "votes.csv")
     half = crawl(workspace, Interrupted(path), options=CrawlOptions(stop=stop))

@@ -13,7 +13,8 @@ from catalog import SafelightError, Workspace, open_catalog
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
 from crawler.frontier.frontier import Frontier
-from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl
+from crawler.session.crawl import CrawlOptions, crawl
+from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
 from crawler.sources import CommonsSource
 from crawler.sources.commons import plain, training
@@ -203,9 +204,9 @@ def test_a_walk_goes_on_where_it_was_interrupted(workspace: Workspace) -> None:
 def test_the_token_of_the_api_is_kept_with_the_page(workspace: Workspace) -> None:
     with CommonsSite(FILES, CATEGORIES) as site:
         source = CommonsSource("category", "Piers", api_base=f"{site.url}/w/api.php", limit=4)
-        first = source.walk("")
+        first = source.position("")
         token = first.text()
-        assert source.walk(token).text() == token
+        assert source.position(token).text() == token
         run(workspace, source)
         assert [query.get("gcmcontinue") for query in site.queries] == [None, "file|3"]
 

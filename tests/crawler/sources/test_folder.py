@@ -8,11 +8,12 @@ from crawler.errors import FolderNotFoundError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Cursor
 from crawler.listing.file_source import PAGE
-from crawler.listing.folder_walk import Found, walk
+from crawler.listing.folder_walk import FolderEntry, walk
 from crawler.listing.local_files import read_file
 from crawler.listing.vocabulary import photo_id
-from crawler.session.crawl import CrawlSummary, crawl
-from crawler.session.records import crawl_id
+from crawler.session.crawl import crawl
+from crawler.session.records import make_crawl_id
+from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
 from crawler.sources import FolderSource
 from tests.factories import jpeg
@@ -36,7 +37,12 @@ def test_pictures_become_photos_labelled_by_their_folders(
     workspace: Workspace, photos: Path
 ) -> None:
     summary = run(workspace, photos)
-    assert (summary.status, summary.listed, summary.done, summary.failed) == ("finished", 4, 4, 0)
+    assert (summary.status, summary.listed, summary.done, summary.failed) == (
+        "finished",
+        4,
+        4,
+        0,
+    )
     assert summary.rows["assets"] == 3  # two files are equal
     with open_catalog(workspace) as catalog:
         found = catalog.records("SELECT * FROM photos ORDER BY source_photo_id")
@@ -106,7 +112,7 @@ def test_a_name_that_is_not_utf8_is_written_readably_and_still_found(tmp_path: P
     (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"bytes")
     [found] = walk(tmp_path)
     assert found.name == "caf\\xe9.jpg"
-    assert FolderSource(str(tmp_path)).listed(found).url == found.name
+    assert FolderSource(str(tmp_path)).to_listed_photo(found).url == found.name
     assert read_file(tmp_path, found.name, 100).body == b"bytes"
 
 
@@ -127,7 +133,7 @@ def test_an_interrupted_listing_begins_again_and_misses_no_new_file(
     workspace: Workspace, photos: Path
 ) -> None:
     source = FolderSource(str(photos))
-    key = crawl_id(source.name, source.config)
+    key = make_crawl_id(source.name, source.config)
     with Frontier(workspace.frontier) as frontier:
         frontier.open_crawl(key, source.name, source.config)
         [page] = source.pages(key)
@@ -156,7 +162,7 @@ def test_a_plain_import_keeps_the_id_that_it_had_before_there_were_options(photo
 def test_one_folder_of_the_path_is_the_class_and_another_the_group(
     level: int | None, name: str, said: dict[str, str]
 ) -> None:
-    listed = FolderSource("/photos", level).listed(Found(name))
+    listed = FolderSource("/photos", level).to_listed_photo(FolderEntry(name))
     labels = listed.photo["labels"]
     assert isinstance(labels, list)
     assert {label["task"]: label["value"] for label in labels} == said

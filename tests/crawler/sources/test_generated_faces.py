@@ -7,7 +7,8 @@ from click.testing import CliRunner
 from catalog import Workspace, open_catalog
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
-from crawler.session.crawl import CrawlSummary, crawl
+from crawler.session.crawl import crawl
+from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
 from crawler.sources import GeneratedFacesSource
 from crawler.sources.generated_faces import PAGE

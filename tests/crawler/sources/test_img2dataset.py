@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from catalog import Workspace, open_catalog
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
-from crawler.readers.img2dataset_folder import Place
-from crawler.session.crawl import CrawlSummary, crawl
+from crawler.readers.img2dataset_folder import PictureLocation
+from crawler.session.crawl import crawl
+from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
 from crawler.sources import Img2DatasetSource
 from tests.factories import jpeg, picture, plain_jpeg
@@ -158,11 +159,11 @@ def test_files_that_left_after_the_listing_are_missing(
     pages = list(source.pages())
     (tmp_path / "00000" / "000000002.jpg").unlink()
 
-    class Listed(Img2DatasetSource):
+    class ListedPhoto(Img2DatasetSource):
         def pages(self):  # type: ignore[no-untyped-def]
             return iter(pages)
 
-    summary = crawl(workspace, Listed(str(tmp_path)), CrawlSettings(max_bytes=100))
+    summary = crawl(workspace, ListedPhoto(str(tmp_path)), CrawlSettings(max_bytes=100))
     assert summary.errors == {"img2dataset_failed": 1, "missing": 1, "too_big": 1}
 
 
@@ -172,12 +173,12 @@ def test_a_folder_without_shards_says_so(tmp_path: Path) -> None:
 
 
 def test_places_survive_the_frontier() -> None:
-    for place in (
-        Place("a.tar", 512, 9),
-        Place("a.parquet", column="jpg", row=3),
-        Place(failed="x"),
+    for location in (
+        PictureLocation("a.tar", 512, 9),
+        PictureLocation("a.parquet", column="jpg", row=3),
+        PictureLocation(failed="x"),
     ):
-        assert Place.read(place.text()) == place
+        assert PictureLocation.read(location.text()) == location
 
 
 def test_the_command_plans_and_runs(workspace: Workspace, tmp_path: Path) -> None:

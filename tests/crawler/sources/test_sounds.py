@@ -6,7 +6,7 @@ import pytest
 from catalog import Workspace, open_catalog
 from crawler.commands.planner import plan_files
 from crawler.errors import PatternRefusedError
-from crawler.listing.folder_walk import Found
+from crawler.listing.folder_walk import FolderEntry
 from crawler.session.crawl import crawl
 from crawler.sources import SoundsSource
 from tests.crawler.pictures.test_wave_header import sound
@@ -20,7 +20,7 @@ def test_every_real_name_says_digit_and_speaker() -> None:
     with tarfile.open(REAL / "sounds/fsdd.tar") as tar:
         names = tar.getnames()
     assert (len(names), [name for name in names if source.refusal(name)]) == (1000, [])
-    said = [source.listed(Found(name)).photo["labels"] for name in names]
+    said = [source.to_listed_photo(FolderEntry(name)).photo["labels"] for name in names]
     pairs = {
         (labels[0]["value"], labels[1]["value"]) for labels in said if isinstance(labels, list)
     }
@@ -77,7 +77,8 @@ def test_bad_names_pictures_and_damaged_sounds_are_told_apart(
 def test_the_named_groups_of_a_pattern_become_labels() -> None:
     source = SoundsSource("/s", r"(?P<bird>[a-z]+)(-(?P<place>\w+))?\.wav")
     said = {
-        name: source.listed(Found(name)).photo["labels"] for name in ("wren-wood.wav", "x/owl.wav")
+        name: source.to_listed_photo(FolderEntry(name)).photo["labels"]
+        for name in ("wren-wood.wav", "x/owl.wav")
     }
     assert said == {
         "wren-wood.wav": [

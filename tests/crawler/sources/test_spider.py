@@ -11,8 +11,9 @@ from catalog import Workspace, open_catalog
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
 from crawler.frontier.frontier import Frontier
-from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl
+from crawler.session.crawl import CrawlOptions, crawl
 from crawler.session.session import StopRequest
+from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
 from crawler.sources import UserSpiderSource
 from crawler.spiders.user import load_spider, polite_settings
@@ -94,7 +95,7 @@ def test_a_stopped_spider_keeps_its_items_and_begins_again(
     stop = StopRequest()
     with GallerySite(PICTURES) as site:
         source = UserSpiderSource(str(example), arguments={"start": f"{site.url}/pages/0"})
-        stop.ask()
+        stop.request()
         first = run(workspace, source, stop=stop)
         assert first.status == "stopped"
         second = run(workspace, source, relist=False)
@@ -216,13 +217,13 @@ def test_a_file_cannot_be_less_polite_than_we_are(tmp_path: Path) -> None:
         ({"image_url": "http://a.example/1", "posted_at": "2020-01-01", "tags": [1]}, True),
     ],
 )
-def test_items_are_checked_before_they_are_kept(item: dict[str, object], listed: bool) -> None:
-    assert (UserSpiderSource("x.py").listed(item, "x") is not None) is listed
+def test_items_are_checked_before_they_are_kept(item: dict[str, object], is_listed: bool) -> None:
+    assert (UserSpiderSource("x.py").to_listed_photo(item, "x") is not None) is is_listed
 
 
 def test_ids_and_a_basis_of_the_item_are_kept() -> None:
     item = {"image_url": "http://a.example/1", "id": 7, "training_basis": "CC0"}
-    listed = UserSpiderSource("x.py").listed(item, "x")
+    listed = UserSpiderSource("x.py").to_listed_photo(item, "x")
     assert listed
     assert (listed.photo["source_photo_id"], listed.photo["training_allowed"]) == ("7", True)
 

@@ -6,7 +6,7 @@ import pytest
 from crawler.errors import ContactMissingError, KeyMissingError
 from crawler.frontier.items import READY, Item
 from crawler.listing.vocabulary import source_exif, utc_now
-from crawler.session.records import Brought, photo_row
+from crawler.session.records import FetchResult, photo_row
 from crawler.sources.unsplash import UnsplashSource
 from tests.real_data import REAL, needs
 
@@ -59,7 +59,7 @@ def test_recorded_photo_objects_become_rows() -> None:
         item = Item(
             1, "c", "p", "http://h/", "h", source.photo(json.loads(line)), READY, 0, 0, None
         )
-        rows.append(photo_row(Brought(item, 1, "http://h/?client_id=K", utc_now())))
+        rows.append(photo_row(FetchResult(item, 1, "http://h/?client_id=K", utc_now())))
     assert len(rows) == 170
     assert all(row["photographer"] and row["attribution"] and row["page_url"] for row in rows)
     assert all(isinstance(row["posted_at"], datetime) for row in rows)

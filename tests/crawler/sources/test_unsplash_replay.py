@@ -17,9 +17,10 @@ from catalog import Workspace, open_catalog
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import LISTED, Listed
+from crawler.frontier.items import LISTED, ListedPhoto
 from crawler.listing.vocabulary import photo_id
-from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl
+from crawler.session.crawl import CrawlOptions, crawl
+from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
 from crawler.sources import UnsplashSource
 from crawler.sources.unsplash import LICENCE
@@ -69,7 +70,12 @@ def test_recorded_photos_land_once_with_their_settings(workspace: Workspace) -> 
         again = run(workspace, UnsplashSource(api_base=site.url))
         assert set(site.downloads.values()) == {1}
         assert set(site.images.values()) == {1}
-    assert (first.status, first.listed, first.done, first.failed) == ("finished", 170, 170, 0)
+    assert (first.status, first.listed, first.done, first.failed) == (
+        "finished",
+        170,
+        170,
+        0,
+    )
     assert {name for name, n in again.rows.items() if n} == {"crawls"}
     with open_catalog(workspace) as catalog:
         rows = catalog.records("SELECT * FROM v_photos")
@@ -119,7 +125,9 @@ def test_recorded_responses_are_read_whatever_they_are(tmp_path: Path) -> None:
             frontier.open_crawl(name, "unsplash", {})
             spider = UnsplashSpider(source, frontier, name, once, key="k")
             wanted = id_in(body)
-            listed = Listed(photo_id("unsplash", wanted), {"source_photo_id": wanted}, stage=LISTED)
+            listed = ListedPhoto(
+                photo_id("unsplash", wanted), {"source_photo_id": wanted}, stage=LISTED
+            )
             frontier.add(name, [listed], frontier.cursor(name))
             [item] = frontier.unprepared(name)
             feed(spider.parse_detail, body, item=item)

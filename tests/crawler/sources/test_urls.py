@@ -21,9 +21,10 @@ from crawler.fetch.hosts import allow_host, host_of
 from crawler.frontier.frontier import Frontier
 from crawler.listing.vocabulary import photo_id
 from crawler.readers.url_lists import BadListError, records
-from crawler.session.crawl import CrawlOptions, CrawlSummary, crawl, retry
-from crawler.session.records import crawl_id
+from crawler.session.crawl import CrawlOptions, crawl, retry
+from crawler.session.records import make_crawl_id
 from crawler.session.session import StopRequest
+from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
 from crawler.sources import UrlListSource
 from tests.factories import jpeg
@@ -243,7 +244,12 @@ def test_a_list_becomes_photos_with_labels_and_error_rows(
         summary = run(workspace, source)
         again = run(workspace, source)
         assert site.images == {"a": 1, "b": 1}  # one address is one photo, also the next time
-    assert (summary.status, summary.listed, summary.skipped, summary.done) == ("finished", 4, 1, 2)
+    assert (summary.status, summary.listed, summary.skipped, summary.done) == (
+        "finished",
+        4,
+        1,
+        2,
+    )
     assert summary.errors == {"http_404": 1}
     assert {name: n for name, n in again.rows.items() if n} == {"crawls": 1}
     with open_catalog(workspace) as catalog:
@@ -290,7 +296,7 @@ def test_an_interrupted_listing_goes_on_behind_the_last_page(
         def pages(self):  # type: ignore[no-untyped-def]
             for page in pages():
                 yield page
-                stop.ask()
+                stop.request()
 
     interrupted = Interrupted(source.path)
     first = crawl(workspace, interrupted, settings(), CrawlOptions(stop=stop))
@@ -298,7 +304,10 @@ def test_an_interrupted_listing_goes_on_behind_the_last_page(
     second = crawl(
         workspace, source, CrawlSettings(), CrawlOptions(relist=False)
     )  # private addresses are refused, so that nothing is asked
-    assert (second.listed, second.errors) == (1500, {"private_address": 2500 - first.failed})
+    assert (second.listed, second.errors) == (
+        1500,
+        {"private_address": 2500 - first.failed},
+    )
 
 
 @pytest.mark.slow
@@ -399,7 +408,7 @@ def test_a_crawl_of_older_code_goes_on_under_its_name(workspace: Workspace, tmp_
             listed(tmp_path / "list.parquet", site, [{"name": "0.jpg", "breed": "pug"}]),
             training_basis="mine",
         )
-        older = crawl_id(source.name, source.config)
+        older = make_crawl_id(source.name, source.config)
         with Frontier(workspace.frontier) as frontier:
             frontier.open_crawl(older, source.name, source.config)
         assert crawl(workspace, source, settings).crawl_id == older

@@ -5,7 +5,7 @@ import pytest
 
 from catalog import Workspace, open_catalog
 from crawler.commands.planner import FilesPlan, plan_files
-from crawler.listing.folder_walk import Found
+from crawler.listing.folder_walk import FolderEntry
 from crawler.session.crawl import crawl
 from crawler.sources import UtkFaceSource
 from crawler.sources.utkface import read_name
@@ -114,6 +114,6 @@ def test_the_whole_set_comes_in(workspace: Workspace, tmp_path: Path) -> None:
 
 def test_training_is_allowed_on_the_basis_that_the_user_states() -> None:
     source = UtkFaceSource("/faces", "university study 12")
-    photo = source.listed(Found("1_0_0_20170117171613595.jpg")).photo
+    photo = source.to_listed_photo(FolderEntry("1_0_0_20170117171613595.jpg")).photo
     assert photo["training_allowed"] is True
     assert photo["training_basis"] == "university study 12"

@@ -16,7 +16,7 @@ from crawler.listing.source import Discovery
 from crawler.listing.vocabulary import photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources.unsplash import UnsplashSource, key_hash
-from crawler.spiders.quota_gate import QuotaUsedUpError
+from crawler.spiders.quota_limiter import QuotaUsedUpError
 from crawler.spiders.unsplash import UnsplashSpider
 
 BASE = "https://api.example"
@@ -113,7 +113,7 @@ def test_a_limit_cuts_the_list(frontier: Frontier) -> None:
 
 
 def test_photos_already_held_cost_nothing_but_the_page(frontier: Frontier) -> None:
-    frontier.hold([photo_id("unsplash", "a")], [])
+    frontier.add_held([photo_id("unsplash", "a")], [])
     [page] = start(spider(frontier))
     assert feed(page, listed("a"), X_Total="1") == []
     assert frontier.counts(CRAWL) == {"done": 1}

@@ -12,8 +12,8 @@ from scrapy.http import Response
 
 from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
 
-Answer = TypeVar("Answer")
-BAD_ANSWER = "api_bad_answer"
+T = TypeVar("T")
+BAD_RESPONSE = "api_bad_answer"
 _SHOWN = 60  # characters of a response that a message shows
 
 
@@ -21,7 +21,7 @@ class WrongShapeError(ValueError):
     """A response is JSON, but not what the API answers with."""
 
 
-def read_answer(response: Response, read: Callable[[Any], Answer]) -> Answer | Failure:
+def read_response(response: Response, read: Callable[[Any], T]) -> T | Failure:
     """Return what `read` makes of the JSON of a response, or why it is no answer.
 
     `read` may raise what wrong types make it raise.
@@ -31,11 +31,11 @@ def read_answer(response: Response, read: Callable[[Any], Answer]) -> Answer | F
     try:
         return read(json.loads(response.body))
     except WrongShapeError as error:
-        return bad_answer(response, str(error))
+        return bad_response(response, str(error))
     except (AttributeError, LookupError, TypeError) as error:
-        return bad_answer(response, f"JSON of another shape ({type(error).__name__})")
+        return bad_response(response, f"JSON of another shape ({type(error).__name__})")
     except (ValueError, RecursionError):  # not JSON, another encoding, nested without end
-        return bad_answer(response, f"not JSON: {response.body[:_SHOWN]!r}")
+        return bad_response(response, f"not JSON: {response.body[:_SHOWN]!r}")
 
 
 def status_of(response: Response) -> Failure | None:
@@ -44,15 +44,15 @@ def status_of(response: Response) -> Failure | None:
     if status == 200:
         return None
     if status < 400:  # a redirect to a login page, an empty success
-        return bad_answer(response, f"status {status}")
+        return bad_response(response, f"status {status}")
     if status >= 500 or status in TRANSIENT_STATUSES:
         return Failure("transient", f"http_{status}", detail, status)
     return status_failure(status, detail)
 
 
-def bad_answer(response: Response, why: str) -> Failure:
+def bad_response(response: Response, why: str) -> Failure:
     """Return the failure of a response that is no answer of the API."""
-    return Failure("transient", BAD_ANSWER, f"API: {response.url}: {why}", response.status)
+    return Failure("transient", BAD_RESPONSE, f"API: {response.url}: {why}", response.status)
 
 
 def unreachable(failure: Any) -> Failure:
@@ -61,7 +61,7 @@ def unreachable(failure: Any) -> Failure:
     return Failure("transient", "api_unreachable", f"API: {failure.request.url}: {about}"[:300])
 
 
-def demand(holds: object, why: str) -> None:
+def require(holds_photo: object, why: str) -> None:
     """Raise `WrongShapeError` unless something holds."""
-    if not holds:
+    if not holds_photo:
         raise WrongShapeError(why)

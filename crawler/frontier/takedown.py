@@ -1,4 +1,4 @@
-"""What the frontier does when pictures are taken out of the catalog for good."""
+"""The frontier's part in takedown and purge: count, blank and fail the items of removed pictures."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -7,35 +7,35 @@ from crawler.frontier.frontier import Frontier
 
 
 class FrontierQueue:
-    """The frontier of one workspace, as takedown and purge of the catalog see it (`catalog.takedown.crawl_queue`)."""
+    """The frontier of one workspace for takedown and purge of the catalog (`catalog.takedown.crawl_queue`)."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._path = workspace.frontier
 
     def count(self, kind: str, value: str, photos: Collection[str]) -> int:
-        """Count the items about these photos, or that match by themselves; changes nothing."""
+        """Count the items of these photos, and the items that match `kind` and `value`; changes nothing."""
         with Frontier(self._path) as frontier:
             return len(_matching(frontier, kind, value, photos))
 
     def forget(
         self, kind: str, value: str, photos: Collection[str], assets: Collection[str]
     ) -> int:
-        """Blank the items about these photos and forget crawls that ask for nothing else; return how many items."""
+        """Blank the items of these photos, and delete crawls whose settings match; return the number of items."""
         with Frontier(self._path) as frontier:
-            found = _matching(frontier, kind, value, photos)
-            frontier.remove(found, photos, assets)
+            items = _matching(frontier, kind, value, photos)
+            frontier.remove(items, photos, assets)
             for record in frontier.crawls():
                 if any(_is_about(kind, value, text) for text in _texts(record.config)):
-                    frontier.forget_crawl(record.crawl_id)
+                    frontier.delete_crawl(record.crawl_id)
             frontier.compact()
-        return len(found)
+        return len(items)
 
     def give_up(self, photos: Collection[str], assets: Collection[str]) -> int:
-        """Mark the items that brought these photos in as left out; their addresses stay for a retry."""
+        """Mark the items of these photos as failed; their addresses stay for a retry."""
         with Frontier(self._path) as frontier:
-            found = [seq for seq, photo, _, _ in frontier.named_items() if photo in photos]
-            frontier.give_up(found, photos, assets)
-        return len(found)
+            items = [seq for seq, photo, _, _ in frontier.named_items() if photo in photos]
+            frontier.give_up(items, photos, assets)
+        return len(items)
 
 
 def _matching(frontier: Frontier, kind: str, value: str, photos: Collection[str]) -> list[int]:
@@ -55,11 +55,11 @@ def _is_about(kind: str, value: str, text: str) -> bool:
 
 
 def _texts(config: object) -> Iterator[str]:
-    """List the texts of a crawl's settings, those in lists and tables too."""
+    """List the texts in a crawl's settings, including those in nested lists and tables."""
     if isinstance(config, str):
         yield config
     elif isinstance(config, Mapping):
         yield from _texts(list(config.values()))
     elif isinstance(config, list):
-        for each in config:
-            yield from _texts(each)
+        for entry in config:
+            yield from _texts(entry)

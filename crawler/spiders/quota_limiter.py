@@ -7,10 +7,6 @@ import asyncio
 import heapq
 import time
 from itertools import count
-from typing import Any, Self
-
-from scrapy import Request
-from scrapy.crawler import Crawler
 
 from crawler.frontier.frontier import Frontier
 
@@ -25,18 +21,18 @@ class QuotaUsedUpError(Exception):
         self.until = until
 
 
-class QuotaGate:
+class QuotaLimiter:
     """Let calls through for as long as the quota of `key_hash` allows them, the most urgent first."""
 
     def __init__(self, frontier: Frontier, key_hash: str, quota_wait_s: float) -> None:
         self._frontier, self._key, self._quota_wait_s = frontier, key_hash, quota_wait_s
         self._unlimited = False
-        self._most_at_once = 1
+        self._max_in_flight = 1
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = count()
         frontier.abandon_calls(key_hash)
 
-    async def enter(self, priority: int) -> None:
+    async def acquire(self, priority: int) -> None:
         """Wait until a call may be sent; raises `QuotaUsedUpError`."""
         turn = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (-priority, next(self._numbers), turn))
@@ -46,7 +42,7 @@ class QuotaGate:
             self._admit()
         turn.result()
 
-    def answered(
+    def record_response(
         self,
         per_hour: int | None,
         remaining: int | None,
@@ -55,50 +51,34 @@ class QuotaGate:
         sound: bool,
     ) -> None:
         """Note the end of a call and what its response said; one that is not `sound` says nothing of the API's ways."""
-        at_once = self._most_at_once
-        self._frontier.note_quota(self._key, per_hour, remaining, blocked_until, at_once=at_once)
+        at_once = self._max_in_flight
+        self._frontier.record_response(
+            self._key, per_hour, remaining, blocked_until, at_once=at_once
+        )
         if sound and remaining is None:
-            known = self._frontier.quota(self._key)
-            self._unlimited = known is not None and known.per_hour is None
+            quota = self._frontier.quota(self._key)
+            self._unlimited = quota is not None and quota.per_hour is None
         self._admit()
 
     def _admit(self) -> None:
         self._waiting = [entry for entry in self._waiting if not entry[2].done()]
         heapq.heapify(self._waiting)
         while self._waiting:
-            found = self._frontier.reserve_call(self._key, unlimited=self._unlimited)
-            if found == "used_up":
+            permit = self._frontier.reserve_call(self._key, unlimited=self._unlimited)
+            if permit == "used_up":
                 self._refuse_all()
-            if found != "go":
+            if permit != "go":
                 return
             heapq.heappop(self._waiting)[2].set_result(None)
-            known = self._frontier.quota(self._key)
-            self._most_at_once = max(self._most_at_once, known.in_flight if known else 1)
+            quota = self._frontier.quota(self._key)
+            self._max_in_flight = max(self._max_in_flight, quota.in_flight if quota else 1)
 
     def _refuse_all(self) -> None:
-        known = self._frontier.quota(self._key)
-        until = known.blocked_until if known else 0.0
+        quota = self._frontier.quota(self._key)
+        until = quota.blocked_until if quota else 0.0
         if until <= time.time():
-            until = max(time.time(), known.seen_at if known else 0.0) + self._quota_wait_s
+            until = max(time.time(), quota.seen_at if quota else 0.0) + self._quota_wait_s
             self._frontier.block_key(self._key, until)
         for _, _, turn in self._waiting:
             turn.set_exception(QuotaUsedUpError(until))
         self._waiting = []
-
-
-class QuotaMiddleware:
-    """Scrapy's downloader asks it before each request; a spider with a `quota_gate` has its calls counted."""
-
-    def __init__(self, crawler: Crawler) -> None:
-        self._crawler = crawler
-
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> Self:
-        """Make it as Scrapy wants it."""
-        return cls(crawler)
-
-    async def process_request(self, request: Request, spider: Any = None) -> None:  # noqa: ARG002 - Scrapy's signature
-        """Wait at the gate."""
-        gate: QuotaGate | None = getattr(self._crawler.spider, "quota_gate", None)
-        if gate:
-            await gate.enter(request.priority)
