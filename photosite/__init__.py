@@ -1,5 +1,5 @@
-"""The embedded default: a photo site of our own, and a camera that renders what it serves.
+"""The embedded demo: a photo site, and a renderer for the photographs that it serves.
 
-Everything here is made by computation, so it may ship and its truth is known: which settings made
-the pixels, which pictures are copies of which, which EXIF block is a lie.
+All pictures are computed, so they may be distributed, and the ground truth exists: the settings of each
+picture, the copies of each photograph, the damaged EXIF blocks.
 """

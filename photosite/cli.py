@@ -14,7 +14,7 @@ SEED = click.option("--seed", default=7, show_default=True, help="seed of the pl
 
 @click.group()
 def demo() -> None:
-    """Serve, look at and run the embedded demo."""
+    """Serve, draw and run the embedded demo."""
 
 
 @demo.command()
@@ -44,12 +44,12 @@ def site(  # noqa: PLR0913, PLR0917  # click gives one argument for each option
     workers: int,
     cache: Path | None,
 ) -> None:
-    """Serve a photo site that speaks the Unsplash API (key: demo), until it is told to stop.
+    """Serve a photo site with the Unsplash API (key: demo) until SIGTERM or SIGINT.
 
-    The first line printed is its address.
+    The first line of the output is its address.
     """
     from photosite.plan.plan import DemoPlan
-    from photosite.site.serving import serve
+    from photosite.site.server import serve
     from photosite.site.site import PhotoSite
 
     what = photos or DemoPlan(seed=seed, photos=count)
@@ -78,7 +78,7 @@ def contact_sheet(path: Path, count: int, seed: int) -> None:
 @SEED
 @workspace_option
 def run(workspace: Workspace, count: int, seed: int) -> None:
-    """Crawl, curate, publish and train on the embedded site; say what came of it."""
+    """Crawl, curate, publish and train on the embedded site, then print a summary."""
     from photosite.run import run_demo
 
     run_demo(workspace, count=count, seed=seed)
@@ -89,7 +89,7 @@ def run(workspace: Workspace, count: int, seed: int) -> None:
 @SEED
 @existing_workspace_option
 def score(workspace: Workspace, count: int, seed: int) -> None:
-    """Hold the catalog of a demo run against what the site planted."""
+    """Compare the catalog of a demo run with the ground truth of the site."""
     from photosite.plan.plan import DemoPlan
     from photosite.score import summary
 

@@ -1,9 +1,9 @@
-"""A sheet of small pictures with their settings below: the camera at one glance."""
+"""Draw a contact sheet: small pictures of the plan with their settings below."""
 
 from PIL import Image, ImageDraw, ImageFont
 
 from photosite.pictures.camera import photograph
-from photosite.pictures.gallery import time_text
+from photosite.pictures.gallery import format_exposure_time
 from photosite.plan.plan import DemoPlan
 from photosite.plan.shots import Shot
 
@@ -28,7 +28,9 @@ def _draw_cell(sheet: Image.Image, shot: Shot, corner: tuple[int, int]) -> None:
     picture.thumbnail((CELL_PX[0] - 8, CELL_PX[1] - 8))
     left = corner[0] + (CELL_PX[0] - picture.width) // 2
     sheet.paste(picture, (left, corner[1] + 4 + (CELL_PX[1] - 8 - picture.height) // 2))
-    text = f"f/{float(shot.f_number):g}  {time_text(shot.exposure_time)} s  ISO {shot.iso}"
+    text = (
+        f"f/{float(shot.f_number):g}  {format_exposure_time(shot.exposure_time)} s  ISO {shot.iso}"
+    )
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(12)
     pen.text((corner[0] + 6, corner[1] + CELL_PX[1]), text, INK, font)

@@ -1,4 +1,4 @@
-"""The whole way in one command: serve, crawl, curate, publish, train, and say what came of it.
+"""Run the whole demo in one command: serve, crawl, curate, publish, train, print a summary.
 
 Each step is the command that a user would type; it is printed before it runs.
 """
@@ -33,14 +33,14 @@ def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
         _step(
             workspace, "crawl", "run", "unsplash", "--api-base", address, "--training-basis", BASIS
         )
-    with _meanwhile(workspace, "crawl", "report"):
+    with _in_background(workspace, "crawl", "report"):
         _step(workspace, "curate", "run")
     _step(workspace, "dataset", "publish", DATASET)
     sheet = workspace.reports / "demo" / "contact_sheet.jpg"
     draw = ("demo", "contact-sheet", str(sheet), "--seed", str(seed))
     with (
-        _meanwhile(workspace, "curate", "report"),
-        nullcontext() if sheet.exists() else _meanwhile(workspace, *draw),
+        _in_background(workspace, "curate", "report"),
+        nullcontext() if sheet.exists() else _in_background(workspace, *draw),
     ):
         _step(workspace, "train", "run", "exif", "--dataset", DATASET, "--preset", "smoke")
     print(f"\n{summary(workspace, DemoPlan(seed=seed, photos=count))}")
@@ -51,14 +51,14 @@ def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
 
 
 def _refuse_other_pictures(workspace: Workspace) -> None:
-    """Raise `UsageError` in a workspace with somebody's own pictures: the demo's would lie among them."""
+    """Raise `UsageError` in a workspace that contains pictures of the user."""
     if not workspace.lake.is_dir() or (workspace.reports / "demo" / "port").exists():
         return
     with open_catalog(workspace) as catalog:
-        (found,) = catalog.records("SELECT count(*) AS n FROM photos")
-    if found["n"]:
+        (row,) = catalog.records("SELECT count(*) AS n FROM photos")
+    if row["n"]:
         raise UsageError(
-            f"{workspace.home} holds {counted(int(str(found['n'])), 'photo')} of your own; give the demo a workspace "
+            f"{workspace.home} holds {counted(int(str(row['n'])), 'photo')} of your own; give the demo a workspace "
             "of its own: safelight demo run --home demo-workspace"
         )
 
@@ -75,48 +75,50 @@ def _pages(workspace: Workspace) -> Iterator[tuple[str, Path]]:
     yield "contact sheet", workspace.reports / "demo" / "contact_sheet.jpg"
 
 
-def _step(workspace: Workspace, *words: str) -> None:
-    """Run one command of Safelight on the workspace, showing it first."""
-    print(f"\n$ safelight {shlex.join(words)}", flush=True)
-    done = subprocess.run(_command(workspace, words), env=_environment(), check=False)  # noqa: S603 - our own command
-    _check(words, done.returncode)
+def _step(workspace: Workspace, *arguments: str) -> None:
+    """Print one command of Safelight and run it on the workspace."""
+    print(f"\n$ safelight {shlex.join(arguments)}", flush=True)
+    process = subprocess.run(_command(workspace, arguments), env=_environment(), check=False)  # noqa: S603 - our own command
+    _raise_on_failure(arguments, process.returncode)
 
 
 @contextmanager
-def _meanwhile(workspace: Workspace, *words: str) -> Iterator[None]:
-    """Run one command that only reads beside what the block does, and show both when it is done."""
-    with ThreadPoolExecutor(1) as beside:
-        done = beside.submit(
+def _in_background(workspace: Workspace, *arguments: str) -> Iterator[None]:
+    """Run a read-only command in parallel with the block, then print the command and its output."""
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(
             subprocess.run,
-            _command(workspace, words),
+            _command(workspace, arguments),
             env=_environment(),
             check=False,
             stdout=subprocess.PIPE,
             text=True,
         )
         yield
-        print(f"\n$ safelight {shlex.join(words)}\n{done.result().stdout}", end="", flush=True)
-        _check(words, done.result().returncode)
+        print(
+            f"\n$ safelight {shlex.join(arguments)}\n{future.result().stdout}", end="", flush=True
+        )
+        _raise_on_failure(arguments, future.result().returncode)
 
 
-def _check(words: Sequence[str], code: int) -> None:
+def _raise_on_failure(arguments: Sequence[str], code: int) -> None:
     if code:
-        raise SafelightError(f"the demo stopped: safelight {shlex.join(words)} failed")
+        raise SafelightError(f"the demo stopped: safelight {shlex.join(arguments)} failed")
 
 
 @contextmanager
 def _site(workspace: Workspace, count: int, seed: int) -> Iterator[str]:
-    """Serve the demo site in a process of its own and give its address.
+    """Serve the demo site in a child process and yield its address.
 
-    The port is kept: the same address is the same crawl, so a second run finds everything done.
+    A second run uses the same port if it is free: the same address is the same crawl, which is finished then.
     """
     port = workspace.reports / "demo" / "port"
     port.parent.mkdir(exist_ok=True)
-    known = port.read_text() if port.exists() and _is_free(int(port.read_text())) else "0"
-    words = ("demo", "site", "--count", str(count), "--seed", str(seed), "--port", known)
-    print(f"$ safelight {shlex.join(words)} &", flush=True)
+    port_text = port.read_text() if port.exists() and _is_free(int(port.read_text())) else "0"
+    arguments = ("demo", "site", "--count", str(count), "--seed", str(seed), "--port", port_text)
+    print(f"$ safelight {shlex.join(arguments)} &", flush=True)
     with subprocess.Popen(  # noqa: S603 - our own command
-        _command(workspace, words), env=_environment(), stdout=subprocess.PIPE, text=True
+        _command(workspace, arguments), env=_environment(), stdout=subprocess.PIPE, text=True
     ) as site:
         try:
             address = _address(site)
@@ -138,18 +140,18 @@ def _is_free(port: int) -> bool:
 
 
 def _address(site: "subprocess.Popen[str]") -> str:
-    """Read the address that the site prints first."""
+    """Read the address from the first line of the site's output."""
     line = site.stdout.readline().strip() if site.stdout else ""
     if not line.startswith("http"):
         raise SafelightError("the demo site did not start; try it with: safelight demo site")
     return line
 
 
-def _command(workspace: Workspace, words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-P", "-m", "safelight", "--home", str(workspace.home), *words]
+def _command(workspace: Workspace, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-P", "-m", "safelight", "--home", str(workspace.home), *arguments]
 
 
 def _environment() -> dict[str, str]:
-    """Add what the crawler needs to know: the demo's key and somebody to write to."""
+    """Return the environment with the demo's API key and a contact for the crawler."""
     demo = {"SAFELIGHT_UNSPLASH_KEY": "demo", "SAFELIGHT_CONTACT": "demo@localhost"}
     return os.environ | demo

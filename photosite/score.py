@@ -1,7 +1,7 @@
-"""Hold the catalog against what the demo planted: every figure is a query of the catalog.
+"""Compare the catalog with the ground truth of the demo: every figure is a query of the catalog.
 
-Pairs of duplicates are counted over the pictures that arrived; a damage is caught when curation wrote the
-decision that this damage calls for.
+Pairs of duplicates are counted over the pictures in the catalog. A damaged picture counts as caught if curation wrote
+the decision that belongs to its damage.
 """
 
 import json
@@ -26,15 +26,15 @@ REASONS = {
     "exif_garbage": "exif_unreadable",
     "truncated_jpeg": "truncated",
 }
-"""Planted damage -> the reason that curation must give."""
+"""Planted damage -> the reason that curation has to write."""
 
 _NEWEST = "(SELECT run_id FROM v_runs WHERE is_current)"
 Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Score:
-    """What the pipeline found of what was planted."""
+class DemoScore:
+    """Numbers of planted duplicates and damages, and how many of them the pipeline detected."""
 
     planted_pairs: int
     found_pairs: int
@@ -45,47 +45,51 @@ class Score:
 
     @property
     def precision(self) -> float:
-        """Share of the pairs found that were planted."""
+        """Share of the detected pairs that were planted."""
         return self.right_pairs / self.found_pairs if self.found_pairs else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of the pairs planted that were found."""
+        """Share of the planted pairs that were detected."""
         return self.right_pairs / self.planted_pairs if self.planted_pairs else 1.0
 
 
-def score(catalog: Catalog, plan: DemoPlan) -> Score:
-    """Compare the newest curation run with the truth of `plan`."""
-    arrived = {
+def score(catalog: Catalog, plan: DemoPlan) -> DemoScore:
+    """Compare the newest curation run with the ground truth of `plan`."""
+    asset_by_photo = {
         str(row["source_photo_id"]): str(row["asset_sha256"])
         for row in catalog.records(
             "SELECT source_photo_id, asset_sha256 FROM v_photos WHERE source = 'unsplash'"
         )
     }
-    truth = [row for row in plan.truth() if row["source_photo_id"] in arrived]
-    planted = _planted_pairs(truth, arrived)
-    found = _found_pairs(catalog)
+    truth = [row for row in plan.truth() if row["source_photo_id"] in asset_by_photo]
+    planted = _planted_pairs(truth, asset_by_photo)
+    detected = _found_pairs(catalog)
     reasons = _reasons(catalog)
     sound = [row for row in truth if row["damage"] is None and row["exif"] == "file"]
     alarms = [
-        row for row in sound if _voided(reasons.get(arrived[str(row["source_photo_id"])], {}))
+        row
+        for row in sound
+        if _voided(reasons.get(asset_by_photo[str(row["source_photo_id"])], {}))
     ]
-    return Score(
+    return DemoScore(
         planted_pairs=len(planted),
-        found_pairs=len(found),
-        right_pairs=len(planted & found),
-        damage=_damage(truth, arrived, reasons),
+        found_pairs=len(detected),
+        right_pairs=len(planted & detected),
+        damage=_damage(truth, asset_by_photo, reasons),
         false_alarms=len(alarms),
         sound=len(sound),
     )
 
 
-def _planted_pairs(truth: Sequence[Mapping[str, object]], arrived: Mapping[str, str]) -> set[Pair]:
+def _planted_pairs(
+    truth: Sequence[Mapping[str, object]], asset_by_photo: Mapping[str, str]
+) -> set[Pair]:
     groups: dict[str, list[str]] = {}
     for row in truth:
         if row["duplicate_group"]:
             groups.setdefault(str(row["duplicate_group"]), []).append(
-                arrived[str(row["source_photo_id"])]
+                asset_by_photo[str(row["source_photo_id"])]
             )
     return {pair for members in groups.values() for pair in _pairs(members)}
 
@@ -103,11 +107,11 @@ def _pairs(members: Sequence[str]) -> Iterator[Pair]:
 
 def _reasons(catalog: Catalog) -> dict[str, dict[str, str]]:
     """Map each asset to the reasons of the newest run, and each reason to its decision."""
-    found: dict[str, dict[str, str]] = {}
+    reasons: dict[str, dict[str, str]] = {}
     sql = f"SELECT asset_sha256, decision, reason FROM decisions WHERE run_id = {_NEWEST}"
     for row in catalog.records(sql):
-        found.setdefault(str(row["asset_sha256"]), {})[str(row["reason"])] = str(row["decision"])
-    return found
+        reasons.setdefault(str(row["asset_sha256"]), {})[str(row["reason"])] = str(row["decision"])
+    return reasons
 
 
 def _voided(reasons: Mapping[str, str]) -> bool:
@@ -116,7 +120,7 @@ def _voided(reasons: Mapping[str, str]) -> bool:
 
 def _damage(
     truth: Sequence[Mapping[str, object]],
-    arrived: Mapping[str, str],
+    asset_by_photo: Mapping[str, str],
     reasons: Mapping[str, Mapping[str, str]],
 ) -> dict[str, tuple[int, int]]:
     """Count caught and planted pictures of each kind of damage."""
@@ -124,13 +128,15 @@ def _damage(
     for row in truth:
         if kind := row["damage"]:
             caught, planted = counts.get(str(kind), (0, 0))
-            hit = REASONS[str(kind)] in reasons.get(arrived[str(row["source_photo_id"])], {})
-            counts[str(kind)] = (caught + hit, planted + 1)
+            is_caught = REASONS[str(kind)] in reasons.get(
+                asset_by_photo[str(row["source_photo_id"])], {}
+            )
+            counts[str(kind)] = (caught + is_caught, planted + 1)
     return dict(sorted(counts.items()))
 
 
 def summary(workspace: Workspace, plan: DemoPlan) -> str:
-    """Write what the demo did, for a terminal."""
+    """Return the summary of a demo run, for a terminal."""
     with open_catalog(workspace) as catalog:
         result = score(catalog, plan)
         parts = [
@@ -149,21 +155,21 @@ def _one(catalog: Catalog, sql: str) -> dict[str, object]:
 
 
 def _crawled(catalog: Catalog) -> Iterator[str]:
-    held = _one(
+    totals = _one(
         catalog, "SELECT count(*) AS photos, count(DISTINCT asset_sha256) AS files FROM photos"
     )
-    yield f"crawled        {held['photos']} photographs, {held['files']} distinct files"
-    ended = catalog.records(
+    yield f"crawled        {totals['photos']} photographs, {totals['files']} distinct files"
+    failures = catalog.records(
         "SELECT error_class, error, count(*) AS n FROM fetches WHERE outcome = 'failed' AND photo_id NOT IN "
         "(SELECT photo_id FROM fetches WHERE outcome = 'done') "
         "GROUP BY photo_id, error_class, error QUALIFY row_number() OVER (PARTITION BY photo_id) = 1"
     )
     kinds: dict[str, int] = {}
-    for row in ended:
+    for row in failures:
         name = f"{row['error_class']}/{row['error']}"
         kinds[name] = kinds.get(name, 0) + 1
     listed = ", ".join(f"{name} {n}" for name, n in sorted(kinds.items())) or "none"
-    yield f"failed         {len(ended)} photographs: {listed}"
+    yield f"failed         {len(failures)} photographs: {listed}"
     retried = _one(
         catalog,
         "SELECT count(DISTINCT photo_id) AS n FROM fetches WHERE outcome = 'failed' AND photo_id IN "
@@ -172,14 +178,14 @@ def _crawled(catalog: Catalog) -> Iterator[str]:
     yield f"recovered      {retried['n']} photographs after a retry"
 
 
-def _duplicates(result: Score) -> Iterator[str]:
+def _duplicates(result: DemoScore) -> Iterator[str]:
     yield (
         f"duplicates     {result.found_pairs} pairs found, {result.planted_pairs} planted: "
         f"precision {result.precision:.3f}, recall {result.recall:.3f}"
     )
 
 
-def _corrupt(result: Score) -> Iterator[str]:
+def _corrupt(result: DemoScore) -> Iterator[str]:
     caught, planted = (
         (sum(column) for column in zip(*result.damage.values(), strict=True))
         if result.damage
@@ -189,8 +195,8 @@ def _corrupt(result: Score) -> Iterator[str]:
         f"corrupt EXIF   {caught} of {planted} planted caught; "
         f"false alarms on {result.false_alarms} of {result.sound} sound files"
     )
-    for kind, (hit, there) in result.damage.items():
-        yield f"  {kind:<18} {hit} of {there}  ({REASONS[kind]})"
+    for kind, (hit, planted) in result.damage.items():
+        yield f"  {kind:<18} {hit} of {planted}  ({REASONS[kind]})"
 
 
 def _classes(catalog: Catalog) -> Iterator[str]:
@@ -215,15 +221,15 @@ def _classes(catalog: Catalog) -> Iterator[str]:
 
 
 def _as_crawled(catalog: Catalog, setting: str, edges: Sequence[float]) -> list[int]:
-    """Count what EXIF says before any rule, by the bins of the release; edges are in stops."""
+    """Count the EXIF values of the catalog before any rule, by the bins of the release; edges are in stops."""
     stops = {"f_number": "2 * log2(v)", "iso": "log2(v / 100)", "exposure_time": "log2(v)"}[setting]
-    found = _one(
+    row = _one(
         catalog,
         f"SELECT count(*) FILTER (s < {edges[0]}) AS low, count(*) FILTER (s >= {edges[0]} AND s < {edges[1]}) "
         f"AS medium, count(*) FILTER (s >= {edges[1]}) AS high FROM (SELECT {stops} AS s FROM "
         f"(SELECT {setting} AS v FROM v_exif) WHERE v > 0 AND isfinite(v))",
     )
-    return [int(str(found[name])) for name in ("low", "medium", "high")]
+    return [int(str(row[name])) for name in ("low", "medium", "high")]
 
 
 def _release(catalog: Catalog) -> Iterator[str]:
@@ -232,11 +238,11 @@ def _release(catalog: Catalog) -> Iterator[str]:
     yield f"digest         {row['digest']}"
 
 
-BESIDE = ("model", "majority", "prior", "metadata", "tiny_features")
+PREDICTORS = ("model", "majority", "prior", "metadata", "tiny_features")
 
 
 def _metrics(catalog: Catalog) -> Iterator[str]:
-    """Give a line to each setting and split policy: the model and, beside it, its baselines."""
+    """Yield a line for each setting and split policy: the scores of the model and its baselines."""
     yield (
         "metrics        balanced accuracy on test pictures [95 % interval over groups; none under "
         f"{FEW_GROUPS} groups: {TOO_FEW}]; chance is 0.33"
@@ -245,13 +251,17 @@ def _metrics(catalog: Catalog) -> Iterator[str]:
         "SELECT l.* FROM v_leaderboard l JOIN (SELECT model_id FROM models QUALIFY row_number() OVER "
         "(PARTITION BY split_policy ORDER BY trained_at DESC) = 1) m USING (model_id)"
     )
-    found = {(row["task"], row["split"], row["predictor"]): row for row in rows}
+    by_predictor = {(row["task"], row["split"], row["predictor"]): row for row in rows}
     policies = {"split:test": "groups kept apart", "random_split:test": "random split"}
     for task in ("f_number", "iso", "exposure_time"):
         for split, name in policies.items():
-            beside = [found[task, split, who] for who in BESIDE if (task, split, who) in found]
-            if beside:
-                yield f"  {task:<14} {name:<18} {', '.join(map(_figure, beside))}; n={beside[0]['n']}"
+            predictor_rows = [
+                by_predictor[task, split, predictor]
+                for predictor in PREDICTORS
+                if (task, split, predictor) in by_predictor
+            ]
+            if predictor_rows:
+                yield f"  {task:<14} {name:<18} {', '.join(map(_figure, predictor_rows))}; n={predictor_rows[0]['n']}"
 
 
 def _figure(row: Mapping[str, object]) -> str:

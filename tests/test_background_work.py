@@ -56,10 +56,10 @@ OWNERS = {
         4,
     ): "TaskGroup; lines of a worker are awaited in the same function",
     (
-        "photosite/pictures/darkroom.py",
+        "photosite/pictures/plan_gallery.py",
         "run_in_executor",
         1,
-    ): "awaited by whoever wants the picture",
+    ): "awaited by the request for the picture",
     ("photosite/run.py", "Popen", 1): "a block that waits for the end",
     ("photosite/run.py", "submit", 1): "its result is asked for",
     ("crawler/fetch/robots.py", "create_task", 1): "awaited by whoever wants the rules",

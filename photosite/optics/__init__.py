@@ -1,1 +1,1 @@
-"""Lens, shutter, sensor and layers: how light becomes pixels."""
+"""Lens, shutter, sensor and layers: the rendering from light to pixels."""

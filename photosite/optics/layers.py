@@ -1,7 +1,6 @@
-"""A layer of a scene: pixels in linear light at one depth, or at one depth a row, moving or not.
+"""A layer of a scene: pixels in linear light with one depth, or one depth a row, and a velocity.
 
-Layers are painted with Pillow at twice the size and reduced, so that edges are smooth before any
-lens has touched them.
+Layers are painted with Pillow at twice the size and reduced (antialiasing).
 """
 
 from collections.abc import Sequence
@@ -21,8 +20,8 @@ FINE = 2  # painting is done at this many times the size
 
 
 @dataclass(frozen=True)
-class Light:
-    """A lamp in frame pixels: its place, its size, and its radiance in linear light (white = 1)."""
+class PointLight:
+    """A lamp: position and radius in frame pixels, radiance in linear light (white = 1)."""
 
     x: float
     y: float
@@ -35,7 +34,7 @@ class Layer:
     """Premultiplied linear RGBA, (4, h, w), at (`left`, `top`) of the frame.
 
     `depth_m` is one distance in metres, or one for each row. `velocity` is in pixels a second.
-    A `plain` layer has nothing that a lens could blur visibly.
+    A `plain` layer has no detail that a lens could blur visibly.
     """
 
     pixels: Pixels
@@ -43,33 +42,33 @@ class Layer:
     top: int = 0
     left: int = 0
     velocity: Point = (0.0, 0.0)
-    lights: Sequence[Light] = field(default=())
+    lights: Sequence[PointLight] = field(default=())
     plain: bool = False
 
 
-def _linear_of(shown: Pixels) -> Pixels:
-    """Turn screen values (0 to 1) into linear light by a cubic that is within 0.003 of sRGB."""
-    out = shown * np.float32(0.305306)
+def _srgb_to_linear(srgb: Pixels) -> Pixels:
+    """Convert sRGB values (0 to 1) to linear light by a cubic with an error of at most 0.003."""
+    out = srgb * np.float32(0.305306)
     out += np.float32(0.682171)
-    out *= shown
+    out *= srgb
     out += np.float32(0.012523)
-    out *= shown
+    out *= srgb
     return out
 
 
-def linear(colour: str) -> Colour:
-    """Turn an `rrggbb` colour as shown on a screen into linear light.
+def linear_colour(colour: str) -> Colour:
+    """Convert an `rrggbb` sRGB colour to linear light.
 
     >>> linear("ffffff")
     (1.0, 1.0, 1.0)
     """
-    shown = np.array([int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)], np.float32)
-    red, green, blue = (round(float(value), 6) for value in _linear_of(shown))
+    srgb = np.array([int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)], np.float32)
+    red, green, blue = (round(float(value), 6) for value in _srgb_to_linear(srgb))
     return red, green, blue
 
 
-def solid(rgb: Pixels, alpha: Pixels | float = 1.0) -> Pixels:
-    """Join colour (3, h, w) and cover (h, w) to premultiplied RGBA."""
+def premultiply(rgb: Pixels, alpha: Pixels | float = 1.0) -> Pixels:
+    """Join colour (3, h, w) and alpha (h, w) to premultiplied RGBA."""
     out = np.empty((4, *rgb.shape[1:]), np.float32)
     out[3] = alpha
     np.multiply(rgb, out[3], out=out[:3])
@@ -84,17 +83,17 @@ def blend(first: Colour, second: Colour, share: Pixels) -> Pixels:
 
 
 class Canvas:
-    """Paints shapes, in frame pixels and screen colours, that become one layer.
+    """Paints shapes in frame pixels and sRGB colours; together they become one layer.
 
-    A shape replaces what it covers, a half transparent one too. The image holds colours multiplied
-    by their cover, so that it can be reduced by plain averages.
+    A shape replaces the pixels below it, also a half transparent shape. The image holds premultiplied
+    colours, so that it can be reduced by averaging.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
         self._image = Image.new("RGBa", (size[0] * FINE, size[1] * FINE))
         self._pen = ImageDraw.Draw(self._image)
-        self.lights: list[Light] = []
+        self.lights: list[PointLight] = []
 
     def polygon(self, points: Sequence[Point], colour: str, alpha: int = 255) -> None:
         """Fill a polygon."""
@@ -103,7 +102,7 @@ class Canvas:
     def box(
         self, corners: tuple[float, float, float, float], colour: str, round_px: float = 0
     ) -> None:
-        """Fill a rectangle, with round corners if wished."""
+        """Fill a rectangle; its corners are round if `round_px` is not 0."""
         left, top, right, bottom = (value * FINE for value in corners)
         if right - left < 1 or bottom - top < 1:
             return
@@ -120,7 +119,7 @@ class Canvas:
         self._pen.ellipse(shape, _rgba(colour, alpha))
 
     def ring(self, centre: Point, radius: float, colour: str, width: float) -> None:
-        """Draw a circle's line."""
+        """Draw the outline of a circle."""
         (x, y), r = centre, radius
         shape = ((x - r) * FINE, (y - r) * FINE, (x + r) * FINE, (y + r) * FINE)
         self._pen.ellipse(shape, outline=_rgba(colour, 255), width=max(1, round(width * FINE)))
@@ -141,52 +140,52 @@ class Canvas:
         round_px: float = 0,
         rough: tuple[str, float, np.random.Generator] | None = None,
     ) -> Layer:
-        """Finish: light it, from the upper left.
+        """Return the layer, lit from the upper left.
 
-        `round_px` makes flat shapes look round over so many pixels. `rough` is a kind of texture,
-        its strength and a source of chance.
+        `round_px` shades flat shapes as if they were round over this many pixels. `rough` is a kind of texture,
+        its strength and a random generator.
         """
         box = self._image.getbbox() or (0, 0, FINE, FINE)
         left, top = box[0] // FINE, box[1] // FINE
         right, bottom = -(-box[2] // FINE), -(-box[3] // FINE)
         cut = self._image.crop((left * FINE, top * FINE, right * FINE, bottom * FINE))
         small = cut.reduce(FINE)
-        rgb, alpha = _opened(np.ascontiguousarray(np.moveaxis(np.asarray(small), 2, 0)))
+        rgb, alpha = _unpremultiply(np.ascontiguousarray(np.moveaxis(np.asarray(small), 2, 0)))
         rgb *= np.asarray(light, np.float32)[:, None, None]
         if round_px:
-            rgb *= _roundness(small.getchannel(3), round_px)
+            rgb *= _shade_round(small.getchannel(3), round_px)
         rgb *= detail(alpha.shape, left + 1000 * top)
         if rough is not None:
             kind, strength, rng = rough
             rgb *= 1 + np.float32(strength) * textures.piece(kind, alpha.shape, rng).clip(-2.5, 2.5)
-        return Layer(solid(rgb, alpha), depth_m, top, left, velocity, tuple(self.lights))
+        return Layer(premultiply(rgb, alpha), depth_m, top, left, velocity, tuple(self.lights))
 
 
 def detail(shape: tuple[int, int], seed: int) -> Pixels:
-    """Give the fine detail that every surface has: factors around 1, (h, w).
+    """Return fine detail for a surface: factors around 1, (h, w).
 
-    Without it nothing would be there to be lost when a lens or a hand blurs.
+    Without it, blur of lens or shutter would not change flat surfaces.
     """
     piece = textures.piece("grain", shape, np.random.default_rng(seed))
     factors: Pixels = np.maximum(1 + np.float32(DETAIL) * piece, np.float32(0.3))
     return factors
 
 
-def _opened(shown: NDArray[np.uint8]) -> tuple[Pixels, Pixels]:
-    """Split premultiplied screen values (4, h, w) into linear colour (3, h, w) and cover (h, w)."""
-    values = shown * np.float32(1 / 255)
-    partly = (shown[3] > 0) & (shown[3] < 255)
+def _unpremultiply(srgb: NDArray[np.uint8]) -> tuple[Pixels, Pixels]:
+    """Split premultiplied sRGB values (4, h, w) into linear colour (3, h, w) and alpha (h, w)."""
+    values = srgb * np.float32(1 / 255)
+    partly = (srgb[3] > 0) & (srgb[3] < 255)
     values[:3, partly] = np.minimum(1, values[:3, partly] / values[3, partly])
-    return _linear_of(values[:3]), values[3]
+    return _srgb_to_linear(values[:3]), values[3]
 
 
-def _roundness(mask: Image.Image, round_px: float) -> Pixels:
-    """Shade a shape as if it bulged: bright at the upper left, dark at the lower right."""
+def _shade_round(mask: Image.Image, round_px: float) -> Pixels:
+    """Return shading factors of a round shape: bright at the upper left, dark at the lower right."""
     soft = np.asarray(mask.filter(ImageFilter.BoxBlur(round_px)), np.float32) / 255
-    reach = max(1, round(round_px))
-    wide = np.pad(soft, reach, mode="edge")
-    slope = wide[reach:-reach, 2 * reach :] - wide[reach:-reach, : -2 * reach]
-    slope += 0.6 * (wide[2 * reach :, reach:-reach] - wide[: -2 * reach, reach:-reach])
+    radius = max(1, round(round_px))
+    padded = np.pad(soft, radius, mode="edge")
+    slope = padded[radius:-radius, 2 * radius :] - padded[radius:-radius, : -2 * radius]
+    slope += 0.6 * (padded[2 * radius :, radius:-radius] - padded[: -2 * radius, radius:-radius])
     return np.clip(0.92 + 0.5 * slope, 0.25, 1.6)
 
 

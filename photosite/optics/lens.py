@@ -1,7 +1,7 @@
-"""What a lens does: blur by depth, discs of light, stars, dark corners.
+"""The lens: blur by depth, out-of-focus discs of lamps, sunstars, stray light, vignetting.
 
-The blur circle follows the thin-lens formula. Surfaces are blurred at a coarser scale when the
-circle is large; lamps are drawn as the discs that they become.
+The circle of confusion follows the thin-lens formula. Surfaces are blurred at a coarser scale when the
+circle is large; out-of-focus lamps are drawn as discs.
 """
 
 from dataclasses import replace
@@ -11,43 +11,43 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from photosite.optics.layers import Layer, Light, Pixels
+from photosite.optics.layers import Layer, Pixels, PointLight
 from photosite.plan.shots import Shot
 
 FAR_M = 1e5
-STAR_FROM = 7.0  # blades closed to f/7 and more draw stars around lamps
+STAR_FROM = 7.0  # f-number from which the aperture blades draw stars around lamps
 
 
 def blur_radius_px(shot: Shot, focus_m: float, depth_m: float) -> float:
-    """Give the radius of the circle of confusion in pixels of the frame's longer side."""
+    """Return the radius of the circle of confusion in pixels of the frame."""
     focal, focus, depth = shot.focal_mm, focus_m * 1000, depth_m * 1000
     circle_mm = focal**2 / (float(shot.f_number) * (focus - focal)) * abs(depth - focus) / depth
     return circle_mm / shot.camera.sensor_mm * shot.camera.frame[0] / 2
 
 
-def focused(layer: Layer, shot: Shot, focus_m: float, frame: tuple[int, int]) -> Layer:
+def focus(layer: Layer, shot: Shot, focus_m: float, frame: tuple[int, int]) -> Layer:
     """Project a layer through the lens; `frame` is (height, width)."""
     if isinstance(layer.depth_m, np.ndarray):
         radii = np.array([blur_radius_px(shot, focus_m, d) for d in layer.depth_m], np.float32)
-        return replace(layer, pixels=_blurred_by_row(layer.pixels, radii))
+        return replace(layer, pixels=_blur_by_row(layer.pixels, radii))
     radius = blur_radius_px(shot, focus_m, layer.depth_m)
     if not layer.plain:
-        layer = blurred(layer, radius, frame)
+        layer = blur(layer, radius, frame)
     for light in layer.lights:
-        _shine(layer, light, radius)
+        _add_light_disc(layer, light, radius)
     return layer
 
 
-def blurred(layer: Layer, radius: float, frame: tuple[int, int]) -> Layer:
-    """Blur a layer by a disc; it grows by the blur, but not past the frame."""
+def blur(layer: Layer, radius: float, frame: tuple[int, int]) -> Layer:
+    """Blur a layer by a disc; the layer is enlarged by the blur, but not beyond the frame."""
     if radius < 0.3:
         return layer
-    grown = spread(layer, int(np.ceil(radius)) + 1, frame)
+    grown = expand_layer(layer, int(np.ceil(radius)) + 1, frame)
     return replace(grown, pixels=disc_blur(grown.pixels, radius))
 
 
-def spread(layer: Layer, by: int, frame: tuple[int, int]) -> Layer:
-    """Give a layer an empty border of `by` pixels, as far as the frame reaches."""
+def expand_layer(layer: Layer, by: int, frame: tuple[int, int]) -> Layer:
+    """Add an empty border of `by` pixels to a layer, but not beyond the frame."""
     _, height, width = layer.pixels.shape
     top, left = min(by, max(0, layer.top)), min(by, max(0, layer.left))
     bottom = min(by, max(0, frame[0] - layer.top - height))
@@ -58,14 +58,14 @@ def spread(layer: Layer, by: int, frame: tuple[int, int]) -> Layer:
 
 
 def disc_blur(pixels: Pixels, radius: float) -> Pixels:
-    """Blur (C, h, w) by about a disc of this radius, at a scale where three pixels hold it."""
+    """Blur (C, h, w) by approximately a disc of this radius, at a scale where a 3 x 3 kernel suffices."""
     scale = 1 if radius <= 1.5 else 2 if radius <= 3.6 else 4 if radius <= 7.2 else 8
     if scale == 1:
         return _three_by_three(pixels, radius)
-    # Shrinking and growing again blur like a disc of radius `scale`: only the rest is added.
+    # Downscaling and upscaling blur like a disc of radius `scale`: only the rest is added.
     rest = max(0.0, (radius / scale) ** 2 - 1) ** 0.5
-    small = _three_by_three(_shrunk(pixels, scale), min(1.5, rest))
-    return _grown(small, scale, pixels.shape)
+    small = _three_by_three(_downscale(pixels, scale), min(1.5, rest))
+    return _upscale(small, scale, pixels.shape)
 
 
 def _three_by_three(pixels: Pixels, radius: float) -> Pixels:
@@ -74,7 +74,7 @@ def _three_by_three(pixels: Pixels, radius: float) -> Pixels:
         side = 0.45 * radius**2
     if side < 0.02:
         return pixels
-    padded = edged(pixels, 1)
+    padded = pad_edges(pixels, 1)
     columns = padded[:, :-2] + padded[:, 2:]  # above + below, (C, h, w + 2)
     out = columns[:, :, 1:-1] + padded[:, 1:-1, :-2]
     out += padded[:, 1:-1, 2:]
@@ -88,8 +88,8 @@ def _three_by_three(pixels: Pixels, radius: float) -> Pixels:
     return out
 
 
-def edged(pixels: Pixels, by: int) -> Pixels:
-    """Repeat the border of (C, h, w) `by` times on each side."""
+def pad_edges(pixels: Pixels, by: int) -> Pixels:
+    """Pad (C, h, w) by `by` pixels on each side with the values of the border."""
     channels, height, width = pixels.shape
     out = np.empty((channels, height + 2 * by, width + 2 * by), np.float32)
     out[:, by:-by, by:-by] = pixels
@@ -98,7 +98,7 @@ def edged(pixels: Pixels, by: int) -> Pixels:
     return out
 
 
-def _shrunk(pixels: Pixels, scale: int) -> Pixels:
+def _downscale(pixels: Pixels, scale: int) -> Pixels:
     """Average blocks of `scale` x `scale`, a power of two; the last row and column are repeated."""
     while scale > 1:
         if pixels.shape[1] % 2 or pixels.shape[2] % 2:
@@ -112,18 +112,18 @@ def _shrunk(pixels: Pixels, scale: int) -> Pixels:
     return pixels
 
 
-def _grown(pixels: Pixels, scale: int, shape: tuple[int, ...]) -> Pixels:
+def _upscale(pixels: Pixels, scale: int, shape: tuple[int, ...]) -> Pixels:
     """Enlarge by `scale`, linearly, and cut to (C, h, w)."""
     _, height, width = shape
     tall = np.empty((pixels.shape[0], pixels.shape[1] * scale, pixels.shape[2]), np.float32)
-    _stretch(pixels.swapaxes(0, 1), tall.swapaxes(0, 1), scale)
+    _interpolate(pixels.swapaxes(0, 1), tall.swapaxes(0, 1), scale)
     wide = np.empty((pixels.shape[0], height, pixels.shape[2] * scale), np.float32)
-    _stretch(np.moveaxis(tall[:, :height], 2, 0), np.moveaxis(wide, 2, 0), scale)
+    _interpolate(np.moveaxis(tall[:, :height], 2, 0), np.moveaxis(wide, 2, 0), scale)
     return wide[:, :, :width]
 
 
-def _stretch(old: Pixels, new: Pixels, scale: int) -> None:
-    """Fill `new`, `scale` times as long along its first axis, by lines between the old centres."""
+def _interpolate(old: Pixels, new: Pixels, scale: int) -> None:
+    """Fill `new`, `scale` times as long along its first axis, by linear interpolation of `old`."""
     for step in range(scale):
         share = (step + 0.5) / scale - 0.5
         part = new[step::scale]
@@ -136,13 +136,13 @@ def _stretch(old: Pixels, new: Pixels, scale: int) -> None:
             part[-1] += share * old[-1]
 
 
-def _blurred_by_row(pixels: Pixels, radii: Pixels) -> Pixels:
-    """Blur each row by its own radius: mixed from no blur, a small one and the largest one."""
+def _blur_by_row(pixels: Pixels, radii: Pixels) -> Pixels:
+    """Blur each row by its own radius: a mix of no blur, a small blur and the largest blur."""
     most = float(radii.max())
     levels = [0.0, *(level for level in (most / 3, most) if level >= 0.4)]
     out = pixels.copy()
     if pixels[3].min() == 1:
-        pixels = pixels[:3]  # the cover of what has no gaps stays as it is
+        pixels = pixels[:3]  # a layer without gaps keeps its alpha
     for low, high in pairwise(levels):
         for start, end in _runs((radii > low) & (radii <= high)):
             edge = int(2 * high) + 2  # rows beyond the run are needed for its blur
@@ -161,8 +161,8 @@ def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(start), int(end)) for start, end in zip(steps[::2], steps[1::2], strict=True)]
 
 
-def _shine(layer: Layer, light: Light, blur: float) -> None:
-    """Add a lamp to a layer as the disc that the lens makes of it; its energy stays the same."""
+def _add_light_disc(layer: Layer, light: PointLight, blur: float) -> None:
+    """Add a lamp to a layer as an out-of-focus disc of the same energy."""
     radius = float(np.hypot(light.radius_px, blur))
     reach = int(np.ceil(radius)) + 1
     x, y = light.x - layer.left, light.y - layer.top
@@ -181,7 +181,7 @@ def _shine(layer: Layer, light: Light, blur: float) -> None:
     )
 
 
-def add_stars(frame: Pixels, lights: list[Light], f_number: float) -> None:
+def add_stars(frame: Pixels, lights: list[PointLight], f_number: float) -> None:
     """Draw the eight rays that closed blades make around bright lamps, on (3, H, W)."""
     if f_number < STAR_FROM:
         return
@@ -195,25 +195,27 @@ def add_stars(frame: Pixels, lights: list[Light], f_number: float) -> None:
                 np.rint(light.x + steps * dx).astype(int),
                 np.rint(light.y + steps * dy).astype(int),
             )
-            seen = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            fade = (1 - np.abs(steps[seen]) / (length + 1)) ** 2 / (1 + np.abs(steps[seen]) / 3)
-            frame[:, y[seen], x[seen]] += colour[:, None] * fade.astype(np.float32)
+            in_frame = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            fade = (1 - np.abs(steps[in_frame]) / (length + 1)) ** 2 / (
+                1 + np.abs(steps[in_frame]) / 3
+            )
+            frame[:, y[in_frame], x[in_frame]] += colour[:, None] * fade.astype(np.float32)
 
 
-def with_stray_light(light: Pixels, near: float, far: float) -> Pixels:
-    """Scatter shares of the light of (3, H, W) over some six and some thirty pixels around."""
-    half = _shrunk(light, 2)
-    eighth = _three_by_three(_shrunk(half, 4), 1.5)
-    stray = _grown(eighth, 4, half.shape)
+def add_stray_light(light: Pixels, near: float, far: float) -> Pixels:
+    """Scatter shares of the light (3, H, W): `near` within about 6 pixels, `far` within about 30 pixels."""
+    half = _downscale(light, 2)
+    eighth = _three_by_three(_downscale(half, 4), 1.5)
+    stray = _upscale(eighth, 4, half.shape)
     stray *= np.float32(far)
     stray += np.float32(near) * _three_by_three(half, 1.5)
-    out = _grown(stray, 2, light.shape)
+    out = _upscale(stray, 2, light.shape)
     out += light * np.float32(1 - near - far)
     return out
 
 
 def vignette(shot: Shot, frame: tuple[int, int]) -> Pixels:
-    """Give the share of light that reaches each pixel: corners are darkest wide open, (H, W)."""
+    """Return the share of light that reaches each pixel, (H, W); corners are darkest at the widest aperture."""
     stops_down = 2 * np.log2(float(shot.f_number / shot.camera.widest))
     strength = shot.camera.vignette * (0.10 + 0.55 * max(0.0, 1 - stops_down / 3))
     shade: Pixels = np.float32(1) - np.float32(strength) * _distance_squared(frame)
@@ -222,7 +224,7 @@ def vignette(shot: Shot, frame: tuple[int, int]) -> Pixels:
 
 @cache
 def _distance_squared(frame: tuple[int, int]) -> Pixels:
-    """Give the squared distance from the centre, 1 in the corners."""
+    """Return the squared distance from the centre, 1 in the corners."""
     height, width = frame
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]
     scale = float(height**2 + width**2)

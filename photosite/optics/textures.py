@@ -1,4 +1,4 @@
-"""Surfaces: tiles of noise in several octaves, made once, from which scenes take pieces.
+"""Textures: tiles of noise in several octaves, made once; scenes use pieces of them.
 
 A tile is periodic, has mean 0 and standard deviation 1. Pieces are slices of it, hence cheap.
 """
@@ -38,7 +38,7 @@ def tile(kind: str) -> Plane:
 
 
 def piece(kind: str, shape: tuple[int, int], rng: np.random.Generator, step: int = 1) -> Plane:
-    """Take a random piece of shape (H, W); `step` 2 looks at it from twice as far."""
+    """Return a random piece of shape (H, W); `step` 2 takes every second pixel."""
     height, width = shape
     top = int(rng.integers(TILE_PX - min(height * step, TILE_PX - 1)))
     left = int(rng.integers(TILE_PX - min(width * step, TILE_PX - 1)))
@@ -52,7 +52,7 @@ def piece(kind: str, shape: tuple[int, int], rng: np.random.Generator, step: int
 def receding(
     kind: str, shape: tuple[int, int], rng: np.random.Generator, scale: float = 1.0
 ) -> tuple[Plane, Plane]:
-    """Look along a plane to its horizon: texture (H, W) and distance of each row (H,), nearest 1."""
+    """Return a plane in perspective: texture (H, W) and distance of each row (H,), the nearest 1."""
     height, width = shape
     rows = np.arange(height, dtype=np.float32)
     distance = (height + 1.5) / (rows + 1.5)
@@ -62,13 +62,13 @@ def receding(
     v = (distance * height * scale).astype(np.int32) + int(start[1])
     u &= TILE_PX - 1
     u += (v & (TILE_PX - 1))[:, None] * TILE_PX
-    seen = tile(kind).ravel()[u]
-    # Far rows skip most of the tile: fade them, or they sparkle.
-    return seen / np.sqrt(np.maximum(1, distance * scale))[:, None], distance
+    texture = tile(kind).ravel()[u]
+    # Distant rows sample the tile sparsely: reduce their contrast against aliasing.
+    return texture / np.sqrt(np.maximum(1, distance * scale))[:, None], distance
 
 
 def ridge(width: int, rng: np.random.Generator, roughness: float = 0.55) -> Plane:
-    """Draw a skyline: heights of about -1 to 1, (W,), each octave rougher by `roughness`."""
+    """Return a random skyline: heights of about -1 to 1, (W,); each octave is weaker by `roughness`."""
     heights = np.zeros(width)
     for octave in range(1, 8):
         knots = rng.uniform(-1, 1, 2**octave + 2)

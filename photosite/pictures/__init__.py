@@ -1,1 +1,1 @@
-"""Made photographs as files, with tags and edits."""
+"""The photographs as files, with EXIF tags and edits."""

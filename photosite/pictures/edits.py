@@ -1,12 +1,12 @@
-"""The edits that make a near-duplicate: encode again, shrink, crop, mirror, change the tones."""
+"""The edits that make a near-duplicate: encode again, resize, crop, mirror, change the tones."""
 
 import random
 
 from PIL import Image, ImageEnhance, ImageOps
 
 
-def edited(picture: Image.Image, edit: str, seed: int) -> tuple[Image.Image, int]:
-    """Edit an upright picture; give it with the JPEG quality with which it is then saved."""
+def apply_edit(picture: Image.Image, edit: str, seed: int) -> tuple[Image.Image, int]:
+    """Edit an upright picture; return it with the JPEG quality for saving it."""
     rng = random.Random(seed)  # noqa: S311  # repeatable, not secret
     width, height = picture.size
     if edit == "reencode":
@@ -16,16 +16,16 @@ def edited(picture: Image.Image, edit: str, seed: int) -> tuple[Image.Image, int
             (round(width * 0.6), round(height * 0.6)), Image.Resampling.LANCZOS
         ), 85
     if edit == "crop":
-        return _cropped(picture, rng), 88
+        return _crop(picture, rng), 88
     if edit == "mirror":
         return ImageOps.mirror(picture), 88
     if edit == "tone":
-        return _toned(picture, rng), 86
+        return _change_tones(picture, rng), 86
     raise ValueError(f"no edit is called {edit!r}")
 
 
-def _cropped(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """Cut to 80-90 % of each side, anywhere."""
+def _crop(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """Crop to 80-90 % of each side at a random position."""
     width, height = picture.size
     share = rng.uniform(0.8, 0.9)
     wide, high = round(width * share), round(height * share)
@@ -33,7 +33,7 @@ def _cropped(picture: Image.Image, rng: random.Random) -> Image.Image:
     return picture.crop((left, top, left + wide, top + high))
 
 
-def _toned(picture: Image.Image, rng: random.Random) -> Image.Image:
+def _change_tones(picture: Image.Image, rng: random.Random) -> Image.Image:
     picture = ImageEnhance.Brightness(picture).enhance(rng.uniform(1.08, 1.2))
     picture = ImageEnhance.Contrast(picture).enhance(rng.uniform(1.08, 1.25))
     return ImageEnhance.Color(picture).enhance(rng.choice([0.55, 0.75, 1.35]))

@@ -1,4 +1,4 @@
-"""Serves the files of a folder as a photo site, byte for byte."""
+"""Serve the files of a folder as a photo site, byte for byte."""
 
 import datetime as dt
 import warnings
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from photosite.pictures.bodies import Body
-from photosite.pictures.gallery import ApiExif, Listing, time_text
+from photosite.pictures.gallery import ApiExif, Listing, format_exposure_time
+from photosite.pictures.response_body import ResponseBody
 
 TYPES = {
     ".avif": "image/avif", ".bmp": "image/bmp", ".exv": "application/octet-stream",
@@ -23,7 +23,7 @@ EXPOSURE_TIME, F_NUMBER, ISO, FOCAL_LENGTH = 0x829A, 0x829D, 0x8827, 0x920A
 
 
 class FolderGallery:
-    """A gallery of every image-like file below a folder; a photo's id is its path below it."""
+    """A gallery of all files with the suffix of an image below a folder; the id of a photo is its relative path."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -36,21 +36,21 @@ class FolderGallery:
 
     @cached_property
     def listings(self) -> Sequence[Listing]:
-        """List every file in the order of the paths; sizes are 0 where Pillow cannot tell."""
+        """List every file in the order of the paths; sizes are 0 where Pillow cannot read the file."""
         return [_listing(photo_id, path) for photo_id, path in self._paths.items()]
 
     def api_exif(self, photo_id: str) -> ApiExif:
-        """Read what Pillow can read of the settings; raise `KeyError` for an unknown id."""
+        """Read the settings with Pillow; raise `KeyError` for an unknown id."""
         return _read_exif(self._paths[photo_id])
 
-    async def body(self, photo_id: str) -> Body:
-        """Give the file's bytes; raise `KeyError` for an unknown id."""
+    async def body(self, photo_id: str) -> ResponseBody:
+        """Return the bytes of the file; raise `KeyError` for an unknown id."""
         path = self._paths[photo_id]
         content = path.read_bytes()
-        return Body(content, TYPES[path.suffix.lower()], len(content))
+        return ResponseBody(content, TYPES[path.suffix.lower()], len(content))
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: this gallery holds no resources."""
 
 
 def _listing(photo_id: str, path: Path) -> Listing:
@@ -85,7 +85,7 @@ def _read_exif(path: Path) -> ApiExif:
                 focal_length=_decimal(inner.get(FOCAL_LENGTH)),
                 iso=_whole(inner.get(ISO)),
             )
-    except Exception:  # noqa: BLE001  # the API answers null for settings that nobody can read
+    except Exception:  # noqa: BLE001  # the API returns null for settings that cannot be read
         return ApiExif()
 
 
@@ -101,11 +101,11 @@ def _time(value: object) -> str | None:
     seconds = _positive(value)
     if not seconds:
         return None
-    return time_text(Fraction(seconds).limit_denominator(100_000))
+    return format_exposure_time(Fraction(seconds).limit_denominator(100_000))
 
 
 def _positive(value: object) -> float | None:
-    """Give a number that is finite and above zero, else null."""
+    """Return a number that is finite and above zero, else None."""
     try:
         number = float(value)  # type: ignore[arg-type]  # what does not convert is caught below
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):

@@ -1,6 +1,6 @@
-"""What the site lists: photos of a plan, or the files of a folder, behind one face.
+"""The interface of a gallery: the photos of a plan, or the files of a folder.
 
-A gallery knows every photo's listing at once and makes or reads a photo's bytes on demand.
+A gallery has the listings of all photos from the start; it makes or reads the bytes of a photo on demand.
 """
 
 import datetime as dt
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
-from photosite.pictures.bodies import Body
-from photosite.plan.plan import DemoPlan, Planned
+from photosite.pictures.response_body import ResponseBody
+from photosite.plan.plan import DemoPlan, PlannedPhoto
 
 TOPICS = {"nature": ("mountains", "forest", "garden"), "city": ("street", "nightcity", "harbour"),
           "people": ("portrait", "track", "cafe"), "still-life": ("table",)}  # fmt: skip
@@ -43,7 +43,7 @@ class ApiExif:
 
     @property
     def name(self) -> str | None:
-        """Name the camera, the maker once."""
+        """The name of the camera, the maker once."""
         if self.make is None or self.model is None:
             return self.model
         return self.model if self.model.startswith(self.make) else f"{self.make}, {self.model}"
@@ -51,7 +51,7 @@ class ApiExif:
 
 @dataclass(frozen=True)
 class Listing:
-    """What the site tells of one photo. Width and height are in pixels, as shown upright."""
+    """The metadata of one photo in a list of the API. Width and height are in pixels, upright."""
 
     id: str
     width: int
@@ -75,21 +75,21 @@ class Gallery(Protocol):
         """List every photo, the newest first."""
 
     def api_exif(self, photo_id: str) -> ApiExif:
-        """Give what the API tells of the settings; raise `KeyError` for an unknown id."""
+        """Return the settings as in the API; raise `KeyError` for an unknown id."""
 
-    async def body(self, photo_id: str) -> Body:
-        """Give the original's answer; raise `KeyError` for an unknown id."""
+    async def body(self, photo_id: str) -> ResponseBody:
+        """Return the response body of the original; raise `KeyError` for an unknown id."""
 
     async def close(self) -> None:
-        """Give back what was held for serving."""
+        """Release the resources of the gallery."""
 
 
 def planned_listings(plan: DemoPlan) -> list[Listing]:
-    """List the photos of a plan as the site shows them."""
+    """List the photos of a plan as the API does."""
     return [_listing(photo) for photo in plan.uploads]
 
 
-def _listing(photo: Planned) -> Listing:
+def _listing(photo: PlannedPhoto) -> Listing:
     shot = photo.shot
     width, height = shot.camera.frame
     if shot.is_upright:
@@ -116,26 +116,26 @@ def _daytime(light: float) -> str:
     return "day" if light > 11 else "dusk" if light > 6 else "night"
 
 
-def planned_api_exif(photo: Planned) -> ApiExif:
-    """Tell what the site read from the upload: the truth, the lie of a damaged tag, or nothing."""
+def planned_api_exif(photo: PlannedPhoto) -> ApiExif:
+    """Return the settings in the API: the true ones, those of a damaged tag, or none."""
     if photo.exif == "none" or photo.damage in {"software_only", "exif_garbage"}:
         return ApiExif()
     shot = photo.shot
-    honest = ApiExif(
+    undamaged = ApiExif(
         make=shot.camera.make,
         model=shot.camera.model,
-        exposure_time=time_text(shot.exposure_time),
+        exposure_time=format_exposure_time(shot.exposure_time),
         aperture=f"{float(shot.f_number):.1f}",
         focal_length=f"{shot.focal_mm:.1f}",
         iso=shot.iso,
     )
-    return ApiExif(**(vars(honest) | _lies(photo)))
+    return ApiExif(**(vars(undamaged) | _damaged_settings(photo)))
 
 
-def _lies(photo: Planned) -> dict[str, str | int | None]:
-    """Give what the site shows in place of settings that the damage spoilt."""
+def _damaged_settings(photo: PlannedPhoto) -> dict[str, str | int | None]:
+    """Return the API values that replace settings with a damaged tag."""
     shot = photo.shot
-    shown: dict[str, dict[str, str | int | None]] = {
+    by_damage: dict[str, dict[str, str | int | None]] = {
         "iso_zero": {"iso": 0},
         "iso_saturated": {"iso": 65535},
         "f_number_zero": {"aperture": "0.0"},
@@ -144,11 +144,11 @@ def _lies(photo: Planned) -> dict[str, str | int | None]:
         "exposure_negative": {"exposure_time": "-1/125"},
         "exposure_inverted": {"exposure_time": str(1 / shot.exposure_time)},
     }
-    return shown.get(photo.damage or "", {})
+    return by_damage.get(photo.damage or "", {})
 
 
-def time_text(exposure_time: Fraction) -> str:
-    """Write a time as Unsplash does: 1/250, 0.5, 2."""
+def format_exposure_time(exposure_time: Fraction) -> str:
+    """Format a time as Unsplash does: 1/250, 0.5, 2."""
     if exposure_time.numerator == 1 and exposure_time < Fraction(3, 10):
         return str(exposure_time)
     return f"{float(exposure_time):g}"

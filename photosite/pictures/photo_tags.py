@@ -1,18 +1,18 @@
-"""The EXIF that a demo camera writes: what was set, with what, by whom, when."""
+"""The EXIF tags that a demo camera writes: settings, camera, photographer, time."""
 
 import datetime as dt
 from fractions import Fraction
 
 from photosite.plan.damage import Tags
-from photosite.plan.plan import Planned
+from photosite.plan.plan import PlannedPhoto
 from photosite.plan.stops import aperture_value, time_value
 
 EDITORS = {"tone": "Brightroom 7.2", "crop": "Darkslide Editor 4.1", "resize": "Pixelbarn 2.0"}
 SIDEWAYS = 6  # Orientation of a camera held upright: turn the stored picture right by 90 degrees
 
 
-def camera_tags(photo: Planned, size: tuple[int, int]) -> Tags:
-    """Give the tags of an undamaged file; `size` is (width, height) of the stored pixels."""
+def camera_tags(photo: PlannedPhoto, size: tuple[int, int]) -> Tags:
+    """Return the tags of an undamaged file; `size` is (width, height) of the stored pixels."""
     shot, camera = photo.shot, photo.shot.camera
     low, high = camera.focal_mm
     widest = camera.widest
@@ -43,7 +43,7 @@ def camera_tags(photo: Planned, size: tuple[int, int]) -> Tags:
         ),
         "LensModel": camera.lens,
     }  # fmt: skip
-    if shot.scene % 3 == 0:  # some people put their name into the camera
+    if shot.scene % 3 == 0:  # some photographers set their name in the camera
         tags["Artist"] = photo.photographer.name
     if photo.edit in EDITORS:
         tags |= {"Software": EDITORS[photo.edit], "DateTime": _stamp(photo.posted)}

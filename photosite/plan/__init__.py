@@ -1,1 +1,1 @@
-"""What the site serves, made from a seed."""
+"""The plan of all photographs that the site serves, made from a seed."""

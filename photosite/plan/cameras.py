@@ -1,8 +1,7 @@
-"""Twelve cameras of makers that do not exist, and the sixteen people who own one each.
+"""Twelve camera models of fictitious makers, and sixteen photographers with one camera each.
 
-A camera differs from its neighbours in what a real one differs in: frame, lens, noise, tone curve,
-colours, vignetting, JPEG quality. Each person uses one camera model, so that groups by photographer
-and camera do not grow together into one.
+The models differ as real ones do: frame, lens, noise, tone curve, colours, vignetting, JPEG quality.
+Each photographer uses one camera model, so that groups by photographer and camera do not merge into one.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class CameraModel:
-    """What one camera model does to light.
+    """The properties of one camera model that determine its pictures and its EXIF.
 
     `frame` is (width, height) in pixels, `sensor_mm` the sensor's width, `focal_mm` the lens's
     range, `noise` and `vignette` are factors around 1, `warmth` is red over blue, `contrast` the
@@ -35,14 +34,14 @@ class CameraModel:
 
     @property
     def name(self) -> str:
-        """Name it as the catalog does: lower case, the maker once."""
+        """The name as in the catalog: lower case, the maker once."""
         make, model = self.make.lower(), self.model.lower()
         return model if model.startswith(make) else f"{make} {model}"
 
 
 @dataclass(frozen=True)
 class Photographer:
-    """Somebody who uploads: user name, shown name, own camera, share of the uploads."""
+    """A user who uploads: user name, display name, camera, share of the uploads."""
 
     username: str
     name: str
@@ -51,7 +50,7 @@ class Photographer:
 
     @property
     def serial(self) -> str:
-        """Give the number of this person's camera body, the same in every picture."""
+        """The serial number of the photographer's camera, the same in every picture."""
         return f"{sum(ord(letter) * 7919 for letter in self.username) % 9_000_000 + 1_000_000}"
 
 

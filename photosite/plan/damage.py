@@ -1,7 +1,7 @@
-"""Twelve ways in which the EXIF or the file of a photograph is wrong, as seen on real sites.
+"""Twelve kinds of damage to the EXIF or the file of a photograph; all of them occur on real sites.
 
-Each is a function from the tags that the camera wrote to the tags that the file has. Only the last
-three cannot be said in tags: another thumbnail, pointers into nowhere, a file cut off.
+Nine kinds are functions from the tags of the camera to the tags of the file. The last three are not
+expressed in tags: the thumbnail of another photo, an IFD pointer outside the block, a truncated file.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Tags = dict[str, Value]
 
 
 def _without_camera(tags: Tags) -> Tags:
-    """Keep what an image editor writes on its own."""
+    """Keep only the tags that an image editor writes."""
     kept = ("Orientation", "XResolution", "YResolution", "ResolutionUnit", "DateTime")
     return {name: tags[name] for name in kept if name in tags} | {
         "Software": "Darkslide Editor 4.1"
@@ -23,7 +23,7 @@ def _without_camera(tags: Tags) -> Tags:
 
 
 def _late(tags: Tags) -> Tags:
-    """Say that the picture was taken long after today, which is after its file was written."""
+    """Set the date of the exposure to 2099, after the date of the file."""
     return tags | {"DateTimeOriginal": "2099" + str(tags["DateTimeOriginal"])[4:]}
 
 
@@ -47,11 +47,11 @@ TAG_DAMAGE: dict[str, Callable[[Tags], Tags]] = {
 DAMAGE_KINDS = (*TAG_DAMAGE, "wrong_thumbnail", "exif_garbage", "truncated_jpeg")
 
 
-def suits(shot: Shot, kind: str) -> bool:
-    """Say whether this damage would be wrong on this photograph: f/4 is Av 4, no lie at all.
+def is_detectable(shot: Shot, kind: str) -> bool:
+    """Return whether this damage changes the settings of this photograph; f/4 is Av 4, so there it does not.
 
-    An upside-down time needs a time far from one second, an APEX value in the wrong field a wide
-    enough gap between both readings (0.6 stops or more).
+    An inverted time needs a time far from one second; an APEX value in the wrong field needs a difference
+    of at least 0.6 stops between both readings.
     """
     if kind == "exposure_inverted":
         return shot.exposure_time <= Fraction(1, 30)

@@ -1,8 +1,8 @@
-"""Writes EXIF blocks, honest and broken ones.
+"""Write EXIF blocks, valid and broken ones.
 
-Pillow writes only EXIF that makes sense. A demo of damage needs 1/0, negative times and pointers into
-nowhere, so the block is laid out here: TIFF header, IFD0, Exif IFD, IFD1 with the thumbnail; each
-directory followed by its values that do not fit into four bytes.
+Pillow writes only valid EXIF. The demo also needs 1/0, negative times and IFD pointers outside the block, so this
+module writes the block itself: TIFF header, IFD0, Exif IFD, IFD1 with the thumbnail; each directory is followed by
+its values that do not fit into four bytes.
 """
 
 import struct
@@ -53,10 +53,10 @@ FIRST_IFD = 8  # the directory follows the eight bytes of the TIFF header
 
 
 def exif_block(tags: Mapping[str, Value], thumbnail: bytes | None = None) -> bytes:
-    """Lay out an EXIF block, big-endian, beginning with `Exif` and two zero bytes.
+    """Return an EXIF block, big-endian, beginning with `Exif` and two zero bytes.
 
-    Rationals may have any numerator and denominator, zero and negative ones too: a negative one
-    is written as the signed type, whatever the standard says. Raises `KeyError` for unknown tags.
+    Rationals may have any numerator and denominator, also zero and negative ones: a negative one
+    is written as the signed type, even where the standard forbids it. Raises `KeyError` for unknown tags.
     """
     top: dict[str, Value] = {name: tags[name] for name in tags if name in IFD0}
     inner: dict[str, Value] = {name: tags[name] for name in tags if name not in IFD0}
@@ -73,13 +73,13 @@ def exif_block(tags: Mapping[str, Value], thumbnail: bytes | None = None) -> byt
     return b"Exif\0\0" + struct.pack(">2sHI", b"MM", 42, FIRST_IFD) + first + second
 
 
-def pointing_nowhere(block: bytes, offset: int) -> bytes:
-    """Break a block: its header then says that the first directory is at `offset`."""
+def break_ifd_pointer(block: bytes, offset: int) -> bytes:
+    """Break a block: set the offset of the first directory in its header to `offset`."""
     return block[:10] + struct.pack(">I", offset) + block[14:]
 
 
-def into_jpeg(jpeg: bytes, block: bytes) -> bytes:
-    """Put an EXIF block as the first segment into a JPEG that has none."""
+def insert_into_jpeg(jpeg: bytes, block: bytes) -> bytes:
+    """Insert an EXIF block as the first segment of a JPEG without EXIF."""
     return jpeg[:2] + struct.pack(">HH", 0xFFE1, len(block) + 2) + block + jpeg[2:]
 
 
@@ -99,13 +99,13 @@ def _with_next(directory: bytes, entries: int, offset: int) -> bytes:
 
 
 def _directory(
-    tags: Mapping[str, Value], start: int, known: Mapping[str, tuple[int, int]]
+    tags: Mapping[str, Value], start: int, tag_types: Mapping[str, tuple[int, int]]
 ) -> bytes:
-    """Lay out one directory that begins at `start`, its long values behind it, no successor."""
+    """Return one directory that begins at `start`, followed by its long values, without a next directory."""
     entries, tail = b"", b""
     tail_start = start + 2 + 12 * len(tags) + 4
-    for name in sorted(tags, key=lambda name: known[name][0]):
-        tag, kind = known[name]
+    for name in sorted(tags, key=lambda name: tag_types[name][0]):
+        tag, kind = tag_types[name]
         kind, count, data = _encode(tags[name], kind)
         if len(data) > 4:
             place = struct.pack(">I", tail_start + len(tail))
@@ -117,7 +117,7 @@ def _directory(
 
 
 def _encode(value: Value, kind: int) -> tuple[int, int, bytes]:
-    """Give type, count and bytes of a value."""
+    """Return type, count and bytes of a value."""
     if isinstance(value, str):
         data = value.encode("utf-8") + b"\0"
         return kind, len(data), data

@@ -1,6 +1,6 @@
-"""Who uploads what: the list of everything that the demo site serves, with its truth.
+"""The plan: the list of all photos that the demo site serves, with their ground truth.
 
-The same seed and number of photos give the same plan, and the same plan the same bytes.
+The same seed and number of photos give the same plan, and the same plan gives the same bytes.
 """
 
 import dataclasses
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from photosite.plan.cameras import PHOTOGRAPHERS, Photographer
-from photosite.plan.damage import DAMAGE_KINDS, suits
-from photosite.plan.shots import Shot, draw_shot, hour_of
+from photosite.plan.damage import DAMAGE_KINDS, is_detectable
+from photosite.plan.shots import Shot, draw_hour, draw_shot
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 DUPLICATE_SHARE, BURST_SHARE, API_ONLY_SHARE = 0.12, 0.04, 0.03
 BROKEN_SHARE, FAULT_SHARE = 0.015, 0.04
-DAMAGED_EACH = 0.005  # of every kind: 3 in 600, at least 1 from 120 photos
+DAMAGED_EACH = 0.005  # share of each kind: 3 in 600, at least 1 from 120 photos on
 
-# Edits and how often the file that comes back from them has lost its EXIF.
+# Edits, and the share of edited files that have lost their EXIF.
 EDITS = {"reencode": 0.0, "resize": 0.2, "crop": 0.5, "mirror": 1.0, "tone": 0.2}
 BROKEN_KINDS = ("empty", "html", "json", "random_bytes", "short_body")
 FAULT_KINDS = ("404", "500_once", "429_once", "503_once", "slow_start", "dropped_once")
@@ -26,12 +26,12 @@ BURST_FAMILIES = ("street", "portrait", "table", "cafe", "track", "garden")
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedPhoto:
     """One photo that the site lists.
 
-    `exif` says where its settings can be read: in the `file`, only in the `api` answer, or `none`.
-    `parent` is the photo that this one is an edited copy of, `edit_seed` makes the edit's details.
-    `thumbnail_of` is another photo whose thumbnail this one carries by damage.
+    `exif` says where its settings can be read: in the `file`, only in the `api` response, or `none`.
+    A photo with a `parent` is an edited copy of it; `edit_seed` determines the edit. `thumbnail_of` is
+    another photo whose thumbnail this one contains by damage.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Planned:
     exif: str = "file"
     edit: str | None = None
     edit_seed: int = 0
-    parent: "Planned | None" = None
+    parent: "PlannedPhoto | None" = None
     burst_of: str | None = None
     damage: str | None = None
     thumbnail_of: Shot | None = None
@@ -50,19 +50,19 @@ class Planned:
 
     @property
     def posted(self) -> dt.datetime:
-        """Give the time of the upload: days after the picture was taken, later for a copy."""
+        """The time of the upload: days after the exposure, later for a copy."""
         days = 2 + self.edit_seed % 7 + (9 if self.parent else 0)
         return self.taken + dt.timedelta(days=days, minutes=self.shot.view % 600)
 
     @property
     def kind(self) -> str:
-        """Name what it is: `original`, `burst` (a further shot of a scene) or `duplicate`."""
+        """The kind: `original`, `burst` (another shot of a scene) or `duplicate`."""
         return "duplicate" if self.parent else "burst" if self.burst_of else "original"
 
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """Everything that the demo site serves, made from a seed.
+    """All photos that the demo site serves, made from a seed.
 
     >>> DemoPlan(seed=7, photos=20).uploads == DemoPlan(seed=7, photos=20).uploads
     True
@@ -71,7 +71,7 @@ class DemoPlan:
     seed: int = 7
     photos: int = 600
     has_faults: bool = True
-    uploads: tuple[Planned, ...] = dataclasses.field(init=False, repr=False)
+    uploads: tuple[PlannedPhoto, ...] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.photos < 1:
@@ -81,16 +81,16 @@ class DemoPlan:
         )
 
     def truth(self) -> list[dict[str, object]]:
-        """List what is true of each photo, in the order in which the site lists them.
+        """Return the ground truth of each photo, in the order of the site's list.
 
-        `f_number`, `iso` and `exposure_time` (seconds) are those that made the pixels, whatever
-        the EXIF says; `duplicate_group` is the id of the original of a family of copies, or null.
+        `f_number`, `iso` and `exposure_time` (seconds) are the settings of the rendering, also where
+        the EXIF has other values; `duplicate_group` is the id of the original that the copies share, or null.
         """
         parents = {photo.parent.id for photo in self.uploads if photo.parent}
         return [_truth(photo, parents) for photo in self.uploads]
 
     def duplicate_groups(self) -> dict[str, list[str]]:
-        """Map the id of each original that has copies to the ids of all, itself first."""
+        """Map the id of each original with copies to the ids of the group, the original first."""
         groups: dict[str, list[str]] = {}
         for photo in self.uploads:
             if photo.parent:
@@ -98,7 +98,7 @@ class DemoPlan:
         return groups
 
 
-def _truth(photo: Planned, parents: set[str]) -> dict[str, object]:
+def _truth(photo: PlannedPhoto, parents: set[str]) -> dict[str, object]:
     parent = photo.parent
     return {
         "source_photo_id": photo.id,
@@ -121,16 +121,16 @@ def _truth(photo: Planned, parents: set[str]) -> dict[str, object]:
 
 
 class _Planner:
-    """Fills a plan step by step; each step takes photos that no earlier step has touched."""
+    """Makes a plan step by step; each step changes only photos that no earlier step has changed."""
 
     def __init__(self, seed: int, photos: int, has_faults: bool) -> None:
         self.rng = random.Random(f"demo plan {seed}")  # noqa: S311  # repeatable, not secret
         self.count = photos
         self.has_faults = has_faults
-        self.clocks = {person: self._first_day() for person in PHOTOGRAPHERS}
-        self.photos: dict[str, Planned] = {}
+        self.last_days = {person: self._first_day() for person in PHOTOGRAPHERS}
+        self.photos: dict[str, PlannedPhoto] = {}
 
-    def plan(self) -> tuple[Planned, ...]:
+    def plan(self) -> tuple[PlannedPhoto, ...]:
         copies, shots = round(self.count * DUPLICATE_SHARE), round(self.count * BURST_SHARE)
         self._add_originals(self.count - copies - shots)
         self._add_bursts(shots)
@@ -145,28 +145,30 @@ class _Planner:
         )
 
     def _add_originals(self, count: int) -> None:
-        for person in _spread(PHOTOGRAPHERS, [person.share for person in PHOTOGRAPHERS], count):
+        for person in _assign_uploads(
+            PHOTOGRAPHERS, [person.share for person in PHOTOGRAPHERS], count
+        ):
             shot = draw_shot(self.rng, person.camera)
-            self._add(Planned(self._id(), person, shot, self._tick(person, shot.light)))
+            self._add(PlannedPhoto(self._id(), person, shot, self._next_upload(person, shot.light)))
 
     def _add_bursts(self, count: int) -> None:
         scenes = [photo for photo in self.photos.values() if photo.shot.family in BURST_FAMILIES]
         for first in self.rng.sample(scenes, min(count, len(scenes))):
             shot = dataclasses.replace(first.shot, view=self.rng.getrandbits(32))
             taken = first.taken + dt.timedelta(seconds=self.rng.randint(1, 3))
-            self._add(Planned(self._id(), first.photographer, shot, taken, burst_of=first.id))
+            self._add(PlannedPhoto(self._id(), first.photographer, shot, taken, burst_of=first.id))
 
     def _add_copies(self, count: int) -> None:
-        parents: list[Planned] = []
-        fit = self._free(lambda photo: photo.exif == "file")
+        parents: list[PlannedPhoto] = []
+        fit = self._unchanged_photos(lambda photo: photo.exif == "file")
         for number in range(count):
             again = parents and self.rng.random() < 0.2
-            parent = self.rng.choice(parents) if again else fit.pop(self._below(len(fit)))
+            parent = self.rng.choice(parents) if again else fit.pop(self._random_index(len(fit)))
             parents.append(parent)
             self._add(self._copy(parent, list(EDITS)[number % len(EDITS)]))
 
-    def _copy(self, parent: Planned, edit: str) -> Planned:
-        """Copy a photo; some copies are posted by somebody else with the same camera."""
+    def _copy(self, parent: PlannedPhoto, edit: str) -> PlannedPhoto:
+        """Copy a photo; some copies are posted by another photographer with the same camera."""
         others = [
             person
             for person in PHOTOGRAPHERS
@@ -186,15 +188,19 @@ class _Planner:
 
     def _break(self, count: int) -> None:
         kinds = (BROKEN_KINDS[number % len(BROKEN_KINDS)] for number in range(count))
-        self._mark(kinds, self._free(), lambda photo, kind: dataclasses.replace(photo, broken=kind))
+        self._change(
+            kinds,
+            self._unchanged_photos(),
+            lambda photo, kind: dataclasses.replace(photo, broken=kind),
+        )
 
     def _damage(self, count: int) -> None:
         each = round(count * DAMAGED_EACH) or (1 if count >= 120 else 0)
         for kind in DAMAGE_KINDS:
-            fit = self._free(lambda photo, kind=kind: suits(photo.shot, kind))  # type: ignore[misc]  # mypy has no default arguments in lambdas
-            self._mark([kind] * each, fit, self._damaged)
+            fit = self._unchanged_photos(lambda photo, kind=kind: is_detectable(photo.shot, kind))  # type: ignore[misc]  # mypy has no default arguments in lambdas
+            self._change([kind] * each, fit, self._with_damage)
 
-    def _damaged(self, photo: Planned, kind: str) -> Planned:
+    def _with_damage(self, photo: PlannedPhoto, kind: str) -> PlannedPhoto:
         other = None
         if kind == "wrong_thumbnail":
             far = [
@@ -204,19 +210,23 @@ class _Planner:
         return dataclasses.replace(photo, damage=kind, thumbnail_of=other)
 
     def _hide_exif(self, count: int) -> None:
-        self._mark(
-            ["api"] * count, self._free(), lambda p, where: dataclasses.replace(p, exif=where)
+        self._change(
+            ["api"] * count,
+            self._unchanged_photos(),
+            lambda p, where: dataclasses.replace(p, exif=where),
         )
 
     def _add_faults(self, count: int) -> None:
-        """Give some photos a fault; copies and their originals are never lost for good."""
+        """Give some photos a fault; copies and their originals get none, so none of them is lost."""
         related = {photo.parent.id for photo in self.photos.values() if photo.parent}
-        fit = self._free(lambda photo: photo.id not in related and not photo.parent)
+        fit = self._unchanged_photos(lambda photo: photo.id not in related and not photo.parent)
         kinds = (FAULT_KINDS[number % len(FAULT_KINDS)] for number in range(count))
-        self._mark(kinds, fit, lambda photo, kind: dataclasses.replace(photo, fault=kind))
+        self._change(kinds, fit, lambda photo, kind: dataclasses.replace(photo, fault=kind))
 
-    def _free(self, wanted: Callable[[Planned], bool] = lambda _: True) -> list[Planned]:
-        """List the photos that nothing has happened to and that no burst hangs on."""
+    def _unchanged_photos(
+        self, predicate: Callable[[PlannedPhoto], bool] = lambda _: True
+    ) -> list[PlannedPhoto]:
+        """List the photos without damage, fault or burst."""
         scenes = {photo.burst_of for photo in self.photos.values()}
         return [
             photo
@@ -224,11 +234,14 @@ class _Planner:
             if not (photo.damage or photo.broken or photo.fault or photo.burst_of)
             and photo.exif == "file"
             and photo.id not in scenes
-            and wanted(photo)
+            and predicate(photo)
         ]
 
-    def _mark(
-        self, kinds: Iterable[str], fit: list[Planned], mark: Callable[[Planned, str], Planned]
+    def _change(
+        self,
+        kinds: Iterable[str],
+        fit: list[PlannedPhoto],
+        mark: Callable[[PlannedPhoto, str], PlannedPhoto],
     ) -> None:
         kinds = list(kinds)
         for photo, kind in zip(
@@ -236,34 +249,36 @@ class _Planner:
         ):
             self._add(mark(photo, kind))
 
-    def _add(self, photo: Planned) -> None:
-        """Put a photo in, or in the place of the one with its id."""
+    def _add(self, photo: PlannedPhoto) -> None:
+        """Add a photo, or replace the photo with its id."""
         self.photos[photo.id] = photo
 
     def _first_day(self) -> dt.datetime:
         return dt.datetime(2021, 1, 3, tzinfo=dt.UTC) + dt.timedelta(days=self.rng.randrange(500))
 
-    def _tick(self, person: Photographer, light: float) -> dt.datetime:
-        """Move a photographer's clock to another day, at an hour with this light."""
-        day = self.clocks[person] + dt.timedelta(days=self.rng.randint(1, 9))
-        self.clocks[person] = day
-        return day + dt.timedelta(seconds=round(3600 * hour_of(light, self.rng)))
+    def _next_upload(self, person: Photographer, light: float) -> dt.datetime:
+        """Draw the time of a photographer's next picture: a later day, at an hour with this light."""
+        day = self.last_days[person] + dt.timedelta(days=self.rng.randint(1, 9))
+        self.last_days[person] = day
+        return day + dt.timedelta(seconds=round(3600 * draw_hour(light, self.rng)))
 
     def _id(self) -> str:
         return "".join(self.rng.choices(LETTERS, k=11))
 
-    def _below(self, limit: int) -> int:
+    def _random_index(self, limit: int) -> int:
         return self.rng.randrange(limit)
 
 
-def _spread(
+def _assign_uploads(
     people: Sequence[Photographer], shares: Sequence[float], count: int
 ) -> list[Photographer]:
-    """Give each person a part of `count` in proportion to the shares, largest debt first."""
-    given = [0] * len(people)
+    """Assign `count` uploads to people in proportion to their shares (largest remainder first)."""
+    assigned = [0] * len(people)
     out = []
-    for done in range(1, count + 1):
-        at = max(range(len(people)), key=lambda i: shares[i] / sum(shares) * done - given[i])
-        given[at] += 1
-        out.append(people[at])
+    for number in range(1, count + 1):
+        index = max(
+            range(len(people)), key=lambda i: shares[i] / sum(shares) * number - assigned[i]
+        )
+        assigned[index] += 1
+        out.append(people[index])
     return out

@@ -1,7 +1,7 @@
-"""What determines the pixels of one photograph, and how a photographer comes to it.
+"""The parameters of one photograph, and how they are drawn.
 
-Settings are drawn first, with the imbalance of real collections (most pictures at low ISO and short
-times), then the light for which they are right, then a kind of scene that has such light.
+The settings are drawn first, with the imbalance of real collections (most pictures at low ISO and short
+times). They determine the light; then a family of scenes with such light is drawn.
 """
 
 import random
@@ -13,7 +13,7 @@ from typing import TypeVar
 from photosite.plan.cameras import CameraModel
 from photosite.plan.stops import EXPOSURE_TIMES, F_NUMBERS, ISOS, exposure_value
 
-# Kinds of scenes, each with the light (EV at ISO 100) in which people photograph it.
+# Families of scenes, each with the light (EV at ISO 100) in which people photograph it.
 FAMILY_LIGHT: dict[str, tuple[float, float]] = {
     "mountains": (7, 16.5),
     "street": (4, 16.5),
@@ -26,7 +26,7 @@ FAMILY_LIGHT: dict[str, tuple[float, float]] = {
     "cafe": (1, 9),
     "nightcity": (-2, 5.5),
 }
-# Dials click at third stops, but people stay with a few of them.
+# Cameras offer third stops, but people use a few of them most of the time.
 FAVOURITE_WEIGHT = 4
 FAVOURITES = {
     *(Fraction(text) for text in ("1.4", "1.8", "2", "4", "5", "8", "11", "16")),
@@ -35,7 +35,7 @@ FAVOURITES = {
 }
 Stop = TypeVar("Stop", Fraction, int)
 LIGHT = (0.0, 16.2)  # from a lit street at night to snow in the sun
-TRIPOD_FROM = Fraction(1, 4)  # nobody holds a camera by hand for longer
+TRIPOD_FROM = Fraction(1, 4)  # longer exposures are on a tripod
 
 # Upper limits of three ranges and how often people use each: the planted imbalance.
 F_NUMBER_HABIT = ((2.9, 0.44), (5.7, 0.34), (99, 0.22))
@@ -45,10 +45,10 @@ TIME_HABIT = ((1 / 245, 0.52), (1 / 56, 0.29), (99, 0.19))
 
 @dataclass(frozen=True)
 class Shot:
-    """One press of the shutter: seeds of scene and view, light, camera and settings.
+    """One photograph: seeds of scene and view, light, camera and settings.
 
-    `scene` fixes the place, `view` where the camera and everything that moves is, and the noise.
-    `light` is in EV at ISO 100.
+    The seed `scene` determines the place. The seed `view` determines the camera's position, moving objects and the
+    noise. `light` is in EV at ISO 100.
     """
 
     family: str
@@ -64,12 +64,12 @@ class Shot:
 
     @property
     def is_on_tripod(self) -> bool:
-        """Say whether the camera stood still."""
+        """Whether the camera is on a tripod."""
         return self.exposure_time >= TRIPOD_FROM
 
 
 def draw_shot(rng: random.Random, camera: CameraModel) -> Shot:
-    """Draw one photograph such as people take with this camera."""
+    """Draw the parameters of one photograph with this camera."""
     f_number, iso, exposure_time = _draw_settings(rng, camera)
     light = exposure_value(f_number, iso, exposure_time)
     return Shot(
@@ -87,7 +87,7 @@ def draw_shot(rng: random.Random, camera: CameraModel) -> Shot:
 
 
 def _draw_settings(rng: random.Random, camera: CameraModel) -> tuple[Fraction, int, Fraction]:
-    """Draw f-number, ISO and time that fit the camera and some light on earth."""
+    """Draw f-number, ISO and time that the camera has and that match a realistic light."""
     lowest, highest = camera.isos
     while True:
         f_number = _draw(rng, F_NUMBERS, F_NUMBER_HABIT, lambda n: n >= camera.widest)
@@ -115,8 +115,8 @@ def _draw_family(rng: random.Random, light: float) -> str:
     return rng.choice([name for name, (low, high) in FAMILY_LIGHT.items() if low <= light <= high])
 
 
-def hour_of(light: float, rng: random.Random) -> float:
-    """Give an hour of the day, 0-24, at which there is this light."""
+def draw_hour(light: float, rng: random.Random) -> float:
+    """Draw an hour of the day, 0-24, with this light."""
     if light > 11:
         return rng.uniform(9, 17)
     if light > 6:

@@ -1,7 +1,7 @@
-"""The third-stop series that real dials show, and their APEX values.
+"""The third-stop series of nominal values, and their APEX values.
 
-A dial says 1/60 and means 1/64; the pixels here are exposed with the number on the dial, and EXIF
-carries that same number, so the two never disagree by more than they do in a real camera.
+A nominal 1/60 s is 1/64 s on a real camera. The renderer uses the nominal value, and EXIF contains the same value,
+so both differ at most as much as in a real camera.
 """
 
 import math
@@ -27,7 +27,7 @@ EXPOSURE_TIMES = _fractions(
 
 
 def aperture_value(f_number: Fraction | float) -> float:
-    """Give the APEX aperture value Av.
+    """Return the APEX aperture value Av.
 
     >>> aperture_value(8)
     6.0
@@ -36,7 +36,7 @@ def aperture_value(f_number: Fraction | float) -> float:
 
 
 def time_value(exposure_time: Fraction | float) -> float:
-    """Give the APEX time value Tv of a time in seconds.
+    """Return the APEX time value Tv of a time in seconds.
 
     >>> time_value(Fraction(1, 128))
     7.0
@@ -45,7 +45,7 @@ def time_value(exposure_time: Fraction | float) -> float:
 
 
 def exposure_value(f_number: Fraction | float, iso: int, exposure_time: Fraction | float) -> float:
-    """Give the light for which these settings are right, as EV at ISO 100.
+    """Return the light for which these settings give a correct exposure, as EV at ISO 100.
 
     >>> exposure_value(16, 100, Fraction(1, 128))
     15.0

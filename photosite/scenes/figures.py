@@ -1,8 +1,8 @@
-"""People, bicycles and cars, painted with a few strokes."""
+"""Simple figures: people, bicycles and cars."""
 
 import numpy as np
 
-from photosite.optics.layers import Canvas, Light
+from photosite.optics.layers import Canvas, PointLight
 
 SKINS = ("f0c8a4", "d9a67c", "b07a52", "7d5236", "553522")
 HAIRS = ("2a1d15", "4a3020", "7a5230", "b48a52", "1a1715", "8a8682")
@@ -15,7 +15,7 @@ CLOTHES = (
 def person(
     canvas: Canvas, foot: tuple[float, float], height: float, rng: np.random.Generator
 ) -> None:
-    """Paint somebody walking, `height` pixels tall, with the feet at `foot`."""
+    """Paint a walking person, `height` pixels tall, with the feet at `foot`."""
     x, y = foot
     h = height
     facing = float(rng.choice([-1, 1]))
@@ -127,7 +127,7 @@ def _hair(canvas: Canvas, head: tuple[float, float], s: float, hair: str, turn: 
 def cyclist(
     canvas: Canvas, foot: tuple[float, float], size: float, rng: np.random.Generator
 ) -> None:
-    """Paint somebody on a bicycle; wheels stand at `foot`, the rider's head is `size` pixels up."""
+    """Paint a cyclist; the wheels are at `foot`, the head is `size` pixels higher."""
     x, y = foot
     s = size
     shirt, shorts, frame = (str(word) for word in rng.choice(CLOTHES, 3, replace=False))
@@ -201,8 +201,12 @@ def car(
     canvas.oval((x + 0.48 * s, y - 0.16 * s), (0.02 * s, 0.025 * s), "f4efd8")
     canvas.oval((x - 0.485 * s, y - 0.16 * s), (0.015 * s, 0.025 * s), "c02020")
     if lit:
-        canvas.lights.append(Light(x + 0.49 * s, y - 0.15 * s, (9.0, 8.0, 6.0), 0.022 * s + 0.8))
-        canvas.lights.append(Light(x - 0.49 * s, y - 0.15 * s, (6.0, 0.5, 0.3), 0.018 * s + 0.6))
+        canvas.lights.append(
+            PointLight(x + 0.49 * s, y - 0.15 * s, (9.0, 8.0, 6.0), 0.022 * s + 0.8)
+        )
+        canvas.lights.append(
+            PointLight(x - 0.49 * s, y - 0.15 * s, (6.0, 0.5, 0.3), 0.018 * s + 0.6)
+        )
 
 
 def _darker(colour: str, share: float) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from photosite.optics.layers import Canvas, Light
+from photosite.optics.layers import Canvas, PointLight
 
 WALLS = ("b98a68", "c9b79c", "8d5a4a", "d8d0c0", "9aa3a8", "a8705a", "6f6a66", "d2b48a", "b7c0b4")
 PETALS = ("d8364a", "f2c230", "e87aa8", "f6f2ea", "8a5ac8", "f08a34", "c83a8a", "5a78d8")
@@ -13,7 +13,7 @@ def house(
     canvas: Canvas, left: float, base: float, size: tuple[float, float], rng: np.random.Generator, *,
     lit_share: float,
 ) -> None:  # fmt: skip
-    """Build a house of `size` (width, height) pixels with rows of windows, some of them lit."""
+    """Paint a house of `size` (width, height) pixels with rows of windows, some of them lit."""
     wide, high = size
     wall = str(rng.choice(WALLS))
     canvas.box((left, base - high, left + wide, base), wall)
@@ -31,24 +31,24 @@ def house(
             glass = "f0b860" if lit else str(rng.choice(["2c363e", "3a4650", "56646e"]))
             canvas.box((x - broad / 2, y - tall / 2, x + broad / 2, y + tall / 2), glass)
             if lit and broad > 2:
-                canvas.lights.append(Light(x, y, (1.5, 0.95, 0.42), min(broad, tall) * 0.5))
+                canvas.lights.append(PointLight(x, y, (1.5, 0.95, 0.42), min(broad, tall) * 0.5))
 
 
 def lamp_post(canvas: Canvas, foot: tuple[float, float], height: float, *, lit: bool) -> None:
-    """Put up a street lamp."""
+    """Paint a street lamp."""
     x, y = foot
     canvas.limb([(x, y), (x, y - height)], "26282a", height * 0.022)
     canvas.limb([(x, y - height), (x + height * 0.12, y - height * 1.02)], "26282a", height * 0.016)
     lamp = (x + height * 0.13, y - height)
     canvas.oval(lamp, (height * 0.035, height * 0.028), "f8e8c0" if lit else "c8ccd0")
     if lit:
-        canvas.lights.append(Light(*lamp, (11.0, 7.2, 3.4), height * 0.022 + 0.7))
+        canvas.lights.append(PointLight(*lamp, (11.0, 7.2, 3.4), height * 0.022 + 0.7))
 
 
 def sailing_boat(
     canvas: Canvas, at: tuple[float, float], size: float, rng: np.random.Generator
 ) -> None:
-    """Float a boat with a mast, with or without sails, and its broken mirror image."""
+    """Paint a boat with a mast, with or without sails, and its reflection."""
     x, y = at
     s = size
     hull = str(rng.choice(["f0ece4", "2a4a78", "a83838", "e8e0c8", "2c5a50"]))
@@ -68,7 +68,7 @@ def sailing_boat(
 
 def flower(canvas: Canvas, head: tuple[float, float], foot: tuple[float, float], size: float,
            rng: np.random.Generator) -> None:  # fmt: skip
-    """Grow a flower from `foot` to `head`; its petals reach `size` pixels."""
+    """Paint a flower from `foot` to `head`; its petals are `size` pixels long."""
     (x, y), (fx, fy) = head, foot
     bend = ((x + fx) / 2 + float(rng.normal(0, 0.25)) * size, (y + fy) / 2)
     canvas.limb([foot, bend, head], str(rng.choice(["3f6a34", "557a3a", "4a7048"])), size * 0.12)
@@ -92,7 +92,7 @@ def flower(canvas: Canvas, head: tuple[float, float], foot: tuple[float, float],
 
 
 def cup(canvas: Canvas, foot: tuple[float, float], size: float, rng: np.random.Generator) -> None:
-    """Put down a cup on its saucer."""
+    """Paint a cup on a saucer."""
     x, y = foot
     s = size
     glaze = str(rng.choice(POTTERY))
@@ -108,7 +108,7 @@ def cup(canvas: Canvas, foot: tuple[float, float], size: float, rng: np.random.G
 def bottle(
     canvas: Canvas, foot: tuple[float, float], size: float, rng: np.random.Generator
 ) -> None:
-    """Put down a bottle with a label."""
+    """Paint a bottle with a label."""
     x, y = foot
     s = size
     glass = str(rng.choice(["2c4a34", "5a3420", "3a5a68", "c8d4d0", "6a2430"]))
@@ -125,7 +125,7 @@ def bottle(
 
 
 def fruit(canvas: Canvas, foot: tuple[float, float], size: float, rng: np.random.Generator) -> None:
-    """Lay down an apple, an orange or a lemon."""
+    """Paint an apple, an orange or a lemon."""
     x, y = foot
     s = size
     skin = str(rng.choice(["c8302c", "e88a24", "d8c034", "8aa83a", "b8485a"]))

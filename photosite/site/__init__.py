@@ -1,1 +1,1 @@
-"""The site itself: its API, pictures, quota and request log."""
+"""The HTTP server of the site: API, pictures, quota and request log."""

@@ -1,20 +1,20 @@
-"""The handlers of the API: lists, search, one photo, the download duty."""
+"""The handlers of the API: lists, search, one photo, download tracking."""
 
 from collections.abc import Iterable
 
 from aiohttp import web
 
 from photosite.pictures.gallery import TOPICS, Gallery, Listing
-from photosite.pictures.photo_ids import photo_id_of
+from photosite.pictures.photo_ids import decode_photo_id
 from photosite.site import api_objects
-from photosite.site.quota import refusal
+from photosite.site.access_control import api_error
 from photosite.site.request_log import RequestLog
 
 PER_PAGE, MOST_PER_PAGE = 10, 30
 
 
-class Api:
-    """Answers for one gallery."""
+class UnsplashApi:
+    """The API of one gallery."""
 
     def __init__(self, gallery: Gallery, log: RequestLog) -> None:
         self.gallery = gallery
@@ -22,7 +22,7 @@ class Api:
         self.by_id = {listing.id: listing for listing in gallery.listings}
 
     def routes(self) -> list[web.RouteDef]:
-        """List the addresses of the API."""
+        """Return the routes of the API."""
         return [
             web.get("/photos", self.photos),
             web.get("/photos/{id}", self.photo),
@@ -37,47 +37,47 @@ class Api:
         ]
 
     async def photos(self, request: web.Request) -> web.Response:
-        """List all photos, newest first (`order_by=oldest` turns the list round)."""
+        """List all photos, newest first (oldest first with `order_by=oldest`)."""
         chosen = list(self.gallery.listings)
         if request.query.get("order_by") == "oldest":
             chosen.reverse()
         return self._page(request, chosen)
 
     async def photo(self, request: web.Request) -> web.Response:
-        """Answer one photo with its settings."""
+        """Return one photo with its settings."""
         listing = self._find(request)
         downloads = self.log.downloads[listing.id]
         exif = self.gallery.api_exif(listing.id)
         return web.json_response(
-            api_objects.detailed_photo(listing, exif, base_of(request), downloads)
+            api_objects.detailed_photo(listing, exif, base_url(request), downloads)
         )
 
     async def download(self, request: web.Request) -> web.Response:
-        """Count a download and tell where the original is."""
+        """Count a download and return the URL of the original."""
         listing = self._find(request)
         self.log.downloads[listing.id] += 1
-        image = f"{base_of(request)}/images/{api_objects.segment(listing.id)}"
+        image = f"{base_url(request)}/images/{api_objects.segment(listing.id)}"
         return web.json_response({"url": f"{image}?ixid=demo&dl={len(listing.id)}.jpg"})
 
     async def search(self, request: web.Request) -> web.Response:
-        """List the photos whose words have every word of the query."""
+        """List the photos whose texts contain every word of the query."""
         query = request.query.get("query", "")
         if not query:
-            raise refusal(web.HTTPBadRequest, "query is missing")
-        found = [item for item in self.gallery.listings if api_objects.matches(item, query)]
+            raise api_error(web.HTTPBadRequest, "query is missing")
+        matches = [item for item in self.gallery.listings if api_objects.matches(item, query)]
         page, per_page = _paging(request)
         return web.json_response(
             {
-                "total": len(found),
-                "total_pages": _pages(len(found), per_page),
-                "results": self._objects(request, found, page, per_page),
+                "total": len(matches),
+                "total_pages": _pages(len(matches), per_page),
+                "results": self._objects(request, matches, page, per_page),
             },
-            headers={"X-Total": str(len(found)), "X-Per-Page": str(per_page)},
+            headers={"X-Total": str(len(matches)), "X-Per-Page": str(per_page)},
         )
 
     async def topics(self, request: web.Request) -> web.Response:
         """List the topics."""
-        base = base_of(request)
+        base = base_url(request)
         return web.json_response(
             [api_objects.topic_object(slug, len(self._in_topic(slug)), base) for slug in TOPICS]
         )
@@ -86,12 +86,12 @@ class Api:
         """List the photos of a topic."""
         slug = request.match_info["slug"]
         if slug not in TOPICS:
-            raise refusal(web.HTTPNotFound, "Couldn't find Topic")
+            raise api_error(web.HTTPNotFound, "Couldn't find Topic")
         return self._page(request, self._in_topic(slug))
 
     async def collections(self, request: web.Request) -> web.Response:
         """List the collections."""
-        base = base_of(request)
+        base = base_url(request)
         return web.json_response(
             [
                 api_objects.collection_object(key, len(self._with_tag(tag)), base)
@@ -103,17 +103,17 @@ class Api:
         """List the photos of a collection."""
         tag = api_objects.COLLECTIONS.get(request.match_info["id"])
         if tag is None:
-            raise refusal(web.HTTPNotFound, "Couldn't find Collection")
+            raise api_error(web.HTTPNotFound, "Couldn't find Collection")
         return self._page(request, self._with_tag(tag))
 
     async def user(self, request: web.Request) -> web.Response:
-        """Answer one person."""
+        """Return one user."""
         photos = self._by_user(request)
-        person = api_objects.user_object(photos[0], base_of(request))
+        person = api_objects.user_object(photos[0], base_url(request))
         return web.json_response(person | {"total_photos": len(photos)})
 
     async def user_photos(self, request: web.Request) -> web.Response:
-        """List the photos of one person."""
+        """List the photos of one user."""
         return self._page(request, self._by_user(request))
 
     def _page(self, request: web.Request, chosen: list[Listing]) -> web.Response:
@@ -123,7 +123,7 @@ class Api:
             for name, value in request.query.items()
             if name not in {"page", "client_id"}
         ]
-        address = f"{base_of(request)}{request.rel_url.raw_path}"
+        address = f"{base_url(request)}{request.rel_url.raw_path}"
         last = _pages(len(chosen), per_page)
         headers = {"X-Total": str(len(chosen)), "X-Per-Page": str(per_page)}
         if last > 1:
@@ -133,13 +133,13 @@ class Api:
     def _objects(
         self, request: web.Request, chosen: list[Listing], page: int, per_page: int
     ) -> list[api_objects.Json]:
-        shown: Iterable[Listing] = chosen[(page - 1) * per_page : page * per_page]
-        return [api_objects.listed_photo(listing, base_of(request)) for listing in shown]
+        page_listings: Iterable[Listing] = chosen[(page - 1) * per_page : page * per_page]
+        return [api_objects.listed_photo(listing, base_url(request)) for listing in page_listings]
 
     def _find(self, request: web.Request) -> Listing:
-        listing = self.by_id.get(photo_id_of(request))
+        listing = self.by_id.get(decode_photo_id(request))
         if listing is None:
-            raise refusal(web.HTTPNotFound, "Couldn't find Photo")
+            raise api_error(web.HTTPNotFound, "Couldn't find Photo")
         return listing
 
     def _in_topic(self, slug: str) -> list[Listing]:
@@ -152,17 +152,17 @@ class Api:
         username = request.match_info["username"]
         photos = [listing for listing in self.gallery.listings if listing.username == username]
         if not photos:
-            raise refusal(web.HTTPNotFound, "Couldn't find User")
+            raise api_error(web.HTTPNotFound, "Couldn't find User")
         return photos
 
 
-def base_of(request: web.Request) -> str:
-    """Give the address under which the asker reached the site."""
+def base_url(request: web.Request) -> str:
+    """Return the base URL of the site as in the request."""
     return f"{request.scheme}://{request.host}"
 
 
 def _paging(request: web.Request) -> tuple[int, int]:
-    """Read page and size of the page; what is not a number or too large is corrected silently."""
+    """Read page number and page size; invalid or too large values are corrected silently, as Unsplash does."""
     page, per_page = (
         int(text) if (text := request.query.get(name, "")).isdecimal() else default
         for name, default in (("page", 1), ("per_page", PER_PAGE))

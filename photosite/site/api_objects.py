@@ -1,4 +1,4 @@
-"""Photo objects in the shape of the Unsplash API, checked against recorded answers."""
+"""JSON objects in the format of the Unsplash API, checked against recorded responses."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -6,14 +6,14 @@ from urllib.parse import quote
 from photosite.pictures.gallery import ApiExif, Listing
 
 Json = dict[str, object]
-COLLECTIONS = {"1001": "day", "1002": "dusk", "1003": "night"}  # id -> the tag that is collected
+COLLECTIONS = {"1001": "day", "1002": "dusk", "1003": "night"}  # id -> tag of its photos
 
 PAGES = "https://photosite.example"
 """Where pages for people would be. It stands in rows and releases, so it does not depend on the port of this site."""
 
 
 def segment(photo_id: str) -> str:
-    """Write an id as one segment of an address: every reserved character encoded, "/" too."""
+    """Encode an id as one URL segment: every reserved character, also "/"."""
     return quote(photo_id, safe="")
 
 
@@ -41,7 +41,7 @@ def listed_photo(listing: Listing, base: str) -> Json:
 
 
 def detailed_photo(listing: Listing, exif: ApiExif, base: str, downloads: int) -> Json:
-    """Make the object of one photo: the listed one with settings, tags and counts."""
+    """Make the object of one photo: the object of a list with settings, tags and counts."""
     return listed_photo(listing, base) | {
         "exif": {
             "make": exif.make,
@@ -62,7 +62,7 @@ def detailed_photo(listing: Listing, exif: ApiExif, base: str, downloads: int) -
 
 
 def user_object(listing: Listing, base: str) -> Json:
-    """Make the object of the person who uploaded a photo."""
+    """Make the object of the user who uploaded a photo."""
     first, _, last = listing.name.partition(" ")
     here = f"{base}/users/{segment(listing.username)}"
     return {
@@ -99,21 +99,21 @@ def collection_object(collection_id: str, total: int, base: str) -> Json:
 
 
 def matches(listing: Listing, query: str) -> bool:
-    """Say whether every word of a query is in a photo's words."""
+    """Return whether a photo's texts contain every word of a query."""
     text = " ".join((listing.description or "", listing.alt or "", *listing.tags)).lower()
     return all(word in text for word in query.lower().split())
 
 
 def page_links(address: str, page: int, last: int, others: Sequence[tuple[str, str]]) -> str:
-    """Write the `Link` header of a list: first, prev, last, next, where they exist."""
-    wanted = {"first": 1, "prev": page - 1, "last": last, "next": page + 1}
-    shown = {"first", "prev"} if page > 1 else set()
-    shown |= {"last", "next"} if page < last else set()
+    """Return the `Link` header of a list: first, prev, last, next, where they exist."""
+    pages = {"first": 1, "prev": page - 1, "last": last, "next": page + 1}
+    relations = {"first", "prev"} if page > 1 else set()
+    relations |= {"last", "next"} if page < last else set()
     tail = "".join(f"&{name}={quote(value)}" for name, value in others)
     return ", ".join(
         f'<{address}?page={number}{tail}>; rel="{rel}"'
-        for rel, number in wanted.items()
-        if rel in shown
+        for rel, number in pages.items()
+        if rel in relations
     )
 
 

@@ -1,4 +1,4 @@
-"""The handler that sends pictures, whole or as the plan's faults say."""
+"""The handler that sends pictures, complete or with the faults of the plan."""
 
 import asyncio
 import hashlib
@@ -8,17 +8,17 @@ from dataclasses import replace
 from aiohttp import web
 from PIL import Image, ImageOps
 
-from photosite.pictures.bodies import Body, encoded
 from photosite.pictures.gallery import Gallery
-from photosite.pictures.photo_ids import photo_id_of
+from photosite.pictures.photo_ids import decode_photo_id
+from photosite.pictures.response_body import ResponseBody, encode_jpeg
 from photosite.site.request_log import RequestLog
 
 SLOW_START_S = 0.3
 RETRY_AFTER_S = 1
 
 
-class Images:
-    """Sends the originals of a gallery, and renditions of them (`w=`, never enlarged, no EXIF)."""
+class ImageHandler:
+    """Sends the originals of a gallery, and renditions of them (`w=`, not enlarged, without EXIF)."""
 
     def __init__(self, gallery: Gallery, log: RequestLog, *, has_faults: bool) -> None:
         self.gallery = gallery
@@ -28,23 +28,23 @@ class Images:
         }
 
     async def image(self, request: web.Request) -> web.StreamResponse:
-        """Send one picture, or the fault that is planned for this fetch of it."""
-        photo_id = photo_id_of(request)
+        """Send one picture, or the fault that the plan has for this request."""
+        photo_id = decode_photo_id(request)
         self.log.images[photo_id] += 1
         try:
-            failed = await self._fault(photo_id)
-            if failed is not None:
-                return failed
+            fault_response = await self._fault(photo_id)
+            if fault_response is not None:
+                return fault_response
             body = await self.gallery.body(photo_id)
         except KeyError:
             return web.Response(status=404, text="no such picture")
         if request.query.get("w", "").isdecimal():
-            return await _rendition(body, int(request.query["w"]))
+            return await _send_rendition(body, int(request.query["w"]))
         if body.claimed_length != len(body.content):
-            return await _broken_off(request, body)
+            return await _send_incomplete(request, body)
         if self.faults.get(photo_id) == "dropped_once" and self.log.images[photo_id] == 1:
             half = body.content[: len(body.content) // 2]
-            return await _broken_off(request, replace(body, content=half))
+            return await _send_incomplete(request, replace(body, content=half))
         etag = hashlib.sha256(body.content).hexdigest()[:32]
         return web.Response(
             body=body.content,
@@ -71,8 +71,8 @@ class Images:
         return web.Response(status=status, text="not now", headers=headers)
 
 
-async def _broken_off(request: web.Request, body: Body) -> web.StreamResponse:
-    """Promise more bytes than are sent, then hang up."""
+async def _send_incomplete(request: web.Request, body: ResponseBody) -> web.StreamResponse:
+    """Send fewer bytes than Content-Length, then close the connection."""
     response = web.StreamResponse(
         headers={"Content-Type": body.content_type, "Content-Length": str(body.claimed_length)}
     )
@@ -83,16 +83,16 @@ async def _broken_off(request: web.Request, body: Body) -> web.StreamResponse:
     return response
 
 
-async def _rendition(body: Body, width: int) -> web.Response:
+async def _send_rendition(body: ResponseBody, width: int) -> web.Response:
     try:
-        small = await asyncio.to_thread(_narrowed, body.content, max(1, width))
+        small = await asyncio.to_thread(_resize, body.content, max(1, width))
     except OSError:
         return web.Response(status=422, text="this original cannot be shown")
     return web.Response(body=small, content_type="image/jpeg")
 
 
-def _narrowed(content: bytes, width: int) -> bytes:
+def _resize(content: bytes, width: int) -> bytes:
     with Image.open(io.BytesIO(content)) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
     upright.thumbnail((width, 10 * width))
-    return encoded(upright, 80)
+    return encode_jpeg(upright, 80)

@@ -1,4 +1,4 @@
-"""What was asked of the site: tests and the demo's summary read it at `/demo/requests`."""
+"""Counts of the site's requests; tests read them at `/demo/requests`."""
 
 from collections import Counter
 
@@ -12,13 +12,13 @@ class RequestLog:
         self.images: Counter[str] = Counter()
         self.downloads: Counter[str] = Counter()
 
-    def seen(self, path: str, status: int) -> None:
-        """Count one answered request under the first word of its path."""
+    def count(self, path: str, status: int) -> None:
+        """Count one finished request under the first segment of its path."""
         self.kinds[path.split("/")[1]] += 1
         self.statuses[status] += 1
 
     def as_json(self) -> dict[str, object]:
-        """Give all counts; the downloads are those asked for at `download_location`."""
+        """Return all counts; `downloads` counts the requests to `download_location`."""
         return {
             "kinds": dict(self.kinds),
             "statuses": {str(status): count for status, count in self.statuses.items()},

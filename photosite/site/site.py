@@ -1,6 +1,6 @@
-"""A small photo site that speaks the Unsplash API, on this machine only.
+"""A small photo site with the Unsplash API, on 127.0.0.1.
 
-It serves a plan's photos, with their faults, or the files of a folder, without any.
+It serves the photos of a plan with their faults, or the files of a folder without faults.
 """
 
 from pathlib import Path
@@ -9,12 +9,12 @@ from typing import Self
 
 from aiohttp import web
 
-from photosite.pictures.darkroom import PlanGallery
 from photosite.pictures.folder_gallery import FolderGallery
+from photosite.pictures.plan_gallery import PlanGallery
 from photosite.plan.plan import DemoPlan
-from photosite.site.api import Api
-from photosite.site.images import Images
-from photosite.site.quota import Gate, Handler
+from photosite.site.access_control import AccessControl, Handler
+from photosite.site.api import UnsplashApi
+from photosite.site.images import ImageHandler
 from photosite.site.request_log import RequestLog
 
 KEY = "demo"
@@ -22,12 +22,12 @@ ROBOTS = "User-agent: *\nDisallow: /demo/\n"
 
 
 class PhotoSite:
-    """The site as an asynchronous context; `url` is its address, without a slash at the end.
+    """The site as an asynchronous context manager; `url` is its address, without a slash at the end.
 
-    `what` is a plan or a folder. `port` 0 takes a free one. `quota` limits API requests an hour
-    (pictures are free). `workers` processes render a plan's pictures ahead, `cache` keeps them;
-    workers are started anew as Python programs, so a script that asks for them needs the usual
-    `if __name__ == "__main__"`. Without workers a picture is rendered when it is asked for.
+    `what` is a plan or a folder. `port` 0 takes a free port. `quota` limits API requests an hour (requests for
+    pictures do not count). `workers` processes render a plan's pictures ahead, the folder `cache` stores them.
+    Workers are spawned, so a script with workers needs `if __name__ == "__main__"`. Without workers a picture is
+    rendered on its first request.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class PhotoSite:
         self.log = RequestLog()
         self.url = ""
         self._port = port
-        self._gate = Gate(KEY, quota)
-        self._images = Images(self.gallery, self.log, has_faults=has_faults)
+        self._access = AccessControl(KEY, quota)
+        self._images = ImageHandler(self.gallery, self.log, has_faults=has_faults)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -74,19 +74,19 @@ class PhotoSite:
         await self.gallery.close()
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[self._logged, self._gated])
-        app.add_routes(Api(self.gallery, self.log).routes())
+        app = web.Application(middlewares=[self._log_request, self._check_access])
+        app.add_routes(UnsplashApi(self.gallery, self.log).routes())
         app.add_routes(
             [
                 web.get("/images/{id}", self._images.image),
                 web.get("/robots.txt", self._robots),
-                web.get("/demo/requests", self._requests),
+                web.get("/demo/requests", self._request_counts),
             ]
         )
         return app
 
     @web.middleware
-    async def _logged(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         status = 500
         try:
             response = await handler(request)
@@ -95,15 +95,15 @@ class PhotoSite:
             status = error.status
             raise
         finally:
-            self.log.seen(request.path, status)
+            self.log.count(request.path, status)
         return response
 
     @web.middleware
-    async def _gated(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await self._gate.check(request, handler)
+    async def _check_access(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await self._access.check(request, handler)
 
     async def _robots(self, _: web.Request) -> web.Response:
         return web.Response(text=ROBOTS)
 
-    async def _requests(self, _: web.Request) -> web.Response:
+    async def _request_counts(self, _: web.Request) -> web.Response:
         return web.json_response(self.log.as_json())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from photosite.plan.exif_writer import EXIF, exif_block, into_jpeg, pointing_nowhere
+from photosite.plan.exif_writer import EXIF, break_ifd_pointer, exif_block, insert_into_jpeg
 
 EXIF_IFD = ExifTags.IFD.Exif
 
@@ -18,7 +18,7 @@ def jpeg(size: tuple[int, int] = (16, 12)) -> bytes:
 
 
 def read(block: bytes) -> Image.Exif:
-    with Image.open(io.BytesIO(into_jpeg(jpeg(), block))) as picture:
+    with Image.open(io.BytesIO(insert_into_jpeg(jpeg(), block))) as picture:
         return picture.getexif()
 
 
@@ -50,7 +50,7 @@ def test_impossible_fractions_are_written_as_they_are() -> None:
 
 
 def test_a_block_that_points_nowhere_has_no_readable_tag() -> None:
-    broken = pointing_nowhere(exif_block({"Make": "Vireo"}), 0xFF0000)
+    broken = break_ifd_pointer(exif_block({"Make": "Vireo"}), 0xFF0000)
     with pytest.warns(UserWarning, match="Corrupt EXIF"):
         assert not dict(read(broken))
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from photosite.pictures.gallery import planned_api_exif, planned_listings, time_text
+from photosite.pictures.gallery import format_exposure_time, planned_api_exif, planned_listings
 from photosite.plan.stops import EXPOSURE_TIMES
 from photosite.site.api_objects import detailed_photo, page_links
 from tests.photosite.shots_for_tests import full_plan
@@ -29,7 +29,7 @@ def test_a_detail_has_the_fields_and_kinds_of_the_recorded_ones() -> None:
 
 
 def test_times_are_written_as_the_site_writes_them() -> None:
-    written = [time_text(time) for time in EXPOSURE_TIMES]
+    written = [format_exposure_time(time) for time in EXPOSURE_TIMES]
     assert written[0] == "1/4000"
     assert written[-1] == "4"
     assert "0.3" in written

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from photosite.pictures.bodies import photo_bytes
-from photosite.plan.plan import DemoPlan, Planned
+from photosite.pictures.response_body import photo_bytes
+from photosite.plan.plan import DemoPlan, PlannedPhoto
 from photosite.site.site import PhotoSite
 
 KEY = {"Authorization": "Client-ID demo"}
@@ -17,38 +17,38 @@ BUSY = DemoPlan(seed=7, photos=400)  # large enough for a fault and a breakage o
 
 
 @dataclass
-class Answer:
+class Response:
     status: int
     headers: dict[str, str]
     body: bytes
     json: object
 
 
-Get = Callable[..., Awaitable[Answer]]
+Get = Callable[..., Awaitable[Response]]
 
 
 def visit(site: PhotoSite, talk: Callable[[Get], Awaitable[None]]) -> None:
-    """Serve, and let `talk` ask questions."""
+    """Serve the site while `talk` sends requests to it."""
 
     async def run() -> None:
         async with site, aiohttp.ClientSession() as session:
 
-            async def get(path: str, headers: dict[str, str] = KEY) -> Answer:
+            async def get(path: str, headers: dict[str, str] = KEY) -> Response:
                 url = path if path.startswith("http") else site.url + path
                 async with session.get(url, headers=headers) as response:
                     raw = await response.read()
                     is_json = response.content_type == "application/json"
-                    answer = await response.json() if is_json and raw else None
-                    return Answer(response.status, dict(response.headers), raw, answer)
+                    content = await response.json() if is_json and raw else None
+                    return Response(response.status, dict(response.headers), raw, content)
 
             await talk(get)
 
     asyncio.run(run())
 
 
-def a_photo(**wanted: object) -> Planned:
-    """Find a photo of the plan with these marks; healthy in all else."""
-    marks = {"broken": None, "fault": None, "damage": None} | wanted
+def a_photo(**marked: object) -> PlannedPhoto:
+    """Find a photo of the plan with these marks and no other fault."""
+    marks = {"broken": None, "fault": None, "damage": None} | marked
     return next(p for p in PLAN.uploads if all(getattr(p, k) == v for k, v in marks.items()))
 
 
@@ -61,8 +61,8 @@ def test_lists_come_in_pages_that_together_hold_every_photo_once() -> None:
         assert 'rel="prev"' not in first.headers["Link"]
         ids: list[str] = []
         for page in range(1, 6):
-            answer = await get(f"/photos?per_page=30&page={page}")
-            ids += [photo["id"] for photo in answer.json]  # type: ignore[attr-defined]  # JSON
+            response = await get(f"/photos?per_page=30&page={page}")
+            ids += [photo["id"] for photo in response.json]  # type: ignore[attr-defined]  # JSON
         assert ids == [photo.id for photo in PLAN.uploads]
         assert len((await get("/photos?per_page=500&page=x")).json) == 30  # type: ignore[arg-type]  # JSON
         oldest = (await get("/photos?order_by=oldest")).json
@@ -168,9 +168,9 @@ def test_search_topics_collections_and_users_list_the_same_photos() -> None:
             "/collections/1001/photos",
             "/users/ada_winterling/photos",
         ):
-            answer = await get(path)
-            assert answer.status == 200
-            assert answer.json
+            response = await get(path)
+            assert response.status == 200
+            assert response.json
         assert len((await get("/collections")).json) == 3  # type: ignore[arg-type]  # JSON
         person = (await get("/users/ada_winterling")).json
         assert person["name"] == "Ada Winterling"  # type: ignore[index]  # JSON
@@ -181,9 +181,9 @@ def test_search_topics_collections_and_users_list_the_same_photos() -> None:
 def test_what_does_not_exist_is_answered_with_404() -> None:
     async def talk(get: Get) -> None:
         for path in ("photos/no", "photos/no/download", "topics/no/photos", "collections/9/photos"):
-            answer = await get(f"/{path}")
-            assert answer.status == 404
-            assert "errors" in answer.json  # type: ignore[operator]  # JSON
+            response = await get(f"/{path}")
+            assert response.status == 404
+            assert "errors" in response.json  # type: ignore[operator]  # JSON
         assert (await get("/users/nobody/photos")).status == 404
         assert (await get("/images/no")).status == 404
         assert (await get("/search/photos")).status == 400
@@ -191,7 +191,7 @@ def test_what_does_not_exist_is_answered_with_404() -> None:
     visit(PhotoSite(PLAN), talk)
 
 
-def faulty(kind: str) -> Planned:
+def faulty(kind: str) -> PlannedPhoto:
     return next(photo for photo in BUSY.uploads if photo.fault == kind)
 
 
@@ -204,7 +204,7 @@ def test_faults_come_as_planned_and_only_as_often(kind: str) -> None:
 
     async def talk(get: Get) -> None:
         answers = [await get(f"/images/{photo.id}", {}) for _ in range(2)]
-        assert tuple(answer.status for answer in answers) == FAULTS[kind]
+        assert tuple(response.status for response in answers) == FAULTS[kind]
         if kind in {"429_once", "503_once"}:
             assert answers[0].headers["Retry-After"] == "1"
 

@@ -1,4 +1,4 @@
-"""Keeps the site running until the process is told to stop."""
+"""Run the site until the process gets SIGTERM or SIGINT."""
 
 import asyncio
 import signal
@@ -8,15 +8,15 @@ from photosite.site.site import PhotoSite
 
 
 def serve(site: PhotoSite, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `announce` is told the address once it answers."""
+    """Serve until SIGTERM or SIGINT; call `announce` with the address as soon as the site accepts requests."""
     asyncio.run(_serve(site, announce))
 
 
 async def _serve(site: PhotoSite, announce: Callable[[str], None]) -> None:
-    stopped = asyncio.Event()
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop.set)
     async with site:
         announce(site.url)
-        await stopped.wait()
+        await stop.wait()

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from photosite.pictures.bodies import body, photo_bytes
-from photosite.plan.damage import DAMAGE_KINDS, suits
-from photosite.plan.plan import EDITS, Planned
+from photosite.pictures.response_body import make_body, photo_bytes
+from photosite.plan.damage import DAMAGE_KINDS, is_detectable
+from photosite.plan.plan import EDITS, PlannedPhoto
 from photosite.plan.stops import aperture_value
 from tests.photosite.shots_for_tests import full_plan, shot
 
 BASE = ExifTags.Base
 
 
-def planned(**changes: object) -> Planned:
+def planned(**changes: object) -> PlannedPhoto:
     healthy = next(p for p in full_plan().uploads if p.kind == "original" and not p.damage)
     plain = replace(healthy, shot=shot(), exif="file", broken=None, fault=None)
     return replace(plain, **changes)  # type: ignore[arg-type]  # a shorthand for tests only
@@ -27,12 +27,12 @@ def opened(content: bytes) -> Image.Image:
     return picture
 
 
-def tags(photo: Planned) -> dict[int, object]:
+def tags(photo: PlannedPhoto) -> dict[int, object]:
     exif = opened(photo_bytes(photo)).getexif()
     return dict(exif) | dict(exif.get_ifd(ExifTags.IFD.Exif))
 
 
-def damaged(kind: str) -> Planned:
+def damaged(kind: str) -> PlannedPhoto:
     photo = next(photo for photo in full_plan().uploads if photo.damage == kind)
     return replace(photo, shot=replace(photo.shot, camera=shot().camera))
 
@@ -148,7 +148,7 @@ def test_every_kind_of_damage_has_a_test_here() -> None:
     others = {"exposure_infinite", "exposure_negative", "exposure_inverted", "f_number_apex"}
     others |= {"date_impossible", "software_only", "wrong_thumbnail", "exif_garbage"}
     assert set(DAMAGE_KINDS) == set(SINGLE_TAGS) | others | {"truncated_jpeg"}
-    assert not suits(shot(), "f_number_apex")
+    assert not is_detectable(shot(), "f_number_apex")
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -178,13 +178,15 @@ def test_a_copy_that_keeps_its_exif_names_the_editor() -> None:
 
 
 def test_broken_answers_are_what_they_are_called() -> None:
-    kinds = {kind: body(planned(broken=kind)) for kind in ("empty", "html", "json", "random_bytes")}
+    kinds = {
+        kind: make_body(planned(broken=kind)) for kind in ("empty", "html", "json", "random_bytes")
+    }
     assert kinds["empty"].content == b""
     assert kinds["html"].content.startswith(b"<!DOCTYPE")
     assert kinds["json"].content.startswith(b"{")
     with pytest.raises(OSError, match="cannot identify"):
         Image.open(io.BytesIO(kinds["random_bytes"].content))
-    short = body(planned(broken="short_body"))
+    short = make_body(planned(broken="short_body"))
     assert len(short.content) < short.claimed_length == len(photo_bytes(planned()))
 
 
