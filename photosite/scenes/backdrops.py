@@ -127,11 +127,11 @@ def ground(
     kind, scale, strength = texture
     top = int(horizon)
     shape = (context.height - top, context.width)
-    texture, distance = textures.receding(kind, shape, context.shot_rng, scale)
+    pattern, distance = textures.receding(kind, shape, context.shot_rng, scale)
     rgb = blend(
         linear_colour(colours[0]),
         linear_colour(colours[1]),
-        np.clip(0.5 + 0.42 * strength * texture, 0, 1.5),
+        np.clip(0.5 + 0.42 * strength * pattern, 0, 1.5),
     )
     rgb *= np.asarray(context.light, np.float32)[:, None, None]
     # Patches of shade and sun, and air in the distance.
