@@ -11,6 +11,13 @@ from contextlib import contextmanager, suppress
 
 import duckdb
 import pyarrow as pa
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_before_delay,
+    wait_exponential,
+)
 
 from catalog.errors import BusyError, CatalogError, CommitError, QueryError, SegmentError
 from catalog.lake.choose_store import open_store
@@ -110,16 +117,14 @@ class Catalog:
         it safe to try again, for at most `retry_s` seconds, when a connection, a disk or a bucket fails.
         Waits for the writer lock. Raises `BusyError` when it cannot be had, else `CommitError`; the segments wait on.
         """
-        started, wait_s = time.monotonic(), _FIRST_WAIT_S
-        while True:
-            try:
-                return self._commit_once()
-            except CommitError as error:
-                if not error.is_transient or time.monotonic() + wait_s > started + retry_s:
-                    raise
-                log.warning("%s Trying again in %.0f s", error, wait_s)
-            time.sleep(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        retrying = Retrying(
+            retry=retry_if_exception(_is_worth_a_retry),
+            wait=wait_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
+            stop=stop_before_delay(retry_s),
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+        return retrying(self._commit_once)
 
     def _commit_once(self) -> dict[str, int]:
         try:
@@ -204,6 +209,15 @@ class Catalog:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_worth_a_retry(error: BaseException) -> bool:
+    return isinstance(error, CommitError) and error.is_transient
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("%s Trying again in %.0f s", error, state.upcoming_sleep)
 
 
 def open_catalog(workspace: Workspace, *, as_of: int | None = None) -> Catalog:

@@ -1,16 +1,20 @@
 """Try again after a while: longer each time, never sooner than the server asks."""
 
-import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import NoReturn
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from catalog.errors import ReleaseError
-
-Answer = TypeVar("Answer")
 
 ATTEMPTS = 6
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
@@ -48,23 +52,47 @@ def retry_after(header: str | None, now: datetime | None = None) -> float:
     return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
 
 
-async def wait_for_turn(error: TransientError, failures: int) -> None:
-    """Wait before the next attempt; raises the error itself after too many, or when the wait would be too long."""
-    if error.retry_after_s > LONGEST_RETRY_AFTER_S:
+def retrying() -> AsyncRetrying:
+    """Make what tries again after a `TransientError`: call it with a function, or go through its attempts.
+
+    Raises the last error after `ATTEMPTS` in a row, and `ReleaseError` when the server asks for a longer pause than
+    `LONGEST_RETRY_AFTER_S`.
+    """
+    return AsyncRetrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=_wait_s,
+        stop=_is_over,
+        retry_error_callback=_give_up,
+    )
+
+
+def _wait_s(state: RetryCallState) -> float:
+    """Give a wait that doubles with each attempt, half of it drawn: clients that failed together come back apart."""
+    longest = wait_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)(state)
+    return max(_asked_pause_s(state), random.uniform(longest / 2, longest))  # noqa: S311 - spreads load, no secret
+
+
+def _is_over(state: RetryCallState) -> bool:
+    return stop_after_attempt(ATTEMPTS)(state) or _asks_for_too_long(state)
+
+
+def _asks_for_too_long(state: RetryCallState) -> bool:
+    return _asked_pause_s(state) > LONGEST_RETRY_AFTER_S
+
+
+def _asked_pause_s(state: RetryCallState) -> float:
+    return _error_of(state).retry_after_s
+
+
+def _give_up(state: RetryCallState) -> NoReturn:
+    error = _error_of(state)
+    if _asks_for_too_long(state):
         hours = min(error.retry_after_s / 3600, 9999.0)
         raise ReleaseError(f"{error}, and asks for a pause of {hours:.1f} hours; try again then")
-    if failures >= ATTEMPTS:
-        raise error
-    longest = min(FIRST_WAIT_S * 2 ** (failures - 1), LONGEST_WAIT_S)
-    await asyncio.sleep(max(error.retry_after_s, random.uniform(longest / 2, longest)))  # noqa: S311 - spreads load, no secret
+    raise error
 
 
-async def patiently(once: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Run `once` until it is not interrupted."""
-    failures = 0
-    while True:
-        try:
-            return await once()
-        except TransientError as error:
-            failures += 1
-            await wait_for_turn(error, failures)
+def _error_of(state: RetryCallState) -> TransientError:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, TransientError), "nothing else is tried again"
+    return error

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalog.errors import ReleaseError
-from catalog.pull.backoff import TransientError, wait_for_turn
+from catalog.pull.backoff import TransientError, retrying
 from catalog.pull.cache import BlobCache, Chunk, Part
 from catalog.pull.sources import Source
 
@@ -54,20 +54,16 @@ class Fetcher:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fetch_chunk(self, part: Part, chunk: Chunk, count: Count) -> bytes:
-        body = bytearray()
-        failures = 0
-        while len(body) < (size := chunk.stop - chunk.start):
-            try:
+        body, size = bytearray(), chunk.stop - chunk.start
+        async for attempt in retrying():
+            with attempt:
                 start = chunk.start + len(body)
                 async for piece in self.source.stream(self.release, part.file, start, chunk.stop):
-                    failures = 0
+                    attempt.retry_state.attempt_number = 1  # only failures in a row count
                     body += piece
                     count(len(piece))
                 if len(body) < size:
                     raise TransientError(f"{self.source.name} ended {part.file.path} early")
-            except TransientError as error:
-                failures += 1
-                await wait_for_turn(error, failures)
         if len(body) > size:
             raise ReleaseError(f"{self.source.name} sent more of {part.file.path} than asked for")
         return bytes(body)

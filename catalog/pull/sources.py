@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from catalog.errors import MissingPartError, ReleaseError
-from catalog.pull.backoff import TransientError, patiently, retry_after
+from catalog.pull.backoff import TransientError, retry_after, retrying
 from catalog.pull.public_addresses import PrivateAddressError, sockets_of_a_source
 from catalog.releases.deleted_data import INDEX
 from catalog.releases.index import INDEX_FORMAT, describe, index_of
@@ -143,7 +143,7 @@ class Service:
             ) as error:
                 raise self._broken(error) from error
 
-        return await patiently(once)
+        return await retrying()(once)
 
     def _check(self, answer: "aiohttp.ClientResponse", what: str) -> None:
         if answer.status in _TRANSIENT:
