@@ -39,7 +39,7 @@ _READERS = (
 _PERMITTED = ("DUCKDB_TABLES", "DUCKDB_VIEWS", "DUCKDB_COLUMNS", "DUCKDB_SCHEMAS", "DUCKDB_TYPES")
 """Operators below `information_schema`."""
 STATEMENT_S = 10.0
-FUZZ_S = float(os.environ.get("SAFELIGHT_TEST_FUZZ_S", "120"))  # of the slow test
+FUZZ_S = float(os.environ.get("SAFELIGHT_TEST_FUZZ_S", "600"))  # of the slow test
 
 
 class Judge:
