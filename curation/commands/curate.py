@@ -92,21 +92,21 @@ def report(workspace: Workspace, run_id: str) -> None:
 
 @curate.command()
 @click.argument("run_id", default="")
-@click.option("--top", default=20, show_default=True, help="Doubts that are printed.")
+@click.option("--top", default=20, show_default=True, help="Issues that are printed.")
 @existing_workspace_option
 def audit(workspace: Workspace, run_id: str, top: int) -> None:
     """Rank the labels of RUN_ID (default: the newest run) that are likely wrong, as rows of `issues`."""
     from curation.report.labels import caption
     from curation.review.label_audit import audit_labels
 
-    found = audit_labels(workspace, run_id)
-    for task, n in found.n_labelled.items():
+    result = audit_labels(workspace, run_id)
+    for task, n in result.n_labelled.items():
         click.echo(f"labelled by {task}: {n}")
-    for kind, n in found.counts().items():
+    for kind, n in result.counts().items():
         click.echo(f"{kind}: {n}")
-    for doubt in found.doubts[:top]:
-        told = caption(doubt.asset_sha256, doubt.detail)
-        click.echo(f"{doubt.severity:.2f}  {doubt.kind:<15}  {told}")
+    for issue in result.issues[:top]:
+        text = caption(issue.asset_sha256, issue.detail)
+        click.echo(f"{issue.severity:.2f}  {issue.kind:<15}  {text}")
 
 
 @curate.command()

@@ -12,7 +12,7 @@ from curation.run.summary import CurationSummary
 from curation.splits.groups import SPLITS
 from curation.stages.quality import FLAG_ABOVE
 
-TENTHS = 20  # columns of a histogram over [0, 1]
+HISTOGRAM_BINS = 20  # bins of a histogram over [0, 1]
 WIDTH, HEIGHT = 260, 90  # px
 
 
@@ -36,14 +36,14 @@ def quality_section(scores: pl.DataFrame) -> str:
 
 
 def histogram(values: Sequence[float], limit: float) -> str:
-    """Draw values in [0, 1] as columns of `TENTHS` equal bins, with a line at `limit`, as SVG."""
-    counts = [0] * TENTHS
+    """Draw values in [0, 1] as columns of `HISTOGRAM_BINS` equal bins, with a line at `limit`, as SVG."""
+    counts = [0] * HISTOGRAM_BINS
     for value in values:
-        counts[min(TENTHS - 1, max(0, int(value * TENTHS)))] += 1
-    step, total = WIDTH / TENTHS, max(len(values), 1)
+        counts[min(HISTOGRAM_BINS - 1, max(0, int(value * HISTOGRAM_BINS)))] += 1
+    step, total = WIDTH / HISTOGRAM_BINS, max(len(values), 1)
     columns = "".join(
         f"<rect x='{place * step:.1f}' y='{HEIGHT * (1 - n / total):.1f}' width='{step - 1:.1f}' "
-        f"height='{HEIGHT * n / total:.1f}' class='{'over' if place / TENTHS >= limit else 'under'}'/>"
+        f"height='{HEIGHT * n / total:.1f}' class='{'over' if place / HISTOGRAM_BINS >= limit else 'under'}'/>"
         for place, n in enumerate(counts)
     )
     at = f"{limit * WIDTH:.1f}"
@@ -68,12 +68,15 @@ def balance_section(summary: CurationSummary) -> str:
     slices = [_slice_rows(classes, name) for name in SPLITS[1:]]
     if any(slices):
         names = ["split", "setting", "class", "natural", "", "balanced slice", "", ""]
-        told = (
+        about_slices = (
             "<p>Validation and test keep their natural distribution (upper bar). Beside it each has a slice in which "
             "no class of a setting is larger than its rarest (lower bar; column <i>in_balanced_slice</i>).</p>"
         )
         parts.append(
-            section("Evaluation slices", told + table(names, [r for part in slices for r in part]))
+            section(
+                "Evaluation slices",
+                about_slices + table(names, [r for part in slices for r in part]),
+            )
         )
     return "".join(parts)
 
@@ -101,11 +104,11 @@ def _slice_rows(classes: pl.DataFrame, split: str) -> list[list[str]]:
 
 
 def effects_section(folder: Path) -> str:
-    """Show what `safelight train effects` measured about this run; nothing before it has."""
+    """Show the results of `safelight train effects` for this run; empty without them."""
     path = folder / "effects.csv"
     if not path.exists():
         return ""
-    found = pl.read_csv(path)
+    effects = pl.read_csv(path)
     rows = [
         [
             text(row["left_out"]),
@@ -115,7 +118,7 @@ def effects_section(folder: Path) -> str:
             _interval(row, "effect", "effect_low", "effect_high", "+"),
             text(row.get("n_groups", "")),
         ]
-        for row in found.iter_rows(named=True)
+        for row in effects.iter_rows(named=True)
     ]
     about = (
         "<p>A model trained without a group of rules, on the same test pictures. The effect is the figure with all "

@@ -1,4 +1,4 @@
-"""The report's section on EXIF: each rule that spoke, with its evidence and some of the pictures that it is about."""
+"""The report's section on EXIF: each rule that applied, with its evidence and some of its pictures."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from curation.report.pages import figure, section, table, text
 from curation.run.summary import CurationSummary
 
 EXAMPLES = 4  # pictures a rule
-_SAID = 70  # characters of a caption
+_CAPTION_CHARS = 70  # characters of a caption
 
 _EXAMPLES = """
     SELECT decision, reason, setting, asset_sha256, evidence FROM decisions
@@ -30,20 +30,21 @@ def exif_section(
     summary: CurationSummary, examples: pl.DataFrame, uri: Callable[[str], str | None]
 ) -> str:
     """Count the rules in a table, then show pictures of each; `uri` gives the small picture of a SHA-256."""
-    shown = examples.partition_by("decision", "reason", as_dict=True)
+    examples_of = examples.partition_by("decision", "reason", as_dict=True)
     rows, parts = [], []
     for kind, counts in (("void", summary.voided), ("flag", summary.flagged)):
         for reason, n in counts.items():
-            found = shown.get((kind, reason))
-            if found is None:  # flags of quality have a section of their own
+            of_rule = examples_of.get((kind, reason))
+            if of_rule is None:  # flags of quality have a section of their own
                 continue
-            scope = found["setting"][0] or ("all three" if kind == "void" else "")
+            scope = of_rule["setting"][0] or ("all three" if kind == "void" else "")
             rows.append([text(kind), text(reason), text(n), text(scope)])
             figures = [
                 figure(
-                    uri(row["asset_sha256"]), f"{row['asset_sha256'][:8]} {said(row['evidence'])}"
+                    uri(row["asset_sha256"]),
+                    f"{row['asset_sha256'][:8]} {evidence_text(row['evidence'])}",
                 )
-                for row in found.iter_rows(named=True)
+                for row in of_rule.iter_rows(named=True)
             ]
             title = f"<h3>{text(reason)} <small>{text(kind)}, {n}</small></h3>"
             parts.append(f"{title}<div class='row'>{''.join(figures)}</div>")
@@ -54,21 +55,21 @@ def exif_section(
     return section("EXIF", about + counted + "".join(parts))
 
 
-def said(evidence: object) -> str:
-    """Put evidence into a few words: the entries of a JSON object, or the text itself.
+def evidence_text(evidence: object) -> str:
+    """Write evidence as a short text: the entries of a JSON object, or the text itself.
 
-    >>> said('{"iso": "inf", "iso_raw": null}')
+    >>> evidence_text('{"iso": "inf", "iso_raw": null}')
     'iso inf'
     """
     words = str(evidence or "")
     try:
-        found = json.loads(words)
+        fields = json.loads(words)
     except ValueError:
-        return words[:_SAID]
-    if not isinstance(found, dict):
-        return words[:_SAID]
-    entries = (f"{name} {_short(value)}" for name, value in found.items() if value is not None)
-    return ", ".join(entries)[:_SAID]
+        return words[:_CAPTION_CHARS]
+    if not isinstance(fields, dict):
+        return words[:_CAPTION_CHARS]
+    entries = (f"{name} {_short(value)}" for name, value in fields.items() if value is not None)
+    return ", ".join(entries)[:_CAPTION_CHARS]
 
 
 def _short(value: object) -> str:

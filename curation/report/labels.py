@@ -11,7 +11,7 @@ from curation.reading import frame
 from curation.report.pages import figure, section, text
 from curation.review.label_audit import KINDS
 
-SHOWN: Final = 24  # pictures of each kind
+MAX_PICTURES: Final = 24  # pictures of each kind
 _ABOUT: Final = {
     "label_conflict": "Copies of one picture, or sources of one label, contradict each other.",
     "label_doubtful": "Similar pictures, and a model that did not learn from this one, say otherwise.",
@@ -25,16 +25,16 @@ _ISSUES: Final = """
 """
 
 
-def doubted_labels(catalog: Catalog, run_id: str) -> pl.DataFrame:
-    """Read the worst doubts of each kind: kind, asset_sha256, severity, detail (JSON) and n (of that kind)."""
-    return frame(catalog, _ISSUES, (run_id, list(KINDS), SHOWN))
+def label_issues(catalog: Catalog, run_id: str) -> pl.DataFrame:
+    """Read the worst label issues of each kind: kind, asset_sha256, severity, detail (JSON) and n (of that kind)."""
+    return frame(catalog, _ISSUES, (run_id, list(KINDS), MAX_PICTURES))
 
 
-def label_section(doubts: pl.DataFrame, uri: Callable[[str], str | None]) -> str:
-    """Write the section, empty without doubts; `uri` gives a small picture as a data: URI, or None."""
+def label_section(issues: pl.DataFrame, uri: Callable[[str], str | None]) -> str:
+    """Write the section, empty without issues; `uri` gives a small picture as a data: URI, or None."""
     parts = []
     for kind in KINDS:
-        of_kind = doubts.filter(pl.col("kind") == kind)
+        of_kind = issues.filter(pl.col("kind") == kind)
         if of_kind.is_empty():
             continue
         figures = [
@@ -49,7 +49,7 @@ def label_section(doubts: pl.DataFrame, uri: Callable[[str], str | None]) -> str
 
 
 def caption(sha: str, detail: dict[str, object]) -> str:
-    """Put the evidence of one doubt into words."""
+    """Write the evidence of one label issue as a caption."""
     name = sha[:8]
     if "n_faces" in detail:
         return f"{name} {detail['n_faces']} faces"

@@ -31,8 +31,8 @@ figcaption { font-size: .72rem; overflow-wrap: anywhere; }
 
 
 @dataclass(frozen=True)
-class Page:
-    """A titled page of ready HTML sections."""
+class ReportPage:
+    """A page with a title and sections of HTML."""
 
     title: str
     sections: Sequence[str]
@@ -59,12 +59,12 @@ def percent(share: float) -> str:
 
 
 def section(title: str, body: str) -> str:
-    """Put ready HTML under a title."""
+    """Write a section of HTML with a title."""
     return f"<section><h2>{text(title)}</h2>{body}</section>"
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Make a table; `names` are plain, the cells of `rows` are ready HTML."""
+    """Make a table; `names` are plain text, the cells of `rows` are HTML."""
     head = "".join(f"<th>{text(name)}</th>" for name in names)
     lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"

@@ -18,8 +18,8 @@ from curation.decoding.decoding import decode_small
 from curation.reading import find_run, frame
 from curation.report.charts import balance_section, effects_section, quality_section
 from curation.report.exif import exif_examples, exif_section
-from curation.report.labels import doubted_labels, label_section
-from curation.report.pages import Page, bar, count_table, figure, section, table, text
+from curation.report.labels import label_issues, label_section
+from curation.report.pages import ReportPage, bar, count_table, figure, section, table, text
 from curation.report.splits import pictures_of, split_section
 from curation.run.summary import CurationSummary, summarize
 
@@ -27,7 +27,7 @@ THUMBNAIL_HEIGHT_PX = 110
 SAMPLES_PER_REASON = 6
 MAX_GROUPS = 40
 MAX_MEMBERS = 8
-MAX_DOUBTED = 24
+MAX_IMPLAUSIBLE = 24
 
 
 def write_report(workspace: Workspace, run_id: str = "") -> Path:
@@ -41,49 +41,49 @@ def write_report(workspace: Workspace, run_id: str = "") -> Path:
         folder = workspace.reports / "curation" / run
         samples = frame(catalog, _SAMPLES, (run, SAMPLES_PER_REASON))
         members = frame(catalog, _RISKIEST, (run, MAX_GROUPS, run))
-        shown = [*samples["asset_sha256"], *members["asset_sha256"]]
+        needed = [*samples["asset_sha256"], *members["asset_sha256"]]
         ties = frame(catalog, _TIES, (run, members["asset_sha256"].to_list()))
-        doubted = frame(catalog, _DOUBTED, (run, MAX_DOUBTED))
-        labels = doubted_labels(catalog, run)
+        implausible = frame(catalog, _IMPLAUSIBLE, (run, MAX_IMPLAUSIBLE))
+        labels = label_issues(catalog, run)
         examples = exif_examples(catalog, run)
-        shown += [*labels["asset_sha256"], *pictures_of(summary)]
-        shown += [*doubted["asset_sha256"], *examples["asset_sha256"]]
-        pictures = Thumbnails(catalog, reader, shown)
+        needed += [*labels["asset_sha256"], *pictures_of(summary)]
+        needed += [*implausible["asset_sha256"], *examples["asset_sha256"]]
+        pictures = Thumbnails(catalog, reader, needed)
         sections = [
-            _funnel(summary),
-            _dropped(summary, samples, pictures),
+            _funnel_section(summary),
+            _dropped_section(summary, samples, pictures),
             exif_section(summary, examples, pictures.uri),
-            _implausible(doubted, pictures),
+            _implausible_section(implausible, pictures),
             label_section(labels, pictures.uri),
             quality_section(frame(catalog, _SCORES, (run,))),
             balance_section(summary),
             split_section(summary, pictures.uri),
-            _duplicates(summary, members, ties, pictures),
+            _duplicates_section(summary, members, ties, pictures),
             effects_section(folder),
-            _plan(summary),
+            _plan_section(summary),
         ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "index.html"
-    path.write_text(Page(f"Curation run {summary.run_id}", sections).html(), "utf-8")
+    path.write_text(ReportPage(f"Curation run {summary.run_id}", sections).html(), "utf-8")
     return path
 
 
 class Thumbnails:
-    """Make small data: URIs of pictures by SHA-256; `shas` are those that may be asked for."""
+    """Small data: URIs of pictures by SHA-256; `shas` are all pictures that may be requested."""
 
     def __init__(self, catalog: Catalog, reader: AssetReader, shas: Sequence[str]) -> None:
-        found = frame(catalog, _PLACES, (sorted(set(shas)),))
+        table = frame(catalog, _PLACES, (sorted(set(shas)),))
         self._reader = reader
-        self._known: dict[str, str | None] = {}
-        self._places = {sha: (pack, start, size) for sha, pack, start, size in found.iter_rows()}
+        self._uris: dict[str, str | None] = {}
+        self._places = {sha: (pack, start, size) for sha, pack, start, size in table.iter_rows()}
 
     def uri(self, sha: str) -> str | None:
         """Give a JPEG data: URI about 110 px high; None when the file gives no picture."""
-        if sha not in self._known:
-            self._known[sha] = self._made(sha)
-        return self._known[sha]
+        if sha not in self._uris:
+            self._uris[sha] = self._data_uri(sha)
+        return self._uris[sha]
 
-    def _made(self, sha: str) -> str | None:
+    def _data_uri(self, sha: str) -> str | None:
         try:
             body = self._reader.read(*self._places[sha])
             small = decode_small(body, height_px=THUMBNAIL_HEIGHT_PX)
@@ -100,7 +100,7 @@ _PLACES = """
 """
 
 
-def _funnel(summary: CurationSummary) -> str:
+def _funnel_section(summary: CurationSummary) -> str:
     steps = [("pictures in", summary.n_input)]
     left = summary.n_input
     for reason, n in summary.dropped.items():
@@ -113,7 +113,7 @@ def _funnel(summary: CurationSummary) -> str:
     return section("From pictures to items", table(["step", "pictures", ""], rows) + warning)
 
 
-def _dropped(summary: CurationSummary, samples: pl.DataFrame, pictures: Thumbnails) -> str:
+def _dropped_section(summary: CurationSummary, samples: pl.DataFrame, pictures: Thumbnails) -> str:
     if not summary.dropped:
         return section("Dropped pictures", "<p>Nothing was dropped.</p>")
     parts = []
@@ -135,27 +135,27 @@ _SAMPLES = """
 def _caption(row: dict[str, Any]) -> str:
     evidence = str(row["evidence"] or "")
     is_sha = len(evidence) == 64 and evidence.isalnum()
-    said = f"kept: {evidence[:8]}" if is_sha else evidence[:60]
-    return f"{str(row['asset_sha256'])[:8]} {said}"
+    text_of_evidence = f"kept: {evidence[:8]}" if is_sha else evidence[:60]
+    return f"{str(row['asset_sha256'])[:8]} {text_of_evidence}"
 
 
-def _implausible(doubted: pl.DataFrame, pictures: Thumbnails) -> str:
-    """Show the settings that a model of settings believes least; nothing without predictions."""
-    if doubted.is_empty():
+def _implausible_section(implausible: pl.DataFrame, pictures: Thumbnails) -> str:
+    """Show the settings with the lowest probability by a model; empty without predictions."""
+    if implausible.is_empty():
         return ""
     about = (
         "<p>Settings that a model which did not learn from the picture finds hardest to believe. "
         "Each is a wrong label or a rare picture: look before you decide.</p>"
     )
     figures = []
-    for row in doubted.iter_rows(named=True):
-        said = json.loads(row["detail"])
-        caption = f"{row['asset_sha256'][:8]} {said['setting']} {said['value']:.4g}, p {said['probability']:.3f}"
+    for row in implausible.iter_rows(named=True):
+        detail = json.loads(row["detail"])
+        caption = f"{row['asset_sha256'][:8]} {detail['setting']} {detail['value']:.4g}, p {detail['probability']:.3f}"
         figures.append(figure(pictures.uri(row["asset_sha256"]), caption))
     return section("Implausible settings", f"{about}<div class='row'>{''.join(figures)}</div>")
 
 
-_DOUBTED = """
+_IMPLAUSIBLE = """
     SELECT asset_sha256, detail FROM issues JOIN curated_items i USING (asset_sha256)
     WHERE i.run_id = ? AND kind = 'implausible_settings'
     QUALIFY row_number() OVER (PARTITION BY asset_sha256, detail ORDER BY created_at) = 1
@@ -169,13 +169,13 @@ _SCORES = """
 """
 
 
-def _duplicates(
+def _duplicates_section(
     summary: CurationSummary, members: pl.DataFrame, ties: pl.DataFrame, pictures: Thumbnails
 ) -> str:
     head = count_table("verdict", summary.edges)
     groups = members.partition_by("group_id", maintain_order=True)
     evidence = {row["asset_sha256"]: _evidence(row) for row in ties.iter_rows(named=True)}
-    parts = [_group(group, evidence, pictures) for group in groups]
+    parts = [_group_html(group, evidence, pictures) for group in groups]
     about = (
         f"<p>{summary.n_duplicate_groups} groups with {summary.n_duplicate_members} pictures; "
         f"the {len(groups)} riskiest are shown, weakest correlation first. The keeper has a frame.</p>"
@@ -199,7 +199,7 @@ _RISKIEST = """
     FROM duplicate_groups g JOIN ranked r USING (group_id) WHERE g.run_id = ?
     ORDER BY r.ncc NULLS LAST, r.cosine NULLS LAST, g.group_id, NOT g.is_keeper, g.similarity, g.asset_sha256
 """
-# The best accepted edge of each of these pictures: what ties it to its group.
+# The best accepted edge of each of these pictures, which connects it with its group.
 _TIES = """
     SELECT sha AS asset_sha256, found_by, pdq_distance, cosine, inliers, ncc
     FROM (SELECT *, unnest([asset_a, asset_b]) AS sha FROM duplicate_edges
@@ -209,12 +209,14 @@ _TIES = """
 """
 
 
-def _group(members: pl.DataFrame, evidence: dict[str, str], pictures: Thumbnails) -> str:
+def _group_html(members: pl.DataFrame, evidence: dict[str, str], pictures: Thumbnails) -> str:
     figures = []
     for row in members.head(MAX_MEMBERS).iter_rows(named=True):
         sha, is_keeper = row["asset_sha256"], row["is_keeper"]
-        said = "keeper" if is_keeper else evidence.get(sha, str(row["method"]))
-        figures.append(figure(pictures.uri(sha), f"{sha[:8]} {said}", is_marked=is_keeper))
+        text_of_member = "keeper" if is_keeper else evidence.get(sha, str(row["method"]))
+        figures.append(
+            figure(pictures.uri(sha), f"{sha[:8]} {text_of_member}", is_marked=is_keeper)
+        )
     n_more = members.height - MAX_MEMBERS
     more = f"<p>and {n_more} more</p>" if n_more > 0 else ""
     name = text(members["group_id"][0][:8])
@@ -223,7 +225,7 @@ def _group(members: pl.DataFrame, evidence: dict[str, str], pictures: Thumbnails
 
 
 def _evidence(edge: dict[str, Any]) -> str:
-    """Put the evidence of one edge into words."""
+    """Write the evidence of one edge as text."""
     written = {
         "ncc": "NCC {:.2f}",
         "cosine": "cos {:.2f}",
@@ -234,7 +236,7 @@ def _evidence(edge: dict[str, Any]) -> str:
     return ", ".join([str(edge["found_by"]), *parts])
 
 
-def _plan(summary: CurationSummary) -> str:
+def _plan_section(summary: CurationSummary) -> str:
     rows: Sequence[Sequence[str]] = [
         [text(name), text(json.dumps(value))] for name, value in sorted(summary.plan.items())
     ]

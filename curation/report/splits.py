@@ -1,4 +1,4 @@
-"""The section of the report about splits: what their sides share, the closest pairs, what metadata tells."""
+"""The section of the report about splits: values that sides share, the closest pairs, metadata baselines."""
 
 import itertools
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def split_section(summary: CurationSummary, uri: Callable[[str], str | None]) ->
     closest = [_closest(audit, uri) for audit in summary.audits if audit.pairs]
     return section(
         "Splits and leaks",
-        about + _shared(summary) + "".join(closest) + _guesses(summary),
+        about + _shared(summary) + "".join(closest) + _baselines(summary),
     )
 
 
@@ -52,10 +52,10 @@ def _shared(summary: CurationSummary) -> str:
 
 
 def _shared_cell(audit: LeakAudit, key: str) -> str:
-    """Say how many values are shared, and of how many pictures the key is known where these are few."""
-    said = f"{audit.shared_values[key]} ({audit.pictures_in_shared[key]})"
-    unknown = known_text("", audit.known[key]).strip()
-    return unknown if unknown == "unknown" else f"{said}, {unknown}" if unknown else said
+    """Write how many values are shared, and the share of pictures that have the key where it is small."""
+    cell = f"{audit.shared_values[key]} ({audit.pictures_in_shared[key]})"
+    unknown = known_text("", audit.known_shares[key]).strip()
+    return unknown if unknown == "unknown" else f"{cell}, {unknown}" if unknown else cell
 
 
 def _closest(audit: LeakAudit, uri: Callable[[str], str | None]) -> str:
@@ -68,21 +68,21 @@ def _closest(audit: LeakAudit, uri: Callable[[str], str | None]) -> str:
     return f"{title}<div class='row'>{''.join(figures)}</div>"
 
 
-def _guesses(summary: CurationSummary) -> str:
+def _baselines(summary: CurationSummary) -> str:
     rows = [
         [
             text(audit.policy),
-            text(guess.check),
-            text(guess.task),
-            text(f"{guess.value:.2f}"),
-            text(f"{guess.majority:.2f}"),
-            text(f"{guess.low:+.2f} to {guess.high:+.2f}" if guess.is_decided else ""),
-            text(f"{guess.n} in {guess.n_groups}"),
-            text({"tells": "yes", "does not tell": "no"}.get(guess.verdict, guess.verdict)),
-            text(guess.detail),
+            text(baseline.check),
+            text(baseline.task),
+            text(f"{baseline.value:.2f}"),
+            text(f"{baseline.majority:.2f}"),
+            text(f"{baseline.low:+.2f} to {baseline.high:+.2f}" if baseline.is_decided else ""),
+            text(f"{baseline.n} in {baseline.n_groups}"),
+            text({"tells": "yes", "does not tell": "no"}.get(baseline.verdict, baseline.verdict)),
+            text(baseline.detail),
         ]
         for audit in summary.audits
-        for guess in audit.guesses
+        for baseline in audit.baselines
     ]
     if not rows:
         return ""

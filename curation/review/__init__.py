@@ -1,1 +1,1 @@
-"""What people should look at: doubtful labels, implausible EXIF, open items."""
+"""Findings for people to review: labels that are likely wrong, implausible EXIF settings."""

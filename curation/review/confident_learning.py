@@ -1,7 +1,7 @@
-"""Confident learning: which labels a model that never saw them would not have given.
+"""Confident learning: find labels that a model trained without them does not predict.
 
 After Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70, 2021. The
-library cleanlab does the same and much more, for four seconds of imports; a test holds this file against it.
+library cleanlab does the same and more, but takes four seconds to import; a test compares this file with it.
 """
 
 from typing import Final
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 FOLDS: Final = 5
-STRENGTH: Final = 0.01  # of the regression: small, for labels are noisy and features many
+STRENGTH: Final = (
+    0.01  # regularisation C of the regression: small, because labels are noisy and features many
+)
 ITERATIONS: Final = 200
 
 Reals = NDArray[np.float64]
@@ -19,9 +21,9 @@ Ints = NDArray[np.int64]
 
 
 def out_of_fold(features: Reals, labels: Ints, groups: Ints, seed: int = 0) -> Reals:
-    """Give probabilities (N, K) of rows by logistic regressions that saw neither the row nor its group.
+    """Give probabilities (N, K) of rows by logistic regressions trained without the row and without its group.
 
-    `labels` are 0 to K-1. A class that a fold's model never saw has probability 0 there. With fewer than two
+    `labels` are 0 to K-1. A class without training rows in a fold has probability 0 there. With fewer than two
     groups or classes, all rows are NaN.
     """
     from sklearn.linear_model import LogisticRegression
@@ -30,35 +32,35 @@ def out_of_fold(features: Reals, labels: Ints, groups: Ints, seed: int = 0) -> R
     from sklearn.preprocessing import StandardScaler
 
     n_classes = int(labels.max()) + 1 if len(labels) else 0
-    found = np.full((len(labels), n_classes), np.nan)
+    probabilities = np.full((len(labels), n_classes), np.nan)
     n_folds = min(FOLDS, len(np.unique(groups)))
     if n_folds < 2 or len(np.unique(labels)) < 2:
-        return found
-    cut = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    for train, rest in cut.split(features, labels, groups):
+        return probabilities
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    for train, test in splitter.split(features, labels, groups):
         if len(np.unique(labels[train])) < 2:
             continue
         model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=ITERATIONS))
         with threadpool_limits(1):  # such small matrices are slower on several threads
             model.fit(features[train], labels[train])
-        found[rest] = 0.0
-        found[np.ix_(rest, model.classes_)] = model.predict_proba(features[rest])
-    return found
+        probabilities[test] = 0.0
+        probabilities[np.ix_(test, model.classes_)] = model.predict_proba(features[test])
+    return probabilities
 
 
 def suggested(probabilities: Reals, labels: Ints) -> Ints:
-    """Name the class that each row confidently belongs to where it is not its label; -1 elsewhere.
+    """Give the class to which each row confidently belongs where it is not the label; -1 elsewhere.
 
-    A row belongs confidently to a class whose probability is at least the mean of that class's own rows; of several the
-    most probable counts.
+    A row belongs confidently to a class when its probability is at least the mean over the rows with that label; of
+    several such classes the most probable one is given.
 
     >>> suggested(np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.1, 0.9]]), np.array([0, 0, 1, 1])).tolist()
     [-1, -1, 0, -1]
     """
     n_classes = probabilities.shape[1]
-    own = [probabilities[labels == number, number] for number in range(n_classes)]
-    limits = np.array([part.mean() if len(part) else np.inf for part in own])
+    own_probabilities = [probabilities[labels == number, number] for number in range(n_classes)]
+    limits = np.array([part.mean() if len(part) else np.inf for part in own_probabilities])
     confident = np.where(probabilities >= limits - 1e-9, probabilities, -1.0)
-    best = confident.argmax(axis=1)
-    is_other = (confident.max(axis=1, initial=-1.0) >= 0) & (best != labels)
-    return np.where(is_other & (probabilities.argmax(axis=1) != labels), best, -1)
+    most_confident = confident.argmax(axis=1)
+    is_other = (confident.max(axis=1, initial=-1.0) >= 0) & (most_confident != labels)
+    return np.where(is_other & (probabilities.argmax(axis=1) != labels), most_confident, -1)

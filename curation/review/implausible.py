@@ -1,8 +1,8 @@
-"""Hold EXIF against pixels: settings that a model which never saw the picture finds hard to believe.
+"""Compare EXIF with pixels: settings to which a model that was not trained on the picture gives a low probability.
 
-Models of settings leave their probabilities in table `predictions`. Only those for pictures that the model did not
-learn from count; where several models speak (cross-fitting), their probabilities are averaged. The result is a soft
-sign for people to look at, rows of table `issues`: a wrong label and a rare picture look the same from here.
+Models of settings store their probabilities in table `predictions`. Only predictions for pictures outside the training
+set of the model are used; the probabilities of several models (cross-fitting) are averaged. The results are rows of
+table `issues` for people to review, because a wrong label and a rare picture have the same low probability.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from curation.reading import frame
 
 KIND: Final = "implausible_settings"
 VERSION: Final = "1"
-MAX_PROBABILITY: Final = 0.02  # of the class that EXIF says
-# Bins hide small errors and exaggerate others: a value this close to an edge may be noisy by a third of a stop.
+MAX_PROBABILITY: Final = 0.02  # of the class in EXIF
+# A value closer to the edge of a bin can be in the other bin by a rounding of a third of a stop.
 MIN_EDGE_DISTANCE: Final = 0.5  # stops
 
 _PREDICTIONS = f"""
@@ -34,40 +34,40 @@ _PREDICTIONS = f"""
 """
 
 
-def note_implausible(catalog: Catalog, run_id: str) -> int:
-    """Write the implausible settings of the items of a run as rows of `issues`; says how many there are.
+def record_implausible(catalog: Catalog, run_id: str) -> int:
+    """Write the implausible settings of the items of a run as rows of `issues`; return their number.
 
-    Without predictions nothing is written; repeating adds nothing.
+    Without predictions nothing is written; a second call adds nothing.
     """
-    found = implausible(frame(catalog, _PREDICTIONS, (run_id,)))
-    if found.is_empty():
+    settings = implausible_settings(frame(catalog, _PREDICTIONS, (run_id,)))
+    if settings.is_empty():
         return 0
     now = datetime.now(UTC).replace(tzinfo=None)
-    listed = [_issue(row, run_id, now) for row in found.iter_rows(named=True)]
-    write_segment(catalog.workspace, {"issues": rows("issues", listed)}, job=f"curate:{run_id}")
+    issues = [_issue_row(row, run_id, now) for row in settings.iter_rows(named=True)]
+    write_segment(catalog.workspace, {"issues": rows("issues", issues)}, job=f"curate:{run_id}")
     catalog.commit()
-    return len(listed)
+    return len(issues)
 
 
-def implausible(predictions: pl.DataFrame) -> pl.DataFrame:
-    """Pick the settings that models believe least, least plausible first.
+def implausible_settings(predictions: pl.DataFrame) -> pl.DataFrame:
+    """Select the settings with the lowest probability, the lowest first.
 
     `predictions` has model_id, asset_sha256, task, probabilities (of the three bins), target, bin, stops and value;
-    rows whose target is not the bin that EXIF says now are left out, for the label has changed since. Gives
+    rows whose target is not the current bin of the EXIF value are left out, because the label has changed. Gives
     asset_sha256, task, value, stops, edge_distance (stops), probability, models (list).
     """
     current = predictions.filter(pl.col("target") == pl.col("bin")).with_columns(
         probability=pl.col("probabilities").list.get(pl.col("target"))
     )
-    crossed = current.group_by("asset_sha256", "task", maintain_order=True).agg(
+    averaged = current.group_by("asset_sha256", "task", maintain_order=True).agg(
         pl.col("value", "stops").first(),
         pl.col("probability").mean(),
         models=pl.col("model_id").unique().sort(),
     )
     distances = [
-        _edge_distance(task, stops) for task, stops in crossed.select("task", "stops").rows()
+        _edge_distance(task, stops) for task, stops in averaged.select("task", "stops").rows()
     ]
-    far = crossed.with_columns(edge_distance=pl.Series(distances, dtype=pl.Float64)).filter(
+    far = averaged.with_columns(edge_distance=pl.Series(distances, dtype=pl.Float64)).filter(
         pl.col("probability") <= MAX_PROBABILITY, pl.col("edge_distance") >= MIN_EDGE_DISTANCE
     )
     return far.sort("probability", "asset_sha256", "task")
@@ -80,21 +80,21 @@ def _edge_distance(task: str, stops: float | None) -> float:
     return float(np.abs(np.subtract(BINS[task], stops)).min())
 
 
-def _issue(row: dict[str, object], run_id: str, now: datetime) -> dict[str, object]:
+def _issue_row(row: dict[str, object], run_id: str, now: datetime) -> dict[str, object]:
     detector = f"{KIND}@{VERSION} {' '.join(map(str, row['models']))}"  # type: ignore[call-overload]  # a list
-    name = f"{row['asset_sha256']} {KIND} {row['task']} {detector}"
-    shown = {
+    key = f"{row['asset_sha256']} {KIND} {row['task']} {detector}"
+    detail = {
         "setting": row["task"],
         "value": row["value"],
         "probability": round(float(str(row["probability"])), 5),
         "stops_from_edge": round(float(str(row["edge_distance"])), 2),
     }
     return {
-        "issue_id": hashlib.sha256(name.encode()).hexdigest()[:32],
+        "issue_id": hashlib.sha256(key.encode()).hexdigest()[:32],
         "asset_sha256": row["asset_sha256"],
         "kind": KIND,
         "severity": 1 - float(str(row["probability"])),
-        "detail": json.dumps(shown, sort_keys=True),
+        "detail": json.dumps(detail, sort_keys=True),
         "detector": detector,
         "run_id": run_id,
         "created_at": now,

@@ -1,8 +1,8 @@
-"""Audit labels: rank the pictures whose labels are most likely wrong, for people to look at.
+"""Audit labels: rank the pictures whose labels are most likely wrong, for people to review.
 
-Four signs, cheapest first: copies of one picture (or sources of one label) that contradict each other; faces that are
-not exactly one in a set of faces; labels that the most similar pictures do not share; labels that confident learning
-does not believe. The last two are one row, for they mean the same. Nothing is changed: the outcome is rows of `issues`.
+There are four criteria, the cheapest first: copies of one picture (or sources of one label) that contradict each other;
+pictures of a face data set without exactly one face; labels that the most similar pictures do not share; labels that
+confident learning rejects. The last two give one issue. Labels are not changed: the results are rows of `issues`.
 """
 
 import hashlib
@@ -28,10 +28,14 @@ VERSION: Final = "1"
 KINDS: Final = ("label_conflict", "label_doubtful", "face_count")
 FACE_TASKS: Final = frozenset({"age", "gender", "ethnicity"})
 NEIGHBOURS: Final = 10
-SPARE: Final = 20  # neighbours asked for beyond those, for members of the own group do not count
-LONELY: Final = 0.8  # share of neighbours with another label from which on a label is doubtful
+EXTRA_NEIGHBOURS: Final = (
+    20  # neighbours searched beyond those, because members of the same group do not count
+)
+MIN_DISAGREEMENT: Final = (
+    0.8  # share of neighbours with another label from which on a label becomes an issue
+)
 MIN_SEVERITY: Final = 0.5
-OUTLIER: Final = 4.0  # robust standard deviations from the neighbours' median, for numbers
+MIN_DEVIATIONS: Final = 4.0  # robust standard deviations from the neighbours' median, for numbers
 _ANY: Final = -(2**20)  # below any product of vectors
 
 Reals = NDArray[np.float64]
@@ -39,8 +43,8 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """One reason to look at one label: `severity` from 0 to 1, `detail` as JSON can say it."""
+class LabelIssue:
+    """One reason to review one label: `severity` from 0 to 1, `detail` as values for JSON."""
 
     asset_sha256: str
     kind: str
@@ -50,43 +54,43 @@ class Doubt:
 
 @dataclass(frozen=True)
 class LabelAudit:
-    """The doubts about the labels of a run, worst first, and how many labelled pictures there are by task."""
+    """The issues of the labels of a run, worst first, and the number of labelled pictures by task."""
 
     run_id: str
-    doubts: tuple[Doubt, ...]
+    issues: tuple[LabelIssue, ...]
     n_labelled: dict[str, int]
 
     def counts(self) -> dict[str, int]:
-        """Count the doubts by kind."""
-        return {kind: sum(doubt.kind == kind for doubt in self.doubts) for kind in KINDS}
+        """Count the issues by kind."""
+        return {kind: sum(issue.kind == kind for issue in self.issues) for kind in KINDS}
 
 
 def audit_labels(workspace: Workspace, run_id: str = "") -> LabelAudit:
-    """Audit the labels of a run (newest by default) and write the doubts as rows of `issues`.
+    """Audit the labels of a run (newest by default) and write the result as rows of `issues`.
 
-    Doing it again adds nothing. Raises `RunNotFoundError`, and `NoLabelsError` when the plan of the run names none.
+    A second audit adds nothing. Raises `RunNotFoundError`, and `NoLabelsError` when the plan of the run names none.
     """
     with open_catalog(workspace) as catalog:
         run = find_run(catalog, run_id)
-        (about,) = catalog.records("SELECT plan_json FROM curation_runs WHERE run_id = ?", [run])
-        plan = json.loads(str(about["plan_json"]))
+        (run_row,) = catalog.records("SELECT plan_json FROM curation_runs WHERE run_id = ?", [run])
+        plan = json.loads(str(run_row["plan_json"]))
         tasks = (*plan.get("labels", ()), *plan.get("label_classes", ()))
         if not tasks:
-            known = catalog.records(
+            labels = catalog.records(
                 "SELECT task, count(DISTINCT value) AS n FROM labels GROUP BY ALL"
             )
-            raise NoLabelsError(run, {str(row["task"]): int(str(row["n"])) for row in known})
+            raise NoLabelsError(run, {str(row["task"]): int(str(row["n"])) for row in labels})
         items = frame(catalog, _ITEMS, (run, list(tasks)))
-        behind = dict(pair.split("=", 1) for pair in plan.get("label_tasks", ()))
-        named = {behind.get(task, task): task for task in tasks}
-        found = [*_conflicts(catalog, run, named), *_face_counts(catalog, run, tasks)]
+        task_of_label = dict(pair.split("=", 1) for pair in plan.get("label_tasks", ()))
+        label_of_task = {task_of_label.get(task, task): task for task in tasks}
+        issues = [*_conflicts(catalog, run, label_of_task), *_face_counts(catalog, run, tasks)]
         vectors = Vectors.read(catalog, plan["model_id"], items["asset_sha256"].unique().to_list())
         for task in tasks:
-            found += doubtful(vectors, items.filter(pl.col("task") == task), task)
-        doubts = sorted(found, key=lambda doubt: (-doubt.severity, doubt.kind, doubt.asset_sha256))
-        _write(catalog, run, doubts)
+            issues += similarity_issues(vectors, items.filter(pl.col("task") == task), task)
+        ranked = sorted(issues, key=lambda issue: (-issue.severity, issue.kind, issue.asset_sha256))
+        _write(catalog, run, ranked)
     counts = items.group_by("task").len().rows()
-    return LabelAudit(run, tuple(doubts), dict(sorted(counts)))
+    return LabelAudit(run, tuple(ranked), dict(sorted(counts)))
 
 
 _ITEMS = """
@@ -96,17 +100,19 @@ _ITEMS = """
 """
 
 
-def _conflicts(catalog: Catalog, run: str, named: Mapping[str, str]) -> Iterator[Doubt]:
-    """Find contradictions within a file and within a group of copies; the kept picture stands for them.
+def _conflicts(
+    catalog: Catalog, run: str, label_of_task: Mapping[str, str]
+) -> Iterator[LabelIssue]:
+    """Find contradictions within a file and within a group of copies; the issue names the kept picture.
 
     `named` gives the label of each task.
     """
-    said = frame(catalog, _STATEMENTS, (run, run, list(named)))
-    for task, label in named.items():
-        yield from conflicts(said.filter(pl.col("task") == task), label)
+    statements = frame(catalog, _STATEMENTS, (run, run, list(label_of_task)))
+    for task, label in label_of_task.items():
+        yield from conflicts(statements.filter(pl.col("task") == task), label)
 
 
-# Everything that anybody said about the pictures of a run, dropped copies included.
+# All labels of the pictures of a run and of their dropped copies.
 _STATEMENTS = """
     WITH members AS (
         SELECT g.asset_sha256, k.asset_sha256 AS kept FROM duplicate_groups g
@@ -115,44 +121,44 @@ _STATEMENTS = """
     ), kept AS (
         SELECT coalesce(m.asset_sha256, i.asset_sha256) AS asset_sha256, i.asset_sha256 AS kept
         FROM curated_items i LEFT JOIN members m ON m.kept = i.asset_sha256 WHERE i.run_id = ?
-    ), said AS (
+    ), statements AS (
         SELECT p.asset_sha256, l.task, l.value FROM labels l
         JOIN photos p ON l.subject_kind = 'photo' AND l.subject_id = p.photo_id
         UNION
         SELECT subject_id, task, value FROM labels WHERE subject_kind = 'asset'
     )
-    SELECT DISTINCT k.kept, s.asset_sha256, s.task, s.value FROM kept k JOIN said s USING (asset_sha256)
+    SELECT DISTINCT k.kept, s.asset_sha256, s.task, s.value FROM kept k JOIN statements s USING (asset_sha256)
     WHERE s.task IN (SELECT unnest(?::VARCHAR[])) ORDER BY ALL
 """
 
 
-def conflicts(said: pl.DataFrame, task: str) -> list[Doubt]:
-    """Name the kept pictures about which, copies included, different things are said.
+def conflicts(statements: pl.DataFrame, task: str) -> list[LabelIssue]:
+    """Find the kept pictures that have, with their copies, different labels.
 
-    `said` has kept, asset_sha256 and value. Text that differs is surely wrong somewhere; numbers are the worse the
-    further they lie apart, four typical deviations being the worst.
+    `statements` has kept, asset_sha256 and value. Different texts have severity 1; the severity of numbers grows with
+    their range and is 1 at four robust standard deviations.
     """
-    values = said.group_by("kept").agg(
+    by_kept = statements.group_by("kept").agg(
         pl.col("value").unique().sort(), pl.col("asset_sha256").unique().sort()
     )
-    torn = values.filter(pl.col("value").list.len() > 1).sort("kept")
-    numbers = numbers_of(said["value"])
-    scale = _typical(numbers.drop_nulls().to_numpy()) if numbers is not None else 0.0
-    found = []
-    for kept, listed, pictures in torn.iter_rows():
-        spread = np.ptp([float(value) for value in listed]) if scale else 0.0
+    conflicting = by_kept.filter(pl.col("value").list.len() > 1).sort("kept")
+    numbers = numbers_of(statements["value"])
+    scale = _robust_deviation(numbers.drop_nulls().to_numpy()) if numbers is not None else 0.0
+    issues = []
+    for kept, values_of_kept, pictures in conflicting.iter_rows():
+        spread = np.ptp([float(value) for value in values_of_kept]) if scale else 0.0
         severity = min(1.0, float(spread) / (4 * scale)) if scale else 1.0
-        told = {"task": task, "values": listed, "pictures": pictures[:20]}
-        found.append(Doubt(kept, "label_conflict", severity, told))
-    return found
+        detail = {"task": task, "values": values_of_kept, "pictures": pictures[:20]}
+        issues.append(LabelIssue(kept, "label_conflict", severity, detail))
+    return issues
 
 
-def _face_counts(catalog: Catalog, run: str, tasks: tuple[str, ...]) -> Iterator[Doubt]:
-    """Find pictures of a set of faces that have no face, or several."""
+def _face_counts(catalog: Catalog, run: str, tasks: tuple[str, ...]) -> Iterator[LabelIssue]:
+    """Find pictures of a face data set that have no face, or several."""
     if not FACE_TASKS.intersection(tasks):
         return
     for sha, detector, n in frame(catalog, _FACES, (run,)).iter_rows():
-        yield Doubt(sha, "face_count", 0.6 if n else 0.9, {"n_faces": n, "found_by": detector})
+        yield LabelIssue(sha, "face_count", 0.6 if n else 0.9, {"n_faces": n, "found_by": detector})
 
 
 _FACES = """
@@ -162,137 +168,145 @@ _FACES = """
 """
 
 
-def doubtful(vectors: Vectors, labelled: pl.DataFrame, task: str) -> list[Doubt]:
-    """Rank the labels of one task that similar pictures or a model of them contradict, worst first.
+def similarity_issues(vectors: Vectors, labelled: pl.DataFrame, task: str) -> list[LabelIssue]:
+    """Rank the labels of one task that contradict similar pictures or a model of the other pictures, worst first.
 
     `labelled` has asset_sha256, value (text) and group_id; pictures without a vector are left out.
     """
-    known = pl.DataFrame({"asset_sha256": vectors.names, "place": range(len(vectors.names))})
-    table = labelled.join(known, on="asset_sha256").sort("asset_sha256")
+    places = pl.DataFrame({"asset_sha256": vectors.names, "place": range(len(vectors.names))})
+    table = labelled.join(places, on="asset_sha256").sort("asset_sha256")
     if table.height <= NEIGHBOURS:
         return []
     groups = np.unique(table["group_id"].to_numpy(), return_inverse=True)[1]
     features = vectors.compact[table["place"].to_numpy()]
-    near = _neighbours(features, groups)
+    neighbours = _neighbours(features, groups)
     numbers = numbers_of(table["value"])
     if numbers is not None:
-        return _outliers(table, numbers.to_numpy(), near, task)
+        return _number_issues(table, numbers.to_numpy(), neighbours, task)
     classes, names = classes_of(table["value"])
-    return _doubted_classes(
-        table, classes.to_numpy().astype(np.int64), names, task, near, features, groups
+    return _class_issues(
+        table, classes.to_numpy().astype(np.int64), names, task, neighbours, features, groups
     )
 
 
 def _neighbours(features: Compact, groups: Ints) -> Ints:
     """Give the most similar rows of other groups, (N, 10); -1 where there are fewer."""
-    found = nearest_vectors(features, features, min(NEIGHBOURS + SPARE, len(features)), _ANY).ids
-    is_own = (found < 0) | (groups[found] == groups[:, None])
+    nearest = nearest_vectors(
+        features, features, min(NEIGHBOURS + EXTRA_NEIGHBOURS, len(features)), _ANY
+    ).ids
+    is_own = (nearest < 0) | (groups[nearest] == groups[:, None])
     order = np.argsort(is_own, axis=1, kind="stable")[:, :NEIGHBOURS]
-    rows = np.take_along_axis(np.where(is_own, -1, found), order, axis=1)
+    rows = np.take_along_axis(np.where(is_own, -1, nearest), order, axis=1)
     return np.asarray(rows, np.int64)
 
 
-def _doubted_classes(  # noqa: PLR0913, PLR0917 - one step of `doubtful`, cut out for reading
+def _class_issues(  # noqa: PLR0913, PLR0917 - one step of `similarity_issues`
     table: pl.DataFrame,
     labels: Ints,
     names: tuple[str, ...],
     task: str,
-    near: Ints,
+    neighbours: Ints,
     features: Compact,
     groups: Ints,
-) -> list[Doubt]:
+) -> list[LabelIssue]:
     probabilities = out_of_fold(features.astype(np.float64), labels, groups)
     if np.isnan(probabilities).any():
         return []
-    severity, others = severities(probabilities, labels, near)
-    better = suggested(probabilities, labels)
-    is_listed = (severity >= MIN_SEVERITY) & ((better >= 0) | (others >= LONELY))
-    found = []
+    severity, others = severities(probabilities, labels, neighbours)
+    suggestions = suggested(probabilities, labels)
+    is_listed = (severity >= MIN_SEVERITY) & ((suggestions >= 0) | (others >= MIN_DISAGREEMENT))
+    issues = []
     for row in np.flatnonzero(is_listed):
-        guess = int(better[row] if better[row] >= 0 else probabilities[row].argmax())
+        suggestion = int(suggestions[row] if suggestions[row] >= 0 else probabilities[row].argmax())
         detail = {
             "task": task,
             "label": names[labels[row]],
-            "suggested": names[guess],
+            "suggested": names[suggestion],
             "probability": round(float(probabilities[row, labels[row]]), 4),
             "neighbours_disagree": round(float(others[row]), 2),
-            "confident": bool(better[row] >= 0),
+            "confident": bool(suggestions[row] >= 0),
         }
-        found.append(_doubt(table, int(row), float(severity[row]), detail))
-    return sorted(found, key=lambda doubt: -doubt.severity)
+        issues.append(_issue_of(table, int(row), float(severity[row]), detail))
+    return sorted(issues, key=lambda issue: -issue.severity)
 
 
-def severities(probabilities: Reals, labels: Ints, near: Ints) -> tuple[Reals, Reals]:
+def severities(probabilities: Reals, labels: Ints, neighbours: Ints) -> tuple[Reals, Reals]:
     """Give severities from 0 to 1, and the shares of neighbours (rows of `near`, -1 for none) with another label.
 
-    The severity is the mean of that share and of the odds of the most probable other class against the label.
+    The severity is the mean of that share and of the probability of the best other class relative to the label.
     """
-    is_known = near >= 0
-    others = ((labels[near] != labels[:, None]) & is_known).sum(1) / np.maximum(is_known.sum(1), 1)
+    is_known = neighbours >= 0
+    disagreement = ((labels[neighbours] != labels[:, None]) & is_known).sum(1) / np.maximum(
+        is_known.sum(1), 1
+    )
     rows = np.arange(len(labels))
-    own = probabilities[rows, labels]
-    rest = probabilities.copy()
-    rest[rows, labels] = -1
-    best = rest.max(axis=1)
-    return (others + best / np.maximum(own + best, 1e-12)) / 2, others
+    p_label = probabilities[rows, labels]
+    p_others = probabilities.copy()
+    p_others[rows, labels] = -1
+    best = p_others.max(axis=1)
+    return (disagreement + best / np.maximum(p_label + best, 1e-12)) / 2, disagreement
 
 
-def _outliers(table: pl.DataFrame, numbers: Reals, near: Ints, task: str) -> list[Doubt]:
+def _number_issues(
+    table: pl.DataFrame, numbers: Reals, neighbours: Ints, task: str
+) -> list[LabelIssue]:
     """Find numbers far from the median of similar pictures."""
-    around = np.where(near >= 0, numbers[near], np.nan)
-    has_any = (near >= 0).any(axis=1)
+    values_nearby = np.where(neighbours >= 0, numbers[neighbours], np.nan)
+    has_any = (neighbours >= 0).any(axis=1)
     expected = np.full(len(numbers), np.nan)
-    expected[has_any] = np.nanmedian(around[has_any], axis=1)
-    off = numbers - expected
-    scale = _typical(off[has_any])
-    away = np.abs(off) / max(scale, 1e-12)
-    found = [
-        _doubt(
+    expected[has_any] = np.nanmedian(values_nearby[has_any], axis=1)
+    residual = numbers - expected
+    scale = _robust_deviation(residual[has_any])
+    deviations = np.abs(residual) / max(scale, 1e-12)
+    issues = [
+        _issue_of(
             table,
             int(row),
-            float(min(1.0, away[row] / (2 * OUTLIER))),
+            float(min(1.0, deviations[row] / (2 * MIN_DEVIATIONS))),
             {
                 "task": task,
                 "label": float(numbers[row]),
                 "suggested": float(expected[row]),
-                "deviations": round(float(away[row]), 2),
+                "deviations": round(float(deviations[row]), 2),
             },
         )
-        for row in np.flatnonzero(has_any & (away >= OUTLIER))
+        for row in np.flatnonzero(has_any & (deviations >= MIN_DEVIATIONS))
     ]
-    return sorted(found, key=lambda doubt: -doubt.severity)
+    return sorted(issues, key=lambda issue: -issue.severity)
 
 
-def _typical(values: Reals) -> float:
+def _robust_deviation(values: Reals) -> float:
     """Give the robust standard deviation: 1.4826 times the median absolute deviation, at least a ten-thousandth."""
     if not len(values):
         return 1.0
     return max(1.4826 * float(np.median(np.abs(values - np.median(values)))), 1e-4)
 
 
-def _doubt(table: pl.DataFrame, row: int, severity: float, detail: dict[str, object]) -> Doubt:
-    return Doubt(str(table["asset_sha256"][row]), "label_doubtful", severity, detail)
+def _issue_of(
+    table: pl.DataFrame, row: int, severity: float, detail: dict[str, object]
+) -> LabelIssue:
+    return LabelIssue(str(table["asset_sha256"][row]), "label_doubtful", severity, detail)
 
 
-def _write(catalog: Catalog, run: str, doubts: list[Doubt]) -> None:
-    if not doubts:
+def _write(catalog: Catalog, run: str, issues: list[LabelIssue]) -> None:
+    if not issues:
         return
     now = datetime.now(UTC).replace(tzinfo=None)
-    listed = [_issue(doubt, run, now) for doubt in doubts]
+    listed = [_issue_row(issue, run, now) for issue in issues]
     write_segment(catalog.workspace, {"issues": rows("issues", listed)}, job=f"audit:{run}")
     catalog.commit()
 
 
-def _issue(doubt: Doubt, run: str, now: datetime) -> dict[str, object]:
+def _issue_row(issue: LabelIssue, run: str, now: datetime) -> dict[str, object]:
     detector = f"label_audit@{VERSION}"
-    said = [doubt.detail.get(name) for name in ("task", "label", "values", "n_faces")]
-    name = json.dumps([doubt.asset_sha256, doubt.kind, detector, run, *said])
+    identity = [issue.detail.get(key) for key in ("task", "label", "values", "n_faces")]
+    key = json.dumps([issue.asset_sha256, issue.kind, detector, run, *identity])
     return {
-        "issue_id": hashlib.sha256(name.encode()).hexdigest()[:32],
-        "asset_sha256": doubt.asset_sha256,
-        "kind": doubt.kind,
-        "severity": doubt.severity,
-        "detail": json.dumps(doubt.detail, sort_keys=True),
+        "issue_id": hashlib.sha256(key.encode()).hexdigest()[:32],
+        "asset_sha256": issue.asset_sha256,
+        "kind": issue.kind,
+        "severity": issue.severity,
+        "detail": json.dumps(issue.detail, sort_keys=True),
         "detector": detector,
         "run_id": run,
         "created_at": now,

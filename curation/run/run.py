@@ -44,7 +44,7 @@ from curation.exif.cross_checks import (
 )
 from curation.exif.sessions import with_sessions
 from curation.reading import frame
-from curation.review.implausible import note_implausible
+from curation.review.implausible import record_implausible
 from curation.run import decisions
 from curation.run.found_labels import FOLDER, with_found_labels
 from curation.run.inherit import inherit_settings
@@ -103,7 +103,7 @@ def curate(
         elif not again and (word := undone_by(catalog, run_id)):
             raise RunUndoneError(run_id, word[0], f"{word[1]:%Y-%m-%d %H:%M}")
         choose_run(catalog, run_id)  # one that was there may not be the current one
-        note_implausible(catalog, run_id)  # predictions may be newer than the run
+        record_implausible(catalog, run_id)  # predictions may be newer than the run
         return summarize(catalog, run_id, is_new=is_new)
 
 

@@ -66,12 +66,12 @@ class CurationSummary:
     @property
     def given_up(self) -> tuple[str, ...]:
         """Keys that would knit nearly all pictures together: their values may be on both sides of the split."""
-        known = self.audits[0].known
+        known = self.audits[0].known_shares
         return tuple(key for key in given_up(self.plan) if known[key] > 0)
 
     def keys_text(self) -> str:
         """Say what the groups are made of, what is not known of enough pictures, and what was given up."""
-        known = self.audits[0].known
+        known = self.audits[0].known_shares
         keys = [key for key in self.grouped_by if known.get(key, 1.0) > 0]
         gaps = [known_text(key, known[key]) for key in self.grouped_by if key in known]
         parts = [", ".join(keys), ", ".join(filter(None, gaps))]

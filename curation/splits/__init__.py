@@ -1,1 +1,1 @@
-"""Groups that stay on one side, strata, balance, and the leaks that are left."""
+"""Splits: groups, strata, balance and the audit of leaks."""

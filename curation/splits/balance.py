@@ -1,9 +1,9 @@
-"""Give training pictures sampling weights so that rare classes are seen more often; copy nothing.
+"""Sampling weights for training pictures, so that rare classes are drawn more often; nothing is copied.
 
-Several attributes are balanced at once by raking (iterative proportional fitting): only their marginal class
-shares get targets, because most cells of their product are nearly empty. Classes count by groups of pictures that
-are alike (scenes), not by pictures, so a burst does not make its class common. Validation and test keep their natural
-distribution; beside it a slice of each is marked in which classes are as even as its pictures allow.
+Several attributes are balanced at once by raking (iterative proportional fitting): only the marginal class shares have
+targets, because most cells of their product are nearly empty. Classes are counted by scenes (groups of similar
+pictures), not by pictures, so a burst does not make its class common. Validation and test keep their natural
+distribution; a slice of each is marked in which the classes are as even as its pictures allow.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ from curation.splits.rebalance import Rebalance
 from curation.splits.strata import SETTING_STRATA, Stratum
 
 MAX_WEIGHT: Final = 10.0
-FEW_SCENES: Final = 5  # a class with fewer cannot be learned, whatever its weight
+FEW_SCENES: Final = 5  # a class with fewer scenes cannot be learned, whatever its weight
 RAKING_ROUNDS: Final = 100
 LIFTING: Final = ("inverse", "effective")
 EFFECTIVE_BETA: Final = 0.999
-"""How much of a picture is new when n are known: beta ** n (Cui et al. 2019, who use 0.9 to 0.9999)."""
+"""Share of new information in a picture after n others: beta ** n (Cui et al. 2019, who use 0.9 to 0.9999)."""
 
 BIN_COLUMNS = tuple(f"{setting}_bin" for setting in SETTINGS)
 Reals = npt.NDArray[np.float64]
 
 
 def target_shares(counts: Reals, rebalance: str) -> Reals:
-    """Turn the number of groups in each class into the share that each should have of the draws.
+    """Compute from the number of groups in each class the share of the draws that each class should have.
 
     `none` leaves shares as they are, `sqrt` takes roots, `inverse` makes them even. `effective` weighs a class
     by 1 / E with its effective number E = (1 - beta ** n) / (1 - beta), so that its share goes with n / E: even among
@@ -42,25 +42,25 @@ def target_shares(counts: Reals, rebalance: str) -> Reals:
     >>> target_shares(np.array([100.0, 0.0, 25.0]), "sqrt").round(3).tolist()
     [0.667, 0.0, 0.333]
     """
-    known = np.maximum(counts, 1.0)
-    wanted = {
-        "none": known,
-        "sqrt": np.sqrt(known),
-        "inverse": np.ones_like(known),
-        "effective": known * (1 - EFFECTIVE_BETA) / (1 - EFFECTIVE_BETA**known),
+    n_scenes = np.maximum(counts, 1.0)
+    weights = {
+        "none": n_scenes,
+        "sqrt": np.sqrt(n_scenes),
+        "inverse": np.ones_like(n_scenes),
+        "effective": n_scenes * (1 - EFFECTIVE_BETA) / (1 - EFFECTIVE_BETA**n_scenes),
     }
-    if rebalance not in wanted:
+    if rebalance not in weights:
         names = ", ".join(get_args(Rebalance))
         raise BadPlanError(f"rebalance is one of {names}, not {rebalance!r}")
-    shares: Reals = np.where(counts > 0, wanted[rebalance], 0.0)
+    shares: Reals = np.where(counts > 0, weights[rebalance], 0.0)
     return shares / max(float(shares.sum()), 1e-12)
 
 
 def weigh(items: pl.DataFrame, rebalance: str, columns: Sequence[str] = BIN_COLUMNS) -> Reals:
     """Give one weight per row: mean 1 over train and at most `MAX_WEIGHT` there, 1 elsewhere.
 
-    `items` has split, scene_id and the columns to balance over (null where unknown: such rows take the weight that
-    their other columns ask for). Raises `BadPlanError` for an unknown `rebalance`.
+    `items` has split, scene_id and the columns to balance over (null where unknown: the weight of such a row follows
+    from its other columns). Raises `BadPlanError` for an unknown `rebalance`.
     """
     target_shares(np.ones(1), rebalance)  # raises on an unknown name
     weights = np.ones(items.height)
@@ -71,40 +71,40 @@ def weigh(items: pl.DataFrame, rebalance: str, columns: Sequence[str] = BIN_COLU
 
 
 def _raked(train: pl.DataFrame, rebalance: str, columns: Sequence[str]) -> Reals:
-    """Scale the classes of each column to their targets in turn, then cap; repeat until it rests."""
+    """Scale the classes of each column to their targets in turn, then cap; repeat until the weights converge."""
     margins = [_margin(train, name, rebalance) for name in columns]
     weights = np.ones(train.height)
     for _ in range(RAKING_ROUNDS):
         before = weights.copy()
         for codes, target in margins:
             _scale(weights, codes, target)
-        weights = _capped(weights)
+        weights = _with_mean_1(weights)
         if np.abs(weights - before).max() < 1e-9:
             break
     return weights
 
 
 def _margin(train: pl.DataFrame, name: str, rebalance: str) -> tuple[npt.NDArray[np.int64], Reals]:
-    """Give the number of each row's class (-1 where unknown) and the wanted share of each class."""
+    """Give the number of each row's class (-1 where unknown) and the target share of each class."""
     classes = train[name].drop_nulls().unique().sort().to_list()
     numbers = {each: number for number, each in enumerate(classes)}
     codes = np.array([numbers.get(each, -1) for each in train[name]], dtype=np.int64)
-    known = train.filter(pl.col(name).is_not_null())
-    scenes = dict(known.group_by(name).agg(pl.col("scene_id").n_unique()).rows())
+    labelled = train.filter(pl.col(name).is_not_null())
+    scenes = dict(labelled.group_by(name).agg(pl.col("scene_id").n_unique()).rows())
     counts = np.array([scenes[each] for each in classes], dtype=np.float64)
     return codes, target_shares(counts, rebalance) if classes else counts
 
 
 def _scale(weights: Reals, codes: npt.NDArray[np.int64], target: Reals) -> None:
-    """Bring the shares of one column's classes to `target`; their total stays what it was."""
+    """Scale the shares of one column's classes to `target`; their total does not change."""
     is_known = codes >= 0
-    held = np.bincount(codes[is_known], weights[is_known], minlength=len(target))
-    factor = target * held.sum() / np.maximum(held, 1e-300)
+    shares = np.bincount(codes[is_known], weights[is_known], minlength=len(target))
+    factor = target * shares.sum() / np.maximum(shares, 1e-300)
     weights[is_known] *= factor[codes[is_known]]
 
 
-def _capped(weights: Reals) -> Reals:
-    """Bring the mean to 1 and the largest to at most `MAX_WEIGHT`."""
+def _with_mean_1(weights: Reals) -> Reals:
+    """Scale the weights to mean 1 and cap them at `MAX_WEIGHT`."""
     for _ in range(20):
         weights = np.minimum(weights / weights.mean(), MAX_WEIGHT)
         if abs(weights.mean() - 1) < 1e-12:
@@ -117,64 +117,64 @@ def balanced_slice(
 ) -> npt.NDArray[np.bool_]:
     """Mark the pictures of validation and test that form the balanced slice of their split.
 
-    In it no class of a column has more pictures than the rarest class of that column has in the whole split, as far as
-    values are known. Pictures of equal classes are taken by scenes, equals in the order of a hash of `seed` and
-    the picture. Train has none. `items` has asset_sha256, split, scene_id and the columns.
+    In the slice no class of a column has more pictures than the rarest class of that column in the whole split, as far
+    as values are known. Of pictures with the same classes, one of each scene comes first; ties are broken by a hash of
+    `seed` and the picture. Train has no slice. `items` has asset_sha256, split, scene_id and the columns.
     """
-    chosen = np.zeros(items.height, dtype=np.bool_)
+    is_chosen = np.zeros(items.height, dtype=np.bool_)
     for name in SPLITS[1:]:
         rows = np.flatnonzero((items["split"] == name).to_numpy())
         if len(rows):
-            chosen[rows[_evened(items[rows.tolist()], seed, columns)]] = True
-    return chosen
+            is_chosen[rows[_balanced_rows(items[rows.tolist()], seed, columns)]] = True
+    return is_chosen
 
 
-def _evened(part: pl.DataFrame, seed: int, columns: Sequence[str]) -> list[int]:
-    """Take pictures one by one, always of the classes that have most room left."""
+def _balanced_rows(part: pl.DataFrame, seed: int, columns: Sequence[str]) -> list[int]:
+    """Choose pictures one by one, each of the cell whose classes are farthest below their quotas."""
     quotas = _quotas(part, columns)
     cells, chosen = _cells(part, seed, columns), []
-    taken = [dict.fromkeys(part[name].drop_nulls().unique(), 0) for name in columns]
+    n_taken = [dict.fromkeys(part[name].drop_nulls().unique(), 0) for name in columns]
     rank = {cell: -place for place, cell in enumerate(sorted(cells, key=str))}
 
-    def room(cell: tuple[object, ...]) -> tuple[float, float, int]:
-        """Say how much room there is, negative, so that a heap gives the roomiest cell first."""
+    def slack(cell: tuple[object, ...]) -> tuple[float, float, int]:
+        """Give the distance from the quotas, negated, so that the heap gives the largest first."""
         shares = [
-            1 - held[value] / quota
-            for held, value, quota in zip(taken, cell, quotas, strict=True)
+            1 - n_of_class[value] / quota
+            for n_of_class, value, quota in zip(n_taken, cell, quotas, strict=True)
             if value is not None
         ]
         return -min(shares, default=0.0), -sum(shares), rank[cell]
 
-    heap = [(room(cell), cell) for cell in cells]
+    heap = [(slack(cell), cell) for cell in cells]
     heapq.heapify(heap)
     while heap and heap[0][0][0] < 0:
-        known, best = heap[0]
-        # Room only shrinks: what the heap knew of a cell is at most too good.
-        if (now := room(best)) != known:
-            heapq.heapreplace(heap, (now, best))
+        priority, cell = heap[0]
+        # Slack only shrinks, so a priority in the heap may be outdated: too high, never too low.
+        if (current := slack(cell)) != priority:
+            heapq.heapreplace(heap, (current, cell))
             continue
-        chosen.append(cells[best].pop())
-        for held, value in zip(taken, best, strict=True):
+        chosen.append(cells[cell].pop())
+        for n_of_class, value in zip(n_taken, cell, strict=True):
             if value is not None:
-                held[value] += 1
-        if cells[best]:
-            heapq.heapreplace(heap, (room(best), best))
+                n_of_class[value] += 1
+        if cells[cell]:
+            heapq.heapreplace(heap, (slack(cell), cell))
         else:
             heapq.heappop(heap)
     return chosen
 
 
 def _quotas(part: pl.DataFrame, columns: Sequence[str]) -> list[int]:
-    """Say how many pictures of each class of a column may be taken: no more than can be even in all columns."""
+    """Give how many pictures of each class of a column may be chosen, so that all columns can be even."""
     counts = [part[name].drop_nulls().value_counts()["count"].to_list() for name in columns]
     rarest = [min(count, default=0) for count in counts]
     unknown = [part[name].null_count() for name in columns]
-    most = min(
-        len(count) * least + extra
-        for count, least, extra in zip(counts, rarest, unknown, strict=True)
+    max_even = min(
+        len(count) * least + n_unknown
+        for count, least, n_unknown in zip(counts, rarest, unknown, strict=True)
     )
     return [
-        min(least, -(-most // max(len(count), 1)))
+        min(least, -(-max_even // max(len(count), 1)))
         for count, least in zip(counts, rarest, strict=True)
     ]
 
@@ -182,7 +182,7 @@ def _quotas(part: pl.DataFrame, columns: Sequence[str]) -> list[int]:
 def _cells(
     part: pl.DataFrame, seed: int, columns: Sequence[str]
 ) -> dict[tuple[object, ...], list[int]]:
-    """List the rows of each combination of classes, the next to take last."""
+    """List the rows of each combination of classes, the next to choose last."""
     orders = [hashlib.sha256(f"{seed}\n{sha}".encode()).digest() for sha in part["asset_sha256"]]
     nth_of_scene: dict[str, int] = {}
     ranked = []
@@ -191,28 +191,28 @@ def _cells(
         scene = str(scenes[place])
         nth_of_scene[scene] = nth_of_scene.get(scene, 0) + 1
         ranked.append((nth_of_scene[scene], orders[place], place))
-    found: dict[tuple[object, ...], list[int]] = {}
+    cells: dict[tuple[object, ...], list[int]] = {}
     rows = part.select(columns).rows()
     for *_, place in sorted(ranked, reverse=True):
-        found.setdefault(rows[place], []).append(place)
-    return found
+        cells.setdefault(rows[place], []).append(place)
+    return cells
 
 
 def class_table(items: pl.DataFrame, strata: Sequence[Stratum] = SETTING_STRATA) -> pl.DataFrame:
     """Count the classes of every split before and after weighting, in the order of their strata.
 
-    A stratum that is known of no picture has no rows.
+    A stratum without any value has no rows.
     Columns: split, setting (or label), class (low, medium, high, a label, or missing), n, scenes, share (by pictures),
     weight_share (what a weighted sampler draws), effective_n (how many unweighted pictures the weighted ones are
     worth) and n_balanced (pictures in the balanced slice; 0 when `items` has no column in_balanced_slice).
     """
     if "in_balanced_slice" not in items.columns:
         items = items.with_columns(in_balanced_slice=pl.lit(value=False))
-    known = [each for each in strata if items[each.column].count()]
-    found = [_class_counts(items, each, place) for place, each in enumerate(known)]
-    found = found or [_class_counts(items.clear(), SETTING_STRATA[0], 0)]
+    used_strata = [each for each in strata if items[each.column].count()]
+    parts = [_class_counts(items, each, place) for place, each in enumerate(used_strata)]
+    parts = parts or [_class_counts(items.clear(), SETTING_STRATA[0], 0)]
     side = pl.col("split").replace_strict(list(SPLITS), [0, 1, 2], default=3)
-    return pl.concat(found).sort(side, "place", "number", nulls_last=True).drop("place", "number")
+    return pl.concat(parts).sort(side, "place", "number", nulls_last=True).drop("place", "number")
 
 
 def _class_counts(items: pl.DataFrame, stratum: Stratum, place: int) -> pl.DataFrame:
@@ -235,7 +235,7 @@ def _class_counts(items: pl.DataFrame, stratum: Stratum, place: int) -> pl.DataF
 
 
 def thin_classes(table: pl.DataFrame) -> list[str]:
-    """Name the training classes that too few scenes support."""
+    """Describe the training classes with fewer than `FEW_SCENES` scenes."""
     train = table.filter((pl.col("split") == "train") & (pl.col("class") != "missing"))
     return [
         f"{row['setting']} {row['class']} rests on {row['scenes']} scenes in train"
@@ -246,10 +246,10 @@ def thin_classes(table: pl.DataFrame) -> list[str]:
 def check_support(
     items: pl.DataFrame, rebalance: str, strata: Sequence[Stratum] = SETTING_STRATA
 ) -> None:
-    """Refuse to lift classes that too few scenes support; raises `ThinClassError`.
+    """Refuse to lift classes with too few scenes; raises `ThinClassError`.
 
-    Only `inverse` and `effective` are refused: they show the few scenes of such a class as often as all of a common
-    one. `sqrt` lifts less, and `none` nothing.
+    Only `inverse` and `effective` are refused: they draw the few scenes of such a class as often as all scenes of a
+    common class. `sqrt` lifts rare classes less, and `none` not at all.
     """
     if rebalance in LIFTING and items.height and (thin := thin_classes(class_table(items, strata))):
         raise ThinClassError(rebalance, thin, FEW_SCENES)

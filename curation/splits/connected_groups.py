@@ -1,4 +1,4 @@
-"""Connected components over pictures: what hangs together by any of several keys."""
+"""Connected components of pictures that share a key or an edge."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,8 +18,8 @@ def component_ids(
 ) -> dict[str, str]:
     """Name the component of each picture by its smallest member; independent of any order.
 
-    `keys` are (picture, key) pairs: all pictures with one key hang together. `edges` are pairs of
-    pictures. Pairs that mention a picture outside `pictures` are ignored.
+    `keys` are (picture, key) pairs: all pictures with the same key are connected. `edges` are pairs of
+    pictures. Pairs with a picture outside `pictures` are ignored.
 
     >>> component_ids(["a", "b", "c"], edges=[("b", "c")])
     {'a': 'a', 'b': 'b', 'c': 'b'}

@@ -1,12 +1,12 @@
-"""Put whole groups into train, validation and test, so that nothing of a test picture was ever trained on.
+"""Assign whole groups to train, validation and test, so that test pictures share nothing with training pictures.
 
 A group is a connected component over duplicate groups, same-scene edges, photographers, cameras, sessions and persons.
-Where these knit nearly everything together, keys are given up one by one, loudly, in the order of `GROUP_KEYS`. A
-picture of which none is known forms a group with its duplicates and scene only. The naive per-picture split
-stands beside it, for comparison.
+Where these keys connect nearly all pictures, keys are given up one by one, each with a warning, in the order of
+`GROUP_KEYS`. A picture without any key forms a group with its duplicates and scene only. A naive per-picture split is
+computed for comparison.
 
-The law of growth: a picture keeps its split when others are added, unless the additions tie its group to one of another
-split. Then the joined group is in train, so that a test set only shrinks, and `moved` has a row for each picture.
+Adding pictures does not change the split of old ones, unless the new pictures connect groups of different splits. Then
+the merged group goes to train, so that a test set only shrinks, and `moved` has an entry for each changed picture.
 """
 
 import hashlib
@@ -24,7 +24,9 @@ from curation.splits.strata import SETTING_STRATA, Stratum
 
 SPLITS = ("train", "validation", "test")
 MAX_GROUP_SHARE = 0.5  # of the pictures that validation or test should get: no split is one camera
-MAX_KNIT_SHARE = 0.75  # of all pictures in one group: beyond it a split by these keys means nothing
+MAX_CONNECTED_SHARE = (
+    0.75  # of all pictures in one group: above it a split by these keys is useless
+)
 IMPROVEMENT_PASSES = 4
 
 Reals = npt.NDArray[np.float64]
@@ -32,9 +34,9 @@ Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Splits:
-    """The split of each picture, its group, by which keys groups were made, and what was noticed.
+    """The split and the group of each picture, the keys of the groups, and warnings.
 
-    `moved` names, with evidence (JSON), the pictures that changed their split because groups joined.
+    `moved` maps the pictures that changed their split because groups merged to evidence (JSON).
     """
 
     split: dict[str, str]
@@ -56,32 +58,31 @@ def group_split(
 ) -> Splits:
     """Split `items` (asset_sha256, scene_id, keys of `GROUP_KEYS`, columns of `strata`) by group.
 
-    A scene is never cut: pictures of one `scene_id` are copies of each other or show the same moment.
-    `previous` names the split that a picture had before: its whole group follows; a group with a past in several
-    splits moves to train. `scene_of` names the scene of pictures that are not among `items` (any more), so that a
-    better copy follows the picture that it stands for. The result does not depend on the order of rows; a key
-    without a column is unknown.
+    A scene is never cut: pictures of one `scene_id` are copies of each other or show the same moment. `previous` has
+    the earlier split of pictures: the whole group gets that split; a group with several earlier splits goes to train.
+    `scene_of` has the scene of pictures that are no longer among `items`, so that a better copy gets the split of the
+    picture that it replaces. The result does not depend on the order of rows; a key without a column is unknown.
     """
     absent = [key for key in GROUP_KEYS if key not in items.columns]
     items = items.sort("asset_sha256").with_columns(
         pl.lit(None, pl.String).alias(k) for k in absent
     )
     warnings: list[str] = []
-    keys, group = _groups(items, warnings)
+    keys, group = _group_by_keys(items, warnings)
     names, counts = _counts(items, group, strata)
-    pasts = _pasts(items, group, previous or {}, scene_of or {})
-    fixed = {name: _settled(past) for name, past in pasts.items()}
-    moved = _moved(group, previous or {}, pasts, fixed)
-    warnings += _torn(pasts)
+    previous_splits = _previous_splits(items, group, previous or {}, scene_of or {})
+    fixed = {name: _fixed_split(splits) for name, splits in previous_splits.items()}
+    moved = _moves(group, previous or {}, previous_splits, fixed)
+    warnings += _conflict_warnings(previous_splits)
     assigned = _assign(names, counts, shares, seed, fixed)
     split = {sha: assigned[group_id] for sha, group_id in group.items()}
-    warnings += _gaps(items, split, strata)
+    warnings += _gap_warnings(items, split, strata)
     n_inherited = sum(sha in split and split[sha] == side for sha, side in (previous or {}).items())
     return Splits(split, group, keys, n_inherited, warnings, moved)
 
 
 def random_split(assets: Sequence[str], shares: tuple[float, float, float], seed: int) -> list[str]:
-    """Split picture by picture by a hash of seed and picture, blind to groups: the naive way."""
+    """Split picture by picture, by a hash of seed and picture, without regard to groups."""
     fractions = [_fraction(seed, sha) for sha in assets]
     places = np.searchsorted(np.cumsum(shares), fractions, side="right")
     return [SPLITS[place] for place in np.minimum(places, 2).tolist()]
@@ -93,12 +94,14 @@ def _fraction(seed: int, name: str) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _groups(items: pl.DataFrame, warnings: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Group by as many keys as leave something to split."""
+def _group_by_keys(
+    items: pl.DataFrame, warnings: list[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Group by as many keys as possible while the groups can still be split."""
     pictures = items["asset_sha256"].to_list()
-    known = [key for key in GROUP_KEYS if items[key].count()]
-    for n_given_up in range(len(known) + 1):
-        keys = known[n_given_up:]
+    available = [key for key in GROUP_KEYS if items[key].count()]
+    for n_given_up in range(len(available) + 1):
+        keys = available[n_given_up:]
         group = component_ids(pictures, _key_pairs(items, ("scene_id", *keys)))
         if _is_splittable(group) or not keys:
             break
@@ -109,8 +112,8 @@ def _groups(items: pl.DataFrame, warnings: list[str]) -> tuple[tuple[str, ...], 
     n_groups = len(set(group.values()))
     if pictures and n_groups < len(SPLITS):
         warnings.append(f"{n_groups} groups are too few for {len(SPLITS)} splits")
-    # What comes before a key that was given up goes with it, known or not.
-    given_up = known[: len(known) - len(keys)]
+    # Keys before a key that was given up are given up too, whether they have values or not.
+    given_up = available[: len(available) - len(keys)]
     first = GROUP_KEYS.index(given_up[-1]) + 1 if given_up else 0
     return GROUP_KEYS[first:], group
 
@@ -127,7 +130,7 @@ def _key_pairs(items: pl.DataFrame, keys: Sequence[str]) -> list[tuple[str, Key]
 
 def _is_splittable(group: dict[str, str]) -> bool:
     n_groups = len(set(group.values()))
-    return n_groups >= len(SPLITS) and _largest_share(group) <= MAX_KNIT_SHARE
+    return n_groups >= len(SPLITS) and _largest_share(group) <= MAX_CONNECTED_SHARE
 
 
 def _largest_share(group: dict[str, str]) -> float:
@@ -154,52 +157,59 @@ def _counts(
     return names, np.concatenate(parts, axis=1).astype(np.float64)
 
 
-Pasts = dict[str, dict[str, list[str]]]
+PreviousSplits = dict[str, dict[str, list[str]]]
 """Group to split to the pictures of the group that were in that split."""
 
 
-def _pasts(
+def _previous_splits(
     items: pl.DataFrame,
     group: dict[str, str],
     previous: Mapping[str, str],
     scene_of: Mapping[str, str],
-) -> Pasts:
+) -> PreviousSplits:
     by_scene = dict(
         zip(items["scene_id"], (group[sha] for sha in items["asset_sha256"]), strict=True)
     )
-    pasts: Pasts = {}
+    result: PreviousSplits = {}
     for sha in sorted(previous):
         group_id = group.get(sha) or by_scene.get(scene_of.get(sha, ""))
         if group_id and previous[sha] in SPLITS:
-            pasts.setdefault(group_id, {}).setdefault(previous[sha], []).append(sha)
-    return pasts
+            result.setdefault(group_id, {}).setdefault(previous[sha], []).append(sha)
+    return result
 
 
-def _settled(past: Mapping[str, object]) -> str:
-    """Give the one split of the past, or train after several."""
-    return "train" if len(past) > 1 else next(iter(past))
+def _fixed_split(splits: Mapping[str, object]) -> str:
+    """Give the only earlier split, or train where there were several."""
+    return "train" if len(splits) > 1 else next(iter(splits))
 
 
-def _moved(
-    group: dict[str, str], previous: Mapping[str, str], pasts: Pasts, fixed: Mapping[str, str]
+def _moves(
+    group: dict[str, str],
+    previous: Mapping[str, str],
+    previous_splits: PreviousSplits,
+    fixed: Mapping[str, str],
 ) -> dict[str, str]:
-    """Say of each picture whose split changes where it was and one picture that its group was tied to."""
+    """Give for each picture whose split changes the old split and one picture that its group was connected with."""
     moved = {}
     for sha, group_id in group.items():
-        before = previous.get(sha)
-        if before not in SPLITS or before == fixed[group_id]:
+        old_split = previous.get(sha)
+        if old_split not in SPLITS or old_split == fixed[group_id]:
             continue
-        others = {side: shas[0] for side, shas in sorted(pasts[group_id].items()) if side != before}
-        told = {"from": before, "to": fixed[group_id], "group": group_id, "tied_to": others}
-        moved[sha] = json.dumps(told)
+        others = {
+            side: shas[0]
+            for side, shas in sorted(previous_splits[group_id].items())
+            if side != old_split
+        }
+        evidence = {"from": old_split, "to": fixed[group_id], "group": group_id, "tied_to": others}
+        moved[sha] = json.dumps(evidence)
     return moved
 
 
-def _torn(pasts: Pasts) -> list[str]:
+def _conflict_warnings(previous_splits: PreviousSplits) -> list[str]:
     return [
-        f"group {name[:12]} joins pictures of {', '.join(sorted(past))}: it moves to train"
-        for name, past in sorted(pasts.items())
-        if len(past) > 1
+        f"group {name[:12]} joins pictures of {', '.join(sorted(splits))}: it moves to train"
+        for name, splits in sorted(previous_splits.items())
+        if len(splits) > 1
     ]
 
 
@@ -210,25 +220,25 @@ def _assign(
     seed: int,
     fixed: Mapping[str, str],
 ) -> dict[str, str]:
-    """Place the largest groups first where they hurt the balance least, then move single groups to improve."""
-    board = _Board(counts, np.asarray(shares))
+    """Assign the largest groups first, each at the lowest cost, then move single groups while the cost improves."""
+    assignment = _Assignment(counts, np.asarray(shares))
     free = []
     for index, name in enumerate(names):
         if name in fixed:
-            board.put(index, SPLITS.index(fixed[name]))
+            assignment.put(index, SPLITS.index(fixed[name]))
         else:
             free.append(index)
     free.sort(key=lambda index: (-counts[index, 0], _fraction(seed, names[index]), names[index]))
     for index in free:
-        board.put(index, board.best(index))
+        assignment.put(index, assignment.best(index))
     for _ in range(IMPROVEMENT_PASSES):
-        if not board.improve(free):
+        if not assignment.improve(free):
             break
-    return {name: SPLITS[board.where[index]] for index, name in enumerate(names)}
+    return {name: SPLITS[assignment.where[index]] for index, name in enumerate(names)}
 
 
-class _Board:
-    """Groups laid into splits, and how far each split is from its share of every class."""
+class _Assignment:
+    """Groups assigned to splits, and the cost: the distance of each split from its share of every class."""
 
     def __init__(self, counts: Reals, shares: Reals) -> None:
         self.counts, self.shares = counts, shares
@@ -247,12 +257,12 @@ class _Board:
         self.where[index] = split
 
     def best(self, index: int) -> int:
-        """Find the split in which a group costs least; too large groups may only go to train."""
+        """Find the split with the lowest cost for a group; too large groups can only go to train."""
         costs = [self._cost_with(index, split) for split in range(len(self.shares))]
         return int(np.argmin(costs))
 
     def improve(self, free: Sequence[int]) -> bool:
-        """Take each group out once and put it back where it now costs least; say whether any moved."""
+        """Remove each group once and put it into the split with the lowest cost; return whether any group moved."""
         has_moved = False
         for index in free:
             old = int(self.where[index])
@@ -276,19 +286,23 @@ class _Board:
         return float(cost + (0.2 if is_too_large else 0.0))
 
 
-def _gaps(items: pl.DataFrame, split: dict[str, str], strata: Sequence[Stratum]) -> list[str]:
-    """Name the splits without a picture and the classes that a split lacks although they exist."""
-    placed = items.with_columns(split=pl.col("asset_sha256").replace_strict(split, default=None))
-    found = []
+def _gap_warnings(
+    items: pl.DataFrame, split: dict[str, str], strata: Sequence[Stratum]
+) -> list[str]:
+    """Describe the splits without a picture and the existing classes that a split lacks."""
+    with_split = items.with_columns(
+        split=pl.col("asset_sha256").replace_strict(split, default=None)
+    )
+    warnings = []
     for name in SPLITS:
-        part = placed.filter(pl.col("split") == name)
+        part = with_split.filter(pl.col("split") == name)
         if part.is_empty():
-            found.append(f"no group could be given to {name}")
+            warnings.append(f"no group could be given to {name}")
             continue
         for stratum in strata:
             missing = set(items[stratum.column].drop_nulls()) - set(part[stratum.column])
-            found += [
+            warnings += [
                 f"{name} has no picture of {stratum.name} {stratum.classes[number]}"
                 for number in sorted(missing)
             ]
-    return found
+    return warnings

@@ -1,7 +1,7 @@
-"""Labels as columns: what sources say about pictures besides EXIF, who is on them and when they were collected.
+"""Labels as columns: labels of the sources, the person in a picture, and the time of collection.
 
-What is said of the file itself goes before what is said of a photo that shows it; among several photos of one file
-the smallest photo_id speaks (`inputs.py`). The label audit finds photos of one file that contradict each other.
+A label of the file has priority over a label of a photo that shows it; of several photos of one file the label of the
+smallest photo_id is used (`inputs.py`). The label audit finds photos of one file that contradict each other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 PERSON_TASKS = ("person", "identity", "speaker")
-"""Labels that name who is in a picture: no split parts them."""
-
+"""Labels that name the person in a picture; a split never separates pictures of one person."""
 
 TIME_TASK = "collected_at"
-"""Label that says when a source gathered a picture; it stands where EXIF has no time."""
+"""Label with the time at which a source collected a picture; it is used where EXIF has no time."""
 
 
 def label_columns(
@@ -21,28 +20,28 @@ def label_columns(
 ) -> pl.DataFrame:
     """Add to `pictures` a text column `label:<task>` for each task, and `person` and `collected_at`.
 
-    A keeper without a label takes that of its copies (`groups` has group_id and asset_sha256) where they agree.
+    A picture without a label gets the label of its copies (`groups` has group_id and asset_sha256) where they agree.
     """
     for task in tasks:
         name = f"label:{task}"
-        of_task = labels.filter(pl.col("task") == task).select("asset_sha256", said="value")
+        of_task = labels.filter(pl.col("task") == task).select("asset_sha256", label="value")
         inherited = _agreed(of_task, groups)
         pictures = (
             pictures.join(of_task, on="asset_sha256", how="left", maintain_order="left")
             .join(inherited, on="asset_sha256", how="left", maintain_order="left")
-            .with_columns(pl.coalesce("said", "agreed").alias(name))
-            .drop("said", "agreed")
+            .with_columns(pl.coalesce("label", "agreed").alias(name))
+            .drop("label", "agreed")
         )
     return _with_keys(pictures, labels)
 
 
 def _agreed(of_task: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """Give for each member of a group of copies the label on which its labelled members agree."""
+    """Give for each member of a group of copies the label that all labelled members share."""
     members = groups.select("group_id", "asset_sha256")
-    known = members.join(of_task, on="asset_sha256").group_by("group_id")
-    one = known.agg(pl.col("said").unique()).filter(pl.col("said").list.len() == 1)
-    agreed = one.select("group_id", agreed=pl.col("said").list.first())
-    return members.join(agreed, on="group_id").select("asset_sha256", "agreed")
+    labelled = members.join(of_task, on="asset_sha256").group_by("group_id")
+    unanimous = labelled.agg(pl.col("label").unique()).filter(pl.col("label").list.len() == 1)
+    of_group = unanimous.select("group_id", agreed=pl.col("label").list.first())
+    return members.join(of_group, on="group_id").select("asset_sha256", "agreed")
 
 
 def _with_keys(pictures: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,7 @@
-"""Audit a split: what its sides share, how alike they are, and what metadata alone tells.
+"""Audit a split: shared keys, similarity of the closest pairs, and labels that metadata alone predicts.
 
-For the group split the counts of what groups were made of must be 0; for the random split they show
-how much a naive evaluation would have known already.
+For the group split the shared values of its own keys must be 0. For the random split they show how much of the test
+set a naive evaluation has already seen in train.
 """
 
 import json
@@ -13,9 +13,16 @@ import polars as pl
 
 from catalog import Catalog, known_text
 from curation.duplicates.index import SimilarityIndex
-from curation.splits.closest_pairs import Closeness, Exact, Pair, Vectors, closest, sides_of
+from curation.splits.closest_pairs import (
+    ClosestPair,
+    ClosestPairs,
+    ExactCosines,
+    Vectors,
+    find_closest_pairs,
+    sides_of,
+)
 from curation.splits.groups import SPLITS
-from curation.splits.metadata_leaks import Guess, guesses
+from curation.splits.metadata_leaks import MetadataBaseline, metadata_baselines
 from curation.splits.strata import Stratum
 
 POLICIES: Final = ("split", "random_split")
@@ -25,12 +32,12 @@ CHECKS: Final = ("max_cosine", "p99_cosine")
 
 @dataclass(frozen=True)
 class LeakAudit:
-    """Leaks of one policy: values of each key on more than one side, the closest pairs, and guesses from metadata.
+    """Leaks of one policy: values of each key on more than one side, the closest pairs, and metadata baselines.
 
-    `pictures_in_shared` counts, per key, the test pictures whose value is also in train. `max_cosine` is NaN
-    without embeddings on both sides; `p99_cosine` is the 99th percentile of each test picture's closest
-    training picture. `known` is the share of pictures of which a key is known, of train or of test, whichever is less:
-    of a key that is known of few, nothing shared says little. `pairs` are the closest of them, closest first.
+    `pictures_in_shared` counts, per key, the test pictures whose value is also in train. `max_cosine` is NaN without
+    embeddings on both sides; `p99_cosine` is the 99th percentile of each test picture's closest training picture.
+    `known_shares` has for each key the share of pictures that have it, in train or in test, whichever is less: a key
+    that few pictures have shares little. `pairs` are the closest of them, closest first.
     """
 
     policy: str
@@ -39,24 +46,24 @@ class LeakAudit:
     max_cosine: float
     p99_cosine: float
     n: dict[str, int]
-    known: dict[str, float]
-    pairs: tuple[Pair, ...] = ()
-    guesses: tuple[Guess, ...] = ()
+    known_shares: dict[str, float]
+    pairs: tuple[ClosestPair, ...] = ()
+    baselines: tuple[MetadataBaseline, ...] = ()
 
     def shared(self, key: str, name: str = "") -> str:
-        """Say how many values of a key are on more than one side, as far as it is known.
+        """Describe how many values of a key are on more than one side, or that the key is unknown.
 
-        `name` is what people call the key.
+        `name` is the name of the key for people.
         """
-        unknown = known_text(name or key, self.known[key])
+        unknown = known_text(name or key, self.known_shares[key])
         if unknown.endswith("unknown"):
             return unknown
-        said = f"{self.shared_values[key]} {name or key}"
-        return f"{said} ({known_text('', self.known[key]).strip()})" if unknown else said
+        text = f"{self.shared_values[key]} {name or key}"
+        return f"{text} ({known_text('', self.known_shares[key]).strip()})" if unknown else text
 
     def sentences(self) -> list[str]:
-        """Say in words what metadata alone tells about the test pictures, one sentence a guess."""
-        return [_sentence(guess) for guess in self.guesses]
+        """Describe what metadata alone predicts about the test pictures, one sentence a baseline."""
+        return [_sentence(baseline) for baseline in self.baselines]
 
 
 def measure(
@@ -66,20 +73,21 @@ def measure(
     model_id: str,
     index: SimilarityIndex,
 ) -> list[dict[str, object]]:
-    """Measure likeness and guesses for both policies: rows of `split_leaks`, without run.
+    """Measure closest pairs and metadata baselines for both policies: rows of `split_leaks`, without run.
 
-    `items` has the columns that `guesses` wants, and both policies; `index` knows what is close to what.
+    `items` has the columns that `metadata_baselines` needs, and both policies; `index` has the neighbour lists.
     """
     vectors = Vectors.of_items(catalog, model_id, items["asset_sha256"].to_list(), index)
     rows: list[dict[str, object]] = []
     for policy in POLICIES:
-        near = closest(vectors, sides_of(items, policy), Exact(catalog, model_id))
-        rows += _likeness(near, policy)
-        rows += [asdict(guess) | {"policy": policy} for guess in guesses(items, strata, policy)]
+        near = find_closest_pairs(vectors, sides_of(items, policy), ExactCosines(catalog, model_id))
+        rows += _similarity_rows(near, policy)
+        baselines = metadata_baselines(items, strata, policy)
+        rows += [asdict(baseline) | {"policy": policy} for baseline in baselines]
     return rows
 
 
-def _likeness(near: Closeness, policy: str) -> Iterator[dict[str, object]]:
+def _similarity_rows(near: ClosestPairs, policy: str) -> Iterator[dict[str, object]]:
     if near.n:
         about = {"policy": policy, "task": "", "n": near.n}
         pairs = json.dumps([asdict(pair) for pair in near.pairs])
@@ -98,11 +106,13 @@ def audit(items: pl.DataFrame, measured: pl.DataFrame, policy: str) -> LeakAudit
     of_check = {row["check"]: row for row in rows.iter_rows(named=True)}
     greatest, p99 = (of_check.get(check, {}).get("value", float("nan")) for check in CHECKS)
     pairs = json.loads(of_check["max_cosine"]["detail"] or "[]") if "max_cosine" in of_check else []
-    names = [field.name for field in fields(Guess)]
-    guessed = rows.filter(~pl.col("check").is_in(CHECKS)).select(names)
+    names = [field.name for field in fields(MetadataBaseline)]
+    baseline_rows = rows.filter(~pl.col("check").is_in(CHECKS)).select(names)
     in_shared = {key: _n_test_pictures(placed, key) for key in SHARED_KEYS}
-    if not in_shared["camera"]:  # runs of older code have rows of guesses that could know nothing
-        guessed = guessed.filter(pl.col("check") != "camera_majority")
+    if not in_shared[
+        "camera"
+    ]:  # runs of older code have rows of baselines without any camera of train
+        baseline_rows = baseline_rows.filter(pl.col("check") != "camera_majority")
     return LeakAudit(
         policy=policy,
         shared_values={key: _n_shared(placed, key) for key in SHARED_KEYS},
@@ -110,37 +120,38 @@ def audit(items: pl.DataFrame, measured: pl.DataFrame, policy: str) -> LeakAudit
         max_cosine=greatest,
         p99_cosine=min(p99, greatest),
         n={name: placed.filter(pl.col("split") == name).height for name in SPLITS},
-        known={key: _known_share(placed, key) for key in SHARED_KEYS},
-        pairs=tuple(Pair(**pair) for pair in pairs),
-        guesses=tuple(Guess(**row) for row in guessed.iter_rows(named=True)),
+        known_shares={key: _known_share(placed, key) for key in SHARED_KEYS},
+        pairs=tuple(ClosestPair(**pair) for pair in pairs),
+        baselines=tuple(MetadataBaseline(**row) for row in baseline_rows.iter_rows(named=True)),
     )
 
 
 def _n_shared(placed: pl.DataFrame, key: str) -> int:
     """Count the values of `key` that lie in more than one split."""
-    known = placed.filter(pl.col(key).is_not_null())
-    return known.group_by(key).agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).height
+    with_key = placed.filter(pl.col(key).is_not_null())
+    return with_key.group_by(key).agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).height
 
 
 def _known_share(placed: pl.DataFrame, key: str) -> float:
-    """Give the share of train, or of test, of which `key` is known, whichever is less; 0 when one has no picture."""
+    """Give the share of pictures with `key` in train, or in test, whichever is less; 0 when one has no picture."""
     sides = [placed.filter(pl.col("split") == side)[key] for side in ("train", "test")]
     return min(side.count() / len(side) if len(side) else 0.0 for side in sides)
 
 
 def _n_test_pictures(placed: pl.DataFrame, key: str) -> int:
-    known = placed.filter(pl.col(key).is_not_null())
-    trained = known.filter(pl.col("split") == "train")[key].unique()
-    test = known.filter(pl.col("split") == "test")
-    return test.filter(pl.col(key).is_in(trained.implode())).height
+    with_key = placed.filter(pl.col(key).is_not_null())
+    train_values = with_key.filter(pl.col("split") == "train")[key].unique()
+    test = with_key.filter(pl.col("split") == "test")
+    return test.filter(pl.col(key).is_in(train_values.implode())).height
 
 
-def _sentence(guess: Guess) -> str:
-    who = {"timestamp_knn": "the time", "camera_majority": "the camera model"}[guess.check]
-    figures = f"{guess.value:.2f} right, {guess.majority:.2f} by the majority"
-    if not guess.is_decided:
-        return f"whether {who} alone tells {guess.task}: {guess.verdict} ({figures}, {guess.n_groups} groups)"
-    verdict = guess.verdict
-    bounds = f"difference {guess.low:+.2f} to {guess.high:+.2f}, {guess.n_groups} groups"
-    why = f": {guess.detail}" if guess.detail else ""
-    return f"{who} alone {verdict} {guess.task} ({figures}; {bounds}){why}"
+def _sentence(baseline: MetadataBaseline) -> str:
+    predictor = {"timestamp_knn": "the time", "camera_majority": "the camera model"}[baseline.check]
+    figures = f"{baseline.value:.2f} right, {baseline.majority:.2f} by the majority"
+    if not baseline.is_decided:
+        counted = f"{figures}, {baseline.n_groups} groups"
+        return f"whether {predictor} alone tells {baseline.task}: {baseline.verdict} ({counted})"
+    verdict = baseline.verdict
+    bounds = f"difference {baseline.low:+.2f} to {baseline.high:+.2f}, {baseline.n_groups} groups"
+    reason = f": {baseline.detail}" if baseline.detail else ""
+    return f"{predictor} alone {verdict} {baseline.task} ({figures}; {bounds}){reason}"

@@ -1,8 +1,8 @@
-"""Ask what metadata alone tells about test pictures: when they were taken, and by which camera model.
+"""Baselines that predict labels of test pictures from metadata alone: the time, or the camera model.
 
-A guess looks at no pixel. Where it beats the majority by more than its interval, the test set rewards knowing the time
-or the camera of training pictures; a model cannot see a time, but it sees what pictures of one hour share. Intervals
-come from a bootstrap over groups, since pictures of one group are alike.
+Such a baseline uses no pixel. Where it beats the majority class by more than its interval, the test set rewards
+knowledge of the time or camera of training pictures. A model cannot see the time, but it sees what pictures of one hour
+share. Intervals come from a bootstrap over groups, because pictures of one group are similar.
 """
 
 from dataclasses import dataclass
@@ -24,11 +24,12 @@ Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Guess:
-    """How often guessing by `check` (timestamp_knn or camera_majority) is right on test pictures, for one task.
+class MetadataBaseline:
+    """How often a prediction by `check` (timestamp_knn or camera_majority) is right on test pictures, for one task.
 
-    `value` and `majority` are shares of the `n` test pictures of which label and time (or camera) are known; `low`
-    and `high` bound their difference at 95 % (NaN with fewer than two groups). `detail` says why it works, if it does.
+    `value` and `majority` are shares of the `n` test pictures of which label and time (or camera) are known; `low` and
+    `high` bound their difference at 95 % (NaN with fewer than two groups). `detail` explains why the baseline works, if
+    it does.
     """
 
     check: str
@@ -43,52 +44,56 @@ class Guess:
 
     @property
     def is_decided(self) -> bool:
-        """Whether it rests on enough groups for a verdict."""
+        """Whether there are enough groups for a verdict."""
         return self.n_groups >= FEW_GROUPS
 
     @property
     def leaks(self) -> bool:
-        """Whether the guess is shown to beat the majority: by more than its interval, on enough groups."""
+        """Whether the baseline beats the majority class by more than its interval, with enough groups."""
         return self.is_decided and self.low > 0
 
     @property
     def verdict(self) -> str:
-        """Say it in a few words: tells, does not tell, or that there are too few groups."""
+        """The result in a few words: tells, does not tell, or too few groups."""
         if not self.is_decided:
             return TOO_FEW
         return "tells" if self.leaks else "does not tell"
 
 
-def guesses(items: pl.DataFrame, strata: tuple[Stratum, ...], policy: str) -> list[Guess]:
-    """Guess every setting or label of the test pictures of the column `policy`.
+def metadata_baselines(
+    items: pl.DataFrame, strata: tuple[Stratum, ...], policy: str
+) -> list[MetadataBaseline]:
+    """Predict every setting or label of the test pictures of the column `policy`.
 
-    By camera only those whose model is in train are guessed: a split that keeps cameras apart gives no such row.
+    Predictions by camera are made only for models that train has: a split that separates cameras gives no such row.
 
     `items` has asset_sha256, group_id, camera, time (null where unknown) and the columns of the strata. A task that
     no test picture has with a time (or camera) gives no row.
     """
-    found = []
+    baselines = []
     for stratum in strata:
-        known = items.filter(pl.col(stratum.column).is_not_null()).select(
+        labelled = items.filter(pl.col(stratum.column).is_not_null()).select(
             "group_id", "camera", "time", label=pl.col(stratum.column), side=pl.col(policy)
         )
-        for check, column, guess in (
+        for check, column, predict in (
             ("timestamp_knn", "time", _by_time),
             ("camera_majority", "camera", _by_camera),
         ):
-            placed = known.filter(pl.col(column).is_not_null())
+            placed = labelled.filter(pl.col(column).is_not_null())
             train, test = (placed.filter(pl.col("side") == side) for side in ("train", "test"))
-            if column == "camera":  # of a model that train lacks it can say nothing
+            if column == "camera":  # there is no prediction for a model that train lacks
                 test = test.join(train.select("camera").unique(), on="camera", how="semi")
             if train.is_empty() or test.is_empty():
                 continue
-            judged = _judged(check, stratum.name, train, test, guess(train, test))
-            found.append(_explained(judged, train, test) if check == "timestamp_knn" else judged)
-    return found
+            baseline = _scored(check, stratum.name, train, test, predict(train, test))
+            baselines.append(
+                _with_detail(baseline, train, test) if check == "timestamp_knn" else baseline
+            )
+    return baselines
 
 
 def _by_time(train: pl.DataFrame, test: pl.DataFrame) -> Ints:
-    """Let the nearest training pictures in time vote; of equally many votes the commonest class of train wins."""
+    """Predict by a vote of the training pictures nearest in time; ties go to the most common class of train."""
     train = train.sort("time", "label")
     labels, near = train["label"].to_numpy().astype(np.int64), _nearest(train, test)
     n_classes = int(labels.max()) + 1
@@ -101,12 +106,12 @@ def _by_time(train: pl.DataFrame, test: pl.DataFrame) -> Ints:
 
 def _nearest(train: pl.DataFrame, test: pl.DataFrame) -> Ints:
     """Give the rows of train (sorted by time) nearest in time to each test picture, shape (test, up to 5)."""
-    times, asked = _seconds(train), _seconds(test)
+    times, test_times = _seconds(train), _seconds(test)
     k = min(NEIGHBOURS, len(times))
-    first = np.searchsorted(times, asked)[:, None] + np.arange(-k, k)[None, :]
-    rows = np.clip(first, 0, len(times) - 1)
-    away = np.where(rows == first, np.abs(times[rows] - asked[:, None]), np.inf)
-    order = np.argsort(away, axis=1, kind="stable")[:, :k]
+    candidate = np.searchsorted(times, test_times)[:, None] + np.arange(-k, k)[None, :]
+    rows = np.clip(candidate, 0, len(times) - 1)
+    distance = np.where(rows == candidate, np.abs(times[rows] - test_times[:, None]), np.inf)
+    order = np.argsort(distance, axis=1, kind="stable")[:, :k]
     return np.asarray(np.take_along_axis(rows, order, axis=1), np.int64)
 
 
@@ -115,24 +120,33 @@ def _seconds(table: pl.DataFrame) -> Reals:
 
 
 def _by_camera(train: pl.DataFrame, test: pl.DataFrame) -> Ints:
-    """Guess the commonest class of the camera model in train, or of all of train."""
-    common = train.group_by("camera").agg(guess=pl.col("label").mode().min())
+    """Predict the most common class of the camera model in train, or of all of train."""
+    common = train.group_by("camera").agg(prediction=pl.col("label").mode().min())
     joined = test.join(common, on="camera", how="left", maintain_order="left")
-    return joined["guess"].fill_null(_majority(train)).to_numpy().astype(np.int64)
+    return joined["prediction"].fill_null(_majority(train)).to_numpy().astype(np.int64)
 
 
 def _majority(train: pl.DataFrame) -> int:
     return int(train["label"].mode().min())  # type: ignore[arg-type]  # there is a row
 
 
-def _judged(check: str, task: str, train: pl.DataFrame, test: pl.DataFrame, guess: Ints) -> Guess:
+def _scored(
+    check: str, task: str, train: pl.DataFrame, test: pl.DataFrame, predictions: Ints
+) -> MetadataBaseline:
     truth = test["label"].to_numpy()
-    right, common = guess == truth, truth == _majority(train)
+    is_right, is_majority = predictions == truth, truth == _majority(train)
     codes = np.unique(test["group_id"].to_numpy(), return_inverse=True)[1]
-    gain = np.bincount(codes, weights=right.astype(float) - common).astype(np.float64)
+    gain = np.bincount(codes, weights=is_right.astype(float) - is_majority).astype(np.float64)
     low, high = _interval(gain, np.bincount(codes).astype(np.float64))
-    return Guess(
-        check, task, float(right.mean()), float(common.mean()), low, high, len(truth), len(gain)
+    return MetadataBaseline(
+        check,
+        task,
+        float(is_right.mean()),
+        float(is_majority.mean()),
+        low,
+        high,
+        len(truth),
+        len(gain),
     )
 
 
@@ -142,7 +156,7 @@ def _interval(gain: Reals, size: Reals) -> tuple[float, float]:
 
     if len(gain) < 2:
         return float("nan"), float("nan")
-    found = bootstrap(
+    interval = bootstrap(
         (gain, size),
         lambda gain, size, axis: gain.sum(axis=axis) / size.sum(axis=axis),
         paired=True,
@@ -151,16 +165,18 @@ def _interval(gain: Reals, size: Reals) -> tuple[float, float]:
         batch=BATCH,
         rng=0,
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
-def _explained(found: Guess, train: pl.DataFrame, test: pl.DataFrame) -> Guess:
-    """Say how far the nearest training pictures lie, and how alike labels are over such a pause."""
-    if not found.leaks:
-        return found
+def _with_detail(
+    baseline: MetadataBaseline, train: pl.DataFrame, test: pl.DataFrame
+) -> MetadataBaseline:
+    """Describe the time to the nearest training pictures, and how often labels agree over it."""
+    if not baseline.leaks:
+        return baseline
     train = train.sort("time", "label")
     near = _nearest(train, test)[:, 0]
-    away = np.abs(_seconds(train)[near] - _seconds(test))
+    pauses = np.abs(_seconds(train)[near] - _seconds(test))
     same = float((train["label"].to_numpy()[near] == test["label"].to_numpy()).mean())
     shares = [
         np.bincount(part["label"].to_numpy(), minlength=64) / part.height for part in (train, test)
@@ -168,14 +184,14 @@ def _explained(found: Guess, train: pl.DataFrame, test: pl.DataFrame) -> Guess:
     width = min(map(len, shares))
     chance = float((shares[0][:width] * shares[1][:width]).sum())
     detail = (
-        f"half of the test pictures lie {_pause(float(np.median(away)))} or more from the next training picture in "
-        f"time, and {same:.0%} share its {found.task} (by chance {chance:.0%}): "
+        f"half of the test pictures lie {_pause(float(np.median(pauses)))} or more from the next training picture in "
+        f"time, and {same:.0%} share its {baseline.task} (by chance {chance:.0%}): "
     )
     if set(train["group_id"]) & set(test["group_id"]):
         detail += "this split cuts groups"
     else:
-        detail += f"{found.task} was taken or gathered in stretches longer than a session"
-    return Guess(**{**found.__dict__, "detail": detail})
+        detail += f"{baseline.task} was taken or gathered in stretches longer than a session"
+    return MetadataBaseline(**{**baseline.__dict__, "detail": detail})
 
 
 def _pause(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""How strongly rare classes may be lifted; `balance.py` says what each does."""
+"""The ways to lift rare classes; `balance.py` defines each."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What a split is stratified by: classes of the camera settings, or of the labels that the plan names."""
+"""Strata of a split: classes of the camera settings, or of the labels of the plan."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ import polars as pl
 from curation.exif.bin_edges import BIN_NAMES, SETTINGS
 
 MAX_CLASSES: Final = 20  # of a text label; the rarest together are one more
-FEW_NUMBERS: Final = 10  # different numbers up to which each is a class
-PARTS: Final = 5  # into which more numbers are cut
+FEW_NUMBERS: Final = 10  # up to so many different numbers, each is a class
+PARTS: Final = 5  # into which a scale of more numbers is divided
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def with_label_classes(
 
 
 def strata_of(labelled: tuple[Stratum, ...], *, only_labels: bool) -> tuple[Stratum, ...]:
-    """Give the strata of a run: its labels where it is curated for labels, else the settings and labels beside them."""
+    """Give the strata of a run: its labels where it is curated for labels, else the settings and the labels."""
     return labelled if only_labels and labelled else (*SETTING_STRATA, *labelled)
 
 
 def label_parts(items: pl.DataFrame, strata: Sequence[Stratum]) -> dict[str, dict[str, object]]:
-    """Give edges and names of the parts of each label that is a scale, so that a release can count them."""
+    """Give edges and names of the parts of each label that is a scale; a release counts by them."""
     return {
         each.name: {"edges": edges, "names": each.classes}
         for each in strata
@@ -58,7 +58,7 @@ def label_parts(items: pl.DataFrame, strata: Sequence[Stratum]) -> dict[str, dic
 def classes_of(values: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
     """Give the class number of each label (null stays null) and the names of the classes.
 
-    Many different numbers are cut into five parts of equal size; of text, rare labels are one class `others`.
+    Many different numbers are divided into five parts of equal size; rare text labels become one class `others`.
 
     >>> classes_of(pl.Series(["cat", "dog", None, "cat"]))[1]
     ('cat', 'dog')
@@ -71,25 +71,25 @@ def classes_of(values: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
         .sort(["n", values.name], descending=[True, False])
     )
     names = counts[values.name].to_list()
-    kept = names if len(names) <= MAX_CLASSES else names[:MAX_CLASSES]
-    place = {name: number for number, name in enumerate(kept)}
-    numbers = [None if value is None else place.get(value, len(kept)) for value in values]
+    frequent = names if len(names) <= MAX_CLASSES else names[:MAX_CLASSES]
+    number_of = {name: number for number, name in enumerate(frequent)}
+    numbers = [None if value is None else number_of.get(value, len(frequent)) for value in values]
     return pl.Series(numbers, dtype=pl.Int32), (
-        *kept,
-        *(["others"] if len(kept) < len(names) else []),
+        *frequent,
+        *(["others"] if len(frequent) < len(names) else []),
     )
 
 
 def numbers_of(values: pl.Series) -> pl.Series | None:
-    """Read labels as numbers; None when they are text or too few different ones to be a scale."""
-    known = values.drop_nulls()
+    """Read labels as numbers; None when they are text, or too few different numbers to be a scale."""
+    values_present = values.drop_nulls()
     numbers = values.cast(pl.Float64, strict=False)
-    is_number = known.len() == numbers.drop_nulls().is_finite().sum()
-    return numbers if is_number and known.n_unique() > FEW_NUMBERS else None
+    is_number = values_present.len() == numbers.drop_nulls().is_finite().sum()
+    return numbers if is_number and values_present.n_unique() > FEW_NUMBERS else None
 
 
 def part_edges(values: pl.Series) -> list[float] | None:
-    """Give the inner edges of the parts that many different numbers are cut into, None for other labels.
+    """Give the inner edges of the parts into which a scale is divided, None for other labels.
 
     A value that equals an edge is in the part below it.
     """
@@ -101,8 +101,8 @@ def part_edges(values: pl.Series) -> list[float] | None:
 
 
 def _cut(numbers: pl.Series, edges: list[float]) -> tuple[pl.Series, tuple[str, ...]]:
-    found = np.searchsorted(edges, numbers.fill_null(0.0).to_numpy(), side="left")
-    classes = pl.Series(found, dtype=pl.Int32).set(numbers.is_null(), None)
+    numbers_of_parts = np.searchsorted(edges, numbers.fill_null(0.0).to_numpy(), side="left")
+    classes = pl.Series(numbers_of_parts, dtype=pl.Int32).set(numbers.is_null(), None)
     spans = itertools.pairwise(edges)
     names = [f"up to {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in spans), f"above {edges[-1]:g}"]
     return classes, tuple(names)

@@ -1,9 +1,9 @@
-from curation.report.pages import Page, bar, count_table, figure, percent, table
+from curation.report.pages import ReportPage, bar, count_table, figure, percent, table
 
 
 def test_text_from_sources_cannot_become_markup() -> None:
     hostile = "<script>alert('x')</script>"
-    page = Page(
+    page = ReportPage(
         hostile, [figure(None, hostile), table([hostile], []), count_table("n", {hostile: 1})]
     )
     assert "<script" not in page.html()

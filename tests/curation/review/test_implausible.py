@@ -4,7 +4,7 @@ import pytest
 
 from catalog import Workspace, open_catalog, rows, write_segment
 from curation.report.report import write_report
-from curation.review.implausible import KIND, MAX_PROBABILITY, note_implausible
+from curation.review.implausible import KIND, MAX_PROBABILITY, record_implausible
 from curation.run.run import curate
 from curation.settings import CurateSettings
 from tests.curation.small_catalog import SmallEmbedder, fill, sound_shots
@@ -53,7 +53,7 @@ def test_settings_that_held_out_models_do_not_believe_become_issues_with_a_panel
     write_segment(workspace, {"predictions": rows("predictions", said)}, job="train:test")
     again = curate(workspace, None, QUIET, embedder=SmallEmbedder())
     with open_catalog(workspace) as catalog:
-        assert note_implausible(catalog, run.run_id) == 1  # a third time changes nothing
+        assert record_implausible(catalog, run.run_id) == 1  # a third time changes nothing
     assert (run.is_new, again.is_new) == (True, False)
     (found,) = issues(workspace)
     assert (found["asset_sha256"], found["kind"]) == (shots[0].sha256, KIND)

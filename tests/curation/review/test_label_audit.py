@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from curation.review.confident_learning import out_of_fold, suggested
-from curation.review.label_audit import Doubt, conflicts, doubtful
+from curation.review.label_audit import LabelIssue, conflicts, similarity_issues
 from curation.similarity.neighbours import compact
 from curation.splits.closest_pairs import Vectors
 from tests.real_data import REAL, needs
@@ -36,29 +36,31 @@ def table(labels: np.ndarray, groups: list[str] | None = None) -> pl.DataFrame:
     return pl.DataFrame({"asset_sha256": names, "value": text, "group_id": groups or names})
 
 
-def doubts_of(vectors: np.ndarray, labels: np.ndarray) -> list[Doubt]:
+def issues_of(vectors: np.ndarray, labels: np.ndarray) -> list[LabelIssue]:
     listed = table(labels)
-    return doubtful(Vectors(tuple(listed["asset_sha256"]), compact(vectors)), listed, "kind")
+    return similarity_issues(
+        Vectors(tuple(listed["asset_sha256"]), compact(vectors)), listed, "kind"
+    )
 
 
-def precision(doubts: list[Doubt], is_wrong: np.ndarray, k: int) -> float:
-    return float(np.mean([is_wrong[int(doubt.asset_sha256)] for doubt in doubts[:k]]))
+def precision(issues: list[LabelIssue], is_wrong: np.ndarray, k: int) -> float:
+    return float(np.mean([is_wrong[int(issue.asset_sha256)] for issue in issues[:k]]))
 
 
 def test_planted_wrong_labels_come_first() -> None:
     vectors, truth, labels = clusters(600, 4)
     is_wrong = labels != truth
-    found = doubts_of(vectors, labels)
+    found = issues_of(vectors, labels)
     k = int(is_wrong.sum())
     assert precision(found, is_wrong, k) > 0.9
     assert is_wrong.mean() < 0.15, "a random choice is right that often"
     assert found[0].detail["suggested"] == f"class {truth[int(found[0].asset_sha256)]}"
-    assert [doubt.severity for doubt in found] == sorted((d.severity for d in found), reverse=True)
+    assert [issue.severity for issue in found] == sorted((d.severity for d in found), reverse=True)
 
 
 def test_right_labels_of_clear_classes_are_not_doubted() -> None:
     vectors, truth, _ = clusters(400, 4)
-    assert len(doubts_of(vectors, truth)) < 4
+    assert len(issues_of(vectors, truth)) < 4
 
 
 @needs("digits")
@@ -67,7 +69,7 @@ def test_wrong_labels_planted_among_real_digits_are_found() -> None:
     truth = np.frombuffer(read("labels"), np.uint8, offset=8)[:1500].astype(np.int64)
     labels = noisy(truth, 10, np.random.default_rng(1))
     is_wrong = labels != truth
-    found = doubts_of(unit(pixels.astype(np.float64)), labels)
+    found = issues_of(unit(pixels.astype(np.float64)), labels)
     assert precision(found, is_wrong, 50) >= 0.95  # a random choice is right one time in ten
     assert precision(found, is_wrong, 100) >= 0.85
     assert precision(found, is_wrong, int(is_wrong.sum())) >= 0.75
@@ -86,8 +88,8 @@ def test_a_copy_is_no_witness() -> None:
     labels[[0, 100]] = 1 - truth[0]  # the copy has the same wrong label
     names = [f"{place:05d}" for place in range(200)]
     listed = table(labels, [names[place % 100] for place in range(200)])
-    found = doubtful(Vectors(tuple(names), compact(doubled)), listed, "kind")
-    assert {"00000", "00100"} <= {doubt.asset_sha256 for doubt in found}
+    found = similarity_issues(Vectors(tuple(names), compact(doubled)), listed, "kind")
+    assert {"00000", "00100"} <= {issue.asset_sha256 for issue in found}
 
 
 def test_a_number_far_from_those_of_similar_pictures_is_an_outlier() -> None:
@@ -95,7 +97,9 @@ def test_a_number_far_from_those_of_similar_pictures_is_an_outlier() -> None:
     ages = 20 + 25 * truth + np.random.default_rng(0).integers(-5, 6, 300)
     ages[7] = 99 if truth[7] == 0 else 1
     listed = table(ages).with_columns(value=pl.Series([str(age) for age in ages]))
-    found = doubtful(Vectors(tuple(listed["asset_sha256"]), compact(vectors)), listed, "age")
+    found = similarity_issues(
+        Vectors(tuple(listed["asset_sha256"]), compact(vectors)), listed, "age"
+    )
     assert found[0].asset_sha256 == "00007"
     assert found[0].detail["label"] == ages[7]
 
@@ -125,8 +129,8 @@ def test_copies_that_contradict_each_other_are_found_and_worse_the_further_apart
 
 def test_too_few_pictures_or_one_class_give_no_doubt() -> None:
     vectors, truth, _ = clusters(30, 2)
-    assert doubts_of(vectors[:5], truth[:5]) == []
-    assert doubts_of(vectors, np.zeros(30, np.int64)) == []
+    assert issues_of(vectors[:5], truth[:5]) == []
+    assert issues_of(vectors, np.zeros(30, np.int64)) == []
 
 
 @pytest.mark.slow

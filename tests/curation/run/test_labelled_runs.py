@@ -86,15 +86,15 @@ def test_the_audit_ranks_wrong_labels_and_the_report_shows_them(
     workspace: Workspace, summary: CurationSummary
 ) -> None:
     found = audit_labels(workspace)
-    worst = {(doubt.kind, doubt.asset_sha256) for doubt in found.doubts[:2]}
-    (torn,) = [doubt for doubt in found.doubts if doubt.kind == "label_conflict"]
+    worst = {(issue.kind, issue.asset_sha256) for issue in found.issues[:2]}
+    (torn,) = [issue for issue in found.issues if issue.kind == "label_conflict"]
     assert torn.detail["values"] == ["day", "night"]
     assert sha(CONTRADICTED) in torn.detail["pictures"]  # type: ignore[operator]  # a list
     assert ("label_doubtful", sha(MISLABELLED)) in worst
     audit_labels(workspace)
     with open_catalog(workspace) as catalog:
         (issues,) = catalog.records("SELECT count(*) AS n FROM issues WHERE kind LIKE 'label%'")
-    assert issues["n"] == len(found.doubts), "a second audit adds nothing"
+    assert issues["n"] == len(found.issues), "a second audit adds nothing"
     html = write_report(workspace).read_text("utf-8")
     assert "Doubtful labels" in html
     assert "kind: night, rather day" in html

@@ -10,7 +10,7 @@ from catalog import rows
 from curation.duplicates.index import Descriptors, SimilarityIndex
 from curation.duplicates.limits import CandidateLimits
 from curation.similarity.neighbours import Compact, NeighbourLists, compact, nearest_vectors
-from curation.splits.closest_pairs import Pair, Vectors, closest, sides_of
+from curation.splits.closest_pairs import ClosestPair, Vectors, find_closest_pairs, sides_of
 from curation.splits.leaks import LeakAudit
 from curation.splits.leaks import audit as audit_rows
 
@@ -63,7 +63,7 @@ def test_a_random_split_is_counted_where_it_leaks() -> None:
     ("policy", "pair", "cosine"), [("split", "cb", 0.6), ("random_split", "ba", 0.8)]
 )
 def test_the_closest_pair_is_found(policy: str, pair: str, cosine: float) -> None:
-    near = closest(VECTORS, sides_of(ITEMS, policy))
+    near = find_closest_pairs(VECTORS, sides_of(ITEMS, policy))
     assert near.pairs[0].test + near.pairs[0].train == pair
     assert math.isclose(near.greatest, cosine, abs_tol=0.01)
 
@@ -74,7 +74,7 @@ def test_the_closest_are_those_of_a_plain_search() -> None:
     whole /= np.linalg.norm(whole, axis=1, keepdims=True)
     names = tuple(f"{number:03d}" for number in range(300))
     split = {name: "test" if number < 60 else "train" for number, name in enumerate(names)}
-    near = closest(Vectors(names, compact(whole)), split)
+    near = find_closest_pairs(Vectors(names, compact(whole)), split)
     plain = (whole[:60] @ whole[60:].T).max(axis=1)
     assert math.isclose(near.greatest, plain.max(), abs_tol=0.01)
     assert math.isclose(near.p99, np.quantile(plain, 0.99), abs_tol=0.01)
@@ -104,8 +104,8 @@ def test_the_lists_of_an_index_lead_to_what_a_whole_search_finds(cosine: float) 
     lists = indexed(names, vectors, CandidateLimits(nearest=6, cosine=cosine)).by_vector
     split = {name: "test" if number % 5 == 0 else "train" for number, name in enumerate(names)}
     split |= dict.fromkeys(names[40:90], "test")  # several full lists hold test pictures only
-    whole = closest(Vectors(names, vectors), split)
-    assert closest(Vectors(names, vectors, lists), split) == whole
+    whole = find_closest_pairs(Vectors(names, vectors), split)
+    assert find_closest_pairs(Vectors(names, vectors, lists), split) == whole
 
 
 def test_a_sample_stands_for_pictures_that_nothing_is_close_to(
@@ -114,8 +114,8 @@ def test_a_sample_stands_for_pictures_that_nothing_is_close_to(
     names, vectors = clouds(3000, 16)
     lists = indexed(names, vectors, CandidateLimits(nearest=6, cosine=0.85)).by_vector
     split = {name: "test" if number % 3 == 0 else "train" for number, name in enumerate(names)}
-    whole = closest(Vectors(names, vectors), split)
-    monkeypatch.setattr("curation.splits.closest_pairs.SAMPLED", 100)
+    whole = find_closest_pairs(Vectors(names, vectors), split)
+    monkeypatch.setattr("curation.splits.closest_pairs.MAX_SAMPLE", 100)
     sought = []
     plain = nearest_vectors
 
@@ -124,7 +124,7 @@ def test_a_sample_stands_for_pictures_that_nothing_is_close_to(
         return plain(queries, *more)
 
     monkeypatch.setattr("curation.splits.closest_pairs.nearest_vectors", counted)
-    some = closest(Vectors(names, vectors, lists), split)
+    some = find_closest_pairs(Vectors(names, vectors, lists), split)
     assert sum(sought) < 500, "of 1,000 test pictures"
     assert some.pairs == whole.pairs
     assert some.n == whole.n
@@ -133,15 +133,15 @@ def test_a_sample_stands_for_pictures_that_nothing_is_close_to(
 
 def test_without_embeddings_there_is_no_cosine() -> None:
     empty = Vectors((), np.zeros((0, 256), np.int8))
-    assert math.isnan(closest(empty, sides_of(ITEMS, "split")).greatest)
+    assert math.isnan(find_closest_pairs(empty, sides_of(ITEMS, "split")).greatest)
     assert math.isnan(audit("split").max_cosine)
 
 
 def test_what_is_not_known_is_not_counted_as_apart() -> None:
     found = audit("split")
-    assert found.known["photographer"] == 0.0
+    assert found.known_shares["photographer"] == 0.0
     assert found.shared("photographer") == "photographer unknown"
-    assert found.known["group_id"] == 1.0
+    assert found.known_shares["group_id"] == 1.0
     assert found.shared("group_id") == "0 group_id"
     table = pl.concat([ITEMS] * 10).with_columns(
         photographer=pl.Series(["ann"] * 6 + [None] * (10 * ITEMS.height - 6), dtype=pl.String)
@@ -162,9 +162,9 @@ def test_rows_of_older_code_claim_nothing_either() -> None:
     ]
     measured = pl.DataFrame(pl.from_arrow(rows("split_leaks", old)))
     found = audit_rows(ITEMS, measured, "split")
-    assert found.guesses == (), "no test camera is in train"
+    assert found.baselines == (), "no test camera is in train"
     assert (found.max_cosine, found.p99_cosine) == (0.856, 0.856)
-    assert len(audit_rows(ITEMS, measured, "random_split").guesses) == 1
+    assert len(audit_rows(ITEMS, measured, "random_split").baselines) == 1
 
 
 def test_the_greatest_cosine_and_the_99_percent_point_come_from_one_source() -> None:
@@ -175,13 +175,13 @@ def test_the_greatest_cosine_and_the_99_percent_point_come_from_one_source() -> 
     split = {name: "test" if number < 300 else "train" for number, name in enumerate(names)}
     exact = whole.astype(np.float64) @ whole[300:].T.astype(np.float64)
 
-    def measure(pairs: Sequence[Pair]) -> list[Pair]:
+    def measure(pairs: Sequence[ClosestPair]) -> list[ClosestPair]:
         return [
-            Pair(p.test, p.train, float(exact[int(p.test), int(p.train) - 300]) - 0.02)
+            ClosestPair(p.test, p.train, float(exact[int(p.test), int(p.train) - 300]) - 0.02)
             for p in pairs
         ]
 
-    near = closest(Vectors(names, compact(whole)), split, measure)  # type: ignore[arg-type]  # as Exact
+    near = find_closest_pairs(Vectors(names, compact(whole)), split, measure)  # type: ignore[arg-type]  # as Exact
     assert near.p99 <= near.greatest
     expected = np.sort(exact[:300].max(axis=1) - 0.02)
     assert math.isclose(near.p99, float(np.quantile(expected, 0.99)), abs_tol=0.004)

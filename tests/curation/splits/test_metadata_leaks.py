@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from curation.splits.leaks import _sentence
-from curation.splits.metadata_leaks import Guess, guesses
+from curation.splits.metadata_leaks import MetadataBaseline, metadata_baselines
 from curation.splits.strata import Stratum
 
 START = datetime(2024, 5, 1)  # noqa: DTZ001 - the catalog keeps local clocks without a zone
@@ -32,8 +32,8 @@ def pictures(hours_of_a_kind: int, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def by_check(items: pl.DataFrame) -> dict[str, Guess]:
-    return {guess.check: guess for guess in guesses(items, (KIND,), "split")}
+def by_check(items: pl.DataFrame) -> dict[str, MetadataBaseline]:
+    return {guess.check: guess for guess in metadata_baselines(items, (KIND,), "split")}
 
 
 def test_times_tell_nothing_where_labels_are_drawn_for_each_picture() -> None:
@@ -62,7 +62,7 @@ def test_a_camera_that_takes_one_kind_only_tells_it() -> None:
 
 def test_without_times_nothing_is_guessed() -> None:
     items = pictures(0).with_columns(time=pl.lit(None, pl.Datetime), camera=pl.lit(None, pl.String))
-    assert guesses(items, (KIND,), "split") == []
+    assert metadata_baselines(items, (KIND,), "split") == []
 
 
 def test_a_camera_that_training_never_saw_says_nothing() -> None:

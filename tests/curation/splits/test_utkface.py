@@ -20,7 +20,7 @@ from curation.run.plan import CurationPlan
 from curation.run.run import curate
 from curation.settings import CurateSettings
 from curation.splits.groups import group_split, random_split
-from curation.splits.metadata_leaks import guesses
+from curation.splits.metadata_leaks import baselines
 from curation.splits.strata import with_label_classes
 from tests.real_data import REAL, members, needs
 
@@ -87,7 +87,7 @@ def test_all_names_split_by_session_and_the_audit_says_what_times_still_tell() -
     by_session = placed.group_by("session").agg(pl.col("split").n_unique())
     assert by_session.height == 140
     assert by_session["split"].max() == 1
-    ours, naive = ({g.task: g for g in guesses(placed, strata, p)} for p in ("split", "naive"))
+    ours, naive = ({g.task: g for g in baselines(placed, strata, p)} for p in ("split", "naive"))
     for task in TASKS:
         assert naive[task].detail.endswith("this split cuts groups")
         # UTKFace was gathered class by class, for hours: where the time still tells a label, the audit says why.
@@ -117,7 +117,7 @@ def test_faces_are_grouped_split_by_session_and_audited(
     assert ours.shared_values["session"] == ours.shared_values["scene_id"] == 0
     assert naive.shared_values["session"] > 5
     assert min(ours.n.values()) > 15
-    by_time = {guess.task: guess for guess in ours.guesses if guess.check == "timestamp_knn"}
+    by_time = {guess.task: guess for guess in ours.baselines if guess.check == "timestamp_knn"}
     assert set(by_time) == set(TASKS)
     # UTKFace was gathered class by class: where the time still tells a label, the audit says why.
     assert all(guess.detail for guess in by_time.values() if guess.leaks)
@@ -127,7 +127,7 @@ def test_faces_are_grouped_split_by_session_and_audited(
         assert (
             f"the time alone {'tells' if guess.leaks else 'does not tell'} {guess.task}" in printed
         )
-    torn = [d for d in audit_labels(workspace).doubts if d.kind == "label_conflict"]
+    torn = [d for d in audit_labels(workspace).issues if d.kind == "label_conflict"]
     assert len(torn) >= len(grouped)
     index = publish_run(workspace, "faces").index()
     assert {"age", "gender", "ethnicity"} <= set(index.column_names)
