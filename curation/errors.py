@@ -25,9 +25,9 @@ class CurationError(SafelightError):
 class UnknownRunnerError(CurationError):
     """No runner has this name."""
 
-    def __init__(self, wanted: str, known: Sequence[str]) -> None:
-        super().__init__(f"there is no runner {wanted!r}; choose one of: {', '.join(known)}")
-        self.wanted = wanted
+    def __init__(self, name: str, existing: Sequence[str]) -> None:
+        super().__init__(f"there is no runner {name!r}; choose one of: {', '.join(existing)}")
+        self.name = name
 
 
 class NodesKeepDyingError(CurationError):
@@ -58,13 +58,13 @@ class ThinClassError(CurationError):
 class RunNotFoundError(CurationError):
     """No curation run has this id."""
 
-    def __init__(self, wanted: str, known: Sequence[str]) -> None:
-        newest = ", ".join(known[:3]) or "none yet"
+    def __init__(self, run_id: str, existing: Sequence[str]) -> None:
+        newest = ", ".join(existing[:3]) or "none yet"
         super().__init__(
-            f"curation run {wanted or '(newest)'} does not exist; newest: {newest}. "
+            f"curation run {run_id or '(newest)'} does not exist; newest: {newest}. "
             "Make one with: safelight curate run"
         )
-        self.wanted = wanted
+        self.run_id = run_id
 
 
 class NothingToCurateError(CurationError):
@@ -119,12 +119,12 @@ def _labels_advice(n_values: Mapping[str, int], usable: Sequence[str]) -> str:
 class EmbedderNotFoundError(CurationError):
     """`[curate] embedder` names no network, or more than one."""
 
-    def __init__(self, wanted: str, known: Sequence[str]) -> None:
+    def __init__(self, name: str, existing: Sequence[str]) -> None:
         super().__init__(
-            f"there is no single embedder {wanted!r}; known: {', '.join(known)}. Train one with: "
+            f"there is no single embedder {name!r}; existing: {', '.join(existing)}. Train one with: "
             "safelight train run copy_detection, or give the path of an ONNX file"
         )
-        self.wanted = wanted
+        self.name = name
 
 
 class BadEmbedderError(CurationError):

@@ -1,1 +1,1 @@
-"""One curation run: plan, inputs, steps, decisions, summary."""
+"""One curation run: plan, inputs, stage results, decisions, items, summary."""

@@ -1,8 +1,8 @@
-"""Decisions as rows: why a picture was dropped, a setting voided, something flagged.
+"""Rows of table `decisions`: why a picture was dropped, a setting voided or something flagged.
 
-A picture is dropped for one reason at most: the first of decode, tombstone, manual, duplicates, settings. The key of
-the table is run, picture and rule, so of two EXIF records that break the same rule the more trusted one is reported.
-The evidence of EXIF rules is a JSON object of the values that they looked at.
+A picture is dropped for one reason at most, by the first step that drops it (`decision_steps.py`). The key of the table
+is run, picture and rule, so of two EXIF records that break the same rule the more trusted one is reported. The evidence
+of EXIF rules is a JSON object of the values that they used.
 """
 
 import json
@@ -36,110 +36,109 @@ _RECORD_EVIDENCE = {
 _APEX_OF = {"f_number": "aperture_value", "exposure_time": "shutter_speed_value"}
 
 
-def table(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Put decisions together, sorted, one per picture and rule."""
+def table(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Concatenate decisions: sorted, one per picture and rule."""
     empty = pl.DataFrame(schema=SCHEMA)
-    found = pl.concat(
+    decisions = pl.concat(
         [
             empty,
             *(
                 part.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
-                for part in frames
+                for part in parts
             ),
         ]
     )
-    return found.unique(["asset_sha256", "rule"], keep="first", maintain_order=True).sort(
+    return decisions.unique(["asset_sha256", "rule"], keep="first", maintain_order=True).sort(
         "asset_sha256", "decision", "rule"
     )
 
 
-def exif_decisions(judged: pl.DataFrame) -> list[pl.DataFrame]:
-    """List voids and flags of judged EXIF records (sorted: the most trusted source first)."""
-    found = [_record_voids(judged), *(_setting_voids(judged, setting) for setting in SETTINGS)]
-    flags = judged.explode("flags", empty_as_null=True).filter(pl.col("flags").is_not_null())
-    evidence = _said(flags, pl.col("flags"), EVIDENCE)
-    return [*found, _rows(flags, "flag", pl.col("flags"), evidence=evidence)]
+def exif_decisions(records: pl.DataFrame) -> list[pl.DataFrame]:
+    """List voids and flags of EXIF records after `apply_rules` (sorted: the most trusted source first)."""
+    voids = [_record_voids(records), *(_setting_voids(records, setting) for setting in SETTINGS)]
+    flags = records.explode("flags", empty_as_null=True).filter(pl.col("flags").is_not_null())
+    evidence = _evidence_json(flags, pl.col("flags"), EVIDENCE)
+    return [*voids, _rows(flags, "flag", pl.col("flags"), evidence=evidence)]
 
 
-def _record_voids(judged: pl.DataFrame) -> pl.DataFrame:
-    broken = judged.filter(pl.col("record_void").is_not_null())
+def _record_voids(records: pl.DataFrame) -> pl.DataFrame:
+    broken = records.filter(pl.col("record_void").is_not_null())
     reason = pl.col("record_void")
-    return _rows(broken, "void", reason, evidence=_said(broken, reason, _RECORD_EVIDENCE))
+    return _rows(broken, "void", reason, evidence=_evidence_json(broken, reason, _RECORD_EVIDENCE))
 
 
-def _setting_voids(judged: pl.DataFrame, setting: str) -> pl.DataFrame:
-    broken = judged.filter(pl.col(f"{setting}_void").is_not_null())
+def _setting_voids(records: pl.DataFrame, setting: str) -> pl.DataFrame:
+    broken = records.filter(pl.col(f"{setting}_void").is_not_null())
     reason = pl.col(f"{setting}_void")
-    written: tuple[str, ...] = (setting, f"{setting}_raw")
+    value_columns: tuple[str, ...] = (setting, f"{setting}_raw")
     columns: dict[str, tuple[str, ...]] = dict.fromkeys(
-        broken[f"{setting}_void"].unique().to_list(), written
+        broken[f"{setting}_void"].unique().to_list(), value_columns
     )
     if apex := _APEX_OF.get(setting):
-        columns |= {f"{setting}_contradicts_apex": (*written, apex)}
+        columns |= {f"{setting}_contradicts_apex": (*value_columns, apex)}
     if setting == "f_number":
-        lens = (*written, "lens_min_f_number", "max_aperture_value")
+        lens = (*value_columns, "lens_min_f_number", "max_aperture_value")
         columns |= {"f_number_below_lens_minimum": lens}
-    evidence = _said(broken, reason, columns)
+    evidence = _evidence_json(broken, reason, columns)
     return _rows(broken, "void", reason, setting=pl.lit(setting), evidence=evidence)
 
 
-def _said(
+def _evidence_json(
     records: pl.DataFrame, reason: pl.Expr, columns: Mapping[str, tuple[str, ...]]
 ) -> pl.Expr:
-    """Write as JSON what the columns of each reason say; null for a reason without columns."""
+    """Write the columns of each reason as JSON; null for a reason without columns."""
     kinds = records.schema
-    found = [
+    cases = [
         pl.when(reason == name).then(
-            pl.struct(_short(c, kinds[c]) for c in said).struct.json_encode()
+            pl.struct(_short_value(c, kinds[c]) for c in names).struct.json_encode()
         )
-        for name, said in columns.items()
+        for name, names in columns.items()
     ]
-    return pl.coalesce(pl.lit(None, pl.String), *found)
+    return pl.coalesce(pl.lit(None, pl.String), *cases)
 
 
-def _short(name: str, kind: pl.DataType) -> pl.Expr:
+def _short_value(name: str, kind: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if kind == pl.String:
         return column.str.slice(0, _WRITTEN_CHARS)
-    # JSON has no infinity: the text says it.
+    # JSON has no infinity, so it is written as text.
     return column.cast(pl.String) if kind.is_float() and name in SETTINGS else column
 
 
 def manual_drops(dropped: Mapping[str, ManualDecision]) -> pl.DataFrame:
-    """Drop what a person dropped; the evidence names the decision."""
-    return _by_hand(dropped, "drop", "manual_drop")
+    """Drop the pictures that a person dropped; the evidence names the decision."""
+    return _manual_rows(dropped, "drop", "manual_drop")
 
 
-def kept_by_hand(kept: Mapping[str, ManualDecision], against: pl.DataFrame) -> pl.DataFrame:
-    """Flag pictures that a person keeps although `against` (decisions) would drop them."""
-    spared = {sha: kept[sha] for sha in against["asset_sha256"] if sha in kept}
-    return _by_hand(spared, "flag", "kept_by_hand")
+def keep_flags(kept: Mapping[str, ManualDecision], against: pl.DataFrame) -> pl.DataFrame:
+    """Flag the pictures that a person keeps although `against` (decisions) would drop them."""
+    overruled = {sha: kept[sha] for sha in against["asset_sha256"] if sha in kept}
+    return _manual_rows(overruled, "flag", "kept_by_hand")
 
 
-def _by_hand(decided: Mapping[str, ManualDecision], decision: str, reason: str) -> pl.DataFrame:
-    found = [
-        (sha, json.dumps({"decision": made.decision_id, "reason": made.reason}))
-        for sha, made in sorted(decided.items())
+def _manual_rows(
+    decisions: Mapping[str, ManualDecision], decision: str, reason: str
+) -> pl.DataFrame:
+    evidence = [
+        (sha, json.dumps({"decision": manual.decision_id, "reason": manual.reason}))
+        for sha, manual in sorted(decisions.items())
     ]
     listed = pl.DataFrame(
-        found, schema={"asset_sha256": pl.String, "said": pl.String}, orient="row"
+        evidence, schema={"asset_sha256": pl.String, "evidence": pl.String}, orient="row"
     )
-    return _rows(listed, decision, pl.lit(reason), rule=pl.lit("manual"), evidence=pl.col("said"))
+    return _rows(
+        listed, decision, pl.lit(reason), rule=pl.lit("manual"), evidence=pl.col("evidence")
+    )
 
 
 def tombstone_drops(gone: Mapping[str, str]) -> pl.DataFrame:
-    """Drop what must not be there; the evidence is why."""
+    """Drop pictures with a tombstone; the evidence is its reason."""
     listed = pl.DataFrame(
-        sorted(gone.items()), schema={"asset_sha256": pl.String, "said": pl.String}, orient="row"
+        sorted(gone.items()),
+        schema={"asset_sha256": pl.String, "evidence": pl.String},
+        orient="row",
     )
-    return _rows(listed, "drop", pl.lit("tombstone"), evidence=pl.col("said"))
-
-
-def without(drops: pl.DataFrame, *others: pl.DataFrame) -> pl.DataFrame:
-    """Leave out the pictures that others decide about."""
-    for other in others:
-        drops = drops.join(other, on="asset_sha256", how="anti")
-    return drops
+    return _rows(listed, "drop", pl.lit("tombstone"), evidence=pl.col("evidence"))
 
 
 def decode_drops(health: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +159,7 @@ def duplicate_drops(groups: pl.DataFrame) -> pl.DataFrame:
 
 
 def empty_drops(pictures: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
-    """Drop pictures without any setting; the evidence is what voided them, or `no_exif`."""
+    """Drop pictures without any setting; the evidence is the void reasons, or `no_exif`."""
     lacking = pictures.filter(pl.all_horizontal(pl.col(s).is_null() for s in SETTINGS))
     why = voids.group_by("asset_sha256").agg(why=pl.col("reason").sort().str.join(", "))
     explained = lacking.select("asset_sha256").join(why, on="asset_sha256", how="left")
@@ -169,7 +168,7 @@ def empty_drops(pictures: pl.DataFrame, voids: pl.DataFrame) -> pl.DataFrame:
 
 
 def unlabelled_drops(pictures: pl.DataFrame, tasks: Sequence[str]) -> pl.DataFrame:
-    """Drop pictures of which none of the tasks is known; they have text columns `label:<task>`."""
+    """Drop pictures without a label of any of the tasks; labels are text columns `label:<task>`."""
     lacking = pictures.filter(pl.all_horizontal(pl.col(f"label:{t}").is_null() for t in tasks))
     return _rows(lacking, "drop", pl.lit("no_label"), evidence=pl.lit(", ".join(tasks)))
 
@@ -187,14 +186,17 @@ def quality_flags(quality: pl.DataFrame) -> list[pl.DataFrame]:
     ]
 
 
-def notes(found: dict[str, str], flag: str) -> pl.DataFrame:
-    """Flag pictures, given as asset to evidence."""
-    pairs = sorted(found.items())
+def flag_rows(evidence_of: Mapping[str, str], flag: str) -> pl.DataFrame:
+    """Flag pictures; `evidence_of` maps each asset to its evidence."""
+    pairs = sorted(evidence_of.items())
     listed = pl.DataFrame(
-        {"asset_sha256": [sha for sha, _ in pairs], "said": [said for _, said in pairs]},
-        schema={"asset_sha256": pl.String, "said": pl.String},
+        {
+            "asset_sha256": [sha for sha, _ in pairs],
+            "evidence": [evidence for _, evidence in pairs],
+        },
+        schema={"asset_sha256": pl.String, "evidence": pl.String},
     )
-    return _rows(listed, "flag", pl.lit(flag), evidence=pl.col("said"))
+    return _rows(listed, "flag", pl.lit(flag), evidence=pl.col("evidence"))
 
 
 def _rows(

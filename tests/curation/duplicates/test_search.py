@@ -17,7 +17,7 @@ from curation.duplicates.search import (
     distinct,
     find_duplicates,
 )
-from curation.run.known_copies import boilerplate_notes, issues
+from curation.run.catalog_duplicates import boilerplate_hubs, issue_rows
 from curation.similarity.pdq import luma_of, pdq
 from tests.curation.made_pictures import Picture, cropped, encoded, scaled, scene, shaken, toned
 
@@ -196,7 +196,7 @@ def test_bridges_and_boilerplate_become_issues_for_people() -> None:
         bridges=[Bridge("x", ("a", "b"))],
         boilerplate=[Group(("l", "m", "n"), "m")],
     )
-    rows = issues(found, "run", datetime(2026, 1, 1))  # noqa: DTZ001 - as in the catalog
+    rows = issue_rows(found, "run", datetime(2026, 1, 1))  # noqa: DTZ001 - as in the catalog
     assert [(row["kind"], row["asset_sha256"]) for row in rows] == [
         ("bridged_groups", "x"),
         ("boilerplate", "m"),
@@ -204,7 +204,7 @@ def test_bridges_and_boilerplate_become_issues_for_people() -> None:
     assert set(rows[0]) == set(TABLES["issues"].schema.names)
     assert json.loads(str(rows[0]["detail"])) == {"pieces": ["a", "b"]}
     assert len({row["issue_id"] for row in rows}) == 2
-    assert boilerplate_notes(found.boilerplate) == {"l": "m", "m": "m", "n": "m"}
+    assert boilerplate_hubs(found.boilerplate) == {"l": "m", "m": "m", "n": "m"}
 
 
 def test_pairs_that_are_joined_already_are_not_compared(found: Duplicates) -> None:

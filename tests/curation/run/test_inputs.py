@@ -1,7 +1,7 @@
 import polars as pl
 
 from catalog import Workspace, open_catalog, rows, write_segment
-from curation.run.inputs import judged_exif, read_inputs
+from curation.run.inputs import exif_with_rules, read_inputs
 from tests.catalog.writing import writing
 from tests.curation.small_catalog import CRAWLED, Shot, exif, fill, sound_shots
 
@@ -33,7 +33,9 @@ def test_a_column_of_older_code_is_left_behind(workspace: Workspace) -> None:
     assert inputs.exif.columns == [*rows("exif", []).schema.names, "fetched_at"]
 
 
-def test_only_the_files_own_record_is_judged_by_its_thumbnail(workspace: Workspace) -> None:
+def test_rules_on_the_thumbnail_apply_only_to_the_record_from_the_file(
+    workspace: Workspace,
+) -> None:
     place = {"thumbnail_offset": 30, "thumbnail_length": 5}
     shots = [
         Shot("a.jpg", b"a" * 40, exif(0) | place, api=exif(1)),
@@ -43,9 +45,9 @@ def test_only_the_files_own_record_is_judged_by_its_thumbnail(workspace: Workspa
     with open_catalog(workspace) as catalog:
         catalog.commit()
         inputs = read_inputs(catalog)
-    places = {row["asset_sha256"]: row for row in inputs.places().to_pylist()}
-    found = [[places[s.sha256][name] for name in place] for s in shots]
-    assert found == [[30, 5], [0, 0]]
+    locations = {row["asset_sha256"]: row for row in inputs.locations().to_pylist()}
+    offsets = [[locations[s.sha256][name] for name in place] for s in shots]
+    assert offsets == [[30, 5], [0, 0]]
     health = pl.DataFrame(
         {
             "asset_sha256": [s.sha256 for s in shots],
@@ -53,6 +55,6 @@ def test_only_the_files_own_record_is_judged_by_its_thumbnail(workspace: Workspa
             "exif_blocks": [1, 1],
         }
     )
-    judged = judged_exif(inputs, health, 0.7).filter(pl.col("record_void").is_not_null())
+    voided = exif_with_rules(inputs, health, 0.7).filter(pl.col("record_void").is_not_null())
     columns = ("asset_sha256", "exif_source", "record_void")
-    assert judged.select(columns).rows() == [(shots[0].sha256, "file", "thumbnail_mismatch")]
+    assert voided.select(columns).rows() == [(shots[0].sha256, "file", "thumbnail_mismatch")]

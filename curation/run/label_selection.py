@@ -1,8 +1,8 @@
-"""Choose the labels of a run whose plan names none: what the catalog says about its pictures beside their EXIF.
+"""Select the labels of a run whose plan has none, from the labels that the catalog has for its pictures.
 
-A label that sorts pictures into classes is one that the run is stratified by and that stands in the class tables; any
-other (a caption, a number of its own for each picture) is a column of the release and no more. Where most pictures
-have camera settings these stay what is curated for, and labels come beside them.
+A label with classes is a stratum of the splits and is in the class tables. Any other label (a caption, a different
+number for each picture) is only a column of the release. Where most pictures have camera settings, the run is curated
+for the settings, and labels are additional columns.
 """
 
 import dataclasses
@@ -20,20 +20,22 @@ from curation.run.plan import CurationPlan, taken_columns
 from curation.splits.labels import PERSON_TASKS, TIME_TASK
 from curation.splits.strata import FEW_NUMBERS, MAX_CLASSES, numbers_of
 
-FOLDER = (
-    "folder"  # any picture in a folder has this label: it does not keep one without camera settings
+FOLDER = "folder"
+"""The label of every picture in a folder; it alone does not keep a picture without camera settings."""
+
+MAX_CLASS_LABELS = 8  # with more, each has little influence on the splits
+MAX_SEVERAL_SHARE = (
+    0.1  # of the pictures: a label with several values for more pictures is left out
 )
-MOST_CLASS_LABELS = 8  # with more, each has next to no say in the splits
-TORN_SHARE = 0.1  # of the pictures; a label with several values for more of them has no one value
-FEW_PICTURES = 2  # of one value: a value that only one picture has is no class
+MIN_PICTURES_PER_VALUE = 2  # a value that only one picture has is not a class
 
 # One row for each picture and label: its most trusted value, and how many different values photos of it have.
 _VALUES = f"""
-    WITH said AS (SELECT l.asset_sha256, l.task, l.value, l.place, l.photo_id, s.answers FROM ({LABELS}) l
+    WITH statements AS (SELECT l.asset_sha256, l.task, l.value, l.place, l.photo_id, s.answers FROM ({LABELS}) l
         LEFT JOIN v_labels s ON s.subject_kind = CASE l.place WHEN 0 THEN 'asset' ELSE 'photo' END
         AND s.subject_id = CASE l.place WHEN 0 THEN l.asset_sha256 ELSE l.photo_id END AND s.task = l.task)
     SELECT asset_sha256, task, first(value ORDER BY place, photo_id) AS value, max(answers) AS answers
-    FROM said JOIN assets a ON a.sha256 = asset_sha256 WHERE a.mime LIKE 'image/%'
+    FROM statements JOIN assets a ON a.sha256 = asset_sha256 WHERE a.mime LIKE 'image/%'
     AND task NOT IN (SELECT unnest(?::VARCHAR[])) GROUP BY asset_sha256, task ORDER BY task, asset_sha256
 """
 _SETTINGS = f"""
@@ -43,81 +45,83 @@ _SETTINGS = f"""
 
 
 @dataclass(frozen=True)
-class FoundLabels:
-    """Labels by what becomes of them, each in order of its name; `left_out` says why one is no column."""
+class LabelSelection:
+    """The selected labels by use, sorted by name; `left_out` has the reason for each label that is not a column."""
 
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def with_found_labels(plan: CurationPlan, catalog: Catalog) -> tuple[CurationPlan, list[str]]:
-    """Give the plan with the labels of the catalog, and notes about those that cannot be used.
+def with_selected_labels(plan: CurationPlan, catalog: Catalog) -> tuple[CurationPlan, list[str]]:
+    """Give the plan with the labels of the catalog, and notes about labels that cannot be used.
 
-    A plan that names labels, or says that there are none, stays as it is.
+    A plan with labels, or with an empty list of labels, is not changed.
     """
     if plan.labels or plan.label_columns or not plan.find_labels:
         return dataclasses.replace(plan, find_labels=False), []
     values = frame(catalog, _VALUES, ([*PERSON_TASKS, TIME_TASK],))
-    found = sort_labels(values)
+    selection = select_labels(values)
     (counts,) = catalog.records(_SETTINGS)
     n, with_settings = int(str(counts["n"])), int(str(counts["with_settings"]))
-    own = values.filter(pl.col("task").is_in([*found.classes, *found.columns]))
-    labelled = own["asset_sha256"].n_unique()
-    named = column_names((*found.classes, *found.columns))
-    renamed = tuple(f"{name}={task}" for task, name in sorted(named.items()) if task != name)
+    selected_values = values.filter(pl.col("task").is_in([*selection.classes, *selection.columns]))
+    labelled = selected_values["asset_sha256"].n_unique()
+    name_of = column_names((*selection.classes, *selection.columns))
+    renamed = tuple(f"{name}={task}" for task, name in sorted(name_of.items()) if task != name)
     plan = dataclasses.replace(plan, find_labels=False, label_tasks=renamed)
-    classes = tuple(sorted(named[task] for task in found.classes))
-    others = tuple(sorted(named[task] for task in found.columns if task != FOLDER))
-    notes = [f"label {task} is left out: {why}" for task, why in sorted(found.left_out.items())]
+    classes = tuple(sorted(name_of[task] for task in selection.classes))
+    others = tuple(sorted(name_of[task] for task in selection.columns if task != FOLDER))
+    notes = [f"label {task} is left out: {why}" for task, why in sorted(selection.left_out.items())]
     if 2 * with_settings < n and labelled > with_settings:
         return dataclasses.replace(plan, labels=classes, label_columns=others), notes
     columns = tuple(sorted((*classes, *others)))
     return dataclasses.replace(plan, label_columns=columns, label_classes=classes), notes
 
 
-def sort_labels(values: pl.DataFrame) -> FoundLabels:
-    """Sort the labels of `values` (asset_sha256, task, value, answers) by what can become of them."""
+def select_labels(values: pl.DataFrame) -> LabelSelection:
+    """Select classes and columns among the labels of `values` (asset_sha256, task, value, answers)."""
     classes: dict[str, int] = {}
     columns, left_out = [], {}
     for (task,), rows in values.group_by("task", maintain_order=True):
         name = str(task)
-        torn = rows.filter(pl.col("answers") > 1).height / rows.height
-        if torn > TORN_SHARE:
-            left_out[name] = f"{torn:.0%} of its pictures have several values"
+        several_share = rows.filter(pl.col("answers") > 1).height / rows.height
+        if several_share > MAX_SEVERAL_SHARE:
+            left_out[name] = f"{several_share:.0%} of its pictures have several values"
         elif is_class(rows["value"], MAX_CLASSES if name == FOLDER else None):
             classes[name] = rows["value"].n_unique()
         else:
             columns.append(name)
     fewest = sorted(classes, key=lambda task: (classes[task], task))
-    columns += fewest[MOST_CLASS_LABELS:]
-    return FoundLabels(tuple(sorted(fewest[:MOST_CLASS_LABELS])), tuple(sorted(columns)), left_out)
+    columns += fewest[MAX_CLASS_LABELS:]
+    return LabelSelection(
+        tuple(sorted(fewest[:MAX_CLASS_LABELS])), tuple(sorted(columns)), left_out
+    )
 
 
-def is_class(values: pl.Series, most: int | None = None) -> bool:
-    """Say whether a label (text, one value a picture) sorts pictures into classes; at most `most` if given.
+def is_class(values: pl.Series, max_values: int | None = None) -> bool:
+    """Say whether the values of a label (text, one value a picture) are classes; at most `max_values` if given.
 
     >>> is_class(pl.Series(["cat", "dog"] * 20)), is_class(pl.Series([f"photo {n}" for n in range(40)]))
     (True, False)
     """
     counts = values.drop_nulls().value_counts(name="n")["n"]
     n, n_values = int(counts.sum()), len(counts)
-    if n_values < 2 or (most is not None and n_values > most):
+    if n_values < 2 or (max_values is not None and n_values > max_values):
         return False
     if (numbers := numbers_of(values)) is not None:
-        known = numbers.drop_nulls()
-        is_whole = bool((known == known.round()).all())
-        spread = float(known.max()) - float(known.min())  # type: ignore[arg-type]  # there are numbers
-        # Whole numbers without a repeat and without a gap count the pictures.
+        present = numbers.drop_nulls()
+        is_whole = bool((present == present.round()).all())
+        spread = float(present.max()) - float(present.min())  # type: ignore[arg-type]  # there are numbers
+        # Whole numbers without a repeat and almost without gaps are a running number.
         return not (is_whole and n_values == n and spread < 2 * n and n > 10 * FEW_NUMBERS)
-    return n_values <= n / 2 and int(counts.filter(counts >= FEW_PICTURES).sum()) > n / 2
+    return n_values <= n / 2 and int(counts.filter(counts >= MIN_PICTURES_PER_VALUE).sum()) > n / 2
 
 
 _NOT_PLAIN = re.compile(r"[^a-z0-9_]+")
 
 
 def column_names(tasks: tuple[str, ...]) -> dict[str, str]:
-    """Give each label the name of its column: lower-case letters, digits and _, no name of another column.
+    """Give each label the name of its column: lower-case letters, digits and _, not the name of another column.
 
     >>> column_names(("Dog breed", "width", "breed"))
     {'Dog breed': 'dog_breed', 'width': 'label_width', 'breed': 'breed'}

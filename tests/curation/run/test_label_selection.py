@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from catalog import Workspace
 from catalog.releases.from_run import publish_run
 from curation.commands.curate import curate as command
-from curation.run.found_labels import column_names, is_class, sort_labels
+from curation.run.label_selection import column_names, is_class, select_labels
 from curation.run.plan import CurationPlan
 from curation.run.run import curate
 from curation.run.summary import CurationSummary
@@ -157,19 +157,19 @@ def test_what_is_a_class(values: list[str | None], expected: bool) -> None:
 
 
 def test_a_label_with_several_values_for_one_picture_is_left_out_with_its_reason() -> None:
-    said = labels(kind=["a", "b"] * 20, tags=["x", "y"] * 20)
-    said = said.with_columns(
+    values = labels(kind=["a", "b"] * 20, tags=["x", "y"] * 20)
+    values = values.with_columns(
         answers=pl.when(pl.col("task") == "tags").then(pl.lit(3)).otherwise(pl.lit(1))
     )
-    found = sort_labels(said)
-    assert (found.classes, found.columns) == (("kind",), ())
-    assert found.left_out == {"tags": "100% of its pictures have several values"}
+    selection = select_labels(values)
+    assert (selection.classes, selection.columns) == (("kind",), ())
+    assert selection.left_out == {"tags": "100% of its pictures have several values"}
 
 
 def test_at_most_eight_labels_are_classes() -> None:
-    found = sort_labels(labels(**{f"t{n:02}": ["a", "b"] * 10 for n in range(11)}))
-    assert len(found.classes) == 8
-    assert found.columns == ("t08", "t09", "t10")
+    selection = select_labels(labels(**{f"t{n:02}": ["a", "b"] * 10 for n in range(11)}))
+    assert len(selection.classes) == 8
+    assert selection.columns == ("t08", "t09", "t10")
 
 
 def test_names_of_columns_are_plain_and_different() -> None:

@@ -1,6 +1,6 @@
 import polars as pl
 
-from curation.run.inherit import inherit_settings
+from curation.run.inherited_settings import inherit_settings
 
 PICTURES = pl.DataFrame(
     {
@@ -24,12 +24,12 @@ GROUPS = pl.DataFrame(
 
 
 def test_a_keeper_takes_what_it_lacks_from_the_copy_that_knows_most() -> None:
-    found = inherit_settings(PICTURES, GROUPS)
-    keeper = found.pictures.row(0, named=True)
+    inherited = inherit_settings(PICTURES, GROUPS)
+    keeper = inherited.pictures.row(0, named=True)
     assert (keeper["f_number"], keeper["iso"], keeper["exposure_time"]) == (2.8, 400.0, 0.1)
     assert keeper["camera"] == "acme one"
-    assert found.filled == {"a": "f_number, iso"}
-    assert found.pictures.columns == PICTURES.columns
+    assert inherited.filled == {"a": "f_number, iso"}
+    assert inherited.pictures.columns == PICTURES.columns
 
 
 def test_records_of_one_group_that_contradict_each_other_are_noted() -> None:
@@ -37,7 +37,7 @@ def test_records_of_one_group_that_contradict_each_other_are_noted() -> None:
 
 
 def test_pictures_outside_groups_stay_as_they_were() -> None:
-    found = inherit_settings(PICTURES, GROUPS.clear())
-    assert found.pictures.equals(PICTURES)
-    assert found.filled == {}
-    assert found.conflicts == {}
+    inherited = inherit_settings(PICTURES, GROUPS.clear())
+    assert inherited.pictures.equals(PICTURES)
+    assert inherited.filled == {}
+    assert inherited.conflicts == {}

@@ -1,7 +1,7 @@
-"""Search the pictures of a catalog for copies, with what earlier runs left: the similarity index and compared pairs.
+"""Find copies among the pictures of a catalog, with the stored similarity index and the verdicts of earlier runs.
 
-Only pictures that are new since the last run are compared with all, and only pairs that no run has compared are looked
-at. The outcome is that of a first run over the same pictures.
+Only pictures that are new since the last run are compared with all others, and only pairs without an earlier verdict
+are verified. The result equals that of a first run over the same pictures.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from curation.similarity.read_vectors import read_compact
 log = logging.getLogger(__name__)
 
 DETECTOR = "duplicates@2"
-NAMED = 20  # members of a boilerplate group that an issue names
+MAX_NAMED = 20  # members of a boilerplate group that an issue names
 
 _EMBEDDED = "SELECT asset_sha256 FROM embeddings WHERE model_id = ?"
 _COMPARED = """
@@ -36,7 +36,7 @@ _COMPARED = """
 """
 
 
-def find_in_catalog(
+def find_catalog_duplicates(
     catalog: Catalog,
     pictures: pl.DataFrame,
     load: LoadPixels,
@@ -44,39 +44,41 @@ def find_in_catalog(
     made_by: tuple[str, str],
     limits: DuplicateLimits | None = None,
 ) -> tuple[Duplicates, SimilarityIndex]:
-    """Find the copies among `pictures`, which has the columns that `find_duplicates` wants but for the vector.
+    """Find the copies among `pictures`, which has the columns of `find_duplicates` without the vector.
 
     `made_by` is the model of the vectors and the stage of the hashes. Reads and writes the index below `derived/`,
-    which may be deleted at any time, and gives it as it is now.
+    which may be deleted at any time, and returns the updated index.
     """
     limits = limits or DuplicateLimits()
-    index = _index(catalog, distinct(pictures), limits, made_by)
-    by = limits.compared_by(made_by[0])
-    known = frame(catalog, _COMPARED, (by,))
-    return compare(pictures, index, load, limits, earlier_edges=known, compared_by=by), index
+    index = _updated_index(catalog, distinct(pictures), limits, made_by)
+    compared_by = limits.compared_by(made_by[0])
+    earlier_edges = frame(catalog, _COMPARED, (compared_by,))
+    return compare(
+        pictures, index, load, limits, earlier_edges=earlier_edges, compared_by=compared_by
+    ), index
 
 
-def _index(
+def _updated_index(
     catalog: Catalog, pictures: pl.DataFrame, limits: DuplicateLimits, made_by: tuple[str, str]
 ) -> SimilarityIndex:
-    """Bring the stored index up to date with `pictures`, and store it if it changed."""
+    """Update the stored index to `pictures`, and store it if it changed."""
     folder = IndexFolder(catalog.workspace.home, limits.candidates.key(*made_by), limits.candidates)
-    before = folder.load()
+    stored = folder.load()
     embedded = frame(catalog, _EMBEDDED, made_by[:1])
     pictures = pictures.join(embedded, on="asset_sha256", how="semi").sort("asset_sha256")
-    old = pl.DataFrame({"asset_sha256": before.pictures.names}, {"asset_sha256": pl.String})
-    new = pictures.join(old, on="asset_sha256", how="anti").sort("asset_sha256")
-    gone = old.join(pictures, on="asset_sha256", how="anti")["asset_sha256"].to_list()
-    if new.is_empty() and not gone:
-        return before
-    after = before.updated(_described(catalog, new, made_by[0]), gone)
-    folder.save(after)
-    log.info("index: %d pictures before, %d new, %d gone", old.height, new.height, len(gone))
-    return after
+    indexed = pl.DataFrame({"asset_sha256": stored.pictures.names}, {"asset_sha256": pl.String})
+    new = pictures.join(indexed, on="asset_sha256", how="anti").sort("asset_sha256")
+    removed = indexed.join(pictures, on="asset_sha256", how="anti")["asset_sha256"].to_list()
+    if new.is_empty() and not removed:
+        return stored
+    updated = stored.updated(_descriptors(catalog, new, made_by[0]), removed)
+    folder.save(updated)
+    log.info("index: %d pictures before, %d new, %d gone", indexed.height, new.height, len(removed))
+    return updated
 
 
-def _described(catalog: Catalog, pictures: pl.DataFrame, model_id: str) -> Descriptors:
-    """Describe the pictures that have an embedding."""
+def _descriptors(catalog: Catalog, pictures: pl.DataFrame, model_id: str) -> Descriptors:
+    """Make the descriptors of the pictures that have an embedding."""
     names, vectors = read_compact(catalog, model_id, pictures["asset_sha256"].to_list())
     pictures = pictures.filter(pl.col("asset_sha256").is_in(names)).sort("asset_sha256")
     return Descriptors(
@@ -87,20 +89,20 @@ def _described(catalog: Catalog, pictures: pl.DataFrame, model_id: str) -> Descr
     )
 
 
-def issues(found: Duplicates, run_id: str, at: datetime) -> list[dict[str, object]]:
-    """Write what people must look at as rows of `issues`: bridges between groups, and boilerplate."""
+def issue_rows(duplicates: Duplicates, run_id: str, at: datetime) -> list[dict[str, object]]:
+    """Make the rows of `issues` for people to review: bridges between groups, and boilerplate."""
     bridges = (
         (each.picture, "bridged_groups", 0.5, {"pieces": list(each.pieces)})
-        for each in found.bridges
+        for each in duplicates.bridges
     )
     boilerplate = (
         (
             each.hub,
             "boilerplate",
             0.8,
-            {"n": len(each.members), "first": list(each.members[:NAMED])},
+            {"n": len(each.members), "first": list(each.members[:MAX_NAMED])},
         )
-        for each in found.boilerplate
+        for each in duplicates.boilerplate
     )
     return [
         {
@@ -117,12 +119,12 @@ def issues(found: Duplicates, run_id: str, at: datetime) -> list[dict[str, objec
     ]
 
 
-def boilerplate_notes(groups: Iterable[Group]) -> dict[str, str]:
-    """Name, for each member of boilerplate, the member that most others resemble."""
+def boilerplate_hubs(groups: Iterable[Group]) -> dict[str, str]:
+    """Map each member of a boilerplate group to the hub of its group."""
     return {name: each.hub for each in groups for name in each.members}
 
 
 def _issue_id(sha: str, kind: str, detail: object) -> str:
-    """Name an issue: a bridge between other pieces is another one, boilerplate that grows is the same."""
+    """Make the id of an issue. A bridge of other pieces is another issue; boilerplate that grows is the same issue."""
     what = json.dumps(detail) if kind == "bridged_groups" else ""
     return hashlib.sha256("\n".join([sha, kind, DETECTOR, what]).encode()).hexdigest()[:32]
