@@ -20,7 +20,7 @@ from curation.run.plan import CurationPlan
 from curation.run.run import curate
 from curation.settings import CurateSettings
 from curation.splits.groups import group_split, random_split
-from curation.splits.metadata_leaks import baselines
+from curation.splits.metadata_leaks import metadata_baselines
 from curation.splits.strata import with_label_classes
 from tests.real_data import REAL, members, needs
 
@@ -87,7 +87,7 @@ def test_all_names_split_by_session_and_the_audit_says_what_times_still_tell() -
     by_session = placed.group_by("session").agg(pl.col("split").n_unique())
     assert by_session.height == 140
     assert by_session["split"].max() == 1
-    ours, naive = ({g.task: g for g in baselines(placed, strata, p)} for p in ("split", "naive"))
+    ours, naive = ({g.task: g for g in metadata_baselines(placed, strata, p)} for p in ("split", "naive"))
     for task in TASKS:
         assert naive[task].detail.endswith("this split cuts groups")
         # UTKFace was gathered class by class, for hours: where the time still tells a label, the audit says why.
