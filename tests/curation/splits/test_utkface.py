@@ -87,7 +87,9 @@ def test_all_names_split_by_session_and_the_audit_says_what_times_still_tell() -
     by_session = placed.group_by("session").agg(pl.col("split").n_unique())
     assert by_session.height == 140
     assert by_session["split"].max() == 1
-    ours, naive = ({g.task: g for g in metadata_baselines(placed, strata, p)} for p in ("split", "naive"))
+    ours, naive = (
+        {g.task: g for g in metadata_baselines(placed, strata, p)} for p in ("split", "naive")
+    )
     for task in TASKS:
         assert naive[task].detail.endswith("this split cuts groups")
         # UTKFace was gathered class by class, for hours: where the time still tells a label, the audit says why.
