@@ -100,7 +100,7 @@ def test_tables_are_whole_where_no_person_reads_them(workspace: Workspace) -> No
     assert "…" not in said.output
     for table in TABLES.values():
         assert table.meaning in said.output
-    assert "…" in "".join(aligned(["name"], [["long " * 30]]))  # a terminal has an edge
+    assert "…" in "".join(aligned(["name"], [["long " * 30]], width=80))  # a terminal has an edge
 
 
 def test_a_missing_module_of_ours_is_a_bug_and_not_an_extra() -> None:

@@ -8,6 +8,7 @@ import click
 
 from catalog.commands.sql import shell, sql
 from catalog.commands.takedown import takedown
+from catalog.commands.text_table import aligned, terminal_width
 from catalog.errors import SafelightError
 from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, workspace_option
@@ -28,13 +29,14 @@ catalog.add_command(takedown)
 @existing_workspace_option
 def show_tables(workspace: Workspace) -> None:
     """List tables and views with row counts."""
-    from catalog.commands.printing import aligned
     from catalog.lake.lake import open_catalog
 
     with open_catalog(workspace) as tables:
         header = ["name", "kind", "rows", "meaning"]
         cells = [[str(row[key]) for key in header] for row in tables.tables()]
-    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
+    width = terminal_width()
+    lines = aligned(header, cells, width=width, numbers={"rows"}, prose={"meaning"})
+    click.echo("\n".join(lines))
 
 
 @catalog.command("describe")
@@ -48,7 +50,7 @@ def show_columns(workspace: Workspace, name: str | None) -> None:
 
     with open_catalog(workspace) as tables:
         if name:
-            lines = described(describe_one(tables, name), cut=_terminal())
+            lines = described(describe_one(tables, name), width=terminal_width())
         else:
             lines = (described_briefly(each) for each in describe(tables))
         click.echo("\n".join(lines))
@@ -58,14 +60,15 @@ def show_columns(workspace: Workspace, name: str | None) -> None:
 @existing_workspace_option
 def snapshots(workspace: Workspace) -> None:
     """List the snapshots of the tables, newest first."""
-    from catalog.commands.printing import aligned
     from catalog.lake.lake import open_catalog
 
     with open_catalog(workspace) as tables:
         listed = tables.snapshots()
     cells = [[str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.author, s.message] for s in listed]
     header = ["snapshot", "at (UTC)", "by", "message"]
-    click.echo("\n".join(aligned(header, cells, cut=_terminal())))
+    width = terminal_width()
+    lines = aligned(header, cells, width=width, numbers={"snapshot"}, prose={"message"})
+    click.echo("\n".join(lines))
 
 
 @catalog.command()
@@ -167,11 +170,6 @@ def restore_workspace(workspace: Workspace, source: Path) -> None:
     click.echo(
         f"snapshot {done.snapshot_id}: {counted(done.files, 'file')}, {done.bytes:,} bytes, verified"
     )
-
-
-def _terminal() -> bool:
-    """Say whether a person reads the output: then long text is cut."""
-    return sys.stdout.isatty()
 
 
 def _report(problems: list[str], fine: str) -> None:

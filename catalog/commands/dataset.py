@@ -1,7 +1,7 @@
 """`safelight dataset ...`: publish, look at, check, compare."""
 
 import json
-import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from catalog.commands.pull import (
     sign_release,
     unlock_releases,
 )
+from catalog.commands.text_table import aligned, terminal_width
 from catalog.errors import ReleaseError, SafelightError
 from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, home_words
@@ -82,7 +83,6 @@ def card(workspace: Workspace, release: str) -> None:
 @existing_workspace_option
 def show_releases(workspace: Workspace) -> None:
     """List the releases of this workspace."""
-    from catalog.commands.printing import aligned
     from catalog.releases.release import list_releases
     from catalog.releases.revocations import read_revocations, revocation_of
 
@@ -96,7 +96,8 @@ def show_releases(workspace: Workspace) -> None:
         about = [str(r.manifest["n_items"]), r.manifest["created"], r.digest[:16], note]
         cells.append([f"{r.name}@{r.version}", *about])
     header = ["release", "pictures", "created", "digest", "note"]
-    click.echo("\n".join(aligned(header, cells, cut=sys.stdout.isatty())))
+    lines = aligned(header, cells, width=terminal_width(), numbers={"pictures"}, prose={"note"})
+    click.echo("\n".join(lines))
 
 
 @dataset.command()
@@ -104,6 +105,7 @@ def show_releases(workspace: Workspace) -> None:
 @existing_workspace_option
 def show(workspace: Workspace, release: str) -> None:
     """Show the dataset card of RELEASE (name or name@version)."""
+    from catalog.releases.cards import without_front_matter
     from catalog.releases.release import find_release
     from catalog.releases.revocations import read_revocations, revocation_of
 
@@ -113,7 +115,7 @@ def show(workspace: Workspace, release: str) -> None:
         click.echo(f"REVOKED: {revocation}\n")
     if deleted := published.deleted_data:
         click.echo(f"NO PICTURES: {deleted}\n")
-    click.echo((published.path / "README.md").read_text("utf-8"))
+    click.echo(without_front_matter((published.path / "README.md").read_text("utf-8")))
 
 
 @dataset.command("verify")
@@ -171,7 +173,6 @@ def _check_usable(workspace: Workspace, release: "Release") -> None:
 @existing_workspace_option
 def diff(workspace: Workspace, old: str, new: str, style: str, limit: int) -> None:
     """Tell what changed from release OLD to release NEW."""
-    from catalog.commands.printing import aligned
     from catalog.releases.diff import diff_releases
     from catalog.releases.release import find_release
 
@@ -180,15 +181,23 @@ def diff(workspace: Workspace, old: str, new: str, style: str, limit: int) -> No
         click.echo(json.dumps(asdict(difference), indent=1))
         return
     click.echo(difference.sentence())
-    header = ["what", "split", "class", "old", "new"]
-    click.echo(
-        "\n" + "\n".join(aligned(header, [[str(r[k]) for k in header] for r in difference.counts]))
-    )
+    _echo_counts([row for row in difference.counts if row["old"] != row["new"]])
     for name, listed in (("added", difference.added), ("removed", difference.removed)):
         for sha in listed[:limit]:
             click.echo(f"{name} {sha}")
     for row in (*difference.moved[:limit], *difference.relabelled[:limit]):
         click.echo(f"{row['asset_sha256']} {row['column']}: {row['old']} -> {row['new']}")
+
+
+def _echo_counts(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print the counts that changed."""
+    if not rows:
+        click.echo("every split and class has as many pictures as before")
+        return
+    header = ["what", "split", "class", "old", "new"]
+    cells = [[str(row[name]) for name in header] for row in rows]
+    lines = aligned(header, cells, width=terminal_width(), numbers={"old", "new"})
+    click.echo("\n" + "\n".join(lines))
 
 
 @dataset.command("export")

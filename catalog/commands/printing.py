@@ -3,51 +3,67 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 import pyarrow as pa
 
+from catalog.commands.text_table import aligned, display_width
 from catalog.lake.describe import Described
 
-WIDEST = 72
 
+def render(table: pa.Table, style: str, *, width: int | None = None) -> str:
+    """Write rows in one of `TEXT_FORMATS`; json is one array.
 
-def render(table: pa.Table, style: str, *, cut: bool = True) -> str:
-    """Write rows as `table` (aligned text), `csv` or `json` (one array); `cut` as for `aligned`."""
-    records = table.to_pylist()
+    A `table` is laid out for a terminal of `width` characters; see `aligned`.
+    """
     if style == "json":
-        return json.dumps(records, default=_plain, ensure_ascii=False, indent=1)
+        return json.dumps(table.to_pylist(), default=_plain, ensure_ascii=False, indent=1)
+    records = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
     if style == "csv":
         return _csv(table.column_names, records)
-    cells = [[_cell(record[name]) for name in table.column_names] for record in records]
-    return "\n".join(aligned(table.column_names, cells, cut=cut))
+    cells = [[_cell(value) for value in record] for record in records]
+    if style == "vertical":
+        return "\n".join(_vertical(table.column_names, cells))
+    numbers = {field.name for field in table.schema if _is_number(field.type)}
+    if style == "markdown":
+        return "\n".join(_markdown(table.column_names, cells, numbers))
+    return "\n".join(aligned(table.column_names, cells, width=width, numbers=numbers))
 
 
-def aligned(
-    header: Sequence[str], cells: Sequence[Sequence[str]], *, cut: bool = True
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def _vertical(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Write each row as a block, one line a column; nothing is cut."""
+    widest = max(map(display_width, names), default=0)
+    for number, row in enumerate(cells, 1):
+        yield f"-- row {number}"
+        for name, cell in zip(names, row, strict=True):
+            yield f"{name}{' ' * (widest - display_width(name))}  {cell}".rstrip()
+
+
+def _markdown(
+    names: Sequence[str], cells: Sequence[Sequence[str]], numbers: Collection[str]
 ) -> Iterator[str]:
-    """Lay cells out in columns under a header; long text is cut for a terminal, not for what reads a pipe."""
-    rows = [header, *([_cut(cell) if cut else cell for cell in row] for row in cells)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(header))]
-    for number, row in enumerate(rows):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        if number == 0:
-            yield "  ".join("-" * width for width in widths)
+    """Write a table in the Markdown of GitHub; numbers are right-aligned."""
+    rule = ["---:" if name in numbers else "---" for name in names]
+    for row in (names, rule, *cells):
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
 
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…"
-
-
-def described(table: Described, *, cut: bool = True) -> Iterator[str]:
-    """Write out one table or view: what a row is, its key, every column, the SQL of a view; `cut` as for `aligned`."""
+def described(table: Described, *, width: int | None = None) -> Iterator[str]:
+    """Write out one table or view: what a row is, its key, every column, the SQL of a view."""
     yield f"{table.name} ({table.kind}): {table.meaning}"
     if table.key:
         yield f"unique by {', '.join(table.key)}"
     yield ""
     cells = [[each.name, each.kind, each.unit, each.meaning] for each in table.columns]
-    yield from aligned(["column", "type", "unit", "meaning"], cells, cut=cut)
+    header = ["column", "type", "unit", "meaning"]
+    yield from aligned(header, cells, width=width, prose={"meaning"})
     if table.sql:
         yield from ("", table.sql)
 
@@ -58,12 +74,12 @@ def described_briefly(table: Described) -> str:
     return f"{table.name} ({table.kind}): {table.meaning}\n    {names}"
 
 
-def _csv(names: Sequence[str], records: Sequence[dict[str, object]]) -> str:
+def _csv(names: Sequence[str], records: Sequence[Sequence[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     for record in records:
-        writer.writerow(["" if record[n] is None else _flat(record[n]) for n in names])
+        writer.writerow(["" if value is None else _flat(value) for value in record])
     return text.getvalue().rstrip("\n")
 
 

@@ -11,13 +11,11 @@ import pyarrow.parquet as pq
 
 from catalog.commands.interrupts import stoppable
 from catalog.commands.printing import render
+from catalog.commands.text_table import terminal_width
 from catalog.errors import QueryError, UsageError
 from catalog.lake.lake import open_catalog
 from catalog.tables.questions import Question
 from catalog.workspace.workspace import Workspace
-
-FORMATS = ("table", "csv", "json", "parquet", "arrow")
-BINARY = ("parquet", "arrow")
 
 
 def typed(words: Sequence[str]) -> dict[str, object]:
@@ -86,7 +84,7 @@ async def _ask_in_sandbox(
 
 
 def write(rows: pa.Table, style: str, target: BinaryIO) -> None:
-    """Write rows in one of `FORMATS`; raises `QueryError` where Parquet cannot hold a type."""
+    """Write rows in one of `catalog.commands.formats.FORMATS`; raises `QueryError` where Parquet cannot hold a type."""
     if style == "arrow":
         with pa.ipc.new_file(target, rows.schema) as writer:
             writer.write_table(rows)
@@ -96,4 +94,7 @@ def write(rows: pa.Table, style: str, target: BinaryIO) -> None:
         except pa.ArrowNotImplementedError as error:
             raise QueryError(f"Parquet cannot hold this: {error}. CAST it to VARCHAR.") from error
     else:
-        target.write(render(rows, style, cut=target.isatty()).encode() + b"\n")
+        target.write(
+            render(rows, style, width=terminal_width() if target.isatty() else None).encode()
+            + b"\n"
+        )

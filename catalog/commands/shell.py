@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterator
 
+from catalog.commands.formats import TEXT_FORMATS
 from catalog.commands.interrupts import stoppable
-from catalog.commands.printing import aligned, described, render
+from catalog.commands.printing import described, render
 from catalog.commands.run_query import filled, typed
+from catalog.commands.text_table import aligned, terminal_width
 from catalog.errors import SafelightError, UsageError
 from catalog.lake.describe import describe_one
 from catalog.lake.lake import Catalog, open_catalog
@@ -13,16 +15,16 @@ from catalog.lake.saved import question, questions
 from catalog.plurals import counted
 from catalog.workspace.workspace import Workspace
 
-MODES = ("table", "csv", "json")
 SHOWN = 500
-"""Rows of a result that are shown as a table."""
+"""Rows of a result that are shown in a format for people to read."""
+_READ_BY_PEOPLE = ("table", "vertical")
 
 COMMANDS = {
     ".tables": "list tables and views",
     ".schema NAME": "say what the columns of a table or view mean",
     ".snapshots": "list snapshots, newest first",
     ".as-of N": "read snapshot N from now on; .as-of newest goes back",
-    ".mode csv": "show rows as table, csv or json",
+    ".mode NAME": f"show rows as {', '.join(TEXT_FORMATS[:-1])} or {TEXT_FORMATS[-1]}",
     ".saved": "list saved questions; .saved NAME [name=value ...] asks one",
     ".help": "show this",
     ".quit": "end (also Ctrl+D)",
@@ -66,9 +68,10 @@ class Shell:
         started = time.monotonic()
         rows = stoppable(lambda: self._tables.query(sql, parameters), self._tables.interrupt)
         took = time.monotonic() - started
-        visible = rows.slice(0, SHOWN) if self._mode == "table" else rows
-        yield render(visible, self._mode)
-        if self._mode == "table":
+        is_read = self._mode in _READ_BY_PEOPLE
+        visible = rows.slice(0, SHOWN) if is_read else rows
+        yield render(visible, self._mode, width=terminal_width())
+        if is_read:
             cut = f", the first {SHOWN} shown" if len(rows) > SHOWN else ""
             yield f"({counted(len(rows), 'row')}{cut}, {took:.2f} s)"
 
@@ -88,17 +91,20 @@ class Shell:
     def _list_tables(self, _words: list[str]) -> Iterator[str]:
         header = ["name", "kind", "rows", "meaning"]
         cells = [[str(row[key]) for key in header] for row in self._tables.tables()]
-        return aligned(header, cells)
+        return aligned(header, cells, width=terminal_width(), numbers={"rows"}, prose={"meaning"})
 
     def _schema(self, words: list[str]) -> Iterator[str]:
         if len(words) != 1:
             raise UsageError("give the name of one table: .schema photos")
-        yield from described(describe_one(self._tables, words[0]))
+        yield from described(describe_one(self._tables, words[0]), width=terminal_width())
 
     def _snapshots(self, _words: list[str]) -> Iterator[str]:
         snapshots = self._tables.snapshots()
         cells = [[str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.message] for s in snapshots]
-        return aligned(["snapshot", "at (UTC)", "message"], cells)
+        header = ["snapshot", "at (UTC)", "message"]
+        return aligned(
+            header, cells, width=terminal_width(), numbers={"snapshot"}, prose={"message"}
+        )
 
     def _go_to(self, words: list[str]) -> Iterator[str]:
         if len(words) != 1 or not (words[0].isdecimal() or words[0] == "newest"):
@@ -110,17 +116,16 @@ class Shell:
         yield f"reading snapshot {self._tables.snapshot()}"
 
     def _set_mode(self, words: list[str]) -> Iterator[str]:
-        if len(words) != 1 or words[0] not in MODES:
-            raise UsageError(f"modes: {', '.join(MODES)}")
+        if len(words) != 1 or words[0] not in TEXT_FORMATS:
+            raise UsageError(f"modes: {', '.join(TEXT_FORMATS)}")
         self._mode = words[0]
         yield from ()
 
     def _saved(self, words: list[str]) -> Iterator[str]:
         if not words:
             saved = questions(self._workspace)
-            return aligned(
-                ["name", "title"], [[name, found.title] for name, found in saved.items()]
-            )
+            cells = [[name, found.title] for name, found in saved.items()]
+            return aligned(["name", "title"], cells, width=terminal_width(), prose={"title"})
         saved_question = question(self._workspace, words[0])
         return self._run(saved_question.sql, filled(saved_question, typed(words[1:])))
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from catalog.commands.shell import COMMANDS, MODES
+from catalog.commands.formats import TEXT_FORMATS
+from catalog.commands.shell import COMMANDS
 from catalog.errors import MissingPartError
 from catalog.lake.describe import describe
 from catalog.lake.lake import open_catalog
@@ -77,7 +78,7 @@ class SqlCompleter(Completer):
             taken = {
                 ".schema": list(self._words.columns),
                 ".saved": self._words.saved,
-                ".mode": MODES,
+                ".mode": TEXT_FORMATS,
             }
             return [(name, command) for name in taken.get(command, [])]
         table = word.rpartition(".")[0]

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import click
 
+from catalog.commands.formats import BINARY_FORMATS, FORMATS
 from catalog.errors import UsageError
 from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option
 from catalog.workspace.workspace import Workspace
 
-_FORMATS = ("table", "csv", "json", "parquet", "arrow")
 _AS_OF = "Read the tables as they were at this snapshot."
 
 
 @click.command()
 @click.argument("query", required=False)
-@click.option("--format", "style", type=click.Choice(_FORMATS), default="table", show_default=True)
+@click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -50,12 +50,12 @@ def sql(  # noqa: PLR0913, PLR0917 - one for each option
     sandbox: bool,
 ) -> None:
     """Run one reading SQL statement, for example "SELECT count(*) FROM photos"; - reads it from stdin."""
-    from catalog.commands.run_query import BINARY, ask, filled, typed, write
+    from catalog.commands.run_query import ask, filled, typed, write
     from catalog.lake.saved import question
 
     if (query is None) == (saved is None):
         raise click.UsageError("give one statement, or --saved with the name of a question")
-    if style in BINARY and output is None and sys.stdout.isatty():
+    if style in BINARY_FORMATS and output is None and sys.stdout.isatty():
         raise UsageError(f"{style} is not for a terminal: add --output FILE")
     parameters = typed(words)
     if saved is not None:

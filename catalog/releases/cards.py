@@ -79,6 +79,18 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
     )
 
 
+def without_front_matter(card: str) -> str:
+    r"""Return the Markdown of a card without the YAML between `---` lines at its start.
+
+    >>> without_front_matter("---\nlicense: other\n---\n\n# cats\n")
+    '# cats\n'
+    """
+    if not card.startswith("---\n"):
+        return card
+    _, mark, text = card.removeprefix("---").partition("\n---\n")
+    return text.lstrip("\n") if mark else card
+
+
 def _front_matter(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> Iterator[str]:
     """Write the YAML that `datasets.load_dataset` and dataset hubs read."""
     hub_names = {

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.lake.lake import Catalog
+from catalog.releases.cards import without_front_matter
 from catalog.releases.publish import rules_of
 from catalog.releases.release import CLASSES, Release, find_release, list_releases
 from catalog.web.sections.section import Row, Section, inline_parameters, query_section
@@ -102,10 +103,7 @@ class Dataset:
     @property
     def card(self) -> str:
         """The dataset card without its front matter, Markdown."""
-        text = (self.release.path / "README.md").read_text("utf-8")
-        if text.startswith("---\n"):
-            _, _, text = text.removeprefix("---\n").partition("\n---\n")
-        return text
+        return without_front_matter((self.release.path / "README.md").read_text("utf-8"))
 
     def _samples(self, task: str) -> dict[str, list[str]]:
         samples = {}
