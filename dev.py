@@ -28,10 +28,10 @@ EXTRAS = {
     "test": "all,dev",
     "check": "all,dev",
 }
-# The workers of the test suite share the cores; a library's own threads would only wait for each other.
+# The workers of the test suite share the cores, so the threads of libraries would only slow them down.
 ONE_THREAD = {"SAFELIGHT_SQL_THREADS": "1", "OMP_NUM_THREADS": "1"}
-# pip compiles nothing (see `install`): an interpreter that may not store what it compiles compiles all of it at
-# each start, which takes three times as long, and the tests start hundreds.
+# pip compiles nothing (see `install`). An interpreter that does not store byte code compiles all modules at each start,
+# which takes three times as long, and the tests start hundreds of processes.
 STORE_BYTE_CODE = {"PYTHONDONTWRITEBYTECODE": ""}
 CHECKS = (
     ("ruff", "check", "."),
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def demo(rest: list[str]) -> int:
-    """Run the whole way on the embedded photo site."""
+    """Run the whole pipeline on the embedded photo site."""
     return call([PYTHON, "-m", "safelight", "demo", "run", *rest])
 
 
@@ -64,9 +64,9 @@ def test(rest: list[str]) -> int:
     """Run the test suite on all cores, with a worker more than cores: tests wait for servers and children."""
     slow = [] if "--all" in rest else ["-m", "not slow"]
     more = [argument for argument in rest if argument != "--all"]
-    given = any(argument.startswith("-n") for argument in more)
+    has_workers = any(argument.startswith("-n") for argument in more)
     count = str((os.cpu_count() or 1) + 1)
-    workers = [] if given else ["-n", count, "--dist", "loadfile", "--no-loadscope-reorder"]
+    workers = [] if has_workers else ["-n", count, "--dist", "loadfile", "--no-loadscope-reorder"]
     return call([PYTHON, "-m", "pytest", *slow, *workers, *more], ONE_THREAD)
 
 
@@ -83,13 +83,13 @@ def check(_rest: list[str]) -> int:
 
 def bench(rest: list[str]) -> int:
     """Run one benchmark, or list them."""
-    known = {
+    benchmarks = {
         path.stem.removeprefix("bench_"): path for path in (ROOT / "benchmarks").glob("bench_*.py")
     }
-    if not rest or rest[0] not in known:
-        print("benchmarks:", ", ".join(sorted(known)) or "none")
+    if not rest or rest[0] not in benchmarks:
+        print("benchmarks:", ", ".join(sorted(benchmarks)) or "none")
         return 2 if rest else 0
-    return call([PYTHON, known[rest[0]], *rest[1:]])
+    return call([PYTHON, benchmarks[rest[0]], *rest[1:]])
 
 
 def run(rest: list[str]) -> int:
@@ -98,43 +98,41 @@ def run(rest: list[str]) -> int:
 
 
 def install(extras: str) -> str:
-    """Make `.venv` and install the project with `extras`, once; return what went wrong, or nothing."""
-    wanted = fingerprint(extras)
+    """Make `.venv` and install the project with `extras`, once; return an error message, or an empty text."""
+    expected = fingerprint(extras)
     stamp = VENV / f".installed-{extras.replace(',', '-')}"
-    if stamp.exists() and stamp.read_text() == wanted:
+    if stamp.exists() and stamp.read_text() == expected:
         return ""
     if not PYTHON.exists():
         print("making .venv", flush=True)
-        made = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "venv", VENV], capture_output=True, text=True, check=False
         )
-        if made.returncode:
-            return f"python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv ({last_line(made)})"
+        if process.returncode:
+            return f"python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv ({last_line(process)})"
     print(f"installing safelight[{extras}] (once, a few minutes)", flush=True)
     start = time.monotonic()
     command: list[str | Path] = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check"]
-    # Compiling every module of every library takes as long as the rest; Python compiles those that are used.
+    # Compiling all modules of all libraries doubles the time; Python compiles the modules that are used.
     command += ["--prefer-binary", "--no-compile"]
     command += ["-c", ROOT / "constraints.txt", "-e", f"{ROOT}[{extras}]"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return (
-            f"pip install failed: {last_line(done)}\ntry it yourself: {' '.join(map(str, command))}"
-        )
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        return f"pip install failed: {last_line(process)}\ntry it yourself: {' '.join(map(str, command))}"
     print(f"installed in {time.monotonic() - start:.0f} s", flush=True)
-    stamp.write_text(wanted)
+    stamp.write_text(expected)
     return ""
 
 
 def fingerprint(extras: str) -> str:
-    """Hash what the installation depends on."""
+    """Hash the files that the installation depends on."""
     files = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
     return hashlib.sha256(b"".join([extras.encode(), sys.version.encode(), *files])).hexdigest()
 
 
-def last_line(done: "subprocess.CompletedProcess[str]") -> str:
-    """Return the last line that a failed command said."""
-    lines = (done.stderr or done.stdout or "no output").strip().splitlines()
+def last_line(process: "subprocess.CompletedProcess[str]") -> str:
+    """Return the last line of a failed command's output."""
+    lines = (process.stderr or process.stdout or "no output").strip().splitlines()
     return lines[-1] if lines else "no output"
 
 
@@ -150,7 +148,7 @@ def call(command: Sequence[str | Path], more: Mapping[str, str] | None = None) -
 
 
 def fail(message: str) -> int:
-    """Say what is wrong in one line."""
+    """Print an error in one line; return the exit code."""
     print(f"dev.py: {message}", file=sys.stderr)
     return 1
 

@@ -1,4 +1,4 @@
-"""The command `safelight`. It loads a room only when one of its commands is asked for."""
+"""The command `safelight`. It imports a room only when one of its commands is used."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ ROOMS = {
     "crawl": (
         "crawler.commands.crawl:crawl",
         "crawl",
-        "Bring photographs and their EXIF into the catalog.",
+        "Fetch photographs and their EXIF into the catalog.",
     ),
     "catalog": (
         "catalog.commands.catalog:catalog",
@@ -56,7 +56,7 @@ ROOMS = {
     "demo": (
         "photosite.cli:demo",
         "crawl",
-        "The embedded photo site, and the whole way in one command.",
+        "The embedded photo site, and the whole pipeline in one command.",
     ),
 }
 """Command -> (where it lives, the extra that installs its libraries, what it does)."""
@@ -69,11 +69,11 @@ BROKEN_PIPE = 128 + 13
 OURS = ("catalog", "crawler", "curation", "photosite", "training", "safelight")
 
 
-class _Rooms(click.Group):
-    """A group whose members are imported when they are asked for."""
+class _RoomCommands(click.Group):
+    """A command group that imports a member on its first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Name the rooms in the order of the work."""
+        """List the commands in the order of the pipeline."""
         return list(ROOMS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
@@ -83,13 +83,13 @@ class _Rooms(click.Group):
         where, extra, _ = ROOMS[cmd_name]
         module, name = where.split(":")
         command = _import(module, extra)
-        found: click.Command = getattr(command, name)
-        return found
+        loaded: click.Command = getattr(command, name)
+        return loaded
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command as click does; a mistyped name is answered with the nearest one."""
+        """Find the command as click does; for a mistyped name suggest the nearest one."""
         near = [] if args[0] in ROOMS else difflib.get_close_matches(args[0], ROOMS, n=1)
         if near and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
@@ -105,11 +105,11 @@ def _import(module: str, extra: str) -> object:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise _missing(error, extra) from error
+        raise _missing_extra(error, extra) from error
 
 
-def _missing(error: ModuleNotFoundError, extra: str) -> Exception:
-    """Say which pip command adds a library; a module of our own that is missing is a bug."""
+def _missing_extra(error: ModuleNotFoundError, extra: str) -> Exception:
+    """Return an error with the pip command for a missing library; a missing module of Safelight is a bug."""
     name = (error.name or "").split(".")[0]
     if not extra or not name or name in OURS:
         return error
@@ -118,7 +118,7 @@ def _missing(error: ModuleNotFoundError, extra: str) -> Exception:
     return MissingPartError(name, EXTRAS.get(name, extra))
 
 
-@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_RoomCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
     metavar="DIR",
@@ -147,46 +147,48 @@ def cli(ctx: click.Context, home: str | None, verbose: bool, log_format: "Format
 
 
 def open_crawl_queue(workspace: "Workspace") -> "CrawlQueue":
-    """Open what takedown and purge must tell the crawler; the catalog may not import it."""
+    """Open the crawler's queue for takedown and purge; the catalog may not import the crawler."""
     crawler = _import("crawler", "crawl")
-    opened: CrawlQueue = crawler.FrontierQueue(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
-    return opened
+    queue: CrawlQueue = crawler.FrontierQueue(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
+    return queue
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; an error that a person can act on is one line and exit code 1."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments is None:  # for the processes that libraries start, as -P is for ours
+    """Run the command; an expected error is printed as one line, with exit code 1."""
+    arguments_given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # for child processes of libraries; ours are started with -P
         os.environ.setdefault("PYTHONSAFEPATH", "1")
-    if shadow := _shadowed():
+    if shadow := _shadowing_module():
         click.echo(f"error: {shadow}", err=True)
         sys.exit(1)
     try:
-        _run(given)
+        _run(arguments_given)
     except Exception as error:
-        from catalog.workspace.explained import is_broken_pipe  # not before: it loads the catalog
+        from catalog.workspace.explained import (
+            is_broken_pipe,
+        )  # imported late: it loads the catalog
 
         is_unread = is_broken_pipe(error) and _has_no_reader()
-        _drop_unwritten()
-        if is_unread:  # as SIGPIPE ends a program: without a word, by the code that shells give it
+        _discard_output()
+        if is_unread:  # like SIGPIPE: no message, the exit code that shells use
             sys.exit(BROKEN_PIPE)
-        line = _one_line(error, given)
+        line = _one_line(error, arguments_given)
         if line is None:
             raise
-        _say(line)
+        _print_error(line)
         sys.exit(getattr(error, "exit_code", 1))
 
 
-def _shadowed() -> str:
-    """Name the first module that Python takes for a part of Safelight though it lies elsewhere."""
+def _shadowing_module() -> str:
+    """Return a message about the first module elsewhere that hides a package of Safelight, or an empty text."""
     packages = OURS[:-1]
     for name in packages:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
             continue
-        # Ours lie side by side, each with its mark.
-        beside = Path(spec.origin).parents[1]
-        if not all((beside / each / "py.typed").is_file() for each in packages):
+        # The packages of Safelight are in one folder, each with a py.typed.
+        folder = Path(spec.origin).parents[1]
+        if not all((folder / each / "py.typed").is_file() for each in packages):
             return (
                 f"{spec.origin} hides Safelight's own {name}: Python searches its folder first. "
                 "Rename it, or take its folder out of PYTHONPATH"
@@ -206,7 +208,7 @@ def _run(given: Sequence[str]) -> None:
 
 
 def _has_no_reader() -> bool:
-    """Say whether output goes into a pipe that nobody reads any more, as behind `| head`."""
+    """Return whether stdout or stderr is a pipe whose reader has closed it, as with `| head`."""
     import select
 
     poll = select.poll()
@@ -215,8 +217,8 @@ def _has_no_reader() -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def _drop_unwritten() -> None:
-    """Let go of output that cannot be written: Python would try again at its end, and complain."""
+def _discard_output() -> None:
+    """Discard output that cannot be written; otherwise Python writes it again at exit and prints an error."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
@@ -225,8 +227,8 @@ def _drop_unwritten() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _say(problem: str) -> None:
-    """Write an error where people look for it, or as a line of the JSON log."""
+def _print_error(problem: str) -> None:
+    """Print an error to stderr, or write it as a line of the JSON log."""
     from catalog.workspace.logs import logs_json
 
     if logs_json():
@@ -238,13 +240,13 @@ def _say(problem: str) -> None:
 
 
 def _one_line(error: Exception, given: Sequence[str]) -> str | None:
-    """Say what a person can act on; None for a bug, which deserves its traceback."""
-    from catalog.errors import SafelightError  # not before: it loads the catalog
+    """Return the message of an expected error; None for a bug, which is shown as a traceback."""
+    from catalog.errors import SafelightError  # imported late: it loads the catalog
     from catalog.workspace.explained import explained
 
     if isinstance(error, ModuleNotFoundError):
         extra = next((ROOMS[word][1] for word in given if word in ROOMS), "")
-        error = _missing(error, extra)
+        error = _missing_extra(error, extra)
     return str(error) if isinstance(error, SafelightError) else explained(error)
 
 

@@ -1,10 +1,10 @@
-"""How long a commit takes beside a bare write of the same rows, and whether it grows with the tables.
+"""Measure the time of a commit, compare it with a bare write of the same rows, for several sizes of the tables.
 
     python3 dev.py bench commit [--rows 5000] [--commits 20] [--existing 10000 1000000]
 
-For each size of the tables, in turns in one process: (a) the rows as Parquet, written, flushed and renamed; (b) the
-same rows as a segment (`write_segment`: the point from which they are safe); (c) `Catalog.commit` of that segment. The
-existing rows come in by commits of 50,000. `--store` takes an address of PostgreSQL instead of SQLite.
+For each size of the tables, alternately in one process: (a) the rows as Parquet, written, flushed and renamed; (b) the
+same rows as a segment (`write_segment`: after it the rows are durable); (c) `Catalog.commit` of that segment. The
+existing rows are committed 50,000 at a time. `--store` takes a PostgreSQL address instead of SQLite.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from catalog import Catalog, Workspace, open_catalog, rows, write_segment
 from catalog.workspace.files import flush
 
-MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).replace(tzinfo=None)
+FETCHED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).replace(tzinfo=None)
 
 
 def photos(first: int, count: int) -> pa.Table:
@@ -49,16 +49,16 @@ def photo(number: int) -> dict[str, object]:
         "training_basis": "licence",
         "listed_width": 4000 + number % 7,
         "listed_height": 3000,
-        "fetched_at": MOMENT,
+        "fetched_at": FETCHED_AT,
     }
 
 
 def bare(table: pa.Table, folder: Path) -> None:
-    """Write rows as plainly as it can be done safely."""
-    aside = folder / ".aside"
-    pq.write_table(table, aside, compression="zstd")
-    flush(aside)
-    aside.rename(folder / "rows.parquet")
+    """Write rows to a Parquet file, durable and atomic, without a catalog."""
+    partial = folder / ".aside"
+    pq.write_table(table, partial, compression="zstd")
+    flush(partial)
+    partial.rename(folder / "rows.parquet")
     flush(folder)
 
 
@@ -79,9 +79,9 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def measure(workspace: Workspace, first: int, count: int, commits: int) -> list[list[float]]:
     """Return wall and CPU times of bare write, segment and commit, one list each."""
-    found: list[list[float]] = [[] for _ in range(6)]
+    columns: list[list[float]] = [[] for _ in range(6)]
     with open_catalog(workspace) as catalog:
-        for turn in range(commits + 1):
+        for round_number in range(commits + 1):
             table = photos(first, count)
             first += count
             times = [
@@ -89,10 +89,10 @@ def measure(workspace: Workspace, first: int, count: int, commits: int) -> list[
                 *timed(lambda table=table: write_segment(workspace, {"photos": table}, job="b")),
                 *timed(catalog.commit),
             ]
-            if turn:  # the first one opens the connection
-                for place, value in zip(found, times, strict=True):
-                    place.append(value)
-    return found
+            if round_number:  # the first one opens the connection
+                for column, value in zip(columns, times, strict=True):
+                    column.append(value)
+    return columns
 
 
 def main() -> None:
@@ -101,23 +101,23 @@ def main() -> None:
     parser.add_argument("--commits", type=int, default=20)
     parser.add_argument("--existing", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--store", default="sqlite")
-    given = parser.parse_args()
+    options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-commit-"))
     workspace = Workspace.at(folder)
-    (folder / "safelight.toml").write_text(f'[catalog]\nstore = "{given.store}"\n')
+    (folder / "safelight.toml").write_text(f'[catalog]\nstore = "{options.store}"\n')
     number = 0
     print(
         "| rows there | rows | bare p50 | segment p50 | commit p50 | commit/bare | CPU bare | CPU commit |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for existing in sorted(given.existing):
+    for existing in sorted(options.existing):
         with open_catalog(workspace) as catalog:
             number = max(number, fill(workspace, catalog, number, existing - number))
-        found = measure(workspace, number, given.rows, given.commits)
-        number += given.rows * (given.commits + 1)
-        p50 = [statistics.median(values) for values in found]
+        columns = measure(workspace, number, options.rows, options.commits)
+        number += options.rows * (options.commits + 1)
+        p50 = [statistics.median(values) for values in columns]
         print(
-            f"| {existing:,} | {given.rows:,} | {p50[0]:.1f} ms | {p50[2]:.1f} ms | {p50[4]:.1f} ms | "
+            f"| {existing:,} | {options.rows:,} | {p50[0]:.1f} ms | {p50[2]:.1f} ms | {p50[4]:.1f} ms | "
             f"{p50[4] / p50[0]:.2f} | {p50[1]:.1f} ms | {p50[5]:.1f} ms |",
             flush=True,
         )

@@ -1,11 +1,11 @@
-"""What a copy-detection embedder trained on this machine brings over EfficientNet-Lite0 and PDQ.
+"""Compare a copy-detection embedder that this machine has trained with EfficientNet-Lite0 and PDQ.
 
     OMP_NUM_THREADS=1 python -m benchmarks.bench_copy_embedder --data DIR --work DIR --output FILE [--epochs N]
 
-`--data` has photos/ and neardup/ as described in tests/real_data.py. The embedder learns from one half of the
-photographs and is judged on the other; no source repository is in both, and the edits of the judged copies
-(photo_edits.py) are other code than those of training. Shots of bursts stand among the pictures that are not copies.
-What is done is kept in `--work`, where a run that was stopped goes on.
+`--data` has photos/ and neardup/ as described in tests/real_data.py. The embedder is trained on one half of the
+photographs and evaluated on the other; no source repository is in both. The edits of the test copies (photo_edits.py)
+are other code than the edits of training. The gallery also contains burst shots, which are not copies. Finished steps
+are stored in `--work`; a stopped run continues from there.
 """
 
 import argparse
@@ -48,25 +48,29 @@ from training.fit.embedder_recipe import CopyConfig
 from training.recipes.copy_detection import DEFAULT
 
 VALIDATION = 8  # one picture in this many chooses the epoch
-GALLERY, QUERIED, EDITS_EACH = 220, 100, 8  # photographs; photographs with copies; copies of each
+GALLERY_SIZE, QUERY_PICTURES, EDITS_EACH = (
+    220,
+    100,
+    8,
+)  # photographs; photographs with copies; copies of each
 BURSTS_WITH_BURST_41 = REPEATED | {41}  # some of their shots show one photograph
 SIDE = 288
 
 
-class Folder:
+class PictureFile:
     """Pictures in one file, as a loader wants them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def shard(self, name: str) -> Path:
-        """Say where the file lies."""
+        """Return the path of the file."""
         return self.path / name
 
 
 @dataclass(frozen=True)
-class Judging:
-    """Squares of pictures (G, 288, 288, 3) and of copies (Q, ...), the place of each original, its edit and group."""
+class TestSet:
+    """Squares of pictures (G, 288, 288, 3) and copies (Q, ...); gallery position of each original; edit and group."""
 
     plain: NDArray[np.uint8]
     copies: NDArray[np.uint8]
@@ -75,8 +79,8 @@ class Judging:
     group: NDArray[np.int64]
 
 
-def learnable(data: Path, work: Path) -> pl.DataFrame:
-    """Put half 0 into one file and say where each picture lies."""
+def write_training_pictures(data: Path, work: Path) -> pl.DataFrame:
+    """Write half 0 into one file; return the byte range of each picture."""
     rows, offset = [], 0
     with (work / "pictures").open("wb") as out:
         for name, picture in _photographs(data, 0):
@@ -90,31 +94,33 @@ def learnable(data: Path, work: Path) -> pl.DataFrame:
     return pl.DataFrame(rows, columns, orient="row")
 
 
-def trained(data: Path, work: Path, config: CopyConfig) -> dict[str, float]:
-    """Train on half 0, or go on, and write model.onnx; gives what it cost."""
+def train_embedder(data: Path, work: Path, config: CopyConfig) -> dict[str, float]:
+    """Train on half 0, or continue a stopped training, and write model.onnx; return its cost."""
     if (work / "cost.json").exists():
         return dict(json.loads((work / "cost.json").read_text()))
-    index = learnable(data, work)
+    index = write_training_pictures(data, work)
     torch.manual_seed(config.seed)
     network = build(config.dim, config.frozen_blocks)
     training = EmbedderRun(config, "bench", torch.device("cpu"))
     started = time.process_time()
     with Loader(
-        Folder(work), index, lambda pixels: whole_picture(pixels, config.stored_px),
+        PictureFile(work), index, lambda pixels: whole_picture(pixels, config.stored_px),
         sample_bytes=3 * config.stored_px**2, cache_bytes=2**31, threads=1,
     ) as loader:  # fmt: skip
-        places = np.arange(len(index))
-        held = PictureSubset(loader, places[places % VALIDATION == 0])
-        learnt = PictureSubset(loader, places[places % VALIDATION > 0])
-        done = fit(network, learnt, held, training, Checkpoints(work / "checkpoints", "bench"))
+        positions = np.arange(len(index))
+        validation = PictureSubset(loader, positions[positions % VALIDATION == 0])
+        train = PictureSubset(loader, positions[positions % VALIDATION > 0])
+        progress = fit(
+            network, train, validation, training, Checkpoints(work / "checkpoints", "bench")
+        )
         cpu_s = time.process_time() - started
         cosine = candidate_cosine(
-            compare_embedders(network, held, training, alone=True).scores["model"]
+            compare_embedders(network, validation, training, alone=True).scores["model"]
         )
     export(network, config, cosine, work)
     cost = {
-        "cpu_s": cpu_s, "pictures": len(learnt), "held": len(held), "epochs": done.epoch,
-        "best": done.best_epoch, "cosine": cosine, "loss": done.best_loss,
+        "cpu_s": cpu_s, "pictures": len(train), "held": len(validation), "epochs": progress.epoch,
+        "best": progress.best_epoch, "cosine": cosine, "loss": progress.best_loss,
     }  # fmt: skip
     (work / "cost.json").write_text(json.dumps(cost))
     return cost
@@ -126,51 +132,53 @@ def export(network: CopyNetwork, config: CopyConfig, cosine: float, work: Path) 
     (work / "model.json").write_text(card.to_json())
 
 
-def judging(data: Path, work: Path) -> Judging:
-    """Make pictures and copies of half 1, or read those of a run before."""
+def load_test_set(data: Path, work: Path) -> TestSet:
+    """Make pictures and copies of half 1, or read those of an earlier run."""
     path = work / "judging.npz"
     if not path.exists():
-        made = made_judging(data)
-        np.savez(path, **vars(made))
-    found = np.load(path)
-    return Judging(**{name: found[name] for name in Judging.__dataclass_fields__})
+        test_set = make_test_set(data)
+        np.savez(path, **vars(test_set))
+    arrays = np.load(path)
+    return TestSet(**{name: arrays[name] for name in TestSet.__dataclass_fields__})
 
 
-def made_judging(data: Path) -> Judging:
+def make_test_set(data: Path) -> TestSet:
     rng = random.Random(SEED)
     with (data / "photos/truth.csv").open(encoding="utf-8") as lines:
-        home = {Path(row["file"]).stem[-10:]: row["source_repo"] for row in csv.DictReader(lines)}
+        repository_by_file = {
+            Path(row["file"]).stem[-10:]: row["source_repo"] for row in csv.DictReader(lines)
+        }
     seconds = {second for _, second in TWICE}
-    photos = [(n, home[n], p) for n, p in _photographs(data, 1) if n not in seconds]
-    photos = [photos[place] for place in sorted(rng.sample(range(len(photos)), GALLERY))]
-    photos = without_twins(photos)
-    queried = set(rng.sample(range(len(photos)), QUERIED))
-    seen: set[str] = set()
+    photos = [(n, repository_by_file[n], p) for n, p in _photographs(data, 1) if n not in seconds]
+    photos = [photos[position] for position in sorted(rng.sample(range(len(photos)), GALLERY_SIZE))]
+    photos = drop_identical_pictures(photos)
+    queried = set(rng.sample(range(len(photos)), QUERY_PICTURES))
+    bursts: set[str] = set()
     for name, picture in _bursts(data, 1):
         number = re.match(r"burst(\d+)_", name)
         if number and int(number[1]) not in BURSTS_WITH_BURST_41:
-            if number[0] not in seen:
+            if number[0] not in bursts:
                 queried.add(len(photos))
-            seen.add(number[0])
+            bursts.add(number[0])
             photos.append((name, number[0], picture))
     copies, original, edits, wheel = [], [], [], []
-    for place in sorted(queried):
+    for position in sorted(queried):
         for _ in range(EDITS_EACH):
             wheel = wheel or rng.sample(sorted(EDITS), len(EDITS))
             edits.append(wheel.pop())
-            original.append(place)
-            copy = EDITS[edits[-1]](photos[place][2], rng)
+            original.append(position)
+            copy = EDITS[edits[-1]](photos[position][2], rng)
             copies.append(resize_to_square(np.ascontiguousarray(copy), SIDE))
     groups = np.unique([group for _, group, _ in photos], return_inverse=True)[1]
     plain = np.stack([resize_to_square(picture, SIDE) for _, _, picture in photos])
-    places = np.array(original)
-    return Judging(plain, np.stack(copies), places, np.array(edits), groups[places])
+    positions = np.array(original)
+    return TestSet(plain, np.stack(copies), positions, np.array(edits), groups[positions])
 
 
-def without_twins(
+def drop_identical_pictures(
     photos: list[tuple[str, str, NDArray[np.uint8]]],
 ) -> list[tuple[str, str, NDArray[np.uint8]]]:
-    """Leave out pictures that lie in the archives under two names."""
+    """Drop pictures that are in the archives under two names."""
     small = np.stack([cv2.resize(p, (48, 48)).mean(axis=2).ravel() for _, _, p in photos])
     small -= small.mean(axis=1, keepdims=True)
     small /= np.linalg.norm(small, axis=1, keepdims=True) + 1e-6
@@ -178,58 +186,68 @@ def without_twins(
     return [photo for photo, twin in zip(photos, is_twin, strict=True) if not twin]
 
 
-Scores = Callable[[Judging], NDArray[np.float32]]
+ScoreFunction = Callable[[TestSet], NDArray[np.float32]]
 
 
-def by(embedder: Embedder, found: Judging) -> NDArray[np.float32]:
+def cosines(embedder: Embedder, test_set: TestSet) -> NDArray[np.float32]:
     embedder.load()
-    vectors = [embedder.embed(squares) for squares in (found.copies, found.plain)]
+    vectors = [embedder.embed(squares) for squares in (test_set.copies, test_set.plain)]
     return vectors[0] @ vectors[1].T
 
 
-def by_pdq(found: Judging) -> NDArray[np.float32]:
+def by_lite0(test_set: TestSet) -> NDArray[np.float32]:
+    return cosines(EfficientNetLite0(device="cpu"), test_set)
+
+
+def pdq_similarity(test_set: TestSet) -> NDArray[np.float32]:
     hashes = [
         np.stack([pdq(luma_of(each)).bits[0] for each in squares])
-        for squares in (found.copies, found.plain)
+        for squares in (test_set.copies, test_set.plain)
     ]
     bits = np.min([hamming(view, hashes[1]) for view in turned(hashes[0])], axis=0)
     return np.asarray(1 - bits / (BITS / 2), np.float32)
 
 
-def scored(name: str, make: Scores, found: Judging, work: Path) -> tuple[RetrievalScores, float]:
-    """Give the scores of a predictor and its CPU milliseconds a picture; those of a run before are kept."""
+def score_cached(
+    name: str, make: ScoreFunction, test_set: TestSet, work: Path
+) -> tuple[RetrievalScores, float]:
+    """Return the scores of a predictor and its CPU milliseconds a picture, from an earlier run if it stored them."""
     path = work / f"scores {name}.npz"
     if not path.exists():
         started = time.process_time()
-        scores = make(found)
-        each = (time.process_time() - started) * 1000 / (len(found.copies) + len(found.plain))
-        np.savez(path, scores=scores, each=each)
-    kept = np.load(path)
-    return RetrievalScores(kept["scores"], found.original, found.group), float(kept["each"])
+        scores = make(test_set)
+        cpu_ms = (
+            (time.process_time() - started) * 1000 / (len(test_set.copies) + len(test_set.plain))
+        )
+        np.savez(path, scores=scores, each=cpu_ms)
+    stored = np.load(path)
+    return RetrievalScores(stored["scores"], test_set.original, test_set.group), float(
+        stored["each"]
+    )
 
 
-def once(found: Judging, trial: RetrievalScores) -> RetrievalScores:
-    """Leave out what lies in the archives twice, also as a photograph and as a shot of a burst."""
-    area = [cv2.resize(each, (48, 48), interpolation=cv2.INTER_AREA) for each in found.plain]
+def drop_repeated_pictures(test_set: TestSet, trial: RetrievalScores) -> RetrievalScores:
+    """Drop pictures that are in the archives twice, also as a photograph and as a burst shot."""
+    area = [cv2.resize(each, (48, 48), interpolation=cv2.INTER_AREA) for each in test_set.plain]
     small = np.stack(area).mean(axis=3).reshape(len(area), -1)
     small -= small.mean(axis=1, keepdims=True)
     small /= np.linalg.norm(small, axis=1, keepdims=True) + 1e-6
     first = ~(np.tril(small @ small.T, -1) > SAME_PIXELS).any(axis=1)
-    kept = first[trial.original]
+    is_kept = first[trial.original]
     place = first.cumsum() - 1
     return RetrievalScores(
-        trial.similarity[kept][:, first], place[trial.original[kept]], trial.group[kept]
+        trial.similarity[is_kept][:, first], place[trial.original[is_kept]], trial.group[is_kept]
     )
 
 
-def kept_edits(found: Judging, trial: RetrievalScores) -> NDArray[np.str_]:
-    """Name the edits of the copies that `once` keeps."""
+def edits_of_kept(test_set: TestSet, trial: RetrievalScores) -> NDArray[np.str_]:
+    """Return the edits of the copies that `drop_repeated_pictures` keeps."""
     numbered = replace(trial, group=np.arange(len(trial.group)))
-    return np.asarray(found.edit[once(found, numbered).group])
+    return np.asarray(test_set.edit[drop_repeated_pictures(test_set, numbered).group])
 
 
 def threshold(trial: RetrievalScores, precision: float) -> float:
-    """Give the lowest score from which on so many of the pairs are copies."""
+    """Return the lowest score at which this share of the pairs are copies."""
     is_copy = np.zeros(trial.similarity.shape, bool)
     is_copy[np.arange(len(trial.original)), trial.original] = True
     order = np.argsort(-trial.similarity.ravel())
@@ -238,15 +256,15 @@ def threshold(trial: RetrievalScores, precision: float) -> float:
 
 
 def candidates(trial: RetrievalScores, cosine: float) -> tuple[NDArray[np.bool_], float]:
-    """Say which copies are among the 12 nearest from this cosine on, and how many other pictures a copy brings."""
+    """Return which copies find their original among the 12 nearest with this cosine, and other candidates per copy."""
     nearest = np.argsort(-trial.similarity, axis=1)[:, : CandidateLimits().nearest]
     close = np.take_along_axis(trial.similarity, nearest, 1) >= cosine
     own = (nearest == trial.original[:, None]) & close
     return own.any(axis=1), float((close.sum() - own.sum()) / len(nearest))
 
 
-def as_dear(trial: RetrievalScores, others: float) -> float:
-    """Give the lowest cosine, in steps of 0.01, that brings at most so many other pictures a copy."""
+def cosine_at_cost(trial: RetrievalScores, others: float) -> float:
+    """Return the lowest cosine, in steps of 0.01, with at most `others` other candidates per copy."""
     steps = np.arange(0, 1, 0.01).round(2).tolist()
     return next(step for step in steps if candidates(trial, step)[1] <= others)
 
@@ -258,10 +276,10 @@ def candidate_lines(
     by_hash = pdq_trial.similarity[np.arange(len(pdq_trial.original)), pdq_trial.original]
     hashed = by_hash >= 1 - CandidateLimits().pdq / (BITS / 2)
     default = CandidateLimits().cosine
-    asked = [
+    settings = [
         ("EfficientNet-Lite0", "its default", default),
         ("own", "as its card says", own_cosine),
-        ("own", "at the cost of the default", as_dear(trials["own"][0], candidates(lite, default)[1])),
+        ("own", "at the cost of the default", cosine_at_cost(trials["own"][0], candidates(lite, default)[1])),
     ]  # fmt: skip
     lines = [
         "",
@@ -270,20 +288,22 @@ def candidate_lines(
         "| network | cosine | copies among them | and PDQ's | other candidates a copy | CPU ms a picture |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
-    reached = []
-    for name, why, cosine in asked:
+    with_pdq = []
+    for name, why, cosine in settings:
         trial, each = trials[name]
-        found, others = candidates(trial, cosine)
-        reached.append(found | hashed)
-        cells = f"{found.mean():.3f} | {reached[-1].mean():.3f} | {others:.2f} | {each:.1f}"
+        is_candidate, n_others = candidates(trial, cosine)
+        with_pdq.append(is_candidate | hashed)
+        cells = (
+            f"{is_candidate.mean():.3f} | {with_pdq[-1].mean():.3f} | {n_others:.2f} | {each:.1f}"
+        )
         lines.append(f"| {name} | {cosine} ({why}) | {cells} |")
-    lead = reached[2].astype(float) - reached[0]
+    lead = with_pdq[2].astype(float) - with_pdq[0]
     sums = np.stack([lead, np.ones(len(lead))], axis=1)
     paired = group_bootstrap(sums, lite.group, lambda each: each[:, 0] / each[:, 1])
-    told = f"{paired.value:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]"
+    interval = f"{paired.value:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]"
     lines += [
         "",
-        f"With PDQ and at the cost of the default, its lead over the default, paired: {told}.",
+        f"With PDQ and at the cost of the default, its lead over the default, paired: {interval}.",
     ]
     return lines
 
@@ -309,8 +329,8 @@ def report(
     for part, rows in parts.items():
         for precision in PRECISIONS:
             cells = [recall(trial.take(rows), precision) for trial, _ in trials.values()]
-            shown = [f"{c.value:.3f} [{c.low:.3f}, {c.high:.3f}]" for c in cells]
-            lines.append(f"| {part} | {precision} | {' | '.join(shown)} |")
+            texts = [f"{c.value:.3f} [{c.low:.3f}, {c.high:.3f}]" for c in cells]
+            lines.append(f"| {part} | {precision} | {' | '.join(texts)} |")
     lines += candidate_lines(trials, own_cosine)
     limits = {name: threshold(trial, PRECISIONS[0]) for name, (trial, _) in trials.items()}
     lines += ["", f"| found at precision {PRECISIONS[0]} | copies | {' | '.join(names)} |"]
@@ -330,25 +350,30 @@ def main() -> None:
     for name in ("data", "work", "output"):
         arguments.add_argument(f"--{name}", type=Path, required=True)
     arguments.add_argument("--epochs", type=int, default=DEFAULT.epochs)
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    given.work.mkdir(parents=True, exist_ok=True)
-    config = replace(DEFAULT, epochs=given.epochs)
-    found = judging(given.data, given.work)
+    options.work.mkdir(parents=True, exist_ok=True)
+    config = replace(DEFAULT, epochs=options.epochs)
+    test_set = load_test_set(options.data, options.work)
     trials = {
-        "EfficientNet-Lite0": scored("lite0", lambda f: by(EfficientNetLite0(device="cpu"), f), found, given.work),
-        "PDQ": scored("pdq", by_pdq, found, given.work),
+        "EfficientNet-Lite0": score_cached("lite0", by_lite0, test_set, options.work),
+        "PDQ": score_cached("pdq", pdq_similarity, test_set, options.work),
     }  # fmt: skip
-    cost = trained(given.data, given.work, config)
-    path = given.work / "model.onnx"
+    cost = train_embedder(options.data, options.work, config)
+    path = options.work / "model.onnx"
     trials = {
-        "own": scored("own", lambda f: by(OnnxEmbedder(path), f), found, given.work),
+        "own": score_cached(
+            "own", lambda f: cosines(OnnxEmbedder(path), f), test_set, options.work
+        ),
         **trials,
     }
-    edit = kept_edits(found, trials["own"][0])
-    trials = {name: (once(found, trial), each) for name, (trial, each) in trials.items()}
+    edit = edits_of_kept(test_set, trials["own"][0])
+    trials = {
+        name: (drop_repeated_pictures(test_set, trial), each)
+        for name, (trial, each) in trials.items()
+    }
     lines = report(edit, trials, cost["cosine"])
     lines += [
         "",
@@ -357,12 +382,12 @@ def main() -> None:
         f"{config.frozen_blocks} of 16 blocks frozen, seed {config.seed}.",
         "",
         "Command: `OMP_NUM_THREADS=1 python -m benchmarks.bench_copy_embedder --data DATA --work WORK --output FILE"
-        f" --epochs {given.epochs}`",
+        f" --epochs {options.epochs}`",
         "",
         f"Python {platform.python_version()}, torch {version('torch')}, onnxruntime {version('onnxruntime')}, numpy "
         f"{version('numpy')}; 2 CPU cores shared with other work, no GPU.",
     ]
-    given.output.write_text("\n".join(lines) + "\n", "utf-8")
+    options.output.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

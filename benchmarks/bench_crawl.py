@@ -1,4 +1,4 @@
-"""Crawl the same photographs from the same local server with Safelight and with img2dataset, in turns.
+"""Crawl the same photographs from the same local server with Safelight and with img2dataset, alternately.
 
 python benchmarks/bench_crawl.py --photos DIR --output FILE [--rounds 3] [--count N] [--side PX]
                                  [--copies K] [--img2dataset-python PATH]
@@ -30,7 +30,7 @@ from pathlib import Path
 from code_version import commit
 from local_site import local_site, photo_files, write_list
 from PIL import Image
-from process_tree import Measured, measure
+from process_tree import Measurement, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 IMG2DATASET = "img2dataset==1.47.0"
@@ -42,8 +42,8 @@ THEIR_OPTIONS = {
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a tool left on disk: pictures, bytes of originals kept unchanged, pictures that still have EXIF."""
+class StoredPictures:
+    """The output of a tool: number of pictures, bytes of unchanged originals, number of pictures with EXIF."""
 
     pictures: int
     identical_bytes: int
@@ -51,26 +51,26 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Result:
+class ToolRun:
     """One run of one tool."""
 
-    measured: Measured
-    kept: Kept
+    measured: Measurement
+    stored: StoredPictures
 
     @property
     def cpu_ms(self) -> float:
-        """CPU of the process tree for each picture kept."""
-        return 1000 * self.measured.cpu_s / max(self.kept.pictures, 1)
+        """CPU milliseconds of the process tree for each stored picture."""
+        return 1000 * self.measured.cpu_s / max(self.stored.pictures, 1)
 
     @property
     def rate(self) -> float:
-        """Pictures kept in a second."""
-        return self.kept.pictures / self.measured.seconds
+        """Stored pictures a second."""
+        return self.stored.pictures / self.measured.seconds
 
 
 @dataclass(frozen=True)
 class Originals:
-    """The pictures that the server has: their number, bytes by SHA-256, and how many have EXIF."""
+    """The pictures of the server: number, bytes by SHA-256, number of pictures with EXIF."""
 
     count: int
     sizes: Mapping[str, int]
@@ -82,19 +82,19 @@ class Originals:
         """Sum of all sizes."""
         return sum(self.sizes[sha] * n for sha, n in self.copies.items())
 
-    def compare(self, found: Iterable[bytes]) -> Kept:
-        """Hold what a tool kept against the originals."""
-        pictures, with_exif, same = 0, 0, Counter[str]()
-        for body in found:
+    def compare(self, bodies: Iterable[bytes]) -> StoredPictures:
+        """Compare the output of a tool with the originals."""
+        pictures, with_exif, counts = 0, 0, Counter[str]()
+        for body in bodies:
             pictures += 1
             with_exif += has_exif(body)
-            same[hashlib.sha256(body).hexdigest()] += 1
+            counts[hashlib.sha256(body).hexdigest()] += 1
         identical = sum(
             self.sizes[sha] * min(n, self.copies[sha])
-            for sha, n in same.items()
+            for sha, n in counts.items()
             if sha in self.sizes
         )
-        return Kept(pictures, identical, with_exif)
+        return StoredPictures(pictures, identical, with_exif)
 
 
 def main() -> None:
@@ -111,31 +111,37 @@ def main() -> None:
     )
     parser.add_argument("--img2dataset-python", type=Path)
     parser.add_argument("--ours-only", action="store_true")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-crawl-") as made:
-        scratch = Path(made)
-        tools: dict[str, Callable[[Path, Path], Measured]] = {OURS: ours}
-        if not given.ours_only:
-            python = given.img2dataset_python or make_venv(scratch / "venv")
-            tools |= {name: theirs(python, options) for name, options in THEIR_OPTIONS.items()}
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-crawl-") as folder:
+        scratch = Path(folder)
+        tools: dict[str, Callable[[Path, Path], Measurement]] = {OURS: run_safelight}
+        if not options.ours_only:
+            python = options.img2dataset_python or make_venv(scratch / "venv")
+            tools |= {
+                name: img2dataset_runner(python, options) for name, options in THEIR_OPTIONS.items()
+            }
         photos = scratch / "photos"
-        prepare(photo_files(given.photos)[: given.count], photos, given.side, given.copies)
+        prepare_photos(
+            photo_files(options.photos)[: options.count], photos, options.side, options.copies
+        )
         originals = read_originals(photo_files(photos))
         with local_site(photos) as address:
             addresses = write_list(scratch / "list.txt", address, originals.count)
             alone = write_list(scratch / "one.txt", address, 1)
             start_up = {name: run_tool(name, run, alone, scratch) for name, run in tools.items()}
-            rounds = [run_round(tools, addresses, originals, scratch) for _ in range(given.rounds)]
-    words = f"--rounds {given.rounds} --copies {given.copies}"
-    words += f" --side {given.side}" if given.side else ""
-    given.output.write_text("\n".join(report(rounds, start_up, originals, words)) + "\n")
+            rounds = [
+                run_round(tools, addresses, originals, scratch) for _ in range(options.rounds)
+            ]
+    arguments = f"--rounds {options.rounds} --copies {options.copies}"
+    arguments += f" --side {options.side}" if options.side else ""
+    options.output.write_text("\n".join(report(rounds, start_up, originals, arguments)) + "\n")
 
 
-def prepare(files: Sequence[Path], folder: Path, side: int | None, copies: int) -> None:
-    """Write what is served: each photograph, scaled if `side` is given, with a comment that tells its copies apart."""
+def prepare_photos(files: Sequence[Path], folder: Path, side: int | None, copies: int) -> None:
+    """Write the served files: each photograph, resized if `side` is given, each copy with another JPEG comment."""
     folder.mkdir()
     for path in files:
-        body = scaled(path, side) if side else path.read_bytes()
+        body = resize_photo(path, side) if side else path.read_bytes()
         for copy in range(copies):
             comment = f"copy {copy}".encode()
             marked = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
@@ -144,8 +150,8 @@ def prepare(files: Sequence[Path], folder: Path, side: int | None, copies: int) 
             (folder / f"{path.stem}.{copy}{path.suffix}").write_bytes(whole)
 
 
-def scaled(path: Path, side: int) -> bytes:
-    """Give a photograph with `side` px on its longer side and the EXIF block that it has."""
+def resize_photo(path: Path, side: int) -> bytes:
+    """Return a photograph resized to `side` px on its longer side, with its EXIF block."""
     with Image.open(path) as picture:
         factor = side / max(picture.size)
         size = (round(picture.width * factor), round(picture.height * factor))
@@ -156,23 +162,25 @@ def scaled(path: Path, side: int) -> bytes:
 
 
 def run_round(
-    tools: Mapping[str, Callable[[Path, Path], Measured]],
+    tools: Mapping[str, Callable[[Path, Path], Measurement]],
     addresses: Path,
     originals: Originals,
     scratch: Path,
-) -> dict[str, Result]:
-    """Run every tool once, one after the other, and look at what each has kept."""
+) -> dict[str, ToolRun]:
+    """Run every tool once, one after the other, and compare their outputs with the originals."""
     results = {}
     for name, run in tools.items():
         measured = run_tool(name, run, addresses, scratch)
-        results[name] = Result(measured, originals.compare(pictures_of(name, scratch / "out")))
+        results[name] = ToolRun(
+            measured, originals.compare(read_stored_pictures(name, scratch / "out"))
+        )
         print(f"{name}: {results[name].cpu_ms:.2f} ms, {results[name].rate:.0f}/s", flush=True)
     return results
 
 
 def run_tool(
-    name: str, run: Callable[[Path, Path], Measured], addresses: Path, scratch: Path
-) -> Measured:
+    name: str, run: Callable[[Path, Path], Measurement], addresses: Path, scratch: Path
+) -> Measurement:
     """Run a tool into an empty folder; a tool that fails ends the benchmark."""
     folder = scratch / "out"
     shutil.rmtree(folder, ignore_errors=True)
@@ -183,37 +191,43 @@ def run_tool(
     return measured
 
 
-def ours(addresses: Path, folder: Path) -> Measured:
+def run_safelight(addresses: Path, folder: Path) -> Measurement:
     """Crawl the list with the code of this checkout."""
-    words = ["--home", str(folder / "home"), "crawl", "run", "urls", str(addresses)]
+    arguments = ["--home", str(folder / "home"), "crawl", "run", "urls", str(addresses)]
     env = os.environ | {"SAFELIGHT_CONTACT": "benchmark@example.org"}
-    command = [sys.executable, "-m", "safelight", *words, "--allow-private"]
+    command = [sys.executable, "-m", "safelight", *arguments, "--allow-private"]
     return measure(command, env=env, cwd=ROOT, log=folder / "log.txt")
 
 
-def theirs(python: Path, options: Sequence[str]) -> Callable[[Path, Path], Measured]:
-    """Download the list with img2dataset; what is not among `options` stays at its default."""
+def img2dataset_runner(python: Path, options: Sequence[str]) -> Callable[[Path, Path], Measurement]:
+    """Return a function that downloads the list with img2dataset; other options keep their defaults."""
 
-    def run(addresses: Path, folder: Path) -> Measured:
-        words = ["--url_list", str(addresses), "--output_folder", str(folder / "images"), *options]
-        # Its dependency asks the network for a newer version of itself at every start.
+    def run(addresses: Path, folder: Path) -> Measurement:
+        arguments = [
+            "--url_list",
+            str(addresses),
+            "--output_folder",
+            str(folder / "images"),
+            *options,
+        ]
+        # A dependency of img2dataset checks for a newer version of itself over the network at every start.
         env = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-        command = [str(python.parent / "img2dataset"), *words]
+        command = [str(python.parent / "img2dataset"), *arguments]
         return measure(command, env=env, cwd=folder, log=folder / "log.txt")
 
     return run
 
 
 def make_venv(folder: Path) -> Path:
-    """Make an environment of its own for img2dataset, whose pins fight with ours."""
+    """Make a separate environment for img2dataset, whose pinned versions conflict with ours."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", IMG2DATASET], check=True)
     return python
 
 
-def pictures_of(tool: str, folder: Path) -> Iterator[bytes]:
-    """Read back every picture that a tool has kept, once for each address that it came from."""
+def read_stored_pictures(tool: str, folder: Path) -> Iterator[bytes]:
+    """Yield every picture that a tool has stored, once for each of its addresses."""
     if tool != OURS:
         yield from (path.read_bytes() for path in photo_files(folder / "images"))
         return
@@ -242,7 +256,7 @@ def read_originals(files: Sequence[Path]) -> Originals:
 
 
 def has_exif(body: bytes) -> bool:
-    """Say whether a file holds at least one EXIF tag."""
+    """Return whether a file has at least one EXIF tag."""
     try:
         with Image.open(BytesIO(body)) as picture:
             return bool(picture.getexif())
@@ -251,10 +265,10 @@ def has_exif(body: bytes) -> bool:
 
 
 def report(
-    rounds: Sequence[Mapping[str, Result]],
-    start_up: Mapping[str, Measured],
+    rounds: Sequence[Mapping[str, ToolRun]],
+    start_up: Mapping[str, Measurement],
     originals: Originals,
-    words: str,
+    arguments: str,
 ) -> Iterator[str]:
     names = list(rounds[0])
     yield from ("# Crawling against img2dataset", "")
@@ -273,31 +287,31 @@ def report(
     if len(names) > 1:
         yield from ("", "## Ratios within a round (ours : theirs; below 1 is better)", "")
         yield from ratios(rounds, names[1:])
-    yield from ("", "## Conditions", "", *conditions(names, words))
+    yield from ("", "## Conditions", "", *conditions(names, arguments))
 
 
-def _row(name: str, results: Sequence[Result], start_s: float, originals: Originals) -> str:
-    kept = [result.kept for result in results]
+def _row(name: str, results: Sequence[ToolRun], start_s: float, originals: Originals) -> str:
+    stored = [result.stored for result in results]
     cells = [
         name,
         spread([result.cpu_ms for result in results], 2),
-        spread([r.cpu_ms - 1000 * start_s / max(r.kept.pictures, 1) for r in results], 2),
+        spread([r.cpu_ms - 1000 * start_s / max(r.stored.pictures, 1) for r in results], 2),
         spread([result.rate for result in results], 0),
         spread([result.measured.peak_rss / 1e6 for result in results], 0),
-        f"{100 * min(k.identical_bytes for k in kept) / originals.total_bytes:.1f} %",
-        f"{min(k.with_exif for k in kept)} of {originals.with_exif}",
-        str(max(originals.count - k.pictures for k in kept)),
+        f"{100 * min(k.identical_bytes for k in stored) / originals.total_bytes:.1f} %",
+        f"{min(k.with_exif for k in stored)} of {originals.with_exif}",
+        str(max(originals.count - k.pictures for k in stored)),
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def ratios(rounds: Sequence[Mapping[str, Result]], others: Sequence[str]) -> Iterator[str]:
+def ratios(rounds: Sequence[Mapping[str, ToolRun]], others: Sequence[str]) -> Iterator[str]:
     numbers = [str(number) for number in range(1, len(rounds) + 1)]
     yield f"| CPU per image | {' | '.join(numbers)} | min | median | max |"
     yield f"| --- |{' ---: |' * (len(rounds) + 3)}"
     for other in others:
-        found = [results[OURS].cpu_ms / results[other].cpu_ms for results in rounds]
-        cells = [*found, min(found), statistics.median(found), max(found)]
+        values = [results[OURS].cpu_ms / results[other].cpu_ms for results in rounds]
+        cells = [*values, min(values), statistics.median(values), max(values)]
         yield f"| ours : {other} | {' | '.join(f'{cell:.2f}' for cell in cells)} |"
 
 
@@ -306,7 +320,7 @@ def spread(values: Sequence[float], digits: int) -> str:
     return f"{middle:.{digits}f} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
 
 
-def conditions(names: Sequence[str], words: str) -> Iterator[str]:
+def conditions(names: Sequence[str], arguments: str) -> Iterator[str]:
     packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "duckdb", "pillow"))
     yield f"- Commit {commit()}, Python {platform.python_version()}, {packages}."
     yield f"- {os.cpu_count()} CPU cores, {platform.system()} {platform.machine()}."
@@ -320,7 +334,7 @@ def conditions(names: Sequence[str], words: str) -> Iterator[str]:
     yield "- Peak RSS is the sum over the tree, sampled every 50 ms; shared pages count once for each process."
     yield "- Bytes kept are those of originals found again with the same SHA-256; EXIF kept is EXIF inside the picture"
     yield "  files (img2dataset also writes it into JSON files)."
-    yield f"- Command: `python benchmarks/bench_crawl.py --photos DIR --output FILE {words}`."
+    yield f"- Command: `python benchmarks/bench_crawl.py --photos DIR --output FILE {arguments}`."
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Whether curation costs the same per picture when there are many, and what a second run and 1,000 more cost.
+"""Measure the cost of curation per picture by size of the collection, of a second run, and of 1,000 more pictures.
 
     python -m benchmarks.bench_curate_scale --output FILE [--sizes 5000,20000] [--vectors 1000000]
 
-Each size has a workspace of thumbnails that are made from a seed: distinct, but for every 50th, which is the one
-before it encoded again. Vectors come from a small embedder, so that the search is measured and not the network. Each
-size runs in a process of its own, whose greatest memory is reported. 100,000 pictures take some tens of minutes.
+Each size has a workspace of thumbnails made from a seed: all are distinct except every 50th, which is the previous one
+encoded again. Vectors come from a small embedder, so that the benchmark measures the search and not the network. Each
+size runs in its own process, whose peak memory is reported. 100,000 pictures take some tens of minutes.
 """
 
 import argparse
@@ -41,12 +41,12 @@ CRAWLED = datetime(2025, 6, 1)  # noqa: DTZ001 - the catalog keeps UTC without a
 
 
 class BlockEmbedder:
-    """Averages of 16 x 16 blocks without the mean: 972 numbers, next to no time."""
+    """A fast embedder: averages of 16 x 16 blocks minus their mean, 972 numbers."""
 
     model_id = "blocks@1"
 
     def load(self) -> None:
-        """Need nothing."""
+        """Do nothing: there are no weights."""
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map pictures (N, 288, 288, 3) to L2-normalised vectors (N, 972)."""
@@ -72,12 +72,12 @@ def thumbnail(number: int) -> bytes:
 
 
 def fill(workspace: Workspace, first: int, n: int) -> None:
-    """Bring pictures in as a crawl would."""
+    """Write and commit pictures as a crawl does."""
     for start in range(first, first + n, SEGMENT):
         numbers = range(start, min(start + SEGMENT, first + n))
         bodies = [thumbnail(number) for number in numbers]
         shas = [hashlib.sha256(body).hexdigest() for body in bodies]
-        told = list(zip(numbers, shas, bodies, strict=True))
+        numbered = list(zip(numbers, shas, bodies, strict=True))
         tables = {
             "assets": [
                 {
@@ -89,7 +89,7 @@ def fill(workspace: Workspace, first: int, n: int) -> None:
                     "jpeg_quality": 85,
                     "first_seen": CRAWLED,
                 }
-                for _, sha, body in told
+                for _, sha, body in numbered
             ],
             "photos": [
                 {
@@ -100,7 +100,7 @@ def fill(workspace: Workspace, first: int, n: int) -> None:
                     "fetched_at": CRAWLED,
                     "training_allowed": True,
                 }
-                for number, sha, _ in told
+                for number, sha, _ in numbered
             ],
             "exif": [
                 {
@@ -112,18 +112,18 @@ def fill(workspace: Workspace, first: int, n: int) -> None:
                     "exposure_time": (1 / 500, 1 / 100, 1 / 10)[number // 9 % 3],
                     "camera": f"acme {number // 20}",
                 }
-                for number, sha, _ in told
+                for number, sha, _ in numbered
             ],
         }
         typed = {name: rows(name, records) for name, records in tables.items()}
-        images = [(sha, body) for _, sha, body in told]
+        images = [(sha, body) for _, sha, body in numbered]
         write_segment(workspace, typed, job="crawl:bench", images=images)
         with open_catalog(workspace) as catalog:
             catalog.commit()
 
 
-class Laps(logging.Handler):
-    """Collect the sentence with which a run tells how long its steps took."""
+class StepTimes(logging.Handler):
+    """A log handler that collects the seconds of each step from the log line of a run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,36 +137,36 @@ class Laps(logging.Handler):
                 self.seconds[name] = float(seconds)
 
 
-def one_size(n: int) -> dict[str, object]:
+def measure_size(n: int) -> dict[str, object]:
     """Curate `n` pictures, curate again, add 1,000 and curate; seconds are CPU seconds but for the steps."""
-    laps = Laps()
-    logging.getLogger("curation").addHandler(laps)
+    step_times = StepTimes()
+    logging.getLogger("curation").addHandler(step_times)
     logging.getLogger("curation").setLevel(logging.INFO)
     settings = CurateSettings(runner="threads")
-    found: dict[str, object] = {"n": n}
+    result: dict[str, object] = {"n": n}
     with tempfile.TemporaryDirectory() as home:
         workspace = Workspace.at(home)
         fill(workspace, 0, n)
         for name in ("first", "again", "more"):
             if name == "more":
                 fill(workspace, n, MORE)
-            laps.seconds = {}
+            step_times.seconds = {}
             cpu, wall = time.process_time(), time.perf_counter()
             summary = curate(workspace, None, settings, embedder=BlockEmbedder())
-            found[name] = {
+            result[name] = {
                 "cpu_s": time.process_time() - cpu,
                 "wall_s": time.perf_counter() - wall,
-                "laps": laps.seconds,
+                "laps": step_times.seconds,
                 "groups": summary.n_duplicate_groups,
             }
         index = next((workspace.home / "derived" / "similarity").glob("*.arrow"))
-        found["index_mb"] = index.stat().st_size / 1e6
-    found["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return found
+        result["index_mb"] = index.stat().st_size / 1e6
+    result["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result
 
 
-def many_vectors(n: int) -> dict[str, object]:
-    """Add 1,000 pictures to an index of `n` that are made of random numbers, keep it, read it, list its pairs."""
+def measure_index(n: int) -> dict[str, object]:
+    """Add 1,000 pictures to an index of `n` random vectors, save it, load it, list its pairs."""
     rng = np.random.default_rng(0)
     limits = CandidateLimits()
 
@@ -179,7 +179,7 @@ def many_vectors(n: int) -> dict[str, object]:
         return Descriptors(names, vectors, hashes, np.full(count, 99, np.int8))
 
     near = NeighbourLists.empty(n, limits.nearest)
-    near.ids[:, 0] = np.roll(np.arange(n), 1)  # everybody has a neighbour
+    near.ids[:, 0] = np.roll(np.arange(n), 1)  # every picture has a neighbour
     near.closeness[:, 0] = 120_000
     index = SimilarityIndex(limits, described(0, n), near, NeighbourLists.empty(n, limits.nearest))
     seconds = {}
@@ -199,12 +199,12 @@ def many_vectors(n: int) -> dict[str, object]:
     return {"n": n, "seconds": seconds, "index_mb": size, "pairs": n_pairs, "rss_mb": rss}
 
 
-def in_a_process(*arguments: str) -> dict[str, object]:
+def run_in_child(*arguments: str) -> dict[str, object]:
     command = [sys.executable, "-m", "benchmarks.bench_curate_scale", *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    told: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    print(told, flush=True)
-    return told
+    process = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, object] = json.loads(process.stdout.splitlines()[-1])
+    print(result, flush=True)
+    return result
 
 
 def report(sizes: list[dict], vectors: dict | None) -> str:
@@ -228,17 +228,17 @@ def report(sizes: list[dict], vectors: dict | None) -> str:
         f"| {' | '.join(columns)} |",
         "|" + " ---: |" * len(columns),
     ]
-    for told in sizes:
-        n, first = told["n"], told["first"]
+    for size_result in sizes:
+        n, first = size_result["n"], size_result["first"]
         cells = [
             f"{n:,}",
             f"{1000 * first['cpu_s'] / n:.2f}",
-            *(f"{1000 * first['laps'][step] / n:.2f}" for step in steps),
-            f"{told['again']['cpu_s']:.1f}",
-            f"{told['more']['cpu_s']:.1f}",
+            *(f"{1000 * first['step_times'][step] / n:.2f}" for step in steps),
+            f"{size_result['again']['cpu_s']:.1f}",
+            f"{size_result['more']['cpu_s']:.1f}",
             f"{first['groups']:,} of {n // COPY_EVERY:,}",
-            f"{told['index_mb']:.0f}",
-            f"{told['rss_mb']:.0f}",
+            f"{size_result['index_mb']:.0f}",
+            f"{size_result['rss_mb']:.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     if vectors:
@@ -255,7 +255,7 @@ def report(sizes: list[dict], vectors: dict | None) -> str:
     lines += [
         "",
         "Command: `python -m benchmarks.bench_curate_scale --output FILE --sizes "
-        + ",".join(str(told["n"]) for told in sizes)
+        + ",".join(str(size_result["n"]) for size_result in sizes)
         + (f" --vectors {vectors['n']}`" if vectors else "`"),
         "",
         f"Commit {commit()}, Python {platform.python_version()}, {libraries}; 2 CPU cores,",
@@ -272,15 +272,15 @@ def main() -> None:
     arguments.add_argument("--sizes", default="5000,20000")
     arguments.add_argument("--vectors", type=int, default=0)
     arguments.add_argument("--one", type=int, help="measure one size in this process")
-    given = arguments.parse_args()
-    if given.one:
-        print(json.dumps(one_size(given.one)))
-    elif given.output is None:
-        print(json.dumps(many_vectors(given.vectors)))
+    options = arguments.parse_args()
+    if options.one:
+        print(json.dumps(measure_size(options.one)))
+    elif options.output is None:
+        print(json.dumps(measure_index(options.vectors)))
     else:
-        sizes = [in_a_process("--one", size) for size in given.sizes.split(",")]
-        vectors = in_a_process("--vectors", str(given.vectors)) if given.vectors else None
-        given.output.write_text(report(sizes, vectors), "utf-8")
+        sizes = [run_in_child("--one", size) for size in options.sizes.split(",")]
+        vectors = run_in_child("--vectors", str(options.vectors)) if options.vectors else None
+        options.output.write_text(report(sizes, vectors), "utf-8")
 
 
 if __name__ == "__main__":

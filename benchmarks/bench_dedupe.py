@@ -1,17 +1,15 @@
-"""How many planted copies the search finds, edit by edit, and what it merges by mistake; beside other programs.
+"""Measure recall of planted copies by kind of edit, and wrong merges; compare with other programs.
 
     python -m benchmarks.bench_dedupe --data DIR --output FILE [--peers DIR] [--embedder ONNX] [--copied N] [--work DIR]
 
 `--data` has photos/ and neardup/ as described in tests/real_data.py. `--peers` has a virtual environment for each of
-imagededup, fastdup and cleanvision; those that are missing or fail are named in the table. `--embedder` is a network
-of one's own, as bench_copy_embedder.py trains it on the half that is not judged. Limits are chosen on one
-half of the photographs and judged on the other; no source repository is in both. What is done is kept in `--work`,
-where a run that was stopped goes on.
+imagededup, fastdup and cleanvision; the report names those that are missing or fail. `--embedder` is a network that
+bench_copy_embedder.py has trained on the tuning half. Limits are chosen on one half of the photographs and evaluated on
+the other; no source repository is in both. Finished steps are stored in `--work`; a stopped run continues from there.
 """
 
 import argparse
 import functools
-import itertools
 import json
 import logging
 import pickle
@@ -21,8 +19,8 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,6 +28,14 @@ import numpy as np
 import polars as pl
 
 from benchmarks.dedupe_corpus import COPIES_EACH, SEED, Corpus, make
+from benchmarks.dedupe_scores import (
+    DetectedPairs,
+    Pairs,
+    count_by_edit,
+    ordered_pair,
+    pairs_within,
+    score,
+)
 from benchmarks.photo_edits import EDITS, LIGHT
 from curation.decoding.decoding import examine
 from curation.duplicates.limits import DuplicateLimits
@@ -53,38 +59,11 @@ CHOICES = {
     )
     for name, (drift, second) in DRIFTS.items()
 }
-NEAR_BEST = 0.01  # of F1: among limits this close the strictest wins, for mistakes grow with the square of a collection
+NEAR_BEST = 0.01  # of F1: within this the strictest limits are chosen; wrong pairs grow with the square of the size
 PIXELS = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX, 3)
-Pairs = set[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The pairs that a program calls copies, and the CPU seconds it took."""
-
-    pairs: Pairs
-    cpu_s: float
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Score:
-    """Pairwise precision and recall; photographs that would be lost; wrong pairs among bursts and with collages."""
-
-    precision: float
-    recall: float
-    lost: int
-    bursts: int
-    collages: int
-
-    @property
-    def f1(self) -> float:
-        """Give the harmonic mean of precision and recall."""
-        both = self.precision + self.recall
-        return 2 * self.precision * self.recall / both if both else 0.0
-
-
-def described(corpus: Corpus) -> tuple[pl.DataFrame, dict[str, float]]:
+def describe_corpus(corpus: Corpus) -> tuple[pl.DataFrame, dict[str, float]]:
     """Run the stages on every file; also CPU seconds by stage."""
     clock, seconds = time.process_time(), {}
     health = [examine(corpus.path(item.name).read_bytes()) for item in corpus.items]
@@ -111,11 +90,11 @@ def described(corpus: Corpus) -> tuple[pl.DataFrame, dict[str, float]]:
         "width": [each.width for each in health],
         "height": [each.height for each in health],
     }
-    # Camera and moment are those of the photographs' files; copies have lost them, as on most sites.
+    # Camera and time come from the files of the photographs; copies have lost both, as on most sites.
     shots = [corpus.shots.get(item.name, (None, None)) for item in corpus.items]
     rows["camera"] = pl.Series([camera for camera, _ in shots], dtype=pl.String)
     rows["taken_at"] = pl.Series([moment for _, moment in shots], dtype=pl.Datetime("us"))
-    # All files claim the same number of settings and the same quality.
+    # All files have the same number of settings and the same quality.
     same = {"has_valid_exif": 3, "jpeg_quality": 90, "first_seen": 0}
     frame = pl.DataFrame(rows).with_columns(
         pl.lit(value).alias(name) for name, value in same.items()
@@ -123,24 +102,24 @@ def described(corpus: Corpus) -> tuple[pl.DataFrame, dict[str, float]]:
     return frame.with_columns(serial_sha256=pl.lit(None, pl.String)), seconds
 
 
-def ours(
+def run_safelight(
     corpus: Corpus, pictures: pl.DataFrame, limits: DuplicateLimits, *, with_exif: bool = True
-) -> Answer:
+) -> DetectedPairs:
     if not with_exif:
         pictures = pictures.drop("camera")
     clock = time.process_time()
-    found = find_duplicates(pictures, corpus.read, limits)
+    result = find_duplicates(pictures, corpus.read, limits)
     seconds = time.process_time() - clock
     groups = defaultdict(list)
-    for name, group in found.groups.select("asset_sha256", "group_id").iter_rows():
+    for name, group in result.groups.select("asset_sha256", "group_id").iter_rows():
         groups[group].append(name)
-    return Answer(pairs_within(groups.values()), seconds, str(found.n_compared))
+    return DetectedPairs(pairs_within(groups.values()), seconds, str(result.n_compared))
 
 
-def by_own(
+def run_own_embedder(
     corpus: Corpus, pictures: pl.DataFrame, limits: DuplicateLimits, embedder: OnnxEmbedder
-) -> Answer:
-    """Search with the vectors of another network; its seconds a picture go into the note."""
+) -> DetectedPairs:
+    """Search with the vectors of another network; its CPU seconds are in `note`."""
     thumbnails = [
         np.frombuffer(examine(corpus.path(name).read_bytes()).thumbnail or b"", np.uint8)
         for name in pictures["asset_sha256"]
@@ -156,12 +135,12 @@ def by_own(
     ]
     seconds = time.process_time() - clock
     own = pl.Series("vector", [each.tolist() for each in vectors], dtype=pl.List(pl.Float32))
-    answer = ours(corpus, pictures.with_columns(own), limits_for(embedder, limits))
-    return replace(answer, note=f"{seconds:.0f}")
+    detected = run_safelight(corpus, pictures.with_columns(own), limits_for(embedder, limits))
+    return replace(detected, note=f"{seconds:.0f}")
 
 
-def by_pdq(pictures: pl.DataFrame) -> Answer:
-    """Take every pair within 31 bits in the best of 8 orientations, as PDQ alone would."""
+def run_pdq(pictures: pl.DataFrame) -> DetectedPairs:
+    """Report every pair within 31 bits in the best of 8 orientations, which is PDQ without verification."""
     clock = time.process_time()
     names = pictures["asset_sha256"].to_list()
     rich = np.flatnonzero(pictures["quality"].to_numpy() >= 50)
@@ -170,12 +149,12 @@ def by_pdq(pictures: pl.DataFrame) -> Answer:
     for place in rich.tolist():
         others = rich[rich > place]
         near = best_distance(np.repeat(bits[place : place + 1], len(others), 0), bits[others]) <= 31
-        pairs |= {ordered(names[place], names[other]) for other in others[near].tolist()}
-    return Answer(pairs, time.process_time() - clock)
+        pairs |= {ordered_pair(names[place], names[other]) for other in others[near].tolist()}
+    return DetectedPairs(pairs, time.process_time() - clock)
 
 
-def by_peer(name: str, peers: Path, corpus: Corpus) -> Answer | str:
-    """Run another program over the folder; a sentence when that fails."""
+def run_peer(name: str, peers: Path, corpus: Corpus) -> DetectedPairs | str:
+    """Run another program on the folder; return an error message if it fails."""
     python = (peers / name / "bin" / "python").absolute()
     if not python.exists():
         return f"{name}: not installed"
@@ -183,95 +162,52 @@ def by_peer(name: str, peers: Path, corpus: Corpus) -> Answer | str:
         output = Path(scratch) / "pairs.json"
         script = str(Path(__file__).with_name("dedupe_peers.py").absolute())
         command = [str(python), script, name, str(corpus.folder.absolute()), str(output)]
-        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
-        if done.returncode or not output.exists():
-            return f"{name}: failed with {(done.stderr.strip().splitlines() or ['no message'])[-1][:200]}"
-        told = json.loads(output.read_text("utf-8"))
-    return Answer({ordered(a, b) for a, b in told["pairs"]}, told["cpu_s"], told["version"])
-
-
-def ordered(one: str, two: str) -> tuple[str, str]:
-    return (one, two) if one < two else (two, one)
-
-
-def pairs_within(groups: Iterable[Iterable[str]]) -> Pairs:
-    return {ordered(*pair) for each in groups for pair in itertools.combinations(each, 2)}
-
-
-def score(corpus: Corpus, pairs: Pairs) -> Score:
-    """Compare pairs with the truth, over all pairs of the corpus."""
-    truth, edit = corpus.truth, {item.name: item.edit for item in corpus.items}
-    right = sum(truth[a] == truth[b] for a, b in pairs)
-    wrong = [pair for pair in pairs if truth[pair[0]] != truth[pair[1]]]
-    real = sum(n * (n - 1) // 2 for n in Counter(truth.values()).values())
-    return Score(
-        precision=right / max(1, len(pairs)),
-        recall=right / real,
-        lost=lost(truth, pairs),
-        bursts=sum({edit[a], edit[b]} == {"burst"} for a, b in wrong),
-        collages=sum("collage" in {edit[a], edit[b]} for a, b in wrong),
+        process = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
+        if process.returncode or not output.exists():
+            return f"{name}: failed with {(process.stderr.strip().splitlines() or ['no message'])[-1][:200]}"
+        output_data = json.loads(output.read_text("utf-8"))
+    return DetectedPairs(
+        {ordered_pair(a, b) for a, b in output_data["pairs"]},
+        output_data["cpu_s"],
+        output_data["version"],
     )
 
 
-def lost(truth: Mapping[str, str], pairs: Pairs) -> int:
-    """Count the photographs of which nothing is left when one picture of each connected group is kept."""
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while (above := parent.get(name, name)) != name:
-            name = above
-        return name
-
-    for a, b in pairs:
-        parent[root(a)] = root(b)
-    groups = defaultdict(set)
-    for name, photograph in truth.items():
-        groups[root(name)].add(photograph)
-    return sum(len(each) - 1 for each in groups.values())
-
-
-def found_per_edit(corpus: Corpus, pairs: Pairs) -> dict[str, int]:
-    """Count the copies that are paired with their original."""
-    return Counter(
-        item.edit
-        for item in corpus.items
-        if item.edit in EDITS and ordered(item.name, item.photograph) in pairs
-    )
-
-
-def kept(path: Path, make_answer: Callable[[], Answer | str]) -> Answer | str:
-    """Read an answer that a run before has left, or make it; failures are not kept."""
+def load_or_make(path: Path, make: Callable[[], DetectedPairs | str]) -> DetectedPairs | str:
+    """Read the result of an earlier run, or make and store it; failures are not stored."""
     if not path.exists():
-        made = make_answer()
-        if isinstance(made, str):
-            return made
-        told = {"pairs": sorted(made.pairs), "cpu_s": made.cpu_s, "note": made.note}
-        path.write_text(json.dumps(told), "utf-8")
-    told = json.loads(path.read_text("utf-8"))
-    return Answer({ordered(a, b) for a, b in told["pairs"]}, told["cpu_s"], told["note"])
+        new = make()
+        if isinstance(new, str):
+            return new
+        stored = {"pairs": sorted(new.pairs), "cpu_s": new.cpu_s, "note": new.note}
+        path.write_text(json.dumps(stored), "utf-8")
+    stored = json.loads(path.read_text("utf-8"))
+    return DetectedPairs(
+        {ordered_pair(a, b) for a, b in stored["pairs"]}, stored["cpu_s"], stored["note"]
+    )
 
 
-def prepared(
+def prepare_half(
     data: Path, work: Path, half: int, copied: int
 ) -> tuple[Corpus, pl.DataFrame, dict[str, float]]:
-    """Make one half of the corpus and describe it, unless that is done."""
-    done = work / f"half{half}.pkl"
-    if not done.exists():
+    """Make one half of the corpus and describe it, or read both from an earlier run."""
+    cache = work / f"half{half}.pkl"
+    if not cache.exists():
         corpus = make(data, work / f"half{half}", half, copied)
-        done.write_bytes(pickle.dumps((corpus, *described(corpus))))
-    found: tuple[Corpus, pl.DataFrame, dict[str, float]] = pickle.loads(done.read_bytes())
-    return found
+        cache.write_bytes(pickle.dumps((corpus, *describe_corpus(corpus))))
+    content: tuple[Corpus, pl.DataFrame, dict[str, float]] = pickle.loads(cache.read_bytes())
+    return content
 
 
-def chosen(corpus: Corpus, pictures: pl.DataFrame, work: Path) -> tuple[str, list[str]]:
+def choose_limits(corpus: Corpus, pictures: pl.DataFrame, work: Path) -> tuple[str, list[str]]:
     """Choose limits on the first half: the strictest of those whose F1 is within 0.01 of the best."""
     scores = {}
     for name, limits in CHOICES.items():
         path = work / f"tuned {name.split(':')[0]}.json"
-        answer = kept(path, functools.partial(ours, corpus, pictures, limits))
-        assert isinstance(answer, Answer)
-        scores[name] = score(corpus, answer.pairs)
-        print(name, scores[name], f"{answer.cpu_s:.0f} s", flush=True)
+        detected = load_or_make(path, functools.partial(run_safelight, corpus, pictures, limits))
+        assert isinstance(detected, DetectedPairs)
+        scores[name] = score(corpus, detected.pairs)
+        print(name, scores[name], f"{detected.cpu_s:.0f} s", flush=True)
     top = max(each.f1 for each in scores.values())
     best = next(name for name, each in scores.items() if each.f1 >= top - NEAR_BEST)
     lines = [
@@ -283,7 +219,7 @@ def chosen(corpus: Corpus, pictures: pl.DataFrame, work: Path) -> tuple[str, lis
 
 def report(
     corpus: Corpus,
-    answers: dict[str, Answer],
+    detected_by_program: dict[str, DetectedPairs],
     missing: list[str],
     choice: tuple[str, list[str]],
     half: str,
@@ -304,33 +240,41 @@ def report(
         "| program | precision | recall | F1 | lost | burst pairs merged | pairs with collages | CPU s |",
         "| --- |" + " ---: |" * 7,
     ]
-    for name, answer in answers.items():
-        each = score(corpus, answer.pairs)
+    for name, detected in detected_by_program.items():
+        each = score(corpus, detected.pairs)
         lines.append(
             f"| {name} | {each.precision:.4f} | {each.recall:.4f} | {each.f1:.4f} | {each.lost} "
-            f"({each.lost / n_photographs:.1%}) | {each.bursts} | {each.collages} | {answer.cpu_s:.0f} |"
+            f"({each.lost / n_photographs:.1%}) | {each.bursts} | {each.collages} | {detected.cpu_s:.0f} |"
         )
     before = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in stages.items())
     lines += [
         "",
         f"The seconds of Safelight and PDQ are those of the search; before it come {before}.",
     ]
-    if OWN in answers:
-        lines.append(f"The own embedder takes {answers[OWN].note} s in place of the default's.")
+    if OWN in detected_by_program:
+        lines.append(
+            f"The own embedder takes {detected_by_program[OWN].note} s in place of the default's."
+        )
     lines += [f"Not in the table: {each}." for each in missing]
-    found = {name: found_per_edit(corpus, answer.pairs) for name, answer in answers.items()}
+    counts_by_program = {
+        name: count_by_edit(corpus, detected.pairs)
+        for name, detected in detected_by_program.items()
+    }
     for title, edits in (("Light edits", LIGHT), ("Hard edits", EDITS.keys() - LIGHT.keys())):
         names = [edit for edit in EDITS if edit in edits]
         lines += [
             "",
-            f"| {title}: copies paired with their original | copies | {' | '.join(answers)} |",
+            f"| {title}: copies paired with their original | copies | {' | '.join(detected_by_program)} |",
         ]
-        lines += ["| --- | ---: |" + " ---: |" * len(answers)]
+        lines += ["| --- | ---: |" + " ---: |" * len(detected_by_program)]
         for edit in names:
-            counts = " | ".join(str(found[name][edit]) for name in answers)
+            counts = " | ".join(str(counts_by_program[name][edit]) for name in detected_by_program)
             lines.append(f"| {edit} | {kinds[edit]} | {counts} |")
         total = sum(kinds[edit] for edit in names)
-        shares = (sum(found[name][edit] for edit in names) / max(1, total) for name in answers)
+        shares = (
+            sum(counts_by_program[name][edit] for edit in names) / max(1, total)
+            for name in detected_by_program
+        )
         lines.append(f"| **all** | {total} | {' | '.join(f'{share:.3f}' for share in shares)} |")
     lines += [
         "",
@@ -378,40 +322,42 @@ def main() -> None:
     arguments.add_argument(
         "--work", type=Path, help="folder for what is done; a new one if left out"
     )
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    work = given.work or Path(tempfile.mkdtemp(prefix="bench_dedupe."))
+    work = options.work or Path(tempfile.mkdtemp(prefix="bench_dedupe."))
     work.mkdir(parents=True, exist_ok=True)
-    tuned, pictures, _ = prepared(given.data, work, 0, given.tuned_on)
-    choice = chosen(tuned, pictures, work)
-    corpus, pictures, stages = prepared(given.data, work, 1, given.copied)
-    search = functools.partial(ours, corpus, pictures, CHOICES[choice[0]])
-    own: dict[str, Callable[[], Answer | str]] = {}
-    if given.embedder:
-        embedder = OnnxEmbedder(given.embedder)
-        own[OWN] = functools.partial(by_own, corpus, pictures, CHOICES[choice[0]], embedder)
-    asked: dict[str, Callable[[], Answer | str]] = {
+    tuned, pictures, _ = prepare_half(options.data, work, 0, options.tuned_on)
+    choice = choose_limits(tuned, pictures, work)
+    corpus, pictures, stages = prepare_half(options.data, work, 1, options.copied)
+    search = functools.partial(run_safelight, corpus, pictures, CHOICES[choice[0]])
+    own: dict[str, Callable[[], DetectedPairs | str]] = {}
+    if options.embedder:
+        embedder = OnnxEmbedder(options.embedder)
+        own[OWN] = functools.partial(
+            run_own_embedder, corpus, pictures, CHOICES[choice[0]], embedder
+        )
+    programs: dict[str, Callable[[], DetectedPairs | str]] = {
         "Safelight": search,
         **own,
         f"Safelight, {BLIND}": functools.partial(search, with_exif=False),
-        "PDQ alone": functools.partial(by_pdq, pictures),
-        **{name: functools.partial(by_peer, name, given.peers, corpus) for name in PEERS},
+        "PDQ alone": functools.partial(run_pdq, pictures),
+        **{name: functools.partial(run_peer, name, options.peers, corpus) for name in PEERS},
     }
-    answers, missing = {}, []
-    for name, ask in asked.items():
-        answer = kept(work / f"judged {name}.json", ask)
-        if isinstance(answer, str):
-            missing.append(answer)
+    detected_by_program, missing = {}, []
+    for name, run in programs.items():
+        detected = load_or_make(work / f"judged {name}.json", run)
+        if isinstance(detected, str):
+            missing.append(detected)
             continue
-        print(name, score(corpus, answer.pairs), flush=True)
-        answers[f"{name} {answer.note}" if name in PEERS else name] = answer
-    for pair in sorted(answers["Safelight"].pairs):
+        print(name, score(corpus, detected.pairs), flush=True)
+        detected_by_program[f"{name} {detected.note}" if name in PEERS else name] = detected
+    for pair in sorted(detected_by_program["Safelight"].pairs):
         if corpus.truth[pair[0]] != corpus.truth[pair[1]]:
             print("not one photograph, or to be added to dedupe_corpus.TWICE:", *pair)
-    half = f"{given.tuned_on} photographs of the other half and their copies ({len(tuned.items)} files)"
-    page = report(corpus, answers, missing, choice, half, stages)
+    half = f"{options.tuned_on} photographs of the other half and their copies ({len(tuned.items)} files)"
+    page = report(corpus, detected_by_program, missing, choice, half, stages)
     caveats = CAVEATS.format(versions=versions(), seed=SEED)
-    given.output.write_text(page + "\n" + caveats, "utf-8")
+    options.output.write_text(page + "\n" + caveats, "utf-8")
 
 
 if __name__ == "__main__":

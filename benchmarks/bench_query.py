@@ -38,7 +38,7 @@ DEADLINE_S = 0.5
 
 
 @dataclass(frozen=True)
-class Times:
+class StatementTimes:
     """Wall and CPU times of one statement, in milliseconds."""
 
     wall: list[float]
@@ -46,7 +46,7 @@ class Times:
 
 
 def make_home(home: Path, photos: int) -> Workspace:
-    """Fill a workspace with photos that lie nowhere: the tables alone are asked."""
+    """Fill a workspace with rows of photos without files: the statements read tables only."""
     workspace = Workspace.at(home)
     n = range(photos)
     at = pa.array([1_700_000_000_000_000 + i for i in n], pa.int64()).cast(MOMENT)
@@ -89,8 +89,8 @@ def cpu_of(pid: int) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-class Sandbox:
-    """A pool on a loop of its own."""
+class SandboxClient:
+    """A query pool on its own event loop."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.runner = asyncio.Runner()
@@ -102,7 +102,7 @@ class Sandbox:
         return pool
 
     def run(self, sql: str, limits: Limits | None = None) -> str:
-        """Run a statement to its end and say how it ended."""
+        """Run a statement to its end; return its state."""
         with tempfile.TemporaryFile() as target:
             job = {"kind": "query", "sql": sql}
             outcome = self.runner.run(self.pool.run(job, limits or self.pool.limits, target))
@@ -114,41 +114,43 @@ class Sandbox:
         return self.pool.template_pid
 
     def close(self) -> None:
-        """End it."""
+        """Close the pool and its event loop."""
         self.runner.run(self.pool.close())
         self.runner.close()
 
 
-def compare(catalog: Catalog, sandbox: Sandbox, sql: str, rounds: int) -> tuple[Times, Times]:
-    plain, boxed = Times([], []), Times([], [])
-    mine = psutil.Process()
+def compare(
+    catalog: Catalog, sandbox: SandboxClient, sql: str, rounds: int
+) -> tuple[StatementTimes, StatementTimes]:
+    plain, sandboxed = StatementTimes([], []), StatementTimes([], [])
+    own_process = psutil.Process()
 
-    def my_cpu() -> float:
-        times = mine.cpu_times()
+    def own_cpu() -> float:
+        times = own_process.cpu_times()
         return float(times.user + times.system)
 
     for _ in range(rounds):
         for times, work, cpu in (
-            (plain, lambda: catalog.query(sql), my_cpu),
-            (boxed, lambda: sandbox.run(sql), lambda: cpu_of(sandbox.pid)),
+            (plain, lambda: catalog.query(sql), own_cpu),
+            (sandboxed, lambda: sandbox.run(sql), lambda: cpu_of(sandbox.pid)),
         ):
             wall, spent = timed(work, cpu)
             times.wall.append(wall)
             times.cpu.append(spent)
-    return plain, boxed
+    return plain, sandboxed
 
 
 def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def row(name: str, plain: Times, boxed: Times) -> str:
+def row(name: str, plain: StatementTimes, sandboxed: StatementTimes) -> str:
     cells = [
         f"{statistics.median(plain.wall):.1f}",
-        f"{statistics.median(boxed.wall):.1f}",
-        f"{quantile(boxed.wall, 0.95):.1f}",
+        f"{statistics.median(sandboxed.wall):.1f}",
+        f"{quantile(sandboxed.wall, 0.95):.1f}",
         f"{statistics.fmean(plain.cpu):.0f}",
-        f"{statistics.fmean(boxed.cpu):.0f}",
+        f"{statistics.fmean(sandboxed.cpu):.0f}",
     ]
     return f"| {name} | {' | '.join(cells)} |"
 
@@ -157,7 +159,7 @@ def report(photos: int, rounds: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         workspace = make_home(Path(folder) / "home", photos)
         started = time.perf_counter()
-        sandbox = Sandbox(workspace)
+        sandbox = SandboxClient(workspace)
         cold_ms = (time.perf_counter() - started) * 1e3
         with open_catalog(workspace) as catalog:
             lines = []
@@ -199,11 +201,11 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    text = report(given.photos, given.rounds)
+    options = parser.parse_args()
+    text = report(options.photos, options.rounds)
     print(text)
-    if given.output:
-        given.output.write_text(text, "utf-8")
+    if options.output:
+        options.output.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ FEW_TABLES = ("crawls", "curation_runs", "datasets", "models")
 
 
 @dataclass(frozen=True)
-class Timed:
+class QuestionTimes:
     """One question: median seconds on both sides, and its rows."""
 
     name: str
@@ -166,16 +166,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    if given.folder:
-        given.folder.mkdir(parents=True, exist_ok=True)
-        text = measure(given.folder, given.photos, given.rounds)
+    options = parser.parse_args()
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        text = measure(options.folder, options.photos, options.rounds)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            text = measure(Path(folder), given.photos, given.rounds)
+            text = measure(Path(folder), options.photos, options.rounds)
     print(text)
-    if given.output:
-        given.output.write_text(text, "utf-8")
+    if options.output:
+        options.output.write_text(text, "utf-8")
 
 
 def measure(folder: Path, photos: int, rounds: int) -> str:
@@ -187,8 +187,10 @@ def measure(folder: Path, photos: int, rounds: int) -> str:
         (folder / "filled").touch()
     plain = plain_tables(folder / "plain")
     with open_catalog(workspace) as catalog:
-        held = {row["name"]: row["rows"] for row in catalog.tables() if row["name"] in (*ROWS,)}
-        timed = [
+        row_counts = {
+            row["name"]: row["rows"] for row in catalog.tables() if row["name"] in (*ROWS,)
+        }
+        times = [
             time_one(
                 name,
                 catalog.query,
@@ -197,7 +199,7 @@ def measure(folder: Path, photos: int, rounds: int) -> str:
             )
             for name in QUESTIONS
         ]
-    return report(timed, held, rounds)
+    return report(times, row_counts, rounds)
 
 
 def generate(folder: Path, photos: int) -> None:
@@ -218,10 +220,10 @@ def generate(folder: Path, photos: int) -> None:
             )
     for name, sql in zip(FEW_TABLES, FEW, strict=True):
         (folder / name).mkdir(parents=True, exist_ok=True)
-        given = connection.execute(f"DESCRIBE {sql}").fetchall()
-        known = {row[0] for row in given}
+        described = connection.execute(f"DESCRIBE {sql}").fetchall()
+        names = {row[0] for row in described}
         columns = ", ".join(
-            f.name if f.name in known else f"NULL::{sql_type(f.type)} AS {f.name}"
+            f.name if f.name in names else f"NULL::{sql_type(f.type)} AS {f.name}"
             for f in TABLES[name].schema
         )
         connection.execute(
@@ -286,37 +288,41 @@ def plain_tables(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def time_one(name: str, catalog: Callable, plain: Callable, rounds: int) -> Timed:  # type: ignore[type-arg]
-    """Ask both sides in turn and check that they answer alike."""
+def time_one(name: str, catalog: Callable, plain: Callable, rounds: int) -> QuestionTimes:  # type: ignore[type-arg]
+    """Run the question on both sides alternately and check that both return the same number of rows."""
     question = QUESTIONS[name]
     values = {each.name: each.default for each in question.parameters}
-    took: dict[str, list[float]] = {"catalog": [], "plain": []}
+    seconds: dict[str, list[float]] = {"catalog": [], "plain": []}
     rows = 0
     for number in range(rounds + 1):
         sides = [("catalog", catalog), ("plain", plain)]
-        answers = []
-        for side, ask in sides if number % 2 else sides[::-1]:
+        results = []
+        for side, query in sides if number % 2 else sides[::-1]:  # alternate which side is first
             start = time.perf_counter()
-            answers.append(ask(question.sql, values))
+            results.append(query(question.sql, values))
             if number:  # the first round warms both
-                took[side].append(time.perf_counter() - start)
-        rows = len(answers[0])
-        assert rows == len(answers[1]), f"{name}: {rows} rows and {len(answers[1])}"
+                seconds[side].append(time.perf_counter() - start)
+        rows = len(results[0])
+        assert rows == len(results[1]), f"{name}: {rows} rows and {len(results[1])}"
     print(
-        f"{name}: {statistics.median(took['catalog']):.2f} s, plain {statistics.median(took['plain']):.2f} s",
+        f"{name}: {statistics.median(seconds['catalog']):.2f} s, plain {statistics.median(seconds['plain']):.2f} s",
         flush=True,
     )
-    return Timed(name, statistics.median(took["catalog"]), statistics.median(took["plain"]), rows)
+    return QuestionTimes(
+        name, statistics.median(seconds["catalog"]), statistics.median(seconds["plain"]), rows
+    )
 
 
-def report(timed: list[Timed], held: dict[object, object], rounds: int) -> str:
+def report(times: list[QuestionTimes], row_counts: dict[object, object], rounds: int) -> str:
     """Write the table in Markdown."""
     lines = [
         f"| {t.name} | {t.rows} | {t.catalog_s:.2f} | {t.plain_s:.2f} | {t.catalog_s / t.plain_s:.2f} |"
-        for t in timed
+        for t in times
     ]
-    total = sum(t.catalog_s for t in timed) / sum(t.plain_s for t in timed)
-    counts = ", ".join(f"{name} {n:,}" for name, n in sorted(held.items(), key=lambda x: str(x[0])))
+    total = sum(t.catalog_s for t in times) / sum(t.plain_s for t in times)
+    counts = ", ".join(
+        f"{name} {n:,}" for name, n in sorted(row_counts.items(), key=lambda x: str(x[0]))
+    )
     return "\n".join(
         [
             "# The saved questions in the catalog and on plain Parquet",
@@ -328,7 +334,7 @@ def report(timed: list[Timed], held: dict[object, object], rounds: int) -> str:
             "| question | rows | catalog s | plain Parquet s | ratio |",
             "| --- | ---: | ---: | ---: | ---: |",
             *lines,
-            f"| all | | {sum(t.catalog_s for t in timed):.2f} | {sum(t.plain_s for t in timed):.2f} | {total:.2f} |",
+            f"| all | | {sum(t.catalog_s for t in times):.2f} | {sum(t.plain_s for t in times):.2f} | {total:.2f} |",
             "",
             "Made by `python3 dev.py bench questions`. The rows are generated: real names and titles compress worse.",
             "",

@@ -1,9 +1,9 @@
-"""Run the main job on a folder of real photographs and write what came of it as a table.
+"""Run the whole pipeline on a folder of real photographs and write a report.
 
 python benchmarks/bench_real_photos.py --photos DIR --truth CSV --home DIR --output FILE
 
-`--truth` is a CSV with the columns file, FNumber, ISO and ExposureTime as an independent reader gives them. A home
-that has been through a step already does not repeat it.
+`--truth` is a CSV with the columns file, FNumber, ISO and ExposureTime from an independent EXIF reader. Steps that are
+finished in the workspace are not repeated.
 """
 
 import argparse
@@ -28,17 +28,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--photos", "--truth", "--home", "--output"):
         parser.add_argument(name, required=True, type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     steps = (
-        ("crawl", "run", "folder", str(given.photos)),
+        ("crawl", "run", "folder", str(options.photos)),
         ("curate", "run"),
         ("dataset", "publish", DATASET),
         ("train", "run", "exif", "--dataset", DATASET),
     )
     for words in steps:
-        command = [sys.executable, "-m", "safelight", "--home", str(given.home), *words]
+        command = [sys.executable, "-m", "safelight", "--home", str(options.home), *words]
         subprocess.run(command, check=True)
-    given.output.write_text("\n".join(report(Workspace.at(given.home), given.truth)) + "\n")
+    options.output.write_text("\n".join(report(Workspace.at(options.home), options.truth)) + "\n")
 
 
 def report(workspace: Workspace, truth: Path) -> Iterator[str]:
@@ -63,20 +63,23 @@ def report(workspace: Workspace, truth: Path) -> Iterator[str]:
 def agreement(workspace: Workspace, truth: Path) -> Iterator[str]:
     with open_catalog(workspace) as catalog:
         rows = catalog.records("SELECT source_photo_id, f_number, iso, exposure_time FROM v_photos")
-    known = {str(row["source_photo_id"]): row for row in rows}
-    wanted = list(csv.DictReader(truth.open()))
-    yield f"{len(known)} of {len(wanted)} photographs are in the catalog. Settings that equal the independent reader's:"
+    rows_by_file = {str(row["source_photo_id"]): row for row in rows}
+    truth_rows = list(csv.DictReader(truth.open()))
+    yield f"{len(rows_by_file)} of {len(truth_rows)} photographs are in the catalog."
+    yield "Settings that equal the independent reader's:"
     yield from ("", "| setting | equal | share |", "| --- | ---: | ---: |")
     for name, column in SETTINGS.items():
-        equal = sum(same(known.get(row["file"], {}).get(name), row[column]) for row in wanted)
-        yield f"| {name} | {equal} of {len(wanted)} | {equal / len(wanted):.4f} |"
+        equal = sum(
+            same(rows_by_file.get(row["file"], {}).get(name), row[column]) for row in truth_rows
+        )
+        yield f"| {name} | {equal} of {len(truth_rows)} | {equal / len(truth_rows):.4f} |"
     yield ""
 
 
-def same(found: object, wanted: str) -> bool:
-    if found is None or not wanted:
-        return found is None and not wanted
-    return math.isclose(float(str(found)), float(wanted), rel_tol=TOLERANCE)
+def same(value: object, expected: str) -> bool:
+    if value is None or not expected:
+        return value is None and not expected
+    return math.isclose(float(str(value)), float(expected), rel_tol=TOLERANCE)
 
 
 def curation(workspace: Workspace) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""Watch memory and rate of one crawl from its first address to its last, and the frontier's operations at each size.
+"""Measure memory and rate of one crawl from its first address to its last, and the frontier's operations by size.
 
 python benchmarks/bench_scale.py [--urls 100000] [--pool 200] [--photos DIR] [--output FILE.md]
 
-The addresses are all different; the pictures behind them come round again (made ones, or those of --photos).
+The addresses are all different; the pictures behind them repeat (generated ones, or those of --photos).
 With --output the table goes there and a plot beside it (.png); without, the table is printed.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 from code_version import commit
 from local_site import local_site, write_list
 from PIL import Image
-from process_tree import Measured, measure
+from process_tree import Measurement, measure
 
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Cursor, ListedPhoto, Settlement
@@ -37,7 +37,7 @@ DECADES = (1_000, 10_000, 100_000, 1_000_000)
 
 
 @dataclass(frozen=True)
-class Sample:
+class CrawlSample:
     """The crawl at one moment: pictures done, bytes resident and CPU seconds of its process tree."""
 
     seconds: float
@@ -63,19 +63,19 @@ def main() -> None:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--every", type=float, default=EVERY_S, help="seconds between two samples")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-scale-") as made:
-        scratch = Path(made)
-        photos = given.photos or make_photos(scratch / "photos", given.pool)
-        samples, measured = crawl(photos, given.pool, given.urls, scratch, given.every)
-        operations = list(time_frontier(scratch, given.urls))
-    text = "\n".join(report(samples, measured, operations, given.urls)) + "\n"
-    if not given.output:
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-scale-") as folder:
+        scratch = Path(folder)
+        photos = options.photos or make_photos(scratch / "photos", options.pool)
+        samples, measurement = crawl(photos, options.pool, options.urls, scratch, options.every)
+        operations = list(time_frontier(scratch, options.urls))
+    text = "\n".join(report(samples, measurement, operations, options.urls)) + "\n"
+    if not options.output:
         print(text)
         return
-    picture = given.output.with_suffix(".png")
+    picture = options.output.with_suffix(".png")
     plot(samples, operations, picture)
-    given.output.write_text(f"{text}\n![Memory, rate and frontier operations]({picture.name})\n")
+    options.output.write_text(f"{text}\n![Memory, rate and frontier operations]({picture.name})\n")
 
 
 def make_photos(folder: Path, count: int) -> Path:
@@ -93,21 +93,21 @@ def make_photos(folder: Path, count: int) -> Path:
 
 def crawl(
     photos: Path, pool: int, urls: int, scratch: Path, every_s: float
-) -> tuple[list[Sample], Measured]:
+) -> tuple[list[CrawlSample], Measurement]:
     """Crawl `urls` addresses and sample the process tree and the metrics of the crawl."""
     port = free_port()
-    samples: list[Sample] = []
+    samples: list[CrawlSample] = []
 
     def sample(seconds: float, resident: int, cpu_s: float) -> None:
         done = pictures_done(port)
         if done is not None:
-            samples.append(Sample(seconds, done, resident, cpu_s))
+            samples.append(CrawlSample(seconds, done, resident, cpu_s))
 
     with local_site(photos, pool) as address:
         addresses = write_list(scratch / "list.txt", address, urls)
         words = ["--home", str(scratch / "home"), "crawl", "run", "urls", str(addresses)]
         command = [sys.executable, "-m", "safelight", *words, "--allow-private"]
-        measured = measure(
+        measurement = measure(
             [*command, "--metrics-port", str(port)],
             env=os.environ | {"SAFELIGHT_CONTACT": "benchmark@example.org"},
             cwd=ROOT,
@@ -115,9 +115,9 @@ def crawl(
             every_s=every_s,
             sample=sample,
         )
-    if measured.code:
-        sys.exit(f"the crawl ended with code {measured.code}:\n{measured.output[-3000:]}")
-    return samples, measured
+    if measurement.code:
+        sys.exit(f"the crawl ended with code {measurement.code}:\n{measurement.output[-3000:]}")
+    return samples, measurement
 
 
 def free_port() -> int:
@@ -128,19 +128,19 @@ def free_port() -> int:
 
 
 def pictures_done(port: int) -> int | None:
-    """Ask the crawl's metrics how many pictures it has brought in; null when it does not answer."""
+    """Read the number of fetched pictures from the crawl's metrics; None without a response."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=1) as answer:
-            lines = answer.read().decode().splitlines()
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=1) as response:
+            lines = response.read().decode().splitlines()
     except (URLError, OSError):
         return None
-    wanted = "safelight_crawl_pictures_total"
-    found = [line for line in lines if line.startswith(wanted) and 'outcome="done"' in line]
-    return int(float(found[0].rpartition(" ")[2])) if found else None
+    metric = "safelight_crawl_pictures_total"
+    values = [line for line in lines if line.startswith(metric) and 'outcome="done"' in line]
+    return int(float(values[0].rpartition(" ")[2])) if values else None
 
 
 def time_frontier(scratch: Path, urls: int) -> Iterator[Operations]:
-    """Fill a frontier of its own to each power of ten and time its operations there."""
+    """Fill a separate frontier up to each power of ten and time its operations at that size."""
     with Frontier(scratch / "operations.sqlite") as frontier:
         frontier.open_crawl("c", "urls", {})
         size = 0
@@ -156,7 +156,7 @@ def time_frontier(scratch: Path, urls: int) -> Iterator[Operations]:
 
 
 def sizes(urls: int) -> list[int]:
-    """Give the powers of ten below `urls`, and `urls` itself."""
+    """Return the powers of ten below `urls`, and `urls` itself."""
     return [*(size for size in DECADES if size < urls), urls]
 
 
@@ -181,11 +181,15 @@ def _listed(number: int) -> ListedPhoto:
 
 
 def report(
-    samples: Sequence[Sample], measured: Measured, operations: Sequence[Operations], urls: int
+    samples: Sequence[CrawlSample],
+    measurement: Measurement,
+    operations: Sequence[Operations],
+    urls: int,
 ) -> Iterator[str]:
     yield from (f"# One crawl of {urls:,} addresses", "")
-    yield f"{measured.seconds:.0f} s, {1000 * measured.cpu_s / urls:.2f} ms of CPU a picture (start-up included), "
-    yield f"peak {measured.peak_rss / 1e6:.0f} MB over the process tree."
+    cpu_ms = 1000 * measurement.cpu_s / urls
+    yield f"{measurement.seconds:.0f} s, {cpu_ms:.2f} ms of CPU a picture (start-up included), "
+    yield f"peak {measurement.peak_rss / 1e6:.0f} MB over the process tree."
     yield from (
         "",
         "| pictures | images/s | CPU ms/image | RSS MB |",
@@ -216,7 +220,7 @@ def stretches(urls: int) -> list[tuple[int, int]]:
     return list(pairwise(ends))
 
 
-def _stretch_row(samples: Sequence[Sample], first: int, last: int) -> str:
+def _stretch_row(samples: Sequence[CrawlSample], first: int, last: int) -> str:
     """Interpolate the crawl's time, CPU and memory at both ends of a stretch."""
     begun = [sample for sample in samples if sample.done]
     name = f"| {first:,} to {last:,} "
@@ -234,8 +238,8 @@ def _stretch_row(samples: Sequence[Sample], first: int, last: int) -> str:
     return f"{name}| {rate:.0f} | {cpu_ms:.2f} | {statistics.median(inside) / 1e6:.0f} |"
 
 
-def memory_slope(samples: Sequence[Sample]) -> float:
-    """Fit bytes resident against pictures done, behind the first tenth of the pictures."""
+def memory_slope(samples: Sequence[CrawlSample]) -> float:
+    """Fit resident bytes against finished pictures, without the first tenth of the pictures."""
     last = max((sample.done for sample in samples), default=0)
     kept = [sample for sample in samples if sample.done >= last / 10]
     if len({sample.done for sample in kept}) < 2:
@@ -244,7 +248,7 @@ def memory_slope(samples: Sequence[Sample]) -> float:
     return float(slope)
 
 
-def plot(samples: Sequence[Sample], operations: Sequence[Operations], path: Path) -> None:
+def plot(samples: Sequence[CrawlSample], operations: Sequence[Operations], path: Path) -> None:
     """Draw memory, rate and frontier operations."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
@@ -272,7 +276,9 @@ def plot(samples: Sequence[Sample], operations: Sequence[Operations], path: Path
     figure.savefig(path, dpi=130)
 
 
-def _windows(samples: Sequence[Sample], width_s: float = 20.0) -> Iterator[tuple[Sample, Sample]]:
+def _windows(
+    samples: Sequence[CrawlSample], width_s: float = 20.0
+) -> Iterator[tuple[CrawlSample, CrawlSample]]:
     """Pair samples that lie `width_s` apart: commits come in steps, and a shorter window shows only these."""
     first = 0
     for sample in samples:

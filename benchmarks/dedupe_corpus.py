@@ -1,7 +1,7 @@
 """The corpus of bench_dedupe.py: photographs, planted copies, collages, bursts; in two halves that share no source.
 
-Which files of the source archives show one photograph is known from looking at them: without that, finding a true
-copy that nobody planted would count as a mistake.
+The lists of files that show the same photograph were made by eye. Without them, a true copy in the source archives
+would count as a wrong pair.
 """
 
 import csv
@@ -20,17 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from benchmarks.photo_edits import EDITS, Picture, collage
+from benchmarks.photo_edits import EDITS, Picture, make_collage
 from crawler.exif.values import moment
 from curation.splits.connected_groups import component_ids
 
 COPIES_EACH, N_COLLAGES, SEED = 4, 25, 5
-MIN_SIDE = 64  # px: smaller pictures are refused before anybody looks for copies
+MIN_SIDE = 64  # px: curation drops smaller pictures before the search for copies
 # Bursts whose files show one photograph twice (exported again, cropped or toned).
 REPEATED = {1, 3, 4, 9, 11, 15, 21, 22, 25, 27, 31, 37, 38, 39, 48, 49}
 REPEATED_PAIRS = [("burst041_0", "burst041_1"), ("burst041_2", "burst041_3")]
-UNCLEAR = {16, 17}  # nobody can tell: left out
-# Photographs that lie in the archives twice, cropped or toned, by the ends of their names.
+UNCLEAR = {16, 17}  # ambiguous: left out
+# Photographs that are in the archives twice, cropped or toned, by the ends of their names.
 TWICE = [
     ("18e5c5866f", "47c44daa02"),
     ("92d641bb81", "eacb80ccb0"),
@@ -48,8 +48,8 @@ SAME_PIXELS = 0.996  # 48 x 48 px versions that correlate like this are one phot
 
 
 @dataclass(frozen=True)
-class Item:
-    """A file of the corpus: its name, the photograph that it shows, what was done to it."""
+class CorpusFile:
+    """A file of the corpus: its name, the photograph that it shows, its edit."""
 
     name: str
     photograph: str
@@ -58,23 +58,23 @@ class Item:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Files in a folder, all PNG, and the truth: `photograph` of each name after equal ones were joined.
+    """Files in a folder, all PNG, and the truth: the photograph of each file name; equal photographs are merged.
 
-    `shots` has camera and moment of taking of the unedited photographs whose EXIF says them.
+    `shots` has camera and time of the unedited photographs whose EXIF contains both.
     """
 
     folder: Path
-    items: list[Item]
+    items: list[CorpusFile]
     truth: dict[str, str]
     shots: dict[str, tuple[str, datetime]]
 
     def read(self, name: str) -> Picture:
-        """Give the RGB pixels of an item."""
+        """Return the RGB pixels of a file."""
         pixels = cv2.imread(str(self.path(name)))
         return np.ascontiguousarray(pixels[..., ::-1])
 
     def path(self, name: str) -> Path:
-        """Say where an item lies."""
+        """Return the path of a file."""
         return self.folder / f"{name}.png"
 
 
@@ -87,13 +87,13 @@ def make(data: Path, folder: Path, half: int, n_copied: int) -> Corpus:
     """Write one half of the corpus into `folder`: its photographs, copies of `n_copied` of them, bursts, collages."""
     rng = random.Random(SEED + half)
     folder.mkdir(parents=True, exist_ok=True)
-    items: list[Item] = []
+    items: list[CorpusFile] = []
 
     def add(name: str, photograph: str, edit: str, picture: Picture) -> None:
         if min(picture.shape[:2]) < MIN_SIDE:
             return
-        # A file name says nothing about the edit to those who read it.
-        items.append(Item(name, photograph, edit))
+        # The file name does not contain the edit.
+        items.append(CorpusFile(name, photograph, edit))
         bgr = np.ascontiguousarray(picture[..., ::-1])
         cv2.imwrite(str(folder / f"{name}.png"), bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
@@ -109,7 +109,7 @@ def make(data: Path, folder: Path, half: int, n_copied: int) -> Corpus:
             add(f"{name}-{number}", name, edit, copy)
     for number in range(N_COLLAGES):
         parts = rng.sample(photos, 2 + 2 * (number % 2))
-        add(f"collage{number}", f"collage{number}", "collage", collage([p for _, p in parts]))
+        add(f"collage{number}", f"collage{number}", "collage", make_collage([p for _, p in parts]))
     for name, picture in _bursts(data, half):
         number = int(name[5:8])
         add(name, f"burst{number}" if number in REPEATED else name, "burst", picture)
@@ -118,27 +118,27 @@ def make(data: Path, folder: Path, half: int, n_copied: int) -> Corpus:
 
 def _photographs(data: Path, half: int) -> Iterator[tuple[str, Picture]]:
     with (data / "photos/truth.csv").open(encoding="utf-8") as lines:
-        home = {row["file"]: row["source_repo"] for row in csv.DictReader(lines)}
+        repository_by_file = {row["file"]: row["source_repo"] for row in csv.DictReader(lines)}
     for archive in ("photos-1.tar", "photos-2.tar"):
         for name, body in _members(data / "photos" / archive):
-            if half_of(home[name]) == half:
-                yield Path(name).stem[-10:], _decoded(body)
+            if half_of(repository_by_file[name]) == half:
+                yield Path(name).stem[-10:], _decode(body)
 
 
 def _shots(data: Path) -> dict[str, tuple[str, datetime]]:
     with (data / "photos/truth.csv").open(encoding="utf-8") as lines:
-        told = {
+        exif_by_name = {
             Path(row["file"]).stem[-10:]: (row["Model"], moment(row["DateTimeOriginal"]))
             for row in csv.DictReader(lines)
         }
-    return {name: (camera, at) for name, (camera, at) in told.items() if camera and at}
+    return {name: (camera, at) for name, (camera, at) in exif_by_name.items() if camera and at}
 
 
 def _bursts(data: Path, half: int) -> Iterator[tuple[str, Picture]]:
     for name, body in _members(data / "neardup/neardup.tar"):
-        found = re.match(r"burst(\d+)_", name)
-        if found and int(found[1]) not in UNCLEAR and int(found[1]) % 2 == half:
-            yield Path(name).stem, _decoded(body)
+        match = re.match(r"burst(\d+)_", name)
+        if match and int(match[1]) not in UNCLEAR and int(match[1]) % 2 == half:
+            yield Path(name).stem, _decode(body)
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -149,22 +149,22 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
                 yield Path(entry.name).name, stream.read()
 
 
-def _decoded(body: bytes) -> Picture:
+def _decode(body: bytes) -> Picture:
     return np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(body))).convert("RGB"))
 
 
-def _truth(items: list[Item], folder: Path) -> dict[str, str]:
-    """Name the photograph of each item; equal photographs under two names in the archives are joined."""
+def _truth(items: list[CorpusFile], folder: Path) -> dict[str, str]:
+    """Return the photograph of each file; equal photographs under two names in the archives are merged."""
     unedited = [item.name for item in items if item.edit in {"original", "burst"}]
-    small = np.stack([_tiny(folder / f"{name}.png") for name in unedited])
+    small = np.stack([_shrink_to_vector(folder / f"{name}.png") for name in unedited])
     rows, columns = np.nonzero(np.triu(small @ small.T > SAME_PIXELS, 1))
     same = [(unedited[i], unedited[j]) for i, j in zip(rows, columns, strict=True)]
     keys = [(item.name, ("photograph", item.photograph)) for item in items]
     return component_ids([item.name for item in items], keys, [*same, *REPEATED_PAIRS, *TWICE])
 
 
-def _tiny(path: Path) -> NDArray[np.float32]:
-    found = cv2.resize(cv2.imread(str(path), 0), (48, 48), interpolation=cv2.INTER_AREA)
-    small = found.astype(np.float32).ravel()
+def _shrink_to_vector(path: Path) -> NDArray[np.float32]:
+    grey = cv2.resize(cv2.imread(str(path), 0), (48, 48), interpolation=cv2.INTER_AREA)
+    small = grey.astype(np.float32).ravel()
     small -= small.mean()
     return small / (np.linalg.norm(small) + 1e-6)

@@ -1,8 +1,8 @@
-"""What other programs call duplicates in a folder: run by bench_dedupe.py with the Python that has the program.
+"""Find duplicates in a folder with another program; bench_dedupe.py runs this script with that program's Python.
 
     python dedupe_peers.py NAME FOLDER OUTPUT
 
-Writes JSON: version, CPU seconds, and pairs of file names, found with the defaults of the program.
+Writes JSON: version, CPU seconds, and pairs of file names, with the default options of the program.
 """
 
 import itertools
@@ -17,13 +17,13 @@ from unittest.mock import MagicMock
 
 
 def imagededup(folder: str) -> list[tuple[str, str]]:
-    # It imports torchvision for its network even when only hashes are asked for.
+    # It imports torchvision for its network even if only hashes are computed.
     for name in ("", ".transforms", ".models", ".models.vision_transformer"):
         sys.modules[f"torchvision{name}"] = MagicMock()
     from imagededup.methods import PHash
 
-    found = PHash(verbose=False).find_duplicates(image_dir=folder, num_enc_workers=0)
-    return [(name, other) for name, others in found.items() for other in others]
+    duplicates = PHash(verbose=False).find_duplicates(image_dir=folder, num_enc_workers=0)
+    return [(name, other) for name, others in duplicates.items() for other in others]
 
 
 def fastdup(folder: str) -> list[tuple[str, str]]:
@@ -31,9 +31,9 @@ def fastdup(folder: str) -> list[tuple[str, str]]:
     import fastdup as program
 
     with tempfile.TemporaryDirectory() as work:
-        found = program.create(work_dir=work, input_dir=folder)
-        found.run(num_threads=2, print_summary=False)
-        pairs = found.similarity()
+        result = program.create(work_dir=work, input_dir=folder)
+        result.run(num_threads=2, print_summary=False)
+        pairs = result.similarity()
         return list(zip(pairs["filename_from"], pairs["filename_to"], strict=True))
 
 
@@ -49,14 +49,16 @@ def cleanvision(folder: str) -> list[tuple[str, str]]:
 def main() -> None:
     name, folder, output = sys.argv[1:]
     pairs = {"imagededup": imagededup, "fastdup": fastdup, "cleanvision": cleanvision}[name](folder)
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    named = {tuple(sorted((Path(a).stem, Path(b).stem))) for a, b in pairs}
-    told = {
+    usage = [
+        resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
+    pair_names = {tuple(sorted((Path(a).stem, Path(b).stem))) for a, b in pairs}
+    result = {
         "version": version(name),
-        "cpu_s": sum(each.ru_utime + each.ru_stime for each in used),
-        "pairs": sorted(pair for pair in named if pair[0] != pair[1]),
+        "cpu_s": sum(each.ru_utime + each.ru_stime for each in usage),
+        "pairs": sorted(pair for pair in pair_names if pair[0] != pair[1]),
     }
-    Path(output).write_text(json.dumps(told), "utf-8")
+    Path(output).write_text(json.dumps(result), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A web server for benchmarks: pictures of a folder on 127.0.0.1, from memory, in a process of its own.
+"""A web server for benchmarks: pictures of a folder on 127.0.0.1, from memory, in a child process.
 
 python benchmarks/local_site.py DIR [--pool N]
 
-Prints its address, then serves `/<number>.jpg` for every number (the pictures come round again) until its input closes.
+Prints its address, then serves `/<number>.jpg` for every number (the pictures repeat) until its input closes.
 """
 
 import argparse
@@ -22,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--pool", type=int, help="serve only the first N pictures of the folder")
-    given = parser.parse_args()
-    bodies = [path.read_bytes() for path in photo_files(given.photos)[: given.pool]]
+    options = parser.parse_args()
+    bodies = [path.read_bytes() for path in photo_files(options.photos)[: options.pool]]
     asyncio.run(serve(bodies))
 
 
@@ -49,7 +49,7 @@ async def serve(bodies: Sequence[bytes]) -> None:
 
 @contextmanager
 def local_site(photos: Path, pool: int | None = None) -> Iterator[str]:
-    """Run the server in a process of its own and give its address."""
+    """Run the server in a child process and yield its address."""
     command = [sys.executable, __file__, str(photos), *(["--pool", str(pool)] if pool else [])]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -16,8 +16,8 @@ import psutil
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a command took; `output` is what it wrote to its streams."""
+class Measurement:
+    """Resources that a command used; `output` is the text of stdout and stderr."""
 
     seconds: float
     cpu_s: float
@@ -34,8 +34,8 @@ def measure(
     log: Path,
     every_s: float = 0.05,
     sample: Callable[[float, int, float], None] | None = None,
-) -> Measured:
-    """Run a command to its end; `sample` hears every `every_s` of seconds, bytes resident and CPU seconds."""
+) -> Measurement:
+    """Run a command to its end; every `every_s` call `sample` with seconds, resident bytes and CPU seconds."""
     started, peak, ended = time.monotonic(), 0, threading.Event()
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -60,7 +60,7 @@ def measure(
         ended.set()
         watcher.join()
     process.returncode = os.waitstatus_to_exitcode(status)
-    return Measured(
+    return Measurement(
         time.monotonic() - started,
         usage.ru_utime + usage.ru_stime,
         peak,
@@ -70,7 +70,7 @@ def measure(
 
 
 def _tree(root: psutil.Process) -> tuple[int, float]:
-    """Sum the resident bytes and the CPU seconds of the processes that live, and of those they waited for."""
+    """Sum the resident bytes and CPU seconds of the running processes and of the children they have waited for."""
     resident, cpu = 0, 0.0
     try:
         members = [root, *root.children(recursive=True)]

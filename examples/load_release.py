@@ -1,4 +1,4 @@
-"""Go through the training pictures of a release: labels from its index, bytes from its shards."""
+"""Read the training pictures of a release: labels from its index, bytes from its shards."""
 
 import hashlib
 import os
@@ -9,8 +9,8 @@ HOME = os.environ.get("SAFELIGHT_HOME", "workspace")
 NAME = "demo"
 
 with catalog.load(NAME, split="train", home=HOME) as pictures:
-    known = pictures.index.drop_nulls("iso")
-    print(f"{len(pictures)} pictures, median ISO {known['iso'].median()}")
+    labelled = pictures.index.drop_nulls("iso")
+    print(f"{len(pictures)} pictures, median ISO {labelled['iso'].median()}")
     for row, body in pictures:
         assert hashlib.sha256(body).hexdigest() == row["asset_sha256"]
     first = pictures.image(0)

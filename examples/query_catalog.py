@@ -1,4 +1,4 @@
-"""Say which cameras took the most photographs, and what curation held against them."""
+"""Print the most frequent cameras and the most frequent decisions of curation."""
 
 import os
 

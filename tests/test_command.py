@@ -50,7 +50,7 @@ def test_every_command_has_help(room: str) -> None:
 
 
 def test_a_missing_library_names_the_pip_command() -> None:
-    error = safelight._missing(ModuleNotFoundError("no torch", name="torch"), "train")
+    error = safelight._missing_extra(ModuleNotFoundError("no torch", name="torch"), "train")
     assert isinstance(error, MissingPartError)
     assert "pip install 'safelight[train]'" in str(error)
 
@@ -70,7 +70,7 @@ def test_a_missing_library_names_the_pip_command() -> None:
 def test_a_missing_library_names_the_extra_that_brings_it(
     module: str, room: str, extra: str
 ) -> None:
-    error = safelight._missing(ModuleNotFoundError(f"no {module}", name=module), room)
+    error = safelight._missing_extra(ModuleNotFoundError(f"no {module}", name=module), room)
     assert f"pip install 'safelight[{extra}]'" in str(error)
 
 
@@ -105,7 +105,7 @@ def test_tables_are_whole_where_no_person_reads_them(workspace: Workspace) -> No
 
 def test_a_missing_module_of_ours_is_a_bug_and_not_an_extra() -> None:
     error = ModuleNotFoundError("no curation.nope", name="curation.nope")
-    assert safelight._missing(error, "curate") is error
+    assert safelight._missing_extra(error, "curate") is error
 
 
 def test_an_error_is_one_line_and_exit_code_one(
