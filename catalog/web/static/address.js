@@ -12,8 +12,8 @@ function decode(text) {
 
 function object(text) {
   try {
-    const found = JSON.parse(decode(text));
-    return found && typeof found === "object" ? found : {};
+    const settings = JSON.parse(decode(text));
+    return settings && typeof settings === "object" ? settings : {};
   } catch {
     return {};
   }

@@ -21,9 +21,9 @@ async function call(method, path, body) {
   }
   if (answer.status === 401) location.assign("/login");
   if (answer.status === 204) return null;
-  const said = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ApiError(said.error ?? `The server answered ${answer.status}.`, said.kind ?? "", answer.status);
-  return said;
+  const content = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new ApiError(content.error ?? `The server answered ${answer.status}.`, content.kind ?? "", answer.status);
+  return content;
 }
 
 const of = (id) => `/api/queries/${encodeURIComponent(id)}`;
@@ -41,15 +41,15 @@ export const saveQuestion = (name, question) => call("PUT", `/api/questions/${en
 export const deleteQuestion = (name) => call("DELETE", `/api/questions/${encodeURIComponent(name)}`);
 
 export const reviewOverview = () => call("GET", "/api/review");
-export const reviewItems = (queue, asked) => call("GET", `/api/review/queues/${encodeURIComponent(queue)}?${new URLSearchParams(asked)}`);
+export const reviewItems = (queue, parameters) => call("GET", `/api/review/queues/${encodeURIComponent(queue)}?${new URLSearchParams(parameters)}`);
 export const decide = (decision) => call("POST", "/api/review/decisions", decision);
-export const undoDecision = (queue, id, asked) => call("DELETE", `/api/review/queues/${encodeURIComponent(queue)}/decisions/${encodeURIComponent(id)}?${new URLSearchParams(asked)}`);
+export const undoDecision = (queue, id, parameters) => call("DELETE", `/api/review/queues/${encodeURIComponent(queue)}/decisions/${encodeURIComponent(id)}?${new URLSearchParams(parameters)}`);
 
 export function rows(id, { offset = 0, limit = 100, orderBy = null, descending = false } = {}) {
-  const asked = new URLSearchParams({ offset, limit });
+  const parameters = new URLSearchParams({ offset, limit });
   if (orderBy !== null) {
-    asked.set("order_by", orderBy);
-    asked.set("descending", String(descending));
+    parameters.set("order_by", orderBy);
+    parameters.set("descending", String(descending));
   }
-  return call("GET", `${of(id)}/rows?${asked}`);
+  return call("GET", `${of(id)}/rows?${parameters}`);
 }

@@ -7,8 +7,8 @@ const SHA256 = /^[0-9a-f]{64}$/;
 
 /** List the places of columns whose values are pictures of the catalog; `asset_sha256` first. */
 export function pictureColumns(columns) {
-  const found = columns.flatMap(({ name }, place) => (PICTURES.has(name) || name.endsWith("_asset_sha256") ? [place] : []));
-  return found.sort((a, b) => Number(columns[b].name === "asset_sha256") - Number(columns[a].name === "asset_sha256"));
+  const places = columns.flatMap(({ name }, place) => (PICTURES.has(name) || name.endsWith("_asset_sha256") ? [place] : []));
+  return places.sort((a, b) => Number(columns[b].name === "asset_sha256") - Number(columns[a].name === "asset_sha256"));
 }
 
 export const isSha256 = (value) => typeof value === "string" && SHA256.test(value);

@@ -1,4 +1,4 @@
-// Charts of a result: plotly draws, this chooses what. plotly is fetched when the first chart is asked for.
+// Charts of a result: plotly draws, this file chooses the columns. plotly is loaded with the first chart.
 
 import { rows } from "./api.js";
 import { count, kindOf } from "./cells.js";
@@ -39,12 +39,12 @@ export class Chart {
     return { kind: this.#kind.value, x: this.#x.value, y: this.#y.value, colour: this.#colour.value };
   }
 
-  /** Offer the columns of another query; `wanted` is a choice from a link, else the column types decide. */
-  offer(query, wanted) {
+  /** Offer the columns of another query; `preset` is a choice from a link; without it the column types decide. */
+  offer(query, preset) {
     this.#query = query;
     this.#rows = null;
     const names = query.columns.map(({ name }) => name);
-    const choice = { ...suggest(query.columns), ...wanted };
+    const choice = { ...suggest(query.columns), ...preset };
     fill(this.#x, names, choice.x);
     fill(this.#y, ["", ...names], choice.y);
     fill(this.#colour, ["", ...names], choice.colour);

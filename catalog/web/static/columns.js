@@ -21,14 +21,14 @@ const SHOWN = [
 /** Draw the summary of a query's result. */
 export async function drawColumns(query) {
   byId("columns").replaceChildren(element("p", { class: "soft" }, "Counting…"));
-  const found = await summary(query.query_id).catch((error) => {
+  const result = await summary(query.query_id).catch((error) => {
     byId("columns").replaceChildren(element("p", { class: "soft" }, "These columns could not be summed up."));
     throw error;
   });
-  const place = Object.fromEntries(found.columns.map((column, each) => [column.name ?? column, each]));
+  const place = Object.fromEntries(result.columns.map((column, each) => [column.name ?? column, each]));
   const shown = SHOWN.filter(([name]) => place[name] !== undefined);
   const head = element("tr", {}, ...shown.map(([, title]) => element("th", { scope: "col" }, title)));
-  const body = found.rows.map((row) => element("tr", {}, ...shown.map(([name]) => cell(name, row[place[name]]))));
+  const body = result.rows.map((row) => element("tr", {}, ...shown.map(([name]) => cell(name, row[place[name]]))));
   byId("columns").replaceChildren(element("table", { class: "columns" }, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 

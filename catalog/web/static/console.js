@@ -14,7 +14,7 @@ import { Parameters } from "./parameters.js";
 import { Questions } from "./questions.js";
 import { Runner } from "./runner.js";
 import { Tree } from "./tree.js";
-import { Words } from "./words.js";
+import { Completer } from "./completer.js";
 
 const START = "SELECT asset_sha256, title, camera, f_number, iso, exposure_time\nFROM v_photos\nORDER BY fetched_at DESC\nLIMIT 100";
 const FORMATS = { csv: "CSV", json: "JSON", parquet: "Parquet", arrow: "Arrow" };
@@ -24,10 +24,10 @@ let current = null; // the query whose result is shown
 let wantedChart = null; // the chart of a link, until its query has run
 let drawn = new Set(); // tabs of this result that are drawn
 
-const words = new Words();
+const completer = new Completer();
 const runner = new Runner();
 const parameters = new Parameters(() => run());
-const editor = new Editor(byId("editor"), words, (sql) => {
+const editor = new Editor(byId("editor"), completer, (sql) => {
   parameters.show(sql);
   localStorage.setItem(DRAFT, sql);
 });
@@ -51,7 +51,7 @@ const questions = new Questions(
       say(`Fill in $${empty[0]}, then run`);
     } else run();
   },
-  (listed) => words.setQuestions(listed),
+  (listed) => completer.setQuestions(listed),
 );
 tabs(byId("browser-tabs"));
 const showTab = tabs(byId("result-tabs"), (name) => drawTab(name));
@@ -69,13 +69,13 @@ async function run() {
   if (!sql) return;
   const asOf = byId("as-of").value;
   const values = parameters.values();
-  const asked = { sql };
-  if (asOf) asked.as_of = Number(asOf);
-  if (Object.keys(values).length) asked.parameters = values;
+  const request = { sql };
+  if (asOf) request.as_of = Number(asOf);
+  if (Object.keys(values).length) request.parameters = values;
   clearProblem();
-  let found;
+  let query;
   try {
-    found = await runner.run(asked);
+    query = await runner.run(request);
   } catch (error) {
     history.add({ sql, asOf, parameters: values, state: "refused" });
     byId("status").textContent = "";
@@ -83,10 +83,10 @@ async function run() {
     showProblem(error);
     return;
   }
-  if (!found) return;
-  history.add({ sql, asOf, parameters: values, state: found.state, n_rows: found.n_rows, duration_ms: found.duration_ms });
-  if (found.state === "done") await showResult(found);
-  else showEnd(found);
+  if (!query) return;
+  history.add({ sql, asOf, parameters: values, state: query.state, n_rows: query.n_rows, duration_ms: query.duration_ms });
+  if (query.state === "done") await showResult(query);
+  else showEnd(query);
 }
 
 async function showResult(query) {
@@ -128,12 +128,12 @@ async function drawTab(name) {
 
 function showEnd({ state, error, duration_ms: took, limits }) {
   byId("answer").hidden = true;
-  const said = {
+  const text = {
     cancelled: `Cancelled after ${duration(took)}.`,
     timed_out: `Stopped at the limit of ${limits?.timeout_s ?? "?"} s. Narrow it with WHERE, or aggregate.`,
   }[state];
-  byId("status").textContent = said ?? "";
-  if (!said) showProblem({ message: error ?? "The query failed." });
+  byId("status").textContent = text ?? "";
+  if (!text) showProblem({ message: error ?? "The query failed." });
 }
 
 function showProblem({ message }) {
@@ -169,9 +169,9 @@ function listSnapshots(listed) {
   byId("as-of").value = chosen;
 }
 
-function describeLimits({ limits: found }) {
-  const parts = [`${found.timeout_s} s`, `${count(found.max_rows)} rows`];
-  parts.push(`${count(found.memory_mb)} MB`);
+function describeLimits({ limits: limits }) {
+  const parts = [`${limits.timeout_s} s`, `${count(limits.max_rows)} rows`];
+  parts.push(`${count(limits.memory_mb)} MB`);
   byId("limits").textContent = `limits: ${parts.join(", ")}`;
 }
 
@@ -192,7 +192,7 @@ function welcome(tables) {
 async function load() {
   const parts = [
     api.schema().then((listed) => {
-      words.setSchema(listed);
+      completer.setSchema(listed);
       tree.tables = listed;
       if (!current) welcome(listed);
     }),
@@ -237,22 +237,22 @@ function find() {
   byId("find-table").focus();
 }
 
-/** Open a query of an address: it runs at once, as nothing that it can do changes anything. */
-async function open(asked) {
-  parameters.set(asked.parameters);
-  editor.text = asked.sql || (localStorage.getItem(DRAFT) ?? START);
-  wantedChart = asked.chart;
-  if (asked.asOf && ![...byId("as-of").options].some(({ value }) => value === asked.asOf)) {
-    byId("as-of").append(element("option", { value: asked.asOf }, asked.asOf));
+/** Open a query of an address: it runs at once, because a query cannot change anything. */
+async function open(link) {
+  parameters.set(link.parameters);
+  editor.text = link.sql || (localStorage.getItem(DRAFT) ?? START);
+  wantedChart = link.chart;
+  if (link.asOf && ![...byId("as-of").options].some(({ value }) => value === link.asOf)) {
+    byId("as-of").append(element("option", { value: link.asOf }, link.asOf));
   }
-  byId("as-of").value = asked.asOf;
-  if (asked.sql) await run();
+  byId("as-of").value = link.asOf;
+  if (link.sql) await run();
 }
 
 bind();
 const loading = load();
-const asked = fromAddress(location);
-if (asked.asOf) await loading;
-await open(asked);
-if (!asked.sql) editor.focus();
+const link = fromAddress(location);
+if (link.asOf) await loading;
+await open(link);
+if (!link.sql) editor.focus();
 document.body.dataset.ready = "true";

@@ -16,7 +16,7 @@ export const byId = (id) => document.getElementById(id);
 
 /** Tell people something for a moment; screen readers say it too. */
 export function say(text) {
-  const place = byId("said");
+  const place = byId("message");
   place.textContent = text;
   place.classList.add("shown");
   clearTimeout(say.timer);

@@ -7,16 +7,16 @@ export class Editor {
   #field;
   #ink;
   #list;
-  #words;
+  #completer;
   #offer = { start: 0, options: [] };
   #chosen = 0;
 
-  /** `words.at(sql, position, wanted)` says what can be completed; `onChange` hears of every change. */
-  constructor(root, words, onChange) {
+  /** `completer.at(sql, position, isExplicit)` lists the completions; `onChange` is called on every change. */
+  constructor(root, completer, onChange) {
     this.#field = root.querySelector("textarea");
     this.#ink = root.querySelector("pre");
     this.#list = root.querySelector("[role=listbox]");
-    this.#words = words;
+    this.#completer = completer;
     this.onChange = onChange;
     this.#field.addEventListener("input", () => this.#changed(true));
     this.#field.addEventListener("scroll", () => this.#follow());
@@ -98,8 +98,8 @@ export class Editor {
     event.stopPropagation();
   }
 
-  #open(isWanted) {
-    this.#offer = this.#words.at(this.text, this.#field.selectionStart, isWanted);
+  #open(isExplicit) {
+    this.#offer = this.#completer.at(this.text, this.#field.selectionStart, isExplicit);
     if (!this.#offer.options.length) {
       this.#close();
       return;

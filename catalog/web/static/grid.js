@@ -46,17 +46,17 @@ export class Grid {
 
   async #load() {
     const { by, descending } = this.#order;
-    const asked = this.#query;
+    const query = this.#query;
     this.#table.setAttribute("aria-busy", "true");
     try {
-      const page = await rows(asked.query_id, { offset: this.#offset, limit: PAGE, orderBy: by, descending });
-      if (asked !== this.#query) return;
-      this.#shown = { columns: asked.columns, rows: page.rows };
+      const page = await rows(query.query_id, { offset: this.#offset, limit: PAGE, orderBy: by, descending });
+      if (query !== this.#query) return;
+      this.#shown = { columns: query.columns, rows: page.rows };
       this.#draw();
     } catch (error) {
       this.onProblem(error);
     } finally {
-      if (asked === this.#query) this.#table.setAttribute("aria-busy", "false");
+      if (query === this.#query) this.#table.setAttribute("aria-busy", "false");
     }
   }
 

@@ -34,17 +34,17 @@ export class History {
   }
 
   draw() {
-    const wanted = byId("find-history").value.trim().toLowerCase();
-    const found = this.#entries().filter(({ sql }) => sql.toLowerCase().includes(wanted));
-    const items = found.map((entry) =>
+    const text = byId("find-history").value.trim().toLowerCase();
+    const matches = this.#entries().filter(({ sql }) => sql.toLowerCase().includes(text));
+    const items = matches.map((entry) =>
       element(
         "li",
         {},
         element("button", { type: "button", class: "entry", click: () => this.onChoose(entry) }, element("code", {}, entry.sql.slice(0, 240)), element("span", { class: "soft" }, about(entry))),
       ),
     );
-    byId("history").replaceChildren(...(items.length ? items : [element("li", { class: "empty" }, wanted ? "Nothing you ran has this in it." : "What you run is kept here, in this browser only.")]));
-    byId("forget").hidden = !found.length;
+    byId("history").replaceChildren(...(items.length ? items : [element("li", { class: "empty" }, text ? "No query of the history contains this." : "Queries that you run are listed here and stored in this browser only.")]));
+    byId("forget").hidden = !matches.length;
   }
 }
 

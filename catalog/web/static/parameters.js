@@ -7,7 +7,7 @@ const NUMBER = /^-?(0|[1-9]\d{0,14})(\.\d+)?$/;
 
 export class Parameters {
   #form = byId("parameters");
-  #known = {};
+  #values = {};
   #about = {};
 
   constructor(onRun) {
@@ -16,13 +16,13 @@ export class Parameters {
       onRun();
     });
     this.#form.addEventListener("input", (event) => {
-      this.#known[event.target.name] = event.target.value;
+      this.#values[event.target.name] = event.target.value;
     });
   }
 
   /** Take values (from a question, a link or the history), with what they mean. */
   set(values, about = {}) {
-    for (const [name, value] of Object.entries(values)) this.#known[name] = value === null || value === undefined ? "" : String(value);
+    for (const [name, value] of Object.entries(values)) this.#values[name] = value === null || value === undefined ? "" : String(value);
     Object.assign(this.#about, about);
   }
 
@@ -32,7 +32,7 @@ export class Parameters {
     const shown = [...this.#form.querySelectorAll("input")].map(({ name }) => name);
     if (names.join() !== shown.join()) this.#form.replaceChildren(...names.map((name) => this.#field(name)));
     for (const field of this.#form.querySelectorAll("input")) {
-      if (document.activeElement !== field) field.value = this.#known[field.name] ?? "";
+      if (document.activeElement !== field) field.value = this.#values[field.name] ?? "";
     }
     this.#form.hidden = !names.length;
   }

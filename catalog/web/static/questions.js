@@ -55,9 +55,9 @@ export class Questions {
   }
 
   #draw() {
-    const wanted = byId("find-question").value.trim().toLowerCase();
-    const found = this.#listed.filter(({ name, title, sql }) => `${name} ${title} ${sql}`.toLowerCase().includes(wanted));
-    byId("questions").replaceChildren(...(found.length ? found.map((each) => this.#item(each)) : [element("li", { class: "empty" }, "No question has this in it.")]));
+    const word = byId("find-question").value.trim().toLowerCase();
+    const matches = this.#listed.filter(({ name, title, sql }) => `${name} ${title} ${sql}`.toLowerCase().includes(word));
+    byId("questions").replaceChildren(...(matches.length ? matches.map((each) => this.#item(each)) : [element("li", { class: "empty" }, "No question contains this.")]));
   }
 
   #item(question) {

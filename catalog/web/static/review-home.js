@@ -6,12 +6,12 @@ import { byId, isTyping } from "./dom.js";
 const links = [...document.querySelectorAll("#queues a")];
 
 try {
-  const found = await reviewOverview();
-  byId("no-run").hidden = found.run_id !== null;
-  byId("run").textContent = found.run_id ? `Run ${found.run_id}.` : "";
-  for (const { queue, open, total } of found.queues) {
+  const overview = await reviewOverview();
+  byId("no-run").hidden = overview.run_id !== null;
+  byId("run").textContent = overview.run_id ? `Run ${overview.run_id}.` : "";
+  for (const { queue, open, total } of overview.queues) {
     const link = links.find((each) => each.dataset.queue === queue);
-    link.querySelector("[data-count]").textContent = total ? `${open.toLocaleString("en")} of ${total.toLocaleString("en")} open` : "nothing found";
+    link.querySelector("[data-count]").textContent = total ? `${open.toLocaleString("en")} of ${total.toLocaleString("en")} open` : "empty";
     link.classList.toggle("done", open === 0);
   }
 } catch (error) {

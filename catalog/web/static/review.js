@@ -1,4 +1,4 @@
-// One queue of the review: an item at a time, decided by keyboard. What is decided is a row that can be taken back.
+// One queue of the review: an item at a time, decided by keyboard. Every decision can be undone.
 
 import { decide, reviewItems, reviewOverview, undoDecision } from "./api.js";
 import { byId, element, isTyping, say } from "./dom.js";
@@ -10,7 +10,7 @@ const main = byId("main");
 const { queue, shows } = main.dataset;
 const isSample = shows === "sample";
 const address = new URLSearchParams(location.search);
-const asked = isSample ? { seed: address.get("seed") ?? main.dataset.seed, size: address.get("size") ?? "100" } : { only: address.get("only") ?? "" };
+const selection = isSample ? { seed: address.get("seed") ?? main.dataset.seed, size: address.get("size") ?? "100" } : { only: address.get("only") ?? "" };
 
 const VIEWS = [
   { key: "1", name: "Side by side", view: "side" },
@@ -46,14 +46,14 @@ const ACTIONS = {
 const WALK = [
   { key: "n", name: "Skip", run: () => go(place + 1) },
   { key: "p", name: "Back", run: () => go(place - 1) },
-  { key: "u", name: "Undo", run: takeBack },
+  { key: "u", name: "Undo", run: undo },
 ];
 
 const stage = new Stage();
 let items = [];
 let place = 0;
 let isEnd = false;
-let round = 0; // counts how often the list was begun anew
+let round = 0; // counts the restarts of the list
 let loading = null;
 let last = null;
 let busy = false;
@@ -62,7 +62,7 @@ let marked = new Set();
 const current = () => items[place] ?? null;
 const anchor = () => current().pictures[0].sha256;
 
-/* what happens */
+/* loading and deciding */
 
 async function start() {
   const mine = ++round;
@@ -85,12 +85,12 @@ async function fill() {
 
 async function fetchMore(mine) {
   const after = items.at(-1)?.item ?? "";
-  const found = await reviewItems(queue, { ...asked, after, limit: PAGE, everything: byId("everything").checked });
-  if (mine !== round) return; // somebody wants other items by now
-  isEnd = found.is_end;
-  const known = new Set(items.map(({ item }) => item));
-  items.push(...found.items.filter(({ item }) => !known.has(item)));
-  showProgress(found);
+  const page = await reviewItems(queue, { ...selection, after, limit: PAGE, everything: byId("everything").checked });
+  if (mine !== round) return; // the list was started anew meanwhile
+  isEnd = page.is_end;
+  const present = new Set(items.map(({ item }) => item));
+  items.push(...page.items.filter(({ item }) => !present.has(item)));
+  showProgress(page);
 }
 
 async function go(to) {
@@ -101,33 +101,33 @@ async function go(to) {
   attempt(fill);
 }
 
-async function settle(kind, said, pictures = []) {
-  if (await send(kind, pictures, said)) await go(place + 1);
+async function settle(kind, message, pictures = []) {
+  if (await send(kind, pictures, message)) await go(place + 1);
 }
 
-/** Write one decision down; says whether it was taken. */
-async function send(kind, pictures, said) {
+/** Send one decision; returns whether it was recorded. */
+async function send(kind, pictures, message) {
   const item = current();
   if (!item) return false;
-  if (busy) return Boolean(say("The last decision is still being written"));
+  if (busy) return Boolean(say("The last decision is still being saved"));
   busy = true;
-  const sent = { queue, item: item.item, kind, pictures, ...(isSample ? { seed: Number(asked.seed), size: Number(asked.size) } : { only: asked.only }) };
-  const done = await attempt(() => decide(sent));
+  const sent = { queue, item: item.item, kind, pictures, ...(isSample ? { seed: Number(selection.seed), size: Number(selection.size) } : { only: selection.only }) };
+  const progress = await attempt(() => decide(sent));
   busy = false;
-  if (!done) return false;
-  Object.assign(item, { decisions: done.decisions, is_closed: done.is_closed });
-  showProgress(done);
-  say(said);
+  if (!progress) return false;
+  Object.assign(item, { decisions: progress.decisions, is_closed: progress.is_closed });
+  showProgress(progress);
+  say(message);
   return true;
 }
 
-async function takeBack(decision = last) {
+async function undo(decision = last) {
   if (!decision || busy) return say("Nothing of yours to undo here");
   busy = true;
-  const done = await attempt(() => undoDecision(queue, decision.decision_id, asked));
+  const progress = await attempt(() => undoDecision(queue, decision.decision_id, selection));
   busy = false;
-  if (!done) return undefined;
-  showProgress(done);
+  if (!progress) return undefined;
+  showProgress(progress);
   say(`Taken back: ${decision.kind}`);
   const at = items.findIndex((item) => item.decisions.some((each) => each.decision_id === decision.decision_id));
   if (at < 0) return start(); // it was decided before this page was loaded
@@ -189,7 +189,7 @@ function draw() {
 }
 
 function drawEnd() {
-  const text = byId("progress").dataset.total === "0" ? "Nothing was found for this queue." : "Nothing more is open here.";
+  const text = byId("progress").dataset.total === "0" ? "This queue is empty." : "Nothing more is open here.";
   byId("blank").replaceChildren(element("p", {}, text), element("p", {}, element("a", { href: "/review" }, "All queues")));
 }
 
@@ -208,14 +208,14 @@ function drawKnown() {
 }
 
 function drawDecision(made) {
-  const undo = element("button", { type: "button", class: "link", click: () => takeBack(made) }, "undo");
-  return element("p", { class: "verdict good" }, element("b", {}, made.kind), ` by ${made.decided_by} `, undo);
+  const button = element("button", { type: "button", class: "link", click: () => undo(made) }, "undo");
+  return element("p", { class: "verdict good" }, element("b", {}, made.kind), ` by ${made.decided_by} `, button);
 }
 
-function drawFinding({ decision, reason, setting, said }) {
+function drawFinding({ decision, reason, setting, said: facts }) {
   const head = element("p", {}, element("b", { class: `tag ${decision === "void" || decision === "drop" ? "drop" : ""}` }, decision), ` ${reason}`);
   if (setting) head.append(element("span", { class: "soft" }, ` of ${setting}`));
-  return element("section", { class: "finding" }, head, element("dl", { class: "tie" }, ...pairs(said)));
+  return element("section", { class: "finding" }, head, element("dl", { class: "tie" }, ...pairs(facts)));
 }
 
 function pairs(facts) {
@@ -237,12 +237,12 @@ function drawFacts(left, right) {
   byId("facts").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
 }
 
-function showProgress(found) {
-  last = found.last;
-  byId("progress").textContent = isSample ? `${(found.total - found.open).toLocaleString("en")} of ${found.total.toLocaleString("en")} judged` : `${found.open.toLocaleString("en")} of ${found.total.toLocaleString("en")} open`;
-  byId("progress").dataset.total = found.total;
-  if (found.run_id === null) byId("progress").textContent = "no curation run yet: safelight curate run";
-  if (isSample) showEstimate(found.estimate);
+function showProgress(progress) {
+  last = progress.last;
+  byId("progress").textContent = isSample ? `${(progress.total - progress.open).toLocaleString("en")} of ${progress.total.toLocaleString("en")} judged` : `${progress.open.toLocaleString("en")} of ${progress.total.toLocaleString("en")} open`;
+  byId("progress").dataset.total = progress.total;
+  if (progress.run_id === null) byId("progress").textContent = "no curation run yet: safelight curate run";
+  if (isSample) showEstimate(progress.estimate);
 }
 
 function showEstimate({ right, wrong, share, low, high }) {
@@ -262,7 +262,7 @@ function drawActions() {
   byId("acts").replaceChildren(...ACTIONS.map(button), gap(), ...views, gap(), ...WALK.map(button));
 }
 
-/* how it is asked */
+/* keyboard */
 
 const KEYS = new Map([...ACTIONS, ...WALK].map((action) => [action.key, action.run]));
 if (ACTIONS[0].shown) KEYS.set("Enter", ACTIONS[0].run);
@@ -288,21 +288,21 @@ document.addEventListener("keydown", (event) => {
 });
 
 function moveTo(more) {
-  const next = new URLSearchParams({ ...asked, ...more });
+  const next = new URLSearchParams({ ...selection, ...more });
   location.assign(`${location.pathname}?${next}`);
 }
 
 async function listReasons() {
-  const found = await reviewOverview();
-  const reasons = found.queues.find((each) => each.queue === queue).reasons;
+  const overview = await reviewOverview();
+  const reasons = overview.queues.find((each) => each.queue === queue).reasons;
   byId("only").append(...reasons.map(({ reason, open }) => element("option", { value: reason }, `${reason.replaceAll("_", " ")} (${open})`)));
-  byId("only").value = asked.only;
+  byId("only").value = selection.only;
 }
 
 if (isSample) {
-  byId("seed").value = asked.seed;
-  byId("size").value = asked.size;
-  window.history.replaceState(null, "", `?${new URLSearchParams(asked)}`);
+  byId("seed").value = selection.seed;
+  byId("size").value = selection.size;
+  window.history.replaceState(null, "", `?${new URLSearchParams(selection)}`);
   byId("sampling").addEventListener("submit", (event) => {
     event.preventDefault();
     moveTo({ seed: byId("seed").value, size: byId("size").value });

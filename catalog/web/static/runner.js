@@ -11,19 +11,19 @@ export class Runner {
   }
 
   /** Run a query and return how it ended; a newer run or a cancelled start returns null. */
-  async run(asked) {
+  async run(request) {
     if (this.isRunning) this.cancel();
     const run = { id: null, isCancelled: false };
     this.#running = run;
     const stop = clock();
     this.#buttons();
     try {
-      const started = await startQuery(asked);
+      const started = await startQuery(request);
       run.id = started.query_id;
       if (run.isCancelled) await cancelQuery(run.id);
-      let found = started;
-      while (found.state === "running" || found.state === "waiting") found = await waitQuery(run.id);
-      return this.#running === run ? found : null;
+      let query = started;
+      while (query.state === "running" || query.state === "waiting") query = await waitQuery(run.id);
+      return this.#running === run ? query : null;
     } finally {
       stop();
       if (this.#running === run) this.#running = null;
@@ -31,12 +31,12 @@ export class Runner {
     }
   }
 
-  /** Cancel what runs; its end is then seen by whoever waits for it. */
+  /** Cancel the running query; `run` then returns its end. */
   async cancel() {
     const run = this.#running;
     if (!run) return;
     run.isCancelled = true;
-    if (run.id) await cancelQuery(run.id).catch(() => {}); // it ended before: the waiting side says how
+    if (run.id) await cancelQuery(run.id).catch(() => {}); // it had ended before: `run` returns its end
   }
 
   #buttons() {

@@ -34,10 +34,10 @@ const PIECES = new RegExp(
 
 /** Cut SQL into pieces: {kind, text, start}; the texts together are the SQL. */
 export function pieces(sql) {
-  return [...sql.matchAll(PIECES)].map((found) => {
-    const [kind] = Object.entries(found.groups).find(([, text]) => text !== undefined);
-    const isKeyword = kind === "word" && KEYWORDS.has(found[0].toLowerCase());
-    return { kind: isKeyword ? "keyword" : kind, text: found[0], start: found.index };
+  return [...sql.matchAll(PIECES)].map((match) => {
+    const [kind] = Object.entries(match.groups).find(([, text]) => text !== undefined);
+    const isKeyword = kind === "word" && KEYWORDS.has(match[0].toLowerCase());
+    return { kind: isKeyword ? "keyword" : kind, text: match[0], start: match.index };
   });
 }
 
@@ -48,24 +48,24 @@ export function parameterNames(sql) {
 
 /** Find which tables a statement reads, by alias: {p: "photos", photos: "photos"}. */
 export function aliases(sql) {
-  const found = {};
+  const tables = {};
   const plain = pieces(sql)
     .filter(({ kind }) => kind !== "comment" && kind !== "string")
     .map(({ text }) => text)
     .join("");
   for (const [, table, alias] of plain.matchAll(/\b(?:from|join|,)\s+([a-z_]\w*)(?:\s+(?:as\s+)?([a-z_]\w*))?/gi)) {
-    found[table.toLowerCase()] = table.toLowerCase();
-    if (alias && !KEYWORDS.has(alias.toLowerCase())) found[alias.toLowerCase()] = table.toLowerCase();
+    tables[table.toLowerCase()] = table.toLowerCase();
+    if (alias && !KEYWORDS.has(alias.toLowerCase())) tables[alias.toLowerCase()] = table.toLowerCase();
   }
-  return found;
+  return tables;
 }
 
 /** Find the word that is being written before `at`, and the name before its dot. */
 export function wordBefore(sql, at) {
-  const found = /(?:([A-Za-z_]\w*)\.)?([A-Za-z_]\w*)?$/.exec(sql.slice(0, at));
-  const word = found[2] ?? "";
+  const match = /(?:([A-Za-z_]\w*)\.)?([A-Za-z_]\w*)?$/.exec(sql.slice(0, at));
+  const word = match[2] ?? "";
   const kind = pieces(sql).findLast(({ start }) => start < at)?.kind;
-  return { owner: found[1]?.toLowerCase() ?? null, word, start: at - word.length, isText: kind === "string" || kind === "comment" };
+  return { owner: match[1]?.toLowerCase() ?? null, word, start: at - word.length, isText: kind === "string" || kind === "comment" };
 }
 
 export const keywords = [...KEYWORDS].map((word) => word.toUpperCase());

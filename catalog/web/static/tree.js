@@ -1,4 +1,4 @@
-// The tree of tables and columns with their meanings: found by typing, walked by arrow keys, inserted by a click or Enter.
+// The tree of tables and columns with their meanings: typing filters it, arrow keys move in it, a click or Enter inserts a name.
 
 import { element } from "./dom.js";
 
@@ -23,14 +23,14 @@ export class Tree {
     this.#draw("");
   }
 
-  #draw(wanted) {
-    const fits = (each) => `${each.name} ${each.comment ?? ""}`.toLowerCase().includes(wanted);
+  #draw(filter) {
+    const fits = (each) => `${each.name} ${each.comment ?? ""}`.toLowerCase().includes(filter);
     const drawn = [];
     for (const table of this.#tables) {
-      const columns = wanted && !fits(table) ? table.columns.filter(fits) : table.columns;
-      if (fits(table) || columns.length) drawn.push(branch(table, columns, Boolean(wanted) && !table.name.includes(wanted)));
+      const columns = filter && !fits(table) ? table.columns.filter(fits) : table.columns;
+      if (fits(table) || columns.length) drawn.push(branch(table, columns, Boolean(filter) && !table.name.includes(filter)));
     }
-    this.#root.replaceChildren(...(drawn.length ? drawn : [element("li", { class: "empty" }, wanted ? "Nothing has this in its name or meaning." : "Loading…")]));
+    this.#root.replaceChildren(...(drawn.length ? drawn : [element("li", { class: "empty" }, filter ? "No table or column contains this." : "Loading…")]));
     const first = this.#items()[0];
     if (first) first.tabIndex = 0;
   }
@@ -49,11 +49,11 @@ export class Tree {
   }
 
   /** Insert the item whose name fits best: the same, else one that has the text in it, else the first. */
-  #insertBest(wanted, event) {
+  #insertBest(filter, event) {
     const items = this.#items();
     const name = (item) => item.dataset.name.toLowerCase();
-    const best = items.find((item) => name(item) === wanted) ?? items.find((item) => name(item).includes(wanted)) ?? items[0];
-    if (!best || !wanted) return;
+    const best = items.find((item) => name(item) === filter) ?? items.find((item) => name(item).includes(filter)) ?? items[0];
+    if (!best || !filter) return;
     event.preventDefault();
     this.onInsert(best.dataset.name);
   }

@@ -61,7 +61,7 @@ def test_duplicate_groups_are_worked_off_by_keyboard_and_undone(tab: Tab, home: 
     progress(page, "2 of 3 open")
     expect(page.locator("#film [data-role=neighbour]")).to_have_count(1)
     keys.press("m")
-    expect(page.locator("#said")).to_contain_text("Choose a neighbour")
+    expect(page.locator("#message")).to_contain_text("Choose a neighbour")
     keys.press("k")
     expect(page.locator("#made")).to_contain_text("keeper by local")
     keys.press("Enter")

@@ -1,10 +1,10 @@
-// What can be completed at a place of a statement: columns of its tables first, then tables, functions, keywords, questions.
+// Completions at a position of a statement: columns of its tables first, then tables, functions, keywords, questions.
 
 import { FUNCTIONS, aliases, keywords, wordBefore } from "./sql.js";
 
-const MOST = 12;
+const MAX_OPTIONS = 12;
 
-export class Words {
+export class Completer {
   constructor() {
     this.tables = new Map();
     this.questions = [];
@@ -18,19 +18,19 @@ export class Words {
     this.questions = listed;
   }
 
-  /** List what fits at `at`: {start, options: [{text, insert, kind, about}]}; short words are asked about only when `wanted`. */
-  at(sql, at, wanted) {
+  /** List what fits at `at`: {start, options: [{text, insert, kind, about}]}; short words have options only when `isExplicit` (Ctrl Space). */
+  at(sql, at, isExplicit) {
     const { owner, word, start, isText } = wordBefore(sql, at);
-    if (isText || (!wanted && !owner && word.length < 2)) return { start, options: [] };
-    const known = aliases(sql);
-    const options = owner ? this.#columns([known[owner] ?? owner]) : this.#everything(known);
-    const isDone = !wanted && options.some(({ text }) => text.toLowerCase() === word.toLowerCase());
+    if (isText || (!isExplicit && !owner && word.length < 2)) return { start, options: [] };
+    const tableOf = aliases(sql);
+    const options = owner ? this.#columns([tableOf[owner] ?? owner]) : this.#everything(tableOf);
+    const isDone = !isExplicit && options.some(({ text }) => text.toLowerCase() === word.toLowerCase());
     return { start, options: isDone ? [] : best(options, word) };
   }
 
-  #everything(known) {
+  #everything(tableOf) {
     return [
-      ...this.#columns(new Set(Object.values(known))),
+      ...this.#columns(new Set(Object.values(tableOf))),
       ...[...this.tables.values()].map((t) => option(t.name, t.kind, t.comment)),
       ...FUNCTIONS.map((name) => option(name, "function", "", `${name}(`)),
       ...keywords.map((name) => option(name, "keyword", "")),
@@ -39,13 +39,13 @@ export class Words {
   }
 
   #columns(names) {
-    const found = new Map();
+    const columns = new Map();
     for (const name of names) {
       for (const column of this.tables.get(name)?.columns ?? []) {
-        found.set(column.name, option(column.name, column.type, column.comment));
+        columns.set(column.name, option(column.name, column.type, column.comment));
       }
     }
-    return [...found.values()];
+    return [...columns.values()];
   }
 }
 
@@ -54,15 +54,15 @@ function option(text, kind, about, insert = text) {
 }
 
 function best(options, word) {
-  const wanted = word.toLowerCase();
+  const prefix = word.toLowerCase();
   const rank = ({ text }) => {
-    const where = text.toLowerCase().indexOf(wanted);
+    const where = text.toLowerCase().indexOf(prefix);
     return where === 0 ? 0 : where > 0 ? 1 : 2;
   };
   return options
     .map((each, order) => ({ each, order, rank: rank(each) }))
-    .filter((found) => found.rank < 2)
+    .filter((candidate) => candidate.rank < 2)
     .sort((a, b) => a.rank - b.rank || a.order - b.order)
-    .slice(0, MOST)
+    .slice(0, MAX_OPTIONS)
     .map(({ each }) => each);
 }
