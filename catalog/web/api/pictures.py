@@ -12,8 +12,9 @@ from aiohttp import web
 
 from catalog.errors import AssetNotFoundError, QueryError
 from catalog.sandbox import MB, Limits, QueryPool
+from catalog.web.api.request_types import ThumbnailQuery
 from catalog.web.http.app_keys import PICTURE_LOCATIONS, POOL, SETTINGS, WORKSPACE
-from catalog.web.http.request_parsing import query_whole
+from catalog.web.http.request_parsing import parse_query
 from catalog.workspace.caches import removal_mark
 from catalog.workspace.workspace import Workspace
 
@@ -50,7 +51,7 @@ async def original(request: web.Request) -> web.Response:
 @routes.get("/api/assets/{sha256}/thumbnail")
 async def thumbnail(request: web.Request) -> web.Response:
     """Return a small WebP of a picture; it is made once."""
-    sha256, side = _sha256(request), query_whole(request, "side", 160, 16, 1024)
+    sha256, side = _sha256(request), parse_query(request, ThumbnailQuery).side
     path = _folder(request.app[WORKSPACE]) / sha256[:2] / f"{sha256}-{side}.webp"
     mark = removal_mark(request.app[WORKSPACE])
     # Looked up before the cache of thumbnails, so that a picture that was taken down has none.

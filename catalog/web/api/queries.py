@@ -1,36 +1,39 @@
 """HTTP handlers of SQL statements: start, wait, page through the rows, download, cancel."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from aiohttp import web
+from msgspec import UNSET
 
+from catalog.web.api.request_types import DownloadQuery, RowsQuery, WaitQuery, statement_type
 from catalog.web.http.app_keys import CALLER, POOL, QUERIES, SETTINGS
-from catalog.web.http.request_parsing import (
-    json_body,
-    query_flag,
-    query_number,
-    query_whole,
-    statement,
-)
+from catalog.web.http.request_parsing import parse_body, parse_query
 from catalog.web.statements.query_registry import FORMATS, Query, QueryRequest
 
 routes = web.RouteTableDef()
-
-MAX_WAIT_S = 60
-MAX_PAGE = 1_000
-MAX_OFFSET = 10**9
 
 
 @routes.post("/api/queries")
 async def start(request: web.Request) -> web.Response:
     """Start a statement; status 429 when too many wait."""
-    body = await json_body(request)
-    sql, parameters, as_of, limits = statement(
-        body, request.app[SETTINGS], request.app[POOL].limits
+    usual = request.app[POOL].limits
+    kind = statement_type(request.app[SETTINGS].max_timeout_s, usual.max_rows)
+    body = await parse_body(request, kind)
+    limits = replace(
+        usual,
+        timeout_s=body.timeout_s or usual.timeout_s,
+        max_rows=body.max_rows or usual.max_rows,
     )
     query = request.app[QUERIES].start(
-        QueryRequest(sql, parameters, as_of, limits, request[CALLER], request.remote or "")
+        QueryRequest(
+            body.sql,
+            body.parameters or {},
+            body.as_of,
+            limits,
+            request[CALLER],
+            request.remote or "",
+        )
     )
     response = {"query_id": query.query_id, "state": query.state}
     return web.json_response(
@@ -42,7 +45,7 @@ async def start(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """Return the state of a statement; with `wait_s`, wait for its end first."""
     query = _query(request)
-    await request.app[QUERIES].wait(query, query_number(request, "wait_s", 0, 0, MAX_WAIT_S))
+    await request.app[QUERIES].wait(query, parse_query(request, WaitQuery).wait_s)
     return web.json_response(_description(query))
 
 
@@ -58,11 +61,12 @@ async def cancel(request: web.Request) -> web.Response:
 async def rows(request: web.Request) -> web.Response:
     """Return a page of the result, sorted by `order_by` if set."""
     query = _query(request)
-    page: dict[str, object] = {
-        "offset": query_whole(request, "offset", 0, 0, MAX_OFFSET),
-        "limit": query_whole(request, "limit", 200, 1, MAX_PAGE),
-        "order_by": request.query.get("order_by"),
-        "descending": query_flag(request, "descending"),
+    selection = parse_query(request, RowsQuery)
+    page = {
+        "offset": selection.offset,
+        "limit": selection.limit,
+        "order_by": None if selection.order_by is UNSET else selection.order_by,
+        "descending": selection.descending,
     }
     rows_json = await request.app[QUERIES].rows(query, page)
     head = {"columns": query.columns, "offset": page["offset"], "n_rows": query.n_rows}
@@ -82,7 +86,9 @@ async def summary(request: web.Request) -> web.Response:
 async def download(request: web.Request) -> web.StreamResponse:
     """Return the whole result as a file."""
     query, style = _query(request), request.match_info["style"]
-    path = await request.app[QUERIES].export(query, style, exact=query_flag(request, "exact"))
+    path = await request.app[QUERIES].export(
+        query, style, exact=parse_query(request, DownloadQuery).exact
+    )
     name = f"query-{query.query_id[:8]}.{style}"
     headers = {
         "Content-Type": FORMATS[style],

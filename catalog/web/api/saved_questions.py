@@ -7,8 +7,9 @@ from aiohttp import web
 
 from catalog.lake.saved import delete_question, questions, save_question
 from catalog.tables.questions import QUESTIONS, Question
+from catalog.web.api.request_types import NewQuestion
 from catalog.web.http.app_keys import WORKSPACE
-from catalog.web.http.request_parsing import MAX_SQL, MAX_TITLE, check_names, json_body, text
+from catalog.web.http.request_parsing import parse_body
 
 routes = web.RouteTableDef()
 
@@ -23,11 +24,14 @@ async def list_questions(request: web.Request) -> web.Response:
 @routes.put("/api/questions/{name}")
 async def put_question(request: web.Request) -> web.Response:
     """Save a question; it replaces one with the same name."""
-    body = await json_body(request)
-    check_names(body, frozenset(["title", "sql"]))
-    title, sql = text(body, "title", MAX_TITLE), text(body, "sql", MAX_SQL)
-    name = request.match_info["name"]
-    saved = await asyncio.to_thread(save_question, request.app[WORKSPACE], name, title, sql)
+    body = await parse_body(request, NewQuestion)
+    saved = await asyncio.to_thread(
+        save_question,
+        request.app[WORKSPACE],
+        request.match_info["name"],
+        body.title,
+        body.sql,
+    )
     return web.json_response(_description(saved))
 
 

@@ -1,163 +1,131 @@
-"""Parse requests; an error names in a sentence what is wrong."""
+"""Parse requests into msgspec structs. The constraints of a struct's fields are also the schemas of `openapi.json`.
+
+An error names the field and what it must be, for example: "max_rows must be a whole number from 1 to 1000 or null".
+"""
 
 import asyncio
-import json
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from functools import cache
+from typing import TypeVar
 
+import msgspec
 from aiohttp import web
+from msgspec import Struct, inspect
 
 from catalog.errors import SafelightError
-from catalog.sandbox import Limits
 from catalog.web.http.app_keys import SETTINGS
-from catalog.web.http.settings import ServeSettings
 
-MAX_SQL = 64_000
-"""Characters of a statement."""
-MAX_TITLE = 200
-_MAX_INT64 = 2**63 - 1
-_NAME = re.compile(r"[A-Za-z_]\w{0,63}")
-_STATEMENT_FIELDS = frozenset(["sql", "parameters", "as_of", "timeout_s", "max_rows"])
+Request = TypeVar("Request", bound=Struct)
+
+_FIELD_OF_ERROR = re.compile(r"(?:required field `|`\$\.)(\w+)")
+_SIMPLE_TYPES = {inspect.NoneType: "null", inspect.BoolType: "true or false"}
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class BadRequestError(SafelightError):
     """The request does not match the API."""
 
 
-async def json_body(request: web.Request) -> dict[str, Any]:
-    """Read a JSON object; raises `BadRequestError`."""
+async def parse_body(request: web.Request, kind: type[Request]) -> Request:
+    """Parse the JSON object of the body; raises `BadRequestError`."""
     if request.content_type != "application/json":
         raise BadRequestError("send the body as application/json")
     try:
         async with asyncio.timeout(request.app[SETTINGS].body_timeout_s):
             content = await request.text()
-        body = json.loads(content, parse_constant=_no_constant)
+        body = msgspec.json.decode(content)
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
     except (ValueError, LookupError, RecursionError) as error:
         raise BadRequestError("the body is not JSON") from error
     if not isinstance(body, dict):
         raise BadRequestError("the body must be a JSON object")
-    return body
+    return check(body, kind)
 
 
-def _no_constant(word: str) -> object:
-    raise ValueError(word)
+def parse_query(request: web.Request, kind: type[Request]) -> Request:
+    """Parse the query string; parameters that `kind` does not name are ignored. Raises `BadRequestError`."""
+    values = {
+        name: _from_text(request.query[name], field)
+        for name, field in _fields(kind).items()
+        if name in request.query
+    }
+    return check(values, kind)
 
 
-def check_names(body: Mapping[str, object], names: frozenset[str]) -> None:
-    """Refuse fields with other names."""
-    if unknown := sorted(set(body) - names):
-        raise BadRequestError(
-            f"unknown: {', '.join(unknown)[:200]}; known: {', '.join(sorted(names))}"
-        )
-
-
-def text(body: Mapping[str, object], name: str, most: int) -> str:
-    """Return a text that is not empty and has no lone surrogates."""
-    value = body.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise BadRequestError(f"{name} must be a text")
+def check(values: Mapping[str, object], kind: type[Request]) -> Request:
+    """Make a struct of decoded values; raises `BadRequestError`."""
+    whole = {name: _without_fraction(value) for name, value in values.items()}
     try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise BadRequestError(f"{name} holds half of a character") from error
-    if len(value) > most:
-        raise BadRequestError(f"{name} is longer than {most} characters")
-    return value
+        return msgspec.convert(whole, kind)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(_explanation(str(error), kind)) from error
 
 
-def statement(
-    body: Mapping[str, object], settings: ServeSettings, usual: Limits
-) -> tuple[str, dict[str, object], int | None, Limits]:
-    """Return the statement, its parameters, the snapshot to read and the limits."""
-    check_names(body, _STATEMENT_FIELDS)
-    timeout = _number(body, "timeout_s", usual.timeout_s, settings.max_timeout_s)
-    rows = _whole(body, "max_rows", usual.max_rows)
-    if rows is None or not 1 <= rows <= usual.max_rows:
-        raise BadRequestError(f"max_rows must be from 1 to {usual.max_rows}")
-    as_of = _whole(body, "as_of", None)
-    if as_of is not None and not 0 <= as_of <= _MAX_INT64:
-        raise BadRequestError("as_of must be the number of a snapshot")
-    limits = replace(usual, timeout_s=timeout, max_rows=rows)
-    return text(body, "sql", MAX_SQL), _parameters(body.get("parameters")), as_of, limits
+def _explanation(message: str, kind: type[Struct]) -> str:
+    fields = _fields(kind)
+    match = _FIELD_OF_ERROR.search(message)
+    if match is None:  # a field that the struct does not have
+        return f"{message}; known: {', '.join(sorted(fields))}"[:500]
+    return f"{match[1]} must be {_expectation(fields[match[1]])}"
 
 
-def _parameters(value: object) -> dict[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise BadRequestError("parameters must be an object of names and values")
-    for name, parameter in value.items():
-        if not _NAME.fullmatch(name):
-            raise BadRequestError(f"{name[:80]!r} is not a name of a parameter")
-        members = parameter if isinstance(parameter, list) else [parameter]
-        if not all(_is_plain(member) for member in members):
-            raise BadRequestError(
-                f"parameter {name} must be a text, number, flag, null or a list of those"
-            )
-    return dict(value)
+@cache
+def _fields(kind: type[Struct]) -> dict[str, inspect.Type]:
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    return {field.encode_name: field.type for field in info.fields}
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, str):
-        return value.isascii() or value.encode("utf-8", "replace").decode() == value
-    if isinstance(value, int):
-        return abs(value) <= _MAX_INT64
-    return value is None or (isinstance(value, float) and math.isfinite(value))
+def _without_fraction(value: object) -> object:
+    """Make 3.0 an int: JSON does not distinguish the two."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _number(body: Mapping[str, object], name: str, usual: float, most: float) -> float:
-    value = body.get(name)
-    if value is None:
-        return usual
-    fine = isinstance(value, int | float) and not isinstance(value, bool)
-    if not fine or not 0 < float(str(value)) <= most:
-        raise BadRequestError(f"{name} must be a number above 0 and up to {most:g}")
-    return float(str(value))
+def _from_text(text: str, field: inspect.Type) -> object:
+    """Convert a query parameter to its type; a text of another form stays a text, which no number or flag allows."""
+    match field:
+        case inspect.Metadata():
+            return _from_text(text, field.type)
+        case inspect.BoolType():
+            return {"true": True, "false": False}.get(text, text)
+        case inspect.IntType():
+            return int(text) if _WHOLE.fullmatch(text) else text
+        case inspect.FloatType():
+            try:
+                return float(text)
+            except ValueError:
+                return text
+    return text
 
 
-def _whole(body: Mapping[str, object], name: str, usual: int | None) -> int | None:
-    value = body.get(name)
-    if value is None:
-        return usual
-    if isinstance(value, float) and value.is_integer():
-        return int(value)  # 3.0 is a whole number in JSON
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise BadRequestError(f"{name} must be a whole number")
-    return value
+def _expectation(field: inspect.Type) -> str:
+    """Describe the values of a type; `Meta(extra={"expects": ...})` replaces the description.
+
+    >>> _expectation(inspect.IntType(ge=1, le=50)), _expectation(inspect.FloatType(gt=0, le=300.0))
+    ('a whole number from 1 to 50', 'a number above 0 and up to 300')
+    """
+    match field:
+        case inspect.Metadata():
+            return (field.extra or {}).get("expects") or _expectation(field.type)
+        case inspect.UnionType():
+            return " or ".join(map(_expectation, field.types))
+        case inspect.IntType():
+            return f"a whole number {_range(field)}"
+        case inspect.FloatType():
+            return f"a number {_range(field)}"
+        case inspect.StrType(max_length=int(length)):
+            return f"a text of 1 to {length} characters that is not blank"
+    return _SIMPLE_TYPES.get(type(field), "a text")
 
 
-def query_number(request: web.Request, name: str, usual: float, least: float, most: float) -> float:
-    """Read a number from the query string."""
-    text = request.query.get(name)
-    if text is None:
-        return usual
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not least <= value <= most:
-        raise BadRequestError(f"{name} must be from {least:g} to {most:g}")
-    return value
+def _range(field: inspect.IntType | inspect.FloatType) -> str:
+    """Describe the bounds of a number; every number of the API has both."""
+    if field.ge is None:
+        return f"above {_plain(field.gt)} and up to {_plain(field.le)}"
+    return f"from {_plain(field.ge)} to {_plain(field.le)}"
 
 
-def query_whole(request: web.Request, name: str, usual: int, least: int, most: int) -> int:
-    """Read a whole number from the query string."""
-    text = request.query.get(name)
-    if text is None:
-        return usual
-    if not re.fullmatch(r"-?[0-9]{1,18}", text) or not least <= int(text) <= most:
-        raise BadRequestError(f"{name} must be a whole number from {least} to {most}")
-    return int(text)
-
-
-def query_flag(request: web.Request, name: str) -> bool:
-    """Read `true` or `false` from the query string; false when absent."""
-    text = request.query.get(name, "false")
-    if text not in ("true", "false"):
-        raise BadRequestError(f"{name} must be true or false")
-    return text == "true"
+def _plain(number: float | None) -> str:
+    return f"{number:g}" if isinstance(number, float) else str(number)

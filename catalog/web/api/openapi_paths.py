@@ -1,0 +1,252 @@
+"""The operations of the HTTP API: summaries, parameters, bodies and responses, for `openapi.json`."""
+
+import msgspec
+from msgspec import Struct
+
+from catalog.web.api.request_types import (
+    DownloadQuery,
+    NewDecision,
+    NewQuestion,
+    QueuePageQuery,
+    QueueQuery,
+    RowsQuery,
+    Statement,
+    ThumbnailQuery,
+    WaitQuery,
+)
+from catalog.web.api.response_schemas import Schema, array_of, ref_to
+from catalog.web.review.queues import QUEUES
+
+
+def _json(about: str, schema: Schema) -> Schema:
+    return {"description": about, "content": {"application/json": {"schema": schema}}}
+
+
+def _file(about: str, *types: str) -> Schema:
+    return {
+        "description": about,
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in types},
+    }
+
+
+def _operation(
+    name: str,
+    summary: str,
+    responses: dict[str, Schema],
+    *path: Schema,
+    query: type[Struct] | None = None,
+    body: type[Struct] | None = None,
+) -> Schema:
+    statuses = ("400", "401", "403", "404", "408", "409", "413", "415", "421", "422", "429", "503")
+    errors = {status: _json("what is wrong", ref_to("Problem")) for status in statuses}
+    operation: Schema = {"operationId": name, "summary": summary, "responses": responses | errors}
+    if parameters := [*path, *(_query_parameters(query) if query else ())]:
+        operation["parameters"] = parameters
+    if body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": ref_to(body.__name__)}},
+        }
+    return operation
+
+
+def _query_parameters(query: type[Struct]) -> list[Schema]:
+    _, components = msgspec.json.schema_components([query])
+    fields = components[query.__name__]["properties"]
+    return [
+        {"name": name, "in": "query", "schema": schema, "description": schema.pop("description")}
+        for name, schema in fields.items()
+    ]
+
+
+def _path(name: str, **schema: object) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+_QUERY_ID = _path("query_id", type="string", pattern="^[A-Za-z0-9_-]{22}$")
+_SHA256 = _path("sha256", type="string", pattern="^[0-9a-f]{64}$")
+_NAME = _path("name", type="string", pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
+_QUEUE = _path("queue", enum=list(QUEUES))
+_DECISION_ID = _path("decision_id", type="string", pattern="^manual:[0-9a-f]{12}$")
+
+_OF_A_QUERY = (
+    "getQuery",
+    "cancelQuery",
+    "getRows",
+    "getSummary",
+    "download_json",
+    "download_csv",
+    "download_arrow",
+    "download_parquet",
+)
+_LINKS = {
+    name: {"operationId": name, "parameters": {"query_id": "$response.body#/query_id"}}
+    for name in _OF_A_QUERY
+}
+
+_ROWS = _json("the rows", array_of({"type": "object"}))
+
+
+PATHS: dict[str, Schema] = {
+    "/api/queries": {
+        "post": _operation(
+            "startQuery",
+            "Start a statement in the sandbox",
+            {"201": _json("it runs", ref_to("Started")) | {"links": _LINKS}},
+            body=Statement,
+        )
+    },
+    "/api/queries/{query_id}": {
+        "get": _operation(
+            "getQuery",
+            "Say how a statement stands",
+            {"200": _json("its state", ref_to("Query"))},
+            _QUERY_ID,
+            query=WaitQuery,
+        ),
+        "delete": _operation(
+            "cancelQuery",
+            "Cancel a statement",
+            {"200": _json("its state", ref_to("Query"))},
+            _QUERY_ID,
+        ),
+    },
+    "/api/queries/{query_id}/rows": {
+        "get": _operation(
+            "getRows",
+            "Page through the rows of a result",
+            {"200": _json("a page", ref_to("Rows"))},
+            _QUERY_ID,
+            query=RowsQuery,
+        )
+    },
+    "/api/queries/{query_id}/summary": {
+        "get": _operation(
+            "getSummary",
+            "Summarize every column of a result",
+            {"200": _json("SUMMARIZE", ref_to("Summary"))},
+            _QUERY_ID,
+        )
+    },
+    **{
+        f"/api/queries/{{query_id}}/result.{style}": {
+            "get": _operation(
+                f"download_{style}",
+                f"Download a result as {style}",
+                {"200": _ROWS if style == "json" else _file("the file", kind)},
+                _QUERY_ID,
+                query=DownloadQuery if style == "csv" else None,
+            )
+        }
+        for style, kind in {
+            "json": "application/json",
+            "csv": "text/csv",
+            "arrow": "application/vnd.apache.arrow.file",
+            "parquet": "application/vnd.apache.parquet",
+        }.items()
+    },
+    "/api/schema": {
+        "get": _operation(
+            "getSchema", "List tables and views", {"200": _json("all", array_of(ref_to("Table")))}
+        )
+    },
+    "/api/snapshots": {
+        "get": _operation(
+            "getSnapshots",
+            "List snapshots",
+            {"200": _json("newest first", array_of(ref_to("Snapshot")))},
+        )
+    },
+    "/api/limits": {
+        "get": _operation(
+            "getLimits", "Say what a statement may use", {"200": _json("limits", ref_to("Bounds"))}
+        )
+    },
+    "/api/openapi.json": {
+        "get": _operation(
+            "getOpenapi", "This description", {"200": _json("OpenAPI 3.1", {"type": "object"})}
+        )
+    },
+    "/api/questions": {
+        "get": _operation(
+            "getQuestions",
+            "List saved questions",
+            {"200": _json("all", array_of(ref_to("Question")))},
+        )
+    },
+    "/api/questions/{name}": {
+        "put": _operation(
+            "putQuestion",
+            "Save a question",
+            {"200": _json("as saved", ref_to("Question"))},
+            _NAME,
+            body=NewQuestion,
+        ),
+        "delete": _operation(
+            "deleteQuestion",
+            "Delete a question of people",
+            {"204": {"description": "deleted"}},
+            _NAME,
+        ),
+    },
+    "/api/review": {
+        "get": _operation(
+            "getReview",
+            "Count what waits for people in each queue",
+            {"200": _json("the queues", ref_to("Review"))},
+        )
+    },
+    "/api/review/queues/{queue}": {
+        "get": _operation(
+            "getReviewItems",
+            "Give the next items of a queue with their evidence",
+            {"200": _json("items", ref_to("ReviewPage"))},
+            _QUEUE,
+            query=QueuePageQuery,
+        )
+    },
+    "/api/review/decisions": {
+        "post": _operation(
+            "decide",
+            "Write a decision down",
+            {"201": _json("how far the work is", ref_to("ReviewPage"))},
+            body=NewDecision,
+        )
+    },
+    "/api/review/queues/{queue}/decisions/{decision_id}": {
+        "delete": _operation(
+            "undoDecision",
+            "Take a decision back",
+            {"200": _json("how far the work is", ref_to("ReviewPage"))},
+            _QUEUE,
+            _DECISION_ID,
+            query=QueueQuery,
+        )
+    },
+    "/api/assets/{sha256}": {
+        "get": _operation(
+            "getAsset",
+            "Original bytes of a picture",
+            {
+                "200": _file(
+                    "the bytes",
+                    "image/jpeg",
+                    "image/png",
+                    "image/webp",
+                    "image/*",
+                    "application/octet-stream",
+                )
+            },
+            _SHA256,
+        )
+    },
+    "/api/assets/{sha256}/thumbnail": {
+        "get": _operation(
+            "getThumbnail",
+            "A small WebP of a picture",
+            {"200": _file("the thumbnail", "image/webp")},
+            _SHA256,
+            query=ThumbnailQuery,
+        )
+    },
+}

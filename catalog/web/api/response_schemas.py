@@ -1,0 +1,125 @@
+"""JSON Schemas of the responses, for `openapi.json`. Those of the requests are in `request_types.py`."""
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def _object(required: str, **properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": required.split()}
+
+
+def array_of(of: Schema) -> Schema:
+    """Return the schema of an array."""
+    return {"type": "array", "items": of}
+
+
+def ref_to(name: str) -> Schema:
+    """Return a reference to a schema of the components."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _or_null(kind: str) -> Schema:
+    return {"type": [kind, "null"]}
+
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+RESPONSES: dict[str, Schema] = {
+    "Problem": _object(
+        "error kind",
+        error=TEXT | {"description": "a sentence"},
+        kind=TEXT | {"description": "a snake_case word"},
+    ),
+    "Started": _object("query_id state", query_id=TEXT, state=TEXT),
+    "Column": _object("name type", name=TEXT, type=TEXT),
+    "Limits": _object(
+        "timeout_s max_rows max_bytes memory_mb threads",
+        timeout_s={"type": "number"},
+        max_rows=COUNT,
+        max_bytes=COUNT,
+        memory_mb=COUNT,
+        threads=COUNT,
+    ),
+    "Query": _object(
+        "query_id state sql parameters as_of snapshot_id columns n_rows truncated duration_ms error kind limits",
+        query_id=TEXT,
+        state={"enum": ["running", "done", "failed", "cancelled", "timed_out"]},
+        sql=TEXT,
+        parameters={"type": "object"},
+        as_of=_or_null("integer"),
+        snapshot_id=_or_null("integer"),
+        columns=array_of(ref_to("Column")),
+        n_rows=COUNT,
+        truncated={"type": "boolean", "description": "rows are missing because of a limit"},
+        duration_ms=_or_null("number"),
+        error=_or_null("string"),
+        kind=_or_null("string"),
+        limits=ref_to("Limits"),
+    ),
+    "Rows": _object(
+        "columns offset n_rows rows",
+        columns=array_of(ref_to("Column")),
+        offset=COUNT,
+        n_rows=COUNT,
+        rows=array_of(array_of({}))
+        | {
+            "description": "integers above 2^53, decimals and times are texts; infinities and NaN too"
+        },
+    ),
+    "Summary": _object("columns rows", columns=array_of(TEXT), rows=array_of(array_of({}))),
+    "Table": _object(
+        "name kind comment columns",
+        name=TEXT,
+        kind={"enum": ["table", "view"]},
+        comment=TEXT,
+        columns=array_of(_object("name type comment", name=TEXT, type=TEXT, comment=TEXT)),
+    ),
+    "Snapshot": _object(
+        "snapshot_id at author message changes",
+        snapshot_id=COUNT,
+        at=TEXT,
+        author=TEXT,
+        message=TEXT,
+        changes=TEXT,
+    ),
+    "Bounds": _object(
+        "limits max_timeout_s max_running max_waiting result_age_s sandbox",
+        limits=ref_to("Limits"),
+        max_timeout_s={"type": "number"},
+        max_running=COUNT,
+        max_waiting=COUNT,
+        result_age_s={"type": "number"},
+        sandbox={
+            "type": "object",
+            "additionalProperties": {"type": "boolean"},
+            "description": "what a statement's process cannot do, as tried on this machine when the server started",
+        },
+    ),
+    "Question": _object(
+        "name title sql parameters answer own",
+        name=TEXT,
+        title=TEXT,
+        sql=TEXT,
+        answer=TEXT,
+        own={"type": "boolean", "description": "saved by people here"},
+        parameters=array_of(_object("name about default", name=TEXT, about=TEXT, default={})),
+    ),
+    "Review": _object(
+        "run_id queues", run_id=_or_null("string"), queues=array_of({"type": "object"})
+    ),
+    "ReviewPage": _object(
+        "queue run_id total open last",
+        queue=TEXT,
+        run_id=_or_null("string"),
+        total=COUNT,
+        open=COUNT,
+        last={
+            "type": ["object", "null"],
+            "description": "the caller's newest decision in this queue",
+        },
+        estimate={"type": "object", "description": "of a sample: right, wrong, share, low, high"},
+        items=array_of({"type": "object"}),
+        is_end={"type": "boolean"},
+    ),
+}
