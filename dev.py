@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The commands of a developer: demo, test, check, bench. Needs Python 3.11+ and nothing else.
+"""The commands of a developer: demo, test, check, bench, words. Needs Python 3.11+ and nothing else.
 
     python3 dev.py demo          crawl, curate, publish and train on the embedded photo site
     python3 dev.py test [--all]  the test suite; --all adds the slow tests; more arguments go to pytest
     python3 dev.py check         ruff, format, mypy, import contracts
     python3 dev.py bench [NAME]  a benchmark of benchmarks/, arguments go to it; lists them without NAME
     python3 dev.py run ...       the command `safelight` itself
+    python3 dev.py words         vague words and names in the code, beside their limits
 
 It makes `.venv` beside this file and installs what the job needs, once.
 """
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - this file is what tells an older Python so
         return fail(f"Safelight needs Python 3.11 or newer; this is {sys.version.split()[0]}")
     job, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if job == "words":  # needs no installation
+        return call([sys.executable, ROOT / "tests" / "word_count.py", *rest])
     if job not in EXTRAS:
         print(__doc__)
         return 0 if job in ("", "-h", "--help") else 2

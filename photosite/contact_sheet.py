@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw, ImageFont
 from photosite.pictures.camera import photograph
 from photosite.pictures.gallery import format_exposure_time
 from photosite.plan.plan import DemoPlan
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 
 CELL_PX, LABEL_PX, COLUMNS = (232, 176), 30, 8
 PAPER, INK = (24, 24, 26), (214, 210, 200)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosite.optics.layers import Layer, Pixels, PointLight
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 
 FAR_M = 1e5
 STAR_FROM = 7.0  # f-number from which the aperture blades draw stars around lamps

@@ -6,7 +6,7 @@ import numpy as np
 
 from photosite.optics.layers import Layer, Pixels
 from photosite.optics.lens import expand_layer, pad_edges
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 
 SHAKE_PX_S = (75.0, 125.0)  # speed of camera shake: 6 to 10 degrees a second
 LONGEST_PX = 220.0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from photosite.optics import lens, sensor, shutter
 from photosite.optics.layers import Layer, Pixels
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 from photosite.scenes.kinds import Scene, build
 
 GLOW_SHARE = 0.05  # share of the light that the lens scatters at any aperture

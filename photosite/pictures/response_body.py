@@ -14,7 +14,7 @@ from photosite.pictures.photo_tags import camera_tags
 from photosite.plan.damage import TAG_DAMAGE
 from photosite.plan.exif_writer import break_ifd_pointer, exif_block, insert_into_jpeg
 from photosite.plan.plan import PlannedPhoto
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 
 THUMBNAIL_SIDE_PX = 112  # about
 TRUNCATED_SHARE = 0.6

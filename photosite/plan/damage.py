@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from photosite.plan.exif_writer import Value
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 from photosite.plan.stops import aperture_value
 
 Tags = dict[str, Value]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from photosite.plan.cameras import PHOTOGRAPHERS, Photographer
 from photosite.plan.damage import DAMAGE_KINDS, is_detectable
-from photosite.plan.shots import Shot, draw_hour, draw_shot
+from photosite.plan.shot_parameters import Shot, draw_hour, draw_shot
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 DUPLICATE_SHARE, BURST_SHARE, API_ONLY_SHARE = 0.12, 0.04, 0.03

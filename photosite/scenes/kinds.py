@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 from photosite.scenes.country import forest, garden, harbour, mountain_lake
 from photosite.scenes.indoors import cafe, table
 from photosite.scenes.people import portrait, track

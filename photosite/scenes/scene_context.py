@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from photosite.optics.layers import Canvas, Colour, Layer, linear_colour
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 
 # Daylight: colour of the light, and the shift of the exposure in stops.
 DAYLIGHT = {

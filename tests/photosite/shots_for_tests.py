@@ -6,7 +6,7 @@ from functools import cache
 
 from photosite.plan.cameras import CAMERAS
 from photosite.plan.plan import DemoPlan
-from photosite.plan.shots import Shot
+from photosite.plan.shot_parameters import Shot
 
 SMALL_CAMERA = replace(CAMERAS[0], frame=(192, 128), widest=Fraction("1.4"), vignette=0.0)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from photosite.optics import lens, sensor, shutter
 from photosite.optics.layers import Canvas, Layer, Pixels, PointLight, linear_colour, premultiply
 from photosite.pictures.camera import photograph, photograph_scene
-from photosite.plan.shots import FAMILY_LIGHT
+from photosite.plan.shot_parameters import FAMILY_LIGHT
 from photosite.scenes.kinds import BUILDERS, Scene
 from tests.photosite.shots_for_tests import SMALL_CAMERA, shot
 
