@@ -61,6 +61,15 @@ if TYPE_CHECKING:
     from catalog.lake.tombstones import read_blocked, tombstone
     from catalog.maintenance.maintain import orphan_packs
     from catalog.maintenance.verify import repeated_keys
+    from catalog.number_formats import (
+        TEMPLATE_FILTERS,
+        format_bytes,
+        format_count,
+        format_duration,
+        format_exposure,
+        format_share,
+        format_time,
+    )
     from catalog.packs.assets import AssetReader, list_packs
     from catalog.packs.spool import Segment, count_waiting, waiting_segments, write_segment
     from catalog.plurals import counted
@@ -86,6 +95,7 @@ if TYPE_CHECKING:
     from catalog.takedown.crawl_queue import queue_opener
     from catalog.takedown.purge import purge
     from catalog.web.review.backlog import count_review_items, list_review_items
+    from catalog.workspace.error_lines import first_line, last_line
     from catalog.workspace.logs import logs_json, redacted, start_logging
     from catalog.workspace.options import (
         existing_workspace_option,
@@ -102,6 +112,7 @@ __all__ = [
     "KNOWN_SHARE",
     "QUESTIONS",
     "TABLES",
+    "TEMPLATE_FILTERS",
     "TOO_FEW",
     "AssetNotFoundError",
     "AssetReader",
@@ -158,6 +169,13 @@ __all__ = [
     "describe",
     "existing_workspace_option",
     "find_release",
+    "first_line",
+    "format_bytes",
+    "format_count",
+    "format_duration",
+    "format_exposure",
+    "format_share",
+    "format_time",
     "given_up",
     "guarded_sockets",
     "home_words",
@@ -166,6 +184,7 @@ __all__ = [
     "join_ray",
     "known_text",
     "label_columns",
+    "last_line",
     "lazy_attributes",
     "list_packs",
     "list_releases",
@@ -263,6 +282,15 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "catalog.lake.tombstones": ("read_blocked", "tombstone"),
             "catalog.maintenance.maintain": ("orphan_packs",),
             "catalog.maintenance.verify": ("repeated_keys",),
+            "catalog.number_formats": (
+                "TEMPLATE_FILTERS",
+                "format_bytes",
+                "format_count",
+                "format_duration",
+                "format_exposure",
+                "format_share",
+                "format_time",
+            ),
             "catalog.packs.assets": ("AssetReader", "list_packs"),
             "catalog.packs.spool": (
                 "Segment",
@@ -293,6 +321,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "catalog.takedown.crawl_queue": ("queue_opener",),
             "catalog.takedown.purge": ("purge",),
             "catalog.web.review.backlog": ("count_review_items", "list_review_items"),
+            "catalog.workspace.error_lines": ("first_line", "last_line"),
             "catalog.workspace.logs": ("logs_json", "redacted", "start_logging"),
             "catalog.workspace.options": (
                 "existing_workspace_option",

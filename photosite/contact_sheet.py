@@ -2,8 +2,8 @@
 
 from PIL import Image, ImageDraw, ImageFont
 
+from catalog import format_exposure
 from photosite.pictures.camera import photograph
-from photosite.pictures.gallery import format_exposure_time
 from photosite.plan.plan import DemoPlan
 from photosite.plan.shot_parameters import Shot
 
@@ -29,7 +29,7 @@ def _draw_cell(sheet: Image.Image, shot: Shot, corner: tuple[int, int]) -> None:
     left = corner[0] + (CELL_PX[0] - picture.width) // 2
     sheet.paste(picture, (left, corner[1] + 4 + (CELL_PX[1] - 8 - picture.height) // 2))
     text = (
-        f"f/{float(shot.f_number):g}  {format_exposure_time(shot.exposure_time)} s  ISO {shot.iso}"
+        f"f/{float(shot.f_number):g}  {format_exposure(float(shot.exposure_time))}  ISO {shot.iso}"
     )
     pen = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(12)

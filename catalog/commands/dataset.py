@@ -18,6 +18,7 @@ from catalog.commands.pull import (
 )
 from catalog.commands.text_table import aligned, terminal_width
 from catalog.errors import ReleaseError, SafelightError
+from catalog.number_formats import format_bytes
 from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, home_words
 from catalog.workspace.workspace import Workspace
@@ -230,4 +231,6 @@ def export_release(
     order = ExportOrder(style, splits or None, label)
     done = export(find_release(workspace, release), folder, order)
     counts = ", ".join(f"{split} {n}" for split, n in done.splits.items())
-    click.echo(f"{done.folder}: {counted(done.files, 'file')}, {done.bytes / 1e6:.1f} MB, {counts}")
+    click.echo(
+        f"{done.folder}: {counted(done.files, 'file')}, {format_bytes(done.bytes)}, {counts}"
+    )

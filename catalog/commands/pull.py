@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from catalog.errors import LockedError, RevokedError, UsageError
+from catalog.number_formats import format_bytes
 from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, workspace_option
 from catalog.workspace.workspace import Workspace
@@ -173,7 +174,7 @@ def _tell(pulled: "Pulled") -> None:
     shards = counted(pulled.shards, "shard", "was")
     click.echo(
         f"{pulled.name}@{pulled.version}{part}: {pulled.shards_here} of {shards} here already, "
-        f"{pulled.fetched_bytes / 1e6:.1f} MB fetched"
+        f"{format_bytes(pulled.fetched_bytes)} fetched"
     )
     click.echo(f"digest {pulled.digest}")
     click.echo(f"folder {pulled.path}")
@@ -192,8 +193,9 @@ class _Line:
             return
         self._told, self._shown = now, True
         here = progress.here_bytes + progress.fetched_bytes
-        rate = progress.fetched_bytes / max(now - self._started, 0.001)
-        line = f"{progress.release}  {here / 1e6:.1f} of {progress.wanted_bytes / 1e6:.1f} MB  {rate / 1e6:.1f} MB/s"
+        rate = format_bytes(progress.fetched_bytes / max(now - self._started, 0.001))
+        of_all = f"{format_bytes(here)} of {format_bytes(progress.wanted_bytes)}"
+        line = f"{progress.release}  {of_all}  {rate}/s"
         click.echo(f"\r{line:<72}", nl=False, err=True)
 
     def end(self) -> None:

@@ -22,11 +22,12 @@ from tenacity import (
 from catalog.errors import BusyError, CatalogError, CommitError, QueryError, SegmentError
 from catalog.lake.choose_store import open_store
 from catalog.packs.spool import count_waiting, damaged_segment, is_whole, waiting_segments
-from catalog.stores import LOCK_TIMEOUT_S, Snapshot, first_line
+from catalog.stores import LOCK_TIMEOUT_S, Snapshot
 from catalog.stores.commit_errors import EXPECTED, commit_error
 from catalog.tables.contract import TABLES
 from catalog.tables.reading import is_one_select
 from catalog.tables.views import VIEWS
+from catalog.workspace.error_lines import first_paragraph
 from catalog.workspace.workspace import Workspace
 
 __all__ = ["LOCK_TIMEOUT_S", "Catalog", "Snapshot", "open_catalog", "writer_lock"]
@@ -84,13 +85,13 @@ class Catalog:
     def _explained(self, error: duckdb.Error) -> QueryError:
         """Name the damaged table file behind an error of reading; all other errors speak for themselves."""
         if isinstance(error, _ERRORS_OF_STATEMENTS):
-            return QueryError(first_line(error))
+            return QueryError(first_paragraph(error))
         until = time.monotonic() + _LOOK_FOR_DAMAGE_S
         files = self.store.check_files(rehash=True)
         damaged = next((line for line in files.problems if line or time.monotonic() > until), "")
         if not damaged:
-            return QueryError(first_line(error))
-        log.info("%s: %s", damaged, first_line(error))
+            return QueryError(first_paragraph(error))
+        log.info("%s: %s", damaged, first_paragraph(error))
         return QueryError(f"{damaged}; list all damage with: safelight catalog verify")
 
     def _asked(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:

@@ -25,9 +25,10 @@ from catalog.releases.index import release_folders
 from catalog.releases.release import list_releases
 from catalog.releases.revocations import revocation_problems
 from catalog.releases.verify import verify_release
-from catalog.stores import Store, first_line
+from catalog.stores import Store
 from catalog.stores.ducklake.sqlite_check import sqlite_problems
 from catalog.tables.contract import TABLES
+from catalog.workspace.error_lines import first_paragraph
 from catalog.workspace.workspace import Workspace
 
 _UNREADABLE = (
@@ -70,7 +71,7 @@ def verify_workspace(workspace: Workspace, *, rehash: bool = True) -> Verificati
                 checked = _counts(catalog)
                 notes = list(_notes(catalog))
         except _UNREADABLE as error:
-            problems.append(f"the tables cannot be read: {_said(error)}")
+            problems.append(f"the tables cannot be read: {first_paragraph(error)}")
         problems += _answered("releases", _bad_releases(workspace, rehash))
         problems += sqlite_problems(workspace.frontier)
     checked |= _release_counts(workspace)
@@ -131,11 +132,7 @@ def _answered(name: str, check: Iterable[str]) -> Iterator[str]:
     try:
         yield from check
     except _UNREADABLE as error:
-        yield f"{name} cannot be checked: {_said(error)}"
-
-
-def _said(error: Exception) -> str:
-    return first_line(error) or type(error).__name__
+        yield f"{name} cannot be checked: {first_paragraph(error)}"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from catalog.errors import BusyError, ReleaseError, ReleaseNotFoundError, RevokedError
+from catalog.number_formats import format_bytes
 from catalog.pull.cache import BlobCache
 from catalog.pull.fetching import Fetcher
 from catalog.pull.lockfile import Locked, check_locked
@@ -320,7 +321,7 @@ class _Pull:
         free = shutil.disk_usage(self._cache.folder).free
         if free < needed + SPARE_BYTES:
             raise ReleaseError(
-                f"{needed / 1e6:,.0f} MB are to come, but only {free / 1e6:,.0f} MB are free at "
+                f"{format_bytes(needed)} are to come, but only {format_bytes(free)} are free at "
                 f"{self._cache.folder}; make room or set SAFELIGHT_CACHE to a larger disk"
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.number_formats import format_bytes
 from catalog.releases.publish import rules_of
 from catalog.releases.release import SETTINGS, Release
 
@@ -42,7 +43,7 @@ class ReleaseDiff:
         return (
             f"{self.old} -> {self.new}: {len(self.added)} added, {len(self.removed)} removed, "
             f"{len(self.moved)} moved to another split, {len(self.relabelled)} labels changed; {self.shards_new} of "
-            f"{self.shards_new + self.shards_shared} shards are new ({self.bytes_new / 1e6:.1f} MB)"
+            f"{self.shards_new + self.shards_shared} shards are new ({format_bytes(self.bytes_new)})"
         )
 
 

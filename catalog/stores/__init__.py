@@ -1,6 +1,6 @@
 """Where the tables live: one protocol, and the stores that keep it. `[catalog] store` in safelight.toml chooses."""
 
-from catalog.stores.engine import first_line, quoted
+from catalog.stores.engine import quoted
 from catalog.stores.store import (
     LOCK_TIMEOUT_S,
     Frozen,
@@ -17,6 +17,5 @@ __all__ = [
     "RetentionPolicy",
     "Snapshot",
     "Store",
-    "first_line",
     "quoted",
 ]

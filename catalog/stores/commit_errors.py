@@ -17,7 +17,7 @@ from catalog.errors import (
     SegmentError,
     UsageError,
 )
-from catalog.stores import first_line
+from catalog.workspace.error_lines import first_paragraph
 
 EXPECTED = (SafelightError, OSError, duckdb.Error, pa.ArrowException, ValueError, KeyError)
 """What a commit may raise for reasons outside of the program. `ValueError` and `KeyError`: of a damaged segment."""
@@ -57,7 +57,7 @@ def commit_error(error: Exception, waiting: int) -> CommitError:
     """Say in one line why a commit failed."""
     if isinstance(error, CommitError):
         return error
-    message = str(error) if isinstance(error, CatalogError) else first_line(error)
+    message = str(error) if isinstance(error, CatalogError) else first_paragraph(error)
     if isinstance(error, KeyError):
         message = f"a damaged segment lacks {error}"
     return CommitError(message or type(error).__name__, waiting, is_transient=is_transient(error))

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import MissingPartError
-from catalog.workspace.explained import in_plain_words
+from catalog.workspace.error_lines import first_paragraph
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def can_be_had(extensions: tuple[str, ...]) -> bool:
     try:
         give_back(take(extensions), extensions)
     except duckdb.Error as error:
-        log.info("an extension cannot be had: %s", first_line(error))
+        log.info("an extension cannot be had: %s", first_paragraph(error))
         return False
     return True
 
@@ -132,8 +132,3 @@ def _packaged(name: str) -> Path | None:
 def quoted(text: object) -> str:
     """Double the quotes of a text that goes between single quotes into SQL."""
     return str(text).replace("'", "''")
-
-
-def first_line(error: Exception) -> str:
-    """Make one line of an error of DuckDB, without the position marks below it, in words that people know."""
-    return in_plain_words(" ".join(str(error).split("\n\n")[0].split()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import counted, home_words, logs_json, redacted
+from catalog import counted, format_bytes, format_duration, home_words, logs_json, redacted
 from crawler.fetch.failures import OPT_OUTS, TOMBSTONED
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ def _counts(summary: "CrawlSummary") -> Iterator[str]:
     passed_over = f"passed over {counted(summary.skipped, 'entry')}"
     if summary.read:
         rows = counted(summary.read, "row")
-        yield f"read {rows} without files, {passed_over} in {summary.seconds:.1f} s"
+        yield f"read {rows} without files, {passed_over} in {format_duration(summary.seconds)}"
     else:
         yield f"listed {counted(summary.listed, 'photo')}, {passed_over}"
     if not summary.read or summary.listed:
         listed = f" of {summary.listed:,} listed" if summary.read else ""
         yield (
-            f"brought in {summary.done:,}{listed} ({summary.bytes / 1e6:.1f} MB in "
-            f"{summary.seconds:.1f} s), failed {summary.failed:,}, still wanted {summary.open:,}"
+            f"brought in {summary.done:,}{listed} ({format_bytes(summary.bytes)} in "
+            f"{format_duration(summary.seconds)}), failed {summary.failed:,}, still wanted {summary.open:,}"
         )
 
 

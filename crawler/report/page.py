@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from catalog import Workspace, __version__, open_catalog, redacted
+from catalog import (
+    TEMPLATE_FILTERS,
+    Workspace,
+    __version__,
+    format_duration,
+    format_time,
+    open_catalog,
+    redacted,
+)
 from crawler.fetch.addresses import without_secrets
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Row
@@ -56,7 +64,7 @@ def context(scope: ReportScope, workspace: Workspace) -> Mapping[str, Any]:
     """Gather everything that the page shows."""
     totals, pictures = findings.totals(scope), samples.pictures(scope, workspace)
     line = findings.timeline(scope)
-    bins = [(drawing.moment(at), done, failed) for at, done, failed in line.bins]
+    bins = [(format_time(at), done, failed) for at, done, failed in line.bins]
     tables = {query.__name__: query(scope) for query in _TABLES}
     return {
         "title": "All crawls" if scope.name == "all" else f"Crawl {scope.name}",
@@ -67,7 +75,7 @@ def context(scope: ReportScope, workspace: Workspace) -> Mapping[str, Any]:
         ],
         "totals": totals,
         "funnel": findings.funnel(scope, totals["tried"], totals["done"]),
-        "step": drawing.seconds(line.step_s),
+        "step": format_duration(line.step_s),
         "bins": bins,
         "bars": drawing.stacked_bars(bins),
         "tasks": _by_task(findings.labels(scope)),
@@ -123,7 +131,5 @@ def render(values: Mapping[str, object]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    writers = (drawing.whole, drawing.share, drawing.size, drawing.seconds, drawing.shutter)
-    environment.filters |= {writer.__name__: writer for writer in (*writers, drawing.moment)}
-    environment.filters |= {"web_link": web_link, "redacted": redacted}
+    environment.filters |= {**TEMPLATE_FILTERS, "web_link": web_link, "redacted": redacted}
     return environment.get_template("report.html").render(values)

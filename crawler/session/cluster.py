@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from catalog import Workspace, join_ray
+from catalog import Workspace, first_line, join_ray, last_line
 from crawler.errors import FrontierLostError, WorkersKeepDyingError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import HostPartition
@@ -173,7 +173,7 @@ class RayWorkerPool:
                 progress_by_worker[-1] = await self._run_actor(start(), phase, progress_by_worker)
             except ray.exceptions.RayActorError as error:
                 self._deaths += 1
-                why = str(error).strip().splitlines()[0]
+                why = first_line(error)
                 log.warning("%s died: %s", partition.owner, why)
                 await self._check_frontier()
                 await asyncio.to_thread(self._recover, partition.owner)
@@ -188,7 +188,7 @@ class RayWorkerPool:
         try:
             await asyncio.to_thread(ray.get, self._frontier.call.remote("closed_hosts", (), {}))
         except ray.exceptions.RayActorError as error:
-            why = str(error).strip().splitlines()[-1].strip()
+            why = last_line(str(error))
             raise FrontierLostError(why, self._log) from error
 
     async def _run_actor(

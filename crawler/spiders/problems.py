@@ -11,6 +11,8 @@ from typing import Any
 from scrapy import signals
 from scrapy.crawler import Crawler
 
+from catalog import first_line
+
 _UNREAD = (
     "Error downloading",
     "Gave up retrying",
@@ -77,4 +79,5 @@ def _where(response: Any) -> str:
 
 
 def _text(kind: Any, error: Any) -> str:
-    return f"{kind.__name__}: {error}".partition("\n")[0]
+    line = first_line(error)
+    return line if line == kind.__name__ else f"{kind.__name__}: {line}"

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from catalog import Workspace, counted, existing_workspace_option, home_words, load_settings
+from catalog import (
+    Workspace,
+    counted,
+    existing_workspace_option,
+    format_bytes,
+    format_share,
+    home_words,
+    load_settings,
+)
 from curation.splits.rebalance import Rebalance
 
 if TYPE_CHECKING:
@@ -198,7 +206,7 @@ def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     for reason, n in done.by_reason.items():
         click.echo(f"{reason:<20}  {n}")
     verb = "deleted" if done.is_done else "would delete"
-    click.echo(f"{verb} {counted(len(done.assets), 'picture')}, {done.bytes / 2**20:.1f} MiB")
+    click.echo(f"{verb} {counted(len(done.assets), 'picture')}, {format_bytes(done.bytes)}")
     if done.assets and not done.is_done:
         click.echo("nothing was changed; delete them with --yes, which cannot be undone")
 
@@ -268,7 +276,9 @@ def _print_classes(summary: CurationSummary) -> None:
     first, second = max(first, len("exposure_time")) + 2, min(max(second, 8), _CLASS_WIDTH)
     click.echo(f"{'train':<{first}} {'class':<{second}} {'n':>6} {'before':>8} {'after':>8}")
     for row in rows:
-        shares = f"{row['n']:>6} {row['share']:>8.1%} {row['weight_share']:>8.1%}"
+        shares = (
+            f"{row['n']:>6} {format_share(row['share']):>8} {format_share(row['weight_share']):>8}"
+        )
         name = row["class"]
         name = name if len(name) <= second else f"{name[: second - 3]}..."
         click.echo(f"{row['setting']:<{first}} {name:<{second}} {shares}")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from catalog import FEW_GROUPS, TOO_FEW
-from curation.report.pages import bar, percent, section, table, text
+from catalog import FEW_GROUPS, TOO_FEW, format_share
+from curation.report.pages import bar, section, table, text
 from curation.run.summary import CurationSummary
 from curation.splits.groups import SPLITS
 from curation.stages.quality import FLAG_ABOVE
@@ -88,7 +88,7 @@ def _named(row: Mapping[str, object]) -> list[str]:
 def _weighted(row: Mapping[str, float]) -> list[str]:
     before, after = row["share"], row["weight_share"]
     bars = bar([(before, "ink")]) + bar([(after, "accent")])
-    return [percent(before), percent(after), f"{row['effective_n']:.0f}", bars]
+    return [format_share(before), format_share(after), f"{row['effective_n']:.0f}", bars]
 
 
 def _slice_rows(classes: pl.DataFrame, split: str) -> list[list[str]]:
@@ -98,8 +98,8 @@ def _slice_rows(classes: pl.DataFrame, split: str) -> list[list[str]]:
     for row in part.iter_rows(named=True):
         share = row["n_balanced"] / max(totals[row["setting"]], 1)
         bars = bar([(row["share"], "ink")]) + bar([(share, "accent")])
-        cells = [split, row["setting"], row["class"], row["n"], percent(row["share"])]
-        rows.append([*map(text, cells), text(row["n_balanced"]), percent(share), bars])
+        cells = [split, row["setting"], row["class"], row["n"], format_share(row["share"])]
+        rows.append([*map(text, cells), text(row["n_balanced"]), format_share(share), bars])
     return rows
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from catalog import Catalog
+from catalog import Catalog, format_exposure
 from curation.reading import frame
 from curation.report.pages import figure, section, table, text
 from curation.run.summary import CurationSummary
@@ -60,6 +60,8 @@ def evidence_text(evidence: object) -> str:
 
     >>> evidence_text('{"iso": "inf", "iso_raw": null}')
     'iso inf'
+    >>> evidence_text('{"exposure_time": 0.000625}')
+    'exposure_time 1/1600 s'
     """
     words = str(evidence or "")
     try:
@@ -68,9 +70,13 @@ def evidence_text(evidence: object) -> str:
         return words[:_CAPTION_CHARS]
     if not isinstance(fields, dict):
         return words[:_CAPTION_CHARS]
-    entries = (f"{name} {_short(value)}" for name, value in fields.items() if value is not None)
+    entries = (
+        f"{name} {_short(name, value)}" for name, value in fields.items() if value is not None
+    )
     return ", ".join(entries)[:_CAPTION_CHARS]
 
 
-def _short(value: object) -> str:
+def _short(name: str, value: object) -> str:
+    if name == "exposure_time" and isinstance(value, float) and (written := format_exposure(value)):
+        return written
     return f"{value:.4g}" if isinstance(value, float) else str(value)

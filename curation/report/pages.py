@@ -53,11 +53,6 @@ def text(value: object) -> str:
     return escape(str(value), quote=True)
 
 
-def percent(share: float) -> str:
-    """Write a share such as 0.123 as 12.3 %."""
-    return f"{100 * share:.1f} %"
-
-
 def section(title: str, body: str) -> str:
     """Write a section of HTML with a title."""
     return f"<section><h2>{text(title)}</h2>{body}</section>"

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from catalog import AssetNotFoundError, ClusterError, __version__, join_ray
+from catalog import AssetNotFoundError, ClusterError, __version__, first_line, join_ray
 from curation.errors import NodesKeepDyingError
 
 log = logging.getLogger(__name__)
@@ -135,13 +135,9 @@ def _check_loss(error: Exception, losses: int, gone: Sequence[str]) -> None:
     if not (gone or isinstance(cause, ray.exceptions.RayError)):
         raise cause from error
     if losses > MOST_LOSSES:
-        raise NodesKeepDyingError(_first_line(error), losses) from error
+        raise NodesKeepDyingError(first_line(error), losses) from error
 
 
 def _log_loss(error: Exception, gone: Sequence[str]) -> None:
-    what = f"the node {', '.join(gone)} died" if gone else f"a process died: {_first_line(error)}"
+    what = f"the node {', '.join(gone)} died" if gone else f"a process died: {first_line(error)}"
     log.warning("%s; pictures whose results it had not handed over are computed again", what)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from catalog import format_exposure
+
 TASKS = ("f_number", "iso", "exposure_time")
 CLASSES = ("low", "medium", "high")
 TASK_NAMES = {"f_number": "Aperture", "iso": "ISO", "exposure_time": "Exposure time"}
@@ -51,7 +53,7 @@ def format_value(task: str, value: float | None) -> str:
         return f"f/{value:.3g}"
     if task == "iso":
         return f"ISO {value:.0f}"
-    return f"1/{1 / value:.0f} s" if value < 0.29 else f"{value:.3g} s"
+    return format_exposure(value)
 
 
 def class_edges(bins: Mapping[str, Any], task: str) -> tuple[float, float] | None:

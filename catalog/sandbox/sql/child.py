@@ -32,7 +32,7 @@ from catalog.sandbox.sql.thumbnails import write_thumbnail
 from catalog.sandbox.walls import landlock, privileges
 from catalog.sandbox.walls.closed import what_is_closed
 from catalog.sandbox.walls.limits import MB, Limits
-from catalog.workspace.explained import in_plain_words
+from catalog.workspace.error_lines import first_paragraph
 
 Job = Mapping[str, Any]
 DuckDB = duckdb.DuckDBPyConnection
@@ -73,7 +73,7 @@ def run(
         return {"error": str(error), "kind": "refused"}
     except duckdb.Error as error:
         memory = isinstance(error, duckdb.OutOfMemoryException)
-        return {"error": first_line(error), "kind": "out_of_memory" if memory else "failed"}
+        return {"error": first_paragraph(error), "kind": "out_of_memory" if memory else "failed"}
     except MemoryError:
         return {
             "error": "the statement needs more memory than one query may use",
@@ -89,14 +89,8 @@ def run(
         RecursionError,
         pa.ArrowException,
     ) as error:
-        return {"error": first_line(error), "kind": "failed"}
+        return {"error": first_paragraph(error), "kind": "failed"}
     return report
-
-
-def first_line(error: BaseException) -> str:
-    """Make one line of an error, short enough for a log."""
-    said = " ".join(str(error).split("\n\n")[0].split())[:2_000]
-    return in_plain_words(said) or type(error).__name__
 
 
 def give_up_rights(job: Job, connection: DuckDB) -> None:

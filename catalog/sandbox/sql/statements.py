@@ -17,6 +17,7 @@ from catalog.sandbox.sql.allowed import SHOWN, Allowed, lower, words
 from catalog.sandbox.sql.explain import split_explain, tokens, without_semicolons
 from catalog.sandbox.sql.pivots import enum_sql, with_value_lists
 from catalog.tables.reading import is_pivot
+from catalog.workspace.error_lines import first_paragraph
 
 DuckDB = duckdb.DuckDBPyConnection
 Node = Mapping[str, Any]
@@ -84,7 +85,7 @@ def parsed(connection: DuckDB, sql: str) -> Sequence[duckdb.Statement]:
     try:
         return connection.extract_statements(sql)
     except duckdb.Error as error:
-        raise QueryError(" ".join(str(error).split("\n\n")[0].split())) from error
+        raise QueryError(first_paragraph(error)) from error
 
 
 def _check_pivot(connection: DuckDB, sql: str, allowed: Allowed) -> Checked:

@@ -27,6 +27,7 @@ from catalog.sandbox.sql.allowed import allowed_by, with_relations
 from catalog.sandbox.sql.formats import Sink, open_result, values, write_parquet
 from catalog.sandbox.sql.thumbnails import load_decoders
 from catalog.stores.engine import load_extensions
+from catalog.workspace.error_lines import first_paragraph
 
 DATAGRAM = 2**16
 MAX_FILES = 8
@@ -124,7 +125,7 @@ class Template:
             self._lake.execute("SELECT count(*) FROM v_photos WHERE false").fetchall()
             self._allowed = with_relations(self._allowed, self._lake)
         except duckdb.Error as error:
-            return {"error": child.first_line(error)}
+            return {"error": first_paragraph(error)}
         return {"attached": True, "nobody": self._nobody}
 
     def _fork(self, number: int, files: list[int]) -> None:

@@ -4,7 +4,8 @@ import duckdb
 
 from catalog.errors import CatalogError
 from catalog.stores import engine
-from catalog.stores.engine import first_line, quoted
+from catalog.stores.engine import quoted
+from catalog.workspace.error_lines import first_paragraph
 from catalog.workspace.explained import advice_on
 
 
@@ -31,7 +32,7 @@ def forget_data_path(uri: str, extensions: tuple[str, ...]) -> None:
 
 def opening_error(error: duckdb.Error) -> CatalogError:
     """Explain why a catalog could not be attached."""
-    message = first_line(error)
+    message = first_paragraph(error)
     return CatalogError(f"the catalog cannot be opened: {message}{advice_on(message)}")
 
 

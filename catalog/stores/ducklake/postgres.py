@@ -15,8 +15,9 @@ import duckdb
 
 from catalog.errors import BusyError, CatalogError, UsageError
 from catalog.stores import engine
-from catalog.stores.engine import first_line, quoted
+from catalog.stores.engine import quoted
 from catalog.stores.store import LOCK_TIMEOUT_S
+from catalog.workspace.error_lines import first_paragraph
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class PostgresMetadata:
             try:
                 connection.execute("ROLLBACK")
             except duckdb.Error as error:  # the server took the lock back with the connection
-                log.warning("the connection that held the lock is gone: %s", first_line(error))
+                log.warning("the connection that held the lock is gone: %s", first_paragraph(error))
 
     def check_lock(self) -> None:
         """Raise `CatalogError` when the lock was lost with its connection: another writer may be at work."""
@@ -72,7 +73,9 @@ class PostgresMetadata:
             if self._holder:
                 self._holder.execute("FROM postgres_query('pg', 'SELECT 1')").fetchall()
         except duckdb.Error as error:
-            raise CatalogError(f"the lock of the catalog was lost: {first_line(error)}") from error
+            raise CatalogError(
+                f"the lock of the catalog was lost: {first_paragraph(error)}"
+            ) from error
 
     def _take_lock(self, connection: duckdb.DuckDBPyConnection, timeout_s: float) -> None:
         wait_ms = max(1, round(1000 * timeout_s))  # 0 would wait for ever
@@ -85,7 +88,9 @@ class PostgresMetadata:
             ).fetchall()
         except duckdb.Error as error:
             if "lock timeout" not in str(error):
-                raise CatalogError(f"the catalog cannot be locked: {first_line(error)}") from error
+                raise CatalogError(
+                    f"the catalog cannot be locked: {first_paragraph(error)}"
+                ) from error
             raise BusyError("the catalog", timeout_s) from error
 
     def copy(self, folder: Path) -> tuple[str, tuple[str, ...]]:
@@ -136,7 +141,9 @@ class PostgresMetadata:
             try:
                 connection.execute(f"ATTACH '{quoted(self._more)}' AS pg ({how})")
             except duckdb.Error as error:
-                raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
+                raise CatalogError(
+                    f"the catalog cannot be opened: {first_paragraph(error)}"
+                ) from error
             yield connection
         except BaseException:
             engine.discard(

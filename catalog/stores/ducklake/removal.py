@@ -21,6 +21,7 @@ from catalog.stores.ducklake.tables import set_message
 from catalog.stores.file_sums import record_sums
 from catalog.stores.store import Store
 from catalog.tables.contract import TABLES
+from catalog.workspace.error_lines import last_line
 
 log = logging.getLogger(__name__)
 
@@ -218,5 +219,5 @@ def _shrink(lake: DuckLakeStore) -> None:
     command = [sys.executable, "-I", "-c", _VACUUM, str(path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
     if done.returncode:  # a reader holds it; the next maintenance does it
-        message = done.stderr.strip().rpartition("\n")[2]
+        message = last_line(done.stderr)
         log.warning("catalog.sqlite could not be shrunk now: %s", message)

@@ -15,6 +15,7 @@ from catalog.stores.ducklake.page_sums import PageSums
 from catalog.stores.ducklake.sqlite_check import sqlite_problems
 from catalog.stores.engine import quoted
 from catalog.stores.store import LOCK_TIMEOUT_S
+from catalog.workspace.error_lines import last_line
 from catalog.workspace.files import write_text
 from catalog.workspace.workspace import Workspace
 
@@ -83,7 +84,7 @@ class SqliteMetadata:
         command = [sys.executable, "-I", "-c", _COPY, f"{self._file.as_uri()}?mode=ro", str(target)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own program
         if done.returncode:
-            message = done.stderr.strip().rpartition("\n")[2]
+            message = last_line(done.stderr)
             raise CatalogError(f"the catalog cannot be copied: {message}")
         return f"ducklake:sqlite:{quoted(target)}", self.extensions
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from catalog.workspace.error_lines import last_line
 from catalog.workspace.explained import advice_on
 
 _ASK = """
@@ -40,5 +41,5 @@ def ask_sqlite(file: Path, sql: str) -> tuple[list[str], str]:
     how = "mode=ro" if os.access(file.parent, os.W_OK) else "mode=ro&immutable=1"  # nobody writes
     command = [sys.executable, "-I", "-S", "-c", _ASK, f"{file.as_uri()}?{how}", sql]
     done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")  # noqa: S603 - our own program
-    error = done.stderr.strip().rpartition("\n")[2] if done.returncode else ""
+    error = last_line(done.stderr) if done.returncode else ""
     return done.stdout.splitlines(), error

@@ -25,7 +25,7 @@ from catalog.stores import engine
 from catalog.stores.ducklake.commits import move_pack
 from catalog.stores.ducklake.sqlite import SqliteMetadata
 from catalog.stores.ducklake.tables import unknown_columns
-from catalog.stores.engine import first_line, quoted
+from catalog.stores.engine import quoted
 from catalog.stores.file_check import FileCheck, check_files
 from catalog.stores.parquet.documents import (
     FOLDER,
@@ -44,6 +44,7 @@ from catalog.stores.store import (
 )
 from catalog.tables.contract import TABLES
 from catalog.version import __version__
+from catalog.workspace.error_lines import first_paragraph
 from catalog.workspace.files import folder_aside
 from catalog.workspace.workspace import Workspace
 
@@ -97,7 +98,7 @@ class ParquetStore:
             self._create_views(connection, tables, ":memory:")
         except duckdb.Error as error:
             engine.discard(connection)
-            raise CatalogError(f"the catalog cannot be opened: {first_line(error)}") from error
+            raise CatalogError(f"the catalog cannot be opened: {first_paragraph(error)}") from error
         return connection
 
     def release(self, connection: duckdb.DuckDBPyConnection) -> None:

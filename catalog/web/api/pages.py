@@ -25,6 +25,7 @@ from catalog.errors import (
     SafelightError,
 )
 from catalog.lake.lake import Catalog, open_catalog
+from catalog.number_formats import TEMPLATE_FILTERS
 from catalog.releases.release import CLASSES
 from catalog.version import __version__
 from catalog.web.http.app_keys import WORKSPACE
@@ -211,11 +212,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters = (
-        formatting.whole,
-        formatting.share,
-        formatting.size,
-        formatting.shutter,
-        formatting.moment,
         formatting.words,
         formatting.cell,
         formatting.web_link,
@@ -224,6 +220,7 @@ def _environment() -> Environment:
         typed_exif,
         raw_exif,
     )
+    environment.filters |= TEMPLATE_FILTERS
     environment.filters |= {function.__name__: function for function in filters}
     environment.globals |= {"version": __version__, "classes": (*CLASSES, "missing")}
     return environment

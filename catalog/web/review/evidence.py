@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 from catalog.lake.lake import Catalog
-from catalog.web.sections.formatting import cell, shutter, size, words
+from catalog.number_formats import format_bytes, format_exposure
+from catalog.web.sections.formatting import cell, words
 from catalog.web.sections.picture import BROWSER_TYPES
 from catalog.web.sections.section import Row
 
@@ -31,7 +32,7 @@ QUALIFY row_number() OVER (PARTITION BY asset_sha256 ORDER BY exif_source <> 'fi
 def finding(row: Row) -> Item:
     """Describe one row of `decisions`; its evidence becomes a list of facts."""
     evidence = read_json(row["evidence"])
-    facts = [(words(name), cell(value)) for name, value in evidence.items()]
+    facts = [(words(name), _value(name, value)) for name, value in evidence.items()]
     if not facts and row["evidence"]:
         facts = [("evidence", cell(row["evidence"]))]
     return {
@@ -40,6 +41,12 @@ def finding(row: Row) -> Item:
         "setting": words(row["setting"]) if row["setting"] else None,
         "said": facts,
     }
+
+
+def _value(name: str, value: object) -> str:
+    """Format one value of the evidence; an exposure time as photographers do."""
+    is_exposure = name == "exposure_time" and isinstance(value, int | float)
+    return (format_exposure(float(str(value))) if is_exposure else "") or cell(value)
 
 
 def pictures(catalog: Catalog, shas: Sequence[str]) -> dict[str, Item]:
@@ -69,7 +76,7 @@ def _address(row: Row) -> str:
 
 
 def _file_facts(row: Row) -> list[Fact]:
-    file = [str(row["format"] or "unknown format"), size(float(str(row["bytes"] or 0)))]
+    file = [str(row["format"] or "unknown format"), format_bytes(float(str(row["bytes"] or 0)))]
     if row["jpeg_quality"] is not None:
         file.append(f"quality {row['jpeg_quality']}")
     sides = f"{row['width']} × {row['height']} px" if row["width"] else "unreadable"  # noqa: RUF001 - times
@@ -82,7 +89,7 @@ def _setting_facts(exif: Row) -> list[Fact]:
         return [("EXIF", "none")]
     formats: list[tuple[str, str, Callable[[float], str]]] = [
         ("aperture", "f_number", lambda n: f"f/{n:g}"),
-        ("exposure", "exposure_time", lambda t: shutter(t) or cell(t)),
+        ("exposure", "exposure_time", lambda t: format_exposure(t) or cell(t)),
         ("ISO", "iso", lambda iso: f"{iso:g}"),
     ]
     facts = []

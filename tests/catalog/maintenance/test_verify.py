@@ -22,9 +22,10 @@ from catalog.releases.revocations import (
     read_revocations,
     revocation_problems,
 )
-from catalog.stores import RetentionPolicy, first_line
+from catalog.stores import RetentionPolicy
 from catalog.stores.ducklake.wal import read_wal
 from catalog.stores.file_sums import sum_in_name
+from catalog.workspace.error_lines import first_paragraph
 from tests.catalog.each_store import on_plain_files
 from tests.catalog.pictures import bring
 from tests.catalog.published import published
@@ -384,7 +385,7 @@ def test_a_damaged_table_file_is_told_in_plain_words(workspace: Workspace, damag
     ],
 )
 def test_what_a_reader_says_of_damage_is_put_in_words(said: str) -> None:
-    line = first_line(duckdb.IOException(f"{said}\n\nLINE 1: SELECT"))
+    line = first_paragraph(duckdb.IOException(f"{said}\n\nLINE 1: SELECT"))
     assert line.startswith("a file ")
     assert "damaged" in line
     assert line.endswith(f"({said})")

@@ -324,33 +324,6 @@ def test_bars_never_leave_the_drawing() -> None:
     assert "<c>" not in text
 
 
-def test_numbers_are_written_for_people() -> None:
-    assert [drawing.share(part) for part in (None, 0, 0.00001, 0.5, 0.99999, 1)] == [
-        "-",
-        "0 %",
-        "0.1 %",
-        "50.0 %",
-        "99.9 %",
-        "100 %",
-    ]
-    assert [drawing.seconds(s) for s in (None, 0.0001, 0.25, 59.9, 61, 7384)] == [
-        "-",
-        "< 1 ms",
-        "250 ms",
-        "59.9 s",
-        "1 min 1 s",
-        "2 h 3 min",
-    ]
-    assert [drawing.size(n) for n in (None, 999, 1000, 3_812_000, 2.5e12)] == [
-        "0 bytes",
-        "999 bytes",
-        "1.0 kB",
-        "3.8 MB",
-        "2.5 TB",
-    ]
-    assert [drawing.shutter(s) for s in (None, -1, 0.004, 2.5)] == ["", "", "1/250 s", "2.5 s"]
-
-
 def test_a_table_that_was_cut_says_so(crawled: Workspace) -> None:
     with Frontier(crawled.frontier) as frontier, open_catalog(crawled) as catalog:
         values = context(find_scope(catalog, frontier.crawls(), None), crawled)

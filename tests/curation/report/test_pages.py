@@ -1,4 +1,4 @@
-from curation.report.pages import ReportPage, bar, count_table, figure, percent, table
+from curation.report.pages import ReportPage, bar, count_table, figure, table
 
 
 def test_text_from_sources_cannot_become_markup() -> None:
@@ -12,10 +12,6 @@ def test_text_from_sources_cannot_become_markup() -> None:
 def test_a_bar_stays_inside_its_frame() -> None:
     assert "width:100.0%" in bar([(7.0, "ink")])
     assert "width:0.0%" in bar([(-1.0, "ink")])
-
-
-def test_shares_are_written_in_percent() -> None:
-    assert percent(0.1234) == "12.3 %"
 
 
 def test_a_marked_figure_shows_its_picture() -> None:
