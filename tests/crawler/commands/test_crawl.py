@@ -144,7 +144,7 @@ def test_a_folder_is_planned_without_opening_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"12345")
     (tmp_path / ".b").touch()
     result = CliRunner().invoke(crawl, ["plan", "folder", str(tmp_path)])
-    assert "1 file, " in result.output
+    assert "1 file, 5 B" in result.output
     assert "1 entry will be passed over" in result.output
 
 

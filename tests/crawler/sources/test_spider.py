@@ -209,7 +209,7 @@ def test_a_file_cannot_be_less_polite_than_we_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "listed"),
+    ("item", "is_listed"),
     [
         ({}, False),
         ({"image_url": "no address"}, False),
