@@ -1,4 +1,4 @@
-"""What can go wrong with a crawl as a whole; what goes wrong with one picture is a row (see failures.py)."""
+"""Errors of a crawl as a whole; failures of single pictures are rows (see `fetch/failures.py`)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,11 @@ from catalog import SafelightError
 
 
 class CrawlError(SafelightError):
-    """A crawl cannot start or go on."""
+    """A crawl cannot start or continue."""
 
 
 class ContactMissingError(CrawlError):
-    """A crawl over HTTP would not say who crawls."""
+    """A crawl over HTTP has no contact for its User-Agent."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -21,7 +21,7 @@ class ContactMissingError(CrawlError):
 
 
 class KeyMissingError(CrawlError):
-    """The source needs an API key and there is none."""
+    """The source needs an API key, and none is set."""
 
     def __init__(self, variable: str) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class KeyMissingError(CrawlError):
 
 
 class SessionRunningError(CrawlError):
-    """Another process crawls into the same workspace."""
+    """Another process is crawling into the same workspace."""
 
     def __init__(self, home: Path) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class SessionRunningError(CrawlError):
 
 
 class StopTimeoutError(CrawlError):
-    """A session that was asked to stop goes on."""
+    """A session still runs although it was requested to stop."""
 
     def __init__(self, home: Path, seconds: float) -> None:
         super().__init__(
@@ -60,7 +60,7 @@ class CrawlNotFoundError(CrawlError):
 
 
 class NothingToResumeError(CrawlError):
-    """Every crawl of the workspace has reached its end."""
+    """Every crawl of the workspace has ended."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -84,7 +84,7 @@ class InputMissingError(CrawlError):
 
 
 class InputRefusedError(CrawlError):
-    """A file to import is not what its source reads."""
+    """A file to import does not have the format of its source."""
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"{path} cannot be imported: {why}")
@@ -98,11 +98,11 @@ class PatternRefusedError(CrawlError):
 
 
 class SourceRefusedError(CrawlError):
-    """The source answered in a way that ends the listing (a refused key, an unknown topic ...)."""
+    """The source refuses the listing (a refused key, an unknown topic ...)."""
 
 
 class PredicateError(CrawlError):
-    """A condition on dead letters is no SQL predicate, or wants more than to read them."""
+    """A condition on dead letters is not an SQL predicate, or does more than read them."""
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(
@@ -112,14 +112,14 @@ class PredicateError(CrawlError):
 
 
 class BlockRefusedError(CrawlError):
-    """What is to be blocked is nothing of its kind, or would block too much."""
+    """A value to block is not of its kind, or would block too much."""
 
     def __init__(self, kind: str, value: str, why: str) -> None:
         super().__init__(f"cannot block {kind} {value!r}: {why}")
 
 
 class NotBlockedError(CrawlError):
-    """What is to be let in again is not blocked."""
+    """A value to unblock is not blocked."""
 
     def __init__(self, kind: str, value: str, blocked: Sequence[str]) -> None:
         more = f" and {len(blocked) - 3} more" if len(blocked) > 3 else ""
@@ -131,14 +131,14 @@ class NotBlockedError(CrawlError):
 
 
 class NotRunningError(CrawlError):
-    """There is no session to stop."""
+    """No session runs that could be stopped."""
 
     def __init__(self, home: Path) -> None:
         super().__init__(f"no crawl is running in {home}")
 
 
 class WorkersKeepDyingError(CrawlError):
-    """Worker processes end by themselves again and again."""
+    """Worker processes die repeatedly."""
 
     def __init__(self, log: str) -> None:
         super().__init__(f"workers keep dying; see {log}, then: safelight crawl resume")
@@ -155,14 +155,14 @@ class FrontierLostError(CrawlError):
 
 
 class WorkerNotRecoveredError(CrawlError):
-    """A worker died, and what it had written cannot be committed, so nobody knows where to go on."""
+    """A worker died, and its segments cannot be committed, so its items cannot be settled."""
 
     def __init__(self, worker: str) -> None:
         super().__init__(f"what {worker} had fetched when it died cannot be committed")
 
 
 class NothingToCompareError(CrawlError):
-    """There is no snapshot to compare the catalog with."""
+    """No snapshot exists that the catalog could be compared with."""
 
     def __init__(self, since: int | None) -> None:
         problem = (

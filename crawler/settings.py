@@ -7,9 +7,9 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class CrawlSettings:
-    """How fast, how much and how patiently a crawl works. The defaults are polite.
+    """The limits of a crawl. The defaults are polite.
 
-    On loopback addresses `rate` and `per_host` do not apply unless `limit_loopback`: nobody else is hurt there.
+    On loopback addresses `rate` and `per_host` do not apply unless `limit_loopback` is set.
     """
 
     concurrency: int = 32  # pictures in work at once, over all hosts
@@ -18,12 +18,12 @@ class CrawlSettings:
     api_concurrency: int = 4  # API calls at once
     api_delay_s: float = 0.1  # pause between two API calls
     limit_loopback: bool = False
-    inflight_bytes: int = (
-        96 * MIB
-    )  # bodies on their way, together; beyond it only the oldest goes on
+    inflight_bytes: int = 96 * MIB  # all bodies in transfer; beyond it only the oldest one grows
     max_bytes: int = 128 * MIB  # a longer body is refused
     max_pixels: int = 80_000_000  # a larger picture is stored but never decoded
-    deadline_s: float = 180.0  # for one picture over all its redirects, waits at our gates apart
+    deadline_s: float = (
+        180.0  # for one picture with all its redirects, without waits for our rate limits
+    )
     grace_s: float = (
         10.0  # silence longer than this, or less than min_bytes_per_s after it, ends it
     )
@@ -32,15 +32,15 @@ class CrawlSettings:
     max_attempts: int = 4
     backoff_s: float = 2.0  # doubled with every attempt
     max_backoff_s: float = 600.0
-    quota_wait_s: float = 600.0  # ask again so long after an API quota was used up
+    quota_wait_s: float = 600.0  # wait so long after an API quota was used up
     unit_images: int = 256  # pictures in one commit; also the most that a kill can cost
     unit_bytes: int = 64 * MIB
     unit_s: float = 10.0
     publish_s: float = 60.0  # pause between two commits to the catalog while a session runs
-    commit_retry_s: float = (
-        900.0  # to try again when commits fail; then the session ends with code 4
+    commit_retry_s: float = 900.0  # to retry failed commits; then the session ends with code 4
+    drain_s: float = 20.0  # for pictures in work when the session stops
+    turn_s: float = (
+        86_400.0  # to wait for the end of another crawl of the workspace; 0 refuses at once
     )
-    drain_s: float = 20.0  # for pictures in work when asked to stop
-    turn_s: float = 86_400.0  # to wait for another crawl of the workspace to end; 0 refuses at once
     allow_private: bool = False  # whether private and loopback addresses may be fetched
     allow_networks: str = ""  # private networks that may be, such as "127.0.0.0/8, ::1/128"

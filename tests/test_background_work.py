@@ -49,7 +49,7 @@ OWNERS = {
         "crawler/session/workers.py",
         "Thread",
         1,
-    ): "a worker stops when it cannot hear the session any more",
+    ): "a worker stops when its input closes",
     (
         "crawler/session/workers.py",
         "create_task",
@@ -67,7 +67,7 @@ OWNERS = {
         "crawler/session/session.py",
         "create_task",
         3,
-    ): "TaskGroup; the listing is awaited when the crew has ended",
+    ): "TaskGroup; the listing is awaited when the workers have ended",
     ("crawler/spiders/process.py", "Thread", 1): "ends the process whatever happens",
     ("crawler/listing/spider_child.py", "create_task", 1): "TaskGroup",
     (

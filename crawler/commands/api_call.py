@@ -1,4 +1,4 @@
-"""One call of a source's API outside of a crawl: what `safelight crawl plan` asks."""
+"""One call of a source's API outside of a crawl, for `safelight crawl plan`."""
 
 import json
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ _LONGEST_S = 30.0
 async def call_api(
     url: str, settings: CrawlSettings, headers: Mapping[str, str] | None = None
 ) -> tuple[Any, Mapping[str, str]]:
-    """Return what an API says, read as JSON, and the headers of its response; raises `SourceRefusedError`."""
-    about = {"User-Agent": user_agent(), **(headers or {})}
+    """Return the JSON of an API's response and the response headers; raises `SourceRefusedError`."""
+    request_headers = {"User-Agent": user_agent(), **(headers or {})}
     timeout = aiohttp.ClientTimeout(total=_LONGEST_S)
     try:
         async with (
             aiohttp.ClientSession(
-                connector=open_connector(settings), headers=about, timeout=timeout
+                connector=open_connector(settings), headers=request_headers, timeout=timeout
             ) as http,
             http.get(client_url(url), allow_redirects=False) as response,
         ):

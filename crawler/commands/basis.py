@@ -5,8 +5,10 @@ import click
 from catalog import Workspace, counted, existing_workspace_option, home_words
 
 
-def _said(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuse a blank text: it is kept beside each picture, and somebody will read it."""
+def _require_text(
+    _context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Refuse a blank text: the text is stored with each picture as the reason."""
     if value is not None and not value.strip():
         raise click.BadParameter("say it in words; a blank text is no reason", param=parameter)
     return value
@@ -15,7 +17,7 @@ def _said(_context: click.Context, parameter: click.Parameter, value: str | None
 BASIS = click.option(
     "--training-basis",
     metavar="TEXT",
-    callback=_said,
+    callback=_require_text,
     help="Your right to train models on these pictures; also recorded for those that are here.",
 )
 
@@ -27,14 +29,23 @@ BASIS = click.option(
     help="Photos for which this predicate holds, such as \"source = 'urls' AND image_url LIKE '%.gov/%'\".",
 )
 @click.option(
-    "--training-basis", metavar="TEXT", callback=_said, help="Why models may be trained on them."
+    "--training-basis",
+    metavar="TEXT",
+    callback=_require_text,
+    help="Why models may be trained on them.",
 )
 @click.option(
-    "--no-training", metavar="TEXT", callback=_said, help="Why models may not be trained on them."
+    "--no-training",
+    metavar="TEXT",
+    callback=_require_text,
+    help="Why models may not be trained on them.",
 )
-@click.option("--licence", metavar="TEXT", callback=_said, help="Their licence.")
+@click.option("--licence", metavar="TEXT", callback=_require_text, help="Their licence.")
 @click.option(
-    "--attribution", metavar="TEXT", callback=_said, help="Line that must stand beside them."
+    "--attribution",
+    metavar="TEXT",
+    callback=_require_text,
+    help="Line that must stand beside them.",
 )
 @click.option("--by", default="local", show_default=True, metavar="NAME", help="Who says so.")
 @click.option("--dry-run", is_flag=True, help="Count the photos; record nothing.")
@@ -54,7 +65,7 @@ def basis(  # noqa: PLR0913 - one for each option
     undo: str | None,
     history: bool,
 ) -> None:
-    """Record a basis for training, a licence or an attribution for photos that are here; nobody is asked.
+    """Record a basis for training, a licence or an attribution for photos in the catalog, without a request.
 
     Columns for --where are those of view v_all_photos: source, crawl_id, image_url, photographer, licence,
     training_allowed, training_basis, title, folder and more. What is recorded counts from the next curation run.
@@ -78,22 +89,27 @@ def basis(  # noqa: PLR0913 - one for each option
     reason = training_basis if no_training is None else no_training
     allowed = None if reason is None else no_training is None
     rights = Rights(allowed, reason, licence, attribution)
-    made = record_rights(workspace, where, rights, recorded_by=by, dry_run=dry_run)
+    statement = record_rights(workspace, where, rights, recorded_by=by, dry_run=dry_run)
     if dry_run:
-        click.echo(f"{counted(made.matched, 'photo', 'fits')}, {made.changed:,} would change")
-    elif not made.statement_id:
         click.echo(
-            f"nothing new: {counted(made.matched, 'photo', 'fits')}, with these values already"
+            f"{counted(statement.matched, 'photo', 'fits')}, {statement.changed:,} would change"
+        )
+    elif not statement.statement_id:
+        click.echo(
+            f"nothing new: {counted(statement.matched, 'photo', 'fits')}, with these values already"
         )
     else:
+        fitting = counted(statement.matched, "photo")
         click.echo(
-            f"{made.statement_id}: recorded for {made.changed:,} of {counted(made.matched, 'photo')} that fit"
+            f"{statement.statement_id}: recorded for {statement.changed:,} of {fitting} that fit"
         )
         home = home_words()
         click.echo(
             f"it counts from the next: safelight curate run{home}, safelight dataset publish NAME{home}"
         )
-        click.echo(f"take it back with: safelight crawl basis{home} --undo {made.statement_id}")
+        click.echo(
+            f"take it back with: safelight crawl basis{home} --undo {statement.statement_id}"
+        )
 
 
 def _print_history(workspace: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""`safelight crawl`: parse, call one function, print what it says."""
+"""`safelight crawl`: parse the options, call one function, print its result."""
 
 import asyncio
 import time
@@ -97,7 +97,7 @@ def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **opt
 @unsplash_options
 @workspace_option
 def plan_unsplash(workspace: Workspace, **options: Any) -> None:
-    """Reckon API calls and hours; asks the API for the number of photos (one call)."""
+    """Compute API calls and hours; gets the number of photos from the API (one call)."""
     from crawler.commands import planner
 
     _print_api_plan(asyncio.run(planner.plan_unsplash(_unsplash(options), workspace)))
@@ -111,7 +111,7 @@ def _print_api_plan(plan: "ApiPlan") -> None:
         mine = ", this key" if rate == plan.own_per_hour else ""
         click.echo(f"at {rate} calls an hour ({names.get(rate, 'key')}{mine}): {hours:.1f} hours")
     click.echo("pictures come from the image servers, which do not count against the key's rate")
-    click.echo("cheaper roads:")
+    click.echo("cheaper alternatives:")
     click.echo("  the Lite Dataset, 25,000 photos with EXIF, 0 calls: crawl run unsplash-dataset")
     click.echo("  photos that this catalog holds already cost no call but their page's")
 
@@ -132,7 +132,7 @@ def status(workspace: Workspace) -> None:
     for record in records:
         _print_crawl(record, errors[record.crawl_id], spooled[record.crawl_id])
         if waits := pauses_text(pauses[record.crawl_id]):
-            click.echo(f"  wants to be left alone: {waits}")
+            click.echo(f"  paused by the host: {waits}")
     if not records:
         click.echo("no crawls yet; start one with: safelight crawl run SOURCE")
     if spooled:
@@ -290,8 +290,8 @@ def changes(workspace: Workspace, since: int | None) -> None:
         f"since snapshot {difference.since}: {counted(difference.added, 'photo')} came, "
         f"{len(difference.changed):,} changed, {len(difference.deleted):,} deleted at their source"
     )
-    for name, listed in (("changed", difference.changed), ("deleted", difference.deleted)):
-        for photo in listed:
+    for name, photos in (("changed", difference.changed), ("deleted", difference.deleted)):
+        for photo in photos:
             click.echo(f"{name}\t{photo.source}\t{photo.source_photo_id}\t{photo.page_url or ''}")
 
 

@@ -1,7 +1,7 @@
-"""The commands `crawl run NAME` and `crawl plan NAME` of the sources that read the user's own files.
+"""The commands `crawl run NAME` and `crawl plan NAME` of the sources that read a user's files.
 
-Each source is one function here: its options are the command's, its docstring is the help, and what it returns is run
-or planned.
+Each source is one function here: its options are those of the command, its docstring is the help, and the source that
+it returns is run or planned.
 """
 
 from collections.abc import Callable, Mapping
@@ -131,14 +131,14 @@ MAKERS: Mapping[str, Make] = {
 
 
 def add_commands(run: click.Group, plan: click.Group, start: Run) -> None:
-    """Add the commands of every source to the groups; `start` runs a source and prints what came of it."""
+    """Add the commands of every source to the groups; `start` runs a source and prints its summary."""
     for name, make in MAKERS.items():
         run.add_command(_command(name, make, partial(_start, start), make.__doc__ or ""))
         counts = f"Count what `crawl run {name}` would read; nothing is written."
         plan.add_command(_command(name, make, _plan, counts))
 
 
-def _command(name: str, make: Make, act: Run, about: str) -> click.Command:
+def _command(name: str, make: Make, act: Run, help_text: str) -> click.Command:
     @workspace_option
     def command(workspace: Workspace, **options: Any) -> None:
         act(workspace, make(**options))
@@ -146,7 +146,7 @@ def _command(name: str, make: Make, act: Run, about: str) -> click.Command:
     # click keeps the options of decorators in this attribute; both commands of a source share them.
     shared = getattr(make, "__click_params__", [])
     command.__click_params__ = [*command.__click_params__, *shared]  # type: ignore[attr-defined]  # set by click
-    return click.command(name, help=about)(command)
+    return click.command(name, help=help_text)(command)
 
 
 def _start(start: Run, workspace: Workspace, source: "FileSource") -> None:

@@ -1,4 +1,4 @@
-"""What a crawl will cost, before it starts: API calls and hours, or files and bytes."""
+"""The cost of a crawl before it starts: API calls and hours, or files and bytes."""
 
 import math
 import os
@@ -30,7 +30,7 @@ class ApiPlan:
 
 @dataclass(frozen=True)
 class FilesPlan:
-    """What a source of own files would read: files with their bytes, rows by table, entries passed over, bad names."""
+    """What a source of local files would read: files, their bytes, rows by table, skipped entries, refused names."""
 
     files: int = 0
     bytes: int = 0
@@ -40,9 +40,9 @@ class FilesPlan:
 
 
 def plan_files(source: FileSource) -> FilesPlan:
-    """Count what a source would bring in; no picture and no sound is opened.
+    """Count what a source would read, without opening pictures and sounds.
 
-    Bytes are those of label files and tables, and of the listed files that are there.
+    Bytes are those of label files, tables and existing listed files.
     """
     source.check()
     files = skipped = refused = 0
@@ -50,14 +50,14 @@ def plan_files(source: FileSource) -> FilesPlan:
     rows: Counter[str] = Counter()
     for page in source.pages("plan"):
         files, skipped = files + len(page.photos), skipped + page.skipped
-        rows.update({table: len(some) for table, some in page.rows.items()})
+        rows.update({table: len(batch) for table, batch in page.rows.items()})
         refused += sum(source.refusal(photo.url) is not None for photo in page.photos)
         size += sum(map(source.size, page.photos))
     return FilesPlan(files, size, rows, skipped, refused)
 
 
 def api_plan(photos: int, own_per_hour: int | None = None, *, paged: bool = True) -> ApiPlan:
-    """Reckon calls and hours for so many photos: two calls each, and one a page where they are listed in pages.
+    """Compute calls and hours for a number of photos: two calls each, and one per page of a `paged` listing.
 
     >>> api_plan(600).calls, round(api_plan(600).hours[50], 1)
     (1220, 24.4)
@@ -68,10 +68,10 @@ def api_plan(photos: int, own_per_hour: int | None = None, *, paged: bool = True
 
 
 async def plan_unsplash(source: UnsplashSource, workspace: Workspace) -> ApiPlan:
-    """Ask the API how many photos the listing has (one call) and reckon their cost.
+    """Get the number of photos from the API (one call) and compute their cost.
 
-    With a limit and without a key nothing is asked: the limit stands for the number. Nor is anything asked for
-    random photos, whose number the user gives, and for ids, which need no page.
+    No call is made with a limit and without a key: the limit is the number. Neither is one made for random photos,
+    whose number the user gives, and for ids, which need no page.
     """
     if source.listing == "ids":
         return api_plan(len(source.ids()), paged=False)
@@ -79,11 +79,11 @@ async def plan_unsplash(source: UnsplashSource, workspace: Workspace) -> ApiPlan
         return api_plan(source.limit)
     if source.limit is not None and not os.environ.get(KEY_VARIABLE):
         return api_plan(source.limit)
-    total, per_hour = await _ask(source, workspace)
+    total, per_hour = await _count_photos(source, workspace)
     return api_plan(total if source.limit is None else min(total, source.limit), per_hour)
 
 
-async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int | None]:
+async def _count_photos(source: UnsplashSource, workspace: Workspace) -> tuple[int, int | None]:
     settings = source.adjust(load_settings(CrawlSettings, "crawl", workspace))
     key = {"Authorization": f"Client-ID {api_key()}"}
     _in_frontier(workspace, lambda frontier: frontier.reserve_call(key_hash(api_key())))
@@ -102,11 +102,11 @@ async def _ask(source: UnsplashSource, workspace: Workspace) -> tuple[int, int |
     return total, per_hour
 
 
-def _in_frontier(workspace: Workspace, note: Callable[[Frontier], object]) -> None:
-    """Keep account of a call in a workspace that is there; a plan makes none."""
+def _in_frontier(workspace: Workspace, act: Callable[[Frontier], object]) -> None:
+    """Record a call in the frontier of an existing workspace; a plan does not create one."""
     if workspace.lake.is_dir():
         with Frontier(workspace.frontier) as frontier:
-            note(frontier)
+            act(frontier)
 
 
 def _whole(text: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""What a crawl of Wikimedia Commons will cost, before it starts."""
+"""The cost of a crawl of Wikimedia Commons before it starts."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from crawler.sources.commons import PER_PAGE, CommonsSource
 
 @dataclass(frozen=True)
 class CommonsPlan:
-    """The cost of a listing; files of subcategories are not counted."""
+    """The cost of a listing, without the files of subcategories."""
 
     files: int
     calls: int
@@ -20,9 +20,9 @@ class CommonsPlan:
 
 
 async def plan_commons(source: CommonsSource, settings: CrawlSettings | None = None) -> CommonsPlan:
-    """Ask the API how many files the listing has (one call); a limit bounds them.
+    """Get the number of files from the API (one call); a limit bounds it.
 
-    Raises `SourceRefusedError`; a window of dates has no number, so it needs a limit.
+    Raises `SourceRefusedError`. The API gives no number for a range of dates, so such a listing needs a limit.
     """
     source.check()
     url = source.count_url()
@@ -32,7 +32,7 @@ async def plan_commons(source: CommonsSource, settings: CrawlSettings | None = N
                 "the API does not say how many files a time holds; give --limit"
             )
         return CommonsPlan(source.limit, math.ceil(source.limit / PER_PAGE))
-    answer = await _ask(url, source.adjust(settings or CrawlSettings()))
+    answer = await _call(url, source.adjust(settings or CrawlSettings()))
     query = answer.get("query") or {}
     category = ((query.get("pages") or [{}])[0]).get("categoryinfo") or {}
     files = category.get("files", (query.get("searchinfo") or {}).get("totalhits"))
@@ -43,7 +43,7 @@ async def plan_commons(source: CommonsSource, settings: CrawlSettings | None = N
     return CommonsPlan(to_fetch, math.ceil(to_fetch / PER_PAGE), below)
 
 
-async def _ask(url: str, settings: CrawlSettings) -> dict[str, Any]:
+async def _call(url: str, settings: CrawlSettings) -> dict[str, Any]:
     answer, _ = await call_api(url, settings)
     if not isinstance(answer, dict) or "error" in answer:
         raise SourceRefusedError(f"the API answered {answer} to {url}")

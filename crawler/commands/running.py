@@ -28,7 +28,7 @@ EXIT_CODES = {"finished": 0, "failed": 1, "stopped": 3}
 
 
 UNCOMMITTED = 4
-"""Exit code of a session whose work is in the spool, but not in the catalog."""
+"""Exit code of a session whose segments are in the spool, but not in the catalog."""
 
 
 METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
@@ -43,7 +43,7 @@ def _settings(workspace: Workspace) -> "CrawlSettings":
 def run_source(
     workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
 ) -> None:
-    """Crawl a source under a progress line and leave with its exit code."""
+    """Crawl a source under a progress line, print its summary and exit with its code."""
     from crawler.session import crawl
 
     def act(report: Any) -> "CrawlSummary":
@@ -79,7 +79,7 @@ def _age_s(text: str) -> float:
 
 
 def _act(act: "Callable[[Any], CrawlSummary]") -> None:
-    """Run a session under a progress line, print its summary and leave with its exit code."""
+    """Run a session under a progress line, print its summary and exit with its code."""
     from crawler.session.progress import CrawlProgress, CrawlProgressLine, ProgressLog
 
     line, last = ProgressLog() if logs_json() else CrawlProgressLine(), [CrawlProgress()]
@@ -99,7 +99,7 @@ def _act(act: "Callable[[Any], CrawlSummary]") -> None:
 
 @contextmanager
 def _metrics() -> "Iterator[Callable[[CrawlProgress], None]]":
-    """Serve metrics while a session runs, when --metrics-port asks for it; give what takes its progress."""
+    """Serve metrics while a session runs, if --metrics-port is given; give the function for its progress."""
     meta = click.get_current_context().meta
     if meta.get(METRICS_PORT) is None:
         yield lambda _progress: None
@@ -116,7 +116,7 @@ def _metrics() -> "Iterator[Callable[[CrawlProgress], None]]":
 
 
 def _session_options(command: click.Command) -> None:
-    """Add the options of every session; they go to the context, so the command need not take them."""
+    """Add the options of every session; they are stored in click's context, not passed to the command."""
 
     def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
         return lambda context, _parameter, value: context.meta.update({name: value})

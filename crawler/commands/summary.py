@@ -1,4 +1,4 @@
-"""Say on the command line what came of a crawl, and what a person can do about what did not come in."""
+"""Print the summary of a crawl, with hints about failures that a setting can solve."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -32,23 +32,23 @@ def print_summary(summary: "CrawlSummary") -> None:
 
 
 def failure_hints(errors: Mapping[str, int]) -> Iterator[str]:
-    """Say what a person can do about failures whose cause is a setting of the crawl."""
+    """Give hints about failures whose cause is a setting of the crawl."""
     if errors.get("private_address"):
         retry = f"safelight crawl retry --class suspicious{home_words()}"
         yield (
-            "private_address: hosts in private networks are not asked. To ask them all: "
-            f"{retry} --allow-private; to ask some networks only, set allow_networks = "
+            "private_address: hosts in private networks are not requested. To allow them all: "
+            f"{retry} --allow-private; to allow some networks only, set allow_networks = "
             f'"192.168.0.0/16" in [crawl] of safelight.toml, then: {retry}'
         )
 
 
 def left_out(errors: Mapping[str, int]) -> int:
-    """Count pictures that are left out because somebody blocked them or had them taken down."""
+    """Count the pictures that are blocked or taken down."""
     return errors.get(TOMBSTONED, 0)
 
 
 def failures(errors: Mapping[str, int]) -> dict[str, int]:
-    """Give the errors without the pictures that somebody blocked or had taken down."""
+    """Return the errors without those of blocked and taken down pictures."""
     return {error: n for error, n in errors.items() if error != TOMBSTONED}
 
 
@@ -64,7 +64,7 @@ def _lines(summary: "CrawlSummary") -> Iterator[str]:
     yield from failure_hints(summary.errors)
     yield from _earlier(summary)
     if summary.pauses:
-        yield f"wants to be left alone: {pauses_text(summary.pauses)}"
+        yield f"paused by the host: {pauses_text(summary.pauses)}"
     if summary.calls:
         yield f"API calls: {error_list(summary.calls)}"
     added = error_list({name: n for name, n in sorted(summary.rows.items()) if n})
@@ -87,7 +87,7 @@ def _counts(summary: "CrawlSummary") -> Iterator[str]:
 
 
 def _earlier(summary: "CrawlSummary") -> Iterator[str]:
-    """Say what earlier sessions could not bring in; who wants to be left alone is not to be tried again."""
+    """Describe the failures of earlier sessions; opt-outs are not to be tried again."""
     from crawler.session.progress import error_list
 
     earlier = {name: n - summary.errors.get(name, 0) for name, n in summary.standing.items()}
@@ -102,7 +102,7 @@ def _earlier(summary: "CrawlSummary") -> Iterator[str]:
 
 
 def _print_permission(summary: "CrawlSummary") -> None:
-    """Say which photos got the basis of this command, and what to do when some may not be trained on."""
+    """Print how many photos got the basis of this command, and advice when some may not be trained on."""
     from catalog import crawled
 
     if summary.basis and summary.basis.statement_id:
@@ -113,7 +113,7 @@ def _print_permission(summary: "CrawlSummary") -> None:
 
 
 def _print_uncommitted(summary: "CrawlSummary") -> None:
-    """Say what is left to do after commits that failed, on standard error or in the log."""
+    """Print what to do after failed commits, on standard error or in the log."""
     from crawler.session.uncommitted import COMMIT
 
     then = ", then go on with: safelight crawl resume" if summary.open else ""

@@ -1,4 +1,4 @@
-"""`safelight crawl run|plan` for sources that ask the web, and for lists of addresses."""
+"""`safelight crawl run|plan` for web sources, datasets with addresses, and lists of addresses."""
 
 import asyncio
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def run_urls(workspace: Workspace, path: Path, **options: Any) -> None:
     Needs SAFELIGHT_CONTACT for the User-Agent.
     """
     allow = options.pop("allow_private", False)
-    _go(workspace, _urls(path, options), allow_private=allow)
+    _run(workspace, _urls(path, options), allow_private=allow)
 
 
 @click.command("urls")
@@ -90,10 +90,10 @@ def _urls(path: Path, options: dict[str, Any]) -> "UrlListSource":
 @BASIS
 @workspace_option
 def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None) -> None:
-    """Take over the pictures that img2dataset wrote into PATH; nobody is asked."""
+    """Take over the pictures that img2dataset wrote into PATH, without a request."""
     from crawler.sources.img2dataset import Img2DatasetSource
 
-    _go(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
+    _run(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
 
 
 @click.command("img2dataset")
@@ -142,7 +142,7 @@ def run_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> No
     from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 
     allow = options.pop("allow_private", False)
-    _go(workspace, UnsplashDatasetSource(str(path.resolve()), **options), allow_private=allow)
+    _run(workspace, UnsplashDatasetSource(str(path.resolve()), **options), allow_private=allow)
 
 
 @click.command("unsplash-dataset")
@@ -194,14 +194,14 @@ def run_commons(workspace: Workspace, *, wait: bool, **options: Any) -> None:
     Needs SAFELIGHT_CONTACT for the User-Agent, no key.
     """
     allow = options.pop("allow_private", False)
-    _go(workspace, _commons(options), allow_private=allow, wait=wait)
+    _run(workspace, _commons(options), allow_private=allow, wait=wait)
 
 
 @click.command("commons")
 @commons_options
 @workspace_option
 def plan_commons(workspace: Workspace, **options: Any) -> None:
-    """Ask how many files there are (one call), and reckon calls."""
+    """Get the number of files from the API (one call), and compute the calls."""
     from crawler.commands.planner_web import plan_commons as plan
     from crawler.commands.running import _settings
 
@@ -243,7 +243,7 @@ def run_generated_faces(workspace: Workspace, **options: Any) -> None:
     Needs SAFELIGHT_CONTACT for the User-Agent. One request a second at most.
     """
     allow = options.pop("allow_private", False)
-    _go(workspace, _faces(options), allow_private=allow)
+    _run(workspace, _faces(options), allow_private=allow)
 
 
 @click.command("generated-faces")
@@ -280,7 +280,7 @@ def run_spider(workspace: Workspace, **options: Any) -> None:
     Needs SAFELIGHT_CONTACT for the User-Agent. robots.txt is obeyed whatever the file says.
     """
     allow = options.pop("allow_private")
-    _go(workspace, _spider(**options), allow_private=allow)
+    _run(workspace, _spider(**options), allow_private=allow)
 
 
 @click.command("spider")
@@ -302,17 +302,17 @@ def _spider(
     from crawler.sources.spider import UserSpiderSource
 
     file, _, class_name = spider.partition(".py:")
-    if odd := [text for text in arguments if "=" not in text]:
-        raise click.UsageError(f"-a wants KEY=VALUE, not {odd[0]}")
-    given = dict(text.split("=", 1) for text in arguments)
+    if invalid := [text for text in arguments if "=" not in text]:
+        raise click.UsageError(f"-a wants KEY=VALUE, not {invalid[0]}")
+    pairs = dict(text.split("=", 1) for text in arguments)
     path = Path(f"{file}.py" if class_name else file).resolve()
-    return UserSpiderSource(str(path), class_name, given, limit, training_basis)
+    return UserSpiderSource(str(path), class_name, pairs, limit, training_basis)
 
 
-def _go(
+def _run(
     workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
 ) -> None:
-    """Run a session of a source and leave with its exit code."""
+    """Run a session of a source and exit with its code."""
     from crawler.commands.running import run_source
 
     run_source(workspace, source, allow_private=allow_private, wait=wait)

@@ -1,1 +1,1 @@
-"""Examine crawled bytes in processes without rights, and check what these say."""
+"""Examine crawled bytes in processes without rights, and validate their results."""

@@ -1,6 +1,6 @@
-"""What a decoder child does for a crawl: examine a file, and draw a small picture of it.
+"""The jobs of a decoder child process for a crawl: examine a file, and draw its thumbnail.
 
-Imports nothing but what decodes: see `catalog/sandbox/decoding/decoder_start.py`.
+Imports only modules for decoding: see `catalog/sandbox/decoding/decoder_start.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ JobResult = tuple[dict[str, Any], Sequence[bytes]]
 
 
 def warm_up() -> None:
-    """Load what Pillow and Python would load with the first file of a kind."""
+    """Load modules that Pillow and Python would load with the first file of a kind."""
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # no thread can be started
     Image.init()
-    datetime.strptime("2020", "%Y")  # noqa: DTZ007 - only what it imports counts
+    datetime.strptime("2020", "%Y")  # noqa: DTZ007 - called for its imports
     for name in (
         "latin-1",
         "utf-8",
@@ -36,7 +36,7 @@ def warm_up() -> None:
 
 
 def examine_file(parts: Sequence[bytes], options: Mapping[str, Any]) -> JobResult:
-    """Give the rows of a file as `examine` does, times as ISO text."""
+    """Return the rows of a file as `examine` does, times as ISO text."""
     result = examine(
         parts[0],
         max_pixels=options["max_pixels"],
@@ -52,7 +52,7 @@ def _plain(row: Mapping[str, Cell]) -> dict[str, Any]:
 
 
 def draw_thumbnail(parts: Sequence[bytes], options: Mapping[str, Any]) -> JobResult:
-    """Give upright RGB pixels of at most `side_px` a side."""
+    """Return upright RGB pixels of at most `side_px` a side."""
     side_px = options["side_px"]
     kind = sniff(parts[0])
     if kind is None or kind.reader is None:

@@ -1,8 +1,8 @@
-"""Have crawled bytes examined and drawn by processes without rights, and check what these say.
+"""Examine and draw crawled bytes in processes without rights, and validate their results.
 
-A reader of pictures that was taken over by hostile bytes can read no file and reach no host; it can only say something
-wrong about a file. So a row that comes back is taken when each value fits the column it is for, and what this process
-can tell by itself (SHA-256, size) it does not ask.
+A decoder that hostile bytes have taken over cannot read files or connect to hosts; it can only return wrong rows. So a
+returned row is accepted when each value fits its column, and values that this process can compute (SHA-256, size) are
+not taken from the row.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from crawler.pictures.wave_header import is_wave
 TIME_LIMIT_S = 20.0
 MEMORY_LIMIT = 1 << 30  # bytes; headers and EXIF take little, a thumbnail all pixels of its picture
 _LONGEST = 1 << 20  # characters of one value
-_HALF_PAIR = re.compile("[\ud800-\udfff]")  # no text: UTF-8 cannot hold it
+_HALF_PAIR = re.compile("[\ud800-\udfff]")  # surrogates: UTF-8 cannot encode them
 _NOT_FROM_CHILD = frozenset({"first_seen", "pack", "pack_offset", "pack_length", "photo_id"})
 WAVE = Container("WAV", "audio/wav", None)
 _THUMBNAIL_SIDE_PX = 1024
@@ -33,7 +33,7 @@ DECODERS = DecoderPool(
     DecoderLimits(timeout_s=TIME_LIMIT_S, memory_bytes=MEMORY_LIMIT),
     patience_s=0.05,
 )
-"""The children of this process: one keeps up with a crawl, unless a file takes long."""
+"""The decoder processes of this process: one is fast enough for a crawl, unless a file takes long."""
 
 
 def examine_crawled(
@@ -45,7 +45,7 @@ def examine_crawled(
 ) -> ExaminationResult:
     """Examine `body` as `examine` does, in a process without rights.
 
-    A file that this process does not survive is kept: its header and its EXIF are `unreadable`, with the reason.
+    When that process dies, the file is kept; its header and its EXIF are `unreadable`, with the reason.
     Raises `SandboxError` when no such process can be started.
     """
     sha256 = hashlib.sha256(body).hexdigest()
@@ -68,7 +68,7 @@ def examine_crawled(
 
 
 def _kind(body: bytes, media: Collection[str]) -> Container | str:
-    """Name the container by the first bytes, as `examine` does, or say why the file is rejected."""
+    """Return the container by the first bytes, as `examine` does, or the reason of a rejection."""
     if not body:
         return "empty"
     if "sound" in media and is_wave(body):
@@ -80,7 +80,7 @@ def _kind(body: bytes, media: Collection[str]) -> Container | str:
 def draw_crawled(
     body: bytes, side_px: int, decoders: DecoderPool = DECODERS
 ) -> tuple[tuple[int, int], bytes]:
-    """Give size and RGB pixels of a small upright picture of `body`; raises `DecoderError`, `SandboxError`."""
+    """Return size and RGB pixels of an upright thumbnail of `body`; raises `DecoderError`, `SandboxError`."""
     assert side_px <= _THUMBNAIL_SIDE_PX, "thumbnails are small"
     thumbnail = decoders.decode("thumbnail", body, side_px=side_px)
     size = (thumbnail.result.get("width"), thumbnail.result.get("height"))
@@ -92,20 +92,20 @@ def draw_crawled(
 
 
 def _validate_row(table: str, row: object, own: Mapping[str, Cell]) -> dict[str, Cell]:
-    """Take a row whose values fit their columns, with what is `known`; raises `DecoderError`."""
+    """Return the row with the values of `own` in it; raises `DecoderError` unless each value fits its column."""
     if not isinstance(row, dict):
         raise _impossible_value(table)
     checks = _checks(table)
     for name, value in row.items():
         if name not in checks or not (value is None or checks[name](value)):
             raise _impossible_value(f"{table}.{name}")
-    row_checked: dict[str, Cell] = {**row, **own}
-    if row_checked.get("taken_at") is not None:
+    validated: dict[str, Cell] = {**row, **own}
+    if validated.get("taken_at") is not None:
         try:
-            row_checked["taken_at"] = _moment(str(row_checked["taken_at"]))
+            validated["taken_at"] = _moment(str(validated["taken_at"]))
         except ValueError as error:
             raise _impossible_value(f"{table}.taken_at") from error
-    return row_checked
+    return validated
 
 
 def _impossible_value(what: str) -> DecoderError:
@@ -115,7 +115,7 @@ def _impossible_value(what: str) -> DecoderError:
 
 @cache
 def _checks(table: str) -> dict[str, Callable[[Any], bool]]:
-    """Give for each column that a child fills what says whether a value fits it."""
+    """Return, for each column that a child fills, the check of its values."""
     fields = [field for field in TABLES[table].schema if field.name not in _NOT_FROM_CHILD]
     return {field.name: _check(field.type) for field in fields}
 

@@ -1,7 +1,7 @@
-"""Learn from bytes all that the catalog keeps about them: what they are, and what their EXIF says.
+"""Examine bytes: make the rows of tables `assets` and `exif` of a file.
 
-Pure and thread-safe: no file, no network, no state. Whatever the bytes, an answer comes back. Bytes that were crawled
-are examined by `decoding.py`, which calls this in a process without rights.
+Pure and thread-safe: no file, no network, no state. Never raises, whatever the bytes. For crawled bytes, `decoding.py`
+calls this in a process without rights.
 """
 
 import hashlib
@@ -17,15 +17,17 @@ from crawler.pictures.wave_header import is_wave, read_wave
 
 IMAGES = frozenset({"image"})
 _JPEG = b"\xff\xd8\xff"
-_FIRST_PART = 1 << 20  # bytes searched for a thumbnail; cameras write it before the picture
+_FIRST_PART = (
+    1 << 20
+)  # bytes that are searched for a thumbnail; cameras write it before the picture
 
 
 @dataclass(frozen=True)
 class ExaminationResult:
-    """What was learned: the rows for tables `assets` and `exif`, empty when the bytes are rejected.
+    """The rows of tables `assets` and `exif`; both are empty when the bytes are rejected.
 
-    `rejected` is `empty`, `not_an_image`, `not_a_sound` or None. Left out of `asset`: the pack columns and
-    `first_seen`, which are known later. A sound has no `exif`.
+    `rejected` is `empty`, `not_an_image`, `not_a_sound` or None. `asset` lacks the pack columns and `first_seen`, which
+    are filled in later. A sound has no `exif`.
     """
 
     sha256: str
@@ -43,8 +45,8 @@ def examine(
 ) -> ExaminationResult:
     """Examine `body`; never raises. More than `max_pixels` is kept with header_status unreadable.
 
-    `media` says which kinds of file are wanted (image, sound); all others are rejected. `sha256` is that of `body`
-    when it is known.
+    `media` names the accepted kinds of file (image, sound); all others are rejected. `sha256` is that of `body`, if
+    the caller has computed it.
     """
     sha256 = sha256 or hashlib.sha256(body).hexdigest()
     if not body:
@@ -96,7 +98,7 @@ def _sound(sha256: str, body: bytes) -> dict[str, Cell]:
 
 
 def _thumbnail_place(body: bytes, reading: ExifReading | None) -> dict[str, Cell]:
-    """Say where the thumbnail lies in `body`; curation compares it with the pixels."""
+    """Return the position of the thumbnail in `body`; curation compares it with the pixels."""
     thumbnail = (reading and reading.thumbnail) or b""
     at = body.find(thumbnail, 0, _FIRST_PART) if thumbnail.startswith(_JPEG) else -1
     is_there = at >= 0

@@ -1,7 +1,7 @@
-"""Find the TIFF block that holds the EXIF inside each kind of image file.
+"""Locate the TIFF block with the EXIF inside each kind of image file.
 
-TIFF itself is the block. JPEG, PNG and WebP are walked by their own structure, tolerantly; for boxed
-formats (HEIF, AVIF, JPEG 2000, JPEG XL, raw files) the block is found by its first eight bytes.
+TIFF itself is the block. JPEG, PNG and WebP are parsed by their own structure, tolerantly; boxed formats (HEIF, AVIF,
+JPEG 2000, JPEG XL, raw files) are searched for the first eight bytes of a block.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from crawler.pictures.jpeg_segments import walk
 
-_MAX_BLOCK = 1 << 20  # bytes handed on from containers that do not tell the length simply
+_MAX_BLOCK = 1 << 20  # bytes taken from containers without a simple length
 _MAX_CHUNKS = 4096
 
 _HEADER = re.compile(rb"(?:Exif\0\0)(?=II\*\0|MM\0\*)|(?=II\*\0\x08\0\0\0|MM\0\*\0\0\0\x08)")
@@ -17,9 +17,9 @@ _TIFF_LIKE = frozenset(["TIFF"])
 
 
 def find_block(body: bytes, kind: str) -> bytes | None:
-    """Give the TIFF block of an image of this format; None when it has no EXIF.
+    """Return the TIFF block of an image of this format; None when it has no EXIF.
 
-    An empty block means that an EXIF header stands there with nothing behind it.
+    An empty block means that the EXIF header has no content.
     """
     if kind in _TIFF_LIKE:
         return body

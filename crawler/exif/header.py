@@ -1,4 +1,4 @@
-"""exifread's reader of directories without the text that it makes of every tag, which is most of its work."""
+"""exifread's reader of directories without the printable text of each tag, which takes most of its time."""
 
 import struct
 from typing import Any, Final, Literal
@@ -28,9 +28,9 @@ _MOST_VALUES: Final = 1000  # exifread leaves longer lists empty
 class QuickHeader(ExifHeader):
     """exifread's header without printable values, and without the values of rationals.
 
-    exifread shortens 28/10 to 14/5; who wants a rational as written reads it at `field_offset`. What lies
-    whole inside the block is unpacked at once, and what does not is left to exifread. The work is bounded
-    as in `BoundedReader`: one number costs 1.
+    exifread reduces 28/10 to 14/5; a caller that needs a rational as written reads it at `field_offset`. Values that
+    are completely inside the block are unpacked at once; exifread reads the others. The work is bounded as in
+    `BoundedReader`: one number costs 1.
     """
 
     def __init__(self, block: bytes) -> None:
@@ -42,7 +42,7 @@ class QuickHeader(ExifHeader):
         self._entry = struct.Struct(self._sign + "HII")
 
     def s2n(self, offset: int, length: int, signed: bool = False) -> int:
-        """Read a number as exifread does, 0 behind the block; raises `TooMuchWorkError`, `ValueError` before it."""
+        """Read a number as exifread does, 0 after the block; raises `ValueError` before it, `TooMuchWorkError`."""
         self._spend(1)
         if offset < 0:
             raise ValueError(f"negative place {offset}")

@@ -1,7 +1,7 @@
-"""The second EXIF reader: Pillow, used to check the settings and to stand in where exifread fails.
+"""The second EXIF reader: Pillow, which verifies the settings and replaces exifread where that fails.
 
-It raises less than exifread but stops at the first broken entry of a directory without a word, and
-its numbers turn 1/0 into nan; numerators and denominators are therefore taken as written.
+Pillow raises less than exifread, but silently stops at the first broken entry of a directory. It turns 1/0 into nan, so
+numerators and denominators are taken as written.
 """
 
 import struct
@@ -20,10 +20,10 @@ from crawler.pictures.bounded_reader import BoundedReader
 def pillow_tags(
     block: bytes, numbers: frozenset[int] | None, exif_at: float | None
 ) -> Iterator[tuple[int, Tag]]:
-    """Give (number, tag) of a TIFF block, only `wanted` ones unless None; may raise anything.
+    """Give (number, tag) of a TIFF block, only those in `numbers` unless it is None; may raise anything.
 
-    `exif_at` is the place of the EXIF directory when it is known: it is then read first, and the
-    other one only if the caller goes on asking.
+    `exif_at` is the offset of the EXIF directory, if any: that directory is then read first, and the other one only
+    when the caller continues the iteration.
     """
     for directory in _directories(block, numbers, exif_at):
         for tag in directory if numbers is None else numbers.intersection(directory):
@@ -56,11 +56,11 @@ def _load(block: bytes, start: int, numbers: frozenset[int] | None) -> ImageFile
 
 
 def _with_few(block: bytes, start: int, numbers: frozenset[int]) -> bytes:
-    """Append a copy of the directory that has the `wanted` entries only: Pillow makes a text of each it meets."""
+    """Append a copy of the directory with the entries in `numbers` only: Pillow makes a text of each entry."""
     sign = "<" if block[:1] == b"I" else ">"
     count = int.from_bytes(block[start : start + 2], _order(block))
-    listed = block[start + 2 : start + 2 + count * _ENTRY]
-    entries = struct.iter_unpack(f"{sign}HHII", listed[: len(listed) // _ENTRY * _ENTRY])
+    raw_entries = block[start + 2 : start + 2 + count * _ENTRY]
+    entries = struct.iter_unpack(f"{sign}HHII", raw_entries[: len(raw_entries) // _ENTRY * _ENTRY])
     entries_kept = [
         entry for entry in entries if entry[0] in numbers and _is_inside(block, *entry[1:])
     ]
@@ -68,7 +68,7 @@ def _with_few(block: bytes, start: int, numbers: frozenset[int]) -> bytes:
     return block + struct.pack(f"{sign}H", len(entries_kept)) + packed + bytes(4)
 
 
-_ENTRY = 12  # bytes of a directory entry: tag, type, count, value or its place
+_ENTRY = 12  # bytes of a directory entry: tag, type, count, value or its offset
 
 
 def _is_inside(block: bytes, kind: int, count: int, place: int) -> bool:
@@ -76,16 +76,16 @@ def _is_inside(block: bytes, kind: int, count: int, place: int) -> bool:
     return size <= 4 or place + size <= len(block)
 
 
-def _tag(tag: int, given: Any) -> Tag:
-    values = given if isinstance(given, tuple) else (given,)
+def _tag(tag: int, value: Any) -> Tag:
+    values = value if isinstance(value, tuple) else (value,)
     raw, numbers = [], []
-    for one in values[:MOST_NUMBERS]:
-        exact = isinstance(one, IFDRational)
-        raw.append(f"{one.numerator}/{one.denominator}" if exact else _text(one))
-        numbers.append(ratio(one.numerator, one.denominator) if exact else number(_text(one)))
+    for part in values[:MOST_NUMBERS]:
+        exact = isinstance(part, IFDRational)
+        raw.append(f"{part.numerator}/{part.denominator}" if exact else _text(part))
+        numbers.append(ratio(part.numerator, part.denominator) if exact else number(_text(part)))
     return Tag(NAMES.get(tag, f"Tag 0x{tag:04X}"), " ".join(raw), tuple(numbers))
 
 
-def _text(given: object) -> str:
-    plain = given.decode("latin-1") if isinstance(given, bytes) else str(given)
+def _text(value: object) -> str:
+    plain = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     return plain.strip("\0 ")

@@ -1,9 +1,9 @@
 """Read a TIFF block (the payload of EXIF) with two tolerant readers: exifread first, Pillow second.
 
-Both are guarded. exifread raises plain UnicodeDecodeError or struct.error on real files and reads a
-value outside the block as zeros (a false 0/0), so each value's place is checked here; Pillow drops
-fields without a word and turns 1/0 into nan, so rationals are compared as written. Both read through
-`BoundedReader`, which ends endless loops. Maker notes are left alone unless the ISO is only there.
+exifread raises plain UnicodeDecodeError or struct.error on real files and reads a value outside the block as zeros (a
+false 0/0), so the offset of each value is checked here. Pillow drops fields silently and turns 1/0 into nan, so
+rationals are compared as written. Both read through `BoundedReader`, which ends endless loops. Maker notes are read
+only when the ISO is nowhere else.
 """
 
 import logging
@@ -32,14 +32,14 @@ from crawler.exif.tags import (
 from crawler.exif.values import number, ratio
 from crawler.pictures.bounded_reader import MAX_READS, BoundedReader
 
-_ISO_MAKERS = ("canon", "nikon")  # exifread understands where these hide the ISO
-_MAKER_READS = 60_000  # exifread takes notes byte by byte
+_ISO_MAKERS = ("canon", "nikon")  # exifread reads the ISO of their maker notes
+_MAKER_READS = 60_000  # exifread reads maker notes byte by byte
 _MAKER_ISO = ("MakerNote ISO", "MakerNote ISOSpeedRequested", "MakerNote ISOSetting")
 
 
 @dataclass
 class ExifReading:
-    """What a block holds: tags by number, trouble met, settings on which the readers differ."""
+    """The EXIF of a block: tags by number, problems, settings on which the readers differ."""
 
     tags: Tags = field(default_factory=dict)
     gps_present: bool = False
@@ -49,7 +49,7 @@ class ExifReading:
 
     @property
     def status(self) -> str:
-        """Name the state: ok, partial (some of it could not be read) or unreadable (no tag could)."""
+        """The status: ok, partial (some tags could not be read) or unreadable (no tag could be read)."""
         if not self.tags:
             return "unreadable"
         return "partial" if self.problems else "ok"
@@ -74,13 +74,13 @@ def read_exif(block: bytes) -> ExifReading:
 
 @cache
 def _silence_libraries() -> None:
-    """Silence both libraries: what they would print for each odd file goes into the row instead."""
+    """Silence the warnings of both libraries: problems of a file are stored in its row."""
     logging.getLogger("exifread").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 
 
 def _read_first(block: bytes, reading: ExifReading) -> bool:
-    """Fill `reading` by exifread; say whether it came to its end."""
+    """Fill `reading` with exifread; say whether it read the whole block."""
     try:
         tags = _exifread(block)
         for key, tag in tags.items():
@@ -93,7 +93,7 @@ def _read_first(block: bytes, reading: ExifReading) -> bool:
 
 
 def _exifread(block: bytes) -> dict[str, Any]:
-    """Read the directories that every file has; as `exifread.process_file` without details, but quicker."""
+    """Read the standard directories like `exifread.process_file` without details, but faster."""
     if block[:4] not in (b"II*\0", b"MM\0*"):
         return _exifread_whole(block, details=False)
     header = QuickHeader(block)
@@ -130,7 +130,7 @@ def _add_tag(block: bytes, key: str, tag: Any, reading: ExifReading) -> None:
 
 
 def _to_tag_value(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
-    """Give a tag of exifread as (text as written, numbers)."""
+    """Convert a tag of exifread to (text as written, numbers)."""
     values = tag.values
     if isinstance(values, bytes):
         values = values.decode("latin-1")
@@ -138,12 +138,12 @@ def _to_tag_value(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]
         return values.strip("\0 "), ()
     if tag.field_type in RATIO_TYPES:
         return _rationals(block, tag)
-    flat = [one[0] if isinstance(one, tuple) else one for one in values[:MOST_NUMBERS]]
+    flat = [entry[0] if isinstance(entry, tuple) else entry for entry in values[:MOST_NUMBERS]]
     return " ".join(map(str, flat)), tuple(map(number, flat))
 
 
 def _rationals(block: bytes, tag: Any) -> tuple[str, tuple[float | None, ...]]:
-    """Read rationals from the block itself: exifread has already shortened 28/10 to 14/5."""
+    """Read rationals from the block: exifread has reduced 28/10 to 14/5."""
     count = min(tag.field_length // 8, MOST_NUMBERS)
     layout = ("<" if block[:1] == b"I" else ">") + RATIO_TYPES[tag.field_type] * count
     flat = struct.unpack_from(layout, block, tag.field_offset)
@@ -161,13 +161,13 @@ def _thumbnail(block: bytes, tags: dict[str, Any]) -> bytes | None:
 
 
 def _add_maker_iso(block: bytes, reading: ExifReading) -> None:
-    """Look for the ISO in the maker note, where cameras before Exif 2.1 put it."""
+    """Add the ISO from the maker note, where cameras before Exif 2.1 store it."""
     make = reading.tags.get(MAKE)
     if ISO in reading.tags or make is None or not make.raw.lower().startswith(_ISO_MAKERS):
         return
     try:
         tags = _exifread_whole(block, details=True, max_reads=_MAKER_READS)
-    except Exception:  # noqa: BLE001 - notes are often damaged by editing; the sound tags still count
+    except Exception:  # noqa: BLE001 - notes are often damaged by editing; the other tags are valid
         return
     for numbers in (_maker_numbers(tags.get(name)) for name in _MAKER_ISO):
         if numbers:
@@ -183,7 +183,7 @@ def _maker_numbers(tag: Any) -> tuple[float, ...]:
 
 
 def _read_second(block: bytes, reading: ExifReading, *, everything: bool) -> Tags:
-    """Read by Pillow: only the three settings, or `everything` when the first reader failed."""
+    """Read with Pillow: only the three settings, or `everything` when the first reader failed."""
     tags: Tags = {}
     numbers = None if everything else frozenset(SETTINGS.values())
     try:

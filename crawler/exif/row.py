@@ -1,4 +1,4 @@
-"""Make the `exif` row of one file from what the readers found."""
+"""Make the `exif` row of one file from its EXIF reading."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ Cell = str | float | int | bool | datetime | list[str] | None
 READER = f"exifread {version('exifread')} + Pillow {version('pillow')}"
 
 _INT32 = 2**31
-_LONGEST_TEXT = 200  # characters of one value kept in raw_json
+_LONGEST_TEXT = 200  # characters of one value in raw_json
 
-# Never kept: where (GPS), who (names, and computers that are named after people), which (serials),
-# and what may hide any of them: free text, maker notes, XMP, IPTC, Photoshop blocks, profiles.
+# Never stored: places (GPS), names (also of computers, which are named after people), serial numbers, and tags that
+# may contain any of these: free text, maker notes, XMP, IPTC, Photoshop blocks, profiles.
 _PRIVATE = frozenset(
     [
         *(0x010E, 0x02BC, 0x013B, 0x013C, 0x8298, 0x83BB, 0x8649, 0x8769, 0x8773, t.GPS_POINTER),
@@ -28,7 +28,7 @@ _PRIVATE = frozenset(
 
 
 def exif_row(sha256: str, reading: ExifReading | None) -> dict[str, Cell]:
-    """Give the row with `exif_source` file; `reading` None means that the file has no EXIF."""
+    """Make the row with `exif_source` file; `reading` is None when the file has no EXIF."""
     row: dict[str, Cell] = {"asset_sha256": sha256, "exif_source": "file", "reader": READER}
     if reading is None:
         return row | {"status": "none", "gps_present": False}
@@ -114,15 +114,15 @@ def _whole(tags: t.Tags, tag: int) -> int | None:
 
 
 def _lens_min(tags: t.Tags) -> float | None:
-    """Take the smallest N that LensSpecification (two focal lengths, two N) knows; 0/0 is unknown."""
+    """Return the smaller N of LensSpecification (two focal lengths, two N); 0/0 is unknown."""
     apertures = tags[t.LENS_SPECIFICATION].values[2:4] if t.LENS_SPECIFICATION in tags else ()
     return min((n for n in apertures if n is not None and 0 < n < float("inf")), default=None)
 
 
 def _raw_json(tags: t.Tags) -> str:
-    kept = {
+    public = {
         tag.name: tag.raw
         for number, tag in sorted(tags.items())
         if number not in _PRIVATE and not tag.name.startswith("Tag ")
     }
-    return json.dumps({name: raw[:_LONGEST_TEXT] for name, raw in kept.items()}, sort_keys=True)
+    return json.dumps({name: raw[:_LONGEST_TEXT] for name, raw in public.items()}, sort_keys=True)

@@ -1,4 +1,4 @@
-"""One EXIF tag as our readers give it, and the numbers of the tags that we understand."""
+"""An EXIF tag as the readers give it, and the numbers of the tags in use."""
 
 from typing import NamedTuple
 
@@ -15,13 +15,13 @@ WIDTH, HEIGHT, FOCAL_35MM = 0xA002, 0xA003, 0xA405
 SERIAL, LENS_SPECIFICATION, LENS_MODEL = 0xA431, 0xA432, 0xA434
 DNG_SERIAL = 0xC62F
 
-MOST_NUMBERS = 64  # kept of one tag; longer lists are tables that nobody reads here
+MOST_NUMBERS = 64  # most numbers of one tag; longer lists are tables that are not used here
 
 SETTINGS = {"f_number": F_NUMBER, "iso": ISO, "exposure_time": EXPOSURE_TIME}
 
 
 class Tag(NamedTuple):
-    """One tag: its name, its value as written (`28/10`), and its numbers; text has none stored."""
+    """One tag: its name, its value as written (`28/10`), and its numbers; a text tag stores no numbers."""
 
     name: str
     raw: str
@@ -29,7 +29,7 @@ class Tag(NamedTuple):
 
     @property
     def values(self) -> tuple[float | None, ...]:
-        """Numbers of the tag; text is parsed here, because few text tags are ever asked."""
+        """Numbers of the tag; text is parsed on access, because few text tags are read as numbers."""
         return self.numbers or (number(self.raw),)
 
 
@@ -37,5 +37,5 @@ Tags = dict[int, Tag]
 
 
 def value(tags: Tags, tag: int) -> float | None:
-    """Give the first number of a tag; None when it is missing or no number."""
+    """Return the first number of a tag; None when it is missing or not a number."""
     return tags[tag].values[0] if tag in tags else None

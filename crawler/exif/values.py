@@ -1,7 +1,7 @@
-"""Turn what cameras and sites write into typed values: numbers in SI units, dates, camera names.
+"""Convert values that cameras and sites write to typed values: numbers in SI units, dates, camera names.
 
-Nothing here raises on odd input: what cannot be read is None, and what no camera could mean (f/0,
-1/0 s) stays as it is, because judging is curation's work.
+Nothing here raises on odd input: an unreadable value is None, and an impossible value (f/0, 1/0 s) is kept, because
+curation decides about it.
 """
 
 import re
@@ -26,7 +26,7 @@ SATURATED_ISO = 65535.0  # a 16-bit ISO that did not fit; see RecommendedExposur
 
 
 def ratio(numerator: float, denominator: float) -> float | None:
-    """Divide as EXIF means it: n/0 is infinite, 0/0 is unknown and gives None.
+    """Divide as EXIF defines it: n/0 is infinite, 0/0 is unknown and gives None.
 
     >>> ratio(28, 10), ratio(1, 0), ratio(0, 0)
     (2.8, inf, None)
@@ -64,8 +64,8 @@ def _float(value: float) -> float | None:
 def iso_speed(ratings: Sequence[float | None], precise: Iterable[float | None]) -> float | None:
     """Choose the ISO from the ISO tag's list and, in order, the 32-bit tags of Exif 2.3.
 
-    The first positive rating counts. A saturated, zero or missing one gives way to the first
-    positive precise tag; without one, the odd value itself is returned.
+    The first positive rating is used. When it is saturated, zero or missing, the first positive precise tag replaces
+    it; without such a tag, the odd value itself is returned.
 
     >>> iso_speed([65535.0], [None, 102400.0]), iso_speed([0.0, 200.0], []), iso_speed([0.0], [])
     (102400.0, 200.0, 0.0)
@@ -95,7 +95,7 @@ def _words(text: str | None) -> list[str]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Read an EXIF date, `2020:01:31 12:00:00`; None when there is no such moment.
+    """Read an EXIF date, `2020:01:31 12:00:00`; None when it is not a valid date.
 
     >>> moment("2020:01:31 12:00:00"), moment("0000:00:00 00:00:00")
     (datetime.datetime(2020, 1, 31, 12, 0), None)

@@ -1,7 +1,7 @@
-"""Where the crawler's HTTP client connects: to public addresses, and to private ones that the settings allow.
+"""The connections of the crawler's HTTP client: to public addresses, and to private ones that the settings allow.
 
-A literal address never meets the resolver, and a name may resolve to one address now and to another later. So each
-address is judged when the socket to it is made, after all resolving. The resolver only refuses earlier.
+A literal IP address is not resolved, and a name may resolve to one address now and to another later. So each address is
+checked when its socket is created, after all resolving. The resolver only refuses earlier.
 """
 
 import socket
@@ -14,7 +14,7 @@ from crawler.settings import CrawlSettings
 
 
 class PublicResolver(AbstractResolver):
-    """Resolve names, but refuse those of which any address must not be asked."""
+    """Resolve names; refuse a name when any of its addresses is not allowed."""
 
     def __init__(self, networks: list[Network]) -> None:
         self._inner = aiohttp.ThreadedResolver()
@@ -30,7 +30,7 @@ class PublicResolver(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """Close the resolver underneath."""
+        """Close the inner resolver."""
         await self._inner.close()
 
 

@@ -1,4 +1,4 @@
-"""Why one picture did not come in: a class that says whether to try again, a word, a detail."""
+"""Why a picture was not fetched: an error class that decides about retries, an error, a detail."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,9 +7,9 @@ ErrorClass = Literal["transient", "final", "suspicious"]
 
 TOMBSTONED = "tombstoned"
 OPT_OUTS = ("robots_disallowed", "opted_out", TOMBSTONED)
-"""Errors of pictures that somebody does not want to be crawled: nothing has failed."""
+"""Errors of pictures that a site or a person has excluded from crawling: they are not faults."""
 
-# Answers that may be better next time; every other status of 400 and above is final.
+# Statuses that a later attempt may not get; every other status of 400 and above is final.
 TRANSIENT_STATUSES = frozenset(
     {408, 421, 423, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 )
@@ -17,7 +17,7 @@ TRANSIENT_STATUSES = frozenset(
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed attempt: `error` is a snake_case word, `detail` what the error said."""
+    """One failed attempt: `error` is a snake_case name, `detail` the message."""
 
     error_class: ErrorClass
     error: str

@@ -1,8 +1,8 @@
-"""Bring in the bytes behind one address over HTTP, within bounds, or say why not.
+"""Fetch the bytes of one address over HTTP, within bounds, or return the reason for a failure.
 
-One attempt is bounded in bytes (`max_bytes`), in time (`deadline_s`, over all hops), in patience (`grace_s`,
-`min_bytes_per_s`) and in hops (`max_redirects`, followed by hand: each hop is checked like the first).
-Private addresses are refused when they are connected to, so a public name that resolves to one is caught.
+One attempt is bounded in bytes (`max_bytes`), in time (`deadline_s`, over all hops), in speed (`grace_s`,
+`min_bytes_per_s`) and in hops (`max_redirects`; each hop is checked like the first). Private addresses are refused when
+the socket connects, so a public name that resolves to a private address is refused, too.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from crawler.settings import CrawlSettings
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 1 << 16
 _CONDITIONS = frozenset({"If-None-Match", "If-Modified-Since"})
-# Failures that say nothing of the picture: the host did not answer, or too slowly.
+# Failures of the network: the host did not respond, or too slowly.
 _UNREACHED = frozenset(
     {
         "timeout",
@@ -37,12 +37,12 @@ _UNREACHED = frozenset(
         "tls_error",
     }
 )
-_QUOTA_TEXT = b"Rate Limit Exceeded"  # Unsplash says it with status 403
+_QUOTA_TEXT = b"Rate Limit Exceeded"  # Unsplash sends it with status 403
 
 
 @dataclass(frozen=True)
 class FetchResponse:
-    """What one attempt gave: a body, or a failure; `url` is the last address asked."""
+    """The result of one attempt: a body or a failure. `url` is the last requested address."""
 
     url: str
     body: bytes = b""
@@ -52,8 +52,8 @@ class FetchResponse:
     etag: str | None = None
     modified: str | None = None
     duration_ms: float = 0.0
-    unchanged: bool = False  # the server says that we hold these bytes already
-    elsewhere: str | None = None  # address on a host that another worker asks
+    unchanged: bool = False  # 304: the catalog holds these bytes already
+    elsewhere: str | None = None  # redirect to a host of another worker
 
 
 class FetchRefusedError(Exception):
@@ -65,14 +65,14 @@ class FetchRefusedError(Exception):
 
 
 class Deadline:
-    """What is left of the time that one attempt may take; waits at our own gates do not count."""
+    """The rest of the time that one attempt may take. Waits for our own rate limits do not count."""
 
     def __init__(self, left_s: float) -> None:
         self.left_s = left_s
 
     @asynccontextmanager
     async def timeout(self) -> AsyncIterator[None]:
-        """Spend time on a server; raises `TimeoutError` when nothing is left."""
+        """Count the time of the block; raises `TimeoutError` when none is left."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(self.left_s):
@@ -82,14 +82,14 @@ class Deadline:
 
 
 class HttpFetcher:
-    """Fetch pictures; one for a session, which it needs to be open (see `open_fetcher`)."""
+    """The HTTP client of one worker; `open_fetcher` opens and closes it."""
 
     def __init__(self, http: aiohttp.ClientSession, settings: CrawlSettings) -> None:
         self._http = http
         self._settings = settings
         self.limits = HostLimits(settings)
         self.is_ours: Callable[[str], bool] = lambda host: True  # noqa: ARG005 - all hosts are
-        self.note_closed: Callable[[str, float], None] = lambda host, wait_s: None  # noqa: ARG005 - nobody listens
+        self.on_pause: Callable[[str, float], None] = lambda host, wait_s: None  # noqa: ARG005 - ignored by default
         self._budget = ByteBudget(settings.inflight_bytes)
         self._robots = RobotsCache(self._read_robots)
 
@@ -102,10 +102,10 @@ class HttpFetcher:
         modified: str | None = None,
         hops: int = 0,
     ) -> FetchResponse:
-        """Make one attempt; never raises but for cancellation.
+        """Make one attempt; never raises except for cancellation.
 
-        `booked` says that the host's gate was passed already, `etag` and `modified` what is known of these bytes,
-        `hops` how many redirects led here.
+        `booked` says that the caller has acquired the host's limiter. `etag` and `modified` are the validators of bytes
+        that the catalog holds. `hops` counts the redirects so far.
         """
         urls = [url]
         validators = {"If-None-Match": etag, "If-Modified-Since": modified}
@@ -120,7 +120,7 @@ class HttpFetcher:
     async def _follow(
         self, urls: list[str], headers: Mapping[str, str], *, booked: bool, hops: int
     ) -> FetchResponse:
-        """Follow redirects by hand; `asked` gains each address before it is asked."""
+        """Send the request and follow redirects; each address is appended to `urls` before it is requested."""
         host, reached, deadline = host_of(urls[0]), False, Deadline(self._settings.deadline_s)
         limiter: HostLimiter | None = self.limits.limiter(host)
         if limiter and not booked:
@@ -156,7 +156,7 @@ class HttpFetcher:
                 limiter.release(reached=reached)
 
     async def _acquire(self, host: str) -> HostLimiter:
-        """Wait at a gate that a redirect leads to, but not for long: others want to go on."""
+        """Acquire the limiter of a redirect's host, but do not wait long: this task blocks others."""
         limiter = self.limits.limiter(host)
         try:
             async with asyncio.timeout(self._settings.grace_s):
@@ -168,7 +168,7 @@ class HttpFetcher:
     async def _request(
         self, url: str, headers: Mapping[str, str], deadline: Deadline
     ) -> FetchResponse | str:
-        """Ask one address: an answer, or the address it points to."""
+        """Request one address; return its response, or the address it redirects to."""
         self._check_address(url)
         await self._check_robots(url)
         try:
@@ -181,10 +181,10 @@ class HttpFetcher:
             raise
 
     def _pause(self, url: str, wait_s: float) -> None:
-        """Leave a host alone for as long as it asks for (Retry-After)."""
+        """Pause a host for as long as its response states (Retry-After)."""
         if wait_s:
             self.limits.limiter(host_of(url)).pause_for(wait_s)
-            self.note_closed(host_of(url), wait_s)
+            self.on_pause(host_of(url), wait_s)
 
     @asynccontextmanager
     async def _get(
@@ -200,32 +200,33 @@ class HttpFetcher:
             host = client_url(url).raw_host or ""
         except ValueError as error:
             raise _refused("final", "bad_url", str(error)) from error
-        # Names are judged when they are resolved, and every address once more when it is connected to.
+        # Names are checked when they are resolved, and every address again when the socket connects.
         if is_refused(host, self._settings):
             raise _refused("suspicious", "private_address", host)
 
     async def _check_robots(self, url: str) -> None:
-        """Ask robots.txt, the first time for real; what waited for it meanwhile asks its host's gate once more.
+        """Raise unless robots.txt allows an address; the first request to a host reads the file.
 
-        The token of the one that asked went to robots.txt: it goes on at once, as the one request over the limit.
+        robots.txt used the rate token of that first request, so the request itself is sent without waiting. Requests
+        that waited for robots.txt acquire the host's limiter again, because a Crawl-delay may apply now.
         """
-        urls = str(client_url(url))  # `/a/../b` is asked for as `/b`
-        limiter, before = self.limits.limiter(host_of(url)), self._robots.state(urls)
+        address = str(client_url(url))  # `/a/../b` is requested as `/b`
+        limiter, before = self.limits.limiter(host_of(url)), self._robots.state(address)
         try:
-            rules = await self._robots.rules(urls)
+            rules = await self._robots.rules(address)
         except RobotsUnavailableError as error:
             raise _refused("transient", "robots_unavailable", str(error)) from error
-        if not rules.allow(urls):
+        if not rules.allow(address):
             raise _refused("final", "robots_disallowed")
         if rules.delay_s:
             limiter.set_min_delay(rules.delay_s)
         if before == "new":
             limiter.take_token_now()
-        elif before == "asked":
+        elif before == "loading":
             await self._reacquire(limiter, "Crawl-delay" if rules.delay_s else host_of(url))
 
     async def _reacquire(self, limiter: HostLimiter, what: str) -> None:
-        """Wait for another turn at a gate that was passed already, but not for long."""
+        """Acquire a limiter again after its limits changed, but do not wait long."""
         if (wait := limiter.wait_s()) > self._settings.grace_s:
             raise _busy(what, wait)
         try:
@@ -252,7 +253,7 @@ class HttpFetcher:
             if (failure := _failure(error)).error_class != "transient":
                 raise FetchRefusedError(failure) from error
             raise RobotsUnavailableError(f"{url}: {type(error).__name__}") from error
-        return 404, ""  # RFC 9309: redirected too often is as good as absent
+        return 404, ""  # RFC 9309: too many redirects count as an absent file
 
     async def _read(self, url: str, response: aiohttp.ClientResponse) -> FetchResponse | str:
         if response.status in _REDIRECTS and "Location" in response.headers:
@@ -290,7 +291,9 @@ class HttpFetcher:
             async for chunk in response.content.iter_chunked(_CHUNK):
                 waited = time.monotonic()
                 await self._budget.grow(response, len(chunk))
-                started += time.monotonic() - waited  # our own pause is not the server's
+                started += (
+                    time.monotonic() - waited
+                )  # a pause of ours does not count as the server's
                 body += chunk
                 if len(body) > limit:
                     raise _refused("final", "too_big", f"more than {limit} bytes", 200)
@@ -322,7 +325,7 @@ async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterato
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=settings.grace_s, sock_read=settings.grace_s
     )
-    # identity: the bytes wanted are those of the file, not of a transfer.
+    # identity: the bytes must be those of the file, not of a transfer encoding.
     headers = {
         "User-Agent": user_agent,
         "Accept": "image/*,*/*;q=0.5",
@@ -331,8 +334,8 @@ async def open_fetcher(settings: CrawlSettings, user_agent: str) -> AsyncIterato
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
     ) as http:
-        # A GET on a kept connection that the server has closed would be repeated without asking our gate. aiohttp 3.14
-        # has no public switch for it.
+        # aiohttp would repeat a GET on a kept connection that the server has closed, past our limiter. aiohttp 3.14 has
+        # no public option for it.
         http._retry_connection = False
         yield HttpFetcher(http, settings)
 
@@ -347,7 +350,7 @@ def _busy(detail: str, wait_s: float) -> FetchRefusedError:
     return FetchRefusedError(Failure("transient", "host_busy", detail, None, wait_s))
 
 
-# First match counts: the subclasses come before their parents.
+# The first match wins, so subclasses come before their parents.
 _ERRORS: Sequence[tuple[type[Exception], str, str]] = (
     (PrivateAddressError, "suspicious", "private_address"),
     (aiohttp.ClientConnectorCertificateError, "final", "tls_error"),
@@ -366,7 +369,7 @@ _ERRORS: Sequence[tuple[type[Exception], str, str]] = (
 
 
 def _failure(error: Exception) -> Failure:
-    """Name an exception of the network; the cause may hide inside aiohttp's own."""
+    """Turn an exception of the network into a failure; aiohttp may wrap the cause."""
     if isinstance(getattr(error, "os_error", None), PrivateAddressError):
         error = error.os_error  # type: ignore[attr-defined]  # just seen
     kind, name = next((k, w) for kind_of_error, k, w in _ERRORS if isinstance(error, kind_of_error))

@@ -1,7 +1,7 @@
-"""What host an address leads to: read once, by the parser of the client that makes the requests.
+"""The host of an address, parsed by the library that sends the requests.
 
-Whether an address may be asked, which robots.txt binds it and whose pace is kept is decided about what `client_url`
-makes of it, because that is what will be asked. The address that its connection leads to is judged in `connector.py`.
+Whether an address may be requested, which robots.txt applies and which rate limit is kept are decided for the result of
+`client_url`, because that is what the client requests. `connector.py` checks the IP address of the connection.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ _LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 @lru_cache(4096)
 def client_url(address: str) -> URL:
-    """Read an HTTP address as the client does; raises `ValueError` for one that cannot be asked.
+    """Parse an HTTP address as the client does; raises `ValueError` for one that cannot be requested.
 
     >>> client_url("http://①②⑦。0.0.1/a/../b")
     URL('http://127.0.0.1/b')
@@ -27,16 +27,16 @@ def client_url(address: str) -> URL:
     host = url.raw_host or ""
     if url.scheme not in ("http", "https") or not host.strip("."):
         raise ValueError(f"not an HTTP address: {address}")
-    # A percent sign is an IPv6 zone, or hides what the host is: clients disagree about it.
+    # A percent sign is an IPv6 zone or an escape: clients disagree about the host.
     if "%" in host and ":" not in host:
         raise ValueError(f"percent sign in the host: {address}")
     return url
 
 
 def host_of(address: str) -> str:
-    """Name the host that politeness is owed to: lower case, with the port unless it is the scheme's own.
+    """Name the host of an address for rate limits: lower case, with the port unless it is the scheme's default.
 
-    All spellings of a host have one name; empty for what is not an HTTP address.
+    All spellings of a host have one name. Empty for an address that is not HTTP.
 
     >>> host_of("https://me:pw@Example.org.:443/a"), host_of("http://127.1:8080/"), host_of("http://bücher.example")
     ('example.org', '127.0.0.1:8080', 'xn--bcher-kva.example')
@@ -66,7 +66,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_refused(host: str, settings: CrawlSettings) -> bool:
-    """Say whether a host spells an IP address that must not be asked; false for names, which are resolved first."""
+    """Say whether a host is an IP address that must not be requested; false for names, which are resolved first."""
     address = parse_ip_literal(host) or (IPv4Address("127.0.0.1") if is_loopback(host) else None)
     if settings.allow_private or address is None:
         return False
@@ -74,7 +74,7 @@ def is_refused(host: str, settings: CrawlSettings) -> bool:
 
 
 def allow_host(settings: CrawlSettings, address: str) -> CrawlSettings:
-    """Allow the private network that the user's own address names: loopback, or that one address."""
+    """Allow the private network of an address that the user gave: loopback, or that one IP address."""
     try:
         host = client_url(address).raw_host or ""
     except ValueError:

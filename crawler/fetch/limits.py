@@ -1,7 +1,7 @@
-"""How fast one host may be asked: a token bucket, a number of requests at once, and its own wish.
+"""The rate limit of each host: a token bucket, a number of concurrent requests, Retry-After and Crawl-delay.
 
-The wish (Retry-After, Crawl-delay) is a floor: it can slow us down, never speed us up. A Crawl-delay is kept from the
-end of one request to the start of the next, one request at a time: so it holds however late a request leaves us.
+What a host states (Retry-After, Crawl-delay) can lower its rate but not raise it. A Crawl-delay is kept from the end of
+one request to the start of the next, with one request at a time, so it is kept whatever the latency of a request.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from catalog import retry_after
 from crawler.fetch.hosts import host_of, is_loopback
 from crawler.settings import CrawlSettings
 
-# A polite crawler lets a host name its pause, but not stop the crawl for longer than this.
+# A pause that a host states is kept, but not for longer than this.
 LONGEST_PAUSE_S = 24 * 3600.0
 
 
-# After so many failures of the network in a row a host is asked less and less, one request at a time.
+# After so many network failures in a row a host gets one request at a time, with growing pauses.
 _MAX_FAILURES, _LONGEST_FAILURE_PAUSE_S = 3, 60.0
 
 
 class HostLimiter:
-    """The entrance to one host. `rate` is requests a second; infinity means no bucket."""
+    """The limits of one host. `rate` is requests a second; infinity means no token bucket."""
 
     def __init__(
         self, rate: float, at_once: int, clock: Callable[[], float] = time.monotonic
@@ -42,16 +42,16 @@ class HostLimiter:
         self._next = max(self._next, self._last_request + self._interval)
 
     def pause_for(self, delay_s: float) -> None:
-        """Let nobody in for `delay_s` (Retry-After)."""
+        """Allow no request for `delay_s` (Retry-After)."""
         self._floor = max(self._floor, self._clock() + min(delay_s, LONGEST_PAUSE_S))
 
     @property
     def paused_s(self) -> float:
-        """How long the host still wants to be left alone, in seconds."""
+        """The rest of the host's pause, in seconds."""
         return max(0.0, self._floor - self._clock())
 
     def try_acquire(self) -> bool:
-        """Take a seat and a token when both are free now."""
+        """Take a slot and a token when both are free now; say whether they were."""
         alone = self._delay_s > 0 or self._failures >= _MAX_FAILURES
         slots = 1 if alone else self._at_once
         if self.active >= slots or self.wait_s() > 0:
@@ -61,7 +61,7 @@ class HostLimiter:
         return True
 
     def release(self, *, reached: bool) -> None:
-        """Give the seat back; `reached` says whether the host answered at all."""
+        """Free the slot; `reached` says whether the host responded at all."""
         self.active -= 1
         self._delay_next()
         self._failures = 0 if reached else self._failures + 1
@@ -69,33 +69,33 @@ class HostLimiter:
             self.pause_for(min(2.0 ** (self._failures - _MAX_FAILURES), _LONGEST_FAILURE_PAUSE_S))
 
     async def acquire(self) -> None:
-        """Wait for a seat and a token."""
+        """Wait for a slot and a token."""
         while not self.try_acquire():  # noqa: ASYNC110  # waits for a time, not for an event
             await asyncio.sleep(max(0.01, min(self.wait_s(), 1.0)))
 
     async def reacquire(self) -> None:
-        """Give the seat back and wait for the next (what has to be asked was found out meanwhile)."""
+        """Free the slot and wait for another slot and token, because the limits changed after `acquire`."""
         self.active -= 1
         try:
             await self.acquire()
         except BaseException:
-            self.active += 1  # the holder of the seat is to leave it himself
+            self.active += 1  # the caller still holds a slot and will release it
             raise
 
     async def wait_for_token(self) -> None:
-        """Wait for one more token with the seat in hand (a redirect inside the host)."""
+        """Wait for one more token and keep the slot (a redirect within the host)."""
         self._delay_next()
         while (wait := self.wait_s()) > 0:  # noqa: ASYNC110  # waits for a time, not for an event
             await asyncio.sleep(wait)
         self._take_token()
 
     def take_token_now(self) -> None:
-        """Count one more request that is made now, whether there is a token or not."""
+        """Spend a token for a request that is sent now, even when the bucket is empty."""
         self._last_request = self._clock()
         self._next = max(self._next, self._last_request + self._interval)
 
     def wait_s(self) -> float:
-        """Seconds until there is a token."""
+        """Seconds until a token is free."""
         return max(self._next, self._floor) - self._clock()
 
     def _delay_next(self) -> None:
@@ -108,19 +108,19 @@ class HostLimiter:
 
 
 class HostLimits:
-    """One gate for each host; loopback hosts have neither rate nor seats to spare unless told otherwise."""
+    """One limiter for each host. Loopback hosts have no limits unless `limit_loopback` is set."""
 
     def __init__(self, settings: CrawlSettings) -> None:
         self._settings = settings
         self._limiters: dict[str, HostLimiter] = {}
 
-    def restore_pauses(self, closed: Mapping[str, float]) -> None:
-        """Leave hosts alone that asked for it earlier: host -> end of the pause in Unix seconds."""
-        for host, until in closed.items():
+    def restore_pauses(self, paused: Mapping[str, float]) -> None:
+        """Continue pauses of earlier sessions: host -> end of the pause in Unix seconds."""
+        for host, until in paused.items():
             self.limiter(host).pause_for(until - time.time())
 
     def limiter(self, host: str) -> HostLimiter:
-        """Return the gate of a host (see `host_of`)."""
+        """Return the limiter of a host (see `host_of`)."""
         if host not in self._limiters:
             # A frontier of older code may spell one host in several ways.
             name = host_of(f"http://{host}") or host
@@ -146,7 +146,7 @@ def _without_port(host: str) -> str:
 
 
 class ByteBudget:
-    """A bound on the bytes of all bodies on their way; the oldest body may always go on, so nobody waits for ever."""
+    """A bound on the bytes of all bodies in transfer. The oldest body may always grow, so there is no deadlock."""
 
     def __init__(self, total: int) -> None:
         self._total, self._used = total, 0
@@ -154,7 +154,7 @@ class ByteBudget:
         self._freed = asyncio.Condition()
 
     async def grow(self, body: object, size: int) -> None:
-        """Wait until `size` more bytes of a body have room."""
+        """Wait until a body may grow by `size` bytes."""
         self._bodies.setdefault(body, 0)
         if self._used + size > self._total:
             async with self._freed:
@@ -166,7 +166,7 @@ class ByteBudget:
         return self._used + size <= self._total or body is next(iter(self._bodies))
 
     async def free(self, body: object) -> None:
-        """Give a body's bytes back."""
+        """Release the bytes of a body."""
         self._used -= self._bodies.pop(body, 0)
         async with self._freed:
             self._freed.notify_all()

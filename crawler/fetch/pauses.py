@@ -1,4 +1,4 @@
-"""Hosts that want to be left alone (Retry-After): who, until when, and how many pictures wait for them."""
+"""Pauses of hosts (Retry-After): which host, until when, and how many pictures wait for it."""
 
 import time
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from catalog import counted
 
 @dataclass(frozen=True)
 class HostPause:
-    """A host that is not asked before `until` (Unix seconds), and the pictures that wait for it."""
+    """A host that gets no request before `until` (Unix seconds), and the number of pictures that wait for it."""
 
     host: str
     until: float
     queued: int = 0
 
     def text(self) -> str:
-        """Say it in a few words."""
+        """Describe the pause in a few words."""
         waiting = f" ({counted(self.queued, 'picture')})" if self.queued else ""
         return f"{self.host} until {moment_text(self.until)}{waiting}"
 
@@ -32,7 +32,7 @@ def pauses_text(pauses: Sequence[HostPause]) -> str:
 
 
 def moment_text(at: float) -> str:
-    """Write a time (Unix seconds) in local time, with its day unless that is today."""
+    """Write a time (Unix seconds) in local time, with the date unless it is today."""
     moment = datetime.fromtimestamp(at).astimezone()
     today = moment.date() == datetime.fromtimestamp(time.time()).astimezone().date()
     return f"{moment:%H:%M:%S}" if today else f"{moment:%Y-%m-%d %H:%M:%S}"

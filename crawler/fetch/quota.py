@@ -1,7 +1,7 @@
-"""How many calls of an API a key has left, calls in flight included.
+"""The quota of an API key: how many calls are left, with the calls in flight.
 
-An API says with each response how many calls are left. Those in flight are not all counted in that, so a new call is
-made only when more are left than are in flight. While nobody knows what is left, one call is made alone and asks.
+Each response of an API states how many calls are left. That number may not include calls in flight, so a new call is
+made only when more calls are left than are in flight. While the number is unknown, one call is made alone to get it.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Permit = Literal["go", "wait", "used_up"]
 
 @dataclass(frozen=True)
 class QuotaRecord:
-    """What an API last said about the quota of one key, and the calls in flight; times are Unix seconds."""
+    """The quota of one key as the API last stated it, and the calls in flight; times are Unix seconds."""
 
     per_hour: int | None
     remaining: int | None
@@ -26,7 +26,7 @@ NEW_KEY = QuotaRecord(None, None, 0.0, 0.0, 0)
 
 
 def permit(quota: QuotaRecord, now: float, *, unlimited: bool = False) -> Permit:
-    """Say whether one more call may be made; `unlimited` says that the API names no quota.
+    """Say whether one more call may be made; `unlimited` says that the API states no quota.
 
     >>> [permit(QuotaRecord(50, 3, 0.0, 0.0, 9, in_flight=n), 1.0) for n in (2, 3)]
     ['go', 'wait']
@@ -41,10 +41,10 @@ def permit(quota: QuotaRecord, now: float, *, unlimited: bool = False) -> Permit
 
 
 def left_after(quota: QuotaRecord, stated: int | None, at_once: int) -> int | None:
-    """Return the calls left after a response that says `said`; `at_once` calls were in flight together at most.
+    """Return the calls left after a response that states `stated`; at most `at_once` calls were in flight together.
 
-    Responses overtake each other, so the lowest number counts. One that is higher than overtaking explains is the
-    beginning of a new hour. A response that says nothing cost a call.
+    Responses arrive out of order, so the lowest number wins. A number that is higher than their order explains starts a
+    new hour. A response without a number counts as one call.
     """
     if quota.remaining is None:
         return stated

@@ -1,4 +1,4 @@
-"""Processes of our own that a session starts: told their job on standard input, they answer on standard output."""
+"""Child processes of a session: they read their job from standard input and write results to standard output."""
 
 import asyncio
 import os

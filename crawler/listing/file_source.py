@@ -1,7 +1,7 @@
-"""What the sources of the user's own files share: they list pages of rows and files, and read below one folder.
+"""Base classes of the sources that read a user's files: they list pages of rows and files below one folder.
 
-`FileSource` reads label files and tables, whose pages stay the same; `FolderReader` reads folders, where files may
-come and go while a listing is interrupted, so that it begins again: that changes nothing twice.
+`FileSource` reads label files and tables, whose pages do not change. `FolderReader` reads folders, in which files may
+appear and vanish while a listing is interrupted, so it lists from the beginning; a repeated page is harmless.
 """
 
 import asyncio
@@ -33,38 +33,38 @@ PAGE = 500
 
 
 class FileSource(BaseSource):
-    """A source that reads files of the user's own. A subclass is a frozen dataclass with `name` and `pages`."""
+    """A source that reads a user's files. A subclass is a frozen dataclass with `name` and `pages`."""
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Every field that is not at its default: a new option leaves the ids of old crawls as they are."""
-        set_ = ((f.name, getattr(self, f.name), f.default) for f in fields(self))  # type: ignore[arg-type]  # a dataclass below
-        return {name: value for name, value, default in set_ if value != default}
+        """Every field that differs from its default, so a new option does not change the ids of old crawls."""
+        values = ((f.name, getattr(self, f.name), f.default) for f in fields(self))  # type: ignore[arg-type]  # a dataclass below
+        return {name: value for name, value, default in values if value != default}
 
     @property
     def top(self) -> Path | None:
-        """The folder below which the listed files lie; null when only rows come in."""
+        """The folder of the listed files; null for a source of rows without files."""
         return None
 
     def inputs(self) -> Iterator[Path]:
-        """Name the files that must be there before a crawl can start."""
+        """Give the files that must exist before a crawl can start."""
         return iter(())
 
     def pages(self, crawl_id: str) -> Iterator[ListingPage]:
-        """List everything, the same pages each time."""
+        """List everything; repeated calls give the same pages."""
         raise NotImplementedError
 
     def refusal(self, name: str) -> Failure | None:  # noqa: ARG002 - a subclass may want it
-        """Say why a file must not come in whatever its bytes are; null lets it come."""
+        """Return why a file is refused by its name; null when it may be read."""
         return None
 
     def size(self, photo: ListedPhoto) -> int:
-        """Give the bytes of a listed file; 0 when it is not there."""
+        """Return the size of a listed file in bytes; 0 when it does not exist."""
         path = self.top / photo.url if self.top and not photo.host else None
         return path.lstat().st_size if path and path.is_file() else 0
 
     def check(self) -> None:
-        """Raise `InputMissingError` or `FolderNotFoundError` unless everything can be read."""
+        """Raise `InputMissingError` or `FolderNotFoundError` unless files and folder are readable."""
         for path in self.inputs():
             if not path.is_file() or not os.access(path, os.R_OK):
                 raise InputMissingError(path)
@@ -72,11 +72,11 @@ class FileSource(BaseSource):
             raise FolderNotFoundError(self.top)
 
     async def discover(self, context: CrawlContext) -> Discovery:
-        """List the pages away from the loop; an interrupted listing goes on."""
+        """List the pages in a thread; an interrupted listing continues."""
         return await asyncio.to_thread(list_pages, context, self.pages(context.crawl_id))
 
     def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
-        """Read files below `top` in threads; a name that `refusal` speaks against is not opened."""
+        """Read files below `top` in threads; a file that `refusal` refuses is not opened."""
         return _guarded(self, settings)
 
 
@@ -93,7 +93,7 @@ async def _guarded(source: FileSource, settings: CrawlSettings) -> AsyncIterator
 
 @dataclass(frozen=True)
 class FolderReader(FileSource):
-    """A source whose items are the files below `path`; a subclass says with `listed` what each of them is."""
+    """A source whose items are the files below `path`; a subclass maps each to a photo (`to_listed_photo`)."""
 
     path: str
     name: ClassVar[str]
@@ -104,7 +104,7 @@ class FolderReader(FileSource):
         return Path(self.path)
 
     def to_listed_photo(self, entry: FolderEntry) -> ListedPhoto:
-        """Make the listed photo of one file."""
+        """Map one file to a photo."""
         raise NotImplementedError
 
     def pages(self, crawl_id: str) -> Iterator[ListingPage]:  # noqa: ARG002 - its rows come with the files
@@ -115,7 +115,7 @@ class FolderReader(FileSource):
             yield ListingPage(files, skipped=len(batch) - len(files))
 
     async def discover(self, context: CrawlContext) -> Discovery:
-        """List the whole folder, from its beginning when a listing was interrupted."""
+        """List the whole folder; an interrupted listing starts again."""
         cursor = context.frontier.cursor(context.crawl_id)
         if not cursor.finished:
             begin = replace(cursor, page=1, seen=0, skipped=0, rows=0)
@@ -124,7 +124,7 @@ class FolderReader(FileSource):
 
 
 def file_version(path: Path) -> str:
-    """Name the state of a file that a listing points at: when it comes or changes, it is read again."""
+    """Name the version of a file, empty when it does not exist; a changed version is read again."""
     try:
         return version_of(path.stat())
     except OSError:

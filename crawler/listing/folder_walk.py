@@ -1,7 +1,7 @@
-"""Walk a folder of the user's own: every regular file, and a count of what is passed over.
+"""Walk a user's folder: give every regular file, and one empty entry for everything that is skipped.
 
-Hidden files and folders are passed over, and so are symbolic links (whatever they lead to: inside, it has a
-path of its own; outside, it is not asked for) and special files.
+Skipped are hidden files and folders, special files, and symbolic links: a target inside the folder has a path of its
+own, and a target outside is not part of it.
 """
 
 import os
@@ -15,7 +15,7 @@ from crawler.listing.local_files import readable_name
 
 @dataclass(frozen=True)
 class FolderEntry:
-    """A file of the folder, or what was passed over: then `name` is empty. Size in bytes."""
+    """A file of the folder, or a skipped entry: then `name` is empty. Size in bytes."""
 
     name: str = ""
     size: int = 0
@@ -23,17 +23,17 @@ class FolderEntry:
 
 
 def walk(top: Path, below: str = "") -> Iterator[FolderEntry]:
-    """List the files below `top`, sorted by path part, and everything passed over.
+    """List the files below `top`, sorted by path part, and an empty entry for each skipped one.
 
-    A folder that cannot be listed comes as a file, so that opening it makes its error row.
+    A folder that cannot be listed is given like a file, so that opening it makes an error row.
     """
     try:
         with os.scandir(top / below) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
+            sorted_entries = sorted(entries, key=lambda entry: entry.name)
     except OSError:
         yield FolderEntry(readable_name(below), version="unreadable")
         return
-    for entry in listed:
+    for entry in sorted_entries:
         name = f"{below}/{entry.name}" if below else entry.name
         if entry.name.startswith(".") or entry.is_symlink():
             yield FolderEntry()
@@ -44,12 +44,12 @@ def walk(top: Path, below: str = "") -> Iterator[FolderEntry]:
 
 
 def _file(entry: "os.DirEntry[str]", name: str) -> FolderEntry:
-    about = entry.stat(follow_symlinks=False)
-    if not stat.S_ISREG(about.st_mode):
+    status = entry.stat(follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
         return FolderEntry()
-    return FolderEntry(readable_name(name), about.st_size, version_of(about))
+    return FolderEntry(readable_name(name), status.st_size, version_of(status))
 
 
-def version_of(about: os.stat_result) -> str:
-    """Write size and time of change: another text means that the file must be read again."""
-    return f"{about.st_size}-{about.st_mtime_ns}"
+def version_of(status: os.stat_result) -> str:
+    """Name the version of a file by its size and time of change."""
+    return f"{status.st_size}-{status.st_mtime_ns}"

@@ -1,4 +1,4 @@
-"""Read files of the user's own folders: bounded, never through a link, whatever their names."""
+"""Read files of a user's folder: bounded in size, without following links, whatever their names."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def local_byte_fetcher(top: Path, settings: CrawlSettings) -> AsyncIterator["FetchBytes"]:
-    """Bring files below `top` in threads; an item's `url` is the path below it."""
+    """Open a reader of the files below `top`, in threads; an item's `url` is the path below `top`."""
 
     async def fetch(item: Item) -> FetchResponse:
         return await asyncio.to_thread(read_file, top, item.url, settings.max_bytes)
@@ -29,7 +29,7 @@ async def local_byte_fetcher(top: Path, settings: CrawlSettings) -> AsyncIterato
 
 
 def read_file(top: Path, name: str, max_bytes: int) -> FetchResponse:
-    """Read one regular file, or say why not; a link that took its place is not followed."""
+    """Read one regular file, or return a failure; a symbolic link is not followed."""
     if not is_below(name):
         failure = Failure("suspicious", "bad_name", "a path that leaves the folder")
         return FetchResponse(name, failure=failure)
@@ -52,7 +52,7 @@ def read_file(top: Path, name: str, max_bytes: int) -> FetchResponse:
 
 
 def readable_name(name: str) -> str:
-    r"""Write a name that is not UTF-8 with \xNN for its odd bytes, so that every table can hold it."""
+    r"""Write a name that is not UTF-8 with \xNN for its odd bytes, so that it fits a text column."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -60,12 +60,12 @@ def _locate(top: Path, name: str) -> Path:
     plain = top / name
     if "\\x" not in name or os.path.lexists(plain):
         return plain
-    odd = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), name.encode())
-    return top / os.fsdecode(odd)
+    name_bytes = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes.fromhex(m[1].decode()), name.encode())
+    return top / os.fsdecode(name_bytes)
 
 
 def is_below(name: str) -> bool:
-    """Say whether a path that a file names stays below the folder it is meant for.
+    """Say whether a relative path stays below its folder.
 
     >>> is_below("17/a.jpg"), is_below("../a.jpg"), is_below("/a.jpg"), is_below("")
     (True, False, False, False)

@@ -1,4 +1,4 @@
-"""What a source of pictures is to a session: it lists photos into the frontier and brings their bytes."""
+"""The contract of a source: it lists photos into the frontier and fetches their bytes."""
 
 import os
 import time
@@ -25,7 +25,7 @@ FetchBytes = Callable[[Item], Awaitable[FetchResponse]]
 
 @dataclass(frozen=True)
 class CrawlContext:
-    """What a listing works with; `stopping` says whether the session was asked to stop."""
+    """What a listing and its workers need; `is_stopping` says whether the session is to stop."""
 
     workspace: Workspace
     frontier: Frontier
@@ -34,15 +34,15 @@ class CrawlContext:
     is_stopping: Callable[[], bool]
 
     def write(self, rows: Mapping[str, list[Row]]) -> None:
-        """Write rows that come in without a file: durable when this returns."""
-        listed = {table: typed(table, some) for table, some in rows.items() if some}
-        if listed:
-            write_segment(self.workspace, listed, job=f"crawl:{self.crawl_id}")
+        """Write rows without files; they are durable when this returns."""
+        tables = {table: typed(table, batch) for table, batch in rows.items() if batch}
+        if tables:
+            write_segment(self.workspace, tables, job=f"crawl:{self.crawl_id}")
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """How a listing ended; after `quota` it may go on at `wait_until` (Unix seconds)."""
+    """How a listing ended; after `quota` it may continue at `wait_until` (Unix seconds)."""
 
     status: Literal["finished", "stopped", "quota", "failed"]
     problem: str = ""
@@ -51,7 +51,7 @@ class Discovery:
 
 
 class Source(Protocol):
-    """One kind of source with its settings; `BaseSource` has the answers that most sources give."""
+    """One kind of source with its settings; `BaseSource` has defaults for most methods."""
 
     name: ClassVar[str]
     robots_policy: ClassVar[str]
@@ -67,23 +67,23 @@ class Source(Protocol):
         """Raise a `CrawlError` when a crawl cannot start (a missing key, folder or contact)."""
 
     def adjust(self, settings: CrawlSettings) -> CrawlSettings:
-        """Change settings as the source's address asks for."""
+        """Change settings as the source's address requires."""
 
     async def discover(self, context: CrawlContext) -> Discovery:
-        """List photos into the frontier from its cursor on, page by page."""
+        """List photos into the frontier, page by page, from the cursor on."""
 
     def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
-        """Open what brings in bytes; it makes one attempt and does not raise."""
+        """Open the function that fetches the bytes of an item: it makes one attempt and does not raise."""
 
     def content_name(self, sha256: str) -> str | None:
         """Name a photo by its bytes; null when the listing names it."""
 
 
 class BaseSource:
-    """What most sources answer. A subclass is a frozen dataclass with `name` and its own `discover` and `bringer`.
+    """Defaults of a source. A subclass is a frozen dataclass with `name`, `discover` and `byte_fetcher`.
 
-    `media` says which kinds of file it brings (image, sound), `over_http` whether it asks hosts over HTTP,
-    `rejected` the error class of bytes that are no such file.
+    `media` names the kinds of file that it lists (image, sound), `over_http` says whether it requests hosts over HTTP,
+    `rejected` is the error class of bytes that are not such a file.
     """
 
     robots_policy: ClassVar[str] = "not_applicable"
@@ -97,7 +97,7 @@ class BaseSource:
         return asdict(self)  # type: ignore[call-overload,no-any-return]  # a dataclass below
 
     def check(self) -> None:
-        """Ask for a contact when hosts are asked over HTTP."""
+        """Raise `ContactMissingError` when the source needs a contact for HTTP and there is none."""
         if self.over_http:
             user_agent()
 
@@ -106,13 +106,13 @@ class BaseSource:
         return settings
 
     def content_name(self, sha256: str) -> str | None:  # noqa: ARG002 - a subclass may want it
-        """Let the listing name the photo."""
+        """Return null: the listing names the photo."""
         return None
 
 
 @dataclass(frozen=True)
 class ListingPage:
-    """Some photos of a listing, and rows that come in without a file: table -> rows."""
+    """A page of a listing: photos, and rows without files by table."""
 
     photos: Sequence[ListedPhoto] = ()
     rows: Mapping[str, list[Row]] = field(default_factory=dict)
@@ -120,9 +120,9 @@ class ListingPage:
 
 
 def list_pages(context: CrawlContext, pages: Iterable[ListingPage]) -> Discovery:
-    """Bring pages into catalog and frontier; an interrupted listing goes on behind the last page kept.
+    """Write pages into catalog and frontier; an interrupted listing continues after the last written page.
 
-    The same listing must give the same pages again. Rows are durable before the cursor moves, and their keys
+    A repeated listing must give the same pages. Rows are durable before the cursor moves, and their keys
     make a repeated page harmless.
     """
     cursor = context.frontier.cursor(context.crawl_id)
@@ -145,7 +145,7 @@ def list_pages(context: CrawlContext, pages: Iterable[ListingPage]) -> Discovery
 
 
 class HttpByteFetcher:
-    """Bring addresses over HTTP; a worker books a host's gate before it begins."""
+    """Fetch items over HTTP; a worker acquires a host's limiter (`try_acquire`) before it starts an item."""
 
     def __init__(self, fetcher: HttpFetcher) -> None:
         self._fetcher = fetcher
@@ -160,36 +160,36 @@ class HttpByteFetcher:
         )
 
     def attach(self, frontier: Frontier, partition: HostPartition) -> None:
-        """Keep to the hosts of one worker, and keep the pauses that hosts ask for in the frontier."""
+        """Fetch only from the hosts of one worker, and share the pauses of hosts through the frontier."""
         self._fetcher.is_ours = partition.has
-        self._fetcher.note_closed = lambda host, wait: frontier.pause_host(host, time.time() + wait)
+        self._fetcher.on_pause = lambda host, wait: frontier.pause_host(host, time.time() + wait)
         self._fetcher.limits.restore_pauses(frontier.paused_hosts())
 
     def try_acquire(self, host: str) -> bool:
-        """Take a seat and a token at a host when it may be asked now."""
+        """Take a slot and a token of a host when both are free now; say whether they were."""
         if not self._fetcher.limits.limiter(host).try_acquire():
             return False
         self._booked[host] += 1
         return True
 
     def wait_s(self, host: str) -> float:
-        """How long until a host has a token, in seconds; 0 when it has one."""
+        """Seconds until a token of a host is free; 0 when one is free now."""
         return max(0.0, self._fetcher.limits.limiter(host).wait_s())
 
     def paused_s(self, host: str) -> float:
-        """How long a host wants to be left alone, in seconds."""
+        """Return the rest of a host's pause, in seconds."""
         return self._fetcher.limits.limiter(host).paused_s
 
 
 @asynccontextmanager
 async def http_byte_fetcher(settings: CrawlSettings) -> AsyncIterator[HttpByteFetcher]:
-    """Open what brings addresses over HTTP, within the limits of `settings`."""
+    """Open an HTTP client that keeps the limits of `settings`."""
     async with open_fetcher(settings, user_agent()) as fetcher:
         yield HttpByteFetcher(fetcher)
 
 
 def user_agent() -> str:
-    """Say who crawls and how to reach them; raises `ContactMissingError` without a contact."""
+    """Return the User-Agent with its contact; raises `ContactMissingError` without one."""
     contact = os.environ.get(CONTACT_VARIABLE, "").strip()
     if not contact:
         raise ContactMissingError

@@ -1,4 +1,4 @@
-"""Start a source's Scrapy spider in a child process, and attend to it until it ends."""
+"""Run a source's Scrapy spider in a child process until it ends."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ _POLL_S = 0.1
 
 FLAG = "--spider"
 SPIDER_PROGRAM = "crawler.spiders.process"
-"""The module that a child runs for a spider of ours."""
+"""The module that the child process of a built-in spider runs."""
 
 
 class SpiderSource(Source, Protocol):
@@ -27,17 +27,17 @@ class SpiderSource(Source, Protocol):
     spider: ClassVar[str]
 
     def secrets(self) -> Mapping[str, str]:
-        """Give what the spider needs and nobody may write down, such as a key, by argument name."""
+        """Return secrets that the spider needs, such as an API key, by argument name; they are never stored."""
 
     @property
     def api_address(self) -> str:
-        """The address whose host the spider asks; on loopback it is asked without pauses."""
+        """The address of the API; on loopback its calls are made without pauses."""
 
 
 async def run_spider(
     source: SpiderSource, context: CrawlContext, program: str = SPIDER_PROGRAM
 ) -> Discovery:
-    """Start the spider in a process that runs the module `program`, and return how it ended."""
+    """Run the module `program` in a child process, and return how the listing ended."""
     job: dict[str, object] = {"source": [source.name, dict(source.config)]}
     job |= {"crawl_id": context.crawl_id}
     job |= {"home": str(context.workspace.home), "settings": asdict(context.settings)}
@@ -49,8 +49,8 @@ async def run_spider(
 async def _run_child(
     child: asyncio.subprocess.Process, job: str, context: CrawlContext, log: Path
 ) -> Discovery:
-    assert child.stdin is not None, "asked for a pipe"
-    assert child.stdout is not None, "asked for a pipe"
+    assert child.stdin is not None, "stdin and stdout are pipes"
+    assert child.stdout is not None, "stdin and stdout are pipes"
     child.stdin.write(job.encode() + b"\n")
     async with asyncio.TaskGroup() as tasks:
         output = tasks.create_task(child.stdout.read())

@@ -1,4 +1,4 @@
-"""The names and rows in which every source says what it lists: photo ids, labels, moments, settings."""
+"""The common form of listed photos: ids, rows, labels, times and camera settings."""
 
 import hashlib
 import json
@@ -13,10 +13,10 @@ from crawler.frontier.items import Row
 SETTINGS = ("f_number", "iso", "exposure_time")
 
 
-MOMENTS = ("posted_at", "updated_at")  # travel through the frontier as ISO text
+MOMENTS = ("posted_at", "updated_at")  # stored in the frontier as ISO text
 
 
-# Keys of a listed photo that are no columns of its row: what it is labelled with, and who states its EXIF.
+# Keys of a listed photo that are not columns of its row: its labels, and the origin of its EXIF.
 LABELS, EXIF_SOURCE = "labels", "exif_source"
 
 
@@ -35,12 +35,12 @@ def photo_id(source: str, source_photo_id: str) -> str:
 
 
 def utc_now() -> datetime:
-    """Return the time in UTC, without a zone, as the tables hold it."""
+    """Return the time in UTC without a zone, as in the tables."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def utc(text: str) -> datetime:
-    """Read an ISO time with an offset as UTC without a zone.
+    """Convert an ISO time with an offset to UTC without a zone.
 
     >>> utc("2015-04-10T12:03:03-04:00")
     datetime.datetime(2015, 4, 10, 16, 3, 3)
@@ -49,7 +49,7 @@ def utc(text: str) -> datetime:
 
 
 def listed_row(photo: str, columns: Mapping[str, object], crawl: str) -> Row:
-    """Make the row of a photo known by its listing only; `said` holds columns of the row, and may hold LABELS."""
+    """Make the photos row of a listed photo; `columns` are columns of the row, LABELS and EXIF_SOURCE are ignored."""
     row = {
         name: utc(str(value)) if name in MOMENTS and value else value
         for name, value in columns.items()
@@ -59,7 +59,7 @@ def listed_row(photo: str, columns: Mapping[str, object], crawl: str) -> Row:
 
 
 def source_exif(source_exif_json: object, exif_source: str = "api") -> Row | None:
-    """Type the EXIF object of an API or a dataset; null when it holds none of the three settings."""
+    """Make an exif row of the EXIF object of an API or a dataset; null without any of the three settings."""
     exif = json.loads(str(source_exif_json)) if source_exif_json else {}
     row: Row = {
         "f_number": _number(exif.get("aperture")),
@@ -72,9 +72,9 @@ def source_exif(source_exif_json: object, exif_source: str = "api") -> Row | Non
     texts = {f"{name}_raw": _text(exif.get(key)) for name, key in raw.items()}
     make, model = _text(exif.get("make")), _text(exif.get("model"))
     reader = "source API" if exif_source == "api" else "source dataset"
-    about = {"exif_source": exif_source, "reader": reader, "status": "ok", "make": make}
+    common = {"exif_source": exif_source, "reader": reader, "status": "ok", "make": make}
     focal = {"model": model, "focal_mm": _number(exif.get("focal_length"))}
-    return row | texts | about | focal | {"camera": camera_name(make, model)}
+    return row | texts | common | focal | {"camera": camera_name(make, model)}
 
 
 def label_row(
@@ -86,7 +86,7 @@ def label_row(
     *,
     created_at: datetime | None = None,
 ) -> Row:
-    """Make one row of `labels` about a photo; the same statement of the same source has the same id."""
+    """Make one row of `labels` for a photo; equal labels of one source have one id."""
     return {
         "label_id": hash_id(photo, task, value, label_source),
         "subject_kind": "photo",
@@ -104,14 +104,14 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    """Read 5.6, "5.6", "1/500" or "f/2.8"; null when it is no number.
+    """Read 5.6, "5.6", "1/500" or "f/2.8"; null when it is not a number.
 
     >>> _number("1/500"), _number("9e999999999")
     (0.002, None)
     """
     text = str(value).strip().removeprefix("f/")
     try:
-        # A fraction with an exponent is built digit by digit, however many there are.
+        # Fraction would build all digits of a large exponent.
         number = float(text) if "e" in text.lower() else float(Fraction(text))
     except (ValueError, ZeroDivisionError, OverflowError):
         return None

@@ -1,1 +1,1 @@
-"""What the bytes of a file say without decoding its pixels: container, JPEG segments and quality, WAV header."""
+"""Properties of a file that need no decoded pixels: container, JPEG segments and quality, WAV header."""

@@ -1,6 +1,6 @@
-"""A byte stream that ends a parser's work when it reads too often or too much.
+"""A byte stream that stops a parser which reads too often or too much.
 
-Broken files make EXIF parsers spin: a directory may claim 65,535 entries that each point to another
+Broken files keep EXIF parsers busy: a directory may claim 65,535 entries that each point to another
 long value. Time limits need a process and differ from run to run; counting reads is exact, cheap and
 works in any thread. Real photographs need fewer than 1,000 reads.
 """
@@ -9,15 +9,15 @@ from io import BytesIO
 
 MAX_READS = 10_000
 
-_read = BytesIO.read  # a plain name: this call is the hottest of the crawler
+_read = BytesIO.read  # a plain name: this is the most frequent call of the crawler
 
 
 class TooMuchWorkError(Exception):
-    """The parser asked for more reads or bytes than any sound file needs."""
+    """The parser made more reads, or read more bytes, than any valid file needs."""
 
 
 class BoundedReader(BytesIO):
-    """BytesIO whose reads cost 1 each and 1 per KiB, and raise when `max_reads` is spent.
+    """BytesIO whose reads cost 1 each plus 1 per KiB, and raise when `max_reads` is exceeded.
 
     Reading everything four times is always within the bound.
 

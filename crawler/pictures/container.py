@@ -1,7 +1,7 @@
-"""Say what bytes are: the container by its magic bytes, the size by its header, the end by its mark.
+"""Identify image files: the container by its magic bytes, the size by its header, truncation by its end mark.
 
-The name and the server's Content-Type are never asked. Nothing is decoded here: Pillow reads headers
-lazily, and a size that would burst memory is noted instead of opened further.
+The file name and the server's Content-Type are not used. Nothing is decoded here: Pillow reads headers lazily, and a
+picture that would exceed memory is reported as unreadable.
 """
 
 import warnings
@@ -15,9 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from crawler.pictures.bounded_reader import BoundedReader
 from crawler.pictures.jpeg_segments import walk
 
-MAX_PIXELS = (
-    80_000_000  # more than any camera that writes JPEG gives; three bytes each when decoded
-)
+MAX_PIXELS = 80_000_000  # more than any camera writes as JPEG; three bytes each when decoded
 
 
 class Container(NamedTuple):
@@ -72,7 +70,7 @@ _BITMAP_HEADERS = frozenset([12, 40, 52, 56, 64, 108, 124])
 
 
 def sniff(body: bytes) -> Container | None:
-    """Name the image container of `body` by its magic bytes; None when it is no image."""
+    """Return the image container of `body` by its magic bytes; None when it is not an image."""
     if body[4:8] == b"ftyp":
         return _by_brand(body)
     if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
@@ -83,7 +81,7 @@ def sniff(body: bytes) -> Container | None:
 
 
 def _by_brand(body: bytes) -> Container | None:
-    """Take the major brand, else the first compatible brand that means a picture."""
+    """Return the container of the major brand, or of the first compatible brand that is a picture."""
     end = min(int.from_bytes(body[:4], "big"), 256)
     brands = [body[8:12], *(body[at : at + 4] for at in range(16, end, 4))]
     return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
@@ -91,7 +89,7 @@ def _by_brand(body: bytes) -> Container | None:
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the header says; `picture` is the opened but undecoded image when it is safe to decode."""
+    """The values of a header; `picture` is the opened, undecoded image when it is safe to decode."""
 
     width: int | None = None
     height: int | None = None
@@ -113,14 +111,14 @@ def read_header(body: bytes, kind: Container, *, max_pixels: int = MAX_PIXELS) -
     if width * height > max_pixels:
         detail = f"too_many_pixels: {width} x {height} is over {max_pixels}"
         return ImageHeader(width, height, "unreadable", detail)
-    if _is_cut(body, kind):
+    if _is_truncated(body, kind):
         return ImageHeader(width, height, "truncated", "no end mark", picture)
     return ImageHeader(width, height, picture=picture)
 
 
 def _error_text(error: Exception) -> str:
-    """Say it in the same words each time: Pillow puts the address of the stream into one message."""
-    if isinstance(error, Image.DecompressionBombError):  # refused by Pillow before we could
+    """Describe an error reproducibly: one message of Pillow contains the memory address of the stream."""
+    if isinstance(error, Image.DecompressionBombError):  # Pillow refuses it before this module can
         return f"too_many_pixels: {error}"[:200]
     if isinstance(error, UnidentifiedImageError):
         return "UnidentifiedImageError: the header is broken"
@@ -129,24 +127,24 @@ def _error_text(error: Exception) -> str:
 
 @cache
 def _silence_warnings() -> None:
-    """Silence Pillow's warnings: sizes are capped here, and other trouble goes into the row."""
+    """Silence Pillow's warnings: sizes are bounded here, and other problems are stored in the row."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def _is_cut(body: bytes, kind: Container) -> bool:
+def _is_truncated(body: bytes, kind: Container) -> bool:
     check = _END_CHECKS.get(kind.format)
     return check is not None and not check(body)
 
 
 def _jpeg_ends(body: bytes) -> bool:
-    """Look for the end mark behind the start of the scan: thumbnails before it have their own."""
+    """Search the end mark after the start of the scan: thumbnails before it have end marks of their own."""
     start = walk(body).scan_start
     return start is not None and body.rfind(b"\xff\xd9", start) >= 0
 
 
-# Containers whose end can be told. Bytes behind the end mark are allowed everywhere but in GIF, whose
-# mark is too short to be searched. Pillow itself refuses a cut WebP.
+# Containers with an end mark. Bytes after the end mark are allowed everywhere except in GIF, whose mark is too short to
+# be searched. Pillow itself refuses a truncated WebP.
 _END_CHECKS: dict[str, Callable[[bytes], bool]] = {
     "JPEG": _jpeg_ends,
     "PNG": lambda body: b"IEND" in body,

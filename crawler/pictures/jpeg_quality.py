@@ -1,7 +1,7 @@
 """Estimate the quality setting of a JPEG from its quantisation tables.
 
-Exact for encoders that scale the tables of ITU-T T.81 Annex K as libjpeg does; for others (Adobe,
-many cameras) it gives the libjpeg quality that quantises about as strongly.
+It is exact for encoders that scale the tables of ITU-T T.81 Annex K as libjpeg does. For others (Adobe, many cameras)
+it is the libjpeg quality with the most similar quantisation.
 """
 
 from bisect import bisect_left
@@ -19,7 +19,7 @@ _LUMA = (
 
 @cache
 def _sums() -> tuple[int, ...]:
-    """Sum of the luma table for quality 100, 99 ... 1: rising."""
+    """Sum the luma table for quality 100, 99 ... 1; the sums rise."""
     return tuple(sum(_scaled(base, quality) for base in _LUMA) for quality in range(100, 0, -1))
 
 
@@ -29,7 +29,7 @@ def _scaled(base: int, quality: int) -> int:
 
 
 def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
-    """Give the nearest libjpeg quality, 1-100, of tables by id (0 is luma); None without tables.
+    """Return the nearest libjpeg quality, 1-100, of tables by id (0 is luma); None without tables.
 
     >>> jpeg_quality({0: [1] * 64})
     100

@@ -1,16 +1,16 @@
-"""Walk the segments of a JPEG up to its picture data: finds the EXIF block and where the scan starts."""
+"""Walk the segments of a JPEG up to its picture data, to the EXIF block and the start of the scan."""
 
 from typing import NamedTuple
 
 MAX_SEGMENTS = 4096  # bounds the walk over hostile bytes; cameras write fewer than 100
 
-_EXIF = b"Exif\0"  # some writers put another byte than 0 behind it
-_ALONE = frozenset([0x01, *range(0xD0, 0xD9)])  # markers without a length
+_EXIF = b"Exif\0"  # some writers append another byte than 0
+_WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD9)])  # markers without a length
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
 
 
 class Segments(NamedTuple):
-    """What the walk found: the TIFF block of the first EXIF segment, and the offset of the scan."""
+    """The TIFF block of the first EXIF segment, and the offset of the scan."""
 
     exif: bytes | None
     scan_start: int | None
@@ -41,4 +41,4 @@ def _length(body: bytes, at: int) -> int:
 def _step(body: bytes, at: int, marker: int) -> int:
     if marker in (0x00, 0xFF):  # stuffing and fill bytes
         return 1
-    return 2 if marker in _ALONE else 2 + max(_length(body, at), 2)
+    return 2 if marker in _WITHOUT_LENGTH else 2 + max(_length(body, at), 2)

@@ -1,6 +1,6 @@
-"""Read the header of a RIFF WAVE sound: a walk over its chunks, in which no length is believed.
+"""Read the header of a RIFF WAVE sound; stated lengths are checked against the bytes.
 
-The standard library's `wave` reads PCM only and raises on the rest; here a header always gives an answer.
+The standard library's `wave` reads PCM only and raises on other formats; this module never raises.
 """
 
 import struct
@@ -16,9 +16,9 @@ _PLAIN = frozenset(
 
 @dataclass(frozen=True)
 class WaveHeader:
-    """What the header says; status is ok, truncated (fewer bytes than announced) or unreadable.
+    """The values of a header; status is ok, truncated (fewer bytes than announced) or unreadable.
 
-    `duration_s` is that of the bytes which are there, in seconds; `sample_rate` is in Hz.
+    `duration_s` is the duration of the existing bytes, in seconds; `sample_rate` is in Hz.
     """
 
     duration_s: float | None = None

@@ -1,1 +1,1 @@
-"""Readers of users' own lists and files: CSV, IDX, img2dataset folders, votes."""
+"""Readers of users' lists and files: CSV, IDX, img2dataset folders, votes."""

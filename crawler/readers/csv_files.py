@@ -1,4 +1,4 @@
-"""Read the user's CSV files cell by cell: whatever a line holds, the next one is read too."""
+"""Read a user's CSV files; a broken line does not end the reading."""
 
 import csv
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ Cells = dict[str, str]
 
 @contextmanager
 def open_csv(path: Path) -> Iterator[tuple[list[str], Iterator[Cells | None]]]:
-    """Give the column names, and of each line its cells by column; null for a line that does not fit.
+    """Give the column names, and the cells of each line by column; null for a line of another length.
 
     Raises `InputRefusedError` for a file without a line of column names.
     """
@@ -26,13 +26,13 @@ def open_csv(path: Path) -> Iterator[tuple[list[str], Iterator[Cells | None]]]:
 
 def _cells(lines: Iterator[list[str]], names: list[str]) -> Iterator[Cells | None]:
     while (line := _next(lines)) is not None:
-        if line:  # an empty line is nothing
+        if line:  # an empty line is skipped
             same = len(line) == len(names)
             yield dict(zip(names, map(str.strip, line), strict=True)) if same else None
 
 
 def _next(lines: Iterator[list[str]]) -> list[str] | None:
-    """Take the next line; one that csv cannot read has no cell that fits."""
+    """Return the next line; a line that csv cannot read becomes one of another length."""
     try:
         return next(lines, None)
     except csv.Error:

@@ -1,4 +1,4 @@
-"""Read IDX files, as MNIST comes in, and write one of their pictures as PNG.
+"""Read IDX files, the format of MNIST, and write one of their pictures as PNG.
 
 magic  0 0 8 D     8: unsigned bytes; D: number of dimensions
 D sizes, 4 bytes each, big-endian; then the values, the last dimension fastest
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from crawler.errors import InputRefusedError
 
-_MOST = 1 << 30  # bytes; MNIST with all its cousins has a tenth of it
+_MOST = 1 << 30  # bytes; the datasets of MNIST's kind have a tenth of it
 
 
 def read_idx(path: Path, dimensions: int) -> tuple[tuple[int, ...], bytes]:
-    """Give the sizes and the values of a file of unsigned bytes, packed with gzip or plain.
+    """Return the sizes and the values of a file of unsigned bytes, compressed with gzip or plain.
 
-    Raises `InputRefusedError` when the file is none or has another number of dimensions.
+    Raises `InputRefusedError` when the file is not such a file or has another number of dimensions.
     """
     try:
         with path.open("rb") as plain:
@@ -38,7 +38,7 @@ def read_idx(path: Path, dimensions: int) -> tuple[tuple[int, ...], bytes]:
 
 
 def png(values: bytes, width: int, height: int) -> bytes:
-    """Write grey values as PNG, stored without packing: the same bytes whatever the version of zlib."""
+    """Write grey values as an uncompressed PNG: the same bytes with every version of zlib."""
     lines = (values[row * width : (row + 1) * width] for row in range(height))
     pixels = zlib.compress(b"".join(b"\0" + line for line in lines), 0)  # \0: no filter
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey

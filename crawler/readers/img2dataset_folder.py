@@ -1,8 +1,8 @@
-"""Read what img2dataset wrote: webdataset tars, folders of files, or Parquet, each with its table of results.
+"""Read the output of img2dataset: webdataset tars, folders of files, or Parquet, each with its table of results.
 
-A folder of results holds, for each shard, `00000.parquet` (a row for each address, also for those that failed) and
-beside it `00000.tar` or the folder `00000`; or the pictures lie in column `jpg` of the Parquet itself. Without the
-table the `.json` beside each picture speaks, and what failed is not known.
+A folder of results has, for each shard, `00000.parquet` (a row for each address, including failed ones) and beside it
+`00000.tar` or the folder `00000`; or the pictures are in column `jpg` of the Parquet itself. Without the table, the
+`.json` beside each picture is used, and failed addresses are unknown.
 """
 
 import contextlib
@@ -20,14 +20,14 @@ import pyarrow.parquet as pq
 Record = dict[str, Any]
 
 ENCODINGS = ("jpg", "png", "webp")  # what img2dataset can write
-_GROUPS_KEPT = 4  # row groups of pictures held in memory while neighbours are read
+_GROUPS_KEPT = 4  # row groups of pictures that are cached while their rows are read
 
 
 @dataclass(frozen=True)
 class PictureLocation:
-    """Where the bytes of one picture lie: a byte range of `file`, or a cell of a Parquet row group.
+    """The location of one picture: a byte range of `file`, or a cell of a Parquet row group.
 
-    `failed` is set, and nothing else, when img2dataset did not get the picture.
+    Only `failed` is set when img2dataset could not download the picture. Stored as JSON in an item's address.
     """
 
     file: str = ""
@@ -39,25 +39,25 @@ class PictureLocation:
     failed: str = ""
 
     def text(self) -> str:
-        """Write the place so that `Place.read` gives it back."""
+        """Write the location as JSON, for `read`."""
         return json.dumps({name: value for name, value in asdict(self).items() if value})
 
     @classmethod
     def read(cls, text: str) -> "PictureLocation":
-        """Read what `text` wrote."""
+        """Read a location that `text` wrote."""
         return cls(**json.loads(text))
 
 
 @dataclass(frozen=True)
 class Img2DatasetResult:
-    """One address with what img2dataset noted about it, and where its picture lies."""
+    """One address with its record by img2dataset, and the location of its picture."""
 
     record: Record
     location: PictureLocation
 
 
 def shards(top: Path) -> list[str]:
-    """Return the names of the shards of a folder, sorted; empty when it holds no results of img2dataset."""
+    """Return the names of the shards of a folder, sorted; empty for a folder without results of img2dataset."""
     names = {p.stem for kind in ("*.parquet", "*.tar") for p in top.glob(kind)}
     names |= {p.name for p in top.glob("[0-9]*") if p.is_dir()}
     return sorted(name for name in names if name.isdigit())
@@ -82,7 +82,7 @@ def results(top: Path, shard: str) -> Iterator[Img2DatasetResult]:
 
 
 def read_bytes(top: Path, location: PictureLocation, max_bytes: int) -> bytes:
-    """Read the bytes of a picture, at most one more than `max_bytes`; raises `OSError` when they are not there."""
+    """Read the bytes of a picture, at most one more than `max_bytes`; raises `OSError` when they are missing."""
     if location.column:
         return bytes(
             _cells(str(top / location.file), location.column, location.group)[location.row].as_py()
@@ -140,7 +140,7 @@ def _cells(table: str, column: str, group: int) -> pa.ChunkedArray:
 
 
 def _pictures(top: Path, shard: str) -> dict[str, PictureLocation]:
-    """Find the pictures of a shard by key."""
+    """Locate the pictures of a shard, by key."""
     endings = tuple(f".{name}" for name in ENCODINGS)
     tar = top / f"{shard}.tar"
     if tar.exists():
@@ -154,7 +154,7 @@ def _pictures(top: Path, shard: str) -> dict[str, PictureLocation]:
 
 
 def _members(path: Path) -> list[tarfile.TarInfo]:
-    """List the files of a tar; of one that was cut off, those before the cut."""
+    """List the files of a tar; of a truncated tar, those before its end."""
     members: list[tarfile.TarInfo] = []
     with tarfile.open(path) as tar, contextlib.suppress(tarfile.ReadError):
         members.extend(member for member in tar if member.isfile())
@@ -164,24 +164,24 @@ def _members(path: Path) -> list[tarfile.TarInfo]:
 def _beside(
     top: Path, shard: str, pictures: Mapping[str, PictureLocation]
 ) -> Iterator[tuple[str, Record]]:
-    """Give the notes beside each picture: `.json`, and `.txt` when there is no caption in it."""
+    """Give the record beside each picture: `.json`, and `.txt` when the record has no caption."""
     tar = top / f"{shard}.tar"
-    notes: dict[str, Record] = {key: {"key": key} for key in pictures}
+    records: dict[str, Record] = {key: {"key": key} for key in pictures}
     if tar.exists():
         with tarfile.open(tar) as opened:
             for member in opened:
                 stream = opened.extractfile(member)
                 if stream and member.name.endswith((".json", ".txt")):
-                    _note(notes, Path(member.name), stream.read())
+                    _add_note(records, Path(member.name), stream.read())
     else:
         for file in sorted((top / shard).glob("*")):
             if file.suffix in (".json", ".txt"):
-                _note(notes, file, file.read_bytes())
-    yield from notes.items()
+                _add_note(records, file, file.read_bytes())
+    yield from records.items()
 
 
-def _note(notes: dict[str, Record], name: Path, content: bytes) -> None:
-    record = notes.get(name.stem)
+def _add_note(records: dict[str, Record], name: Path, content: bytes) -> None:
+    record = records.get(name.stem)
     if record is None:
         return
     text = content.decode("utf-8", "replace")

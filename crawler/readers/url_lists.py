@@ -1,6 +1,6 @@
 """Read lists of addresses as streams of records: csv, tsv, txt, json, jsonl and parquet, gz where it is text.
 
-Memory does not grow with the list. A line that cannot be read is given as null, so that it can be counted.
+Memory does not grow with the list. An unreadable line gives null, so that it can be counted.
 """
 
 import csv
@@ -31,7 +31,7 @@ class BadListError(CrawlError):
 
 
 def list_files(path: Path) -> list[Path]:
-    """Return the file itself, or the lists of a folder by name; raises `BadListError` when there is none."""
+    """Return the file itself, or the lists of a folder, sorted; raises `BadListError` when there is none."""
     files = [path] if path.is_file() else sorted(f for f in path.glob("*") if kind_of(f))
     if not files or not all(kind_of(file) for file in files):
         raise BadListError(f"{path} is no list of addresses; known endings: {', '.join(_KINDS)}")
@@ -39,7 +39,7 @@ def list_files(path: Path) -> list[Path]:
 
 
 def kind_of(path: Path) -> str:
-    """Tell the kind of a list by its ending; empty when it is none.
+    """Return the kind of a list by its file extension; empty for another extension.
 
     >>> kind_of(Path("photos.csv.gz")), kind_of(Path("photos.parquet.gz"))
     ('csv', '')
@@ -63,7 +63,7 @@ def columns(path: Path) -> list[str]:
 
 
 def records(path: Path, columns: Iterable[str] | None = None) -> Iterator[Record | None]:
-    """Give the records of one list in their order, only the `wanted` columns where that saves reading."""
+    """Give the records of one list in order, only `columns` where the format can skip others."""
     kind = kind_of(path)
     if kind == "parquet":
         names = None if columns is None else list(columns)
@@ -81,7 +81,7 @@ def _text(path: Path) -> IO[str]:
 
 
 def delimited(path: Path, delimiter: str) -> Iterator[Record | None]:
-    """Give the rows of a delimited text of any name; one with another number of cells than its head is null."""
+    """Give the rows of a delimited text of any name; a row with another number of cells than the header is null."""
     with _text(path) as file:
         rows = _rows(file, delimiter)
         names = next(rows, None) or []
@@ -102,7 +102,7 @@ def _csv(file: IO[str], delimiter: str = ",") -> Iterator[Record | None]:
     for row in rows:
         if row is None:
             yield None
-        elif row:  # an empty line is no record
+        elif row:  # an empty line is not a record
             yield dict(zip(names, row, strict=False))
 
 
@@ -117,7 +117,7 @@ def _rows(file: IO[str], delimiter: str) -> Iterator[list[str] | None]:
             yield next(rows)
         except StopIteration:
             return
-        except csv.Error:  # a quote that never ends makes a field longer than the reader's bound
+        except csv.Error:  # an unclosed quote makes a field longer than the reader's limit
             yield None
 
 
@@ -135,13 +135,13 @@ def _json_lines(file: IO[str]) -> Iterator[Record | None]:
 
 
 def _json(file: IO[str]) -> Iterator[Record | None]:
-    """Read an array of records, or records one after the other, without ever holding all of it."""
+    """Read an array of records, or records one after the other, in bounded memory."""
     decoder, text, more = json.JSONDecoder(), "", True
     while True:
         text = text.lstrip(" \t\r\n,[]")
         try:
             value, end = decoder.raw_decode(text)
-            whole = end < len(text) or not more  # a number may go on in the next chunk
+            whole = end < len(text) or not more  # a number may continue in the next chunk
         except ValueError:
             whole = False
         if whole:
@@ -151,7 +151,7 @@ def _json(file: IO[str]) -> Iterator[Record | None]:
             chunk = file.read(max(_CHUNK, len(text)))
             text, more = text + chunk, bool(chunk)
         else:
-            if text:  # what follows broken JSON has no beginning
+            if text:  # after broken JSON the next record cannot be located
                 yield None
             return
 

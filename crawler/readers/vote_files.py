@@ -1,6 +1,6 @@
 """Read votes on pictures: `AVA.txt`, the JSON of image-quality-assessment, or a CSV of `image_id,n1..n10`.
 
-Votes are how many people gave 1, 2 ... 10 points; some JSON files hold shares that sum to 1 instead.
+Votes are the numbers of people who gave 1, 2 ... 10 points; some JSON files have shares that sum to 1 instead.
 """
 
 import json
@@ -15,7 +15,7 @@ from crawler.readers.csv_files import Cells, open_csv
 
 POINTS = range(1, 11)
 _COUNTS = [f"n{points}" for points in POINTS]
-_NAME = re.compile(r"[\w-][\w. -]*")  # becomes a file name
+_NAME = re.compile(r"[\w-][\w. -]*")  # used as a file name
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Votes:
 
 
 def read_votes(path: Path) -> Iterator[Votes | None]:
-    """Read a file by the kind that its name ends in; null for each entry that is unusable.
+    """Read a file by its extension; null for each unusable entry.
 
     Raises `InputRefusedError` for a file of another kind.
     """
@@ -87,7 +87,7 @@ def _json(path: Path) -> Iterator[Votes | None]:
 def _votes(
     image_id: str, numbers: Sequence[object], tags: Sequence[str] = (), challenge: str | None = None
 ) -> Votes | None:
-    """Take numbers that are finite, not negative and not all zero, and a name that can be a file's."""
+    """Return votes, or null unless they are finite, not negative and not all zero, and the id is a valid file name."""
     try:
         votes = tuple(float(str(n)) for n in numbers)
     except ValueError:

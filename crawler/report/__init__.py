@@ -1,4 +1,4 @@
-"""The report of a crawl: one HTML file that says what was wanted, what came in, what did not, and why."""
+"""The report of a crawl: one HTML file with the listed and the fetched photos, the failures and their reasons."""
 
 from crawler.report.page import write_report
 

@@ -1,6 +1,6 @@
-"""Check that what was crawled is there: bytes, packs, and agreement of frontier and catalog.
+"""Verify crawled pictures: their bytes, their packs, and the agreement of frontier and catalog.
 
-Reads everything once and changes nothing. Run it while no crawl runs: a session at work looks like a fault.
+Reads everything once and changes nothing. Run it while no crawl runs: items of a running session look like faults.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from crawler.session.uncommitted import photos_in_spool
 
 @dataclass(frozen=True)
 class CrawlAudit:
-    """What was checked, and every problem found, as sentences; `notes` are no problems."""
+    """The numbers of checked objects, and every problem as a sentence; `notes` are not problems."""
 
     assets: int
     photos: int
@@ -38,7 +38,7 @@ def audit(workspace: Workspace) -> CrawlAudit:
     """Re-hash every picture in its pack, and compare packs, catalog and frontier."""
     with open_catalog(workspace) as catalog, Frontier(workspace.frontier) as frontier:
         assets = catalog.records("SELECT * FROM assets ORDER BY pack, pack_offset")
-        # A photo may be known by its listing only: then nothing was brought in.
+        # A photo that was only listed has no asset_sha256.
         rows = catalog.records("SELECT photo_id FROM photos WHERE asset_sha256 IS NOT NULL")
         photos = {str(row["photo_id"]) for row in rows}
         packs = set(list_packs(workspace))
@@ -95,7 +95,7 @@ def _frontier_problems(frontier: Frontier, photos: set[str]) -> Iterator[str]:
 
 
 def _unfinished(frontier: Frontier) -> Iterator[str]:
-    """Count what a session at work, or one that was killed, holds: the next one fetches it."""
+    """Count the items of a running or killed session; the next session fetches them."""
     if waiting := len(frontier.in_flight()):
         yield (
             f"pictures in flight: {waiting}; a session is at work, or was killed: then go on with "

@@ -1,4 +1,4 @@
-"""What a recrawl changed: photos of one catalog snapshot beside those of another."""
+"""The changes of a recrawl: the photos of now compared with those of a catalog snapshot."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Changes:
-    """Photos that came since a snapshot, by number, and those that changed or were deleted at their source."""
+    """The number of photos added since a snapshot, and the photos that changed or were deleted at their source."""
 
     since: int
     added: int
@@ -25,10 +25,10 @@ class Changes:
     deleted: list[Photo]
 
 
-_KNOWN = "SELECT DISTINCT photo_id FROM lake.photos AT (VERSION => {since})"
-_ADDED = f"SELECT count(DISTINCT photo_id) AS n FROM photos WHERE photo_id NOT IN ({_KNOWN})"
+_OLD_PHOTOS = "SELECT DISTINCT photo_id FROM lake.photos AT (VERSION => {since})"
+_ADDED = f"SELECT count(DISTINCT photo_id) AS n FROM photos WHERE photo_id NOT IN ({_OLD_PHOTOS})"
 _CHANGED = (
-    f"SELECT DISTINCT source, source_photo_id, page_url FROM photos WHERE photo_id IN ({_KNOWN}) AND "
+    f"SELECT DISTINCT source, source_photo_id, page_url FROM photos WHERE photo_id IN ({_OLD_PHOTOS}) AND "
     "(photo_id, asset_sha256) NOT IN (SELECT (photo_id, asset_sha256) FROM lake.photos AT (VERSION => {since}))"
     " ORDER BY ALL"
 )
@@ -44,7 +44,7 @@ _BEFORE_LAST_SESSION = (
 
 
 def changes(workspace: Workspace, since: int | None = None) -> Changes:
-    """Compare the photos of now with those of snapshot `since`, or of before the last session.
+    """Compare the current photos with those of snapshot `since`; by default the one before the last session.
 
     Raises `NothingToCompareError` when there was no session or no such snapshot.
     """

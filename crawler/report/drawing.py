@@ -1,4 +1,4 @@
-"""Bars as inline SVG; every text goes through the template's escaping."""
+"""Bars as inline SVG; the template escapes every text."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _HEIGHT, _WIDTH, _GAP = 120, 720, 0.15
 def stacked_bars(bins: Sequence[tuple[str, int, int]]) -> Markup:
     """Draw one bar for each (label, done, failed), failed on top; the label is its tooltip.
 
-    It has no text of its own, so it may be stretched to any width. The tallest bar fills the height.
+    The SVG contains no text, so it may be stretched to any width. The tallest bar fills the height.
     """
     most = max((done + failed for _, done, failed in bins), default=0) or 1
     wide = _WIDTH / max(len(bins), 1)

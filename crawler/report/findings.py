@@ -1,4 +1,4 @@
-"""The numbers of a report: each comes from one question to the catalog, or from the frontier's counts."""
+"""The numbers of a report: each comes from one query of the catalog, or from the frontier's counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _SETTINGS = ("f_number", "iso", "exposure_time", "camera")
 
 @dataclass(frozen=True)
 class FunnelStep:
-    """One step of the funnel."""
+    """One step from listing to usable EXIF, with its count."""
 
     name: str
     n: int
@@ -32,18 +32,18 @@ class FunnelStep:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Attempts by time: (Unix seconds of the bin's start, done, failed); bins without attempts are in it."""
+    """Attempts by time: (Unix seconds of the bin's start, done, failed), with bins without attempts."""
 
     step_s: int
     bins: Sequence[tuple[int, int, int]]
 
 
 def totals(scope: ReportScope) -> Mapping[str, int]:
-    """Count attempts, pictures, bytes and hosts; `failed` are pictures of which no attempt worked.
+    """Count attempts, pictures, bytes and hosts; `failed` are pictures without a successful attempt.
 
-    `retries` are attempts after one that failed, `again` those after one that worked (a recrawl). `unchanged` are
-    pictures that the server said to have as we know them, `repeats` bytes that the source gave before. `older` counts
-    files that a later one of the same picture has replaced.
+    `retries` are attempts after a failed one, `again` attempts after a successful one (a recrawl). `unchanged` are
+    pictures that the server reported as not modified, `repeats` pictures with bytes of an earlier one. `older` counts
+    files that a later file of the same picture has replaced.
     """
     [row] = scope.query(
         "SELECT count(*) AS attempts, count(*) FILTER (before = 'failed') AS retries,"
@@ -53,9 +53,9 @@ def totals(scope: ReportScope) -> Mapping[str, int]:
         " count(DISTINCT photo_id) FILTER (outcome = 'done') AS done,"
         " count(DISTINCT photo_id) FILTER (outcome = 'unchanged') AS unchanged,"
         " count(DISTINCT photo_id) FILTER (outcome = 'repeat') AS repeats,"
-        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS failed,"
+        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM fetched_photos)) AS failed,"
         " coalesce(sum(bytes) FILTER (outcome = 'done'), 0)::BIGINT AS bytes,"
-        " count(DISTINCT nullif(host, '')) AS hosts FROM followed"
+        " count(DISTINCT nullif(host, '')) AS hosts FROM attempts_in_order"
     )
     counts = {name: int(str(value)) for name, value in row.items()}
     waiting = sum(r.counts.get("queued", 0) + r.counts.get("in_flight", 0) for r in scope.records)
@@ -63,9 +63,9 @@ def totals(scope: ReportScope) -> Mapping[str, int]:
 
 
 def funnel(scope: ReportScope, tried: int, done: int) -> list[FunnelStep]:
-    """Follow the pictures from the listing to usable EXIF; from the files on it counts distinct bytes.
+    """Count the pictures at each step from the listing to usable EXIF; from files on, count distinct bytes.
 
-    Of a picture that has changed only the newest file counts, so that no step is larger than the one before.
+    Only the newest file of a changed picture counts, so no step is larger than the one before.
     """
     [row] = scope.query(
         "SELECT (SELECT count(*) FROM current) AS files,"
@@ -95,7 +95,7 @@ def funnel(scope: ReportScope, tried: int, done: int) -> list[FunnelStep]:
 def timeline(scope: ReportScope) -> Timeline:
     """Count attempts over time in at most `MOST_BINS` bins of one width."""
     [ends] = scope.query(
-        "SELECT epoch(min(fetched_at)) AS first, epoch(max(fetched_at)) AS last FROM tries"
+        "SELECT epoch(min(fetched_at)) AS first, epoch(max(fetched_at)) AS last FROM attempts"
     )
     if ends["first"] is None:
         return Timeline(_STEPS_S[0], [])
@@ -104,7 +104,7 @@ def timeline(scope: ReportScope) -> Timeline:
     rows = scope.query(
         "SELECT CAST(floor(epoch(fetched_at) / ?) AS BIGINT) AS bin,"
         " count(*) FILTER (outcome = 'done') AS done, count(*) FILTER (outcome = 'failed') AS failed"
-        " FROM tries GROUP BY 1",
+        " FROM attempts GROUP BY 1",
         step,
     )
     by_bin = {int(str(r["bin"])): (int(str(r["done"])), int(str(r["failed"]))) for r in rows}
@@ -113,7 +113,7 @@ def timeline(scope: ReportScope) -> Timeline:
 
 
 def labels(scope: ReportScope) -> list[Row]:
-    """Count labels of the pictures by task and value, the largest values of each task."""
+    """Count labels of the pictures by task and value, the most frequent values of each task."""
     return scope.query(
         "SELECT task, value, label_source, count(*) AS n,"
         " count(*) / sum(count(*)) OVER (PARTITION BY task, label_source) AS share"
@@ -128,7 +128,7 @@ def labels(scope: ReportScope) -> list[Row]:
 
 
 def sources(scope: ReportScope) -> list[Row]:
-    """Count pictures by source; `listed` are those whose bytes were not asked for."""
+    """Count pictures by source; `listed` are photos whose bytes were not fetched."""
     return scope.query(
         "SELECT source, count(asset_sha256) AS n, count(DISTINCT asset_sha256) AS files,"
         " count(*) FILTER (asset_sha256 IS NULL) AS listed, count(DISTINCT photographer) AS photographers"
@@ -139,7 +139,7 @@ def sources(scope: ReportScope) -> list[Row]:
 
 
 def formats(scope: ReportScope) -> list[Row]:
-    """Count files by format and by what their header says."""
+    """Count files by format and header status."""
     return scope.query(
         "SELECT format, header_status, count(*) AS n, sum(bytes)::BIGINT AS bytes,"
         " median(width)::BIGINT AS width, median(height)::BIGINT AS height"
@@ -159,43 +159,43 @@ def licences(scope: ReportScope) -> list[Row]:
 
 
 def error_kinds(scope: ReportScope) -> list[Row]:
-    """Count failed attempts by class and error over all hosts; `pictures` are those still not in."""
+    """Count failed attempts by class and error over all hosts; `pictures` are those not fetched so far."""
     return scope.query(
         "SELECT error_class, error, count(*) AS n, count(DISTINCT host) AS hosts,"
-        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS pictures"
-        " FROM tries WHERE outcome = 'failed' GROUP BY ALL ORDER BY n DESC, error_class, error"
+        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM fetched_photos)) AS pictures"
+        " FROM attempts WHERE outcome = 'failed' GROUP BY ALL ORDER BY n DESC, error_class, error"
     )
 
 
 def errors(scope: ReportScope) -> list[Row]:
-    """Count failed attempts by host and error; `pictures` are those still not in."""
+    """Count failed attempts by host and error; `pictures` are those not fetched so far."""
     return scope.query(
         "SELECT host, error_class, error, count(*) AS n,"
-        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM settled)) AS pictures,"
-        " max(fetched_at) AS last_seen FROM tries WHERE outcome = 'failed' GROUP BY ALL"
+        " count(DISTINCT photo_id) FILTER (photo_id NOT IN (SELECT photo_id FROM fetched_photos)) AS pictures,"
+        " max(fetched_at) AS last_seen FROM attempts WHERE outcome = 'failed' GROUP BY ALL"
         " ORDER BY n DESC, host, error LIMIT ?",
         MOST_VALUES,
     )
 
 
 def hosts(scope: ReportScope) -> list[Row]:
-    """Say how each host answered: attempts, retries, and the time of attempts that brought a picture."""
+    """Count attempts and retries by host, with the duration of successful attempts."""
     return scope.query(
         "SELECT host, count(*) AS attempts, count(*) FILTER (before = 'failed') AS retries,"
         " count(*) FILTER (outcome = 'done') AS done, max(attempt) AS most_attempts,"
         " quantile_cont(duration_ms, 0.5) FILTER (outcome = 'done') AS p50_ms,"
         " quantile_cont(duration_ms, 0.95) FILTER (outcome = 'done') AS p95_ms,"
         " coalesce(sum(bytes) FILTER (outcome = 'done'), 0)::BIGINT AS bytes"
-        " FROM followed GROUP BY 1 ORDER BY attempts DESC, 1 LIMIT ?",
+        " FROM attempts_in_order GROUP BY 1 ORDER BY attempts DESC, 1 LIMIT ?",
         MOST_VALUES,
     )
 
 
 def opt_outs(scope: ReportScope) -> list[Row]:
-    """Count pictures left alone because a site or a person asked for it, with the header or file that said so."""
+    """Count pictures that a site or a person excluded, with the header or file that excludes them."""
     return scope.query(
-        "SELECT host, error, coalesce(error_detail, '') AS said, count(DISTINCT photo_id) AS n"
-        " FROM tries WHERE list_contains(?, error) GROUP BY ALL ORDER BY n DESC, host, said LIMIT ?",
+        "SELECT host, error, coalesce(error_detail, '') AS reason, count(DISTINCT photo_id) AS n"
+        " FROM attempts WHERE list_contains(?, error) GROUP BY ALL ORDER BY n DESC, host, reason LIMIT ?",
         list(OPT_OUTS),
         MOST_VALUES,
     )
@@ -207,7 +207,7 @@ def _shares(of: str) -> str:
 
 
 def exif_by_source(scope: ReportScope) -> list[Row]:
-    """Give the share of files with each setting: of all (source null), by source, and of photos listed only."""
+    """Return the share of files with each setting: of all (source null), by source, and of photos only listed."""
     joined = (
         " FROM (SELECT DISTINCT source, asset_sha256 FROM pictures) p"
         " LEFT JOIN settings USING (asset_sha256)"
@@ -224,7 +224,7 @@ def exif_by_source(scope: ReportScope) -> list[Row]:
 
 
 def exif_by_camera(scope: ReportScope) -> list[Row]:
-    """Give the share of files with each setting for the cameras with most files."""
+    """Return the share of files with each setting for the cameras with most files."""
     return scope.query(
         f"{_shares('camera AS name')} FROM settings WHERE camera IS NOT NULL GROUP BY name"
         " ORDER BY n DESC, name LIMIT ?",
@@ -233,10 +233,10 @@ def exif_by_camera(scope: ReportScope) -> list[Row]:
 
 
 def exif_statuses(scope: ReportScope) -> list[Row]:
-    """Count what the readers said about the EXIF of the files."""
+    """Count the EXIF of the files by source and status."""
     return scope.query(
         "SELECT exif_source, status, count(*) AS n FROM exif WHERE asset_sha256 IN"
-        " (SELECT asset_sha256 FROM came) OR photo_id IN (SELECT photo_id FROM listed)"
+        " (SELECT asset_sha256 FROM fetched_files) OR photo_id IN (SELECT photo_id FROM listed)"
         " GROUP BY ALL ORDER BY exif_source DESC, n DESC, status"
     )
 

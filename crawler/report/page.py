@@ -1,4 +1,4 @@
-"""Write the page: one file that needs no network, with pictures inside and every text escaped."""
+"""Write the report page: one file that needs no network, with embedded pictures and escaped texts."""
 
 import json
 import logging
@@ -46,8 +46,8 @@ def write_report(
 ) -> Path:
     """Write `index.html` about one crawl (the beginning of its id is enough), or about all; return its path.
 
-    It lands in `output`, else in `reports/crawl/<crawl_id or all>/` of the workspace. The numbers are those of the
-    last commit: a session at work is ahead of them by up to a minute. Raises `CrawlNotFoundError`.
+    It is written to `output`, by default to `reports/crawl/<crawl_id or all>/` of the workspace. The numbers are those
+    of the last commit; a running session is ahead of them by up to a minute. Raises `CrawlNotFoundError`.
     """
     with Frontier(workspace.frontier) as frontier, open_catalog(workspace) as catalog:
         scope = find_scope(catalog, frontier.crawls(), crawl)
@@ -61,7 +61,7 @@ def write_report(
 
 
 def context(scope: ReportScope, workspace: Workspace) -> Mapping[str, Any]:
-    """Gather everything that the page shows."""
+    """Return the values of the page's template."""
     totals, pictures = findings.totals(scope), samples.pictures(scope, workspace)
     line = findings.timeline(scope)
     bins = [(format_time(at), done, failed) for at, done, failed in line.bins]
@@ -97,7 +97,7 @@ def _crawl(crawl: str, source: str, config: Mapping[str, object]) -> Row:
 def _session(row: Row) -> Row:
     began, ended = row["started_at"], row["finished_at"]
     is_timed = isinstance(began, datetime) and isinstance(ended, datetime)
-    took = (ended - began).total_seconds() if is_timed else None  # type: ignore[operator]  # just seen
+    took = (ended - began).total_seconds() if is_timed else None  # type: ignore[operator]  # checked above
     config = json.loads(str(row["config_json"] or "{}"))
     return {**row, "took_s": took, **_crawl(str(row["crawl_id"]), str(row["source"]), config)}
 
@@ -105,12 +105,12 @@ def _session(row: Row) -> Row:
 def _by_task(labels: Sequence[Row]) -> dict[str, list[Row]]:
     tasks: dict[str, list[Row]] = {}
     for row in labels:
-        tasks.setdefault(f"{row['task']}, said by {row['label_source']}", []).append(row)
+        tasks.setdefault(f"{row['task']}, stated by {row['label_source']}", []).append(row)
     return tasks
 
 
 def web_link(url: object) -> str | None:
-    """Return an address that may stand behind a link: http and https only, without secrets.
+    """Return an address that may be a link: http and https only, without secrets.
 
     >>> web_link("javascript:alert(1)"), web_link("https://photos.example/a")
     (None, 'https://photos.example/a')
@@ -123,7 +123,7 @@ def web_link(url: object) -> str | None:
 
 
 def render(values: Mapping[str, object]) -> str:
-    """Fill the template; a value that it needs and misses is an error."""
+    """Fill the template; a missing value is an error."""
     environment = Environment(
         loader=PackageLoader("crawler.report"),
         autoescape=True,

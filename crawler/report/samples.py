@@ -1,4 +1,4 @@
-"""Pictures and failures to look at: a few of each, always the same ones for the same crawl."""
+"""Examples of pictures and failures: a few of each, the same ones for the same crawl."""
 
 import logging
 from base64 import b64encode
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 def pictures(scope: ReportScope, workspace: Workspace) -> list[Row]:
-    """Draw pictures that came in, with what is known about them; `uri` is null when one gives no picture."""
+    """Draw fetched pictures with their columns; `uri` is null when a picture cannot be decoded."""
     rows = scope.query(
         "SELECT p.source, p.source_photo_id, p.title, p.attribution, p.page_url, p.redistribution_allowed,"
         " f.width, f.height, f.format, f.duration_s, f.pack, f.pack_offset, f.pack_length,"
@@ -40,7 +40,12 @@ def _thumbnail(reader: AssetReader, row: Row) -> str | None:
     try:
         place = (str(row["pack"]), int(str(row["pack_offset"])), int(str(row["pack_length"])))
         return thumbnail_uri(reader.read(*place))
-    except (DecoderError, SafelightError, OSError, ValueError) as error:  # the frame stays empty
+    except (
+        DecoderError,
+        SafelightError,
+        OSError,
+        ValueError,
+    ) as error:  # the report shows an empty frame
         _log.info("no thumbnail of %s: %s", row["source_photo_id"], error)
         return None
 
@@ -48,7 +53,7 @@ def _thumbnail(reader: AssetReader, row: Row) -> str | None:
 def thumbnail_uri(body: bytes) -> str:
     """Make a data: URI of a JPEG of at most `SIDE_PX`, upright and without metadata; raises `DecoderError`.
 
-    The bytes are decoded by a process without rights; only its pixels are taken.
+    A process without rights decodes the bytes; only its pixels are used.
     """
     size, pixels = draw_crawled(body, SIDE_PX)
     out = BytesIO()
@@ -57,10 +62,10 @@ def thumbnail_uri(body: bytes) -> str:
 
 
 def dead_letters(scope: ReportScope) -> list[Row]:
-    """Show pictures of which no attempt worked, by their last attempt; every kind of error has its share."""
+    """Return failed pictures by their last attempt; every kind of error is represented."""
     return scope.query(
         "SELECT url, host, error_class, error, error_detail, http_status, attempt, fetched_at FROM ("
-        " SELECT * FROM tries WHERE photo_id NOT IN (SELECT photo_id FROM settled)"
+        " SELECT * FROM attempts WHERE photo_id NOT IN (SELECT photo_id FROM fetched_photos)"
         " QUALIFY row_number() OVER (PARTITION BY crawl_id, photo_id ORDER BY attempt DESC) = 1)"
         " ORDER BY row_number() OVER (PARTITION BY error_class, error ORDER BY md5(? || fetch_id)), error, url"
         " LIMIT ?",

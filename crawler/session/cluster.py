@@ -1,7 +1,7 @@
-"""Workers as actors of a Ray cluster: the same worker, with the frontier served by one actor beside its file.
+"""Workers as actors of a Ray cluster; one actor serves them the frontier.
 
-The workspace must lie on storage that every node sees, for segments are written there; the frontier's SQLite file is
-opened only by its actor, on the node where the session runs.
+The workspace must be on storage that every node can access, because workers write segments there. Only the frontier's
+actor, on the node of the session, opens its SQLite file.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _MOST_DEATHS = 3
 
 
 class FrontierActor:
-    """The frontier behind calls by name."""
+    """Serve the methods of the frontier by name."""
 
     def __init__(self, home: str) -> None:
         self._frontier = Frontier(Workspace.at(home).frontier)
@@ -44,7 +44,7 @@ class FrontierActor:
 
 
 class RemoteFrontier:
-    """A frontier whose methods are answered by an actor."""
+    """A frontier whose methods are calls of its actor."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
@@ -58,7 +58,7 @@ class RemoteFrontier:
 
 
 class WorkerActor:
-    """One worker; its counts can be asked for while it works."""
+    """One worker; `exchange` returns its progress while it works."""
 
     def __init__(self, job: dict[str, Any], frontier: Any, blocklist: Blocklist) -> None:
         from crawler.sources import SOURCES
@@ -68,7 +68,7 @@ class WorkerActor:
         name, config = job["source"]
         context = CrawlContext(
             Workspace.at(job["home"]),
-            RemoteFrontier(frontier),  # type: ignore[arg-type]  # answers to the same calls
+            RemoteFrontier(frontier),  # type: ignore[arg-type]  # has the same methods
             job["crawl_id"],
             CrawlSettings(**job["settings"]),
             lambda: self._stopping,
@@ -77,12 +77,12 @@ class WorkerActor:
         self._worker = Worker(context, SOURCES[name](**config), partition, blocklist=blocklist)
 
     async def run(self) -> CrawlProgress:
-        """Work until told that nothing more will come."""
-        await self._worker.run(lambda: self._phase, lambda progress: None)  # noqa: ARG005 - asked for by tell
+        """Work until the phase is end."""
+        await self._worker.run(lambda: self._phase, lambda progress: None)  # noqa: ARG005 - see `exchange`
         return self._worker.progress
 
     async def exchange(self, phase: Phase, *, is_stopping: bool) -> CrawlProgress:
-        """Hear how far the session is, and say how far this worker is."""
+        """Take the phase of the session, and return the progress of this worker."""
         self._phase, self._stopping = phase, is_stopping
         return self._worker.progress
 
@@ -98,7 +98,7 @@ class RayWorkerPool:
         blocklist: Blocklist,
         recover: Callable[[str], None],
     ) -> None:
-        """`cluster` is its address and the number of workers; `recover` as for `ProcessCrew`."""
+        """`cluster` is its address and the number of workers; `recover` as for `ProcessWorkerPool`."""
         self._context, self._source, self._recover = context, source, recover
         self._blocklist = blocklist
         (self._address, workers), self._deaths = cluster, 0
@@ -110,7 +110,7 @@ class RayWorkerPool:
     async def run(
         self, phase: Callable[[], Phase], report: Callable[[CrawlProgress], None]
     ) -> None:
-        """Start the actors, and start one that dies anew.
+        """Run the actors; an actor that dies is replaced.
 
         Raises `ClusterError`, `UsageError` where the current folder would hide our packages from them,
         `FrontierLostError`.
@@ -146,14 +146,14 @@ class RayWorkerPool:
         progress_by_worker: Mapping[str, list[CrawlProgress]],
         report: Callable[[CrawlProgress], None],
     ) -> None:
-        """Report the counts of all actors together, until each has ended."""
+        """Report the sum of all actors' progress, until each actor has ended."""
         while True:
-            whole = CrawlProgress()
+            total = CrawlProgress()
             for progress in [
-                progress for listed in progress_by_worker.values() for progress in listed
+                progress for of_worker in progress_by_worker.values() for progress in of_worker
             ]:
-                whole.add(progress)
-            report(whole)
+                total.add(progress)
+            report(total)
             if not self._running:
                 return
             await asyncio.sleep(_POLL_S)
@@ -165,7 +165,7 @@ class RayWorkerPool:
         phase: Callable[[], Phase],
         progress_by_worker: list[CrawlProgress],
     ) -> None:
-        """Let one worker work to its end, in a new actor when the old one dies."""
+        """Run one worker to its end, in a new actor when the old one dies."""
         self._running.add(partition)
         while True:
             progress_by_worker.append(CrawlProgress())
@@ -184,9 +184,9 @@ class RayWorkerPool:
                 return
 
     async def _check_frontier(self) -> None:
-        """Raise `FrontierLostError` when it was not the worker that died, but the frontier that it asked."""
+        """Raise `FrontierLostError` when not the worker died, but the actor of the frontier."""
         try:
-            await asyncio.to_thread(ray.get, self._frontier.call.remote("closed_hosts", (), {}))
+            await asyncio.to_thread(ray.get, self._frontier.call.remote("paused_hosts", (), {}))
         except ray.exceptions.RayActorError as error:
             why = last_line(str(error))
             raise FrontierLostError(why, self._log) from error
@@ -194,7 +194,7 @@ class RayWorkerPool:
     async def _run_actor(
         self, actor: Any, phase: Callable[[], Phase], progress_by_worker: list[CrawlProgress]
     ) -> CrawlProgress:
-        """Tell an actor how far the session is until it ends; return its counts."""
+        """Send the phase of the session to an actor until it ends; return its progress."""
         work = asyncio.wrap_future(actor.run.remote().future())
         while not work.done():
             await asyncio.wait([work], timeout=_POLL_S)
@@ -218,11 +218,11 @@ class RayWorkerPool:
 
 
 def _log_folder(began: Any) -> str:
-    """Say where Ray writes the logs of this node; a client of a remote cluster has none of its own."""
+    """Return where Ray writes the logs of this node; a client of a remote cluster has none."""
     session = getattr(began, "address_info", {}).get("session_dir", "")
-    return f"{session}/logs" if session else "/tmp/ray/session_latest/logs of the head node"  # noqa: S108 - Ray's place
+    return f"{session}/logs" if session else "/tmp/ray/session_latest/logs of the head node"  # noqa: S108 - Ray's folder
 
 
 def _contact() -> dict[str, str]:
-    """Give an actor what the User-Agent says about whom to write to."""
+    """Return the environment with the contact of the User-Agent."""
     return {CONTACT_VARIABLE: os.environ.get(CONTACT_VARIABLE, "")}

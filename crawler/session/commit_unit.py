@@ -1,8 +1,7 @@
-"""The commit unit: what came in together goes to disk together.
+"""The commit unit: fetched pictures that are written to disk together.
 
-First the segment (pictures and rows, one atomic rename), then one frontier transaction that marks the
-items. A kill between the two is healed by `reconcile`: the segment is found in the catalog and its items are
-marked then.
+First the segment is written (pictures and rows, one atomic rename), then one frontier transaction settles the items.
+After a kill between the two, `reconcile` settles the items by the rows that the catalog has.
 """
 
 import time
@@ -29,7 +28,7 @@ from crawler.settings import CrawlSettings
 
 @dataclass(frozen=True)
 class UnitResult:
-    """What became of a unit: attempts settled, in order, and attempts put off because of another worker's files."""
+    """The result of a unit: attempts that are settled, in order, and attempts that wait for another worker's file."""
 
     settled: list[tuple[FetchResult, Settlement]]
     postponed: list[FetchResult]
@@ -44,14 +43,15 @@ def commit_unit(
     owner: str = "",
     blocklist: Blocklist = NOTHING_BLOCKED,
 ) -> UnitResult:
-    """Write one unit of one crawl; say what became of its items.
+    """Write one unit of one crawl and settle its items.
 
-    A file that another worker is just writing is put off to a later unit: if that worker dies, ours keeps it.
+    An attempt whose file another worker is writing is postponed to a later unit: if that worker dies, this one writes
+    the file.
     """
     unit = [blocklist.apply(result) for result in _mark_repeats(frontier, unit)]
     by_sha = {
         str(result.sha256): result
-        for result in reversed(unit)  # the first of each stays
+        for result in reversed(unit)  # the first of each wins
         if not result.failure and result.outcome == "done"
     }
     ours, theirs = frontier.claim_assets(by_sha, owner)
@@ -90,7 +90,7 @@ _GONE = frozenset({404, 410})
 
 
 def _mark_repeats(frontier: Frontier, unit: Sequence[FetchResult]) -> Iterator[FetchResult]:
-    """Tell repeats: photos named by their bytes whose bytes came in before."""
+    """Mark repeats: photos that are named by their bytes, with bytes that were fetched before."""
     photos: set[str] = set()
     for result in unit:
         is_repeat = result.content_name is not None and (
@@ -106,13 +106,13 @@ def write_rows(
     records: Mapping[str, list[Row]],
     images: Sequence[tuple[str, bytes]] = (),
 ) -> None:
-    """Write one segment of a crawl; tables without rows are left out."""
-    tables = {table: rows(table, listed) for table, listed in records.items() if listed}
+    """Write one segment of a crawl; tables without rows are omitted."""
+    tables = {table: rows(table, table_rows) for table, table_rows in records.items() if table_rows}
     write_segment(workspace, tables, job=f"crawl:{crawl}", images=images)
 
 
 def settle(result: FetchResult, settings: CrawlSettings) -> Settlement:
-    """Decide what becomes of an item after an attempt that ended with a failure, or well."""
+    """Decide the new state of an item after an attempt."""
     item, failure, attempt = result.item, result.failure, result.attempt
     if failure is None:
         return Settlement(
@@ -124,21 +124,21 @@ def settle(result: FetchResult, settings: CrawlSettings) -> Settlement:
         )
     state: State = "failed"
     if failure.error_class == "transient":
-        # A refusal has been tried again by the spider already.
+        # The spider has retried a refused photo already.
         spent = item.refusal or attempt - item.base >= settings.max_attempts
         state = "dead" if spent else "queued"
     wait = backoff_s(attempt - item.base, settings, failure.retry_after_s)
     due = time.time() + wait if state == "queued" else 0.0
-    about = (failure.error_class, failure.error, failure.detail[:300], failure.http_status)
-    return Settlement(item.seq, item.photo_id, state, attempt, due, *about)
+    error = (failure.error_class, failure.error, failure.detail[:300], failure.http_status)
+    return Settlement(item.seq, item.photo_id, state, attempt, due, *error)
 
 
 def reconcile(
     frontier: Frontier, catalog: Catalog, settings: CrawlSettings, owner: str | None = None
 ) -> None:
-    """Bring the frontier of a killed session, or worker, up to the catalog, whose spool has been committed.
+    """Reconcile the frontier of a killed session or worker with the catalog; the spool must be committed.
 
-    Items in flight whose attempt has a row are settled by it, the others go back to the queue.
+    Items in flight whose attempt has a row are settled by it, the others return to the queue.
     """
     items = {item.photo_id: item for item in frontier.in_flight(owner)}
     settled, assets = [], []
@@ -166,7 +166,7 @@ def _ended_attempts(catalog: Catalog, items: Mapping[str, Item]) -> dict[str, Ro
 
 
 def _to_result(item: Item, attempt: int, row: Mapping[str, Any]) -> FetchResult:
-    """See a row of fetches as the attempt that it tells of."""
+    """Make the fetch result that a row of `fetches` records."""
     return FetchResult(
         *(item, attempt, row["url"], row["fetched_at"]),
         failure=_failure(row),
@@ -185,7 +185,7 @@ def _failure(row: Mapping[str, Any]) -> Failure | None:
 
 
 def restore_history(frontier: Frontier, catalog: Catalog, crawl: str) -> None:
-    """Tell a frontier that does not know a crawl what the catalog knows of it: its file may have been lost."""
+    """Copy the fetches of a crawl from the catalog to a frontier that lacks the crawl: its file may have been lost."""
     if frontier.has_crawl(crawl):
         return
     good = "FILTER (outcome <> 'failed')"
@@ -200,16 +200,16 @@ def restore_history(frontier: Frontier, catalog: Catalog, crawl: str) -> None:
 
 
 def _restore_held(frontier: Frontier, catalog: Catalog) -> None:
-    """Learn what the catalog holds when it lost some: a lost frontier, a restored catalog."""
+    """Copy the held photos and files from the catalog when the numbers differ: a lost frontier, a restored catalog."""
     photos = "SELECT photo_id FROM photos WHERE asset_sha256 IS NOT NULL"
     counts = f"SELECT (SELECT count(DISTINCT photo_id) FROM ({photos})) AS p, (SELECT count(*) FROM assets) AS a"
     row = catalog.records(counts)[0]
     held_photos, held_assets = frontier.held_counts()
-    # Photos named by their bytes are held by two names, so there may be more than the catalog has.
+    # Photos that are named by their bytes have two names here, so there may be more than in the catalog.
     if held_assets == row["a"] and held_photos >= int(str(row["p"])):
         return
     frontier.clear_held()
-    # A file that was removed for good is not held any more, though the row of its fetch stays.
+    # A file that was removed for good is not held, although the row of its fetch stays.
     fetches = (
         "SELECT photo_id FROM fetches WHERE outcome <> 'failed'"
         " AND (asset_sha256 IS NULL OR asset_sha256 IN (SELECT sha256 FROM assets))"

@@ -1,8 +1,8 @@
-"""Commit the spool while a session runs: a failed commit is tried again, later each time, while fetching goes on.
+"""Commit the spool while a session runs: a failed commit is retried with growing waits, while fetching continues.
 
-What came in lies in the spool, whole and flushed, so a commit may fail for as long as there is room on the disk. But it
-must not fail unheard: the progress line says it, `commit_retry_s` bounds it, and the session ends with a code of its
-own when the spool could not be committed to the end.
+Fetched pictures are durable in the spool, so commits may fail for as long as the disk has room. A failure is reported:
+the progress line shows it, `commit_retry_s` bounds it, and the session ends with an exit code of its own when the spool
+could not be committed.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
-_SURE = 3  # an error that looks as if it would last is believed after so many failures
+_MOST_LASTING_FAILURES = 3  # so many failures in a row with an error that is not transient
 
 
 class Committer:
@@ -31,21 +31,21 @@ class Committer:
         workspace: Workspace,
         settings: CrawlSettings,
         is_stopping: Callable[[], bool] = lambda: False,
-        is_impatient: Callable[[], bool] = lambda: False,
+        is_immediate: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`commit` tries once and returns the rows gained by table.
+        """`commit` tries once and returns the number of new rows by table.
 
-        `is_stopping` says whether the session was asked to end, `is_impatient` whether at once.
+        `is_stopping` says whether the session is to stop, `is_immediate` whether it is to stop at once.
         """
         self._commit, self._workspace, self._settings = commit, workspace, settings
-        self._is_stopping, self._is_impatient = is_stopping, is_impatient
+        self._is_stopping, self._is_immediate = is_stopping, is_immediate
         self._lock = threading.Lock()
         self._next = time.monotonic() + settings.publish_s
         self.rows: dict[str, int] = {}
         self.commit_failure: CommitFailure | None = None
 
     def commit(self) -> bool:
-        """Commit what waits, once; say whether it succeeded. What failed is in `trouble`."""
+        """Try to commit the spool once; say whether it succeeded. A failure is in `commit_failure`."""
         with self._lock:
             try:
                 gained = self._commit()
@@ -59,9 +59,9 @@ class Committer:
             return True
 
     def commit_until_done(self, act: Callable[[], None] = lambda: None) -> bool:
-        """Commit, and then `act`, again and again until both succeed or `has_given_up`; say whether they did.
+        """Commit and call `act`, repeatedly until both succeed or `has_given_up`; say whether they succeeded.
 
-        `act` reads the catalog, so it may meet the same trouble. A session that was asked to stop waits `drain_s`.
+        `act` reads the catalog, so it may fail for the same reason. A session that is to stop waits `drain_s`.
         """
         started = time.monotonic()
         while not self.has_given_up():
@@ -69,7 +69,7 @@ class Committer:
                 return True
             while time.monotonic() < self._next and not self.has_given_up():
                 late = time.monotonic() - started > self._settings.drain_s
-                if self._is_impatient() or (late and self._is_stopping()):
+                if self._is_immediate() or (late and self._is_stopping()):
                     return False
                 time.sleep(_POLL_S)
         return False
@@ -86,7 +86,7 @@ class Committer:
         return True
 
     async def run(self) -> None:
-        """Commit now and then, until cancelled; a commit that has begun is always waited for."""
+        """Commit periodically until cancelled; a commit that has started always ends first."""
         while True:
             await asyncio.sleep(_POLL_S)
             if time.monotonic() >= self._next and not self.has_given_up():
@@ -98,15 +98,17 @@ class Committer:
                     await work
 
     def has_given_up(self) -> bool:
-        """Say whether trying again is of no use, or was tried for `commit_retry_s`."""
+        """Say whether the error is lasting, or retries have failed for `commit_retry_s`."""
         commit_failure = self.commit_failure
         if commit_failure is None:
             return False
         late = time.monotonic() - commit_failure.since > self._settings.commit_retry_s
-        return late or (not commit_failure.is_transient and commit_failure.failures >= _SURE)
+        return late or (
+            not commit_failure.is_transient and commit_failure.failures >= _MOST_LASTING_FAILURES
+        )
 
     def waiting(self) -> int:
-        """Count the segments that wait in the spool."""
+        """Count the segments in the spool."""
         return count_waiting(self._workspace)
 
     def _note(self, error: Exception) -> None:
@@ -134,6 +136,6 @@ class Committer:
         self.count_rows(gained)
 
     def count_rows(self, gained: Mapping[str, int]) -> None:
-        """Add rows gained by a commit."""
+        """Add the new rows of a commit."""
         for table, n in gained.items():
             self.rows[table] = self.rows.get(table, 0) + n

@@ -1,6 +1,6 @@
-"""A Prometheus endpoint for a crawl: what the session's tally says, read when somebody scrapes.
+"""A Prometheus endpoint for a crawl: the session's progress, read at each scrape.
 
-All counters begin at zero with the session, as Prometheus expects of a process. Names: see `CrawlMetrics.collect`.
+All counters start at zero with the session, as Prometheus expects of a process. Names: see `CrawlMetrics.collect`.
 """
 
 import threading
@@ -30,7 +30,7 @@ class MetricsAddressError(CrawlError):
 
 
 class CrawlMetrics(Collector):
-    """The metrics of one session in a registry of their own; `update` with each tally, from any thread."""
+    """The metrics of one session in a registry of their own; call `update` with its progress, from any thread."""
 
     def __init__(self) -> None:
         self._progress: CrawlProgress | None = None
@@ -41,13 +41,13 @@ class CrawlMetrics(Collector):
         ProcessCollector(registry=self.registry)
 
     def update(self, progress: CrawlProgress) -> None:
-        """Take over what a session has done so far; the tally may change afterwards."""
-        seen = replace(progress, errors=dict(progress.errors))
+        """Copy the progress of a session; the argument may change afterwards."""
+        copy = replace(progress, errors=dict(progress.errors))
         with self._lock:
-            self._progress, self._updated = seen, time.time()
+            self._progress, self._updated = copy, time.time()
 
     def collect(self) -> Iterable[Metric]:
-        """Give every metric, once the session has said something; all have the labels source and crawl_id."""
+        """Give every metric after the first `update`; all have the labels source and crawl_id."""
         with self._lock:
             progress, updated = self._progress, self._updated
         if progress is None:
@@ -55,7 +55,7 @@ class CrawlMetrics(Collector):
         labels = (progress.source, progress.crawl_id)
         yield _pictures(progress, labels)
         yield _errors(progress, labels)
-        yield _counter("bytes", "bytes of pictures brought in", progress.bytes, labels)
+        yield _counter("bytes", "bytes of fetched pictures", progress.bytes, labels)
         yield _counter(
             "retries", "attempts that failed and will be made again", progress.retries, labels
         )
@@ -63,37 +63,39 @@ class CrawlMetrics(Collector):
         yield _gauge("in_flight", "pictures in work or not yet on disk", progress.in_flight, labels)
         yield _gauge("listing", "1 while the source is being listed", progress.listing, labels)
         yield _gauge(
-            "updated_timestamp_seconds", "when the session last said something", updated, labels
+            "updated_timestamp_seconds", "time of the session's last update", updated, labels
         )
 
 
 def _pictures(progress: CrawlProgress, labels: tuple[str, str]) -> Metric:
-    about = "pictures that are settled, by outcome"
-    family = CounterMetricFamily("safelight_crawl_pictures", about, labels=(*_LABELS, "outcome"))
+    description = "pictures that are settled, by outcome"
+    family = CounterMetricFamily(
+        "safelight_crawl_pictures", description, labels=(*_LABELS, "outcome")
+    )
     for outcome in ("done", "failed", "unchanged", "repeat"):
         family.add_metric((*labels, outcome), getattr(progress, _FIELDS.get(outcome, outcome)))
     return family
 
 
-_FIELDS = {"repeat": "repeats"}  # the outcome of a row -> the field of the tally
+_FIELDS = {"repeat": "repeats"}  # the outcome of a row -> the field of CrawlProgress
 
 
 def _errors(progress: CrawlProgress, labels: tuple[str, str]) -> Metric:
-    about = "pictures given up, by error"
-    family = CounterMetricFamily("safelight_crawl_errors", about, labels=(*_LABELS, "error"))
+    description = "pictures given up, by error"
+    family = CounterMetricFamily("safelight_crawl_errors", description, labels=(*_LABELS, "error"))
     for error, n in sorted(progress.errors.items()):
         family.add_metric((*labels, error), n)
     return family
 
 
-def _counter(name: str, about: str, value: float, labels: tuple[str, str]) -> Metric:
-    family = CounterMetricFamily(f"safelight_crawl_{name}", about, labels=_LABELS)
+def _counter(name: str, description: str, value: float, labels: tuple[str, str]) -> Metric:
+    family = CounterMetricFamily(f"safelight_crawl_{name}", description, labels=_LABELS)
     family.add_metric(labels, value)
     return family
 
 
-def _gauge(name: str, about: str, value: float, labels: tuple[str, str]) -> Metric:
-    family = GaugeMetricFamily(f"safelight_crawl_{name}", about, labels=_LABELS)
+def _gauge(name: str, description: str, value: float, labels: tuple[str, str]) -> Metric:
+    family = GaugeMetricFamily(f"safelight_crawl_{name}", description, labels=_LABELS)
     family.add_metric(labels, value)
     return family
 
@@ -102,7 +104,7 @@ def _gauge(name: str, about: str, value: float, labels: tuple[str, str]) -> Metr
 def serve_metrics(metrics: CrawlMetrics, host: str, port: int) -> Iterator[str]:
     """Serve `metrics` over HTTP and give the address; port 0 takes a free one.
 
-    Raises `MetricsAddressError` when the port is in use or the host is not this machine's.
+    Raises `MetricsAddressError` when the port is in use or the host is not an address of this machine.
     """
     try:
         server, thread = start_http_server(port, host, metrics.registry)

@@ -1,4 +1,4 @@
-"""The one progress line of a crawl: on a terminal it rewrites itself, in a log it comes now and then."""
+"""The progress of a crawl, and its line: rewritten in place on a terminal, repeated periodically in a log."""
 
 import logging
 import sys
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from crawler.session.records import FetchResult
 
 _TERMINAL_S, _LOG_S = 0.5, 10.0
-_SHORT_PAUSE_S = 10.0  # nobody needs to hear of a shorter one
+_SHORT_PAUSE_S = 10.0  # shorter pauses are not reported
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class CommitFailure:
-    """Why the spool is not in the catalog: commits that failed one after the other, the last for `reason`.
+    """Commits of the spool that failed one after the other, the last for `reason`.
 
-    `since` and `next` are moments of `time.monotonic`: the first failure, and the next try.
+    `since` and `next` are times of `time.monotonic`: the first failure, and the next try.
     """
 
     failures: int
@@ -33,7 +33,7 @@ class CommitFailure:
     is_transient: bool
 
     def line(self, now: float) -> str:
-        """Say it in one line.
+        """Describe the failure in one line.
 
         >>> CommitFailure(3, 0.0, 20.0, "disk full", 7, True).line(12.0)
         'commit failed 3 times: disk full; retrying in 8 s; 7 segments wait in the spool'
@@ -46,10 +46,10 @@ class CommitFailure:
 
 @dataclass
 class CrawlProgress:
-    """What a session has done so far, and what is left.
+    """The counts of a session or a worker so far.
 
-    `failed` and `errors` count pictures given up, `retries` attempts that will be made again, `repeats` and
-    `unchanged` pictures that brought no new bytes. `read` are rows of a source that lists no pictures, `pauses` the
+    `failed` and `errors` count pictures that failed for good, `retries` failed attempts that will be repeated,
+    `repeats` and `unchanged` pictures without new bytes. `read` are rows of a source without pictures, `pauses` the
     hosts (and the API) that the session waits for.
     """
 
@@ -92,22 +92,22 @@ class CrawlProgress:
             self.errors[error] = self.errors.get(error, 0) + n
 
     def line(self, now: float) -> str:
-        """Say it in one line; the rates are averages over the session.
+        """Describe the progress in one line; the rates are averages over the session.
 
         >>> CrawlProgress(done=50, bytes=2_000_000, queued=150, listing=False, started=0.0).line(10.0)
         '50 done, 150 queued, 0 failed, 5.0 images/s, 0.2 MB/s, ETA 0:30'
         """
         commit_failure = f"; {self.commit_failure.line(now)}" if self.commit_failure else ""
-        return f"{self._progress(now)}{commit_failure}"
+        return f"{self._counts_text(now)}{commit_failure}"
 
-    def _progress(self, now: float) -> str:
+    def _counts_text(self, now: float) -> str:
         elapsed = max(now - self.started, 1e-3)
         if self.read:
             return f"{self.read} rows read, {self.read / elapsed:.0f} rows/s"
         images, megabytes = self.done / elapsed, self.bytes / elapsed / 1e6
         ended = (self.done + self.failed + self.repeats + self.unchanged) / elapsed
         left_s = self.queued / ended if ended and not self.listing else None
-        # A host that is closed for longer than the rest takes decides when the crawl ends.
+        # A host whose pause is longer than the rest of the work decides when the crawl ends.
         soon = time.time() + max(left_s or 0.0, _SHORT_PAUSE_S)
         long = [pause for pause in self.pauses if pause.until > soon]
         eta = f"ETA {'unknown' if left_s is None else _clock(left_s)}"
@@ -125,7 +125,7 @@ def _clock(seconds: float) -> str:
 
 
 class CrawlProgressLine:
-    """Write the line of a tally to a stream (standard error unless told otherwise)."""
+    """Write the progress line to a stream (default: standard error)."""
 
     def __init__(
         self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
@@ -136,7 +136,7 @@ class CrawlProgressLine:
         self._next = clock() + (0 if self._terminal else _LOG_S)
 
     def __call__(self, progress: CrawlProgress) -> None:
-        """Write the line if it is time for one."""
+        """Write the line when it is due."""
         now = self._clock()
         if now < self._next:
             return
@@ -155,19 +155,19 @@ class CrawlProgressLine:
 
 
 class ProgressLog:
-    """Log a tally now and then, its counts as fields: for a log that is read by machines."""
+    """Log the progress periodically, its counts as fields: for JSON logs."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._next = clock() + _LOG_S
 
     def __call__(self, progress: CrawlProgress) -> None:
-        """Log the tally if it is time for it."""
+        """Log the progress when it is due."""
         if self._clock() >= self._next:
             self.end(progress)
 
     def end(self, progress: CrawlProgress) -> None:
-        """Log the tally now."""
+        """Log the progress now."""
         now = self._clock()
         self._next = now + _LOG_S
         counts = ("done", "failed", "bytes", "queued", "listing")

@@ -1,4 +1,4 @@
-"""Catalog rows of a crawl: ids, and one function for each table that makes its row."""
+"""Catalog rows of a fetch result: one function for each table."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from crawler.listing.vocabulary import (
 
 
 def make_crawl_id(source: str, config: Mapping[str, object]) -> str:
-    """Name a crawl by its source and its settings: the same order has the same id."""
+    """Make the id of a crawl of its source and its settings: equal settings have one id."""
     return hash_id(source, json.dumps(config, sort_keys=True))[:16]
 
 
@@ -31,7 +31,7 @@ FetchOutcome = Literal["done", "unchanged", "repeat"]
 
 @dataclass(frozen=True)
 class FetchResult:
-    """One ended attempt: the bytes of a picture with what was found in them, or a failure."""
+    """The result of one attempt: the bytes of a picture with their examination, or a failure."""
 
     item: Item
     attempt: int
@@ -47,20 +47,20 @@ class FetchResult:
     sha256: str | None = None
     asset: Mapping[str, object] | None = None
     exif: Mapping[str, object] | None = None
-    content_name: str | None = None  # its name at the source, when only the bytes tell it
+    content_name: str | None = None  # its name at the source, when the photo is named by its bytes
     outcome: FetchOutcome = "done"
-    elsewhere: str | None = None  # redirected to an address that another worker asks
+    elsewhere: str | None = None  # redirected to a host of another worker
 
     @property
     def photo_id(self) -> str:
-        """The photo that came in: the one asked for, unless the bytes say another."""
+        """The id of the fetched photo: that of the item, unless the photo is named by its bytes."""
         if self.content_name is None:
             return self.item.photo_id
         return photo_id(str(self.item.photo["source"]), self.content_name)
 
 
 def fetch_row(result: FetchResult) -> Row:
-    """Make the row of one ended attempt, good or bad."""
+    """Make the row of one ended attempt, successful or failed."""
     item, failure = result.item, result.failure
     return {
         "fetch_id": hash_id(item.crawl_id, item.photo_id, result.attempt),
@@ -85,7 +85,7 @@ def fetch_row(result: FetchResult) -> Row:
 
 
 def photo_row(result: FetchResult) -> Row:
-    """Make the row of a photo whose bytes came in, from what its source said about it."""
+    """Make the row of a fetched photo, from the columns that its source listed."""
     item = result.item
     row = listed_row(item.photo_id, item.photo, item.crawl_id)
     if result.content_name is not None:
@@ -99,18 +99,18 @@ def photo_row(result: FetchResult) -> Row:
 
 
 def asset_row(result: FetchResult) -> Row:
-    """Make the row of a file; the catalog fills in its place inside a pack."""
-    assert result.asset is not None, "a picture that came in was examined"
+    """Make the row of a file; the catalog adds its position in a pack."""
+    assert result.asset is not None, "a fetched picture is examined"
     own = {"sha256": result.sha256, "bytes": len(result.body), "first_seen": result.ended_at}
     return {**result.asset, **own}
 
 
 def exif_rows(result: FetchResult) -> list[Row]:
-    """Make the EXIF row of a file and, when it says nothing and the source does, one of its source.
+    """Make the EXIF row of a file and, when the file has no settings but the source has, one of its source.
 
-    A dataset's EXIF always gets its row: it was read from the original, the file may be a rendition. A sound has none.
+    EXIF of a dataset always has a row: it comes from the original, and the file may be a rendition. A sound has none.
     """
-    assert result.exif is not None, "a picture that came in was examined"
+    assert result.exif is not None, "a fetched picture is examined"
     if not result.exif:
         return []
     photo = result.item.photo
@@ -124,7 +124,7 @@ def exif_rows(result: FetchResult) -> list[Row]:
 
 
 def label_rows(result: FetchResult) -> list[Row]:
-    """Label a photo with the folder it lies in, if it lies in one, and as its source labels it."""
+    """Make the labels of a photo: those of its source, and its folder when it has one."""
     photo, folder = result.photo_id, result.item.photo.get("folder")
     labels = result.item.photo.get(LABELS) or []
     assert isinstance(labels, list), "sources list labels"

@@ -1,4 +1,4 @@
-"""One session of a crawl: a listing fills the frontier while a crew empties it, until the end or a stop."""
+"""One session of a crawl: the listing fills the frontier and workers empty it, until the end or a stop request."""
 
 import asyncio
 import logging
@@ -17,27 +17,27 @@ from crawler.session.workers import WorkerPool, first_error
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-_PAUSES_S = 1.0  # how often closed hosts are looked up
-_WISH_S = 0.5  # how often another process's wish to stop is looked for
+_PAUSES_S = 1.0  # how often paused hosts are read
+_REQUESTS_S = 0.5  # how often stop requests of other processes are read
 
 
 @dataclass
 class StopRequest:
-    """A wish to stop that signals and other threads may make; a second one is impatient."""
+    """A stop request, made by signals or other threads; a second one stops immediately."""
 
-    _wishes: list[bool] = field(default_factory=list)
+    _requests: list[bool] = field(default_factory=list)
 
     def request(self) -> None:
-        """Ask to stop after what is in work, or, asked again, at once."""
-        self._wishes.append(True)
+        """Request to stop after the pictures in work; a second request stops at once."""
+        self._requests.append(True)
 
     def is_requested(self) -> bool:
-        """Say whether to begin nothing new."""
-        return bool(self._wishes)
+        """Say whether to start nothing new."""
+        return bool(self._requests)
 
     def is_immediate(self) -> bool:
-        """Say whether to leave even what is in work."""
-        return len(self._wishes) > 1
+        """Say whether to cancel the pictures in work, too."""
+        return len(self._requests) > 1
 
 
 class Session:
@@ -53,7 +53,7 @@ class Session:
         *,
         wait: bool,
     ) -> None:
-        """`committer` commits the spool, `wait` waits for an API quota."""
+        """`committer` commits the spool; with `wait` the session waits for an API quota."""
         self._context, self._source, self._workers, self._stop = context, source, workers, stop
         self._committer, self._wait_for_quota = committer, wait
         self._phase: Phase = "listing"
@@ -63,23 +63,23 @@ class Session:
         self.progress = CrawlProgress()
 
     async def run(self, report: Callable[[CrawlProgress], None]) -> Discovery:
-        """Work until the end; return how the listing ended. `report` hears of progress.
+        """Run until the end; return how the listing ended. `report` receives the progress.
 
-        An error in whatever runs beside the crew ends the session, too, and is raised here.
+        An error in a task beside the workers ends the session, too, and is raised here.
         """
 
-        def hear(progress: CrawlProgress) -> None:
+        def on_progress(progress: CrawlProgress) -> None:
             self._update_progress(progress)
             report(self.progress)
 
         listing = asyncio.create_task(self._discover())
         try:
-            async with asyncio.TaskGroup() as beside:
+            async with asyncio.TaskGroup() as background:
                 tasks = [
-                    beside.create_task(self._watch(listing)),
-                    beside.create_task(self._committer.run()),
+                    background.create_task(self._watch(listing)),
+                    background.create_task(self._committer.run()),
                 ]
-                await self._workers.run(lambda: self._phase, hear)
+                await self._workers.run(lambda: self._phase, on_progress)
                 for task in tasks:
                     task.cancel()
             return await listing
@@ -87,7 +87,7 @@ class Session:
             raise first_error(group) from group
         finally:
             if not listing.done():
-                self._stop.request()  # a listing in a thread ends by this only
+                self._stop.request()  # a listing in a thread ends only by this
                 listing.cancel()
                 await asyncio.gather(listing, return_exceptions=True)
 
@@ -105,18 +105,18 @@ class Session:
                 return discovery
 
     async def _watch(self, listing: asyncio.Task[Discovery]) -> None:
-        """Follow the listing and the queue, and hear wishes to stop; stop when commits have failed for too long."""
-        frontier, looked = self._context.frontier, 0.0
+        """Update the phase, and stop on a request of another process or when commits have failed for too long."""
+        frontier, requests_read = self._context.frontier, 0.0
         while True:
             if listing.done():
-                # Photos that a broken listing has not made ready have no turn: they are left to the next session.
+                # Photos that an incomplete listing has not prepared are not due: the next session prepares them.
                 waiting = frontier.next_due(self._context.crawl_id) is not None
                 left = waiting or frontier.counts(self._context.crawl_id).get("in_flight", 0)
                 self._phase = "listed" if left else "end"
-            if time.monotonic() - looked > _WISH_S:
-                looked = time.monotonic()
-                wished = frontier.has_request("stop") or self._committer.has_given_up()
-                if wished and not self._stop.is_requested():
+            if time.monotonic() - requests_read > _REQUESTS_S:
+                requests_read = time.monotonic()
+                must_stop = frontier.has_request("stop") or self._committer.has_given_up()
+                if must_stop and not self._stop.is_requested():
                     self._stop.request()
             await asyncio.sleep(_POLL_S)
 
@@ -127,11 +127,11 @@ class Session:
         progress.commit_failure = self._committer.commit_failure
         counts = self._context.frontier.counts(self._context.crawl_id)
         progress.queued = counts.get("queued", 0)
-        progress.pauses = [*self._api_pause, *self._closed_hosts()]
+        progress.pauses = [*self._api_pause, *self._paused_hosts()]
         progress.read = 0 if counts else self._context.frontier.cursor(self._context.crawl_id).rows
 
-    def _closed_hosts(self) -> list[HostPause]:
-        """Return the hosts that pictures wait for, looked up now and then."""
+    def _paused_hosts(self) -> list[HostPause]:
+        """Return the paused hosts that pictures wait for, read periodically."""
         if self._source.over_http and time.monotonic() - self._pauses_read > _PAUSES_S:
             self._pauses_read = time.monotonic()
             self._host_pauses = self._context.frontier.pauses(self._context.crawl_id)

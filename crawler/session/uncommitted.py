@@ -1,4 +1,4 @@
-"""What waits in the spool: fetched, done in the frontier, but not in the catalog before the next commit."""
+"""The segments in the spool: fetched and done in the frontier, but in the catalog only after the next commit."""
 
 from collections import Counter
 from contextlib import suppress
@@ -13,17 +13,17 @@ COMMIT = "safelight catalog commit"
 
 
 def segments_by_crawl(workspace: Workspace) -> Counter[str]:
-    """Count the waiting segments of each crawl by its id; those of other work have the empty id."""
+    """Count the segments in the spool by crawl id; those of other jobs have the empty id."""
     try:
         segments = waiting_segments(workspace)
-    except SafelightError:  # one is damaged: the commit says which
+    except SafelightError:  # one is damaged: the commit names it
         return Counter({"": count_waiting(workspace)})
     jobs = (segment.job for segment in segments)
     return Counter(job.removeprefix(_JOB) if job.startswith(_JOB) else "" for job in jobs)
 
 
 def photos_in_spool(workspace: Workspace) -> set[str]:
-    """Give the ids of the photos whose rows wait; what is in a damaged segment is left out."""
+    """Return the ids of the photos in the spool, without those of damaged segments."""
     photos: set[str] = set()
     for path in workspace.spool.glob("[!.]*/photos.parquet"):
         with suppress(OSError, pa.ArrowException):  # committed just now, or damaged

@@ -1,8 +1,8 @@
-"""One worker of a session: claim, fetch, look at the bytes, commit, until told that nothing more will come.
+"""One worker of a session: it claims items, fetches and examines them, and commits units, until the phase is end.
 
-A worker asks only the hosts of its share, so each host knows one worker and politeness needs no messages between them.
-Everything that must survive is in the frontier and in segments; a worker holds only what is in flight, at most
-`unit_images` pictures. That bound is also the most that a kill can cost in downloads.
+A worker requests only the hosts of its partition, so the limits of a host need no messages between workers. Everything
+that must survive a kill is in the frontier and in segments. A worker holds only items in flight, at most `unit_images`
+pictures, so a kill costs at most so many downloads.
 """
 
 import asyncio
@@ -25,12 +25,14 @@ from crawler.session.progress import CrawlProgress
 from crawler.session.records import FetchResult
 
 Phase = Literal["listing", "listed", "end"]
-"""What the session says: photos may still be listed, all are listed, nothing more will come."""
+"""The phase of a session: photos are still being listed, all are listed, no item is left."""
 
 _POLL_S = 0.1
-_CLAIM = 64  # items taken at once: a claim is one write to disk
-_EXAMINERS = 2  # threads that hash and wait for decoder processes, which read headers and EXIF
-_LONG_PAUSE_S = 2.0  # items of a host that is closed for longer go back to the frontier
+_CLAIM = 64  # items per claim: a claim is one write to disk
+_EXAMINERS = (
+    2  # threads that hash bytes and wait for decoder processes, which read headers and EXIF
+)
+_LONG_PAUSE_S = 2.0  # items of a host with a longer pause return to the frontier
 
 
 class Worker:
@@ -45,7 +47,7 @@ class Worker:
         blocklist: Blocklist = NOTHING_BLOCKED,
         is_immediate: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`impatient` says whether to leave even what is in work."""
+        """`is_immediate` says whether to cancel the pictures in work when the session stops."""
         self._context, self._source, self._partition = context, source, partition
         self._blocklist, self._is_immediate = blocklist, is_immediate
         self.progress = CrawlProgress()
@@ -60,7 +62,7 @@ class Worker:
     async def run(
         self, phase: Callable[[], Phase], report: Callable[[CrawlProgress], None]
     ) -> None:
-        """Work until `phase` says end or the session is asked to stop; `report` hears of progress."""
+        """Work until the phase is end or the session is to stop; `report` receives the progress."""
         try:
             async with self._source.byte_fetcher(self._context.settings) as fetch:
                 if isinstance(fetch, HttpByteFetcher):
@@ -76,7 +78,7 @@ class Worker:
         report(self.progress)
 
     def _claim(self) -> None:
-        """Take items from hosts that have none waiting here; after an empty answer wait a little."""
+        """Claim items of hosts that have none waiting here; after an empty claim, pause."""
         settings, now = self._context.settings, time.monotonic()
         waiting = sum(map(len, self._ready.values()))
         room = min(_CLAIM - waiting, settings.unit_images - self._in_flight())
@@ -100,8 +102,8 @@ class Worker:
         return waiting + len(self._working) + len(self._unit) + self._n_committing
 
     def _start_fetches(self, fetch: FetchBytes) -> None:
-        """Start what its host allows now."""
-        if self._is_full():  # memory is bounded: no more bytes until these are on disk
+        """Start the fetches that the limits of their hosts allow now."""
+        if self._is_full():  # bounds memory: no more bytes until these are on disk
             return
         http = fetch if isinstance(fetch, HttpByteFetcher) else None
         for host, items in list(self._ready.items()):
@@ -117,7 +119,7 @@ class Worker:
                 del self._ready[host]
 
     async def _fetch(self, fetch: FetchBytes, item: Item) -> FetchResult:
-        """Make one attempt, and look at the bytes away from the loop."""
+        """Make one attempt, and examine the bytes in a thread."""
         photographer = item.photo.get("photographer")
         if item.refusal:
             response = FetchResponse(item.url, failure=item.refusal)
@@ -132,7 +134,7 @@ class Worker:
         )
 
     async def _wait(self, fetch: FetchBytes, listing: bool) -> None:
-        """Wait until something happens, and take it in."""
+        """Wait until a task ends, and collect results."""
         waiting: set[asyncio.Task[Any]] = {*self._working}
         waiting |= {self._commit} if self._commit and not self._commit.done() else set()
         if waiting:
@@ -146,14 +148,14 @@ class Worker:
         self.progress.in_flight = len(self._working)
 
     def _pause_s(self, fetch: FetchBytes) -> float:
-        """Wait no longer than until the next host with items may be asked."""
+        """Return how long to wait: at most until a token of a host with items is free."""
         if (
             not isinstance(fetch, HttpByteFetcher)
             or len(self._working) >= self._context.settings.concurrency
         ):
             return _POLL_S
         waits = (fetch.wait_s(host) for host in self._ready)
-        return min([_POLL_S, *filter(None, waits)])  # 0: it waits for a seat, not for a time
+        return min([_POLL_S, *filter(None, waits)])  # 0: the host has a token but no free slot
 
     def _collect_results(self) -> None:
         for task in [task for task in self._working if task.done()]:
@@ -170,7 +172,7 @@ class Worker:
 
     async def _commit_if_due(self, *, idle: bool) -> None:
         if self._commit and self._commit.done():
-            self._commit.result()  # raises what went wrong
+            self._commit.result()  # raises the error of the commit
             self._commit = None
         late = time.monotonic() - self._oldest >= self._context.settings.unit_s
         due = idle or late or self._is_full() or self._is_stuck()
@@ -180,13 +182,13 @@ class Worker:
             self._commit = asyncio.create_task(self._commit_unit(unit))
 
     def _is_full(self) -> bool:
-        """Say whether what came in and is not being written is a whole unit."""
+        """Say whether the results that are not being written make a full unit."""
         settings = self._context.settings
         bytes_in = sum(len(result.body) for result in self._unit)
         return len(self._unit) >= settings.unit_images or bytes_in >= settings.unit_bytes
 
     def _is_stuck(self) -> bool:
-        """Say whether pictures that only wait to be written keep others from being claimed."""
+        """Say whether pictures that wait to be written prevent new claims."""
         most = self._context.settings.unit_images
         return self._in_flight() >= most and len(self._unit) >= most // 4
 
@@ -206,7 +208,7 @@ class Worker:
         self._n_committing = 0
 
     async def _drain(self) -> None:
-        """Give what is in work some time, begin nothing new."""
+        """Wait for the pictures in work, up to `drain_s`; start nothing new."""
         self._release_ready()
         end = time.monotonic() + self._context.settings.drain_s
         while self._working and time.monotonic() < end and not self._is_immediate():
@@ -218,7 +220,7 @@ class Worker:
         self._ready = {}
 
     async def _shut_down(self) -> None:
-        """Commit what came in, give the rest back, whatever the reason for the end."""
+        """Commit the results and release all other items, whatever the reason for the end."""
         self._release_ready()
         for task in self._working:
             task.cancel()
@@ -238,7 +240,7 @@ class Worker:
 def examine_response(
     item: Item, response: FetchResponse, max_pixels: int, source: Source
 ) -> FetchResult:
-    """Look at the bytes of an answer; bytes that are not what the source brings are a failure."""
+    """Examine the bytes of a response; bytes of another kind than the source's media are a failure."""
     result = FetchResult(
         item,
         item.attempts + 1,

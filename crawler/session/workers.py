@@ -1,7 +1,8 @@
-"""Who does the work of a session: one worker in this process, or several in processes of their own.
+"""The worker pool of a session: one worker in this process, or several in processes of their own.
 
-A process is told its job as one JSON line on standard input and reports its counts as JSON lines on standard output.
-Later lines on its input are phases; when input closes, because the session stops or was killed, it drains and goes.
+A worker process reads its job as one JSON line from standard input and writes its counts as JSON lines to standard
+output. Later lines of its input are phases. When the input closes, because the session stops or was killed, the worker
+drains and exits.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ _MOST_DEATHS = 3
 
 
 def first_error(group: ExceptionGroup[Exception]) -> Exception:
-    """Give the first error of a group of tasks, and of the groups in it: the others follow from it."""
+    """Return the first error of a group of tasks and of nested groups: the others follow from it."""
     error: Exception = group
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
@@ -41,16 +42,16 @@ def first_error(group: ExceptionGroup[Exception]) -> Exception:
 
 
 class WorkerPool(Protocol):
-    """One or more workers, for one session."""
+    """One or more workers of one session."""
 
     async def run(
         self, phase: Callable[[], Phase], report: Callable[[CrawlProgress], None]
     ) -> None:
-        """Work until the end; `report` hears of the counts of all workers together."""
+        """Work until the end; `report` receives the sum of all workers' progress."""
 
 
 class ProcessWorkerPool:
-    """Several workers in processes of their own, each with its share of the hosts."""
+    """Several workers in processes of their own, each with a partition of the hosts."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class ProcessWorkerPool:
         blocklist: Blocklist,
         recover: Callable[[str], None],
     ) -> None:
-        """`recover` brings the frontier up to what a worker that died had written, by its name there."""
+        """`recover` reconciles the frontier with the segments of a dead worker, by its name in the frontier."""
         self._context, self._source, self._recover = context, source, recover
         self._blocklist = blocklist
         self._partitions = [HostPartition(index, workers) for index in range(workers)]
@@ -70,35 +71,35 @@ class ProcessWorkerPool:
     async def run(
         self, phase: Callable[[], Phase], report: Callable[[CrawlProgress], None]
     ) -> None:
-        """Start the workers, and start one that dies anew."""
+        """Run the workers; a worker that dies is replaced."""
 
-        async def tell() -> None:
+        async def report_total() -> None:
             while True:
                 report(self._total())
                 await asyncio.sleep(_POLL_S)
 
         try:
-            async with asyncio.TaskGroup() as beside:
-                telling = beside.create_task(tell())
+            async with asyncio.TaskGroup() as background:
+                reporting = background.create_task(report_total())
                 async with asyncio.TaskGroup() as tasks:
                     for partition in self._partitions:
                         tasks.create_task(self._run_with_restarts(partition, phase))
-                telling.cancel()
+                reporting.cancel()
         except ExceptionGroup as group:
             raise first_error(group) from group
         finally:
             report(self._total())
 
     def _total(self) -> CrawlProgress:
-        whole = CrawlProgress()
+        total = CrawlProgress()
         for progress in self._progress_by_worker.values():
-            whole.add(progress)
-        return whole
+            total.add(progress)
+        return total
 
     async def _run_with_restarts(
         self, partition: HostPartition, phase: Callable[[], Phase]
     ) -> None:
-        """Let one worker work to its end, in a new process when the old one dies."""
+        """Run one worker to its end, in a new process when the old one dies."""
         earlier = CrawlProgress()
         while True:
             code, progress = await self._run_child(partition, phase, earlier)
@@ -141,8 +142,8 @@ class ProcessWorkerPool:
         earlier: CrawlProgress,
         progress: CrawlProgress,
     ) -> None:
-        assert child.stdin is not None, "asked for a pipe"
-        assert child.stdout is not None, "asked for a pipe"
+        assert child.stdin is not None, "stdin and stdout are pipes"
+        assert child.stdout is not None, "stdin and stdout are pipes"
         child.stdin.write(json.dumps(job).encode() + b"\n")
         sent: Phase = "listing"
         reading = asyncio.create_task(child.stdout.readline())
@@ -170,7 +171,7 @@ class ProcessWorkerPool:
 
 
 def main() -> None:
-    """Be one worker's process."""
+    """Run one worker in this process."""
     from crawler.sources import SOURCES
 
     start_logging()
@@ -189,12 +190,12 @@ def main() -> None:
 
 
 class _SessionInput:
-    """Hear the session on standard input, in a thread."""
+    """Read phases of the session from standard input, in a thread."""
 
     def __init__(self) -> None:
         self.phase: Phase = "listing"
         self.stopped = threading.Event()
-        # The session stops its workers by closing their input; a signal to the group is for the session.
+        # The session stops its workers by closing their input; signals to the group are for the session.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.stopped.set())
         threading.Thread(target=self._read, daemon=True).start()
@@ -204,20 +205,20 @@ class _SessionInput:
             for line in sys.stdin:
                 self.phase = line.strip()  # type: ignore[assignment]  # the session writes phases
         finally:
-            self.stopped.set()  # a session that cannot be heard any more is gone
+            self.stopped.set()  # the session has ended
 
 
 class _ProgressWriter:
-    """Write counts to standard output when they change."""
+    """Write the counts to standard output when they change."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._written = ""
 
     def __call__(self, progress: CrawlProgress) -> None:
-        about = asdict(progress)
-        counts = json.dumps({name: about[name] for name in (*CrawlProgress.COUNTS, "errors")})
-        if counts != self._said:
-            self._said = counts
+        values = asdict(progress)
+        counts = json.dumps({name: values[name] for name in (*CrawlProgress.COUNTS, "errors")})
+        if counts != self._written:
+            self._written = counts
             sys.stdout.write(counts + "\n")
             sys.stdout.flush()
 

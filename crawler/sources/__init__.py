@@ -1,4 +1,4 @@
-"""Every source of pictures by name. A new one is one file, one line here and one command in a `crawler/cli_*.py`."""
+"""Every source by name. A new one is one file, one line here and one command in `crawler/commands/`."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Source `ava`: votes of many people on photographs, and the photographs when the user has them.
 
-Labels come in at once; a picture that is imported later has the same `photo_id` and so meets its labels.
+Labels are imported at once; a picture that is imported later has the same `photo_id`, so it has these labels.
 """
 
 import json
@@ -37,7 +37,7 @@ class AvaSource(FileSource):
         return Path(self.images) if self.images else None
 
     def inputs(self) -> Iterator[Path]:
-        """Need the file of the votes."""
+        """Require the file of the votes."""
         yield Path(self.votes)
 
     def pages(self, crawl_id: str) -> Iterator[ListingPage]:
@@ -66,7 +66,7 @@ class AvaSource(FileSource):
         }
 
     def _to_listed_photo(self, entry: Votes) -> ListedPhoto:
-        assert self.top is not None, "asked for with --images"
+        assert self.top is not None, "only with --images"
         name = f"{entry.image_id}{self.suffix}"
         key = photo_id(self.name, entry.image_id)
         return ListedPhoto(key, self._photo(entry), url=name, version=file_version(self.top / name))

@@ -1,7 +1,7 @@
 """Source `commons`: Wikimedia Commons, by category, by search or by upload date, through its keyless API.
 
-A list call carries everything: address, licence, author and EXIF of fifty files at once. A Scrapy spider in a
-process of its own makes the calls, one after the other, and waits when the servers say that they lag.
+One list call returns address, licence, author and EXIF of fifty files. A Scrapy spider in a process of its own makes
+the calls, one after the other, and waits when the servers report lag.
 """
 
 import html
@@ -29,14 +29,12 @@ from crawler.settings import CrawlSettings
 
 API = "https://commons.wikimedia.org/w/api.php"
 PER_PAGE = 50
-MAXLAG_S = (
-    5  # what Wikimedia asks of every robot: stop while a database is further behind than this
-)
+MAXLAG_S = 5  # required by Wikimedia: stop while a database lags more than this
 RASTER = frozenset(f"image/{kind}" for kind in ("jpeg", "png", "webp", "tiff", "gif"))
 
 Listing = Literal["category", "search", "dates"]
 
-# Asked for by name, so that positions do not even travel.
+# Requested by name, so that the API sends no positions.
 _EXT = (
     *("Artist", "LicenseShortName", "LicenseUrl", "Attribution"),
     *("ImageDescription", "ObjectName", "Categories"),
@@ -55,7 +53,7 @@ _LIMITED = re.compile(r"\b(nc|nd)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ListingPosition:
-    """How far a listing is: categories left with the depth below them, those met, and where the API goes on."""
+    """The position of a listing: categories left with the depth below them, visited ones, the API's continuation."""
 
     queue: Sequence[Sequence[Any]]
     visited: Sequence[str] = ()
@@ -63,7 +61,7 @@ class ListingPosition:
     continuation: Mapping[str, str] | None = None
 
     def text(self) -> str:
-        """Write the walk so that `CommonsSource.walk` gives it back."""
+        """Write the position as JSON, for `CommonsSource.position`."""
         return json.dumps([self.queue, self.visited, self.phase, self.continuation])
 
 
@@ -86,27 +84,27 @@ class CommonsSource(BaseSource):
     spider: ClassVar[str] = "crawler.spiders.commons:CommonsSpider"
 
     def secrets(self) -> Mapping[str, str]:
-        """Give nothing: the API wants no key."""
+        """Return nothing: the API needs no key."""
         return {}
 
     @property
     def api_address(self) -> str:
-        """The address whose host the spider asks."""
+        """The address of the API."""
         return self.api_base
 
     def check(self) -> None:
-        """Raise `ContactMissingError`, or `CrawlError` for a listing that does not say what to list."""
+        """Raise `ContactMissingError`, or `CrawlError` for a listing by date without its dates."""
         super().check()
         if self.listing == "dates" and not (self.start and self.end):
             raise CrawlError("a listing by date needs --from and --to")
 
     def adjust(self, settings: CrawlSettings) -> CrawlSettings:
-        """Ask one call after the other and two pictures at once, as Wikimedia wishes."""
+        """Make one call at a time and fetch two pictures at once, as Wikimedia requires."""
         slow = replace(settings, per_host=min(settings.per_host, 2), api_concurrency=1)
         return allow_host(slow, self.api_base)
 
     def position(self, token: str) -> ListingPosition:
-        """Return the walk that a cursor's token tells of, or its beginning."""
+        """Return the position of a cursor's token, or the first one without a token."""
         if not token:
             return ListingPosition([[self.value, self.recurse]], [self.value])
         return ListingPosition(*json.loads(token))
@@ -142,7 +140,7 @@ class CommonsSource(BaseSource):
         return query | {"gailimit": PER_PAGE}
 
     def count_url(self) -> str | None:
-        """Return the address of the call that tells how many files there are; null when none does."""
+        """Return the address of the call that counts the files; null when the API cannot count them."""
         query: dict[str, str | int] = {"action": "query", "format": "json", "formatversion": 2}
         if self.listing == "category":
             query |= {"prop": "categoryinfo", "titles": _category(self.value)}
@@ -154,7 +152,7 @@ class CommonsSource(BaseSource):
         return f"{self.api_base}?{urlencode(query | {'maxlag': MAXLAG_S})}"
 
     def to_listed_photo(self, page: Mapping[str, Any]) -> ListedPhoto | None:
-        """Map a file of the API to a photo; null for one without a visible picture of a kind that we read."""
+        """Map a file of the API to a photo; null without a visible picture of a supported format."""
         info = (page.get("imageinfo") or [{}])[0]
         if info.get("mime") not in RASTER or not info.get("url"):
             return None
@@ -166,7 +164,7 @@ class CommonsSource(BaseSource):
         )
 
     def photo(self, page: Mapping[str, Any], info: Mapping[str, Any]) -> Row:
-        """Map a file to columns of a photos row; places on earth are left out."""
+        """Map a file to columns of a photos row, without geographic positions."""
         metadata = info.get("extmetadata") or {}
         artist = str((metadata.get("Artist") or {}).get("value") or "")
         author = plain(artist) or text_of(info.get("user"))
@@ -214,10 +212,10 @@ class CommonsSource(BaseSource):
 
 
 def training(licence: str | None) -> tuple[bool, str]:
-    """Say whether a licence allows to train a model, and the basis: the licence itself.
+    """Say whether a licence allows training a model, and give the basis: the licence itself.
 
-    Without a clause against commerce or changes, Creative Commons and the public domain do; what is not known
-    does not.
+    Creative Commons licences without a clause against commerce or changes allow it, and so does the public domain. An
+    unknown licence does not.
 
     >>> training("CC BY-SA 4.0"), training("CC BY-NC 2.0"), training("GFDL")
     ((True, 'CC BY-SA 4.0'), (False, 'licence_limits_use: CC BY-NC 2.0'), (False, 'licence_unknown: GFDL'))
@@ -232,7 +230,7 @@ def training(licence: str | None) -> tuple[bool, str]:
 
 
 def plain(markup: str) -> str:
-    """Take the text out of HTML.
+    """Extract the text of HTML.
 
     >>> plain('<a href="//x.example/u">Ann&nbsp;Lens</a>,<br> 2020')
     'Ann Lens, 2020'
@@ -263,9 +261,9 @@ def _exif_json(metadata: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _first(value: object) -> str:
-    """Take the value of a tag, the first one when it has several: a list of name and value."""
+    """Return the value of a tag; of a list of names and values, the first value."""
     if isinstance(value, list):
-        value = next((one.get("value") for one in value if isinstance(one, dict)), "")
+        value = next((entry.get("value") for entry in value if isinstance(entry, dict)), "")
     return "" if value is None else str(value).strip()
 
 

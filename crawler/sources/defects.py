@@ -1,6 +1,6 @@
-"""Source `defects`: how bad seven defects of a photograph are, by its address.
+"""Source `defects`: the severities of seven defects of photographs, by address.
 
-Labels come in at once. The addresses are only asked for their pictures when the user wants it (`fetch`).
+Labels are imported at once. The pictures are fetched only with the option `fetch`.
 """
 
 import math
@@ -39,7 +39,7 @@ SEVERITIES: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class DefectsSource(FileSource):
-    """The severities in the CSV file `table`; with `fetch` the pictures are asked for over HTTP."""
+    """The severities in the CSV file `table`; with `fetch` the pictures are fetched over HTTP."""
 
     table: str
     fetch: bool = False
@@ -49,17 +49,17 @@ class DefectsSource(FileSource):
     over_http: ClassVar[bool] = True
 
     def inputs(self) -> Iterator[Path]:
-        """Need the table."""
+        """Require the table."""
         yield Path(self.table)
 
     def check(self) -> None:
-        """Ask for a contact, too, when pictures are fetched."""
+        """Require a contact, too, when pictures are fetched."""
         super().check()
         if self.fetch:
             user_agent()
 
     def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
-        """Fetch over HTTP, if at all."""
+        """Fetch over HTTP with `fetch`; otherwise nothing is fetched."""
         return http_byte_fetcher(settings) if self.fetch else super().byte_fetcher(settings)
 
     def pages(self, crawl_id: str) -> Iterator[ListingPage]:
@@ -106,7 +106,7 @@ class DefectsSource(FileSource):
 
 
 def _host(address: str) -> str:
-    """Give host and port of an HTTP address; empty when it is none.
+    """Return host and port of an HTTP address; empty for another address.
 
     >>> _host("http://Farm1.example:81/a.jpg"), _host("ftp://a"), _host("http://[::1/")
     ('farm1.example:81', '', '')

@@ -1,6 +1,6 @@
-"""Source `folder`: the pictures below a folder of the user's own, labelled by the folders they lie in.
+"""Source `folder`: the pictures below a user's folder, labelled by their folders.
 
-Every regular file becomes a row or an error row; what is passed over is counted (see `folder_walk.py`). A file that
+Every regular file becomes a row or an error row; skipped entries are counted (see `folder_walk.py`). A file that
 changed since the last run is read again.
 """
 
@@ -15,7 +15,7 @@ from crawler.listing.vocabulary import LABELS, photo_id
 
 @dataclass(frozen=True)
 class FolderSource(FolderReader):
-    """The pictures below `path`, all by `author` if one is named.
+    """The pictures below `path`, all by `author` if it is set.
 
     The whole path of a picture's folder is its label `folder`. With `class_level` N the N-th folder of the path is its
     label `class` too, and the first other one its label `group`: the trip of `good/2019-rome/IMG.jpg` at level 1.
@@ -26,7 +26,7 @@ class FolderSource(FolderReader):
     name: ClassVar[str] = "folder"
 
     def to_listed_photo(self, entry: FolderEntry) -> ListedPhoto:
-        """Label one file by its path; a file that does not lie so deep has no class and no group."""
+        """Label one file by its path; a file above `class_level` has no class and no group."""
         photo: Row = {
             "source": self.name,
             "source_photo_id": entry.name,

@@ -1,7 +1,7 @@
-"""Source `generated-faces`: an address that gives another made-up face at each request.
+"""Source `generated-faces`: an address that returns another generated face at each request.
 
-Each request is a draw. A photo is named by its bytes, because the address names nothing: a face that was drawn before
-is a repeat and no new photo. The listing ends after so many draws, or when only repeats come.
+Each request is a draw. A photo is named by its bytes, because all photos have one address: a face that was drawn before
+is a repeat, not a new photo. The listing ends after a number of draws, or after a number of repeats in a row.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ from crawler.sources.urls import NO_BASIS
 
 ENDPOINT = "https://thispersondoesnotexist.com/"
 GENERATOR = "StyleGAN2"
-PAGE = 5  # draws queued at once: no more than these are made after the last repeat
-_GIVE_UP_AFTER = 20  # draws that failed for good
+PAGE = 5  # draws queued at once; at most so many follow the last repeat
+_GIVE_UP_AFTER = 20  # failed draws
 _POLL_S = 0.1
 
 
@@ -44,18 +44,16 @@ class GeneratedFacesSource(BaseSource):
     name: ClassVar[str] = "generated-faces"
     robots_policy: ClassVar[str] = "obeyed"
     over_http: ClassVar[bool] = True
-    rejected: ClassVar[ErrorClass] = (
-        "transient"  # the next request of the same address gives other bytes
-    )
+    rejected: ClassVar[ErrorClass] = "transient"  # the next request returns other bytes
 
     def check(self) -> None:
-        """Raise `ContactMissingError`, or `CrawlError` when the endpoint is no address."""
+        """Raise `ContactMissingError`, or `CrawlError` when the endpoint is not an HTTP address."""
         super().check()
         if normalised(self.endpoint) is None:
-            raise CrawlError(f"{self.endpoint} is no HTTP address")
+            raise CrawlError(f"{self.endpoint} is not an HTTP address")
 
     def adjust(self, settings: CrawlSettings) -> CrawlSettings:
-        """Ask once a second at most: the endpoint makes, or renews, one picture a second."""
+        """Send at most one request a second: the endpoint generates one picture a second."""
         slow = replace(settings, rate=min(settings.rate, 1.0), per_host=1)
         return allow_host(slow, self.endpoint)
 
@@ -64,7 +62,7 @@ class GeneratedFacesSource(BaseSource):
         return sha256
 
     async def discover(self, context: CrawlContext) -> Discovery:
-        """Add draws in small pages, for as long as new faces come."""
+        """Add draws in small pages, as long as new faces come."""
         while True:
             cursor = context.frontier.cursor(context.crawl_id)
             if cursor.finished:
@@ -72,9 +70,9 @@ class GeneratedFacesSource(BaseSource):
             if context.is_stopping():
                 return Discovery("stopped")
             counts = context.frontier.counts(context.crawl_id)
-            lost = counts.get("failed", 0) + counts.get("dead", 0)
-            if lost >= _GIVE_UP_AFTER:
-                return Discovery("failed", f"{lost} draws failed; see: safelight crawl status")
+            n_failed = counts.get("failed", 0) + counts.get("dead", 0)
+            if n_failed >= _GIVE_UP_AFTER:
+                return Discovery("failed", f"{n_failed} draws failed; see: safelight crawl status")
             repeats = context.frontier.repeats_in_a_row(context.crawl_id)
             if cursor.seen >= self.limit or repeats >= self.stop_after_repeats:
                 context.frontier.add(context.crawl_id, [], replace(cursor, finished=True))
@@ -94,7 +92,7 @@ class GeneratedFacesSource(BaseSource):
         draw = f"draw-{number:06d}"
         photo: Row = {
             "source": self.name,
-            "source_photo_id": draw,  # the SHA-256 takes its place when the bytes are there
+            "source_photo_id": draw,  # replaced by the SHA-256 of the bytes
             "page_url": self.endpoint,
             "synthetic": True,
             "generator": self.generator,

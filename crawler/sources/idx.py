@@ -1,6 +1,6 @@
-"""Source `idx`: MNIST and sets of its kind, an IDX file of pictures and one of labels.
+"""Source `idx`: MNIST and similar datasets, an IDX file of pictures and one of labels.
 
-Each picture becomes a PNG that holds its values as they are. It is named by its file and its place: `t10k/00042`.
+Each picture becomes a PNG with the same values. It is named by its file and its index: `t10k/00042`.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -25,7 +25,7 @@ PAGE = 1000
 
 @dataclass(frozen=True)
 class IdxSource(FileSource):
-    """The pictures of one file with the labels of the other; `task` says what the labels are."""
+    """The pictures of one file with the labels of the other; `task` names the labels."""
 
     images: str
     labels: str
@@ -34,12 +34,12 @@ class IdxSource(FileSource):
     name: ClassVar[str] = "idx"
 
     def inputs(self) -> Iterator[Path]:
-        """Need both files."""
+        """Require both files."""
         yield from (Path(self.images), Path(self.labels))
 
     @property
     def prefix(self) -> str:
-        """The part of the file's name that tells sets apart.
+        """The part of the file's name that distinguishes datasets.
 
         >>> IdxSource("mnist/t10k-images-idx3-ubyte.gz", "").prefix
         't10k'
@@ -47,7 +47,7 @@ class IdxSource(FileSource):
         return Path(self.images).name.partition(".")[0].partition("-images")[0]
 
     def pages(self, crawl_id: str) -> Iterator[ListingPage]:  # noqa: ARG002 - its rows come with the pictures
-        """List the pictures in order; raises `InputRefusedError` when the files do not fit together."""
+        """List the pictures in order; raises `InputRefusedError` when the numbers of pictures and labels differ."""
         (n, *_), _ = read_idx(Path(self.images), 3)
         (n_labels,), labels = read_idx(Path(self.labels), 1)
         if n != n_labels:
@@ -62,7 +62,7 @@ class IdxSource(FileSource):
             )
 
     def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:  # noqa: ARG002 - all are small
-        """Write each picture as PNG when its turn comes; the file is held in memory."""
+        """Write each picture as PNG on demand; the file is in memory."""
         return _byte_fetcher(Path(self.images))
 
     def _to_listed_photo(self, index: int, label: int, version: str) -> ListedPhoto:

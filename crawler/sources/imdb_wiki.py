@@ -1,8 +1,8 @@
 """Source `imdb-wiki`: the user's copy of IMDB-WIKI, a `.mat` file beside folders of face pictures.
 
-Who is shown is never kept. The fields `name`, `celeb_names` and `celeb_id` are dropped, and since the paths of the
-pictures hold a person's number and date of birth, a picture is named by its row in the file: `wiki/000042`. The
-path is looked up again when the picture is read.
+The persons' identities are not stored: the fields `name`, `celeb_names` and `celeb_id` are dropped. The paths of the
+pictures contain a person's number and date of birth, so a picture is named by its row in the file: `wiki/000042`. The
+path is read from the file again when the picture is read.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
 
 PAGE = 1000
-AGES = range(121)  # years; other values are slips in the dates
+AGES = range(121)  # years; other values are errors in the dates
 GENDERS = ("female", "male")
 LICENCE = "IMDB-WIKI: academic research only"
 BASIS = "imdb_wiki_academic_research_only"
@@ -38,7 +38,7 @@ _SCORES = ("face_score", "second_face_score")
 
 @dataclass(frozen=True)
 class FaceRow:
-    """One row of the file: age in years, box as x1, y1, x2, y2 in pixels, whether just one face was found."""
+    """One row of the file: age in years, box as x1, y1, x2, y2 in pixels, whether exactly one face was detected."""
 
     name: str
     path: str
@@ -50,9 +50,9 @@ class FaceRow:
 
 @dataclass(frozen=True)
 class ImdbWikiSource(FileSource):
-    """The rows of `mat`; pictures lie below `images`, as a rule the file's own folder.
+    """The rows of `mat`; pictures are below `images`, by default the folder of the file.
 
-    Rows in which no face or a second face was found are passed over unless `keep_all`.
+    Rows without a detected face or with a second one are skipped unless `keep_all`.
     """
 
     mat: str
@@ -63,26 +63,26 @@ class ImdbWikiSource(FileSource):
 
     @property
     def top(self) -> Path:
-        """The folder that the paths of the file start in."""
+        """The folder of the pictures; the paths in the file are relative to it."""
         return Path(self.images) if self.images else Path(self.mat).parent
 
     def inputs(self) -> Iterator[Path]:
-        """Need the `.mat` file."""
+        """Require the `.mat` file."""
         yield Path(self.mat)
 
     def pages(self, crawl_id: str) -> Iterator[ListingPage]:  # noqa: ARG002 - its rows come with the files
-        """List the rows in order; an age that cannot be is left out and counted."""
+        """List the rows in order; an impossible age is omitted and counted."""
         rows = read_rows(Path(self.mat))
         while part := list(islice(rows, PAGE)):
-            kept = [row for row in part if row.one_face or self.keep_all]
-            ageless = sum(row.age is None for row in kept)
+            accepted = [row for row in part if row.one_face or self.keep_all]
+            ageless = sum(row.age is None for row in accepted)
             yield ListingPage(
-                [self._to_listed_photo(row) for row in kept],
-                skipped=len(part) - len(kept) + ageless,
+                [self._to_listed_photo(row) for row in accepted],
+                skipped=len(part) - len(accepted) + ageless,
             )
 
     def size(self, photo: ListedPhoto) -> int:
-        """Take the size out of the version: the address says the row, not the path."""
+        """Read the size from the version: the address names the row, not the path."""
         return int(photo.version.partition("-")[0] or 0)
 
     def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
@@ -104,7 +104,7 @@ class ImdbWikiSource(FileSource):
 
 
 def read_rows(path: Path) -> Iterator[FaceRow]:
-    """Read a file of IMDB-WIKI; raises `InputRefusedError` when it is none."""
+    """Read a file of IMDB-WIKI; raises `InputRefusedError` for another file."""
     kind, fields = _load(path)
     columns = [list(fields[name]) for name in (*_FIELDS, *_SCORES)]
     if len({len(column) for column in columns}) != 1:
@@ -118,13 +118,13 @@ def _load(path: Path) -> tuple[str, Mapping[str, Any]]:
     from scipy.io import loadmat
 
     try:
-        held = loadmat(path)
+        variables = loadmat(path)
     except Exception as error:
         raise InputRefusedError(path, f"no .mat file that can be read ({error})") from error
-    kind = next((name for name in ("imdb", "wiki") if name in held), None)
-    if kind is None or not held[kind].dtype.names or not held[kind].size:
+    kind = next((name for name in ("imdb", "wiki") if name in variables), None)
+    if kind is None or not variables[kind].dtype.names or not variables[kind].size:
         raise InputRefusedError(path, "it holds no struct `imdb` or `wiki`")
-    struct = held[kind].ravel()[0]
+    struct = variables[kind].ravel()[0]
     if lost := {*_FIELDS, *_SCORES} - {*struct.dtype.names}:
         raise InputRefusedError(path, f"no field {', '.join(sorted(lost))}")
     return kind, {name: np.ravel(struct[name]) for name in (*_FIELDS, *_SCORES)}
@@ -145,7 +145,7 @@ def _row(name: str, cells: Sequence[Any]) -> FaceRow:
 
 
 def age(born: float, taken: float) -> int | None:
-    """Reckon the age in a year from a Matlab day number, as if taken on 1 July; null when it cannot be.
+    """Compute the age in a year from a Matlab day number, on 1 July; null when it is impossible.
 
     >>> age(723671.0, 2009.0)  # born on 1981-05-05
     28
@@ -179,7 +179,7 @@ async def _byte_fetcher(
 
     async def path_of(name: str) -> str:
         async with reading:
-            if not paths:  # only when a picture is wanted: a large file takes seconds
+            if not paths:  # on the first picture: a large file takes seconds
                 rows = await asyncio.to_thread(lambda: list(read_rows(Path(source.mat))))
                 paths.update((row.name, row.path) for row in rows)
         return paths.get(name, "")

@@ -1,8 +1,8 @@
-"""Source `img2dataset`: folders that img2dataset has written, taken over without asking any host again.
+"""Source `img2dataset`: folders that img2dataset has written, imported without requests to any host.
 
-A photo is named by its address as in source `urls`, so the two can be joined by `source_photo_id`. The bytes are
-those that img2dataset kept: by default it scales and encodes them again, which removes the EXIF. Where it was told to
-keep the EXIF of the originals (`extract_exif`), that goes into rows with `exif_source` dataset.
+A photo is named by its address as in source `urls`, so the two can be joined by `source_photo_id`. The bytes are those
+that img2dataset stored: by default it scales and encodes pictures again, which removes the EXIF. The EXIF of the
+originals, which its option `extract_exif` stores, becomes rows with `exif_source` dataset.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ from crawler.sources.urls import NO_BASIS, dataset_label
 
 PAGE = 1000
 
-# What img2dataset notes itself; every other column came from the user's list and is kept as a label.
+# Columns of img2dataset; every other column comes from the user's list and becomes a label.
 _SIZES = {"width", "height", "original_width", "original_height"}
 _HASHES = {"sha256", "md5", "sha512"}
 _OWN = {"url", "caption", "txt", "key", "status", "error_message", "exif"} | _SIZES | _HASHES
-# exifread's names -> the shape of an API's EXIF object. Positions, names and serials have no place in it.
+# exifread's names -> keys of an API's EXIF object. Positions, names and serial numbers are not included.
 _EXIF = {
     "Image Make": "make",
     "Image Model": "model",
@@ -58,7 +58,7 @@ _EXIF = {
 
 @dataclass(frozen=True)
 class ResultsPlan:
-    """What a folder of results holds."""
+    """The contents of a folder of results."""
 
     pictures: int
     failed: int
@@ -74,7 +74,7 @@ class Img2DatasetSource(BaseSource):
     name: ClassVar[str] = "img2dataset"
 
     def check(self) -> None:
-        """Raise `CrawlError` when the folder holds no shards."""
+        """Raise `CrawlError` when the folder has no shards."""
         if not shards(Path(self.path)):
             raise CrawlError(
                 f"{self.path} holds no shards of img2dataset: 00000.tar, 00000/ or 00000.parquet"
@@ -85,7 +85,7 @@ class Img2DatasetSource(BaseSource):
         return await asyncio.to_thread(list_pages, context, self.pages())
 
     def pages(self) -> Iterator[ListingPage]:
-        """Give the results in pages; those without an address are passed over and counted."""
+        """Give the results in pages; those without an address are skipped and counted."""
         top = Path(self.path)
         photos = (
             self._to_listed_photo(result) for shard in shards(top) for result in results(top, shard)
@@ -97,9 +97,9 @@ class Img2DatasetSource(BaseSource):
     def plan(self) -> ResultsPlan:
         """Count the results; no picture is read."""
         top = Path(self.path)
-        named = shards(top)
-        failed = [bool(result.location.failed) for shard in named for result in results(top, shard)]
-        return ResultsPlan(len(failed) - sum(failed), sum(failed), len(named))
+        names = shards(top)
+        failed = [bool(result.location.failed) for shard in names for result in results(top, shard)]
+        return ResultsPlan(len(failed) - sum(failed), sum(failed), len(names))
 
     def _to_listed_photo(self, result: Img2DatasetResult) -> ListedPhoto | None:
         record = result.record
@@ -140,7 +140,7 @@ class Img2DatasetSource(BaseSource):
 
 
 def read_result(top: Path, item: Item, max_bytes: int) -> FetchResponse:
-    """Read the picture of an item, or say why there is none; the answer's address is the original one."""
+    """Read the picture of an item, or return a failure; the address in the response is the original one."""
     url, location = str(item.photo["image_url"]), PictureLocation.read(item.url)
     if location.failed:
         return FetchResponse(url, failure=Failure("final", "img2dataset_failed", location.failed))
@@ -160,7 +160,7 @@ def read_result(top: Path, item: Item, max_bytes: int) -> FetchResponse:
 
 
 def exif_object(text: object) -> dict[str, str]:
-    """Take camera and settings out of the EXIF that img2dataset notes as JSON.
+    """Extract camera and settings from the EXIF that img2dataset stores as JSON.
 
     >>> exif_object('{"EXIF FNumber": "14/5", "GPS GPSLatitude": "[1, 2, 3]"}')
     {'aperture': '14/5'}

@@ -1,7 +1,7 @@
-"""Source `sounds`: a folder of WAV files whose names say what is heard and who speaks.
+"""Source `sounds`: a folder of WAV files whose names contain labels, such as a word and its speaker.
 
-The default pattern is that of the Free Spoken Digit Dataset, `digit_speaker_take.wav`; a pattern of the user's own
-is a regular expression whose named groups become labels.
+The default pattern is that of the Free Spoken Digit Dataset, `digit_speaker_take.wav`. A user's pattern is a regular
+expression whose named groups become labels.
 """
 
 import re
@@ -27,7 +27,7 @@ class SoundsSource(FolderReader):
     media: ClassVar[frozenset[str]] = frozenset({"sound"})
 
     def check(self) -> None:
-        """Raise `PatternRefusedError` for a pattern that is none or names nothing."""
+        """Raise `PatternRefusedError` for an invalid pattern or one without named groups."""
         super().check()
         try:
             groups = re.compile(self.pattern).groupindex
@@ -37,7 +37,7 @@ class SoundsSource(FolderReader):
             raise PatternRefusedError(self.pattern, "it has no named group such as (?P<word>...)")
 
     def to_listed_photo(self, entry: FolderEntry) -> ListedPhoto:
-        """Label one sound by its name; a name that does not match is refused when its turn comes."""
+        """Label one sound by its name; a name that does not match is refused when the file is read."""
         photo: Row = {
             "source": self.name,
             "source_photo_id": entry.name,

@@ -1,8 +1,8 @@
-"""Source `spider`: a Scrapy spider of the user's own, in one file, whose items say where pictures are.
+"""Source `spider`: a user's Scrapy spider, in one file, whose items contain addresses of pictures.
 
-The spider reads pages, as politely as we do; the session fetches the pictures. Items go into the frontier in small
-pages, so nothing is lost when it stops. A spider has no cursor: stopped half-way it begins again, and what is known
-is not fetched twice.
+The spider reads pages within the limits of a crawl; the session fetches the pictures. Items are added to the frontier
+in small pages, so nothing is lost when the spider stops. A spider has no cursor: after a stop it starts again, and no
+photo is fetched twice.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources.urls import NO_BASIS, dataset_label
 
-# Keys of an item that become columns as they are.
+# Keys of an item that become columns without change.
 _TEXTS = ("page_url", "photographer", "photographer_url", "licence", "attribution", "title")
 KEYS = frozenset({*_TEXTS, "image_url", "id", "tags", "labels", "posted_at", "training_basis"})
 
@@ -44,21 +44,21 @@ class UserSpiderSource(BaseSource):
     name: ClassVar[str] = "spider"
     robots_policy: ClassVar[str] = "obeyed"
     over_http: ClassVar[bool] = True
-    spider: ClassVar[str] = ""  # the file says which
+    spider: ClassVar[str] = ""  # the file names it
 
     def check(self) -> None:
         """Raise `ContactMissingError`, or `CrawlError` when there is no such file."""
         super().check()
         if not Path(self.file).is_file():
-            raise CrawlError(f"{self.file} is no file with a spider")
+            raise CrawlError(f"{self.file} is not a file with a spider")
 
     def secrets(self) -> Mapping[str, str]:
-        """Give nothing."""
+        """Return nothing."""
         return {}
 
     @property
     def api_address(self) -> str:
-        """Nothing: the spider asks whom it likes, at our pace."""
+        """Empty: the spider may request any host, within the limits of the crawl."""
         return ""
 
     async def discover(self, context: CrawlContext) -> Discovery:
@@ -74,7 +74,7 @@ class UserSpiderSource(BaseSource):
         return http_byte_fetcher(settings)
 
     def to_listed_photo(self, item: Mapping[str, Any], spider: str) -> ListedPhoto | None:
-        """Map an item to a photo of source `spider:NAME`; null without an address or with a time that is none."""
+        """Map an item to a photo of source `spider:NAME`; null without an address or with an invalid time."""
         address = normalised(str(item.get("image_url") or ""))
         try:
             posted = _moment(item.get("posted_at"))
@@ -103,7 +103,7 @@ def _labels(labels: Mapping[str, Any]) -> list[Row]:
 
 
 def _moment(value: object) -> str | None:
-    """Write a time as ISO text; raises `ValueError` on what is none."""
+    """Write a time as ISO text; raises `ValueError` for an invalid one."""
     if not value:
         return None
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))

@@ -1,7 +1,7 @@
 """Source `table`: daily prices from CSV files, one file a series or a `Symbol` column.
 
-Columns are found by their names, in any case and order. A line that is no day of trading (no date, no close, a cell
-that is no number) is passed over and counted; a second line about the same day is dropped by its key.
+Columns are matched by their names, in any case and order. A line that is not a day of trading (no date, no close, a
+cell that is not a number) is skipped and counted; a second line of the same day is dropped by its key.
 """
 
 import math
@@ -49,7 +49,7 @@ class TableSource(FileSource):
     name: ClassVar[str] = "table"
 
     def inputs(self) -> Iterator[Path]:
-        """Need the file, or the files of the folder."""
+        """Require the file, or the files of the folder."""
         top = Path(self.path)
         if not top.is_dir():
             yield top
@@ -61,7 +61,7 @@ class TableSource(FileSource):
         yield from tables
 
     def check(self) -> None:
-        """Raise `InputRefusedError`, too, when one of the files has no date or no close: all or none come in."""
+        """Raise `InputRefusedError`, too, when any file has no date or no close: all files are imported or none."""
         super().check()
         for path in self.inputs():
             with open_csv(path) as (names, _):
@@ -78,7 +78,7 @@ class TableSource(FileSource):
                     yield ListingPage(rows={"prices": prices}, skipped=len(batch) - len(prices))
 
     def _row(self, cells: Cells | None, columns: Mapping[str, str], stem: str) -> Row | None:
-        """Type one line; null when it is no day of trading."""
+        """Convert one line to a row; null when it is not a day of trading."""
         values = {columns[name]: cell for name, cell in (cells or {}).items() if name in columns}
         try:
             numbers = {name: _number(values.get(name, "")) for name in _NUMBERS}
@@ -90,7 +90,7 @@ class TableSource(FileSource):
         return {_SERIES: values.get(_SERIES, stem) or stem, _DAY: day, **numbers}
 
     def _day(self, text: str) -> datetime:
-        """Read a date; of a time with a zone, take the day it names."""
+        """Read a date; a time with a zone gives the day as written."""
         if self.date_format is None:
             return datetime.combine(datetime.fromisoformat(text).date(), time())
         moment = datetime.strptime(text, self.date_format)  # noqa: DTZ007 - a day of trading
@@ -98,16 +98,16 @@ class TableSource(FileSource):
 
 
 def _columns(path: Path, names: list[str]) -> Mapping[str, str]:
-    """Map the names of known columns to ours; raises `InputRefusedError` without a date or a close."""
+    """Map column names to columns of `prices`; raises `InputRefusedError` without a date or a close."""
     plain = {name: name.lower().replace("_", " ").rstrip("*") for name in names}
     columns = {name: _NAMES[text] for name, text in plain.items() if text in _NAMES}
-    if lost := {_DAY: "date", _CLOSE: "close"}.keys() - columns.values():
-        raise InputRefusedError(path, f"it has no column for {' and '.join(sorted(lost))}")
+    if missing := {_DAY: "date", _CLOSE: "close"}.keys() - columns.values():
+        raise InputRefusedError(path, f"it has no column for {' and '.join(sorted(missing))}")
     return columns
 
 
 def _number(text: str) -> float | None:
-    """Read a number; null for an empty cell, `ValueError` for what is none.
+    """Read a number; null for an empty cell, `ValueError` for other text.
 
     >>> _number("$1,234.50"), _number("null")
     (1234.5, None)

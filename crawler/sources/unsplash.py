@@ -1,8 +1,8 @@
-"""Source `unsplash`: the official API, or a site that speaks it.
+"""Source `unsplash`: the official API, or a site with the same API.
 
-Lists carry no EXIF, so each photo costs two calls: its detail (EXIF), and its `download_location`, which the
-API terms want for each picture that is used and which names the address of the bytes. A Scrapy spider in a
-process of its own makes all calls (`crawler/spiders/`), so the quota is kept in one place.
+Lists contain no EXIF, so each photo costs two calls: its detail (EXIF), and its `download_location`, which the API
+terms require for each used picture and which returns the address of the bytes. One Scrapy spider makes all calls in a
+process of its own (`crawler/spiders/`), so the quota is kept in one place.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ from crawler.settings import CrawlSettings
 
 API_BASE = "https://api.unsplash.com"
 KEY_VARIABLE = "SAFELIGHT_UNSPLASH_KEY"
-PER_PAGE = 30  # the most that the API gives
+PER_PAGE = 30  # the API's maximum
 LICENCE = "Unsplash License (https://unsplash.com/license)"
-BASIS = "unsplash_api_terms"  # they restrict the training of models
+BASIS = "unsplash_api_terms"  # these terms restrict the training of models
 
 _ID_LENGTH = 11  # of an id at the end of a page's address
 
@@ -47,7 +47,7 @@ _PATHS: Mapping[str, str] = {
     "user-likes": "/users/{}/likes",
     "random": "/photos/random",
 }
-# Which listing takes which filter; the API ignores the others without a word.
+# The listings that accept each filter; the API silently ignores other filters.
 _TAKES: Mapping[str, frozenset[str]] = {
     "order_by": frozenset({"all", "search", "topic", "user", "user-likes"}),
     "orientation": frozenset({"search", "topic", "collection", "user", "random"}),
@@ -60,7 +60,7 @@ _TAKES: Mapping[str, frozenset[str]] = {
 class UnsplashSource(BaseSource):
     """One listing of the API; `value` is the search text, the name of topic, collection or user, or a file of ids.
 
-    A random listing draws `limit` photos, other ones each time it is run.
+    A random listing draws `limit` photos, different ones in each run.
     """
 
     listing: Listing = "all"
@@ -79,7 +79,7 @@ class UnsplashSource(BaseSource):
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Every field but filters that are not used."""
+        """Every field except unused filters."""
         return {
             name: value
             for name, value in asdict(self).items()
@@ -87,16 +87,16 @@ class UnsplashSource(BaseSource):
         }
 
     def secrets(self) -> Mapping[str, str]:
-        """Give the spider the key, which is no setting."""
+        """Return the API key, which is not part of the settings."""
         return {"key": api_key()}
 
     @property
     def api_address(self) -> str:
-        """The address whose host the spider asks."""
+        """The address of the API."""
         return self.api_base
 
     def check(self) -> None:
-        """Raise `ContactMissingError`, `KeyMissingError`, or `CrawlError` for a listing that cannot be asked for."""
+        """Raise `ContactMissingError`, `KeyMissingError`, or `CrawlError` for an impossible listing."""
         super().check()
         api_key()
         for name, listings in _TAKES.items():
@@ -110,7 +110,7 @@ class UnsplashSource(BaseSource):
             self.ids()
 
     def adjust(self, settings: CrawlSettings) -> CrawlSettings:
-        """Allow the private network that the user's own API base names."""
+        """Allow the private network of the user's API base."""
         return allow_host(settings, self.api_base)
 
     @property
@@ -146,12 +146,12 @@ class UnsplashSource(BaseSource):
         return f"{self.api_base.rstrip('/')}/photos/{quote(source_photo_id, safe='')}"
 
     def download_url(self, source_photo_id: str, location: str) -> str:
-        """Return the address that reports a download: always below our API base, for the key goes there."""
+        """Return the address that reports a download: always below the API base, because the key is sent to it."""
         query = urlsplit(location).query
         return f"{self.detail_url(source_photo_id)}/download{'?' + query if query else ''}"
 
     def photo(self, photo: Mapping[str, Any]) -> Row:
-        """Map a photo object of the API to columns of a photos row; places on earth are left out."""
+        """Map a photo object of the API to columns of a photos row, without geographic positions."""
         user = photo.get("user") or {}
         author = text_of(user.get("name")) or text_of(user.get("username"))
         profile = text_of((user.get("links") or {}).get("html"))
@@ -199,7 +199,7 @@ def _tags(tags: object) -> list[str]:
 
 
 def _id(line: str) -> str:
-    """Read `abc`, `https://unsplash.com/photos/abc` or, of late, `https://unsplash.com/photos/red-sea-abc`.
+    """Read `abc`, `https://unsplash.com/photos/abc` or the newer `https://unsplash.com/photos/red-sea-abc`.
 
     >>> _id("https://unsplash.com/photos/red-sea-eOLpJytrbsQ"), _id("a_-45678901")
     ('eOLpJytrbsQ', 'a_-45678901')
@@ -216,5 +216,5 @@ def api_key() -> str:
 
 
 def key_hash(key: str) -> str:
-    """Name a key without giving it away."""
+    """Return a hash that identifies a key without revealing it."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]

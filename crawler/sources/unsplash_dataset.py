@@ -1,8 +1,8 @@
-"""Source `unsplash-dataset`: the tables of the Unsplash Lite or Full Dataset, in a folder of the user's own.
+"""Source `unsplash-dataset`: the tables of the Unsplash Lite or Full Dataset, in a user's folder.
 
-The tables tell of each photo what the API tells in two calls, the camera settings too, and ask nobody. So the default
-brings in rows only; `pictures` fetches the pictures as well. A photo has the same name here and in source `unsplash`:
-rows of both roads can be joined. Where a photo was made is left out, and so are the downloaders' ids.
+The tables contain, without a call, what the API returns in two calls for each photo, including the camera settings. By
+default only rows are imported; `pictures` fetches the pictures, too. A photo has the same id here and in source
+`unsplash`, so the rows of both can be joined. Geographic positions and the downloaders' ids are not imported.
 """
 
 import asyncio
@@ -41,12 +41,12 @@ from crawler.sources.unsplash import LICENCE, UnsplashSource
 PAGE = 5000  # rows in one segment
 Edition = Literal["lite", "full"]
 
-# Lite may train models for any internal purpose; Full only without commerce, which nobody can know but the user.
+# Lite may train models for any internal purpose; Full only for noncommercial ones, which only the user can know.
 _BASIS: Mapping[str, tuple[bool, str]] = {
     "lite": (True, "unsplash_lite_dataset_terms"),
     "full": (False, "unsplash_full_dataset_terms_noncommercial_only"),
 }
-# Table -> (task, column of the value). What a table says about photos becomes labels on demand.
+# Table -> (task, column of the value). The rows of these tables become labels on demand.
 LABEL_TABLES: Mapping[str, tuple[str, str]] = {
     "keywords": ("keyword", "keyword"),
     "colors": ("color", "keyword"),
@@ -66,7 +66,7 @@ _ID = re.compile(r"[\w-]+")
 
 @dataclass(frozen=True)
 class TablesPlan:
-    """What the tables hold: photos, those with all three settings, lines passed over."""
+    """The contents of the tables: photos, photos with all three settings, skipped lines."""
 
     photos: int
     with_settings: int
@@ -75,7 +75,7 @@ class TablesPlan:
 
 @dataclass(frozen=True)
 class UnsplashDatasetSource(BaseSource):
-    """The tables in `path`; `width` (px) asks for scaled pictures, `labels` names tables that become labels."""
+    """The tables in `path`; `width` (px) fetches scaled pictures, `labels` names tables that become labels."""
 
     path: str
     edition: Edition
@@ -88,7 +88,7 @@ class UnsplashDatasetSource(BaseSource):
     robots_policy: ClassVar[str] = "obeyed"
 
     def check(self) -> None:
-        """Raise `CrawlError` without tables of photos, `ContactMissingError` when pictures are wanted."""
+        """Raise `CrawlError` without tables of photos, `ContactMissingError` when pictures are to be fetched."""
         if self.pictures:
             user_agent()
         for table in ("photos", *self.labels):
@@ -100,7 +100,7 @@ class UnsplashDatasetSource(BaseSource):
         return await asyncio.to_thread(list_pages, context, self.pages(context.crawl_id))
 
     def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
-        """Fetch over HTTP; without `pictures` nothing is queued, and nobody need be named as a contact."""
+        """Fetch over HTTP; without `pictures` nothing is queued, and no contact is needed."""
         return http_byte_fetcher(settings) if self.pictures else nullcontext(_no_picture)
 
     def pages(self, crawl: str) -> Iterator[ListingPage]:
@@ -111,8 +111,8 @@ class UnsplashDatasetSource(BaseSource):
             skipped = len(page) - len(rows)
             if self.pictures:
                 listed = [self._to_listed_photo(photo) for photo in rows]
-                kept = [one for one in listed if one]
-                yield ListingPage(kept, skipped=skipped + len(listed) - len(kept))
+                photos = [photo for photo in listed if photo]
+                yield ListingPage(photos, skipped=skipped + len(listed) - len(photos))
             else:
                 yield ListingPage(rows=_rows(rows, crawl), skipped=skipped)
         for table in self.labels:
@@ -129,7 +129,7 @@ class UnsplashDatasetSource(BaseSource):
             yield photo
 
     def photo(self, record: Record) -> Row:
-        """Map one line to columns of a photos row; places on earth are left out."""
+        """Map one line to columns of a photos row, without geographic positions."""
         user = record.get("photographer_username")
         names = [record.get("photographer_first_name"), record.get("photographer_last_name")]
         author = " ".join(name.strip() for name in names if name and name.strip()) or user
@@ -208,7 +208,7 @@ def tables(top: Path, name: str) -> list[Path]:
 
 
 def records(top: Path, name: str) -> Iterator[Record | None]:
-    """Give the lines of one table; each part has a head of its own, which tells tabs from commas."""
+    """Give the lines of one table; each part has a header line of its own, which shows tabs or commas."""
     return chain.from_iterable(
         delimited(part, "\t" if "\t" in head(part) else ",") for part in tables(top, name)
     )

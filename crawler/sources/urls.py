@@ -1,8 +1,8 @@
 """Source `urls`: the pictures behind a list of addresses, in a file or a folder of files.
 
-The list may be what img2dataset takes: columns url and caption, or URL and TEXT. Other columns can be kept
-as labels. The list is read as a stream, so that its length does not matter. A list has no licence, so training
-is not allowed unless the user records a basis for it.
+The list may have the columns of img2dataset: url and caption, or URL and TEXT. Other columns can become labels. The
+list is read as a stream, so its length does not matter. A list has no licence, so training is not allowed unless the
+user records a basis for it.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ _CAPTION_NAMES = ("caption", "text", "title")
 
 @dataclass(frozen=True)
 class ListColumns:
-    """Which column says what; `labels` are kept as labels."""
+    """The columns of a list by role; `labels` become labels."""
 
     url: str
     caption: str | None
@@ -52,26 +52,26 @@ class ListColumns:
     @property
     def names(self) -> list[str]:
         """Every column that has to be read."""
-        one = [self.url, self.caption, self.name, *self.labels]
-        return list(dict.fromkeys(column for column in one if column))
+        columns = [self.url, self.caption, self.name, *self.labels]
+        return list(dict.fromkeys(column for column in columns if column))
 
 
 @dataclass(frozen=True)
 class ListPlan:
-    """What a list holds: usable lines, lines passed over, and lines by host."""
+    """The contents of a list: usable lines, skipped lines, and lines by host."""
 
     addresses: int
     skipped: int
     hosts: Counter[str]
 
     def hours(self, rate: float) -> float:
-        """Return the hours that the busiest host takes at `rate` requests a second."""
+        """Return the hours that the host with most lines takes at `rate` requests a second."""
         return max(self.hosts.values(), default=0) / rate / 3600
 
 
 @dataclass(frozen=True)
 class UrlListSource(BaseSource):
-    """The addresses in `path`; `known_as` is the source that their rows carry, and whose ids `id_col` holds."""
+    """The addresses in `path`; `known_as` is the source in their rows, whose ids `id_col` contains."""
 
     path: str
     url_col: str | None = None
@@ -87,12 +87,12 @@ class UrlListSource(BaseSource):
     over_http: ClassVar[bool] = True
 
     def check(self) -> None:
-        """Raise `ContactMissingError`, or `BadListError` for a list or a column that is not there."""
+        """Raise `ContactMissingError`, or `BadListError` for a missing list or column."""
         super().check()
         self.columns()
 
     def columns(self) -> ListColumns:
-        """Find the columns of the list by their names; the first file speaks for all."""
+        """Find the columns of the list by name; the columns of the first file apply to all files."""
         names = columns(list_files(Path(self.path))[0])
         url = _find(names, self.url_col, _URL_NAMES)
         if url is None:
@@ -102,13 +102,13 @@ class UrlListSource(BaseSource):
             )
         caption = _find(names, self.caption_col, _CAPTION_NAMES)
         name = _find(names, self.id_col, ())
-        labels = [label for one in self.label_cols if (label := _find(names, one, ()))]
+        labels = [label for column in self.label_cols if (label := _find(names, column, ()))]
         if self.labels_all:
-            labels += [one for one in names if one not in (url, caption, name, *labels)]
+            labels += [column for column in names if column not in (url, caption, name, *labels)]
         return ListColumns(url, caption, name, labels)
 
     async def discover(self, context: CrawlContext) -> Discovery:
-        """List the addresses; an interrupted listing goes on behind the last page kept."""
+        """List the addresses; an interrupted listing continues after the last stored page."""
         return await asyncio.to_thread(list_pages, context, self.pages())
 
     def byte_fetcher(self, settings: CrawlSettings) -> AbstractAsyncContextManager[FetchBytes]:
@@ -116,7 +116,7 @@ class UrlListSource(BaseSource):
         return http_byte_fetcher(settings)
 
     def pages(self) -> Iterator[ListingPage]:
-        """Give the list in pages; empty and bad addresses are passed over and counted."""
+        """Give the list in pages; empty and invalid addresses are skipped and counted."""
         lines = self.photos()
         while page := list(islice(lines, PAGE)):
             photos = [listed for listed in page if listed]
@@ -134,7 +134,7 @@ class UrlListSource(BaseSource):
                 yield listed
 
     def plan(self) -> ListPlan:
-        """Read the list once and count its lines; nobody is asked."""
+        """Read the list once and count its lines, without a request."""
         hosts, skipped = Counter[str](), 0
         for listed in self.photos():
             if listed is None:
@@ -158,7 +158,9 @@ class UrlListSource(BaseSource):
         if columns.caption and (title := _plain(record.get(columns.caption))):
             photo["title"] = title
         if labels := [
-            label for one in columns.labels if (label := dataset_label(one, record.get(one)))
+            label
+            for column in columns.labels
+            if (label := dataset_label(column, record.get(column)))
         ]:
             photo[LABELS] = labels
         key = photo_id(self.known_as, name)
@@ -166,7 +168,7 @@ class UrlListSource(BaseSource):
 
 
 def _find(names: Sequence[str], chosen: str | None, usual: Sequence[str]) -> str | None:
-    """Find the column that was asked for, or the first one with a usual name in any case."""
+    """Return the chosen column, or the first column with one of the usual names in any case."""
     if chosen is not None:
         if chosen not in names:
             raise BadListError(f"the list has no column {chosen}; there are: {', '.join(names)}")
@@ -177,7 +179,7 @@ def _find(names: Sequence[str], chosen: str | None, usual: Sequence[str]) -> str
 
 
 def dataset_label(task: str, value: object) -> Row | None:
-    """Make a label that a dataset gives; null when the cell is empty."""
+    """Make a label of a dataset's cell; null for an empty cell."""
     text = _plain(value)
     return {"task": task, "value": text, "label_source": "dataset"} if text else None
 

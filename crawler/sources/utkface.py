@@ -1,7 +1,7 @@
-"""Source `utkface`: the user's copy of UTKFace, whose file names say age, gender, ethnicity and time of collection.
+"""Source `utkface`: the user's copy of UTKFace, whose file names contain age, gender, ethnicity and collection time.
 
-A name is `age_gender_race_time.jpg`, or ends in `.jpg.chip.jpg` for the aligned and cropped set. Some real names break
-this rule; nobody can say which part is missing, so these files are quarantined: an error row, no picture.
+A name is `age_gender_race_time.jpg`, or ends in `.jpg.chip.jpg` in the aligned and cropped set. Some files have other
+names. Their missing part cannot be determined, so these files are quarantined: an error row without a picture.
 """
 
 import re
@@ -25,7 +25,7 @@ _NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_(\d{17})\.jpg(?:\.chip\.jpg)?", re
 
 @dataclass(frozen=True)
 class FaceLabels:
-    """What a file name says: age in years, and the moment of collection to the millisecond."""
+    """The labels in a file name: age in years, and the time of collection to the millisecond."""
 
     age: int
     gender: str
@@ -34,7 +34,7 @@ class FaceLabels:
 
 
 def read_name(path: str) -> FaceLabels | None:
-    """Read the last part of a path; null when it breaks the rule.
+    """Read the last part of a path; null for a name of another form.
 
     >>> read_name("26_0_4_20170117171613595.jpg").ethnicity
     'Other'
@@ -54,13 +54,13 @@ def read_name(path: str) -> FaceLabels | None:
 
 @dataclass(frozen=True)
 class UtkFaceSource(FolderReader):
-    """The faces below `path`; they may train models only on the basis that the user states."""
+    """The faces below `path`; models may be trained on them only on a basis that the user states."""
 
     training_basis: str | None = None
     name: ClassVar[str] = "utkface"
 
     def to_listed_photo(self, entry: FolderEntry) -> ListedPhoto:
-        """Label one face by its name; a bad name is listed too, and refused when its turn comes."""
+        """Label one face by its name; a name of another form is listed, too, and refused when the file is read."""
         photo: Row = {
             "source": self.name,
             "source_photo_id": entry.name,
@@ -74,7 +74,7 @@ class UtkFaceSource(FolderReader):
         return ListedPhoto(name, photo, url=entry.name, version=entry.version)
 
     def refusal(self, name: str) -> Failure | None:
-        """Quarantine a file whose name breaks the rule."""
+        """Quarantine a file with a name of another form."""
         if read_name(name):
             return None
         return Failure("suspicious", "bad_name", "not age_gender_race_time.jpg")

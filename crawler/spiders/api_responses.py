@@ -1,7 +1,7 @@
-"""Tell a response of an API from one that is none: an error page, a truncated text, JSON of another shape.
+"""Validate responses of an API: error pages, truncated text and JSON of another shape are failures.
 
-Proxies, load balancers and login pages of a network answer in the API's place, often with status 200. Such a response
-says nothing of the photo that was asked for, so it is as transient as a 503.
+Proxies, load balancers and login pages of a network respond in the API's place, often with status 200. Such a response
+is not about the requested photo, so it is a transient failure like a 503.
 """
 
 import json
@@ -14,17 +14,17 @@ from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
 
 T = TypeVar("T")
 BAD_RESPONSE = "api_bad_answer"
-_SHOWN = 60  # characters of a response that a message shows
+_EXCERPT = 60  # characters of a response in a message
 
 
 class WrongShapeError(ValueError):
-    """A response is JSON, but not what the API answers with."""
+    """A response is JSON, but does not have the shape of the API's responses."""
 
 
 def read_response(response: Response, read: Callable[[Any], T]) -> T | Failure:
-    """Return what `read` makes of the JSON of a response, or why it is no answer.
+    """Return the result of `read` for the JSON of a response, or a failure.
 
-    `read` may raise what wrong types make it raise.
+    `read` may raise the errors that wrong types and missing keys cause.
     """
     if failure := status_of(response):
         return failure
@@ -35,11 +35,11 @@ def read_response(response: Response, read: Callable[[Any], T]) -> T | Failure:
     except (AttributeError, LookupError, TypeError) as error:
         return bad_response(response, f"JSON of another shape ({type(error).__name__})")
     except (ValueError, RecursionError):  # not JSON, another encoding, nested without end
-        return bad_response(response, f"not JSON: {response.body[:_SHOWN]!r}")
+        return bad_response(response, f"not JSON: {response.body[:_EXCERPT]!r}")
 
 
 def status_of(response: Response) -> Failure | None:
-    """Return the failure that a status means; null for 200."""
+    """Return the failure of a status; null for 200."""
     status, detail = response.status, f"API: {response.url}"
     if status == 200:
         return None
@@ -51,17 +51,17 @@ def status_of(response: Response) -> Failure | None:
 
 
 def bad_response(response: Response, why: str) -> Failure:
-    """Return the failure of a response that is no answer of the API."""
+    """Return the failure of a response that does not come from the API."""
     return Failure("transient", BAD_RESPONSE, f"API: {response.url}: {why}", response.status)
 
 
 def unreachable(failure: Any) -> Failure:
-    """Return the failure of a call without a whole response."""
+    """Return the failure of a call without a complete response."""
     about = failure.getErrorMessage() or failure.type.__name__
     return Failure("transient", "api_unreachable", f"API: {failure.request.url}: {about}"[:300])
 
 
-def require(holds_photo: object, why: str) -> None:
-    """Raise `WrongShapeError` unless something holds."""
-    if not holds_photo:
+def require(condition: object, why: str) -> None:
+    """Raise `WrongShapeError` unless a condition is true."""
+    if not condition:
         raise WrongShapeError(why)

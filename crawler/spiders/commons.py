@@ -1,8 +1,8 @@
-"""The spider of source `commons`: one call of the API after the other, each page acknowledged with its cursor.
+"""The spider of source `commons`: one API call after the other; each page is stored together with its cursor.
 
-The API names the next page with a token of its own, which the cursor keeps; a recursive walk keeps the categories that
-are left there too. robots.txt is not asked for: these are calls of an API made for programs, and its own rules
-(a contact in the User-Agent, `maxlag`, `Retry-After`) are kept.
+The API names the next page with a token, which the cursor stores together with the categories that are left. robots.txt
+is not read: these are calls of an API for programs, and the spider keeps the API's own rules (a contact in the
+User-Agent, `maxlag`, `Retry-After`).
 """
 
 import time
@@ -21,11 +21,11 @@ from crawler.sources.commons import CommonsSource, ListingPosition
 from crawler.spiders.api_responses import read_response, require, unreachable
 from crawler.spiders.listing import ListingSpider
 
-_LONGEST_PAUSE_S = 30.0  # a longer one ends the session's listing; it goes on afterwards
-_PATIENCE = 8  # pauses and failures in a row
+_LONGEST_PAUSE_S = 30.0  # a longer pause ends the listing of this session
+_MAX_FAILURES = 8  # pauses and failures in a row
 _BUSY = frozenset({"maxlag", "ratelimited", "readonly"})
 _BROKEN = "internal_api_error"
-_ANSWERS = frozenset({"query", "continue", "batchcomplete"})  # a part of a list has one of them
+_RESULT_KEYS = frozenset({"query", "continue", "batchcomplete"})  # a part of a list has one of them
 
 
 class CommonsSpider(ListingSpider):
@@ -33,14 +33,14 @@ class CommonsSpider(ListingSpider):
 
     name = "commons"
 
-    def __init__(self, source: CommonsSource, *about: Any, **more: Any) -> None:
-        super().__init__(source, *about, **more)
+    def __init__(self, source: CommonsSource, *args: Any, **kwargs: Any) -> None:
+        super().__init__(source, *args, **kwargs)
         self._source: CommonsSource = source
-        self._refused = 0
+        self._n_failures = 0
         self.calls = {"page": 0}
 
     async def start(self) -> AsyncIterator[Request]:
-        """Go on where the cursor is."""
+        """Request the page at the cursor."""
         cursor = self._frontier.cursor(self._crawl_id)
         if not cursor.finished:
             yield self._call(self._source.position(cursor.token))
@@ -51,32 +51,32 @@ class CommonsSpider(ListingSpider):
             self.parse,
             errback=self.failed,
             dont_filter=True,
-            cb_kwargs={"walk": position},
+            cb_kwargs={"position": position},
             meta={"handle_httpstatus_all": True, "dont_retry": True},
         )
 
     async def failed(self, failure: Any) -> AsyncIterator[Request]:
-        """Ask again after a connection that failed."""
-        commit_failure = unreachable(failure)
-        await self._wait_or_end(self._backoff_s(), commit_failure.detail)
+        """Repeat a call whose connection failed."""
+        error = unreachable(failure)
+        await self._wait_or_end(self._backoff_s(), error.detail)
         yield failure.request.copy()
 
     async def parse(self, response: Response, position: ListingPosition) -> AsyncIterator[Request]:
-        """Bring a page into the frontier and ask for the next one."""
+        """Add a page to the frontier and request the next one."""
         self.calls["page"] += 1
         answer = read_response(response, lambda answer: self._read(answer, position))
         if isinstance(answer, Failure):
             await self._failed_call(response, answer)
             yield self._call(position)
             return
-        self._refused = 0
+        self._n_failures = 0
         cursor, photos = answer
         self._frontier.add(self._crawl_id, photos, cursor)
         if not cursor.finished:
             yield self._call(self._source.position(cursor.token))
 
     async def _failed_call(self, response: Response, failure: Failure) -> None:
-        """Wait when the call may work later; end on anything else."""
+        """Wait after a transient failure; end the listing on any other."""
         if failure.error_class != "transient":
             raise self.end("failed", f"the API refuses: {failure.error}: {failure.detail}")
         retry_after = (response.headers.get("Retry-After") or b"").decode("latin-1")
@@ -84,17 +84,17 @@ class CommonsSpider(ListingSpider):
         await self._wait_or_end(wait_s, f"{failure.error}: {failure.detail}")
 
     def _backoff_s(self) -> float:
-        wait_s: float = self._limits.backoff_s * 2**self._refused
+        wait_s: float = self._limits.backoff_s * 2**self._n_failures
         return min(wait_s, _LONGEST_PAUSE_S)
 
     async def _wait_or_end(self, wait_s: float, why: str) -> None:
-        self._refused += 1
-        if self._refused > max(_PATIENCE, self._limits.max_attempts):
+        self._n_failures += 1
+        if self._n_failures > max(_MAX_FAILURES, self._limits.max_attempts):
             raise self.end("failed", f"the API keeps failing: {why}")
         if wait_s > _LONGEST_PAUSE_S:
             pause = HostPause(host_of(self._source.api_base), time.time() + wait_s)
             then = "then go on with: safelight crawl resume"
-            raise self.end("quota", f"wants to be left alone: {pause.text()}; {then}", pause.until)
+            raise self.end("quota", f"paused by the host: {pause.text()}; {then}", pause.until)
         await self.pause(wait_s)
 
     def _read(self, answer: Any, position: ListingPosition) -> tuple[Cursor, list[ListedPhoto]]:
@@ -102,11 +102,11 @@ class CommonsSpider(ListingSpider):
         require(isinstance(answer, dict), "no object")
         if error := answer.get("error"):
             self._raise_error(str(error.get("code")), str(error.get("info") or ""))
-        require(answer.keys() & _ANSWERS, "neither a part of a list nor its end")
+        require(answer.keys() & _RESULT_KEYS, "neither a part of a list nor its end")
         return self._page(answer, position)
 
     def _raise_error(self, code: str, info: str) -> None:
-        """Raise what an error object of the API means: try again, or the end."""
+        """Raise for an error object of the API: `WrongShapeError` to retry, or `CloseSpider`."""
         require(code not in _BUSY and not code.startswith(_BROKEN), f"the API is busy: {code}")
         raise self.end("failed", f"the API refuses: {code}: {info}")
 
@@ -161,7 +161,7 @@ def _has_info(page: dict[str, Any]) -> bool:
 
 
 def _count_missing(query: dict[str, Any], position: ListingPosition, continuation: Any) -> int:
-    """Count files without information, unless it comes in the next answer, or came in the one before."""
+    """Count files without information; 0 when it continues in the next response, or began in the one before."""
     if "iicontinue" in (continuation or {}) or "iicontinue" in (position.continuation or {}):
         return 0
     return sum(not _has_info(page) for page in query.get("pages") or [])

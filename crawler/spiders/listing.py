@@ -1,4 +1,4 @@
-"""What every spider of a source has: it lists photos into the frontier, tries calls again, and says how that ended."""
+"""The base class of spiders: it lists photos into the frontier, retries calls, and says how the listing ended."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ _POLL_S = 0.1
 
 
 class ListingSpider(scrapy.Spider):
-    """List photos into the frontier of crawl `crawl_id`; `calls` counts answers by kind."""
+    """List photos into the frontier of crawl `crawl_id`; `calls` counts responses by kind."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ListingSpider(scrapy.Spider):
         settings: CrawlSettings,
         write: Write | None = None,
     ) -> None:
-        """`write` takes rows that come in without a file: table -> rows."""
+        """`write` stores rows without files: table -> rows."""
         super().__init__()
         self._source, self._frontier, self._crawl_id = source, frontier, crawl_id
         self._write = write
@@ -46,7 +46,7 @@ class ListingSpider(scrapy.Spider):
 
     @property
     def discovery(self) -> Discovery:
-        """How the listing ended, judged by what is in the frontier."""
+        """How the listing ended, according to the frontier."""
         if self._ended:
             return self._ended
         left = len(self._frontier.unprepared(self._crawl_id))
@@ -55,7 +55,7 @@ class ListingSpider(scrapy.Spider):
         return Discovery("failed", f"the listing broke off, {left} photos are not ready to fetch")
 
     def end(self, status: Any, problem: str = "", wait_until: float = 0.0) -> CloseSpider:
-        """Note how the listing ended, the first time, and return what to raise."""
+        """Record how the listing ended, once, and return the exception to raise."""
         self._ended = self._ended or Discovery(status, problem, wait_until)
         return CloseSpider(status)
 
@@ -64,7 +64,7 @@ class ListingSpider(scrapy.Spider):
         return int(request.meta.get(_ATTEMPT, 1)) < self._limits.max_attempts
 
     async def try_again(self, request: Request, failure: Failure) -> Request | None:
-        """Wait as long as a picture would, and return the call once more; null when the listing ends meanwhile."""
+        """Wait as before a retry of a picture, and return the call again; null when the listing ends meanwhile."""
         attempt = int(request.meta.get(_ATTEMPT, 1))
         log.info("attempt %d of %s failed: %s", attempt, request.url, failure.error)
         await self.pause(backoff_s(attempt, self._limits))
@@ -73,9 +73,9 @@ class ListingSpider(scrapy.Spider):
         return request.replace(meta={**request.meta, _ATTEMPT: attempt + 1})
 
     async def pause(self, wait_s: float) -> None:
-        """Wait, but not longer than the listing goes on."""
+        """Wait, but not beyond the end of the listing."""
         until = time.monotonic() + wait_s
-        while (left := until - time.monotonic()) > 0 and not self._is_closing():  # noqa: ASYNC110  # no event says it
+        while (left := until - time.monotonic()) > 0 and not self._is_closing():  # noqa: ASYNC110  # there is no event to wait for
             await asyncio.sleep(min(_POLL_S, left))
 
     def _is_closing(self) -> bool:

@@ -1,7 +1,7 @@
-"""What goes wrong in a user's spider: Scrapy logs it and goes on, so that a broken spider ends like a sound one.
+"""Errors of a user's spider: Scrapy only logs them, so a broken spider would end like a correct one.
 
-Callbacks, errbacks, `start`, `closed`, pipelines and items may raise; pages may not come. Each is counted, and the
-first of each kind is named with its page.
+Callbacks, errbacks, `start`, `closed`, pipelines and items may raise; page requests may fail. All are counted, and the
+first of each kind is reported with its page.
 """
 
 import logging
@@ -16,13 +16,16 @@ from catalog import first_line
 _UNREAD = (
     "Error downloading",
     "Gave up retrying",
-)  # how Scrapy's log begins about a page that did not come
+)  # how Scrapy's messages about failed page requests begin
 _PAGE = re.compile(r"<[A-Z]+ ([^>]+)>")
-_TOLD = ("Spider error processing", "Error processing item")  # those that signals tell of, too
+_SIGNALLED = (
+    "Spider error processing",
+    "Error processing item",
+)  # messages of errors that signals report, too
 
 
 class SpiderProblems(logging.Handler):
-    """Count what a spider raised and the pages that did not come."""
+    """Count the exceptions of a spider and its failed page requests."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -30,38 +33,38 @@ class SpiderProblems(logging.Handler):
         self.unread: dict[str, str] = {}  # page -> why
 
     def attach(self, crawler: Crawler) -> None:
-        """Hear of the exceptions of a spider, by Scrapy's signals and its log."""
+        """Connect to Scrapy's error signals and to its log."""
         crawler.signals.connect(self.callback_raised, signals.spider_error)
         crawler.signals.connect(self.item_raised, signals.item_error)
         logging.getLogger().addHandler(self)
 
     def callback_raised(self, failure: Any, response: Any) -> None:
-        """Note an exception of a callback."""
+        """Record an exception of a callback."""
         self.note(f"{_where(response)}: {_text(failure.type, failure.value)}")
 
     def item_raised(self, failure: Any, response: Any) -> None:
-        """Note an exception of an item pipeline."""
+        """Record an exception of an item pipeline."""
         self.note(f"an item of {_where(response)}: {_text(failure.type, failure.value)}")
 
     def note(self, problem: str) -> None:
-        """Note what a spider raised."""
+        """Record an exception of a spider."""
         self.raised.append(problem)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note what only the log tells of: `start`, signal handlers, pages that did not come."""
+        """Record errors that only the log reports: `start`, signal handlers, failed page requests."""
         message = record.getMessage()
-        if message.startswith(_TOLD):
+        if message.startswith(_SIGNALLED):
             return
         kind, error, _ = record.exc_info or (None, None, None)
         first = message.partition("\n")[0]
-        about = f"{first}: {_text(kind, error)}" if kind and error else first
+        text = f"{first}: {_text(kind, error)}" if kind and error else first
         if not message.startswith(_UNREAD):
-            self.note(about)
+            self.note(text)
         elif (page := _PAGE.search(message)) and not page[1].endswith("/robots.txt"):
-            self.unread.setdefault(page[1], about)
+            self.unread.setdefault(page[1], text)
 
     def texts(self, log_name: str) -> list[str]:
-        """Say what went wrong, in one line for each kind."""
+        """Describe the problems, one line for each kind."""
         texts = []
         if self.raised:
             times = f" ({len(self.raised)} times in all)" if len(self.raised) > 1 else ""

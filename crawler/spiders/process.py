@@ -1,8 +1,8 @@
-"""Run a spider in a process of its own: Scrapy's reactor and the session's event loop do not share one.
+"""Run a spider in a process of its own: Scrapy's reactor and the session's event loop cannot share a process.
 
-The job goes in as one JSON line on standard input (never the key, which the environment carries), the outcome comes
-back as one JSON line on standard output. Input stays open while the session lives: when it closes, because the
-session asked to stop or was killed, the spider ends the calls under way and goes.
+The job is one JSON line on standard input (the API key is in the environment instead); the result is one JSON line on
+standard output. The input stays open while the session runs. When it closes, because the session stops or was killed,
+the spider ends the calls in flight and exits.
 """
 
 import asyncio
@@ -26,29 +26,29 @@ from crawler.settings import CrawlSettings
 
 
 def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, object]:
-    """Return Scrapy's settings: as polite as ours, without what an API does not need."""
+    """Return Scrapy's settings: the limits of the crawl, without features that an API does not need."""
     from crawler.spiders.resolver import connection_settings
 
-    at_home = is_loopback(_host(source.api_address))
-    here = at_home and not settings.limit_loopback
-    at_once = settings.concurrency if here else settings.api_concurrency
+    is_local = is_loopback(_host(source.api_address))
+    is_unlimited = is_local and not settings.limit_loopback
+    at_once = settings.concurrency if is_unlimited else settings.api_concurrency
     return {
         "USER_AGENT": user_agent(),
         "ROBOTSTXT_OBEY": source.robots_policy == "obeyed_by_spider",  # not for a keyed API
         "CONCURRENT_REQUESTS": at_once,
         "CONCURRENT_REQUESTS_PER_DOMAIN": at_once,
-        "CONCURRENT_ITEMS": 1,  # the default starts 100 tasks for every answer: 3 ms of CPU
-        "DOWNLOAD_DELAY": 0 if here else settings.api_delay_s,
+        "CONCURRENT_ITEMS": 1,  # the default starts 100 tasks for every response: 3 ms of CPU
+        "DOWNLOAD_DELAY": 0 if is_unlimited else settings.api_delay_s,
         "DOWNLOAD_TIMEOUT": 30,
         "DOWNLOAD_MAXSIZE": 16 << 20,
         "DOWNLOAD_WARNSIZE": 0,
-        "RETRY_ENABLED": False,  # the spider tries again: it knows what an answer looks like
+        "RETRY_ENABLED": False,  # the spider retries: it knows the shape of a valid response
         "DOWNLOADER_MIDDLEWARES": {"crawler.spiders.middlewares.QuotaMiddleware": 540},
         "REDIRECT_ENABLED": False,
         "COOKIES_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
         "LOG_LEVEL": "WARNING",
-        "LOG_INSTALL_ROOT_HANDLER": False,  # ours knows the run id and takes out secrets
+        "LOG_INSTALL_ROOT_HANDLER": False,  # our handler adds the run id and removes secrets
         **connection_settings(settings),
     }
 
@@ -60,7 +60,7 @@ def _host(address: str) -> str:
 
 @contextmanager
 def open_job() -> Iterator[tuple[SpiderSource, CrawlContext]]:
-    """Read the job from standard input, and open what it works with."""
+    """Read the job from standard input, and open its source and context."""
     from crawler.sources import SOURCES
 
     start_logging()
@@ -68,7 +68,7 @@ def open_job() -> Iterator[tuple[SpiderSource, CrawlContext]]:
     name, config = job["source"]
     settings = CrawlSettings(**job["settings"])
     workspace = Workspace.at(job["home"])
-    # A spider whose session was killed may still end its last calls: wait, so that none is made twice.
+    # A spider whose session was killed may still be ending its last calls: wait, so that no call is made twice.
     with (
         FileLock(f"{workspace.frontier}.spider.lock", timeout=2 * END_WITHIN_S),
         Frontier(workspace.frontier, durable=False) as frontier,
@@ -84,7 +84,7 @@ def _never() -> bool:
 
 
 def main() -> None:
-    """Be the spider's process."""
+    """Run the source's spider in this process."""
     from scrapy.crawler import AsyncCrawlerProcess
 
     from crawler.spiders.listing import ListingSpider
@@ -95,14 +95,14 @@ def main() -> None:
         process = AsyncCrawlerProcess(scrapy_settings(source, context.settings))
         module, _, spider = source.spider.partition(":")
         crawler = process.create_crawler(getattr(importlib.import_module(module), spider))
-        about = {"source": source, "frontier": context.frontier, "crawl_id": context.crawl_id}
-        about |= {"settings": context.settings, "write": context.write}
+        arguments = {"source": source, "frontier": context.frontier, "crawl_id": context.crawl_id}
+        arguments |= {"settings": context.settings, "write": context.write}
         problems = SpiderProblems()
         problems.attach(crawler)
-        process.crawl(crawler, **about, **source.secrets())
+        process.crawl(crawler, **arguments, **source.secrets())
         stopped = watch(process)
         process.start(install_signal_handlers=False)
-        assert isinstance(crawler.spider, ListingSpider), "the source names such a spider"
+        assert isinstance(crawler.spider, ListingSpider), "the source names a ListingSpider"
         discovery = crawler.spider.discovery
         if stopped.is_set() and discovery.status == "failed":
             discovery = Discovery("stopped")
@@ -118,11 +118,11 @@ def main() -> None:
                     filter(None, (discovery.problem, *problem_texts, refusal_text()))
                 ),
             )
-    print(json.dumps(asdict(discovery) | {"calls": crawler.spider.calls}))  # noqa: T201  # the answer to the session
+    print(json.dumps(asdict(discovery) | {"calls": crawler.spider.calls}))  # noqa: T201  # the result for the session
 
 
 def watch(process: object) -> threading.Event:
-    """Stop the spider when the session is gone or asks for it, at the latest after END_WITHIN_S."""
+    """Stop the spider when standard input closes; exit after END_WITHIN_S at the latest."""
     stopped, stopping = threading.Event(), list[object]()
 
     def wait_for_end() -> None:
@@ -133,7 +133,7 @@ def watch(process: object) -> threading.Event:
             stopped.set()
             reactor.callFromThread(lambda: stopping.append(asyncio.ensure_future(process.stop())))  # type: ignore[attr-defined]  # AsyncCrawlerProcess, untyped
             threading.Event().wait(END_WITHIN_S)
-        finally:  # whatever became of the polite way
+        finally:  # even when the orderly stop failed
             os._exit(3)
 
     threading.Thread(target=wait_for_end, daemon=True).start()

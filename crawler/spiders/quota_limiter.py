@@ -1,6 +1,6 @@
-"""Every call of a keyed API passes here before it is sent, so that no call is made for which the quota is too small.
+"""The limiter of calls with an API key: no call is sent that exceeds the quota.
 
-The call is noted in the frontier first: if the process is killed, the next one counts it as used.
+Each call is recorded in the frontier before it is sent: if the process is killed, the next one counts it as used.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from itertools import count
 
 from crawler.frontier.frontier import Frontier
 
-_LOOK_AGAIN_S = 1.0  # another process may have a call in flight, too
+_RETRY_S = 1.0  # another process may have a call in flight, too
 
 
 class QuotaUsedUpError(Exception):
-    """No call may be made with the key before `until` (Unix seconds)."""
+    """No call may be made with this key before `until` (Unix seconds)."""
 
     def __init__(self, until: float) -> None:
         super().__init__("the API quota is used up")
@@ -22,7 +22,7 @@ class QuotaUsedUpError(Exception):
 
 
 class QuotaLimiter:
-    """Let calls through for as long as the quota of `key_hash` allows them, the most urgent first."""
+    """Allow calls while the quota of `key_hash` lasts, those of the highest priority first."""
 
     def __init__(self, frontier: Frontier, key_hash: str, quota_wait_s: float) -> None:
         self._frontier, self._key, self._quota_wait_s = frontier, key_hash, quota_wait_s
@@ -38,7 +38,7 @@ class QuotaLimiter:
         heapq.heappush(self._waiting, (-priority, next(self._numbers), turn))
         self._admit()
         while not turn.done():
-            await asyncio.wait([turn], timeout=_LOOK_AGAIN_S)
+            await asyncio.wait([turn], timeout=_RETRY_S)
             self._admit()
         turn.result()
 
@@ -50,7 +50,10 @@ class QuotaLimiter:
         *,
         sound: bool,
     ) -> None:
-        """Note the end of a call and what its response said; one that is not `sound` says nothing of the API's ways."""
+        """Record the end of a call and the quota in its response.
+
+        Only a `sound` response without a quota shows that the API states none.
+        """
         at_once = self._max_in_flight
         self._frontier.record_response(
             self._key, per_hour, remaining, blocked_until, at_once=at_once

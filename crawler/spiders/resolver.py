@@ -1,7 +1,7 @@
-"""Where Scrapy's downloader connects: Twisted asks the reactor's resolver for every host, IP literals included.
+"""The connections of Scrapy's downloader: Twisted resolves every host with the reactor's resolver, IP literals, too.
 
-The addresses that it passes on are the ones that are connected to, so a private one that it keeps back is never asked.
-Addresses of other kinds (`file:`, `ftp:`, `s3:`) have no handler: a link on a page must not read this machine's files.
+Twisted connects only to addresses that the resolver returns, and the resolver returns no private address.
+Other schemes (`file:`, `ftp:`, `s3:`) have no handler: a link on a page must not read this machine's files.
 """
 
 import logging
@@ -31,15 +31,17 @@ log = logging.getLogger(__name__)
 
 _NETWORKS = "SAFELIGHT_ALLOW_NETWORKS"
 _HANDLER = "scrapy.core.downloader.handlers.http11.HTTP11DownloadHandler"
-refused_hosts: set[str] = set()  # of this process, for the spider's last word
+refused_hosts: set[str] = set()  # of this process, for `refusal_text`
 
 
 def connection_settings(settings: CrawlSettings) -> dict[str, object]:
-    """Return the settings of Scrapy that decide what it connects to."""
+    """Return the settings of Scrapy that limit its connections."""
     handlers = {"http": _HANDLER, "https": _HANDLER, "file": None, "ftp": None, "s3": None}
     scrapy_settings: dict[str, object] = {"DOWNLOAD_HANDLERS": handlers, "HTTPPROXY_ENABLED": False}
     if hasattr(default_settings, "TWISTED_REACTOR_ENABLED"):
-        scrapy_settings["TWISTED_REACTOR_ENABLED"] = True  # without it another client would connect
+        scrapy_settings["TWISTED_REACTOR_ENABLED"] = (
+            True  # without it Scrapy would use another client
+        )
     if not settings.allow_private:
         newer = hasattr(default_settings, "TWISTED_DNS_RESOLVER")
         name = "TWISTED_DNS_RESOLVER" if newer else "DNS_RESOLVER"
@@ -52,7 +54,7 @@ def connection_settings(settings: CrawlSettings) -> dict[str, object]:
 
 @implementer(IHostnameResolver)
 class PublicNameResolver(CachingHostnameResolver):
-    """Resolve names and literals, but give no address of a host of which any may not be connected to."""
+    """Resolve names and literals; give no address of a host when any of its addresses is not allowed."""
 
     def __init__(self, reactor: Any, cache_size: int, networks: Sequence[Network] = ()) -> None:
         super().__init__(reactor, cache_size)
@@ -71,14 +73,14 @@ class PublicNameResolver(CachingHostnameResolver):
         *about: Any,
         **more: Any,
     ) -> IHostResolution:
-        """Resolve a host for a receiver that hears of allowed addresses only."""
+        """Resolve a host; the receiver gets allowed addresses only."""
         receiver: Any = _AllowedAddresses(resolutionReceiver, hostName, self._networks)
         return super().resolveHostName(receiver, hostName, *about, **more)
 
 
 @provider(IResolutionReceiver)
 class _AllowedAddresses:
-    """Pass on the addresses of one host when all of them may be connected to."""
+    """Pass on the addresses of one host when all of them are allowed."""
 
     def __init__(self, receiver: Any, host: str, networks: Sequence[Network]) -> None:
         self._receiver, self._host, self._networks = receiver, host, networks
@@ -104,7 +106,7 @@ class _AllowedAddresses:
 
 
 def refusal_text() -> str:
-    """Say which hosts of this process were refused, and what to do; empty when none was."""
+    """Describe the refused hosts of this process and what to do; empty without any."""
     if not refused_hosts:
         return ""
     more = f" and {len(refused_hosts) - 3} more" if len(refused_hosts) > 3 else ""

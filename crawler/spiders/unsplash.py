@@ -1,8 +1,8 @@
-"""The spider of source `unsplash`: pages, then for each new photo its detail and its download call.
+"""The spider of source `unsplash`: pages, then for each new photo its detail call and its download call.
 
-A page is acknowledged in the transaction that brings its photos into the frontier. Each call's answer
-is kept there at once, so a killed spider repeats only the calls that were under way. The key goes to the API base
-only. robots.txt is not asked for: these are calls of a keyed API that its operator invites, and its quota binds us.
+One transaction stores a page's photos and the cursor behind it. The response of each call is stored at once, so a
+killed spider repeats only the calls in flight. The key is sent to the API base only. robots.txt is not read: the API's
+operator issues the key for these calls, and the quota limits them.
 """
 
 import time
@@ -24,10 +24,12 @@ from crawler.spiders.api_responses import read_response, require, unreachable
 from crawler.spiders.listing import ListingSpider
 from crawler.spiders.quota_limiter import QuotaLimiter, QuotaUsedUpError
 
-# A photo under way comes before the next page: so a small quota brings whole photos.
+# A started photo comes before the next page, so a small quota completes photos.
 DOWNLOAD, DETAIL, PAGE = 2, 1, 0
 _GONE = frozenset({404, 410})
-_GIVE_UP_AFTER = 5  # photos in a row that the API failed on: then it is the API, not the photos
+_GIVE_UP_AFTER = (
+    5  # photos in a row on which the API failed: then the API is the cause, not the photos
+)
 
 
 class UnsplashSpider(ListingSpider):
@@ -35,17 +37,17 @@ class UnsplashSpider(ListingSpider):
 
     name = "unsplash"
 
-    def __init__(self, source: UnsplashSource, *about: Any, key: str, **more: Any) -> None:
-        super().__init__(source, *about, **more)
+    def __init__(self, source: UnsplashSource, *args: Any, key: str, **kwargs: Any) -> None:
+        super().__init__(source, *args, **kwargs)
         self._source: UnsplashSource = source
         self._key = key
-        self._begun: set[str] = set()
+        self._started: set[str] = set()
         self._suspects: list[tuple[Item, Failure]] = []
         self.quota_limiter = QuotaLimiter(self._frontier, key_hash(key), self._limits.quota_wait_s)
-        self.calls = {"page": 0, "detail": 0, "download": 0}  # and check, once there is one
+        self.calls = {"page": 0, "detail": 0, "download": 0}  # and check, after the first one
 
     async def start(self) -> AsyncIterator[Request]:
-        """Go on with photos under way, then with the next page."""
+        """Continue the started photos, then request the next page."""
         for request in self._jobs():
             yield request
         cursor = self._frontier.cursor(self._crawl_id)
@@ -64,7 +66,7 @@ class UnsplashSpider(ListingSpider):
         return self._call(url, self.parse_page, PAGE, page=cursor.page)
 
     def _list_ids(self, cursor: Cursor) -> Iterator[Request]:
-        """List the photos of a file of ids; no page need be asked for."""
+        """List the photos of a file of ids, without a page call."""
         ids = self._source.ids()
         ahead = replace(cursor, seen=len(ids), finished=True)
         self._frontier.add(
@@ -76,13 +78,13 @@ class UnsplashSpider(ListingSpider):
         return self._jobs()
 
     async def parse_page(self, response: Response, page: int) -> AsyncIterator[Request]:
-        """Bring a page into the frontier, then ask for its new photos and for the next page."""
+        """Add a page to the frontier, then request its new photos and the next page."""
         self._count("page", response)
         cursor = self._frontier.cursor(self._crawl_id)
-        assert response.request, "Scrapy says what it answers"
-        last_try = not self.may_try_again(response.request)
+        assert response.request, "Scrapy sets the request"
+        is_last_try = not self.may_try_again(response.request)
         answer = read_response(
-            response, lambda objects: self._read_page(objects, response, page, lenient=last_try)
+            response, lambda objects: self._read_page(objects, response, page, lenient=is_last_try)
         )
         if isinstance(answer, Failure):
             async for request in self._try_again(response.request, answer):
@@ -103,9 +105,9 @@ class UnsplashSpider(ListingSpider):
     def _read_page(
         self, answer: Any, response: Response, page: int, *, lenient: bool
     ) -> tuple[list[ListedPhoto], int]:
-        """Return the photos of a page and the number of entries that are none.
+        """Return the photos of a page and the number of entries that are not photos.
 
-        An odd entry, or an empty page before the end, is tried again; at the last attempt (`lenient`) it is believed.
+        Such an entry, or an empty page before the end, causes a retry; the last attempt (`lenient`) accepts it.
         """
         objects: list[Any] = answer["results"] if isinstance(answer, dict) else answer
         require(isinstance(objects, list), "no list of photos")
@@ -132,28 +134,28 @@ class UnsplashSpider(ListingSpider):
         require(isinstance(photo, dict) and photo.get("id"), "no photo")
         row = self._source.photo(photo)
         key = photo_id(self._source.name, str(photo["id"]))
-        # An object that carries EXIF is as good as the answer of the detail call.
+        # An object with EXIF makes the detail call unnecessary.
         stage = DESCRIBED if row["source_exif_json"] else LISTED
         return ListedPhoto(key, row, stage=stage, version=str(photo.get("updated_at") or ""))
 
     def _checks(self) -> Iterator[Request]:
-        """Ask about the photos that a complete new listing lacks: they may have been deleted."""
+        """Request the photos that a complete new listing lacks: they may have been deleted."""
         if self._source.holds_all:
             for item in self._frontier.vanished(self._crawl_id):
                 url = self._source.detail_url(str(item.photo["source_photo_id"]))
                 yield self._call(url, self.parse_check, DETAIL, item=item)
 
     async def parse_check(self, response: Response, item: Item) -> AsyncIterator[Request]:
-        """Keep that a photo was deleted at its source, or that it is still there though not listed."""
+        """Record that a photo was deleted at its source, or that it still exists although it is not listed."""
         self._count("check", response)
         if response.status in _GONE:
-            assert self._write is not None, "the spider's process gives it"
-            about = ("photo", item.photo_id, "deleted_at_source")
-            row = tombstone(*about, blocks=False, crawl_id=self._crawl_id)
+            assert self._write is not None, "the process of the spider sets it"
+            key = ("photo", item.photo_id, "deleted_at_source")
+            row = tombstone(*key, blocks=False, crawl_id=self._crawl_id)
             self._write({"tombstones": [row]})
-            settled = Settlement(item.seq, item.photo_id, "failed", item.attempts)
-            why = replace(settled, error_class="final", error="deleted_at_source")
-            self._frontier.settle([why])
+            settlement = Settlement(item.seq, item.photo_id, "failed", item.attempts)
+            settlement = replace(settlement, error_class="final", error="deleted_at_source")
+            self._frontier.settle([settlement])
             return
         answer = read_response(response, self._to_listed_photo)
         if isinstance(answer, Failure):
@@ -167,8 +169,8 @@ class UnsplashSpider(ListingSpider):
 
     def _jobs(self) -> Iterator[Request]:
         for item in self._frontier.unprepared(self._crawl_id):
-            if item.photo_id not in self._begun:
-                self._begun.add(item.photo_id)
+            if item.photo_id not in self._started:
+                self._started.add(item.photo_id)
                 yield self._download(item, "") if item.stage == DESCRIBED else self._detail(item)
 
     def _detail(self, item: Item) -> Request:
@@ -176,7 +178,7 @@ class UnsplashSpider(ListingSpider):
         return self._call(url, self.parse_detail, DETAIL, item=item)
 
     async def parse_detail(self, response: Response, item: Item) -> AsyncIterator[Request]:
-        """Keep the EXIF of a photo, then report its download."""
+        """Store the EXIF of a photo, then make its download call."""
         self._count("detail", response)
         answer = read_response(response, lambda photo: self._read_detail(photo, item))
         if isinstance(answer, Failure):
@@ -190,7 +192,7 @@ class UnsplashSpider(ListingSpider):
 
     def _read_detail(self, photo: Any, item: Item) -> tuple[dict[str, object], str]:
         row = self._source.photo(photo)
-        # Ids of a file may be other names of a photo, those of a listing are not.
+        # An id from a file may be another name of the photo; an id from a listing may not.
         same = row["source_photo_id"] == item.photo["source_photo_id"]
         require(same or self._source.listing == "ids", "another photo")
         return row, str((photo.get("links") or {}).get("download_location") or "")
@@ -200,7 +202,7 @@ class UnsplashSpider(ListingSpider):
         return self._call(url, self.parse_download, DOWNLOAD, item=item)
 
     async def parse_download(self, response: Response, item: Item) -> AsyncIterator[Request]:
-        """Keep the address of a photo's bytes."""
+        """Store the address of a photo's bytes."""
         self._count("download", response)
         answer = read_response(response, _read_address)
         if isinstance(answer, Failure):
@@ -211,7 +213,7 @@ class UnsplashSpider(ListingSpider):
         self._frontier.locate(self._crawl_id, item.photo_id, answer, host_of(answer))
 
     async def failed(self, failure: Any) -> AsyncIterator[Request]:
-        """Try again what had no whole response; end when the gate lets no call through."""
+        """Retry a call without a complete response; end the listing when the quota is used up."""
         if failure.check(QuotaUsedUpError):
             raise self.end("quota", "", failure.value.until)
         self.quota_limiter.record_response(None, None, None, sound=False)
@@ -219,8 +221,8 @@ class UnsplashSpider(ListingSpider):
             yield request
 
     async def _try_again(self, request: Request | None, failure: Failure) -> AsyncIterator[Request]:
-        """Make a call once more after a pause, or give up what it was for."""
-        assert request is not None, "Scrapy says what it answers"
+        """Repeat a call after a pause, or fail its page or photo."""
+        assert request is not None, "Scrapy sets the request"
         if failure.error_class == "transient" and self.may_try_again(request):
             if again := await self.try_again(request, failure):
                 yield again
@@ -232,7 +234,7 @@ class UnsplashSpider(ListingSpider):
             self._give_up(request.cb_kwargs["item"], failure)
 
     def _give_up(self, item: Item, failure: Failure) -> None:
-        """Refuse a photo for good, or suspect it until the API has answered for another one."""
+        """Refuse a photo; after a transient failure only when the API has responded for another photo."""
         if failure.error_class != "transient":
             self._frontier.refuse(self._crawl_id, item.photo_id, failure)
             return
@@ -241,17 +243,17 @@ class UnsplashSpider(ListingSpider):
             raise self.end("failed", f"the API keeps failing: {failure.error}")
 
     def _clear_suspects(self) -> None:
-        """Refuse the photos on which an API failed that works."""
+        """Refuse the photos on which the API failed, now that it has responded for another one."""
         for item, failure in self._suspects:
             self._frontier.refuse(self._crawl_id, item.photo_id, failure)
         self._suspects = []
 
     def closed(self, reason: str) -> None:
-        """Refuse what is left of suspects when everything else is done; otherwise the next session asks again."""
+        """Refuse the remaining suspects when the listing has finished; otherwise the next session retries them."""
         if reason == "finished" and self._ended is None:
             self._clear_suspects()
 
-    def _call(self, url: str, callback: Any, priority: int, **about: Any) -> Request:
+    def _call(self, url: str, callback: Any, priority: int, **arguments: Any) -> Request:
         headers = {"Authorization": f"Client-ID {self._key}", "Accept-Version": "v1"}
         return Request(
             url,
@@ -260,12 +262,12 @@ class UnsplashSpider(ListingSpider):
             priority=priority,
             dont_filter=True,
             errback=self.failed,
-            cb_kwargs=about,
+            cb_kwargs=arguments,
             meta={"handle_httpstatus_all": True},
         )
 
     def _count(self, kind: str, response: Response) -> None:
-        """Count a call and keep its quota; end on a used-up quota or a refused key."""
+        """Count a call and record its quota; end the listing on a used-up quota or a refused key."""
         self.calls[kind] = self.calls.get(kind, 0) + 1
         limited = _is_limited(response)
         remaining = 0 if limited else _number(response, "X-Ratelimit-Remaining")
@@ -285,7 +287,7 @@ class UnsplashSpider(ListingSpider):
 
 
 def _is_limited(response: Response) -> bool:
-    """Say whether the API wants no more calls for now, in any of the ways to say so."""
+    """Say whether the API refuses further calls for now, in any of its forms."""
     transient = response.status >= 500 or response.status in TRANSIENT_STATUSES
     later = transient and bool(_header(response, "Retry-After"))
     quota = response.status == 403 and b"Rate Limit Exceeded" in response.body

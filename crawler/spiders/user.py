@@ -1,7 +1,7 @@
-"""Be the process of a user's own spider: run it, and put its items into the frontier.
+"""The process of a user's own spider: run it, and add its items to the frontier.
 
-Whatever the file's own settings say, robots.txt is obeyed, the User-Agent says who crawls, and no host is asked faster
-than a crawl may ask it. A slower pace of its own is kept.
+Whatever the file's settings are, robots.txt is obeyed, the User-Agent names the contact, and no host gets more requests
+a second than a crawl allows. A slower rate in the file is kept.
 """
 
 import importlib.util
@@ -30,12 +30,12 @@ from crawler.spiders.problems import SpiderProblems
 from crawler.spiders.process import open_job, scrapy_settings, watch
 from crawler.spiders.resolver import connection_settings, refusal_text
 
-_ENDS = ("finished", "closespider_itemcount")  # reasons for which a listing is whole
-_PAGE, _PAGE_S = 50, 2.0  # items, or seconds, after which items go into the frontier
+_ENDS = ("finished", "closespider_itemcount")  # reasons with which a listing is complete
+_PAGE, _PAGE_S = 50, 2.0  # items, or seconds, after which items are added to the frontier
 
 
 class ItemCollector:
-    """Take in the items of one spider."""
+    """Collect the items of one spider."""
 
     def __init__(self, source: UserSpiderSource, context: CrawlContext, spider: str) -> None:
         self._source, self._context, self._spider = source, context, spider
@@ -48,18 +48,18 @@ class ItemCollector:
         self.problems = SpiderProblems()
 
     def attach(self, crawler: Crawler) -> None:
-        """Hear of items, exceptions and the end."""
+        """Connect the signal handlers: item scraped, response received, spider closed, errors."""
         crawler.signals.connect(self.item, signals.item_scraped)
         crawler.signals.connect(self.page, signals.response_received)
         crawler.signals.connect(self.closed, signals.spider_closed)
         self.problems.attach(crawler)
 
     def page(self) -> None:
-        """Count a page."""
+        """Count a response."""
         self.pages += 1
 
     def item(self, item: Any) -> None:
-        """Take in an item; one without a picture's address is counted as passed over."""
+        """Collect an item; an item without a picture's address is counted as skipped."""
         listed = self._to_listed_photo(item)
         if listed is None:
             self._cursor = replace(self._cursor, skipped=self._cursor.skipped + 1)
@@ -78,54 +78,56 @@ class ItemCollector:
             return None
 
     def closed(self, reason: str) -> None:
-        """Keep the last items and how it ended."""
+        """Add the last items and record why the spider ended."""
         self._reason = reason
         self.flush()
 
     def flush(self, *, finished: bool = False) -> None:
-        """Put the items taken in into the frontier."""
+        """Add the collected items to the frontier."""
         cursor = replace(self._cursor, seen=self._cursor.seen + len(self._page), finished=finished)
         self._context.frontier.add(self._context.crawl_id, self._page, cursor)
         self._cursor, self._page, self._since = cursor, [], time.monotonic()
 
     def discovery(self, *, stopped: bool) -> Discovery:
-        """Say how it ended, and what was odd.
+        """Return how the listing ended, with its problems.
 
-        A listing in which the spider raised, or no page came, has not ended: items may be missing.
+        A listing in which the spider raised, or every page request failed, has not ended: items may be missing.
         """
-        odd = self.problems.texts(f"spider-{self._context.crawl_id}.log")
-        if refused := refusal_text():
-            odd.append(refused)
+        problems = self.problems.texts(f"spider-{self._context.crawl_id}.log")
+        if refusal := refusal_text():
+            problems.append(refusal)
         if self._ignored:
-            odd.append(f"keys of items that mean nothing here: {', '.join(sorted(self._ignored))}")
+            problems.append(
+                f"keys of items that mean nothing here: {', '.join(sorted(self._ignored))}"
+            )
         if self.problems.raised or (self.problems.unread and not self._cursor.seen):
-            return Discovery("failed", "; ".join(odd))
+            return Discovery("failed", "; ".join(problems))
         if stopped:
-            return Discovery("stopped", "; ".join(odd))
+            return Discovery("stopped", "; ".join(problems))
         if self._reason not in _ENDS:
-            return Discovery("failed", "; ".join([*odd, f"the spider ended: {self._reason}"]))
+            return Discovery("failed", "; ".join([*problems, f"the spider ended: {self._reason}"]))
         self.flush(finished=True)
-        return Discovery("finished", "; ".join(odd))
+        return Discovery("finished", "; ".join(problems))
 
 
 def load_spider(file: Path, class_name: str = "") -> type[scrapy.Spider]:
     """Load the spider of a file, the only one unless `class_name` says which; raises `CrawlError`."""
-    # A name of its own: a spider in catalog.py must not take the place of our package.
+    # A name of its own: a spider in catalog.py must not replace our package.
     spec = importlib.util.spec_from_file_location(f"spider_of_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise CrawlError(f"{file} is no Python file")
     module = importlib.util.module_from_spec(spec)
     if (beside := str(file.resolve().parent)) not in sys.path:
-        sys.path.append(beside)  # modules beside the file may be imported, behind all others
+        sys.path.append(beside)  # modules beside the file can be imported, after all others
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's code may raise anything
         raise CrawlError(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
     spiders = {
-        name: thing
-        for name, thing in inspect.getmembers(module, inspect.isclass)
-        if issubclass(thing, scrapy.Spider) and thing.__module__ == spec.name
+        name: cls
+        for name, cls in inspect.getmembers(module, inspect.isclass)
+        if issubclass(cls, scrapy.Spider) and cls.__module__ == spec.name
     }
     names = [class_name] if class_name else list(spiders)
     if len(names) != 1 or names[0] not in spiders:
@@ -138,7 +140,7 @@ def load_spider(file: Path, class_name: str = "") -> type[scrapy.Spider]:
 def polite_settings(
     source: UserSpiderSource, settings: CrawlSettings, spider: type[scrapy.Spider]
 ) -> Settings:
-    """Return Scrapy's settings, those of politeness with a priority that a file cannot reach."""
+    """Return Scrapy's settings; those of politeness have a priority that the file cannot override."""
     own: Mapping[str, Any] = spider.custom_settings or {}
     pause = max(1 / settings.rate, float(own.get("DOWNLOAD_DELAY") or 0))
     strict: dict[str, object] = {
@@ -169,13 +171,13 @@ def polite_settings(
 
 
 def main() -> None:
-    """Be the spider's process."""
+    """Run the user's spider in this process."""
     with open_job() as (source, context):
-        assert isinstance(source, UserSpiderSource), "it starts this program"
+        assert isinstance(source, UserSpiderSource), "only this source starts the program"
         try:
             spider = load_spider(Path(source.file), source.class_name)
         except CrawlError as error:
-            print(json.dumps(asdict(Discovery("failed", str(error)))))  # noqa: T201  # the answer to the session
+            print(json.dumps(asdict(Discovery("failed", str(error)))))  # noqa: T201  # the result for the session
             return
         process = AsyncCrawlerProcess(polite_settings(source, context.settings, spider))
         crawler = process.create_crawler(spider)
@@ -187,7 +189,7 @@ def main() -> None:
         if running.done() and (broken := running.exception()):
             collector.problems.note(f"it cannot be started: {type(broken).__name__}: {broken}")
         discovery = collector.discovery(stopped=stopped.is_set())
-    print(json.dumps(asdict(discovery) | {"calls": {"page": collector.pages}}))  # noqa: T201  # the answer to the session
+    print(json.dumps(asdict(discovery) | {"calls": {"page": collector.pages}}))  # noqa: T201  # the result for the session
 
 
 if __name__ == "__main__" and sys.argv[1:] == [FLAG]:

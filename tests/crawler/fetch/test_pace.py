@@ -145,7 +145,7 @@ def test_a_request_on_a_connection_that_was_closed_is_not_repeated_by_itself() -
 
 
 def test_a_seat_that_was_never_taken_is_not_kept() -> None:
-    """A redirect to a host that wants to be left alone gives up; the host's seats are all free then."""
+    """A redirect to a paused host fails; all slots of the host are free then."""
 
     async def seats_left(fetcher: HttpFetcher, url: str, host: str) -> int:
         limiter = fetcher.limits.limiter(host)

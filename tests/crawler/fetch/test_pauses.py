@@ -1,4 +1,4 @@
-"""A host that wants to be left alone for long is named, with its time, instead of a false time to the end."""
+"""A host with a long pause is named, with its time, instead of a false time to the end."""
 
 import time
 from datetime import UTC, datetime
@@ -100,9 +100,9 @@ def test_a_crawl_says_whom_it_waits_for(
     assert "ETA" not in lines[-1]
     assert (summary.status, summary.done, summary.open) == ("stopped", 1, 1)
     print_summary(summary)
-    assert f"wants to be left alone: {host} until 20" in capsys.readouterr().out
+    assert f"paused by the host: {host} until 20" in capsys.readouterr().out
     status = CliRunner().invoke(command, ["status", "--home", str(workspace.home)])
-    assert f"wants to be left alone: {host} until 20" in status.output
+    assert f"paused by the host: {host} until 20" in status.output
 
 
 def test_a_pause_that_robots_txt_asks_for_is_kept(

@@ -195,7 +195,7 @@ def test_the_numbers_are_those_of_the_catalog(crawled: Workspace, page: str) -> 
     assert sum(int(n) for _, n in kinds.values()) == one(
         crawled, "SELECT count(*) FROM fetches WHERE outcome = 'failed'"
     )
-    labels = {row[0]: row[1] for row in parts.tables["Labels: folder, said by folder_name"][1:]}
+    labels = {row[0]: row[1] for row in parts.tables["Labels: folder, stated by folder_name"][1:]}
     assert labels == {"cats": "2", "dogs <b>": "1"}
 
 
@@ -309,8 +309,8 @@ def test_an_unknown_crawl_is_named_and_a_new_one_has_a_page(workspace: Workspace
     assert "<i " not in text  # nothing is no bar
 
 
-def test_opt_outs_stand_with_what_said_so(page: str) -> None:
-    assert Parts(page).tables["Opt-outs by host, and what said so"][1:] == [
+def test_opt_outs_name_their_header_or_file(page: str) -> None:
+    assert Parts(page).tables["Opt-outs by host, with their header or file"][1:] == [
         ["127.0.0.1", "robots_disallowed", "robots.txt", "1"],
         ["127.0.0.1", "opted_out", "X-Robots-Tag: noai", "1"],
     ]

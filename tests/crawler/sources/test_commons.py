@@ -251,10 +251,10 @@ def test_the_command_plans_and_runs(workspace: Workspace) -> None:
         words = ["commons", "--category", "Piers", "--recurse", "1", *base]
         plan = CliRunner().invoke(command, ["plan", *words])
         assert plan.output == (
-            "4 files, 1 API calls, no key\n2 subcategories are not counted in this\n"
+            "4 files, 1 API call, no key\n2 subcategories are not counted in this\n"
         )
         search = ["plan", "commons", "--search", "x", "--limit", "3", *base]
-        assert "3 files, 1 API calls" in CliRunner().invoke(command, search).output
+        assert "3 files, 1 API call" in CliRunner().invoke(command, search).output
         nobody = CliRunner().invoke(command, ["plan", "commons", "--category", "None", *base])
         assert isinstance(nobody.exception, SafelightError)
         done = CliRunner().invoke(command, ["run", *words, "--home", str(workspace.home)])

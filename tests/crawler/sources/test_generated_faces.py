@@ -78,7 +78,7 @@ def test_one_request_a_second_at_most() -> None:
 
 
 def test_an_endpoint_must_be_an_address() -> None:
-    with pytest.raises(CrawlError, match="no HTTP address"):
+    with pytest.raises(CrawlError, match="not an HTTP address"):
         GeneratedFacesSource("faces").check()
 
 
