@@ -17,7 +17,13 @@ from catalog import (
 )
 from crawler.commands import basis, file_sources, web_sources
 from crawler.commands.options import PRIVATE
-from crawler.commands.running import _act, _options, _session_options, _settings, run_source
+from crawler.commands.session_runner import (
+    add_session_options,
+    crawl_settings,
+    run_session,
+    run_source,
+    session_options,
+)
 from crawler.commands.summary import failure_hints, failures, left_out
 
 if TYPE_CHECKING:
@@ -180,10 +186,10 @@ def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, w
     from crawler.session import crawl
 
     def act(report: Any) -> "CrawlSummary":
-        options = _options(report, wait=wait, allow_private=allow_private)
-        return crawl.resume(workspace, _settings(workspace), options, crawl_id=crawl_id)
+        options = session_options(report, wait=wait, allow_private=allow_private)
+        return crawl.resume(workspace, crawl_settings(workspace), options, crawl_id=crawl_id)
 
-    _act(act)
+    run_session(act)
 
 
 @crawl.command()
@@ -223,11 +229,11 @@ def retry(
 
     def act(report: Any) -> "CrawlSummary":
         kind: Any = which["error_class"] or ("all" if where else "transient")
-        options = _options(report, wait=wait, allow_private=allow_private)
+        options = session_options(report, wait=wait, allow_private=allow_private)
         options = replace(options, retry=kind, where=where)
-        return crawl.retry(workspace, _settings(workspace), options, crawl_id=crawl_id)
+        return crawl.retry(workspace, crawl_settings(workspace), options, crawl_id=crawl_id)
 
-    _act(act)
+    run_session(act)
 
 
 @crawl.command()
@@ -351,4 +357,4 @@ basis.add_to(crawl)
 
 
 for _command in (*run.commands.values(), resume, retry):
-    _session_options(_command)
+    add_session_options(_command)

@@ -67,9 +67,9 @@ def run_urls(workspace: Workspace, path: Path, **options: Any) -> None:
 @workspace_option
 def plan_urls(workspace: Workspace, path: Path, **options: Any) -> None:
     """Count addresses and hosts of PATH, and the hours that the busiest host takes."""
-    from crawler.commands.running import _settings
+    from crawler.commands.session_runner import crawl_settings
 
-    plan, rate = _urls(path, options).plan(), _settings(workspace).rate
+    plan, rate = _urls(path, options).plan(), crawl_settings(workspace).rate
     click.echo(f"{counted(plan.addresses, 'address')} on {counted(len(plan.hosts), 'host')}")
     click.echo(f"{counted(plan.skipped, 'line')} without an address will be passed over")
     for host, n in plan.hosts.most_common(1):
@@ -150,12 +150,12 @@ def run_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> No
 @workspace_option
 def plan_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> None:
     """Count the photos of the tables in PATH, and what their pictures would take."""
-    from crawler.commands.running import _settings
+    from crawler.commands.session_runner import crawl_settings
     from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 
     source = UnsplashDatasetSource(str(path.resolve()), **options)
     source.check()
-    plan, rate = source.plan(), _settings(workspace).rate
+    plan, rate = source.plan(), crawl_settings(workspace).rate
     click.echo(
         f"{counted(plan.photos, 'photo')}, {plan.with_settings:,} with all three settings, 0 API calls"
     )
@@ -203,9 +203,9 @@ def run_commons(workspace: Workspace, *, wait: bool, **options: Any) -> None:
 def plan_commons(workspace: Workspace, **options: Any) -> None:
     """Get the number of files from the API (one call), and compute the calls."""
     from crawler.commands.planner_web import plan_commons as plan
-    from crawler.commands.running import _settings
+    from crawler.commands.session_runner import crawl_settings
 
-    cost = asyncio.run(plan(_commons(options), _settings(workspace)))
+    cost = asyncio.run(plan(_commons(options), crawl_settings(workspace)))
     click.echo(f"{counted(cost.files, 'file')}, {counted(cost.calls, 'API call')}, no key")
     if cost.subcategories:
         click.echo(f"{counted(cost.subcategories, 'subcategory', 'is')} not counted in this")
@@ -288,9 +288,9 @@ def run_spider(workspace: Workspace, **options: Any) -> None:
 @workspace_option
 def plan_spider(workspace: Workspace, **options: Any) -> None:
     """Say at what pace pages are asked for; how many there are, only the spider finds out."""
-    from crawler.commands.running import _settings
+    from crawler.commands.session_runner import crawl_settings
 
-    source, rate = _spider(**options), _settings(workspace).rate
+    source, rate = _spider(**options), crawl_settings(workspace).rate
     source.check()
     most = "no limit" if source.limit is None else f"at most {counted(source.limit, 'picture')}"
     click.echo(f"{most}; pages and pictures at {rate:g} a second to one host, robots.txt obeyed")
@@ -313,7 +313,7 @@ def _run(
     workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
 ) -> None:
     """Run a session of a source and exit with its code."""
-    from crawler.commands.running import run_source
+    from crawler.commands.session_runner import run_source
 
     run_source(workspace, source, allow_private=allow_private, wait=wait)
 

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from crawler.commands.crawl import crawl, run
-from crawler.commands.running import EXIT_CODES, UNCOMMITTED
+from crawler.commands.session_runner import EXIT_CODES, UNCOMMITTED
 from crawler.session.metrics import CrawlMetrics
 from crawler.session.progress import CrawlProgress
 from crawler.settings import CrawlSettings

@@ -34,7 +34,8 @@ UNCOMMITTED = 4
 METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
 
 
-def _settings(workspace: Workspace) -> "CrawlSettings":
+def crawl_settings(workspace: Workspace) -> "CrawlSettings":
+    """Load the crawl settings of a workspace."""
     from crawler.settings import CrawlSettings
 
     return load_settings(CrawlSettings, "crawl", workspace)
@@ -47,13 +48,15 @@ def run_source(
     from crawler.session import crawl
 
     def act(report: Any) -> "CrawlSummary":
-        options = _options(report, wait=wait, allow_private=allow_private)
-        return crawl.crawl(workspace, source, _settings(workspace), options)
+        options = session_options(report, wait=wait, allow_private=allow_private)
+        return crawl.crawl(workspace, source, crawl_settings(workspace), options)
 
-    _act(act)
+    run_session(act)
 
 
-def _options(report: Any, *, wait: bool = False, allow_private: bool = False) -> "CrawlOptions":
+def session_options(
+    report: Any, *, wait: bool = False, allow_private: bool = False
+) -> "CrawlOptions":
     """Make the options of a session from those that every session command has."""
     from crawler.session import crawl
 
@@ -78,7 +81,7 @@ def _age_s(text: str) -> float:
     return int(number) * units[unit]
 
 
-def _act(act: "Callable[[Any], CrawlSummary]") -> None:
+def run_session(act: "Callable[[Any], CrawlSummary]") -> None:
     """Run a session under a progress line, print its summary and exit with its code."""
     from crawler.session.progress import CrawlProgress, CrawlProgressLine, ProgressLog
 
@@ -115,7 +118,7 @@ def _metrics() -> "Iterator[Callable[[CrawlProgress], None]]":
         yield metrics.update
 
 
-def _session_options(command: click.Command) -> None:
+def add_session_options(command: click.Command) -> None:
     """Add the options of every session; they are stored in click's context, not passed to the command."""
 
     def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
