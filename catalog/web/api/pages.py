@@ -32,7 +32,7 @@ from catalog.web.http.app_keys import WORKSPACE
 from catalog.web.review.queues import QUEUES, find_queue
 from catalog.web.review.review_session import new_seed
 from catalog.web.sections import crawls, formatting
-from catalog.web.sections.datasets import difference, find_dataset, list_datasets
+from catalog.web.sections.datasets import compare_versions, find_dataset, list_datasets
 from catalog.web.sections.picture import BROWSER_TYPES, find_picture, raw_exif, typed_exif
 from catalog.web.sections.section import console_link
 from catalog.workspace.logs import redacted
@@ -120,7 +120,7 @@ async def diff(request: web.Request) -> web.Response:
     path = request.match_info
     content = await _read(
         request,
-        lambda catalog: difference(catalog, path["name"], path["version"], path["other"]),
+        lambda catalog: compare_versions(catalog, path["name"], path["version"], path["other"]),
     )
     return _page("difference.html", here="datasets", difference=content)
 
@@ -129,7 +129,9 @@ async def diff(request: web.Request) -> web.Response:
 @for_people
 async def crawl_list(request: web.Request) -> web.Response:
     """List the crawls and the yield of each source."""
-    sessions, yields = await _read(request, lambda c: (crawls.crawls(c), crawls.yields(c)))
+    sessions, yields = await _read(
+        request, lambda c: (crawls.list_crawls(c), crawls.count_yields(c))
+    )
     return _page("crawls.html", here="crawls", crawls=sessions, yields=yields)
 
 

@@ -29,7 +29,7 @@ WHERE asset_sha256 IN (SELECT unnest(?::VARCHAR[]))
 QUALIFY row_number() OVER (PARTITION BY asset_sha256 ORDER BY exif_source <> 'file', exif_source) = 1"""
 
 
-def finding(row: Row) -> Item:
+def describe_finding(row: Row) -> Item:
     """Describe one row of `decisions`; its evidence becomes a list of facts."""
     evidence = read_json(row["evidence"])
     facts = [(words(name), _value(name, value)) for name, value in evidence.items()]
@@ -49,13 +49,13 @@ def _value(name: str, value: object) -> str:
     return (format_exposure(float(str(value))) if is_exposure else "") or cell(value)
 
 
-def pictures(catalog: Catalog, shas: Sequence[str]) -> dict[str, Item]:
+def describe_pictures(catalog: Catalog, shas: Sequence[str]) -> dict[str, Item]:
     """Describe pictures by SHA-256: title, address and facts. A picture without a row in `assets` is left out."""
     parameters = [sorted(set(shas))]
     if not parameters[0]:
         return {}
-    titles = by_sha(catalog.records(_TITLES, parameters))
-    settings = by_sha(catalog.records(_SETTINGS, parameters))
+    titles = index_by_sha(catalog.records(_TITLES, parameters))
+    settings = index_by_sha(catalog.records(_SETTINGS, parameters))
     described: dict[str, Item] = {}
     for row in catalog.records(_FILES, parameters):
         sha = str(row["sha256"])
@@ -135,7 +135,7 @@ def edge_facts(edge: Row) -> list[Fact]:
     ]
 
 
-def by_sha(rows: Iterable[Row]) -> dict[str, Row]:
+def index_by_sha(rows: Iterable[Row]) -> dict[str, Row]:
     """Index rows by their `asset_sha256`."""
     return {str(row["asset_sha256"]): row for row in rows}
 

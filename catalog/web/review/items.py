@@ -12,10 +12,10 @@ from catalog.lake.lake import Catalog
 from catalog.web.review.evidence import (
     Fact,
     Item,
-    by_sha,
+    describe_finding,
+    describe_pictures,
     edge_facts,
-    finding,
-    pictures,
+    index_by_sha,
     read_json,
 )
 from catalog.web.review.queues import Entry, Queue
@@ -80,8 +80,8 @@ def _groups(catalog: Catalog, run_id: str, names: list[str]) -> dict[str, Item]:
     edges = catalog.records(_EDGES, {"run": run_id, "names": list(group_by_sha)})
     neighbours = _neighbours(edges, group_by_sha)
     others = sorted({sha for pairs in neighbours.values() for sha, _ in pairs})
-    group_of = by_sha(catalog.records(_GROUP_OF, [run_id, others]))
-    described = pictures(catalog, [*group_by_sha, *others])
+    group_of = index_by_sha(catalog.records(_GROUP_OF, [run_id, others]))
+    described = describe_pictures(catalog, [*group_by_sha, *others])
     items: dict[str, Item] = {}
     for name, rows in members.items():
         group = _members(rows, edges, described)
@@ -155,12 +155,12 @@ def _bridges(catalog: Catalog, run_id: str, names: list[str]) -> dict[str, Item]
     shas = [*(str(row["asset_sha256"]) for row in rows), *chain(*pieces.values())]
     group_of = {
         sha: str(row["group_id"])
-        for sha, row in by_sha(catalog.records(_GROUP_OF, [run_id, shas])).items()
+        for sha, row in index_by_sha(catalog.records(_GROUP_OF, [run_id, shas])).items()
     }
     members: dict[str, list[str]] = defaultdict(list)
     for row in catalog.records(_MEMBERS, [run_id, sorted(set(group_of.values()))]):
         members[str(row["group_id"])].append(str(row["asset_sha256"]))
-    described = pictures(catalog, [*shas, *chain(*members.values())])
+    described = describe_pictures(catalog, [*shas, *chain(*members.values())])
     items: dict[str, Item] = {}
     for row in rows:
         issue, bridge = str(row["issue_id"]), str(row["asset_sha256"])
@@ -178,10 +178,10 @@ def _bridges(catalog: Catalog, run_id: str, names: list[str]) -> dict[str, Item]
 
 
 def _findings(catalog: Catalog, run_id: str, names: list[str]) -> dict[str, Item]:
-    described = pictures(catalog, names)
+    described = describe_pictures(catalog, names)
     findings: dict[str, list[Item]] = defaultdict(list)
     for row in catalog.records(_DECISIONS, [run_id, names]):
-        findings[str(row["asset_sha256"])].append(finding(row))
+        findings[str(row["asset_sha256"])].append(describe_finding(row))
     return {sha: _one_picture(picture, findings[sha]) for sha, picture in described.items()}
 
 
@@ -199,7 +199,7 @@ def _issues(catalog: Catalog, run_id: str, names: list[str]) -> dict[str, Item]:
     details_of = {str(row["issue_id"]): read_json(row["detail"]) for row in rows}
     related = {name: _shas(_all_texts(detail)) for name, detail in details_of.items()}
     shas = list(dict.fromkeys(chain((str(row["asset_sha256"]) for row in rows), *related.values())))
-    described = pictures(catalog, shas)
+    described = describe_pictures(catalog, shas)
     findings = _findings(catalog, run_id, shas)
     labels: dict[str, list[Fact]] = defaultdict(list)
     for row in catalog.records(_LABELS, [shas]):

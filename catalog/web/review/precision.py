@@ -19,10 +19,10 @@ class Estimate:
     high: float
 
 
-def estimate(verdicts: Sequence[str]) -> Estimate:
+def estimate_precision(verdicts: Sequence[str]) -> Estimate:
     """Count the verdicts `right` and `wrong`.
 
-    >>> result = estimate(["right"] * 97 + ["wrong"] * 3)
+    >>> result = estimate_precision(["right"] * 97 + ["wrong"] * 3)
     >>> round(result.low, 3), result.share, round(result.high, 3)
     (0.915, 0.97, 0.99)
     """

@@ -178,7 +178,7 @@ def current_run(catalog: Catalog) -> str | None:
     return str(rows[0]["run_id"]) if rows else None
 
 
-def entries(
+def list_entries(
     catalog: Catalog, queue: Queue, run_id: str, *, only: str = "", seed: int = 0, size: int = 0
 ) -> list[Entry]:
     """List the items of a queue in their order.

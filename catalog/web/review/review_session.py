@@ -27,8 +27,8 @@ from catalog.web.review.decision_request import (
 )
 from catalog.web.review.evidence import Item
 from catalog.web.review.items import describe_items
-from catalog.web.review.precision import Estimate, estimate
-from catalog.web.review.queues import QUEUES, SAMPLE, Entry, current_run, entries
+from catalog.web.review.precision import Estimate, estimate_precision
+from catalog.web.review.queues import QUEUES, SAMPLE, Entry, current_run, list_entries
 from catalog.workspace.caches import removal_mark
 from catalog.workspace.workspace import Workspace
 
@@ -202,7 +202,7 @@ class ReviewSession:
         assert self._catalog is not None
         if not self._run_id:
             return []
-        return entries(
+        return list_entries(
             self._catalog,
             selection.queue,
             self._run_id,
@@ -265,7 +265,7 @@ class ReviewSession:
             self._decision_log.about(selection.key, entry.item, entry.version)
             for entry in self._entries(selection)
         )
-        return estimate([of_group[-1].kind for of_group in decisions if of_group])
+        return estimate_precision([of_group[-1].kind for of_group in decisions if of_group])
 
     def _overview(self, _catalog: Catalog) -> Item:
         queues = [QueueFilter(queue) for queue in QUEUES.values() if queue.name != SAMPLE]

@@ -28,10 +28,11 @@ FROM (SELECT * FROM fetches WHERE crawl_id = $1
 SECTIONS = {
     "sessions": "SELECT * FROM crawls WHERE crawl_id = $1 ORDER BY started_at DESC",
     "funnel": (
-        "SELECT 1 AS step, 'addresses tried' AS name, count(DISTINCT photo_id) AS n FROM fetches WHERE crawl_id = $1\n"
-        "UNION ALL SELECT 2, 'answered', count(DISTINCT photo_id) FROM fetches\n"
+        "SELECT 1 AS step, 'addresses requested' AS name, count(DISTINCT photo_id) AS n\n"
+        "          FROM fetches WHERE crawl_id = $1\n"
+        "UNION ALL SELECT 2, 'with a response', count(DISTINCT photo_id) FROM fetches\n"
         "          WHERE crawl_id = $1 AND (http_status IS NOT NULL OR outcome <> 'failed')\n"
-        "UNION ALL SELECT 3, 'brought in', count(DISTINCT photo_id) FROM fetches\n"
+        "UNION ALL SELECT 3, 'fetched', count(DISTINCT photo_id) FROM fetches\n"
         "          WHERE crawl_id = $1 AND outcome <> 'failed'\n"
         "UNION ALL SELECT 4, 'distinct files', count(DISTINCT asset_sha256) FROM photos WHERE crawl_id = $1\n"
         "UNION ALL SELECT 5, 'readable header', count(DISTINCT p.asset_sha256) FROM photos p\n"
@@ -48,7 +49,7 @@ SECTIONS = {
         "GROUP BY ALL ORDER BY attempts DESC, host, error"
     ),
     "yields": (
-        "SELECT host, count(*) AS photos, count(*) FILTER (outcome <> 'failed') AS brought_in,\n"
+        "SELECT host, count(*) AS photos, count(*) FILTER (outcome <> 'failed') AS fetched,\n"
         "       sum(bytes) FILTER (outcome <> 'failed')::BIGINT AS bytes, "
         "median(duration_ms) AS median_ms, max(attempt) AS most_attempts\n"
         f"{_LAST}\nGROUP BY host ORDER BY photos DESC, host"
@@ -83,12 +84,12 @@ class Crawl:
         return {name: value for name, value in config.items() if value not in (None, "", [], False)}
 
 
-def crawls(catalog: Catalog) -> Section:
+def list_crawls(catalog: Catalog) -> Section:
     """List the crawls that have at least one ended session, newest first."""
     return query_section(catalog, CRAWLS)
 
 
-def yields(catalog: Catalog) -> Section:
+def count_yields(catalog: Catalog) -> Section:
     """Count per source what was listed, fetched, distinct and usable."""
     return query_section(catalog, YIELDS)
 

@@ -160,7 +160,7 @@ def find_dataset(catalog: Catalog, name: str, version: str) -> Dataset:
     )
 
 
-def difference(catalog: Catalog, name: str, old: str, new: str) -> Difference:
+def compare_versions(catalog: Catalog, name: str, old: str, new: str) -> Difference:
     """Compare two versions of a dataset picture by picture; raises `ReleaseNotFoundError`."""
     before, after = (find_release(catalog.workspace, f"{name}@{v}") for v in (old, new))
     both = _side_by_side(before, after)

@@ -39,8 +39,8 @@ def tables(home: Workspace) -> Iterator[Catalog]:
 @pytest.fixture(scope="session")
 def address(home: Workspace) -> Iterator[str]:
     """Where that workspace is served."""
-    with serving(make_app(home, ServeSettings())) as found:
-        yield found
+    with serving(make_app(home, ServeSettings())) as address:
+        yield address
 
 
 @pytest.fixture(
@@ -48,12 +48,12 @@ def address(home: Workspace) -> Iterator[str]:
 )  # Playwright leaves its event loop running: no other module may meet it
 def browser() -> Iterator[Browser]:
     """One Chromium; playwright's own is not needed."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not found:
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not executable:
         pytest.skip("no chromium here: apt install chromium")
     expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=found, args=SWITCHES)
+        chromium = play.chromium.launch(executable_path=executable, args=SWITCHES)
         yield chromium
         chromium.close()
 

@@ -68,7 +68,7 @@ def pictures() -> Tables:
 
 
 def run(run_id: str, groups: dict[str, list[str]]) -> Tables:
-    """Make the rows of a curation run that found these groups."""
+    """Make the rows of a curation run with these groups."""
     return {
         "curation_runs": [
             {"run_id": run_id, "plan_json": "{}", "finished_at": MOMENT, "n_input": len(SHAS)}
@@ -87,18 +87,18 @@ def run(run_id: str, groups: dict[str, list[str]]) -> Tables:
             _edge(run_id, (SHAS[3], SHAS[5]), 0.31, 40, is_copy=False),
         ],
         "decisions": [
-            _found(
+            _decision(
                 run_id, BROKEN, "void", "exposure_time_not_finite", {"exposure_time_raw": "1/0"}
             ),
-            _found(run_id, BROKEN, "flag", "brightness_contradicts", {"brightness_value": 9.0}),
-            _found(run_id, BLURRED, "flag", "brightness_contradicts", {"brightness_value": 9.0}),
+            _decision(run_id, BROKEN, "flag", "brightness_contradicts", {"brightness_value": 9.0}),
+            _decision(run_id, BLURRED, "flag", "brightness_contradicts", {"brightness_value": 9.0}),
             # What is so needs nobody: neither counts.
-            _found(run_id, WEAK, "flag", "was_resized", {"exif_width": 280}),
-            _found(run_id, MIDDLE, "flag", "quality_grayscale", {"grayscale": 1.0}),
-            _found(run_id, STRONG, "flag", "split_changed", {"from": "test", "to": "train"}),
-            _found(run_id, BLURRED, "flag", "quality_blur", {"blur": 0.61}),
-            _found(run_id, WORST, "flag", "quality_blur", {"blur": 0.83}),
-            _found(run_id, SHAS[1], "drop", "near_duplicate", None),
+            _decision(run_id, WEAK, "flag", "was_resized", {"exif_width": 280}),
+            _decision(run_id, MIDDLE, "flag", "quality_grayscale", {"grayscale": 1.0}),
+            _decision(run_id, STRONG, "flag", "split_changed", {"from": "test", "to": "train"}),
+            _decision(run_id, BLURRED, "flag", "quality_blur", {"blur": 0.61}),
+            _decision(run_id, WORST, "flag", "quality_blur", {"blur": 0.83}),
+            _decision(run_id, SHAS[1], "drop", "near_duplicate", None),
         ],
         "issues": [
             _issue(BRIDGE, "bridged_groups", 0.5, {"pieces": [MIDDLE, STRONG]}, run_id),
@@ -116,17 +116,17 @@ def _edge(
     return {**shared, **evidence, "asset_a": pair[0], "asset_b": pair[1]}
 
 
-def _found(run_id: str, sha: str, decision: str, reason: str, said: object) -> Row:
-    evidence = json.dumps(said) if said else None
+def _decision(run_id: str, sha: str, decision: str, reason: str, detail: object) -> Row:
+    evidence = json.dumps(detail) if detail else None
     return {"run_id": run_id, "asset_sha256": sha, "decision": decision, "rule": reason} | {
         "reason": reason,
         "evidence": evidence,
     }
 
 
-def _issue(sha: str, kind: str, severity: float, said: object, run_id: str) -> Row:
+def _issue(sha: str, kind: str, severity: float, detail: object, run_id: str) -> Row:
     return {"issue_id": f"{kind}-1", "asset_sha256": sha, "kind": kind, "severity": severity} | {
-        "detail": json.dumps(said),
+        "detail": json.dumps(detail),
         "detector": "test@1",
         "run_id": run_id,
         "created_at": MOMENT,

@@ -51,9 +51,9 @@ class Server:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body=body, headers=sent)
-            found = connection.getresponse()
-            lower = {name.lower(): value for name, value in found.getheaders()}
-            return Answer(found.status, lower, found.read())
+            response = connection.getresponse()
+            lower = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, lower, response.read())
         finally:
             connection.close()
 
@@ -91,21 +91,21 @@ def serving(home: Path, *options: str, **settings: object) -> Iterator[Server]:
     }
     log = home.with_name("serve.log")
     command = [sys.executable, "-m", "safelight", "-v", "--home", str(home), "serve", "--port", "0"]
-    with log.open("wb") as told:
+    with log.open("wb") as stream:
         process = subprocess.Popen(
             [*command, *options],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
-            stderr=told,
+            stderr=stream,
             text=True,
         )
     assert process.stdout is not None
     line = process.stdout.readline()
-    found = re.search(r":(\d+)/", line)
+    port = re.search(r":(\d+)/", line)
     try:
-        assert found, log.read_text()
-        server = Server(int(found[1]), process.pid, home, log)
+        assert port, log.read_text()
+        server = Server(int(port[1]), process.pid, home, log)
         assert server.get("/api/openapi.json").status in (200, 401)
         yield server
     finally:

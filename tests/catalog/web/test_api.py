@@ -121,22 +121,22 @@ def test_parameters_and_past_snapshots(server: Server) -> None:
 def test_downloads_hold_the_same_rows_in_every_format(server: Server) -> None:
     sql = "SELECT i AS n, 'name ' || i AS name, [i] AS list, i / 2 AS half FROM range(700) t(i) ORDER BY i"
     done = server.query(sql)
-    found = {
+    files = {
         style: server.get(f"/api/queries/{done['query_id']}/result.{style}")
         for style in ("json", "csv", "arrow", "parquet")
     }
-    expected = pl.DataFrame(json.loads(found["json"].body))
+    expected = pl.DataFrame(json.loads(files["json"].body))
     assert expected.height == 700
-    assert pa.ipc.open_file(found["arrow"].body).read_all().to_pylist() == expected.to_dicts()
-    assert pq.read_table(io.BytesIO(found["parquet"].body)).to_pylist() == expected.to_dicts()
-    lines = list(csv.DictReader(io.StringIO(found["csv"].body.decode())))
+    assert pa.ipc.open_file(files["arrow"].body).read_all().to_pylist() == expected.to_dicts()
+    assert pq.read_table(io.BytesIO(files["parquet"].body)).to_pylist() == expected.to_dicts()
+    lines = list(csv.DictReader(io.StringIO(files["csv"].body.decode())))
     assert [(int(line["n"]), line["name"], json.loads(line["list"])) for line in lines] == [
         (row["n"], row["name"], row["list"]) for row in expected.to_dicts()
     ]
     assert all(
-        answer.headers["content-disposition"].startswith("attachment") for answer in found.values()
+        answer.headers["content-disposition"].startswith("attachment") for answer in files.values()
     )
-    assert all(answer.headers["x-content-type-options"] == "nosniff" for answer in found.values())
+    assert all(answer.headers["x-content-type-options"] == "nosniff" for answer in files.values())
 
 
 def test_a_csv_runs_no_formula_unless_the_exact_text_is_asked_for(server: Server) -> None:
@@ -230,9 +230,9 @@ def test_errors_are_sentences(server: Server) -> None:
 
 
 def test_the_schema_says_what_columns_mean(server: Server) -> None:
-    found = {table["name"]: table for table in server.get("/api/schema").json}
-    assert found["v_photos"]["kind"] == "view"
-    columns = {column["name"]: column for column in found["exif"]["columns"]}
+    tables = {table["name"]: table for table in server.get("/api/schema").json}
+    assert tables["v_photos"]["kind"] == "view"
+    columns = {column["name"]: column for column in tables["exif"]["columns"]}
     assert columns["f_number"] == {
         "name": "f_number",
         "type": "DOUBLE",
@@ -241,10 +241,10 @@ def test_the_schema_says_what_columns_mean(server: Server) -> None:
 
 
 def test_limits_say_which_walls_hold(server: Server) -> None:
-    found = server.get("/api/limits").json
-    assert found["limits"]["max_rows"] == 1_000
-    assert found["sandbox"]["settings_are_locked"] is True
-    assert found["sandbox"]["files_cannot_be_written"] is True
+    limits = server.get("/api/limits").json
+    assert limits["limits"]["max_rows"] == 1_000
+    assert limits["sandbox"]["settings_are_locked"] is True
+    assert limits["sandbox"]["files_cannot_be_written"] is True
 
 
 def test_questions_are_listed_saved_and_deleted(server: Server, home: Workspace) -> None:
@@ -289,11 +289,11 @@ def test_pictures_and_their_thumbnails(server: Server) -> None:
 
 
 def test_a_file_that_runs_scripts_is_a_download(server: Server) -> None:
-    found = server.get(f"/api/assets/{'b' * 64}")
-    assert found.body == SVG
-    assert found.headers["content-type"] == "application/octet-stream"
-    assert found.headers["content-disposition"].startswith("attachment")
-    assert "sandbox" in found.headers["content-security-policy"]
+    response = server.get(f"/api/assets/{'b' * 64}")
+    assert response.body == SVG
+    assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers["content-disposition"].startswith("attachment")
+    assert "sandbox" in response.headers["content-security-policy"]
 
 
 @pytest.mark.slow
@@ -315,14 +315,14 @@ def test_every_statement_is_on_record_at_once_and_a_row_after_the_next_commit(
     assert list((workspace.lake / "frozen").iterdir()) == []
     with open_catalog(workspace) as catalog:
         assert catalog.commit() == {"queries": 2}
-        found = catalog.records("SELECT * FROM queries ORDER BY asked_at")
-    assert [row["sql"] for row in found] == ["SELECT $a AS a", "DROP TABLE photos"]
-    assert (found[0]["asked_by"], found[0]["client"], found[0]["n_rows"]) == (
+        records = catalog.records("SELECT * FROM queries ORDER BY asked_at")
+    assert [row["sql"] for row in records] == ["SELECT $a AS a", "DROP TABLE photos"]
+    assert (records[0]["asked_by"], records[0]["client"], records[0]["n_rows"]) == (
         "local",
         "127.0.0.1",
         1,
     )
-    assert json.loads(str(found[0]["parameters_json"])) == {"a": 1}
+    assert json.loads(str(records[0]["parameters_json"])) == {"a": 1}
 
 
 _RUN = "from schemathesis.cli import schemathesis; schemathesis()"
@@ -345,14 +345,14 @@ def fuzz(server: Server, folder: Path, *options: str) -> str:
         check=False,
         timeout=600,
     )
-    told = "\n".join(line[:300] for line in done.stdout.splitlines())
-    return "" if done.returncode == 0 else told[-8_000:] + done.stderr[-2_000:]
+    output = "\n".join(line[:300] for line in done.stdout.splitlines())
+    return "" if done.returncode == 0 else output[-8_000:] + done.stderr[-2_000:]
 
 
 def test_a_short_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
     options = ("--phases=coverage,stateful", "--checks=all", "--max-examples=2", "--max-time=5")
-    found = fuzz(server, tmp_path, "--generation-deterministic", *options)
-    assert not found, found
+    failures = fuzz(server, tmp_path, "--generation-deterministic", *options)
+    assert not failures, failures
     assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]
 
 
@@ -368,8 +368,8 @@ def test_a_long_fuzz_finds_nothing(
     # DELETE cancels a query, which can still be read: that is no use after free.
     checks = ("--checks=all", "--exclude-checks=use_after_free")
     bounds = (f"--phases={phases}", "--max-examples=100", f"--max-time={seconds}")
-    found = fuzz(server, tmp_path, *checks, *bounds)
-    assert not found, found
+    failures = fuzz(server, tmp_path, *checks, *bounds)
+    assert not failures, failures
     assert server.rows("SELECT count(*) FROM photos", timeout_s=20) == [[5]]
 
 

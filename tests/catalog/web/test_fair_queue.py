@@ -97,11 +97,11 @@ def test_what_a_trial_wrote_is_not_in_the_result(server: Server) -> None:
 def test_wrong_tokens_are_slowed_down_and_right_ones_of_programs_are_not(server: Server) -> None:
     with ThreadPoolExecutor(10) as threads:
         sent = [b"token=guess-%d" % n for n in range(30)]
-        found = list(threads.map(lambda body: server.ask("POST", "/login", body, FORM), sent))
-    statuses = Counter(answer.status for answer in found)
+        responses = list(threads.map(lambda body: server.ask("POST", "/login", body, FORM), sent))
+    statuses = Counter(answer.status for answer in responses)
     assert statuses.keys() == {401, 429}
     assert statuses[401] <= 8  # five, and one more for every ten seconds that the machine took
-    refused = next(answer for answer in found if answer.status == 429)
+    refused = next(answer for answer in responses if answer.status == 429)
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json["kind"] == "too_many_attempts"
     # Refused before the token is looked at: a right one is refused, too.

@@ -28,7 +28,7 @@ AT_ONCE = 3
 
 
 @dataclass
-class Yard:
+class LimitedServer:
     """A server with small limits, and around it what statements must not reach."""
 
     server: Server
@@ -46,8 +46,8 @@ class Yard:
 
 
 @pytest.fixture(scope="module")
-def yard(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    base = tmp_path_factory.mktemp("yard")
+def limited(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedServer]:
+    base = tmp_path_factory.mktemp("limited")
     home, outside = base / "home", base / "outside"
     shutil.copytree(empty_home, home)
     outside.mkdir()
@@ -71,7 +71,7 @@ def yard(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             canaries = [
                 Path(names[name]) for name in ("text", "csv", "parquet", "sqlite", "frontier")
             ]
-            yield Yard(server, names, canaries, outside, home, called)
+            yield LimitedServer(server, names, canaries, outside, home, called)
     finally:
         del os.environ["SAFELIGHT_CANARY"]
         trap.shutdown()
@@ -108,26 +108,26 @@ def filled(sql: str, names: dict[str, str]) -> str:
     return sql
 
 
-def ask(yard: Yard) -> float:
+def ask(limited: LimitedServer) -> float:
     """Run a good statement; return the seconds it took."""
     started = time.monotonic()
-    assert yard.server.rows("SELECT count(*) FROM photos", timeout_s=30) == [[40]]
+    assert limited.server.rows("SELECT count(*) FROM photos", timeout_s=30) == [[40]]
     return time.monotonic() - started
 
 
-def attack(yard: Yard, number: int, patience_s: float) -> str:
+def attack(limited: LimitedServer, number: int, deadline_s: float) -> str:
     """Send one hostile statement, then a good one; say what went wrong, or nothing."""
     kind, template = HOSTILE[number]
-    answer = yard.server.query(filled(template, yard.names))
-    told = str(answer)
+    answer = limited.server.query(filled(template, limited.names))
+    output = str(answer)
     if answer["state"] == "done":
-        found = yard.server.get(f"/api/queries/{answer['query_id']}/rows?limit=1000")
-        told += found.body.decode()
-    took = ask(yard)
+        page = limited.server.get(f"/api/queries/{answer['query_id']}/rows?limit=1000")
+        output += page.body.decode()
+    took = ask(limited)
     wrong = [
         ("was not stopped", answer["state"] == "done" and not answer["truncated"]),
-        ("told the secret", SECRET in told),
-        (f"made the next statement wait for {took:.1f} s", took > patience_s),
+        ("told the secret", SECRET in output),
+        (f"made the next statement wait for {took:.1f} s", took > deadline_s),
     ]
     return "; ".join(f"{kind}: {template!r} {what}" for what, is_so in wrong if is_so)
 
@@ -146,25 +146,27 @@ def test_there_are_enough_hostile_statements() -> None:
     ],
 )
 def test_hostile_statements_reach_nothing_and_the_server_goes_on(
-    yard: Yard, numbers: range
+    limited: LimitedServer, numbers: range
 ) -> None:
     # Two seconds, or what a machine takes that others keep busy.
-    patience_s = max(FAST_S, 4 * max(ask(yard) for _ in range(3)))
-    before, rss = yard.kept(), yard.server.rss
-    watch = Watch(yard.canaries)
+    deadline_s = max(FAST_S, 4 * max(ask(limited) for _ in range(3)))
+    before, rss = limited.kept(), limited.server.rss
+    watch = Watch(limited.canaries)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         wrong = [
-            found for found in pool.map(lambda n: attack(yard, n, patience_s), numbers) if found
+            failure
+            for failure in pool.map(lambda n: attack(limited, n, deadline_s), numbers)
+            if failure
         ]
     touched = watch.touched()
     assert wrong == []
     assert touched == set()
-    assert yard.kept() == before
-    assert yard.called == []
-    assert yard.server.rss - rss < 100 * 2**20
+    assert limited.kept() == before
+    assert limited.called == []
+    assert limited.server.rss - rss < 100 * 2**20
 
 
-def test_harmless_statements_of_every_kind_still_run(yard: Yard) -> None:
+def test_harmless_statements_of_every_kind_still_run(limited: LimitedServer) -> None:
     for sql in (
         "SELECT count(*) FROM photos",
         "FROM photos LIMIT 1",
@@ -184,5 +186,5 @@ def test_harmless_statements_of_every_kind_still_run(yard: Yard) -> None:
         "SELECT * FROM range(3) t(i), unnest([1, 2]) u(j);",
         "-- a comment first\nSELECT 'read_text(''x'')' AS text",
     ):
-        answer = yard.server.query(sql, timeout_s=10)
+        answer = limited.server.query(sql, timeout_s=10)
         assert answer["state"] == "done", (sql, answer["error"])

@@ -4,8 +4,8 @@ import pytest
 
 from catalog import AssetNotFoundError, Catalog, ReleaseNotFoundError
 from catalog.errors import NoSuchCrawlError
-from catalog.web.sections.crawls import crawls, find_crawl, yields
-from catalog.web.sections.datasets import difference, find_dataset, list_datasets
+from catalog.web.sections.crawls import count_yields, find_crawl, list_crawls
+from catalog.web.sections.datasets import compare_versions, find_dataset, list_datasets
 from catalog.web.sections.picture import SECTIONS, Picture, find_picture, raw_exif, typed_exif
 from catalog.web.sections.section import query_sections
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, HOSTILE, SHAS, TURNED, N
@@ -70,9 +70,9 @@ def test_a_crawl_has_its_funnel_errors_and_failures(tables: Catalog) -> None:
     crawl = find_crawl(tables, CRAWL)
     funnel = {row["name"]: row["n"] for row in crawl.sections["funnel"].rows}
     assert funnel == {
-        "addresses tried": N + 5,
-        "answered": N + 5,
-        "brought in": N,
+        "addresses requested": N + 5,
+        "with a response": N + 5,
+        "fetched": N,
         "distinct files": N,
         "readable header": N,
         "with a camera setting": N,
@@ -84,8 +84,8 @@ def test_a_crawl_has_its_funnel_errors_and_failures(tables: Catalog) -> None:
 
 
 def test_the_list_of_crawls_counts_sessions_and_yields(tables: Catalog) -> None:
-    assert [row["n_done"] for row in crawls(tables).rows] == [N]
-    (source,) = yields(tables).rows
+    assert [row["n_done"] for row in list_crawls(tables).rows] == [N]
+    (source,) = count_yields(tables).rows
     assert (source["listed"], source["distinct_files"], source["with_settings"]) == (N, N, N)
 
 
@@ -116,7 +116,8 @@ def test_a_release_shows_samples_of_each_class(tables: Catalog) -> None:
 
 def test_the_difference_of_two_versions_is_exact(tables: Catalog) -> None:
     changes = {
-        change.name: change for change in difference(tables, "cameras", "1.0.0", "1.1.0").changes
+        change.name: change
+        for change in compare_versions(tables, "cameras", "1.0.0", "1.1.0").changes
     }
     assert {name: change.n for name, change in changes.items()} == {
         "added": N - 15,
@@ -137,8 +138,8 @@ def test_the_difference_of_two_versions_is_exact(tables: Catalog) -> None:
 
 
 def test_a_difference_turned_round_turns_added_into_removed(tables: Catalog) -> None:
-    there = difference(tables, "cameras", "1.0.0", "1.1.0")
-    back = difference(tables, "cameras", "1.1.0", "1.0.0")
+    there = compare_versions(tables, "cameras", "1.0.0", "1.1.0")
+    back = compare_versions(tables, "cameras", "1.1.0", "1.0.0")
     n_there, n_back = ({c.name: c.n for c in way.changes} for way in (there, back))
     assert (n_there["added"], n_there["removed"]) == (n_back["removed"], n_back["added"])
     assert there.same == back.same == 10

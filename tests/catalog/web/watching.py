@@ -19,25 +19,25 @@ class Watch:
         self._paths = {self._add(path): path for path in paths}
 
     def _add(self, path: Path) -> int:
-        found: int = self._libc.inotify_add_watch(
+        descriptor: int = self._libc.inotify_add_watch(
             self._descriptor, os.fsencode(path), _OPEN | _ACCESS | _MODIFY
         )
-        assert found > 0, path
-        return found
+        assert descriptor > 0, path
+        return descriptor
 
     def touched(self) -> set[str]:
-        found = set()
+        names = set()
         try:
             while body := os.read(self._descriptor, 65_536):
                 position = 0
                 while position < len(body):
                     watch = int.from_bytes(body[position : position + 4], "little")
                     length = int.from_bytes(body[position + 12 : position + 16], "little")
-                    found.add(self._paths[watch].name)
+                    names.add(self._paths[watch].name)
                     position += 16 + length
         except BlockingIOError:
-            return found
-        return found
+            return names
+        return names
 
 
 def everything_below(*folders: Path) -> dict[str, str]:

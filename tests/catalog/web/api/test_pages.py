@@ -72,8 +72,8 @@ def bare(workspace: Workspace) -> web.Application:
 
 @pytest.fixture(scope="module")
 def address(home: Workspace) -> Iterator[str]:
-    with serving(bare(home)) as found:
-        yield found
+    with serving(bare(home)) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

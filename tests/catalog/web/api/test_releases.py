@@ -72,7 +72,7 @@ def test_every_listed_file_is_sent_with_its_hash_as_etag(served: tuple[str, Rele
 
 
 @pytest.mark.parametrize(
-    ("wanted", "start", "stop"),
+    ("byte_range", "start", "stop"),
     [
         ("bytes=0-0", 0, 1),
         ("bytes=10-99", 10, 100),
@@ -81,10 +81,10 @@ def test_every_listed_file_is_sent_with_its_hash_as_etag(served: tuple[str, Rele
     ],
 )
 def test_a_range_is_sent_as_asked(
-    shard: tuple[str, bytes, str], wanted: str, start: int, stop: int | None
+    shard: tuple[str, bytes, str], byte_range: str, start: int, stop: int | None
 ) -> None:
     url, whole, sha = shard
-    status, headers, body = ask(url, Range=wanted)
+    status, headers, body = ask(url, Range=byte_range)
     assert (status, body) == (206, whole[start:stop])
     first = start % len(whole) if start < 0 else start
     assert headers["Content-Range"] == f"bytes {first}-{first + len(body) - 1}/{len(whole)}"

@@ -28,8 +28,8 @@ def home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspac
 
 @pytest.fixture(scope="module")
 def address(home: Workspace) -> Iterator[str]:
-    with serving(make_app(home, ServeSettings())) as found:
-        yield found
+    with serving(make_app(home, ServeSettings())) as address:
+        yield address
 
 
 def opened(tab: Tab, path: str) -> Page:
@@ -81,8 +81,8 @@ def test_duplicate_groups_are_worked_off_by_keyboard_and_undone(tab: Tab, home: 
     expect(page.locator("#made")).to_contain_text("split by local")
     with open_catalog(home) as catalog:
         catalog.commit()
-        found = [(each.kind, each.assets) for each in decisions_in_force(catalog)]
-    assert found == [("split", (made.SHAS[2],)), ("keeper", (made.SHAS[4],))]
+        decisions = [(each.kind, each.assets) for each in decisions_in_force(catalog)]
+    assert decisions == [("split", (made.SHAS[2],)), ("keeper", (made.SHAS[4],))]
 
 
 def test_two_pictures_are_held_against_each_other_in_three_ways(tab: Tab) -> None:
@@ -109,13 +109,13 @@ def test_two_pictures_are_held_against_each_other_in_three_ways(tab: Tab) -> Non
 def test_a_sample_tells_the_precision_with_its_interval(tab: Tab) -> None:
     page = opened(tab, "/review/sample?seed=3&size=3")
     progress(page, "0 of 3 judged")
-    for key, said in (
+    for key, text in (
         ("Enter", "1 right, 0 wrong: precision 100.0 %, 95 % interval 20.7 % to 100.0 %"),
         ("w", "1 right, 1 wrong: precision 50.0 %, 95 % interval 9.5 % to 90.5 %"),
         ("r", "2 right, 1 wrong: precision 66.7 %, 95 % interval 20.8 % to 93.9 %"),
     ):
         page.keyboard.press(key)
-        expect(page.locator("#estimate")).to_have_text(said)
+        expect(page.locator("#estimate")).to_have_text(text)
     expect(page.locator("#blank")).to_be_visible()
     assert "seed=3" in page.url, "the address names the sample"
     opened(tab, "/review/sample?seed=4&size=3")
@@ -163,9 +163,9 @@ def test_another_site_cannot_decide(address: str) -> None:
         ({"Origin": "http://evil.example", "Content-Type": "application/json"}, 403),
         ({"Content-Type": "text/plain"}, 400),
     ):
-        asked = Request(
+        request = Request(
             f"{address}/api/review/decisions", json.dumps(sent).encode(), headers, method="POST"
         )
         with pytest.raises(HTTPError) as refused:
-            urlopen(asked)
+            urlopen(request)
         assert refused.value.code == status

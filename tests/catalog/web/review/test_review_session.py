@@ -19,7 +19,7 @@ from catalog.packs.spool import waiting_segments
 from catalog.web.review.backlog import count_review_items, list_review_items
 from catalog.web.review.decision_request import DecisionRequest, QueueFilter
 from catalog.web.review.precision import wilson
-from catalog.web.review.queues import CONFLICTS, FACTS, entries, find_queue
+from catalog.web.review.queues import CONFLICTS, FACTS, find_queue, list_entries
 from catalog.web.review.review_session import ReviewSession
 from curation.commands.curate import curate
 from curation.exif.flags import EVIDENCE
@@ -223,7 +223,7 @@ def test_a_group_that_has_changed_is_open_again_but_not_one_that_a_person_change
 
 
 def drawn_by(tables: Catalog, seed: int) -> list[str]:
-    sample = entries(tables, find_queue("sample"), made.RUN, seed=seed, size=2)
+    sample = list_entries(tables, find_queue("sample"), made.RUN, seed=seed, size=2)
     return [entry.item for entry in sample]
 
 
@@ -336,8 +336,8 @@ def test_queues_hold_what_a_person_can_decide(session: ReviewSession, own_home: 
     )
     with open_catalog(own_home) as catalog:
         catalog.commit()
-        groups = entries(catalog, find_queue("duplicates"), "run2")
-        drawn = entries(catalog, find_queue("sample"), "run2", seed=1, size=9)
+        groups = list_entries(catalog, find_queue("duplicates"), "run2")
+        drawn = list_entries(catalog, find_queue("sample"), "run2", seed=1, size=9)
     assert [each.item for each in groups] == [made.WEAK, made.MIDDLE]
     assert len(drawn) == 3, "precision is about all groups"
 
