@@ -6,6 +6,7 @@ from catalog.lazy_face import lazy_attributes
 from catalog.version import __version__
 
 if TYPE_CHECKING:
+    from catalog.commands.text_table import aligned, shortened, terminal_width
     from catalog.errors import (
         AssetNotFoundError,
         BusyError,
@@ -157,6 +158,7 @@ __all__ = [
     "UsageError",
     "Workspace",
     "__version__",
+    "aligned",
     "basis_command",
     "choose_run",
     "count_review_items",
@@ -212,7 +214,9 @@ __all__ = [
     "retry_after",
     "rights_history",
     "rows",
+    "shortened",
     "start_logging",
+    "terminal_width",
     "tombstone",
     "undo",
     "undo_rights",
@@ -227,6 +231,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
     __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
+            "catalog.commands.text_table": ("aligned", "shortened", "terminal_width"),
             "catalog.errors": (
                 "AssetNotFoundError",
                 "BusyError",

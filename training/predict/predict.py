@@ -77,12 +77,15 @@ def predict_pictures(model: Model, pictures: Sequence[bytes]) -> Floats:
     Raises UndecodablePictureError. Each picture is predicted alone, so its probabilities do not depend on
     the others.
     """
-    return np.stack([_one(model, data, number) for number, data in enumerate(pictures)])
+    return np.stack(
+        [predict_picture(model, data, f"picture {n}") for n, data in enumerate(pictures, 1)]
+    )
 
 
-def _one(model: Model, data: bytes, number: int) -> Floats:
+def predict_picture(model: Model, data: bytes, name: str) -> Floats:
+    """Return probabilities (heads, 3) for one encoded picture; raises UndecodablePictureError with its `name`."""
     view = model.config.view
-    sample = cut(decode(data, name=f"picture {number + 1}"), view)
+    sample = cut(decode(data, name=name), view)
     with torch.inference_mode():
         inputs = stack([plain(sample, view)], torch.device("cpu"))
         probabilities: Floats = model.network(*inputs)[0].double().numpy()

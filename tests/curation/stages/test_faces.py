@@ -77,7 +77,7 @@ def test_faces_are_looked_for_once_and_pictures_without_any_are_remembered(
     stages = Stages.with_embedder(SmallEmbedder(), faces="on")
     with open_catalog(workspace) as catalog:
         catalog.commit()
-        places = read_inputs(catalog).places()
+        places = read_inputs(catalog).locations()
         settings = CurateSettings("threads", workers=1)
         looked_at = [compute_missing(catalog, places, stages, settings, "test") for _ in range(2)]
         assert looked_at == [7, 0]
@@ -91,6 +91,7 @@ def test_without_the_network_faces_are_skipped_with_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    caplog.set_level("INFO", "curation")
     assert Stages.with_embedder(SmallEmbedder()).faces is None
     assert [record.message for record in caplog.records] == [
         "faces are not looked for; add the part with: pip install 'safelight[faces]'"

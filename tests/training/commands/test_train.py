@@ -1,3 +1,7 @@
+import csv
+import io
+import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +15,7 @@ from training.commands.printing import table
 from training.commands.train import train
 from training.copies.report import table as copies_table
 from training.copies.report import verdict
+from training.data.photo_settings import class_ranges
 from training.evaluation.findings import best_baseline_finding
 from training.evaluation.verdicts import headline
 from training.export.onnx_export import _figures
@@ -50,13 +55,57 @@ def test_evaluate_says_that_the_figures_are_the_stored_ones(trained: Trained) ->
     assert f"{len(stored)} figures, equal to the stored ones" in result.output
 
 
-def test_predict_prints_three_probabilities_a_setting(trained: Trained, tmp_path: Path) -> None:
-    path = tmp_path / "picture.jpg"
-    path.write_bytes(make_item(1)[1])
-    result = call(trained, "predict", trained.folder.name, str(path))
-    lines = result.output.splitlines()
-    assert lines[0] == str(path)
-    assert [line.split()[0] for line in lines[1:]] == ["f_number", "iso", "exposure_time"]
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[str, str]:
+    """Two files; the name of the second holds what CSV must quote."""
+    paths = tmp_path / "picture.jpg", tmp_path / 'a, "b" 写真.jpg'
+    for number, path in enumerate(paths, 1):
+        path.write_bytes(make_item(number)[1])
+    return str(paths[0]), str(paths[1])
+
+
+def test_predict_shows_people_ranges_and_shares(
+    trained: Trained, pictures: tuple[str, str]
+) -> None:
+    lines = call(trained, "predict", trained.folder.name, *pictures).output.splitlines()
+    assert lines[0].split() == ["file", "setting", "most", "probable", "low", "medium", "high"]
+    assert len(lines) == 2 + 2 * 3
+    assert all(line.startswith(pictures[0]) for line in lines[2:5])
+    assert all(line.endswith(" %") for line in lines[2:])
+    bins = json.loads((trained.folder / "config.json").read_text("utf-8"))["bins"]
+    assert any(text in lines[4] for text in class_ranges(bins, "exposure_time"))
+    assert re.search(r"1/\d+ s|\d s", lines[4]), "an exposure time is no decimal fraction"
+
+
+def test_predict_gives_programs_the_same_rows_as_json_lines_and_csv(
+    trained: Trained, pictures: tuple[str, str]
+) -> None:
+    words = ("predict", trained.folder.name, *pictures, "--format")
+    objects = [json.loads(line) for line in call(trained, *words, "json").output.splitlines()]
+    keys = ["file", "model_id", "task", "predicted", "low", "medium", "high"]
+    assert [list(each) for each in objects] == [keys] * 6
+    assert [each["file"] for each in objects] == [pictures[0]] * 3 + [pictures[1]] * 3
+    assert {each["model_id"] for each in objects} == {trained.folder.name}
+    rows = list(csv.DictReader(io.StringIO(call(trained, *words, "csv").output)))
+    assert [{k: str(v) for k, v in each.items()} for each in objects] == rows
+    for each in objects:
+        shares = {name: each[name] for name in ("low", "medium", "high")}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert shares[each["predicted"]] == max(shares.values())
+
+
+@pytest.mark.parametrize("style", ["table", "json", "csv"])
+def test_predict_goes_on_after_a_file_that_is_no_picture(
+    trained: Trained, pictures: tuple[str, str], tmp_path: Path, style: str
+) -> None:
+    (tmp_path / "page.jpg").write_bytes(b"<html>")
+    words = (pictures[0], str(tmp_path / "page.jpg"), pictures[1])
+    result = call(trained, "predict", trained.folder.name, *words, "--format", style)
+    assert f"{tmp_path / 'page.jpg'} cannot be decoded" in result.stderr
+    assert "1 of 3 files cannot be decoded" in str(result.exception)
+    assert result.stdout.count("picture.jpg") == 3
+    assert "写真" in result.stdout
+    assert "html" not in result.stdout
 
 
 def metrics_over(n_groups: int) -> pl.DataFrame:
