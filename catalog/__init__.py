@@ -90,9 +90,10 @@ if TYPE_CHECKING:
     from catalog.releases.release import Release, find_release, list_releases
     from catalog.sandbox import Decoded, DecoderError, DecoderLimits, DecoderPool
     from catalog.stores.commit_errors import is_transient
-    from catalog.tables.contract import TABLES, Table
+    from catalog.tables.contract import TABLES
     from catalog.tables.questions import QUESTIONS, Parameter, Question
     from catalog.tables.rows import rows
+    from catalog.tables.table import Table
     from catalog.takedown.crawl_queue import queue_opener
     from catalog.takedown.purge import purge
     from catalog.web.review.backlog import count_review_items, list_review_items
@@ -320,7 +321,8 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "catalog.releases.release": ("Release", "find_release", "list_releases"),
             "catalog.sandbox": ("Decoded", "DecoderError", "DecoderLimits", "DecoderPool"),
             "catalog.stores.commit_errors": ("is_transient",),
-            "catalog.tables.contract": ("TABLES", "Table"),
+            "catalog.tables.contract": ("TABLES",),
+            "catalog.tables.table": ("Table",),
             "catalog.tables.questions": ("QUESTIONS", "Parameter", "Question"),
             "catalog.tables.rows": ("rows",),
             "catalog.takedown.crawl_queue": ("queue_opener",),

@@ -106,7 +106,7 @@ def show_releases(workspace: Workspace) -> None:
 @existing_workspace_option
 def show(workspace: Workspace, release: str) -> None:
     """Show the dataset card of RELEASE (name or name@version)."""
-    from catalog.releases.cards import without_front_matter
+    from catalog.releases.cards.card import without_front_matter
     from catalog.releases.release import find_release
     from catalog.releases.revocations import read_revocations, revocation_of
 

@@ -29,9 +29,10 @@ import pyarrow.parquet as pq
 from catalog.errors import SegmentError
 from catalog.packs.shards import ImageRange, ShardWriter, row_groups
 from catalog.plurals import counted
-from catalog.tables.contract import TABLES, Table
+from catalog.tables.contract import TABLES
 from catalog.tables.keys import Keys, hash_keys
 from catalog.tables.rows import fit, rows
+from catalog.tables.table import Table
 from catalog.workspace.files import folder_aside, settle, sha256_file
 from catalog.workspace.workspace import Workspace
 

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.errors import ReleaseError
-from catalog.releases.cards import write_card
-from catalog.releases.croissant import write_croissant
+from catalog.releases.cards.card import write_card
+from catalog.releases.cards.croissant import write_croissant
 from catalog.releases.loading import Pictures
 from catalog.releases.publish import class_counts
 from catalog.releases.release import CLASSES, Release

@@ -34,8 +34,8 @@ from catalog.errors import ReleaseError
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.packs.spool import write_segment
 from catalog.releases.bucket import claim, send
-from catalog.releases.cards import write_card
-from catalog.releases.croissant import write_croissant
+from catalog.releases.cards.card import write_card
+from catalog.releases.cards.croissant import write_croissant
 from catalog.releases.manifest import (
     MANIFEST,
     NAME,

@@ -21,8 +21,9 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from catalog.tables.contract import TABLES, Table
+from catalog.tables.contract import TABLES
 from catalog.tables.keys import Keys, no_keys
+from catalog.tables.table import Table
 from catalog.workspace.files import flush
 
 log = logging.getLogger(__name__)

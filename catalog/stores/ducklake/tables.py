@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from catalog.errors import NewerWorkspaceError
 from catalog.stores.engine import quoted
-from catalog.tables.contract import RETIRED, TABLES, Table
+from catalog.tables.contract import RETIRED, TABLES
+from catalog.tables.table import Table
 from catalog.tables.views import VIEWS
 from catalog.version import __version__
 

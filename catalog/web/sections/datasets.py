@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.lake.lake import Catalog
-from catalog.releases.cards import without_front_matter
+from catalog.releases.cards.card import without_front_matter
 from catalog.releases.publish import rules_of
 from catalog.releases.release import CLASSES, Release, find_release, list_releases
 from catalog.web.sections.section import Row, Section, inline_parameters, query_section

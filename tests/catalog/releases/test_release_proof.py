@@ -13,7 +13,7 @@ import safelight
 from catalog import Release, ReleaseError, Workspace, publish
 from catalog.errors import SignatureError
 from catalog.pull.pull import PullOrder, pull
-from catalog.releases.cards import write_card
+from catalog.releases.cards.card import write_card
 from catalog.releases.diff import diff_releases
 from catalog.releases.release import find_release
 from catalog.releases.signing import make_key, sign

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from catalog.evidence import known_text
-from catalog.releases.croissant import shard_columns
+from catalog.releases.cards.croissant import shard_columns
 from catalog.releases.manifest import given_up
 
 # Licences as sources state them, by the names that dataset hubs know.
