@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 EXTRAS = {
-    "demo": "crawl,curate,train",
+    "demo": "crawl,curate,train,serve,shell",  # as `run`: the demo ends with the command that serves its pictures
     "run": "crawl,curate,train,serve,shell",
     "bench": "all,dev",
     "test": "all,dev",

@@ -5,6 +5,7 @@ Each step is the command that a user would type; it is printed before it runs.
 
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +16,15 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from catalog import SafelightError, UsageError, Workspace, counted, home_words, open_catalog
+from catalog import (
+    SafelightError,
+    UsageError,
+    Workspace,
+    counted,
+    format_duration,
+    home_words,
+    open_catalog,
+)
 from photosite.plan.plan import DemoPlan
 from photosite.score import summary
 
@@ -46,8 +55,19 @@ def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
     print(f"\n{summary(workspace, DemoPlan(seed=seed, photos=count))}")
     for name, path in _pages(workspace):
         print(f"{name:<14} {path}")
-    print(f"console        safelight serve{home_words()}")
-    print(f"took           {time.monotonic() - start:.0f} s from crawl to report")
+    print(f"console        {_command_name()} serve{home_words()}")
+    print(f"took           {format_duration(time.monotonic() - start)} from crawl to report")
+
+
+def _command_name() -> str:
+    """Name the command as it can be typed here: `safelight` where the PATH leads to it, else the path of its script."""
+    script, on_path = Path(sys.executable).with_name("safelight"), shutil.which("safelight")
+    if not script.exists():
+        return "safelight" if on_path else f"{shlex.quote(sys.executable)} -m safelight"
+    if on_path and Path(on_path).samefile(script):
+        return "safelight"
+    relative = os.path.relpath(script)
+    return shlex.quote(str(script) if relative.startswith(os.pardir) else relative)
 
 
 def _refuse_other_pictures(workspace: Workspace) -> None:

@@ -1,0 +1,66 @@
+"""What the demo says at its end can be typed, and shows the demo's pictures."""
+
+import os
+import shlex
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import dev
+import safelight
+from catalog import Workspace, open_catalog
+from photosite import run
+from tests.catalog.pictures import bring
+
+SCRIPT = Path(sys.executable).with_name("safelight")
+
+
+@pytest.mark.skipif(not SCRIPT.exists(), reason="safelight is not installed as a script")
+def test_the_command_is_named_as_it_can_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(SCRIPT.parent))
+    assert run._command_name() == "safelight"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(SCRIPT.parents[1])
+    assert run._command_name() == "bin/safelight"
+    (tmp_path / "safelight").write_text("#!/bin/sh\n")
+    (tmp_path / "safelight").chmod(0o755)  # another one of this name
+    monkeypatch.chdir(tmp_path)
+    assert shlex.split(run._command_name()) == [str(SCRIPT)]
+
+
+def test_the_demo_installs_what_the_commands_at_its_end_need() -> None:
+    needed = {extra for _, extra, _ in safelight.ROOMS.values() if extra}
+    assert needed <= set(dev.EXTRAS["demo"].split(","))
+
+
+def test_serve_shows_the_workspace_of_the_folder_it_is_typed_in(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """As after the demo: no --home and no SAFELIGHT_HOME, only ./workspace."""
+    bring(workspace, range(3))
+    with open_catalog(workspace) as catalog:
+        catalog.commit()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "workspace").symlink_to(workspace.home)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SAFELIGHT_")}
+    command = [sys.executable, "-m", "safelight", "serve", "--port", "0"]
+    environment["PYTHONPATH"] = str(Path(dev.__file__).parent)
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout
+            address = server.stdout.readline().split()[2]
+            with urllib.request.urlopen(address, timeout=30) as page:
+                assert (page.status, "Safelight" in page.read().decode()) == (200, True)
+            with urllib.request.urlopen(f"{address}crawls", timeout=30) as page:
+                assert page.status == 200
+        finally:
+            server.terminate()
+            server.wait(30)
