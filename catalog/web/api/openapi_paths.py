@@ -18,13 +18,13 @@ from catalog.web.api.response_schemas import Schema, array_of, ref_to
 from catalog.web.review.queues import QUEUES
 
 
-def _json(about: str, schema: Schema) -> Schema:
-    return {"description": about, "content": {"application/json": {"schema": schema}}}
+def _json(description: str, schema: Schema) -> Schema:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _file(about: str, *types: str) -> Schema:
+def _file(description: str, *types: str) -> Schema:
     return {
-        "description": about,
+        "description": description,
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in types},
     }
 
@@ -38,7 +38,7 @@ def _operation(
     body: type[Struct] | None = None,
 ) -> Schema:
     statuses = ("400", "401", "403", "404", "408", "409", "413", "415", "421", "422", "429", "503")
-    errors = {status: _json("what is wrong", ref_to("Problem")) for status in statuses}
+    errors = {status: _json("the error", ref_to("Problem")) for status in statuses}
     operation: Schema = {"operationId": name, "summary": summary, "responses": responses | errors}
     if parameters := [*path, *(_query_parameters(query) if query else ())]:
         operation["parameters"] = parameters
@@ -69,7 +69,7 @@ _NAME = _path("name", type="string", pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
 _QUEUE = _path("queue", enum=list(QUEUES))
 _DECISION_ID = _path("decision_id", type="string", pattern="^manual:[0-9a-f]{12}$")
 
-_OF_A_QUERY = (
+_QUERY_OPERATIONS = (
     "getQuery",
     "cancelQuery",
     "getRows",
@@ -81,7 +81,7 @@ _OF_A_QUERY = (
 )
 _LINKS = {
     name: {"operationId": name, "parameters": {"query_id": "$response.body#/query_id"}}
-    for name in _OF_A_QUERY
+    for name in _QUERY_OPERATIONS
 }
 
 _ROWS = _json("the rows", array_of({"type": "object"}))
@@ -92,22 +92,22 @@ PATHS: dict[str, Schema] = {
         "post": _operation(
             "startQuery",
             "Start a statement in the sandbox",
-            {"201": _json("it runs", ref_to("Started")) | {"links": _LINKS}},
+            {"201": _json("the statement is running", ref_to("Started")) | {"links": _LINKS}},
             body=Statement,
         )
     },
     "/api/queries/{query_id}": {
         "get": _operation(
             "getQuery",
-            "Say how a statement stands",
-            {"200": _json("its state", ref_to("Query"))},
+            "Return the state of a statement",
+            {"200": _json("the state", ref_to("Query"))},
             _QUERY_ID,
             query=WaitQuery,
         ),
         "delete": _operation(
             "cancelQuery",
             "Cancel a statement",
-            {"200": _json("its state", ref_to("Query"))},
+            {"200": _json("the state", ref_to("Query"))},
             _QUERY_ID,
         ),
     },
@@ -147,7 +147,9 @@ PATHS: dict[str, Schema] = {
     },
     "/api/schema": {
         "get": _operation(
-            "getSchema", "List tables and views", {"200": _json("all", array_of(ref_to("Table")))}
+            "getSchema",
+            "List tables and views",
+            {"200": _json("tables and views", array_of(ref_to("Table")))},
         )
     },
     "/api/snapshots": {
@@ -159,7 +161,9 @@ PATHS: dict[str, Schema] = {
     },
     "/api/limits": {
         "get": _operation(
-            "getLimits", "Say what a statement may use", {"200": _json("limits", ref_to("Bounds"))}
+            "getLimits",
+            "Return the limits of a statement",
+            {"200": _json("limits", ref_to("Bounds"))},
         )
     },
     "/api/openapi.json": {
@@ -171,20 +175,20 @@ PATHS: dict[str, Schema] = {
         "get": _operation(
             "getQuestions",
             "List saved questions",
-            {"200": _json("all", array_of(ref_to("Question")))},
+            {"200": _json("questions", array_of(ref_to("Question")))},
         )
     },
     "/api/questions/{name}": {
         "put": _operation(
             "putQuestion",
             "Save a question",
-            {"200": _json("as saved", ref_to("Question"))},
+            {"200": _json("the saved question", ref_to("Question"))},
             _NAME,
             body=NewQuestion,
         ),
         "delete": _operation(
             "deleteQuestion",
-            "Delete a question of people",
+            "Delete a saved question",
             {"204": {"description": "deleted"}},
             _NAME,
         ),
@@ -192,14 +196,14 @@ PATHS: dict[str, Schema] = {
     "/api/review": {
         "get": _operation(
             "getReview",
-            "Count what waits for people in each queue",
+            "Count the open items of each queue",
             {"200": _json("the queues", ref_to("Review"))},
         )
     },
     "/api/review/queues/{queue}": {
         "get": _operation(
             "getReviewItems",
-            "Give the next items of a queue with their evidence",
+            "Return the next items of a queue with their evidence",
             {"200": _json("items", ref_to("ReviewPage"))},
             _QUEUE,
             query=QueuePageQuery,
@@ -208,16 +212,16 @@ PATHS: dict[str, Schema] = {
     "/api/review/decisions": {
         "post": _operation(
             "decide",
-            "Write a decision down",
-            {"201": _json("how far the work is", ref_to("ReviewPage"))},
+            "Record a decision",
+            {"201": _json("the progress of the queue", ref_to("ReviewPage"))},
             body=NewDecision,
         )
     },
     "/api/review/queues/{queue}/decisions/{decision_id}": {
         "delete": _operation(
             "undoDecision",
-            "Take a decision back",
-            {"200": _json("how far the work is", ref_to("ReviewPage"))},
+            "Undo a decision",
+            {"200": _json("the progress of the queue", ref_to("ReviewPage"))},
             _QUEUE,
             _DECISION_ID,
             query=QueueQuery,

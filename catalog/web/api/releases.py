@@ -109,7 +109,7 @@ async def _send(
     try:
         raw = await asyncio.to_thread(_open_below, path, request.app[WORKSPACE].releases)
     except OSError:
-        return _problem(410, "this file was taken away; /releases/index.json says why")
+        return _problem(410, "this file was deleted; /releases/index.json names the reason")
     try:
         if _matches_etag(request, hdrs.IF_NONE_MATCH, digest):
             return web.Response(status=304, headers=headers)

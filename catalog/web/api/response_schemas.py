@@ -51,7 +51,7 @@ RESPONSES: dict[str, Schema] = {
         snapshot_id=_or_null("integer"),
         columns=array_of(ref_to("Column")),
         n_rows=COUNT,
-        truncated={"type": "boolean", "description": "rows are missing because of a limit"},
+        truncated={"type": "boolean", "description": "a limit cut the result"},
         duration_ms=_or_null("number"),
         error=_or_null("string"),
         kind=_or_null("string"),
@@ -63,9 +63,7 @@ RESPONSES: dict[str, Schema] = {
         offset=COUNT,
         n_rows=COUNT,
         rows=array_of(array_of({}))
-        | {
-            "description": "integers above 2^53, decimals and times are texts; infinities and NaN too"
-        },
+        | {"description": "integers above 2^53, decimals, times, infinities and NaN are texts"},
     ),
     "Summary": _object("columns rows", columns=array_of(TEXT), rows=array_of(array_of({}))),
     "Table": _object(
@@ -93,7 +91,7 @@ RESPONSES: dict[str, Schema] = {
         sandbox={
             "type": "object",
             "additionalProperties": {"type": "boolean"},
-            "description": "what a statement's process cannot do, as tried on this machine when the server started",
+            "description": "restrictions of a statement's process, and whether each held when the server started",
         },
     ),
     "Question": _object(
@@ -102,7 +100,7 @@ RESPONSES: dict[str, Schema] = {
         title=TEXT,
         sql=TEXT,
         answer=TEXT,
-        own={"type": "boolean", "description": "saved by people here"},
+        own={"type": "boolean", "description": "saved in this workspace"},
         parameters=array_of(_object("name about default", name=TEXT, about=TEXT, default={})),
     ),
     "Review": _object(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class ServeSettings:
     """Where to listen, and what one query may use.
 
-    Tokens are not settings. They come from SAFELIGHT_SERVE_TOKEN or from `token_file`, so that they never
-    stand in safelight.toml.
+    Tokens are not settings. They come from SAFELIGHT_SERVE_TOKEN or from `token_file`, so that they are
+    never in safelight.toml.
     """
 
     host: str = "127.0.0.1"

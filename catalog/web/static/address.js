@@ -1,4 +1,4 @@
-// A query as an address. All of it stands behind the #, so servers and their logs never see it.
+// A query as an address. All of it follows the #, which browsers do not send to servers.
 
 const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text))).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 

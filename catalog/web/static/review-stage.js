@@ -14,7 +14,7 @@ export class Stage {
     setInterval(() => this.frames.dataset.view === "flicker" && !stillness.matches && this.turn(), FLICKER_MS);
   }
 
-  /** Show the pictures of an item; `onChoose` hears which one is looked at. */
+  /** Show the pictures of an item; `onChoose` is called with the chosen one. */
   show(item, marked, onChoose) {
     this.item = item;
     this.onChoose = onChoose;
