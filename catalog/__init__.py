@@ -88,6 +88,16 @@ if TYPE_CHECKING:
     from catalog.releases.manifest import GROUP_KEYS, given_up
     from catalog.releases.publish import label_columns, publish
     from catalog.releases.release import Release, find_release, list_releases
+    from catalog.reports.charts import (
+        CHART_INK,
+        CHART_SOFT,
+        add_legend,
+        figure_uri,
+        make_axes,
+        make_stacked_axes,
+    )
+    from catalog.reports.console_links import ConsoleLinks
+    from catalog.reports.page import data_uri, render_report
     from catalog.sandbox import Decoded, DecoderError, DecoderLimits, DecoderPool
     from catalog.stores.commit_errors import is_transient
     from catalog.tables.contract import TABLES
@@ -109,6 +119,8 @@ if TYPE_CHECKING:
     from catalog.workspace.workspace import Workspace
 
 __all__ = [
+    "CHART_INK",
+    "CHART_SOFT",
     "FEW_GROUPS",
     "GROUP_KEYS",
     "KNOWN_SHARE",
@@ -124,6 +136,7 @@ __all__ = [
     "ClusterError",
     "Column",
     "CommitError",
+    "ConsoleLinks",
     "DecisionError",
     "Decoded",
     "DecoderError",
@@ -159,6 +172,7 @@ __all__ = [
     "UsageError",
     "Workspace",
     "__version__",
+    "add_legend",
     "aligned",
     "basis_command",
     "choose_run",
@@ -167,10 +181,12 @@ __all__ = [
     "counted",
     "crawled",
     "curated",
+    "data_uri",
     "decide",
     "decisions_in_force",
     "describe",
     "existing_workspace_option",
+    "figure_uri",
     "find_release",
     "first_line",
     "format_bytes",
@@ -195,6 +211,8 @@ __all__ = [
     "load",
     "load_settings",
     "logs_json",
+    "make_axes",
+    "make_stacked_axes",
     "of_crawl",
     "of_index",
     "of_run",
@@ -209,6 +227,7 @@ __all__ = [
     "record_rights",
     "redacted",
     "released",
+    "render_report",
     "repeated_keys",
     "require_allowed_address",
     "resolve_sha256",
@@ -319,6 +338,16 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "catalog.releases.manifest": ("GROUP_KEYS", "given_up"),
             "catalog.releases.publish": ("label_columns", "publish"),
             "catalog.releases.release": ("Release", "find_release", "list_releases"),
+            "catalog.reports.charts": (
+                "CHART_INK",
+                "CHART_SOFT",
+                "add_legend",
+                "figure_uri",
+                "make_axes",
+                "make_stacked_axes",
+            ),
+            "catalog.reports.console_links": ("ConsoleLinks",),
+            "catalog.reports.page": ("data_uri", "render_report"),
             "catalog.sandbox": ("Decoded", "DecoderError", "DecoderLimits", "DecoderPool"),
             "catalog.stores.commit_errors": ("is_transient",),
             "catalog.tables.contract": ("TABLES",),

@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from catalog import (
-    TEMPLATE_FILTERS,
     Workspace,
     __version__,
     format_duration,
     format_time,
     open_catalog,
-    redacted,
+    render_report,
 )
 from crawler.fetch.addresses import without_secrets
 from crawler.frontier.frontier import Frontier
@@ -124,12 +121,4 @@ def web_link(url: object) -> str | None:
 
 def render(values: Mapping[str, object]) -> str:
     """Fill the template; a missing value is an error."""
-    environment = Environment(
-        loader=PackageLoader("crawler.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {**TEMPLATE_FILTERS, "web_link": web_link, "redacted": redacted}
-    return environment.get_template("report.html").render(values)
+    return render_report("crawler.report", "report.html", values, {"web_link": web_link})

@@ -1,19 +1,21 @@
 """The report's section on EXIF: each rule that applied, with its evidence and some of its pictures."""
 
 import json
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
-from catalog import Catalog, format_exposure
+from catalog import Catalog, ConsoleLinks, format_exposure
 from curation.reading import frame
-from curation.report.pages import figure, section, table, text
+from curation.report.console_queries import DECISIONS
+from curation.report.tiles import TileGroup, Tiles
 from curation.run.summary import CurationSummary
 
-EXAMPLES = 4  # pictures a rule
-_CAPTION_CHARS = 70  # characters of a caption
+EXAMPLES: Final = 4  # pictures a rule
+_CAPTION_CHARS: Final = 70  # characters of a caption
 
-_EXAMPLES = """
+_EXAMPLES: Final = """
     SELECT decision, reason, setting, asset_sha256, evidence FROM decisions
     WHERE run_id = ? AND decision IN ('void', 'flag') AND NOT starts_with(reason, 'quality_')
     QUALIFY row_number() OVER (PARTITION BY decision, reason ORDER BY asset_sha256) <= ?
@@ -21,38 +23,39 @@ _EXAMPLES = """
 """
 
 
+@dataclass(frozen=True)
+class ExifRule:
+    """One rule that voided or flagged (`decision`) something; `setting` is what it concerns, or empty."""
+
+    decision: str
+    setting: str
+    pictures: TileGroup
+
+
 def exif_examples(catalog: Catalog, run_id: str) -> pl.DataFrame:
     """Read up to `EXAMPLES` pictures of each rule that voided or flagged something, with the evidence."""
     return frame(catalog, _EXAMPLES, (run_id, EXAMPLES))
 
 
-def exif_section(
-    summary: CurationSummary, examples: pl.DataFrame, uri: Callable[[str], str | None]
-) -> str:
-    """Count the rules in a table, then show pictures of each; `uri` gives the small picture of a SHA-256."""
-    examples_of = examples.partition_by("decision", "reason", as_dict=True)
-    rows, parts = [], []
-    for kind, counts in (("void", summary.voided), ("flag", summary.flagged)):
+def exif_rules(
+    summary: CurationSummary, examples: pl.DataFrame, tiles: Tiles, links: ConsoleLinks
+) -> list[ExifRule]:
+    """List the rules that applied, voids first; flags of quality are left out, they have a section of their own."""
+    examples_of_rule = examples.partition_by("decision", "reason", as_dict=True)
+    rules = []
+    for decision, counts in (("void", summary.voided), ("flag", summary.flagged)):
         for reason, n in counts.items():
-            of_rule = examples_of.get((kind, reason))
-            if of_rule is None:  # flags of quality have a section of their own
+            of_rule = examples_of_rule.get((decision, reason))
+            if of_rule is None:
                 continue
-            scope = of_rule["setting"][0] or ("all three" if kind == "void" else "")
-            rows.append([text(kind), text(reason), text(n), text(scope)])
-            figures = [
-                figure(
-                    uri(row["asset_sha256"]),
-                    f"{row['asset_sha256'][:8]} {evidence_text(row['evidence'])}",
-                )
-                for row in of_rule.iter_rows(named=True)
+            setting = of_rule["setting"][0] or ("all three" if decision == "void" else "")
+            rest = links.query(DECISIONS, [summary.run_id, decision, reason])
+            shown = [
+                tiles.tile(sha, f"{sha[:8]} {evidence_text(evidence)}")
+                for sha, evidence in of_rule.select("asset_sha256", "evidence").iter_rows()
             ]
-            title = f"<h3>{text(reason)} <small>{text(kind)}, {n}</small></h3>"
-            parts.append(f"{title}<div class='row'>{''.join(figures)}</div>")
-    about = "<p>A void makes a setting unusable, a flag only notes. Pictures fall when no setting is left.</p>"
-    if not rows:
-        return section("EXIF", f"{about}<p>No rule spoke.</p>")
-    counted = table(["", "rule", "pictures", "setting"], rows)
-    return section("EXIF", about + counted + "".join(parts))
+            rules.append(ExifRule(decision, setting, TileGroup(reason, n, shown, rest)))
+    return rules
 
 
 def evidence_text(evidence: object) -> str:

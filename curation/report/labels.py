@@ -1,14 +1,14 @@
 """The section of the report about labels that are likely wrong, with pictures."""
 
 import json
-from collections.abc import Callable
 from typing import Final
 
 import polars as pl
 
-from catalog import Catalog
+from catalog import Catalog, ConsoleLinks
 from curation.reading import frame
-from curation.report.pages import figure, section, text
+from curation.report.console_queries import ISSUES
+from curation.report.tiles import TileGroup, Tiles
 from curation.review.label_audit import KINDS
 
 MAX_PICTURES: Final = 24  # pictures of each kind
@@ -30,22 +30,24 @@ def label_issues(catalog: Catalog, run_id: str) -> pl.DataFrame:
     return frame(catalog, _ISSUES, (run_id, list(KINDS), MAX_PICTURES))
 
 
-def label_section(issues: pl.DataFrame, uri: Callable[[str], str | None]) -> str:
-    """Write the section, empty without issues; `uri` gives a small picture as a data: URI, or None."""
-    parts = []
-    for kind in KINDS:
-        of_kind = issues.filter(pl.col("kind") == kind)
-        if of_kind.is_empty():
-            continue
-        figures = [
-            figure(
-                uri(row["asset_sha256"]), caption(row["asset_sha256"], json.loads(row["detail"]))
-            )
-            for row in of_kind.iter_rows(named=True)
-        ]
-        title = f"<h3>{text(kind)} <small>{of_kind['n'][0]}</small></h3>"
-        parts.append(f"{title}<p>{text(_ABOUT[kind])}</p><div class='row'>{''.join(figures)}</div>")
-    return section("Doubtful labels", "".join(parts)) if parts else ""
+def label_groups(
+    run_id: str, issues: pl.DataFrame, tiles: Tiles, links: ConsoleLinks
+) -> list[TileGroup]:
+    """Group the issues by kind; empty without issues."""
+    return [
+        TileGroup(
+            kind,
+            of_kind["n"][0],
+            [
+                tiles.tile(sha, caption(sha, json.loads(detail)))
+                for sha, detail in of_kind.select("asset_sha256", "detail").iter_rows()
+            ],
+            links.query(ISSUES, [run_id, kind]),
+            _ABOUT[kind],
+        )
+        for kind in KINDS
+        if not (of_kind := issues.filter(pl.col("kind") == kind)).is_empty()
+    ]
 
 
 def caption(sha: str, detail: dict[str, object]) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 
 import polars as pl
 
-from catalog import FEW_GROUPS, TOO_FEW
+from catalog import FEW_GROUPS, TOO_FEW, figure_uri
 from curation import EmbedderCard
 from training.copies.retrieval import PRECISIONS
 from training.evaluation.intervals import with_interval
 from training.report import plots
-from training.report.page import figure_uri, render
+from training.report.page import render
 
 NAMES = {"model": "this embedder", "efficientnet_lite0": "EfficientNet-Lite0", "pdq": "PDQ"}
 FILES = (

@@ -5,9 +5,7 @@ Every function returns a matplotlib Figure, small enough that a page can show se
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -15,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from catalog import CHART_INK, CHART_SOFT, add_legend, make_axes, make_stacked_axes
 from training.data.photo_settings import CLASSES, task_name
 from training.evaluation.findings import Score, predictor_name
 from training.report.prediction_plot import BLUES
@@ -23,45 +22,9 @@ from training.report.saved_run import POLICY_NAMES
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-INK, SOFT, GRID = "#17212e", "#566475", "#e3e8ee"
 POLICY_COLOURS = {"split": "#0072b2", "random_split": "#d55e00"}
 POLICY_MARKS = {"split": "o", "random_split": "D"}
 RELIABILITY_BINS = 10
-
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": "#aab4c0",
-    "axes.labelcolor": SOFT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "text.color": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-}
-
-
-def _canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    """Make a figure (width and height in inches) with one titled pair of axes."""
-    figure, axes = _stack(width, height, title, 1)
-    return figure, axes[0]
-
-
-def _stack(width: float, height: float, title: str, count: int) -> tuple[Figure, list[Axes]]:
-    """Make a figure (width and height in inches) with `count` stacked axes that share their x axis."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained", dpi=100)
-        axes = list(figure.subplots(count, sharex=True, squeeze=False)[:, 0])
-        axes[0].set_title(title)
-    return figure, axes
 
 
 def training_curves(history: pl.DataFrame, title: str) -> Figure:
@@ -69,7 +32,7 @@ def training_curves(history: pl.DataFrame, title: str) -> Figure:
 
     Each has its own scale, because a recipe may use different losses for training and validation.
     """
-    figure, (upper, lower) = _stack(4.6, 3.7, title, 2)
+    figure, (upper, lower) = make_stacked_axes(4.6, 3.7, title, 2)
     epochs = history["epoch"].to_numpy()
     for axes, name, colour in ((upper, "training", "#0072b2"), (lower, "validation", "#d55e00")):
         losses = history["train_loss" if name == "training" else "validation_loss"].to_numpy()
@@ -83,7 +46,7 @@ def training_curves(history: pl.DataFrame, title: str) -> Figure:
         )  # fmt: skip
     lower.set_xlabel("epoch")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(figure)
+    add_legend(figure)
     return figure
 
 
@@ -92,7 +55,7 @@ def comparison(
 ) -> Figure:
     """Draw balanced accuracy of model and baselines with whiskers, one mark per split policy."""
     names = list(dict.fromkeys(name for scores in by_policy.values() for name in scores))
-    figure, axes = _canvas(4.0, 1.5 + 0.34 * len(names), task_name(task))
+    figure, axes = make_axes(4.0, 1.5 + 0.34 * len(names), task_name(task))
     places = np.arange(len(names))[::-1]
     for number, (policy, scores) in enumerate(by_policy.items()):
         shift = 0.16 - 0.32 * number if len(by_policy) > 1 else 0.0
@@ -101,15 +64,15 @@ def comparison(
                 _whisker(axes, scores[name], place + shift, policy)
         axes.plot([], [], POLICY_MARKS[policy], color=POLICY_COLOURS[policy], markersize=6,
                   label=POLICY_NAMES[policy])  # fmt: skip
-    axes.axvline(chance, color=SOFT, linestyle=":", linewidth=1.4, label="chance")
+    axes.axvline(chance, color=CHART_SOFT, linestyle=":", linewidth=1.4, label="chance")
     axes.set_yticks(places, [predictor_name(name) for name in names])
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
-        label.set(fontweight="bold" if name == "model" else "normal", color=INK)
+        label.set(fontweight="bold" if name == "model" else "normal", color=CHART_INK)
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="balanced accuracy, 95 % interval", ylim=(-0.6, len(names) - 0.4))
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.25), max(high, 0.6))
-    _legend(figure, columns=3)
+    add_legend(figure, columns=3)
     return figure
 
 
@@ -125,11 +88,11 @@ def confusion(task: str, predictions: pl.DataFrame) -> Figure:
     counts = np.zeros((3, 3), dtype=int)
     np.add.at(counts, (labelled["target"].to_numpy(), labelled["predicted"].to_numpy()), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _canvas(3.6, 3.4, task_name(task))
+    figure, axes = make_axes(3.6, 3.4, task_name(task))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (true, predicted), share in np.ndenumerate(shares):
         axes.text(predicted, true, f"{share:.0%}\n{counts[true, predicted]}", ha="center", va="center",
-                  color="white" if share > 0.55 else INK, fontsize=10)  # fmt: skip
+                  color="white" if share > 0.55 else CHART_INK, fontsize=10)  # fmt: skip
     axes.set_xticks(range(3), CLASSES)
     axes.set_yticks(range(3), CLASSES, rotation=90, va="center")
     axes.set(xlabel="predicted", ylabel="true")
@@ -151,8 +114,8 @@ def reliability(
     labelled = predictions.filter((pl.col("task") == task) & pl.col("target").is_not_null())
     stated = np.array(labelled["probabilities"].to_list()).reshape(-1, 3)
     target = labelled["target"].to_numpy()
-    figure, axes = _canvas(3.6, 3.6, task_name(task))
-    axes.plot([0.3, 1], [0.3, 1], color=SOFT, linestyle=":", linewidth=1.4)
+    figure, axes = make_axes(3.6, 3.6, task_name(task))
+    axes.plot([0.3, 1], [0.3, 1], color=CHART_SOFT, linestyle=":", linewidth=1.4)
     _reliability(axes, stated, target, ("#d55e00", "--", "as stated"))
     if shares is not None:
         natural = stated * np.asarray(shares)
@@ -161,7 +124,7 @@ def reliability(
     axes.set(xlabel="confidence", ylabel="share right", xlim=(0.3, 1.02), ylim=(-0.03, 1.04))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _legend(figure)
+    add_legend(figure)
     return figure
 
 
@@ -181,7 +144,7 @@ def class_counts(
     title: str, ranges: Sequence[str], before: Sequence[float], after: Sequence[float]
 ) -> Figure:
     """Draw the share of each class in the training part before and after weighting."""
-    figure, axes = _canvas(3.6, 3.2, title)
+    figure, axes = make_axes(3.6, 3.2, title)
     places = np.arange(3)
     for shares, shift, hatch, name in (
         (before, -0.2, "", "unweighted"),
@@ -190,7 +153,7 @@ def class_counts(
         bars = axes.bar(places + shift, shares, 0.38, color=BLUES, edgecolor="white", hatch=hatch)
         axes.bar_label(bars, [f"{share:.0%}" for share in shares], fontsize=8.5, padding=1)
         axes.bar([0], [0], color="#7d8896", edgecolor="white", hatch=hatch, label=name)
-    axes.axhline(1 / 3, color=SOFT, linestyle=":", linewidth=1.2)
+    axes.axhline(1 / 3, color=CHART_SOFT, linestyle=":", linewidth=1.2)
     axes.set_xticks(
         places,
         [
@@ -204,13 +167,13 @@ def class_counts(
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylim(0, max(*before, *after, 0.4) * 1.12)
     axes.grid(visible=False, axis="x")
-    _legend(figure)
+    add_legend(figure)
     return figure
 
 
 def recall_and_precision(curves: Mapping[str, pl.DataFrame]) -> Figure:
     """Draw precision by recall of several predictors; tables have both columns, highest score first."""
-    figure, axes = _canvas(4.6, 3.7, "Copies found")
+    figure, axes = make_axes(4.6, 3.7, "Copies found")
     colours = ("#0072b2", "#d55e00", "#009e73")
     for (name, curve), colour, way in zip(curves.items(), colours, ("-", "--", ":"), strict=True):
         axes.plot(curve["recall"], curve["precision"], way, color=colour, label=name)
@@ -218,14 +181,5 @@ def recall_and_precision(curves: Mapping[str, pl.DataFrame]) -> Figure:
     axes.set_ylabel("share of what is found\nthat are copies")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.03)
-    _legend(figure)
+    add_legend(figure)
     return figure
-
-
-def _legend(figure: Figure, columns: int = 2) -> None:
-    """Put the legend below the axes, so that it does not cover the plot."""
-    handles = [line for axes in figure.axes for line in axes.get_legend_handles_labels()[0]]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5,
-        handletextpad=0.5, columnspacing=1.2,
-    )  # fmt: skip

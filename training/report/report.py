@@ -13,11 +13,11 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from catalog import Workspace, find_release
+from catalog import Workspace, figure_uri, find_release
 from training.evaluation.findings import chance, scores
 from training.recipes import RECIPES
 from training.report import plots, tables
-from training.report.page import figure_uri, picture_uri, render
+from training.report.page import picture_uri, render
 from training.report.panel import write_panel
 from training.report.saved_run import POLICY_NAMES, SavedModel, SavedRun, read_run
 from training.report.tiles import PictureSource

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 
+from catalog import figure_uri
 from tests.training import saved_files
 from training.evaluation.findings import scores
 from training.report import plots
-from training.report.page import figure_uri
 
 
 @pytest.fixture(scope="module")

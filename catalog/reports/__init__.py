@@ -1,0 +1,1 @@
+"""What the reports of all rooms share: rendering, charts, styles, and links into the console."""
