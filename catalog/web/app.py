@@ -50,7 +50,7 @@ def make_app(workspace: Workspace, settings: ServeSettings) -> web.Application:
     Raises `UsageError` when others could reach it without a token.
     """
     app = web.Application(
-        middlewares=[errors_as_json, check_host, check_origin, authenticate],
+        middlewares=[pages.errors_as_pages, errors_as_json, check_host, check_origin, authenticate],
         client_max_size=MAX_BODY,
     )
     app[WORKSPACE], app[SETTINGS] = workspace, settings

@@ -20,7 +20,7 @@ async def sign_in(request: web.Request) -> web.Response:
     token = await _form_token(request)
     attempts, address = request.app[SIGN_IN_LIMIT], request.remote or ""
     if wait_s := attempts.take(address):
-        return too_many_attempts(request, wait_s)
+        return too_many_attempts(wait_s)
     name = request.app[CREDENTIALS].token_name(token)
     if name is None:
         await asyncio.sleep(_WRONG_TOKEN_DELAY_S)
@@ -49,13 +49,11 @@ async def sign_out(request: web.Request) -> web.Response:
     return response
 
 
-def too_many_attempts(request: web.Request, wait_s: float) -> web.Response:
+def too_many_attempts(wait_s: float) -> web.Response:
     """Refuse an attempt that comes too early, and say when the next one is allowed."""
     seconds = math.ceil(wait_s)
     sentence = f"too many wrong tokens; try again in {seconds} s"
     response = problem(429, "too_many_attempts", sentence)
-    if _is_browser(request):
-        response = web.Response(text=sentence, status=429)
     response.headers["Retry-After"] = str(seconds)
     return response
 

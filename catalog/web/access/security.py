@@ -75,7 +75,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     # A wrong bearer token counts like a wrong token of the form. A right one is never refused.
     is_wrong = caller is None and authorization.lower().startswith("bearer ")
     if is_wrong and (wait_s := request.app[SIGN_IN_LIMIT].take(request.remote or "")):
-        return too_many_attempts(request, wait_s)
+        return too_many_attempts(wait_s)
     if caller is None and not request.path.startswith(_PUBLIC):
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
             raise web.HTTPSeeOther("/login")

@@ -5,6 +5,7 @@ security policy without inline code. plotly's JavaScript comes from its wheel.
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from functools import cache, wraps
 from importlib.util import find_spec
@@ -50,6 +51,16 @@ _NOT_FOUND = (AssetNotFoundError, NoSuchCrawlError, ReleaseNotFoundError, Review
 _MAX_ORIGINAL = 12 * 10**6
 """Largest file, in bytes, that a page shows as it is; for larger ones it shows a thumbnail."""
 
+_KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+_HEADINGS = {
+    403: "Not allowed",
+    404: "Not found",
+    421: "Unknown host name",
+    429: "Too many attempts",
+    500: "Server error",
+    503: "Not available right now",
+}
+
 Result = TypeVar("Result")
 
 
@@ -62,9 +73,31 @@ def for_people(handler: Handler) -> Handler:
             return await handler(request)
         except SafelightError as error:
             status = 404 if isinstance(error, _NOT_FOUND) else 503
-            return _page("problem.html", status=status, here="", problem=str(error))
+            return _problem_page(status, str(error))
 
     return respond
+
+
+@web.middleware
+async def errors_as_pages(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Show a browser a page with navigation where a program gets JSON; `/api/` always answers JSON."""
+    response = await handler(request)
+    is_error = response.status >= 400 and response.content_type == "application/json"
+    if not (is_error and is_navigation(request) and isinstance(response, web.Response)):
+        return response
+    sentence = json.loads(response.text or "{}").get("error", "")
+    is_route_missing = sentence == "404: Not Found"
+    page = _problem_page(
+        response.status,
+        f"No page has the address {request.path}." if is_route_missing else sentence,
+    )
+    page.headers.update({k: v for k, v in response.headers.items() if k in _KEPT_HEADERS})
+    return page
+
+
+def is_navigation(request: web.Request) -> bool:
+    """Say whether a person in a browser asked for a page, and not a program or a script."""
+    return "text/html" in request.headers.get("Accept", "") and not request.path.startswith("/api/")
 
 
 @routes.get("/")
@@ -204,14 +237,18 @@ def _page(template: str, *, status: int = 200, **values: object) -> web.Response
     return web.Response(text=text, content_type="text/html", status=status, headers=headers)
 
 
+def _problem_page(status: int, sentence: str) -> web.Response:
+    heading = _HEADINGS.get(status, "Request refused")
+    return _page("problem.html", status=status, here="", heading=heading, problem=sentence)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("catalog.web"),
         autoescape=True,
         undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True,  # without trim_blocks: it would glue the words of two lines together
     )
     filters = (
         formatting.words,

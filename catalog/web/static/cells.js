@@ -15,7 +15,7 @@ export const isSha256 = (value) => typeof value === "string" && SHA256.test(valu
 export const thumbnail = (sha256, side) => `/api/assets/${sha256}/thumbnail?side=${side}`;
 export const picturePage = (sha256) => `/pictures/${sha256}`;
 
-const NUMBERS = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|REAL|DECIMAL.*|INT\d*|BIGINT|HUGEINT|int\d+|uint\d+|float|double|halffloat|decimal.*)$/i;
+const NUMBERS = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|REAL|DECIMAL(\(.*\))?|INT\d*|BIGINT|HUGEINT|int\d+|uint\d+|float|double|halffloat|decimal\d*(\(.*\))?)$/i;
 const TIMES = /^(TIMESTAMP.*|DATE|TIME.*|date.*|timestamp.*)$/i;
 
 /** Say what a column is to a chart: number, time or category. */
@@ -37,6 +37,12 @@ export function short(value, column) {
   if (kindOf(column) === "time" && typeof value === "string") return value.replace("T", " ").replace(/(\.\d{3})\d+/, "$1");
   const text = whole(value).replace(/\s+/g, " ");
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+}
+
+/** Write an exposure time in seconds as the pages do (number_formats.py): 1/250 s. */
+export function formatExposure(seconds) {
+  if (!(seconds > 0)) return String(seconds);
+  return seconds < 0.3 - 1e-6 ? `1/${Math.round(1 / seconds)} s` : `${Number(seconds.toPrecision(3))} s`;
 }
 
 export const count = (number) => Number(number).toLocaleString("en");

@@ -1,12 +1,14 @@
 // Charts of a result: plotly draws, this file chooses the columns. plotly is loaded with the first chart.
 
 import { rows } from "./api.js";
-import { count, kindOf } from "./cells.js";
+import { count, kindOf, pictureColumns } from "./cells.js";
 import { byId, element } from "./dom.js";
 
 const MOST = 10_000;
 const KINDS = ["bar", "line", "scatter", "histogram", "box"];
 const FEW = 24;
+const FEW_COLOURS = 6;
+const NARROW_PX = 600;
 // plotly writes the style of its maps into the page unless an element has this id; we draw no maps, and the policy forbids it.
 const MAP_STYLE = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
 
@@ -15,6 +17,7 @@ export class Chart {
   #place = byId("chart");
   #query = null;
   #rows = null;
+  #isChosen = false; // by a link or by hand: then the rows no longer decide
   #kind;
   #x;
   #y;
@@ -28,6 +31,7 @@ export class Chart {
     this.#colour = select("Colour", []);
     this.#form.append(...[this.#kind, this.#x, this.#y, this.#colour].map((each) => each.parentElement));
     this.#form.addEventListener("change", () => {
+      this.#isChosen = true;
       this.onChange(this.choice);
       this.draw();
     });
@@ -39,12 +43,16 @@ export class Chart {
     return { kind: this.#kind.value, x: this.#x.value, y: this.#y.value, colour: this.#colour.value };
   }
 
-  /** Offer the columns of another query; `preset` is a choice from a link; without it the column types decide. */
+  /** Offer the columns of another query; `preset` is a choice from a link; without it the rows decide once they are there. */
   offer(query, preset) {
     this.#query = query;
     this.#rows = null;
-    const names = query.columns.map(({ name }) => name);
-    const choice = { ...suggest(query.columns), ...preset };
+    this.#isChosen = Boolean(preset);
+    this.#choose({ ...suggest(query.columns), ...preset });
+  }
+
+  #choose(choice) {
+    const names = this.#query.columns.map(({ name }) => name);
     fill(this.#x, names, choice.x);
     fill(this.#y, ["", ...names], choice.y);
     fill(this.#colour, ["", ...names], choice.colour);
@@ -57,9 +65,11 @@ export class Chart {
     try {
       const [plotly] = await Promise.all([library(), this.#load()]);
       if (query !== this.#query) return;
+      if (!this.#isChosen) this.#choose(suggest(query.columns, this.#rows));
+      this.#isChosen = true;
       const { traces, layout } = figure(this.choice, query.columns, this.#rows);
       this.#place.setAttribute("aria-label", description(this.choice));
-      await plotly.react(this.#place, traces, { ...layout, ...look() }, { displayModeBar: false, responsive: true });
+      await plotly.react(this.#place, traces, { ...layout, ...look(this.#place.clientWidth) }, { displayModeBar: false, responsive: true });
       byId("chart-note").textContent = Number(query.n_rows) > MOST ? `Drawn from the first ${count(MOST)} of ${count(query.n_rows)} rows: let SQL aggregate the rest.` : "";
     } catch (error) {
       byId("chart-note").textContent = error.message;
@@ -79,15 +89,33 @@ export class Chart {
   }
 }
 
-/** Choose a chart that suits the column types. */
-export function suggest(columns) {
+/** Choose a chart that suits the column types, and the rows once they are there. */
+export function suggest(columns, listed = []) {
   const of = (kind) => columns.filter((column) => kindOf(column) === kind).map(({ name }) => name);
   const [numbers, times, categories] = [of("number"), of("time"), of("category").filter((name) => !name.endsWith("sha256"))];
-  const colour = "";
+  const isRaw = areRaw(columns, listed);
+  const colour = isRaw ? (categories.find((name) => isShortList(columns, listed, name)) ?? "") : "";
+  if (isRaw && numbers.length > 1) return { kind: "scatter", x: numbers[0], y: numbers[1], colour };
+  if (isRaw && times.length && numbers.length) return { kind: "scatter", x: times[0], y: numbers[0], colour };
+  if (isRaw && numbers.length) return { kind: "histogram", x: numbers[0], y: "", colour };
   if (times.length && numbers.length) return { kind: "line", x: times[0], y: numbers[0], colour: categories[0] ?? colour };
   if (categories.length && numbers.length) return { kind: "bar", x: categories[0], y: numbers[0], colour: categories[1] ?? colour };
   if (numbers.length > 1) return { kind: "scatter", x: numbers[0], y: numbers[1], colour };
   return { kind: "histogram", x: numbers[0] ?? categories[0] ?? columns[0]?.name, y: "", colour };
+}
+
+/** Say whether rows are single pictures and the like, and not one row for each category: a bar for each would say nothing. */
+function areRaw(columns, listed) {
+  if (pictureColumns(columns).length || columns.some(({ name }) => name === "photo_id" || name === "face_id")) return true;
+  const places = columns.flatMap((column, place) => (kindOf(column) === "number" ? [] : [place]));
+  if (!places.length) return false;
+  return new Set(listed.map((row) => JSON.stringify(places.map((place) => row[place])))).size < listed.length;
+}
+
+function isShortList(columns, listed, name) {
+  const place = columns.findIndex((column) => column.name === name);
+  const n = new Set(listed.map((row) => JSON.stringify(row[place]))).size;
+  return n > 1 && n <= FEW_COLOURS;
 }
 
 function figure({ kind, x, y, colour }, columns, listed) {
@@ -139,7 +167,7 @@ function shade(name) {
 
 const palette = () => ["chart-1", "chart-2", "chart-3", "chart-4", "chart-5", "chart-6"].map(shade);
 
-function look() {
+function look(width) {
   const [ink, line, faint] = [shade("soft"), shade("line"), shade("grey")];
   const axis = (given) => ({ ...given, gridcolor: line, linecolor: faint, zerolinecolor: line, tickcolor: faint });
   return {
@@ -147,6 +175,7 @@ function look() {
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink },
     margin: { l: 60, r: 16, t: 12, b: 48 },
+    legend: width < NARROW_PX ? { orientation: "h", y: -0.25 } : {},
     template: { layout: { xaxis: axis({}), yaxis: axis({}) } },
     hoverlabel: { font: { family: getComputedStyle(document.body).fontFamily } },
   };

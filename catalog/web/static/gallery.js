@@ -1,11 +1,12 @@
 // The pictures of a result as a contact sheet, with what else its rows say.
 
 import { rows } from "./api.js";
-import { isSha256, kindOf, pictureColumns, picturePage, short, thumbnail } from "./cells.js";
+import { isSha256, kindOf, pictureColumns, picturePage, short, formatExposure, thumbnail } from "./cells.js";
 import { byId, element } from "./dom.js";
 
 const MOST = 200;
-const FACTS = 4;
+const FACTS = 5;
+const CHIEF = ["title", "camera", "f_number", "exposure_time", "iso"]; // what people look for first
 
 /** Draw the first pictures of a query's result. */
 export async function drawGallery(query) {
@@ -21,8 +22,22 @@ function print(row, columns, place) {
   const facts = columns
     .map((column, each) => ({ column, value: row[each], each }))
     .filter(({ value, each }) => each !== place && value !== null && !isSha256(value))
+    .sort((a, b) => rank(a.column) - rank(b.column))
     .slice(0, FACTS);
-  const text = facts.map(({ column, value }) => (kindOf(column) === "number" ? `${column.name} ${short(value, column)}` : short(value, column)));
+  const text = facts.map(({ column, value }) => fact(column, value));
   const image = element("img", { src: thumbnail(row[place], 256), alt: text[0] ?? row[place].slice(0, 12), loading: "lazy", width: 256, height: 192 });
   return element("li", {}, element("a", { class: "thumbnail", href: picturePage(row[place]) }, image), element("p", { class: "soft" }, text.join(" · ")));
+}
+
+/** Order of a column in a caption: the chief ones, then the others as they come, keys and addresses last. */
+function rank({ name }) {
+  if (CHIEF.includes(name)) return CHIEF.indexOf(name);
+  return /(_id|_url)$/.test(name) ? CHIEF.length + 1 : CHIEF.length;
+}
+
+function fact(column, value) {
+  if (column.name === "exposure_time") return formatExposure(value);
+  if (column.name === "f_number") return `f/${short(value, column)}`;
+  if (column.name === "iso") return `ISO ${short(value, column)}`;
+  return kindOf(column) === "number" ? `${column.name} ${short(value, column)}` : short(value, column);
 }

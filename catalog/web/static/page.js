@@ -30,3 +30,13 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+const NO_PREVIEW = "/static/no-preview.svg";
+
+/** Show a drawing in place of a picture that cannot be shown; its alternative text stays. */
+function replaceBroken(image) {
+  if (image.getAttribute("src") && !image.src.endsWith(NO_PREVIEW)) image.src = NO_PREVIEW;
+}
+
+document.addEventListener("error", ({ target }) => target instanceof HTMLImageElement && replaceBroken(target), true); // they do not bubble
+[...document.images].filter((image) => image.complete && image.naturalWidth === 0).forEach(replaceBroken);

@@ -70,7 +70,7 @@ export class Stage {
 
   #print(picture, place) {
     const image = element("img", { src: `/api/assets/${picture.sha256}/thumbnail?side=160`, alt: "", width: 104, height: 78, loading: "lazy" });
-    const print = element("li", { role: "option", "data-role": picture.role, "aria-label": `${picture.role}: ${picture.title}`, click: () => this.choose(place, { focus: true }) });
+    const print = element("li", { role: "option", "data-role": picture.role, "aria-label": `${picture.role}: ${picture.title}`, title: picture.title, click: () => this.choose(place, { focus: true }) });
     print.append(image, element("span", {}, picture.role));
     return print;
   }
@@ -80,6 +80,7 @@ export class Stage {
     image.src = picture.src;
     image.alt = `${picture.role}: ${picture.title}`;
     byId(side).querySelector("figcaption").replaceChildren(element("b", {}, picture.role), ` ${picture.title}`);
+    byId(side).querySelector("figcaption").title = picture.title;
     byId(side).dataset.role = picture.role;
   }
 }

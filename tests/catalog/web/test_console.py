@@ -14,6 +14,15 @@ from tests.catalog.web.made_home import HOSTILE, SHAS, TURNED, N
 PHOTOS = "SELECT asset_sha256, title, iso, licence FROM v_photos ORDER BY fetched_at"
 ENDLESS = "SELECT sum(a.i * b.i) FROM range(3000000) a(i), range(3000000) b(i)"
 
+LONG_NAMES = """() => {
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { data, parentElement } = texts.currentNode;
+    const isFixed = parentElement.closest("button, option, label, kbd, thead, textarea, .ink, .sql");
+    if (data.trim() && !isFixed) texts.currentNode.data = "Unbroken".repeat(25);
+  }
+}"""
+
 
 def run(page: Page, sql: str) -> None:
     """Type a query over what is there and run it by keyboard."""
@@ -303,6 +312,88 @@ def test_dark_and_light_are_followed_and_chosen(browser: Browser, address: str) 
     page.reload()
     assert brightness(page) > 200, "the choice is kept"
     dark.close()
+
+
+def test_a_number_stands_right_under_its_name_and_text_left(console: Page) -> None:
+    run(console, "SELECT 'a' AS name, 1.5 AS ratio, i AS n FROM range(3) t(i)")
+    rows(console, "3 rows")
+    for place, side in enumerate(("left", "right", "right")):
+        for cell in console.locator(f"#grid [data-place='{place}']").all():
+            assert cell.evaluate("c => getComputedStyle(c).textAlign") in (side, "start"), place
+    edges = console.locator("#grid [data-place='2']").evaluate_all(
+        "cells => cells.map(c => { const r = document.createRange(); r.selectNodeContents(c);"
+        " return r.getBoundingClientRect().right; })"
+    )
+    assert max(edges) - min(edges) < 1
+    assert max(edges) < 1000, "the last number does not stand alone at the far edge"
+
+
+@pytest.mark.parametrize(
+    ("columns", "listed", "kind", "x"),
+    [
+        (
+            "asset_sha256:VARCHAR title:VARCHAR f_number:DOUBLE iso:DOUBLE",
+            [],
+            "scatter",
+            "f_number",
+        ),
+        ("camera:VARCHAR iso:DOUBLE width:INTEGER", [["a", 1, 2], ["a", 3, 4]], "scatter", "iso"),
+        ("camera:VARCHAR n:BIGINT median:DOUBLE", [["a", 1, 2], ["b", 1, 2]], "bar", "camera"),
+        ("day:DATE n:BIGINT", [["2026-01-01", 1], ["2026-01-02", 1]], "line", "day"),
+        ("taken:TIMESTAMP iso:DOUBLE", [["2026", 1], ["2026", 2]], "scatter", "taken"),
+        ("photo_id:VARCHAR iso:DOUBLE", [["a", 1], ["b", 2]], "histogram", "iso"),
+        ("photo_id:VARCHAR camera:VARCHAR", [["a", "x"], ["b", "y"]], "histogram", "photo_id"),
+    ],
+)
+def test_raw_rows_begin_as_a_scatter_and_aggregates_as_bars(
+    console: Page, columns: str, listed: list[list[object]], kind: str, x: str
+) -> None:
+    given = [dict(zip(("name", "type"), each.split(":"), strict=True)) for each in columns.split()]
+    choice = console.evaluate(
+        "async ([columns, listed]) => (await import('/static/chart.js')).suggest(columns, listed)",
+        [given, listed],
+    )
+    assert (choice["kind"], choice["x"]) == (kind, x)
+
+
+def test_a_picture_that_cannot_be_shown_becomes_a_drawing(tab: Tab) -> None:
+    page = tab.open("/datasets")
+    page.evaluate(
+        "sha => { const i = new Image(); i.id = 'bad'; i.alt = 'a title';"
+        " i.src = `/api/assets/${sha}/thumbnail`; document.body.append(i); }",
+        "0" * 64,
+    )
+    expect(page.locator("#bad")).to_have_js_property("naturalWidth", 160)
+    assert page.locator("#bad").get_attribute("alt") == "a title"
+    assert len(tab.wrong) == 1, tab.wrong
+    tab.wrong.clear()
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_menu_fits_on_a_telephone(browser: Browser, address: str, width: int) -> None:
+    small = Tab(browser, address, viewport={"width": width, "height": 800})
+    page = small.open("/datasets")
+    links = page.locator("header.top nav a")
+    assert links.all_inner_texts() == ["Console", "Datasets", "Crawls", "Review"]
+    nav = page.locator("header.top nav").bounding_box()
+    assert nav
+    for link in links.all():
+        box = link.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= min(width, nav["x"] + nav["width"] + 0.5)
+        assert box["height"] >= 44, "large enough for a thumb"
+    assert page.get_by_role("link", name="Safelight").count() == 1
+    small.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_names_stay_inside_the_page(browser: Browser, address: str, width: int) -> None:
+    window = Tab(browser, address, viewport={"width": width, "height": 800})
+    for path in PAGES:
+        page = window.open(path)
+        page.evaluate(LONG_NAMES)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    window.close()
 
 
 @pytest.mark.slow

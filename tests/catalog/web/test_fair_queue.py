@@ -108,7 +108,9 @@ def test_wrong_tokens_are_slowed_down_and_right_ones_of_programs_are_not(server:
     right = server.ask("POST", "/login", f"token={ADA}".encode(), FORM)
     assert right.status == 429
     page = server.ask("POST", "/login", b"token=guess", FORM | {"Accept": "text/html"})
-    assert (page.status, page.headers["content-type"]) == (429, "text/plain; charset=utf-8")
+    assert (page.status, page.headers["content-type"]) == (429, "text/html; charset=utf-8")
+    assert int(page.headers["retry-after"]) >= 1
+    assert b"too many wrong tokens" in page.body
     assert server.get("/api/schema", Authorization="Bearer wrong-wrong-wrong").status == 429
     assert server.get("/api/schema", Authorization=f"Bearer {BOB}").status == 200
     assert server.get("/api/schema").status == 401

@@ -1,16 +1,18 @@
 """Pages as the server sends them: what they say, what they escape, where their links lead."""
 
+import json
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from http.client import HTTPResponse
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from aiohttp import web
 
 from catalog import Workspace
-from catalog.web.api.pages import STATIC, render_card, routes
+from catalog.web.api.pages import STATIC, errors_as_pages, render_card, routes
 from catalog.web.http.app_keys import WORKSPACE
 from catalog.web.http.errors import errors_as_json
 from tests.catalog.web.in_thread import serving
@@ -30,6 +32,9 @@ PAGES = (
     f"/pictures/{SHAS[COPY_OF_TURNED]}",
 )
 
+INLINE = {"a", "b", "code", "em", "i", "kbd", "small", "span", "strong"}
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
 
 class Reader(HTMLParser):
     """Collects what matters of a page."""
@@ -38,18 +43,27 @@ class Reader(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.glued: list[str] = []
+        self._before = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self._before = self._before if tag in INLINE else ""
+
+    def handle_endtag(self, tag: str) -> None:
+        self._before = self._before if tag in INLINE else ""
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        if re.search(r"[\w)]\Z", self._before) and re.match(r"[\w(]", data):
+            self.glued.append(f"{self._before[-30:]}|{data[:30]}")
+        self._before = data
 
 
-def ask(url: str) -> HTTPResponse | HTTPError:
+def ask(url: str, **headers: str) -> HTTPResponse | HTTPError:
     try:
-        answer: HTTPResponse = urlopen(url)
+        answer: HTTPResponse = urlopen(Request(url, headers=headers))
     except HTTPError as refused:
         return refused
     return answer
@@ -62,11 +76,19 @@ def read(url: str, status: int = 200) -> Reader:
         return Reader(answer.read().decode())
 
 
+async def _broken(_request: web.Request) -> web.Response:
+    raise ZeroDivisionError("the secret of a bug")
+
+
+async def _forbidden(_request: web.Request) -> web.Response:
+    raise web.HTTPForbidden(text="not for you <b>")
+
+
 def bare(workspace: Workspace) -> web.Application:
     """Make an application of the pages alone: without the sandbox it starts at once."""
-    app = web.Application(middlewares=[errors_as_json])
+    app = web.Application(middlewares=[errors_as_pages, errors_as_json])
     app[WORKSPACE] = workspace
-    app.add_routes(routes)
+    app.add_routes([*routes, web.get("/broken", _broken), web.get("/forbidden", _forbidden)])
     return app
 
 
@@ -115,6 +137,48 @@ def test_what_is_missing_is_said_on_a_page(address: str) -> None:
         page = read(address + path, status=404)
         assert advice in page.text
         assert "script" not in [tag for tag, at in page.tags if "src" not in at]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "heading", "kind"),
+    [
+        ("/nowhere", 404, "Not found", "not_found"),
+        ("/static/nothing.js", 404, "Not found", "not_found"),
+        ("/forbidden", 403, "Not allowed", "forbidden"),
+        ("/broken", 500, "Server error", "bug"),
+    ],
+)
+def test_an_error_is_a_page_for_browsers_and_json_for_programs(
+    address: str, path: str, status: int, heading: str, kind: str
+) -> None:
+    with ask(address + path, **BROWSER) as answer:
+        page = Reader(answer.read().decode())
+        assert (answer.status, answer.headers.get_content_type()) == (status, "text/html")
+    assert heading in page.text
+    links = [at.get("href") for tag, at in page.tags if tag == "a"]
+    assert {"/", "/datasets", "/crawls", "/review"} <= set(links)
+    assert "secret" not in page.text
+    for accept in ("*/*", "application/json"):
+        with ask(address + path, Accept=accept) as answer:
+            assert (answer.status, json.loads(answer.read())["kind"]) == (status, kind)
+
+
+def test_an_address_of_the_api_answers_json_to_browsers_too(address: str) -> None:
+    with ask(f"{address}/api/nowhere", **BROWSER) as answer:
+        assert (answer.status, json.loads(answer.read())["kind"]) == (404, "not_found")
+
+
+def test_an_unknown_address_is_shown_as_text(address: str) -> None:
+    with ask(f"{address}/%3Cscript%3Ealert(1)%3C/script%3E{'x' * 2000}", **BROWSER) as answer:
+        page = Reader(answer.read().decode())
+    assert "<script>alert(1)</script>" in page.text
+    assert all("src" in at for tag, at in page.tags if tag == "script")
+
+
+def test_words_of_two_elements_are_never_glued_together(pages: dict[str, Reader]) -> None:
+    assert {path: page.glued for path, page in pages.items() if page.glued} == {}
+    decision = " ".join(pages[f"/pictures/{SHAS[COPY_OF_TURNED]}"].text.split())
+    assert "near duplicate evidence: " in decision
 
 
 def test_an_empty_workspace_says_what_to_run(workspace: Workspace) -> None:
