@@ -1,7 +1,7 @@
 // The pictures of a result as a contact sheet, with what else its rows say.
 
 import { rows } from "./api.js";
-import { isSha256, kindOf, pictureColumns, picturePage, short, formatExposure, thumbnail } from "./cells.js";
+import { formatExposure, isSha256, kindOf, pictureColumns, picturePage, short, thumbnail } from "./cells.js";
 import { byId, element } from "./dom.js";
 
 const MOST = 200;
