@@ -184,7 +184,7 @@ def test_places_survive_the_frontier() -> None:
 def test_the_command_plans_and_runs(workspace: Workspace, tmp_path: Path) -> None:
     write_parquet(tmp_path)
     plan = CliRunner().invoke(command, ["plan", "img2dataset", str(tmp_path)])
-    assert plan.output == "2 pictures and 1 failures in 1 shards\n"
+    assert plan.output == "2 pictures and 1 failure in 1 shard\n"
     words = ["run", "img2dataset", str(tmp_path), "--training-basis", "CC0"]
     done = CliRunner().invoke(command, [*words, "--home", str(workspace.home)])
     assert "img2dataset_failed 1" in done.output
