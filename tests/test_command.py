@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import safelight
 from catalog import TABLES, Workspace
-from catalog.commands.printing import aligned
+from catalog.commands.text_table import aligned
 from catalog.errors import MissingPartError, UsageError
 from catalog.workspace.import_paths import check_ray_folder
 from tests import factories

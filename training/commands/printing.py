@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from catalog import FEW_GROUPS, TOO_FEW
+from catalog import FEW_GROUPS, TOO_FEW, aligned
 from training.evaluation.intervals import with_interval
 
 if TYPE_CHECKING:
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 PREDICTORS = ("model", "majority", "prior", "metadata", "tiny_features")
 COLUMNS = ("split", "head", *PREDICTORS, "accuracy", "pictures", "groups")
+EFFECT_COLUMNS = (
+    "left out",
+    "setting",
+    "trained on",
+    "balanced accuracy",
+    "effect of the rules",
+    "n",
+    "groups",
+)
 
 
 def summary(models: Mapping[str, Path]) -> str:
@@ -23,17 +32,7 @@ def summary(models: Mapping[str, Path]) -> str:
 
 def effects_table(effects: "Sequence[Effect]") -> str:
     """Return a table of what each group of rules adds to the balanced accuracy, by setting and on average."""
-    rows = [
-        (
-            "left out",
-            "setting",
-            "trained on",
-            "balanced accuracy",
-            "effect of the rules",
-            "n",
-            "groups",
-        )
-    ]
+    rows = []
     for each in effects:
         effect = "" if each.effect is None else with_interval(vars(each.effect), sign="+")
         if each.effect and each.effect.low is None:
@@ -41,18 +40,15 @@ def effects_table(effects: "Sequence[Effect]") -> str:
         score = _cell(vars(each.score))
         sizes = str(each.score.n), str(each.score.n_groups)
         rows.append((each.left_out, each.setting, str(each.n_train), score, effect, *sizes))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(map(str.rstrip, lines))
+    return "\n".join(aligned(EFFECT_COLUMNS, rows, numbers={"trained on", "n", "groups"}))
 
 
 def table(metrics: Mapping[str, pl.DataFrame]) -> str:
     """Return one row for each split policy and head from tables of `metrics`, with 95 % intervals."""
-    rows = [COLUMNS, *(row for name, frame in metrics.items() for row in _rows(name, frame))]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-    text = ["balanced accuracy (accuracy: of the model)", *map(str.rstrip, lines)]
-    if any(int(row[-1]) < FEW_GROUPS for row in rows[1:]):
+    rows = [row for name, frame in metrics.items() for row in _rows(name, frame)]
+    lines = aligned(COLUMNS, rows, numbers={"pictures", "groups"})
+    text = ["balanced accuracy (accuracy: of the model)", *lines]
+    if any(int(row[-1]) < FEW_GROUPS for row in rows):
         text.append(f"under {FEW_GROUPS} groups there is no interval and no verdict: {TOO_FEW}")
     return "\n".join(text)
 

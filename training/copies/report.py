@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from catalog import FEW_GROUPS, TOO_FEW, figure_uri
+from catalog import FEW_GROUPS, TOO_FEW, aligned, figure_uri
 from curation import EmbedderCard
 from training.copies.retrieval import PRECISIONS
 from training.evaluation.intervals import with_interval
@@ -57,13 +57,9 @@ def verdict(metrics: Sequence[Mapping[str, Any]]) -> str:
 def terminal(folder: Path) -> str:
     """Lay out the table of a model folder for the terminal, with the verdict below."""
     metrics = pl.read_parquet(folder / "metrics.parquet").to_dicts()
-    lines = table(metrics)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    text = [
-        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-    return "\n".join(["recall of edited copies of held-out groups", *text, verdict(metrics)])
+    header, *rows = table(metrics)
+    lines = aligned(header, rows, numbers={"precision"})
+    return "\n".join(["recall of edited copies of held-out groups", *lines, verdict(metrics)])
 
 
 def write_card(

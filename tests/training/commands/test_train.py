@@ -135,6 +135,14 @@ def test_the_command_line_shows_an_interval_only_where_the_report_judges(
     assert (TOO_FEW in headline([judged], "Here")) != is_told
 
 
+def test_tables_of_figures_have_their_counts_on_the_right() -> None:
+    found = metrics_over(9)
+    narrow = found.with_columns(split=pl.lit("random_split:test"), n=pl.lit(12345))
+    lines = table({"split": found, "random_split": narrow}).splitlines()
+    texts = {1: "pictures", 3: " 90", 4: "12345"}
+    assert len({lines[n].index(text) + len(text) for n, text in texts.items()}) == 1
+
+
 def test_embedder_tables_and_model_cards_keep_to_the_same_rule() -> None:
     rows = [
         {"slice": "all", "predictor": name, "metric": f"recall_at_precision_{precision}"}
