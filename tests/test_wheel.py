@@ -139,6 +139,13 @@ def test_what_is_built_holds_whole_parts_types_and_a_description_without_dead_li
         [about] = [name for name in held if name.endswith("/METADATA")]
         metadata = wheel.read(about).decode()
     assert {f"{room}/py.typed" for room in rooms} <= held
+    templates = {
+        path.relative_to(ROOT).as_posix()
+        for room in rooms
+        for path in (ROOT / room).rglob("templates/*")
+    }
+    assert "curation/report/templates/report.html" in templates
+    assert templates <= held
     assert {name.partition("/")[0] for name in held} - rooms == {
         "safelight.py",
         about.partition("/")[0],
