@@ -126,6 +126,7 @@ def _missing_extra(error: ModuleNotFoundError, extra: str) -> Exception:
     help="Workspace folder (default: ./workspace).",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens to stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress on stderr.")
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -135,15 +136,25 @@ def _missing_extra(error: ModuleNotFoundError, extra: str) -> Exception:
 )
 @click.version_option(package_name="safelight", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, home: str | None, verbose: bool, log_format: "Format") -> None:  # noqa: ARG001 - commands read `home` from the root context
+def cli(
+    ctx: click.Context,
+    *,
+    home: str | None,  # noqa: ARG001 - commands read `home` from the root context
+    verbose: bool,
+    quiet: bool,
+    log_format: "Format",
+) -> None:
     """Collect photographs and faces, curate them into versioned datasets, train models on them."""
     import logging
 
     ctx.obj = open_crawl_queue
 
     from catalog.workspace.logs import start_logging
+    from catalog.workspace.progress import show_progress
 
     start_logging(log_format, level=logging.INFO if verbose else logging.WARNING)
+    if not quiet:
+        ctx.with_resource(show_progress())
 
 
 def open_crawl_queue(workspace: "Workspace") -> "CrawlQueue":

@@ -114,6 +114,7 @@ if TYPE_CHECKING:
         home_words,
         workspace_option,
     )
+    from catalog.workspace.progress import ProgressTask, progress_task, show_progress, track
     from catalog.workspace.ray_cluster import join_ray
     from catalog.workspace.settings import load_settings
     from catalog.workspace.workspace import Workspace
@@ -152,6 +153,7 @@ __all__ = [
     "Permission",
     "Pictures",
     "PrivateAddressError",
+    "ProgressTask",
     "QueryError",
     "Question",
     "QuestionNotFoundError",
@@ -220,6 +222,7 @@ __all__ = [
     "orphan_packs",
     "parse_ip_literal",
     "parse_networks",
+    "progress_task",
     "publish",
     "purge",
     "queue_opener",
@@ -235,9 +238,11 @@ __all__ = [
     "rights_history",
     "rows",
     "shortened",
+    "show_progress",
     "start_logging",
     "terminal_width",
     "tombstone",
+    "track",
     "undo",
     "undo_rights",
     "undone_by",
@@ -363,6 +368,12 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
                 "existing_workspace_option",
                 "home_words",
                 "workspace_option",
+            ),
+            "catalog.workspace.progress": (
+                "ProgressTask",
+                "progress_task",
+                "show_progress",
+                "track",
             ),
             "catalog.workspace.ray_cluster": ("join_ray",),
             "catalog.workspace.settings": ("load_settings",),

@@ -29,6 +29,11 @@ OWNERS = {
         1,
     ): "its error is raised again by the thread that waits",
     (
+        "catalog/workspace/progress_display.py",
+        "Thread",
+        1,
+    ): "ends with the last task that is shown; what it cannot write is dropped",
+    (
         "catalog/web/app.py",
         "create_task",
         2,

@@ -12,6 +12,7 @@ from catalog.commands.text_table import aligned, terminal_width
 from catalog.errors import SafelightError
 from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, workspace_option
+from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
 
@@ -92,7 +93,8 @@ def verify(workspace: Workspace, quick: bool) -> None:
     """Check tables, packs, releases and hashes of the whole workspace; exit 1 when something is wrong."""
     from catalog.maintenance.verify import verify_workspace
 
-    found = verify_workspace(workspace, rehash=not quick)
+    with progress_task("verify"):
+        found = verify_workspace(workspace, rehash=not quick)
     for note in found.notes:
         click.echo(f"note: {note}")
     depth = "sizes and places only, no byte was hashed" if quick else "every byte hashed"
@@ -133,7 +135,8 @@ def maintain_workspace(
     from catalog.stores import RetentionPolicy
 
     rules = RetentionPolicy(keep_days, keep_snapshots, grace_hours=grace_hours, dry_run=dry_run)
-    done = maintain(workspace, rules)
+    with progress_task("maintain"):
+        done = maintain(workspace, rules)
     would = "would be " if dry_run else ""
     if not dry_run:
         click.echo(f"files merged: {done.tables.files_merged} to {done.tables.files_made}")
@@ -152,7 +155,8 @@ def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -
     """Back up the workspace into the folder DEST; again into the same folder copies only what is new."""
     from catalog.maintenance.backup import backup
 
-    done = backup(workspace, dest, with_frontier=not without_frontier)
+    with progress_task("backup"):
+        done = backup(workspace, dest, with_frontier=not without_frontier)
     click.echo(f"snapshot {done.snapshot_id}: {counted(done.files, 'file')}, {done.bytes:,} bytes")
     click.echo(f"copied {counted(done.files_copied, 'file')}, {done.bytes_copied:,} bytes")
     for line in done.left_out:
@@ -166,7 +170,8 @@ def restore_workspace(workspace: Workspace, source: Path) -> None:
     """Restore the backup in the folder SOURCE into the empty workspace --home, and verify it."""
     from catalog.maintenance.backup import restore
 
-    done = restore(source, workspace)
+    with progress_task("restore"):
+        done = restore(source, workspace)
     click.echo(
         f"snapshot {done.snapshot_id}: {counted(done.files, 'file')}, {done.bytes:,} bytes, verified"
     )

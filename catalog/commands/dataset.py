@@ -21,6 +21,7 @@ from catalog.errors import ReleaseError, SafelightError
 from catalog.number_formats import format_bytes
 from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, home_words
+from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ for _command in (
 @existing_workspace_option
 def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
     """Publish what a curation run kept as the next version of NAME."""
-    from catalog.lake.permission import of_index, released
-    from catalog.releases.from_run import publish_run
+    with progress_task(f"publish {name}"):
+        from catalog.lake.permission import of_index, released
+        from catalog.releases.from_run import publish_run
 
-    release = publish_run(workspace, name, run_id)
+        release = publish_run(workspace, name, run_id)
     counts = ", ".join(f"{split} {n}" for split, n in release.manifest["splits"].items())
     click.echo(
         f"{release.name}@{release.version}: {counted(release.manifest['n_items'], 'picture')} ({counts})"
@@ -137,7 +139,8 @@ def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) 
     settings = load_settings(DatasetSettings, "dataset", workspace)
     key = public_key or (Path(settings.public_key) if settings.public_key else None)
     published = find_release(workspace, release)
-    problems = verify_release(published, key)
+    with progress_task(f"verify {published.name}@{published.version}"):
+        problems = verify_release(published, key)
     for line in problems[:50]:
         click.echo(line)
     _check_usable(workspace, published)
@@ -229,7 +232,8 @@ def export_release(
     from catalog.releases.release import find_release
 
     order = ExportOrder(style, splits or None, label)
-    done = export(find_release(workspace, release), folder, order)
+    with progress_task(f"export {release}"):
+        done = export(find_release(workspace, release), folder, order)
     counts = ", ".join(f"{split} {n}" for split, n in done.splits.items())
     click.echo(
         f"{done.folder}: {counted(done.files, 'file')}, {format_bytes(done.bytes)}, {counts}"

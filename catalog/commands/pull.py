@@ -1,7 +1,5 @@
 """`safelight dataset pull|lock|unlock|keygen|sign|revoke`: releases on their way between people."""
 
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +10,12 @@ from catalog.errors import LockedError, RevokedError, UsageError
 from catalog.number_formats import format_bytes
 from catalog.plurals import counted
 from catalog.workspace.options import existing_workspace_option, workspace_option
+from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from catalog.pull.lockfile import Locked
-    from catalog.pull.pull import Progress, Pulled, PullOrder
+    from catalog.pull.pull import Pulled, PullOrder
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _lock_file = click.option(
@@ -138,11 +137,8 @@ def _pull_one(workspace: Workspace, order: "PullOrder", lock_file: Path) -> "Loc
         raise UsageError(
             "say where to pull from: --from WHERE, or [dataset] source in safelight.toml"
         )
-    show = _Line()
-    try:
-        pulled = pull(workspace, order, show)
-    finally:
-        show.end()
+    with progress_task(f"pull {order.wanted}"):
+        pulled = pull(workspace, order)
     for note in pulled.notes:
         click.echo(f"WARNING: {note}", err=True)
     entry = Locked(pulled.name, pulled.version, pulled.digest, order.source, pulled.splits or ())
@@ -178,29 +174,6 @@ def _tell(pulled: "Pulled") -> None:
     )
     click.echo(f"digest {pulled.digest}")
     click.echo(f"folder {pulled.path}")
-
-
-class _Line:
-    """One line on a terminal that tells how far a pull is."""
-
-    def __init__(self) -> None:
-        self._started = self._told = time.monotonic()
-        self._shown = False
-
-    def __call__(self, progress: "Progress") -> None:
-        now = time.monotonic()
-        if not sys.stderr.isatty() or now - self._told < 0.2:
-            return
-        self._told, self._shown = now, True
-        here = progress.here_bytes + progress.fetched_bytes
-        rate = format_bytes(progress.fetched_bytes / max(now - self._started, 0.001))
-        of_all = f"{format_bytes(here)} of {format_bytes(progress.wanted_bytes)}"
-        line = f"{progress.release}  {of_all}  {rate}/s"
-        click.echo(f"\r{line:<72}", nl=False, err=True)
-
-    def end(self) -> None:
-        if self._shown:
-            click.echo("", err=True)
 
 
 @click.command("lock")

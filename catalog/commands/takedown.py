@@ -8,6 +8,7 @@ from catalog.errors import UsageError
 from catalog.plurals import counted
 from catalog.takedown.crawl_queue import queue_opener
 from catalog.workspace.options import existing_workspace_option
+from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -61,12 +62,16 @@ def takedown(  # noqa: PLR0913 - one argument an option
     order = TakedownRequest(
         cast("Kind", kind), value, reason, with_copies, purge_releases, purge_reports
     )
-    _tell_found(*preview(workspace, order, queue_opener()))
+    with progress_task("search"):
+        matches, n_queued = preview(workspace, order, queue_opener())
+    _tell_found(matches, n_queued)
     if dry_run:
         return
     if not yes:
         click.confirm("Take all of this out? It cannot be undone", abort=True)
-    _tell_done(take_down(workspace, order, queue_opener()))
+    with progress_task("take down"):
+        done = take_down(workspace, order, queue_opener())
+    _tell_done(done)
 
 
 def _tell_found(matches: "TakedownMatches", waiting: int) -> None:

@@ -36,6 +36,7 @@ from catalog.stores.ducklake.store import DuckLakeStore
 from catalog.version import __version__
 from catalog.workspace.files import CHUNK, flush, folder_aside, write_text
 from catalog.workspace.logs import redacted
+from catalog.workspace.progress import track
 from catalog.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ def backup(workspace: Workspace, dest: Path, *, with_frontier: bool = True) -> B
             ]
         if (objects := open_objects(workspace)).remote:
             work.leave_out(f"{objects.address('')}: let the bucket keep versions of its files")
-        for source, name in _contents(workspace, store, frozen, segments):
+        contents = list(_contents(workspace, store, frozen, segments))
+        for source, name in track(contents, "copy files", unit="files"):
             work.add(source, name)
         copy = next((moment / "catalog").iterdir())
         work.add(copy, copy.name)
@@ -101,7 +103,8 @@ def restore(source: Path, workspace: Workspace) -> BackupReport:
     _ducklake(workspace)
     workspace.make()
     with folder_aside(workspace.home) as aside:
-        for name, entry in about["files"].items():
+        files = about["files"]
+        for name, entry in track(files.items(), "copy files", unit="files"):
             target = aside / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if _copied(source / name, target) != entry["sha256"]:

@@ -14,6 +14,7 @@ from catalog.packs.objects import Stored, open_objects
 from catalog.packs.spool import waiting_segments
 from catalog.releases.release import list_releases
 from catalog.stores import MaintenanceResult, RetentionPolicy
+from catalog.workspace.progress import track
 from catalog.workspace.workspace import Workspace
 
 
@@ -44,7 +45,7 @@ def maintain(workspace: Workspace, rules: RetentionPolicy | None = None) -> Main
         folders = [path for path in _left_folders(workspace) if rules.is_expired(_changed(path))]
         size = sum(pack.bytes for pack in packs) + sum(map(_size, folders))
         if not rules.dry_run:
-            for pack in packs:
+            for pack in track(packs, "delete packs", unit="packs"):
                 objects.delete(pack.name)
             for path in folders:
                 shutil.rmtree(path)

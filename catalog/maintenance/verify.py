@@ -29,6 +29,7 @@ from catalog.stores import Store
 from catalog.stores.ducklake.sqlite_check import sqlite_problems
 from catalog.tables.contract import TABLES
 from catalog.workspace.error_lines import first_paragraph
+from catalog.workspace.progress import track
 from catalog.workspace.workspace import Workspace
 
 _UNREADABLE = (
@@ -186,7 +187,8 @@ def _bad_packs(catalog: Catalog, rehash: bool) -> Iterator[str]:
     if not rehash:
         return
     objects, orphans = open_objects(catalog.workspace), {p.name for p in orphan_packs(catalog)}
-    for name in (s.name for s in objects.listed(PACKS) if s.name not in orphans):
+    names = [s.name for s in objects.listed(PACKS) if s.name not in orphans]
+    for name in track(names, "hash packs", unit="packs"):
         pack = name.removeprefix(f"{PACKS}/")
         digest = pack.removesuffix(".parquet")
         if pack not in named and len(digest) == 64 and _hash(objects, name) not in (digest, None):
@@ -207,7 +209,7 @@ def _bad_assets(catalog: Catalog, rehash: bool) -> Iterator[tuple[str, str]]:
         "SELECT sha256, pack, pack_offset, pack_length FROM assets ORDER BY pack, pack_offset"
     )
     with AssetReader(catalog.workspace) as reader:
-        for row in found.to_pylist():
+        for row in track(found.to_pylist(), "check pictures", unit="pictures"):
             try:
                 body = reader.read(row["pack"], row["pack_offset"], row["pack_length"])
             except AssetNotFoundError as error:

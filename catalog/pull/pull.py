@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,7 @@ from catalog.releases.revocations import (
 )
 from catalog.releases.signing import check_signature
 from catalog.workspace.files import folder_aside, link, settle, sha256_file, write_text
+from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -81,16 +82,6 @@ class PullOrder:
     locked: tuple[Locked, ...] = ()
 
 
-@dataclass
-class Progress:
-    """How far a pull is, for people who wait; sizes in bytes."""
-
-    release: str = ""
-    wanted_bytes: int = 0
-    here_bytes: int = 0
-    fetched_bytes: int = 0
-
-
 @dataclass(frozen=True)
 class Pulled:
     """What a pull did; `notes` are warnings for people."""
@@ -111,17 +102,13 @@ def cache_folder(workspace: Workspace) -> Path:
     return Path(os.environ.get("SAFELIGHT_CACHE") or workspace.home / "cache").expanduser()
 
 
-def pull(
-    workspace: Workspace,
-    order: PullOrder,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-) -> Pulled:
+def pull(workspace: Workspace, order: PullOrder) -> Pulled:
     """Bring a release into the workspace and check every byte of it.
 
     Raises `RevokedError`, `SignatureError`, `LockedError`, `BusyError` when another pull is at work in this cache, and
     `ReleaseError` when bytes are wrong, the disk is too small or another release has this name and version.
     """
-    return asyncio.run(_Pull(workspace, order, on_progress).run())
+    return asyncio.run(_Pull(workspace, order).run())
 
 
 @dataclass(frozen=True)
@@ -145,13 +132,10 @@ class _Offer:
 class _Pull:
     """One pull at work."""
 
-    def __init__(
-        self, workspace: Workspace, order: PullOrder, on_progress: Callable[[Progress], None]
-    ) -> None:
+    def __init__(self, workspace: Workspace, order: PullOrder) -> None:
         self._workspace = workspace
         self._releases = workspace.releases
         self._order = order
-        self._tell = on_progress
         self._notes: list[str] = []
 
     async def run(self) -> Pulled:
@@ -305,17 +289,21 @@ class _Pull:
 
     async def _fetch(self, source: Source, offer: _Offer, files: list[ReleaseFile]) -> int:
         parts = [self._cache.part(file) for file in {f.sha256: f for f in files}.values()]
-        progress = Progress(offer.spoken, sum(part.file.bytes for part in parts))
-        progress.here_bytes = sum(part.held_bytes for part in parts)
-        self._check_room(progress.wanted_bytes - progress.here_bytes)
-        fetcher = Fetcher(source, offer.name, self._order.jobs, self._order.chunk_bytes)
-        for part in parts:
-            await fetcher.fetch(self._cache, part, lambda n: self._count(progress, n))
-        return progress.fetched_bytes
+        needed = sum(part.file.bytes for part in parts)
+        here = sum(part.held_bytes for part in parts)
+        self._check_room(needed - here)
+        fetcher, fetched = Fetcher(source, offer.name, self._order.jobs, self._order.chunk_bytes), 0
 
-    def _count(self, progress: Progress, n: int) -> None:
-        progress.fetched_bytes += n
-        self._tell(progress)
+        def count(n: int) -> None:
+            nonlocal fetched
+            fetched += n
+            task.advance(n)
+
+        with progress_task(offer.spoken, needed, "bytes") as task:
+            task.update(completed=here)
+            for part in parts:
+                await fetcher.fetch(self._cache, part, count)
+        return fetched
 
     def _check_room(self, needed: int) -> None:
         free = shutil.disk_usage(self._cache.folder).free

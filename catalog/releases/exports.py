@@ -26,6 +26,7 @@ from catalog.releases.loading import Pictures
 from catalog.releases.publish import class_counts
 from catalog.releases.release import CLASSES, Release
 from catalog.workspace.files import folder_aside, link, settle
+from catalog.workspace.progress import track
 
 TAR_BYTES = 256 * 2**20
 NO_CLASS = "missing"
@@ -82,8 +83,9 @@ def export(release: Release, folder: Path, order: ExportOrder) -> Exported:
 
 def _pictures(release: Release, splits: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], bytes]]:
     for split in splits:
+        n = release.manifest["splits"][split]
         with Pictures(release, split) as pictures:
-            yield from pictures
+            yield from track(pictures, f"export {split}", n, "pictures")
 
 
 def _name(release: Release, row: Mapping[str, Any], names: dict[str, dict[str, str]]) -> str:

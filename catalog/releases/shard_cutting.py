@@ -13,6 +13,7 @@ from catalog.lake.lake import Catalog
 from catalog.packs.assets import AssetReader
 from catalog.packs.shards import ShardWriter, row_groups
 from catalog.releases.release import SPLITS
+from catalog.workspace.progress import ProgressTask, progress_task
 
 SHARD_BYTES = 256 * 2**20
 
@@ -22,10 +23,13 @@ def _write_shards(catalog: Catalog, labels: pa.Table, folder: Path, limit: int) 
     (folder / "data").mkdir()
     places = _places(catalog)
     parts = []
-    with AssetReader(catalog.workspace) as reader:
+    with (
+        AssetReader(catalog.workspace) as reader,
+        progress_task("write shards", len(labels), "pictures") as task,
+    ):
         for shard, part in _cut(labels, places, limit):
             part_places = [places[sha] for sha in part["asset_sha256"].to_pylist()]
-            parts.append(_write_shard(folder, shard, part, part_places, reader))
+            parts.append(_write_shard(folder, shard, part, part_places, reader, task))
     return pa.concat_tables(parts)
 
 
@@ -59,7 +63,12 @@ def _cut(
 
 
 def _write_shard(
-    folder: Path, shard: str, part: pa.Table, places: Sequence[Place], reader: AssetReader
+    folder: Path,
+    shard: str,
+    part: pa.Table,
+    places: Sequence[Place],
+    reader: AssetReader,
+    task: ProgressTask,
 ) -> pa.Table:
     names = [
         f"{sha}.{(place[3] or 'bin').lower()}"
@@ -74,6 +83,7 @@ def _write_shard(
                 for body, place, n in zip(bodies, places[group], names[group], strict=True)
             ]
             writer.write(bodies, names[group], part.slice(group.start, len(bodies)))
+            task.advance(len(bodies))
     located = {
         "shard": pa.array([shard] * len(part), pa.string()),
         "offset": pa.array([bodies.offset for bodies in writer.ranges], pa.int64()),

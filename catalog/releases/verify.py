@@ -23,6 +23,7 @@ from catalog.releases.manifest import (
 from catalog.releases.release import Release
 from catalog.releases.signing import check_signature
 from catalog.workspace.files import folder_aside, sha256_file
+from catalog.workspace.progress import track
 
 _UNREADABLE = (OSError, pa.ArrowException, LayoutError)
 
@@ -72,7 +73,8 @@ def _bad_content(
     expected = _expected(release, manifest, raw)
     if is_deleted:
         expected = {name: digest for name, digest in expected.items() if not _is_data(name)}
-    damaged = {name for name, digest in expected.items() if _digest(release.path / name) != digest}
+    hashed = track(expected.items(), "hash files", len(expected), "files")
+    damaged = {name for name, digest in hashed if _digest(release.path / name) != digest}
     yield from _bad_sums(release, manifest, raw, damaged)
     yield from _bad_files(release, expected, damaged)
     if not is_deleted:
@@ -138,7 +140,9 @@ def _bad_index(release: Release, expected: Mapping[str, str], damaged: set[str])
         return  # it would only tell lies about the shards
     index = release.index()
     places = index.select(["shard", "offset", "length", "sha256"]).to_pylist()
-    for shard in sorted({place["shard"] for place in places}):
+    for shard in track(
+        sorted({place["shard"] for place in places}), "check pictures", unit="shards"
+    ):
         if shard in expected:
             here = [place for place in places if place["shard"] == shard]
             yield from _bad_pictures(release.path / shard, shard, here)

@@ -9,6 +9,7 @@ from catalog.packs.assets import PACKS, AssetReader
 from catalog.packs.objects import open_objects
 from catalog.packs.spool import write_pack
 from catalog.workspace.files import folder_aside, sha256_file
+from catalog.workspace.progress import track
 
 _KEPT = (
     "SELECT sha256, pack_offset, pack_length FROM assets WHERE pack = ? AND NOT list_contains(?, sha256) "
@@ -31,7 +32,13 @@ def repack(catalog: Catalog, packs: Collection[str], gone: Collection[str]) -> p
     leaves no stranger behind.
     """
     return pa.concat_tables(
-        [PLACES.empty_table(), *(_repack(catalog, pack, gone) for pack in sorted(packs))]
+        [
+            PLACES.empty_table(),
+            *(
+                _repack(catalog, pack, gone)
+                for pack in track(sorted(packs), "write packs again", unit="packs")
+            ),
+        ]
     )
 
 

@@ -103,6 +103,11 @@ def _plain(value: object) -> object:
 class _Lines(logging.StreamHandler):  # type: ignore[type-arg]  # not generic at run time
     """The handler of ours on the root logger; a second start replaces it and no other."""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write to what is standard error now: beside a progress bar that is a stream that moves the bar down."""
+        self.stream = sys.stderr
+        super().emit(record)
+
 
 def start_logging(
     style: Format | None = None,

@@ -183,9 +183,10 @@ def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, w
 
     It goes on as it was run: with --allow-private when `run` had it.
     """
-    from crawler.session import crawl
 
     def act(report: Any) -> "CrawlSummary":
+        from crawler.session import crawl
+
         options = session_options(report, wait=wait, allow_private=allow_private)
         return crawl.resume(workspace, crawl_settings(workspace), options, crawl_id=crawl_id)
 

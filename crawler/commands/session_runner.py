@@ -2,13 +2,14 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, load_settings, logs_json
+from catalog import Workspace, load_settings, logs_json, progress_task
 from crawler.commands.summary import print_summary
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ UNCOMMITTED = 4
 """Exit code of a session whose segments are in the spool, but not in the catalog."""
 
 
+LOGGED = ("done", "failed", "bytes", "queued", "listing")
+"""Counts that are fields of a JSON log."""
+
+
 METRICS_PORT, METRICS_HOST = "safelight.metrics_port", "safelight.metrics_host"
 
 
@@ -44,14 +49,15 @@ def crawl_settings(workspace: Workspace) -> "CrawlSettings":
 def run_source(
     workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
 ) -> None:
-    """Crawl a source under a progress line, print its summary and exit with its code."""
-    from crawler.session import crawl
+    """Crawl a source under a progress bar, print its summary and exit with its code."""
 
     def act(report: Any) -> "CrawlSummary":
+        from crawler.session import crawl
+
         options = session_options(report, wait=wait, allow_private=allow_private)
         return crawl.crawl(workspace, source, crawl_settings(workspace), options)
 
-    run_session(act)
+    run_session(act, source.name)
 
 
 def session_options(
@@ -81,21 +87,22 @@ def _age_s(text: str) -> float:
     return int(number) * units[unit]
 
 
-def run_session(act: "Callable[[Any], CrawlSummary]") -> None:
-    """Run a session under a progress line, print its summary and exit with its code."""
-    from crawler.session.progress import CrawlProgress, CrawlProgressLine, ProgressLog
+def run_session(act: "Callable[[Any], CrawlSummary]", name: str = "crawl") -> None:
+    """Run a session under a progress bar, print its summary and exit with its code."""
+    seen: list[CrawlProgress] = []
 
-    line, last = ProgressLog() if logs_json() else CrawlProgressLine(), [CrawlProgress()]
+    def text() -> str:
+        return seen[-1].line(time.monotonic()) if seen else "opening the catalog"
 
-    with _metrics() as update:
+    with _metrics() as update, progress_task(name, text=text, announce=True) as task:
 
-        def report(progress: CrawlProgress) -> None:
-            last[0] = progress
-            line(progress)
+        def report(progress: "CrawlProgress") -> None:
+            seen[:] = [progress]
+            counts = {name: getattr(progress, name) for name in LOGGED}
+            task.update(completed=progress.ended(), total=progress.total(), fields=counts)
             update(progress)
 
         summary = act(report)
-    line.end(last[0])
     print_summary(summary)
     sys.exit(UNCOMMITTED if summary.uncommitted else EXIT_CODES[summary.status])
 

@@ -1,11 +1,9 @@
-"""The progress of a crawl, and its line: rewritten in place on a terminal, repeated periodically in a log."""
+"""The progress of a crawl: its counts, and the line that shows them."""
 
-import logging
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TextIO
+from typing import TYPE_CHECKING, ClassVar
 
 from catalog import counted
 from crawler.fetch.pauses import HostPause, pauses_text
@@ -13,9 +11,7 @@ from crawler.fetch.pauses import HostPause, pauses_text
 if TYPE_CHECKING:
     from crawler.session.records import FetchResult
 
-_TERMINAL_S, _LOG_S = 0.5, 10.0
 _SHORT_PAUSE_S = 10.0  # shorter pauses are not reported
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,6 +87,15 @@ class CrawlProgress:
         for error, n in other.errors.items():
             self.errors[error] = self.errors.get(error, 0) + n
 
+    def ended(self) -> int:
+        """Count the pictures that need nothing more in this session."""
+        return self.done + self.failed + self.repeats + self.unchanged
+
+    def total(self) -> int | None:
+        """Count all pictures of the session; None while the source is listed."""
+        is_open = self.listing or self.read
+        return None if is_open else self.ended() + self.queued + self.in_flight
+
     def line(self, now: float) -> str:
         """Describe the progress in one line; the rates are averages over the session.
 
@@ -105,7 +110,7 @@ class CrawlProgress:
         if self.read:
             return f"{self.read} rows read, {self.read / elapsed:.0f} rows/s"
         images, megabytes = self.done / elapsed, self.bytes / elapsed / 1e6
-        ended = (self.done + self.failed + self.repeats + self.unchanged) / elapsed
+        ended = self.ended() / elapsed
         left_s = self.queued / ended if ended and not self.listing else None
         # A host whose pause is longer than the rest of the work decides when the crawl ends.
         soon = time.time() + max(left_s or 0.0, _SHORT_PAUSE_S)
@@ -122,58 +127,6 @@ def _clock(seconds: float) -> str:
     whole = round(seconds)
     minutes = f"{whole % 3600 // 60}:{whole % 60:02}"
     return minutes if whole < 3600 else f"{whole // 3600}:{minutes.zfill(5)}"
-
-
-class CrawlProgressLine:
-    """Write the progress line to a stream (default: standard error)."""
-
-    def __init__(
-        self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._stream = stream or sys.stderr
-        self._clock = clock
-        self._terminal = self._stream.isatty()
-        self._next = clock() + (0 if self._terminal else _LOG_S)
-
-    def __call__(self, progress: CrawlProgress) -> None:
-        """Write the line when it is due."""
-        now = self._clock()
-        if now < self._next:
-            return
-        self._next = now + (_TERMINAL_S if self._terminal else _LOG_S)
-        text = progress.line(now)
-        self._stream.write(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
-        self._stream.flush()
-
-    def end(self, progress: CrawlProgress) -> None:
-        """Write the last line."""
-        self._next = 0
-        self(progress)
-        if self._terminal:
-            self._stream.write("\n")
-            self._stream.flush()
-
-
-class ProgressLog:
-    """Log the progress periodically, its counts as fields: for JSON logs."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._next = clock() + _LOG_S
-
-    def __call__(self, progress: CrawlProgress) -> None:
-        """Log the progress when it is due."""
-        if self._clock() >= self._next:
-            self.end(progress)
-
-    def end(self, progress: CrawlProgress) -> None:
-        """Log the progress now."""
-        now = self._clock()
-        self._next = now + _LOG_S
-        counts = ("done", "failed", "bytes", "queued", "listing")
-        _log.info(
-            "%s", progress.line(now), extra={name: getattr(progress, name) for name in counts}
-        )
 
 
 def error_list(errors: Mapping[str, int]) -> str:

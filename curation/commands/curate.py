@@ -19,6 +19,7 @@ from catalog import (
     format_share,
     home_words,
     load_settings,
+    progress_task,
     shortened,
 )
 from curation.splits.rebalance import Rebalance
@@ -84,9 +85,10 @@ def run(  # noqa: PLR0913 - one argument an option
     if allow_thin:
         plan = dataclasses.replace(plan, allow_thin=True)
 
-    from curation.run.run import curate as run_plan  # what is mistyped was answered before this
+    with progress_task("curate"):
+        from curation.run.run import curate as run_plan  # what is mistyped was answered before this
 
-    summary = run_plan(workspace, plan, settings, again=again)
+        summary = run_plan(workspace, plan, settings, again=again)
     print_summary(summary)
     if summary.is_new and settings.faces == "auto":
         _print_faces_hint(workspace)
@@ -98,9 +100,11 @@ def run(  # noqa: PLR0913 - one argument an option
 @existing_workspace_option
 def report(workspace: Workspace, run_id: str) -> None:
     """Write the HTML report of RUN_ID (default: the newest run) and print its path."""
-    from curation.report.report import write_report
+    with progress_task("report"):
+        from curation.report.report import write_report
 
-    click.echo(write_report(workspace, run_id))
+        path = write_report(workspace, run_id)
+    click.echo(path)
 
 
 @curate.command()
@@ -109,10 +113,11 @@ def report(workspace: Workspace, run_id: str) -> None:
 @existing_workspace_option
 def audit(workspace: Workspace, run_id: str, top: int) -> None:
     """Rank the labels of RUN_ID (default: the newest run) that are likely wrong, as rows of `issues`."""
-    from curation.report.labels import caption
-    from curation.review.label_audit import audit_labels
+    with progress_task("audit labels"):
+        from curation.report.labels import caption
+        from curation.review.label_audit import audit_labels
 
-    result = audit_labels(workspace, run_id)
+        result = audit_labels(workspace, run_id)
     for task, n in result.n_labelled.items():
         click.echo(f"labelled by {task}: {n}")
     for kind, n in result.counts().items():
@@ -207,7 +212,8 @@ def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     from catalog import purge as delete_dropped
     from catalog import queue_opener
 
-    done = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())
+    with progress_task("purge"):
+        done = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())
     for reason, n in done.by_reason.items():
         click.echo(f"{reason:<20}  {n}")
     verb = "deleted" if done.is_done else "would delete"

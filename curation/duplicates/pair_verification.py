@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import polars as pl
 
+from catalog import track
 from curation.duplicates.distinct_shots import Shot, separate_shots
 from curation.duplicates.grouping import missing_pairs
 from curation.duplicates.index import CandidatePairs, SimilarityIndex
@@ -71,7 +72,8 @@ class PairVerification:
         groups = CandidateGroups(self.names, self._shots)
         left, right = self.candidates.left.tolist(), self.candidates.right.tolist()
         pairs = (Candidate(i, j, row) for row, (i, j) in enumerate(zip(left, right, strict=True)))
-        for wave in waves(pairs, groups):
+        tracked = track(pairs, "compare candidates", len(left), "pairs")
+        for wave in waves(tracked, groups):
             are_copies = self._verify_wave(wave, self.candidates, pool)
             for pair, is_copy in zip(wave, are_copies, strict=True):
                 if is_copy:
@@ -86,7 +88,8 @@ class PairVerification:
                 return
             left, right = np.array(new, np.int32).T
             table = self._index.compare(left, right)
-            queue = iter([Candidate(i, j, row) for row, (i, j) in enumerate(new)])
+            missing = [Candidate(i, j, row) for row, (i, j) in enumerate(new)]
+            queue = track(missing, "complete groups", unit="pairs")
             while wave := list(itertools.islice(queue, WAVE)):
                 self._verify_wave(wave, table, pool)
 

@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from catalog import Catalog
+from catalog import Catalog, progress_task
 from curation.duplicates.grouping import Group
 from curation.duplicates.index import Descriptors, IndexFolder, SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
@@ -71,8 +71,9 @@ def _updated_index(
     removed = indexed.join(pictures, on="asset_sha256", how="anti")["asset_sha256"].to_list()
     if new.is_empty() and not removed:
         return stored
-    updated = stored.updated(_descriptors(catalog, new, made_by[0]), removed)
-    folder.save(updated)
+    with progress_task("similarity index"):
+        updated = stored.updated(_descriptors(catalog, new, made_by[0]), removed)
+        folder.save(updated)
     log.info("index: %d pictures before, %d new, %d gone", indexed.height, new.height, len(removed))
     return updated
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 import pyarrow as pa
 
-from catalog import Catalog, Workspace, rows, write_segment
+from catalog import Catalog, Workspace, progress_task, rows, write_segment
 from curation.duplicates.limits import DuplicateLimits
 from curation.reading import frame
 from curation.settings import CurateSettings
@@ -22,7 +22,6 @@ from curation.stages.engine import apply
 from curation.stages.faces import Faces, face_rows, weights
 from curation.stages.onnx_embedder import OnnxEmbedder, run_name
 from curation.stages.pdq import PerceptualHash
-from curation.stages.progress import ProgressLine
 from curation.stages.quality import Quality
 from curation.stages.stage import LoadBytes, Stage, stage_id
 
@@ -175,7 +174,6 @@ def _compute(
     job: str,
 ) -> None:
     pending: list[pa.RecordBatch] = []
-    progress = ProgressLine(", ".join(names), assets.num_rows)
     results = apply(
         chain,
         assets,
@@ -183,17 +181,17 @@ def _compute(
         cluster=settings.cluster,
         workers=settings.workers or None,
     )
-    for batch in results:
-        pending.append(batch)
-        progress.add(batch.num_rows)
-        if sum(part.num_rows for part in pending) >= settings.chunk:
+    with progress_task(", ".join(names), assets.num_rows, "pictures") as task:
+        for batch in results:
+            pending.append(batch)
+            task.advance(batch.num_rows)
+            if sum(part.num_rows for part in pending) >= settings.chunk:
+                _write_results(catalog.workspace, pending, chain, names, job)
+                catalog.commit()
+                pending = []
+        if pending:
             _write_results(catalog.workspace, pending, chain, names, job)
             catalog.commit()
-            pending = []
-    if pending:
-        _write_results(catalog.workspace, pending, chain, names, job)
-        catalog.commit()
-    progress.end()
 
 
 def _write_results(

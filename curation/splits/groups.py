@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from catalog import GROUP_KEYS
+from catalog import GROUP_KEYS, track
 from curation.splits.connected_groups import Key, component_ids
 from curation.splits.strata import SETTING_STRATA, Stratum
 
@@ -229,7 +229,7 @@ def _assign(
         else:
             free.append(index)
     free.sort(key=lambda index: (-counts[index, 0], _fraction(seed, names[index]), names[index]))
-    for index in free:
+    for index in track(free, "split", unit="groups"):
         assignment.put(index, assignment.best(index))
     for _ in range(IMPROVEMENT_PASSES):
         if not assignment.improve(free):
@@ -264,7 +264,7 @@ class _Assignment:
     def improve(self, free: Sequence[int]) -> bool:
         """Remove each group once and put it into the split with the lowest cost; return whether any group moved."""
         has_moved = False
-        for index in free:
+        for index in track(free, "improve the split", unit="groups"):
             old = int(self.where[index])
             self.held[old] -= self.counts[index]
             self.where[index] = -1

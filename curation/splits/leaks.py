@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from catalog import Catalog, known_text
+from catalog import Catalog, known_text, track
 from curation.duplicates.index import SimilarityIndex
 from curation.splits.closest_pairs import (
     ClosestPair,
@@ -79,7 +79,7 @@ def measure(
     """
     vectors = Vectors.of_items(catalog, model_id, items["asset_sha256"].to_list(), index)
     rows: list[dict[str, object]] = []
-    for policy in POLICIES:
+    for policy in track(POLICIES, "leak audit", unit="policies"):
         near = find_closest_pairs(vectors, sides_of(items, policy), ExactCosines(catalog, model_id))
         rows += _similarity_rows(near, policy)
         baselines = metadata_baselines(items, strata, policy)

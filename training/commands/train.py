@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from catalog import UsageError, Workspace, existing_workspace_option
+from catalog import UsageError, Workspace, existing_workspace_option, progress_task, track
 
 if TYPE_CHECKING:
     from training.commands.predictions import Prediction
@@ -51,17 +52,18 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
 
     import logging
 
-    from training.commands.printing import summary
-    from training.fit.run_request import TrainingRequest
-    from training.recipes import EMBEDDERS
-    from training.report.report import write_report
-    from training.report.saved_run import read_run
-    from training.report.tables import conclusions
-    from training.runs.run import train
+    with progress_task(f"train {recipe}"):
+        from training.commands.printing import summary
+        from training.fit.run_request import TrainingRequest
+        from training.recipes import EMBEDDERS
+        from training.report.report import write_report
+        from training.report.saved_run import read_run
+        from training.report.tables import conclusions
+        from training.runs.run import train
 
-    logging.getLogger("training").setLevel(logging.INFO)  # progress lines, one an epoch
-    request = TrainingRequest(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
-    result = train(workspace, request)
+        logging.getLogger("training").setLevel(logging.INFO)  # a line for each epoch
+        request = TrainingRequest(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
+        result = train(workspace, request)
     if recipe in EMBEDDERS:
         _print_embedder(result)
         return
@@ -70,7 +72,9 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     click.echo(summary(result.models))
     click.echo(conclusions(read_run(result.folder, workspace.models))["headline"])
     click.echo(f"models: {', '.join(folder.name for folder in result.models.values())}")
-    click.echo(f"report: {write_report(result.folder, workspace)}")
+    with progress_task("report"):
+        path = write_report(result.folder, workspace)
+    click.echo(f"report: {path}")
 
 
 def _check_names(recipe: str, preset: str) -> None:
@@ -105,10 +109,11 @@ def _policies(text: str) -> tuple[str, ...]:
 @existing_workspace_option
 def evaluate(workspace: Workspace, model_id: str) -> None:
     """Score a model again from its weights and compare with the stored figures."""
-    from training.commands.printing import table
-    from training.runs.run import evaluate as score
+    with progress_task("evaluate"):
+        from training.commands.printing import table
+        from training.runs.run import evaluate as score
 
-    metrics, difference = score(workspace, model_id)
+        metrics, difference = score(workspace, model_id)
     click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}))
     verdict = "equal to" if difference < 1e-6 else f"up to {difference:.2g} away from"
     click.echo(f"{len(metrics)} figures, {verdict} the stored ones")
@@ -135,12 +140,13 @@ def effects(
     """Measure the effect of each group of curation rules: train with and without it."""
     _check_names("exif", preset)
 
-    from catalog import FEW_GROUPS
-    from training.commands.printing import effects_table
-    from training.studies.effects import EffectsRequest, measure_effects
+    with progress_task("effects"):
+        from catalog import FEW_GROUPS
+        from training.commands.printing import effects_table
+        from training.studies.effects import EffectsRequest, measure_effects
 
-    request = EffectsRequest(run_id, preset, epochs, seeds, most)
-    path, effect_rows = measure_effects(workspace, request)
+        request = EffectsRequest(run_id, preset, epochs, seeds, most)
+        path, effect_rows = measure_effects(workspace, request)
     click.echo(effects_table(effect_rows))
     if all(each.score.low is None for each in effect_rows):
         click.echo(
@@ -179,12 +185,13 @@ def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style
 
     A file that cannot be decoded is named on stderr, the others are predicted; the exit code is then 1.
     """
-    from catalog import counted, terminal_width
-    from training.commands.predictions import prediction_lines
-    from training.errors import TrainingError
-    from training.predict.predict import load_model
+    with progress_task("load the model"):
+        from catalog import counted, terminal_width
+        from training.commands.predictions import prediction_lines
+        from training.errors import TrainingError
+        from training.predict.predict import load_model
 
-    model = load_model(workspace, model_id)
+        model = load_model(workspace, model_id)
     undecodable: list[Path] = []
     rows = _predict_files(model, images, undecodable)
     for line in prediction_lines(rows, style, model.facts["bins"], width=terminal_width()):
@@ -202,7 +209,8 @@ def _predict_files(
     from training.errors import UndecodablePictureError
     from training.predict.predict import predict_picture
 
-    for path in images:
+    # On a terminal the printed lines are the progress, and a bar would be among them.
+    for path in images if sys.stdout.isatty() else track(images, "predict", unit="pictures"):
         try:
             probabilities = predict_picture(model, path.read_bytes(), str(path))
         except UndecodablePictureError as error:

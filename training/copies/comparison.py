@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog import track
 from curation import THUMBNAIL_SIDE_PX, EfficientNetLite0, pdq_similarity
 from training.copies.edits import apply_edits, resize_to_square
 from training.copies.fit import FIXED_EPOCH, EmbedderRun, PictureSubset, embed_pictures
@@ -79,7 +80,9 @@ def metric_rows(comparison: EmbedderComparison) -> list[dict[str, Any]]:
 def _squares(pictures: PictureSubset, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the pictures (N, 288, 288, 3) and their edited copies (4 N, 288, 288, 3)."""
     plain, copies = [], []
-    for rows, samples in pictures.loader.stream(cut_batches(pictures.rows, PICTURES_AT_ONCE)):
+    batches = cut_batches(pictures.rows, PICTURES_AT_ONCE)
+    stream = pictures.loader.stream(batches)
+    for rows, samples in track(stream, "edit pictures", len(batches), "batches"):
         for position, (row, sample) in enumerate(zip(rows, samples, strict=True)):
             plain.append(resize_to_square(sample.thumbnail, THUMBNAIL_SIDE_PX))
             rng = row_rng(seed, FIXED_EPOCH - 1, pictures.loader.shas[row])

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from catalog import track
 from training.copies.edits import apply_edits, resize_to_square
 from training.copies.network import CopyNetwork, initialise_projection, normalise_pictures
 from training.data.loader import Loader
@@ -120,7 +121,11 @@ def train_epoch(
     batch_rows = cut_batches(order, config.batch_size)
     network.train()
     total = 0.0
-    for step, views in enumerate(_views(train, batch_rows, config, epoch)):
+    batches = track(
+        _views(train, batch_rows, config, epoch),
+        f"epoch {epoch + 1} of {config.epochs}", len(batch_rows), "batches",
+    )  # fmt: skip
+    for step, views in enumerate(batches):
         step_of_run = epoch * len(batch_rows) + step
         peak = min(1.0, (step_of_run + 1) / WARM_UP_STEPS) * config.learning_rate
         rate = (

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from catalog import track
 from training.data.loader import Loader
 from training.data.sampler import cut_batches, epoch_order, row_rng
 from training.data.transforms import Pixels, Sample, augment, plain
@@ -139,7 +140,11 @@ def train_epoch(
     batch_rows = cut_batches(order, config.batch_size)
     network.train()
     total = 0.0
-    for step, inputs in enumerate(_training_inputs(train, batch_rows, run, epoch)):
+    batches = track(
+        _training_inputs(train, batch_rows, run, epoch),
+        f"{run.policy}: epoch {epoch + 1} of {config.epochs}", len(batch_rows), "batches",
+    )  # fmt: skip
+    for step, inputs in enumerate(batches):
         rows, at = batch_rows[step], epoch * len(batch_rows) + step
         for group in optimiser.param_groups:
             group["lr"] = _rate(
@@ -214,7 +219,9 @@ def predict(network: HeadsNetwork, examples: Examples, run: Run, view: str = "fu
     visible = torch.tensor([VIEWS[view]], device=run.device)
     parts = []
     with torch.inference_mode():
-        for rows, samples in examples.loader.stream(cut_batches(examples.rows, EVALUATION_BATCH)):
+        batches = cut_batches(examples.rows, EVALUATION_BATCH)
+        stream = examples.loader.stream(batches)
+        for rows, samples in track(stream, f"{run.policy}: evaluate", len(batches), "batches"):
             inputs = stack([plain(sample, run.config.view) for sample in samples], run.device)
             fine = network(*inputs, visible.expand(len(rows), 2))
             parts.append(network.coarse(fine).double().cpu().numpy())

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from catalog import track
 from training.evaluation import baselines
 from training.evaluation.calibration import Calibration, calibrate, class_shares
 from training.evaluation.evaluate import (
@@ -92,7 +93,8 @@ def _simple(parts: DatasetParts) -> dict[str, tuple[Floats, Floats]]:
 
 def _features(part: Examples, most: int) -> Floats:
     rows = part.rows[:most]
-    return np.stack([baselines.simple_features(part.loader.sample(int(row))) for row in rows])
+    tracked = track(rows.tolist(), "features of the baselines", unit="pictures")
+    return np.stack([baselines.simple_features(part.loader.sample(row)) for row in tracked])
 
 
 def _held_out(test: Examples, heads: tuple[str, ...]) -> EvaluationSet:

@@ -32,6 +32,7 @@ from catalog import (
     load_settings,
     of_run,
     open_catalog,
+    track,
 )
 from curation import BINS, SETTINGS, find_run
 from training.data.loader import Loader
@@ -140,7 +141,10 @@ def _measure(
         study = _AblationStudy(
             loader, recipe, config, _examples(loader, recipe, validation), evaluation_rows
         )
-        sums = {ablation.left_out: study.confusion(ablation, request.seeds) for ablation in planned}
+        sums = {
+            ablation.left_out: study.confusion(ablation, request.seeds)
+            for ablation in track(planned, "train without a group of rules", unit="models")
+        }
     coarse = recipe.classes(pool, BINS)[evaluation_rows]
     groups = np.unique(
         pool["group_id"][evaluation_rows.tolist()].to_numpy().astype(str), return_inverse=True
