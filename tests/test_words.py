@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests import word_count
-from tests.word_count import GOAL, ROOMS, Limits, excesses, lowered, read_limits, word_rates
+from tests.word_count import GOAL, ROOMS, WordLimits, excesses, lowered, read_limits, word_rates
 
-NO_LIMITS: Limits = {"rates": {}, "names": {}}
+NO_LIMITS: WordLimits = {"rates": {}, "names": {}}
 
 
 def room_with(root: Path, code: str, name: str = "module") -> Path:
@@ -55,7 +55,7 @@ def test_a_vague_name_is_refused_as_an_identifier_or_a_module_and_allowed_in_a_c
 
 def test_limits_only_fall_and_disappear_at_the_goal(tmp_path: Path) -> None:
     root = room_with(tmp_path, "said = found = 1\nasked = 1\n" * 5 + "crew = Crew()\n" + "\n" * 989)
-    old: Limits = {
+    old: WordLimits = {
         "rates": {"crawler": {"said": 4.0, "found": 9.0, "told": 8.0}},
         "names": {"crawler": ["Desk"]},
     }

@@ -41,7 +41,7 @@ MODULES = frozenset(
 )  # fmt: skip
 
 
-class Limits(TypedDict):
+class WordLimits(TypedDict):
     """What is allowed until the goal is reached: rates above it, and the names that are left, by room."""
 
     rates: dict[str, dict[str, float]]
@@ -87,13 +87,13 @@ def vague_names(room: str, root: Path = ROOT) -> list[str]:
     return sorted(names)
 
 
-def read_limits(path: Path = LIMITS) -> Limits:
+def read_limits(path: Path = LIMITS) -> WordLimits:
     """Read the limits."""
-    limits: Limits = json.loads(path.read_text("utf-8"))
+    limits: WordLimits = json.loads(path.read_text("utf-8"))
     return limits
 
 
-def excesses(room: str, limits: Limits, root: Path = ROOT) -> list[str]:
+def excesses(room: str, limits: WordLimits, root: Path = ROOT) -> list[str]:
     """Return a sentence for each word above its limit and each name that is new; none in a room that keeps both."""
     allowed = limits["rates"].get(room, {})
     sentences = [
@@ -105,7 +105,7 @@ def excesses(room: str, limits: Limits, root: Path = ROOT) -> list[str]:
     return sentences + [f"{room}: {name} does not use the field's term" for name in sorted(names)]
 
 
-def lowered(limits: Limits, root: Path = ROOT) -> Limits:
+def lowered(limits: WordLimits, root: Path = ROOT) -> WordLimits:
     """Return the limits of today: nothing rises, and what has reached the goal is left out."""
     rates: dict[str, dict[str, float]] = {}
     for room in ROOMS:

@@ -79,7 +79,7 @@ def release(folder: Path, n: int = 36) -> FolderRelease:
 
 def _row(number: int, classes: dict[str, int], offset: int, length: int) -> dict[str, Any]:
     split = ("train", "test", "validation")[number % 3]
-    known = {task: None if c < 0 else VALUES[task][c] for task, c in classes.items()}
+    values = {task: None if c < 0 else VALUES[task][c] for task, c in classes.items()}
     bins = {f"{task}_bin": None if c < 0 else c for task, c in classes.items()}
     return {
         "asset_sha256": f"{number:064x}", "sha256": f"{number:064x}", "split": split,
@@ -88,7 +88,7 @@ def _row(number: int, classes: dict[str, int], offset: int, length: int) -> dict
         "photographer": f"Ann & Bob {number // 6}", "attribution": None,
         "page_url": ("https://photos.example/p/1", "javascript:alert(1)", None)[number // 3 % 3],
         "shard": "shard.bin", "offset": offset, "length": length,
-        "weight": (0.7, 1.3, 1.6)[max(classes["iso"], 0)], **known, **bins,
+        "weight": (0.7, 1.3, 1.6)[max(classes["iso"], 0)], **values, **bins,
     }  # fmt: skip
 
 

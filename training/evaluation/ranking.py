@@ -27,8 +27,8 @@ class HeadPrediction:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One chosen photo with its heads by task and its mean NLL over them, in nats."""
+class RankedPhoto:
+    """One ranked photo with its heads by task and its mean NLL over them, in nats."""
 
     asset_sha256: str
     group_id: str
@@ -44,18 +44,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Selection:
+class PanelSelection:
     """The four rows of a panel, most extreme first, and the number of ranked photos."""
 
-    best: tuple[Choice, ...]
-    worst: tuple[Choice, ...]
-    confident_wrong: tuple[Choice, ...]
-    typical: tuple[Choice, ...]
+    best: tuple[RankedPhoto, ...]
+    worst: tuple[RankedPhoto, ...]
+    confident_wrong: tuple[RankedPhoto, ...]
+    typical: tuple[RankedPhoto, ...]
     n_ranked: int
 
 
-def choose(predictions: pl.DataFrame, count: int = 5) -> Selection:
-    """Choose `count` photos for each row from prediction rows (one per photo and head).
+def select_photos(predictions: pl.DataFrame, count: int = 5) -> PanelSelection:
+    """Select `count` photos for each row from prediction rows (one per photo and head).
 
     Photos without a label for some head are left out; ties are broken by asset_sha256. A photo is not both
     best and worst, so with fewer than 2 x `count` photos the worst row is shorter.
@@ -65,7 +65,7 @@ def choose(predictions: pl.DataFrame, count: int = 5) -> Selection:
     others = [photo for photo in photos if photo not in best]
     wrong = [photo for photo in photos if photo.wrong_confidence > 0]
     middle = _median([photo.nll for photo in photos])
-    return Selection(
+    return PanelSelection(
         best=best,
         worst=_take(sorted(others, key=_by(lambda photo: -photo.nll)), count),
         confident_wrong=_take(sorted(wrong, key=_by(lambda photo: -photo.wrong_confidence)), count),
@@ -74,7 +74,7 @@ def choose(predictions: pl.DataFrame, count: int = 5) -> Selection:
     )
 
 
-def _by(score: Callable[[Choice], float]) -> Callable[[Choice], tuple[float, str]]:
+def _by(score: Callable[[RankedPhoto], float]) -> Callable[[RankedPhoto], tuple[float, str]]:
     return lambda photo: (score(photo), photo.asset_sha256)
 
 
@@ -82,10 +82,10 @@ def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2] if values else 0.0
 
 
-def _take(ranked: Iterable[Choice], count: int) -> tuple[Choice, ...]:
+def _take(ranked: Iterable[RankedPhoto], count: int) -> tuple[RankedPhoto, ...]:
     """Take the first photo of each group, in order, then further photos of the groups."""
-    firsts: list[Choice] = []
-    seconds: list[Choice] = []
+    firsts: list[RankedPhoto] = []
+    seconds: list[RankedPhoto] = []
     groups: set[str] = set()
     for photo in ranked:
         (seconds if photo.group_id in groups else firsts).append(photo)
@@ -93,16 +93,16 @@ def _take(ranked: Iterable[Choice], count: int) -> tuple[Choice, ...]:
     return tuple((firsts + seconds)[:count])
 
 
-def _photos(predictions: pl.DataFrame) -> list[Choice]:
+def _photos(predictions: pl.DataFrame) -> list[RankedPhoto]:
     n_heads = predictions["task"].n_unique()
     labelled = predictions.filter(pl.col("target").is_not_null() & pl.col("nll").is_not_null())
     whole = labelled.filter(pl.len().over("asset_sha256") == n_heads).sort("asset_sha256", "task")
     return list(_grouped(whole))
 
 
-def _grouped(rows: pl.DataFrame) -> Iterator[Choice]:
+def _grouped(rows: pl.DataFrame) -> Iterator[RankedPhoto]:
     for (sha,), heads in rows.group_by("asset_sha256", maintain_order=True):
-        yield Choice(
+        yield RankedPhoto(
             asset_sha256=str(sha),
             group_id=str(heads["group_id"][0]),
             nll=sum(heads["nll"]) / heads.height,

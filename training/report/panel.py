@@ -14,20 +14,18 @@ from typing import Any
 from markupsafe import Markup
 
 from training.data.photo_settings import CLASSES, SHORT_NAMES, TASKS, class_ranges
-from training.evaluation.ranking import Choice, Selection, choose
+from training.evaluation.ranking import PanelSelection, select_photos
 from training.report.page import picture_uri, render
 from training.report.panel_drawing import PanelRow, draw_panel
 from training.report.prediction_plot import BLUES, svg_prediction
 from training.report.saved_run import SavedModel, SavedRun
 from training.report.tiles import PictureSource, Tile, make_tiles
 
-__all__ = ["Choice", "PanelPaths", "Selection", "choose", "write_panel"]
-
 SIDE_PX = 640  # longer side of a picture on the page
 VIEWS = {
-    "best": ("Best", "the truth surprised the model least"),
-    "worst": ("Worst", "the truth surprised the model most"),
-    "confident_wrong": ("Most confident wrong", "most probability on a class that is not true"),
+    "best": ("Best", "lowest negative log-likelihood"),
+    "worst": ("Worst", "highest negative log-likelihood"),
+    "confident_wrong": ("Most confident wrong", "highest probability of a wrong class"),
     "typical": ("Most typical", "closest to the median NLL"),
 }
 
@@ -51,7 +49,7 @@ def write_panel(
     train `policy`, its main model is used.
     """
     model = run.models.get(policy, run.main)
-    chosen = choose(model.predictions, count)
+    chosen = select_photos(model.predictions, count)
     views = {name: getattr(chosen, name) for name in VIEWS}
     tiles = make_tiles((one for view in views.values() for one in view), release, SIDE_PX)
     rows = {
@@ -67,7 +65,7 @@ def write_panel(
     return paths
 
 
-def _note(run: SavedRun, model: SavedModel, chosen: Selection) -> str:
+def _note(run: SavedRun, model: SavedModel, chosen: PanelSelection) -> str:
     apart = "groups kept apart" if model.policy == "split" else "random split"
     return (
         f"{run.release}, {apart}: {chosen.n_ranked} test photos with labels for all settings, "

@@ -11,7 +11,7 @@ import pyarrow as pa
 from PIL import Image, ImageOps
 
 from training.data.photo_settings import TASKS, format_value
-from training.evaluation.ranking import Choice
+from training.evaluation.ranking import RankedPhoto
 
 
 class PictureSource(Protocol):
@@ -30,7 +30,7 @@ class PictureSource(Protocol):
 class Tile:
     """One photo of a panel: the choice, its picture (RGB, upright) and texts about it."""
 
-    choice: Choice
+    choice: RankedPhoto
     picture: Image.Image
     values: Mapping[str, str]  # true values by task, as people write them
     camera: str
@@ -63,7 +63,9 @@ def read_picture(path: Path, offset: int, length: int, side_px: int) -> Image.Im
     return clean
 
 
-def make_tiles(choices: Iterable[Choice], release: PictureSource, side_px: int) -> dict[str, Tile]:
+def make_tiles(
+    choices: Iterable[RankedPhoto], release: PictureSource, side_px: int
+) -> dict[str, Tile]:
     """Make a tile for each chosen photo, by asset_sha256; each picture is read once."""
     by_sha = {choice.asset_sha256: choice for choice in choices}
     index = pl.DataFrame(release.index()).filter(pl.col("asset_sha256").is_in(list(by_sha)))
@@ -73,7 +75,9 @@ def make_tiles(choices: Iterable[Choice], release: PictureSource, side_px: int) 
     }
 
 
-def _tile(choice: Choice, row: Mapping[str, Any], release: PictureSource, side_px: int) -> Tile:
+def _tile(
+    choice: RankedPhoto, row: Mapping[str, Any], release: PictureSource, side_px: int
+) -> Tile:
     path = release.shard(row["shard"])
     page = row.get("page_url") or ""
     return Tile(

@@ -37,7 +37,7 @@ CONFIG = replace(SMOKE, epochs=2, batch_size=8, dim=32)
 TRAINING = EmbedderRun(CONFIG, "digest", torch.device("cpu"))
 
 
-class Shelf:
+class SceneFile:
     """Made scenes in one file."""
 
     def __init__(self, folder: Path, n: int) -> None:
@@ -58,10 +58,10 @@ class Shelf:
 
 @pytest.fixture(scope="module")
 def loader(tmp_path_factory: pytest.TempPathFactory) -> Loader:
-    shelf = Shelf(tmp_path_factory.mktemp("shelf"), 24)
+    scene_file = SceneFile(tmp_path_factory.mktemp("scenes"), 24)
     return Loader(
-        shelf,  # type: ignore[arg-type]  # it has what a loader asks of a release
-        shelf.table,
+        scene_file,  # type: ignore[arg-type]  # it has what a loader asks of a release
+        scene_file.table,
         lambda pixels: whole_picture(pixels, CONFIG.stored_px),
         sample_bytes=1,
         cache_bytes=99,
@@ -77,7 +77,7 @@ def trained(loader: Loader, folder: Path) -> tuple[CopyNetwork, TrainingProgress
 
 
 @dataclass(frozen=True)
-class Unbroken:
+class UninterruptedTraining:
     """A training from its beginning to its end, and where its checkpoints lie."""
 
     network: CopyNetwork
@@ -85,36 +85,42 @@ class Unbroken:
     folder: Path
 
 
-def losses_of(done: TrainingProgress) -> list[tuple[float, float]]:
-    return [(row["train_loss"], row["validation_loss"]) for row in done.history]
+def losses_of(progress: TrainingProgress) -> list[tuple[float, float]]:
+    return [(row["train_loss"], row["validation_loss"]) for row in progress.history]
 
 
 @pytest.fixture(scope="module")
-def unbroken(loader: Loader, tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+def uninterrupted(
+    loader: Loader, tmp_path_factory: pytest.TempPathFactory
+) -> UninterruptedTraining:
     folder = tmp_path_factory.mktemp("unbroken")
-    network, done = trained(loader, folder)
-    return Unbroken(network, losses_of(done), folder)
+    network, progress = trained(loader, folder)
+    return UninterruptedTraining(network, losses_of(progress), folder)
 
 
-def test_the_loss_falls(unbroken: Unbroken) -> None:
-    (first, first_held), (last, last_held) = unbroken.losses
+def test_the_loss_falls(uninterrupted: UninterruptedTraining) -> None:
+    (first, first_held), (last, last_held) = uninterrupted.losses
     assert last < first
     assert last_held < first_held
 
 
 def test_a_resumed_training_is_an_unbroken_one(
-    loader: Loader, unbroken: Unbroken, tmp_path: Path
+    loader: Loader, uninterrupted: UninterruptedTraining, tmp_path: Path
 ) -> None:
-    shutil.copytree(unbroken.folder / "epoch-0001", tmp_path / "epoch-0001")  # killed in the second
-    resumed, done = trained(loader, tmp_path)
-    assert losses_of(done) == unbroken.losses
-    ours, theirs = resumed.state_dict(), unbroken.network.state_dict()
+    shutil.copytree(
+        uninterrupted.folder / "epoch-0001", tmp_path / "epoch-0001"
+    )  # killed in the second
+    resumed, progress = trained(loader, tmp_path)
+    assert losses_of(progress) == uninterrupted.losses
+    ours, theirs = resumed.state_dict(), uninterrupted.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_frozen_blocks_stay_as_they_were_and_later_ones_learn(unbroken: Unbroken) -> None:
+def test_frozen_blocks_stay_as_they_were_and_later_ones_learn(
+    uninterrupted: UninterruptedTraining,
+) -> None:
     before = packaged_trunk().state_dict()
-    after = unbroken.network.trunk.state_dict()
+    after = uninterrupted.network.trunk.state_dict()
     changed = {
         name.split(".conv")[0] for name in before if not torch.equal(before[name], after[name])
     }
@@ -140,12 +146,12 @@ def test_an_edit_gives_a_picture_and_leaves_the_original_alone() -> None:
     kept = picture.copy()
     for edit, _ in edits.EDITS:
         for seed in range(6):
-            found = edit(picture, np.random.default_rng(seed))
-            assert found.dtype == np.uint8
-            assert found.ndim == 3
-            assert min(found.shape[:2]) >= edits.MIN_SIDE_PX
+            result = edit(picture, np.random.default_rng(seed))
+            assert result.dtype == np.uint8
+            assert result.ndim == 3
+            assert min(result.shape[:2]) >= edits.MIN_SIDE_PX
             if edit is edits.flip:
-                assert not np.array_equal(found, picture)
+                assert not np.array_equal(result, picture)
     for seed in range(12):
         copy = edits.apply_edits(picture, np.random.default_rng(seed), 4, scene(4))
         again = edits.apply_edits(picture, np.random.default_rng(seed), 4, scene(4))
@@ -156,8 +162,8 @@ def test_an_edit_gives_a_picture_and_leaves_the_original_alone() -> None:
 def test_a_pasted_picture_covers_more_than_half() -> None:
     black, white = np.zeros((120, 160, 3), np.uint8), np.full((90, 90, 3), 255, np.uint8)
     for seed in range(20):
-        found = edits.paste_onto(black, white, np.random.default_rng(seed))
-        assert 0.53 < (found == 0).mean() < 0.87
+        result = edits.paste_onto(black, white, np.random.default_rng(seed))
+        assert 0.53 < (result == 0).mean() < 0.87
 
 
 def trial(own: list[float], other: list[float], groups: list[int]) -> RetrievalScores:
@@ -167,10 +173,10 @@ def trial(own: list[float], other: list[float], groups: list[int]) -> RetrievalS
 
 
 def test_recall_counts_what_one_threshold_finds() -> None:
-    found = trial([0.9, 0.8, 0.7, 0.2], [0.1, 0.75, 0.1, 0.6], [0, 0, 1, 1])
-    assert recall(found, 0.99).value == 0.5  # above the first mistake, 0.75
-    assert recall(found, 0.75).value == 0.75  # three copies and one mistake
-    assert recall(found, 0.75).n_groups == 2
+    result = trial([0.9, 0.8, 0.7, 0.2], [0.1, 0.75, 0.1, 0.6], [0, 0, 1, 1])
+    assert recall(result, 0.99).value == 0.5  # above the first mistake, 0.75
+    assert recall(result, 0.75).value == 0.75  # three copies and one mistake
+    assert recall(result, 0.75).n_groups == 2
     assert recall(trial([0.1], [0.9], [0]), 0.9).value == 0
 
 
@@ -228,10 +234,10 @@ def finished(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Fini
         "--epochs",
         "1",
     ]
-    done = CliRunner().invoke(cli, [*words, "--home", str(home)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    result = CliRunner().invoke(cli, [*words, "--home", str(home)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
     [folder] = workspace.models.iterdir()
-    return Finished(workspace, done.output, folder)
+    return Finished(workspace, result.output, folder)
 
 
 def test_a_training_leaves_every_file_and_says_how_to_use_it(finished: Finished) -> None:
@@ -246,9 +252,9 @@ def test_a_training_leaves_every_file_and_says_how_to_use_it(finished: Finished)
         assert text in finished.printed
     name = re.findall(r'embedder = "(.*)"', finished.printed)[0]
     assert name == embedder_name(finished.folder)
-    found = open_embedder(name, finished.workspace)
-    assert isinstance(found, OnnxEmbedder)
-    assert found.path == finished.folder / "model.onnx"
+    result = open_embedder(name, finished.workspace)
+    assert isinstance(result, OnnxEmbedder)
+    assert result.path == finished.folder / "model.onnx"
 
 
 def test_onnx_gives_what_torch_gives(finished: Finished) -> None:

@@ -84,10 +84,10 @@ def test_a_loader_gives_the_pictures_of_its_rows(tmp_path: Path, cache_bytes: in
 def test_bytes_come_unchanged_from_the_shard(tmp_path: Path) -> None:
     release = loose_release(tmp_path, 9)
     index = pl.DataFrame(release.index())
-    seen = []
+    decoded = []
 
     def prepare(pixels: Pixels) -> Sample:
-        seen.append(pixels)
+        decoded.append(pixels)
         return cut(pixels, VIEW)
 
     with Loader(
@@ -102,4 +102,4 @@ def test_bytes_come_unchanged_from_the_shard(tmp_path: Path) -> None:
     stored = Path(release.shard(row["shard"])).read_bytes()[
         row["offset"] : row["offset"] + row["length"]
     ]
-    assert (seen[0] == decode(stored)).all()
+    assert (decoded[0] == decode(stored)).all()

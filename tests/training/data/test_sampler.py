@@ -13,16 +13,16 @@ def test_an_order_is_a_permutation(n: int, epoch: int, seed: int) -> None:
 
 
 def test_an_order_depends_on_everything_that_names_it_and_on_nothing_else() -> None:
-    known = epoch_order("digest", "split", 1, 2, 100)
+    order = epoch_order("digest", "split", 1, 2, 100)
     np.random.seed(5)
-    assert (epoch_order("digest", "split", 1, 2, 100) == known).all()
+    assert (epoch_order("digest", "split", 1, 2, 100) == order).all()
     others = [
         ("other", "split", 1, 2),
         ("digest", "random_split", 1, 2),
         ("digest", "split", 2, 2),
         ("digest", "split", 1, 3),
     ]
-    assert all((epoch_order(*other, 100) != known).any() for other in others)
+    assert all((epoch_order(*other, 100) != order).any() for other in others)
 
 
 def test_the_random_numbers_of_a_picture_depend_on_seed_epoch_and_picture() -> None:

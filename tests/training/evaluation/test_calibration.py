@@ -29,10 +29,10 @@ def test_without_labels_nothing_is_tempered() -> None:
 def test_each_head_has_its_own_temperature() -> None:
     sure, target = answers(3.0)
     fair, _ = answers(1.0)
-    found = calibrate(
+    calibration = calibrate(
         np.stack([sure, fair], 1), np.stack([target, target], 1), np.full((2, 3), 1 / 3)
     )
-    assert found.temperature == pytest.approx([3.0, 1.0], rel=0.1)
+    assert calibration.temperature == pytest.approx([3.0, 1.0], rel=0.1)
 
 
 def test_class_shares_count_known_labels_with_their_weights() -> None:

@@ -46,8 +46,8 @@ def scored() -> pl.DataFrame:
 
 
 def value(table: pl.DataFrame, predictor: str, metric: str, **where: str) -> float:
-    wanted = {"predictor": predictor, "metric": metric, "task": "f_number", "slice": "all"} | where
-    return float(table.filter(**wanted)["value"].item())
+    filters = {"predictor": predictor, "metric": metric, "task": "f_number", "slice": "all"} | where
+    return float(table.filter(**filters)["value"].item())
 
 
 def test_every_figure_stands_beside_its_baselines() -> None:

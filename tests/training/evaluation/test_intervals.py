@@ -27,8 +27,10 @@ def test_groups_give_a_wider_interval_than_single_pictures() -> None:
 
 def test_the_interval_of_a_mean_has_the_width_that_theory_says() -> None:
     values = np.random.default_rng(1).normal(0, 1, 1000)
-    found = group_bootstrap(sums(values), np.arange(1000), mean)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 1000**0.5, rel=0.1)
+    interval = group_bootstrap(sums(values), np.arange(1000), mean)
+    assert interval.high - interval.low == pytest.approx(
+        2 * 1.96 * values.std() / 1000**0.5, rel=0.1
+    )
 
 
 def test_the_same_rows_give_the_same_interval_in_any_order() -> None:
@@ -46,8 +48,8 @@ def test_resamples_without_a_figure_are_left_out() -> None:
     def half(sums: np.ndarray) -> np.ndarray:
         return np.where(mean(sums) > 0, 1.0, np.nan)
 
-    found = group_bootstrap(sums(values - values.mean()), groups, half)
-    assert (found.low, found.high) == (1.0, 1.0)
+    interval = group_bootstrap(sums(values - values.mean()), groups, half)
+    assert (interval.low, interval.high) == (1.0, 1.0)
     never = group_bootstrap(sums(values), groups, lambda s: np.full(len(s), np.nan))
     assert (never.low, never.high) == (None, None)
 

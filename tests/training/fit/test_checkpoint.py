@@ -27,10 +27,15 @@ def test_a_restored_training_takes_the_same_next_step(tmp_path: Path) -> None:
     )
     step(network, optimiser)
     other, other_optimiser = parts(1)
-    done = store.restore(other, other_optimiser)
+    progress = store.restore(other, other_optimiser)
     step(other, other_optimiser)
     assert torch.equal(network.weight, other.weight)
-    assert (done.epoch, done.examples_seen, done.best_epoch, done.best_loss) == (1, 4, 1, 0.5)
+    assert (progress.epoch, progress.examples_seen, progress.best_epoch, progress.best_loss) == (
+        1,
+        4,
+        1,
+        0.5,
+    )
 
 
 def test_the_newest_two_and_the_best_are_kept(tmp_path: Path) -> None:

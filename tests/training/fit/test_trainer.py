@@ -55,8 +55,8 @@ def test_a_resumed_training_has_the_losses_of_an_unbroken_one(
     shutil.rmtree(tmp_path / "epoch-0003")  # as if killed in the third epoch
     _, resumed = trained(loader, tmp_path)
     for key in ("train_loss", "validation_loss", "examples_seen", "learning_rate"):
-        known = [row[key] for row in expected]
-        assert [row[key] for row in resumed.history] == pytest.approx(known, abs=1e-6)
+        losses = [row[key] for row in expected]
+        assert [row[key] for row in resumed.history] == pytest.approx(losses, abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_losses(loader: Loader, tmp_path: Path) -> None:
@@ -68,24 +68,24 @@ def test_the_same_seed_gives_the_same_losses(loader: Loader, tmp_path: Path) -> 
 
 
 def test_every_epoch_shows_every_training_picture_once(loader: Loader, tmp_path: Path) -> None:
-    _, done = trained(loader, tmp_path)
-    assert [row["examples_seen"] for row in done.history] == [20, 40, 60]
-    assert done.examples_seen == 60
-    assert done.best_loss == min(row["validation_loss"] for row in done.history)
+    _, progress = trained(loader, tmp_path)
+    assert [row["examples_seen"] for row in progress.history] == [20, 40, 60]
+    assert progress.examples_seen == 60
+    assert progress.best_loss == min(row["validation_loss"] for row in progress.history)
 
 
 def test_the_best_epoch_is_what_remains(loader: Loader, tmp_path: Path) -> None:
-    network, done = trained(loader, tmp_path)
+    network, progress = trained(loader, tmp_path)
     validation = examples(loader, range(20, 30))
     loss = natural_loss(predict(network, validation, RUN), validation.coarse)
-    assert loss == pytest.approx(done.best_loss, abs=1e-6)
+    assert loss == pytest.approx(progress.best_loss, abs=1e-6)
 
 
 def test_a_training_that_no_longer_improves_ends_early(loader: Loader, tmp_path: Path) -> None:
     stubborn = replace(RUN, config=replace(CONFIG, learning_rate=0.0, patience=1, epochs=30))
-    _, done = trained(loader, tmp_path, stubborn)
-    assert done.epoch < 30
-    assert done.epoch == done.best_epoch + 1
+    _, progress = trained(loader, tmp_path, stubborn)
+    assert progress.epoch < 30
+    assert progress.epoch == progress.best_epoch + 1
 
 
 def test_a_view_that_is_hidden_changes_the_answer(loader: Loader, tmp_path: Path) -> None:

@@ -33,9 +33,9 @@ def test_every_value_falls_in_one_class_also_on_an_edge(values: list[float | Non
 @given(st.lists(stops, min_size=1, max_size=20))
 def test_a_fine_bin_lies_in_the_class_of_its_value(values: list[float | None]) -> None:
     fine, coarse = fine_targets(index(values), BINS), coarse_targets(index(values), BINS)
-    known = coarse != MISSING
-    assert (fine[~known] == MISSING).all()
-    assert (merging().numpy()[fine[known]].argmax(1) == coarse[known]).all()
+    has_label = coarse != MISSING
+    assert (fine[~has_label] == MISSING).all()
+    assert (merging().numpy()[fine[has_label]].argmax(1) == coarse[has_label]).all()
 
 
 def test_there_are_twelve_fine_bins_and_class_edges_are_among_their_edges() -> None:

@@ -58,9 +58,9 @@ def test_answers_equal_those_stored_for_the_test_pictures(trained: Trained) -> N
 
 
 def test_an_unknown_model_says_which_exist(trained: Trained) -> None:
-    known = model_ids(trained.workspace)
-    assert len(known) == 2
-    with pytest.raises(ModelNotFoundError, match=known[0]):
+    ids = model_ids(trained.workspace)
+    assert len(ids) == 2
+    with pytest.raises(ModelNotFoundError, match=ids[0]):
         load_model(trained.workspace, "zzz")
 
 

@@ -12,8 +12,8 @@ from PIL import Image, ImageColor
 
 from tests.training import saved_files
 from training.data.photo_settings import TASKS, class_ranges, format_value
-from training.evaluation.ranking import Choice
-from training.report.panel import PanelPaths, choose, write_panel
+from training.evaluation.ranking import RankedPhoto, select_photos
+from training.report.panel import PanelPaths, write_panel
 from training.report.panel_drawing import RADIUS, photo_corner, plot_centre
 from training.report.prediction_plot import BLUES, INNER, centre_colour, spans, svg_prediction
 from training.report.saved_run import read_run
@@ -35,7 +35,7 @@ def table(rows: Rows, tasks: tuple[str, ...] = TASKS) -> pl.DataFrame:
     ])  # fmt: skip
 
 
-def names(choices: tuple[Choice, ...]) -> list[str]:
+def names(choices: tuple[RankedPhoto, ...]) -> list[str]:
     return [choice.asset_sha256 for choice in choices]
 
 
@@ -45,7 +45,7 @@ def sure(share: float) -> tuple[float, float, float]:
 
 def test_photos_are_ranked_by_nll_over_all_heads() -> None:
     rows: Rows = [(f"{i}", f"g{i}", sure(0.3 + i / 20), 0) for i in range(12)]
-    chosen = choose(table(rows), count=3)
+    chosen = select_photos(table(rows), count=3)
     assert names(chosen.best) == ["11", "10", "9"]
     assert names(chosen.worst) == ["0", "1", "2"]
     assert chosen.n_ranked == 12
@@ -55,14 +55,14 @@ def test_one_head_that_surprises_outweighs_two_that_do_not() -> None:
     rows = table([("a", "g1", sure(0.6), 0), ("b", "g2", sure(0.7), 0)])
     shocked = pl.when((pl.col("asset_sha256") == "b") & (pl.col("task") == "iso"))
     rows = rows.with_columns(shocked.then(4.0).otherwise(pl.col("nll")).alias("nll"))
-    assert names(choose(rows, 1).best) == ["a"]
+    assert names(select_photos(rows, 1).best) == ["a"]
 
 
 def test_a_burst_gives_one_photo_before_any_group_gives_a_second() -> None:
     rows: Rows = [(f"b{i}", "burst", sure(0.9), 0) for i in range(4)]
     rows += [("x", "gx", sure(0.6), 0), ("y", "gy", sure(0.5), 0), ("z", "gz", sure(0.4), 0)]
-    assert names(choose(table(rows), 3).best) == ["b0", "x", "y"]
-    assert names(choose(table(rows), 5).best) == ["b0", "x", "y", "z", "b1"]
+    assert names(select_photos(table(rows), 3).best) == ["b0", "x", "y"]
+    assert names(select_photos(table(rows), 5).best) == ["b0", "x", "y", "z", "b1"]
 
 
 def test_a_photo_with_an_unknown_head_is_left_out() -> None:
@@ -71,7 +71,7 @@ def test_a_photo_with_an_unknown_head_is_left_out() -> None:
     rows = rows.with_columns(
         pl.when(unknown).then(None).otherwise(pl.col("target")).alias("target")
     )
-    chosen = choose(rows)
+    chosen = select_photos(rows)
     assert names(chosen.best) == ["b"]
     assert chosen.worst == ()
 
@@ -82,33 +82,33 @@ def test_most_confidently_wrong_photos_are_wrong_and_sorted_by_confidence() -> N
         ("mild", "g1", sure(0.5), 1),
         ("bold", "g2", sure(0.9), 2),
     ]
-    assert names(choose(table(rows)).confident_wrong) == ["bold", "mild"]
+    assert names(select_photos(table(rows)).confident_wrong) == ["bold", "mild"]
 
 
 def test_the_most_typical_photo_has_the_median_nll() -> None:
     rows: Rows = [(f"{i}", f"g{i}", sure(0.35 + i / 10), 0) for i in range(5)]
-    assert names(choose(table(rows), 1).typical) == ["2"]
+    assert names(select_photos(table(rows), 1).typical) == ["2"]
 
 
 def test_no_predictions_give_an_empty_selection() -> None:
-    assert choose(table([("a", "g", sure(0.5), None)])).n_ranked == 0
+    assert select_photos(table([("a", "g", sure(0.5), None)])).n_ranked == 0
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(9)), st.integers(1, 6))
 def test_the_choice_does_not_depend_on_the_order_of_rows(order: list[int], count: int) -> None:
     rows: Rows = [(f"{i}", f"g{i % 4}", sure(0.4 + (i % 3) / 10), i % 2) for i in range(9)]
-    chosen = choose(table(rows), count)
-    assert choose(table([rows[i] for i in order]), count) == chosen
+    chosen = select_photos(table(rows), count)
+    assert select_photos(table([rows[i] for i in order]), count) == chosen
     assert not set(names(chosen.best)) & set(names(chosen.worst))
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3))
 def test_sectors_fill_the_ring_in_proportion(shares: list[float]) -> None:
-    found = spans(shares)
-    assert found[0][0] == 0
-    assert found[-1][1] == pytest.approx(1)
-    for share, (start, end) in zip(shares, found, strict=True):
+    sectors = spans(shares)
+    assert sectors[0][0] == 0
+    assert sectors[-1][1] == pytest.approx(1)
+    for share, (start, end) in zip(shares, sectors, strict=True):
         assert end - start == pytest.approx(share / sum(shares))
 
 
@@ -197,8 +197,8 @@ def test_each_tile_of_the_picture_holds_its_own_photo(drawn: PanelPaths) -> None
             size = (240, 360) if photo % 7 == 3 else (360, 240)
             truth = saved_files.picture(photo, size).getpixel((size[0] // 2, size[1] // 2))
             left, top = photo_corner(row, column)
-            shown = image.getpixel((left + 146, top + 109))
-            assert max(abs(a - b) for a, b in zip(shown, truth, strict=True)) < 24
+            picture = image.getpixel((left + 146, top + 109))
+            assert max(abs(a - b) for a, b in zip(picture, truth, strict=True)) < 24
 
 
 def test_tiles_link_only_to_web_pages_and_escape_every_text(drawn: PanelPaths) -> None:
@@ -236,13 +236,13 @@ def test_pictures_are_shown_upright_and_without_metadata(tmp_path: Path) -> None
     exif[0x0112] = 6  # stored lying on its side
     path = tmp_path / "shard.bin"
     saved_files.picture(1).save(path, "JPEG", exif=exif)
-    shown = read_picture(path, 0, path.stat().st_size, 120)
-    assert shown.size == (80, 120)
-    assert not shown.getexif()
-    assert "exif" not in shown.info
+    picture = read_picture(path, 0, path.stat().st_size, 120)
+    assert picture.size == (80, 120)
+    assert not picture.getexif()
+    assert "exif" not in picture.info
 
 
 def test_a_choice_that_the_release_does_not_hold_makes_no_tile(tmp_path: Path) -> None:
     release = saved_files.release(tmp_path, n=3)
-    choice = choose(table([("feed", "g", sure(0.5), 0)])).best
+    choice = select_photos(table([("feed", "g", sure(0.5), 0)])).best
     assert make_tiles(choice, release, 64) == {}

@@ -58,25 +58,27 @@ def test_the_comparison_draws_each_predictor_with_its_interval_and_the_chance_li
 
 
 def test_a_predictor_known_to_one_policy_only_is_drawn_once() -> None:
-    found = scores(saved_files.metrics("split", "m"), "split", "iso")
-    figure = plots.comparison("iso", {"split": found, "random_split": {"model": found["model"]}})
-    assert len(figure.axes[0].get_yticklabels()) == len(found)
+    by_predictor = scores(saved_files.metrics("split", "m"), "split", "iso")
+    figure = plots.comparison(
+        "iso", {"split": by_predictor, "random_split": {"model": by_predictor["model"]}}
+    )
+    assert len(figure.axes[0].get_yticklabels()) == len(by_predictor)
 
 
 def test_the_confusion_matrix_counts_every_known_picture_once(predictions: pl.DataFrame) -> None:
     figure = plots.confusion("iso", predictions)
     counts = [int(text.get_text().split("\n")[1]) for text in figure.axes[0].texts]
-    known = predictions.filter((pl.col("task") == "iso") & pl.col("target").is_not_null())
-    assert sum(counts) == known.height
-    right = known.filter(pl.col("predicted") == pl.col("target")).height
+    labelled = predictions.filter((pl.col("task") == "iso") & pl.col("target").is_not_null())
+    assert sum(counts) == labelled.height
+    right = labelled.filter(pl.col("predicted") == pl.col("target")).height
     assert counts[0] + counts[4] + counts[8] == right
 
 
 def test_reliability_puts_the_share_right_against_confidence() -> None:
     rows = [([0.9, 0.1, 0.0], 0, 0), ([0.94, 0.03, 0.03], 0, 1), ([0.5, 0.3, 0.2], 0, 0)]
     table = pl.DataFrame([
-        {"task": "iso", "probabilities": shares, "predicted": said, "target": true}
-        for shares, said, true in rows
+        {"task": "iso", "probabilities": shares, "predicted": predicted, "target": true}
+        for shares, predicted, true in rows
     ])  # fmt: skip
     _, stated, natural = plots.reliability("iso", table, [0.2, 0.6, 0.2]).axes[0].lines
     assert list(stated.get_xdata()) == pytest.approx([0.5, 0.92])
@@ -94,8 +96,8 @@ def test_class_counts_draw_shares_before_and_after() -> None:
     figure = plots.class_counts(
         "iso", ("up to ISO 200", "b", "c"), (0.6, 0.3, 0.1), (0.4, 0.3, 0.3)
     )
-    shown = [text.get_text() for text in figure.axes[0].texts]
-    assert shown == ["60%", "30%", "10%", "40%", "30%", "30%"]
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["60%", "30%", "10%", "40%", "30%", "30%"]
 
 
 def test_the_same_figure_gives_the_same_bytes() -> None:

@@ -60,15 +60,15 @@ def test_few_groups_give_no_verdict_however_far_apart_figures_are() -> None:
         (POOR, none, None),
     ):
         assert compare(one, other, lead) == TOO_FEW
-    said = verdicts.sentence(finding("iso", none, POOR), "Here", beats_chance=False)
-    assert said.endswith(f"in 2 groups; best baseline (simple features) {POOR}; {TOO_FEW}.")
-    assert "chance" not in said
+    text = verdicts.sentence(finding("iso", none, POOR), "Here", beats_chance=False)
+    assert text.endswith(f"in 2 groups; best baseline (simple features) {POOR}; {TOO_FEW}.")
+    assert "chance" not in text
     assert verdicts.headline([finding("iso", none, POOR)], "Here") == (
         "Here, the model rests on too few groups to tell for ISO."
     )
     assert verdicts.gap_verdict(none, GOOD).endswith(TOO_FEW)
-    found = table(n_groups=2, model=GOOD, tiny_features=POOR)
-    assert verdicts.information_verdict(found, "split", "iso", 1 / 3) == f"ISO: {TOO_FEW}."
+    results = table(n_groups=2, model=GOOD, tiny_features=POOR)
+    assert verdicts.information_verdict(results, "split", "iso", 1 / 3) == f"ISO: {TOO_FEW}."
 
 
 def test_a_figure_without_an_interval_decides_nothing() -> None:
@@ -78,15 +78,15 @@ def test_a_figure_without_an_interval_decides_nothing() -> None:
 
 
 def test_the_headline_groups_heads_by_verdict() -> None:
-    found = [
+    results = [
         finding("f_number", GOOD, FAIR), finding("iso", FAIR, FAIR),
         finding("exposure_time", POOR, FAIR),
     ]  # fmt: skip
-    assert verdicts.headline(found, "Here") == (
+    assert verdicts.headline(results, "Here") == (
         "Here, the model beats its best baseline for aperture, cannot be told from the best "
         "baseline for ISO and is worse than the best baseline for exposure time."
     )
-    assert "the model cannot be told from" in verdicts.headline(found[1:2], "Here")
+    assert "the model cannot be told from" in verdicts.headline(results[1:2], "Here")
     assert verdicts.headline([], "Here").startswith("No head")
 
 
@@ -117,8 +117,8 @@ def test_what_is_not_known_is_not_called_unseen(
     camera: float, photographer: float, expected: str
 ) -> None:
     counts = {f"{kind}_in_train_and_test": 0 for kind in ("groups", "cameras", "photographers")}
-    known = {"cameras_known_share": camera, "photographers_known_share": photographer}
-    assert verdicts.describe_test_set("split", counts | known) == expected
+    shares = {"cameras_known_share": camera, "photographers_known_share": photographer}
+    assert verdicts.describe_test_set("split", counts | shares) == expected
     assert "unknown" in verdicts.describe_test_set("split", counts), (
         "an old run does not say what it knew"
     )
@@ -127,8 +127,10 @@ def test_what_is_not_known_is_not_called_unseen(
 def test_the_leak_table_says_what_is_unknown() -> None:
     facts = {"photographers_in_train_and_test": 0, "test_pictures_of_a_trained_photographer": 0}
     facts |= {"cameras_in_train_and_test": 1, "test_pictures_of_a_trained_camera": 4}
-    said = leaks({"split": {**facts, "photographers_known_share": 0.0, "cameras_known_share": 0.5}})
-    assert dict(said["rows"]) == {
+    audit = leaks(
+        {"split": {**facts, "photographers_known_share": 0.0, "cameras_known_share": 0.5}}
+    )
+    assert dict(audit["rows"]) == {
         "photographers in train and test": ["unknown"],
         "test pictures of a trained photographer": ["unknown"],
         "cameras in train and test": ["1, known of 50 %"],
@@ -138,8 +140,8 @@ def test_the_leak_table_says_what_is_unknown() -> None:
 
 def test_a_sentence_gives_figures_counts_and_verdict() -> None:
     one = finding("iso", score(0.38, 0.33, 0.43), score(0.35, 0.3, 0.4))
-    said = verdicts.sentence(one, "Here", beats_chance=False)
-    assert said == (
+    text = verdicts.sentence(one, "Here", beats_chance=False)
+    assert text == (
         "Here, ISO: 0.38 [0.33, 0.43] balanced accuracy over 100 photos in 10 groups, not shown to be "
         "above chance; best baseline (simple features) 0.35 [0.30, 0.40]; so: not distinguishable."
     )
@@ -161,19 +163,19 @@ def test_the_gap_is_called_a_gap_only_when_it_is_shown() -> None:
     assert verdicts.gap_verdict(GOOD, FAIR).startswith("-0.15: the random split is the harder")
 
 
-def table(n_groups: int = 30, **found: Score) -> pl.DataFrame:
+def table(n_groups: int = 30, **results: Score) -> pl.DataFrame:
     return pl.DataFrame([
         {
             "split": "split:test", "task": "iso", "metric": "balanced_accuracy", "slice": "all",
             "predictor": name, "value": one.value, "low": one.low, "high": one.high, "n": 90,
             "n_groups": n_groups,
         }
-        for name, one in found.items()
+        for name, one in results.items()
     ])  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("results", "expected"),
     [
         (
             {"model": POOR, "tiny_features": POOR},
@@ -198,8 +200,10 @@ def table(n_groups: int = 30, **found: Score) -> pl.DataFrame:
         ({"majority": POOR}, "nothing that looks at pixels was measured"),
     ],
 )
-def test_whether_the_information_is_in_the_picture(found: dict[str, Score], expected: str) -> None:
-    assert expected in verdicts.information_verdict(table(**found), "split", "iso", 1 / 3)
+def test_whether_the_information_is_in_the_picture(
+    results: dict[str, Score], expected: str
+) -> None:
+    assert expected in verdicts.information_verdict(table(**results), "split", "iso", 1 / 3)
 
 
 def test_the_best_baseline_is_no_partial_view_of_the_model() -> None:
@@ -212,13 +216,15 @@ def test_the_best_baseline_is_no_partial_view_of_the_model() -> None:
 
 
 def test_predictors_stand_in_reading_order_and_unknown_ones_before_the_constants() -> None:
-    found = scores(table(prior=POOR, model=FAIR, own_idea=FAIR, patches_only=FAIR), "split", "iso")
-    assert list(found) == ["model", "patches_only", "own_idea", "prior"]
+    results = scores(
+        table(prior=POOR, model=FAIR, own_idea=FAIR, patches_only=FAIR), "split", "iso"
+    )
+    assert list(results) == ["model", "patches_only", "own_idea", "prior"]
 
 
 def test_small_slices_are_counted_not_shown() -> None:
-    shown, hidden = shown_slices(saved_files.metrics("split", "m"))
-    assert set(shown["slice"]) == {"camera=nikon <d90>"}
+    large, hidden = shown_slices(saved_files.metrics("split", "m"))
+    assert set(large["slice"]) == {"camera=nikon <d90>"}
     assert hidden == 3
 
 
@@ -276,15 +282,15 @@ def test_class_shares_follow_the_weights(page: str, release: saved_files.FolderR
     index = pl.DataFrame(release.table).filter(
         (pl.col("split") == "train") & (pl.col("iso_bin") == 0)
     )
-    known = pl.DataFrame(release.table).filter(
+    labelled = pl.DataFrame(release.table).filter(
         (pl.col("split") == "train") & pl.col("iso_bin").is_not_null()
     )
-    share = index["weight"].sum() / known["weight"].sum()
+    share = index["weight"].sum() / labelled["weight"].sum()
     row = page.split("up to ISO 200</span></th>", maxsplit=1)[1].split("</tr>", maxsplit=1)[0]
-    shown = re.findall(r">(\d+)(?: %)?</td>", row)
-    assert [int(number) for number in shown] == [
+    numbers = re.findall(r">(\d+)(?: %)?</td>", row)
+    assert [int(number) for number in numbers] == [
         index.height,
-        round(100 * index.height / known.height),
+        round(100 * index.height / labelled.height),
         round(100 * share),
     ]
 

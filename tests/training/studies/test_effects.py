@@ -70,8 +70,8 @@ def test_effects_are_paired_differences_with_group_intervals() -> None:
     sums = {ALL_RULES: confusion(target, good), "duplicates": confusion(target, bad)}
     sums["rebalancing"] = sums[ALL_RULES]
     coarse = np.stack([target] * 3, axis=1)
-    found = compare(sums, dict.fromkeys(sums, 7), coarse, groups)
-    named = {(each.left_out, each.setting): each for each in found}
+    effects = compare(sums, dict.fromkeys(sums, 7), coarse, groups)
+    named = {(each.left_out, each.setting): each for each in effects}
     assert {setting for _, setting in named} == {*SETTINGS, "mean"}
     assert named[ALL_RULES, "iso"].effect is None
     assert named[ALL_RULES, "iso"].score.value == pytest.approx(good.mean(), abs=0.01)
@@ -106,11 +106,11 @@ def test_the_command_trains_on_a_curated_catalog_and_writes_the_table(tmp_path: 
     settings = CurateSettings(runner="threads", workers=1, faces="off")
     run = curate(home, None, settings, embedder=SmallEmbedder())
     arguments = ["effects", "--home", str(home.home), "--epochs", "1"]
-    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
-    assert "rebalancing" in done.output
-    found = pl.read_csv(home.reports / "curation" / run.run_id / "effects.csv")
-    assert found["left_out"].unique(maintain_order=True).to_list() == [ALL_RULES, *LEFT_OUT]
-    sizes = dict(found.select("left_out", "n_train").iter_rows())
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert "rebalancing" in result.output
+    effects = pl.read_csv(home.reports / "curation" / run.run_id / "effects.csv")
+    assert effects["left_out"].unique(maintain_order=True).to_list() == [ALL_RULES, *LEFT_OUT]
+    sizes = dict(effects.select("left_out", "n_train").iter_rows())
     assert sizes["exif rules"] == sizes[ALL_RULES] + 1
     assert sizes["group split"] == sizes[ALL_RULES]
-    assert found["balanced_accuracy"].is_between(0, 1).all()
+    assert effects["balanced_accuracy"].is_between(0, 1).all()
