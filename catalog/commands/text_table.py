@@ -118,7 +118,8 @@ def _lines(
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    most = width if display_width(text) <= len(text) else width // 2  # textwrap counts characters
+    is_wide = any(_width_of(character) == 2 for character in text)
+    most = width // 2 if is_wide else width  # textwrap counts characters
     return textwrap.wrap(text, max(most, 1)) or [""]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from catalog import Workspace
@@ -76,6 +76,7 @@ def test_without_a_terminal_all_is_there() -> None:
 TEXTS = st.text(alphabet="ab /写真é\u0301|", max_size=40)
 
 
+@example([["aa写写写", "", "", "\u0301\u0301 aaa\u0301写写写"]], 21)
 @given(st.lists(st.lists(TEXTS, min_size=4, max_size=4), max_size=4), st.integers(20, 90))
 def test_no_line_is_wider_than_the_terminal(rows: list[list[str]], width: int) -> None:
     header = ["name", "a_long_name_of_a_column", "n", "meaning"]
