@@ -45,7 +45,7 @@ class BadPlanError(CurationError):
 
 
 class ThinClassError(CurationError):
-    """Rebalancing would lift classes that rest on too few scenes."""
+    """Rebalancing would lift classes with too few scenes."""
 
     def __init__(self, rebalance: str, thin: Sequence[str], few: int) -> None:
         more = f" (and {len(thin) - 3} more)" if len(thin) > 3 else ""
@@ -68,7 +68,7 @@ class RunNotFoundError(CurationError):
 
 
 class NothingToCurateError(CurationError):
-    """The catalog holds no pictures."""
+    """The catalog has no pictures."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -77,7 +77,7 @@ class NothingToCurateError(CurationError):
 
 
 class RunUndoneError(CurationError):
-    """The same run is there already, and somebody took it back."""
+    """The same run exists already, and somebody took it back."""
 
     def __init__(self, run_id: str, by: str, at: str) -> None:
         super().__init__(
@@ -107,10 +107,12 @@ def _labels_advice(n_values: Mapping[str, int], usable: Sequence[str]) -> str:
             f"The catalog has: {listed}. Name those to be used in a plan, such as {plan}, and give it to: safelight "
             f"curate run --plan FILE{home_words()}"
         )
-    said = ", ".join(f"{task} has one value" for task in sorted(n_values))
-    there = f"In the catalog {said}" if said else "The catalog has none either"
+    listed_labels = ", ".join(f"{task} has one value" for task in sorted(n_values))
+    situation = (
+        f"In the catalog {listed_labels}" if listed_labels else "The catalog has none either"
+    )
     return (
-        f"{there}, so no label can be wrong. Labels come with pictures: from a column of an address list "
+        f"{situation}, so no label can be wrong. Labels come with pictures: from a column of an address list "
         f"(--label-col), from names of folders, or with a data set. What else waits for people: "
         f"safelight curate review{home_words()}"
     )
@@ -121,7 +123,7 @@ class EmbedderNotFoundError(CurationError):
 
     def __init__(self, name: str, existing: Sequence[str]) -> None:
         super().__init__(
-            f"there is no single embedder {name!r}; existing: {', '.join(existing)}. Train one with: "
+            f"there is no single embedder {name!r}; known: {', '.join(existing)}. Train one with: "
             "safelight train run copy_detection, or give the path of an ONNX file"
         )
         self.name = name

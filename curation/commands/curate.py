@@ -134,16 +134,16 @@ def runs(workspace: Workspace) -> None:
     from catalog import open_catalog
 
     with open_catalog(workspace) as catalog:
-        found = catalog.records(
+        rows = catalog.records(
             "SELECT r.*, v.is_current FROM curation_runs r LEFT JOIN v_runs v USING (run_id) "
             "ORDER BY r.finished_at DESC, r.run_id"
         )
-    for row in found:
+    for row in rows:
         mark = {True: "*", False: " ", None: "-"}[row["is_current"]]  # type: ignore[index]  # a truth value
         click.echo(
             f"{mark} {row['run_id']}  {str(row['finished_at'])[:19]}  in {row['n_input']}  kept {row['n_kept']}"
         )
-    if not found:
+    if not rows:
         click.echo("no curation runs yet; make one with: safelight curate run")
 
 
@@ -158,9 +158,9 @@ def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
     from catalog import resolve_sha256
 
     name = resolve_sha256(workspace, asset)
-    made = write_decision(workspace, choice, [name], reason=reason)
+    saved = write_decision(workspace, choice, [name], reason=reason)
     click.echo(
-        f"{made.decision_id}: {choice} {name}; it counts from the next: safelight curate run"
+        f"{saved.decision_id}: {choice} {name}; it counts from the next: safelight curate run"
     )
 
 
@@ -186,16 +186,16 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
     """Count what waits for a person in each queue of the review, or list one queue, as /review does."""
     from catalog import count_review_items, list_review_items
 
-    counted = [each for each in count_review_items(workspace) if queue in ("", each.queue)]
-    for each in counted:
-        said = ", ".join(f"{reason} {n}" for reason, n in each.reasons)
-        click.echo(f"{each.queue:<11} {each.waiting:>6} of {each.total}  {said}".rstrip())
+    queues = [each for each in count_review_items(workspace) if queue in ("", each.queue)]
+    for each in queues:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in each.reasons)
+        click.echo(f"{each.queue:<11} {each.waiting:>6} of {each.total}  {reasons}".rstrip())
     if kind and not queue:
-        queue = next((each.queue for each in counted if kind in dict(each.reasons)), "issues")
+        queue = next((each.queue for each in queues if kind in dict(each.reasons)), "issues")
     if queue:
         for item in list_review_items(workspace, queue, kind, limit):
             click.echo(f"{item.item[:12]:<12}  {', '.join(item.reasons)}  {item.title}".rstrip())
-    if not any(each.waiting for each in counted):
+    if not any(each.waiting for each in queues):
         click.echo("nothing waits for a decision")
     else:
         click.echo(f"decide with: safelight serve{home_words()}, then open /review")
@@ -213,12 +213,12 @@ def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     from catalog import queue_opener
 
     with progress_task("purge"):
-        done = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())
-    for reason, n in done.by_reason.items():
+        result = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())
+    for reason, n in result.by_reason.items():
         click.echo(f"{reason:<20}  {n}")
-    verb = "deleted" if done.is_done else "would delete"
-    click.echo(f"{verb} {counted(len(done.assets), 'picture')}, {format_bytes(done.bytes)}")
-    if done.assets and not done.is_done:
+    verb = "deleted" if result.is_done else "would delete"
+    click.echo(f"{verb} {counted(len(result.assets), 'picture')}, {format_bytes(result.bytes)}")
+    if result.assets and not result.is_done:
         click.echo("nothing was changed; delete them with --yes, which cannot be undone")
 
 
@@ -294,9 +294,9 @@ def _print_next_step(summary: CurationSummary) -> None:
 
 
 def _leaks(audit: LeakAudit) -> str:
-    known = [key for key in audit.shared_values if not audit.shared(key).endswith("unknown")]
-    unknown = [audit.shared(key) for key in audit.shared_values if key not in known]
-    shared = f"{', '.join(map(audit.shared, known)) or 'nothing known to be'} shared"
+    available = [key for key in audit.shared_values if not audit.shared(key).endswith("unknown")]
+    unknown = [audit.shared(key) for key in audit.shared_values if key not in available]
+    shared = f"{', '.join(map(audit.shared, available)) or 'nothing known to be'} shared"
     cosine = "" if math.isnan(audit.max_cosine) else f"closest cosine {audit.max_cosine:.3f}"
     return "; ".join(filter(None, [shared, ", ".join(unknown), cosine]))
 

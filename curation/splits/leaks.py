@@ -1,7 +1,7 @@
 """Audit a split: shared keys, similarity of the closest pairs, and labels that metadata alone predicts.
 
 For the group split the shared values of its own keys must be 0. For the random split they show how much of the test
-set a naive evaluation has already seen in train.
+set also occurs in train in a naive evaluation.
 """
 
 import json

@@ -55,10 +55,10 @@ def join(address: str, environment: Mapping[str, str]) -> None:
 
 def alive() -> Nodes:
     """Ask the cluster which nodes live."""
-    found = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
     return {
         node["NodeID"]: Node(node["NodeManagerAddress"], int(node["Resources"].get("CPU", 0)))
-        for node in found
+        for node in nodes
         if node["Alive"]
     }
 
@@ -69,10 +69,10 @@ def _check_versions(address: str, nodes: Nodes) -> None:
     answered, _ = ray.wait(list(calls), num_returns=len(calls), timeout=_ANSWER_S)
     for call in answered:
         with suppress(ray.exceptions.RayError):  # the node died meanwhile, which the stages outlive
-            if (found := ray.get(call)) != __version__:
-                theirs = f"Safelight {found}" if found else "no Safelight that Python finds"
-                said = f"node {calls[call].address} has {theirs}, this machine {__version__}"
-                raise ClusterError(address, said)
+            if (version := ray.get(call)) != __version__:
+                installed = f"Safelight {version}" if version else "no Safelight that Python finds"
+                message = f"node {calls[call].address} has {installed}, this machine {__version__}"
+                raise ClusterError(address, message)
 
 
 def _ask_version(node: str) -> "ray.ObjectRef[str]":
@@ -83,8 +83,8 @@ def _ask_version(node: str) -> "ray.ObjectRef[str]":
             return ""
         return found
 
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(version).options(num_cpus=0, scheduling_strategy=there).remote()
+    on_node = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(version).options(num_cpus=0, scheduling_strategy=on_node).remote()
 
 
 def run_in_parts(
@@ -108,15 +108,15 @@ def _run_part(
     left, losses = part, 0
     while left.num_rows:
         finished: list[pa.Array] = []
-        known, n_before = nodes(), losses
+        nodes_before, n_before = nodes(), losses
         try:
             for batch in run([left.slice(n, task_rows) for n in range(0, len(left), task_rows)]):
                 finished.append(batch.column("asset_sha256"))
                 yield batch
         except ray.exceptions.RayError as error:
             losses += 1
-            _check_loss(error, losses, gone := _gone(known, nodes()))
-            _log_loss(error, gone)
+            _check_loss(error, losses, lost_nodes := _gone(nodes_before, nodes()))
+            _log_loss(error, lost_nodes)
         names = pa.chunked_array(finished, pa.string())
         left = left.filter(pc.invert(pc.is_in(left["asset_sha256"], names)))
         assert losses > n_before or not len(left), f"Daft gave no result for {len(left)} rows"

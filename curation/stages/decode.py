@@ -1,4 +1,4 @@
-"""The stage that decodes: bytes of a file to its row in `health`, and hidden pictures for the stages behind it."""
+"""The decode stage: from the bytes of a file to its row in `health`, and small pictures for the later stages."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from curation.stages.stage import with_outputs
 class Decode:
     """Stage: `image` bytes to the health columns, a 288 x 288 RGB `thumbnail` and an RGB `preview`.
 
-    `thumbnail_offset` and `thumbnail_length` say where the thumbnail of the EXIF lies in `image`; length 0 is none.
+    `thumbnail_offset` and `thumbnail_length` are the position of the EXIF thumbnail in `image`; length 0 means none.
     The preview is upright, at most 640 px a side, `preview_width` px wide.
     """
 
@@ -40,14 +40,14 @@ class Decode:
     )
 
     def setup(self) -> None:
-        """Need nothing."""
+        """Do nothing: decoding needs no weights."""
 
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Decode each row; a bad file becomes a status, never an exception."""
-        given = zip(*(batch.column(name) for name in self.inputs), strict=True)
-        found = [asdict(_examine_row(*row)) for row in given]
+        inputs = zip(*(batch.column(name) for name in self.inputs), strict=True)
+        results = [asdict(_examine_row(*row)) for row in inputs]
         columns: dict[str, Sequence[object]] = {
-            name: [row[name] for row in found] for name in self.outputs.names
+            name: [row[name] for row in results] for name in self.outputs.names
         }
         return with_outputs(batch, self.outputs, columns)
 

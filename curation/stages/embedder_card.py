@@ -1,13 +1,13 @@
-"""What must be known of an ONNX file before it can embed: its input, and what its cosines mean.
+"""The card of an ONNX embedder: the input of its network, and the limits on its cosines.
 
 The card of `model.onnx` is `model.json` beside it, or the same JSON in the file's own metadata under `safelight`:
 
     {"format": "safelight-embedder/1", "name": "copy_detection", "input_px": 160,
      "mean": [127, 127, 127], "std": [128, 128, 128], "candidate_cosine": 0.5, "scene_cosine": 0.5}
 
-`mean` and `std` are those of red, green and blue in grey levels, 0 to 255. The two cosines are where this network's
-candidates for copies begin, and from where on two shots may show one scene; left out, they are those of the
-default network, which other networks hardly share. `about` may hold anything.
+`mean` and `std` are those of red, green and blue in grey levels, 0 to 255. The two cosines are the limit of
+this network for candidates of copies, and its limit for two shots of one scene. The defaults are the limits of the
+default network, which seldom suit another one. `about` may contain anything.
 """
 
 import dataclasses
@@ -40,31 +40,31 @@ class EmbedderCard:
     scene_cosine: float = VerificationLimits().scene_cosine
 
     def to_json(self, about: Mapping[str, object] | None = None) -> str:
-        """Write the card; equal cards give equal text."""
+        """Write the card as JSON; equal cards give equal text."""
         content = {"format": FORMAT, **dataclasses.asdict(self)}
         return json.dumps(content | ({"about": about} if about else {}), indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, origin: str) -> Self:
-        """Read a card that was found at `origin`; raises `BadEmbedderError`."""
+        """Read a card; `origin` names its place in errors. Raises `BadEmbedderError`."""
         try:
-            found = json.loads(text)
+            card = json.loads(text)
         except ValueError as error:
             raise BadEmbedderError(origin, f"the card is not JSON: {error}") from error
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
+        if not isinstance(card, dict) or card.get("format") != FORMAT:
             raise BadEmbedderError(origin, f'the card must be an object with "format": "{FORMAT}"')
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(found) - known - {"format", "about"}):
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(card) - fields - {"format", "about"}):
             raise BadEmbedderError(
                 origin,
-                f"the card has an unknown entry {unknown[0]!r}; known: {', '.join(sorted(known))}",
+                f"the card has an unknown entry {unknown[0]!r}; known: {', '.join(sorted(fields))}",
             )
-        values = {name: found[name] for name in known & set(found)}
+        values = {name: card[name] for name in fields & set(card)}
         return cls(**_checked(values, origin))
 
     @property
     def input_text(self) -> str:
-        """Write what changes the vectors of one file, for their name."""
+        """Write the entries that change the vectors of a file, as a part of their name."""
         return json.dumps([self.input_px, self.mean, self.std])
 
 

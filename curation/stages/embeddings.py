@@ -1,12 +1,11 @@
-"""Embeddings: what a picture shows, as one vector whose cosine says how alike two pictures are.
+"""Embeddings: the content of a picture as one vector; the cosine of two vectors is the similarity of two pictures.
 
-The default network is the EfficientNet-Lite0 trunk with ImageNet weights that a Python package
-brings, so nothing is downloaded. Batch normalisation is folded into the convolutions when the
-weights are read: the network is convolutions, ReLU6 and additions only. Pictures are read at 224 px: 288 px cost
-twice the time for one more percent of copies found. onnxruntime is 1.5 to 2 times as fast per picture but
-would need an export and two more packages to make it. Any object with the methods of `Embedder` may take
-its place; vectors of different `model_id` are never compared. torch is imported with the weights: it takes
-seconds, and most commands need no network.
+The default network is the EfficientNet-Lite0 trunk with ImageNet weights from a Python package, so nothing is
+downloaded. Batch normalisation is folded into the convolutions when the weights are loaded: the network has only
+convolutions, ReLU6 and additions. Pictures are scaled to 224 px: 288 px take twice the time for one more percent of the
+copies. onnxruntime is 1.5 to 2 times as fast per picture, but needs an export and two more packages. Any object with
+the methods of `Embedder` can replace the default; vectors of different `model_id` are never compared. torch is imported
+together with the weights, because the import takes seconds and most commands need no network.
 """
 
 import hashlib
@@ -29,14 +28,14 @@ CHUNK = 16  # pictures in one forward pass: larger chunks leave the CPU caches
 
 
 class Embedder(Protocol):
-    """Something that turns pictures into vectors."""
+    """Computes vectors of pictures."""
 
     def load(self) -> None:
         """Read the weights; called once in each worker, before the first `embed`."""
 
     @property
     def model_id(self) -> str:
-        """Name the network and its weights; empty where only `load` can tell."""
+        """Name of the network and its weights; empty where it is known only after `load`."""
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map RGB pictures (N, 288, 288, 3) to L2-normalised vectors (N, D)."""
@@ -66,7 +65,7 @@ class EfficientNetLite0:
 
     @property
     def model_id(self) -> str:
-        """Name the network and the first 12 hex digits of the hash of its weights; known before `load`."""
+        """Name the network and the first 12 hex digits of the hash of its weights; available before `load`."""
         if not self._model_id:
             digest = hashlib.sha256(self._path().read_bytes()).hexdigest()
             self._model_id = f"efficientnet-lite0@{digest[:12]}"

@@ -1,8 +1,8 @@
 """Run a chain of stages over many assets: by Daft (laptop or Ray cluster) or by plain threads.
 
-The whole chain runs on one batch at a time, so pictures and thumbnails live only as long as their batch.
-Both runners give the same rows. Threads need nothing and start at once; Daft plans, spills and
-moves to a cluster without a change to the stages. OpenCV, Pillow and torch release the interpreter lock.
+The whole chain runs on one batch at a time, so pictures and thumbnails exist only as long as their batch.
+Both runners give the same rows. Threads need no further library and start at once; Daft plans, spills and runs on a
+cluster without a change to the stages. OpenCV, Pillow and torch release the interpreter lock.
 """
 
 import logging
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from catalog import ClusterError, UsageError
 from curation.errors import UnknownRunnerError
-from curation.stages.stage import HIDDEN, Stage
+from curation.stages.stage import TRANSIENT, Stage
 
 Runner = Literal["daft", "threads"]
 BATCH_ROWS = 16
@@ -29,7 +29,7 @@ _QUIET = {
     "SCARF_NO_ANALYTICS": "true",
     "DAFT_ANALYTICS_ENABLED": "0",
     "DAFT_PROGRESS_BAR": "0",
-}  # Daft reports its import to two servers and draws bars unless told not to
+}  # otherwise Daft reports its import to two servers and draws progress bars
 
 
 class Chain:
@@ -46,9 +46,9 @@ class Chain:
 
     @property
     def outputs(self) -> pa.Schema:
-        """Columns that `run` gives: no hidden ones."""
+        """Columns that `run` gives: all but the transient ones."""
         fields = [field for stage in self.stages for field in stage.outputs]
-        kept = [field for field in fields if field.name not in HIDDEN]
+        kept = [field for field in fields if field.name not in TRANSIENT]
         assert len({field.name for field in kept}) == len(kept), "two stages give the same column"
         return pa.schema([pa.field("asset_sha256", pa.string()), *kept])
 
@@ -61,13 +61,13 @@ class Chain:
                 self._is_set_up = True
 
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Run all stages; a row keeps nulls from the first stage on that had no input for it."""
+        """Run all stages; a row has nulls from the first stage on that lacks an input for it."""
         self.setup()
         columns = {name: batch.column(name) for name in batch.schema.names}
         for stage in self.stages:
             columns |= _outputs_of(stage, columns, batch.num_rows)
-        wanted = self.outputs
-        return pa.RecordBatch.from_arrays([columns[name] for name in wanted.names], schema=wanted)
+        outputs = self.outputs
+        return pa.RecordBatch.from_arrays([columns[name] for name in outputs.names], schema=outputs)
 
 
 def _outputs_of(stage: Stage, columns: dict[str, pa.Array], n_rows: int) -> dict[str, pa.Array]:
@@ -122,14 +122,14 @@ def _run_on_threads(
     """Keep two batches per worker in flight; threads share one chain, so weights are loaded once."""
     chain = Chain(stages)
     chain.setup()
-    flying: deque[Future[pa.RecordBatch]] = deque()
+    in_flight: deque[Future[pa.RecordBatch]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="curation") as pool:
         for batch in rows.combine_chunks().to_batches(max_chunksize=batch_rows):
-            flying.append(pool.submit(chain.run, batch))
-            if len(flying) >= 2 * workers:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
+            in_flight.append(pool.submit(chain.run, batch))
+            if len(in_flight) >= 2 * workers:
+                yield in_flight.popleft().result()
+        while in_flight:
+            yield in_flight.popleft().result()
 
 
 def _run_on_cluster(
@@ -152,12 +152,12 @@ def _run_on_daft(chain: Chain, tables: list[pa.Table], batch_rows: int) -> Itera
     """Let Daft call the chain; only references to bytes and small results pass through it."""
     import daft
 
-    logging.getLogger("tracing").setLevel(logging.WARNING)  # Daft tells of every batch at INFO
+    logging.getLogger("tracing").setLevel(logging.WARNING)  # Daft logs every batch at INFO
 
     kind = daft.DataType.from_arrow_type(pa.struct(list(chain.outputs)))
 
     class DaftChain:
-        """The chain as Daft sees it: columns in, one struct column out."""
+        """The chain as a Daft function: columns in, one struct column out."""
 
         def __init__(self, chain: Chain, names: list[str]) -> None:
             self.chain, self.names = chain, names

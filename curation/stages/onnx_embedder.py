@@ -1,8 +1,8 @@
-"""Embed by a network from an ONNX file: one that the recipe `copy_detection` has trained, or any other.
+"""Embed pictures by a network from an ONNX file: trained by the recipe `copy_detection`, or any other.
 
 The file takes one input, float32 (N, 3, S, S) or (N, S, S, 3), and its first output is (N, D). It runs through
-onnxruntime, on a GPU where that has one. Vectors are named by a hash of the file and of how pictures are prepared
-for it, so those of another network, or of the same one with other input, are never compared.
+onnxruntime, on a GPU where onnxruntime supports one. The name of the vectors has a hash of the file and of its input,
+so vectors of another network, or of the same network with another input, are never compared.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class OnnxEmbedder:
         return self._model_id
 
     def load(self) -> None:
-        """Open the file, unless that is done; raises `BadEmbedderError` where its input does not fit its card."""
+        """Open the file once; raises `BadEmbedderError` where its input does not match its card."""
         if self._session is None:
             session = _session(self.path)
             self._is_channels_last = _is_channels_last(session, self.path, self.card.input_px)
@@ -64,7 +64,7 @@ class OnnxEmbedder:
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
     def _prepared(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Bring pictures to the size, range and layout of the input."""
+        """Convert pictures to the size, range and layout of the input."""
         side = (self.card.input_px, self.card.input_px)
         small = [cv2.resize(each, side, interpolation=cv2.INTER_AREA) for each in pictures]
         mean, std = (np.array(each, np.float32) for each in (self.card.mean, self.card.std))
@@ -74,38 +74,40 @@ class OnnxEmbedder:
         )
 
     def _vectors(self, ready: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-        found = np.asarray(self._session.run(None, {name: ready})[0], np.float32)
-        if found.ndim != 2 or len(found) != len(ready) or found.shape[1] < LEAST_DIM:
+        output = np.asarray(self._session.run(None, {name: ready})[0], np.float32)
+        if output.ndim != 2 or len(output) != len(ready) or output.shape[1] < LEAST_DIM:
             raise BadEmbedderError(
-                str(self.path), f"its first output has shape {found.shape}, not ({len(ready)}, D)"
+                str(self.path), f"its first output has shape {output.shape}, not ({len(ready)}, D)"
             )
-        if not np.isfinite(found).all():
+        if not np.isfinite(output).all():
             raise BadEmbedderError(str(self.path), "it gave values that are not finite")
-        norm = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.asarray(found / np.maximum(norm, 1e-9), np.float32)
+        norm = np.linalg.norm(output, axis=1, keepdims=True)
+        return np.asarray(output / np.maximum(norm, 1e-9), np.float32)
 
 
-def open_embedder(wanted: str, workspace: Workspace) -> Embedder:
-    """Find an embedder by what `[curate] embedder` says.
+def open_embedder(name: str, workspace: Workspace) -> Embedder:
+    """Open the embedder of the setting `[curate] embedder`.
 
-    That is nothing or `efficientnet-lite0` for the default, `name@version` for one that this workspace has trained
+    It is empty or `efficientnet-lite0` for the default, `name@version` for one that this workspace has trained
     (version: the beginning of its hash or of its model's id), or the path of an ONNX file, relative to the
     workspace. Raises `EmbedderNotFoundError` or `BadEmbedderError`.
     """
-    if wanted in {"", DEFAULT}:
+    if name in {"", DEFAULT}:
         return EfficientNetLite0()
-    if wanted.endswith(".onnx"):
-        path = workspace.home / Path(wanted).expanduser()
+    if name.endswith(".onnx"):
+        path = workspace.home / Path(name).expanduser()
         if not path.is_file():
-            raise EmbedderNotFoundError(wanted, _known(workspace))
+            raise EmbedderNotFoundError(name, _embedder_names(workspace))
         return OnnxEmbedder(path)
-    name, _, version = wanted.partition("@")
-    found = [
-        each for each in trained_embedders(workspace) if version and _is_named(each, name, version)
+    trained_name, _, version = name.partition("@")
+    matches = [
+        each
+        for each in trained_embedders(workspace)
+        if version and _is_named(each, trained_name, version)
     ]
-    if len(found) != 1:
-        raise EmbedderNotFoundError(wanted, _known(workspace))
-    return found[0]
+    if len(matches) != 1:
+        raise EmbedderNotFoundError(name, _embedder_names(workspace))
+    return matches[0]
 
 
 def trained_embedders(workspace: Workspace) -> list[OnnxEmbedder]:
@@ -115,7 +117,7 @@ def trained_embedders(workspace: Workspace) -> list[OnnxEmbedder]:
 
 
 def run_name(embedder: Embedder) -> str:
-    """Name an embedder within the name of a run: with all that changes a run's outcome."""
+    """Name an embedder for the id of a run, with everything that changes the result of the run."""
     if isinstance(embedder, OnnxEmbedder):
         card = embedder.card
         return f"{embedder.model_id} candidates {card.candidate_cosine} scenes {card.scene_cosine}"
@@ -125,11 +127,11 @@ def run_name(embedder: Embedder) -> str:
 def _is_named(embedder: OnnxEmbedder, name: str, version: str) -> bool:
     digest = embedder.model_id.rpartition("@")[2]
     return embedder.card.name == name and any(
-        known.startswith(version) for known in (digest, embedder.path.parent.name)
+        identifier.startswith(version) for identifier in (digest, embedder.path.parent.name)
     )
 
 
-def _known(workspace: Workspace) -> list[str]:
+def _embedder_names(workspace: Workspace) -> list[str]:
     return [DEFAULT, *(each.model_id for each in trained_embedders(workspace))]
 
 
@@ -139,10 +141,10 @@ def _session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # batches run side by side already
     options.log_severity_level = 3
-    kept = [p for p in onnxruntime.get_available_providers() if p.startswith(("CUDA", "CPU"))]
+    providers = [p for p in onnxruntime.get_available_providers() if p.startswith(("CUDA", "CPU"))]
     try:
-        return onnxruntime.InferenceSession(path, options, providers=kept)
-    except Exception as error:  # onnxruntime has an exception of its own for each way to fail
+        return onnxruntime.InferenceSession(path, options, providers=providers)
+    except Exception as error:  # onnxruntime raises many different exceptions
         raise BadEmbedderError(str(path), f"onnxruntime cannot read it: {error}") from error
 
 
@@ -157,7 +159,7 @@ def _card_inside(path: Path) -> EmbedderCard:
 
 
 def _is_channels_last(session: Any, path: Path, side: int) -> bool:
-    """Tell the layout of the input; a name or None in its shape stands for any number."""
+    """Determine the layout of the input; a name or None in its shape stands for any number."""
     inputs = session.get_inputs()
     shape = list(inputs[0].shape) if inputs else []
     fits = len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(shape) == 4

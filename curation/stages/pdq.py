@@ -1,4 +1,4 @@
-"""Stage: the PDQ hash of each picture and of its turned forms."""
+"""Stage: the PDQ hash of each picture."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ class PerceptualHash:
     outputs = pa.schema([("value", pa.string()), ("quality", pa.int32())])
 
     def setup(self) -> None:
-        """Need nothing: the hash has no weights."""
+        """Do nothing: the hash needs no weights."""
 
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Hash each thumbnail of the batch, rows in the same order."""

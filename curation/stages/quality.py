@@ -1,8 +1,8 @@
-"""How good a picture looks: eight scores from 0 (no sign of it) to 1, kept beside it and never a reason to drop.
+"""Visual quality: eight scores of a picture from 0 (no sign of the defect) to 1; they never drop a picture.
 
 The ideas and thresholds of dark, bright, odd aspect and low information are those of cleanvision; the blur is the
 measure of Crete, Dolmiere, Ladret and Nicolas, "The blur effect" (SPIE 6492, 2007); the others are our own and
-said beside each. All are read from the preview: upright RGB, at most 640 px a side.
+described at their functions. All are computed from the preview: upright RGB, at most 640 px a side.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,14 +52,14 @@ class Quality:
     outputs = pa.schema([pa.field(name, pa.float64()) for name in FLAG_ABOVE])
 
     def setup(self) -> None:
-        """Need nothing."""
+        """Do nothing: the scores need no weights."""
 
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Score each picture of the batch."""
         pictures = zip(*(batch.column(name).to_pylist() for name in self.inputs), strict=True)
-        found = [scores(preview_pixels(*each)) for each in pictures]
+        scores_of_pictures = [scores(preview_pixels(*each)) for each in pictures]
         columns: dict[str, Sequence[object]] = {
-            name: [row[name] for row in found] for name in self.outputs.names
+            name: [row[name] for row in scores_of_pictures] for name in self.outputs.names
         }
         return with_outputs(batch, self.outputs, columns)
 
@@ -95,7 +95,7 @@ def percentile(counts: Counts, share: float) -> int:
 def blur(luma: Grey) -> float:
     """Give the share of the variation between neighbours that a second blur leaves, the worse of both directions.
 
-    A sharp picture loses most of it. A plain one has none to lose and gives 1.
+    A sharp picture loses most of its variation. A plain picture has no variation and gives 1.
     """
     worst = 0.0
     sharp = luma.astype(np.float32)
@@ -120,9 +120,9 @@ def entropy(counts: Counts) -> float:
 def border(luma: Grey) -> float:
     """Give the share of the area in bars of one tone at two opposite edges, or in a frame.
 
-    A bar at one edge alone is more often a wall or a sky than an addition, and does not count.
+    A bar at one edge alone is more often a wall or the sky than an added bar, and does not count.
     """
-    sides = [_plain_lines(way) for way in (luma, luma[::-1], luma.T, luma.T[::-1])]
+    sides = [_plain_lines(view) for view in (luma, luma[::-1], luma.T, luma.T[::-1])]
     height, width = luma.shape
     if sides[0] == height:
         return 0.0  # the whole picture is plain: that is low information
@@ -131,7 +131,7 @@ def border(luma: Grey) -> float:
 
 
 def _plain_lines(luma: Grey) -> int:
-    """Count the lines from the top that have the one tone of the first."""
+    """Count the lines from the top that have the tone of the first line, which must be plain."""
     if int(np.ptp(luma[0])) > 2 * BAR_TONES:  # most pictures end here
         return 0
     lines = luma.astype(np.int16)
@@ -140,10 +140,11 @@ def _plain_lines(luma: Grey) -> int:
 
 
 def watermark_like(luma: Grey) -> float:
-    """Say how much one line of pale thin strokes stands out from what is above and below it.
+    """Score how much one line of pale thin strokes differs from the lines above and below it.
 
-    Strokes are what a morphological opening takes away. A line of lettering has many gaps and is alone; grass and
-    leaves have as many strokes in the next line too. Weak: a fence or a keyboard may pass for lettering.
+    Strokes are the pixels that a morphological opening removes. A line of lettering has many gaps, and the lines above
+    and below it have few strokes; grass and leaves have as many strokes there. The score is weak: a fence or a keyboard
+    can look like lettering.
     """
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (STROKE_PX, STROKE_PX))
     strokes = cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, kernel) > STROKE_TONES
@@ -165,7 +166,7 @@ def watermark_like(luma: Grey) -> float:
 
 
 def grayscale(pixels: Pixels) -> float:
-    """Give 1 less the mean chroma (distance from grey in Cr and Cb) over that of a picture with colours."""
+    """Give 1 minus the mean chroma (distance from grey in Cr and Cb) divided by that of a colourful picture."""
     chroma = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32) - 128
     distance = np.hypot(chroma[..., 0], chroma[..., 1])
     return 1 - float(distance.mean()) / COLOURFUL

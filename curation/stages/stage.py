@@ -1,8 +1,8 @@
 """The unit of work of curation: a plain class from Arrow batch to Arrow batch.
 
-A stage says what it reads and what it adds, and knows nothing of engines: threads, Daft on a laptop
-or Daft on a cluster run the same object. Its results are keyed by (asset, `name@version`), so raising
-`version` is how one says "compute this again".
+A stage declares the columns that it reads and adds, and does not depend on an engine: threads, Daft on a laptop and
+Daft on a cluster run the same object. Its results are keyed by (asset, `name@version`), so a new `version` makes every
+run compute them again.
 """
 
 import threading
@@ -14,15 +14,15 @@ import pyarrow as pa
 from catalog import AssetReader, Workspace
 from curation.decoding import limits
 
-HIDDEN = ("image", "thumbnail", "preview", "preview_width")
-"""Columns that pass from stage to stage and are never stored."""
+TRANSIENT = ("image", "thumbnail", "preview", "preview_width")
+"""Columns that stages pass to later stages and that are never stored."""
 
 THUMBNAIL_SIDE_PX = limits.THUMBNAIL_SIDE_PX
-"""Side of the hidden `thumbnail`: 288 x 288 x 3 RGB bytes, the picture squashed to a square."""
+"""Side of the transient `thumbnail`: 288 x 288 x 3 RGB bytes, the picture scaled to a square."""
 
 
 class Stage(Protocol):
-    """A step of the chain; must be picklable until `setup` was called.
+    """A stage of the chain; must be picklable until `setup` was called.
 
     `run` gets a batch with `asset_sha256` and `inputs` and gives `asset_sha256` and `outputs` for the same
     rows in the same order. Rows in which an input is null never reach it.
@@ -45,7 +45,7 @@ class Stage(Protocol):
         """Columns that it adds."""
 
     def setup(self) -> None:
-        """Load what is heavy (weights, files); called once in each worker."""
+        """Load weights and open files; called once in each worker."""
 
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Compute the outputs of one batch."""
@@ -57,7 +57,7 @@ def stage_id(stage: Stage) -> str:
 
 
 class LoadBytes:
-    """Read the original bytes of assets out of the packs: `pack`, `pack_offset`, `pack_length` -> `image`."""
+    """Read the original bytes of assets from the packs: `pack`, `pack_offset`, `pack_length` -> `image`."""
 
     name = "load"
     version = "1"
@@ -85,7 +85,7 @@ class LoadBytes:
 def with_outputs(
     batch: pa.RecordBatch, outputs: pa.Schema, columns: dict[str, Sequence[object]]
 ) -> pa.RecordBatch:
-    """Put the results of a stage beside the `asset_sha256` of its batch, typed by `outputs`."""
+    """Make a batch of the results of a stage with the `asset_sha256` of its input, typed by `outputs`."""
     arrays = [pa.array(columns[field.name], type=field.type) for field in outputs]
     schema = pa.schema([pa.field("asset_sha256", pa.string()), *outputs])
     return pa.RecordBatch.from_arrays([batch.column("asset_sha256"), *arrays], schema=schema)
