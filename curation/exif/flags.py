@@ -13,10 +13,10 @@ from curation.exif.bin_edges import SETTINGS
 from curation.exif.numbers import (
     APEX_TOLERANCE_EV,
     apex,
+    exif_date,
     finite,
     lens_range_mm,
     number,
-    written_date,
 )
 
 # Ranges of ordinary cameras; a value outside is kept and flagged.
@@ -133,7 +133,7 @@ def _was_resized() -> pl.Expr:
 def _date_is_implausible() -> pl.Expr:
     """Flag a DateTimeOriginal that is not a date, too early, after the crawl or after DateTime."""
     raw = pl.col("taken_at_raw").str.strip_chars(" \x00")
-    taken, modified = (written_date(name) for name in _DATES)
+    taken, modified = (exif_date(name) for name in _DATES)
     is_unset_clock = raw.str.slice(0, 16).is_in(_UNSET_CLOCKS)
     ahead = pl.duration(seconds=MAX_AHEAD_S)
     is_wrong = pl.any_horizontal(

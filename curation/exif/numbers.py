@@ -53,7 +53,7 @@ def tolerance(value: pl.Expr) -> pl.Expr:
     return pl.when(is_whole).then(APEX_TOLERANCE_LOOSE_EV).otherwise(APEX_TOLERANCE_EV)
 
 
-def written_date(name: str) -> pl.Expr:
+def exif_date(name: str) -> pl.Expr:
     """Parse an EXIF date; null when the text is not a date."""
     text = pl.col(name).str.strip_chars(" \x00").str.slice(0, 19).str.replace_all("[-/.]", ":")
     return text.str.to_datetime("%Y:%m:%d %H:%M:%S", strict=False, time_unit="us")

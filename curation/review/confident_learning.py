@@ -48,13 +48,14 @@ def out_of_fold(features: Reals, labels: Ints, groups: Ints, seed: int = 0) -> R
     return probabilities
 
 
-def suggested(probabilities: Reals, labels: Ints) -> Ints:
+def confident_other_classes(probabilities: Reals, labels: Ints) -> Ints:
     """Give the class to which each row confidently belongs where it is not the label; -1 elsewhere.
 
     A row belongs confidently to a class when its probability is at least the mean over the rows with that label; of
     several such classes the most probable one is given.
 
-    >>> suggested(np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.1, 0.9]]), np.array([0, 0, 1, 1])).tolist()
+    >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.1, 0.9]])
+    >>> confident_other_classes(probabilities, np.array([0, 0, 1, 1])).tolist()
     [-1, -1, 0, -1]
     """
     n_classes = probabilities.shape[1]

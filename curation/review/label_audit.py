@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from catalog import Catalog, Workspace, open_catalog, rows, write_segment
 from curation.errors import NoLabelsError
 from curation.reading import find_run, frame
-from curation.review.confident_learning import out_of_fold, suggested
+from curation.review.confident_learning import confident_other_classes, out_of_fold
 from curation.similarity.neighbours import Compact, nearest_vectors
 from curation.splits.closest_pairs import Vectors
 from curation.splits.strata import classes_of, numbers_of
@@ -213,7 +213,7 @@ def _class_issues(  # noqa: PLR0913, PLR0917 - one step of `similarity_issues`
     if np.isnan(probabilities).any():
         return []
     severity, others = severities(probabilities, labels, neighbours)
-    suggestions = suggested(probabilities, labels)
+    suggestions = confident_other_classes(probabilities, labels)
     is_listed = (severity >= MIN_SEVERITY) & ((suggestions >= 0) | (others >= MIN_DISAGREEMENT))
     issues = []
     for row in np.flatnonzero(is_listed):

@@ -16,7 +16,7 @@ from catalog import Catalog
 from curation.exif.bin_edges import SETTINGS
 from curation.reading import frame
 from curation.run.inputs import LABELS
-from curation.run.plan import CurationPlan, taken_columns
+from curation.run.plan import CurationPlan, reserved_columns
 from curation.splits.labels import PERSON_TASKS, TIME_TASK
 from curation.splits.strata import FEW_NUMBERS, MAX_CLASSES, numbers_of
 
@@ -129,7 +129,7 @@ def column_names(tasks: tuple[str, ...]) -> dict[str, str]:
     names: dict[str, str] = {}
     for task in tasks:
         name = _NOT_PLAIN.sub("_", task.lower()).strip("_") or "label"
-        if name in taken_columns() or not name[0].isalpha():
+        if name in reserved_columns() or not name[0].isalpha():
             name = f"label_{name}"
         plain, n = name, 1
         while name in names.values():

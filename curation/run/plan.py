@@ -39,7 +39,7 @@ _TASK = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @cache
-def taken_columns() -> frozenset[str]:
+def reserved_columns() -> frozenset[str]:
     """Name the columns that every release has, which no label may be called like."""
     from catalog import TABLES
 
@@ -116,14 +116,18 @@ class CurationPlan:
                 f"rebalance is one of {', '.join(get_args(Rebalance))}, not {self.rebalance!r}"
             )
         for task in self.labels:
-            if not _TASK.fullmatch(task) or task in taken_columns() or self.labels.count(task) > 1:
+            if (
+                not _TASK.fullmatch(task)
+                or task in reserved_columns()
+                or self.labels.count(task) > 1
+            ):
                 raise BadPlanError(
                     f"labels names tasks once each, in lower-case letters, digits and _, "
                     f"other than the columns of a release: {task!r} is none"
                 )
         taken = [*self.labels, *self.label_columns]
         for name in self.label_columns:
-            if not _TASK.fullmatch(name) or name in taken_columns() or taken.count(name) > 1:
+            if not _TASK.fullmatch(name) or name in reserved_columns() or taken.count(name) > 1:
                 raise BadPlanError(
                     f"label_columns names columns once each, and none of another: {name!r}"
                 )

@@ -223,16 +223,16 @@ def _block(body: bytes) -> tuple[bytes, int, str]:
 
 def _entries(block: bytes, order: str) -> list[int]:
     """List the places of the entries of the first directory and of the EXIF directory."""
-    found: list[int] = []
+    result: list[int] = []
     waiting = [struct.unpack_from(order + "I", block, 4)[0]]
     while waiting:
         at = waiting.pop()
         (count,) = struct.unpack_from(order + "H", block, at)
         for place in range(at + 2, at + 2 + 12 * count, 12):
-            found.append(place)
+            result.append(place)
             if struct.unpack_from(order + "H", block, place)[0] == 0x8769:
                 waiting.append(struct.unpack_from(order + "I", block, place + 8)[0])
-    return found
+    return result
 
 
 ON_REAL: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {

@@ -17,17 +17,17 @@ def tinted(seed: int, kind: str) -> Image.Image:
 
 def kinds(n: int, start: int = 0) -> list[tuple[Shot, dict[str, str]]]:
     """Make `n` pictures of alternating kind, with their label."""
-    found = []
+    shots = []
     for seed in range(start, start + n):
         kind = ("day", "night")[seed % 2]
-        found.append((Shot(f"{seed}.jpg", jpeg(tinted(seed, kind)), None), {"kind": kind}))
-    return found
+        shots.append((Shot(f"{seed}.jpg", jpeg(tinted(seed, kind)), None), {"kind": kind}))
+    return shots
 
 
 def bring(workspace: Workspace, labelled: Sequence[tuple[Shot, Mapping[str, str]]]) -> None:
     """Put pictures and their labels into the spool as a crawl would."""
     fill(workspace, [shot for shot, _ in labelled])
-    said = [
+    records = [
         {
             "label_id": hashlib.sha256(f"{shot.name} {task}".encode()).hexdigest()[:32],
             "subject_kind": "photo",
@@ -40,4 +40,4 @@ def bring(workspace: Workspace, labelled: Sequence[tuple[Shot, Mapping[str, str]
         for shot, labels in labelled
         for task, value in labels.items()
     ]
-    write_segment(workspace, {"labels": rows("labels", said)}, job="crawl:labels")
+    write_segment(workspace, {"labels": rows("labels", records)}, job="crawl:labels")

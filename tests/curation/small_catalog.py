@@ -125,7 +125,7 @@ def fill(workspace: Workspace, shots: Sequence[Shot]) -> None:
     write_segment(workspace, typed, job="crawl:test", images=images)
 
 
-def _record(shot: Shot, source: str, said: Mapping[str, object] | None) -> dict[str, object]:
-    status = "none" if said is None else "ok"
+def _record(shot: Shot, source: str, settings: Mapping[str, object] | None) -> dict[str, object]:
+    status = "none" if settings is None else "ok"
     record = {"asset_sha256": shot.sha256, "exif_source": source, "status": status}
-    return record | dict(said or {})
+    return record | dict(settings or {})

@@ -33,9 +33,9 @@ THUMBNAIL, PREVIEW = "bytes(288 * 288 * 3)", "bytes(12)"
 def liars() -> Iterator[DecoderPool]:
     import tests.fakes  # noqa: F401 - the pool asks where its package lies
 
-    found = DecoderPool("tests.fakes.lying_decoder", DecoderLimits(timeout_s=2), size=1)
-    yield found
-    found.close()
+    result = DecoderPool("tests.fakes.lying_decoder", DecoderLimits(timeout_s=2), size=1)
+    yield result
+    result.close()
 
 
 def saying(row: object, *parts: str) -> bytes:
@@ -46,8 +46,8 @@ def saying(row: object, *parts: str) -> bytes:
 
 
 def test_an_honest_reply_of_this_shape_is_taken(liars: DecoderPool) -> None:
-    found = examine(saying(ROW, THUMBNAIL, PREVIEW), decoders=liars)
-    assert (found.decode_status, found.width, found.preview) == ("ok", 9, bytes(12))
+    result = examine(saying(ROW, THUMBNAIL, PREVIEW), decoders=liars)
+    assert (result.decode_status, result.width, result.preview) == ("ok", 9, bytes(12))
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_an_honest_reply_of_this_shape_is_taken(liars: DecoderPool) -> None:
 def test_a_child_that_lies_about_a_picture_costs_its_row(
     liars: DecoderPool, changed: dict[str, object], parts: tuple[str, ...]
 ) -> None:
-    found = examine(saying(ROW | changed, *parts), decoders=liars)
-    assert found.decode_status == "crashed"
-    assert (found.pixel_sha256, found.thumbnail, found.preview) == (None, None, None)
+    result = examine(saying(ROW | changed, *parts), decoders=liars)
+    assert result.decode_status == "crashed"
+    assert (result.pixel_sha256, result.thumbnail, result.preview) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_child_that_lies_about_a_picture_costs_its_row(
 def test_a_picture_that_breaks_its_decoder_costs_its_row(
     liars: DecoderPool, code: bytes, status: str
 ) -> None:
-    found = examine(b"GIF89a" + code, decoders=liars)
-    assert (found.decode_status, found.pixel_sha256) == (status, None)
-    assert found.detail
+    result = examine(b"GIF89a" + code, decoders=liars)
+    assert (result.decode_status, result.pixel_sha256) == (status, None)
+    assert result.detail
     assert examine(saying(ROW, THUMBNAIL, PREVIEW), decoders=liars).decode_status == "ok"
 
 

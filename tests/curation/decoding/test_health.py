@@ -21,16 +21,16 @@ PHOTOS = ("photos/photos-1.tar", "photos/photos-2.tar")
 
 def test_nearly_all_of_twenty_and_more_kinds_of_broken_files_get_the_right_status() -> None:
     files = broken()
-    found = {name: examine(body).decode_status for name, (body, _) in files.items()}
-    wrong = {name: found[name] for name, (_, right) in files.items() if found[name] not in right}
+    result = {name: examine(body).decode_status for name, (body, _) in files.items()}
+    wrong = {name: result[name] for name, (_, right) in files.items() if result[name] not in right}
     assert len(files) >= 20
     assert len(wrong) <= 0.05 * len(files), wrong
 
 
 def test_files_that_are_odd_but_valid_are_sound() -> None:
-    found = {name: examine(body) for name, body in odd_but_valid().items()}
+    result = {name: examine(body) for name, body in odd_but_valid().items()}
     assert {
-        n: (f.decode_status, f.detail) for n, f in found.items() if f.decode_status != "ok"
+        n: (f.decode_status, f.detail) for n, f in result.items() if f.decode_status != "ok"
     } == {}
 
 
@@ -55,9 +55,9 @@ def test_a_bomb_is_refused_before_it_costs_memory() -> None:
 
 @pytest.fixture
 def decoders() -> Iterator[DecoderPool]:
-    found = DecoderPool("curation.decoding.decoder_jobs", DecoderLimits(memory_bytes=80_000_000))
-    yield found
-    found.close()
+    result = DecoderPool("curation.decoding.decoder_jobs", DecoderLimits(memory_bytes=80_000_000))
+    yield result
+    result.close()
 
 
 def test_a_picture_that_takes_too_much_memory_is_a_status(decoders: DecoderPool) -> None:
@@ -125,10 +125,10 @@ def test_no_healthy_photograph_raises_an_alarm() -> None:
 
 @needs("photos/photos-1.tar")
 def test_damage_inside_the_scan_of_real_photographs_is_found() -> None:
-    found = Counter()
+    result = Counter()
     for number, (_, body) in enumerate(members(PHOTOS[0], every=12)):
         scan = body.rindex(b"\xff\xda") + 14
         filling = broken_files.noise(512, number)
         worse = broken_files.overwritten(body, filling, start=scan)
-        found[examine(worse).decode_status] += 1
-    assert found["ok"] <= 0.1 * found.total(), found
+        result[examine(worse).decode_status] += 1
+    assert result["ok"] <= 0.1 * result.total(), result

@@ -15,36 +15,36 @@ def correlation(thumbnail: Image.Image, photo: Image.Image = PHOTO) -> float | N
 
 
 def test_its_own_thumbnail_agrees() -> None:
-    found = correlation(PHOTO.resize((160, 107)))
-    assert found is not None
-    assert found > 0.95
+    result = correlation(PHOTO.resize((160, 107)))
+    assert result is not None
+    assert result > 0.95
 
 
 @pytest.mark.parametrize("seed", range(4, 12))
 def test_another_pictures_thumbnail_does_not(seed: int) -> None:
-    found = correlation(picture((160, 107), seed=seed))
-    assert found is not None
-    assert found < 0.5
+    result = correlation(picture((160, 107), seed=seed))
+    assert result is not None
+    assert result < 0.5
 
 
 def test_bars_around_the_thumbnail_are_cut_off() -> None:
     boxed = ImageOps.pad(PHOTO, (160, 120), color="black")
-    found = correlation(boxed)
-    assert found is not None
-    assert found > 0.9
+    result = correlation(boxed)
+    assert result is not None
+    assert result > 0.9
 
 
 def test_a_picture_cropped_to_its_thumbnail_agrees() -> None:
-    found = correlation(ImageOps.fit(PHOTO, (120, 120)))
-    assert found is not None
-    assert found > 0.9
+    result = correlation(ImageOps.fit(PHOTO, (120, 120)))
+    assert result is not None
+    assert result > 0.9
 
 
 @pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270])
 def test_a_turned_thumbnail_agrees(turn: Image.Transpose) -> None:
-    found = correlation(PHOTO.resize((160, 107)).transpose(turn))
-    assert found is not None
-    assert found > 0.9
+    result = correlation(PHOTO.resize((160, 107)).transpose(turn))
+    assert result is not None
+    assert result > 0.9
 
 
 def test_a_plain_thumbnail_or_picture_is_not_compared() -> None:

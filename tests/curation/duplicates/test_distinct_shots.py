@@ -45,16 +45,16 @@ def test_the_same_pixels_are_two_photographs_when_exif_says_so(
         album.add(picture, **taken(NOON)),
         album.add(encoded(picture, 60), **other),
     }
-    found = album.find()
-    assert found.groups.height == (2 if is_one else 0)
-    edge = found.edges.filter(pl.col("asset_a").is_in(names))
+    duplicates = album.find()
+    assert duplicates.groups.height == (2 if is_one else 0)
+    edge = duplicates.edges.filter(pl.col("asset_a").is_in(names))
     assert edge["verdict"].to_list() == ["duplicate" if is_one else "same_scene"]
 
 
 def test_a_copy_without_exif_goes_with_the_shot_that_it_fits() -> None:
-    known = {"a": ("x", seconds(0)), "b": ("x", seconds(3))}
+    shots_by_name = {"a": ("x", seconds(0)), "b": ("x", seconds(3))}
     copies = [(0.12, "a", "c"), (0.02, "b", "c"), (0.03, "a", "d"), (0.04, "c", "d")]
-    assert separate_shots(copies, known) == [("b", "c"), ("a", "d")]
+    assert separate_shots(copies, shots_by_name) == [("b", "c"), ("a", "d")]
     assert separate_shots(copies, {}) == [("b", "c"), ("a", "d"), ("c", "d"), ("a", "c")]
 
 
@@ -90,21 +90,22 @@ NAMES = "abcdefgh"
 def test_no_group_holds_two_shots_in_whatever_order(
     copies: list[tuple[float, str, str]], when: dict[str, int], dice: object
 ) -> None:
-    known = {name: ("x", seconds(number)) for name, number in when.items()}
-    kept = separate_shots(copies, known)
+    shots_by_name = {name: ("x", seconds(number)) for name, number in when.items()}
+    kept = separate_shots(copies, shots_by_name)
     dice.shuffle(copies)  # type: ignore[attr-defined]
-    assert separate_shots(copies, known) == kept
+    assert separate_shots(copies, shots_by_name) == kept
     group_of = component_ids(list(NAMES), [], kept)
     for one, other in itertools.combinations(NAMES, 2):
         if group_of[one] == group_of[other]:
-            assert not are_distinct_shots(known.get(one), known.get(other))
+            assert not are_distinct_shots(shots_by_name.get(one), shots_by_name.get(other))
     for drift, one, other in copies:  # nothing is dropped without need
         if (one, other) not in kept:
             stronger = [(a, b) for d, a, b in copies if (d, a, b) <= (drift, one, other)]
             ids = component_ids(list(NAMES), [], [pair for pair in stronger if pair in kept])
             sides = [[n for n in NAMES if ids[n] == ids[end]] for end in (one, other)]
             assert any(
-                are_distinct_shots(known.get(a), known.get(b)) for a, b in itertools.product(*sides)
+                are_distinct_shots(shots_by_name.get(a), shots_by_name.get(b))
+                for a, b in itertools.product(*sides)
             )
 
 

@@ -23,11 +23,11 @@ def test_the_order_of_the_pairs_does_not_matter(
 @given(pairs)
 def test_every_member_is_at_most_two_pairs_from_the_hub(found: list[tuple[str, str]]) -> None:
     links = {frozenset(pair) for pair in found if pair[0] != pair[1]}
-    seen: set[str] = set()
+    visited: set[str] = set()
     for each in group(found).copies:
         members = set(each.members)
-        assert not members & seen
-        seen |= members
+        assert not members & visited
+        visited |= members
         assert len(members) > 1
         assert each.group_id == min(members)
         near = {each.hub} | {name for name in members if frozenset((name, each.hub)) in links}
@@ -62,12 +62,12 @@ def test_a_chain_is_taken_apart() -> None:
 
 def test_a_picture_does_not_join_two_groups_by_itself() -> None:
     two = [("a1", "a2"), ("a2", "a3"), ("b1", "b2"), ("x", "a2"), ("x", "b1"), ("x", "lone")]
-    found = group(two)
-    assert [each.members for each in found.copies] == [
+    grouping = group(two)
+    assert [each.members for each in grouping.copies] == [
         ("a1", "a2", "a3", "lone", "x"),
         ("b1", "b2"),
     ]
-    assert Bridge("x", ("a2", "b1")) in found.bridges
+    assert Bridge("x", ("a2", "b1")) in grouping.bridges
     assert ("a2", "b1") in missing_pairs(two)
     settled = group([*two, ("a2", "b1")])
     assert len(settled.copies) == 1
@@ -75,21 +75,21 @@ def test_a_picture_does_not_join_two_groups_by_itself() -> None:
 
 def test_pictures_with_equal_pixels_are_one_witness() -> None:
     star = [("a", "x"), ("b", "x"), ("c", "x")]
-    found = group(star, twins=[("a", "a2"), ("b", "b2"), ("z", "z2")])
-    assert [each.members for each in found.copies] == [
+    grouping = group(star, twins=[("a", "a2"), ("b", "b2"), ("z", "z2")])
+    assert [each.members for each in grouping.copies] == [
         ("a", "a2", "b", "b2", "c", "x"),
         ("z", "z2"),
     ]
-    assert found.bridges == []
+    assert grouping.bridges == []
 
 
 def test_huge_groups_are_boilerplate_and_large_ones_are_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        found = group([("logo", f"{i:04}") for i in range(BLOCK)])
+        grouping = group([("logo", f"{i:04}") for i in range(BLOCK)])
         assert len(group([("a", f"{i:04}") for i in range(WARN)]).copies) == 1
-    assert found.copies == []
-    assert [(each.hub, len(each.members)) for each in found.boilerplate] == [("logo", BLOCK + 1)]
+    assert grouping.copies == []
+    assert [(each.hub, len(each.members)) for each in grouping.boilerplate] == [("logo", BLOCK + 1)]
     assert "boilerplate" in caplog.text
     assert "51 copies" in caplog.text

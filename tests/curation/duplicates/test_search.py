@@ -28,11 +28,11 @@ def sha(picture: Picture) -> str:
 
 def vector(picture: Picture) -> list[float]:
     """A stand-in for the network that edits hardly change: which scene it is, and a little of its tone."""
-    found = np.concatenate(
+    pixels = np.concatenate(
         [np.full(1, 0.3), luma_of(scaled(picture, 8 / picture.shape[1]))[:4, :8].ravel()]
     )
-    found = found - found.mean()
-    return (found / np.linalg.norm(found)).tolist()
+    pixels = pixels - pixels.mean()
+    return (pixels / np.linalg.norm(pixels)).tolist()
 
 
 class Album:
@@ -114,74 +114,79 @@ def album() -> Album:
 
 
 @pytest.fixture(scope="module")
-def found(album: Album) -> Duplicates:
+def duplicates(album: Album) -> Duplicates:
     return album.find()
 
 
-def test_copies_are_grouped_and_second_shots_are_not(found: Duplicates) -> None:
-    members = found.groups["asset_sha256"].to_list()
+def test_copies_are_grouped_and_second_shots_are_not(duplicates: Duplicates) -> None:
+    members = duplicates.groups["asset_sha256"].to_list()
     assert sorted(members) == ["crop", "encoded", "mirror", "original", "same pixels", "small"]
-    assert set(found.groups["group_id"]) == {"crop"}
-    assert found.groups.filter("is_keeper")["asset_sha256"].to_list() == ["original"]
+    assert set(duplicates.groups["group_id"]) == {"crop"}
+    assert duplicates.groups.filter("is_keeper")["asset_sha256"].to_list() == ["original"]
 
 
-def test_second_shots_are_kept_as_the_same_scene(found: Duplicates) -> None:
-    scenes = found.edges.filter(pl.col("verdict") == "same_scene")
+def test_second_shots_are_kept_as_the_same_scene(duplicates: Duplicates) -> None:
+    scenes = duplicates.edges.filter(pl.col("verdict") == "same_scene")
     assert scenes.select("asset_a", "asset_b").rows() == [("shot 1", "shot 2")]
 
 
-def test_every_member_says_what_ties_it(found: Duplicates) -> None:
-    method = dict(found.groups.select("asset_sha256", "method").iter_rows())
+def test_every_member_says_what_ties_it(duplicates: Duplicates) -> None:
+    method = dict(duplicates.groups.select("asset_sha256", "method").iter_rows())
     assert method["same pixels"] == method["original"] == "pixels"
     assert method["encoded"] == "pdq"
-    assert found.groups["similarity"].is_between(0.6, 1).all()
+    assert duplicates.groups["similarity"].is_between(0.6, 1).all()
 
 
-def test_tables_have_the_columns_of_the_catalog(found: Duplicates) -> None:
-    for name, table in (("duplicate_edges", found.edges), ("duplicate_groups", found.groups)):
+def test_tables_have_the_columns_of_the_catalog(duplicates: Duplicates) -> None:
+    for name, table in (
+        ("duplicate_edges", duplicates.edges),
+        ("duplicate_groups", duplicates.groups),
+    ):
         assert table.columns == [each for each in TABLES[name].schema.names if each != "run_id"]
     kinds = {field.name: field.type for field in TABLES["duplicate_edges"].schema}
-    for field in found.edges.to_arrow().schema:
+    for field in duplicates.edges.to_arrow().schema:
         assert str(field.type).removeprefix("large_") == str(kinds[field.name])
 
 
-def test_edges_are_ordered_pairs_named_once(found: Duplicates) -> None:
-    pairs = found.edges.select("asset_a", "asset_b").rows()
+def test_edges_are_ordered_pairs_named_once(duplicates: Duplicates) -> None:
+    pairs = duplicates.edges.select("asset_a", "asset_b").rows()
     assert all(a < b for a, b in pairs)
     assert pairs == sorted(set(pairs))
 
 
-def test_the_order_of_the_pictures_does_not_matter(album: Album, found: Duplicates) -> None:
+def test_the_order_of_the_pictures_does_not_matter(album: Album, duplicates: Duplicates) -> None:
     order = np.random.default_rng(0).permutation(len(album.rows)).tolist()
     again = album.find(order)
-    assert again.edges.equals(found.edges)
-    assert again.groups.equals(found.groups)
+    assert again.edges.equals(duplicates.edges)
+    assert again.groups.equals(duplicates.groups)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_batches_in_any_order_come_to_the_same(album: Album, found: Duplicates, seed: int) -> None:
+def test_batches_in_any_order_come_to_the_same(
+    album: Album, duplicates: Duplicates, seed: int
+) -> None:
     order = np.random.default_rng(seed).permutation(len(album.rows)).tolist()
     last = album.find_in_batches(order, step=2 + seed % 3)[-1]
-    same = [name for name in found.edges.columns if name != "compared_by"]
-    assert last.edges.select(same).equals(found.edges.select(same))
-    assert last.groups.equals(found.groups)
+    same = [name for name in duplicates.edges.columns if name != "compared_by"]
+    assert last.edges.select(same).equals(duplicates.edges.select(same))
+    assert last.groups.equals(duplicates.groups)
 
 
-def test_only_new_pairs_are_looked_at(album: Album, found: Duplicates) -> None:
+def test_only_new_pairs_are_looked_at(album: Album, duplicates: Duplicates) -> None:
     names = [str(row["asset_sha256"]) for row in album.rows]
     order = [*range(len(names)), names.index("alone")]
     order.remove(names.index("alone"))
     first, second = album.find_in_batches(order, step=len(names) - 1)
-    assert first.n_compared == found.n_compared - second.n_compared
+    assert first.n_compared == duplicates.n_compared - second.n_compared
     assert 0 <= second.n_compared < first.n_compared
     again = album.find_in_batches(order * 1, step=len(names))
-    assert again[0].n_compared == found.n_compared
+    assert again[0].n_compared == duplicates.n_compared
 
 
-def test_edges_say_their_class(found: Duplicates) -> None:
+def test_edges_say_their_class(duplicates: Duplicates) -> None:
     classes = {
         (row["found_by"] == "pixels", row["verdict"]): row["edge_class"]
-        for row in found.edges.iter_rows(named=True)
+        for row in duplicates.edges.iter_rows(named=True)
     }
     assert classes[True, "duplicate"] == "identical"
     assert classes[False, "duplicate"] == "copy"
@@ -190,13 +195,13 @@ def test_edges_say_their_class(found: Duplicates) -> None:
 
 
 def test_bridges_and_boilerplate_become_issues_for_people() -> None:
-    found = Duplicates(
+    duplicates = Duplicates(
         pl.DataFrame(),
         pl.DataFrame(),
         bridges=[Bridge("x", ("a", "b"))],
         boilerplate=[Group(("l", "m", "n"), "m")],
     )
-    rows = issue_rows(found, "run", datetime(2026, 1, 1))  # noqa: DTZ001 - as in the catalog
+    rows = issue_rows(duplicates, "run", datetime(2026, 1, 1))  # noqa: DTZ001 - as in the catalog
     assert [(row["kind"], row["asset_sha256"]) for row in rows] == [
         ("bridged_groups", "x"),
         ("boilerplate", "m"),
@@ -204,11 +209,11 @@ def test_bridges_and_boilerplate_become_issues_for_people() -> None:
     assert set(rows[0]) == set(TABLES["issues"].schema.names)
     assert json.loads(str(rows[0]["detail"])) == {"pieces": ["a", "b"]}
     assert len({row["issue_id"] for row in rows}) == 2
-    assert boilerplate_hubs(found.boilerplate) == {"l": "m", "m": "m", "n": "m"}
+    assert boilerplate_hubs(duplicates.boilerplate) == {"l": "m", "m": "m", "n": "m"}
 
 
-def test_pairs_that_are_joined_already_are_not_compared(found: Duplicates) -> None:
-    copies = found.edges.filter(pl.col("verdict") == "duplicate")
+def test_pairs_that_are_joined_already_are_not_compared(duplicates: Duplicates) -> None:
+    copies = duplicates.edges.filter(pl.col("verdict") == "duplicate")
     assert copies.height < 6 * 5 / 2
 
 
@@ -220,8 +225,8 @@ def test_pictures_without_hash_or_vector_take_part_by_their_pixels_only() -> Non
     made.add(
         encoded(picture, 50), name="c", pixel_sha256=None, value=None, quality=None, vector=None
     )
-    found = made.find()
-    assert found.groups["asset_sha256"].to_list() == ["a", "b"]
+    duplicates = made.find()
+    assert duplicates.groups["asset_sha256"].to_list() == ["a", "b"]
 
 
 def test_one_picture_or_none_has_no_copies() -> None:

@@ -44,18 +44,18 @@ def fingerprint(picture: np.ndarray, vector: int) -> Fingerprint:
 
 def test_one_exif_block_on_unlike_pictures_is_a_clone_of_each() -> None:
     fingerprints = {"a": fingerprint(scene(1), 0), "b": fingerprint(scene(2), 1)}
-    found = find_clones_and_bursts(checked(record("a"), record("b")), lambda _: fingerprints)
-    assert sorted(found.cloned) == ["a", "b"]
-    assert json.loads(found.cloned["a"])["others"] == ["b"]
-    assert found.bursts == []
+    moments = find_clones_and_bursts(checked(record("a"), record("b")), lambda _: fingerprints)
+    assert sorted(moments.cloned) == ["a", "b"]
+    assert json.loads(moments.cloned["a"])["others"] == ["b"]
+    assert moments.bursts == []
 
 
 def test_one_moment_on_similar_pictures_is_a_burst() -> None:
     fingerprints = {"a": fingerprint(scene(1), 0), "b": fingerprint(shaken(scene(1)), 0)}
-    found = find_clones_and_bursts(checked(record("a"), record("b")), lambda _: fingerprints)
-    assert found.cloned == {}
-    assert [sha for sha, _ in found.bursts] == ["a", "b"]
-    assert len({key for _, key in found.bursts}) == 1
+    moments = find_clones_and_bursts(checked(record("a"), record("b")), lambda _: fingerprints)
+    assert moments.cloned == {}
+    assert [sha for sha, _ in moments.bursts] == ["a", "b"]
+    assert len({key for _, key in moments.bursts}) == 1
 
 
 def test_other_moments_cameras_and_unset_clocks_are_neither() -> None:
@@ -70,23 +70,23 @@ def test_other_moments_cameras_and_unset_clocks_are_neither() -> None:
     ]
     fingerprints = {"a": fingerprint(scene(1), 0), "b": fingerprint(scene(2), 1)}
     for change in changes:
-        found = find_clones_and_bursts(
+        moments = find_clones_and_bursts(
             checked(record("a"), record("b", **change)), lambda _: fingerprints
         )
-        assert (found.cloned, found.bursts) == ({}, [])
-    found = find_clones_and_bursts(
+        assert (moments.cloned, moments.bursts) == ({}, [])
+    moments = find_clones_and_bursts(
         checked(record("a", **unset), record("b", **unset)), lambda _: fingerprints
     )
-    assert (found.cloned, found.bursts) == ({}, [])
+    assert (moments.cloned, moments.bursts) == ({}, [])
 
 
 def test_an_aperture_that_a_telephone_never_has_is_flagged() -> None:
     many = [record(f"{n:03d}", f_number=(1.8, 2.4)[n % 2], iso=50.0 + n) for n in range(220)]
     assert unseen_values(checked(*many)) == {}
     odd = [*many, record("odd", f_number=5.6, iso=50.0)]
-    found = unseen_values(checked(*odd))
-    assert list(found) == ["odd"]
-    assert json.loads(found["odd"]) == {
+    unseen = unseen_values(checked(*odd))
+    assert list(unseen) == ["odd"]
+    assert json.loads(unseen["odd"]) == {
         "f_number": 5.6,
         "model": "One",
         "pictures_of_model": 221,

@@ -40,7 +40,7 @@ def test_two_bodies_never_share_a_session() -> None:
 
 
 def test_without_a_serial_number_the_photographer_or_folder_stands_for_the_body() -> None:
-    found = sessions(
+    result = sessions(
         {"photographer": "ann", "taken_at": NOON},
         {"photographer": "ann", "taken_at": at(3)},
         {"photographer": "bo", "taken_at": NOON},
@@ -48,10 +48,10 @@ def test_without_a_serial_number_the_photographer_or_folder_stands_for_the_body(
         {"folder": "trip", "taken_at": at(1)},
         {"taken_at": NOON},
     )
-    assert found[0] == found[1]
-    assert found[3] == found[4]
-    assert len({found[0], found[2], found[3]}) == 3
-    assert found[5] is None, "a model alone is no body"
+    assert result[0] == result[1]
+    assert result[3] == result[4]
+    assert len({result[0], result[2], result[3]}) == 3
+    assert result[5] is None, "a model alone is no body"
 
 
 def test_what_a_source_gathered_without_a_pause_is_a_session() -> None:

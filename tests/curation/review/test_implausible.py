@@ -42,7 +42,7 @@ def test_settings_that_held_out_models_do_not_believe_become_issues_with_a_panel
     fill(workspace, shots)
     run = curate(workspace, None, QUIET, embedder=SmallEmbedder())
     assert issues(workspace) == []
-    said = [
+    records = [
         prediction(shots[0].sha256, 0.001, 0, "m1", "test"),  # believed by nobody
         prediction(shots[1].sha256, 0.001, 0, "m1", "train"),  # the model learned from it
         prediction(shots[2].sha256, 0.001, 0, "m1", "test"),  # the second model believes it
@@ -50,14 +50,14 @@ def test_settings_that_held_out_models_do_not_believe_become_issues_with_a_panel
         prediction(shots[6].sha256, 0.001, 1, "m1", "test"),  # the label has changed since
         prediction(shots[7].sha256, 0.6, 2, "m1", "test"),
     ]
-    write_segment(workspace, {"predictions": rows("predictions", said)}, job="train:test")
+    write_segment(workspace, {"predictions": rows("predictions", records)}, job="train:test")
     again = curate(workspace, None, QUIET, embedder=SmallEmbedder())
     with open_catalog(workspace) as catalog:
         assert record_implausible(catalog, run.run_id) == 1  # a third time changes nothing
     assert (run.is_new, again.is_new) == (True, False)
-    (found,) = issues(workspace)
-    assert (found["asset_sha256"], found["kind"]) == (shots[0].sha256, KIND)
-    assert float(str(found["severity"])) >= 1 - MAX_PROBABILITY
-    detail = json.loads(str(found["detail"]))
+    (issue,) = issues(workspace)
+    assert (issue["asset_sha256"], issue["kind"]) == (shots[0].sha256, KIND)
+    assert float(str(issue["severity"])) >= 1 - MAX_PROBABILITY
+    detail = json.loads(str(issue["detail"]))
     assert (detail["setting"], detail["value"]) == ("iso", 100.0)
     assert "Implausible settings" in write_report(workspace).read_text()

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curation.review.confident_learning import out_of_fold, suggested
+from curation.review.confident_learning import confident_other_classes, out_of_fold
 from curation.review.label_audit import LabelIssue, conflicts, similarity_issues
 from curation.similarity.neighbours import compact
 from curation.splits.closest_pairs import Vectors
@@ -50,12 +50,14 @@ def precision(issues: list[LabelIssue], is_wrong: np.ndarray, k: int) -> float:
 def test_planted_wrong_labels_come_first() -> None:
     vectors, truth, labels = clusters(600, 4)
     is_wrong = labels != truth
-    found = issues_of(vectors, labels)
+    issues = issues_of(vectors, labels)
     k = int(is_wrong.sum())
-    assert precision(found, is_wrong, k) > 0.9
+    assert precision(issues, is_wrong, k) > 0.9
     assert is_wrong.mean() < 0.15, "a random choice is right that often"
-    assert found[0].detail["suggested"] == f"class {truth[int(found[0].asset_sha256)]}"
-    assert [issue.severity for issue in found] == sorted((d.severity for d in found), reverse=True)
+    assert issues[0].detail["suggested"] == f"class {truth[int(issues[0].asset_sha256)]}"
+    assert [issue.severity for issue in issues] == sorted(
+        (d.severity for d in issues), reverse=True
+    )
 
 
 def test_right_labels_of_clear_classes_are_not_doubted() -> None:
@@ -69,10 +71,10 @@ def test_wrong_labels_planted_among_real_digits_are_found() -> None:
     truth = np.frombuffer(read("labels"), np.uint8, offset=8)[:1500].astype(np.int64)
     labels = noisy(truth, 10, np.random.default_rng(1))
     is_wrong = labels != truth
-    found = issues_of(unit(pixels.astype(np.float64)), labels)
-    assert precision(found, is_wrong, 50) >= 0.95  # a random choice is right one time in ten
-    assert precision(found, is_wrong, 100) >= 0.85
-    assert precision(found, is_wrong, int(is_wrong.sum())) >= 0.75
+    issues = issues_of(unit(pixels.astype(np.float64)), labels)
+    assert precision(issues, is_wrong, 50) >= 0.95  # a random choice is right one time in ten
+    assert precision(issues, is_wrong, 100) >= 0.85
+    assert precision(issues, is_wrong, int(is_wrong.sum())) >= 0.75
 
 
 def read(kind: str) -> bytes:
@@ -88,8 +90,8 @@ def test_a_copy_is_no_witness() -> None:
     labels[[0, 100]] = 1 - truth[0]  # the copy has the same wrong label
     names = [f"{place:05d}" for place in range(200)]
     listed = table(labels, [names[place % 100] for place in range(200)])
-    found = similarity_issues(Vectors(tuple(names), compact(doubled)), listed, "kind")
-    assert {"00000", "00100"} <= {issue.asset_sha256 for issue in found}
+    issues = similarity_issues(Vectors(tuple(names), compact(doubled)), listed, "kind")
+    assert {"00000", "00100"} <= {issue.asset_sha256 for issue in issues}
 
 
 def test_a_number_far_from_those_of_similar_pictures_is_an_outlier() -> None:
@@ -97,24 +99,24 @@ def test_a_number_far_from_those_of_similar_pictures_is_an_outlier() -> None:
     ages = 20 + 25 * truth + np.random.default_rng(0).integers(-5, 6, 300)
     ages[7] = 99 if truth[7] == 0 else 1
     listed = table(ages).with_columns(value=pl.Series([str(age) for age in ages]))
-    found = similarity_issues(
+    issues = similarity_issues(
         Vectors(tuple(listed["asset_sha256"]), compact(vectors)), listed, "age"
     )
-    assert found[0].asset_sha256 == "00007"
-    assert found[0].detail["label"] == ages[7]
+    assert issues[0].asset_sha256 == "00007"
+    assert issues[0].detail["label"] == ages[7]
 
 
 def test_copies_that_contradict_each_other_are_found_and_worse_the_further_apart() -> None:
-    said = pl.DataFrame(
+    statements = pl.DataFrame(
         {
             "kept": ["a", "a", "b", "b", "c"],
             "asset_sha256": ["a", "x", "b", "b", "c"],
             "value": ["cat", "dog", "cat", "cat", "dog"],
         }
     )
-    (found,) = conflicts(said, "kind")
-    assert (found.asset_sha256, found.severity) == ("a", 1.0)
-    assert found.detail == {"task": "kind", "values": ["cat", "dog"], "pictures": ["a", "x"]}
+    (issue,) = conflicts(statements, "kind")
+    assert (issue.asset_sha256, issue.severity) == ("a", 1.0)
+    assert issue.detail == {"task": "kind", "values": ["cat", "dog"], "pictures": ["a", "x"]}
     ages = pl.DataFrame(
         {
             "kept": [*"aabb", *map(str, range(40))],
@@ -142,6 +144,6 @@ def test_confident_learning_agrees_with_cleanlab() -> None:
     theirs = find_label_issues(
         labels, probabilities, filter_by="confident_learning", n_jobs=1, multi_label=False
     )
-    ours = suggested(probabilities, labels) >= 0
+    ours = confident_other_classes(probabilities, labels) >= 0
     assert ours.sum() > 40
     assert (ours == theirs).mean() > 0.995

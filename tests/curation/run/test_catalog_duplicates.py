@@ -53,7 +53,7 @@ def test_runs_over_a_growing_catalog_find_what_one_run_finds(
     assert once[0].equals(grown[0])
     assert once[1].equals(grown[1])
     assert once[1]["group_id"].n_unique() == 3
-    known = {
+    n_reused = {
         record.args[4] for record in caplog.records if record.name == "curation.duplicates.search"
     }
-    assert known == {1}, "pairs of the first run were not looked at again"
+    assert n_reused == {1}, "pairs of the first run were not looked at again"

@@ -30,9 +30,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Pictures without EXIF: a class, a scale, a caption, a column with an odd name, tags and a number each."""
     made = Workspace.at(tmp_path_factory.mktemp("home"))
     shots = []
-    for place, (shot, said) in enumerate(kinds(30)):
+    for place, (shot, label_of_task) in enumerate(kinds(30)):
         more = {"age": str(20 + place * 3 // 2), "caption": f"a {place} b", "width": str(place % 3)}
-        shots.append((shot, {**said, **more, "Hair Colour": ("red", "black")[place // 15]}))
+        shots.append(
+            (shot, {**label_of_task, **more, "Hair Colour": ("red", "black")[place // 15]})
+        )
     nobody = Shot("nobody.jpg", jpeg(tinted(99, "day")), None)
     bring(made, [*shots, (nobody, {})])
     return made
@@ -49,10 +51,10 @@ def test_labels_without_a_plan_are_strata_and_classes(summary: CurationSummary) 
     assert plan["label_columns"] == ["caption"]
     assert summary.dropped == {"no_label": 1}
     assert set(summary.classes["setting"]) == {"age", "hair_colour", "kind", "label_width"}
-    told = "\n".join(map(str, summary.labels))
-    assert "kind: 30 pictures, 2 classes" in told
-    assert "hair_colour (from 'Hair Colour'): 30 pictures, 2 classes" in told
-    assert "caption: 30 pictures, 30 values, no classes: a column only" in told
+    output = "\n".join(map(str, summary.labels))
+    assert "kind: 30 pictures, 2 classes" in output
+    assert "hair_colour (from 'Hair Colour'): 30 pictures, 2 classes" in output
+    assert "caption: 30 pictures, 30 values, no classes: a column only" in output
 
 
 def test_the_release_and_its_card_have_them(faces: Workspace, summary: CurationSummary) -> None:
@@ -82,9 +84,9 @@ def test_curate_run_prints_them_and_no_settings(faces: Workspace, summary: Curat
 
     home = ["--home", str(faces.home)]
     assert "is_new" not in CliRunner().invoke(command, ["runs", *home]).output
-    told = CliRunner().invoke(_printing(print_summary, summary)).output
-    assert "kind: 30 pictures, 2 classes" in told
-    assert "f_number" not in told.split("train ", 1)[1]
+    output = CliRunner().invoke(_printing(print_summary, summary)).output
+    assert "kind: 30 pictures, 2 classes" in output
+    assert "f_number" not in output.split("train ", 1)[1]
 
 
 def _printing(function: object, summary: CurationSummary) -> object:
@@ -118,9 +120,9 @@ def test_photographs_keep_their_settings_and_get_the_label_beside_them(tmp_path:
     trips = [(shot, {"folder": f"2020/trip {n}"}) for n, (shot, _) in enumerate(shots)]
     bring(made, [*shots, no_exif, nothing])
     bring(made, trips)
-    found = run(made)
-    assert found.dropped == {"no_usable_setting": 1}
-    assert set(found.classes["setting"]) == {"f_number", "iso", "exposure_time", "breed"}
+    result = run(made)
+    assert result.dropped == {"no_usable_setting": 1}
+    assert set(result.classes["setting"]) == {"f_number", "iso", "exposure_time", "breed"}
     release = publish_run(made, "dogs")
     assert "folder" not in release.index().column_names, "twelve trips are no classes"
     assert sum(release.manifest["class_counts"]["breed"]["train"].values()) > 0

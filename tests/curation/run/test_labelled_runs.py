@@ -32,7 +32,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     made = Workspace.at(tmp_path_factory.mktemp("home"))
     shots = kinds(36)
     labelled = [
-        (shot, {**said, "age": str(20 + place)}) for place, (shot, said) in enumerate(shots)
+        (shot, {**label_of_task, "age": str(20 + place)})
+        for place, (shot, label_of_task) in enumerate(shots)
     ]
     labelled[MISLABELLED] = (labelled[MISLABELLED][0], {"kind": "night", "age": "26"})
     copy = Shot("copy.jpg", jpeg(tinted(CONTRADICTED, "night"), quality=60), None)
@@ -57,11 +58,11 @@ def test_pictures_without_exif_are_kept_for_their_labels(summary: CurationSummar
 
 def test_splits_are_stratified_by_labels(workspace: Workspace, summary: CurationSummary) -> None:
     with open_catalog(workspace) as catalog:
-        found = catalog.records(
+        rows = catalog.records(
             "SELECT i.split, l.value, count(*) AS n FROM curated_items i JOIN curated_labels l USING "
             "(run_id, asset_sha256) WHERE l.task = 'kind' GROUP BY ALL ORDER BY ALL"
         )
-    counts = {(row["split"], row["value"]): int(str(row["n"])) for row in found}
+    counts = {(row["split"], row["value"]): int(str(row["n"])) for row in rows}
     assert {split for split, _ in counts} == {"train", "validation", "test"}
     for split in ("train", "validation", "test"):
         assert abs(counts[split, "day"] - counts[split, "night"]) <= 2
@@ -85,16 +86,16 @@ def test_the_release_has_the_labels_as_columns(
 def test_the_audit_ranks_wrong_labels_and_the_report_shows_them(
     workspace: Workspace, summary: CurationSummary
 ) -> None:
-    found = audit_labels(workspace)
-    worst = {(issue.kind, issue.asset_sha256) for issue in found.issues[:2]}
-    (torn,) = [issue for issue in found.issues if issue.kind == "label_conflict"]
+    audit = audit_labels(workspace)
+    worst = {(issue.kind, issue.asset_sha256) for issue in audit.issues[:2]}
+    (torn,) = [issue for issue in audit.issues if issue.kind == "label_conflict"]
     assert torn.detail["values"] == ["day", "night"]
     assert sha(CONTRADICTED) in torn.detail["pictures"]  # type: ignore[operator]  # a list
     assert ("label_doubtful", sha(MISLABELLED)) in worst
     audit_labels(workspace)
     with open_catalog(workspace) as catalog:
         (issues,) = catalog.records("SELECT count(*) AS n FROM issues WHERE kind LIKE 'label%'")
-    assert issues["n"] == len(found.issues), "a second audit adds nothing"
+    assert issues["n"] == len(audit.issues), "a second audit adds nothing"
     html = write_report(workspace).read_text("utf-8")
     assert "Doubtful labels" in html
     assert "kind: night, rather day" in html
@@ -102,18 +103,18 @@ def test_the_audit_ranks_wrong_labels_and_the_report_shows_them(
 
 def test_the_command_prints_the_worst(workspace: Workspace, summary: CurationSummary) -> None:
     home = ["--home", str(workspace.home)]
-    told = CliRunner().invoke(command, ["audit", summary.run_id, "--top", "3", *home])
-    assert "labelled by kind: 36" in told.output
-    assert "label_conflict: 1" in told.output
-    assert "kind: night, rather day" in told.output
+    command_result = CliRunner().invoke(command, ["audit", summary.run_id, "--top", "3", *home])
+    assert "labelled by kind: 36" in command_result.output
+    assert "label_conflict: 1" in command_result.output
+    assert "kind: night, rather day" in command_result.output
 
 
 def splits_of(workspace: Workspace, run_id: str) -> dict[str, str]:
     with open_catalog(workspace) as catalog:
-        found = catalog.records(
+        rows = catalog.records(
             "SELECT asset_sha256, split FROM curated_items WHERE run_id = ?", [run_id]
         )
-    return {str(row["asset_sha256"]): str(row["split"]) for row in found}
+    return {str(row["asset_sha256"]): str(row["split"]) for row in rows}
 
 
 @pytest.mark.slow
@@ -148,19 +149,19 @@ def test_a_new_label_is_a_new_run(tmp_path: Path) -> None:
     assert not run(made).is_new
     bring(made, [(kinds(1)[0][0], {"age": "3"})])
     assert run(made).is_new
-    with pytest.raises(NoLabelsError, match="has no labels with classes") as told:
+    with pytest.raises(NoLabelsError, match="has no labels with classes") as output:
         audit_labels(made, run(made, CurationPlan(find_labels=False)).run_id)
-    assert "age (" not in str(told.value), "one value of one picture is nothing to sort by"
+    assert "age (" not in str(output.value), "one value of one picture is nothing to sort by"
     assert 'kind (2 values). Name those to be used in a plan, such as {"labels": ["kind"]}' in str(
-        told.value
+        output.value
     )
 
 
 def test_an_audit_advises_no_label_that_is_not_there() -> None:
-    told = str(NoLabelsError("r", {}))
-    assert "The catalog has none either" in told
-    assert "--plan" not in told
-    assert "safelight curate review" in told
+    output = str(NoLabelsError("r", {}))
+    assert "The catalog has none either" in output
+    assert "--plan" not in output
+    assert "safelight curate review" in output
     same = str(NoLabelsError("r", {"folder": 1}))
     assert "In the catalog folder has one value, so no label can be wrong" in same
     assert "--plan" not in same

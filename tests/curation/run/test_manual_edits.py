@@ -60,9 +60,11 @@ def copies(*groups: str, pairs: str = "") -> Duplicates:
     return Duplicates(pl.DataFrame(edges, schema=EDGES), pl.DataFrame(tied, schema=GROUPS))
 
 
-def grouped(found: Duplicates, *decisions: ManualDecision, names: str = "abcdef") -> dict[str, str]:
+def grouped(
+    duplicates: Duplicates, *decisions: ManualDecision, names: str = "abcdef"
+) -> dict[str, str]:
     """Map each group, its keeper in capitals, to the ways its members are tied."""
-    edited = edit_groups(pictures(names), found, ManualEdits(decisions))
+    edited = edit_groups(pictures(names), duplicates, ManualEdits(decisions))
     return {
         "".join(
             n.upper() if is_keeper else n
@@ -73,18 +75,22 @@ def grouped(found: Duplicates, *decisions: ManualDecision, names: str = "abcdef"
 
 
 def test_without_decisions_groups_stay_the_same_object() -> None:
-    found = copies("abc", pairs="ab bc")
+    duplicates = copies("abc", pairs="ab bc")
     assert (
-        edit_groups(pictures("abc"), found, ManualEdits((made("keep", "b"), made("right", "a"))))
-        is found
+        edit_groups(
+            pictures("abc"), duplicates, ManualEdits((made("keep", "b"), made("right", "a")))
+        )
+        is duplicates
     )
 
 
 def test_a_split_takes_pictures_out_and_single_pictures_are_no_group() -> None:
-    found = copies("abcd", pairs="ab bc cd ac")
-    assert grouped(found, made("split", "d", "abc")) == {"Abc": "pdq pdq pdq"}
-    assert grouped(found, made("split", "cd", "ab")) == {"Ab": "pdq pdq", "Cd": "pdq pdq"}
-    assert grouped(found, made("split", "a", "bcd"), made("split", "b", "acd")) == {"Cd": "pdq pdq"}
+    duplicates = copies("abcd", pairs="ab bc cd ac")
+    assert grouped(duplicates, made("split", "d", "abc")) == {"Abc": "pdq pdq pdq"}
+    assert grouped(duplicates, made("split", "cd", "ab")) == {"Ab": "pdq pdq", "Cd": "pdq pdq"}
+    assert grouped(duplicates, made("split", "a", "bcd"), made("split", "b", "acd")) == {
+        "Cd": "pdq pdq"
+    }
 
 
 def test_who_came_after_a_split_goes_with_those_it_is_a_copy_of() -> None:
@@ -95,27 +101,30 @@ def test_who_came_after_a_split_goes_with_those_it_is_a_copy_of() -> None:
 
 
 def test_a_merge_makes_one_group_of_several_and_of_single_pictures() -> None:
-    found = copies("ab", "cd", pairs="ab cd")
-    assert grouped(found, made("merge", "be")) == {"Abe": "pdq pdq manual", "Cd": "pdq pdq"}
-    assert list(grouped(found, made("merge", "bc"))) == ["Abcd"]
-    assert list(grouped(found, made("merge", "bz"))) == ["Ab", "Cd"]  # z is not among the pictures
+    duplicates = copies("ab", "cd", pairs="ab cd")
+    assert grouped(duplicates, made("merge", "be")) == {"Abe": "pdq pdq manual", "Cd": "pdq pdq"}
+    assert list(grouped(duplicates, made("merge", "bc"))) == ["Abcd"]
+    assert list(grouped(duplicates, made("merge", "bz"))) == [
+        "Ab",
+        "Cd",
+    ]  # z is not among the pictures
 
 
 def test_of_a_split_and_a_merge_the_later_one_counts() -> None:
-    found = copies("ab", pairs="ab")
+    duplicates = copies("ab", pairs="ab")
     split, merge = made("split", "b", "a"), made("merge", "ab")
-    assert grouped(found, split, merge) == {"Ab": "pdq pdq"}
-    assert grouped(found, merge, split) == {}
+    assert grouped(duplicates, split, merge) == {"Ab": "pdq pdq"}
+    assert grouped(duplicates, merge, split) == {}
 
 
 def test_the_chosen_keeper_represents_its_group_and_a_dropped_one_does_not() -> None:
-    found = copies("abc", pairs="ab bc")
-    assert list(grouped(found, made("keeper", "c"))) == ["abC"]
-    assert list(grouped(found, made("keeper", "c"), made("keeper", "b"))) == ["aBc"]
-    assert list(grouped(found, made("drop", "a"))) == ["aBc"]
-    assert list(grouped(found, made("keeper", "c"), made("drop", "c"))) == ["Abc"]
-    assert list(grouped(found, made("drop", "c"), made("keeper", "c"))) == ["abC"]
-    assert list(grouped(found, made("drop", "abc"))) == ["Abc"]  # all go: somebody must be it
+    duplicates = copies("abc", pairs="ab bc")
+    assert list(grouped(duplicates, made("keeper", "c"))) == ["abC"]
+    assert list(grouped(duplicates, made("keeper", "c"), made("keeper", "b"))) == ["aBc"]
+    assert list(grouped(duplicates, made("drop", "a"))) == ["aBc"]
+    assert list(grouped(duplicates, made("keeper", "c"), made("drop", "c"))) == ["Abc"]
+    assert list(grouped(duplicates, made("drop", "c"), made("keeper", "c"))) == ["abC"]
+    assert list(grouped(duplicates, made("drop", "abc"))) == ["Abc"]  # all go: somebody must be it
 
 
 THREADS = CurateSettings(runner="threads", workers=1, faces="off")
@@ -138,11 +147,11 @@ def current(workspace: Workspace) -> dict[str, list[dict[str, object]]]:
     """Everything that the views show, and the rows of the current run in every table that has runs."""
     of_run = ("curated_items", "decisions", "duplicate_edges", "duplicate_groups", "curation_runs")
     with open_catalog(workspace) as catalog:
-        shown = {name: catalog.records(f"SELECT * FROM {name} ORDER BY ALL") for name in VIEWS}
+        tables = {name: catalog.records(f"SELECT * FROM {name} ORDER BY ALL") for name in VIEWS}
         for name in of_run:
             sql = f"SELECT * FROM {name} SEMI JOIN (FROM v_runs WHERE is_current) USING (run_id) ORDER BY ALL"
-            shown[name] = catalog.records(sql)
-    return shown
+            tables[name] = catalog.records(sql)
+    return tables
 
 
 @pytest.fixture(scope="module")
@@ -188,17 +197,17 @@ def test_a_run_that_was_taken_back_comes_again_only_when_asked(workspace: Worksp
         run(workspace)
     with open_catalog(workspace) as catalog:
         assert catalog.records("SELECT run_id FROM v_runs") == []
-    found = curate(workspace, None, THREADS, embedder=SmallEmbedder(), again=True)
-    assert (found.run_id, found.is_new) == (first, False)
+    summary = curate(workspace, None, THREADS, embedder=SmallEmbedder(), again=True)
+    assert (summary.run_id, summary.is_new) == (first, False)
     assert run(workspace).run_id == first
 
 
 def test_the_commands_decide_undo_and_review(workspace: Workspace) -> None:
     cli, home = CliRunner(), ["--home", str(workspace.home)]
     asset = SHA["001.jpg"]
-    said = cli.invoke(command, ["decide", asset[:10], "drop", "--reason", "blurred", *home])
-    assert f"drop {asset}" in said.output
-    taken = cli.invoke(command, ["undo", said.output.split(": ")[0], *home])
+    decided = cli.invoke(command, ["decide", asset[:10], "drop", "--reason", "blurred", *home])
+    assert f"drop {asset}" in decided.output
+    taken = cli.invoke(command, ["undo", decided.output.split(": ")[0], *home])
     assert "is taken back" in taken.output
     assert "duplicates" in cli.invoke(command, ["review", *home]).output
     listed = cli.invoke(command, ["runs", *home])
@@ -219,8 +228,8 @@ def test_purge_deletes_nothing_without_yes_and_never_what_is_young_or_kept(tmp_p
     dropped = {str(sha) for sha in fell} - {SHA["no_exif.jpg"]}
     assert (set(due.assets), due.is_done) == (dropped, False)
     assert due.by_reason == {"near_duplicate": 2, "truncated": 1}
-    done = purge(home, timedelta(days=30), dry_run=False, now=later)
-    assert done.is_done
+    result = purge(home, timedelta(days=30), dry_run=False, now=later)
+    assert result.is_done
     with open_catalog(home) as catalog, AssetReader(home) as reader:
         left = catalog.records("SELECT sha256, pack, pack_offset, pack_length FROM assets")
         assert {str(row["sha256"]) for row in left} == set(SHA.values()) - dropped

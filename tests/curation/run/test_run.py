@@ -54,8 +54,8 @@ def problem_shots() -> list[Shot]:
 
 def crawled(name: str, body: bytes) -> Shot:
     """Make a shot whose EXIF row is what the crawler reads out of `body`."""
-    found = examine(body).exif
-    return Shot(name, body, {key: found[key] for key in found if key != "asset_sha256"})
+    result = examine(body).exif
+    return Shot(name, body, {key: result[key] for key in result if key != "asset_sha256"})
 
 
 def run(workspace: Workspace, plan: CurationPlan | None = None) -> CurationSummary:
@@ -92,24 +92,31 @@ def test_counts_in_are_kept_plus_dropped(workspace: Workspace, summary: Curation
 def test_every_decision_says_why(workspace: Workspace, summary: CurationSummary) -> None:
     names = {sha: name for name, sha in shas(problem_shots()).items()}
     with open_catalog(workspace) as catalog:
-        found = catalog.records("SELECT * FROM decisions")
-    told = {
+        result = catalog.records("SELECT * FROM decisions")
+    decisions_by_key = {
         (names.get(str(row["asset_sha256"])), row["decision"], row["rule"], row["reason"]): row
-        for row in found
+        for row in result
     }
-    assert ("truncated.jpg", "drop", "decode", "truncated") in told
-    no_exif = told["no_exif.jpg", "drop", "no_usable_setting", "no_usable_setting"]
+    assert ("truncated.jpg", "drop", "decode", "truncated") in decisions_by_key
+    no_exif = decisions_by_key["no_exif.jpg", "drop", "no_usable_setting", "no_usable_setting"]
     assert no_exif["evidence"] == "no_exif"
-    void = told["all_void.jpg", "drop", "no_usable_setting", "no_usable_setting"]
+    void = decisions_by_key["all_void.jpg", "drop", "no_usable_setting", "no_usable_setting"]
     assert void["evidence"] == "exposure_time_not_finite, f_number_not_positive, iso_not_positive"
-    assert told["iso_zero.jpg", "void", "iso_not_positive", "iso_not_positive"]["setting"] == "iso"
-    foreign = told["wrong_thumbnail.jpg", "void", "thumbnail_mismatch", "thumbnail_mismatch"]
+    assert (
+        decisions_by_key["iso_zero.jpg", "void", "iso_not_positive", "iso_not_positive"]["setting"]
+        == "iso"
+    )
+    foreign = decisions_by_key[
+        "wrong_thumbnail.jpg", "void", "thumbnail_mismatch", "thumbnail_mismatch"
+    ]
     assert json.loads(str(foreign["evidence"]))["thumbnail_correlation"] < 0.5
-    assert ("own_thumbnail.jpg", "void") not in {key[:2] for key in told}
+    assert ("own_thumbnail.jpg", "void") not in {key[:2] for key in decisions_by_key}
     assert json.loads(
-        str(told["edited.jpg", "flag", "edited_software", "edited_software"]["evidence"])
+        str(
+            decisions_by_key["edited.jpg", "flag", "edited_software", "edited_software"]["evidence"]
+        )
     ) == {"software": "GIMP 2.10"}
-    assert ("edited.jpg", "flag", "date_implausible", "date_implausible") in told
+    assert ("edited.jpg", "flag", "date_implausible", "date_implausible") in decisions_by_key
 
 
 def test_items_carry_labels_on_stops_and_in_bins(
@@ -240,8 +247,8 @@ def test_the_command_says_nothing_new_and_lists_runs(
     cli, home = CliRunner(), ["--home", str(workspace.home)]
     listed = cli.invoke(command, ["runs", *home])
     assert summary.run_id in listed.output
-    shown = cli.invoke(command, ["report", *home])
-    assert shown.output.strip().endswith("index.html")
+    command_result = cli.invoke(command, ["report", *home])
+    assert command_result.output.strip().endswith("index.html")
     empty = cli.invoke(command, ["runs", "--home", str(Workspace.at(tmp_path).home)])
     assert "no curation runs yet" in empty.output
 

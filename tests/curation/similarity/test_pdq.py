@@ -94,10 +94,10 @@ def test_the_stage_hashes_thumbnails_in_order() -> None:
     )
     stage = PerceptualHash()
     stage.setup()
-    found = stage.run(batch)
-    assert found.schema.names == ["asset_sha256", *stage.outputs.names]
-    assert found.column("asset_sha256").to_pylist() == ["b", "a"]
-    rows = from_hex(found.column("value").to_pylist())
+    result = stage.run(batch)
+    assert result.schema.names == ["asset_sha256", *stage.outputs.names]
+    assert result.column("asset_sha256").to_pylist() == ["b", "a"]
+    rows = from_hex(result.column("value").to_pylist())
     for row, picture in zip(rows, pictures, strict=True):
         assert hamming(row[None], pdq(luma_of(picture)).bits[:1]).item() <= 10
 

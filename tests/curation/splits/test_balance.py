@@ -57,17 +57,17 @@ def skewed() -> pl.DataFrame:
 
 def test_inverse_makes_all_three_settings_even_at_once() -> None:
     table = skewed()
-    found = class_table(table.with_columns(weight=pl.Series(weigh(table, "inverse"))))
-    assert found["weight_share"].to_list() == pytest.approx([1 / 3] * 9, abs=0.02)
+    classes = class_table(table.with_columns(weight=pl.Series(weigh(table, "inverse"))))
+    assert classes["weight_share"].to_list() == pytest.approx([1 / 3] * 9, abs=0.02)
 
 
 def test_sqrt_lifts_rare_classes_by_the_root_of_their_share() -> None:
     table = skewed()
-    found = class_table(table.with_columns(weight=pl.Series(weigh(table, "sqrt"))))
-    for _, part in found.group_by("setting"):
+    classes = class_table(table.with_columns(weight=pl.Series(weigh(table, "sqrt"))))
+    for _, part in classes.group_by("setting"):
         roots = np.sqrt(part["n"].to_numpy())
         assert part["weight_share"].to_numpy() == pytest.approx(roots / roots.sum(), abs=0.01)
-    assert (found["effective_n"] <= found["n"] + 1e-9).all()
+    assert (classes["effective_n"] <= classes["n"] + 1e-9).all()
 
 
 def test_a_burst_does_not_make_its_class_common() -> None:
@@ -76,8 +76,8 @@ def test_a_burst_does_not_make_its_class_common() -> None:
     burst = items(rows).with_columns(
         scene_id=pl.when(pl.col("f_number_bin") == 0).then(pl.lit("burst")).otherwise("scene_id")
     )
-    found = class_table(burst.with_columns(weight=pl.Series(weigh(burst, "sqrt"))))
-    low = found.filter((pl.col("setting") == "f_number") & (pl.col("class") == "low"))
+    classes = class_table(burst.with_columns(weight=pl.Series(weigh(burst, "sqrt"))))
+    low = classes.filter((pl.col("setting") == "f_number") & (pl.col("class") == "low"))
     assert low["scenes"].item() == 1
     assert low["weight_share"].item() < 0.3
 
@@ -97,10 +97,10 @@ def test_an_unknown_way_to_rebalance_is_refused() -> None:
 def test_effective_number_lies_between_even_and_natural_and_is_the_published_formula() -> None:
     counts = np.array([10.0, 2000.0, 40_000.0])
     weight = (1 - EFFECTIVE_BETA) / (1 - EFFECTIVE_BETA**counts)  # of one picture, Cui et al. 2019
-    wanted = counts * weight / (counts * weight).sum()
-    assert target_shares(counts, "effective") == pytest.approx(wanted)
+    expected = counts * weight / (counts * weight).sum()
+    assert target_shares(counts, "effective") == pytest.approx(expected)
     natural, even = target_shares(counts, "none"), target_shares(counts, "inverse")
-    assert natural[0] < wanted[0] < even[0]
+    assert natural[0] < expected[0] < even[0]
     few = target_shares(np.array([3.0, 30.0]), "effective")
     assert few == pytest.approx([0.5, 0.5], abs=0.01)
 
@@ -136,12 +136,12 @@ def test_no_class_of_the_balanced_slice_is_larger_than_the_rarest_of_its_split(
 
 def test_a_skewed_test_split_has_an_even_slice_worth_reading() -> None:
     table = skewed().with_columns(split=pl.lit("test"))
-    found = class_table(
+    classes = class_table(
         table.with_columns(weight=1.0, in_balanced_slice=pl.Series(balanced_slice(table, 0)))
     )
-    for _, part in found.group_by("setting"):
+    for _, part in classes.group_by("setting"):
         assert part["n_balanced"].max() - part["n_balanced"].min() <= 0.25 * part["n"].min()
-    assert found["n_balanced"].sum() / 3 > 280  # pictures; 3 x 114 would be all that can be even
+    assert classes["n_balanced"].sum() / 3 > 280  # pictures; 3 x 114 would be all that can be even
 
 
 def test_a_class_on_few_scenes_is_not_lifted_unless_asked() -> None:

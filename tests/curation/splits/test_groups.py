@@ -60,11 +60,11 @@ def test_no_camera_or_scene_is_in_two_splits(seed: int, n: int, cameras: int) ->
         if seed % 2 == 0
         else pl.col("asset_sha256")
     )
-    found = group_split(table, SHARES, seed)
-    placed = table.with_columns(split=pl.col("asset_sha256").replace_strict(found.split))
-    for key in ("scene_id", *found.grouped_by):
-        known = placed.filter(pl.col(key).is_not_null())
-        sides = known.group_by(key).agg(pl.col("split").n_unique())["split"]
+    splits = group_split(table, SHARES, seed)
+    placed = table.with_columns(split=pl.col("asset_sha256").replace_strict(splits.split))
+    for key in ("scene_id", *splits.grouped_by):
+        existing = placed.filter(pl.col(key).is_not_null())
+        sides = existing.group_by(key).agg(pl.col("split").n_unique())["split"]
         assert set(sides) <= {1}
 
 
@@ -78,35 +78,35 @@ def test_the_order_of_rows_does_not_matter(seed: int, rng: random.Random) -> Non
 
 
 def test_shares_and_classes_are_met() -> None:
-    found = group_split(items(600, cameras=60), SHARES, 0)
-    train, validation, test = shares_of(found.split)
+    splits = group_split(items(600, cameras=60), SHARES, 0)
+    train, validation, test = shares_of(splits.split)
     assert abs(train - 0.7) < 0.03
     assert abs(validation - 0.15) < 0.03
     assert abs(test - 0.15) < 0.03
-    assert found.warnings == []
-    assert found.grouped_by == ("photographer", "camera", "session", "person")
+    assert splits.warnings == []
+    assert splits.grouped_by == ("photographer", "camera", "session", "person")
 
 
 def test_a_huge_camera_goes_to_train() -> None:
     table = items(300, cameras=40).with_columns(
         camera=pl.when(pl.col("asset_sha256") < "0120").then(pl.lit("huge")).otherwise("camera")
     )
-    found = group_split(table, SHARES, 0)
-    assert {found.split[f"{index:04d}"] for index in range(120)} == {"train"}
+    splits = group_split(table, SHARES, 0)
+    assert {splits.split[f"{index:04d}"] for index in range(120)} == {"train"}
 
 
 def test_photographers_that_knit_all_cameras_together_are_given_up_aloud() -> None:
-    found = group_split(items(200, cameras=12, photographers=3), SHARES, 0)
-    assert found.grouped_by == ("camera", "session", "person")
-    assert "photographer is given up" in found.warnings[0]
+    splits = group_split(items(200, cameras=12, photographers=3), SHARES, 0)
+    assert splits.grouped_by == ("camera", "session", "person")
+    assert "photographer is given up" in splits.warnings[0]
 
 
 def test_one_camera_alone_leaves_only_scenes_to_group_by() -> None:
     table = items(60).with_columns(camera=pl.lit("only one"))
-    found = group_split(table, SHARES, 0)
-    assert found.grouped_by == ("session", "person")
-    assert "camera is given up" in found.warnings[-1] or "camera is given up" in found.warnings[1]
-    assert min(shares_of(found.split)) > 0.05
+    splits = group_split(table, SHARES, 0)
+    assert splits.grouped_by == ("session", "person")
+    assert "camera is given up" in splits.warnings[-1] or "camera is given up" in splits.warnings[1]
+    assert min(shares_of(splits.split)) > 0.05
 
 
 def test_an_earlier_release_decides_for_its_pictures_and_their_groups() -> None:
@@ -122,9 +122,9 @@ def test_a_group_with_a_past_on_both_sides_moves_to_train() -> None:
     table = items(40).with_columns(
         camera=pl.when(pl.col("asset_sha256") < "0004").then(pl.lit("a")).otherwise("camera")
     )
-    found = group_split(table, SHARES, 0, previous={"0000": "test", "0001": "train"})
-    assert {found.split[f"{index:04d}"] for index in range(4)} == {"train"}
-    assert any("moves to train" in warning for warning in found.warnings)
+    splits = group_split(table, SHARES, 0, previous={"0000": "test", "0001": "train"})
+    assert {splits.split[f"{index:04d}"] for index in range(4)} == {"train"}
+    assert any("moves to train" in warning for warning in splits.warnings)
 
 
 @st.composite
@@ -154,57 +154,57 @@ def test_adding_pictures_changes_an_old_split_only_where_groups_of_two_splits_jo
     table, steps = drawn
     before: dict[str, str] = {}
     for n in steps:
-        found = group_split(table.head(n), SHARES, 0, previous=before)
-        changed = {sha for sha, side in before.items() if found.split[sha] != side}
+        splits = group_split(table.head(n), SHARES, 0, previous=before)
+        changed = {sha for sha, side in before.items() if splits.split[sha] != side}
         for sha in changed:
-            sides = {before[old] for old in before if found.group[old] == found.group[sha]}
+            sides = {before[old] for old in before if splits.group[old] == splits.group[sha]}
             assert len(sides) > 1
-            assert found.split[sha] == "train"
-        assert set(found.moved) == changed
-        assert all(json.loads(said)["to"] == "train" for said in found.moved.values())
-        before = found.split
+            assert splits.split[sha] == "train"
+        assert set(splits.moved) == changed
+        assert all(json.loads(text)["to"] == "train" for text in splits.moved.values())
+        before = splits.split
 
 
 def test_a_moved_picture_says_from_where_and_what_its_group_was_tied_to() -> None:
     table = items(3, seed=1).with_columns(
         scene_id=pl.lit("one"), camera=pl.lit(None, pl.String), session=pl.lit(None, pl.String)
     )
-    found = group_split(table, SHARES, 0, previous={"0000": "test", "0001": "validation"})
-    told = {sha: json.loads(said) for sha, said in found.moved.items()}
-    assert told["0000"]["from"] == "test"
-    assert told["0000"]["tied_to"] == {"validation": "0001"}
-    assert set(found.split.values()) == {"train"}
-    assert "0002" not in told
+    splits = group_split(table, SHARES, 0, previous={"0000": "test", "0001": "validation"})
+    output = {sha: json.loads(text) for sha, text in splits.moved.items()}
+    assert output["0000"]["from"] == "test"
+    assert output["0000"]["tied_to"] == {"validation": "0001"}
+    assert set(splits.split.values()) == {"train"}
+    assert "0002" not in output
 
 
 def test_a_better_copy_follows_the_picture_that_it_stands_for() -> None:
     table = items(60, cameras=60)
     for side in ("train", "validation", "test"):
-        found = group_split(table, SHARES, 0, previous={"gone": side}, scene_of={"gone": "0007"})
-        assert found.split["0007"] == side
+        splits = group_split(table, SHARES, 0, previous={"gone": side}, scene_of={"gone": "0007"})
+        assert splits.split["0007"] == side
 
 
 def test_a_class_that_a_split_lacks_is_named() -> None:
     table = items(40, cameras=10).with_columns(
         iso_bin=pl.when(pl.col("asset_sha256") == "0007").then(2).otherwise(0).cast(pl.Int32)
     )
-    found = group_split(table, SHARES, 0)
-    assert any("iso high" in warning for warning in found.warnings)
+    splits = group_split(table, SHARES, 0)
+    assert any("iso high" in warning for warning in splits.warnings)
 
 
 def test_nothing_to_split_gives_nothing() -> None:
-    found = group_split(items(0), SHARES, 0)
-    assert found.split == {}
-    assert found.warnings[-1] == "no group could be given to test"
+    splits = group_split(items(0), SHARES, 0)
+    assert splits.split == {}
+    assert splits.warnings[-1] == "no group could be given to test"
 
 
 def test_the_random_split_depends_on_seed_and_picture_only() -> None:
     names = [f"{index:04d}" for index in range(2000)]
-    found = dict(zip(names, random_split(names, SHARES, 1), strict=True))
+    splits = dict(zip(names, random_split(names, SHARES, 1), strict=True))
     turned = dict(zip(names[::-1], random_split(names[::-1], SHARES, 1), strict=True))
-    assert found == turned
-    assert found != dict(zip(names, random_split(names, SHARES, 2), strict=True))
-    assert abs(shares_of(found)[0] - 0.7) < 0.04
+    assert splits == turned
+    assert splits != dict(zip(names, random_split(names, SHARES, 2), strict=True))
+    assert abs(shares_of(splits)[0] - 0.7) < 0.04
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12), st.randoms())

@@ -39,16 +39,16 @@ def audit(policy: str) -> LeakAudit:
 
 
 def test_a_group_split_shares_nothing_that_its_groups_were_made_of() -> None:
-    found = audit("split")
-    shared = {key for key, n in found.shared_values.items() if n}
+    leaks = audit("split")
+    shared = {key for key, n in leaks.shared_values.items() if n}
     assert shared == {"person"}, "person q was not a key of these groups"
-    assert found.pictures_in_shared["person"] == 1
-    assert found.n == {"train": 2, "validation": 1, "test": 1}
+    assert leaks.pictures_in_shared["person"] == 1
+    assert leaks.n == {"train": 2, "validation": 1, "test": 1}
 
 
 def test_a_random_split_is_counted_where_it_leaks() -> None:
-    found = audit("random_split")
-    assert found.shared_values == {
+    leaks = audit("random_split")
+    assert leaks.shared_values == {
         "group_id": 1,
         "scene_id": 0,
         "camera": 1,
@@ -56,7 +56,7 @@ def test_a_random_split_is_counted_where_it_leaks() -> None:
         "session": 1,
         "person": 0,
     }
-    assert found.pictures_in_shared["camera"] == 1
+    assert leaks.pictures_in_shared["camera"] == 1
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ def test_without_embeddings_there_is_no_cosine() -> None:
 
 
 def test_what_is_not_known_is_not_counted_as_apart() -> None:
-    found = audit("split")
-    assert found.known_shares["photographer"] == 0.0
-    assert found.shared("photographer") == "photographer unknown"
-    assert found.known_shares["group_id"] == 1.0
-    assert found.shared("group_id") == "0 group_id"
+    leaks = audit("split")
+    assert leaks.known_shares["photographer"] == 0.0
+    assert leaks.shared("photographer") == "photographer unknown"
+    assert leaks.known_shares["group_id"] == 1.0
+    assert leaks.shared("group_id") == "0 group_id"
     table = pl.concat([ITEMS] * 10).with_columns(
         photographer=pl.Series(["ann"] * 6 + [None] * (10 * ITEMS.height - 6), dtype=pl.String)
     )
@@ -161,9 +161,9 @@ def test_rows_of_older_code_claim_nothing_either() -> None:
         {"policy": "split", "check": "p99_cosine", "task": "", "value": 0.866, "n": 9},
     ]
     measured = pl.DataFrame(pl.from_arrow(rows("split_leaks", old)))
-    found = audit_rows(ITEMS, measured, "split")
-    assert found.baselines == (), "no test camera is in train"
-    assert (found.max_cosine, found.p99_cosine) == (0.856, 0.856)
+    leaks = audit_rows(ITEMS, measured, "split")
+    assert leaks.baselines == (), "no test camera is in train"
+    assert (leaks.max_cosine, leaks.p99_cosine) == (0.856, 0.856)
     assert len(audit_rows(ITEMS, measured, "random_split").baselines) == 1
 
 

@@ -37,27 +37,27 @@ def by_check(items: pl.DataFrame) -> dict[str, MetadataBaseline]:
 
 
 def test_times_tell_nothing_where_labels_are_drawn_for_each_picture() -> None:
-    found = by_check(pictures(0))["timestamp_knn"]
-    assert not found.leaks
-    assert found.low < 0 < found.high
-    assert found.detail == ""
-    assert (found.n, found.n_groups) == (80, 10)
+    baselines = by_check(pictures(0))["timestamp_knn"]
+    assert not baselines.leaks
+    assert baselines.low < 0 < baselines.high
+    assert baselines.detail == ""
+    assert (baselines.n, baselines.n_groups) == (80, 10)
 
 
 def test_labels_in_long_stretches_are_told_by_the_time_and_the_audit_says_why() -> None:
-    found = by_check(pictures(10))["timestamp_knn"]
-    assert found.leaks
-    assert found.value > 0.8
-    assert found.majority < 0.6
-    assert "54 min or more" in found.detail
-    assert "in stretches longer than a session" in found.detail
+    baselines = by_check(pictures(10))["timestamp_knn"]
+    assert baselines.leaks
+    assert baselines.value > 0.8
+    assert baselines.majority < 0.6
+    assert "54 min or more" in baselines.detail
+    assert "in stretches longer than a session" in baselines.detail
 
 
 def test_a_camera_that_takes_one_kind_only_tells_it() -> None:
-    found = by_check(pictures(0))["camera_majority"]
-    assert found.value == 1.0
-    assert found.leaks
-    assert found.n == 70, "a picture of no camera is not guessed"
+    baselines = by_check(pictures(0))["camera_majority"]
+    assert baselines.value == 1.0
+    assert baselines.leaks
+    assert baselines.n == 70, "a picture of no camera is not guessed"
 
 
 def test_without_times_nothing_is_guessed() -> None:
@@ -82,6 +82,6 @@ def test_few_groups_give_no_verdict() -> None:
     few = pictures(10).filter(~pl.col("group_id").is_in(["1"]))
     guess = by_check(few)["timestamp_knn"]
     assert (guess.n_groups, guess.verdict, guess.leaks) == (9, "too few groups to tell", False)
-    said = _sentence(guess)
-    assert said.startswith("whether the time alone tells kind: too few groups to tell (")
+    text = _sentence(guess)
+    assert text.startswith("whether the time alone tells kind: too few groups to tell (")
     assert _sentence(by_check(pictures(10))["timestamp_knn"]).startswith("the time alone tells")

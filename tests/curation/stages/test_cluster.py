@@ -44,18 +44,18 @@ def said_by(workspace: Workspace, capsys: pytest.CaptureFixture[str], *words: st
     """Run `safelight curate run`, which must end with code 1, and give the one line that it says."""
     with pytest.raises(SystemExit, match=r"^1$"):
         safelight.main(["--home", str(workspace.home), "curate", "run", *words])
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    return said
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1
+    return text
 
 
 def test_an_address_where_nothing_listens_is_one_line(
     filled: Workspace, closed_port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = said_by(filled, capsys, "--cluster", f"127.0.0.1:{closed_port}")
-    assert said.startswith(f"error: the Ray cluster 127.0.0.1:{closed_port} cannot be used: ")
-    assert "refused" in said
-    assert "--cluster" in said
+    text = said_by(filled, capsys, "--cluster", f"127.0.0.1:{closed_port}")
+    assert text.startswith(f"error: the Ray cluster 127.0.0.1:{closed_port} cannot be used: ")
+    assert "refused" in text
+    assert "--cluster" in text
 
 
 def test_without_ray_the_command_names_the_extra(
@@ -121,8 +121,8 @@ class Cluster:
             yield from task.to_batches(max_chunksize=BATCH)
 
     def names(self, n: int) -> list[str]:
-        found = pa.Table.from_batches(run_in_parts(self.run, rows(n), BATCH, self.alive))
-        names: list[str] = found["asset_sha256"].to_pylist()
+        result = pa.Table.from_batches(run_in_parts(self.run, rows(n), BATCH, self.alive))
+        names: list[str] = result["asset_sha256"].to_pylist()
         return names
 
 
@@ -177,9 +177,9 @@ class Double:
 
 def on_this_machine() -> None:
     """Run twice on a local cluster; Daft does not change its runner, so this has a process of its own."""
-    found = pa.Table.from_batches(apply([Double()], rows(100), cluster="local"))
+    result = pa.Table.from_batches(apply([Double()], rows(100), cluster="local"))
     expected = pa.Table.from_batches(apply([Double()], rows(100), runner="threads"))
-    assert found.sort_by("asset_sha256") == expected.sort_by("asset_sha256").combine_chunks()
+    assert result.sort_by("asset_sha256") == expected.sort_by("asset_sha256").combine_chunks()
     with pytest.raises(AssetNotFoundError, match=r"^pack 7 is missing; each node must see it"):
         list(apply([Double(broken=True)], rows(100), cluster="local"))
 
@@ -210,9 +210,9 @@ def test_in_a_process_of_its_own(act: Callable[[], None], tmp_path: Path) -> Non
     environment = os.environ | {"PYTHONPATH": root, "RAY_agent_register_timeout_ms": "120000"}
     words = [sys.executable, "-c", f"import {__name__} as test; test.{act.__name__}()"]
     for _ in range(3):  # Ray gives a node up that takes more than 30 s to start
-        done = subprocess.run(
+        result = subprocess.run(
             words, cwd=tmp_path, env=environment, timeout=280, check=False, capture_output=True
         )
-        if b"timed out during startup" not in done.stderr:
+        if b"timed out during startup" not in result.stderr:
             break
-    assert done.returncode == 0, done.stderr.decode()
+    assert result.returncode == 0, result.stderr.decode()

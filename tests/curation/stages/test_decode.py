@@ -26,14 +26,19 @@ def photo(size: tuple[int, int] = (160, 120), seed: int = 0) -> Image.Image:
 
 
 def test_a_sound_picture_is_measured() -> None:
-    found = examine(encoded(photo(), "JPEG"))
-    assert (found.decode_status, found.detail, found.width, found.height) == ("ok", None, 160, 120)
-    assert found.thumbnail is not None
-    assert len(found.thumbnail) == SIDE * SIDE * 3
-    assert found.luma_mean is not None
-    assert 0 < found.luma_mean < 1
-    assert found.luma_std is not None
-    assert 0 < found.luma_std < 0.5
+    result = examine(encoded(photo(), "JPEG"))
+    assert (result.decode_status, result.detail, result.width, result.height) == (
+        "ok",
+        None,
+        160,
+        120,
+    )
+    assert result.thumbnail is not None
+    assert len(result.thumbnail) == SIDE * SIDE * 3
+    assert result.luma_mean is not None
+    assert 0 < result.luma_mean < 1
+    assert result.luma_std is not None
+    assert 0 < result.luma_std < 0.5
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -101,10 +106,10 @@ def test_broken_files_have_a_status_and_a_detail() -> None:
     }
     for status, bodies in cases.items():
         for broken in bodies:
-            found = examine(broken)
-            assert found.decode_status == status
-            assert found.detail
-            assert (found.thumbnail is None) == (status != "damaged")
+            result = examine(broken)
+            assert result.decode_status == status
+            assert result.detail
+            assert (result.thumbnail is None) == (status != "damaged")
     assert examine(garbage).decode_status in {"damaged", "undecodable", "truncated"}
 
 
@@ -157,8 +162,8 @@ def test_no_thumbnail_or_a_damaged_picture_gives_no_correlation() -> None:
     assert examine(body, small).thumbnail_correlation is not None
     cases = {"ok": (body, b""), "damaged": (cut, small)}
     for status, (image, thumbnail) in cases.items():
-        found = examine(image, thumbnail)
-        assert (found.decode_status, found.thumbnail_correlation) == (status, None)
+        result = examine(image, thumbnail)
+        assert (result.decode_status, result.thumbnail_correlation) == (status, None)
 
 
 def test_the_stage_keeps_order_and_never_raises() -> None:
@@ -170,7 +175,7 @@ def test_the_stage_keeps_order_and_never_raises() -> None:
     none = pa.array([0, 0], pa.int64())
     names = ["asset_sha256", *Decode.inputs]
     batch = pa.RecordBatch.from_arrays([pa.array(["x", "y"]), images, none, none], names)
-    found = stage.run(batch)
-    assert found.column("asset_sha256").to_pylist() == ["x", "y"]
-    assert found.column("decode_status").to_pylist() == ["not_an_image", "ok"]
-    assert found.schema.names == ["asset_sha256", *Decode.outputs.names]
+    result = stage.run(batch)
+    assert result.column("asset_sha256").to_pylist() == ["x", "y"]
+    assert result.column("decode_status").to_pylist() == ["not_an_image", "ok"]
+    assert result.schema.names == ["asset_sha256", *Decode.outputs.names]

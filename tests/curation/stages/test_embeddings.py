@@ -24,9 +24,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def embedder() -> EfficientNetLite0:
-    found = EfficientNetLite0(device="cpu")
-    found.load()
-    return found
+    result = EfficientNetLite0(device="cpu")
+    result.load()
+    return result
 
 
 def thumbnails(*pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -75,11 +75,11 @@ def plain_forward(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tens
         pad = max((-(-x.shape[-1] // stride) - 1) * stride + kernel - x.shape[-1], 0)
         before, after = pad // 2, pad - pad // 2
         padded = functional.pad(x, (before, after, before, after))
-        found = functional.conv2d(padded, weight, None, stride, groups=groups)
+        result = functional.conv2d(padded, weight, None, stride, groups=groups)
         numbers = [
             state[f"{norm}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
         ]
-        return functional.batch_norm(found, *numbers, eps=NORM_EPSILON)
+        return functional.batch_norm(result, *numbers, eps=NORM_EPSILON)
 
     x = functional.relu6(layer(x, "_conv_stem", "_bn0", 2))
     index = 0
@@ -114,12 +114,12 @@ def test_another_embedder_can_be_plugged_in() -> None:
     )
     stage = pickle.loads(pickle.dumps(Embedding(MeanColour())))
     stage.setup()
-    found = stage.run(batch)
-    assert found.schema.names == ["asset_sha256", "model_id", "dim", "vector"]
-    assert found.column("asset_sha256").to_pylist() == ["b", "a"]
-    assert found.column("model_id").to_pylist() == ["mean-colour@1"] * 2
-    assert found.column("dim").to_pylist() == [3, 3]
-    assert found.column("vector").type == pa.list_(pa.float32())
+    result = stage.run(batch)
+    assert result.schema.names == ["asset_sha256", "model_id", "dim", "vector"]
+    assert result.column("asset_sha256").to_pylist() == ["b", "a"]
+    assert result.column("model_id").to_pylist() == ["mean-colour@1"] * 2
+    assert result.column("dim").to_pylist() == [3, 3]
+    assert result.column("vector").type == pa.list_(pa.float32())
 
 
 def test_the_stage_can_travel_to_a_worker_before_it_is_set_up() -> None:

@@ -49,17 +49,17 @@ def rows(n: int) -> pa.Table:
 
 def results(runner: str, n: int = 100) -> list[dict[str, object]]:
     batches = apply([Double(), Measure()], rows(n), runner=runner, workers=2, batch_rows=7)
-    found = pa.Table.from_batches(batches).sort_by("asset_sha256")
-    listed: list[dict[str, object]] = found.to_pylist()
+    result = pa.Table.from_batches(batches).sort_by("asset_sha256")
+    listed: list[dict[str, object]] = result.to_pylist()
     return listed
 
 
 def test_threads_give_every_row_once_with_nulls_where_an_input_was_missing() -> None:
-    found = results("threads")
-    assert [row["asset_sha256"] for row in found] == [f"{i:04d}" for i in range(100)]
-    assert found[0] == {"asset_sha256": "0000", "y": None, "vector": None, "word": None}
-    assert found[1] == {"asset_sha256": "0001", "y": 2, "vector": [1.0, 2.0], "word": "w"}
-    assert found[3] == {"asset_sha256": "0003", "y": 6, "vector": None, "word": None}
+    result = results("threads")
+    assert [row["asset_sha256"] for row in result] == [f"{i:04d}" for i in range(100)]
+    assert result[0] == {"asset_sha256": "0000", "y": None, "vector": None, "word": None}
+    assert result[1] == {"asset_sha256": "0001", "y": 2, "vector": [1.0, 2.0], "word": "w"}
+    assert result[3] == {"asset_sha256": "0003", "y": 6, "vector": None, "word": None}
 
 
 def test_daft_gives_the_same_rows_as_threads() -> None:

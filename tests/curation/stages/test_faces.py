@@ -19,14 +19,14 @@ needs_network = pytest.mark.skipif(faces.weights() is None, reason="safelight[fa
 
 
 def looked(bodies: list[bytes]) -> pa.RecordBatch:
-    found = [examine(body) for body in bodies]
+    result = [examine(body) for body in bodies]
     stage = Faces()
     stage.setup()
     columns = [
-        pa.array([f"{n:04d}" for n in range(len(found))]),
-        pa.array([each.preview for each in found], pa.binary()),
-        pa.array([each.preview_width for each in found], pa.int32()),
-        pa.array([each.width for each in found], pa.int32()),
+        pa.array([f"{n:04d}" for n in range(len(result))]),
+        pa.array([each.preview for each in result], pa.binary()),
+        pa.array([each.preview_width for each in result], pa.int32()),
+        pa.array([each.width for each in result], pa.int32()),
     ]
     return stage.run(pa.RecordBatch.from_arrays(columns, ["asset_sha256", *Faces.inputs]))
 
@@ -34,16 +34,16 @@ def looked(bodies: list[bytes]) -> pa.RecordBatch:
 @needs_network
 @needs("faces/utkface.tar")
 def test_nearly_every_face_chip_has_exactly_one_face() -> None:
-    found = looked([body for _, body in members("faces/utkface.tar", every=40)])
-    counts = Counter(found.column("n_faces").to_pylist())
+    result = looked([body for _, body in members("faces/utkface.tar", every=40)])
+    counts = Counter(result.column("n_faces").to_pylist())
     assert counts[1] >= 0.98 * counts.total(), counts
 
 
 @needs_network
 @needs("faces/utkface.tar")
 def test_boxes_and_landmarks_lie_in_the_picture_and_the_eyes_above_the_mouth() -> None:
-    found = looked([body for _, body in members("faces/utkface.tar", every=200)])
-    for numbers in found.column("faces").to_pylist():
+    result = looked([body for _, body in members("faces/utkface.tar", every=200)])
+    for numbers in result.column("faces").to_pylist():
         (row,) = face_rows("a", "faces@1", numbers)
         right_eye, left_eye, nose, right_mouth, left_mouth = np.reshape(row["landmarks"], (5, 2))
         assert right_eye[0] < left_eye[0]  # as the viewer sees them
@@ -60,8 +60,8 @@ def test_faces_are_counted_as_by_eye() -> None:
     archives = ("photos/photos-1.tar", "photos/photos-2.tar")
     bodies = {n: body for a in archives for n, body in members(a) if n in by_eye}
     counts = looked(list(bodies.values())).column("n_faces").to_pylist()
-    said = ["2+" if count > 1 else str(count) for count in counts]
-    wrong = [name for name, count in zip(bodies, said, strict=True) if by_eye[name] != count]
+    text = ["2+" if count > 1 else str(count) for count in counts]
+    wrong = [name for name, count in zip(bodies, text, strict=True) if by_eye[name] != count]
     assert len(bodies) >= 30
     assert len(wrong) <= 0.1 * len(bodies), wrong
 
@@ -82,9 +82,9 @@ def test_faces_are_looked_for_once_and_pictures_without_any_are_remembered(
         looked_at = [compute_missing(catalog, places, stages, settings, "test") for _ in range(2)]
         assert looked_at == [7, 0]
         scans = catalog.records("SELECT detector, n_faces FROM face_scans ORDER BY n_faces DESC")
-        found = catalog.records("SELECT DISTINCT asset_sha256 FROM faces")
+        result = catalog.records("SELECT DISTINCT asset_sha256 FROM faces")
     assert [row["n_faces"] for row in scans] == [1, 1, 1, 0, 0, 0, 0]
-    assert {row["asset_sha256"] for row in found} == {shot.sha256 for shot in shots}
+    assert {row["asset_sha256"] for row in result} == {shot.sha256 for shot in shots}
 
 
 def test_without_the_network_faces_are_skipped_with_one_clear_line(

@@ -51,10 +51,10 @@ class TwoNodes:
 
 def words(process: psutil.Process) -> list[str]:
     try:
-        found: list[str] = process.cmdline()
+        result: list[str] = process.cmdline()
     except psutil.Error:
         return []
-    return found
+    return result
 
 
 @pytest.fixture
@@ -85,9 +85,9 @@ def patiently(start: Callable[[], Any]) -> Any:
 @contextmanager
 def started(words: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Start Python in a folder; what it says goes to the file `said` there."""
-    with (folder / "said").open("w") as said:
+    with (folder / "said").open("w") as text:
         command = [sys.executable, *words]
-        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, text=True)
+        process = subprocess.Popen(command, cwd=folder, stdout=text, stderr=text, text=True)
         try:
             yield process
         finally:
@@ -95,11 +95,11 @@ def started(words: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[str
             process.wait()
 
 
-def wait_until(is_so: Callable[[], object], process: subprocess.Popen[str], said: Path) -> None:
+def wait_until(is_so: Callable[[], object], process: subprocess.Popen[str], text: Path) -> None:
     end = time.monotonic() + 450
     while not is_so():
-        assert process.poll() is None, said.read_text()
-        assert time.monotonic() < end, said.read_text()
+        assert process.poll() is None, text.read_text()
+        assert time.monotonic() < end, text.read_text()
         time.sleep(0.05)
 
 
@@ -109,16 +109,16 @@ def test_the_rows_are_those_of_one_machine_though_a_node_is_killed(
     broken = [Shot(f"cut{i}.jpg", jpeg(scene(900 + i))[:-900], exif(i)) for i in range(5)]
     fill(workspace, [*sound_shots(155), *broken])
     alone = Workspace(shutil.copytree(workspace.home, tmp_path / "alone"))
-    said = tmp_path / "said"
+    text = tmp_path / "said"
     run = ("-P", "-m", "safelight", "-v", "--home", str(workspace.home), "curate", "run")
     with started([*run, "--cluster", nodes.cluster.address], tmp_path) as command:
-        wait_until(lambda: nodes.decoders(nodes.cluster.head_node), command, said)
-        wait_until(lambda: nodes.decoders(nodes.second), command, said)
+        wait_until(lambda: nodes.decoders(nodes.cluster.head_node), command, text)
+        wait_until(lambda: nodes.decoders(nodes.second), command, text)
         theirs = nodes.decoders(nodes.second)
         nodes.kill_second()
-        assert command.wait(450) == 0, said.read_text()
+        assert command.wait(450) == 0, text.read_text()
     assert f"stages run on the Ray cluster {nodes.cluster.address} (nodes 2, cores 2)" in (
-        said.read_text()
+        text.read_text()
     )
     assert not any(process.is_running() for process in theirs)
     subprocess.run(
@@ -133,14 +133,14 @@ def test_the_rows_are_those_of_one_machine_though_a_node_is_killed(
 
 def rows_of(workspace: Workspace, table: str) -> list[str]:
     with open_catalog(workspace) as catalog:
-        found = catalog.records(f"SELECT * FROM {table}")
-    return sorted(str({k: v for k, v in row.items() if k not in UNLIKE}) for row in found)
+        result = catalog.records(f"SELECT * FROM {table}")
+    return sorted(str({k: v for k, v in row.items() if k not in UNLIKE}) for row in result)
 
 
 def vectors(workspace: Workspace) -> Any:
     with open_catalog(workspace) as catalog:
-        found = catalog.records("SELECT vector FROM embeddings ORDER BY asset_sha256")
-    return np.asarray([row["vector"] for row in found], np.float32)
+        result = catalog.records("SELECT vector FROM embeddings ORDER BY asset_sha256")
+    return np.asarray([row["vector"] for row in result], np.float32)
 
 
 class Hoard:
@@ -181,17 +181,17 @@ def main(folder: str, second: str, address: str) -> None:
 def test_finished_rows_that_die_with_their_node_are_computed_again(
     tmp_path: Path, nodes: TwoNodes
 ) -> None:
-    ran, said = tmp_path / "ran", tmp_path / "said"
+    ran, text = tmp_path / "ran", tmp_path / "said"
     ran.touch()
     code = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
     words = ("-c", code, str(tmp_path), nodes.second.node_id, nodes.cluster.address)
     with started(words, tmp_path) as driver:
-        wait_until(lambda: len(ran.read_text().splitlines()) >= 12, driver, said)
+        wait_until(lambda: len(ran.read_text().splitlines()) >= 12, driver, text)
         nodes.kill_second()
         (tmp_path / "killed").touch()
-        assert driver.wait(450) == 0, said.read_text()
+        assert driver.wait(450) == 0, text.read_text()
     assert "died; pictures whose results it had not handed over are computed again" in (
-        said.read_text()
+        text.read_text()
     )
-    found = parquet.read_table(tmp_path / "rows.parquet").sort_by("asset_sha256")
-    assert found["y"].to_pylist() == [2 * i for i in range(192)]
+    result = parquet.read_table(tmp_path / "rows.parquet").sort_by("asset_sha256")
+    assert result["y"].to_pylist() == [2 * i for i in range(192)]

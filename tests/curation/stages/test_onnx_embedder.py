@@ -36,9 +36,9 @@ def network(tmp_path: Path) -> Path:
 
 
 def loaded(path: Path) -> OnnxEmbedder:
-    found = OnnxEmbedder(path)
-    found.load()
-    return found
+    result = OnnxEmbedder(path)
+    result.load()
+    return result
 
 
 def test_pictures_are_prepared_as_the_card_says(network: Path) -> None:
@@ -138,14 +138,14 @@ def test_embedders_are_found_by_name_and_version_or_path(workspace: Workspace) -
     write_card(trained)
     write_network(workspace.models / "settings" / "model.onnx")  # another recipe's: it has no card
     name = OnnxEmbedder(trained).model_id
-    for wanted in (name, name[:13], "squares@0123", "models/0123abcd/model.onnx", str(trained)):
-        found = open_embedder(wanted, workspace)
-        assert isinstance(found, OnnxEmbedder)
-        assert found.model_id == name
+    for expected in (name, name[:13], "squares@0123", "models/0123abcd/model.onnx", str(trained)):
+        result = open_embedder(expected, workspace)
+        assert isinstance(result, OnnxEmbedder)
+        assert result.model_id == name
     assert isinstance(open_embedder("", workspace), EfficientNetLite0)
-    for wanted in ("squares", "squares@", "circles@0123", "none.onnx"):
+    for expected in ("squares", "squares@", "circles@0123", "none.onnx"):
         with pytest.raises(EmbedderNotFoundError, match=f"known: efficientnet-lite0, {name}"):
-            open_embedder(wanted, workspace)
+            open_embedder(expected, workspace)
 
 
 def test_limits_come_from_the_card(network: Path) -> None:

@@ -73,9 +73,9 @@ def test_scores_lie_between_0_and_1_whatever_the_picture() -> None:
     plain = [np.full((80, 90, 3), tone, np.uint8) for tone in (0, 128, 255)]
     noise = np.random.default_rng(0).integers(0, 256, (64, 700, 3)).astype(np.uint8)
     for picture in (*plain, noise, scene(2), framed(scene(2))):
-        found = scores(picture)
-        assert list(found) == Quality.outputs.names
-        assert all(0 <= value <= 1 for value in found.values())
+        scores_ = scores(picture)
+        assert list(scores_) == Quality.outputs.names
+        assert all(0 <= value <= 1 for value in scores_.values())
 
 
 def test_a_frame_is_a_border_and_a_wall_at_one_edge_is_none() -> None:
@@ -88,9 +88,9 @@ def test_a_frame_is_a_border_and_a_wall_at_one_edge_is_none() -> None:
 
 @needs("photos/photos-1.tar")
 def test_few_real_photographs_are_flagged() -> None:
-    found = [
+    scores_ = [
         scores(decode_upright(body)[0]) for _, body in members("photos/photos-1.tar", every=15)
     ]
     for name in set(FLAG_ABOVE) - {"grayscale"}:  # black and white is a choice, and common
-        flagged = sum(row[name] > FLAG_ABOVE[name] for row in found)
-        assert flagged <= 0.1 * len(found), name
+        flagged = sum(row[name] > FLAG_ABOVE[name] for row in scores_)
+        assert flagged <= 0.1 * len(scores_), name
