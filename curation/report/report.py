@@ -23,9 +23,9 @@ from curation.report import (
     dropped,
     duplicates,
     exif,
-    facts,
     implausible,
     labels,
+    run_header,
     splits,
 )
 from curation.report.console_queries import GROUPS
@@ -56,9 +56,9 @@ def report_values(
     return {
         "summary": summary,
         "console": links.address,
-        "facts": facts.run_facts(catalog, summary.run_id),
-        "funnel": facts.funnel(summary),
-        "plan": facts.plan_entries(summary.plan),
+        "facts": run_header.run_facts(catalog, summary.run_id),
+        "funnel": run_header.funnel(summary),
+        "plan": run_header.plan_entries(summary.plan),
         "all_groups": links.query(GROUPS, [summary.run_id]),
         "quality": charts.quality_charts(catalog, summary.run_id, links),
         "train": charts.train_balance(summary.classes),

@@ -108,5 +108,6 @@ def test_an_error_of_the_command_is_a_line_of_the_log(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    [line] = map(json.loads, done.stderr.splitlines())
+    *before, line = map(json.loads, done.stderr.splitlines())
+    assert all(each["level"] == "info" and each["task"] == "crawl" for each in before), before
     assert (line["level"], "no crawl to go on with" in line["message"]) == ("error", True)

@@ -1,4 +1,4 @@
-"""The facts at the head of the report: when the run was, what it read, what it kept, by which plan."""
+"""The head of the report: when the run was, what it read, what it kept, by which plan."""
 
 import dataclasses
 import json
