@@ -4,17 +4,17 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 _LOOK_S = 0.2  # a signal is noticed at the latest then
 _GIVEN_S = 10.0  # for the work to end after it was asked to
 
 
-def stoppable(work: Callable[[], Answer], stop: Callable[[], None]) -> Answer:
+def stoppable(work: Callable[[], Result], stop: Callable[[], None]) -> Result:
     """Do `work` in a thread of its own and return what it gives; on Ctrl+C call `stop`, wait for the end, and raise.
 
     The caller is the main thread, which alone gets signals.
     """
-    answers: list[Answer] = []
+    answers: list[Result] = []
     errors: list[BaseException] = []
     ended = threading.Event()
 

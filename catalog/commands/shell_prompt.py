@@ -33,7 +33,7 @@ _NAMES = (
 
 
 @dataclass(frozen=True)
-class Words:
+class CompletionWords:
     """What may be completed: (word, what it is); columns by table; names of saved questions."""
 
     words: list[tuple[str, str]]
@@ -41,7 +41,7 @@ class Words:
     saved: list[str] = field(default_factory=list)
 
 
-def known_words(workspace: Workspace) -> Words:
+def known_words(workspace: Workspace) -> CompletionWords:
     """Gather tables, columns, functions, keywords and saved questions."""
     with open_catalog(workspace) as tables:
         described = describe(tables)
@@ -51,13 +51,13 @@ def known_words(workspace: Workspace) -> Words:
     own += [
         (name, "column") for name in sorted({name for some in columns.values() for name in some})
     ]
-    return Words([*own, *names], columns, list(questions(workspace)))
+    return CompletionWords([*own, *names], columns, list(questions(workspace)))
 
 
 class SqlCompleter(Completer):
     """Complete the word before the cursor; after `table.` its columns, after a command what it takes."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: CompletionWords) -> None:
         self._words = words
 
     def get_completions(self, document: Document, _event: CompleteEvent) -> Iterable[Completion]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from catalog.errors import ReleaseError
 from catalog.pull.backoff import TransientError, retrying
 from catalog.pull.cache import BlobCache, Chunk, Part
-from catalog.pull.sources import Source
+from catalog.pull.sources import ReleaseSource
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ Count = Callable[[int], None]
 class Fetcher:
     """Fetch files of the release `NAME/VERSION`, `jobs` ranges of at most `chunk_bytes` at once."""
 
-    source: Source
+    source: ReleaseSource
     release: str
     jobs: int
     chunk_bytes: int

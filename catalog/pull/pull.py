@@ -23,7 +23,7 @@ from catalog.number_formats import format_bytes
 from catalog.pull.cache import BlobCache
 from catalog.pull.fetching import Fetcher
 from catalog.pull.lockfile import Locked, check_locked
-from catalog.pull.sources import Source, open_source
+from catalog.pull.sources import ReleaseSource, open_source
 from catalog.releases.deleted_data import deleted_data
 from catalog.releases.index import newest, release_folders
 from catalog.releases.manifest import (
@@ -158,7 +158,7 @@ class _Pull:
         except Timeout as error:
             raise BusyError(f"the cache {self._cache.folder}", LOCK_WAIT_S) from error
 
-    async def _bring(self, source: Source, offer: _Offer) -> Pulled:
+    async def _bring(self, source: ReleaseSource, offer: _Offer) -> Pulled:
         folder = self._releases / offer.name
         wanted, splits = self._select(offer, folder)
         missing = [f for f in wanted if not self._is_there(folder / f.path, f)]
@@ -180,7 +180,7 @@ class _Pull:
             notes=tuple(self._notes),
         )
 
-    async def _choose(self, source: Source) -> _Offer:
+    async def _choose(self, source: ReleaseSource) -> _Offer:
         """Find the release, and refuse it when it is revoked, not signed as asked or not the locked one."""
         name, version = check_name(self._order.wanted)
         index = await source.index()
@@ -287,7 +287,7 @@ class _Pull:
             or (f.sha256 in elsewhere and self._cache.adopt(f, elsewhere[f.sha256]))
         }
 
-    async def _fetch(self, source: Source, offer: _Offer, files: list[ReleaseFile]) -> int:
+    async def _fetch(self, source: ReleaseSource, offer: _Offer, files: list[ReleaseFile]) -> int:
         parts = [self._cache.part(file) for file in {f.sha256: f for f in files}.values()]
         needed = sum(part.file.bytes for part in parts)
         here = sum(part.held_bytes for part in parts)

@@ -31,7 +31,7 @@ PIECE = 2**18
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 
 
-class Source(Protocol):
+class ReleaseSource(Protocol):
     """What a pull needs of a place that holds releases; use as an async context manager."""
 
     name: str
@@ -47,7 +47,7 @@ class Source(Protocol):
     ) -> AsyncIterator[bytes]:
         """Give the bytes from `start` to `stop`; raises `TransientError` when trying again may help."""
 
-    async def __aenter__(self) -> "Source": ...
+    async def __aenter__(self) -> "ReleaseSource": ...
 
     async def __aexit__(
         self,
@@ -57,7 +57,7 @@ class Source(Protocol):
     ) -> None: ...
 
 
-def open_source(where: str) -> Source:
+def open_source(where: str) -> ReleaseSource:
     """Choose the source by its address: http(s)://, s3://, or a path; raises `ReleaseError`."""
     scheme = urlsplit(where).scheme
     if scheme in ("http", "https"):

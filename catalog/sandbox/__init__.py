@@ -13,7 +13,7 @@ from catalog.sandbox.walls.limits import MB, DecoderLimits, Limits
 if TYPE_CHECKING:
     from catalog.sandbox.decoding.decoder_process import Decoded, DecoderError
     from catalog.sandbox.decoding.decoders import DecoderPool
-    from catalog.sandbox.sql.pool import Outcome, QueryPool
+    from catalog.sandbox.sql.pool import QueryPool, StatementOutcome
     from catalog.sandbox.sql.turns import Ticket
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
     "DecoderLimits",
     "DecoderPool",
     "Limits",
-    "Outcome",
     "QueryPool",
+    "StatementOutcome",
     "Ticket",
 ]
 
@@ -32,7 +32,7 @@ _LATER = {
     "Decoded": "decoding.decoder_process",
     "DecoderError": "decoding.decoder_process",
     "DecoderPool": "decoding.decoders",
-    "Outcome": "sql.pool",
+    "StatementOutcome": "sql.pool",
     "QueryPool": "sql.pool",
     "Ticket": "sql.turns",
 }

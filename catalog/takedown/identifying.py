@@ -22,15 +22,15 @@ _LETTER = rb"[0-9A-Za-z\x80-\xff]"
 
 
 @dataclass(frozen=True)
-class Words:
+class IdentifyingWords:
     """Names of people, and addresses or beginnings of them."""
 
     names: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
 
-    def joined(self, other: "Words") -> "Words":
+    def joined(self, other: "IdentifyingWords") -> "IdentifyingWords":
         """Give the words of both."""
-        return Words(
+        return IdentifyingWords(
             tuple(sorted({*self.names, *other.names})),
             tuple(sorted({*self.addresses, *other.addresses})),
         )
@@ -62,7 +62,7 @@ def _forms(words: Collection[str]) -> Iterator[bytes]:
     yield from (re.escape(form.encode()) for form in sorted(forms, key=lambda f: (-len(f), f)))
 
 
-def words_of(catalog: Catalog, kind: str, value: str, photos: Collection[str]) -> Words:
+def words_of(catalog: Catalog, kind: str, value: str, photos: Collection[str]) -> IdentifyingWords:
     """Read the words from the rows about these photos; a photographer with other photos keeps their name."""
     rows = catalog.records(
         "SELECT DISTINCT photographer, photographer_url, page_url, image_url FROM photos"
@@ -71,13 +71,13 @@ def words_of(catalog: Catalog, kind: str, value: str, photos: Collection[str]) -
     )
     addresses = {str(row[name]) for row in rows for name in ("page_url", "image_url") if row[name]}
     if kind != "photographer":
-        return Words(
+        return IdentifyingWords(
             (), tuple(sorted(_whole(addresses | ({value} if kind == "url_prefix" else set()))))
         )
     names = {str(row["photographer"]) for row in rows if row["photographer"]}
     pages = {str(row["photographer_url"]) for row in rows if row["photographer_url"]}
     own = {name for name in names if name.casefold() == value.casefold()} | {value}
-    return Words(tuple(sorted(own)), tuple(sorted(_whole(addresses | pages))))
+    return IdentifyingWords(tuple(sorted(own)), tuple(sorted(_whole(addresses | pages))))
 
 
 def _whole(addresses: Collection[str]) -> set[str]:
@@ -97,16 +97,16 @@ def mask(path: Path, pattern: re.Pattern[bytes]) -> int:
     return len(matches)
 
 
-def mask_logs(workspace: Workspace, words: Words) -> int:
+def mask_logs(workspace: Workspace, words: IdentifyingWords) -> int:
     """Mask the words in the logs; return how many places there were."""
     pattern = words.pattern()
     paths = [path for path in workspace.logs.rglob("*") if path.is_file()]
     return sum(mask(path, pattern) for path in paths) if pattern else 0
 
 
-def mentions(workspace: Workspace, words: Words, assets: Collection[str]) -> list[Path]:
+def mentions(workspace: Workspace, words: IdentifyingWords, assets: Collection[str]) -> list[Path]:
     """List the reports, model cards and saved questions that name one of the words or files."""
-    everything = Words(words.names, (*words.addresses, *assets)).pattern()
+    everything = IdentifyingWords(words.names, (*words.addresses, *assets)).pattern()
     folders = (workspace.reports, workspace.models, workspace.home / "queries")
     return sorted(
         path

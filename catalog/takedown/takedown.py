@@ -39,7 +39,7 @@ from catalog.releases.release import find_release
 from catalog.releases.revocations import read_revocations, revocation_of, revoke
 from catalog.stores.ducklake.removal import Removal, forget_past, remove_rows
 from catalog.takedown.crawl_queue import CrawlQueue, OpenQueue, open_queue
-from catalog.takedown.identifying import Words, mask_logs, mentions, words_of
+from catalog.takedown.identifying import IdentifyingWords, mask_logs, mentions, words_of
 from catalog.takedown.repacking import delete_unused, repack
 from catalog.takedown.report import write_report
 from catalog.takedown.search import AffectedRelease, Kind, TakedownMatches, find, release_of
@@ -92,7 +92,7 @@ class Takedown:
     purged: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     still_found: int = 0
-    words: Words = field(default_factory=Words)
+    words: IdentifyingWords = field(default_factory=IdentifyingWords)
 
 
 def preview(
@@ -195,9 +195,9 @@ def _joined(matches: TakedownMatches, before: dict[str, list[str]]) -> TakedownM
     )
 
 
-def _words(record: Mapping[str, Any]) -> Words:
+def _words(record: Mapping[str, Any]) -> IdentifyingWords:
     words = record.get("words", {})
-    return Words(tuple(words.get("names", ())), tuple(words.get("addresses", ())))
+    return IdentifyingWords(tuple(words.get("names", ())), tuple(words.get("addresses", ())))
 
 
 def _save(takedown: Takedown) -> None:
@@ -259,10 +259,10 @@ def remove_files(
     packs: Collection[str],
     message: str,
     *,
-    words: Words | None = None,
+    words: IdentifyingWords | None = None,
 ) -> Removed:
     """Take bytes and rows out, and the past that still shows them; `packs` are those that hold the assets."""
-    words = words or Words()
+    words = words or IdentifyingWords()
     with upkeep_lock(catalog.workspace), catalog.store.lock():  # a backup needs all files
         places = repack(catalog, packs, assets)
         going = Removal(assets, photos, places, words.names, words.addresses)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from crawler.exif.blocks import find_block
 from crawler.exif.reader import ExifReading, read_exif
 from crawler.exif.row import Cell, exif_row
-from crawler.pictures.container import MAX_PIXELS, Container, ImageHeader, read_header, sniff
+from crawler.pictures.container import MAX_PIXELS, Container, HeaderValues, read_header, sniff
 from crawler.pictures.jpeg_quality import jpeg_quality
 from crawler.pictures.wave_header import is_wave, read_wave
 
@@ -68,7 +68,7 @@ def examine(
     )
 
 
-def _asset(sha256: str, body: bytes, kind: Container, header: ImageHeader) -> dict[str, Cell]:
+def _asset(sha256: str, body: bytes, kind: Container, header: HeaderValues) -> dict[str, Cell]:
     return {
         "sha256": sha256,
         "bytes": len(body),

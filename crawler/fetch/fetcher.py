@@ -18,7 +18,7 @@ from catalog import PrivateAddressError
 from crawler.fetch.connector import open_connector
 from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
 from crawler.fetch.hosts import client_url, host_of, is_refused
-from crawler.fetch.limits import ByteBudget, HostLimiter, HostLimits, retry_after_s
+from crawler.fetch.rate_limits import ByteBudget, HostLimiter, HostLimits, retry_after_s
 from crawler.fetch.robots import MAX_ROBOTS_BYTES, RobotsCache, RobotsUnavailableError, opt_out
 from crawler.settings import CrawlSettings
 

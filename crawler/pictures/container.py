@@ -88,7 +88,7 @@ def _by_brand(body: bytes) -> Container | None:
 
 
 @dataclass(frozen=True)
-class ImageHeader:
+class HeaderValues:
     """The values of a header; `picture` is the opened, undecoded image when it is safe to decode."""
 
     width: int | None = None
@@ -98,22 +98,22 @@ class ImageHeader:
     picture: Image.Image | None = None
 
 
-def read_header(body: bytes, kind: Container, *, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+def read_header(body: bytes, kind: Container, *, max_pixels: int = MAX_PIXELS) -> HeaderValues:
     """Read the header without decoding; never raises, whatever the bytes."""
     if kind.reader is None:
-        return ImageHeader(status="unreadable", detail=f"no reader for {kind.format}")
+        return HeaderValues(status="unreadable", detail=f"no reader for {kind.format}")
     _silence_warnings()
     try:
         picture = Image.open(BoundedReader(body), formats=[kind.reader])
     except Exception as error:  # noqa: BLE001 - a parser on hostile bytes; kept in `detail`
-        return ImageHeader(status="unreadable", detail=_error_text(error))
+        return HeaderValues(status="unreadable", detail=_error_text(error))
     width, height = picture.size
     if width * height > max_pixels:
         detail = f"too_many_pixels: {width} x {height} is over {max_pixels}"
-        return ImageHeader(width, height, "unreadable", detail)
+        return HeaderValues(width, height, "unreadable", detail)
     if _is_truncated(body, kind):
-        return ImageHeader(width, height, "truncated", "no end mark", picture)
-    return ImageHeader(width, height, picture=picture)
+        return HeaderValues(width, height, "truncated", "no end mark", picture)
+    return HeaderValues(width, height, picture=picture)
 
 
 def _error_text(error: Exception) -> str:

@@ -24,7 +24,7 @@ _GROUPS_KEPT = 4  # row groups of pictures that are cached while their rows are 
 
 
 @dataclass(frozen=True)
-class PictureLocation:
+class ArchiveLocation:
     """The location of one picture: a byte range of `file`, or a cell of a Parquet row group.
 
     Only `failed` is set when img2dataset could not download the picture. Stored as JSON in an item's address.
@@ -43,7 +43,7 @@ class PictureLocation:
         return json.dumps({name: value for name, value in asdict(self).items() if value})
 
     @classmethod
-    def read(cls, text: str) -> "PictureLocation":
+    def read(cls, text: str) -> "ArchiveLocation":
         """Read a location that `text` wrote."""
         return cls(**json.loads(text))
 
@@ -53,7 +53,7 @@ class Img2DatasetResult:
     """One address with its record by img2dataset, and the location of its picture."""
 
     record: Record
-    location: PictureLocation
+    location: ArchiveLocation
 
 
 def shards(top: Path) -> list[str]:
@@ -81,7 +81,7 @@ def results(top: Path, shard: str) -> Iterator[Img2DatasetResult]:
         )
 
 
-def read_bytes(top: Path, location: PictureLocation, max_bytes: int) -> bytes:
+def read_bytes(top: Path, location: ArchiveLocation, max_bytes: int) -> bytes:
     """Read the bytes of a picture, at most one more than `max_bytes`; raises `OSError` when they are missing."""
     if location.column:
         return bytes(
@@ -96,11 +96,11 @@ def read_bytes(top: Path, location: PictureLocation, max_bytes: int) -> bytes:
     return body
 
 
-def _result(record: Record, pictures: Mapping[str, PictureLocation]) -> Img2DatasetResult:
+def _result(record: Record, pictures: Mapping[str, ArchiveLocation]) -> Img2DatasetResult:
     location = pictures.get(str(record.get("key")))
     if record.get("status", "success") == "success" and location:
         return Img2DatasetResult(record, location)
-    return Img2DatasetResult(record, PictureLocation(failed=_problem(record)))
+    return Img2DatasetResult(record, ArchiveLocation(failed=_problem(record)))
 
 
 def _problem(record: Record) -> str:
@@ -124,11 +124,11 @@ def _parquet(top: Path, table: Path, column: str) -> Iterator[Img2DatasetResult]
     for group in range(file.num_row_groups):
         for row, record in enumerate(file.read_row_group(group, columns=names).to_pylist()):
             if record.get("status", "success") == "success":
-                location = PictureLocation(
+                location = ArchiveLocation(
                     file=str(table.relative_to(top)), column=column, group=group, row=row
                 )
             else:
-                location = PictureLocation(failed=_problem(record))
+                location = ArchiveLocation(failed=_problem(record))
             yield Img2DatasetResult(
                 record | {"caption": record.get("caption") or record.get("txt")}, location
             )
@@ -139,18 +139,18 @@ def _cells(table: str, column: str, group: int) -> pa.ChunkedArray:
     return pq.ParquetFile(table).read_row_group(group, columns=[column]).column(0)
 
 
-def _pictures(top: Path, shard: str) -> dict[str, PictureLocation]:
+def _pictures(top: Path, shard: str) -> dict[str, ArchiveLocation]:
     """Locate the pictures of a shard, by key."""
     endings = tuple(f".{name}" for name in ENCODINGS)
     tar = top / f"{shard}.tar"
     if tar.exists():
         return {
-            Path(m.name).stem: PictureLocation(tar.name, m.offset_data, m.size)
+            Path(m.name).stem: ArchiveLocation(tar.name, m.offset_data, m.size)
             for m in _members(tar)
             if m.name.endswith(endings)
         }
     files = sorted((top / shard).glob("*"))
-    return {f.stem: PictureLocation(str(f.relative_to(top))) for f in files if f.suffix in endings}
+    return {f.stem: ArchiveLocation(str(f.relative_to(top))) for f in files if f.suffix in endings}
 
 
 def _members(path: Path) -> list[tarfile.TarInfo]:
@@ -162,7 +162,7 @@ def _members(path: Path) -> list[tarfile.TarInfo]:
 
 
 def _beside(
-    top: Path, shard: str, pictures: Mapping[str, PictureLocation]
+    top: Path, shard: str, pictures: Mapping[str, ArchiveLocation]
 ) -> Iterator[tuple[str, Record]]:
     """Give the record beside each picture: `.json`, and `.txt` when the record has no caption."""
     tar = top / f"{shard}.tar"

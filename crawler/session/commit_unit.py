@@ -11,7 +11,7 @@ from typing import Any
 
 from catalog import Catalog, Workspace, rows, tombstone, write_segment
 from crawler.fetch.failures import ErrorClass, Failure
-from crawler.fetch.limits import backoff_s
+from crawler.fetch.rate_limits import backoff_s
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import FetchHistory, Item, Row, Settlement, State
 from crawler.session.blocklist import NOTHING_BLOCKED, Blocklist

@@ -30,8 +30,8 @@ from crawler.listing.source import (
 )
 from crawler.listing.vocabulary import EXIF_SOURCE, LABELS, photo_id
 from crawler.readers.img2dataset_folder import (
+    ArchiveLocation,
     Img2DatasetResult,
-    PictureLocation,
     read_bytes,
     results,
     shards,
@@ -141,7 +141,7 @@ class Img2DatasetSource(BaseSource):
 
 def read_result(top: Path, item: Item, max_bytes: int) -> FetchResponse:
     """Read the picture of an item, or return a failure; the address in the response is the original one."""
-    url, location = str(item.photo["image_url"]), PictureLocation.read(item.url)
+    url, location = str(item.photo["image_url"]), ArchiveLocation.read(item.url)
     if location.failed:
         return FetchResponse(url, failure=Failure("final", "img2dataset_failed", location.failed))
     try:

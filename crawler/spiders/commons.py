@@ -14,8 +14,8 @@ from scrapy.http import Request, Response
 
 from crawler.fetch.failures import Failure
 from crawler.fetch.hosts import host_of
-from crawler.fetch.limits import retry_after_s
 from crawler.fetch.pauses import HostPause
+from crawler.fetch.rate_limits import retry_after_s
 from crawler.frontier.items import Cursor, ListedPhoto
 from crawler.sources.commons import CommonsSource, ListingPosition
 from crawler.spiders.api_responses import read_response, require, unreachable

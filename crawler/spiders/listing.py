@@ -11,7 +11,7 @@ from scrapy import Request
 from scrapy.exceptions import CloseSpider
 
 from crawler.fetch.failures import Failure
-from crawler.fetch.limits import backoff_s
+from crawler.fetch.rate_limits import backoff_s
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Row
 from crawler.listing.source import Discovery

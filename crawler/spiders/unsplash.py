@@ -16,7 +16,7 @@ from catalog import tombstone
 from crawler.fetch.addresses import normalised
 from crawler.fetch.failures import TRANSIENT_STATUSES, Failure
 from crawler.fetch.hosts import host_of
-from crawler.fetch.limits import retry_after_s
+from crawler.fetch.rate_limits import retry_after_s
 from crawler.frontier.items import DESCRIBED, LISTED, Cursor, Item, ListedPhoto, Settlement
 from crawler.listing.vocabulary import photo_id
 from crawler.sources.unsplash import PER_PAGE, UnsplashSource, key_hash

@@ -11,7 +11,7 @@ from curation.run.summary import CurationSummary
 
 
 @dataclass(frozen=True)
-class FunnelStep:
+class SelectionStep:
     """A step of the way from the pictures in to the kept ones, with the pictures left and those dropped by it."""
 
     name: str
@@ -50,13 +50,13 @@ def run_facts(catalog: Catalog, run_id: str) -> RunFacts:
     return RunFacts(**row)  # type: ignore[arg-type]  # the contract has these types
 
 
-def funnel(summary: CurationSummary) -> list[FunnelStep]:
+def funnel(summary: CurationSummary) -> list[SelectionStep]:
     """List the steps: pictures in, what is left after each reason, pictures kept."""
-    steps, left = [FunnelStep("pictures in", summary.n_input)], summary.n_input
+    steps, left = [SelectionStep("pictures in", summary.n_input)], summary.n_input
     for reason, n in summary.dropped.items():
         left -= n
-        steps.append(FunnelStep(f"after {reason}", left, n))
-    return [*steps, FunnelStep("kept", summary.n_kept)]
+        steps.append(SelectionStep(f"after {reason}", left, n))
+    return [*steps, SelectionStep("kept", summary.n_kept)]
 
 
 def plan_entries(plan: dict[str, object]) -> list[PlanEntry]:

@@ -55,7 +55,7 @@ class DecisionContext:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepResult:
     """The result of one rule: drops and flags as rows of `decisions`, and the pictures where the rule changes them."""
 
     drops: pl.DataFrame | None = None
@@ -63,7 +63,7 @@ class Outcome:
     pictures: pl.DataFrame | None = None
 
 
-Rule = Callable[[DecisionContext, pl.DataFrame], Outcome]
+Rule = Callable[[DecisionContext, pl.DataFrame], StepResult]
 Step = tuple[str, Rule]
 
 
@@ -76,7 +76,7 @@ class Selection:
     flags: tuple[pl.DataFrame, ...] = ()
     overruled: tuple[pl.DataFrame, ...] = ()
 
-    def after(self, outcome: Outcome, kept: Mapping[str, ManualDecision]) -> "Selection":
+    def after(self, outcome: StepResult, kept: Mapping[str, ManualDecision]) -> "Selection":
         """Apply the outcome of one step; `kept` are the pictures with a manual `keep`."""
         pictures = self.pictures if outcome.pictures is None else outcome.pictures
         flags = (*self.flags, *outcome.flags)
@@ -110,51 +110,51 @@ def decide(context: DecisionContext, pictures: pl.DataFrame) -> tuple[pl.DataFra
     return selection.pictures, rows
 
 
-def _inherit_settings(context: DecisionContext, pictures: pl.DataFrame) -> Outcome:
+def _inherit_settings(context: DecisionContext, pictures: pl.DataFrame) -> StepResult:
     inherited = inherit_settings(pictures, context.duplicates.groups)
     flags = [
         decisions.flag_rows(inherited.filled, "settings_inherited"),
         decisions.flag_rows(inherited.conflicts, "settings_conflict"),
     ]
-    return Outcome(flags=flags, pictures=inherited.pictures)
+    return StepResult(flags=flags, pictures=inherited.pictures)
 
 
-def _drop_undecoded(_context: DecisionContext, pictures: pl.DataFrame) -> Outcome:
-    return Outcome(decisions.decode_drops(pictures))
+def _drop_undecoded(_context: DecisionContext, pictures: pl.DataFrame) -> StepResult:
+    return StepResult(decisions.decode_drops(pictures))
 
 
-def _drop_tombstones(context: DecisionContext, _pictures: pl.DataFrame) -> Outcome:
-    return Outcome(decisions.tombstone_drops(context.edits.tombstones))
+def _drop_tombstones(context: DecisionContext, _pictures: pl.DataFrame) -> StepResult:
+    return StepResult(decisions.tombstone_drops(context.edits.tombstones))
 
 
-def _drop_by_hand(context: DecisionContext, pictures: pl.DataFrame) -> Outcome:
+def _drop_by_hand(context: DecisionContext, pictures: pl.DataFrame) -> StepResult:
     drops = decisions.manual_drops(context.edits.latest("drop"))
-    return Outcome(drops.join(pictures, on="asset_sha256", how="semi"))
+    return StepResult(drops.join(pictures, on="asset_sha256", how="semi"))
 
 
-def _drop_copies(context: DecisionContext, _pictures: pl.DataFrame) -> Outcome:
-    return Outcome(decisions.duplicate_drops(context.duplicates.groups))
+def _drop_copies(context: DecisionContext, _pictures: pl.DataFrame) -> StepResult:
+    return StepResult(decisions.duplicate_drops(context.duplicates.groups))
 
 
-def _add_labels(context: DecisionContext, pictures: pl.DataFrame) -> Outcome:
+def _add_labels(context: DecisionContext, pictures: pl.DataFrame) -> StepResult:
     groups, tasks = context.duplicates.groups, context.plan.all_labels
-    return Outcome(pictures=label_columns(pictures, context.labels, groups, tasks))
+    return StepResult(pictures=label_columns(pictures, context.labels, groups, tasks))
 
 
-def _drop_unusable(context: DecisionContext, pictures: pl.DataFrame) -> Outcome:
+def _drop_unusable(context: DecisionContext, pictures: pl.DataFrame) -> StepResult:
     """Drop pictures without a label, or in a run without labels those without a setting and without a label."""
     plan = context.plan
     if plan.labels:
-        return Outcome(decisions.unlabelled_drops(pictures, plan.all_labels))
+        return StepResult(decisions.unlabelled_drops(pictures, plan.all_labels))
     voids = context.exif_decisions.filter(pl.col("decision") == "void")
     drops = decisions.empty_drops(pictures, voids)
     if tasks := [label for label in plan.label_columns if label != FOLDER]:
         unlabelled = decisions.unlabelled_drops(pictures, tasks).select("asset_sha256")
         drops = drops.join(unlabelled, on="asset_sha256", how="semi")
-    return Outcome(drops)
+    return StepResult(drops)
 
 
-def _flag(context: DecisionContext, _pictures: pl.DataFrame) -> Outcome:
+def _flag(context: DecisionContext, _pictures: pl.DataFrame) -> StepResult:
     """Flag what never drops a picture: copied EXIF blocks, unseen values, low quality, boilerplate."""
     hubs = boilerplate_hubs(context.duplicates.boilerplate)
     flags = [
@@ -163,7 +163,7 @@ def _flag(context: DecisionContext, _pictures: pl.DataFrame) -> Outcome:
         *decisions.quality_flags(context.quality),
         decisions.flag_rows(hubs, "boilerplate"),
     ]
-    return Outcome(flags=flags)
+    return StepResult(flags=flags)
 
 
 STEPS: tuple[Step, ...] = (

@@ -76,7 +76,7 @@ def curate(
         run_id = plan.run_id([*inputs.lines(), *edits.lines()], stages.ids())
         is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
         if is_new:
-            _Run(catalog, plan, settings, stages, inputs, edits, run_id, notes).execute()
+            _CurationRun(catalog, plan, settings, stages, inputs, edits, run_id, notes).execute()
         elif not again and (undo := undone_by(catalog, run_id)):
             raise RunUndoneError(run_id, undo[0], f"{undo[1]:%Y-%m-%d %H:%M}")
         choose_run(catalog, run_id)  # an existing run may not be the current one
@@ -85,7 +85,7 @@ def curate(
 
 
 @dataclass
-class _Run:
+class _CurationRun:
     """One run: computes stage results, EXIF rules, duplicates, decisions and items, and writes them."""
 
     catalog: Catalog

@@ -19,7 +19,7 @@ from training.report.page import picture_uri, render
 from training.report.panel_drawing import PanelRow, draw_panel
 from training.report.prediction_plot import BLUES, svg_prediction
 from training.report.saved_run import SavedModel, SavedRun
-from training.report.tiles import PictureSource, Tile, make_tiles
+from training.report.tiles import PictureSource, PredictionTile, make_tiles
 
 SIDE_PX = 640  # longer side of a picture on the page
 VIEWS = {
@@ -94,7 +94,7 @@ def _page(rows: Mapping[str, PanelRow], title: str, note: str, bins: Mapping[str
     return render("panel.html", {"title": title, "note": note, "views": views, "legend": legend})
 
 
-def _tile(tile: Tile) -> dict[str, object]:
+def _tile(tile: PredictionTile) -> dict[str, object]:
     return {
         "choice": tile.choice,
         "tile": tile,
@@ -103,7 +103,7 @@ def _tile(tile: Tile) -> dict[str, object]:
     }
 
 
-def _head(tile: Tile, task: str) -> dict[str, object]:
+def _head(tile: PredictionTile, task: str) -> dict[str, object]:
     head = tile.choice.heads[task]
     return {
         "name": SHORT_NAMES[task],

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from training.data.photo_settings import CLASSES, SHORT_NAMES, TASKS, class_ranges
 from training.report.prediction_plot import BLUES, paste_prediction
-from training.report.tiles import Tile
+from training.report.tiles import PredictionTile
 
 MARGIN, GAP, TILE = 44, 22, 292  # px
 PHOTO_HEIGHT, RADIUS = 219, 40
@@ -27,7 +27,7 @@ class PanelRow:
 
     title: str
     note: str
-    tiles: Sequence[Tile]
+    tiles: Sequence[PredictionTile]
 
 
 def photo_corner(row: int, column: int) -> tuple[int, int]:
@@ -79,7 +79,7 @@ def _row(canvas: Image.Image, draw: ImageDraw.ImageDraw, number: int, row: Panel
 
 
 def _tile(
-    canvas: Image.Image, draw: ImageDraw.ImageDraw, place: tuple[int, int], tile: Tile
+    canvas: Image.Image, draw: ImageDraw.ImageDraw, place: tuple[int, int], tile: PredictionTile
 ) -> None:
     left, top = photo_corner(*place)
     draw.rectangle((left, top, left + TILE - 1, top + PHOTO_HEIGHT - 1), fill=FAINT)
@@ -100,7 +100,7 @@ def _head(
     canvas: Image.Image,
     draw: ImageDraw.ImageDraw,
     centre: tuple[int, int],
-    tile: Tile,
+    tile: PredictionTile,
     task: str,
 ) -> None:
     head = tile.choice.heads[task]

@@ -27,7 +27,7 @@ class PictureSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Tile:
+class PredictionTile:
     """One photo of a panel: the choice, its picture (RGB, upright) and texts about it."""
 
     choice: RankedPhoto
@@ -65,7 +65,7 @@ def read_picture(path: Path, offset: int, length: int, side_px: int) -> Image.Im
 
 def make_tiles(
     choices: Iterable[RankedPhoto], release: PictureSource, side_px: int
-) -> dict[str, Tile]:
+) -> dict[str, PredictionTile]:
     """Make a tile for each chosen photo, by asset_sha256; each picture is read once."""
     by_sha = {choice.asset_sha256: choice for choice in choices}
     index = pl.DataFrame(release.index()).filter(pl.col("asset_sha256").is_in(list(by_sha)))
@@ -77,10 +77,10 @@ def make_tiles(
 
 def _tile(
     choice: RankedPhoto, row: Mapping[str, Any], release: PictureSource, side_px: int
-) -> Tile:
+) -> PredictionTile:
     path = release.shard(row["shard"])
     page = row.get("page_url") or ""
-    return Tile(
+    return PredictionTile(
         choice=choice,
         picture=read_picture(path, row["offset"], row["length"], side_px),
         values={task: format_value(task, row.get(task)) for task in TASKS},

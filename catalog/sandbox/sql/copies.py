@@ -17,7 +17,7 @@ from pathlib import Path
 
 from catalog.errors import SnapshotNotFoundError
 from catalog.lake.choose_store import open_store
-from catalog.sandbox.sql.places import NeutralPlace, remove_left
+from catalog.sandbox.sql.neutral_folder import NeutralFolder, remove_left
 from catalog.stores import Frozen
 from catalog.workspace.workspace import Workspace
 
@@ -64,7 +64,7 @@ class FrozenCopies:
         if local := self._store.data_folder:
             local.mkdir(parents=True, exist_ok=True)
             folders["data"] = local
-        self._place = NeutralPlace(self._folder, folders)
+        self._place = NeutralFolder(self._folder, folders)
         self._newest: Copy | None = None
         self._older: dict[int, Copy] = {}
         self._stamp: tuple[tuple[int, int], ...] = ()

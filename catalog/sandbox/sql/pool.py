@@ -28,7 +28,7 @@ _OVERHEAD = 4 * MB
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StatementOutcome:
     """How a job ended: its state, what the child reported, and for a failure a sentence and a kind."""
 
     state: State
@@ -76,7 +76,7 @@ class QueryPool:
         inputs: Sequence[int] = (),
         as_of: int | None = None,
         ticket: Ticket | None = None,
-    ) -> Outcome:
+    ) -> StatementOutcome:
         """Do one job, writing its result to `target`; killed when this coroutine is cancelled.
 
         A statement needs a `ticket` of `turns`; without one it is admitted here.
@@ -106,7 +106,7 @@ class QueryPool:
         target: BinaryIO | None,
         inputs: Sequence[int],
         as_of: int | None,
-    ) -> Outcome:
+    ) -> StatementOutcome:
         with ExitStack() as held:
             template, copy = await self._ready(as_of, held)
             given = _given(job, limits, copy, template)
@@ -156,7 +156,7 @@ class QueryPool:
         limits: Limits,
         target: BinaryIO | None,
         inputs: Sequence[int],
-    ) -> Outcome:
+    ) -> StatementOutcome:
         started = time.monotonic()
         report_out, report_in = os.pipe()
         result_out, result_in = os.pipe()
@@ -229,27 +229,29 @@ async def _read(descriptor: int, target: BinaryIO | None, room: int) -> Any:
     return b"".join(kept) if target is None else n
 
 
-def _outcome(report: bytes, died_of: int, limits: Limits) -> Outcome:
+def _outcome(report: bytes, died_of: int, limits: Limits) -> StatementOutcome:
     """Judge by the report, or by the signal that kept the child from writing one."""
     try:
         record = _mapping(json.loads(report))
     except (ValueError, RecursionError):
         if died_of == signal.SIGXCPU:
             return _timed_out(limits)
-        return Outcome("failed", error=_CRASHED.format(memory=limits.memory_mb), kind="crashed")
+        return StatementOutcome(
+            "failed", error=_CRASHED.format(memory=limits.memory_mb), kind="crashed"
+        )
     if "error" in record:
         kind = str(record.get("kind"))
         state: State = "refused" if kind == "refused" else "failed"
-        return Outcome(state, error=str(record["error"]), kind=kind)
-    return Outcome("done", record)
+        return StatementOutcome(state, error=str(record["error"]), kind=kind)
+    return StatementOutcome("done", record)
 
 
 _CRASHED = "the statement ended its process; most often it needs more memory than the {memory} MB that one may use"
 
 
-def _timed_out(limits: Limits) -> Outcome:
+def _timed_out(limits: Limits) -> StatementOutcome:
     sentence = f"the statement took longer than {limits.timeout_s:g} s and was stopped"
-    return Outcome("timed_out", error=sentence, kind="timed_out")
+    return StatementOutcome("timed_out", error=sentence, kind="timed_out")
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -71,14 +71,14 @@ def _snapshots(connection: duckdb.DuckDBPyConnection, since: int) -> list[Indexe
 
 
 @dataclass(frozen=True)
-class _Run:
+class _SortedRun:
     path: Path
     first: int
     last: int
     moment: int
 
     @classmethod
-    def at(cls, path: Path) -> "_Run":
+    def at(cls, path: Path) -> "_SortedRun":
         return cls(path, *map(int, path.stem.split("-")))
 
     def keys(self) -> Keys:
@@ -91,7 +91,7 @@ class KeyIndex:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._runs: list[_Run] = []
+        self._runs: list[_SortedRun] = []
         self._loaded: list[Keys] = []
 
     def follow(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -159,11 +159,11 @@ class KeyIndex:
         ]
         self._write(covered + 1, newest, np.concatenate([no_keys(), *parts], axis=1))
 
-    def _chain(self) -> list[_Run]:
+    def _chain(self) -> list[_SortedRun]:
         """List the runs that follow upon each other; a run that a merged one covers is removed."""
-        chain: list[_Run] = []
+        chain: list[_SortedRun] = []
         runs = sorted(
-            map(_Run.at, self._folder.glob("[0-9]*.npy")), key=lambda r: (r.first, -r.last)
+            map(_SortedRun.at, self._folder.glob("[0-9]*.npy")), key=lambda r: (r.first, -r.last)
         )
         for run in runs:
             if chain and run.last <= chain[-1].last:
@@ -176,7 +176,7 @@ class KeyIndex:
 
     def _write(self, first: int, newest: IndexedSnapshot, keys: Keys) -> None:
         """Write a run, after merging those before it that are not much larger."""
-        merged, parts = list[_Run](), [keys]
+        merged, parts = list[_SortedRun](), [keys]
         while self._runs and self._loaded[-1].shape[1] <= 2 * sum(p.shape[1] for p in parts):
             merged.append(self._runs.pop())
             parts.append(self._loaded.pop())
@@ -187,7 +187,7 @@ class KeyIndex:
         _save(path, together)
         for run in (run for run in merged if run.path != path):
             run.path.unlink(missing_ok=True)
-        run = _Run.at(path)
+        run = _SortedRun.at(path)
         self._runs.append(run)
         # Small runs stay in memory, large ones in their files.
         self._loaded.append(together if together.nbytes < IN_MEMORY_BYTES else run.keys())

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from catalog.errors import QueryError, SafelightError
-from catalog.sandbox import Limits, Outcome, QueryPool, Ticket
+from catalog.sandbox import Limits, QueryPool, StatementOutcome, Ticket
 from catalog.web.statements.audit_log import AuditLog
 from catalog.workspace.workspace import Workspace
 
@@ -64,7 +64,7 @@ class Query:
     path: Path
     started_at: datetime
     task: "asyncio.Task[None] | None" = None
-    outcome: Outcome | None = None
+    outcome: StatementOutcome | None = None
     last_used: float = field(default_factory=time.monotonic)
 
     @property
@@ -200,7 +200,9 @@ class QueryRegistry:
     def _finish(self, query: Query, ticket: Ticket) -> None:
         self._pool.turns.leave(ticket)
         if query.outcome is None:
-            query.outcome = Outcome("cancelled", error="the query was cancelled", kind="cancelled")
+            query.outcome = StatementOutcome(
+                "cancelled", error="the query was cancelled", kind="cancelled"
+            )
             self._audit_log.write(_audit_record(query, query.outcome))
 
     async def _run(self, query: Query, ticket: Ticket) -> None:
@@ -212,18 +214,20 @@ class QueryRegistry:
                     job, request.limits, target, as_of=request.as_of, ticket=ticket
                 )
         except asyncio.CancelledError:
-            query.outcome = Outcome("cancelled", error="the query was cancelled", kind="cancelled")
+            query.outcome = StatementOutcome(
+                "cancelled", error="the query was cancelled", kind="cancelled"
+            )
         except SafelightError as error:
-            query.outcome = Outcome("failed", error=str(error), kind=kind_of(error))
+            query.outcome = StatementOutcome("failed", error=str(error), kind=kind_of(error))
         except OSError as error:  # the disk is full, most often
-            query.outcome = Outcome(
+            query.outcome = StatementOutcome(
                 "failed", error=f"the result cannot be kept: {error}", kind="disk"
             )
         except Exception:  # nobody awaits this task: the caller reads the outcome
             log.exception("a query failed because of a bug")
         finally:
             if query.outcome is None:
-                query.outcome = Outcome(
+                query.outcome = StatementOutcome(
                     "failed", error="the server failed; its log says why", kind="bug"
                 )
             if not query.outcome.duration_ms:
@@ -260,7 +264,7 @@ def kind_of(error: SafelightError) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
-def _audit_record(query: Query, outcome: Outcome) -> dict[str, object]:
+def _audit_record(query: Query, outcome: StatementOutcome) -> dict[str, object]:
     request = query.request
     return {
         "query_id": query.query_id,

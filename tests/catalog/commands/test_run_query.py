@@ -26,7 +26,7 @@ import safelight
 from catalog import UsageError, Workspace, open_catalog
 from catalog.commands.run_query import typed
 from catalog.commands.shell import Shell
-from catalog.commands.shell_prompt import SqlCompleter, Words, is_whole, known_words
+from catalog.commands.shell_prompt import CompletionWords, SqlCompleter, is_whole, known_words
 from catalog.errors import QuestionNotFoundError
 from catalog.lake.saved import question, questions, save_question
 from catalog.web.http.settings import ServeSettings
@@ -145,7 +145,7 @@ def test_the_shell_knows_its_commands(filled: Workspace) -> None:
         assert shell.ended
 
 
-def completed(words: Words, text: str) -> list[str]:
+def completed(words: CompletionWords, text: str) -> list[str]:
     found = SqlCompleter(words).get_completions(Document(text), CompleteEvent())
     return [completion.text for completion in found]
 

@@ -8,7 +8,7 @@ from io import BytesIO
 import pyarrow as pa
 
 from catalog import Workspace
-from catalog.sandbox import Limits, Outcome, QueryPool
+from catalog.sandbox import Limits, QueryPool, StatementOutcome
 
 SMALL = Limits(timeout_s=20, max_rows=1_000, max_bytes=2**20, memory_mb=256, threads=1)
 
@@ -27,7 +27,7 @@ class Sandbox:
         without: Sequence[str] = (),
         as_of: int | None = None,
         parameters: dict[str, object] | None = None,
-    ) -> tuple[Outcome, bytes]:
+    ) -> tuple[StatementOutcome, bytes]:
         """Run a statement, with some walls left out."""
         out = BytesIO()
         job = {"kind": "query", "sql": sql, "without": list(without), "parameters": parameters}

@@ -14,7 +14,7 @@ import pytest
 
 from catalog import Workspace, open_catalog
 from catalog.sandbox.sql.copies import FrozenCopies
-from catalog.sandbox.sql.places import NeutralPlace
+from catalog.sandbox.sql.neutral_folder import NeutralFolder
 from tests.catalog.pictures import bring
 from tests.catalog.sandbox.running import Sandbox, sandbox_of
 
@@ -213,7 +213,7 @@ def test_a_place_in_the_temporary_folder_goes_with_its_server(
     left = home.lake / "frozen" / "killed"
     left.mkdir()
     (left / "lock").touch()
-    abandoned = NeutralPlace(left, {"data": tmp_path})
+    abandoned = NeutralFolder(left, {"data": tmp_path})
     FrozenCopies(home).close()
     assert not abandoned.path.exists()
     assert tmp_path.exists()

@@ -8,7 +8,7 @@ import pytest
 
 from catalog import TABLES, Table, Workspace, open_catalog, rows, tombstone, write_segment
 from catalog.stores.ducklake.removal import KEPT, deletions
-from catalog.takedown.identifying import Words
+from catalog.takedown.identifying import IdentifyingWords
 from catalog.takedown.takedown import remove_files
 
 GONE, STAYS, PHOTO = "a" * 64, "b" * 64, "p" * 32
@@ -93,7 +93,7 @@ def everywhere(workspace: Workspace) -> Workspace:
 def test_rows_about_a_picture_go_from_every_table_and_what_people_typed_about_it(
     everywhere: Workspace,
 ) -> None:
-    words = Words(("Ann Lens",), ("https://ann.test/",))
+    words = IdentifyingWords(("Ann Lens",), ("https://ann.test/",))
     with open_catalog(everywhere) as catalog:
         remove_files(catalog, [GONE], [PHOTO], [], "asked", words=words)
         for table in TABLES.values():

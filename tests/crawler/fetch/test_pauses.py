@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from catalog import Workspace
 from crawler.commands.crawl import crawl as command
 from crawler.commands.summary import print_summary
-from crawler.fetch.limits import LONGEST_PAUSE_S, retry_after_s
 from crawler.fetch.pauses import HostPause, moment_text, pauses_text
+from crawler.fetch.rate_limits import LONGEST_PAUSE_S, retry_after_s
 from crawler.session.crawl import CrawlOptions, crawl
 from crawler.session.progress import CrawlProgress
 from crawler.session.session import StopRequest

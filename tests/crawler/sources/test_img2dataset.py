@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from catalog import Workspace, open_catalog
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
-from crawler.readers.img2dataset_folder import PictureLocation
+from crawler.readers.img2dataset_folder import ArchiveLocation
 from crawler.session.crawl import crawl
 from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
@@ -174,11 +174,11 @@ def test_a_folder_without_shards_says_so(tmp_path: Path) -> None:
 
 def test_places_survive_the_frontier() -> None:
     for location in (
-        PictureLocation("a.tar", 512, 9),
-        PictureLocation("a.parquet", column="jpg", row=3),
-        PictureLocation(failed="x"),
+        ArchiveLocation("a.tar", 512, 9),
+        ArchiveLocation("a.parquet", column="jpg", row=3),
+        ArchiveLocation(failed="x"),
     ):
-        assert PictureLocation.read(location.text()) == location
+        assert ArchiveLocation.read(location.text()) == location
 
 
 def test_the_command_plans_and_runs(workspace: Workspace, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.fetch.hosts import allow_host, host_of, is_refused
-from crawler.fetch.limits import ByteBudget, HostLimiter, HostLimits, backoff_s, retry_after_s
+from crawler.fetch.rate_limits import ByteBudget, HostLimiter, HostLimits, backoff_s, retry_after_s
 from crawler.settings import CrawlSettings
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

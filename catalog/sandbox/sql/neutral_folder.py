@@ -18,7 +18,7 @@ _MARK = "place"
 """Link in a server's folder of copies to its place, by which a later server finds what a killed one left."""
 
 
-class NeutralPlace:
+class NeutralFolder:
     """The folder of one server; `folders` are what lies behind the names in it."""
 
     def __init__(self, copies: Path, folders: dict[str, Path]) -> None:
