@@ -116,6 +116,20 @@ def run(*words: str, output: int | None = None, **more: str) -> subprocess.Compl
 
 
 @pytest.mark.parametrize(
+    "words",
+    [("--home", "{}", "catalog", "tables"), ("catalog", "tables", "--home", "{}")],
+)
+def test_a_home_that_is_typed_comes_before_the_one_of_the_environment(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    typed, other = tmp_path / "typed", Workspace.at(tmp_path / "other").home
+    done = run(*(word.format(typed) for word in words), SAFELIGHT_HOME=str(other))
+    assert done.returncode == 1
+    assert str(typed) in done.stderr
+    assert run("catalog", "tables", SAFELIGHT_HOME=str(other)).returncode == 0
+
+
+@pytest.mark.parametrize(
     "words", [["catalog", "tables"], ["catalog", "sql", "SELECT range FROM range(100000)"]]
 )
 def test_output_that_nobody_reads_ends_quietly(workspace: Workspace, words: list[str]) -> None:

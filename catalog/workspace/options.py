@@ -14,7 +14,7 @@ DEFAULT_HOME = "workspace"
 
 
 def _name(context: click.Context, _parameter: click.Parameter, value: str | None) -> Workspace:
-    """Take the command's own --home, else the one given to `safelight`, else the default."""
+    """Take the command's own --home, else the one given to `safelight`, else SAFELIGHT_HOME, else the default."""
     return Workspace.named(_home(context, value))
 
 
@@ -29,8 +29,9 @@ def _open_existing(
 
 
 def _home(context: click.Context, value: str | None) -> str:
-    home: str = value or context.find_root().params.get("home") or DEFAULT_HOME
-    return home
+    # Not an `envvar` of the option: it would come before the --home that was typed behind `safelight`.
+    root: str | None = context.find_root().params.get("home")
+    return value or root or os.environ.get("SAFELIGHT_HOME") or DEFAULT_HOME
 
 
 def _option(
@@ -40,9 +41,8 @@ def _option(
         "--home",
         "workspace",
         metavar="DIR",
-        envvar="SAFELIGHT_HOME",
         callback=callback,
-        help=f"Workspace folder (default: ./{DEFAULT_HOME}).",
+        help=f"Workspace folder (default: SAFELIGHT_HOME, else ./{DEFAULT_HOME}).",
     )
 
 

@@ -236,6 +236,7 @@ def test_the_tree_finds_columns_by_meaning_and_inserts_them(console: Page) -> No
 @pytest.mark.slow
 def test_everything_can_be_reached_by_keyboard(console: Page) -> None:
     keys = console.keyboard
+    console.evaluate("document.activeElement.blur()")  # the page begins in the editor
     keys.press("?")
     expect(console.locator("#shortcuts")).to_be_visible()
     keys.press("Escape")
