@@ -147,3 +147,12 @@ def test_confident_learning_agrees_with_cleanlab() -> None:
     ours = confident_other_classes(probabilities, labels) >= 0
     assert ours.sum() > 40
     assert (ours == theirs).mean() > 0.995
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_rare_label_gives_no_warning() -> None:
+    features = np.random.default_rng(0).normal(size=(40, 3))
+    labels = np.array([0] * 37 + [1] * 3)
+    probabilities = out_of_fold(features, labels, np.arange(40))
+    assert probabilities.shape == (40, 2)
+    assert not np.isnan(probabilities).any()
