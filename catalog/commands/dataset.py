@@ -55,8 +55,12 @@ def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
     with progress_task(f"publish {name}"):
         from catalog.lake.permission import of_index, released
         from catalog.releases.from_run import publish_run
+        from catalog.releases.release import list_releases
 
+        before = {(each.name, each.version) for each in list_releases(workspace)}
         release = publish_run(workspace, name, run_id)
+    if (release.name, release.version) in before:
+        click.echo("this content is published already; no new version was made")
     counts = ", ".join(f"{split} {n}" for split, n in release.manifest["splits"].items())
     click.echo(
         f"{release.name}@{release.version}: {counted(release.manifest['n_items'], 'picture')} ({counts})"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from catalog import (
     Release,
@@ -20,6 +21,7 @@ from catalog import (
     publish,
     rows,
 )
+from catalog.commands.dataset import dataset
 from catalog.maintenance.maintain import orphan_packs
 from catalog.maintenance.verify import verify_catalog
 from catalog.packs.spool import write_segment
@@ -215,7 +217,12 @@ def test_the_newest_curation_run_is_published(filled: Workspace) -> None:
     about = {"run_id": "r", "plan_json": '{"seed": 3, "bins": {}}', "finished_at": MOMENT}
     tables = {"curation_runs": rows("curation_runs", [about]), "curated_items": items(range(12))}
     write_segment(filled, tables, job="curate:r")
-    assert publish_run(filled, "cameras").manifest["n_items"] == 12
+    said = [
+        CliRunner().invoke(dataset, ["publish", "cameras", "--home", str(filled.home)]).output
+        for _ in range(2)
+    ]
+    assert all("cameras@1.0.0: 12 pictures" in text for text in said)
+    assert ["published already" in text for text in said] == [False, True]
 
 
 def test_any_parquet_reader_opens_a_shard(filled: Workspace) -> None:
