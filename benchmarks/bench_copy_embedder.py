@@ -41,7 +41,7 @@ from training.copies.export import export_onnx, make_card
 from training.copies.fit import EmbedderRun, PictureSubset, fit, whole_picture
 from training.copies.network import CopyNetwork, build
 from training.copies.retrieval import PRECISIONS, RetrievalScores, candidate_cosine, recall
-from training.data.loader import Loader
+from training.data.samples import SampleStore
 from training.evaluation.intervals import group_bootstrap
 from training.fit.checkpoint import Checkpoints
 from training.fit.embedder_recipe import CopyConfig
@@ -103,7 +103,7 @@ def train_embedder(data: Path, work: Path, config: CopyConfig) -> dict[str, floa
     network = build(config.dim, config.frozen_blocks)
     training = EmbedderRun(config, "bench", torch.device("cpu"))
     started = time.process_time()
-    with Loader(
+    with SampleStore(
         PictureFile(work), index, lambda pixels: whole_picture(pixels, config.stored_px),
         sample_bytes=3 * config.stored_px**2, cache_bytes=2**31, threads=1,
     ) as loader:  # fmt: skip

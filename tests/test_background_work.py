@@ -83,7 +83,7 @@ OWNERS = {
     ("crawler/session/worker.py", "create_task", 2): "results are taken in by the worker's loop",
     ("crawler/session/worker.py", "run_in_executor", 1): "awaited in the same function",
     ("curation/stages/engine.py", "submit", 1): "results are taken in order",
-    ("training/data/loader.py", "submit", 1): "results are taken in order",
+    ("training/data/samples.py", "submit", 1): "results are taken in order",
     ("training/fit/trainer.py", "submit", 1): "results are taken in order",
 }
 

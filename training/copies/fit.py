@@ -19,8 +19,8 @@ from torch import nn
 from catalog import track
 from training.copies.edits import apply_edits, resize_to_square
 from training.copies.network import CopyNetwork, initialise_projection, normalise_pictures
-from training.data.loader import Loader
 from training.data.sampler import cut_batches, epoch_order, row_rng
+from training.data.samples import SampleStore
 from training.data.transforms import Pixels, Sample
 from training.evaluation.metrics import Ints
 from training.fit.checkpoint import Checkpoints, TrainingProgress
@@ -40,7 +40,7 @@ _NO_PATCHES = np.zeros((0, 0, 0, 3), np.uint8)
 class PictureSubset:
     """Some rows of a loader whose samples come from `whole_picture`."""
 
-    loader: Loader
+    loader: SampleStore
     rows: Ints
 
     def __len__(self) -> int:

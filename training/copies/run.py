@@ -27,7 +27,7 @@ from training.copies.fit import EmbedderRun, PictureSubset, fit, whole_picture
 from training.copies.network import CopyNetwork, build
 from training.copies.report import write_card, write_report
 from training.copies.retrieval import candidate_cosine, precision_recall_curve
-from training.data.loader import Loader
+from training.data.samples import SampleStore
 from training.errors import NoTrainingRowsError
 from training.export.onnx_export import write_json
 from training.fit.checkpoint import Checkpoints, TrainingProgress
@@ -114,7 +114,7 @@ def _train(job: EmbedderJob) -> None:
     training = EmbedderRun(config, job.release.digest, choose_device(job.settings))
     torch.manual_seed(config.seed)
     network = build(config.dim, config.frozen_blocks).to(training.device)
-    with Loader(
+    with SampleStore(
         job.release, index, lambda pixels: whole_picture(pixels, config.stored_px),
         sample_bytes=3 * config.stored_px**2, cache_bytes=job.settings.cache_mb * 2**20,
         threads=job.settings.workers,
@@ -130,7 +130,7 @@ def _train(job: EmbedderJob) -> None:
     _write(job, network, card, comparison, progress, facts)
 
 
-def _parts(job: EmbedderJob, loader: Loader) -> dict[str, PictureSubset]:
+def _parts(job: EmbedderJob, loader: SampleStore) -> dict[str, PictureSubset]:
     parts = {}
     for part in PARTS:
         chosen = np.flatnonzero((loader.index[POLICY] == part).fill_null(value=False).to_numpy())

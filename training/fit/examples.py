@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from catalog import Release, given_up
-from training.data.loader import Loader
+from training.data.samples import SampleStore
 from training.data.transforms import Pixels, Sample, cut
 from training.errors import NoTargetsError, NoTrainingRowsError
 from training.evaluation import verdicts
@@ -47,13 +47,13 @@ def release_class_edges(release: Release) -> Edges:
 
 def open_loader(
     release: Release, index: pl.DataFrame, config: Config, settings: TrainSettings
-) -> Loader:
+) -> SampleStore:
     """Open a loader over all rows; both split policies share it, so each picture is decoded once."""
 
     def prepare(pixels: Pixels) -> Sample:
         return cut(pixels, config.view)
 
-    return Loader(
+    return SampleStore(
         release, index, prepare,
         sample_bytes=config.view.bytes, cache_bytes=settings.cache_mb * 2**20,
         threads=settings.workers,
@@ -61,7 +61,7 @@ def open_loader(
 
 
 def cut_parts(
-    loader: Loader, release: Release, recipe: Recipe, config: Config, policy: str
+    loader: SampleStore, release: Release, recipe: Recipe, config: Config, policy: str
 ) -> DatasetParts:
     """Divide the rows of a loader into train, validation and test; raises NoTrainingRowsError or NoTargetsError."""
     edges = release_class_edges(release)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from catalog import track
-from training.data.loader import Loader
 from training.data.sampler import cut_batches, epoch_order, row_rng
+from training.data.samples import SampleStore
 from training.data.transforms import Pixels, Sample, augment, plain
 from training.evaluation.metrics import Floats, Ints
 from training.fit.checkpoint import Checkpoints, TrainingProgress
@@ -37,7 +37,7 @@ VIEWS = {"full": (1.0, 1.0), "thumbnail_only": (1.0, 0.0), "patches_only": (0.0,
 class Examples:
     """Some rows of a loader with their targets: fine (N, heads), coarse (N, heads), weight (N,)."""
 
-    loader: Loader
+    loader: SampleStore
     rows: Ints
     fine: Ints
     coarse: Ints

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from catalog import Workspace
-from training.data.loader import decode
+from training.data.decode import decode
 from training.data.transforms import cut, plain
 from training.errors import ModelNotFoundError
 from training.evaluation.calibration import Calibration

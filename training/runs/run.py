@@ -20,7 +20,7 @@ import polars as pl
 import torch
 
 from catalog import Release, Workspace, find_release, given_up
-from training.data.loader import Loader
+from training.data.samples import SampleStore
 from training.export.onnx_export import write_json
 from training.fit.checkpoint import Checkpoints
 from training.fit.examples import (
@@ -137,7 +137,7 @@ def _job(workspace: Workspace, request: TrainingRequest) -> TrainingJob:
     )
 
 
-def _loader(job: TrainingJob) -> Loader:
+def _loader(job: TrainingJob) -> SampleStore:
     return open_loader(job.release, allowed_index(job.release), job.config, job.settings)
 
 

@@ -35,7 +35,7 @@ from catalog import (
     track,
 )
 from curation import BINS, SETTINGS, find_run
-from training.data.loader import Loader
+from training.data.samples import SampleStore
 from training.data.transforms import Pixels, Sample, cut
 from training.errors import NoTrainingRowsError
 from training.evaluation import metrics
@@ -134,7 +134,7 @@ def _measure(
     def prepare(pixels: Pixels) -> Sample:
         return cut(pixels, config.view)
 
-    with Loader(
+    with SampleStore(
         _WorkspacePacks(workspace.packs), pool, prepare, sample_bytes=config.view.bytes,
         cache_bytes=settings.cache_mb * 2**20, threads=settings.workers,
     ) as loader:  # fmt: skip
@@ -154,7 +154,7 @@ def _measure(
 
 
 def _examples(
-    loader: Loader,
+    loader: SampleStore,
     recipe: Recipe,
     rows: Ints,
     weight: Floats | None = None,
@@ -175,7 +175,7 @@ def _examples(
 class _AblationStudy:
     """The constants of all models: loader, recipe, configuration, validation examples, evaluation rows."""
 
-    loader: Loader
+    loader: SampleStore
     recipe: Recipe
     config: Config
     validation: Examples

@@ -26,7 +26,7 @@ from training.copies.network import CopyNetwork, build, initialise_projection
 from training.copies.report import verdict
 from training.copies.retrieval import RetrievalScores, candidate_cosine, recall
 from training.copies.run import embedder_name
-from training.data.loader import Loader
+from training.data.samples import SampleStore
 from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.run_request import TrainingRequest
 from training.models import losses
@@ -57,9 +57,9 @@ class SceneFile:
 
 
 @pytest.fixture(scope="module")
-def loader(tmp_path_factory: pytest.TempPathFactory) -> Loader:
+def loader(tmp_path_factory: pytest.TempPathFactory) -> SampleStore:
     scene_file = SceneFile(tmp_path_factory.mktemp("scenes"), 24)
-    return Loader(
+    return SampleStore(
         scene_file,  # type: ignore[arg-type]  # it has what a loader asks of a release
         scene_file.table,
         lambda pixels: whole_picture(pixels, CONFIG.stored_px),
@@ -68,7 +68,7 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> Loader:
     )
 
 
-def trained(loader: Loader, folder: Path) -> tuple[CopyNetwork, TrainingProgress]:
+def trained(loader: SampleStore, folder: Path) -> tuple[CopyNetwork, TrainingProgress]:
     torch.set_num_threads(1)  # two would add up in another order
     torch.manual_seed(0)
     network = build(CONFIG.dim, CONFIG.frozen_blocks)
@@ -91,7 +91,7 @@ def losses_of(progress: TrainingProgress) -> list[tuple[float, float]]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(
-    loader: Loader, tmp_path_factory: pytest.TempPathFactory
+    loader: SampleStore, tmp_path_factory: pytest.TempPathFactory
 ) -> UninterruptedTraining:
     folder = tmp_path_factory.mktemp("unbroken")
     network, progress = trained(loader, folder)
@@ -105,7 +105,7 @@ def test_the_loss_falls(uninterrupted: UninterruptedTraining) -> None:
 
 
 def test_a_resumed_training_is_an_unbroken_one(
-    loader: Loader, uninterrupted: UninterruptedTraining, tmp_path: Path
+    loader: SampleStore, uninterrupted: UninterruptedTraining, tmp_path: Path
 ) -> None:
     shutil.copytree(
         uninterrupted.folder / "epoch-0001", tmp_path / "epoch-0001"

@@ -5,7 +5,7 @@ import onnxruntime
 
 from tests.training.conftest import Trained
 from tests.training.made_release import make_item
-from training.data.loader import decode
+from training.data.decode import decode
 from training.data.transforms import cut, plain
 from training.predict.predict import load_model, predict_pictures
 

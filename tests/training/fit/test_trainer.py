@@ -9,7 +9,7 @@ import torch
 
 from curation.exif.bin_edges import BINS
 from tests.training.made_release import loose_release
-from training.data.loader import Loader
+from training.data.samples import SampleStore
 from training.data.transforms import cut
 from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.trainer import Examples, Run, fit, natural_loss, predict
@@ -24,9 +24,9 @@ RUN = Run(CONFIG, "digest", "split", torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
-def loader(tmp_path_factory: pytest.TempPathFactory) -> Loader:
+def loader(tmp_path_factory: pytest.TempPathFactory) -> SampleStore:
     release = loose_release(tmp_path_factory.mktemp("loose"), 30)
-    return Loader(
+    return SampleStore(
         release,
         pl.DataFrame(release.index()),
         lambda pixels: cut(pixels, CONFIG.view),
@@ -35,12 +35,14 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> Loader:
     )
 
 
-def examples(loader: Loader, rows: range) -> Examples:
+def examples(loader: SampleStore, rows: range) -> Examples:
     fine, coarse = (make(loader.index, BINS)[list(rows)] for make in (EXIF.targets, EXIF.classes))
     return Examples(loader, np.array(rows), fine, coarse, np.ones(len(rows)))
 
 
-def trained(loader: Loader, folder: Path, run: Run = RUN) -> tuple[HeadsNetwork, TrainingProgress]:
+def trained(
+    loader: SampleStore, folder: Path, run: Run = RUN
+) -> tuple[HeadsNetwork, TrainingProgress]:
     torch.manual_seed(run.config.seed)
     network = EXIF.build(run.config)
     parts = examples(loader, range(20)), examples(loader, range(20, 30))
@@ -48,7 +50,7 @@ def trained(loader: Loader, folder: Path, run: Run = RUN) -> tuple[HeadsNetwork,
 
 
 def test_a_resumed_training_has_the_losses_of_an_unbroken_one(
-    loader: Loader, tmp_path: Path
+    loader: SampleStore, tmp_path: Path
 ) -> None:
     _, unbroken = trained(loader, tmp_path)
     expected = list(unbroken.history)
@@ -59,7 +61,7 @@ def test_a_resumed_training_has_the_losses_of_an_unbroken_one(
         assert [row[key] for row in resumed.history] == pytest.approx(losses, abs=1e-6)
 
 
-def test_the_same_seed_gives_the_same_losses(loader: Loader, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_losses(loader: SampleStore, tmp_path: Path) -> None:
     _, one = trained(loader, tmp_path / "one")
     _, other = trained(loader, tmp_path / "other")
     assert [row["train_loss"] for row in one.history] == [
@@ -67,28 +69,28 @@ def test_the_same_seed_gives_the_same_losses(loader: Loader, tmp_path: Path) -> 
     ]
 
 
-def test_every_epoch_shows_every_training_picture_once(loader: Loader, tmp_path: Path) -> None:
+def test_every_epoch_shows_every_training_picture_once(loader: SampleStore, tmp_path: Path) -> None:
     _, progress = trained(loader, tmp_path)
     assert [row["examples_seen"] for row in progress.history] == [20, 40, 60]
     assert progress.examples_seen == 60
     assert progress.best_loss == min(row["validation_loss"] for row in progress.history)
 
 
-def test_the_best_epoch_is_what_remains(loader: Loader, tmp_path: Path) -> None:
+def test_the_best_epoch_is_what_remains(loader: SampleStore, tmp_path: Path) -> None:
     network, progress = trained(loader, tmp_path)
     validation = examples(loader, range(20, 30))
     loss = natural_loss(predict(network, validation, RUN), validation.coarse)
     assert loss == pytest.approx(progress.best_loss, abs=1e-6)
 
 
-def test_a_training_that_no_longer_improves_ends_early(loader: Loader, tmp_path: Path) -> None:
+def test_a_training_that_no_longer_improves_ends_early(loader: SampleStore, tmp_path: Path) -> None:
     stubborn = replace(RUN, config=replace(CONFIG, learning_rate=0.0, patience=1, epochs=30))
     _, progress = trained(loader, tmp_path, stubborn)
     assert progress.epoch < 30
     assert progress.epoch == progress.best_epoch + 1
 
 
-def test_a_view_that_is_hidden_changes_the_answer(loader: Loader, tmp_path: Path) -> None:
+def test_a_view_that_is_hidden_changes_the_answer(loader: SampleStore, tmp_path: Path) -> None:
     network, _ = trained(loader, tmp_path)
     some = examples(loader, range(5))
     answers = [

@@ -8,7 +8,8 @@ from PIL import Image
 
 from tests.factories import jpeg, picture
 from tests.training.made_release import loose_release
-from training.data.loader import Loader, decode
+from training.data.decode import decode
+from training.data.samples import SampleStore
 from training.data.transforms import Pixels, Sample, View, cut
 from training.errors import UndecodablePictureError
 
@@ -65,7 +66,7 @@ def test_what_is_not_a_picture_is_named(data: bytes) -> None:
 def test_a_loader_gives_the_pictures_of_its_rows(tmp_path: Path, cache_bytes: int) -> None:
     release = loose_release(tmp_path, 12)
     index = pl.DataFrame(release.index())
-    with Loader(
+    with SampleStore(
         release,
         index,
         lambda pixels: cut(pixels, VIEW),
@@ -90,7 +91,7 @@ def test_bytes_come_unchanged_from_the_shard(tmp_path: Path) -> None:
         decoded.append(pixels)
         return cut(pixels, VIEW)
 
-    with Loader(
+    with SampleStore(
         release,
         index,
         prepare,
