@@ -19,9 +19,9 @@ Item = TypeVar("Item")
 class _Session:
     """When a program began to show progress, and its display once a task needs one."""
 
-    def __init__(self) -> None:
+    def __init__(self, display: "ProgressDisplay | None") -> None:
         self._started = time.monotonic()
-        self._display: ProgressDisplay | None = None
+        self._display = display
 
     def display(self) -> "ProgressDisplay":
         if self._display is None:
@@ -66,9 +66,9 @@ class ProgressTask:
 
 
 @contextmanager
-def show_progress() -> Iterator[None]:
-    """Show the tasks of the block on standard error: bars on a terminal, lines elsewhere."""
-    session = _Session()
+def show_progress(display: "ProgressDisplay | None" = None) -> Iterator[None]:
+    """Show the tasks of the block in `display`; by default on standard error, bars on a terminal, lines elsewhere."""
+    session = _Session(display)
     _sessions.append(session)
     try:
         yield

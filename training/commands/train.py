@@ -50,8 +50,6 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     chosen = _policies(policies)
     _check_names(recipe, preset)
 
-    import logging
-
     with progress_task(f"train {recipe}"):
         from training.commands.printing import summary
         from training.fit.run_request import TrainingRequest
@@ -61,9 +59,11 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
         from training.report.tables import conclusions
         from training.runs.run import train
 
-        logging.getLogger("training").setLevel(logging.INFO)  # a line for each epoch
         request = TrainingRequest(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
         result = train(workspace, request)
+        if recipe not in EMBEDDERS:  # the training of an embedder writes the report itself
+            with progress_task("report"):
+                write_report(result.folder, workspace)
     if recipe in EMBEDDERS:
         _print_embedder(result)
         return
@@ -72,9 +72,7 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     click.echo(summary(result.models))
     click.echo(conclusions(read_run(result.folder, workspace.models))["headline"])
     click.echo(f"models: {', '.join(folder.name for folder in result.models.values())}")
-    with progress_task("report"):
-        path = write_report(result.folder, workspace)
-    click.echo(f"report: {path}")
+    click.echo(f"report: {result.folder / 'report.html'}")
 
 
 def _check_names(recipe: str, preset: str) -> None:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from catalog import track
+from catalog import progress_task
 from training.copies.edits import apply_edits, resize_to_square
 from training.copies.network import CopyNetwork, initialise_projection, normalise_pictures
 from training.data.sampler import cut_batches, epoch_order, row_rng
@@ -80,7 +80,7 @@ def fit(
         initialise_projection(network, _pooled(network, train, training))
     while progress.epoch < config.epochs and progress.epoch - progress.best_epoch < config.patience:
         started = time.perf_counter()
-        loss = train_epoch(network, optimiser, train, training, progress.epoch)
+        loss = train_epoch(network, optimiser, train, training, progress)
         seconds = time.perf_counter() - started
         _record_epoch(
             progress, loss, validation_loss(network, validation, training), seconds, len(train)
@@ -113,33 +113,47 @@ def train_epoch(
     optimiser: torch.optim.Optimizer,
     train: PictureSubset,
     training: EmbedderRun,
-    epoch: int,
+    progress: TrainingProgress,
 ) -> float:
     """Train on two views of every picture, in the order of the epoch; return the mean loss."""
-    config = training.config
+    config, epoch = training.config, progress.epoch
     order = epoch_order(training.digest, "split", config.seed, epoch, len(train))
     batch_rows = cut_batches(order, config.batch_size)
     network.train()
     total = 0.0
-    batches = track(
-        _views(train, batch_rows, config, epoch),
-        f"epoch {epoch + 1} of {config.epochs}", len(batch_rows), "batches",
-    )  # fmt: skip
-    for step, views in enumerate(batches):
-        step_of_run = epoch * len(batch_rows) + step
-        peak = min(1.0, (step_of_run + 1) / WARM_UP_STEPS) * config.learning_rate
-        rate = (
-            peak * 0.5 * (1 + math.cos(math.pi * step_of_run / (config.epochs * len(batch_rows))))
-        )
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group["share"]
-        loss = _loss(network, views, training)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        total += float(loss.detach()) * len(batch_rows[step])
+    n_pictures = 0
+    title = f"epoch {epoch + 1} of {config.epochs}"
+    with progress_task(title, len(batch_rows), "batches") as task:
+        for step, views in enumerate(_views(train, batch_rows, config, epoch)):
+            step_of_run = epoch * len(batch_rows) + step
+            rate = _rate(config, step_of_run, len(batch_rows))
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["share"]
+            total += _step(network, optimiser, views, training) * len(batch_rows[step])
+            n_pictures += len(batch_rows[step])
+            task.advance()
+            task.update(description=f"{title}, {progress.losses(total / n_pictures)}")
     return total / len(order)
+
+
+def _rate(config: CopyConfig, step: int, steps_an_epoch: int) -> float:
+    """Return the learning rate of a step of the run: a linear warm-up under a cosine that ends at 0."""
+    peak = min(1.0, (step + 1) / WARM_UP_STEPS) * config.learning_rate
+    return peak * 0.5 * (1 + math.cos(math.pi * step / (config.epochs * steps_an_epoch)))
+
+
+def _step(
+    network: CopyNetwork,
+    optimiser: torch.optim.Optimizer,
+    views: NDArray[np.uint8],
+    training: EmbedderRun,
+) -> float:
+    loss = _loss(network, views, training)
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimiser.step()
+    return float(loss.detach())
 
 
 def validation_loss(network: CopyNetwork, pictures: PictureSubset, training: EmbedderRun) -> float:

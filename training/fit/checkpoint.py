@@ -30,6 +30,11 @@ class TrainingProgress:
     best_loss: float = float("inf")
     history: list[dict[str, float]] = field(default_factory=list)
 
+    def losses(self, training_loss: float) -> str:
+        """Return the losses for a progress line: the running one of this epoch, the best validation so far."""
+        best = f", best validation {self.best_loss:.3f}" if self.best_epoch else ""
+        return f"loss {training_loss:.3f}{best}"
+
 
 class Checkpoints:
     """The checkpoints of one model; `identity` (its model_id) must match when they are read."""

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from catalog import track
+from catalog import progress_task, track
 from training.data.sampler import cut_batches, epoch_order, row_rng
 from training.data.samples import SampleStore
 from training.data.transforms import Pixels, Sample, augment, plain
@@ -140,18 +140,19 @@ def train_epoch(
     batch_rows = cut_batches(order, config.batch_size)
     network.train()
     total = 0.0
-    batches = track(
-        _training_inputs(train, batch_rows, run, epoch),
-        f"{run.policy}: epoch {epoch + 1} of {config.epochs}", len(batch_rows), "batches",
-    )  # fmt: skip
-    for step, inputs in enumerate(batches):
-        rows, at = batch_rows[step], epoch * len(batch_rows) + step
-        for group in optimiser.param_groups:
-            group["lr"] = _rate(
-                config, (at + 1) / WARM_UP_STEPS, at / (config.epochs * len(batch_rows))
-            )
-        loss = _step(network, optimiser, inputs, train, rows)
-        total += loss * len(rows)
+    n_pictures = 0
+    title = f"{run.policy}: epoch {epoch + 1} of {config.epochs}"
+    with progress_task(title, len(batch_rows), "batches") as task:
+        for step, inputs in enumerate(_training_inputs(train, batch_rows, run, epoch)):
+            rows, at = batch_rows[step], epoch * len(batch_rows) + step
+            for group in optimiser.param_groups:
+                group["lr"] = _rate(
+                    config, (at + 1) / WARM_UP_STEPS, at / (config.epochs * len(batch_rows))
+                )
+            total += _step(network, optimiser, inputs, train, rows) * len(rows)
+            n_pictures += len(rows)
+            task.advance()
+            task.update(description=f"{title}, {progress.losses(total / n_pictures)}")
     return total / len(order)
 
 

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from catalog import TOO_FEW
+from catalog import TOO_FEW, show_progress
+from tests.display import ListDisplay
 from tests.training.conftest import Trained
 from tests.training.made_release import make_item
 from training.commands.printing import table
@@ -34,8 +36,13 @@ def test_recipes_are_listed_with_one_line_each() -> None:
 
 @pytest.mark.slow
 def test_a_repeated_run_says_that_nothing_is_left_to_do(trained: Trained) -> None:
-    result = call(trained, "run", "exif", "--preset", "smoke", "--epochs", "2", "--dataset", "made")
+    words = ("run", "exif", "--preset", "smoke", "--epochs", "2", "--dataset", "made")
+    display = ListDisplay()
+    with show_progress(display):
+        result = call(trained, *words)
     assert result.exit_code == 0, result.output
+    assert display.around["report"] == ("train exif",), "the training ends with its report"
+    assert logging.getLogger("training").level == logging.NOTSET, "log lines come with -v only"
     assert f"split: model {trained.folder.name} exists, nothing to train" in result.output
     assert "balanced accuracy" in result.output
     report = Path(result.output.splitlines()[-1].removeprefix("report: "))

@@ -14,11 +14,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from catalog import Workspace, open_catalog
+from catalog import Workspace, open_catalog, show_progress
 from curation.stages.lite0 import Lite0Trunk, packaged_trunk
 from curation.stages.onnx_embedder import OnnxEmbedder, open_embedder
 from safelight import cli
 from tests.curation.made_pictures import scene
+from tests.display import ListDisplay
 from tests.training.made_release import make_release
 from training.copies import edits, network
 from training.copies.fit import EmbedderRun, PictureSubset, embed_pictures, fit, whole_picture
@@ -110,8 +111,11 @@ def test_a_resumed_training_is_an_unbroken_one(
     shutil.copytree(
         uninterrupted.folder / "epoch-0001", tmp_path / "epoch-0001"
     )  # killed in the second
-    resumed, progress = trained(loader, tmp_path)
+    display = ListDisplay()
+    with show_progress(display):
+        resumed, progress = trained(loader, tmp_path)
     assert losses_of(progress) == uninterrupted.losses
+    assert any(re.fullmatch(r"epoch 2 of 2, loss [\d.]+, best .*", line) for line in display.shown)
     ours, theirs = resumed.state_dict(), uninterrupted.network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 

@@ -1,3 +1,4 @@
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,9 @@ import polars as pl
 import pytest
 import torch
 
+from catalog import show_progress
 from curation.exif.bin_edges import BINS
+from tests.display import ListDisplay
 from tests.training.made_release import loose_release
 from training.data.samples import SampleStore
 from training.data.transforms import cut
@@ -74,6 +77,18 @@ def test_every_epoch_shows_every_training_picture_once(loader: SampleStore, tmp_
     assert [row["examples_seen"] for row in progress.history] == [20, 40, 60]
     assert progress.examples_seen == 60
     assert progress.best_loss == min(row["validation_loss"] for row in progress.history)
+
+
+def test_the_display_of_an_epoch_carries_its_loss(loader: SampleStore, tmp_path: Path) -> None:
+    display = ListDisplay()
+    with show_progress(display):
+        _, progress = trained(loader, tmp_path)
+    lines = [line for line in display.shown if "loss" in line]
+    for row in progress.history:
+        title = rf"split: epoch {row['epoch']} of 3, loss {row['train_loss']:.3f}"
+        assert any(re.match(title, line) for line in lines)
+    before = min(row["validation_loss"] for row in progress.history[:-1])
+    assert lines[-1].endswith(f"best validation {before:.3f}")
 
 
 def test_the_best_epoch_is_what_remains(loader: SampleStore, tmp_path: Path) -> None:
