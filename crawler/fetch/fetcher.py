@@ -18,7 +18,7 @@ from catalog import PrivateAddressError
 from crawler.fetch.connector import open_connector
 from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
 from crawler.fetch.hosts import client_url, host_of, is_refused
-from crawler.fetch.rate_limits import ByteBudget, HostLimiter, HostLimits, retry_after_s
+from crawler.fetch.rate_limits import ByteBudget, HostLimits, HostPermit, retry_after_s
 from crawler.fetch.robots import MAX_ROBOTS_BYTES, RobotsCache, RobotsUnavailableError, opt_out
 from crawler.settings import CrawlSettings
 
@@ -97,80 +97,74 @@ class HttpFetcher:
         self,
         url: str,
         *,
-        booked: bool = False,
+        permit: HostPermit | None = None,
         etag: str | None = None,
         modified: str | None = None,
         hops: int = 0,
     ) -> FetchResponse:
         """Make one attempt; never raises except for cancellation.
 
-        `booked` says that the caller has acquired the host's limiter. `etag` and `modified` are the validators of bytes
-        that the catalog holds. `hops` counts the redirects so far.
+        `permit` is one of the URL's host, which the attempt releases; without one it waits for its own. `etag` and
+        `modified` are the validators of bytes that the catalog holds. `hops` counts the redirects so far.
         """
-        urls = [url]
+        urls, reached = [url], False
         validators = {"If-None-Match": etag, "If-Modified-Since": modified}
         headers = {name: value for name, value in validators.items() if value}
         started = time.monotonic()
+        permit = permit or await self.limits.acquire(host_of(url))
         try:
-            response = await self._follow(urls, headers, booked=booked, hops=hops)
+            response = await self._follow(permit, urls, headers, hops)
+            reached = True
         except FetchRefusedError as refused:
+            reached = refused.failure.error not in _UNREACHED
             response = FetchResponse(urls[-1], failure=refused.failure)
+        finally:
+            permit.release(reached=reached)
         return replace(response, duration_ms=(time.monotonic() - started) * 1000)
 
     async def _follow(
-        self, urls: list[str], headers: Mapping[str, str], *, booked: bool, hops: int
+        self, permit: HostPermit, urls: list[str], headers: Mapping[str, str], hops: int
     ) -> FetchResponse:
         """Send the request and follow redirects; each address is appended to `urls` before it is requested."""
-        host, reached, deadline = host_of(urls[0]), False, Deadline(self._settings.deadline_s)
-        limiter: HostLimiter | None = self.limits.limiter(host)
-        if limiter and not booked:
-            await limiter.acquire()
-        try:
-            for _ in range(hops, self._settings.max_redirects + 1):
-                step = await self._request(urls[-1], headers, deadline)
-                if isinstance(step, FetchResponse):
-                    reached = True
-                    return step
-                if step in urls:
-                    raise _refused("final", "redirect_loop", step)
-                urls.append(step)
-                self._check_address(step)
-                if (other := host_of(step)) == host and limiter:
-                    if limiter.paused_s > self._settings.grace_s:
-                        raise _busy(host, limiter.paused_s)
-                    await limiter.wait_for_token()
-                    continue
-                if not self.is_ours(other):
-                    reached = True
-                    return FetchResponse(urls[0], elsewhere=step)
-                if limiter:
-                    limiter.release(reached=True)
-                host, limiter = other, None
-                limiter = await self._acquire(other)
-            raise _refused("final", "too_many_redirects", urls[-1])
-        except FetchRefusedError as refused:
-            reached = refused.failure.error not in _UNREACHED
-            raise
-        finally:
-            if limiter:
-                limiter.release(reached=reached)
+        deadline = Deadline(self._settings.deadline_s)
+        for _ in range(hops, self._settings.max_redirects + 1):
+            step = await self._request(permit, urls[-1], headers, deadline)
+            if isinstance(step, FetchResponse):
+                return step
+            if step in urls:
+                raise _refused("final", "redirect_loop", step)
+            urls.append(step)
+            self._check_address(step)
+            host, other = map(host_of, urls[-2:])
+            if host == other:
+                await self._wait_for_token(permit, host)
+            elif self.is_ours(other):
+                await self._move(permit, other)
+            else:
+                return FetchResponse(urls[0], elsewhere=step)
+        raise _refused("final", "too_many_redirects", urls[-1])
 
-    async def _acquire(self, host: str) -> HostLimiter:
-        """Acquire the limiter of a redirect's host, but do not wait long: this task blocks others."""
+    async def _wait_for_token(self, permit: HostPermit, host: str) -> None:
+        """Wait for one more token of a permit's host (a redirect within the host), but not for a long pause."""
+        if (paused_s := permit.limiter.paused_s) > self._settings.grace_s:
+            raise _busy(host, paused_s)
+        await permit.limiter.wait_for_token()
+
+    async def _move(self, permit: HostPermit, host: str) -> None:
+        """Move a permit to a redirect's host, but do not wait long: this task blocks others."""
         limiter = self.limits.limiter(host)
         try:
             async with asyncio.timeout(self._settings.grace_s):
-                await limiter.acquire()
+                await permit.move(limiter)
         except TimeoutError as error:
             raise _busy(host, max(limiter.paused_s, 1.0)) from error
-        return limiter
 
     async def _request(
-        self, url: str, headers: Mapping[str, str], deadline: Deadline
+        self, permit: HostPermit, url: str, headers: Mapping[str, str], deadline: Deadline
     ) -> FetchResponse | str:
         """Request one address; return its response, or the address it redirects to."""
         self._check_address(url)
-        await self._check_robots(url)
+        await self._check_robots(permit, url)
         try:
             async with deadline.timeout(), self._get(url, headers) as response:
                 return await self._read(url, response)
@@ -204,14 +198,14 @@ class HttpFetcher:
         if is_refused(host, self._settings):
             raise _refused("suspicious", "private_address", host)
 
-    async def _check_robots(self, url: str) -> None:
+    async def _check_robots(self, permit: HostPermit, url: str) -> None:
         """Raise unless robots.txt allows an address; the first request to a host reads the file.
 
         robots.txt used the rate token of that first request, so the request itself is sent without waiting. Requests
         that waited for robots.txt acquire the host's limiter again, because a Crawl-delay may apply now.
         """
         address = str(client_url(url))  # `/a/../b` is requested as `/b`
-        limiter, before = self.limits.limiter(host_of(url)), self._robots.state(address)
+        limiter, before = permit.limiter, self._robots.state(address)
         try:
             rules = await self._robots.rules(address)
         except RobotsUnavailableError as error:
@@ -223,10 +217,11 @@ class HttpFetcher:
         if before == "new":
             limiter.take_token_now()
         elif before == "loading":
-            await self._reacquire(limiter, "Crawl-delay" if rules.delay_s else host_of(url))
+            await self._reacquire(permit, "Crawl-delay" if rules.delay_s else host_of(url))
 
-    async def _reacquire(self, limiter: HostLimiter, what: str) -> None:
-        """Acquire a limiter again after its limits changed, but do not wait long."""
+    async def _reacquire(self, permit: HostPermit, what: str) -> None:
+        """Acquire a host again after its limits changed, but do not wait long."""
+        limiter = permit.limiter
         if (wait := limiter.wait_s()) > self._settings.grace_s:
             raise _busy(what, wait)
         try:

@@ -107,6 +107,29 @@ class HostLimiter:
         self._next = max(self._last_request, self._next) + self._interval
 
 
+class HostPermit:
+    """One slot of one host at a time, from `HostLimits` to `release`, handed along with the request that it admits.
+
+    Who receives a permit releases it. A permit gives each slot back once, so a second release changes nothing.
+    """
+
+    def __init__(self, limiter: HostLimiter) -> None:
+        self.limiter, self._holds_slot = limiter, True
+
+    def release(self, *, reached: bool) -> None:
+        """Free the slot; `reached` says whether the host responded at all."""
+        if self._holds_slot:
+            self._holds_slot = False
+            self.limiter.release(reached=reached)
+
+    async def move(self, limiter: HostLimiter) -> None:
+        """Free the slot of a host that responded, and wait for a slot and a token of another one (a redirect)."""
+        self.release(reached=True)
+        self.limiter = limiter
+        await limiter.acquire()
+        self._holds_slot = True
+
+
 class HostLimits:
     """One limiter for each host. Loopback hosts have no limits unless `limit_loopback` is set."""
 
@@ -118,6 +141,17 @@ class HostLimits:
         """Continue pauses of earlier sessions: host -> end of the pause in Unix seconds."""
         for host, until in paused.items():
             self.limiter(host).pause_for(until - time.time())
+
+    def try_acquire(self, host: str) -> "HostPermit | None":
+        """Take a slot and a token of a host when both are free now."""
+        limiter = self.limiter(host)
+        return HostPermit(limiter) if limiter.try_acquire() else None
+
+    async def acquire(self, host: str) -> "HostPermit":
+        """Wait for a slot and a token of a host."""
+        limiter = self.limiter(host)
+        await limiter.acquire()
+        return HostPermit(limiter)
 
     def limiter(self, host: str) -> HostLimiter:
         """Return the limiter of a host (see `host_of`)."""

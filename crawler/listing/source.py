@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +13,7 @@ from catalog import rows as typed
 from crawler.errors import ContactMissingError
 from crawler.fetch.failures import ErrorClass
 from crawler.fetch.fetcher import FetchResponse, HttpFetcher, open_fetcher
+from crawler.fetch.rate_limits import HostPermit
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import HostPartition, Item, ListedPhoto, Row
 from crawler.settings import CrawlSettings
@@ -145,18 +145,15 @@ def list_pages(context: CrawlContext, pages: Iterable[ListingPage]) -> Discovery
 
 
 class HttpByteFetcher:
-    """Fetch items over HTTP; a worker acquires a host's limiter (`try_acquire`) before it starts an item."""
+    """Fetch items over HTTP; a worker acquires a permit of the host (`try_acquire`) before it starts an item."""
 
     def __init__(self, fetcher: HttpFetcher) -> None:
         self._fetcher = fetcher
-        self._booked: Counter[str] = Counter()
 
-    async def __call__(self, item: Item) -> FetchResponse:
-        """Make one attempt."""
-        booked = self._booked[item.host] > 0
-        self._booked[item.host] -= booked
+    async def __call__(self, item: Item, permit: HostPermit | None = None) -> FetchResponse:
+        """Make one attempt, and release its permit."""
         return await self._fetcher.fetch(
-            item.url, booked=booked, etag=item.etag, modified=item.modified, hops=item.hops
+            item.url, permit=permit, etag=item.etag, modified=item.modified, hops=item.hops
         )
 
     def attach(self, frontier: Frontier, partition: HostPartition) -> None:
@@ -165,12 +162,9 @@ class HttpByteFetcher:
         self._fetcher.on_pause = lambda host, wait: frontier.pause_host(host, time.time() + wait)
         self._fetcher.limits.restore_pauses(frontier.paused_hosts())
 
-    def try_acquire(self, host: str) -> bool:
-        """Take a slot and a token of a host when both are free now; say whether they were."""
-        if not self._fetcher.limits.limiter(host).try_acquire():
-            return False
-        self._booked[host] += 1
-        return True
+    def try_acquire(self, host: str) -> HostPermit | None:
+        """Take a slot and a token of a host when both are free now."""
+        return self._fetcher.limits.try_acquire(host)
 
     def wait_s(self, host: str) -> float:
         """Seconds until a token of a host is free; 0 when one is free now."""

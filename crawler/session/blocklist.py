@@ -36,6 +36,8 @@ class Blocklist:
             return "photo"
         if self.photographers and str(photographer or "").casefold() in self.photographers:
             return "photographer"
+        if not self.url_prefixes:
+            return None
         spellings = (url, canonical(url))
         blocked = any(address.startswith(self.url_prefixes) for address in spellings)
         return "url_prefix" if blocked else None

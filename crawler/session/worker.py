@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from crawler.examination.decoding import examine_crawled
@@ -108,25 +109,32 @@ class Worker:
         http = fetch if isinstance(fetch, HttpByteFetcher) else None
         for host, items in list(self._ready.items()):
             while items and len(self._working) < self._context.settings.concurrency:
-                if items[0].refusal is None and http and not http.try_acquire(host):
+                if not (admitted := self._admit(fetch, items[0])):
                     break
                 item = items.popleft()
-                self._working[asyncio.create_task(self._fetch(fetch, item))] = item
+                self._working[asyncio.create_task(self._fetch(admitted, item))] = item
             if items and http and http.paused_s(host) > _LONG_PAUSE_S:
                 self._context.frontier.release(items)
                 items.clear()
             if not items:
                 del self._ready[host]
 
+    def _admit(self, fetch: FetchBytes, item: Item) -> FetchBytes | None:
+        """Return how to fetch an item now, or null while its host has no free slot or token."""
+        if failure := item.refusal or self._find_tombstone(item):
+            return partial(_refuse, failure)
+        if not isinstance(fetch, HttpByteFetcher):
+            return fetch
+        permit = fetch.try_acquire(item.host)
+        return partial(fetch, permit=permit) if permit else None
+
+    def _find_tombstone(self, item: Item) -> Failure | None:
+        kind = self._blocklist.find_reason(item.photo_id, item.url, item.photo.get("photographer"))
+        return Failure("final", "tombstoned", kind) if kind else None
+
     async def _fetch(self, fetch: FetchBytes, item: Item) -> FetchResult:
         """Make one attempt, and examine the bytes in a thread."""
-        photographer = item.photo.get("photographer")
-        if item.refusal:
-            response = FetchResponse(item.url, failure=item.refusal)
-        elif kind := self._blocklist.find_reason(item.photo_id, item.url, photographer):
-            response = FetchResponse(item.url, failure=Failure("final", "tombstoned", kind))
-        else:
-            response = await fetch(item)
+        response = await fetch(item)
         loop = asyncio.get_running_loop()
         pixels = self._context.settings.max_pixels
         return await loop.run_in_executor(
@@ -235,6 +243,11 @@ class Worker:
             await self._commit_unit(unit)
         self._context.frontier.release(result.item for result in self._unit)
         self._examiners.shutdown()
+
+
+async def _refuse(failure: Failure, item: Item) -> FetchResponse:
+    """Fail an item without a request."""
+    return FetchResponse(item.url, failure=failure)
 
 
 def examine_response(

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from crawler.report.audit import audit
 from crawler.report.changes import changes
 from crawler.session.blocklist import Kind, block, normalise_value, unblock
 from crawler.session.crawl import CrawlOptions, crawl
+from crawler.session.session import StopRequest
 from crawler.session.session_lock import request_stop
 from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
@@ -84,6 +86,23 @@ def test_unchanged_pictures_cost_no_bytes_and_changes_show(
     assert (found.added, len(found.changed), len(found.deleted)) == (0, 1, 2)
     assert found.changed[0].source_photo_id.endswith("/1.jpg")
     assert audit(workspace).problems == []
+
+
+def test_blocked_pictures_hold_no_slot_of_their_host(
+    workspace: Workspace, tmp_path: Path, album: Album
+) -> None:
+    with serve(album):
+        for name in ("/0.jpg", "/1.jpg", "/2.jpg"):
+            block(workspace, "url_prefix", album.url + name, "a request")
+        one_at_a_time = replace(QUICK, limit_loopback=True, rate=50.0, per_host=1)
+        source = source_of(tmp_path, album)
+        stop = StopRequest()
+        limit = threading.Timer(20.0, stop.request)
+        limit.start()
+        summary = crawl(workspace, source, one_at_a_time, CrawlOptions(stop=stop))
+        limit.cancel()
+    assert (summary.status, summary.done, summary.failed) == ("finished", 3, 3)
+    assert album.asked.total() == 4  # three pictures and robots.txt
 
 
 @pytest.mark.slow
@@ -217,7 +236,7 @@ def test_a_block_is_lifted_by_a_newer_row_and_may_be_made_again(
         source = source_of(tmp_path, album)
         crawl(workspace, source, QUICK)
         about = ["url_prefix", f"{album.url}/1", "--reason", "asked"]
-        assert "; 1 known photos match" in runner.invoke(cli, [*home, "block", *about]).output
+        assert "; 1 known photo matches" in runner.invoke(cli, [*home, "block", *about]).output
         assert again(workspace, source).errors == {"tombstoned": 1}
         said = runner.invoke(cli, [*home, "unblock", *about]).output
         assert "may bring in url_prefix" in said
