@@ -22,7 +22,7 @@ import psutil
 import pyarrow as pa
 
 from catalog import TABLES, Catalog, Workspace, open_catalog, write_segment
-from catalog.sandbox import Limits, QueryPool
+from catalog.sandbox import Limits, QueryJob, QueryPool
 from catalog.sandbox.walls import landlock
 from catalog.tables.table import MOMENT
 
@@ -104,7 +104,7 @@ class SandboxClient:
     def run(self, sql: str, limits: Limits | None = None) -> str:
         """Run a statement to its end; return its state."""
         with tempfile.TemporaryFile() as target:
-            job = {"kind": "query", "sql": sql}
+            job = QueryJob(sql)
             outcome = self.runner.run(self.pool.run(job, limits or self.pool.limits, target))
             return outcome.state
 

@@ -66,14 +66,14 @@ def ask(
 async def _ask_in_sandbox(
     workspace: Workspace, sql: str, parameters: Mapping[str, object], as_of: int | None
 ) -> pa.Table:
-    from catalog.sandbox import Limits, QueryPool
+    from catalog.sandbox import Limits, QueryJob, QueryPool
 
     open_catalog(workspace).close()  # makes tables that are missing
     pool = QueryPool(workspace, Limits())
     try:
         await pool.start()
         with tempfile.TemporaryFile() as result:
-            job = {"kind": "query", "sql": sql, "parameters": dict(parameters)}
+            job = QueryJob(sql, dict(parameters))
             outcome = await pool.run(job, pool.limits, result, as_of=as_of)
             if outcome.state != "done":
                 raise QueryError(outcome.error or "the sandbox gave no result")

@@ -1,9 +1,9 @@
 """A place for statements and pictures of strangers: processes that hold what they work on and nothing else.
 
-Statements, from outside in: `pool.py` (the server's side), `template.py` (a process with everything loaded, which
-forks), `child.py` (what a fork does), `statements.py`. Bytes of pictures: `decoders.py` (the side of a crawl or a
-curation run), `decoder_process.py`, `decoder_start.py`, `decoder_child.py`. What all of them give up:
-`privileges.py`, `landlock.py`, `system_calls.py`.
+Statements, from outside in: `pool.py` (the server's side), `jobs.py` (what it hands to a child), `template.py` (a
+process with everything loaded, which forks), `child.py` (what a fork does), `statements.py`. Bytes of pictures:
+`decoders.py` (the side of a crawl or a curation run), `decoder_process.py`, `decoder_start.py`, `decoder_child.py`.
+What all of them give up: `privileges.py`, `landlock.py`, `system_calls.py`.
 """
 
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from catalog.sandbox.walls.limits import MB, DecoderLimits, Limits
 if TYPE_CHECKING:
     from catalog.sandbox.decoding.decoder_process import Decoded, DecoderError
     from catalog.sandbox.decoding.decoders import DecoderPool
+    from catalog.sandbox.sql.jobs import ExportJob, Job, PageJob, QueryJob, SummaryJob, ThumbnailJob
     from catalog.sandbox.sql.pool import QueryPool, StatementOutcome
     from catalog.sandbox.sql.turns import Ticket
 
@@ -22,9 +23,15 @@ __all__ = [
     "DecoderError",
     "DecoderLimits",
     "DecoderPool",
+    "ExportJob",
+    "Job",
     "Limits",
+    "PageJob",
+    "QueryJob",
     "QueryPool",
     "StatementOutcome",
+    "SummaryJob",
+    "ThumbnailJob",
     "Ticket",
 ]
 
@@ -32,6 +39,9 @@ _LATER = {
     "Decoded": "decoding.decoder_process",
     "DecoderError": "decoding.decoder_process",
     "DecoderPool": "decoding.decoders",
+    **dict.fromkeys(
+        ["ExportJob", "Job", "PageJob", "QueryJob", "SummaryJob", "ThumbnailJob"], "sql.jobs"
+    ),
     "StatementOutcome": "sql.pool",
     "QueryPool": "sql.pool",
     "Ticket": "sql.turns",

@@ -8,8 +8,8 @@ import json
 import os
 import re
 import resource
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import duckdb
@@ -27,6 +27,15 @@ from catalog.sandbox.sql.formats import (
     write_json,
     write_parquet,
 )
+from catalog.sandbox.sql.jobs import (
+    ChildRequest,
+    ExportJob,
+    PageJob,
+    ProbeJob,
+    QueryJob,
+    SummaryJob,
+    ThumbnailJob,
+)
 from catalog.sandbox.sql.statements import check_statement
 from catalog.sandbox.sql.thumbnails import write_thumbnail
 from catalog.sandbox.walls import landlock, privileges
@@ -34,7 +43,6 @@ from catalog.sandbox.walls.closed import what_is_closed
 from catalog.sandbox.walls.limits import MB, Limits
 from catalog.workspace.error_lines import first_paragraph
 
-Job = Mapping[str, Any]
 DuckDB = duckdb.DuckDBPyConnection
 
 ROWS_PER_BATCH = 2_048
@@ -51,23 +59,31 @@ _RARE = re.compile("INTERVAL|BIT|UNION|TIME WITH|VARIANT|GEOMETRY|UHUGEINT|BIGNU
 
 @dataclass(frozen=True)
 class Task:
-    """A job with what it needs: DuckDB, and open files to read."""
+    """A request with what it needs: DuckDB, and open files to read."""
 
-    job: Job
+    request: ChildRequest
     connection: DuckDB
     inputs: Sequence[int]
     allowed: Allowed
 
 
 def run(
-    job: Job, connection: DuckDB, descriptors: Sequence[int], allowed: Allowed
+    request: ChildRequest,
+    connection: DuckDB,
+    descriptors: Sequence[int],
+    allowed: Allowed,
+    *,
+    nobody: bool,
 ) -> dict[str, object]:
-    """Do one job; return what the report says: the outcome, or `error` and `kind`."""
+    """Do one job; return what the report says: the outcome, or `error` and `kind`.
+
+    `nobody` says whether the user `nobody` can read what the child reads, so that the child becomes that user.
+    """
     out, *inputs = descriptors
     sink = Sink(out)
     try:
-        give_up_rights(job, connection)
-        report = _JOBS[job["kind"]](Task(job, connection, inputs, allowed), sink)
+        give_up_rights(request, connection, nobody=nobody)
+        report = _do(Task(request, connection, inputs, allowed), sink)
         sink.flush()
     except QueryError as error:
         return {"error": str(error), "kind": "refused"}
@@ -93,28 +109,27 @@ def run(
     return report
 
 
-def give_up_rights(job: Job, connection: DuckDB) -> None:
-    """Close every wall around this process, the outermost first. `without` (tests) leaves some of them open."""
-    limits, without = Limits(**job["limits"]), set(job.get("without", ()))
-    if attach := job.get(
-        "attach"
-    ):  # another snapshot; to detach the first one DuckDB opens it once more
+def give_up_rights(request: ChildRequest, connection: DuckDB, *, nobody: bool) -> None:
+    """Close every wall around this process, the outermost first."""
+    job, limits = request.job, request.limits
+    without = job.without if isinstance(job, QueryJob) else ()
+    if request.attach_sql:  # another snapshot; to detach the first one DuckDB opens it once more
         connection.execute("USE memory")
         connection.execute("DETACH DATABASE IF EXISTS lake")
-        connection.execute(attach)
-    if "user" not in without and job.get("nobody"):
+        connection.execute(request.attach_sql)
+    if "user" not in without and nobody:
         privileges.become_nobody()
     privileges.die_with_parent()
     if "limits" not in without:
         _limit(limits)
     privileges.drop_capabilities()
     if "landlock" not in without:
-        landlock.restrict_to(job.get("readable", ()), network=bool(job.get("network")))
-    if job["kind"] == "query":
+        landlock.restrict_to(request.readable, network=request.network)
+    if isinstance(job, QueryJob):
         _start_threads(connection, limits)
     if "duckdb" not in without:
-        _lock(connection, limits, job.get("data_paths", ()))
-    if "limits" not in without and job["kind"] in ("query", "probe"):
+        _lock(connection, limits, request.data_paths)
+    if "limits" not in without and isinstance(job, QueryJob | ProbeJob):
         # DuckDB's threads run by now. The other jobs run no statement of a stranger, but scan Arrow, which has its own.
         privileges.limit(resource.RLIMIT_NPROC, 0)
 
@@ -141,9 +156,26 @@ def _lock(connection: DuckDB, limits: Limits, data_paths: Sequence[str]) -> None
     connection.execute("SET lock_configuration = true")
 
 
-def _query(task: Task, sink: Sink) -> dict[str, object]:
-    limits = Limits(**task.job["limits"])
-    relation: Any = task.connection.sql(_checked(task), params=task.job.get("parameters") or None)
+def _do(task: Task, sink: Sink) -> dict[str, object]:
+    match task.request.job:
+        case QueryJob() as job:
+            return _query(task, job, sink)
+        case ProbeJob() as job:
+            return _probe(task.connection, job)
+        case PageJob() as job:
+            _page(task, job, sink)
+        case ExportJob() as job:
+            _export(task, job, sink)
+        case SummaryJob():
+            _summary(task, sink)
+        case ThumbnailJob() as job:
+            write_thumbnail(task.inputs[0], job.side, sink)
+    return {}
+
+
+def _query(task: Task, job: QueryJob, sink: Sink) -> dict[str, object]:
+    limits = task.request.limits
+    relation: Any = task.connection.sql(_checked(task, job), params=job.parameters or None)
     if relation is None:  # tests without the check: a statement that gives no rows
         return {"columns": [], "n_rows": 0, "truncated": False}
     if len(relation.columns) > MAX_COLUMNS:
@@ -158,15 +190,14 @@ def _query(task: Task, sink: Sink) -> dict[str, object]:
     return {"columns": columns, "n_rows": n_rows, "truncated": truncated}
 
 
-def _checked(task: Task) -> str:
+def _checked(task: Task, job: QueryJob) -> str:
     """Check the statement, and return what is to be run for it."""
-    sql: str = task.job["sql"]
-    if "statements" in task.job.get("without", ()):
-        return sql
+    if "statements" in job.without:
+        return job.sql
     allowed = task.allowed
-    if "attach" in task.job:  # another snapshot may have other tables
+    if task.request.attach_sql:  # another snapshot may have other tables
         allowed = with_relations(allowed, task.connection)
-    checked = check_statement(task.connection, sql, allowed)
+    checked = check_statement(task.connection, job.sql, allowed)
     for before in checked.before:
         task.connection.execute(before)
     return checked.sql
@@ -235,11 +266,10 @@ def _that_fits(batch: Any, room: int) -> Any:
     return batch.slice(0, low)
 
 
-def _rows(task: Task, sink: Sink) -> dict[str, object]:
-    reader = open_result(task.inputs[0])
-    offset, limit, by = int(task.job["offset"]), int(task.job["limit"]), task.job.get("order_by")
+def _page(task: Task, job: PageJob, sink: Sink) -> None:
+    reader, by = open_result(task.inputs[0]), job.order_by
     if by is None:
-        task.connection.register("result", page(reader, offset, limit))
+        task.connection.register("result", page(reader, job.offset, job.limit))
         payload = values(task.connection, "result")
     elif by not in reader.schema.names:
         raise QueryError(
@@ -247,25 +277,26 @@ def _rows(task: Task, sink: Sink) -> dict[str, object]:
         )
     else:
         task.connection.register("result", reader.read_all())
-        direction = "DESC" if task.job.get("descending") else "ASC"
-        rest = f"ORDER BY result.{quoted_name(by)} {direction} NULLS LAST LIMIT {limit:d} OFFSET {offset:d}"
+        direction = "DESC" if job.descending else "ASC"
+        rest = (
+            f"ORDER BY result.{quoted_name(by)} {direction} NULLS LAST"
+            f" LIMIT {job.limit:d} OFFSET {job.offset:d}"
+        )
         payload = values(task.connection, "result", rest)
     sink.write(json.dumps(payload, ensure_ascii=False).encode())
-    return {}
 
 
-def _export(task: Task, sink: Sink) -> dict[str, object]:
+def _export(task: Task, job: ExportJob, sink: Sink) -> None:
     reader = open_result(task.inputs[0])
-    if task.job["format"] == "json":
+    if job.format == "json":
         write_json(task.connection, reader, sink)
-    elif task.job["format"] == "csv":
-        write_csv(task.connection, reader, sink, exact=bool(task.job.get("exact")))
+    elif job.format == "csv":
+        write_csv(task.connection, reader, sink, exact=job.exact)
     else:
         write_parquet(reader, sink)
-    return {}
 
 
-def _summary(task: Task, sink: Sink) -> dict[str, object]:
+def _summary(task: Task, sink: Sink) -> None:
     result = open_result(task.inputs[0]).read_all()
     task.connection.register("result", result)
     try:
@@ -276,7 +307,6 @@ def _summary(task: Task, sink: Sink) -> dict[str, object]:
     task.connection.register("summary", summary)
     payload = {"columns": summary.column_names, "rows": values(task.connection, "summary")}
     sink.write(json.dumps(payload, ensure_ascii=False).encode())
-    return {}
 
 
 _SUMMARY = pa.schema(
@@ -312,30 +342,14 @@ def _column_summary(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Tabl
         ).to_arrow_table()
 
 
-def _thumbnail(task: Task, sink: Sink) -> dict[str, object]:
-    write_thumbnail(task.inputs[0], int(task.job["side"]), sink)
-    return {}
-
-
-def _probe(task: Task, sink: Sink) -> dict[str, object]:  # noqa: ARG001 - it writes no result
-    paths = task.job["paths"]
+def _probe(connection: DuckDB, job: ProbeJob) -> dict[str, object]:
     attempts: dict[str, Callable[[], object]] = {
-        "settings_are_locked": lambda: task.connection.execute("SET threads = 1"),
-        "duckdb_opens_no_files_outside": lambda: task.connection.execute(
-            "SELECT size FROM read_blob(?)", [paths["outside"]]
+        "settings_are_locked": lambda: connection.execute("SET threads = 1"),
+        "duckdb_opens_no_files_outside": lambda: connection.execute(
+            "SELECT size FROM read_blob(?)", [job.outside]
         ).fetchall(),
     }
-    return {"closed": what_is_closed(paths, attempts, (OSError, duckdb.Error))}
-
-
-_JOBS: dict[str, Callable[[Task, Sink], dict[str, object]]] = {
-    "query": _query,
-    "rows": _rows,
-    "export": _export,
-    "summary": _summary,
-    "thumbnail": _thumbnail,
-    "probe": _probe,
-}
+    return {"closed": what_is_closed(asdict(job), attempts, (OSError, duckdb.Error))}
 
 
 def finish(report: dict[str, object], descriptor: int) -> None:

@@ -11,10 +11,11 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal
 
 from catalog.sandbox.sql.copies import Copy, FrozenCopies
+from catalog.sandbox.sql.jobs import ChildRequest, Job, ProbeJob, QueryJob
 from catalog.sandbox.sql.process import TemplateProcess
 from catalog.sandbox.sql.turns import TRIAL_S, Ticket, Turns
 from catalog.sandbox.walls.limits import MB, Limits
@@ -58,7 +59,8 @@ class QueryPool:
     async def start(self) -> None:
         """Freeze the catalog, start the template and try which walls hold."""
         self._copies = await asyncio.to_thread(FrozenCopies, self._workspace)
-        probe = await self.run({"kind": "probe", "paths": self._probed()}, Limits(), None)
+        job = ProbeJob("/etc/passwd", str(self._workspace.home))
+        probe = await self.run(job, Limits(), None)
         self.closed = dict(_mapping(probe.report.get("closed")))
 
     async def close(self) -> None:
@@ -69,7 +71,7 @@ class QueryPool:
 
     async def run(
         self,
-        job: Mapping[str, object],
+        job: Job,
         limits: Limits,
         target: BinaryIO | None,
         *,
@@ -82,7 +84,7 @@ class QueryPool:
         A statement needs a `ticket` of `turns`; without one it is admitted here.
         Raises `TooManyWaitError`, `SnapshotNotFoundError`, `SandboxError`.
         """
-        if job["kind"] != "query":
+        if not isinstance(job, QueryJob):
             async with self._light:
                 return await self._do(job, limits, target, inputs, as_of)
         ticket = ticket or self.turns.admit("")
@@ -101,7 +103,7 @@ class QueryPool:
 
     async def _do(
         self,
-        job: Mapping[str, object],
+        job: Job,
         limits: Limits,
         target: BinaryIO | None,
         inputs: Sequence[int],
@@ -109,8 +111,8 @@ class QueryPool:
     ) -> StatementOutcome:
         with ExitStack() as held:
             template, copy = await self._ready(as_of, held)
-            given = _given(job, limits, copy, template)
-            outcome = await self._run(template, given, limits, target, inputs)
+            request = _request(job, limits, copy, template)
+            outcome = await self._run(template, request, target, inputs)
         return replace(outcome, snapshot_id=copy.frozen.snapshot_id)
 
     @property
@@ -152,16 +154,15 @@ class QueryPool:
     async def _run(
         self,
         template: TemplateProcess,
-        job: Mapping[str, object],
-        limits: Limits,
+        request: ChildRequest,
         target: BinaryIO | None,
         inputs: Sequence[int],
     ) -> StatementOutcome:
-        started = time.monotonic()
+        limits, started = request.limits, time.monotonic()
         report_out, report_in = os.pipe()
         result_out, result_in = os.pipe()
         try:
-            number, ended = template.fork(job, [report_in, result_in, *inputs])
+            number, ended = template.fork(request, [report_in, result_in, *inputs])
         except BaseException:
             os.close(report_out)
             os.close(result_out)
@@ -185,20 +186,18 @@ class QueryPool:
         outcome = _timed_out(limits) if late else _outcome(report, died_of, limits)
         return replace(outcome, n_bytes=n_bytes, duration_ms=(time.monotonic() - started) * 1e3)
 
-    def _probed(self) -> dict[str, str]:
-        return {"outside": "/etc/passwd", "writable": str(self._workspace.home)}
 
-
-def _given(
-    job: Mapping[str, object], limits: Limits, copy: Copy, template: TemplateProcess
-) -> dict[str, object]:
+def _request(job: Job, limits: Limits, copy: Copy, template: TemplateProcess) -> ChildRequest:
     """Add to a job what the child needs: limits, and for a statement the catalog."""
-    given: dict[str, object] = {**job, "limits": asdict(limits), "network": copy.remote}
-    if job["kind"] == "query":
-        given |= {"readable": copy.readable, "data_paths": copy.frozen.data_paths}
-        if copy is not template.copy:
-            given["attach"] = copy.frozen.attach_sql
-    return given
+    request = ChildRequest(job, limits, copy.remote)
+    if not isinstance(job, QueryJob):
+        return request
+    return replace(
+        request,
+        readable=tuple(copy.readable),
+        data_paths=tuple(copy.frozen.data_paths),
+        attach_sql=None if copy is template.copy else copy.frozen.attach_sql,
+    )
 
 
 def _empty(target: BinaryIO | None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from catalog.errors import SandboxError
 from catalog.sandbox.sql.copies import Copy
+from catalog.sandbox.sql.jobs import ChildRequest
 from catalog.sandbox.sql.template import DATAGRAM
 
 _START = Path(__file__).with_name("start.py")
@@ -94,14 +95,14 @@ class TemplateProcess:
         self.copy = copy
 
     def fork(
-        self, job: Mapping[str, object], descriptors: Sequence[int]
+        self, request: ChildRequest, descriptors: Sequence[int]
     ) -> tuple[int, "asyncio.Future[int]"]:
         """Start a job; the future gives the signal that ended it (0 without). `descriptors`: report, result, inputs."""
         self._numbers += 1
         number = self._numbers
         ended = self._ended[number] = asyncio.get_running_loop().create_future()
         with tempfile.TemporaryFile() as task:
-            task.write(json.dumps(job).encode())
+            task.write(request.to_json())
             task.seek(0)
             self._send({"do": "fork", "number": number}, [task.fileno(), *descriptors])
         return number, ended

@@ -22,9 +22,11 @@ from typing import Any
 
 import duckdb
 
+from catalog.errors import SandboxError
 from catalog.sandbox.sql import child
 from catalog.sandbox.sql.allowed import allowed_by, with_relations
 from catalog.sandbox.sql.formats import Sink, open_result, values, write_parquet
+from catalog.sandbox.sql.jobs import ChildRequest, QueryJob
 from catalog.sandbox.sql.thumbnails import load_decoders
 from catalog.stores.engine import load_extensions
 from catalog.workspace.error_lines import first_paragraph
@@ -147,10 +149,16 @@ class Template:
             os.dup2(nothing, standard)
         task, report, *rest = files
         with open(task, "rb") as text:  # noqa: PTH123 - an open file
-            job = json.load(text)
-        connection = self._lake if job["kind"] == "query" else self._plain
-        outcome = child.run(job | {"nobody": self._nobody}, connection, rest, self._allowed)
+            outcome = self._do(text.read(), rest)
         child.finish(outcome, report)
+
+    def _do(self, text: bytes, files: list[int]) -> dict[str, object]:
+        try:
+            request = ChildRequest.from_json(text)
+        except SandboxError as error:
+            return {"error": str(error), "kind": "failed"}
+        connection = self._lake if isinstance(request.job, QueryJob) else self._plain
+        return child.run(request, connection, files, self._allowed, nobody=self._nobody)
 
     def _kill(self, number: int) -> None:
         for pid, each in self._children.items():

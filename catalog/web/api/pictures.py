@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from catalog.errors import AssetNotFoundError, QueryError
-from catalog.sandbox import MB, Limits, QueryPool
+from catalog.sandbox import MB, Limits, QueryPool, ThumbnailJob
 from catalog.web.api.request_types import ThumbnailQuery
 from catalog.web.http.app_keys import PICTURE_LOCATIONS, POOL, SETTINGS, WORKSPACE
 from catalog.web.http.request_parsing import parse_query
@@ -94,8 +94,7 @@ async def _make(pool: QueryPool, body: bytes, side: int) -> bytes:
     with tempfile.TemporaryFile() as picture:
         await asyncio.to_thread(picture.write, body)
         picture.flush()
-        job = {"kind": "thumbnail", "side": side}
-        outcome = await pool.run(job, _LIMITS, target, inputs=[picture.fileno()])
+        outcome = await pool.run(ThumbnailJob(side), _LIMITS, target, inputs=[picture.fileno()])
     if outcome.state != "done":
         raise QueryError(outcome.error or "no thumbnail can be made")
     return target.getvalue()

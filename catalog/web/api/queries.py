@@ -2,14 +2,16 @@
 
 import json
 from dataclasses import asdict, replace
+from typing import cast
 
 from aiohttp import web
 from msgspec import UNSET
 
+from catalog.sandbox import PageJob
 from catalog.web.api.request_types import DownloadQuery, RowsQuery, WaitQuery, statement_type
 from catalog.web.http.app_keys import CALLER, POOL, QUERIES, SETTINGS
 from catalog.web.http.request_parsing import parse_body, parse_query
-from catalog.web.statements.query_registry import FORMATS, Query, QueryRequest
+from catalog.web.statements.query_registry import FORMATS, Query, QueryRequest, Style
 
 routes = web.RouteTableDef()
 
@@ -62,14 +64,10 @@ async def rows(request: web.Request) -> web.Response:
     """Return a page of the result, sorted by `order_by` if set."""
     query = _query(request)
     selection = parse_query(request, RowsQuery)
-    page = {
-        "offset": selection.offset,
-        "limit": selection.limit,
-        "order_by": None if selection.order_by is UNSET else selection.order_by,
-        "descending": selection.descending,
-    }
+    order_by = None if selection.order_by is UNSET else selection.order_by
+    page = PageJob(selection.offset, selection.limit, order_by, selection.descending)
     rows_json = await request.app[QUERIES].rows(query, page)
-    head = {"columns": query.columns, "offset": page["offset"], "n_rows": query.n_rows}
+    head = {"columns": query.columns, "offset": page.offset, "n_rows": query.n_rows}
     # The sandbox wrote the rows as JSON text, which goes into the response unparsed.
     body = json.dumps(head).encode()[:-1] + b', "rows": ' + rows_json + b"}"
     return web.Response(body=body, content_type="application/json", charset="utf-8")
@@ -85,7 +83,7 @@ async def summary(request: web.Request) -> web.Response:
 @routes.get(r"/api/queries/{query_id}/result.{style:json|csv|arrow|parquet}")
 async def download(request: web.Request) -> web.StreamResponse:
     """Return the whole result as a file."""
-    query, style = _query(request), request.match_info["style"]
+    query, style = _query(request), cast("Style", request.match_info["style"])
     path = await request.app[QUERIES].export(
         query, style, exact=parse_query(request, DownloadQuery).exact
     )

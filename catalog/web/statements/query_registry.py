@@ -15,10 +15,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from catalog.errors import QueryError, SafelightError
-from catalog.sandbox import Limits, QueryPool, StatementOutcome, Ticket
+from catalog.sandbox import (
+    ExportJob,
+    Job,
+    Limits,
+    PageJob,
+    QueryJob,
+    QueryPool,
+    StatementOutcome,
+    SummaryJob,
+    Ticket,
+)
 from catalog.web.statements.audit_log import AuditLog
 from catalog.workspace.workspace import Workspace
 
@@ -27,7 +37,8 @@ log = logging.getLogger(__name__)
 MAX_QUERIES = 1_000
 MIN_DERIVE_S = 30.0
 """Least deadline for a page, summary or file of a result: our own statements over rows that are already bounded."""
-FORMATS = {
+Style = Literal["json", "csv", "arrow", "parquet"]
+FORMATS: Mapping[Style, str] = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "arrow": "application/vnd.apache.arrow.file",
@@ -140,7 +151,7 @@ class QueryRegistry:
             query.task.cancel()
             await asyncio.wait([query.task])
 
-    async def derive(self, query: Query, job: Mapping[str, object], target: BinaryIO) -> None:
+    async def derive(self, query: Query, job: Job, target: BinaryIO) -> None:
         """Run a job over a result in the sandbox; raises `NotDoneError`, `GoneError`, `QueryError`."""
         limits = self._pool.limits
         limits = replace(
@@ -151,19 +162,19 @@ class QueryRegistry:
         if outcome.state != "done":
             raise QueryError(outcome.error or "the result cannot be read")
 
-    async def rows(self, query: Query, page: Mapping[str, object]) -> bytes:
+    async def rows(self, query: Query, page: PageJob) -> bytes:
         """Return a page of a result as the JSON text of a list of rows."""
         target = BytesIO()
-        await self.derive(query, {"kind": "rows", **page}, target)
+        await self.derive(query, page, target)
         return target.getvalue()
 
     async def summary(self, query: Query) -> bytes:
         """Return the SUMMARIZE of a result as JSON text."""
         target = BytesIO()
-        await self.derive(query, {"kind": "summary"}, target)
+        await self.derive(query, SummaryJob(), target)
         return target.getvalue()
 
-    async def export(self, query: Query, style: str, *, exact: bool) -> Path:
+    async def export(self, query: Query, style: Style, *, exact: bool) -> Path:
         """Return the file of a result in one of `FORMATS`; it is made once."""
         if style == "arrow":
             self._open_result(query).close()
@@ -173,9 +184,7 @@ class QueryRegistry:
             partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             try:
                 with partial.open("wb") as target:
-                    await self.derive(
-                        query, {"kind": "export", "format": style, "exact": exact}, target
-                    )
+                    await self.derive(query, ExportJob(style, exact), target)
                 self._open_result(query).close()  # a takedown may have deleted it meanwhile
                 partial.replace(path)
             finally:
@@ -207,7 +216,7 @@ class QueryRegistry:
 
     async def _run(self, query: Query, ticket: Ticket) -> None:
         request, started = query.request, time.monotonic()
-        job = {"kind": "query", "sql": request.sql, "parameters": dict(request.parameters)}
+        job = QueryJob(request.sql, dict(request.parameters))
         try:
             with query.path.open("wb") as target:
                 query.outcome = await self._pool.run(

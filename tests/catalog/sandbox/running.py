@@ -8,7 +8,8 @@ from io import BytesIO
 import pyarrow as pa
 
 from catalog import Workspace
-from catalog.sandbox import Limits, QueryPool, StatementOutcome
+from catalog.sandbox import Limits, QueryJob, QueryPool, StatementOutcome
+from catalog.sandbox.sql.jobs import Wall
 
 SMALL = Limits(timeout_s=20, max_rows=1_000, max_bytes=2**20, memory_mb=256, threads=1)
 
@@ -24,13 +25,13 @@ class Sandbox:
         sql: str,
         *,
         limits: Limits = SMALL,
-        without: Sequence[str] = (),
+        without: Sequence[Wall] = (),
         as_of: int | None = None,
         parameters: dict[str, object] | None = None,
     ) -> tuple[StatementOutcome, bytes]:
         """Run a statement, with some walls left out."""
         out = BytesIO()
-        job = {"kind": "query", "sql": sql, "without": list(without), "parameters": parameters}
+        job = QueryJob(sql, parameters, tuple(without))
         outcome = self.runner.run(self.pool.run(job, limits, out, as_of=as_of))
         return outcome, out.getvalue()
 

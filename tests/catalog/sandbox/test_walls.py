@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from catalog import SnapshotNotFoundError, Workspace, open_catalog
-from catalog.sandbox import Limits
+from catalog.sandbox import Limits, QueryJob
 from catalog.sandbox.walls import landlock
 from tests.catalog.pictures import bring
 from tests.catalog.sandbox.running import SMALL, Sandbox, sandbox_of
@@ -224,9 +224,7 @@ async def _try(sandbox: Sandbox) -> str:
     from catalog.errors import SandboxError
 
     try:
-        return (
-            await sandbox.pool.run({"kind": "query", "sql": "SELECT 1"}, SMALL, BytesIO())
-        ).state
+        return (await sandbox.pool.run(QueryJob("SELECT 1"), SMALL, BytesIO())).state
     except SandboxError:
         return "error"
 
