@@ -167,10 +167,16 @@ ORDER BY answers DESC, task, subject_id LIMIT $rows""",
 )
 SELECT p.asset_sha256, p.task, p.split, p.target,
        list_position(p.probabilities, list_max(p.probabilities)) - 1 AS answer,
-       list_max(p.probabilities) AS confidence, p.nll, p.model_id
+       list_max(p.probabilities) AS confidence, p.nll, p.model_id,
+       coalesce(json_keys(p.answer, '$.probabilities'), ['low', 'medium', 'high'])[p.target + 1] AS true_class,
+       p.answer ->> '$.class' AS predicted_class,
+       CASE WHEN p.probabilities IS NULL THEN p.target_value END AS true_value,
+       CASE WHEN p.probabilities IS NULL THEN p.value END AS predicted_value,
+       abs(predicted_value - true_value) AS error
 FROM predictions p SEMI JOIN model USING (model_id)
-WHERE p.target IS NOT NULL ORDER BY p.nll DESC, p.asset_sha256, p.task LIMIT $rows""",
-        "`nll` is the negative logarithm of the probability that the model gave to the truth.",
+WHERE p.target IS NOT NULL OR p.target_value IS NOT NULL
+ORDER BY coalesce(p.nll, error / avg(error) OVER (PARTITION BY p.task)) DESC, p.asset_sha256, p.task LIMIT $rows""",
+        "`nll` is the negative logarithm of the probability of the true class, `error` the distance from the true value.",
         (Parameter("model", "model_id; empty for the newest"), _ROWS),
     ),
     Question(

@@ -99,11 +99,13 @@ RELEASE_TABLES = (
         column(
             "predictor",
             TEXT,
-            "model or a baseline: majority, prior, metadata, tiny_features, pdq ...",
+            "model or a baseline: majority, prior, median, metadata, tiny_features, pdq ...",
         ),
-        column("task", TEXT, "f_number, iso or exposure_time; copies for an embedder"),
+        column("task", TEXT, "head: f_number, iso, exposure_time, a label; copies for an embedder"),
         column("slice", TEXT, "all, or a slice such as camera=nikon d90"),
-        column("metric", TEXT, "balanced_accuracy, accuracy, macro_f1, nll, ece ..."),
+        column(
+            "metric", TEXT, "balanced_accuracy, nll, ece, mae, rmse, recall_at_precision_0.9 ..."
+        ),
         column("value", REAL, "the figure"),
         column("low", REAL, "lower end of the 95 % group-bootstrap interval"),
         column("high", REAL, "upper end of the 95 % group-bootstrap interval"),
@@ -116,11 +118,23 @@ RELEASE_TABLES = (
         "model_id asset_sha256 task",
         column("model_id", TEXT, "model that predicts"),
         SHA,
-        column("task", TEXT, "f_number, iso or exposure_time"),
+        column("task", TEXT, "head: f_number, iso, exposure_time, or a label"),
         column("split", TEXT, "split the picture was in"),
-        column("probabilities", REALS, "probability of low, medium and high; sums to 1"),
-        column("predicted", COUNT, "most probable class"),
-        column("target", COUNT, "true class; null if unknown"),
-        column("nll", REAL, "negative log-likelihood of the true class", "nat"),
+        column("probabilities", REALS, "probability of each class; sums to 1; null for a value"),
+        column("predicted", COUNT, "most probable class; null for a value"),
+        column("target", COUNT, "true class; null if unknown, and for a value"),
+        column("nll", REAL, "negative log-likelihood of the true class; null for a value", "nat"),
+        column(
+            "kind",
+            TEXT,
+            "kind of the head: ordinal, softmax, binary, regression ...; null: ordinal, low to high",
+        ),
+        column("value", REAL, "predicted value in the unit of the head; the number of a class"),
+        column("target_value", REAL, "true value; the number of a class; null if unknown"),
+        column("low", REAL, "lower end of the 90 % interval of a value; null for classes"),
+        column("high", REAL, "upper end of the 90 % interval of a value; null for classes"),
+        column(
+            "answer", TEXT, "JSON: class and probabilities by name, or value, low, high and unit"
+        ),
     ),
 )

@@ -38,6 +38,14 @@ _TRUST = (
     "confidence DESC NULLS LAST, value"
 )
 
+# An error of a value counts in units of the mean error of its model and head, so that heads of different units add up.
+_ERRORS = (
+    "SELECT e.*, abs(e.value - e.target_value) / nullif(m.mean_abs, 0) AS error FROM predictions e LEFT JOIN "
+    "(SELECT model_id, task, avg(abs(value - target_value)) AS mean_abs FROM predictions "
+    "WHERE probabilities IS NULL GROUP BY model_id, task) m "
+    "ON m.model_id = e.model_id AND m.task = e.task AND e.probabilities IS NULL"
+)
+
 VIEWS: dict[str, tuple[str, str]] = {
     "v_exif": (
         "one file's EXIF: each value from the file, else from the source's API",
@@ -170,16 +178,18 @@ VIEWS: dict[str, tuple[str, str]] = {
         "FROM fetches WHERE outcome = 'failed' GROUP BY ALL",
     ),
     "v_leaderboard": (
-        "one predictor's balanced accuracy on one head, all slices together, best first",
-        "SELECT task, split, predictor, value, low, high, n, n_groups, model_id, dataset, version FROM metrics "
-        "WHERE metric = 'balanced_accuracy' AND slice = 'all' ORDER BY task, split, value DESC",
+        "one predictor's main figure on one head, all slices together, best first",
+        "SELECT task, split, predictor, metric, value, low, high, n, n_groups, model_id, dataset, version FROM metrics "
+        "WHERE metric IN ('balanced_accuracy', 'mae', 'recall_at_precision_0.9') AND slice = 'all' "
+        "ORDER BY task, split, metric, CASE metric WHEN 'mae' THEN value ELSE -value END",
     ),
     "v_worst_predictions": (
         "one picture and how badly one model reads it, worst first",
-        "SELECT q.model_id, q.asset_sha256, avg(q.nll) AS mean_nll, count(q.nll) AS heads, "
-        "any_value(p.page_url) AS page_url "
-        "FROM predictions q LEFT JOIN photos p USING (asset_sha256) "
-        "GROUP BY q.model_id, q.asset_sha256 HAVING count(q.nll) > 0 ORDER BY mean_nll DESC",
+        "SELECT q.model_id, q.asset_sha256, avg(q.nll) AS mean_nll, count(coalesce(q.nll, q.error)) AS heads, "
+        "any_value(p.page_url) AS page_url, avg(q.error) AS mean_error "
+        f"FROM ({_ERRORS}) q LEFT JOIN photos p USING (asset_sha256) "
+        "GROUP BY q.model_id, q.asset_sha256 HAVING count(coalesce(q.nll, q.error)) > 0 "
+        "ORDER BY avg(coalesce(q.nll, q.error)) DESC",
     ),
 }
 
@@ -230,8 +240,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "last_seen": "when it happened last, UTC",
     },
     "v_worst_predictions": {
-        "mean_nll": "mean over the heads of -log(probability of the truth)",
+        "mean_nll": "mean over the heads of classes of -log(probability of the truth)",
         "heads": "heads whose truth is known",
+        "mean_error": "mean over the heads of values of the error; 1 is the mean error of the model",
     },
 }
 """View -> column -> meaning, for columns that no table has under this name (see `describe.py`)."""

@@ -29,7 +29,7 @@ _PREDICTIONS = f"""
            CASE p.task {" ".join(f"WHEN '{s}' THEN i.{s}" for s in SETTINGS)} END AS value,
            CASE p.task {" ".join(f"WHEN '{s}' THEN i.{s}_bin" for s in SETTINGS)} END AS bin
     FROM predictions p JOIN curated_items i USING (asset_sha256)
-    WHERE i.run_id = ? AND p.split <> 'train' AND p.target IS NOT NULL
+    WHERE i.run_id = ? AND p.split <> 'train' AND p.target IS NOT NULL AND len(p.probabilities) = 3
     ORDER BY p.asset_sha256, p.task, p.model_id
 """
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog import SafelightError, Workspace, open_catalog, rows, write_segment
+from catalog import QUESTIONS, SafelightError, Workspace, open_catalog, rows, write_segment
 from catalog.errors import NewerWorkspaceError
 from catalog.lake.choose_store import open_store
 from catalog.maintenance.verify import verify_catalog
@@ -49,6 +49,25 @@ def test_an_old_workspace_is_upgraded_answers_and_takes_what_waits_in_its_spool(
         assert verify_catalog(catalog) == []
     with open_catalog(old, as_of=2) as past:  # before the upgrade
         assert past.records("SELECT count(*) AS n FROM photos") == [{"n": 3}]
+
+
+def test_predictions_of_older_code_are_read_beside_those_of_any_head(tmp_path: Path) -> None:
+    with tarfile.open(ARCHIVES / "predictions.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    workspace = Workspace.at(tmp_path / "predictions")
+    value = {"model_id": "m", "asset_sha256": "a", "task": "age", "split": "test", "value": 30.0}
+    value |= {"target_value": 34.0, "kind": "regression", "answer": '{"value": 30.0}'}
+    with open_catalog(workspace) as catalog:
+        write_segment(workspace, {"predictions": rows("predictions", [value])}, job="train:m")
+        catalog.commit()
+        worst = QUESTIONS["worst_errors"]
+        values: dict[str, object] = {each.name: each.default for each in worst.parameters}
+        answers = catalog.records(worst.sql, values)
+        classes = [row["true_class"] for row in answers if row["task"] == "iso"]
+        assert classes == ["high", "medium", "low"], "rows without a kind are low, medium and high"
+        assert [row["error"] for row in answers if row["task"] == "age"] == [4.0]
+        listed = catalog.records("SELECT heads FROM v_worst_predictions")
+        assert [row["heads"] for row in listed] == [1, 1, 1, 1]
 
 
 @pytest.mark.slow

@@ -156,6 +156,27 @@ KNOWN: dict[str, list[dict[str, object]]] = {
             "split": "test",
         }
         for sha, p, nll in (("a", 0.9, 0.1), ("c", 0.2, 1.6))
+    ]
+    + [
+        {"model_id": "m", "asset_sha256": sha, "task": "age", "split": "test", "kind": "regression"}
+        | {"value": value, "target_value": 40.0, "answer": f'{{"value": {value}, "unit": "years"}}'}
+        for sha, value in (("a", 30.0), ("c", 42.0))
+    ]
+    + [
+        {"model_id": "m", "asset_sha256": "b", "task": "breed", "split": "test", "kind": "softmax"}
+        | {"probabilities": [0.4, 0.6], "predicted": 1, "target": 0, "nll": 0.9, "value": 1.0}
+        | {"answer": '{"class": "<pug>", "probabilities": {"a & b": 0.4, "<pug>": 0.6}}'}
+    ],
+    "metrics": [
+        {"model_id": "m", "split": "split:test", "slice": "all", "predictor": predictor}
+        | {"task": task, "metric": metric, "value": value}
+        for task, metric, predictor, value in (
+            ("age", "mae", "model", 4.0),
+            ("age", "mae", "median", 9.0),
+            ("age", "rmse", "model", 6.0),
+            ("breed", "balanced_accuracy", "model", 0.7),
+            ("breed", "balanced_accuracy", "majority", 0.5),
+        )
     ],
 }
 
@@ -228,7 +249,17 @@ def test_each_gives_the_right_rows(known: Catalog) -> None:
             ["44 (estimated)", "30 (filename)"]
         ]
         worst = ask(known, "worst_errors")
-        assert [(r["asset_sha256"], r["answer"]) for r in worst] == [("c", 1), ("a", 0)]
+        answers = [(r["asset_sha256"], r["answer"]) for r in worst if r["task"] == "iso"]
+        assert answers == [("c", 1), ("a", 0)]
+        assert [(r["task"], r["asset_sha256"]) for r in worst] == [
+            ("age", "a"), ("iso", "c"), ("breed", "b"), ("age", "c"), ("iso", "a"),
+        ], "an error of a value counts in units of the mean error"  # fmt: skip
+        classes = {r["task"]: (r["true_class"], r["predicted_class"]) for r in worst}
+        assert classes == {"age": (None, None), "iso": ("low", None), "breed": ("a & b", "<pug>")}
+        assert [(r["true_value"], r["error"]) for r in worst if r["task"] == "age"] == [
+            (40.0, 10.0),
+            (40.0, 2.0),
+        ]
         assert ask(known, "worst_errors", model="other") == []
         uses = [
             (r["asset_sha256"], r["version"], r["model_id"])
@@ -254,3 +285,19 @@ def test_the_views_on_labels_and_uses(known: Catalog) -> None:
         ]
         uses = known.records("SELECT model_id FROM v_uses WHERE asset_sha256 = 'c'")
         assert uses == [{"model_id": "m"}]
+
+
+def test_the_views_on_figures_and_predictions_hold_heads_of_every_family(known: Catalog) -> None:
+    with known:
+        best = known.records("SELECT task, predictor, metric FROM v_leaderboard")
+        assert [tuple(row.values()) for row in best] == [
+            ("age", "model", "mae"),
+            ("age", "median", "mae"),
+            ("breed", "model", "balanced_accuracy"),
+            ("breed", "majority", "balanced_accuracy"),
+        ], "a lower error is better"
+        worst = known.records("SELECT * EXCLUDE (model_id, page_url) FROM v_worst_predictions")
+        assert [(r["asset_sha256"], r["heads"]) for r in worst] == [("c", 2), ("b", 1), ("a", 2)]
+        assert worst[0]["mean_nll"] == 1.6
+        assert worst[0]["mean_error"] == pytest.approx(2 / 6)
+        assert worst[1]["mean_error"] is None
