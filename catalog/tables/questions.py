@@ -176,7 +176,7 @@ SELECT p.asset_sha256, p.task, p.split, p.target,
 FROM predictions p SEMI JOIN model USING (model_id)
 WHERE p.target IS NOT NULL OR p.target_value IS NOT NULL
 ORDER BY coalesce(p.nll, error / avg(error) OVER (PARTITION BY p.task)) DESC, p.asset_sha256, p.task LIMIT $rows""",
-        "`nll` is the negative logarithm of the probability of the true class, `error` the distance from the true value.",
+        "`nll` is the negative logarithm of the probability of the true class; `error` is in the unit of the value.",
         (Parameter("model", "model_id; empty for the newest"), _ROWS),
     ),
     Question(

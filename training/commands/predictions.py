@@ -4,62 +4,101 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from catalog import aligned, format_share
-from training.data.photo_settings import CLASSES, class_ranges, task_name
-from training.evaluation.metrics import Floats
+from training.data.photo_settings import CLASSES
+from training.evaluation.saved_head import CLASS_FAMILY, SavedHead
+
+SETTING_COLUMNS = ("file", "model_id", "task", "predicted", *CLASSES)
+COLUMNS = ("file", "model_id", "task", "predicted", "probability", "value", "low", "high")
+NAMED = 3
+"""Classes of one row of the table for people."""
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What a model says about one setting of one file. Its fields are the keys of `--format json` and `csv`.
+class PredictionRow:
+    """The answer of one head for one file.
 
-    `task` is f_number, iso or exposure_time; `predicted` is the most probable of low, medium and high, which are the
-    probabilities and sum to 1.
+    The answer of a head of classes is {"class": name, "probabilities": {name: p}}, that of a head of values is
+    {"value": v, "low": l, "high": h, "unit": u}; the bounds are those of the 90 % interval, or None.
     """
 
     file: str
     model_id: str
-    task: str
-    predicted: str
-    low: float
-    medium: float
-    high: float
+    head: SavedHead
+    answer: Mapping[str, Any]
 
     @property
-    def probabilities(self) -> tuple[float, float, float]:
-        """The probabilities of `CLASSES`, in their order."""
-        return self.low, self.medium, self.high
+    def shares(self) -> list[tuple[str, float]]:
+        """Class names with their probabilities, the most probable first; empty for other heads."""
+        probabilities: Mapping[str, float] = self.answer.get("probabilities") or {}
+        return sorted(probabilities.items(), key=lambda pair: -pair[1])
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `--format json`: those of a setting are low, medium and high; else those of the answer."""
+        names = {"file": self.file, "model_id": self.model_id, "task": self.head.name}
+        if self.head.has_setting_classes:
+            shares = {name: self.answer["probabilities"][name] for name in CLASSES}
+            return names | {"predicted": self.answer["class"]} | shares
+        return names | dict(self.answer)
+
+    @property
+    def as_csv(self) -> dict[str, Any]:
+        """The values of `COLUMNS`: class and probability, or value and interval; None for the others."""
+        answer = self.answer
+        predicted = answer.get("class")
+        return {
+            "file": self.file,
+            "model_id": self.model_id,
+            "task": self.head.name,
+            "predicted": predicted,
+            "probability": dict(self.shares).get(predicted) if predicted is not None else None,
+            "value": answer.get("value"),
+            "low": answer.get("low"),
+            "high": answer.get("high"),
+        }
 
 
 def prediction_rows(
-    file: str, model_id: str, heads: Sequence[str], probabilities: Floats
-) -> list[Prediction]:
-    """Make one row a setting from probabilities (heads, 3)."""
-    return [
-        Prediction(file, model_id, head, CLASSES[int(row.argmax())], *map(float, row))
-        for head, row in zip(heads, probabilities, strict=True)
-    ]
+    file: str, model_id: str, heads: Sequence[SavedHead], answers: Mapping[str, Mapping[str, Any]]
+) -> list[PredictionRow]:
+    """Make one row a head from the answers by head name."""
+    return [PredictionRow(file, model_id, head, answers[head.name]) for head in heads]
+
+
+def class_answer(head: SavedHead, probabilities: Sequence[float]) -> dict[str, Any]:
+    """Return the answer of a head of classes from one probability for each class."""
+    shares = {head.class_name(number): share for number, share in enumerate(probabilities)}
+    return {"class": max(shares, key=lambda name: shares[name]), "probabilities": shares}
 
 
 def prediction_lines(
-    rows: Iterable[Prediction], style: str, bins: Mapping[str, Any], *, width: int | None = None
+    rows: Iterable[PredictionRow],
+    style: str,
+    heads: Sequence[SavedHead],
+    *,
+    width: int | None = None,
 ) -> Iterator[str]:
     """Write rows as `json` (one object a line), `csv` or `table`; json and csv give each row as soon as it comes.
 
-    `bins` are the class edges of the model, for the table.
+    `heads` are those of the model. If all predict low, medium and high, the columns are `SETTING_COLUMNS`.
     """
+    has_settings_only = all(head.has_setting_classes for head in heads)
     if style == "table":
-        yield from _table(list(rows), bins, width)
-        return
-    if style == "csv":
-        yield _csv_line([field.name for field in fields(Prediction)])
-    for row in rows:
-        values = asdict(row)
-        is_csv = style == "csv"
-        yield _csv_line(list(values.values())) if is_csv else json.dumps(values, ensure_ascii=False)
+        table = _settings_table if has_settings_only else _answers_table
+        yield from table(list(rows), width)
+    elif style == "csv":
+        columns = SETTING_COLUMNS if has_settings_only else COLUMNS
+        yield _csv_line(columns)
+        for row in rows:
+            values = row.as_json if has_settings_only else row.as_csv
+            yield _csv_line([values[name] for name in columns])
+    else:
+        for row in rows:
+            yield json.dumps(row.as_json, ensure_ascii=False)
 
 
 def _csv_line(values: Sequence[object]) -> str:
@@ -68,17 +107,49 @@ def _csv_line(values: Sequence[object]) -> str:
     return text.getvalue()
 
 
-def _table(rows: Sequence[Prediction], bins: Mapping[str, Any], width: int | None) -> Iterator[str]:
+def _settings_table(rows: Sequence[PredictionRow], width: int | None) -> Iterator[str]:
     """Lay rows out for people: the most probable range as photographers write it, and the share of each class."""
     if not rows:
         return iter(())
     cells = [
-        [row.file, task_name(row.task), _range(row, bins), *map(format_share, row.probabilities)]
+        [
+            row.file,
+            row.head.title,
+            _described(row),
+            *(format_share(row.as_json[c]) for c in CLASSES),
+        ]
         for row in rows
     ]
     header = ["file", "setting", "most probable", *CLASSES]
     return aligned(header, cells, width=width, numbers=CLASSES)
 
 
-def _range(row: Prediction, bins: Mapping[str, Any]) -> str:
-    return class_ranges(bins, row.task)[CLASSES.index(row.predicted)]
+def _answers_table(rows: Sequence[PredictionRow], width: int | None) -> Iterator[str]:
+    """Lay rows of any heads out for people: the answer, its probability or interval, the next classes."""
+    if not rows:
+        return iter(())
+    cells = [[row.file, row.head.title, *_answer_cells(row)] for row in rows]
+    return aligned(["file", "head", "answer", "certainty", "other classes"], cells, width=width)
+
+
+def _answer_cells(row: PredictionRow) -> tuple[str, str, str]:
+    if row.head.family == CLASS_FAMILY:
+        (_, share), *others = row.shares
+        rest = ", ".join(f"{name} {format_share(part)}" for name, part in others[: NAMED - 1])
+        return _class_label(row), format_share(share), rest
+    value, low, high = (row.answer.get(name) for name in ("value", "low", "high"))
+    if value is None:
+        return json.dumps(row.answer, ensure_ascii=False), "-", ""
+    interval = "-" if low is None or high is None else f"90 %: {low:.4g} to {high:.4g}"
+    return f"{value:.4g} {row.head.unit}".strip(), interval, ""
+
+
+def _class_label(row: PredictionRow) -> str:
+    name, described = str(row.answer["class"]), _described(row)
+    return name if described == name else f"{name} ({described})"
+
+
+def _described(row: PredictionRow) -> str:
+    name = str(row.answer["class"])
+    is_listed = name in row.head.classes
+    return row.head.describe_class(row.head.classes.index(name)) if is_listed else name

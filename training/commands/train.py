@@ -12,7 +12,7 @@ import click
 from catalog import UsageError, Workspace, existing_workspace_option, progress_task, track
 
 if TYPE_CHECKING:
-    from training.commands.predictions import Prediction
+    from training.commands.predictions import PredictionRow
     from training.fit.run_request import TrainingResult
     from training.predict.predict import Model
 
@@ -187,12 +187,13 @@ def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style
         from catalog import counted, terminal_width
         from training.commands.predictions import prediction_lines
         from training.errors import TrainingError
+        from training.evaluation.saved_head import saved_heads
         from training.predict.predict import load_model
 
         model = load_model(workspace, model_id)
     undecodable: list[Path] = []
     rows = _predict_files(model, images, undecodable)
-    for line in prediction_lines(rows, style, model.facts["bins"], width=terminal_width()):
+    for line in prediction_lines(rows, style, saved_heads(model.facts), width=terminal_width()):
         click.echo(line)
     if undecodable:
         files = counted(len(images), "file")
@@ -201,11 +202,14 @@ def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style
 
 def _predict_files(
     model: Model, images: Sequence[Path], undecodable: list[Path]
-) -> Iterator[Prediction]:
+) -> Iterator[PredictionRow]:
     """Predict file by file; those that cannot be decoded are named on stderr and added to `undecodable`."""
-    from training.commands.predictions import prediction_rows
+    from training.commands.predictions import class_answer, prediction_rows
     from training.errors import UndecodablePictureError
+    from training.evaluation.saved_head import saved_heads
     from training.predict.predict import predict_picture
+
+    heads = saved_heads(model.facts)
 
     # On a terminal the printed lines are the progress, and a bar would be among them.
     for path in images if sys.stdout.isatty() else track(images, "predict", unit="pictures"):
@@ -216,4 +220,8 @@ def _predict_files(
             undecodable.append(path)
         else:
             name = str(model.facts["model_id"])
-            yield from prediction_rows(str(path), name, model.heads, probabilities)
+            answers = {
+                head.name: class_answer(head, row)
+                for head, row in zip(heads, probabilities.tolist(), strict=True)
+            }
+            yield from prediction_rows(str(path), name, heads, answers)
