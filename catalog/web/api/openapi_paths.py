@@ -5,12 +5,9 @@ from msgspec import Struct
 
 from catalog.web.api.request_types import (
     DownloadQuery,
-    NewDecision,
-    NewQuestion,
     QueuePageQuery,
     QueueQuery,
     RowsQuery,
-    Statement,
     ThumbnailQuery,
     WaitQuery,
 )
@@ -18,15 +15,23 @@ from catalog.web.api.response_schemas import Schema, array_of, ref_to
 from catalog.web.review.queues import QUEUES
 
 
-def _json(description: str, schema: Schema) -> Schema:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _content(description: str, schema: Schema, *types: str) -> Schema:
+    return {"description": description, "content": {kind: {"schema": schema} for kind in types}}
 
 
-def _file(description: str, *types: str) -> Schema:
-    return {
-        "description": description,
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in types},
-    }
+def _json(description: str, schema: Schema, status: str = "200") -> dict[str, Schema]:
+    """Return the response with a JSON body, by its status."""
+    return {status: _content(description, schema, "application/json")}
+
+
+def _file(description: str, *types: str) -> dict[str, Schema]:
+    return {"200": _content(description, {"type": "string", "format": "binary"}, *types)}
+
+
+_ERRORS = {
+    f"{status}": _content("the error", ref_to("Problem"), "application/json")
+    for status in (400, 401, 403, 404, 408, 409, 413, 415, 421, 422, 429, 503)
+}
 
 
 def _operation(
@@ -35,18 +40,15 @@ def _operation(
     responses: dict[str, Schema],
     *path: Schema,
     query: type[Struct] | None = None,
-    body: type[Struct] | None = None,
+    body: str | None = None,
 ) -> Schema:
-    statuses = ("400", "401", "403", "404", "408", "409", "413", "415", "421", "422", "429", "503")
-    errors = {status: _json("the error", ref_to("Problem")) for status in statuses}
-    operation: Schema = {"operationId": name, "summary": summary, "responses": responses | errors}
+    """Describe an operation; `body` names the schema of its request's body."""
+    operation: Schema = {"operationId": name, "summary": summary, "responses": responses | _ERRORS}
     if parameters := [*path, *(_query_parameters(query) if query else ())]:
         operation["parameters"] = parameters
     if body:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": ref_to(body.__name__)}},
-        }
+        content = {"application/json": {"schema": ref_to(body)}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -84,38 +86,34 @@ _LINKS = {
     for name in _QUERY_OPERATIONS
 }
 
+_STARTED = _json("the statement is running", ref_to("Started"), "201")
+_STARTED["201"]["links"] = _LINKS
 _ROWS = _json("the rows", array_of({"type": "object"}))
 
 
 PATHS: dict[str, Schema] = {
     "/api/queries": {
         "post": _operation(
-            "startQuery",
-            "Start a statement in the sandbox",
-            {"201": _json("the statement is running", ref_to("Started")) | {"links": _LINKS}},
-            body=Statement,
+            "startQuery", "Start a statement in the sandbox", _STARTED, body="Statement"
         )
     },
     "/api/queries/{query_id}": {
         "get": _operation(
             "getQuery",
             "Return the state of a statement",
-            {"200": _json("the state", ref_to("Query"))},
+            _json("the state", ref_to("Query")),
             _QUERY_ID,
             query=WaitQuery,
         ),
         "delete": _operation(
-            "cancelQuery",
-            "Cancel a statement",
-            {"200": _json("the state", ref_to("Query"))},
-            _QUERY_ID,
+            "cancelQuery", "Cancel a statement", _json("the state", ref_to("Query")), _QUERY_ID
         ),
     },
     "/api/queries/{query_id}/rows": {
         "get": _operation(
             "getRows",
             "Page through the rows of a result",
-            {"200": _json("a page", ref_to("Rows"))},
+            _json("a page", ref_to("Rows")),
             _QUERY_ID,
             query=RowsQuery,
         )
@@ -124,7 +122,7 @@ PATHS: dict[str, Schema] = {
         "get": _operation(
             "getSummary",
             "Summarize every column of a result",
-            {"200": _json("SUMMARIZE", ref_to("Summary"))},
+            _json("SUMMARIZE", ref_to("Summary")),
             _QUERY_ID,
         )
     },
@@ -133,7 +131,7 @@ PATHS: dict[str, Schema] = {
             "get": _operation(
                 f"download_{style}",
                 f"Download a result as {style}",
-                {"200": _ROWS if style == "json" else _file("the file", kind)},
+                _ROWS if style == "json" else _file("the file", kind),
                 _QUERY_ID,
                 query=DownloadQuery if style == "csv" else None,
             )
@@ -149,62 +147,51 @@ PATHS: dict[str, Schema] = {
         "get": _operation(
             "getSchema",
             "List tables and views",
-            {"200": _json("tables and views", array_of(ref_to("Table")))},
+            _json("tables and views", array_of(ref_to("Table"))),
         )
     },
     "/api/snapshots": {
         "get": _operation(
-            "getSnapshots",
-            "List snapshots",
-            {"200": _json("newest first", array_of(ref_to("Snapshot")))},
+            "getSnapshots", "List snapshots", _json("newest first", array_of(ref_to("Snapshot")))
         )
     },
     "/api/limits": {
         "get": _operation(
-            "getLimits",
-            "Return the limits of a statement",
-            {"200": _json("limits", ref_to("Bounds"))},
+            "getLimits", "Return the limits of a statement", _json("limits", ref_to("Bounds"))
         )
     },
     "/api/openapi.json": {
         "get": _operation(
-            "getOpenapi", "This description", {"200": _json("OpenAPI 3.1", {"type": "object"})}
+            "getOpenapi", "This description", _json("OpenAPI 3.1", {"type": "object"})
         )
     },
     "/api/questions": {
         "get": _operation(
-            "getQuestions",
-            "List saved questions",
-            {"200": _json("questions", array_of(ref_to("Question")))},
+            "getQuestions", "List saved questions", _json("questions", array_of(ref_to("Question")))
         )
     },
     "/api/questions/{name}": {
         "put": _operation(
             "putQuestion",
             "Save a question",
-            {"200": _json("the saved question", ref_to("Question"))},
+            _json("the saved question", ref_to("Question")),
             _NAME,
-            body=NewQuestion,
+            body="NewQuestion",
         ),
         "delete": _operation(
-            "deleteQuestion",
-            "Delete a saved question",
-            {"204": {"description": "deleted"}},
-            _NAME,
+            "deleteQuestion", "Delete a saved question", {"204": {"description": "deleted"}}, _NAME
         ),
     },
     "/api/review": {
         "get": _operation(
-            "getReview",
-            "Count the open items of each queue",
-            {"200": _json("the queues", ref_to("Review"))},
+            "getReview", "Count the open items of each queue", _json("the queues", ref_to("Review"))
         )
     },
     "/api/review/queues/{queue}": {
         "get": _operation(
             "getReviewItems",
             "Return the next items of a queue with their evidence",
-            {"200": _json("items", ref_to("ReviewPage"))},
+            _json("items", ref_to("ReviewPage")),
             _QUEUE,
             query=QueuePageQuery,
         )
@@ -213,15 +200,15 @@ PATHS: dict[str, Schema] = {
         "post": _operation(
             "decide",
             "Record a decision",
-            {"201": _json("the progress of the queue", ref_to("ReviewPage"))},
-            body=NewDecision,
+            _json("the progress of the queue", ref_to("ReviewPage"), "201"),
+            body="NewDecision",
         )
     },
     "/api/review/queues/{queue}/decisions/{decision_id}": {
         "delete": _operation(
             "undoDecision",
             "Undo a decision",
-            {"200": _json("the progress of the queue", ref_to("ReviewPage"))},
+            _json("the progress of the queue", ref_to("ReviewPage")),
             _QUEUE,
             _DECISION_ID,
             query=QueueQuery,
@@ -231,16 +218,14 @@ PATHS: dict[str, Schema] = {
         "get": _operation(
             "getAsset",
             "Original bytes of a picture",
-            {
-                "200": _file(
-                    "the bytes",
-                    "image/jpeg",
-                    "image/png",
-                    "image/webp",
-                    "image/*",
-                    "application/octet-stream",
-                )
-            },
+            _file(
+                "the bytes",
+                "image/jpeg",
+                "image/png",
+                "image/webp",
+                "image/*",
+                "application/octet-stream",
+            ),
             _SHA256,
         )
     },
@@ -248,7 +233,7 @@ PATHS: dict[str, Schema] = {
         "get": _operation(
             "getThumbnail",
             "A small WebP of a picture",
-            {"200": _file("the thumbnail", "image/webp")},
+            _file("the thumbnail", "image/webp"),
             _SHA256,
             query=ThumbnailQuery,
         )

@@ -52,7 +52,7 @@ _Parameters = Annotated[
 ]
 
 
-class Statement(Struct, forbid_unknown_fields=True):
+class NewStatement(Struct, forbid_unknown_fields=True):
     """Body of `POST /api/queries`; `statement_type` adds the limits of the server."""
 
     sql: Sql
@@ -65,8 +65,8 @@ class Statement(Struct, forbid_unknown_fields=True):
 
 
 @cache
-def statement_type(max_timeout_s: float, max_rows: int) -> type[Statement]:
-    """Return `Statement` with the limits of this server."""
+def statement_type(max_timeout_s: float, max_rows: int) -> type[NewStatement]:
+    """Return `NewStatement` with the limits of this server; its schema is `Statement`."""
     timeout = Meta(gt=0, le=max_timeout_s, description="deadline; bounded by /api/limits")
     rows = Meta(ge=1, le=max_rows, description="bounded by /api/limits")
     limited = defstruct(
@@ -75,10 +75,10 @@ def statement_type(max_timeout_s: float, max_rows: int) -> type[Statement]:
             ("timeout_s", Annotated[float, timeout] | None, None),
             ("max_rows", Annotated[int, rows] | None, None),
         ],
-        bases=(Statement,),
+        bases=(NewStatement,),
         forbid_unknown_fields=True,
     )
-    return cast("type[Statement]", limited)
+    return cast("type[NewStatement]", limited)
 
 
 class WaitQuery(Struct):

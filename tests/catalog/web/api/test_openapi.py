@@ -48,6 +48,22 @@ def test_the_description_names_every_route_of_the_api(workspace: Workspace) -> N
     assert served == described
 
 
+def references(schema: object) -> Iterator[str]:
+    """List the names of the component schemas that a description refers to."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield schema["$ref"].removeprefix("#/components/schemas/")
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            yield from references(part)
+
+
+def test_every_schema_is_described_once_and_used() -> None:
+    document = openapi_document(max_timeout_s=7.5, max_rows=9)
+    assert set(references(document)) == set(document["components"]["schemas"])
+
+
 def bounded(kind: type[Struct], bound: str) -> Iterator[tuple[str, int]]:
     """List the fields of a request whose schema has this bound."""
     _, components = msgspec.json.schema_components([kind])
