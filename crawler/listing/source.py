@@ -16,6 +16,7 @@ from crawler.fetch.fetcher import FetchResponse, HttpFetcher, open_fetcher
 from crawler.fetch.rate_limits import HostPermit
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import HostPartition, Item, ListedPhoto, Row
+from crawler.listing.call_failure import CallFailure
 from crawler.settings import CrawlSettings
 
 CONTACT_VARIABLE = "SAFELIGHT_CONTACT"
@@ -25,13 +26,17 @@ FetchBytes = Callable[[Item], Awaitable[FetchResponse]]
 
 @dataclass(frozen=True)
 class CrawlContext:
-    """What a listing and its workers need; `is_stopping` says whether the session is to stop."""
+    """What a listing and its workers need; `is_stopping` says whether the session is to stop.
+
+    `report_call` receives each failed call of a listing that goes on, and None when a call has succeeded again.
+    """
 
     workspace: Workspace
     frontier: Frontier
     crawl_id: str
     settings: CrawlSettings
     is_stopping: Callable[[], bool]
+    report_call: Callable[[CallFailure | None], None] = lambda _: None
 
     def write(self, rows: Mapping[str, list[Row]]) -> None:
         """Write rows without files; they are durable when this returns."""

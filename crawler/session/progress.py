@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from catalog import counted
 from crawler.fetch.pauses import HostPause, pauses_text
+from crawler.listing.call_failure import CallFailure
 
 if TYPE_CHECKING:
     from crawler.session.records import FetchResult
@@ -66,6 +67,7 @@ class CrawlProgress:
     source: str = ""
     crawl_id: str = ""
     commit_failure: CommitFailure | None = None
+    call_failure: CallFailure | None = None
 
     def count(self, result: "FetchResult", state: str) -> None:
         """Count one ended attempt whose item is now in `state`."""
@@ -102,8 +104,14 @@ class CrawlProgress:
         >>> CrawlProgress(done=50, bytes=2_000_000, queued=150, listing=False, started=0.0).line(10.0)
         '50 done, 150 queued, 0 failed, 5.0 images/s, 0.2 MB/s, ETA 0:30'
         """
-        commit_failure = f"; {self.commit_failure.line(now)}" if self.commit_failure else ""
-        return f"{self._counts_text(now)}{commit_failure}"
+        texts = []
+        if self.call_failure:
+            texts.append(self.call_failure.line())
+        if self.queued or self.in_flight or self.ended() or self.read or not texts:
+            texts.insert(0, self._counts_text(now))
+        if self.commit_failure:
+            texts.append(self.commit_failure.line(now))
+        return "; ".join(texts)
 
     def _counts_text(self, now: float) -> str:
         elapsed = max(now - self.started, 1e-3)

@@ -4,10 +4,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crawler.fetch.hosts import host_of
 from crawler.fetch.pauses import HostPause, moment_text
+from crawler.listing.call_failure import CallFailure
 from crawler.listing.source import CrawlContext, Discovery, Source
 from crawler.session.committer import Committer
 from crawler.session.progress import CrawlProgress
@@ -58,6 +59,7 @@ class Session:
         self._committer, self._wait_for_quota = committer, wait
         self._phase: Phase = "listing"
         self._api_pause: list[HostPause] = []
+        self._call_failure: CallFailure | None = None
         self._host_pauses: list[HostPause] = []
         self._pauses_read = 0.0
         self.progress = CrawlProgress()
@@ -93,7 +95,10 @@ class Session:
 
     async def _discover(self) -> Discovery:
         while True:
-            discovery = await self._source.discover(self._context)
+            discovery = await self._source.discover(
+                replace(self._context, report_call=self._report_call)
+            )
+            self._report_call(None)
             if discovery.status != "quota" or not self._wait_for_quota:
                 return discovery
             self._api_pause = [HostPause(api_name(self._source), discovery.wait_until)]
@@ -103,6 +108,9 @@ class Session:
             self._api_pause = []
             if self._stop.is_requested():
                 return discovery
+
+    def _report_call(self, failure: CallFailure | None) -> None:
+        self._call_failure = failure
 
     async def _watch(self, listing: asyncio.Task[Discovery]) -> None:
         """Update the phase, and stop on a request of another process or when commits have failed for too long."""
@@ -125,6 +133,7 @@ class Session:
         progress.source, progress.crawl_id = self._source.name, self._context.crawl_id
         progress.listing = self._phase == "listing"
         progress.commit_failure = self._committer.commit_failure
+        progress.call_failure = self._call_failure
         counts = self._context.frontier.counts(self._context.crawl_id)
         progress.queued = counts.get("queued", 0)
         progress.pauses = [*self._api_pause, *self._paused_hosts()]

@@ -5,16 +5,22 @@ is not about the requested photo, so it is a transient failure like a 503.
 """
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from scrapy.http import Response
 
 from crawler.fetch.failures import TRANSIENT_STATUSES, Failure, status_failure
+from crawler.listing.call_failure import CallFailure
 
 T = TypeVar("T")
-BAD_RESPONSE = "api_bad_answer"
+BAD_RESPONSE, UNREACHABLE = "api_bad_answer", "api_unreachable"
 _EXCERPT = 60  # characters of a response in a message
+_CAUSE = 300  # characters of an exception in a message
+_CALL = "API call: "
+# The class in Scrapy since it has its own, and in Twisted, which raises through an older Scrapy.
+_UNRESOLVED = ("CannotResolveHostError", "DNSLookupError")
 
 
 class WrongShapeError(ValueError):
@@ -40,7 +46,7 @@ def read_response(response: Response, read: Callable[[Any], T]) -> T | Failure:
 
 def status_of(response: Response) -> Failure | None:
     """Return the failure of a status; null for 200."""
-    status, detail = response.status, f"API: {response.url}"
+    status, detail = response.status, _detail("", response.url)
     if status == 200:
         return None
     if status < 400:  # a redirect to a login page, an empty success
@@ -52,13 +58,30 @@ def status_of(response: Response) -> Failure | None:
 
 def bad_response(response: Response, why: str) -> Failure:
     """Return the failure of a response that does not come from the API."""
-    return Failure("transient", BAD_RESPONSE, f"API: {response.url}: {why}", response.status)
+    return Failure("transient", BAD_RESPONSE, _detail(why, response.url), response.status)
 
 
 def unreachable(failure: Any) -> Failure:
     """Return the failure of a call without a complete response."""
-    about = failure.getErrorMessage() or failure.type.__name__
-    return Failure("transient", "api_unreachable", f"API: {failure.request.url}: {about}"[:300])
+    about = failure.getErrorMessage().rstrip(".") or failure.type.__name__
+    return Failure("transient", UNREACHABLE, _detail(about[:_CAUSE], failure.request.url))
+
+
+def is_unresolved(failure: Any) -> bool:
+    """Say whether a call failed because the name of its host has no address."""
+    return failure.type.__name__ in _UNRESOLVED
+
+
+def call_failure(failure: Failure, wait_s: float) -> CallFailure:
+    """Describe a failed call that is made again after `wait_s`."""
+    is_silent = failure.error == UNREACHABLE
+    problem = "the API does not answer" if is_silent else f"the API fails ({failure.error})"
+    cause = failure.detail.partition(_CALL)[0].removesuffix("; ")
+    return CallFailure(problem, cause, time.time() + wait_s)
+
+
+def _detail(cause: str, url: str) -> str:
+    return "; ".join(filter(None, (cause, f"{_CALL}{url}")))
 
 
 def require(condition: object, why: str) -> None:

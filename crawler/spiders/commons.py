@@ -18,7 +18,7 @@ from crawler.fetch.pauses import HostPause
 from crawler.fetch.rate_limits import retry_after_s
 from crawler.frontier.items import Cursor, ListedPhoto
 from crawler.sources.commons import CommonsSource, ListingPosition
-from crawler.spiders.api_responses import read_response, require, unreachable
+from crawler.spiders.api_responses import is_unresolved, read_response, require, unreachable
 from crawler.spiders.listing import ListingSpider
 
 _LONGEST_PAUSE_S = 30.0  # a longer pause ends the listing of this session
@@ -57,8 +57,9 @@ class CommonsSpider(ListingSpider):
 
     async def failed(self, failure: Any) -> AsyncIterator[Request]:
         """Repeat a call whose connection failed."""
-        error = unreachable(failure)
-        await self._wait_or_end(self._backoff_s(), error.detail)
+        error, attempts = unreachable(failure), self._limits.max_attempts
+        most = attempts - 1 if is_unresolved(failure) else self._most_failures()
+        await self._wait_or_end(self._backoff_s(), error, error.detail, most)
         yield failure.request.copy()
 
     async def parse(self, response: Response, position: ListingPosition) -> AsyncIterator[Request]:
@@ -70,6 +71,7 @@ class CommonsSpider(ListingSpider):
             yield self._call(position)
             return
         self._n_failures = 0
+        self.report_success()
         cursor, photos = answer
         self._frontier.add(self._crawl_id, photos, cursor)
         if not cursor.finished:
@@ -81,20 +83,25 @@ class CommonsSpider(ListingSpider):
             raise self.end("failed", f"the API refuses: {failure.error}: {failure.detail}")
         retry_after = (response.headers.get("Retry-After") or b"").decode("latin-1")
         wait_s = retry_after_s(retry_after) or self._backoff_s()
-        await self._wait_or_end(wait_s, f"{failure.error}: {failure.detail}")
+        why = f"{failure.error}: {failure.detail}"
+        await self._wait_or_end(wait_s, failure, why, self._most_failures())
 
     def _backoff_s(self) -> float:
         wait_s: float = self._limits.backoff_s * 2**self._n_failures
         return min(wait_s, _LONGEST_PAUSE_S)
 
-    async def _wait_or_end(self, wait_s: float, why: str) -> None:
+    def _most_failures(self) -> int:
+        return max(_MAX_FAILURES, self._limits.max_attempts)
+
+    async def _wait_or_end(self, wait_s: float, failure: Failure, why: str, most: int) -> None:
         self._n_failures += 1
-        if self._n_failures > max(_MAX_FAILURES, self._limits.max_attempts):
+        if self._n_failures > most:
             raise self.end("failed", f"the API keeps failing: {why}")
         if wait_s > _LONGEST_PAUSE_S:
             pause = HostPause(host_of(self._source.api_base), time.time() + wait_s)
             then = "then go on with: safelight crawl resume"
             raise self.end("quota", f"paused by the host: {pause.text()}; {then}", pause.until)
+        self.report_failure(failure, wait_s)
         await self.pause(wait_s)
 
     def _read(self, answer: Any, position: ListingPosition) -> tuple[Cursor, list[ListedPhoto]]:

@@ -14,8 +14,10 @@ from crawler.fetch.failures import Failure
 from crawler.fetch.rate_limits import backoff_s
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Row
+from crawler.listing.call_failure import CallFailure
 from crawler.listing.source import Discovery
 from crawler.settings import CrawlSettings
+from crawler.spiders.api_responses import call_failure
 
 Write = Callable[[Mapping[str, list[Row]]], None]
 
@@ -35,11 +37,13 @@ class ListingSpider(scrapy.Spider):
         crawl_id: str,
         settings: CrawlSettings,
         write: Write | None = None,
+        report_call: Callable[[CallFailure | None], None] = lambda _: None,
     ) -> None:
-        """`write` stores rows without files: table -> rows."""
+        """`write` stores rows without files: table -> rows; for `report_call` see `CrawlContext`."""
         super().__init__()
         self._source, self._frontier, self._crawl_id = source, frontier, crawl_id
-        self._write = write
+        self._write, self._report_call = write, report_call
+        self._is_failing = False
         self._limits = settings
         self.calls: dict[str, int] = {}
         self._ended: Discovery | None = None
@@ -67,10 +71,23 @@ class ListingSpider(scrapy.Spider):
         """Wait as before a retry of a picture, and return the call again; null when the listing ends meanwhile."""
         attempt = int(request.meta.get(_ATTEMPT, 1))
         log.info("attempt %d of %s failed: %s", attempt, request.url, failure.error)
-        await self.pause(backoff_s(attempt, self._limits))
+        wait_s = backoff_s(attempt, self._limits)
+        self.report_failure(failure, wait_s)
+        await self.pause(wait_s)
         if self._is_closing():
             return None
         return request.replace(meta={**request.meta, _ATTEMPT: attempt + 1})
+
+    def report_failure(self, failure: Failure, wait_s: float) -> None:
+        """Report a call that is made again after `wait_s`."""
+        self._is_failing = True
+        self._report_call(call_failure(failure, wait_s))
+
+    def report_success(self) -> None:
+        """Report that the API has answered, if a call before failed."""
+        if self._is_failing:
+            self._is_failing = False
+            self._report_call(None)
 
     async def pause(self, wait_s: float) -> None:
         """Wait, but not beyond the end of the listing."""

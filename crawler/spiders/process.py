@@ -87,6 +87,7 @@ def main() -> None:
     """Run the source's spider in this process."""
     from scrapy.crawler import AsyncCrawlerProcess
 
+    from crawler.listing.spider_child import call_failure_line
     from crawler.spiders.listing import ListingSpider
     from crawler.spiders.problems import SpiderProblems
     from crawler.spiders.resolver import refusal_text
@@ -97,6 +98,7 @@ def main() -> None:
         crawler = process.create_crawler(getattr(importlib.import_module(module), spider))
         arguments = {"source": source, "frontier": context.frontier, "crawl_id": context.crawl_id}
         arguments |= {"settings": context.settings, "write": context.write}
+        arguments["report_call"] = lambda failure: print(call_failure_line(failure), flush=True)  # noqa: T201 - as below
         problems = SpiderProblems()
         problems.attach(crawler)
         process.crawl(crawler, **arguments, **source.secrets())

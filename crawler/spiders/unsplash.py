@@ -276,6 +276,8 @@ class UnsplashSpider(ListingSpider):
         self.quota_limiter.record_response(
             per_hour, remaining, blocked, sound=response.status == 200
         )
+        if response.status == 200:
+            self.report_success()
         if limited:
             raise self.end("quota", "", blocked or 0.0)
         if response.status == 401:

@@ -1,18 +1,21 @@
 import asyncio
 import json
+import re
 import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from scrapy import Request
-from scrapy.exceptions import CloseSpider
+from scrapy.exceptions import CannotResolveHostError, CloseSpider
 from scrapy.http import TextResponse
+from twisted.python.failure import Failure
 
 from catalog import SafelightError, Workspace, open_catalog
 from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlError
 from crawler.frontier.frontier import Frontier
+from crawler.listing.call_failure import CallFailure
 from crawler.session.crawl import CrawlOptions, crawl
 from crawler.session.summary import CrawlSummary
 from crawler.settings import CrawlSettings
@@ -170,6 +173,76 @@ def test_patience_with_a_lagging_server_ends(tmp_path: Path) -> None:
         with pytest.raises(CloseSpider):
             feed(spider, 200, {}, LAG)
         assert "maxlag" in spider.discovery.problem
+
+
+def test_a_host_without_address_is_tried_less_often_and_each_failure_is_reported(
+    tmp_path: Path,
+) -> None:
+    reports: list[CallFailure | None] = []
+    with Frontier(tmp_path / "f.sqlite") as frontier:
+        frontier.open_crawl("c", "commons", {})
+        quick = CrawlSettings(backoff_s=0.0001)
+        source = CommonsSource("search", "x" * 500)
+        spider = CommonsSpider(source, frontier, "c", quick, report_call=reports.append)
+        address = source.url(source.position(""))
+        error = CannotResolveHostError("DNS lookup failed: no results for hostname lookup: x.y.")
+        for _ in range(quick.max_attempts - 1):
+            assert fail(spider, error).url == address
+        with pytest.raises(CloseSpider):
+            fail(spider, error)
+    assert spider.discovery.problem == (
+        "the API keeps failing: DNS lookup failed: no results for hostname lookup: x.y; "
+        f"API call: {address}"
+    )
+    lines = [report.line() for report in reports if report]
+    assert len(lines) == quick.max_attempts - 1
+    assert lines[0] == (
+        "the API does not answer; next try in 0 s: "
+        "DNS lookup failed: no results for hostname lookup: x.y"
+    )
+
+
+def test_a_refused_connection_is_tried_as_often_as_a_busy_server(tmp_path: Path) -> None:
+    reports: list[CallFailure | None] = []
+    with Frontier(tmp_path / "f.sqlite") as frontier:
+        frontier.open_crawl("c", "commons", {})
+        quick = CrawlSettings(backoff_s=0.0001)
+        source = CommonsSource("search", "x")
+        spider = CommonsSpider(source, frontier, "c", quick, report_call=reports.append)
+        for _ in range(8):
+            fail(spider, ConnectionRefusedError("connection refused"))
+        assert feed(spider, 200, {}, {"batchcomplete": True}) == []
+    assert reports[-1] is None, "the API has answered again"
+    assert None not in reports[:-1]
+
+
+def fail(spider: CommonsSpider, error: Exception) -> Request:
+    """Tell the spider that its call had no response; return the call that it makes again."""
+
+    async def collect() -> list[Request]:
+        [request] = [request async for request in spider.start()]
+        failure = Failure(error)
+        failure.request = request
+        return [made async for made in spider.failed(failure)]
+
+    [again] = asyncio.run(collect())
+    return again
+
+
+@pytest.mark.slow
+def test_a_crawl_without_network_shows_the_failure_and_its_cause(tmp_path: Path) -> None:
+    source = CommonsSource("search", "x", api_base="https://no-such-host.invalid/w/api.php")
+    lines: list[str] = []
+    options = CrawlOptions(report=lambda progress: lines.append(progress.line(time.monotonic())))
+    home = Workspace.at(tmp_path / "home")
+    summary = crawl(home, source, CrawlSettings(backoff_s=0.3), options)
+    assert summary.status == "failed"
+    assert "no-such-host.invalid/w/api.php?action=query" in summary.problem
+    shown = {re.sub(r" \d+ s", " N s", line) for line in lines}
+    assert any(
+        line.startswith("the API does not answer; next try in N s: ") and "no-such-host" in line
+        for line in shown
+    )
 
 
 def feed(
