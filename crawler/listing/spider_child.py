@@ -46,6 +46,11 @@ class SpiderSource(Source, Protocol):
         """The address of the API; on loopback its calls are made without pauses."""
 
 
+def spider_log(context: CrawlContext) -> Path:
+    """Return the file that gets what the spider of a crawl logs."""
+    return context.workspace.logs / f"spider-{context.crawl_id}.log"
+
+
 async def run_spider(
     source: SpiderSource, context: CrawlContext, program: str = SPIDER_PROGRAM
 ) -> Discovery:
@@ -53,7 +58,7 @@ async def run_spider(
     job: dict[str, object] = {"source": [source.name, dict(source.config)]}
     job |= {"crawl_id": context.crawl_id}
     job |= {"home": str(context.workspace.home), "settings": asdict(context.settings)}
-    log = context.workspace.logs / f"spider-{context.crawl_id}.log"
+    log = spider_log(context)
     async with child_process(program, FLAG, log) as child:
         return await _run_child(child, json.dumps(job), context, log)
 
@@ -75,9 +80,7 @@ async def _run_child(
         return Discovery(**json.loads(line))
     if context.is_stopping():
         return Discovery("stopped")
-    return Discovery(
-        "failed", f"the spider ended with code {child.returncode}; see logs/{log.name}"
-    )
+    return Discovery("failed", f"the spider ended with code {child.returncode}; see {log}")
 
 
 async def _read_output(stream: asyncio.StreamReader, context: CrawlContext) -> str:

@@ -112,7 +112,9 @@ class ProcessWorkerPool:
             )
             await asyncio.to_thread(self._recover, partition.owner)
             if self._deaths > _MOST_DEATHS:
-                raise WorkersKeepDyingError(f"logs/{self._log_name(partition)}")
+                raise WorkersKeepDyingError(
+                    str(self._context.workspace.logs / self._log_name(partition))
+                )
 
     async def _run_child(
         self, partition: HostPartition, phase: Callable[[], Phase], earlier: CrawlProgress

@@ -6,6 +6,7 @@ first of each kind is reported with its page.
 
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 from scrapy import signals
@@ -31,6 +32,7 @@ class SpiderProblems(logging.Handler):
         super().__init__(logging.ERROR)
         self.raised: list[str] = []
         self.unread: dict[str, str] = {}  # page -> why
+        self._errors: list[object] = []
 
     def attach(self, crawler: Crawler) -> None:
         """Connect to Scrapy's error signals and to its log."""
@@ -40,14 +42,18 @@ class SpiderProblems(logging.Handler):
 
     def callback_raised(self, failure: Any, response: Any) -> None:
         """Record an exception of a callback."""
-        self.note(f"{_where(response)}: {_text(failure.type, failure.value)}")
+        self.note(f"{_where(response)}: {_text(failure.type, failure.value)}", failure.value)
 
     def item_raised(self, failure: Any, response: Any) -> None:
         """Record an exception of an item pipeline."""
-        self.note(f"an item of {_where(response)}: {_text(failure.type, failure.value)}")
+        problem = f"an item of {_where(response)}: {_text(failure.type, failure.value)}"
+        self.note(problem, failure.value)
 
-    def note(self, problem: str) -> None:
-        """Record an exception of a spider."""
+    def note(self, problem: str, error: object = None) -> None:
+        """Record an exception of a spider, once: Scrapy reports some in a signal and in the log."""
+        if error is not None and any(error is earlier for earlier in self._errors):
+            return
+        self._errors.append(error)
         self.raised.append(problem)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -57,28 +63,32 @@ class SpiderProblems(logging.Handler):
             return
         kind, error, _ = record.exc_info or (None, None, None)
         first = message.partition("\n")[0]
-        text = f"{first}: {_text(kind, error)}" if kind and error else first
+        text = _with_cause(first, kind, error) if kind and error else first
         if not message.startswith(_UNREAD):
-            self.note(text)
+            self.note(text, error)
         elif (page := _PAGE.search(message)) and not page[1].endswith("/robots.txt"):
             self.unread.setdefault(page[1], text)
 
-    def texts(self, log_name: str) -> list[str]:
+    def texts(self, log: Path) -> list[str]:
         """Describe the problems, one line for each kind."""
         texts = []
         if self.raised:
             times = f" ({len(self.raised)} times in all)" if len(self.raised) > 1 else ""
-            texts.append(f"the spider raised: {self.raised[0]}{times}; see logs/{log_name}")
+            texts.append(f"the spider raised: {self.raised[0]}{times}; see {log}")
         if self.unread:
             first = next(iter(self.unread.values()))
-            texts.append(
-                f"pages that did not come: {len(self.unread)}, first {first}; see logs/{log_name}"
-            )
+            texts.append(f"pages that did not come: {len(self.unread)}, first {first}; see {log}")
         return texts
 
 
 def _where(response: Any) -> str:
     return str(getattr(response, "url", None) or "a request without a response")
+
+
+def _with_cause(message: str, kind: Any, error: Any) -> str:
+    """Add an error to a message; where the message ends with the error's text, that is replaced."""
+    start = message.rstrip(".").removesuffix(first_line(error).rstrip("."))
+    return f"{start.rstrip(': ')}: {_text(kind, error).rstrip('.')}"
 
 
 def _text(kind: Any, error: Any) -> str:

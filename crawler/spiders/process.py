@@ -87,7 +87,7 @@ def main() -> None:
     """Run the source's spider in this process."""
     from scrapy.crawler import AsyncCrawlerProcess
 
-    from crawler.listing.spider_child import call_failure_line
+    from crawler.listing.spider_child import call_failure_line, spider_log
     from crawler.spiders.listing import ListingSpider
     from crawler.spiders.problems import SpiderProblems
     from crawler.spiders.resolver import refusal_text
@@ -110,9 +110,7 @@ def main() -> None:
             discovery = Discovery("stopped")
         else:
             problem_texts = (
-                problems.texts(f"spider-{context.crawl_id}.log")
-                if discovery.status == "failed"
-                else []
+                problems.texts(spider_log(context)) if discovery.status == "failed" else []
             )
             discovery = replace(
                 discovery,

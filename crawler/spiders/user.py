@@ -23,7 +23,7 @@ from scrapy.settings import Settings
 from crawler.errors import CrawlError
 from crawler.frontier.items import ListedPhoto
 from crawler.listing.source import CrawlContext, Discovery
-from crawler.listing.spider_child import FLAG
+from crawler.listing.spider_child import FLAG, spider_log
 from crawler.settings import CrawlSettings
 from crawler.sources.spider import KEYS, UserSpiderSource
 from crawler.spiders.problems import SpiderProblems
@@ -93,7 +93,7 @@ class ItemCollector:
 
         A listing in which the spider raised, or every page request failed, has not ended: items may be missing.
         """
-        problems = self.problems.texts(f"spider-{self._context.crawl_id}.log")
+        problems = self.problems.texts(spider_log(self._context))
         if refusal := refusal_text():
             problems.append(refusal)
         if self._ignored:
