@@ -90,7 +90,8 @@ def progress_task(
 
     `total` is in `unit` (a plural, or "bytes"); None means unknown: a spinner with the elapsed time. `text` gives a
     status of its own in place of counts, rate and ETA; any thread may call it. With `announce` a log gets its first
-    line within a second and a last one in any case, however short the task; one that is refused at once leaves none.
+    line within a second and a last one in any case, however short the task; one that is refused at once leaves none,
+    and one whose `text` is empty is not announced before it has one.
     """
     if not _sessions:
         yield ProgressTask()

@@ -245,7 +245,7 @@ class LogDisplay(_Tasks):
         with self._lock:
             now = self._clock()
             for task_id, due in self._announced.items():
-                if now >= due and task_id not in self._shown:
+                if now >= due and task_id not in self._shown and status(self._task(task_id)):
                     self._write_task(task_id)
             pause = min(LONGEST_LINE_S, max(LINE_S, (now - self._started) / 10))
             if self._open and now - self._written >= pause:
@@ -255,7 +255,7 @@ class LogDisplay(_Tasks):
         self._written = self._clock()
         self._shown.add(task_id)
         task = self._task(task_id)
-        self._write(f"{task.description}: {status(task)}", _fields(task))
+        self._write(_line(task), _fields(task))
 
     def _run(self, ended: threading.Event) -> None:
         while not ended.wait(_TICK_S):
@@ -305,9 +305,13 @@ def _deserves_line(task: Task) -> bool:
     return (task.elapsed or 0) >= LINE_S and (task.completed > 0 or task.fields["text"] is not None)
 
 
+def _line(task: Task) -> str:
+    return ": ".join(filter(None, (task.description, status(task))))
+
+
 def _last_line(task: Task) -> str:
     if task.fields["text"]:
-        return f"{task.description}: {status(task)}"
+        return _line(task)
     counts = _amount(task.completed, task.fields["unit"]) if task.completed else "done"
     return f"{task.description}: {counts} in {_clock(task.elapsed or 0)}"
 

@@ -223,13 +223,16 @@ def retry(
     from crawler.session import crawl
 
     where = which["where"]
+    kind: Any = which["error_class"] or ("all" if where else "transient")
     if which["dry_run"]:
         for letter in crawl.dead_letters(workspace, crawl_id, where):
             click.echo(f"{letter.error_class}/{letter.error}\t{letter.attempts}\t{letter.url}")
         return
+    if where and (reason := crawl.no_retry(workspace, crawl_id, kind, where)):
+        click.echo(reason)
+        return
 
     def act(report: Any) -> "CrawlSummary":
-        kind: Any = which["error_class"] or ("all" if where else "transient")
         options = session_options(report, wait=wait, allow_private=allow_private)
         options = replace(options, retry=kind, where=where)
         return crawl.retry(workspace, crawl_settings(workspace), options, crawl_id=crawl_id)

@@ -50,12 +50,14 @@ def run_source(
     workspace: Workspace, source: Any, *, allow_private: bool = False, wait: bool = False
 ) -> None:
     """Crawl a source under a progress bar, print its summary and exit with its code."""
+    source.check()  # `crawl` does it, too, but not before its modules are loaded
+    settings = crawl_settings(workspace)
 
     def act(report: Any) -> "CrawlSummary":
         from crawler.session import crawl
 
         options = session_options(report, wait=wait, allow_private=allow_private)
-        return crawl.crawl(workspace, source, crawl_settings(workspace), options)
+        return crawl.crawl(workspace, source, settings, options)
 
     run_session(act, source.name)
 
@@ -92,14 +94,17 @@ def run_session(act: "Callable[[Any], CrawlSummary]", name: str = "crawl") -> No
     seen: list[CrawlProgress] = []
 
     def text() -> str:
-        return seen[-1].line(time.monotonic()) if seen else "opening the catalog"
+        return seen[-1].line(time.monotonic()) if seen else ""
 
-    with _metrics() as update, progress_task(name, text=text, announce=True) as task:
+    # A log is not to begin with a line about the catalog when the crawl is then refused; a terminal may show it.
+    title = f"{name}: opening the catalog"
+    with _metrics() as update, progress_task(title, text=text, announce=True) as task:
 
         def report(progress: "CrawlProgress") -> None:
             seen[:] = [progress]
             counts = {name: getattr(progress, name) for name in LOGGED}
-            task.update(completed=progress.ended(), total=progress.total(), fields=counts)
+            completed, total = progress.ended(), progress.total()
+            task.update(description=name, completed=completed, total=total, fields=counts)
             update(progress)
 
         summary = act(report)

@@ -9,6 +9,12 @@ from crawler.fetch.failures import TOMBSTONED, ErrorClass
 from crawler.frontier.database import FrontierDatabase
 from crawler.frontier.items import DeadLetter
 
+_RETRYABLE = (
+    " WHERE crawl_id = ?1 AND state IN ('failed', 'dead') AND (?2 IS NULL OR error_class = ?2)"
+    " AND CASE WHEN ?3 IS NULL THEN error IS NOT ?4 ELSE seq IN (SELECT value FROM json_each(?3)) END"
+    " AND NOT (error IS ?4 AND url = '' AND photo = '{}')"
+)
+
 
 class DeadLetters(FrontierDatabase):
     """The failed and dead items of a crawl."""
@@ -21,15 +27,25 @@ class DeadLetters(FrontierDatabase):
         `where` is an SQL predicate over `dead_letters`; raises `PredicateError` when it is not one. Without it, blocked
         items are not queued. Items that a takedown blanked are never queued.
         """
-        chosen = None if where is None else json.dumps(self._select(crawl_id, where))
         sql = (
             "UPDATE items SET state = 'queued', base = attempts, not_before = 0, refusal = NULL, hops = 0,"
-            " stage = CASE WHEN refusal IS NULL THEN stage ELSE 0 END"
-            " WHERE crawl_id = ?1 AND state IN ('failed', 'dead') AND (?2 IS NULL OR error_class = ?2)"
-            " AND CASE WHEN ?3 IS NULL THEN error IS NOT ?4 ELSE seq IN (SELECT value FROM json_each(?3)) END"
-            " AND NOT (error IS ?4 AND url = '' AND photo = '{}')"
+            f" stage = CASE WHEN refusal IS NULL THEN stage ELSE 0 END{_RETRYABLE}"
         )
-        return self._write(sql, (crawl_id, error_class, chosen, TOMBSTONED))
+        return self._write(sql, self._choice(crawl_id, error_class, where))
+
+    def count_retryable(
+        self, crawl_id: str, error_class: ErrorClass | None = None, where: str | None = None
+    ) -> int:
+        """Count the items that `retry` would queue."""
+        sql = f"SELECT count(*) FROM items{_RETRYABLE}"
+        [(n,)] = self._read(sql, *self._choice(crawl_id, error_class, where))
+        return int(n)
+
+    def _choice(
+        self, crawl_id: str, error_class: ErrorClass | None, where: str | None
+    ) -> tuple[str, str | None, str | None, str]:
+        chosen = None if where is None else json.dumps(self._select(crawl_id, where))
+        return crawl_id, error_class, chosen, TOMBSTONED
 
     def dead_letters(self, crawl_id: str, where: str | None = None) -> list[DeadLetter]:
         """List the failed and dead photos of a crawl for which the SQL predicate `where` is true."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from catalog import Catalog, Workspace, of_crawl
+from catalog import Catalog, Workspace, counted, of_crawl
 from crawler.errors import CrawlNotFoundError, NothingToResumeError, WorkerNotRecoveredError
 from crawler.fetch.failures import ErrorClass
 from crawler.frontier.frontier import Frontier
@@ -162,6 +162,22 @@ def dead_letters(
     record = find_crawl(_list_crawls(workspace), crawl_id)
     with Frontier(workspace.frontier) as frontier:
         return frontier.dead_letters(record.crawl_id, where)
+
+
+def no_retry(
+    workspace: Workspace, crawl_id: str | None, kind: ErrorClass | Literal["all"], where: str
+) -> str:
+    """Explain that a retry of a crawl would choose no picture; return an empty text when it chooses one."""
+    record = find_crawl(_list_crawls(workspace), crawl_id)
+    with Frontier(workspace.frontier) as frontier:
+        if frontier.count_retryable(record.crawl_id, None if kind == "all" else kind, where):
+            return ""
+    failed = record.counts.get("failed", 0) + record.counts.get("dead", 0)
+    of_class = "" if kind == "all" else f" of class {kind}"
+    return (
+        f"nothing to try again: {counted(failed, 'picture')} of crawl {record.crawl_id} failed, "
+        f"none{of_class} matches --where {where!r}"
+    )
 
 
 def find_crawl(records: list[CrawlRecord], crawl_id: str | None) -> CrawlRecord:

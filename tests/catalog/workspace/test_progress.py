@@ -231,6 +231,23 @@ def test_an_announced_task_that_is_refused_at_once_leaves_no_line() -> None:
     assert log.lines == ["crawl: done in 0:00"]
 
 
+def test_an_announced_task_has_no_line_before_its_text_unless_it_takes_long() -> None:
+    log, texts = Log(), [""]
+    begin = ("crawl: opening", None, "", lambda: texts[-1])
+    refused = log.display.begin(*begin, announce=True)
+    log.at(1.0)
+    log.display.end(refused, is_finished=False)
+    assert log.lines == []
+    slow = log.display.begin(*begin, announce=True)
+    log.at(4.0)
+    log.at(6.0)
+    assert log.lines == ["crawl: opening"]
+    texts.append("3 done")
+    log.display.update(slow, {"description": "crawl"}, None)
+    log.display.end(slow, is_finished=True)
+    assert log.lines[1:] == ["crawl: 3 done"]
+
+
 def test_the_innermost_task_is_told() -> None:
     log = Log()
     outer = log.display.begin("train", None, "", None, announce=False)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from catalog import SafelightError, Workspace
+from catalog import SafelightError, Workspace, show_progress
 from crawler.commands.crawl import crawl
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Cursor, ListedPhoto, Settlement
+from tests.display import ListDisplay
 from tests.factories import jpeg
 from tests.fakes.fault_site import KEY, FaultSite
 
@@ -133,6 +134,15 @@ def test_what_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "no crawls yet" in call(workspace, "status").output
 
 
+def test_a_refusal_that_needs_no_catalog_comes_before_any_line(tmp_path: Path) -> None:
+    words = ["run", "commons", "--search", "x", "--home", str(tmp_path)]
+    display = ListDisplay()
+    with show_progress(display):
+        result = CliRunner().invoke(crawl, words, env={"SAFELIGHT_CONTACT": None})
+    assert "needs a contact" in str(result.exception)
+    assert display.shown == []
+
+
 def test_a_plan_with_a_limit_and_no_key_asks_nobody(tmp_path: Path) -> None:
     arguments = ["plan", "unsplash", "--limit", "600", "--home", str(tmp_path)]
     result = CliRunner().invoke(crawl, arguments, env={"SAFELIGHT_UNSPLASH_KEY": None})
@@ -158,6 +168,21 @@ def test_status_counts_failures_by_error(tmp_path: Path) -> None:
     output = call(workspace, "status").output
     assert "c1  folder  open  0 done, 1 queued, 0 in_flight, 1 failed, 0 dead" in output
     assert "failed: empty 1" in output
+
+
+def test_a_retry_that_chooses_no_picture_says_so_and_starts_no_session(tmp_path: Path) -> None:
+    workspace = Workspace.at(tmp_path)
+    with Frontier(workspace.frontier) as frontier:
+        frontier.open_crawl("c1", "folder", {"path": "p"})
+        frontier.add("c1", [ListedPhoto("a", {})], Cursor(finished=True))
+        [item] = frontier.claim("c1", 1, 0.0)
+        frontier.settle([Settlement(item.seq, "a", "failed", 1, 0, "final", "empty")])
+    for choice in (("--where", "http_status = 403"), ("--class", "suspicious", "--where", "true")):
+        result = call(workspace, "retry", *choice)
+        assert result.exit_code == 0, result.output
+        assert result.output.startswith("nothing to try again: 1 picture of crawl c1 failed, ")
+        assert "finished" not in result.output
+    assert not list(workspace.lake.glob("*")), "the catalog was not opened"
 
 
 def test_a_signal_stops_a_crawl_in_good_order(workspace: Workspace) -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+from catalog.workspace.progress_display import LINE_S
 from crawler.session.progress import CrawlProgress
 
 ROOT = Path(__file__).parents[3]
@@ -28,19 +29,20 @@ def _first_line(*words: str) -> tuple[float, float, str]:
     return seconds, cpu, line
 
 
-def test_a_crawl_is_heard_of_within_a_second_of_its_start(tmp_path: Path) -> None:
+def test_a_crawl_shows_its_first_line_within_seconds_of_its_start(tmp_path: Path) -> None:
     crawl = ("--home", str(tmp_path / "home"), "crawl", "run", "folder")
     waits = []
     for _ in range(3):  # on a busy machine one of the two may stand still for a while
         ready, cpu, _ = _first_line(*crawl, "--help")
         heard, _, line = _first_line(*crawl, str(tmp_path))
-        assert line == "folder: opening the catalog\n"
+        slow_start = "folder: opening the catalog\n"  # after LINE_S only
+        assert line.startswith("folder: 0 done, ") or line == slow_start
         waits.append(
             (heard - ready) / max(1.0, ready / cpu)
         )  # as if the machine had nothing else to do
-        if waits[-1] < 1:
+        if waits[-1] < LINE_S:
             break
-    assert min(waits) < 1
+    assert min(waits) < LINE_S
 
 
 def test_the_time_left_is_known_when_the_listing_has_ended() -> None:
