@@ -1,4 +1,8 @@
-"""The command `safelight`. It imports a room only when one of its commands is used."""
+"""The command `safelight`, and what Python programs import: `import safelight`.
+
+`load`, `dataset`, `loader`, `sql`, `predict` and `Workspace` are documented in docs/python.md. A room is imported only
+when one of its commands or names is used.
+"""
 
 import os
 import sys
@@ -13,14 +17,17 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from catalog import Workspace, load, sql
     from catalog.takedown.crawl_queue import CrawlQueue
     from catalog.workspace.logs import Format
-    from catalog.workspace.workspace import Workspace
+    from training.data.dataset import dataset
+
+__all__ = ["Workspace", "dataset", "load", "main", "predict", "sql"]
 
 ROOMS = {
     "crawl": (
@@ -67,6 +74,73 @@ EXTRAS = {"ray": "cluster", "obstore": "s3"}
 BROKEN_PIPE = 128 + 13
 
 OURS = ("catalog", "crawler", "curation", "photosite", "training", "safelight")
+
+PUBLIC = {
+    "Workspace": ("catalog", ""),
+    "load": ("catalog", ""),
+    "sql": ("catalog", "train"),
+    "dataset": ("training.data.dataset", "train"),
+}
+"""Name of the Python interface -> (where it lives, the extra that installs its libraries)."""
+
+
+def _public_attribute(name: str) -> Any:
+    """Import a name of the Python interface on its first use (PEP 562).
+
+    Raises `ImportError` when another module hides a package of Safelight.
+    """
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _require_own_packages()
+    where, extra = PUBLIC[name]
+    value = globals()[name] = getattr(_import(where, extra), name)
+    return value
+
+
+if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` knows
+    __getattr__ = _public_attribute
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PUBLIC})
+
+
+def predict(
+    model_id: str,
+    files: str | Path | Sequence[str | Path],
+    workspace: "Workspace | str | Path | None" = None,
+) -> list[dict[str, Any]]:
+    """Predict picture files with a trained model: one dict for each file and task, as `--format json` prints them.
+
+    `model_id` may be the unique beginning of one. `workspace` is by default that of SAFELIGHT_HOME, else ./workspace.
+    Raises `ModelNotFoundError`, and `UndecodablePictureError` for a file that is not a picture.
+    """
+    _require_own_packages()
+    _import("torch", "train")
+    from dataclasses import asdict
+
+    from catalog import find_workspace
+    from training.commands.predictions import prediction_rows
+    from training.predict.predict import load_model, predict_picture
+
+    model = load_model(find_workspace(workspace), model_id)
+    name = str(model.facts["model_id"])
+    paths = [files] if isinstance(files, str | Path) else list(files)
+    rows = (
+        prediction_rows(
+            str(path),
+            name,
+            model.heads,
+            predict_picture(model, Path(path).read_bytes(), str(path)),
+        )
+        for path in paths
+    )
+    return [asdict(row) for of_file in rows for row in of_file]
+
+
+def _require_own_packages() -> None:
+    if shadow := _shadowing_module():
+        raise ImportError(shadow)
 
 
 class _RoomCommands(click.Group):

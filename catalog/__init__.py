@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from catalog.evidence import FEW_GROUPS, KNOWN_SHARE, TOO_FEW, known_text
     from catalog.lake.describe import Column, Described, describe
+    from catalog.lake.frames import sql
     from catalog.lake.lake import Catalog, Snapshot, open_catalog
     from catalog.lake.manual import (
         ManualDecision,
@@ -84,10 +85,11 @@ if TYPE_CHECKING:
         parse_networks,
         require_allowed_address,
     )
-    from catalog.releases.loading import Pictures, load
+    from catalog.releases.loading import Pictures, load, open_release
     from catalog.releases.manifest import GROUP_KEYS, given_up
     from catalog.releases.publish import label_columns, publish
     from catalog.releases.release import Release, find_release, list_releases
+    from catalog.releases.selection import select_rows
     from catalog.reports.charts import (
         CHART_INK,
         CHART_SOFT,
@@ -117,7 +119,7 @@ if TYPE_CHECKING:
     from catalog.workspace.progress import ProgressTask, progress_task, show_progress, track
     from catalog.workspace.ray_cluster import join_ray
     from catalog.workspace.settings import load_settings
-    from catalog.workspace.workspace import Workspace
+    from catalog.workspace.workspace import Workspace, find_workspace
 
 __all__ = [
     "CHART_INK",
@@ -190,6 +192,7 @@ __all__ = [
     "existing_workspace_option",
     "figure_uri",
     "find_release",
+    "find_workspace",
     "first_line",
     "format_bytes",
     "format_count",
@@ -219,6 +222,7 @@ __all__ = [
     "of_index",
     "of_run",
     "open_catalog",
+    "open_release",
     "orphan_packs",
     "parse_ip_literal",
     "parse_networks",
@@ -237,8 +241,10 @@ __all__ = [
     "retry_after",
     "rights_history",
     "rows",
+    "select_rows",
     "shortened",
     "show_progress",
+    "sql",
     "start_logging",
     "terminal_width",
     "tombstone",
@@ -281,6 +287,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             ),
             "catalog.evidence": ("FEW_GROUPS", "KNOWN_SHARE", "TOO_FEW", "known_text"),
             "catalog.lake.describe": ("Column", "Described", "describe"),
+            "catalog.lake.frames": ("sql",),
             "catalog.lake.lake": ("Catalog", "Snapshot", "open_catalog"),
             "catalog.lake.manual": (
                 "ManualDecision",
@@ -339,10 +346,11 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
                 "parse_networks",
                 "require_allowed_address",
             ),
-            "catalog.releases.loading": ("Pictures", "load"),
+            "catalog.releases.loading": ("Pictures", "load", "open_release"),
             "catalog.releases.manifest": ("GROUP_KEYS", "given_up"),
             "catalog.releases.publish": ("label_columns", "publish"),
             "catalog.releases.release": ("Release", "find_release", "list_releases"),
+            "catalog.releases.selection": ("select_rows",),
             "catalog.reports.charts": (
                 "CHART_INK",
                 "CHART_SOFT",
@@ -377,6 +385,6 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             ),
             "catalog.workspace.ray_cluster": ("join_ray",),
             "catalog.workspace.settings": ("load_settings",),
-            "catalog.workspace.workspace": ("Workspace",),
+            "catalog.workspace.workspace": ("Workspace", "find_workspace"),
         },
     )

@@ -131,7 +131,10 @@ def test_what_is_built_holds_whole_parts_types_and_a_description_without_dead_li
         names = {name.partition("/")[2] for name in sdist.getnames()}
     tops = {name.partition("/")[0] for name in names}
     rooms = {"catalog", "crawler", "curation", "photosite", "training"}
-    assert rooms | {"docs", "examples", "safelight.py", "README.md", "LICENSE"} <= tops
+    assert (
+        rooms | {"docs", "examples", "safelight.py", "safelight-stubs", "README.md", "LICENSE"}
+        <= tops
+    )
     assert not {"tests", "benchmarks", "docker"} & tops
     assert {"docs/store.md", "docs/sources/index.md"} <= names
     with zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))) as wheel:
@@ -147,7 +150,7 @@ def test_what_is_built_holds_whole_parts_types_and_a_description_without_dead_li
     assert "curation/report/templates/report.html" in templates
     assert templates <= held
     assert {name.partition("/")[0] for name in held} - rooms == {
-        "safelight.py",
+        *("safelight.py", "safelight-stubs"),
         about.partition("/")[0],
     }
     assert "Classifier: Typing :: Typed" in metadata

@@ -1,15 +1,17 @@
 """Read a release in Python: `catalog.load("cameras@1.2.0", split="train")`."""
 
 import mmap
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from catalog.errors import MissingPartError, ReleaseError
+from catalog.errors import MissingPartError
 from catalog.releases.release import Release, find_release
-from catalog.workspace.options import DEFAULT_HOME
-from catalog.workspace.workspace import Workspace
+from catalog.releases.revocations import read_revocations, revocation_of
+from catalog.releases.selection import select_rows
+from catalog.workspace.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,19 +32,9 @@ class Pictures:
         self.release = release
         self.split = split
         self._maps: dict[str, mmap.mmap] = {}
-        splits = release.manifest["splits"]
-        if split is not None and split not in splits:
-            raise ReleaseError(
-                f"{release.name}@{release.version} has no split {split}; it has {', '.join(splits)}"
-            )
-        table = release.index()
-        if split is not None:
-            import pyarrow.compute as pc
-
-            table = table.filter(pc.equal(table["split"], split))
-        self._table = table
-        places = table.select(["shard", "offset", "length"]).to_pydict()
-        self._places = list(zip(*places.values(), strict=True))
+        self._table = release.index().take(select_rows(release, split))
+        self._shards = self._table["shard"]
+        self._ranges = [self._table[name].to_numpy() for name in ("offset", "length")]
 
     @cached_property
     def index(self) -> "pl.DataFrame":
@@ -57,7 +49,8 @@ class Pictures:
 
     def bytes(self, i: int) -> Bytes:
         """Give the original bytes of picture `i`."""
-        shard, offset, length = self._places[i]
+        shard = self._shards[i].as_py()
+        offset, length = (int(values[i]) for values in self._ranges)
         if shard not in self._maps:
             with self.release.shard(shard).open("rb") as raw:
                 self._maps[shard] = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ)
@@ -75,7 +68,23 @@ class Pictures:
             return ImageOps.exif_transpose(picture)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._table)
+
+    def __getitem__(self, i: int) -> NoReturn:
+        """Raise `TypeError`: rows have no single form that a `DataLoader` could collate."""
+        raise TypeError(self._advice())
+
+    def __reduce__(self) -> NoReturn:
+        """Raise `TypeError`: mapped shards do not travel to the workers of a `DataLoader`."""
+        raise TypeError(self._advice())
+
+    def _advice(self) -> str:
+        split = f", split={self.split!r}" if self.split else ""
+        release = f"{self.release.name}@{self.release.version}"
+        return (
+            f"for a torch DataLoader use safelight.dataset({release!r}{split}); these pictures are read with "
+            "index, bytes(i) and image(i)"
+        )
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], Bytes]]:
         """Give (row of the index, original bytes) of every picture, in order."""
@@ -97,20 +106,30 @@ class Pictures:
         self.close()
 
 
-def load(release: str, split: str | None = None, *, home: str | Path | None = None) -> Pictures:
+def load(
+    release: str,
+    split: str | None = None,
+    *,
+    home: str | Path | None = None,
+    workspace: Workspace | str | Path | None = None,
+) -> Pictures:
     """Open a release (`name` or `name@1.2.0`) of the workspace at `home` (SAFELIGHT_HOME, else ./workspace).
 
-    `split` is train, validation or test; None gives all. Raises `ReleaseNotFoundError`, and `ReleaseError` when
-    there is no such split or a takedown has deleted the data; warns when the release was revoked.
+    `workspace` is another name of `home`. `split` is train, validation or test; None gives all. Raises
+    `ReleaseNotFoundError`, `NoWorkspaceError`, and `ReleaseError` when there is no such split or a takedown has deleted
+    the data; warns when the release was revoked.
     """
-    import os
-    import warnings
+    return Pictures(open_release(release, workspace or home), split)
 
-    from catalog.releases.revocations import read_revocations, revocation_of
 
-    workspace = Workspace.at(home or os.environ.get("SAFELIGHT_HOME") or DEFAULT_HOME)
+def open_release(release: str, workspace: Workspace | str | Path | None = None) -> Release:
+    """Find a release (`name` or `name@1.2.0`) to read from; warns when it was revoked.
+
+    Raises `ReleaseNotFoundError` and `NoWorkspaceError`.
+    """
+    workspace = find_workspace(workspace)
     published = find_release(workspace, release)
     identity = (published.name, published.version, published.digest)
     if revoked := revocation_of(read_revocations(workspace.releases), *identity):
-        warnings.warn(str(revoked), stacklevel=2)
-    return Pictures(published, split)
+        warnings.warn(str(revoked), stacklevel=3)
+    return published

@@ -1,6 +1,7 @@
 """One published version of a dataset, and how it is found."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -54,14 +55,18 @@ class Release:
         """SHA-256 over the content, hex."""
         return str(self.manifest["digest"])
 
-    def index(self) -> pa.Table:
-        """Return one row a picture: labels, split, group, shard, offset, length, sha256.
+    def index(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return one row a picture: labels, split, group, shard, offset, length, sha256; or only some columns.
 
         Raises `ReleaseError` when a takedown has deleted the data.
         """
+        self.require_data()
+        return pq.read_table(self.path / INDEX, columns=None if columns is None else list(columns))
+
+    def require_data(self) -> None:
+        """Raise `ReleaseError` when a takedown has deleted the data."""
         if deleted := self.deleted_data:
             raise ReleaseError(str(deleted))
-        return pq.read_table(self.path / INDEX)
 
     @property
     def deleted_data(self) -> DeletedData | None:

@@ -8,9 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from catalog.workspace.workspace import Workspace
-
-DEFAULT_HOME = "workspace"
+from catalog.workspace.workspace import DEFAULT_HOME, Workspace
 
 
 def _name(context: click.Context, _parameter: click.Parameter, value: str | None) -> Workspace:

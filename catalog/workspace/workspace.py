@@ -14,10 +14,13 @@
 Every path written into it is relative, so a workspace may be moved or copied whole.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.errors import NoWorkspaceError, WorkspaceError
+
+DEFAULT_HOME = "workspace"
 
 
 @dataclass(frozen=True)
@@ -97,3 +100,15 @@ class Workspace:
     def frontier(self) -> Path:
         """SQLite file of the crawl frontier."""
         return self.home / "frontier.sqlite"
+
+
+def find_workspace(where: "Workspace | str | Path | None" = None) -> Workspace:
+    """Return a workspace to read from; by default that of SAFELIGHT_HOME, else ./workspace.
+
+    Raises `NoWorkspaceError` when there is none; nothing is made on the disk then.
+    """
+    if isinstance(where, Workspace):
+        return where
+    home = Path(where or os.environ.get("SAFELIGHT_HOME") or DEFAULT_HOME)
+    workspace = Workspace.named(home)
+    return workspace if workspace.releases.is_dir() else Workspace.existing(home)

@@ -16,15 +16,18 @@ from training.errors import UndecodablePictureError
 ORIENTATION = 0x0112
 
 
-def decode(data: bytes | memoryview, *, name: str = "picture", min_side: int = 0) -> Pixels:
+def decode(
+    data: bytes | memoryview, *, name: str = "picture", min_side: int | tuple[int, int] = 0
+) -> Pixels:
     """Decode stored pixels (H, W, 3), RGB, without Orientation or any other tag.
 
     With `min_side` a JPEG may be decoded at a reduced size (n/8, much faster), as long as both sides
-    keep at least that many pixels. Raises UndecodablePictureError.
+    keep at least that many pixels; a pair gives the least height and the least width. Raises UndecodablePictureError.
     """
     if bytes(data[:2]) == b"\xff\xd8":
         try:
-            return _decode_jpeg(data, min_side)
+            least = min_side if isinstance(min_side, tuple) else (min_side, min_side)
+            return _decode_jpeg(data, *least)
         except ValueError:  # CMYK and other rare kinds: Pillow decodes them
             pass
     try:
@@ -33,9 +36,24 @@ def decode(data: bytes | memoryview, *, name: str = "picture", min_side: int = 0
         raise UndecodablePictureError(name, str(error)) from error
 
 
-def _decode_jpeg(data: bytes | memoryview, min_side: int) -> Pixels:
-    factor = {"min_height": min_side, "min_width": min_side, "min_factor": 1} if min_side else {}
-    pixels: Pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=False, **factor)
+def stored_size(data: bytes) -> tuple[int, int] | None:
+    """Return height and width of a JPEG from its header; None for anything else, and for a broken header."""
+    if data[:2] != b"\xff\xd8":
+        return None
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except ValueError:
+        return None
+    return int(height), int(width)
+
+
+def _decode_jpeg(data: bytes | memoryview, min_height: int, min_width: int) -> Pixels:
+    pixels: Pixels = simplejpeg.decode_jpeg(
+        data,
+        colorspace="RGB",
+        strict=False,
+        **({"min_height": min_height, "min_width": min_width} if min_height else {}),
+    )
     return pixels
 
 

@@ -1,8 +1,17 @@
-"""Read the original bytes of pictures from memory-mapped shards."""
+"""Read the original bytes of pictures from the shards of a release.
 
-import mmap
+Each read is one `pread`: it takes no lock, needs no file position and lets other threads run, and a shard that ends too
+early raises an error, where reading a mapped file would end the process.
+"""
+
+import os
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
+
+from catalog import ReleaseError
+
+MOST_OPEN = 256  # files; a process may hold 1,024 by default
 
 
 class ShardSource(Protocol):
@@ -13,23 +22,65 @@ class ShardSource(Protocol):
 
 
 class ShardReader:
-    """Read the original bytes of a picture from mapped shards; a context manager."""
+    """Read the original bytes of pictures; a context manager.
+
+    Threads may share it. A copy in another process, by fork or by pickling, opens the shards itself.
+    """
 
     def __init__(self, release: ShardSource) -> None:
         self._release = release
-        self._maps: dict[str, mmap.mmap] = {}
+        self._files: dict[str, _ShardFile] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for mapped in self._maps.values():
-            mapped.close()
-        self._maps.clear()
+        self._files.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_files": {}}
 
     def read(self, shard: str, offset: int, length: int) -> bytes:
-        """Return `length` bytes at `offset` of a shard."""
-        if shard not in self._maps:
-            with Path(self._release.shard(shard)).open("rb") as file:
-                self._maps[shard] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return self._maps[shard][offset : offset + length]
+        """Return `length` bytes at `offset` of a shard; raises `ReleaseError` when it ends before."""
+        file = self._files.get(shard) or self._open(shard)
+        data = os.pread(file.descriptor, length, offset)
+        if len(data) == length:
+            return data
+        return self._read_on(shard, file, offset, length)
+
+    def _read_on(self, shard: str, file: "_ShardFile", offset: int, length: int) -> bytes:
+        """Read in pieces: the kernel gives at most 2 GiB at once."""
+        parts: list[bytes] = []
+        while length:
+            part = os.pread(file.descriptor, length, offset)
+            if not part:
+                raise ReleaseError(
+                    f"{shard} ends before byte {offset + length}, which the index names; check the release "
+                    "with: safelight dataset verify"
+                )
+            parts.append(part)
+            offset, length = offset + len(part), length - len(part)
+        return b"".join(parts)
+
+    def _open(self, shard: str) -> "_ShardFile":
+        """Open a shard. Two threads may do so at once: both files read the same, and one is closed after its use."""
+        if len(self._files) >= MOST_OPEN:
+            with suppress(KeyError, RuntimeError, StopIteration):  # another thread was faster
+                del self._files[next(iter(self._files))]
+        for _ in range(3):
+            with suppress(
+                FileNotFoundError
+            ):  # the cache of a remote release may have dropped it again
+                return self._files.setdefault(shard, _ShardFile(self._release.shard(shard)))
+        raise ReleaseError(f"{shard} is missing; check the release with: safelight dataset verify")
+
+
+class _ShardFile:
+    """A file descriptor that is closed when no thread uses it any more."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)

@@ -1,0 +1,64 @@
+"""Choose the rows of a release by their split and by an SQL predicate over its index.
+
+Only the columns that the predicate names are read, and no row becomes a Python object.
+"""
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from catalog.errors import ReleaseError
+from catalog.releases.deleted_data import INDEX
+from catalog.releases.release import Release
+from catalog.stores.engine import give_back, take
+from catalog.tables.reading import is_one_select
+from catalog.workspace.error_lines import first_paragraph
+
+
+def select_rows(release: Release, split: str | None = None, where: str = "") -> NDArray[np.int64]:
+    """Return the row numbers in the index, ascending, of the pictures in `split` that fulfil `where`.
+
+    `where` is an SQL predicate such as `iso > 400 AND camera LIKE 'acme%'`; a row for which it is null is left out.
+    Raises `ReleaseError` when the release has no such split, or the predicate cannot be evaluated.
+    """
+    check_split(release, split)
+    if where.strip():
+        return _matching(release, split, where)
+    column = release.index(["split"])["split"]
+    chosen = pa.scalar(True) if split is None else pc.equal(column, split)
+    mask = np.broadcast_to(np.asarray(chosen), len(column))
+    return np.flatnonzero(mask).astype(np.int64)
+
+
+def check_split(release: Release, split: str | None) -> None:
+    """Raise `ReleaseError` when the release has no such split; None means all of them."""
+    splits = release.manifest["splits"]
+    if split is not None and split not in splits:
+        raise ReleaseError(
+            f"{release.name}@{release.version} has no split {split}; it has {', '.join(splits)}"
+        )
+
+
+def _matching(release: Release, split: str | None, where: str) -> NDArray[np.int64]:
+    release.require_data()
+    # The line break ends a comment of the predicate; the split stands outside, where no predicate changes it.
+    sql = (
+        "SELECT file_row_number FROM (SELECT * FROM read_parquet($path, file_row_number = true) "
+        f"WHERE ({where}\n)) WHERE $split IS NULL OR split = $split"
+    )
+    connection = take(())
+    try:
+        if not is_one_select(duckdb.extract_statements(sql)):
+            raise ReleaseError(f"where={where!r} is not one predicate")
+        values = {"path": str(release.path / INDEX), "split": split}
+        numbers = connection.execute(sql, values).fetchnumpy()["file_row_number"]
+    except duckdb.Error as error:
+        name = f"{release.name}@{release.version}"
+        raise ReleaseError(
+            f"where={where!r} cannot be evaluated on the index of {name}: {first_paragraph(error)}"
+        ) from error
+    finally:
+        give_back(connection, ())
+    return np.sort(np.asarray(numbers, np.int64))
