@@ -13,8 +13,8 @@ from tests.catalog.buckets import KEYS, Bucket, served_bucket
 # A worker takes whole files: a long one that is left for the end keeps everybody waiting.
 _LONGEST = (
     "tests/test_end_to_end.py",
-    "tests/catalog/takedown/test_takedown.py",
-    "tests/catalog/web/test_console.py",
+    "tests/catalog/takedown/",
+    "tests/catalog/web/console/",
     "tests/catalog/stores/test_crash.py",
     "tests/catalog/stores/test_concurrency.py",
     "tests/curation/run/test_run.py",
@@ -23,7 +23,7 @@ _LONGEST = (
     "tests/crawler/session/test_faults.py",
     "tests/crawler/report/test_shaky_api.py",
     "tests/catalog/web/test_api.py",
-    "tests/catalog/maintenance/test_verify.py",
+    "tests/catalog/maintenance/test_verify",
     "tests/training/copies/test_copies.py",
 )
 

@@ -1,17 +1,13 @@
-"""One flipped bit anywhere is named, and nothing is said of a workspace that is in order, killed or not."""
+"""One flipped bit in any file is named, and nothing is said of a workspace that is in order."""
 
 import json
 import random
-import subprocess
-import sys
 from dataclasses import asdict
-from pathlib import Path
 
-import duckdb
 import pytest
 from click.testing import CliRunner
 
-from catalog import CommitError, QueryError, ReleaseError, Workspace, list_releases, open_catalog
+from catalog import ReleaseError, Workspace, list_releases, open_catalog
 from catalog.commands.catalog import catalog as command
 from catalog.lake.choose_store import open_store
 from catalog.maintenance.maintain import maintain
@@ -22,41 +18,12 @@ from catalog.releases.revocations import (
     read_revocations,
     revocation_problems,
 )
-from catalog.stores import RetentionPolicy
-from catalog.stores.ducklake.wal import read_wal
 from catalog.stores.file_sums import sum_in_name
-from catalog.workspace.error_lines import first_paragraph
 from tests.catalog.each_store import on_plain_files
+from tests.catalog.maintenance.damage import NOW, SEED, commits, files, flip, named
 from tests.catalog.pictures import bring
 from tests.catalog.published import published
 from tests.catalog.writing import writing
-
-NOW = RetentionPolicy(grace_hours=0)
-SEED = 20_261_129
-
-
-def flip(path: Path, chance: random.Random) -> bytes:
-    """Flip one bit of a file in place, and return what it was."""
-    raw = path.read_bytes()
-    changed = bytearray(raw)
-    changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
-    path.write_bytes(changed)
-    return raw
-
-
-def commits(workspace: Workspace, numbers: range) -> None:
-    with open_catalog(workspace) as catalog:
-        for number in numbers:
-            bring(workspace, range(number * 3, number * 3 + 3))
-            catalog.commit()
-
-
-def named(workspace: Workspace, path: Path) -> bool:
-    return any(path.name in line for line in verify_workspace(workspace).problems)
-
-
-def files(workspace: Workspace, pattern: str) -> list[Path]:
-    return [path for path in sorted(workspace.home.glob(pattern)) if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -157,144 +124,6 @@ def test_files_of_earlier_versions_are_counted_and_maintenance_records_them(
     assert all(sum_in_name(path.name) for path in files(workspace, "lake/data/**/*"))
 
 
-def test_a_lost_commit_and_a_cut_log_are_named(workspace: Workspace) -> None:
-    commits(workspace, range(1))
-    saved = [path for path in workspace.lake.glob("catalog.sqlite*") if path.is_file()]
-    copies = {path: path.read_bytes() for path in saved}
-    commits(workspace, range(1, 2))
-    for path in workspace.lake.glob("catalog.sqlite*"):
-        path.unlink()
-    for path, body in copies.items():
-        path.write_bytes(body)
-    problems = verify_workspace(workspace).problems
-    assert any("has lost commits" in line for line in problems), problems
-
-
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from catalog import Workspace, open_catalog
-from tests.catalog.pictures import bring
-workspace = Workspace.at(sys.argv[1])
-with open_catalog(workspace) as catalog:
-    reader = catalog.store.connect()
-    reader.execute("BEGIN")
-    reader.execute("FROM lake.photos").fetchall()  # the log stays
-    for number in range(50, 53):
-        bring(workspace, range(number * 3, number * 3 + 3))
-        if number == 52 and sys.argv[2] == "before the checksums":
-            catalog.store._metadata.pages.record = lambda _: os.kill(os.getpid(), signal.SIGKILL)
-        catalog.commit()
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.mark.parametrize(
-    "moment",
-    ["before the checksums", pytest.param("after the checksums", marks=pytest.mark.slow)],
-)
-def test_a_killed_writer_is_no_problem_and_a_flip_after_it_is(
-    workspace: Workspace, moment: str
-) -> None:
-    done = subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), moment], check=False)
-    assert done.returncode == -9
-    found = verify_workspace(workspace)
-    assert found.problems == []
-    assert len(found.notes) == (moment == "before the checksums")
-    commits(workspace, range(60, 61))
-    assert verify_workspace(workspace) == Verification([], [], 12)
-    flip(workspace.lake / "catalog.sqlite", random.Random(SEED))
-    assert verify_workspace(workspace).problems
-    commits(workspace, range(61, 62))
-    assert verify_workspace(workspace).problems, "a later commit hides it"
-
-
-def test_a_query_on_a_damaged_file_names_it_and_the_command(workspace: Workspace) -> None:
-    commits(workspace, range(2))
-    path = files(workspace, "lake/data/main/photos/*")[0]
-    raw = bytearray(path.read_bytes())
-    start = len(raw) - 8 - int.from_bytes(raw[-8:-4], "little")
-    raw[start : start + 300] = bytes(300)  # in the footer
-    path.write_bytes(raw)
-    with open_catalog(workspace) as catalog, pytest.raises(QueryError) as raised:
-        catalog.records("SELECT * FROM photos")
-    said = str(raised.value)
-    assert path.name in said
-    assert "safelight catalog verify" in said
-    assert "\n" not in said
-
-
-def test_a_flipped_bit_in_the_log_of_a_killed_writer_names_the_log(workspace: Workspace) -> None:
-    subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)
-    log = workspace.lake / "catalog.sqlite-wal"
-    flip(log, random.Random(SEED))
-    problems = verify_workspace(workspace).problems
-    assert any(line.startswith("catalog.sqlite-wal is damaged") for line in problems), problems
-    assert any("has lost commits" in line for line in problems), problems
-
-
-def test_a_flipped_bit_in_a_page_that_the_log_replaces_is_named(workspace: Workspace) -> None:
-    commits(workspace, range(2))
-    subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)
-    log = read_wal(workspace.lake / "catalog.sqlite-wal")
-    assert log
-    path = workspace.lake / "catalog.sqlite"
-    raw = path.read_bytes()
-    replaced = [page for page in sorted(log.pages) if page * 4096 <= len(raw) and page > 1]
-    assert replaced
-    at = replaced[0] * 4096 - 2_000
-    path.write_bytes(raw[:at] + bytes([raw[at] ^ 4]) + raw[at + 1 :])
-    problems = verify_workspace(workspace).problems
-    assert [line.partition(":")[0] for line in problems] == ["catalog.sqlite is damaged"]
-    commits(workspace, range(70, 71))  # writes the page again
-    assert verify_workspace(workspace).problems == []
-
-
-def test_a_flipped_bit_of_the_log_is_named(workspace: Workspace) -> None:
-    store = open_store(workspace)
-    reader = store.connect()
-    reader.execute("BEGIN")
-    reader.execute("FROM lake.photos").fetchall()  # what it reads stays in the log
-    commits(workspace, range(2))
-    log = workspace.lake / "catalog.sqlite-wal"
-    assert verify_workspace(workspace).problems == []
-    flip(log, random.Random(SEED))
-    problems = verify_workspace(workspace).problems
-    assert any(line.startswith("catalog.sqlite-wal is damaged") for line in problems), problems
-    store.release(reader)
-
-
-def test_a_first_commit_that_fails_in_a_copied_home_is_not_taken_for_damage(
-    workspace: Workspace,
-) -> None:
-    # A copy of a home without rows: its first commit notes the new place of the data, of which no snapshot tells.
-    bring(workspace, range(3))
-    (rows,) = workspace.spool.glob("*/photos.parquet")
-    whole = rows.read_bytes()
-    rows.write_bytes(whole[:50])
-    with open_catalog(workspace) as catalog, pytest.raises(CommitError):
-        catalog.commit()
-    assert verify_database(workspace) == []
-    rows.write_bytes(whole)
-    commits(workspace, range(1, 3))
-    maintain(workspace, NOW)
-    assert verify_workspace(workspace).problems == []
-
-
-def verify_database(workspace: Workspace) -> list[str]:
-    with open_catalog(workspace) as catalog:
-        return [*catalog.store.check_database()]
-
-
-def test_maintenance_of_a_damaged_database_is_refused(workspace: Workspace) -> None:
-    commits(workspace, range(2))
-    flip(workspace.lake / "catalog.sqlite", random.Random(SEED + 5))
-    said = CliRunner().invoke(command, ["maintain", "--home", str(workspace.home)])
-    assert said.exit_code == 1
-    assert "catalog.sqlite is damaged" in str(said.exception)
-    assert open_store(workspace).check_files().orphans == ()
-
-
 def test_served_queries_and_a_stray_file_in_the_spool(workspace: Workspace) -> None:
     bring(workspace, range(3), job="serve:queries")
     assert verify_workspace(workspace) == Verification([], [], 0)
@@ -359,36 +188,6 @@ def test_damaged_revocations_are_named_and_not_written_again(workspace: Workspac
     merge_revocations(workspace.releases, [revoked("1.1.0")])
     assert len(read_revocations(workspace.releases)) == 2
     assert list(revocation_problems(workspace.releases)) == []
-
-
-@pytest.mark.parametrize("damage", ["zeroes", "end"])
-def test_a_damaged_table_file_is_told_in_plain_words(workspace: Workspace, damage: str) -> None:
-    commits(workspace, range(3))
-    [path, *_] = files(workspace, "lake/data/**/photos/*.parquet")
-    raw = bytearray(path.read_bytes())
-    places = {"zeroes": slice(40, 200), "end": slice(-8, None)}
-    raw[places[damage]] = bytes(len(raw[places[damage]]))
-    path.write_bytes(raw)
-    with open_catalog(workspace) as catalog, pytest.raises(QueryError) as told:
-        catalog.query("SELECT * FROM photos ORDER BY ALL")
-    assert str(told.value).startswith(f"table file {path} is damaged: its SHA-256 is not")
-    assert str(told.value).endswith("; list all damage with: safelight catalog verify")
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "Out of buffer",
-        "TProtocolException: Invalid data",
-        "don't know what type:",
-        "ZSTD Decompression fail",
-    ],
-)
-def test_what_a_reader_says_of_damage_is_put_in_words(said: str) -> None:
-    line = first_paragraph(duckdb.IOException(f"{said}\n\nLINE 1: SELECT"))
-    assert line.startswith("a file ")
-    assert "damaged" in line
-    assert line.endswith(f"({said})")
 
 
 def test_verify_says_what_it_checked(workspace: Workspace) -> None:

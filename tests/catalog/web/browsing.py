@@ -67,3 +67,9 @@ class Tab:
         """Close the window; fails when something went wrong in it."""
         self._context.close()
         self.check()
+
+
+def brightness(page: Page) -> int:
+    """Return the red part of a page's background, 0 to 255."""
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return int(colour.removeprefix("rgb(").split(",")[0])

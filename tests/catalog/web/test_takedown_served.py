@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalog import Workspace, open_catalog
-from tests.catalog.takedown.test_takedown import bytes_left
+from tests.catalog.takedown.taking_down import bytes_left
 from tests.catalog.web import made_review as made
 from tests.catalog.web.serving import Server, serving
 

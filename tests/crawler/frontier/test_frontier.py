@@ -3,46 +3,19 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from catalog import Workspace
-from crawler.errors import PredicateError
 from crawler.fetch.failures import Failure
 from crawler.frontier.frontier import Frontier
-from crawler.frontier.items import (
-    LISTED,
-    READY,
-    Cursor,
-    HostPartition,
-    Item,
-    ListedPhoto,
-    Settlement,
-)
+from crawler.frontier.items import LISTED, Cursor, Item, ListedPhoto, Settlement
 from crawler.frontier.takedown import FrontierQueue
-
-CRAWL = "c1"
-
-
-@pytest.fixture
-def frontier(tmp_path: Path) -> Iterator[Frontier]:
-    with Frontier(tmp_path / "frontier.sqlite") as opened:
-        opened.open_crawl(CRAWL, "folder", {"path": "p"})
-        yield opened
-
-
-def listed(*names: str, stage: int = READY, version: str = "") -> list[ListedPhoto]:
-    return [ListedPhoto(name, {"title": name}, f"u/{name}", "h", version, stage) for name in names]
-
-
-def done(item: Item) -> Settlement:
-    return Settlement(item.seq, item.photo_id, "done", item.attempts + 1)
+from tests.crawler.frontier.listing import CRAWL, done, from_host, listed
 
 
 def test_what_is_added_twice_is_there_once(frontier: Frontier) -> None:
@@ -103,23 +76,6 @@ def test_a_photo_passes_the_stages_of_an_api_and_can_be_claimed_then(frontier: F
     assert frontier.claim(CRAWL, 1, now=0.0)[0].url == "http://h/a.jpg"
 
 
-def test_retry_takes_one_class_and_starts_refused_photos_from_the_api(frontier: Frontier) -> None:
-    frontier.add(CRAWL, listed("a", "b", "c", stage=LISTED), Cursor())
-    for name in ("a", "b"):
-        frontier.locate(CRAWL, name, "u", "h")
-    frontier.refuse(CRAWL, "c", Failure("transient", "http_500"))
-    states = {"a": ("dead", "transient"), "b": ("failed", "final"), "c": ("dead", "transient")}
-    for item in frontier.claim(CRAWL, 3, now=0.0):
-        state, kind = states[item.photo_id]
-        frontier.settle([Settlement(item.seq, item.photo_id, state, 4, 0, kind, "e")])  # type: ignore[arg-type]  # literals above
-    assert frontier.errors(CRAWL) == {"e": 3}
-    assert frontier.retry(CRAWL, "transient") == 2
-    assert [item.photo_id for item in frontier.unprepared(CRAWL)] == ["c"]
-    [item] = frontier.claim(CRAWL, 3, now=0.0)
-    assert (item.photo_id, item.attempts, item.base) == ("a", 4, 4)
-    assert frontier.retry(CRAWL, None) == 1
-
-
 def test_new_files_are_told_from_known_ones(frontier: Frontier) -> None:
     frontier.settle([], ["s1"])
     assert frontier.claim_assets(["s1", "s2", "s2"], "a") == ({"s2"}, set())
@@ -131,59 +87,6 @@ def test_new_files_are_told_from_known_ones(frontier: Frontier) -> None:
     assert frontier.claim_assets(["s2"], "a") == (set(), set())
     frontier.clear_held()
     assert frontier.held_counts() == (0, 0)
-
-
-def from_host(host: str, *names: str) -> list[ListedPhoto]:
-    return [ListedPhoto(f"{host}/{name}", {}, f"http://{host}/{name}", host) for name in names]
-
-
-def test_hosts_take_turns_and_a_slow_one_holds_up_nobody(frontier: Frontier) -> None:
-    frontier.add(CRAWL, from_host("slow", *"abcdef") + from_host("quick", *"ab"), Cursor(2))
-    first = frontier.claim(CRAWL, 8, 10.0, each=2)
-    assert [item.photo_id for item in first] == ["quick/a", "quick/b", "slow/a", "slow/b"] or [
-        item.photo_id for item in first
-    ] == ["slow/a", "slow/b", "quick/a", "quick/b"]
-    assert frontier.claim(CRAWL, 8, 10.0, each=2, busy=["slow"]) == []
-    assert len(frontier.claim(CRAWL, 8, 10.0, each=3)) == 3
-    assert frontier.next_due(CRAWL) == 10.0
-
-
-def test_a_closed_host_is_left_alone_whoever_asks(frontier: Frontier, tmp_path: Path) -> None:
-    frontier.add(CRAWL, from_host("h", "a"), Cursor(2))
-    now = time.time()
-    frontier.pause_host("h", now + 50)
-    frontier.pause_host("h", now + 10)  # a shorter wish does not shorten it
-    assert frontier.claim(CRAWL, 1, now) == []
-    assert frontier.next_due(CRAWL) == now + 50
-    assert frontier.paused_hosts() == {"h": now + 50}
-    frontier.add(CRAWL, from_host("h", "b"), Cursor(3))  # a new item does not open it
-    assert frontier.claim(CRAWL, 1, now) == []
-    assert len(frontier.claim(CRAWL, 9, now + 51)) == 2
-
-
-def test_workers_share_hosts_and_no_host_has_two(frontier: Frontier) -> None:
-    hosts = [f"host{number}.example" for number in range(40)]
-    frontier.add(CRAWL, [item for host in hosts for item in from_host(host, "a")], Cursor(2))
-    shares = [HostPartition(index, 3) for index in range(3)]
-    found = [
-        {item.host for item in frontier.claim(CRAWL, 99, 1.0, partition=partition)}
-        for partition in shares
-    ]
-    assert all(found)
-    assert sorted(host for part in found for host in part) == sorted(hosts)
-    assert all(
-        partition.has(host) for partition, part in zip(shares, found, strict=True) for host in part
-    )
-    assert {item.host for item in frontier.in_flight("worker-1")} == found[1]
-
-
-def test_a_redirected_item_goes_to_the_worker_of_its_new_host(frontier: Frontier) -> None:
-    frontier.add(CRAWL, from_host("a", "x"), Cursor(2))
-    [item] = frontier.claim(CRAWL, 1, 1.0)
-    frontier.requeue_redirect(item, "http://b.example/y")
-    [moved] = frontier.claim(CRAWL, 1, 1.0)
-    assert (moved.url, moved.host, moved.hops) == ("http://b.example/y", "b.example", 1)
-    assert frontier.counts(CRAWL) == {"in_flight": 1}
 
 
 def test_photos_that_a_new_listing_does_not_hold_have_vanished(frontier: Frontier) -> None:
@@ -208,41 +111,6 @@ def test_old_photos_are_asked_for_again_with_what_is_known_of_them(frontier: Fro
     [again] = frontier.claim(CRAWL, 1, time.time())
     assert (again.etag, again.modified, again.attempts, again.base) == ('"e"', "Mon", 1, 1)
     assert again.settled_at > 0
-
-
-def give_up(frontier: Frontier) -> None:
-    frontier.add(CRAWL, from_host("h", *"abc") + from_host("i", "d"), Cursor(2))
-    for number, item in enumerate(frontier.claim(CRAWL, 9, 1.0)):
-        letter = (4, 0.0, "final", f"http_40{number}", "said so", 400 + number)
-        frontier.settle([Settlement(item.seq, item.photo_id, "failed", *letter)])  # type: ignore[arg-type]  # as it is
-
-
-def test_dead_letters_are_chosen_by_a_predicate(frontier: Frontier) -> None:
-    give_up(frontier)
-    found = frontier.dead_letters(CRAWL, "host = 'h' AND http_status > 400")
-    assert [letter.url for letter in found] == ["http://h/b", "http://h/c"]
-    assert frontier.retry(CRAWL, None, "error LIKE 'http_40%' AND url LIKE '%/d'") == 1
-    assert [item.photo_id for item in frontier.claim(CRAWL, 9, 1.0)] == ["i/d"]
-    assert len(frontier.dead_letters(CRAWL)) == 3
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        "nonsense",
-        "1; DELETE FROM items",
-        "1) UNION SELECT seq FROM items --",
-        "seq IN (SELECT rowid FROM crawls)",
-        "EXISTS (SELECT 1 FROM quotas)",
-        "load_extension('x')",
-        "1 = (SELECT count(*) FROM sqlite_master)",
-    ],
-)
-def test_a_predicate_can_only_read_dead_letters(frontier: Frontier, where: str) -> None:
-    give_up(frontier)
-    with pytest.raises(PredicateError, match="--where"):
-        frontier.retry(CRAWL, None, where)
-    assert frontier.counts(CRAWL) == {"failed": 4}
 
 
 def test_repeats_at_the_end_are_counted(frontier: Frontier) -> None:
@@ -384,6 +252,8 @@ class NothingIsLost(RuleBasedStateMachine):
 
 
 NothingIsLost.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+
+
 TestNothingIsLost = NothingIsLost.TestCase
 
 

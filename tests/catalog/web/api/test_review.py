@@ -14,9 +14,8 @@ from catalog import Workspace, open_catalog
 from catalog.lake.manual import decisions_in_force
 from catalog.web.app import ServeSettings, make_app
 from tests.catalog.web import made_review as made
-from tests.catalog.web.browsing import Tab
+from tests.catalog.web.browsing import Tab, brightness
 from tests.catalog.web.in_thread import serving
-from tests.catalog.web.test_console import brightness
 
 
 @pytest.fixture(scope="module")
