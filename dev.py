@@ -13,6 +13,7 @@ It makes `.venv` beside this file and installs what the job needs, once.
 
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def demo(rest: list[str]) -> int:
     """Run the whole pipeline on the embedded photo site."""
-    return call([PYTHON, "-m", "safelight", "demo", "run", *rest])
+    return call([PYTHON, "-m", "safelight", "demo", "run", *rest], named_command())
 
 
 def test(rest: list[str]) -> int:
@@ -97,7 +98,12 @@ def bench(rest: list[str]) -> int:
 
 def run(rest: list[str]) -> int:
     """Run the command `safelight`."""
-    return call([PYTHON, "-m", "safelight", *rest])
+    return call([PYTHON, "-m", "safelight", *rest], named_command())
+
+
+def named_command() -> dict[str, str]:
+    """Name `safelight` in the messages that advise a command as it can be typed here: it is not on the PATH."""
+    return {"SAFELIGHT_COMMAND": f"python3 {shlex.quote(sys.argv[0])} run"}
 
 
 def install(extras: str) -> str:

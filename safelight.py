@@ -208,7 +208,7 @@ def _missing_extra(error: ModuleNotFoundError, extra: str) -> Exception:
     default="text",
     help="json: stderr is one JSON object a line, with the id of the run.",
 )
-@click.version_option(package_name="safelight", message="%(prog)s %(version)s")
+@click.version_option(package_name="safelight", message="safelight %(version)s")
 @click.pass_context
 def cli(
     ctx: click.Context,
@@ -283,7 +283,9 @@ def _shadowing_module() -> str:
 
 def _run(given: Sequence[str]) -> None:
     try:
-        cli(given, prog_name="safelight")
+        from catalog.program_name import command_name
+
+        cli(given, prog_name=command_name())
     except SystemExit as end:
         if end.code == 1 and _has_no_reader():  # click has met a broken pipe
             raise BrokenPipeError from None

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from catalog.packs.assets import AssetReader, list_packs
     from catalog.packs.spool import Segment, count_waiting, waiting_segments, write_segment
     from catalog.plurals import counted
+    from catalog.program_name import command_name
     from catalog.pull.backoff import retry_after
     from catalog.pull.public_addresses import (
         Network,
@@ -180,6 +181,7 @@ __all__ = [
     "aligned",
     "basis_command",
     "choose_run",
+    "command_name",
     "count_review_items",
     "count_waiting",
     "counted",
@@ -262,6 +264,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
     __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
+            "catalog.program_name": ("command_name",),
             "catalog.commands.text_table": ("aligned", "shortened", "terminal_width"),
             "catalog.errors": (
                 "AssetNotFoundError",

@@ -39,6 +39,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalog.plurals import counted
+from catalog.program_name import command_name
 
 
 class SafelightError(Exception):
@@ -95,7 +96,7 @@ class NoWorkspaceError(WorkspaceError):
         SafelightError.__init__(
             self,
             f"{home} {state}{there}. Name a workspace with --home or SAFELIGHT_HOME; "
-            "safelight crawl run and safelight dataset pull make a new one",
+            f"{command_name()} crawl run and {command_name()} dataset pull make a new one",
         )
 
 
@@ -127,7 +128,7 @@ class CommitError(CatalogError):
         wait = counted(waiting, "segment", "waits")
         super().__init__(
             f"the commit to the catalog failed: {reason.rstrip('.')}. {wait} in the spool, and "
-            f"nothing is lost. Commit what waits{advice} with: safelight catalog commit"
+            f"nothing is lost. Commit what waits{advice} with: {command_name()} catalog commit"
         )
         self.reason, self.is_transient = reason, is_transient
 
@@ -147,7 +148,7 @@ class SnapshotNotFoundError(CatalogError):
         newest = ", ".join(map(str, known[:3])) or "none yet"
         super().__init__(
             f"snapshot {wanted} does not exist; newest: {newest}. "
-            "List them with: safelight catalog snapshots"
+            f"List them with: {command_name()} catalog snapshots"
         )
         self.wanted = wanted
 
@@ -159,7 +160,7 @@ class TableNotFoundError(CatalogError):
         near = difflib.get_close_matches(wanted, known, n=1)
         advice = f"did you mean {near[0]}? " if near else ""
         super().__init__(
-            f"there is no table or view {wanted!r}; {advice}List them with: safelight catalog describe"
+            f"there is no table or view {wanted!r}; {advice}List them with: {command_name()} catalog describe"
         )
         self.wanted = wanted
 
@@ -222,7 +223,7 @@ class ReleaseNotFoundError(CatalogError):
         listed = ", ".join(known[:5]) or "none yet"
         super().__init__(
             f"release {wanted!r} does not exist; known: {listed}. "
-            "List them with: safelight dataset list"
+            f"List them with: {command_name()} dataset list"
         )
         self.wanted = wanted
 
@@ -274,7 +275,7 @@ class NoSuchCrawlError(CatalogError):
 
     def __init__(self, wanted: str) -> None:
         super().__init__(
-            f"no crawl {wanted[:64]!r} has ended a session here. List them with: safelight crawl status"
+            f"no crawl {wanted[:64]!r} has ended a session here. List them with: {command_name()} crawl status"
         )
         self.wanted = wanted
 

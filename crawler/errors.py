@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog import SafelightError
+from catalog import SafelightError, command_name
 
 
 class CrawlError(SafelightError):
@@ -45,7 +45,7 @@ class StopTimeoutError(CrawlError):
     def __init__(self, home: Path, seconds: float) -> None:
         super().__init__(
             f"the crawl in {home} has been asked to stop and still runs after {seconds:g} s; "
-            "look again with: safelight crawl status"
+            f"look again with: {command_name()} crawl status"
         )
 
 
@@ -55,7 +55,7 @@ class CrawlNotFoundError(CrawlError):
     def __init__(self, crawl_id: str, existing: list[str]) -> None:
         newest = ", ".join(existing[:3]) or "none yet"
         super().__init__(
-            f"crawl {crawl_id} does not exist; newest: {newest}. List them with: safelight crawl status"
+            f"crawl {crawl_id} does not exist; newest: {newest}. List them with: {command_name()} crawl status"
         )
 
 
@@ -64,8 +64,8 @@ class NothingToResumeError(CrawlError):
 
     def __init__(self) -> None:
         super().__init__(
-            "no crawl to go on with; start one with: safelight crawl run SOURCE, "
-            "or see safelight crawl status"
+            f"no crawl to go on with; start one with: {command_name()} crawl run SOURCE, "
+            f"or see {command_name()} crawl status"
         )
 
 
@@ -126,7 +126,7 @@ class NotBlockedError(CrawlError):
         values = f"{', '.join(blocked[:3])}{more}" if blocked else "nothing"
         super().__init__(
             f"{kind} {value!r} is not blocked; of this kind there is: {values}. "
-            'See: safelight catalog sql "SELECT * FROM tombstones"'
+            f'See: {command_name()} catalog sql "SELECT * FROM tombstones"'
         )
 
 
@@ -141,7 +141,7 @@ class WorkersKeepDyingError(CrawlError):
     """Worker processes die repeatedly."""
 
     def __init__(self, log: str) -> None:
-        super().__init__(f"workers keep dying; see {log}, then: safelight crawl resume")
+        super().__init__(f"workers keep dying; see {log}, then: {command_name()} crawl resume")
 
 
 class FrontierLostError(CrawlError):
@@ -150,7 +150,7 @@ class FrontierLostError(CrawlError):
     def __init__(self, why: str, log: str) -> None:
         super().__init__(
             f"the actor that serves the frontier ended: {why}; its log is below {log}. Nothing is lost; go on with: "
-            "safelight crawl resume"
+            f"{command_name()} crawl resume"
         )
 
 
@@ -168,4 +168,4 @@ class NothingToCompareError(CrawlError):
         problem = (
             "no crawl has ended here yet" if since is None else f"snapshot {since} does not exist"
         )
-        super().__init__(f"{problem}; list snapshots with: safelight catalog snapshots")
+        super().__init__(f"{problem}; list snapshots with: {command_name()} catalog snapshots")

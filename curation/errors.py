@@ -15,7 +15,7 @@ SafelightError
 import json
 from collections.abc import Mapping, Sequence
 
-from catalog import SafelightError, home_words
+from catalog import SafelightError, command_name, home_words
 
 
 class CurationError(SafelightError):
@@ -62,7 +62,7 @@ class RunNotFoundError(CurationError):
         newest = ", ".join(existing[:3]) or "none yet"
         super().__init__(
             f"curation run {run_id or '(newest)'} does not exist; newest: {newest}. "
-            "Make one with: safelight curate run"
+            f"Make one with: {command_name()} curate run"
         )
         self.run_id = run_id
 
@@ -72,7 +72,7 @@ class NothingToCurateError(CurationError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the catalog holds no pictures yet. Bring some in with: safelight crawl run"
+            f"the catalog holds no pictures yet. Bring some in with: {command_name()} crawl run"
         )
 
 
@@ -82,8 +82,8 @@ class RunUndoneError(CurationError):
     def __init__(self, run_id: str, by: str, at: str) -> None:
         super().__init__(
             f"run {run_id} of the same pictures by the same plan and decisions was taken back by {by} on {at} UTC. "
-            "Bring it back with: safelight curate run --again; or change what was wrong with it first (the plan, or "
-            "decisions about pictures): that makes a new run"
+            f"Bring it back with: {command_name()} curate run --again; or change what was wrong with it first "
+            "(the plan, or decisions about pictures): that makes a new run"
         )
         self.run_id = run_id
 
@@ -104,8 +104,8 @@ def _labels_advice(n_values: Mapping[str, int], usable: Sequence[str]) -> str:
         listed = ", ".join(f"{task} ({n_values[task]:,} values)" for task in usable[:5])
         plan = json.dumps({"labels": usable[:1]})
         return (
-            f"The catalog has: {listed}. Name those to be used in a plan, such as {plan}, and give it to: safelight "
-            f"curate run --plan FILE{home_words()}"
+            f"The catalog has: {listed}. Name those to be used in a plan, such as {plan}, and give it to: "
+            f"{command_name()} curate run --plan FILE{home_words()}"
         )
     listed_labels = ", ".join(f"{task} has one value" for task in sorted(n_values))
     situation = (
@@ -114,7 +114,7 @@ def _labels_advice(n_values: Mapping[str, int], usable: Sequence[str]) -> str:
     return (
         f"{situation}, so no label can be wrong. Labels come with pictures: from a column of an address list "
         f"(--label-col), from names of folders, or with a data set. What else waits for people: "
-        f"safelight curate review{home_words()}"
+        f"{command_name()} curate review{home_words()}"
     )
 
 
@@ -124,7 +124,7 @@ class EmbedderNotFoundError(CurationError):
     def __init__(self, name: str, existing: Sequence[str]) -> None:
         super().__init__(
             f"there is no single embedder {name!r}; known: {', '.join(existing)}. Train one with: "
-            "safelight train run copy_detection, or give the path of an ONNX file"
+            f"{command_name()} train run copy_detection, or give the path of an ONNX file"
         )
         self.name = name
 

@@ -20,6 +20,7 @@ from catalog import (
     SafelightError,
     UsageError,
     Workspace,
+    command_name,
     counted,
     format_duration,
     home_words,
@@ -60,7 +61,9 @@ def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
 
 
 def _command_name() -> str:
-    """Name the command as it can be typed here: `safelight` where the PATH leads to it, else the path of its script."""
+    """Name the command as it can be typed here: as its starter does, or `safelight`, or the path of its script."""
+    if (name := command_name()) != "safelight":
+        return name
     script, on_path = Path(sys.executable).with_name("safelight"), shutil.which("safelight")
     if not script.exists():
         return "safelight" if on_path else f"{shlex.quote(sys.executable)} -m safelight"
@@ -79,7 +82,7 @@ def _refuse_other_pictures(workspace: Workspace) -> None:
     if row["n"]:
         raise UsageError(
             f"{workspace.home} holds {counted(int(str(row['n'])), 'photo')} of your own; give the demo a workspace "
-            "of its own: safelight demo run --home demo-workspace"
+            f"of its own: {command_name()} demo run --home demo-workspace"
         )
 
 
@@ -97,7 +100,7 @@ def _pages(workspace: Workspace) -> Iterator[tuple[str, Path]]:
 
 def _step(workspace: Workspace, *arguments: str) -> None:
     """Print one command of Safelight and run it on the workspace."""
-    print(f"\n$ safelight {shlex.join(arguments)}", flush=True)
+    print(f"\n$ {_command_name()} {shlex.join(arguments)}", flush=True)
     process = subprocess.run(_command(workspace, arguments), env=_environment(), check=False)  # noqa: S603 - our own command
     _raise_on_failure(arguments, process.returncode)
 
@@ -116,14 +119,16 @@ def _in_background(workspace: Workspace, *arguments: str) -> Iterator[None]:
         )
         yield
         print(
-            f"\n$ safelight {shlex.join(arguments)}\n{future.result().stdout}", end="", flush=True
+            f"\n$ {_command_name()} {shlex.join(arguments)}\n{future.result().stdout}",
+            end="",
+            flush=True,
         )
         _raise_on_failure(arguments, future.result().returncode)
 
 
 def _raise_on_failure(arguments: Sequence[str], code: int) -> None:
     if code:
-        raise SafelightError(f"the demo stopped: safelight {shlex.join(arguments)} failed")
+        raise SafelightError(f"the demo stopped: {_command_name()} {shlex.join(arguments)} failed")
 
 
 @contextmanager
@@ -136,7 +141,7 @@ def _site(workspace: Workspace, count: int, seed: int) -> Iterator[str]:
     port.parent.mkdir(exist_ok=True)
     port_text = port.read_text() if port.exists() and _is_free(int(port.read_text())) else "0"
     arguments = ("demo", "site", "--count", str(count), "--seed", str(seed), "--port", port_text)
-    print(f"$ safelight {shlex.join(arguments)} &", flush=True)
+    print(f"$ {_command_name()} {shlex.join(arguments)} &", flush=True)
     with subprocess.Popen(  # noqa: S603 - our own command
         _command(workspace, arguments), env=_environment(), stdout=subprocess.PIPE, text=True
     ) as site:
@@ -163,7 +168,9 @@ def _address(site: "subprocess.Popen[str]") -> str:
     """Read the address from the first line of the site's output."""
     line = site.stdout.readline().strip() if site.stdout else ""
     if not line.startswith("http"):
-        raise SafelightError("the demo site did not start; try it with: safelight demo site")
+        raise SafelightError(
+            f"the demo site did not start; try it with: {command_name()} demo site"
+        )
     return line
 
 
@@ -172,6 +179,7 @@ def _command(workspace: Workspace, arguments: Sequence[str]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment with the demo's API key and a contact for the crawler."""
+    """Return the environment with the demo's API key, a contact for the crawler and the name of the command."""
     demo = {"SAFELIGHT_UNSPLASH_KEY": "demo", "SAFELIGHT_CONTACT": "demo@localhost"}
+    demo |= {"SAFELIGHT_COMMAND": _command_name()}
     return os.environ | demo

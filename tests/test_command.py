@@ -1,6 +1,8 @@
 """The command loads a room only when asked, and says what is missing."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -79,6 +81,51 @@ def test_every_extra_of_its_own_lists_its_library() -> None:
     for library, extra in safelight.EXTRAS.items():
         listed = extras["optional-dependencies"][extra]
         assert any(line.startswith((f"{library}>", f"{library}=")) for line in listed), library
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("crawl", "status"), "no crawls yet; start one with: python3 dev.py run crawl run SOURCE"),
+        (("crawl", "resume"), "start one with: python3 dev.py run crawl run SOURCE"),
+        (("crawl", "nothing"), "Try 'python3 dev.py run crawl --help' for help."),
+        (("--version",), "safelight "),
+    ],
+)
+def test_advice_names_the_command_as_its_starter_does(
+    workspace: Workspace, words: tuple[str, ...], advice: str
+) -> None:
+    environment = {**os.environ, "SAFELIGHT_COMMAND": "python3 dev.py run"}
+    command = [sys.executable, "-m", "safelight", "--home", str(workspace.home), *words]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert advice in done.stdout + done.stderr
+
+
+# What is written into a file for other machines names the command as a wheel installs it.
+_FOR_OTHER_MACHINES = ("catalog/pull/lockfile.py", "catalog/releases/cards/card.py")
+
+
+def test_no_message_names_the_command_by_itself() -> None:
+    """Docstrings may: they are read as documentation."""
+    fixed = re.compile(rf"\bsafelight ({'|'.join(safelight.ROOMS)})\b")
+    for room in safelight.OURS[:-1]:
+        for path in (ROOT / room).rglob("*.py"):
+            tree = ast.parse(path.read_text("utf-8"))
+            documentation = {
+                id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+            }
+            texts = [
+                node.value
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and id(node) not in documentation
+            ]
+            name = path.relative_to(ROOT).as_posix()
+            if name not in _FOR_OTHER_MACHINES:
+                assert not [text for text in texts if fixed.search(text)], name
 
 
 def test_a_home_that_is_no_folder_is_one_line(

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from catalog import SafelightError
+from catalog import SafelightError, command_name
 
 if TYPE_CHECKING:
     from catalog import Permission, Release
@@ -60,7 +60,9 @@ class ModelNotFoundError(TrainingError):
     """No trained model has this id."""
 
     def __init__(self, name: str, existing: Sequence[str]) -> None:
-        listed = ", ".join(existing[:3]) or "none yet (train one with: safelight train run exif)"
+        listed = (
+            ", ".join(existing[:3]) or f"none yet (train one with: {command_name()} train run exif)"
+        )
         super().__init__(f"model {name!r} does not exist; known: {listed}")
 
 
@@ -89,6 +91,6 @@ class NoDatasetError(TrainingError):
         advice = (
             f"name one with --dataset: {', '.join(existing)}"
             if existing
-            else "publish one first: safelight dataset publish"
+            else f"publish one first: {command_name()} dataset publish"
         )
         super().__init__(f"no single data set to train on; {advice}")

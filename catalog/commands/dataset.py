@@ -20,6 +20,7 @@ from catalog.commands.text_table import aligned, terminal_width
 from catalog.errors import ReleaseError, SafelightError
 from catalog.number_formats import format_bytes
 from catalog.plurals import counted
+from catalog.program_name import command_name
 from catalog.workspace.options import existing_workspace_option, home_words
 from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
@@ -71,7 +72,9 @@ def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
     click.echo(permission.advice(released(release.name, release.version)))
     if permission.allowed < permission.total:
         home = home_words()
-        click.echo(f"then: safelight curate run{home}, safelight dataset publish {name}{home}")
+        click.echo(
+            f"then: {command_name()} curate run{home}, {command_name()} dataset publish {name}{home}"
+        )
 
 
 @dataset.command()

@@ -9,6 +9,7 @@ import click
 from catalog.errors import LockedError, RevokedError, UsageError
 from catalog.number_formats import format_bytes
 from catalog.plurals import counted
+from catalog.program_name import command_name
 from catalog.workspace.options import existing_workspace_option, workspace_option
 from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
@@ -96,8 +97,8 @@ def _pull_locked(workspace: Workspace, orders: list["PullOrder"], lock_file: Pat
         except RevokedError as error:
             name = each.wanted.partition("@")[0]
             revoked.append(
-                f"{lock_file} names {each.wanted}: {error}. Replace the entry with: safelight dataset pull {name}; "
-                f"or drop it with: safelight dataset unlock {each.wanted}"
+                f"{lock_file} names {each.wanted}: {error}. Replace the entry with: "
+                f"{command_name()} dataset pull {name}; or drop it with: {command_name()} dataset unlock {each.wanted}"
             )
     if revoked:
         raise LockedError("\n".join(revoked))
@@ -115,7 +116,7 @@ def _from_lock(
     ]
     if not meant:
         raise LockedError(
-            f"{lock_file} has no release {order.wanted}; write it with: safelight dataset lock"
+            f"{lock_file} has no release {order.wanted}; write it with: {command_name()} dataset lock"
         )
     return [
         replace(
@@ -227,7 +228,7 @@ def keygen(path: Path) -> None:
 @click.command("sign")
 @click.argument("release")
 @click.option(
-    "--key", type=_FILE, required=True, help="Private key made by: safelight dataset keygen"
+    "--key", type=_FILE, required=True, help=f"Private key made by: {command_name()} dataset keygen"
 )
 @existing_workspace_option
 def sign_release(workspace: Workspace, release: str, key: Path) -> None:

@@ -22,6 +22,7 @@ from tenacity import (
 from catalog.errors import BusyError, CatalogError, CommitError, QueryError, SegmentError
 from catalog.lake.choose_store import open_store
 from catalog.packs.spool import count_waiting, damaged_segment, is_whole, waiting_segments
+from catalog.program_name import command_name
 from catalog.stores import LOCK_TIMEOUT_S, Snapshot
 from catalog.stores.commit_errors import EXPECTED, commit_error
 from catalog.tables.contract import TABLES
@@ -92,7 +93,7 @@ class Catalog:
         if not damaged:
             return QueryError(first_paragraph(error))
         log.info("%s: %s", damaged, first_paragraph(error))
-        return QueryError(f"{damaged}; list all damage with: safelight catalog verify")
+        return QueryError(f"{damaged}; list all damage with: {command_name()} catalog verify")
 
     def _asked(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:
         if self._closed:

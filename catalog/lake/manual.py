@@ -25,6 +25,7 @@ from catalog.errors import DecisionError
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.packs.spool import write_segment
 from catalog.plurals import counted
+from catalog.program_name import command_name
 from catalog.tables.rows import rows
 from catalog.workspace.workspace import Workspace
 
@@ -33,7 +34,7 @@ PREFIX = "manual:"
 LOCAL = "local"
 """Who decides at the command line."""
 
-_LISTING = 'list them with: safelight catalog sql "SELECT sha256 FROM assets"'
+_LISTING = f'list them with: {command_name()} catalog sql "SELECT sha256 FROM assets"'
 _MANY = {"keeper": (1, 1), "merge": (2, None)}  # how many pictures at least and at most
 
 
@@ -246,8 +247,8 @@ def _target(catalog: Catalog, name: str) -> str:
         return targets[name]
     if not name or not fitting:
         raise DecisionError(
-            f"there is no run or decision {name!r}; list runs with safelight curate runs, "
-            'decisions with safelight catalog sql "SELECT * FROM v_manual_decisions"'
+            f"there is no run or decision {name!r}; list runs with {command_name()} curate runs, "
+            f'decisions with {command_name()} catalog sql "SELECT * FROM v_manual_decisions"'
         )
     if len({targets[each] for each in fitting}) > 1:
         raise DecisionError(f"{name} could be {', '.join(fitting[:4])}; give more letters")

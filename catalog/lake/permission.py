@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catalog.lake.lake import Catalog
+from catalog.program_name import command_name
 from catalog.workspace.options import home_words
 
 _MOST_REASONS = 4
@@ -106,4 +107,4 @@ def curated(run_id: str) -> str:
 def basis_command(photos: str) -> str:
     """Write the command that records a basis for `photos`, an SQL predicate, to be pasted into a shell."""
     quoted = shlex.quote(photos) if set(photos) & set('"$`\\!') else f'"{photos}"'
-    return f'safelight crawl basis{home_words()} --where {quoted} --training-basis "WHY YOU MAY"'
+    return f'{command_name()} crawl basis{home_words()} --where {quoted} --training-basis "WHY YOU MAY"'

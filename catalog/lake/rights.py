@@ -15,6 +15,7 @@ import pyarrow as pa
 from catalog.errors import QueryError, RightsError
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.packs.spool import write_segment
+from catalog.program_name import command_name
 from catalog.tables.contract import TABLES
 from catalog.tables.rows import rows
 from catalog.workspace.workspace import Workspace
@@ -140,7 +141,7 @@ def undo_rights(workspace: Workspace, name: str, *, recorded_by: str = LOCAL) ->
             listed = ", ".join(fitting[:3] or list(statements)[:3]) or "none yet"
             raise RightsError(
                 f"{len(fitting)} statements begin with {name!r}; there are: {listed}. "
-                "List them with: safelight crawl basis --history"
+                f"List them with: {command_name()} crawl basis --history"
             )
         (target,) = fitting
         holds = statements[target]

@@ -31,6 +31,7 @@ from catalog.maintenance.verify import verify_catalog
 from catalog.packs.objects import open_objects
 from catalog.packs.spool import waiting_segments
 from catalog.plurals import counted
+from catalog.program_name import command_name
 from catalog.stores import Frozen
 from catalog.stores.ducklake.store import DuckLakeStore
 from catalog.version import __version__
@@ -233,7 +234,9 @@ def _copied(source: Path, target: Path) -> str:
                 content.update(piece)
                 out.write(piece)
     except FileNotFoundError as error:
-        raise BackupError(f"{source} is missing; check with: safelight catalog verify") from error
+        raise BackupError(
+            f"{source} is missing; check with: {command_name()} catalog verify"
+        ) from error
     return content.hexdigest()
 
 

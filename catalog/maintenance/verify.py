@@ -21,6 +21,7 @@ from catalog.packs.assets import PACKS, AssetReader, list_packs
 from catalog.packs.objects import Objects, hash_object, open_objects
 from catalog.packs.spool import is_whole, unreadable_segments, waiting_segments
 from catalog.plurals import counted
+from catalog.program_name import command_name
 from catalog.releases.index import release_folders
 from catalog.releases.release import list_releases
 from catalog.releases.revocations import revocation_problems
@@ -157,7 +158,7 @@ def _bad_files(store: Store, rehash: bool) -> Iterator[str]:
 
 def _notes(catalog: Catalog) -> Iterator[str]:
     files, packs = catalog.store.check_files(), list(orphan_packs(catalog))
-    swept = "left by a process that was killed; removed by: safelight catalog maintain"
+    swept = f"left by a process that was killed; removed by: {command_name()} catalog maintain"
     for kind, listed in (("table files", files.orphans), ("packs", [p.name for p in packs])):
         if listed:
             yield f"{kind} that nothing names: {len(listed)}, such as {listed[0]} ({swept})"
@@ -165,7 +166,7 @@ def _notes(catalog: Catalog) -> Iterator[str]:
     if files.without_sum:
         yield (
             f"table files without a recorded SHA-256: {files.without_sum}, written by an earlier version or by a "
-            "maintenance that was killed; recorded by: safelight catalog maintain"
+            f"maintenance that was killed; recorded by: {command_name()} catalog maintain"
         )
 
 

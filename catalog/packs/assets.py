@@ -6,10 +6,11 @@ from typing import NoReturn
 from catalog.errors import AssetNotFoundError
 from catalog.packs.objects import open_objects
 from catalog.packs.shards import ImageRange
+from catalog.program_name import command_name
 from catalog.workspace.workspace import Workspace
 
 PACKS = "packs"
-_MISSING = "pack {} is missing; check the workspace with: safelight catalog verify"
+_MISSING = f"pack {{}} is missing; check the workspace with: {command_name()} catalog verify"
 
 
 class AssetReader:

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from catalog.errors import SegmentError
 from catalog.packs.shards import ImageRange, ShardWriter, row_groups
 from catalog.plurals import counted
+from catalog.program_name import command_name
 from catalog.tables.contract import TABLES
 from catalog.tables.keys import Keys, hash_keys
 from catalog.tables.rows import fit, rows
@@ -143,7 +144,7 @@ def damaged_segment(folder: Path, why: str) -> SegmentError:
     """Make the error about a segment that is not what it was when it was written."""
     return SegmentError(
         f"segment {folder} is damaged ({why}). Move this folder out of the spool, so that the others can be committed; "
-        "safelight crawl verify then names the pictures that it held"
+        f"{command_name()} crawl verify then names the pictures that it held"
     )
 
 

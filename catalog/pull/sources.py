@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from catalog.errors import MissingPartError, ReleaseError
+from catalog.program_name import command_name
 from catalog.pull.backoff import TransientError, retry_after, retrying
 from catalog.pull.public_addresses import PrivateAddressError, sockets_of_a_source
 from catalog.releases.deleted_data import INDEX
@@ -155,8 +156,8 @@ class Service:
             raise ReleaseError(f"{self.name} asks for a valid token; give it in {TOKEN}")
         if answer.status == 410:
             raise ReleaseError(
-                f"{self.name} has taken {what} away; safelight dataset pull, without a version, brings the newest "
-                "version that is whole"
+                f"{self.name} has taken {what} away; {command_name()} dataset pull, without a version, brings "
+                "the newest version that is whole"
             )
         if answer.status not in (200, 206):
             raise ReleaseError(f"{self.name} said {answer.status} for {what}")

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from catalog.errors import ReleaseError
 from catalog.lake.lake import open_catalog
+from catalog.program_name import command_name
 from catalog.releases.publish import label_columns, publish
 from catalog.releases.release import Release
 from catalog.workspace.workspace import Workspace
@@ -29,7 +30,7 @@ def publish_run(workspace: Workspace, name: str, run_id: str | None = None) -> R
         runs = catalog.records(_RUN, [run_id, run_id])
         if not runs:
             raise ReleaseError(
-                f"no curation run {run_id or 'yet'}; make one with: safelight curate run"
+                f"no curation run {run_id or 'yet'}; make one with: {command_name()} curate run"
             )
         chosen = str(runs[0]["run_id"])
         items: pa.Table = catalog.query("SELECT * FROM curated_items WHERE run_id = ?", [chosen])

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from catalog.errors import ReleaseError
+from catalog.program_name import command_name
 
 MANIFEST, SUMS, SIGNATURE, PARTIAL = (
     "manifest.json",
@@ -75,7 +76,7 @@ def release_files(manifest: Mapping[str, Any]) -> list[ReleaseFile]:
     if "files" not in manifest:
         raise ReleaseError(
             f"{manifest['name']}@{manifest['version']} was published by an early version whose manifest does not "
-            "list all files; give it a new card first with: safelight dataset card"
+            f"list all files; give it a new card first with: {command_name()} dataset card"
         )
     files = [_file(entry) for entry in (*manifest["shards"], *manifest["files"])]
     if len({f.path for f in files}) < len(files):

@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from catalog.errors import ReleaseError, ReleaseNotFoundError
 from catalog.packs.objects import Objects, open_objects
+from catalog.program_name import command_name
 from catalog.releases.bucket import bring, listed, manifest_of
 from catalog.releases.deleted_data import INDEX, DeletedData, deleted_data
 from catalog.releases.manifest import PARTIAL
@@ -79,7 +80,7 @@ class Release:
         if self.pulled_splits is not None and not path.exists():
             raise ReleaseError(
                 f"{name} is not here: only {', '.join(self.pulled_splits)} of {self.name}@{self.version} "
-                f"was pulled. Bring the rest with: safelight dataset pull {self.name}@{self.version}"
+                f"was pulled. Bring the rest with: {command_name()} dataset pull {self.name}@{self.version}"
             )
         return path
 

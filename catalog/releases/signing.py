@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.errors import MissingPartError, SignatureError
+from catalog.program_name import command_name
 from catalog.releases.manifest import MANIFEST, SIGNATURE
 from catalog.workspace.files import flush
 
@@ -85,7 +86,7 @@ def _private(key_file: Path) -> "Ed25519PrivateKey":
         key = load_pem_private_key(key_file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise SignatureError(
-            f"{key_file} is no private key: {error}. Make one with: safelight dataset keygen"
+            f"{key_file} is no private key: {error}. Make one with: {command_name()} dataset keygen"
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise SignatureError(f"{key_file} is not an ed25519 key")

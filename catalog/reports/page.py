@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from catalog.number_formats import TEMPLATE_FILTERS
+from catalog.program_name import command_name
 from catalog.workspace.logs import redacted
 
 
@@ -18,7 +19,7 @@ def render_report(
     """Render a template of `templates/` in `package`; a missing value is an error.
 
     The template may include `report.css` and import the macros of `report_pieces.html`, both of `catalog/reports`.
-    Filters are the number formats, `words`, `redacted`, and those in `filters`.
+    It may call `command_name`. Filters are the number formats, `words`, `redacted`, and those in `filters`.
     """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("catalog.reports")]),
@@ -27,6 +28,7 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"command_name": command_name}
     environment.filters |= {**TEMPLATE_FILTERS, "redacted": redacted, **(filters or {})}
     return environment.get_template(template).render(values)
 

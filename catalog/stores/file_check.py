@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.packs.objects import Objects, hash_object
+from catalog.program_name import command_name
 from catalog.stores.file_sums import sum_in_name
 
 
@@ -57,7 +58,7 @@ def _waiting(objects: Objects, paths: Iterable[str]) -> Iterator[str]:
             if not _is_as_recorded(objects, path):
                 yield (
                     f"table file {path} is damaged: its SHA-256 is not the recorded one. No snapshot names it any "
-                    "more: safelight catalog maintain deletes it"
+                    f"more: {command_name()} catalog maintain deletes it"
                 )
 
 

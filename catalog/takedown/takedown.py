@@ -32,6 +32,7 @@ from catalog.lake.tombstones import block, comparable, read_blocked
 from catalog.maintenance.maintain import orphan_packs, upkeep_lock
 from catalog.packs.objects import open_objects
 from catalog.plurals import counted
+from catalog.program_name import command_name
 from catalog.pull.cache import BlobCache
 from catalog.pull.pull import cache_folder
 from catalog.releases.publish import publish
@@ -154,7 +155,7 @@ def no_crawl(workspace: Workspace) -> Iterator[None]:
             yield
     except Timeout as error:
         raise CatalogError(
-            "a crawl runs in this workspace; stop it first with: safelight crawl stop"
+            f"a crawl runs in this workspace; stop it first with: {command_name()} crawl stop"
         ) from error
 
 

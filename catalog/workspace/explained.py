@@ -8,6 +8,8 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 
+from catalog.program_name import command_name
+
 _FULL = "the disk is full: make room"
 _QUOTA = "the disk quota is used up: make room or ask for more"
 _READ_ONLY = (
@@ -112,14 +114,16 @@ def _explained(error: BaseException) -> str | None:
         where = error.filename or error.filename2
         return _line(str(where) if where else "", _BY_NUMBER[error.errno], "")
     if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
-        return f"a database is damaged ({_said(error)}). Check with: safelight catalog verify"
+        return (
+            f"a database is damaged ({_said(error)}). Check with: {command_name()} catalog verify"
+        )
     if isinstance(error, sqlite3.Error | RuntimeError | OSError) or _is_duckdb(error):
         message = str(error).lower()
         advice = next((advice for words, advice in _BY_WORDS.items() if words in message), None)
         if advice:
             return _line("", advice, _said(error))
     if _is_duckdb(error) and type(error).__name__ in {"IOException", "InternalException", "Error"}:
-        return f"the tables cannot be read ({_said(error)}). Check with: safelight catalog verify"
+        return f"the tables cannot be read ({_said(error)}). Check with: {command_name()} catalog verify"
     return None
 
 

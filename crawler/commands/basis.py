@@ -2,7 +2,7 @@
 
 import click
 
-from catalog import Workspace, counted, existing_workspace_option, home_words
+from catalog import Workspace, command_name, counted, existing_workspace_option, home_words
 
 
 def _require_text(
@@ -82,7 +82,7 @@ def basis(  # noqa: PLR0913 - one for each option
     if where is None:
         raise click.UsageError(
             "say which photos with --where, such as --where \"source = 'urls'\"; "
-            'sources and bases: safelight catalog sql "SELECT * FROM v_licences"'
+            f'sources and bases: {command_name()} catalog sql "SELECT * FROM v_licences"'
         )
     if training_basis is not None and no_training is not None:
         raise click.UsageError("give --training-basis or --no-training, not both")
@@ -105,10 +105,10 @@ def basis(  # noqa: PLR0913 - one for each option
         )
         home = home_words()
         click.echo(
-            f"it counts from the next: safelight curate run{home}, safelight dataset publish NAME{home}"
+            f"it counts from the next: {command_name()} curate run{home}, {command_name()} dataset publish NAME{home}"
         )
         click.echo(
-            f"take it back with: safelight crawl basis{home} --undo {statement.statement_id}"
+            f"take it back with: {command_name()} crawl basis{home} --undo {statement.statement_id}"
         )
 
 
@@ -132,7 +132,7 @@ def _print_history(workspace: Workspace) -> None:
         click.echo(f"  {', '.join(parts)}; where {row['predicate']}")
     if not rows:
         click.echo(
-            "nothing recorded yet; record with: safelight crawl basis --where SQL --training-basis TEXT"
+            f"nothing recorded yet; record with: {command_name()} crawl basis --where SQL --training-basis TEXT"
         )
 
 

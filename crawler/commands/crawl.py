@@ -11,6 +11,7 @@ import click
 from catalog import (
     SafelightError,
     Workspace,
+    command_name,
     counted,
     existing_workspace_option,
     workspace_option,
@@ -140,7 +141,7 @@ def status(workspace: Workspace) -> None:
         if waits := pauses_text(pauses[record.crawl_id]):
             click.echo(f"  paused by the host: {waits}")
     if not records:
-        click.echo("no crawls yet; start one with: safelight crawl run SOURCE")
+        click.echo(f"no crawls yet; start one with: {command_name()} crawl run SOURCE")
     if spooled:
         click.echo(
             f"{counted(spooled.total(), 'segment', 'waits')} in the spool: fetched, but not in the catalog. A "
@@ -250,7 +251,7 @@ def stop(workspace: Workspace, *, wait: bool) -> None:
     from crawler.session.session_lock import request_stop
 
     request_stop(workspace, wait=wait)
-    click.echo("stopped; go on with: safelight crawl resume" if wait else "asked to stop")
+    click.echo(f"stopped; go on with: {command_name()} crawl resume" if wait else "asked to stop")
 
 
 KIND = click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
@@ -285,7 +286,9 @@ def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     click.echo(
         f"later crawls may bring in {kind} {value}; {counted(count, 'known photo', 'matches')}"
     )
-    click.echo("try what was left out: safelight crawl retry --where \"error = 'tombstoned'\"")
+    click.echo(
+        f"try what was left out: {command_name()} crawl retry --where \"error = 'tombstoned'\""
+    )
 
 
 @crawl.command()

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import counted, format_bytes, format_duration, home_words, logs_json, redacted
+from catalog import (
+    command_name,
+    counted,
+    format_bytes,
+    format_duration,
+    home_words,
+    logs_json,
+    redacted,
+)
 from crawler.fetch.failures import OPT_OUTS, TOMBSTONED
 
 if TYPE_CHECKING:
@@ -28,13 +36,13 @@ def print_summary(summary: "CrawlSummary") -> None:
     if summary.uncommitted:
         _print_uncommitted(summary)
     elif summary.status == "stopped" and not summary.problem:
-        click.echo(f"  go on with: safelight crawl resume{home_words()}")
+        click.echo(f"  go on with: {command_name()} crawl resume{home_words()}")
 
 
 def failure_hints(errors: Mapping[str, int]) -> Iterator[str]:
     """Give hints about failures whose cause is a setting of the crawl."""
     if errors.get("private_address"):
-        retry = f"safelight crawl retry --class suspicious{home_words()}"
+        retry = f"{command_name()} crawl retry --class suspicious{home_words()}"
         yield (
             "private_address: hosts in private networks are not requested. To allow them all: "
             f"{retry} --allow-private; to allow some networks only, set allow_networks = "
@@ -95,7 +103,7 @@ def _earlier(summary: "CrawlSummary") -> Iterator[str]:
     if open_failures:
         yield (
             f"failed earlier and not tried again: {sum(open_failures.values()):,} ({error_list(open_failures)}); "
-            f"try them with: safelight crawl retry --class all{home_words()}"
+            f"try them with: {command_name()} crawl retry --class all{home_words()}"
         )
     if (n := left_out(earlier)) > 0:
         yield f"left out: {counted(n, 'photo')}, blocked or taken down on request"
@@ -116,7 +124,7 @@ def _print_uncommitted(summary: "CrawlSummary") -> None:
     """Print what to do after failed commits, on standard error or in the log."""
     from crawler.session.uncommitted import COMMIT
 
-    then = ", then go on with: safelight crawl resume" if summary.open else ""
+    then = f", then go on with: {command_name()} crawl resume" if summary.open else ""
     wait = counted(summary.uncommitted, "segment", "waits")
     text = (
         f"not in the catalog: {wait} in the spool, because the commit failed: "

@@ -12,6 +12,7 @@ from catalog import (
     Catalog,
     SafelightError,
     Workspace,
+    command_name,
     counted,
     list_packs,
     open_catalog,
@@ -69,14 +70,14 @@ def _pack_notes(catalog: Catalog) -> Iterator[str]:
     if orphans := len(list(orphan_packs(catalog))):
         yield (
             f"packs that belong to no picture: {orphans}, left by a process that was killed; removed by: "
-            "safelight catalog maintain"
+            f"{command_name()} catalog maintain"
         )
 
 
 def _spool_notes(workspace: Workspace) -> Iterator[str]:
     waiting = [path for path in workspace.spool.iterdir() if not path.name.startswith(".")]
     if waiting:
-        yield f"segments in the spool: {len(waiting)}; add them with: safelight catalog commit"
+        yield f"segments in the spool: {len(waiting)}; add them with: {command_name()} catalog commit"
 
 
 def _missing_assets(catalog: Catalog) -> Iterator[str]:
@@ -99,5 +100,5 @@ def _unfinished(frontier: Frontier) -> Iterator[str]:
     if waiting := len(frontier.in_flight()):
         yield (
             f"pictures in flight: {waiting}; a session is at work, or was killed: then go on with "
-            "safelight crawl resume"
+            f"{command_name()} crawl resume"
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from catalog import Permission, Statement, __version__
+from catalog import Permission, Statement, __version__, command_name
 from crawler.fetch.pauses import HostPause, moment_text
 from crawler.frontier.items import Row
 from crawler.listing.source import CrawlContext, Discovery, Source
@@ -111,5 +111,5 @@ def _quota_text(discovery: Discovery, source: Source) -> str:
         return ""
     return (
         f"{api_name(source)}: the API quota is used up; go on after {moment_text(discovery.wait_until)} "
-        "with: safelight crawl resume"
+        f"with: {command_name()} crawl resume"
     )

@@ -6,10 +6,10 @@ from contextlib import suppress
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog import SafelightError, Workspace, count_waiting, waiting_segments
+from catalog import SafelightError, Workspace, command_name, count_waiting, waiting_segments
 
 _JOB = "crawl:"
-COMMIT = "safelight catalog commit"
+COMMIT = f"{command_name()} catalog commit"
 
 
 def segments_by_crawl(workspace: Workspace) -> Counter[str]:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from catalog import command_name
 from crawler.errors import CrawlError
 from crawler.fetch.addresses import normalised
 from crawler.fetch.failures import ErrorClass
@@ -72,7 +73,9 @@ class GeneratedFacesSource(BaseSource):
             counts = context.frontier.counts(context.crawl_id)
             n_failed = counts.get("failed", 0) + counts.get("dead", 0)
             if n_failed >= _GIVE_UP_AFTER:
-                return Discovery("failed", f"{n_failed} draws failed; see: safelight crawl status")
+                return Discovery(
+                    "failed", f"{n_failed} draws failed; see: {command_name()} crawl status"
+                )
             repeats = context.frontier.repeats_in_a_row(context.crawl_id)
             if cursor.seen >= self.limit or repeats >= self.stop_after_repeats:
                 context.frontier.add(context.crawl_id, [], replace(cursor, finished=True))

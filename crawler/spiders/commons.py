@@ -12,6 +12,7 @@ from typing import Any
 
 from scrapy.http import Request, Response
 
+from catalog import command_name
 from crawler.fetch.failures import Failure
 from crawler.fetch.hosts import host_of
 from crawler.fetch.pauses import HostPause
@@ -99,7 +100,7 @@ class CommonsSpider(ListingSpider):
             raise self.end("failed", f"the API keeps failing: {why}")
         if wait_s > _LONGEST_PAUSE_S:
             pause = HostPause(host_of(self._source.api_base), time.time() + wait_s)
-            then = "then go on with: safelight crawl resume"
+            then = f"then go on with: {command_name()} crawl resume"
             raise self.end("quota", f"paused by the host: {pause.text()}; {then}", pause.until)
         self.report_failure(failure, wait_s)
         await self.pause(wait_s)

@@ -13,6 +13,7 @@ import click
 
 from catalog import (
     Workspace,
+    command_name,
     counted,
     existing_workspace_option,
     format_bytes,
@@ -144,7 +145,7 @@ def runs(workspace: Workspace) -> None:
             f"{mark} {row['run_id']}  {str(row['finished_at'])[:19]}  in {row['n_input']}  kept {row['n_kept']}"
         )
     if not rows:
-        click.echo("no curation runs yet; make one with: safelight curate run")
+        click.echo(f"no curation runs yet; make one with: {command_name()} curate run")
 
 
 @curate.command()
@@ -160,7 +161,7 @@ def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
     name = resolve_sha256(workspace, asset)
     saved = write_decision(workspace, choice, [name], reason=reason)
     click.echo(
-        f"{saved.decision_id}: {choice} {name}; it counts from the next: safelight curate run"
+        f"{saved.decision_id}: {choice} {name}; it counts from the next: {command_name()} curate run"
     )
 
 
@@ -198,7 +199,7 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
     if not any(each.waiting for each in queues):
         click.echo("nothing waits for a decision")
     else:
-        click.echo(f"decide with: safelight serve{home_words()}, then open /review")
+        click.echo(f"decide with: {command_name()} serve{home_words()}, then open /review")
 
 
 @curate.command()
@@ -288,9 +289,9 @@ def _print_faces_hint(workspace: Workspace) -> None:
 def _print_next_step(summary: CurationSummary) -> None:
     home = home_words()
     if summary.n_kept:
-        click.echo(f"next: safelight dataset publish NAME --run {summary.run_id}{home}")
+        click.echo(f"next: {command_name()} dataset publish NAME --run {summary.run_id}{home}")
     else:
-        click.echo(f"no picture is left to publish; see why: safelight curate report{home}")
+        click.echo(f"no picture is left to publish; see why: {command_name()} curate report{home}")
 
 
 def _leaks(audit: LeakAudit) -> str:

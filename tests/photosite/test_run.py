@@ -22,6 +22,7 @@ SCRIPT = Path(sys.executable).with_name("safelight")
 def test_the_command_is_named_as_it_can_be_typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SAFELIGHT_COMMAND", raising=False)
     monkeypatch.setenv("PATH", str(SCRIPT.parent))
     assert run._command_name() == "safelight"
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -31,6 +32,14 @@ def test_the_command_is_named_as_it_can_be_typed(
     (tmp_path / "safelight").chmod(0o755)  # another one of this name
     monkeypatch.chdir(tmp_path)
     assert shlex.split(run._command_name()) == [str(SCRIPT)]
+
+
+def test_the_demo_names_the_command_as_dev_py_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["./dev.py", "demo"])
+    for name, value in dev.named_command().items():
+        monkeypatch.setenv(name, value)
+    assert run._command_name() == "python3 ./dev.py run"
+    assert run._environment()["SAFELIGHT_COMMAND"] == "python3 ./dev.py run"
 
 
 def test_the_demo_installs_what_the_commands_at_its_end_need() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from catalog import SafelightError
+from catalog import SafelightError, command_name
 from training.data.photo_settings import TASKS
 
 POLICIES = ("split", "random_split")
@@ -25,7 +25,7 @@ class RunIncompleteError(SafelightError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path.parent.name}/{path.name} is missing, so the run is not finished. "
-            "Train it again with: safelight train run"
+            f"Train it again with: {command_name()} train run"
         )
 
 

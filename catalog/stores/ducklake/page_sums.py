@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.errors import CatalogError
+from catalog.program_name import command_name
 from catalog.stores.ducklake.sqlite_check import ask_sqlite
 from catalog.stores.ducklake.wal import Wal, read_wal
 
@@ -79,7 +80,7 @@ class PageSums:
         """
         if wrong := list(self.problems()):
             raise CatalogError(
-                f"{wrong[0]}. Nothing was changed. Restore a backup (safelight catalog restore); or, if another "
+                f"{wrong[0]}. Nothing was changed. Restore a backup ({command_name()} catalog restore); or, if another "
                 f"program changed the file on purpose, delete {self._path} and try again"
             )
         self._path.unlink(missing_ok=True)
@@ -134,7 +135,8 @@ class PageSums:
         if wrong:
             yield (
                 f"{self._file.name} is damaged: pages with a wrong checksum that the log replaces: {len(wrong)} "
-                f"({', '.join(map(str, sorted(wrong)[:5]))}). Nothing is lost: safelight catalog maintain writes them"
+                f"({', '.join(map(str, sorted(wrong)[:5]))}). Nothing is lost: "
+                f"{command_name()} catalog maintain writes them"
             )
 
     def _wrong_behind_log(self, behind: dict[str, int]) -> set[int]:

@@ -18,6 +18,7 @@ from catalog.errors import CatalogError, SnapshotNotFoundError
 from catalog.packs.buckets import table_files
 from catalog.packs.objects import open_objects
 from catalog.packs.spool import Segment
+from catalog.program_name import command_name
 from catalog.stores import engine
 from catalog.stores.ducklake.attach import (
     as_of_options,
@@ -323,7 +324,7 @@ class DuckLakeStore:
         if self._metadata.pages and not self._metadata.pages.is_known:
             yield (
                 "the checksums of the pages of catalog.sqlite are not known: an earlier version wrote it, or a process "
-                "was killed; recorded by: safelight catalog maintain"
+                f"was killed; recorded by: {command_name()} catalog maintain"
             )
 
     def check_database(self) -> Iterator[str]:

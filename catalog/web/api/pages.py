@@ -27,6 +27,7 @@ from catalog.errors import (
 )
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.number_formats import TEMPLATE_FILTERS
+from catalog.program_name import command_name
 from catalog.releases.release import CLASSES
 from catalog.version import __version__
 from catalog.web.http.app_keys import WORKSPACE
@@ -262,6 +263,7 @@ def _environment() -> Environment:
     environment.filters |= TEMPLATE_FILTERS
     environment.filters |= {function.__name__: function for function in filters}
     environment.globals |= {"version": __version__, "classes": (*CLASSES, "missing")}
+    environment.globals |= {"command_name": command_name}
     return environment
 
 

@@ -17,7 +17,7 @@ async function call(method, path, body) {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
-    throw new ApiError("The server does not answer. Is safelight serve still running?", "offline", 0);
+    throw new ApiError("The server does not answer. Is it still running?", "offline", 0);
   }
   if (answer.status === 401) location.assign("/login");
   if (answer.status === 204) return null;

@@ -241,7 +241,7 @@ function showProgress(progress) {
   last = progress.last;
   byId("progress").textContent = isSample ? `${(progress.total - progress.open).toLocaleString("en")} of ${progress.total.toLocaleString("en")} judged` : `${progress.open.toLocaleString("en")} of ${progress.total.toLocaleString("en")} open`;
   byId("progress").dataset.total = progress.total;
-  if (progress.run_id === null) byId("progress").textContent = "no curation run yet: safelight curate run";
+  if (progress.run_id === null) byId("progress").textContent = "no curation run yet";
   if (isSample) showEstimate(progress.estimate);
 }
 
