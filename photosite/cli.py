@@ -44,7 +44,7 @@ def site(  # noqa: PLR0913, PLR0917  # click gives one argument for each option
     workers: int,
     cache: Path | None,
 ) -> None:
-    """Serve a photo site with the Unsplash API (key: demo) until SIGTERM or SIGINT.
+    """Serve a photo site with the Unsplash API (key: demo). It ends at SIGTERM or SIGINT.
 
     The first line of the output is its address.
     """
@@ -66,7 +66,7 @@ def site(  # noqa: PLR0913, PLR0917  # click gives one argument for each option
 @click.option("--count", default=48, show_default=True, type=click.IntRange(1), help="pictures")
 @SEED
 def contact_sheet(path: Path, count: int, seed: int) -> None:
-    """Draw pictures of the plan with their settings into PATH (.jpg or .png)."""
+    """Draw pictures of the plan with their settings into PATH. PATH ends in .jpg or .png."""
     from photosite.contact_sheet import draw_sheet
 
     draw_sheet(count=count, seed=seed).save(path)
@@ -78,7 +78,7 @@ def contact_sheet(path: Path, count: int, seed: int) -> None:
 @SEED
 @workspace_option
 def run(workspace: Workspace, count: int, seed: int) -> None:
-    """Crawl, curate, publish and train on the embedded site, then print a summary."""
+    """Crawl, curate, publish and train on the embedded site. Prints a summary at the end."""
     from photosite.run import run_demo
 
     run_demo(workspace, count=count, seed=seed)
@@ -89,7 +89,7 @@ def run(workspace: Workspace, count: int, seed: int) -> None:
 @SEED
 @existing_workspace_option
 def score(workspace: Workspace, count: int, seed: int) -> None:
-    """Compare the catalog of a demo run with the ground truth of the site."""
+    """Compare the catalog of a demo run with the ground truth. The ground truth is the plan of the site."""
     from photosite.plan.plan import DemoPlan
     from photosite.score import summary
 

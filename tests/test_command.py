@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -49,6 +50,31 @@ def test_every_command_has_help(room: str) -> None:
         shown = CliRunner().invoke(safelight.cli, words)
         assert shown.exit_code == 0, name
         assert command.help, f"{room} {name} says nothing about itself"
+
+
+def each_command(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterator[click.Context]:
+    """List a command and all that are below it."""
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=80)
+    yield context
+    if isinstance(command, click.Group):
+        for part in command.list_commands(context):
+            below = command.get_command(context, part)
+            assert below is not None
+            yield from each_command(below, part, context)
+
+
+def test_no_line_of_any_help_is_cut() -> None:
+    commands = list(each_command(safelight.cli, "safelight"))
+    assert len(commands) > 50
+    cut = [
+        f"{context.command_path}: {line}"
+        for context in commands
+        for line in context.get_help().splitlines()
+        if line.endswith("...") and not line.startswith("Usage: ")
+    ]
+    assert cut == []
 
 
 def test_a_missing_library_names_the_pip_command() -> None:

@@ -44,7 +44,7 @@ def show_tables(workspace: Workspace) -> None:
 @click.argument("name", required=False)
 @existing_workspace_option
 def show_columns(workspace: Workspace, name: str | None) -> None:
-    """Say what tables and columns mean; with NAME (a table or view) each column with type and unit."""
+    """Say what tables and columns mean. With NAME (a table or view) each column with type and unit."""
     from catalog.commands.printing import described, described_briefly
     from catalog.lake.describe import describe, describe_one
     from catalog.lake.lake import open_catalog
@@ -90,7 +90,7 @@ def commit(workspace: Workspace) -> None:
 @click.option("--quick", is_flag=True, help="Do not hash the bytes again.")
 @existing_workspace_option
 def verify(workspace: Workspace, quick: bool) -> None:
-    """Check tables, packs, releases and hashes of the whole workspace; exit 1 when something is wrong."""
+    """Check tables, packs, releases and hashes of the workspace. The exit code is 1 when something is wrong."""
     from catalog.maintenance.verify import verify_workspace
 
     with progress_task("verify"):
@@ -126,7 +126,7 @@ def maintain_workspace(
     grace_hours: float,
     dry_run: bool,
 ) -> None:
-    """Merge small files of the tables, forget old snapshots, remove what nothing names.
+    """Merge small files, forget old snapshots, delete orphans. Orphans are files that nothing names.
 
     Without --keep-days and --keep-snapshots no snapshot is forgotten. Those that a release or a curation run names
     stay always. With both options a snapshot goes only when both let it go.
@@ -152,7 +152,7 @@ def maintain_workspace(
 @click.option("--without-frontier", is_flag=True, help="Leave out what crawls still have to fetch.")
 @existing_workspace_option
 def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -> None:
-    """Back up the workspace into the folder DEST; again into the same folder copies only what is new."""
+    """Back up the workspace into the folder DEST. Again into the same folder copies only what is new."""
     from catalog.maintenance.backup import backup
 
     with progress_task("backup"):
@@ -167,7 +167,7 @@ def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -
 @click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @workspace_option
 def restore_workspace(workspace: Workspace, source: Path) -> None:
-    """Restore the backup in the folder SOURCE into the empty workspace --home, and verify it."""
+    """Restore the backup in the folder SOURCE, and verify it. The workspace --home must be empty."""
     from catalog.maintenance.backup import restore
 
     with progress_task("restore"):

@@ -81,7 +81,7 @@ def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
 @click.argument("release")
 @existing_workspace_option
 def card(workspace: Workspace, release: str) -> None:
-    """Publish RELEASE under a card written anew, as its next patch version."""
+    """Publish RELEASE with a new card, as its next patch version."""
     from catalog.releases.publish import renew_card
     from catalog.releases.release import find_release
 
@@ -137,7 +137,7 @@ def show(workspace: Workspace, release: str) -> None:
 )
 @existing_workspace_option
 def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) -> None:
-    """Check RELEASE (name or name@version) byte by byte; exit 1 when something is wrong."""
+    """Check RELEASE byte by byte. RELEASE is name or name@version; the exit code is 1 when something is wrong."""
     from catalog.pull.pull import DatasetSettings
     from catalog.releases.release import find_release
     from catalog.releases.verify import verify_release
@@ -234,7 +234,7 @@ def export_release(
     splits: tuple[str, ...],
     label: str,
 ) -> None:
-    """Write RELEASE (name or name@version) into the new folder DIR in another layout."""
+    """Write RELEASE into the new folder DIR in another layout. RELEASE is name or name@version."""
     from catalog.releases.exports import ExportOrder, export
     from catalog.releases.release import find_release
 

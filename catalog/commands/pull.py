@@ -59,7 +59,7 @@ def pull_release(  # noqa: PLR0913 - one argument an option
     public_key: Path | None,
     repair: bool,
 ) -> None:
-    """Bring RELEASE (name or name@version) here and check every byte; what is here already is not fetched."""
+    """Bring RELEASE here and check every byte. RELEASE is name or name@version; what is here already is not fetched."""
     from catalog.pull.lockfile import read_lock
     from catalog.pull.pull import DatasetSettings, PullOrder
     from catalog.workspace.settings import load_settings
@@ -182,7 +182,7 @@ def _tell(pulled: "Pulled") -> None:
 @_lock_file
 @existing_workspace_option
 def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Path) -> None:
-    """Write RELEASES of this workspace, as they are here, into the lock file."""
+    """Write RELEASES of this workspace into the lock file. They are locked as they are here."""
     from catalog.pull.lockfile import Locked, add_to_lock, read_lock
     from catalog.releases.release import find_release
 
@@ -208,7 +208,7 @@ def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Pa
 @click.argument("releases", nargs=-1, required=True)
 @_lock_file
 def unlock_releases(releases: tuple[str, ...], lock_file: Path) -> None:
-    """Drop RELEASES (name@version, or name for all its versions) from the lock file; their data stays."""
+    """Drop RELEASES from the lock file. Each is name@version, or name for all its versions; their data stays."""
     from catalog.pull.lockfile import drop_from_lock
 
     for each in drop_from_lock(lock_file, releases):
@@ -218,7 +218,7 @@ def unlock_releases(releases: tuple[str, ...], lock_file: Path) -> None:
 @click.command()
 @click.argument("path", type=_FILE)
 def keygen(path: Path) -> None:
-    """Make an ed25519 key to sign releases with: PATH (keep it) and PATH.pub (give it to others)."""
+    """Make an ed25519 key to sign releases with. Keep PATH, and give PATH.pub to others."""
     from catalog.releases.signing import make_key
 
     public = make_key(path)
@@ -232,7 +232,7 @@ def keygen(path: Path) -> None:
 )
 @existing_workspace_option
 def sign_release(workspace: Workspace, release: str, key: Path) -> None:
-    """Sign the manifest of RELEASE (name or name@version), which binds all its files."""
+    """Sign the manifest of RELEASE, which binds all its files. RELEASE is name or name@version."""
     from catalog.releases.release import find_release
     from catalog.releases.signing import sign
 
@@ -251,7 +251,7 @@ def sign_release(workspace: Workspace, release: str, key: Path) -> None:
 @click.option("--successor", metavar="VERSION", help="Version to use in its place.")
 @existing_workspace_option
 def revoke_release(workspace: Workspace, release: str, reason: str, successor: str | None) -> None:
-    """Say that RELEASE (name@version) must not be used any more; pulls refuse it from now on."""
+    """Say that RELEASE must not be used any more. RELEASE is name@version; pulls refuse it from now on."""
     from catalog.lake.lake import open_catalog
     from catalog.releases.release import find_release
     from catalog.releases.revocations import revoke

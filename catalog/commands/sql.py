@@ -49,7 +49,7 @@ def sql(  # noqa: PLR0913, PLR0917 - one for each option
     saved: str | None,
     sandbox: bool,
 ) -> None:
-    """Run one reading SQL statement, for example "SELECT count(*) FROM photos"; - reads it from stdin."""
+    """Run one reading SQL statement. Example: "SELECT count(*) FROM photos"; - reads it from stdin."""
     from catalog.commands.run_query import ask, filled, typed, write
     from catalog.lake.saved import question
 
@@ -75,7 +75,7 @@ def sql(  # noqa: PLR0913, PLR0917 - one for each option
 @click.option("--as-of", type=int, metavar="SNAPSHOT", help=_AS_OF)
 @existing_workspace_option
 def shell(workspace: Workspace, as_of: int | None) -> None:
-    """Ask one statement after another: completion, history; .help lists what else it knows."""
+    """Run one statement after another. It completes words and has a history; .help lists what else it does."""
     from catalog.commands.shell import Shell
 
     if sys.stdin.isatty() and sys.stdout.isatty():

@@ -46,7 +46,7 @@ def takedown(  # noqa: PLR0913 - one argument an option
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Take pictures out of packs, tables, releases and the frontier for good, and write a proof."""
+    """Take pictures out of everything for good, and write a proof. It is packs, tables, releases and the frontier."""
     from catalog.takedown.takedown import TakedownRequest, preview, take_down
 
     by_kind = {

@@ -65,7 +65,7 @@ def basis(  # noqa: PLR0913 - one for each option
     undo: str | None,
     history: bool,
 ) -> None:
-    """Record a basis for training, a licence or an attribution for photos in the catalog, without a request.
+    """Record a basis for training, a licence or an attribution. It is for photos in the catalog; no request is sent.
 
     Columns for --where are those of view v_all_photos: source, crawl_id, image_url, photographer, licence,
     training_allowed, training_basis, title, folder and more. What is recorded counts from the next curation run.

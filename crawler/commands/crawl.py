@@ -50,7 +50,7 @@ def plan() -> None:
 
 @crawl.group()
 def run() -> None:
-    """Crawl a source; the same command goes on where it ended, and later adds what is new."""
+    """Crawl a source, or go on with a crawl. The same command goes on where it ended, and later adds what is new."""
 
 
 web_sources.add_to(plan, run)
@@ -93,7 +93,7 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @web_sources.WAIT
 @workspace_option
 def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **options: Any) -> None:
-    """Crawl photos from the Unsplash API: all of them, unless an option says which.
+    """Crawl photos from the Unsplash API. Without an option it crawls all of them.
 
     Needs SAFELIGHT_UNSPLASH_KEY, and SAFELIGHT_CONTACT for the User-Agent.
     """
@@ -104,7 +104,7 @@ def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **opt
 @unsplash_options
 @workspace_option
 def plan_unsplash(workspace: Workspace, **options: Any) -> None:
-    """Compute API calls and hours; gets the number of photos from the API (one call)."""
+    """Compute API calls and hours. One call gets the number of photos."""
     from crawler.commands import planner
 
     _print_api_plan(asyncio.run(planner.plan_unsplash(_unsplash(options), workspace)))
@@ -180,7 +180,7 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int], spooled: int) ->
 @PRIVATE
 @existing_workspace_option
 def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, wait: bool) -> None:
-    """Go on with a crawl that was stopped or killed: the last one, or CRAWL_ID.
+    """Go on with a crawl that was stopped or killed. It is the last one, or CRAWL_ID.
 
     It goes on as it was run: with --allow-private when `run` had it.
     """
@@ -214,7 +214,7 @@ def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, w
 def retry(
     workspace: Workspace, crawl_id: str | None, *, wait: bool, allow_private: bool, **which: Any
 ) -> None:
-    """Try pictures that failed again, as `run` did: in the last crawl, or in CRAWL_ID.
+    """Try pictures that failed again, as `run` did. They are those of the last crawl, or of CRAWL_ID.
 
     Columns for --where: photo_id, url, host, state, attempts, error_class, error, error_detail, http_status,
     failed_at.
@@ -247,7 +247,7 @@ def retry(
 )
 @existing_workspace_option
 def stop(workspace: Workspace, *, wait: bool) -> None:
-    """Stop the crawl that is running here in good order: it ends what is in work and commits it."""
+    """Stop the crawl that is running here in good order. It ends what is in work and commits it."""
     from crawler.session.session_lock import request_stop
 
     request_stop(workspace, wait=wait)
@@ -263,7 +263,7 @@ KIND = click.argument("kind", type=click.Choice(["photo", "sha256", "photographe
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
 @workspace_option
 def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
-    """Keep something out of all later crawls: a photo_id, a SHA-256, a photographer, an address prefix.
+    """Keep something out of all later crawls. It is a photo_id, a SHA-256, a photographer or an address prefix.
 
     What is in the catalog already stays there. An address prefix needs scheme and host. See also: crawl unblock.
     """
@@ -279,7 +279,7 @@ def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
 @existing_workspace_option
 def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
-    """Let later crawls bring in again what `crawl block` kept out, named as it was then."""
+    """Let later crawls bring in again what `crawl block` kept out. It is named as it was then."""
     from crawler.session import blocklist
 
     count = blocklist.unblock(workspace, cast("Any", kind), value, reason)
@@ -295,7 +295,7 @@ def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
 @click.option("--since", type=int, metavar="SNAPSHOT", help="Catalog snapshot to compare with.")
 @existing_workspace_option
 def changes(workspace: Workspace, since: int | None) -> None:
-    """Say what came, changed and was deleted since a catalog snapshot (default: before the last session)."""
+    """Say what came, changed and was deleted since a snapshot. The default is the snapshot before the last session."""
     from crawler.report import changes as diff
 
     difference = diff.changes(workspace, since)
@@ -311,7 +311,7 @@ def changes(workspace: Workspace, since: int | None) -> None:
 @crawl.command()
 @existing_workspace_option
 def verify(workspace: Workspace) -> None:
-    """Re-hash every picture, and compare packs, catalog and frontier; exit code 1 on a problem."""
+    """Re-hash every picture, and compare packs, catalog and frontier. The exit code is 1 when something is wrong."""
     from crawler.report.audit import audit
 
     result = audit(workspace)
@@ -333,7 +333,7 @@ def verify(workspace: Workspace) -> None:
 )
 @existing_workspace_option
 def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> None:
-    """Write an HTML page about CRAWL_ID, or about all crawls, and print its path."""
+    """Write an HTML page about CRAWL_ID, or about all crawls. Prints the path of the page."""
     from crawler.report import write_report
 
     click.echo(write_report(workspace, crawl_id, output))

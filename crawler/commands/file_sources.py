@@ -33,7 +33,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=T
 )
 @click.option("--author", metavar="TEXT", help="Who took the pictures.")
 def folder(path: Path, class_level: int | None, author: str | None) -> "FileSource":
-    """Import every picture below PATH; folder names become labels."""
+    """Import every picture below PATH. Folder names become labels."""
     from crawler.sources import FolderSource
 
     return FolderSource(str(path), class_level, author)
@@ -42,7 +42,7 @@ def folder(path: Path, class_level: int | None, author: str | None) -> "FileSour
 @click.argument("path", type=PATH)
 @BASIS
 def utkface(path: Path, training_basis: str | None) -> "FileSource":
-    """Import the faces of UTKFace below PATH; file names become labels, bad names are quarantined."""
+    """Import the faces of UTKFace below PATH. File names become labels, bad names are quarantined."""
     from crawler.sources import UtkFaceSource
 
     return UtkFaceSource(str(path), training_basis)
@@ -55,7 +55,7 @@ def utkface(path: Path, training_basis: str | None) -> "FileSource":
 def imdb_wiki(
     mat: Path, images: Path | None, keep_all: bool, training_basis: str | None
 ) -> "FileSource":
-    """Import the faces that MAT (imdb.mat or wiki.mat) lists, without names of persons."""
+    """Import the faces that MAT lists (imdb.mat or wiki.mat). Names of persons are left out."""
     from crawler.sources import ImdbWikiSource
 
     return ImdbWikiSource(str(mat), str(images) if images else None, keep_all, training_basis)
@@ -69,7 +69,7 @@ def imdb_wiki(
     "(default: digit_speaker_take.wav).",
 )
 def sounds(path: Path, pattern: str | None) -> "FileSource":
-    """Import the WAV files below PATH; parts of their names become labels."""
+    """Import the WAV files below PATH. Parts of their names become labels."""
     from crawler.sources.sounds import SPOKEN_DIGIT, SoundsSource
 
     return SoundsSource(str(path), pattern or SPOKEN_DIGIT)
@@ -80,7 +80,7 @@ def sounds(path: Path, pattern: str | None) -> "FileSource":
 @click.option("--suffix", default=".jpg", show_default=True, help="End of the pictures' names.")
 @BASIS
 def ava(votes: Path, images: Path | None, suffix: str, training_basis: str | None) -> "FileSource":
-    """Import VOTES on photographs (AVA.txt, JSON or CSV), and the pictures with --images."""
+    """Import VOTES on photographs (AVA.txt, JSON or CSV). With --images it imports the pictures, too."""
     from crawler.sources import AvaSource
 
     return AvaSource(str(votes), str(images) if images else None, suffix, training_basis)
@@ -90,7 +90,7 @@ def ava(votes: Path, images: Path | None, suffix: str, training_basis: str | Non
 @click.option("--fetch", is_flag=True, help="Ask the addresses for their pictures, too.")
 @BASIS
 def defects(table: Path, fetch: bool, training_basis: str | None) -> "FileSource":
-    """Import TABLE, a CSV of addresses with the severities of seven defects."""
+    """Import TABLE, a CSV of the severities of seven defects. It names pictures by their addresses."""
     from crawler.sources import DefectsSource
 
     return DefectsSource(str(table), fetch, training_basis)
@@ -101,7 +101,7 @@ def defects(table: Path, fetch: bool, training_basis: str | None) -> "FileSource
 @click.option("--task", default="digit", show_default=True, help="What the labels say.")
 @click.option("--limit", type=click.IntRange(min=1), help="Import the first so many only.")
 def idx(images: Path, labels: Path, task: str, limit: int | None) -> "FileSource":
-    """Import the pictures of an IDX file (MNIST) with their LABELS, each as PNG."""
+    """Import the pictures of an IDX file (MNIST) with LABELS. Each picture is stored as PNG."""
     from crawler.sources import IdxSource
 
     return IdxSource(str(images), str(labels), task, limit)
@@ -112,7 +112,7 @@ def idx(images: Path, labels: Path, task: str, limit: int | None) -> "FileSource
     "--date-format", metavar="FORMAT", help="How days are written, such as %m/%d/%Y (default: ISO)."
 )
 def table(path: Path, date_format: str | None) -> "FileSource":
-    """Import daily prices from PATH, a CSV file or a folder of them."""
+    """Import daily prices from PATH. It is a CSV file or a folder of them."""
     from crawler.sources import TableSource
 
     return TableSource(str(path), date_format)
@@ -134,7 +134,7 @@ def add_commands(run: click.Group, plan: click.Group, start: Run) -> None:
     """Add the commands of every source to the groups; `start` runs a source and prints its summary."""
     for name, make in MAKERS.items():
         run.add_command(_command(name, make, partial(_start, start), make.__doc__ or ""))
-        counts = f"Count what `crawl run {name}` would read; nothing is written."
+        counts = f"Count what `crawl run {name}` would read. Nothing is written."
         plan.add_command(_command(name, make, _plan, counts))
 
 

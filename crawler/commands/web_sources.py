@@ -53,8 +53,9 @@ url_options = options(
 @PRIVATE
 @workspace_option
 def run_urls(workspace: Workspace, path: Path, **options: Any) -> None:
-    """Fetch the pictures behind the addresses in PATH: csv, tsv, txt, json, jsonl, parquet, or a folder of them.
+    """Fetch the pictures behind the addresses in PATH.
 
+    PATH is a csv, tsv, txt, json, jsonl or parquet file, or a folder of them.
     Needs SAFELIGHT_CONTACT for the User-Agent.
     """
     allow = options.pop("allow_private", False)
@@ -66,7 +67,7 @@ def run_urls(workspace: Workspace, path: Path, **options: Any) -> None:
 @url_options
 @workspace_option
 def plan_urls(workspace: Workspace, path: Path, **options: Any) -> None:
-    """Count addresses and hosts of PATH, and the hours that the busiest host takes."""
+    """Count the addresses and hosts of PATH. Computes the hours that the busiest host takes, too."""
     from crawler.commands.session_runner import crawl_settings
 
     plan, rate = _urls(path, options).plan(), crawl_settings(workspace).rate
@@ -90,7 +91,7 @@ def _urls(path: Path, options: dict[str, Any]) -> "UrlListSource":
 @BASIS
 @workspace_option
 def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None) -> None:
-    """Take over the pictures that img2dataset wrote into PATH, without a request."""
+    """Import the pictures that img2dataset wrote into PATH. No request is sent."""
     from crawler.sources.img2dataset import Img2DatasetSource
 
     _run(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
@@ -99,7 +100,7 @@ def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None
 @click.command("img2dataset")
 @click.argument("path", type=_FOLDER)
 def plan_img2dataset(path: Path) -> None:
-    """Count the results of img2dataset below PATH, good and bad."""
+    """Count good and bad results of img2dataset below PATH."""
     from crawler.sources.img2dataset import Img2DatasetSource
 
     source = Img2DatasetSource(str(path.resolve()))
@@ -135,7 +136,7 @@ dataset_options = options(
 @PRIVATE
 @workspace_option
 def run_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> None:
-    """Import the tables of the Unsplash Dataset in PATH: photos with their EXIF, without a call.
+    """Import the tables of the Unsplash Dataset in PATH. They hold photos with their EXIF; no call is made.
 
     With --pictures it needs SAFELIGHT_CONTACT for the User-Agent.
     """
@@ -149,7 +150,7 @@ def run_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> No
 @dataset_options
 @workspace_option
 def plan_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> None:
-    """Count the photos of the tables in PATH, and what their pictures would take."""
+    """Count the photos of the tables in PATH. Says what their pictures would take, too."""
     from crawler.commands.session_runner import crawl_settings
     from crawler.sources.unsplash_dataset import UnsplashDatasetSource
 
@@ -189,7 +190,7 @@ commons_options = options(
 @PRIVATE
 @workspace_option
 def run_commons(workspace: Workspace, *, wait: bool, **options: Any) -> None:
-    """Crawl Wikimedia Commons: a category, a search, or a window of upload dates.
+    """Crawl pictures of Wikimedia Commons. They are those of a category, a search, or a window of upload dates.
 
     Needs SAFELIGHT_CONTACT for the User-Agent, no key.
     """
@@ -201,7 +202,7 @@ def run_commons(workspace: Workspace, *, wait: bool, **options: Any) -> None:
 @commons_options
 @workspace_option
 def plan_commons(workspace: Workspace, **options: Any) -> None:
-    """Get the number of files from the API (one call), and compute the calls."""
+    """Compute the calls to the API. One call gets the number of files."""
     from crawler.commands.planner_web import plan_commons as plan
     from crawler.commands.session_runner import crawl_settings
 
@@ -238,7 +239,7 @@ faces_options = options(
 @faces_options
 @workspace_option
 def run_generated_faces(workspace: Workspace, **options: Any) -> None:
-    """Draw made-up faces from an address that gives another one at each request.
+    """Draw made-up faces from an address. It gives another face at each request.
 
     Needs SAFELIGHT_CONTACT for the User-Agent. One request a second at most.
     """
@@ -275,7 +276,7 @@ spider_options = options(
 @PRIVATE
 @workspace_option
 def run_spider(workspace: Workspace, **options: Any) -> None:
-    """Run a Scrapy spider of your own; its items say where pictures are.
+    """Run a Scrapy spider of your own. Its items say where pictures are.
 
     Needs SAFELIGHT_CONTACT for the User-Agent. robots.txt is obeyed whatever the file says.
     """
@@ -287,7 +288,7 @@ def run_spider(workspace: Workspace, **options: Any) -> None:
 @spider_options
 @workspace_option
 def plan_spider(workspace: Workspace, **options: Any) -> None:
-    """Say at what pace pages are asked for; how many there are, only the spider finds out."""
+    """Say at what pace pages are requested. How many there are, only the spider finds out."""
     from crawler.commands.session_runner import crawl_settings
 
     source, rate = _spider(**options), crawl_settings(workspace).rate

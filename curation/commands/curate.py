@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913 - one argument an option
     again: bool,
     fresh_splits: bool,
 ) -> None:
-    """Curate all pictures of the workspace; the same plan over the same pictures is done once."""
+    """Curate all pictures of the workspace. The same plan over the same pictures is done once."""
     from curation.settings import CurateSettings
 
     settings = load_settings(CurateSettings, "curate", workspace)
@@ -100,7 +100,7 @@ def run(  # noqa: PLR0913 - one argument an option
 @click.argument("run_id", default="")
 @existing_workspace_option
 def report(workspace: Workspace, run_id: str) -> None:
-    """Write the HTML report of RUN_ID (default: the newest run) and print its path."""
+    """Write the HTML report of RUN_ID and print its path. The default is the newest run."""
     with progress_task("report"):
         from curation.report.report import write_report
 
@@ -113,7 +113,7 @@ def report(workspace: Workspace, run_id: str) -> None:
 @click.option("--top", default=20, show_default=True, help="Issues that are printed.")
 @existing_workspace_option
 def audit(workspace: Workspace, run_id: str, top: int) -> None:
-    """Rank the labels of RUN_ID (default: the newest run) that are likely wrong, as rows of `issues`."""
+    """Rank the labels of RUN_ID that are likely wrong. They become rows of `issues`. The default is the newest run."""
     with progress_task("audit labels"):
         from curation.report.labels import caption
         from curation.review.label_audit import audit_labels
@@ -131,7 +131,7 @@ def audit(workspace: Workspace, run_id: str, top: int) -> None:
 @curate.command()
 @existing_workspace_option
 def runs(workspace: Workspace) -> None:
-    """List the curation runs, newest first; a star marks the current one, a minus those taken back."""
+    """List the curation runs, newest first. A star marks the current one, a minus those taken back."""
     from catalog import open_catalog
 
     with open_catalog(workspace) as catalog:
@@ -154,7 +154,10 @@ def runs(workspace: Workspace) -> None:
 @click.option("--reason", required=True, help="Why; whoever undoes it reads it.")
 @existing_workspace_option
 def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
-    """Keep or drop the picture ASSET (its SHA-256, or the first letters) in the next run, whatever the rules say."""
+    """Keep or drop the picture ASSET in the next run.
+
+    The rules do not change this decision. ASSET is its SHA-256, or the first letters.
+    """
     from catalog import decide as write_decision
     from catalog import resolve_sha256
 
@@ -169,7 +172,7 @@ def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
 @click.argument("run_or_decision")
 @existing_workspace_option
 def undo(workspace: Workspace, run_or_decision: str) -> None:
-    """Take back RUN_OR_DECISION (first letters will do); a second time brings it back."""
+    """Take back RUN_OR_DECISION (first letters will do). A second time brings it back."""
     from catalog import undo as take_back
 
     target, holds = take_back(workspace, run_or_decision)
@@ -184,7 +187,7 @@ def undo(workspace: Workspace, run_or_decision: str) -> None:
 @click.option("--limit", default=30, show_default=True, help="How many to list.")
 @existing_workspace_option
 def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
-    """Count what waits for a person in each queue of the review, or list one queue, as /review does."""
+    """Count what waits for a person in each queue of the review. With --queue list its items, as /review does."""
     from catalog import count_review_items, list_review_items
 
     queues = [each for each in count_review_items(workspace) if queue in ("", each.queue)]
@@ -209,7 +212,7 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
 @click.option("--yes", is_flag=True, help="Delete; without it nothing is changed.")
 @existing_workspace_option
 def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
-    """Say which pictures have been dropped for long enough; with --yes delete their bytes for good."""
+    """Say which pictures have been dropped for long enough. With --yes their bytes are deleted for good."""
     from catalog import purge as delete_dropped
     from catalog import queue_opener
 

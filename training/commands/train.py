@@ -106,7 +106,7 @@ def _policies(text: str) -> tuple[str, ...]:
 @click.argument("model_id")
 @existing_workspace_option
 def evaluate(workspace: Workspace, model_id: str) -> None:
-    """Score a model again from its weights and compare with the stored figures."""
+    """Score a model again from its weights. Compares the scores with the stored figures."""
     with progress_task("evaluate"):
         from training.commands.printing import table
         from training.runs.run import evaluate as score
@@ -135,7 +135,7 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
 def effects(
     workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
 ) -> None:
-    """Measure the effect of each group of curation rules: train with and without it."""
+    """Measure the effect of each group of curation rules. Trains with and without each group."""
     _check_names("exif", preset)
 
     with progress_task("effects"):
@@ -179,9 +179,10 @@ def recipes() -> None:
 )
 @existing_workspace_option
 def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style: str) -> None:
-    """Print the probabilities of low, medium and high of each setting for picture files.
+    """Print the predicted settings of picture files.
 
-    A file that cannot be decoded is named on stderr, the others are predicted; the exit code is then 1.
+    For each setting these are the probabilities of low, medium and high. A file that cannot be decoded is
+    named on stderr, the others are predicted; the exit code is then 1.
     """
     with progress_task("load the model"):
         from catalog import counted, terminal_width
