@@ -219,12 +219,20 @@ class LayoutError(CatalogError):
 class ReleaseNotFoundError(CatalogError):
     """No release has this name or version."""
 
-    def __init__(self, wanted: str, known: Sequence[str]) -> None:
-        listed = ", ".join(known[:5]) or "none yet"
-        super().__init__(
-            f"release {wanted!r} does not exist; known: {listed}. "
-            f"List them with: {command_name()} dataset list"
-        )
+    def __init__(self, wanted: str, known: Sequence[str], source: str = "") -> None:
+        """`known` are the releases of the workspace, or those that `source` offers."""
+        listed = ", ".join(known[:5])
+        if source:
+            more = f" and {len(known) - 5} more" if len(known) > 5 else ""
+            message = (
+                f"{source} does not offer {wanted!r}; it offers: {listed or 'no release'}{more}"
+            )
+        else:
+            message = (
+                f"release {wanted!r} does not exist; known: {listed or 'none yet'}. "
+                f"List them with: {command_name()} dataset list"
+            )
+        super().__init__(message)
         self.wanted = wanted
 
 

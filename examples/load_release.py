@@ -2,13 +2,18 @@
 
 import hashlib
 import os
+import sys
 
 import catalog
 
 HOME = os.environ.get("SAFELIGHT_HOME", "workspace")
 NAME = "demo"
 
-with catalog.load(NAME, split="train", home=HOME) as pictures:
+try:
+    training_pictures = catalog.load(NAME, split="train", home=HOME)
+except catalog.SafelightError as error:
+    sys.exit(f"{error}; run first: python3 dev.py demo")
+with training_pictures as pictures:
     labelled = pictures.index.drop_nulls("iso")
     print(f"{len(pictures)} pictures, median ISO {labelled['iso'].median()}")
     for row, body in pictures:

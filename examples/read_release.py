@@ -2,13 +2,17 @@
 
 import hashlib
 import os
+import sys
 
-from catalog import Workspace, find_release
+from catalog import SafelightError, Workspace, find_release
 
 HOME = os.environ.get("SAFELIGHT_HOME", "workspace")
 NAME = "demo"
 
-release = find_release(Workspace.at(HOME), NAME)
+try:
+    release = find_release(Workspace.existing(HOME), NAME)
+except SafelightError as error:
+    sys.exit(f"{error}; run first: python3 dev.py demo")
 row = release.index().slice(0, 1).to_pylist()[0]
 with release.shard(row["shard"]).open("rb") as shard:
     shard.seek(row["offset"])

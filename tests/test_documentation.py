@@ -31,13 +31,15 @@ def test_every_command_of_the_readme_exists(words: list[str]) -> None:
     for depth, word in enumerate(words):
         if not isinstance(command, click.Group):
             break
-        found = [
-            command.get_command(click.Context(command), each) for each in word.split("|") if each
-        ]
-        assert all(found), f"no command {' '.join(words[: depth + 1])}"
-        command = found[0] or command
+        found = command.get_command(click.Context(command), word)
+        assert found, f"no command {' '.join(words[: depth + 1])}"
+        command = found
     known = {flag for parameter in command.params for flag in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known | {"--format", "--as-of"}
+
+
+def test_no_command_of_the_readme_has_a_pipe_that_stands_for_a_choice() -> None:
+    assert not [" ".join(words) for words in commands() if "|" in words]
 
 
 def test_the_two_commands_stand_first_and_exist() -> None:

@@ -187,7 +187,7 @@ class _Pull:
         version = version or newest(index, name) or ""
         names = [f"{e['name']}@{e['version']}" for e in index["releases"]]
         if f"{name}@{version}" not in names:
-            raise ReleaseNotFoundError(self._order.wanted, names)
+            raise ReleaseNotFoundError(self._order.wanted, names, source.name)
         raw = await source.read(f"{name}/{version}", MANIFEST)
         signature = await source.read(f"{name}/{version}", SIGNATURE)
         if self._order.public_key:

@@ -38,8 +38,10 @@ def test_the_newest_version_is_meant_when_none_is_named(
     site: ReleaseSite, target: Workspace
 ) -> None:
     assert fetch(target, site.url, "cameras").version == "1.1.0"
-    with pytest.raises(ReleaseNotFoundError, match=r"cameras@1\.1\.0"):
+    with pytest.raises(ReleaseNotFoundError) as refused:
         fetch(target, site.url, "cameras@9.0.0")
+    offer = "it offers: cameras@1.1.0, cameras@1.0.0"
+    assert str(refused.value) == f"{site.url} does not offer 'cameras@9.0.0'; {offer}"
     with pytest.raises(ReleaseError, match="not a release"):
         fetch(target, site.url, "../up@1.0.0")
 

@@ -184,6 +184,18 @@ def test_the_commands_speak_of_diff_verify_and_revocation(origin: Workspace) -> 
     assert "in place of 1.0.0, which was revoked: wrong labels" in run("show", "cameras@1.1.1")
 
 
+def test_the_card_says_how_many_pictures_state_what_groups_are_made_of(release: Release) -> None:
+    known = {"known": {"camera": 0.4, "photographer": 0.0}}
+    card = write_card(release.manifest | known, {})
+    assert (
+        "Not every picture states these: camera 40 %, photographer none. "
+        "Pictures that do not state one are not kept apart by it."
+    ) in card
+    assert "unknown" not in card
+    all_state_it = {"known": {"camera": 1.0, "photographer": 0.99}}
+    assert "Not every picture" not in write_card(release.manifest | all_state_it, {})
+
+
 def test_the_card_names_known_licences_for_hubs(release: Release) -> None:
     def licence(*names: str) -> str:
         return (

@@ -190,13 +190,30 @@ def test_load_gives_index_bytes_and_pictures(release: Release) -> None:
         catalog.load("demo", split="dev", home=home)
 
 
+def run_example(name: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"SAFELIGHT_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "examples" / name)]
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", ["load_release.py", "read_release.py", "query_catalog.py"])
+@pytest.mark.parametrize("is_workspace", [True, False])
+def test_an_example_without_its_release_says_what_to_run(
+    workspace: Workspace, tmp_path: Path, name: str, *, is_workspace: bool
+) -> None:
+    done = run_example(name, workspace.home if is_workspace else tmp_path / "none")
+    if name == "query_catalog.py" and is_workspace:
+        assert (done.returncode, done.stderr) == (0, "")
+        return
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.endswith("run first: python3 dev.py demo\n")
+    assert not (tmp_path / "none").exists()
+
+
 def test_the_example_runs(release: Release) -> None:
-    environment = os.environ | {
-        "SAFELIGHT_HOME": str(release.path.parents[2]),
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, str(ROOT / "examples" / "load_release.py")]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    done = run_example("load_release.py", release.path.parents[2])
+    assert done.returncode == 0, done.stderr
     assert "6 pictures" in done.stdout
     assert "64 x 48 px, licence CC BY 4.0" in done.stdout
 
