@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from catalog.takedown.crawl_queue import CrawlQueue
     from catalog.workspace.logs import Format
     from training.data.dataset import dataset
+    from training.data.loader import loader
 
-__all__ = ["Workspace", "dataset", "load", "main", "predict", "sql"]
+__all__ = ["Workspace", "dataset", "load", "loader", "main", "predict", "sql"]
 
 ROOMS = {
     "crawl": (
@@ -80,6 +81,7 @@ PUBLIC = {
     "load": ("catalog", ""),
     "sql": ("catalog", "train"),
     "dataset": ("training.data.dataset", "train"),
+    "loader": ("training.data.loader", "train"),
 }
 """Name of the Python interface -> (where it lives, the extra that installs its libraries)."""
 

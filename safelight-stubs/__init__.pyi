@@ -10,6 +10,7 @@ from catalog import Workspace as Workspace
 from catalog import load as load
 from catalog import sql as sql
 from training.data.dataset import dataset as dataset
+from training.data.loader import loader as loader
 
 cli: click.Group
 

@@ -69,6 +69,7 @@ def test_a_type_checker_sees_the_types(tmp_path: Path) -> None:
         "import safelight\n"
         "reveal_type(safelight.load('a'))\n"
         "reveal_type(safelight.dataset('a'))\n"
+        "reveal_type(safelight.loader('a', size=8, batch_size=2))\n"
         "reveal_type(safelight.sql('SELECT 1'))\n"
         "reveal_type(safelight.predict('m', 'a.jpg'))\n"
     )
@@ -80,5 +81,6 @@ def test_a_type_checker_sees_the_types(tmp_path: Path) -> None:
     shown = [line.split('"')[1] for line in out.splitlines() if "Revealed type" in line]
     assert shown[0].endswith("Pictures")
     assert shown[1].endswith("PictureDataset")
-    assert "DataFrame" in shown[2]
-    assert shown[3] == "list[dict[str, Any]]"
+    assert shown[2].endswith("Loader")
+    assert "DataFrame" in shown[3]
+    assert shown[4] == "list[dict[str, Any]]"

@@ -8,7 +8,7 @@ import io
 
 import numpy as np
 import simplejpeg
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from training.data.transforms import Pixels
 from training.errors import UndecodablePictureError
@@ -28,12 +28,16 @@ def decode(
         try:
             least = min_side if isinstance(min_side, tuple) else (min_side, min_side)
             return _decode_jpeg(data, *least)
-        except ValueError:  # CMYK and other rare kinds: Pillow decodes them
+        except (ValueError, KeyError):  # CMYK and other rare kinds: Pillow decodes them
             pass
     try:
         return _decode_other(data)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UndecodablePictureError(name, str(error)) from error
+    except (
+        Exception
+    ) as error:  # damaged files raise whatever their decoder meets; all of it is passed on
+        is_other = isinstance(error, UnidentifiedImageError)  # its text names an object in memory
+        detail = "no picture format that can be read" if is_other else str(error)
+        raise UndecodablePictureError(name, detail) from error
 
 
 def stored_size(data: bytes) -> tuple[int, int] | None:
@@ -42,7 +46,7 @@ def stored_size(data: bytes) -> tuple[int, int] | None:
         return None
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError:
+    except (ValueError, KeyError):  # KeyError: its colour space has no name
         return None
     return int(height), int(width)
 
