@@ -9,7 +9,7 @@ from typing import Any
 
 from catalog import aligned, format_share
 from training.data.photo_settings import CLASSES
-from training.evaluation.saved_head import CLASS_FAMILY, SavedHead
+from training.evaluation.saved_head import CLASS_FAMILY, SavedHead, number_text
 
 SETTING_COLUMNS = ("file", "model_id", "task", "predicted", *CLASSES)
 COLUMNS = ("file", "model_id", "task", "predicted", "probability", "value", "low", "high")
@@ -140,8 +140,10 @@ def _answer_cells(row: PredictionRow) -> tuple[str, str, str]:
     value, low, high = (row.answer.get(name) for name in ("value", "low", "high"))
     if value is None:
         return json.dumps(row.answer, ensure_ascii=False), "-", ""
-    interval = "-" if low is None or high is None else f"90 %: {low:.4g} to {high:.4g}"
-    return f"{value:.4g} {row.head.unit}".strip(), interval, ""
+    interval = "-"
+    if low is not None and high is not None:
+        interval = f"90 %: {number_text(low)} to {number_text(high)}"
+    return row.head.value_text(value), interval, ""
 
 
 def _class_label(row: PredictionRow) -> str:

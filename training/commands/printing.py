@@ -1,19 +1,37 @@
 """Metrics as tables for the terminal."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from catalog import FEW_GROUPS, TOO_FEW, aligned
+from training.evaluation.findings import baseline_names, decimals
 from training.evaluation.intervals import with_interval
+from training.evaluation.retrieval_table import recall_table, recall_verdict
+from training.evaluation.saved_head import (
+    CLASS_FAMILY,
+    RETRIEVAL_FAMILY,
+    VALUE_FAMILY,
+    SavedHead,
+    copies_head,
+    metric_name,
+    saved_heads,
+)
 
 if TYPE_CHECKING:
     from training.studies.effect_comparison import Effect
 
-PREDICTORS = ("model", "majority", "prior", "metadata", "tiny_features")
-COLUMNS = ("split", "head", *PREDICTORS, "accuracy", "pictures", "groups")
+PREDICTORS = {
+    CLASS_FAMILY: ("majority", "prior", "metadata", "tiny_features"),
+    VALUE_FAMILY: ("median", "metadata", "tiny_features"),
+}
+BESIDE = {CLASS_FAMILY: "accuracy", VALUE_FAMILY: "r2"}
+"""The metric of the model that stands beside the main one."""
+NO_BASELINE = "no baseline was saved, so no figure"
 EFFECT_COLUMNS = (
     "left out",
     "setting",
@@ -26,8 +44,18 @@ EFFECT_COLUMNS = (
 
 
 def summary(models: Mapping[str, Path]) -> str:
-    """Return a table of the balanced accuracy of finished models and baselines, by split policy."""
-    return table({name: pl.read_parquet(f / "metrics.parquet") for name, f in models.items()})
+    """Return tables of the main metric of finished models and baselines, by split policy, one for each family."""
+    metrics = {name: pl.read_parquet(folder / "metrics.parquet") for name, folder in models.items()}
+    heads = next((_heads(folder) for folder in models.values()), ())
+    return table(metrics, heads)
+
+
+def _heads(folder: Path) -> tuple[SavedHead, ...]:
+    """Return the heads of a model folder; one without `config.json` is an embedder of older code."""
+    config = folder / "config.json"
+    if not config.is_file():
+        return (copies_head(),)
+    return saved_heads(json.loads(config.read_text("utf-8")))
 
 
 def effects_table(effects: "Sequence[Effect]") -> str:
@@ -43,28 +71,96 @@ def effects_table(effects: "Sequence[Effect]") -> str:
     return "\n".join(aligned(EFFECT_COLUMNS, rows, numbers={"trained on", "n", "groups"}))
 
 
-def table(metrics: Mapping[str, pl.DataFrame]) -> str:
-    """Return one row for each split policy and head from tables of `metrics`, with 95 % intervals."""
-    rows = [row for name, frame in metrics.items() for row in _rows(name, frame)]
-    lines = aligned(COLUMNS, rows, numbers={"pictures", "groups"})
-    text = ["balanced accuracy (accuracy: of the model)", *lines]
-    if any(int(row[-1]) < FEW_GROUPS for row in rows):
+def table(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead] = ()) -> str:
+    """Return one row for each split policy and head from tables of `metrics`, with 95 % intervals.
+
+    Without `heads` their families are those of the saved metrics. A head without a baseline has no figures.
+    """
+    heads = heads or _measured_heads(metrics)
+    families = dict.fromkeys(head.family for head in heads)
+    blocks = [
+        _retrieval(metrics, heads)
+        if family == RETRIEVAL_FAMILY
+        else _family(metrics, heads, family)
+        for family in families
+    ]
+    return "\n\n".join(filter(None, blocks))
+
+
+def _measured_heads(metrics: Mapping[str, pl.DataFrame]) -> list[SavedHead]:
+    """Return one head for each task, of the family whose main metric was saved."""
+    by_task: dict[str, set[str]] = {}
+    for frame in metrics.values():
+        for task, metric in frame.select("task", "metric").unique(maintain_order=True).rows():
+            by_task.setdefault(task, set()).add(metric)
+    return [_measured_head(task, names) for task, names in by_task.items()]
+
+
+def _measured_head(task: str, metrics: set[str]) -> SavedHead:
+    if "mae" in metrics:
+        return SavedHead(task, "", VALUE_FAMILY, task, metric="mae", higher_is_better=False)
+    if copies_head().metric in metrics:
+        return replace(copies_head(), name=task)
+    return SavedHead(task, "", CLASS_FAMILY, task)
+
+
+def _family(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead], family: str) -> str:
+    chosen = [head for head in heads if head.family == family]
+    rows = [row for name, frame in metrics.items() for row in _rows(name, frame, chosen)]
+    if not rows:
+        return ""
+    beside = metric_name(BESIDE[family])
+    columns = ("split", "head", "model", *PREDICTORS[family], beside, "pictures", "groups")
+    lines = aligned(columns, rows, numbers={"pictures", "groups"})
+    better = "" if chosen[0].higher_is_better else ", less is better"
+    text = [f"{chosen[0].metric_name}{better} ({beside}: of the model)", *lines]
+    if any(row[-1].isdigit() and int(row[-1]) < FEW_GROUPS for row in rows):
         text.append(f"under {FEW_GROUPS} groups there is no interval and no verdict: {TOO_FEW}")
     return "\n".join(text)
 
 
-def _rows(policy: str, metrics: pl.DataFrame) -> list[tuple[str, ...]]:
+def _rows(policy: str, metrics: pl.DataFrame, heads: Sequence[SavedHead]) -> list[tuple[str, ...]]:
     whole = metrics.filter(pl.col("slice") == "all")
     rows = []
-    for task in whole["task"].unique(maintain_order=True):
-        of_task = whole.filter(pl.col("task") == task)
-        by_key = {(row["predictor"], row["metric"]): row for row in of_task.iter_rows(named=True)}
-        cells = [_cell(by_key.get((name, "balanced_accuracy"))) for name in PREDICTORS]
-        model = by_key["model", "balanced_accuracy"]
-        accuracy = _cell(by_key.get(("model", "accuracy")))
-        rows.append((policy, task, *cells, accuracy, str(model["n"]), str(model["n_groups"])))
+    for head in heads:
+        of_head = whole.filter(pl.col("task") == head.name)
+        by_key = {(row["predictor"], row["metric"]): row for row in of_head.iter_rows(named=True)}
+        if ("model", head.metric) in by_key:
+            rows.append((policy, _title(head), *_cells(metrics, head, by_key)))
     return rows
 
 
-def _cell(row: Mapping[str, Any] | None) -> str:
-    return "-" if row is None else with_interval(row)
+def _title(head: SavedHead) -> str:
+    return f"{head.name} ({head.unit})" if head.unit else head.name
+
+
+def _cells(
+    metrics: pl.DataFrame, head: SavedHead, by_key: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> list[str]:
+    """Return the figures of one head; without a baseline a remark in place of them."""
+    model, names = by_key["model", head.metric], PREDICTORS[head.family]
+    counts = [str(model["n"]), str(model["n_groups"])]
+    measured = (name for name, metric in by_key if metric == head.metric)
+    if not baseline_names(head, measured):
+        return [NO_BASELINE, *["-"] * len(names), "-", *counts]
+    digits = max(decimals(metrics, head, head.metric), 3 if head.family == CLASS_FAMILY else 0)
+    cells = [_cell(by_key.get((name, head.metric)), digits) for name in ("model", *names)]
+    return [*cells, _cell(by_key.get(("model", BESIDE[head.family]))), *counts]
+
+
+def _retrieval(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead]) -> str:
+    """Lay out recall by number of edits, with the verdict below; figures of the first split policy."""
+    names = [head.name for head in heads if head.family == RETRIEVAL_FAMILY]
+    frame = next(iter(metrics.values()))
+    rows = frame.filter(pl.col("task").is_in(names)).to_dicts()
+    header, *lines = recall_table(rows)
+    if len(header) <= 3:
+        return f"recall of edited copies: {NO_BASELINE}"
+    text = aligned(header, lines, numbers={"precision"})
+    return "\n".join(
+        ["recall of edited copies of held-out groups", *text, recall_verdict(rows)]
+    ).rstrip()
+
+
+def _cell(row: Mapping[str, Any] | None, digits: int = 3) -> str:
+    return "-" if row is None else with_interval(row, digits=digits)

@@ -12,6 +12,9 @@ from training.data.photo_settings import CLASSES, TASKS, class_ranges, task_name
 
 CLASS_FAMILY, VALUE_FAMILY, RETRIEVAL_FAMILY = "classes", "values", "retrieval"
 
+PARTS = ("thumbnail_only", "patches_only")
+"""The parts of models that do not list theirs."""
+
 _METRIC_NAMES = {
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
@@ -28,7 +31,8 @@ class SavedHead:
 
     `kind` is the kind of head (ordinal, softmax, binary, regression, embedding), `family` the way in which it is
     evaluated: classes, values or retrieval. `descriptions` say what each class contains, or are empty. `unit` is the
-    unit of a value, such as years. `metric` is the main metric; an error has `higher_is_better` False.
+    unit of a value, such as years. `metric` is the main metric; an error has `higher_is_better` False. `parts` are the
+    predictors that use a part of the model's input; a model need not beat them.
     """
 
     name: str
@@ -40,6 +44,7 @@ class SavedHead:
     unit: str = ""
     metric: str = "balanced_accuracy"
     higher_is_better: bool = True
+    parts: tuple[str, ...] = PARTS
 
     @property
     def title_in_sentence(self) -> str:
@@ -62,6 +67,19 @@ class SavedHead:
         """Whether the classes are low, medium and high."""
         return self.family == CLASS_FAMILY and self.classes == CLASSES
 
+    def with_unit(self, number: str) -> str:
+        """Add the unit to the text of a number."""
+        return f"{number} {self.unit}".rstrip()
+
+    def value_text(self, value: float | None) -> str:
+        """Write a value with its unit; None is unknown.
+
+        >>> age = SavedHead("age", "regression", "values", "Age", unit="years")
+        >>> age.value_text(34.256), age.value_text(None)
+        ('34.3 years', 'unknown')
+        """
+        return "unknown" if value is None else self.with_unit(number_text(value))
+
     def class_name(self, number: int | None) -> str:
         """Return the name of a class; a number without a name stays a number, None is unknown."""
         if number is None:
@@ -72,6 +90,17 @@ class SavedHead:
         """Return what a class contains, such as "up to ISO 200"; without a description its name."""
         has_description = number < len(self.descriptions) and self.descriptions[number]
         return self.descriptions[number] if has_description else self.class_name(number)
+
+
+def number_text(value: float) -> str:
+    """Write a number with three significant digits, and all digits before the point.
+
+    >>> number_text(34.256), number_text(1987.2), number_text(12345.6), number_text(0.00123)
+    ('34.3', '1987', '12,346', '0.00123')
+    """
+    if abs(value) < 1000:
+        return f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def metric_name(metric: str) -> str:
@@ -88,7 +117,8 @@ def metric_name(metric: str) -> str:
 def saved_heads(facts: Mapping[str, Any]) -> tuple[SavedHead, ...]:
     """Return the heads of the content of `config.json` or `run.json`, in order; of older files those of settings."""
     if listed := facts.get("heads"):
-        return tuple(_saved_head(one) for one in listed)
+        parts = facts.get("parts")
+        return tuple(_saved_head(one, PARTS if parts is None else tuple(parts)) for one in listed)
     return tuple(
         setting_head(task, facts.get("bins") or {}) for task in facts.get("tasks") or TASKS
     )
@@ -104,10 +134,10 @@ def setting_head(task: str, bins: Mapping[str, Any] | None = None) -> SavedHead:
 def copies_head() -> SavedHead:
     """Return the head of an embedder for copies, whose older model folders do not describe it."""
     metric = "recall_at_precision_0.9"
-    return SavedHead("copies", "embedding", RETRIEVAL_FAMILY, "Copies", metric=metric)
+    return SavedHead("copies", "embedding", RETRIEVAL_FAMILY, "Copies", metric=metric, parts=())
 
 
-def _saved_head(facts: Mapping[str, Any]) -> SavedHead:
+def _saved_head(facts: Mapping[str, Any], parts: tuple[str, ...]) -> SavedHead:
     name, family = str(facts["name"]), str(facts["family"])
     defaults = {VALUE_FAMILY: "mae", RETRIEVAL_FAMILY: copies_head().metric}
     return SavedHead(
@@ -120,4 +150,5 @@ def _saved_head(facts: Mapping[str, Any]) -> SavedHead:
         unit=str(facts.get("unit") or ""),
         metric=str(facts.get("metric") or defaults.get(family, "balanced_accuracy")),
         higher_is_better=bool(facts.get("higher_is_better", family != VALUE_FAMILY)),
+        parts=parts,
     )

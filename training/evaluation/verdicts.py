@@ -5,11 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import polars as pl
 
 from catalog import FEW_GROUPS, KNOWN_SHARE, TOO_FEW, counted, known_text
-from training.data.photo_settings import task_name
 from training.evaluation.findings import (
     BETTER,
     LEVEL,
-    VIEWS,
+    SCENE,
     WORSE,
     Finding,
     Score,
@@ -19,26 +18,17 @@ from training.evaluation.findings import (
     predictor_name,
     scores,
 )
+from training.evaluation.saved_head import CLASS_FAMILY, VALUE_FAMILY, SavedHead
 
 
 def join_words(words: Iterable[str]) -> str:
     """Join words as in a sentence.
 
-    >>> join(["aperture", "ISO", "exposure time"])
+    >>> join_words(["aperture", "ISO", "exposure time"])
     'aperture, ISO and exposure time'
     """
     *front, last = words
     return f"{', '.join(front)} and {last}" if front else last
-
-
-def name_in_sentence(task: str) -> str:
-    """Return the display name of a head for the middle of a sentence.
-
-    >>> inside("f_number"), inside("iso")
-    ('aperture', 'ISO')
-    """
-    name = task_name(task)
-    return name if name.isupper() else name[:1].lower() + name[1:]
 
 
 def describe_test_set(
@@ -89,7 +79,7 @@ def headline(findings: Sequence[Finding], phrase: str) -> str:
     }
     clauses = [
         text.format(
-            join_words(name_in_sentence(one.task) for one in findings if one.verdict == verdict)
+            join_words(one.head.title_in_sentence for one in findings if one.verdict == verdict)
         )
         for verdict, text in parts.items()
         if any(one.verdict == verdict for one in findings)
@@ -101,64 +91,97 @@ def headline(findings: Sequence[Finding], phrase: str) -> str:
 
 def sentence(one: Finding, phrase: str, *, beats_chance: bool) -> str:
     """Describe one head with both scores and the verdict; the sentence begins with `phrase`."""
-    above = "above chance" if beats_chance else "not shown to be above chance"
-    if one.verdict == TOO_FEW:
-        return (
-            f"{phrase}, {name_in_sentence(one.task)}: {one.model} balanced accuracy over "
-            f"{counted(one.model.n, 'photo')} in {counted(one.model.n_groups, 'group')}; best baseline "
-            f"({predictor_name(one.baseline_name)}) {one.baseline}; {TOO_FEW}."
-        )
-    return (
-        f"{phrase}, {name_in_sentence(one.task)}: {one.model} balanced accuracy over "
-        f"{counted(one.model.n, 'photo')} in {counted(one.model.n_groups, 'group')}, {above}; "
-        f"best baseline ({predictor_name(one.baseline_name)}) {one.baseline}; so: {one.verdict}."
+    head, over = one.head, f"{counted(one.model.n, _noun(one.head))} in {_groups(one.model)}"
+    baseline = (
+        f"best baseline ({predictor_name(one.baseline_name)}) {head.with_unit(str(one.baseline))}"
     )
+    start = f"{phrase}, {head.title_in_sentence}: {_measured(one)} over {over}"
+    if one.verdict == TOO_FEW:
+        return f"{start}; {baseline}; {TOO_FEW}."
+    level = f", {_above_chance(head, is_shown=beats_chance)}" if head.family in _LEVELS else ""
+    return f"{start}{level}; {baseline}; so: {one.verdict}."
 
 
-def gap_verdict(apart: Score, naive: Score) -> str:
+def _measured(one: Finding) -> str:
+    if one.head.family == VALUE_FAMILY:
+        return f"{one.head.metric_name} {one.head.with_unit(str(one.model))}"
+    return f"{one.model} {one.head.metric_name}"
+
+
+def _groups(score: Score) -> str:
+    return counted(score.n_groups, "group")
+
+
+def _noun(head: SavedHead) -> str:
+    """Return the noun for what a figure of this head counts."""
+    return "photo" if head.family in _LEVELS else "query"
+
+
+_LEVELS = {CLASS_FAMILY: "above chance", VALUE_FAMILY: "below the error of the training median"}
+
+
+def _above_chance(head: SavedHead, *, is_shown: bool) -> str:
+    return f"{'' if is_shown else 'not shown to be '}{_LEVELS[head.family]}"
+
+
+def gap_verdict(apart: Score, naive: Score, *, higher_is_better: bool = True) -> str:
     """Say by how much the random split differs from the split that keeps groups whole."""
-    difference = naive.value - apart.value
+    difference = Score(naive.value - apart.value, None, None, 0, 0, apart.digits)
     verdict = {
         BETTER: "the random split flatters the model",
         LEVEL: "the intervals overlap, so a gap is not shown",
         WORSE: "the random split is the harder one here",
         TOO_FEW: TOO_FEW,
-    }[compare(naive, apart)]
-    return f"{difference:+.2f}: {verdict}"
+    }[compare(naive, apart, higher_is_better=higher_is_better)]
+    return f"{difference.signed}: {verdict}"
 
 
-def information_verdict(metrics: pl.DataFrame, policy: str, task: str, chance: float) -> str:
-    """Say whether a setting can be predicted from the pixels, and from which view."""
-    by_predictor = scores(metrics, policy, task)
+def information_verdict(
+    metrics: pl.DataFrame, policy: str, head: SavedHead, chance: float | None
+) -> str:
+    """Say whether a class or value can be predicted from the pixels, and from which part of the picture.
+
+    `chance` is the score of random guessing; None for values, which are compared with the training median.
+    """
+    by_predictor = scores(metrics, policy, head)
     pixel_scores = {
         name: score
         for name, score in by_predictor.items()
-        if name in {"model", "tiny_features", *VIEWS}
+        if name in {"model", "tiny_features", SCENE, *head.parts}
     }
     if not pixel_scores:
-        return f"{task_name(task)}: nothing that looks at pixels was measured."
+        return f"{head.title}: nothing that looks at pixels was measured."
     if max(score.n_groups for score in pixel_scores.values()) < FEW_GROUPS:
-        return f"{task_name(task)}: {TOO_FEW}."
-    above = [n for n in pixel_scores if beats_chance(metrics, policy, task, n, chance)]
+        return f"{head.title}: {TOO_FEW}."
+    above = [n for n in pixel_scores if beats_chance(metrics, policy, head, n, chance)]
     if not above:
-        return f"{task_name(task)}: not shown. {_resolution(pixel_scores)}"
-    gain = _gain(pixel_scores, paired_lead(metrics, policy, task, "tiny_features"))
-    return f"{task_name(task)}: yes, above chance ({chance:.2f}) for {join_words(map(predictor_name, above))}. {gain}"
+        return f"{head.title}: not shown. {_resolution(head, pixel_scores)}"
+    level = "the training median" if chance is None else f"chance ({chance:.2f})"
+    better = "above" if head.higher_is_better else "a smaller error than"
+    gain = _gain(head, pixel_scores, paired_lead(metrics, policy, head, "tiny_features"))
+    return f"{head.title}: yes, {better} {level} for {join_words(map(predictor_name, above))}. {gain}".rstrip()
 
 
-def _resolution(pixel_scores: Mapping[str, Score]) -> str:
-    widest = max(score.upper - score.value for score in pixel_scores.values())
+def _resolution(head: SavedHead, pixel_scores: Mapping[str, Score]) -> str:
+    widest = max(pixel_scores.values(), key=lambda score: score.upper - score.value)
+    smallest = Score(widest.upper - widest.value, None, None, 0, 0, widest.digits)
+    clear = "chance" if head.family == CLASS_FAMILY else "the training median"
     return (
-        "No predictor is clear of chance; with so few photos and groups an effect smaller "
-        f"than about {widest:.2f} would not be seen; a larger test set may show it."
+        f"No predictor is clear of {clear}; with so few photos and groups an effect smaller "
+        f"than about {head.with_unit(smallest.text)} would not be seen; a larger test set may show it."
     )
 
 
-def _gain(pixel_scores: Mapping[str, Score], over_scene: Score | None) -> str:
+def _gain(head: SavedHead, pixel_scores: Mapping[str, Score], over_scene: Score | None) -> str:
     """Compare the full model with simple features of the scene."""
     if "model" not in pixel_scores or "tiny_features" not in pixel_scores:
         return ""
-    verdict = compare(pixel_scores["model"], pixel_scores["tiny_features"], over_scene)
+    verdict = compare(
+        pixel_scores["model"],
+        pixel_scores["tiny_features"],
+        over_scene,
+        higher_is_better=head.higher_is_better,
+    )
     scene = predictor_name("tiny_features")
     return {
         BETTER: f"The full model reads more than {scene}.",

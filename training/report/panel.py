@@ -1,32 +1,38 @@
 """Write the panel of best and worst photographs: an image of ten photographs, and a page with four views.
 
-Below each photograph are three ring charts, for aperture, ISO and exposure time: the ring is the
-predicted distribution over low, medium and high (light, medium, dark blue), the centre is the true class.
+Below each photograph is one chart for each head. Classes have a ring chart: the ring is the predicted distribution, the
+centre is the true class. Values have a scale with prediction, 90 % interval and truth.
 Faces are not blurred; that needs a face detector, which this version does not have.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
-from training.data.photo_settings import CLASSES, SHORT_NAMES, TASKS, class_ranges
-from training.evaluation.ranking import PanelSelection, select_photos
+from training.evaluation.ranking import (
+    ClassPrediction,
+    HeadPrediction,
+    PanelSelection,
+    select_photos,
+)
+from training.evaluation.saved_head import CLASS_FAMILY, VALUE_FAMILY, SavedHead
 from training.report.page import picture_uri, render
-from training.report.panel_drawing import PanelRow, draw_panel
-from training.report.prediction_plot import BLUES, svg_prediction
+from training.report.panel_drawing import PanelContent, PanelRow, draw_panel, predicted_texts
+from training.report.panel_legend import legend_groups, legend_notes
+from training.report.prediction_plot import class_list, svg_prediction
 from training.report.saved_run import SavedModel, SavedRun
 from training.report.tiles import PictureSource, PredictionTile, make_tiles
+from training.report.value_plot import ValueScale, svg_value, value_scales
 
 SIDE_PX = 640  # longer side of a picture on the page
-VIEWS = {
-    "best": ("Best", "lowest negative log-likelihood"),
-    "worst": ("Worst", "highest negative log-likelihood"),
-    "confident_wrong": ("Most confident wrong", "highest probability of a wrong class"),
-    "typical": ("Most typical", "closest to the median NLL"),
+TITLES = {
+    "best": "Best",
+    "worst": "Worst",
+    "confident_wrong": "Most confident wrong",
+    "typical": "Most typical",
 }
 
 _log = logging.getLogger(__name__)
@@ -45,71 +51,153 @@ def write_panel(
 ) -> PanelPaths:
     """Write `panel.png` and `panel.html` into the run folder.
 
-    Rows are ordered by NLL averaged over heads, on test pictures with labels for all heads. If the run did not
+    Rows are ordered by loss averaged over heads, on test pictures with labels for all heads. If the run did not
     train `policy`, its main model is used.
     """
     model = run.models.get(policy, run.main)
+    heads = [head for head in run.heads if head.family in {CLASS_FAMILY, VALUE_FAMILY}]
     chosen = select_photos(model.predictions, count)
-    views = {name: getattr(chosen, name) for name in VIEWS}
-    tiles = make_tiles((one for view in views.values() for one in view), release, SIDE_PX)
+    views = {name: getattr(chosen, name) for name in TITLES}
+    tiles = make_tiles((one for view in views.values() for one in view), release, heads, SIDE_PX)
+    notes = ranking_notes(heads)
     rows = {
-        name: PanelRow(*VIEWS[name], [tiles[one.asset_sha256] for one in view])
+        name: PanelRow(TITLES[name], notes[name], [tiles[one.asset_sha256] for one in view])
         for name, view in views.items()
     }
     paths = PanelPaths(run.folder / "panel.png", run.folder / "panel.html")
-    title = f"Where the {run.facts['recipe']} model is best and worst"
-    note = _note(run, model, chosen)
-    draw_panel([rows["best"], rows["worst"]], title, note, run.bins).save(paths.png)
-    paths.html.write_text(_page(rows, title, note, run.bins), encoding="utf-8")
+    content = PanelContent(
+        rows=[rows["best"], rows["worst"]],
+        title=f"Where the {run.facts['recipe']} model is best and worst",
+        note=_note(run, model, chosen, heads),
+        heads=heads,
+        scales=value_scales(model.predictions),
+    )
+    draw_panel(content).save(paths.png)
+    paths.html.write_text(_page(rows, content), encoding="utf-8")
     _log.info("panel of %d of %d test photos", len(tiles), chosen.n_ranked)
     return paths
 
 
-def _note(run: SavedRun, model: SavedModel, chosen: PanelSelection) -> str:
+def ranking_notes(heads: Sequence[SavedHead]) -> dict[str, str]:
+    """Say by what each row of a panel is chosen."""
+    families = {head.family for head in heads}
+    wrong_class, outside = (
+        "highest probability of a wrong class",
+        "truth furthest outside the 90 % interval",
+    )
+    if families == {VALUE_FAMILY}:
+        typical, low, high, wrong = "median error", "smallest error", "largest error", outside
+    elif VALUE_FAMILY in families:
+        typical, low, high, wrong = (
+            "median loss",
+            "lowest loss",
+            "highest loss",
+            f"{wrong_class}, or {outside}",
+        )
+    else:
+        typical, wrong = "median NLL", wrong_class
+        low, high = (f"{which} negative log-likelihood" for which in ("lowest", "highest"))
+    return {
+        "best": low,
+        "worst": high,
+        "confident_wrong": wrong,
+        "typical": f"closest to the {typical}",
+    }
+
+
+def ranking_measure(heads: Sequence[SavedHead]) -> str:
+    """Say by what photos are ranked."""
+    families = {head.family for head in heads}
+    if families == {VALUE_FAMILY}:
+        only = len(heads) == 1
+        return (
+            "absolute error"
+            if only
+            else "absolute error in units of the mean error, mean over heads"
+        )
+    if VALUE_FAMILY in families:
+        return "loss (NLL of classes, error of values in units of the mean error; mean over heads)"
+    return "negative log-likelihood (NLL, nats, mean over heads)"
+
+
+def _note(
+    run: SavedRun, model: SavedModel, chosen: PanelSelection, heads: Sequence[SavedHead]
+) -> str:
     apart = "groups kept apart" if model.policy == "split" else "random split"
+    kind = "settings" if all(head.has_setting_classes for head in heads) else "heads"
+    which = f"labels for all {kind}" if chosen.has_all_labels else "a label"
     return (
-        f"{run.release}, {apart}: {chosen.n_ranked} test photos with labels for all settings, "
-        "ranked by negative log-likelihood (NLL, nats, mean over heads)"
+        f"{run.release}, {apart}: {chosen.n_ranked} test photos with {which}, "
+        f"ranked by {ranking_measure(heads)}"
     )
 
 
-def _page(rows: Mapping[str, PanelRow], title: str, note: str, bins: Mapping[str, Any]) -> str:
+def _page(rows: Mapping[str, PanelRow], content: PanelContent) -> str:
     views = [
         {
             "id": name.replace("_", "-"),
             "title": row.title,
             "note": row.note,
-            "tiles": [_tile(tile) for tile in row.tiles],
+            "tiles": [_tile(tile, content.heads, content.scales) for tile in row.tiles],
         }
         for name, row in rows.items()
     ]
-    legend = [
-        {
-            "name": name,
-            "colour": blue,
-            "ranges": ", ".join(class_ranges(bins, task)[number] for task in TASKS if task in bins),
-        }
-        for number, (name, blue) in enumerate(zip(CLASSES, BLUES, strict=True))
-    ]
-    return render("panel.html", {"title": title, "note": note, "views": views, "legend": legend})
+    context = {
+        "title": content.title,
+        "note": content.note,
+        "views": views,
+        "legend": legend_groups(content.heads),
+        "notes": legend_notes(content.heads),
+        "plain_heads": sum(not is_wide(head) for head in content.heads),
+        "has_lists": any(is_listed(head) for head in content.heads),
+    }
+    return render("panel.html", context)
 
 
-def _tile(tile: PredictionTile) -> dict[str, object]:
+def _tile(
+    tile: PredictionTile, heads: Sequence[SavedHead], scales: Mapping[str, ValueScale]
+) -> dict[str, object]:
     return {
         "choice": tile.choice,
         "tile": tile,
         "picture": picture_uri(tile.picture),
-        "heads": [_head(tile, task) for task in TASKS if task in tile.choice.heads],
+        "heads": [
+            {
+                "name": tile.short_names[head.name],
+                "value": tile.values[head.name],
+                **_chart(head, tile.choice.heads[head.name], scales),
+            }
+            for head in heads
+            if head.name in tile.choice.heads
+        ],
     }
 
 
-def _head(tile: PredictionTile, task: str) -> dict[str, object]:
-    head = tile.choice.heads[task]
+def _chart(
+    head: SavedHead, prediction: HeadPrediction, scales: Mapping[str, ValueScale]
+) -> dict[str, object]:
+    """Return the drawing of one head and the texts below it; `classes` is the list beside a ring."""
+    if isinstance(prediction, ClassPrediction):
+        svg = svg_prediction(head, prediction.probabilities, prediction.target)
+        lines = class_list(head, prediction.probabilities, prediction.target)
+        classes = lines if is_listed(head) else []
+    else:
+        svg, classes = svg_value(head, prediction, scales[head.name]), []
     return {
-        "name": SHORT_NAMES[task],
-        # Safe: `svg_prediction` escapes the text inside.
-        "svg": Markup(svg_prediction(task, head.probabilities, head.target)),  # noqa: S704
-        "value": tile.values[task],
-        "predicted": CLASSES[head.predicted],
-        "is_right": head.is_right,
+        # Safe: `svg_prediction` and `svg_value` escape the text inside.
+        "svg": Markup(svg),  # noqa: S704
+        "classes": classes,
+        "is_wide": is_wide(head),
+        "predicted": predicted_texts(head, prediction)[0],
+        "is_right": prediction.is_right,
     }
+
+
+def is_listed(head: SavedHead) -> bool:
+    """Return whether the names of the classes stand beside their ring chart."""
+    return head.family == CLASS_FAMILY and head.kind != "ordinal"
+
+
+def is_wide(head: SavedHead) -> bool:
+    """Return whether a head takes the whole width of its tile."""
+    return is_listed(head) or head.family == VALUE_FAMILY

@@ -1,7 +1,8 @@
 """Write the report of a training run: one HTML file with results, evidence and the command to repeat the run.
 
 All input comes from the run folder, its model folders and the release, so a report can be made again
-at any time; the same files give the same report.
+at any time; the same files give the same report. There is one template: a section whose heads a run does not have is
+left out.
 """
 
 import dataclasses
@@ -15,22 +16,31 @@ from PIL import Image
 
 from catalog import Workspace, figure_uri, find_release
 from training.evaluation.findings import chance, scores
+from training.evaluation.retrieval_table import named_curves
+from training.evaluation.saved_head import (
+    CLASS_FAMILY,
+    RETRIEVAL_FAMILY,
+    VALUE_FAMILY,
+    SavedHead,
+)
 from training.recipes import RECIPES
-from training.report import plots, tables
+from training.report import head_plots, plots, tables
+from training.report.balance import TEST, label_balance
+from training.report.markdown import markdown
 from training.report.page import picture_uri, render
-from training.report.panel import write_panel
+from training.report.panel import ranking_measure, write_panel
 from training.report.saved_run import POLICY_NAMES, SavedModel, SavedRun, read_run
 from training.report.tiles import PictureSource
 
 _MODEL_FILES = (
-    "README.md", "config.json", "metrics.parquet", "predictions.parquet", "history.parquet",
-    "weights.safetensors", "model.onnx", "parity.json",
+    "README.md", "config.json", "model.json", "metrics.parquet", "predictions.parquet", "curves.parquet",
+    "history.parquet", "changes.parquet", "weights.safetensors", "model.onnx", "parity.json",
 )  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
 def write_report(run_folder: Path, workspace: Workspace) -> Path:
-    """Write `report.html`, `panel.png` and `panel.html` into a run folder; return the report's path.
+    """Write `report.html`, and with predictions `panel.png` and `panel.html`, into a run folder; return its path.
 
     Raises RunIncompleteError when a file of the run is missing, ReleaseNotFoundError when its release
     does not exist.
@@ -40,16 +50,19 @@ def write_report(run_folder: Path, workspace: Workspace) -> Path:
 
 
 def write_table(run_folder: Path) -> str:
-    """Return the main results as a Markdown table, one row per split policy and head.
+    """Return the main results as Markdown tables, one row per split policy and head.
 
     The models are in `models/` of the workspace, three folders above the run's.
     """
-    return tables.markdown(read_run(run_folder, run_folder.resolve().parents[2] / "models"))
+    return markdown(read_run(run_folder, run_folder.resolve().parents[2] / "models"))
 
 
 def report_on(run: SavedRun, release: PictureSource) -> Path:
     """Write the report of a run with pictures from `release`."""
-    panel = write_panel(run, release)
+    measured = tables.measured_heads(run)
+    index = pl.DataFrame(release.index())
+    classes = [head for head in measured if head.family == CLASS_FAMILY]
+    values = [head for head in measured if head.family == VALUE_FAMILY]
     context = {
         "run": run,
         "title": f"Report: recipe {run.facts['recipe']} on {run.release}",
@@ -58,27 +71,41 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
         "table": tables.predictors(run),
         "gaps": tables.gaps(run),
         "leads": tables.leads(run),
+        "lead_metrics": list(dict.fromkeys(head.metric_name for head in measured)),
+        "has_errors": any(not head.higher_is_better for head in measured),
+        "views_note": views_note([*classes, *values]),
         "leaks": tables.leaks(run.facts.get("leak_audit") or {}),
-        "panel": _panel(panel.png),
+        "panel": _panel(run, release),
+        "measure": ranking_measure([*classes, *values]),
+        "retrieval": _retrieval(run),
         "calibration": tables.calibration(run),
         "slices": tables.slices(run),
-        "balance": _balance(run, pl.DataFrame(release.index())),
+        **_balance(run, [*classes, *values], index),
+        "merges_classes": any(len(head.classes) > head_plots.MANY for head in classes),
+        "many": head_plots.MANY,
         "models": [_model(run, model) for model in run.models.values()],
         "command": command(run),
-        **_figures(run),
+        "comparisons": [_comparison(run, head) for head in measured],
+        "confusions": [
+            figure_uri(head_plots.confusion(head, run.main.predictions)) for head in classes
+        ],
+        "reliabilities": [_reliability(run, head) for head in classes],
+        "scatters": [_scatter(run, head) for head in values],
     }
     path = run.folder / "report.html"
     path.write_text(render("report.html", context), encoding="utf-8")
-    _log.info("report of run %s: %d heads", run.facts["run_id"], len(run.tasks))
+    _log.info("report of run %s: %d heads", run.facts["run_id"], len(run.heads))
     return path
 
 
 def command(run: SavedRun) -> str:
-    """Return the command that repeats the run; it names the preset if one matches the configuration."""
+    """Return the command that repeats the run: the saved one, or with the preset that matches the configuration."""
+    if saved := run.facts.get("command"):
+        return str(saved)
     name = run.facts["recipe"]
     words = ["safelight", "train", "run", name, "--dataset", run.release]
     words += _preset(name, run.main.config.get("config") or {})
-    if len(run.models) == 1:
+    if len(run.models) == 1 and run.main.predictions.height:
         words += ["--policies", run.main.policy]
     return " ".join(words)
 
@@ -94,44 +121,78 @@ def _preset(recipe: str, config: dict[str, Any]) -> list[str]:
     return []
 
 
-def _panel(png: Path) -> str:
-    with Image.open(png) as picture:
+def _panel(run: SavedRun, release: PictureSource) -> str:
+    """Write the panel and return its picture as a data URI; empty for a run without predictions."""
+    if not run.main.predictions.height:
+        return ""
+    with Image.open(write_panel(run, release).png) as picture:
         return picture_uri(picture.convert("RGB"), quality=92)
 
 
-def _figures(run: SavedRun) -> dict[str, list[str]]:
-    """Draw the figures of which there is one for each head."""
-    predictions, shares = run.main.predictions, run.main.config.get("prior") or {}
+def _comparison(run: SavedRun, head: SavedHead) -> str:
+    by_policy = {policy: scores(run.metrics, policy, head) for policy in run.models}
+    level = chance(run.main.predictions, head)
+    return figure_uri(plots.comparison(head, by_policy, level))
+
+
+def _reliability(run: SavedRun, head: SavedHead) -> str:
+    shares = (run.main.config.get("prior") or {}).get(head.name)
+    return figure_uri(head_plots.reliability(head, run.main.predictions, shares))
+
+
+def _scatter(run: SavedRun, head: SavedHead) -> dict[str, Any]:
+    """Draw predicted against true values; count those inside their 90 % interval, if intervals are saved."""
+    rows = head_plots.labelled(head, run.main.predictions)
+    bounded = rows.drop_nulls(["low", "high"])
+    inside = bounded.filter(pl.col("target_value").is_between("low", "high"))
     return {
-        "comparisons": [_comparison(run, task) for task in run.tasks],
-        "confusions": [figure_uri(plots.confusion(task, predictions)) for task in run.tasks],
-        "reliabilities": [
-            figure_uri(plots.reliability(task, predictions, shares.get(task))) for task in run.tasks
-        ],
+        "name": head.title,
+        "figure": figure_uri(head_plots.scatter(head, run.main.predictions)),
+        "n": bounded.height,
+        "inside": inside.height / bounded.height if bounded.height else None,
     }
 
 
-def _comparison(run: SavedRun, task: str) -> str:
-    by_policy = {policy: scores(run.metrics, policy, task) for policy in run.models}
-    return figure_uri(plots.comparison(task, by_policy, chance(run.main.predictions, task)))
-
-
-def _balance(run: SavedRun, index: pl.DataFrame) -> list[dict[str, Any]]:
-    heads = [tables.class_balance(run, index, task) for task in run.tasks]
+def _retrieval(run: SavedRun) -> list[dict[str, Any]]:
+    curves = named_curves(run.main.curves)
+    figure = figure_uri(plots.recall_and_precision(curves)) if curves else ""
     return [
         {
-            **head,
-            "figure": figure_uri(
-                plots.class_counts(
-                    head["name"],
-                    [ranges for _, ranges, _ in head["classes"]],
-                    head["before"],
-                    head["after"],
-                )
-            ),
+            **section,
+            "curve": figure,
+            "n_pictures": run.main.config.get("rows_judged"),
+            "cosine": run.main.config.get("candidate_cosine"),
         }
-        for head in heads
+        for section in tables.retrieval(run)
     ]
+
+
+def views_note(heads: list[SavedHead]) -> str:
+    """Say what the predictors with fewer inputs tell about where the information is."""
+    texts = ["the 32-px scene contains only the subject"]
+    if any("patches_only" in head.parts for head in heads):
+        texts.append("native patches contain noise and sharpness")
+    if any(head.family == CLASS_FAMILY for head in heads):
+        texts.append("the class frequencies do not depend on the picture")
+    if any(head.family == VALUE_FAMILY for head in heads):
+        texts.append("the training median does not depend on the picture")
+    return f"Predictors with fewer inputs than the full model show where the information is: {', '.join(texts)}."
+
+
+def _balance(run: SavedRun, heads: list[SavedHead], index: pl.DataFrame) -> dict[str, Any]:
+    """Return the balance of each head, and the heads whose test pictures are counted."""
+    sections = [_balance_section(label_balance(run, head, index)) for head in heads]
+    tested = [section["name"] for section in sections if section["part"] == TEST]
+    return {"balance": sections, "counts_test_pictures": tested}
+
+
+def _balance_section(balance: dict[str, Any]) -> dict[str, Any]:
+    head = balance["head"]
+    if head.family == CLASS_FAMILY:
+        figure = head_plots.class_counts(head, balance["before"], balance["after"])
+    else:
+        figure = head_plots.value_counts(head, balance["values"], balance["weights"])
+    return {**balance, "is_classes": head.family == CLASS_FAMILY, "figure": figure_uri(figure)}
 
 
 def _model(run: SavedRun, model: SavedModel) -> dict[str, Any]:
@@ -139,14 +200,20 @@ def _model(run: SavedRun, model: SavedModel) -> dict[str, Any]:
     seconds = float(history["seconds"].sum())
     examples = int(history["examples_seen"].tail(1).sum())
     place = Path(os.path.relpath(model.folder, run.folder))
+    is_likelihood = all(head.family == CLASS_FAMILY for head in run.heads)
+    title = name if any(head.family != RETRIEVAL_FAMILY for head in run.heads) else "Losses"
     return {
         "id": model.model_id,
         "policy": name,
-        "curves": figure_uri(plots.training_curves(history, name)),
+        "curves": figure_uri(
+            plots.training_curves(history, title, "nats" if is_likelihood else "")
+        ),
+        "changes": _changes(model, name),
         "epochs": history.height,
         "seconds": seconds,
         "examples": examples,
         "speed": examples / max(seconds, 1e-9),
+        "wait_share": _wait_share(history),
         "parameters": model.config.get("parameters"),
         "files": [
             (file, (place / file).as_posix())
@@ -155,3 +222,18 @@ def _model(run: SavedRun, model: SavedModel) -> dict[str, Any]:
         ],
         "config": tables.flatten(model.config),
     }
+
+
+def _changes(model: SavedModel, title: str) -> str:
+    """Draw how much each layer changed; empty if it was not saved."""
+    if model.changes is None or not model.changes.height:
+        return ""
+    return figure_uri(plots.weight_changes(model.changes, title))
+
+
+def _wait_share(history: pl.DataFrame) -> float | None:
+    """Return the share of the training time in which the network waited for data; None if it was not saved."""
+    if "wait_share" not in history.columns or not float(history["seconds"].sum()):
+        return None
+    waited = (history["wait_share"].fill_null(0) * history["seconds"]).sum()
+    return float(waited) / float(history["seconds"].sum())

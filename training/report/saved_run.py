@@ -2,8 +2,11 @@
 
 A run folder contains `run.json`; each model folder contains `config.json` and `history.parquet`,
 `metrics.parquet`, `predictions.parquet`. Paths inside are relative, so a workspace may be moved.
+An embedder has no predictions, but `curves.parquet`; `changes.parquet` is optional. Embedders of older code have
+`model.json` in place of `config.json`, and their run folders no `run.json`.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +16,26 @@ from typing import Any
 import polars as pl
 
 from catalog import SafelightError, command_name
-from training.data.photo_settings import TASKS
+from training.evaluation.ranking import with_value_columns
+from training.evaluation.saved_head import (
+    RETRIEVAL_FAMILY,
+    SavedHead,
+    copies_head,
+    saved_heads,
+)
+
+__all__ = [
+    "POLICIES", "POLICY_NAMES", "RunIncompleteError", "SavedHead", "SavedModel", "SavedRun", "read_run",
+]  # fmt: skip
 
 POLICIES = ("split", "random_split")
 POLICY_NAMES = {"split": "groups kept apart", "random_split": "random split"}
+_CARD = "model.json"
+_NO_PREDICTIONS = pl.DataFrame(
+    {name: pl.Series(dtype=pl.String) for name in ("asset_sha256", "group_id", "task", "split")}
+    | {name: pl.Series(dtype=pl.Float64) for name in ("predicted", "target", "nll")}
+    | {"probabilities": pl.Series(dtype=pl.List(pl.Float64))}
+)
 
 
 class RunIncompleteError(SafelightError):
@@ -31,7 +50,10 @@ class RunIncompleteError(SafelightError):
 
 @dataclass(frozen=True)
 class SavedModel:
-    """The content of a model folder; `predictions` are those of the test pictures."""
+    """The content of a model folder; `predictions` are those of the test pictures.
+
+    `curves` (recall, precision, predictor) and `changes` (layer, change) are None if the model has none.
+    """
 
     model_id: str
     policy: str
@@ -40,6 +62,8 @@ class SavedModel:
     history: pl.DataFrame
     metrics: pl.DataFrame
     predictions: pl.DataFrame
+    curves: pl.DataFrame | None = None
+    changes: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +80,6 @@ class SavedRun:
         return f"{self.facts['dataset']}@{self.facts['version']}"
 
     @property
-    def bins(self) -> Mapping[str, Any]:
-        """The edges of the classes, in stops."""
-        bins: Mapping[str, Any] = self.facts.get("bins") or {}
-        return bins
-
-    @property
     def main(self) -> SavedModel:
         """The model of the policy `split`, or the only model."""
         return self.models.get("split") or next(iter(self.models.values()))
@@ -72,10 +90,24 @@ class SavedRun:
         return pl.concat([model.metrics for model in self.models.values()], how="diagonal")
 
     @property
-    def tasks(self) -> list[str]:
-        """The heads that have predictions, in the order of `TASKS`."""
+    def heads(self) -> list[SavedHead]:
+        """The heads that have predictions, or figures of retrieval, in the order of the model."""
         predicted = self.main.predictions["task"].unique().to_list()
-        return [task for task in TASKS if task in predicted]
+        measured = self.main.metrics["task"].unique().to_list()
+        config = self.main.config
+        facts = {"bins": self.facts.get("bins"), "tasks": config.get("tasks")}
+        facts |= {
+            "heads": self.facts.get("heads") or config.get("heads"),
+            "parts": config.get("parts"),
+        }
+        listed = saved_heads(facts)
+        if not facts["heads"] and not predicted and copies_head().name in measured:
+            listed = (copies_head(),)
+        return [
+            head
+            for head in listed
+            if head.name in (measured if head.family == RETRIEVAL_FAMILY else predicted)
+        ]
 
 
 def read_run(folder: Path, models: Path) -> SavedRun:
@@ -83,7 +115,7 @@ def read_run(folder: Path, models: Path) -> SavedRun:
 
     Raises RunIncompleteError when a file is missing.
     """
-    facts = _json(folder / "run.json")
+    facts = _run_facts(folder, models)
     saved = {
         policy: _model(models / facts["models"][policy], policy)
         for policy in POLICIES
@@ -92,17 +124,49 @@ def read_run(folder: Path, models: Path) -> SavedRun:
     return SavedRun(folder, facts, saved)
 
 
+def _run_facts(folder: Path, models: Path) -> dict[str, Any]:
+    """Read `run.json`; without it, look for the embedder of older code whose id gives the name of the folder."""
+    if (folder / "run.json").is_file():
+        return _json(folder / "run.json")
+    for card in models.glob(f"*/{_CARD}"):
+        by_policy = {"split": card.parent.name}
+        if hashlib.sha256(json.dumps(by_policy).encode()).hexdigest()[:20] == folder.name:
+            about = _json(card)["about"]
+            names = ("recipe", "dataset", "version")
+            facts = {name: about[name] for name in names} | {"digest": about["dataset_digest"]}
+            return facts | {"run_id": folder.name, "models": by_policy}
+    raise RunIncompleteError(folder / "run.json")
+
+
 def _model(folder: Path, policy: str) -> SavedModel:
-    predictions = _parquet(folder / "predictions.parquet")
     return SavedModel(
         model_id=folder.name,
         policy=policy,
         folder=folder,
-        config=_json(folder / "config.json"),
+        config=_config(folder),
         history=_parquet(folder / "history.parquet"),
         metrics=_parquet(folder / "metrics.parquet"),
-        predictions=predictions.filter(pl.col("split").str.ends_with("test")),
+        predictions=_predictions(folder),
+        curves=_optional(folder / "curves.parquet"),
+        changes=_optional(folder / "changes.parquet"),
     )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Read `config.json`, or what the card of an embedder says about its training; a card adds its cosine."""
+    card = _json(folder / _CARD) if (folder / _CARD).is_file() else {}
+    is_card_only = card and not (folder / "config.json").is_file()
+    config = dict(card["about"]) if is_card_only else _json(folder / "config.json")
+    return config | {name: card[name] for name in ("candidate_cosine",) if name in card}
+
+
+def _predictions(folder: Path) -> pl.DataFrame:
+    """Read the predictions of the test pictures; an embedder has an empty table."""
+    is_embedder = (folder / "curves.parquet").is_file()
+    if is_embedder and not (folder / "predictions.parquet").is_file():
+        return with_value_columns(_NO_PREDICTIONS)
+    predictions = _parquet(folder / "predictions.parquet")
+    return with_value_columns(predictions.filter(pl.col("split").str.ends_with("test")))
 
 
 def _present(path: Path) -> Path:
@@ -118,3 +182,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _parquet(path: Path) -> pl.DataFrame:
     return pl.read_parquet(_present(path))
+
+
+def _optional(path: Path) -> pl.DataFrame | None:
+    return pl.read_parquet(path) if path.is_file() else None

@@ -1,120 +1,231 @@
-"""Make the tables of a report as data for its template."""
+"""Make the tables of a report as data for its template.
+
+Every figure of a head stands beside those of its baselines: heads without a baseline have no finding, and only heads
+with a finding are in a table.
+"""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from catalog import known_text
-from training.data.photo_settings import CLASSES, class_ranges, task_name
 from training.evaluation import verdicts
 from training.evaluation.findings import (
     BASELINES,
     MIN_SLICE,
-    VIEWS,
+    SCENE,
     Finding,
+    Score,
     as_score,
+    baseline_names,
     beats_chance,
     best_baseline_finding,
     chance,
+    decimals,
     paired_lead,
     predictor_name,
+    reading_order,
     scores,
     shown_slices,
+)
+from training.evaluation.retrieval_table import recall_table, recall_verdict
+from training.evaluation.saved_head import (
+    CLASS_FAMILY,
+    RETRIEVAL_FAMILY,
+    VALUE_FAMILY,
+    SavedHead,
+    metric_name,
 )
 from training.report.saved_run import POLICIES, POLICY_NAMES, SavedRun
 
 _CALIBRATION = ("ece", "nll", "brier")
-_COLUMNS = (
-    "split", "head", "balanced accuracy", "best baseline", "lead over it", "verdict", "majority",
-    "prior", "accuracy", "accuracy with class shares", "majority's accuracy", "photos", "groups",
-)  # fmt: skip
+_FAMILY_NOTES = {
+    CLASS_FAMILY: "Below it plain accuracy: when every class counts alike and, after the slash, with the class shares "
+    "of training.",
+    VALUE_FAMILY: "Less is better. Below it the root mean squared error and R², the explained share of the variance.",
+    RETRIEVAL_FAMILY: "Below it the recall at precision 0.99.",
+}
+_BESIDE = {
+    CLASS_FAMILY: ("accuracy", "accuracy_with_prior"),
+    VALUE_FAMILY: ("rmse", "r2"),
+    RETRIEVAL_FAMILY: ("recall_at_precision_0.99",),
+}
+"""The metrics below the main one, by family."""
 
 
 def findings(run: SavedRun, policy: str) -> list[Finding]:
     """Compare every head with its best baseline under one split policy; heads without a baseline are left out."""
-    candidates = (best_baseline_finding(run.metrics, policy, task) for task in run.tasks)
+    candidates = (best_baseline_finding(run.metrics, policy, head) for head in run.heads)
     return [one for one in candidates if one is not None]
 
 
+def measured_heads(run: SavedRun, *families: str) -> list[SavedHead]:
+    """Return the heads with a baseline, of some families only if they are named."""
+    heads = [one.head for one in findings(run, run.main.policy)]
+    return [head for head in heads if not families or head.family in families]
+
+
 def conclusions(run: SavedRun) -> dict[str, Any]:
-    """Return the headline, one entry for each head, and whether each setting can be predicted from the pixels."""
+    """Return the headline, one entry for each head, and whether each head can be predicted from the pixels."""
     policy = run.main.policy
     rows = findings(run, policy)
     audit = (run.facts.get("leak_audit") or {}).get(policy) or {}
     where = verdicts.describe_test_set(policy, audit, run.facts.get("given_up") or ())
-    by_chance = {task: chance(run.main.predictions, task) for task in run.tasks}
+    names = {one.head.name for one in rows}
     return {
-        "headline": verdicts.headline(rows, where),
-        "findings": [
-            {
-                "name": task_name(one.task),
-                "finding": one,
-                "chance": by_chance[one.task],
-                "baseline": predictor_name(one.baseline_name),
-                "sentence": verdicts.sentence(
-                    one,
-                    where,
-                    beats_chance=beats_chance(
-                        run.metrics, policy, one.task, "model", by_chance[one.task]
-                    ),
-                ),
-            }
-            for one in rows
-        ],
+        "headline": _headline(run, rows, where),
+        "findings": [_conclusion(run, one, where) for one in rows],
+        "unmeasured": [head.title for head in run.heads if head.name not in names],
         "information": [
-            verdicts.information_verdict(run.metrics, policy, task, by_chance[task])
-            for task in run.tasks
+            verdicts.information_verdict(run.metrics, policy, one.head, _chance(run, one.head))
+            for one in rows
+            if one.head.family != RETRIEVAL_FAMILY
         ],
     }
+
+
+def _headline(run: SavedRun, rows: Sequence[Finding], where: str) -> str:
+    """Say for which heads the model beats its best baseline; an embedder has a sentence of its own."""
+    retrieval = {one.head.name: _retrieval_verdict(run, one.head) for one in rows}
+    compared = [one for one in rows if not retrieval[one.head.name]]
+    sentences = [verdicts.headline(compared, where)] if compared or not rows else []
+    return " ".join([*sentences, *filter(None, retrieval.values())])
+
+
+def _retrieval_verdict(run: SavedRun, head: SavedHead) -> str:
+    return recall_verdict(_retrieval_rows(run, head)) if head.family == RETRIEVAL_FAMILY else ""
+
+
+def _retrieval_rows(run: SavedRun, head: SavedHead) -> list[dict[str, Any]]:
+    return run.main.metrics.filter(pl.col("task") == head.name).to_dicts()
+
+
+def _chance(run: SavedRun, head: SavedHead) -> float | None:
+    return chance(run.main.predictions, head)
+
+
+def _conclusion(run: SavedRun, one: Finding, where: str) -> dict[str, Any]:
+    head, level = one.head, _chance(run, one.head)
+    is_clear = beats_chance(run.metrics, one.policy, head, "model", level)
+    return {
+        "name": head.title,
+        "finding": one,
+        "unit": head.unit,
+        "metric": head.metric_name,
+        "chance": level,
+        "baseline": predictor_name(one.baseline_name),
+        "sentence": verdicts.sentence(one, where, beats_chance=is_clear),
+        "noun": _noun(head),
+    }
+
+
+def _noun(head: SavedHead) -> str:
+    """Return what the figures of a head count."""
+    return "queries" if head.family == RETRIEVAL_FAMILY else "photos"
 
 
 def predictors(run: SavedRun) -> dict[str, Any]:
-    """Return one row for each predictor: for each head one cell per split policy, three metrics a cell."""
-    columns = [(task, policy) for task in run.tasks for policy in run.models]
-    metrics = ("balanced_accuracy", "accuracy", "accuracy_with_prior")
-    by_metric = {
-        metric: [scores(run.metrics, policy, task, metric) for task, policy in columns]
-        for metric in metrics
-    }
-    names = dict.fromkeys(name for column in by_metric[metrics[0]] for name in column)
+    """Return one row for each predictor: for each head one cell per split policy, the main metric and others below."""
+    heads = measured_heads(run)
+    columns = [(head, policy) for head in heads for policy in run.models]
+    by_column = [_column(run, head, policy) for head, policy in columns]
+    names = {name for column in by_column for name in column}
     return {
-        "heads": [task_name(task) for task in run.tasks],
+        "heads": [_column_title(head, heads) for head in heads],
         "policies": [POLICY_NAMES[policy] for policy in run.models],
-        "sizes": [column.get("model") for column in by_metric[metrics[0]]],
+        "sizes": [(column.get("model") or (None,))[0] for column in by_column],
+        "nouns": [_noun(head) for head, _ in columns],
+        "notes": _notes(heads),
         "rows": [
             {
                 "name": predictor_name(name),
                 "is_model": name == "model",
-                "cells": [
-                    [by_metric[metric][number].get(name) for metric in metrics]
-                    for number in range(len(columns))
-                ],
+                "cells": [column.get(name) for column in by_column],
             }
-            for name in names
+            for name in sorted(names, key=reading_order)
         ],
     }
+
+
+def _column(run: SavedRun, head: SavedHead, policy: str) -> dict[str, tuple[Score, str]]:
+    """Return score and text below it for each predictor; empty for a policy without a baseline of the head."""
+    by_predictor = scores(run.metrics, policy, head)
+    if not baseline_names(head, by_predictor):
+        return {}
+    others = [scores(run.metrics, policy, head, metric) for metric in _BESIDE.get(head.family, ())]
+    return {
+        name: (score, _below(head, [other.get(name) for other in others]))
+        for name, score in by_predictor.items()
+    }
+
+
+def _below(head: SavedHead, others: Sequence[Score | None]) -> str:
+    """Write the metrics below the main one.
+
+    >>> iso = SavedHead("iso", "ordinal", "classes", "ISO")
+    >>> _below(iso, [Score(0.5, None, None, 9, 1), Score(0.6, None, None, 9, 1)])
+    'accuracy 0.50 / 0.60'
+    """
+    first = others[0] if others else None
+    if first is None:
+        return ""
+    if head.family == CLASS_FAMILY:
+        return f"accuracy {first.text}" + (f" / {others[1].text}" if others[1] else "")
+    names = [metric_name(metric) for metric in _BESIDE[head.family]]
+    if head.family == VALUE_FAMILY:
+        names = ["RMSE", "R²"]
+    pairs = zip(names, others, strict=True)
+    return ", ".join(f"{name} {score.text}" for name, score in pairs if score)
+
+
+def _column_title(head: SavedHead, heads: Sequence[SavedHead]) -> str:
+    """Return the title of a head, with its metric when the heads of a table have different ones."""
+    if len({one.metric for one in heads}) == 1 and not head.unit:
+        return head.title
+    return f"{head.title}: {head.metric_name}" + (f", {head.unit}" if head.unit else "")
+
+
+def _notes(heads: Sequence[SavedHead]) -> list[str]:
+    by_family = {head.family: head for head in heads}
+    return [
+        f"{head.metric_name[:1].upper()}{head.metric_name[1:]} on test pictures. {_FAMILY_NOTES.get(family, '')}"
+        for family, head in by_family.items()
+    ]
 
 
 def gaps(run: SavedRun) -> list[dict[str, Any]]:
     """Compare the two split policies, one row for each head; empty when one of them was not trained."""
     rows = []
-    for task in run.tasks:
-        apart, naive = (scores(run.metrics, policy, task).get("model") for policy in POLICIES)
+    for head in measured_heads(run):
+        apart, naive = (scores(run.metrics, policy, head).get("model") for policy in POLICIES)
         if apart and naive:
-            text = verdicts.gap_verdict(apart, naive)
-            rows.append({"name": task_name(task), "apart": apart, "naive": naive, "gap": text})
+            text = verdicts.gap_verdict(apart, naive, higher_is_better=head.higher_is_better)
+            rows.append({"name": head.title, "apart": apart, "naive": naive, "gap": text})
     return rows
 
 
 def leads(run: SavedRun) -> list[dict[str, Any]]:
-    """Return the model's paired lead over each single view and baseline, one cell for each head."""
+    """Return the model's paired lead over each part of it and each baseline, one cell for each head."""
+    heads = measured_heads(run)
+    parts = dict.fromkeys(part for head in heads for part in head.parts)
     rows = [
-        (name, [paired_lead(run.metrics, run.main.policy, task, name) for task in run.tasks])
-        for name in (*VIEWS, *reversed(BASELINES))
+        (name, [paired_lead(run.metrics, run.main.policy, head, name) for head in heads])
+        for name in (SCENE, *parts, *reversed(BASELINES))
     ]
     return [{"name": predictor_name(name), "cells": cells} for name, cells in rows if any(cells)]
+
+
+def retrieval(run: SavedRun) -> list[dict[str, Any]]:
+    """Return the table of recall by number of edits for each head of retrieval, with its counts."""
+    sections = []
+    for head in measured_heads(run, RETRIEVAL_FAMILY):
+        rows = _retrieval_rows(run, head)
+        header, *lines = recall_table(rows)
+        counts = scores(run.metrics, run.main.policy, head)["model"]
+        sections.append({"name": head.title, "header": header, "rows": lines, "counts": counts})
+    return sections
 
 
 def leaks(audit: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,81 +280,60 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def calibration(run: SavedRun) -> list[dict[str, Any]]:
-    """Return the model's calibration metrics, one cell for each head; variants follow their plain form."""
-    names = run.metrics["metric"].unique().sort()
-    return [
+def calibration(run: SavedRun) -> dict[str, Any]:
+    """Return the calibration metrics of heads of classes, one cell for each head; variants follow their plain form.
+
+    Below a score stands that of the best baseline with the same metric.
+    """
+    heads = measured_heads(run, CLASS_FAMILY)
+    tasks = [head.name for head in heads]
+    names = run.metrics.filter(pl.col("task").is_in(tasks))["metric"].unique().sort()
+    rows = [
         {
-            "name": name.replace("_", " ").replace("ece", "ECE").replace("nll", "NLL"),
-            "cells": [
-                scores(run.metrics, run.main.policy, task, name).get("model") for task in run.tasks
-            ],
+            "name": metric_name(name),
+            "cells": [_calibration_cell(run, head, name) for head in heads],
         }
         for name in names
         if name.startswith(_CALIBRATION)
     ]
+    return {"heads": [head.title for head in heads], "rows": rows}
+
+
+def _calibration_cell(run: SavedRun, head: SavedHead, metric: str) -> tuple[Score, str] | None:
+    by_predictor = scores(run.metrics, run.main.policy, head, metric)
+    names = baseline_names(head, by_predictor)
+    if "model" not in by_predictor:
+        return None
+    best = min(names, key=lambda name: by_predictor[name].value, default="")
+    beside = f"{predictor_name(best)} {by_predictor[best].text}" if best else ""
+    return by_predictor["model"], beside
 
 
 def slices(run: SavedRun) -> dict[str, Any]:
-    """Return the model's slices that are large enough, one cell for each head, and the number of others."""
-    large, hidden = shown_slices(run.main.metrics)
-    by_cell = {(row["slice"], row["task"]): as_score(row) for row in large.iter_rows(named=True)}
-    names = large["slice"].unique(maintain_order=True)
-    rows = [
-        {"slice": name, "cells": [by_cell.get((name, task)) for task in run.tasks]}
-        for name in names
-    ]
-    return {"rows": rows, "hidden": hidden, "minimum": MIN_SLICE}
+    """Return the model's slices that are large enough, one cell for each head, and the number of others.
 
-
-def class_balance(run: SavedRun, index: pl.DataFrame, task: str) -> dict[str, Any]:
-    """Count the classes of the training pictures: without weights, and with the sampling weights of the release."""
-    train = index.filter(pl.col(run.main.policy) == "train")
-    if "training_allowed" in train.columns:
-        train = train.filter(pl.col("training_allowed").fill_null(value=False))
-    by_class = [train.filter(pl.col(f"{task}_bin") == number) for number in range(len(CLASSES))]
-    counts = [rows.height for rows in by_class]
-    weights = [float(rows["weight"].fill_null(1).sum()) for rows in by_class]
-    return {
-        "name": task_name(task),
-        "classes": list(zip(CLASSES, class_ranges(run.bins, task), counts, strict=True)),
-        "before": _shares(counts),
-        "after": _shares(weights),
-        "missing": train.height - sum(counts),
+    The first row is that of all test pictures, with the best baseline.
+    """
+    heads = measured_heads(run, CLASS_FAMILY, VALUE_FAMILY)
+    large, hidden = shown_slices(run.main.metrics, heads)
+    digits = {head.name: decimals(run.metrics, head, head.metric) for head in heads}
+    by_cell = {
+        (row["slice"], row["task"]): as_score(row, digits[row["task"]])
+        for row in large.iter_rows(named=True)
     }
-
-
-def _shares(amounts: Sequence[float]) -> list[float]:
-    total = sum(amounts)
-    return [amount / total if total else 0.0 for amount in amounts]
-
-
-def markdown(run: SavedRun) -> str:
-    """Return the main results as a Markdown table, one row per split policy and head."""
-    rows = [_markdown_row(run, one) for policy in run.models for one in findings(run, policy)]
-    return "".join(_line(row) for row in (_COLUMNS, ["---"] * len(_COLUMNS), *rows))
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
-
-
-def _markdown_row(run: SavedRun, one: Finding) -> list[str]:
-    def cell(metric: str, name: str) -> str:
-        return str(scores(run.metrics, one.policy, one.task, metric).get(name, "-"))
-
-    return [
-        POLICY_NAMES[one.policy],
-        task_name(one.task),
-        f"**{one.model}**",
-        f"{one.baseline} ({predictor_name(one.baseline_name)})",
-        "-" if one.lead is None else one.lead.signed,
-        one.verdict,
-        cell("balanced_accuracy", "majority"),
-        cell("balanced_accuracy", "prior"),
-        cell("accuracy", "model"),
-        cell("accuracy_with_prior", "model"),
-        cell("accuracy", "majority"),
-        str(one.model.n),
-        str(one.model.n_groups),
+    rows = [
+        {"slice": name, "cells": [(by_cell.get((name, head.name)), "") for head in heads]}
+        for name in large["slice"].unique(maintain_order=True)
     ]
+    whole = [
+        (one.model, f"{predictor_name(one.baseline_name)} {one.baseline.text}")
+        for one in findings(run, run.main.policy)
+        if one.head in heads
+    ]
+    return {
+        "heads": [_column_title(head, heads) for head in heads],
+        "metric": heads[0].metric_name if len({head.metric for head in heads}) == 1 else "",
+        "rows": [{"slice": "all test pictures", "cells": whole}, *rows] if rows else [],
+        "hidden": hidden,
+        "minimum": MIN_SLICE,
+    }

@@ -1,6 +1,6 @@
 """Join a chosen photo with its picture, settings, author and page from the release."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -10,8 +10,9 @@ import polars as pl
 import pyarrow as pa
 from PIL import Image, ImageOps
 
-from training.data.photo_settings import TASKS, format_value
-from training.evaluation.ranking import RankedPhoto
+from training.data.photo_settings import SHORT_NAMES, TASKS, format_value
+from training.evaluation.ranking import ClassPrediction, RankedPhoto, ValuePrediction
+from training.evaluation.saved_head import SavedHead
 
 
 class PictureSource(Protocol):
@@ -33,6 +34,8 @@ class PredictionTile:
     choice: RankedPhoto
     picture: Image.Image
     values: Mapping[str, str]  # true values by task, as people write them
+    short_names: Mapping[str, str]  # of the heads, by task
+    loss_text: str  # such as "NLL 0.31"
     camera: str
     photographer: str
     attribution: str
@@ -64,28 +67,64 @@ def read_picture(path: Path, offset: int, length: int, side_px: int) -> Image.Im
 
 
 def make_tiles(
-    choices: Iterable[RankedPhoto], release: PictureSource, side_px: int
+    choices: Iterable[RankedPhoto],
+    release: PictureSource,
+    heads: Sequence[SavedHead],
+    side_px: int,
 ) -> dict[str, PredictionTile]:
     """Make a tile for each chosen photo, by asset_sha256; each picture is read once."""
     by_sha = {choice.asset_sha256: choice for choice in choices}
     index = pl.DataFrame(release.index()).filter(pl.col("asset_sha256").is_in(list(by_sha)))
     return {
-        row["asset_sha256"]: _tile(by_sha[row["asset_sha256"]], row, release, side_px)
+        row["asset_sha256"]: _tile(by_sha[row["asset_sha256"]], row, release, heads, side_px)
         for row in index.iter_rows(named=True)
     }
 
 
 def _tile(
-    choice: RankedPhoto, row: Mapping[str, Any], release: PictureSource, side_px: int
+    choice: RankedPhoto,
+    row: Mapping[str, Any],
+    release: PictureSource,
+    heads: Sequence[SavedHead],
+    side_px: int,
 ) -> PredictionTile:
     path = release.shard(row["shard"])
     page = row.get("page_url") or ""
     return PredictionTile(
         choice=choice,
         picture=read_picture(path, row["offset"], row["length"], side_px),
-        values={task: format_value(task, row.get(task)) for task in TASKS},
+        values={head.name: true_text(head, choice, row) for head in heads},
+        short_names={head.name: SHORT_NAMES.get(head.name, head.title) for head in heads},
+        loss_text=loss_text(choice, heads),
         camera=row.get("camera") or "camera unknown",
         photographer=row.get("photographer") or "",
         attribution=row.get("attribution") or "",
         page_url=page if page.startswith(("https://", "http://")) else "",
     )
+
+
+def true_text(head: SavedHead, choice: RankedPhoto, row: Mapping[str, Any]) -> str:
+    """Write the truth of a head: a setting as photographers do, another class by its name, a value with its unit."""
+    if head.name in TASKS and head.has_setting_classes:
+        return format_value(head.name, row.get(head.name))
+    prediction = choice.heads.get(head.name)
+    if isinstance(prediction, ClassPrediction):
+        return head.class_name(prediction.target)
+    return head.value_text(prediction.target if prediction else None)
+
+
+def loss_text(choice: RankedPhoto, heads: Sequence[SavedHead]) -> str:
+    """Write by what the photo is ranked: NLL of classes, error of one value, else the loss.
+
+    >>> value = ValuePrediction(30.0, 34.0, None, None, 1.2)
+    >>> age = SavedHead("age", "regression", "values", "Age", unit="years")
+    >>> loss_text(RankedPhoto("a", "g", 1.2, {"age": value}), [age])
+    'off by 4 years'
+    """
+    predictions = list(choice.heads.values())
+    if all(isinstance(prediction, ClassPrediction) for prediction in predictions):
+        return f"NLL {choice.loss:.2f}"
+    if len(predictions) == 1 and isinstance(predictions[0], ValuePrediction):
+        head = next(head for head in heads if head.name in choice.heads)
+        return f"off by {head.value_text(predictions[0].error)}"
+    return f"loss {choice.loss:.2f}"

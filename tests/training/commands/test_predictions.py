@@ -62,7 +62,7 @@ def test_the_table_of_mixed_heads_gives_answer_certainty_and_the_next_classes() 
     assert header.split() == ["file", "head", "answer", "certainty", "other", "classes"]
     assert "medium (ISO 250 to 800)" in iso
     assert " ".join(breed.split()) == "a.jpg Breed <pug> 60.0 % x|y 25.0 %, a & b 10.0 %"
-    assert " ".join(age.split()) == "a.jpg Age 34.25 years 90 %: 28 to 41.5"
+    assert " ".join(age.split()) == "a.jpg Age 34.2 years 90 %: 28 to 41.5"
 
 
 @pytest.mark.parametrize("style", ["table", "json", "csv"])

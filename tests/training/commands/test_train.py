@@ -19,6 +19,7 @@ from training.copies.report import table as copies_table
 from training.copies.report import verdict
 from training.data.photo_settings import class_ranges
 from training.evaluation.findings import best_baseline_finding
+from training.evaluation.saved_head import setting_head
 from training.evaluation.verdicts import headline
 from training.export.onnx_export import _figures
 
@@ -135,7 +136,7 @@ def test_the_command_line_shows_an_interval_only_where_the_report_judges(
     text = table({"split": found})
     assert ("[0.450, 0.550]" in text) == is_told
     assert (TOO_FEW in text) != is_told
-    judged = best_baseline_finding(found, "split", "iso")
+    judged = best_baseline_finding(found, "split", setting_head("iso"))
     assert judged
     assert (judged.verdict == TOO_FEW) != is_told
     assert ("[" in f"{judged.model}{judged.baseline}") == is_told

@@ -1,5 +1,6 @@
 """The panel: which photographs, in which order, and whether the drawing says what the figures say."""
 
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -10,14 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
-from tests.training import saved_files
+from tests.training import made_runs, saved_files
 from training.data.photo_settings import TASKS, class_ranges, format_value
-from training.evaluation.ranking import RankedPhoto, select_photos
+from training.evaluation.ranking import (
+    ClassPrediction,
+    RankedPhoto,
+    ValuePrediction,
+    select_photos,
+)
+from training.evaluation.saved_head import saved_heads, setting_head
+from training.report.colours import BLUES, UNKNOWN, class_colours, sectors, true_colour
 from training.report.panel import PanelPaths, write_panel
-from training.report.panel_drawing import RADIUS, photo_corner, plot_centre
-from training.report.prediction_plot import BLUES, INNER, centre_colour, spans, svg_prediction
+from training.report.panel_drawing import RADIUS, PanelLayout
+from training.report.prediction_plot import INNER, spans, svg_prediction
 from training.report.saved_run import read_run
 from training.report.tiles import make_tiles, read_picture
+from training.report.value_plot import DOT, TRUTH, ValueScale, paste_value, svg_value
 
 Rows = list[tuple[str, str, tuple[float, float, float], int | None]]
 
@@ -113,9 +122,9 @@ def test_sectors_fill_the_ring_in_proportion(shares: list[float]) -> None:
 
 
 def test_a_ring_chart_of_one_class_is_a_closed_ring_and_an_unknown_truth_is_grey() -> None:
-    drawn = svg_prediction("iso", (0.0, 1.0, 0.0), None)
+    drawn = svg_prediction(setting_head("iso"), (0.0, 1.0, 0.0), None)
     assert re.findall(r'class="sector" data-class="(\w+)"', drawn) == ["medium"]
-    assert f'fill="{centre_colour(None)}"' in drawn
+    assert f'fill="{UNKNOWN}"' in drawn
     assert "<line" not in drawn
 
 
@@ -136,6 +145,7 @@ FIXED: list[tuple[tuple[float, float, float], int]] = [
     ((0.60, 0.30, 0.10), 0), ((0.20, 0.52, 0.28), 1), ((0.35, 0.40, 0.25), 0),
     ((0.30, 0.45, 0.25), 0), ((0.50, 0.25, 0.25), 2), ((0.60, 0.20, 0.20), 2), ((0.70, 0.20, 0.10), 2),
 ]  # fmt: skip
+LAYOUT = PanelLayout(charts=3)
 ORDER = [[0, 1, 2, 3, 4], [9, 8, 7, 6, 5]]
 
 
@@ -176,7 +186,7 @@ def test_the_picture_shows_order_colours_and_centres(drawn: PanelPaths) -> None:
         for column, photo in enumerate(expected):
             shares, target = FIXED[photo]
             for head in range(3):
-                centre = plot_centre(row, column, head)
+                centre = LAYOUT.plot_centre(row, column, head)
                 assert image.getpixel(centre) == ImageColor.getrgb(BLUES[target])
                 for blue, (start, end) in zip(BLUES, spans(shares), strict=True):
                     assert image.getpixel(on_ring(centre, (start + end) / 2)) == ImageColor.getrgb(
@@ -196,7 +206,7 @@ def test_each_tile_of_the_picture_holds_its_own_photo(drawn: PanelPaths) -> None
         for column, photo in enumerate(expected):
             size = (240, 360) if photo % 7 == 3 else (360, 240)
             truth = saved_files.picture(photo, size).getpixel((size[0] // 2, size[1] // 2))
-            left, top = photo_corner(row, column)
+            left, top = LAYOUT.photo_corner(row, column)
             picture = image.getpixel((left + 146, top + 109))
             assert max(abs(a - b) for a, b in zip(picture, truth, strict=True)) < 24
 
@@ -245,4 +255,111 @@ def test_pictures_are_shown_upright_and_without_metadata(tmp_path: Path) -> None
 def test_a_choice_that_the_release_does_not_hold_makes_no_tile(tmp_path: Path) -> None:
     release = saved_files.release(tmp_path, n=3)
     choice = select_photos(table([("feed", "g", sure(0.5), 0)])).best
-    assert make_tiles(choice, release, 64) == {}
+    assert make_tiles(choice, release, [setting_head("iso")], 64) == {}
+
+
+BREED, SPECIES, DECADE, AGE = saved_heads(
+    {"heads": [made_runs.BREED, made_runs.SPECIES, made_runs.DECADE, made_runs.AGE]}
+)
+
+
+def value_rows(values: list[tuple[str, float, float, float]]) -> pl.DataFrame:
+    """Make predictions of one value: photo, prediction, truth, half the width of the interval."""
+    return pl.DataFrame([
+        {
+            "asset_sha256": sha, "group_id": sha, "task": "age", "split": "test", "probabilities": None,
+            "predicted": None, "target": None, "nll": None, "value": value, "target_value": truth,
+            "low": value - half, "high": value + half,
+        }
+        for sha, value, truth, half in values
+    ], infer_schema_length=None)  # fmt: skip
+
+
+def test_values_are_ranked_by_error_and_the_most_confident_wrong_by_its_interval() -> None:
+    rows = value_rows([("a", 10, 11, 5), ("b", 10, 18, 9), ("c", 10, 14, 1), ("d", 10, 12.5, 1)])
+    chosen = select_photos(rows, 2)
+    assert names(chosen.best) == ["a", "d"]
+    assert names(chosen.worst) == ["b", "c"]
+    assert names(chosen.confident_wrong) == ["c", "d"], "b is inside its interval"
+    assert chosen.best[0].loss == pytest.approx(1 / ((1 + 8 + 4 + 2.5) / 4))
+
+
+def test_heads_of_different_families_count_alike() -> None:
+    classes = table([("a", "a", sure(0.9), 0), ("b", "b", sure(0.5), 0)], ("iso",))
+    values = value_rows([("a", 10, 40, 1), ("b", 10, 10.1, 1)])
+    chosen = select_photos(pl.concat([classes, values], how="diagonal_relaxed"), 1)
+    assert names(chosen.best) == ["b"], "the error of a outweighs its better class"
+    assert chosen.has_all_labels
+
+
+def test_without_a_photo_with_all_labels_those_with_a_label_are_ranked() -> None:
+    classes = table([("a", "a", sure(0.9), 0), ("b", "b", sure(0.5), None)], ("iso",))
+    other = table([("a", "a", sure(0.9), None), ("b", "b", sure(0.5), 0)], ("f_number",))
+    chosen = select_photos(pl.concat([classes, other]))
+    assert names(chosen.best) == ["a", "b"]
+    assert not chosen.has_all_labels
+
+
+def test_ordered_classes_have_a_ramp_and_others_a_colour_each() -> None:
+    assert class_colours(setting_head("iso")) == BLUES
+    ramp = class_colours(DECADE)
+    assert (len(ramp), ramp[0], ramp[-1]) == (8, BLUES[0], BLUES[2])
+    red = [ImageColor.getrgb(colour)[0] for colour in ramp]
+    assert red == sorted(red, reverse=True), "from light to dark"
+    assert len(set(class_colours(BREED))) == 5
+    assert class_colours(SPECIES) == ()
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=30, max_size=30), st.integers(0, 29))
+def test_a_ring_of_many_classes_has_the_five_largest_and_the_rest(
+    weights: list[float], target: int
+) -> None:
+    shares = [weight / sum(weights) for weight in weights]
+    drawn = sectors(SPECIES, shares)
+    assert [sector.share for sector in drawn[:5]] == sorted(shares, reverse=True)[:5]
+    assert sum(sector.share for sector in drawn) == pytest.approx(1)
+    assert (drawn[5].number, drawn[5].name) == (None, "25 others")
+    assert len({sector.colour for sector in drawn}) == 6
+    of_target = [sector.colour for sector in drawn if sector.number == target] or [drawn[5].colour]
+    assert true_colour(SPECIES, drawn, target) == of_target[0]
+
+
+def test_names_of_classes_are_escaped_in_the_drawing() -> None:
+    head = dataclasses.replace(BREED, classes=('"><script>', *BREED.classes[1:]))
+    drawn = svg_prediction(head, (0.6, 0.1, 0.1, 0.1, 0.1), 0)
+    assert "<script>" not in drawn
+    assert 'data-class="&quot;&gt;&lt;script&gt;"' in drawn
+
+
+def test_a_value_is_drawn_at_its_place_on_the_scale() -> None:
+    scale = ValueScale(0.0, 100.0)
+    one = ValuePrediction(25.0, 75.0, 20.0, 30.0, 1.0)
+    drawn = svg_value(AGE, one, scale)
+    assert 'class="prediction" cx="27.00"' in drawn
+    assert 'class="truth" x1="73.00"' in drawn
+    assert 'x="22.40" y="11" width="9.20"' in drawn
+    assert "Age: 25 years, 90 % interval [20, 30]; true: 75 years" in drawn
+    assert scale.place(250) == 1.0
+    canvas = Image.new("RGB", (120, 40), "white")
+    paste_value(canvas, (10, 5, 110, 35), one, scale)
+    assert canvas.getpixel((35, 20)) == ImageColor.getrgb(DOT)
+    assert canvas.getpixel((85, 8)) == ImageColor.getrgb(TRUTH)
+
+
+def test_a_panel_of_five_heads_has_two_lines_of_charts_and_each_its_colours(tmp_path: Path) -> None:
+    heads = [
+        made_runs.ISO, made_runs.BREED, made_runs.DECADE, made_runs.INDOORS, made_runs.AGE
+    ]  # fmt: skip
+    release = made_runs.release(tmp_path / "release", heads, n=18)
+    made = made_runs.MadeRun(heads, policies=["split"])
+    folder = made_runs.saved_run(tmp_path, release.table, made)
+    run = read_run(folder, tmp_path / "models")
+    image = Image.open(write_panel(run, release).png).convert("RGB")
+    layout = PanelLayout(charts=5, legend_lines=4)
+    assert image.height == layout.head_height + 2 * layout.row_height + 8
+    photo = select_photos(run.main.predictions).best[0]
+    for number, head in enumerate(run.heads[:4]):
+        one = photo.heads[head.name]
+        assert isinstance(one, ClassPrediction)
+        expected = ImageColor.getrgb(class_colours(head)[one.target])
+        assert image.getpixel(layout.plot_centre(0, 0, number)) == expected
