@@ -107,11 +107,14 @@ def _step(workspace: Workspace, *arguments: str) -> None:
 
 @contextmanager
 def _in_background(workspace: Workspace, *arguments: str) -> Iterator[None]:
-    """Run a read-only command in parallel with the block, then print the command and its output."""
+    """Run a read-only command in parallel with the block, then print the command and its output.
+
+    It shows no progress: its lines would stand among those of the block.
+    """
     with ThreadPoolExecutor(1) as executor:
         future = executor.submit(
             subprocess.run,
-            _command(workspace, arguments),
+            _command(workspace, ("--quiet", *arguments)),
             env=_environment(),
             check=False,
             stdout=subprocess.PIPE,

@@ -42,6 +42,24 @@ def test_the_demo_names_the_command_as_dev_py_does(monkeypatch: pytest.MonkeyPat
     assert run._environment()["SAFELIGHT_COMMAND"] == "python3 ./dev.py run"
 
 
+def test_a_command_in_the_background_prints_at_its_end_only(
+    workspace: Workspace, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    words = (
+        "crawl",
+        "run",
+        "folder",
+        str(tmp_path / "empty"),
+    )  # announces its progress in any case
+    with run._in_background(workspace, *words):
+        sys.stdout.write("the block\n")
+    out, err = capfd.readouterr()
+    assert out.startswith("the block\n\n$ ")
+    assert f"{shlex.join(words)}\ncrawl " in out
+    assert err == ""
+
+
 def test_the_demo_installs_what_the_commands_at_its_end_need() -> None:
     needed = {extra for _, extra, _ in safelight.ROOMS.values() if extra}
     assert needed <= set(dev.EXTRAS["demo"].split(","))

@@ -155,7 +155,7 @@ def _apart(manifest: Mapping[str, Any]) -> str:
 def _without_keys(shares: Mapping[str, float]) -> str:
     """Say how many pictures state each key, where that is not nearly all, and what follows.
 
-    >>> _without_keys({"camera": 0.949, "person": 0.0, "session": 1.0})[:57]
+    >>> _without_keys({"camera": 0.949, "person": 0.0, "session": 1.0})[:58]
     ' Not every picture states these: camera 94 %, person none.'
     """
     few = [f"{key} {_part(n)}" for key, n in sorted(shares.items()) if n < KNOWN_SHARE]
