@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from catalog import FEW_GROUPS, TOO_FEW
+from catalog import FEW_GROUPS, TOO_FEW, counted
 from curation.splits.strata import Stratum
 
 NEIGHBOURS: Final = 5  # training pictures nearest in time that vote
@@ -58,6 +58,18 @@ class MetadataBaseline:
         if not self.is_decided:
             return TOO_FEW
         return "tells" if self.leaks else "does not tell"
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is what it is."""
+        if not self.is_decided:
+            return f"{counted(self.n_groups, 'group')}; a verdict needs {FEW_GROUPS}"
+        if not self.leaks:
+            return "the difference may be 0 or less"
+        return (
+            self.detail
+            or f"pictures of one camera model have a similar {self.task} in train and in test"
+        )
 
 
 def metadata_baselines(

@@ -74,6 +74,7 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
         "lead_metrics": list(dict.fromkeys(head.metric_name for head in measured)),
         "has_errors": any(not head.higher_is_better for head in measured),
         "views_note": views_note([*classes, *values]),
+        "n_allowed": len(index) - run.facts.get("rows_excluded", 0),
         "leaks": tables.leaks(run.facts.get("leak_audit") or {}),
         "panel": _panel(run, release),
         "measure": ranking_measure([*classes, *values]),

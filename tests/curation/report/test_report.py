@@ -27,6 +27,7 @@ from tests.curation.small_catalog import (
     scene,
     sound_shots,
 )
+from tests.report_layout import tables_wider_than_their_box
 
 HOSTILE = """<script>alert("x")</script>'"><img src=x onerror=alert(1)>"""
 ADDRESS = "http://127.0.0.1:8360"
@@ -155,6 +156,15 @@ def test_text_from_sources_cannot_become_markup(html: str) -> None:
     tags.feed(html)
     assert tags.names.isdisjoint({"script", "iframe", "link", "object"})
     assert not [name for name in tags.attributes if name.startswith("on")]
+
+
+def test_the_section_about_splits_says_what_it_counts_and_fits_its_box(
+    summary: CurationSummary, html: str
+) -> None:
+    text = section(html, "splits")
+    assert f"counts all {summary.n_kept} kept pictures" in text
+    assert "in more than one of train, validation and test" in text
+    assert tables_wider_than_their_box(html) == []
 
 
 def test_a_picture_whose_pack_is_gone_says_so(workspace: Workspace, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_times_tell_nothing_where_labels_are_drawn_for_each_picture() -> None:
     baselines = by_check(pictures(0))["timestamp_knn"]
     assert not baselines.leaks
     assert baselines.low < 0 < baselines.high
-    assert baselines.detail == ""
+    assert (baselines.detail, baselines.reason) == ("", "the difference may be 0 or less")
     assert (baselines.n, baselines.n_groups) == (80, 10)
 
 
@@ -51,12 +51,16 @@ def test_labels_in_long_stretches_are_told_by_the_time_and_the_audit_says_why() 
     assert baselines.majority < 0.6
     assert "54 min or more" in baselines.detail
     assert "in stretches longer than a session" in baselines.detail
+    assert baselines.reason == baselines.detail
 
 
 def test_a_camera_that_takes_one_kind_only_tells_it() -> None:
     baselines = by_check(pictures(0))["camera_majority"]
     assert baselines.value == 1.0
     assert baselines.leaks
+    assert (
+        baselines.reason == "pictures of one camera model have a similar kind in train and in test"
+    )
     assert baselines.n == 70, "a picture of no camera is not guessed"
 
 
@@ -82,6 +86,7 @@ def test_few_groups_give_no_verdict() -> None:
     few = pictures(10).filter(~pl.col("group_id").is_in(["1"]))
     guess = by_check(few)["timestamp_knn"]
     assert (guess.n_groups, guess.verdict, guess.leaks) == (9, "too few groups to tell", False)
+    assert guess.reason == "9 groups; a verdict needs 10"
     text = _sentence(guess)
     assert text.startswith("whether the time alone tells kind: too few groups to tell (")
     assert _sentence(by_check(pictures(10))["timestamp_knn"]).startswith("the time alone tells")

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from catalog import TOO_FEW, Workspace, open_catalog, publish, rows, write_segment
+from tests.report_layout import tables_wider_than_their_box
 from tests.training import saved_files
 from training.evaluation import verdicts
 from training.evaluation.findings import (
@@ -263,6 +264,19 @@ def test_the_report_answers_first_and_shows_both_splits_side_by_side(page: str) 
         assert heading in page
 
 
+def test_the_leak_audit_says_what_it_counts(
+    page: str, run: SavedRun, release: saved_files.FolderRelease
+) -> None:
+    n = len(release.index()) - run.facts["rows_excluded"]
+    audit = page.split("<h3>Leak audit</h3>")[1].split("<table>", maxsplit=1)[0]
+    assert f"among the {n} pictures of the release that may be\ntrained on" in audit
+    assert "also what validation shares with train or test" in audit
+
+
+def test_no_table_of_the_report_is_wider_than_its_box(page: str) -> None:
+    assert tables_wider_than_their_box(page) == []
+
+
 def test_the_report_stands_alone_and_escapes(page: str) -> None:
     assert "<script" not in page
     assert "nikon &lt;d90&gt;" in page
@@ -287,7 +301,7 @@ def test_class_shares_follow_the_weights(page: str, release: saved_files.FolderR
         (pl.col("split") == "train") & pl.col("iso_bin").is_not_null()
     )
     share = index["weight"].sum() / labelled["weight"].sum()
-    row = page.split("up to ISO 200</span></th>", maxsplit=1)[1].split("</tr>", maxsplit=1)[0]
+    row = page.split("up to ISO 200</small></th>", maxsplit=1)[1].split("</tr>", maxsplit=1)[0]
     numbers = re.findall(r">(\d+)(?: %)?</td>", row)
     assert [int(number) for number in numbers] == [
         index.height,
