@@ -36,6 +36,7 @@ from catalog.web.review.review_session import new_seed
 from catalog.web.sections import crawls, formatting
 from catalog.web.sections.datasets import compare_versions, find_dataset, list_datasets
 from catalog.web.sections.picture import BROWSER_TYPES, find_picture, raw_exif, typed_exif
+from catalog.web.sections.prediction import describe_prediction
 from catalog.web.sections.section import console_link
 from catalog.workspace.logs import redacted
 from catalog.workspace.workspace import Workspace
@@ -259,6 +260,7 @@ def _environment() -> Environment:
         console_link,
         typed_exif,
         raw_exif,
+        describe_prediction,
     )
     environment.filters |= TEMPLATE_FILTERS
     environment.filters |= {function.__name__: function for function in filters}

@@ -64,7 +64,7 @@ SECTIONS = {
     ),
     "predictions": (
         "SELECT p.model_id, m.recipe, m.split_policy, m.dataset, m.version, p.task, p.split, "
-        "p.predicted, p.target, p.probabilities, p.nll\n"
+        "p.kind, p.predicted, p.target, p.probabilities, p.nll, p.value, p.target_value, p.low, p.high, p.answer\n"
         "FROM predictions p LEFT JOIN models m USING (model_id)\n"
         "WHERE p.asset_sha256 = $1 ORDER BY m.trained_at DESC, p.model_id, p.task"
     ),

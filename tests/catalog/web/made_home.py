@@ -203,6 +203,20 @@ def _item(n: int, *, changed: bool) -> dict[str, object]:
     }
 
 
+LIGHT = {
+    "task": "light", "kind": "softmax", "predicted": 6, "target": 0, "nll": 3.9, "value": 6.0,
+    "probabilities": [0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.58],
+    "answer": json.dumps({"class": "<b>neon</b>", "probabilities": {
+        "dawn & dusk": 0.02, "noon": 0.03, "fog": 0.05, "rain": 0.07, "snow": 0.1, "fire": 0.15, "<b>neon</b>": 0.58,
+    }}),
+}  # fmt: skip
+"""A prediction of seven classes, whose true one is the least probable."""
+RATING = {
+    "task": "rating", "kind": "regression", "value": 34.2, "target_value": 37.0, "low": 28.0, "high": 41.0,
+    "answer": json.dumps({"value": 34.2, "low": 28.0, "high": 41.0, "unit": "points"}),
+}  # fmt: skip
+
+
 def _judge(workspace: Workspace) -> None:
     tables = {
         "models": [{"model_id": MODEL, "recipe": "exif", "trained_at": MOMENT}],
@@ -210,6 +224,10 @@ def _judge(workspace: Workspace) -> None:
             {"model_id": MODEL, "asset_sha256": SHAS[n], "task": "iso", "split": "test"}
             | {"probabilities": [0.7, 0.2, 0.1], "predicted": 0, "target": n % 3, "nll": 0.36 + n}
             for n in (7, 11)
+        ]
+        + [
+            {"model_id": MODEL, "asset_sha256": SHAS[7], "split": "test"} | row
+            for row in (LIGHT, RATING)
         ],
         "revocations": [
             {"dataset": "cameras", "version": "1.0.0", "reason": "a photographer asked"}

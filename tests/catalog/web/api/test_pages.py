@@ -30,6 +30,7 @@ PAGES = (
     "/review/sample",
     f"/pictures/{SHAS[TURNED]}",
     f"/pictures/{SHAS[COPY_OF_TURNED]}",
+    f"/pictures/{SHAS[7]}",
 )
 
 INLINE = {"a", "b", "code", "em", "i", "kbd", "small", "span", "strong"}
@@ -191,6 +192,18 @@ def test_a_picture_page_says_why_it_was_dropped(pages: dict[str, Reader]) -> Non
     text = pages[f"/pictures/{SHAS[COPY_OF_TURNED]}"].text
     assert "Dropped by curation: near duplicate" in text
     assert SHAS[TURNED][:12] in text, "the evidence is the picture that was kept"
+
+
+def test_a_picture_page_shows_the_predictions_of_any_head(pages: dict[str, Reader]) -> None:
+    page = pages[f"/pictures/{SHAS[7]}"]
+    text = " ".join(page.text.split("Predictions")[-1].split())
+    assert "0.70 low 0.20 medium 0.10 high low medium" in text, "without names: low, medium, high"
+    assert "0.58 <b>neon</b> 0.15 fire" in text, "the five most probable classes"
+    assert "0.02 dawn & dusk and 1 more <b>neon</b> dawn & dusk" in text, "and the true one"
+    assert "34.2 points [28, 41] 37 points off by 2.8 points" in text
+    assert "Bold marks the true class." in text
+    bold = [attributes for tag, attributes in page.tags if attributes.get("class") == "truth"]
+    assert len(bold) == 2, "a value has no true class"
 
 
 def test_a_revoked_release_warns_and_names_its_successor(pages: dict[str, Reader]) -> None:
