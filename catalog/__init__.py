@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         parse_networks,
         require_allowed_address,
     )
+    from catalog.pull.remote import CACHE_BYTES, open_remote
     from catalog.releases.loading import Pictures, load, open_release
     from catalog.releases.manifest import GROUP_KEYS, given_up
     from catalog.releases.publish import label_columns, publish
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
     from catalog.workspace.workspace import Workspace, find_workspace
 
 __all__ = [
+    "CACHE_BYTES",
     "CHART_INK",
     "CHART_SOFT",
     "FEW_GROUPS",
@@ -225,6 +227,7 @@ __all__ = [
     "of_run",
     "open_catalog",
     "open_release",
+    "open_remote",
     "orphan_packs",
     "parse_ip_literal",
     "parse_networks",
@@ -349,6 +352,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
                 "parse_networks",
                 "require_allowed_address",
             ),
+            "catalog.pull.remote": ("CACHE_BYTES", "open_remote"),
             "catalog.releases.loading": ("Pictures", "load", "open_release"),
             "catalog.releases.manifest": ("GROUP_KEYS", "given_up"),
             "catalog.releases.publish": ("label_columns", "publish"),

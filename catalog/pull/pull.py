@@ -14,27 +14,25 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from catalog.errors import BusyError, ReleaseError, ReleaseNotFoundError, RevokedError
+from catalog.errors import BusyError, ReleaseError, RevokedError
 from catalog.number_formats import format_bytes
 from catalog.pull.cache import BlobCache
 from catalog.pull.fetching import Fetcher
 from catalog.pull.lockfile import Locked, check_locked
+from catalog.pull.offers import Offer, find_offer
 from catalog.pull.sources import ReleaseSource, open_source
 from catalog.releases.deleted_data import deleted_data
-from catalog.releases.index import newest, release_folders
+from catalog.releases.index import release_folders
 from catalog.releases.manifest import (
     MANIFEST,
     PARTIAL,
     SIGNATURE,
     SUMS,
     ReleaseFile,
-    check_name,
     chosen,
-    read_manifest,
     release_files,
     sums,
 )
@@ -42,11 +40,9 @@ from catalog.releases.revocations import (
     Revocation,
     latest_advice,
     merge_revocations,
-    parse_revocations,
     read_revocations,
     revocation_of,
 )
-from catalog.releases.signing import check_signature
 from catalog.workspace.files import folder_aside, link, settle, sha256_file, write_text
 from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
@@ -111,24 +107,6 @@ def pull(workspace: Workspace, order: PullOrder) -> Pulled:
     return asyncio.run(_Pull(workspace, order).run())
 
 
-@dataclass(frozen=True)
-class _Offer:
-    """A release as its source offers it."""
-
-    manifest: dict[str, Any]
-    raw: bytes
-    signature: bytes | None
-    revocations: Sequence[Revocation] = ()
-
-    @property
-    def name(self) -> str:
-        return f"{self.manifest['name']}/{self.manifest['version']}"
-
-    @property
-    def spoken(self) -> str:
-        return self.name.replace("/", "@")
-
-
 class _Pull:
     """One pull at work."""
 
@@ -158,7 +136,7 @@ class _Pull:
         except Timeout as error:
             raise BusyError(f"the cache {self._cache.folder}", LOCK_WAIT_S) from error
 
-    async def _bring(self, source: ReleaseSource, offer: _Offer) -> Pulled:
+    async def _bring(self, source: ReleaseSource, offer: Offer) -> Pulled:
         folder = self._releases / offer.name
         wanted, splits = self._select(offer, folder)
         missing = [f for f in wanted if not self._is_there(folder / f.path, f)]
@@ -180,26 +158,15 @@ class _Pull:
             notes=tuple(self._notes),
         )
 
-    async def _choose(self, source: ReleaseSource) -> _Offer:
+    async def _choose(self, source: ReleaseSource) -> Offer:
         """Find the release, and refuse it when it is revoked, not signed as asked or not the locked one."""
-        name, version = check_name(self._order.wanted)
-        index = await source.index()
-        version = version or newest(index, name) or ""
-        names = [f"{e['name']}@{e['version']}" for e in index["releases"]]
-        if f"{name}@{version}" not in names:
-            raise ReleaseNotFoundError(self._order.wanted, names, source.name)
-        raw = await source.read(f"{name}/{version}", MANIFEST)
-        signature = await source.read(f"{name}/{version}", SIGNATURE)
-        if self._order.public_key:
-            check_signature(raw or b"", signature, self._order.public_key, f"{name}@{version}")
-        manifest = read_manifest(raw or b"", name, version)
-        entry = next(e for e in index["releases"] if (e["name"], e["version"]) == (name, version))
-        revocations = parse_revocations(index["revocations"])
+        offer = await find_offer(source, self._order.wanted, self._order.public_key)
+        name, version, digest = offer.identity
         if self._releases.is_dir():
-            self._learn(revocations, besides=(name, version))
-        self._check_revocations(revocations, manifest, has_data=entry.get("has_data", True))
-        check_locked(self._order.locked, name, version, manifest["digest"])
-        return _Offer(manifest, raw or b"", signature, revocations)
+            self._learn(offer.revocations, besides=(name, version))
+        self._check_revocations(offer)
+        check_locked(self._order.locked, name, version, digest)
+        return offer
 
     def _learn(
         self, revocations: Sequence[Revocation], besides: tuple[str, str] = ("", "")
@@ -210,21 +177,15 @@ class _Pull:
             if (each.dataset, each.version) in here:
                 self._notes.append(f"you have a revoked release here: {each}")
 
-    def _check_revocations(
-        self, revocations: Sequence[Revocation], manifest: dict[str, Any], *, has_data: bool
-    ) -> None:
+    def _check_revocations(self, offer: Offer) -> None:
         """Refuse the release when its source or this home says that it was revoked."""
-        identity = manifest["name"], manifest["version"], manifest["digest"]
-        known = [*revocations, *read_revocations(self._releases)]
-        if revocation := revocation_of(known, *identity):
-            self._refuse(latest_advice(known, revocation), has_data=has_data)
-        elif deleted := deleted_data(self._releases, *identity):
+        revocations = [*offer.revocations, *read_revocations(self._releases)]
+        if revocation := revocation_of(revocations, *offer.identity):
+            self._refuse(latest_advice(revocations, revocation), has_data=offer.has_data)
+        elif deleted := deleted_data(self._releases, *offer.identity):
             self._warn_or_refuse(str(deleted))
-        elif not has_data:
-            raise ReleaseError(
-                f"{self._order.source} has no pictures of {identity[0]}@{identity[1]} any more: a takedown has deleted "
-                "them there, or they were lost. Ask who keeps it for a newer version"
-            )
+        else:
+            offer.require_data(self._order.source)
 
     def _refuse(self, revoked: Revocation, *, has_data: bool) -> None:
         """Raise `RevokedError`, unless a revoked release is accepted and the source still has its pictures."""
@@ -240,7 +201,7 @@ class _Pull:
         self._notes.append(why)
 
     def _select(
-        self, offer: _Offer, folder: Path
+        self, offer: Offer, folder: Path
     ) -> tuple[list[ReleaseFile], tuple[str, ...] | None]:
         """List the files that the folder shall hold, and the splits if not all."""
         all_splits = tuple(offer.manifest["splits"])
@@ -287,7 +248,7 @@ class _Pull:
             or (f.sha256 in elsewhere and self._cache.adopt(f, elsewhere[f.sha256]))
         }
 
-    async def _fetch(self, source: ReleaseSource, offer: _Offer, files: list[ReleaseFile]) -> int:
+    async def _fetch(self, source: ReleaseSource, offer: Offer, files: list[ReleaseFile]) -> int:
         parts = [self._cache.part(file) for file in {f.sha256: f for f in files}.values()]
         needed = sum(part.file.bytes for part in parts)
         here = sum(part.held_bytes for part in parts)
@@ -315,7 +276,7 @@ class _Pull:
 
     def _assemble(
         self,
-        offer: _Offer,
+        offer: Offer,
         folder: Path,
         files: Collection[ReleaseFile],
         splits: tuple[str, ...] | None,
@@ -329,7 +290,7 @@ class _Pull:
 
     def _complete(
         self,
-        offer: _Offer,
+        offer: Offer,
         folder: Path,
         files: Collection[ReleaseFile],
         splits: tuple[str, ...] | None,

@@ -252,11 +252,6 @@ class ObjectStore:
 
     async def index(self) -> dict[str, Any]:
         """List the manifests and read them: there is no server that could tell."""
-        import obstore
-
-        listing = await obstore.list_with_delimiter_async(self._store)
-        if "releases" in [path.rstrip("/") for path in listing["common_prefixes"]]:
-            self._prefix = "releases/"
         raw = await self._get(f"{self._prefix}{FILE}")
         revocations = parse_revocations(json.loads(raw)) if raw else []
         entries = []
@@ -311,6 +306,9 @@ class ObjectStore:
             raise ReleaseError(f"{file.path} is missing in {self.name}") from error
 
     async def __aenter__(self) -> "ObjectStore":
+        """Look whether the releases lie in a folder of their own."""
+        if "releases" in await self._folders(""):
+            self._prefix = "releases/"
         return self
 
     async def __aexit__(self, *_: object) -> None: ...

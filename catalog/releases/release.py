@@ -1,7 +1,7 @@
 """One published version of a dataset, and how it is found."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -83,6 +83,14 @@ class Release:
                 f"was pulled. Bring the rest with: {command_name()} dataset pull {self.name}@{self.version}"
             )
         return path
+
+    @property
+    def may_drop_shards(self) -> bool:
+        """Whether a shard may be gone a moment after its path was given, as in the cache of a remote release."""
+        return False
+
+    def prefetch(self, names: Iterable[str]) -> None:
+        """Begin to fetch shards that will be read soon; there is nothing to do where all of them are here."""
 
     @property
     def pulled_splits(self) -> list[str] | None:

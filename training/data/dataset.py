@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from catalog import Workspace, open_release
+from catalog import CACHE_BYTES, Workspace, open_release, open_remote
 from training.data.decode import decode
 from training.data.orientation import UPRIGHT, orientation_of, turn_upright
 from training.data.selection import Selection, select
@@ -115,6 +115,8 @@ def dataset(  # noqa: PLR0913 - keywords; each of them is documented
     decode: bool = True,
     upright: bool = True,
     workspace: Workspace | str | Path | None = None,
+    source: str | None = None,
+    cache_bytes: int = CACHE_BYTES,
 ) -> PictureDataset:
     """Open pictures of a release (`name` or `name@1.2.0`) as a map-style data set: `dataset[i]` is a dict.
 
@@ -122,12 +124,17 @@ def dataset(  # noqa: PLR0913 - keywords; each of them is documented
     missing number and "" for a missing text. `where` is an SQL predicate over the index, such as `iso > 400`.
     `transform` is called with a Pillow picture (RGB), with `as_array` with an array (H, W, 3), without `decode` with
     the original bytes. `upright` uses the tag Orientation. `workspace` is by default that of SAFELIGHT_HOME, else
-    ./workspace.
+    ./workspace. `source` reads a release that is not here, from http(s)://, s3:// or a folder: a shard is fetched when
+    a picture of it is read, into a cache of at most `cache_bytes`.
 
     Raises `ReleaseNotFoundError`, `ReleaseError` for a split or predicate that does not fit, `UsageError` for unknown
     columns and an empty selection; warns about revoked releases and pictures without training permission.
     """
-    release = open_release(name, workspace)
+    release = (
+        open_remote(name, source, workspace=workspace, cache_bytes=cache_bytes)
+        if source
+        else open_release(name, workspace)
+    )
     selection = select(release, split=split, where=where, labels=labels, columns=columns)
     return PictureDataset(
         selection, transform=transform, as_array=as_array, decoded=decode, upright=upright

@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import torch
 
-from catalog import UsageError, Workspace, open_release
+from catalog import CACHE_BYTES, UsageError, Workspace, open_release, open_remote
 from training.data.batches import BadPicture, BatchFiller, Filling, OnBad
 from training.data.crops import Crop, PictureView
 from training.data.ring import BatchRing
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 FORMAT = "safelight-loader/1"
+LOOKAHEAD = 20_000  # pictures: more than a shard holds of 256 MB
+SHARDS_AHEAD = 3
 Batch = dict[str, Any]
 
 
@@ -231,8 +234,17 @@ class Loader:
         if plan.shapes is not None:
             number = min(int(cut.positions[0]), len(plan) - 1) // options.batch_size
             view = replace(view, height=plan.shapes[number][0], width=plan.shapes[number][1])
+        if self.selection.release.may_drop_shards:
+            self.selection.release.prefetch(self._upcoming(plan, cut))
         memory = self._ring.take((options.batch_size, view.height, view.width, 3))
         return self._filler.start(cut, self.epoch, view, memory[: len(cut.rows)])
+
+    def _upcoming(self, plan: Epoch, cut: BatchRows) -> list[str]:
+        """Name the shards of a batch and those of the pictures after it, in the order of their use."""
+        chosen = self.selection
+        rows = plan.rows[cut.positions[0] :][:LOOKAHEAD]
+        codes, first = np.unique(chosen.codes[rows], return_index=True)
+        return [chosen.shards[code] for code in codes[np.argsort(first)][:SHARDS_AHEAD]]
 
     def _wait(self, filling: Filling) -> None:
         started = time.perf_counter()
@@ -253,7 +265,7 @@ def loader(  # noqa: PLR0913 - keywords; each of them is documented
     labels: Sequence[str] = (),
     columns: Sequence[str] = (),
     where: str = "",
-    sampler: SamplerSpec = "uniform",
+    sampler: SamplerSpec | None = None,
     seed: int = 0,
     epoch_size: int | None = None,
     crop: Crop = "center",
@@ -268,6 +280,8 @@ def loader(  # noqa: PLR0913 - keywords; each of them is documented
     on_bad: OnBad = "replace",
     pin_memory: bool | None = None,
     workspace: Workspace | str | Path | None = None,
+    source: str | None = None,
+    cache_bytes: int = CACHE_BYTES,
 ) -> Loader:
     """Open pictures of a release (`name` or `name@1.2.0`) as batches of one size; use it as a context manager.
 
@@ -275,20 +289,28 @@ def loader(  # noqa: PLR0913 - keywords; each of them is documented
     SQL predicate over the index. `size` is a side, or (height, width); `crop` is center, whole, pad, random (`scale`
     are the shares of the area it may have), native and native_random; `flip` mirrors half of the pictures.
 
-    `sampler`: uniform, sequential, block, balanced, balanced:LABEL or buckets, a mixture as shares by SQL predicate, or
-    a function of the index and a random generator that returns row numbers. `epoch_size` is the number of pictures of
-    an epoch. `rank` and `world_size` are by default those of RANK and WORLD_SIZE; every rank gets as many batches of
-    the same size. What is left at the end of an epoch is padded to equal shares, or dropped by `drop_last`.
+    `sampler`: uniform (block for a `source`), sequential, block, balanced, balanced:LABEL or buckets, a mixture as
+    shares by SQL predicate, or a function of the index and a random generator that returns row numbers. An epoch has
+    `epoch_size` pictures. `rank` and `world_size` are by default those of RANK and WORLD_SIZE; every rank gets as many
+    batches of the same size. The rest of an epoch is padded to equal shares, or dropped by `drop_last`.
 
     `threads` decode, by default one a core of this rank; `prefetch` batches are ready in advance; `pin_memory` is by
     default on where there is a GPU. `on_bad` says what becomes of a picture that cannot be decoded: replace, mask or
     raise. `workspace` is by default that of SAFELIGHT_HOME, else ./workspace.
 
+    `source` reads a release that is not here, from http(s)://, s3:// or a folder: shards are fetched while the loader
+    runs, into a cache of at most `cache_bytes`.
+
     Raises `ReleaseNotFoundError`, `ReleaseError` for a split or predicate that does not fit, `UsageError` for all else;
     warns about revoked releases and pictures without training permission.
     """
-    release = open_release(name, workspace)
+    release = (
+        open_remote(name, source, workspace=workspace, cache_bytes=cache_bytes)
+        if source
+        else open_release(name, workspace)
+    )
     selection = select(release, split=split, where=where, labels=labels, columns=columns)
+    order = sampler or ("block" if source else "uniform")
     height, width = (size, size) if isinstance(size, int) else size
     options = BatchOptions(
         batch_size=batch_size,
@@ -301,7 +323,7 @@ def loader(  # noqa: PLR0913 - keywords; each of them is documented
         pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
     )
     view = PictureView(height, width, crop=crop, scale=scale, flip=flip, upright=upright)
-    return Loader(Sampler(selection, sampler, seed, epoch_size), view, options)
+    return Loader(Sampler(selection, order, seed, epoch_size), view, options)
 
 
 def default_threads() -> int:

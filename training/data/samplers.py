@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 Rows: TypeAlias = NDArray[np.int64]
-OwnSampler: TypeAlias = "Callable[[pl.DataFrame, np.random.Generator], Sequence[int] | Rows]"
-SamplerSpec: TypeAlias = "str | Mapping[str, float] | OwnSampler"
+OwnSampler: TypeAlias = Callable[["pl.DataFrame", np.random.Generator], Sequence[int] | Rows]
+SamplerSpec: TypeAlias = str | Mapping[str, float] | OwnSampler
 SAMPLERS = {
     "uniform": "every picture once, in random order",
     "sequential": "every picture once, in the order of the index",

@@ -29,6 +29,8 @@ class ShardReader:
 
     def __init__(self, release: ShardSource) -> None:
         self._release = release
+        # A file that is open keeps its bytes on the disk, also when a bounded cache has dropped it.
+        self._most_open = 0 if getattr(release, "may_drop_shards", False) else MOST_OPEN
         self._files: dict[str, _ShardFile] = {}
 
     def __enter__(self) -> Self:
@@ -64,15 +66,19 @@ class ShardReader:
 
     def _open(self, shard: str) -> "_ShardFile":
         """Open a shard. Two threads may do so at once: both files read the same, and one is closed after its use."""
-        if len(self._files) >= MOST_OPEN:
+        for _ in range(3):
+            with suppress(FileNotFoundError):  # a bounded cache may have dropped it again
+                return self._kept(shard, _ShardFile(self._release.shard(shard)))
+        raise ReleaseError(f"{shard} is missing; check the release with: safelight dataset verify")
+
+    def _kept(self, shard: str, file: "_ShardFile") -> "_ShardFile":
+        """Keep a file open for the next read, in place of the one that has been open for longest."""
+        if not self._most_open:
+            return file
+        if len(self._files) >= self._most_open:
             with suppress(KeyError, RuntimeError, StopIteration):  # another thread was faster
                 del self._files[next(iter(self._files))]
-        for _ in range(3):
-            with suppress(
-                FileNotFoundError
-            ):  # the cache of a remote release may have dropped it again
-                return self._files.setdefault(shard, _ShardFile(self._release.shard(shard)))
-        raise ReleaseError(f"{shard} is missing; check the release with: safelight dataset verify")
+        return self._files.setdefault(shard, file)
 
 
 class _ShardFile:
