@@ -94,7 +94,8 @@ class NoLabelsError(CurationError):
     def __init__(self, run_id: str, n_values: Mapping[str, int]) -> None:
         usable = sorted(task for task, n in n_values.items() if n > 1)
         super().__init__(
-            f"run {run_id} has no labels with classes to audit. {_labels_advice(n_values, usable)}"
+            f"run {run_id} has no labels with classes to audit (camera settings are not audited here). "
+            f"{_labels_advice(n_values, usable)}"
         )
 
 

@@ -113,7 +113,11 @@ def report(workspace: Workspace, run_id: str) -> None:
 @click.option("--top", default=20, show_default=True, help="Issues that are printed.")
 @existing_workspace_option
 def audit(workspace: Workspace, run_id: str, top: int) -> None:
-    """Rank the labels of RUN_ID that are likely wrong. They become rows of `issues`. The default is the newest run."""
+    """Rank the labels of RUN_ID that are likely wrong. The default is the newest run.
+
+    They become rows of `issues`, which the review lists under "Suspected errors". Camera settings are not labels here:
+    the next `curate run` lists those that a trained model finds implausible.
+    """
     with progress_task("audit labels"):
         from curation.report.labels import caption
         from curation.review.label_audit import audit_labels

@@ -140,8 +140,9 @@ QUEUES = {
         ),
         Queue(
             "issues",
-            "Label audit",
-            "Errors in labels and pictures that rules and models suspect, the most severe first.",
+            "Suspected errors",
+            "Labels that the label audit doubts, camera settings that a model finds implausible, and "
+            "pictures that many others copy, the most severe first.",
             _ISSUES,
             "issue",
         ),

@@ -160,6 +160,7 @@ def test_a_new_label_is_a_new_run(tmp_path: Path) -> None:
 def test_an_audit_advises_no_label_that_is_not_there() -> None:
     output = str(NoLabelsError("r", {}))
     assert "The catalog has none either" in output
+    assert "(camera settings are not audited here)" in output
     assert "--plan" not in output
     assert "safelight curate review" in output
     same = str(NoLabelsError("r", {"folder": 1}))

@@ -115,6 +115,21 @@ def test_hostile_text_is_shown_and_never_obeyed(pages: dict[str, Reader]) -> Non
     assert "javascript:alert('licence')" in picture.text, "a licence that is no address is text"
 
 
+def test_the_bars_of_predictions_have_a_legend(address: str, pages: dict[str, Reader]) -> None:
+    legend = "Bold with a red bar marks the true class"
+    predicted = read(f"{address}/pictures/{SHAS[7]}")
+    assert legend in " ".join(predicted.text.split())
+    assert legend not in " ".join(pages[f"/pictures/{SHAS[TURNED]}"].text.split())
+
+
+def test_the_review_does_not_take_camera_settings_for_labels(pages: dict[str, Reader]) -> None:
+    text = " ".join(pages["/review"].text.split())
+    assert (
+        "Suspected errors Labels that the label audit doubts, camera settings that a model" in text
+    )
+    assert "Label audit" not in text
+
+
 def test_links_lead_to_our_pages_or_the_web(pages: dict[str, Reader]) -> None:
     for page in pages.values():
         for tag, attributes in page.tags:
