@@ -216,7 +216,7 @@ def test_a_picture_page_shows_the_predictions_of_any_head(pages: dict[str, Reade
     assert "0.58 <b>neon</b> 0.15 fire" in text, "the five most probable classes"
     assert "0.02 dawn & dusk and 1 more <b>neon</b> dawn & dusk" in text, "and the true one"
     assert "34.2 points [28, 41] 37 points off by 2.8 points" in text
-    assert "Bold marks the true class." in text
+    assert "Bold with a red bar marks the true class" in text
     bold = [attributes for tag, attributes in page.tags if attributes.get("class") == "truth"]
     assert len(bold) == 2, "a value has no true class"
 
