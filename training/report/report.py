@@ -8,6 +8,7 @@ left out.
 import dataclasses
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import polars as pl
 from PIL import Image
 
 from catalog import Workspace, figure_uri, find_release
+from training.errors import RecipeNotFoundError
 from training.evaluation.findings import chance, scores
 from training.evaluation.retrieval_table import named_curves
 from training.evaluation.saved_head import (
@@ -23,7 +25,7 @@ from training.evaluation.saved_head import (
     VALUE_FAMILY,
     SavedHead,
 )
-from training.recipes import RECIPES
+from training.recipes import find_recipe
 from training.report import head_plots, plots, tables
 from training.report.balance import TEST, label_balance
 from training.report.markdown import markdown
@@ -112,14 +114,21 @@ def command(run: SavedRun) -> str:
 
 
 def _preset(recipe: str, config: dict[str, Any]) -> list[str]:
-    presets = RECIPES[recipe].presets if recipe in RECIPES else {}
-    for preset, usual in presets.items():
+    for preset, usual in _presets(recipe).items():
         settings = dataclasses.asdict(usual)
         changed = {key for key, value in config.items() if settings.get(key) != value}
         if config and changed <= {"epochs", "seed"}:
             options = [f"--{key} {config[key]}" for key in sorted(changed)]
             return [f"--preset {preset}", *options]
     return []
+
+
+def _presets(recipe: str) -> Mapping[str, Any]:
+    """Return the presets of a recipe; none for a recipe that this code does not have."""
+    try:
+        return find_recipe(recipe).presets
+    except RecipeNotFoundError:
+        return {}
 
 
 def _panel(run: SavedRun, release: PictureSource) -> str:

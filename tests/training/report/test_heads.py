@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from catalog import TOO_FEW
+from tests.report_layout import page_width, tables_wider_than_their_box
 from tests.training import made_runs, saved_files
 from tests.training.made_runs import (
     AGE,
@@ -131,6 +132,17 @@ def test_wide_tables_scroll_inside_their_box(mixed: Pages) -> None:
     assert tables_of_page > 8
     assert len(re.findall(r'<div class="scroll"><table', mixed.report)) == tables_of_page
     assert ".scroll { overflow-x: auto" in mixed.report
+
+
+@pytest.mark.parametrize("window_px", [1280, 400])
+def test_no_page_has_to_be_scrolled_sideways(mixed: Pages, window_px: int) -> None:
+    for page in (mixed.report, mixed.panel):
+        assert page_width(page, window_px) == window_px
+
+
+def test_tables_of_three_heads_fit_their_boxes(tmp_path: Path) -> None:
+    page = write(tmp_path, MadeRun([ISO, BREED, AGE], parts=["thumbnail_only"])).report
+    assert tables_wider_than_their_box(page) == []
 
 
 def test_of_many_classes_the_most_frequent_are_shown_and_the_others_counted(mixed: Pages) -> None:
