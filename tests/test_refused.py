@@ -32,7 +32,7 @@ REFUSED = {
     "crawl block sha256 12 --reason r": "12",
     "dataset pull": "name a release",
     "dataset pull cameras": "where to pull from",
-    "dataset pull cameras@9.0.0 --from SOURCE": "does not exist",
+    "dataset pull cameras@9.0.0 --from SOURCE": "it offers: cameras@1.0.0",
     "dataset pull cameras@1.0.0 --from SOURCE --split dev": "no split dev",
     "dataset pull cameras --locked": "has no release",
     "serve --port BOUND": "cannot listen",

@@ -69,19 +69,20 @@ def session_options(
     from crawler.session import crawl
 
     meta = click.get_current_context().meta
-    age = meta.get(RECRAWL)
     return crawl.CrawlOptions(
         workers=meta.get(WORKERS, 1),
         cluster=meta.get(CLUSTER),
         wait_for_quota=wait,
-        recrawl_s=None if age is None else _age_s(age),
+        recrawl_s=meta.get(RECRAWL),
         changed={"allow_private": True} if allow_private else {},
         report=report,
     )
 
 
-def _age_s(text: str) -> float:
+def _age_s(text: str | None) -> float | None:
     """Read 30d, 12h, 15m or 20s as seconds."""
+    if text is None:
+        return None
     units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
     number, unit = text[:-1], text[-1:]
     if unit not in units or not number.isdecimal():
@@ -133,18 +134,20 @@ def _metrics() -> "Iterator[Callable[[CrawlProgress], None]]":
 def add_session_options(command: click.Command) -> None:
     """Add the options of every session; they are stored in click's context, not passed to the command."""
 
-    def keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-        return lambda context, _parameter, value: context.meta.update({name: value})
+    def keep(
+        name: str, read: Callable[[Any], Any]
+    ) -> Callable[[click.Context, click.Parameter, Any], None]:
+        return lambda context, _parameter, value: context.meta.update({name: read(value)})
 
-    def add(flag: str, name: str, **more: Any) -> None:
-        click.option(flag, expose_value=False, callback=keep(name), **more)(command)
+    def add(flag: str, name: str, read: Callable[[Any], Any] = lambda v: v, **more: Any) -> None:
+        click.option(flag, expose_value=False, callback=keep(name, read), **more)(command)
 
     several = "Processes; each asks hosts of its own."
     add("--workers", WORKERS, type=click.IntRange(1), default=1, show_default=True, help=several)
     actors = "Workers are actors of this Ray cluster (local, auto, ray://...)."
     add("--cluster", CLUSTER, metavar="ADDRESS", help=actors)
     again = "Also ask again for pictures that came in longer ago: 30d, 12h. Unchanged ones cost no bytes."
-    add("--recrawl", RECRAWL, metavar="AGE", help=again)
+    add("--recrawl", RECRAWL, _age_s, metavar="AGE", help=again)
     port = "Serve Prometheus metrics while it runs; 0 takes a free port."
     add("--metrics-port", METRICS_PORT, type=click.IntRange(0, 65535), help=port)
     at = "Address of the metrics."

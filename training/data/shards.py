@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from catalog import ReleaseError
+from catalog import ReleaseError, command_name
 
 MOST_OPEN = 256  # files; a process may hold 1,024 by default
 
@@ -58,7 +58,7 @@ class ShardReader:
             if not part:
                 raise ReleaseError(
                     f"{shard} ends before byte {offset + length}, which the index names; check the release "
-                    "with: safelight dataset verify"
+                    f"with: {command_name()} dataset verify"
                 )
             parts.append(part)
             offset, length = offset + len(part), length - len(part)
@@ -69,7 +69,9 @@ class ShardReader:
         for _ in range(3):
             with suppress(FileNotFoundError):  # a bounded cache may have dropped it again
                 return self._kept(shard, _ShardFile(self._release.shard(shard)))
-        raise ReleaseError(f"{shard} is missing; check the release with: safelight dataset verify")
+        raise ReleaseError(
+            f"{shard} is missing; check the release with: {command_name()} dataset verify"
+        )
 
     def _kept(self, shard: str, file: "_ShardFile") -> "_ShardFile":
         """Keep a file open for the next read, in place of the one that has been open for longest."""
