@@ -32,7 +32,8 @@ class SavedHead:
     `kind` is the kind of head (ordinal, softmax, binary, regression, embedding), `family` the way in which it is
     evaluated: classes, values or retrieval. `descriptions` say what each class contains, or are empty. `unit` is the
     unit of a value, such as years. `metric` is the main metric; an error has `higher_is_better` False. `parts` are the
-    predictors that use a part of the model's input; a model need not beat them.
+    predictors that use a part of the model's input; a model need not beat them. `column` is the column of the label in
+    the release; empty if it has the name of the head.
     """
 
     name: str
@@ -45,6 +46,7 @@ class SavedHead:
     metric: str = "balanced_accuracy"
     higher_is_better: bool = True
     parts: tuple[str, ...] = PARTS
+    column: str = ""
 
     @property
     def title_in_sentence(self) -> str:
@@ -151,4 +153,5 @@ def _saved_head(facts: Mapping[str, Any], parts: tuple[str, ...]) -> SavedHead:
         metric=str(facts.get("metric") or defaults.get(family, "balanced_accuracy")),
         higher_is_better=bool(facts.get("higher_is_better", family != VALUE_FAMILY)),
         parts=parts,
+        column=str(facts.get("column") or ""),
     )

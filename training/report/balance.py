@@ -36,9 +36,10 @@ def class_numbers(head: SavedHead, rows: pl.DataFrame) -> pl.Series | None:
     """Return the class of each row from the column of the head; None without a column that contains its classes."""
     if f"{head.name}_bin" in rows.columns:
         return rows[f"{head.name}_bin"].cast(pl.Int64)
-    if head.name not in rows.columns:
+    column = head.column or head.name
+    if column not in rows.columns:
         return None
-    texts = rows[head.name].cast(pl.String, strict=False)
+    texts = rows[column].cast(pl.String, strict=False)
     by_name = {name.casefold(): number for number, name in enumerate(head.classes)}
     numbers = [None if text is None else by_name.get(text.casefold()) for text in texts]
     series = pl.Series(numbers, dtype=pl.Int64)
@@ -121,9 +122,10 @@ def _value_balance(run: SavedRun, head: SavedHead, train: pl.DataFrame) -> dict[
 
 
 def _numbers(head: SavedHead, train: pl.DataFrame) -> pl.Series | None:
-    if head.name not in train.columns:
+    column = head.column or head.name
+    if column not in train.columns:
         return None
-    values = train[head.name].cast(pl.Float64, strict=False)
+    values = train[column].cast(pl.Float64, strict=False)
     return values if values.drop_nulls().len() else None
 
 

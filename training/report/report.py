@@ -8,6 +8,7 @@ left out.
 import dataclasses
 import logging
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,8 @@ def _preset(recipe: str, config: dict[str, Any]) -> list[str]:
     for preset, usual in _presets(recipe).items():
         settings = dataclasses.asdict(usual)
         changed = {key for key, value in config.items() if settings.get(key) != value}
-        if config and changed <= {"epochs", "seed"}:
-            options = [f"--{key} {config[key]}" for key in sorted(changed)]
+        if config and changed <= {"epochs", "label", "seed"}:
+            options = [f"--{key} {shlex.quote(str(config[key]))}" for key in sorted(changed)]
             return [f"--preset {preset}", *options]
     return []
 
@@ -146,7 +147,7 @@ def _comparison(run: SavedRun, head: SavedHead) -> str:
 
 
 def _reliability(run: SavedRun, head: SavedHead) -> str:
-    shares = (run.main.config.get("prior") or {}).get(head.name)
+    shares = run.main.calibrated(head.name, "prior")
     return figure_uri(head_plots.reliability(head, run.main.predictions, shares))
 
 
@@ -170,8 +171,8 @@ def _retrieval(run: SavedRun) -> list[dict[str, Any]]:
         {
             **section,
             "curve": figure,
-            "n_pictures": run.main.config.get("rows_judged"),
-            "cosine": run.main.config.get("candidate_cosine"),
+            "n_pictures": run.main.calibrated(section["task"], "rows_judged"),
+            "cosine": run.main.calibrated(section["task"], "candidate_cosine"),
         }
         for section in tables.retrieval(run)
     ]

@@ -65,6 +65,14 @@ class SavedModel:
     curves: pl.DataFrame | None = None
     changes: pl.DataFrame | None = None
 
+    def calibrated(self, head: str, name: str) -> Any:
+        """Return what validation taught about a head; older models have it by head, embedders among their facts."""
+        of_head = ((self.config.get("calibration") or {}).get(head) or {}).get(name)
+        if of_head is not None:
+            return of_head
+        older = self.config.get(name)
+        return older.get(head) if isinstance(older, Mapping) else older
+
 
 @dataclass(frozen=True)
 class SavedRun:

@@ -74,10 +74,13 @@ def conclusions(run: SavedRun) -> dict[str, Any]:
     audit = (run.facts.get("leak_audit") or {}).get(policy) or {}
     where = verdicts.describe_test_set(policy, audit, run.facts.get("given_up") or ())
     names = {one.head.name for one in rows}
+    unmeasured = [head for head in run.heads if head.name not in names]
+    measured = set(run.main.metrics["task"])
     return {
         "headline": _headline(run, rows, where),
         "findings": [_conclusion(run, one, where) for one in rows],
-        "unmeasured": [head.title for head in run.heads if head.name not in names],
+        "unmeasured": [head.title for head in unmeasured if head.name in measured],
+        "untested": [head.title for head in unmeasured if head.name not in measured],
         "information": [
             verdicts.information_verdict(run.metrics, policy, one.head, _chance(run, one.head))
             for one in rows
@@ -224,7 +227,8 @@ def retrieval(run: SavedRun) -> list[dict[str, Any]]:
         rows = _retrieval_rows(run, head)
         header, *lines = recall_table(rows)
         counts = scores(run.metrics, run.main.policy, head)["model"]
-        sections.append({"name": head.title, "header": header, "rows": lines, "counts": counts})
+        section = {"task": head.name, "name": head.title, "header": header, "rows": lines}
+        sections.append(section | {"counts": counts})
     return sections
 
 
