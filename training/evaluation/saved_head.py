@@ -146,7 +146,7 @@ def _saved_head(facts: Mapping[str, Any], parts: tuple[str, ...]) -> SavedHead:
         name=name,
         kind=str(facts.get("kind") or ""),
         family=family,
-        title=str(facts.get("title") or task_name(name)),
+        title=task_name(name) if facts.get("title") in {None, "", name} else str(facts["title"]),
         classes=tuple(map(str, facts.get("classes") or ())),
         descriptions=tuple(map(str, facts.get("descriptions") or ())),
         unit=str(facts.get("unit") or ""),

@@ -21,7 +21,7 @@ from training.evaluation.ranking import (
 from training.evaluation.saved_head import CLASS_FAMILY, VALUE_FAMILY, SavedHead
 from training.report.page import picture_uri, render
 from training.report.panel_drawing import PanelContent, PanelRow, draw_panel, predicted_texts
-from training.report.panel_legend import legend_groups, legend_notes
+from training.report.panel_legend import legend_groups
 from training.report.prediction_plot import class_list, svg_prediction
 from training.report.saved_run import SavedModel, SavedRun
 from training.report.tiles import PictureSource, PredictionTile, make_tiles
@@ -71,6 +71,7 @@ def write_panel(
         note=_note(run, model, chosen, heads),
         heads=heads,
         scales=value_scales(model.predictions),
+        has_intervals=model.predictions["low"].null_count() < model.predictions.height,
     )
     draw_panel(content).save(paths.png)
     paths.html.write_text(_page(rows, content), encoding="utf-8")
@@ -147,7 +148,7 @@ def _page(rows: Mapping[str, PanelRow], content: PanelContent) -> str:
         "note": content.note,
         "views": views,
         "legend": legend_groups(content.heads),
-        "notes": legend_notes(content.heads),
+        "notes": content.notes,
         "plain_heads": sum(not is_wide(head) for head in content.heads),
         "has_lists": any(is_listed(head) for head in content.heads),
     }

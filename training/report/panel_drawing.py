@@ -44,6 +44,12 @@ class PanelContent:
     note: str
     heads: Sequence[SavedHead]
     scales: Mapping[str, ValueScale]
+    has_intervals: bool
+
+    @property
+    def notes(self) -> list[str]:
+        """What the marks mean."""
+        return legend_notes(self.heads, has_intervals=self.has_intervals)
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ def draw_panel(content: PanelContent) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     draw.text((MARGIN, 34), content.title, INK, _font(32, bold=True))
     draw.text((MARGIN, 82), content.note, SOFT, _font(19))
-    _legend(draw, legend, legend_notes(content.heads))
+    _legend(draw, legend, content.notes)
     drawing = _PanelDrawing(canvas, draw, layout, content)
     for number, row in enumerate(content.rows):
         drawing.row(number, row)

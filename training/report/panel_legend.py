@@ -8,7 +8,8 @@ from training.report.colours import class_colours
 
 RING = "Ring: prediction; centre: true class"
 BY_RANK = "Colours by rank, the most probable class first; grey: all other classes"
-SCALE = "Bar: 90 % interval; dot: prediction; line: true value"
+SCALE = "Dot: prediction; line: true value"
+SCALE_WITH_INTERVAL = "Bar: 90 % interval; dot: prediction; line: true value"
 _ENDS = 12  # ordered classes that are listed; of more, the first and the last
 
 
@@ -39,13 +40,14 @@ def legend_groups(heads: Sequence[SavedHead]) -> list[LegendGroup]:
     return [group for group in groups if group.entries]
 
 
-def legend_notes(heads: Sequence[SavedHead]) -> list[str]:
-    """Return what the marks mean, one sentence for each kind of drawing."""
+def legend_notes(heads: Sequence[SavedHead], *, has_intervals: bool) -> list[str]:
+    """Return what the marks mean, one sentence for each kind of drawing; values may have no interval."""
+    scale = SCALE_WITH_INTERVAL if has_intervals else SCALE
     classes = [head for head in heads if head.family == CLASS_FAMILY]
     notes = [RING] if classes else []
     if any(head.kind != "ordinal" and not class_colours(head) for head in classes):
         notes.append(BY_RANK)
-    return notes + [SCALE] * any(head.family == VALUE_FAMILY for head in heads)
+    return notes + [scale] * any(head.family == VALUE_FAMILY for head in heads)
 
 
 def _settings_group(heads: Sequence[SavedHead]) -> LegendGroup:

@@ -19,6 +19,7 @@ from training.report.saved_run import POLICY_NAMES
 
 POLICY_COLOURS = {"split": "#0072b2", "random_split": "#d55e00"}
 POLICY_MARKS = {"split": "o", "random_split": "D"}
+LARGEST_CHANGE = 10.0  # of the weights of a layer, in units of their norm at the start
 LAYERS = 40  # layers of the figure of weight changes; of more, those that changed most
 
 
@@ -112,8 +113,11 @@ def recall_and_precision(curves: Mapping[str, pl.DataFrame], title: str = "Copie
 
 
 def weight_changes(changes: pl.DataFrame, title: str) -> Figure:
-    """Draw the relative change of the weights of each layer (columns layer, change), in the order of the network."""
-    rows = changes.with_row_index("place")
+    """Draw the relative change of the weights of each layer (columns layer, change), in the order of the network.
+
+    Layers that began near zero are left out, see `began_near_zero`.
+    """
+    rows = changes.with_row_index("place").filter(pl.col("change") <= LARGEST_CHANGE)
     if rows.height > LAYERS:
         rows = rows.sort("change", descending=True).head(LAYERS).sort("place")
     figure, axes = make_axes(5.2, 1.1 + 0.19 * rows.height, plain_text(title))
@@ -126,3 +130,8 @@ def weight_changes(changes: pl.DataFrame, title: str) -> Figure:
     axes.set_ylim(-0.6, rows.height - 0.4)
     axes.grid(visible=False, axis="y")
     return figure
+
+
+def began_near_zero(changes: pl.DataFrame) -> list[str]:
+    """Return the layers whose weights were so small at the start that their relative change has no meaning."""
+    return changes.filter(~(pl.col("change") <= LARGEST_CHANGE))["layer"].to_list()

@@ -220,6 +220,7 @@ def _model(run: SavedRun, model: SavedModel) -> dict[str, Any]:
             plots.training_curves(history, title, "nats" if is_likelihood else "")
         ),
         "changes": _changes(model, name),
+        "near_zero": [] if model.changes is None else plots.began_near_zero(model.changes),
         "epochs": history.height,
         "seconds": seconds,
         "examples": examples,

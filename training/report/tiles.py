@@ -94,13 +94,18 @@ def _tile(
         choice=choice,
         picture=read_picture(path, row["offset"], row["length"], side_px),
         values={head.name: true_text(head, choice, row) for head in heads},
-        short_names={head.name: SHORT_NAMES.get(head.name, head.title) for head in heads},
+        short_names={head.name: short_name(head) for head in heads},
         loss_text=loss_text(choice, heads),
         camera=row.get("camera") or "camera unknown",
         photographer=row.get("photographer") or "",
         attribution=row.get("attribution") or "",
         page_url=page if page.startswith(("https://", "http://")) else "",
     )
+
+
+def short_name(head: SavedHead) -> str:
+    """Return the name of a head above its chart."""
+    return SHORT_NAMES.get(head.name, head.title) if head.has_setting_classes else head.title
 
 
 def true_text(head: SavedHead, choice: RankedPhoto, row: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ from training.commands.printing import summary
 from training.evaluation import verdicts
 from training.evaluation.findings import Score, best_baseline_finding, compare
 from training.evaluation.saved_head import saved_heads
+from training.recipes import RECIPES
 from training.report import tables
 from training.report.report import command, report_on, write_table
 from training.report.saved_run import RunIncompleteError, SavedRun, read_run
@@ -342,7 +343,7 @@ def test_the_report_of_an_embedder_of_older_code_is_made_from_its_card(tmp_path:
     assert "cosine of at least 0.64" in text
     assert "with 1 edit 0.9 0.750 [0.730, 0.770]" in text
     assert not (named / "panel.html").exists()
-    assert summary({"split": model}).splitlines()[-1].startswith("It finds more than")
+    assert summary({"split": model}).splitlines()[3].split()[:3] == ["all", "0.9", "0.810"]
 
 
 def run_id_of(model_id: str) -> str:
@@ -373,6 +374,31 @@ def test_the_markdown_has_one_table_for_each_family_and_escapes(tmp_path: Path) 
 def test_changes_of_layers_and_the_wait_for_data_are_shown(mixed: Pages) -> None:
     assert "How much each layer changed" in mixed.report
     assert "12 % of the time waiting for data" in text_of(mixed.report)
+
+
+def test_a_label_is_part_of_the_command(tmp_path: Path) -> None:
+    run = made_run(tmp_path, MadeRun([BREED], policies=["split"], recipe="exif"))
+    config = dataclasses.asdict(RECIPES["exif"].presets["smoke"]) | {"label": "dog breed"}
+    model = dataclasses.replace(run.main, config={**run.main.config, "config": config})
+    again = dataclasses.replace(run, models={"split": model})
+    assert "--preset smoke --label 'dog breed' --policies split" in command(again)
+
+
+def test_class_shares_of_training_are_read_by_head(tmp_path: Path) -> None:
+    model = made_run(tmp_path, MadeRun([BREED], policies=["split"])).main
+    older = dataclasses.replace(model, config={"prior": {"breed": [0.2] * 5}, "rows_judged": 7})
+    assert (older.calibrated("breed", "prior"), older.calibrated("x", "prior")) == ([0.2] * 5, None)
+    assert older.calibrated("copies", "rows_judged") == 7
+    config = {"calibration": {"breed": {"prior": [0.1] * 5}}}
+    assert dataclasses.replace(model, config=config).calibrated("breed", "prior") == [0.1] * 5
+
+
+def test_a_head_without_a_labelled_test_picture_is_named(tmp_path: Path) -> None:
+    pages = write(tmp_path, MadeRun([BREED, AGE], policies=["split"]))
+    metrics = pages.run.main.metrics.filter(pl.col("task") != "age")
+    model = dataclasses.replace(pages.run.main, metrics=metrics)
+    rows = tables.conclusions(dataclasses.replace(pages.run, models={"split": model}))
+    assert (rows["untested"], rows["unmeasured"]) == (["Age"], [])
 
 
 def test_a_saved_command_is_printed_as_it_is(tmp_path: Path) -> None:

@@ -189,9 +189,17 @@ def test_the_comparison_of_an_error_has_its_unit_and_no_chance() -> None:
 
 
 def test_weight_changes_keep_the_order_of_the_network() -> None:
-    changes = made_runs.changes(60)
+    changes = made_runs.changes(60).with_columns(pl.col("change") / 1e4)
     axes = plots.weight_changes(changes, "m").axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert len(names) == plots.LAYERS
     assert names == changes["layer"].to_list()[-plots.LAYERS :], "those that changed most"
-    assert axes.patches[-1].get_width() == pytest.approx(changes["change"].max())
+    drawn = [patch.get_width() for patch in axes.patches]
+    assert drawn == pytest.approx(changes["change"].to_list()[-plots.LAYERS :])
+
+
+def test_layers_that_began_near_zero_are_named_and_not_drawn() -> None:
+    changes = made_runs.changes(3).vstack(pl.DataFrame({"layer": ["bias"], "change": [1e6]}))
+    axes = plots.weight_changes(changes, "m").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == changes["layer"].to_list()[:3]
+    assert plots.began_near_zero(changes) == ["bias"]
