@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from catalog import Workspace, load, sql
+    from catalog import SafelightError, Workspace, load, sql
     from catalog.takedown.crawl_queue import CrawlQueue
     from catalog.workspace.logs import Format
     from training.data.dataset import dataset
     from training.data.loader import loader
 
-__all__ = ["Workspace", "dataset", "load", "loader", "main", "predict", "sql"]
+__all__ = ["SafelightError", "Workspace", "dataset", "load", "loader", "main", "predict", "sql"]
 
 ROOMS = {
     "crawl": (
@@ -77,6 +77,7 @@ BROKEN_PIPE = 128 + 13
 OURS = ("catalog", "crawler", "curation", "photosite", "training", "safelight")
 
 PUBLIC = {
+    "SafelightError": ("catalog", ""),
     "Workspace": ("catalog", ""),
     "load": ("catalog", ""),
     "sql": ("catalog", "train"),
@@ -119,25 +120,22 @@ def predict(
     """
     _require_own_packages()
     _import("torch", "train")
-    from dataclasses import asdict
-
     from catalog import find_workspace
-    from training.commands.predictions import prediction_rows
+    from training.commands.predictions import class_answer, prediction_rows
+    from training.evaluation.saved_head import saved_heads
     from training.predict.predict import load_model, predict_picture
 
     model = load_model(find_workspace(workspace), model_id)
-    name = str(model.facts["model_id"])
-    paths = [files] if isinstance(files, str | Path) else list(files)
-    rows = (
-        prediction_rows(
-            str(path),
-            name,
-            model.heads,
-            predict_picture(model, Path(path).read_bytes(), str(path)),
-        )
-        for path in paths
-    )
-    return [asdict(row) for of_file in rows for row in of_file]
+    name, heads = str(model.facts["model_id"]), saved_heads(model.facts)
+    predictions: list[dict[str, Any]] = []
+    for path in [files] if isinstance(files, str | Path) else files:
+        shares = predict_picture(model, Path(path).read_bytes(), str(path)).tolist()
+        answers = {
+            head.name: class_answer(head, row) for head, row in zip(heads, shares, strict=True)
+        }
+        rows = prediction_rows(str(path), name, heads, answers)
+        predictions += [row.as_json for row in rows]
+    return predictions
 
 
 def _require_own_packages() -> None:

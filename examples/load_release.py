@@ -4,14 +4,14 @@ import hashlib
 import os
 import sys
 
-import catalog
+import safelight
 
 HOME = os.environ.get("SAFELIGHT_HOME", "workspace")
 NAME = "demo"
 
 try:
-    training_pictures = catalog.load(NAME, split="train", home=HOME)
-except catalog.SafelightError as error:
+    training_pictures = safelight.load(NAME, split="train", workspace=HOME)
+except safelight.SafelightError as error:
     sys.exit(f"{error}; run first: python3 dev.py demo")
 with training_pictures as pictures:
     labelled = pictures.index.drop_nulls("iso")

@@ -90,6 +90,8 @@ def test_from_a_url_to_a_prediction(
     assert photo["source"] == "unsplash"
     assert "photographs, median ISO" in example("query_catalog.py")
     assert "demo@1.0.0" in example("read_release.py")
+    assert "pictures, median ISO" in example("load_release.py")
+    assert "the most frequent class alone" in example("train_own_model.py")
     again = safelight(*crawl)
     assert "rows added: crawls 1" in again
     assert "demo@1.0.0" in safelight("dataset", "publish", "demo")

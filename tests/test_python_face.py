@@ -1,6 +1,7 @@
 """`import safelight` in somebody's own script: what it gives, what it loads, and what stands in its way."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,12 @@ def test_a_file_that_hides_a_package_is_named_in_one_line(tmp_path: Path, hiding
     assert "Rename it" in last
 
 
+def test_the_stub_names_what_is_there() -> None:
+    stub = (ROOT / "stubs" / "safelight-stubs" / "__init__.pyi").read_text("utf-8")
+    names = set(re.findall(r"^(?:from \S+ import |def |)(\w+)(?: as|\(|:)", stub, re.MULTILINE))
+    assert names == {*safelight.__all__, "cli"}
+
+
 def test_sql_gives_a_frame(workspace: Workspace) -> None:
     frame = safelight.sql("SELECT 7 AS n WHERE ? = 1", [1], workspace=workspace)
     assert frame.to_dicts() == [{"n": 7}]
@@ -64,7 +71,9 @@ def test_sql_without_a_workspace_makes_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_type_checker_sees_the_types(tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+def test_a_type_checker_sees_the_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPYPATH", str(ROOT / "stubs"))  # in a wheel it lies beside safelight.py
     (tmp_path / "script.py").write_text(
         "import safelight\n"
         "reveal_type(safelight.load('a'))\n"

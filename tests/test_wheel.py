@@ -131,17 +131,14 @@ def test_what_is_built_holds_whole_parts_types_and_a_description_without_dead_li
         names = {name.partition("/")[2] for name in sdist.getnames()}
     tops = {name.partition("/")[0] for name in names}
     rooms = {"catalog", "crawler", "curation", "photosite", "training"}
-    assert (
-        rooms | {"docs", "examples", "safelight.py", "safelight-stubs", "README.md", "LICENSE"}
-        <= tops
-    )
+    assert rooms | {"docs", "examples", "safelight.py", "stubs", "README.md", "LICENSE"} <= tops
     assert not {"tests", "benchmarks", "docker"} & tops
     assert {"docs/store.md", "docs/sources/index.md"} <= names
     with zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))) as wheel:
         held = set(wheel.namelist())
         [about] = [name for name in held if name.endswith("/METADATA")]
         metadata = wheel.read(about).decode()
-    assert {f"{room}/py.typed" for room in rooms} <= held
+    assert {f"{room}/py.typed" for room in rooms} | {"safelight-stubs/__init__.pyi"} <= held
     templates = {
         path.relative_to(ROOT).as_posix()
         for room in rooms

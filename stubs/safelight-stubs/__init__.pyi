@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from catalog import SafelightError as SafelightError
 from catalog import Workspace as Workspace
 from catalog import load as load
 from catalog import sql as sql
