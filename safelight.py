@@ -76,6 +76,13 @@ BROKEN_PIPE = 128 + 13
 
 OURS = ("catalog", "crawler", "curation", "photosite", "training", "safelight")
 
+RECIPE_PARTS = (
+    "Config", "Crops", "EditedPairs", "EmbeddingHead", "Head", "HeadedNetwork", "OrdinalHead",
+    "PatchesAndThumbnail", "Recipe", "RegressionHead", "SoftmaxHead", "View", "channels_first",
+    "picture_features",
+)  # fmt: skip
+"""What a recipe of one's own is made of (docs/training.md)."""
+
 PUBLIC = {
     "SafelightError": ("catalog", ""),
     "Workspace": ("catalog", ""),
@@ -83,6 +90,7 @@ PUBLIC = {
     "sql": ("catalog", "train"),
     "dataset": ("training.data.dataset", "train"),
     "loader": ("training.data.loader", "train"),
+    **dict.fromkeys(RECIPE_PARTS, ("training", "train")),
 }
 """Name of the Python interface -> (where it lives, the extra that installs its libraries)."""
 
@@ -119,23 +127,19 @@ def predict(
     Raises `ModelNotFoundError`, and `UndecodablePictureError` for a file that is not a picture.
     """
     _require_own_packages()
-    _import("torch", "train")
+    _import("onnxruntime", "train")
     from catalog import find_workspace
-    from training.commands.predictions import class_answer, prediction_rows
+    from training.commands.predictions import prediction_rows
     from training.evaluation.saved_head import saved_heads
-    from training.predict.predict import load_model, predict_picture
+    from training.predict.predict_files import load_model, predict_picture
 
     model = load_model(find_workspace(workspace), model_id)
     name, heads = str(model.facts["model_id"]), saved_heads(model.facts)
-    predictions: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for path in [files] if isinstance(files, str | Path) else files:
-        shares = predict_picture(model, Path(path).read_bytes(), str(path)).tolist()
-        answers = {
-            head.name: class_answer(head, row) for head, row in zip(heads, shares, strict=True)
-        }
-        rows = prediction_rows(str(path), name, heads, answers)
-        predictions += [row.as_json for row in rows]
-    return predictions
+        answers = predict_picture(model, Path(path).read_bytes(), str(path))
+        rows += [row.as_json for row in prediction_rows(str(path), name, heads, answers)]
+    return rows
 
 
 def _require_own_packages() -> None:

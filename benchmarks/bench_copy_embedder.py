@@ -35,17 +35,20 @@ from curation.duplicates.limits import CandidateLimits
 from curation.similarity.pdq import BITS, hamming, luma_of, pdq, turned
 from curation.stages.embeddings import EfficientNetLite0, Embedder
 from curation.stages.onnx_embedder import OnnxEmbedder
-from training.copies.comparison import compare_embedders
-from training.copies.edits import resize_to_square
-from training.copies.export import export_onnx, make_card
-from training.copies.fit import EmbedderRun, PictureSubset, fit, whole_picture
-from training.copies.network import CopyNetwork, build
-from training.copies.retrieval import PRECISIONS, RetrievalScores, candidate_cosine, recall
-from training.data.samples import SampleStore
+from training.data.edits import resize_to_square
+from training.data.stores.pictures import SampleStore
+from training.evaluation.copy_comparison import GalleryPictures, compare_embedders
 from training.evaluation.intervals import group_bootstrap
+from training.evaluation.retrieval import PRECISIONS, RetrievalScores, candidate_cosine, recall
+from training.export.embedder import export_embedder, make_card
 from training.fit.checkpoint import Checkpoints
-from training.fit.embedder_recipe import CopyConfig
-from training.recipes.copy_detection import DEFAULT
+from training.fit.examples import make_examples
+from training.fit.recipe import Labels
+from training.fit.task import Task
+from training.fit.trainer import Training, fit
+from training.fit.training_run import TrainingRun
+from training.models.copy_network import CopyNetwork
+from training.recipes.copy_detection import DEFAULT, RECIPE, CopyConfig
 
 VALIDATION = 8  # one picture in this many chooses the epoch
 GALLERY_SIZE, QUERY_PICTURES, EDITS_EACH = (
@@ -99,24 +102,21 @@ def train_embedder(data: Path, work: Path, config: CopyConfig) -> dict[str, floa
     if (work / "cost.json").exists():
         return dict(json.loads((work / "cost.json").read_text()))
     index = write_training_pictures(data, work)
+    task = Task.on(RECIPE, config, Labels(index, {}))
+    run = TrainingRun(config, "bench", "split", torch.device("cpu"))
     torch.manual_seed(config.seed)
-    network = build(config.dim, config.frozen_blocks)
-    training = EmbedderRun(config, "bench", torch.device("cpu"))
     started = time.process_time()
-    with SampleStore(
-        PictureFile(work), index, lambda pixels: whole_picture(pixels, config.stored_px),
-        sample_bytes=3 * config.stored_px**2, cache_bytes=2**31, threads=1,
-    ) as loader:  # fmt: skip
+    with SampleStore(PictureFile(work), index, task.view, cache_bytes=2**31, threads=1) as store:
         positions = np.arange(len(index))
-        validation = PictureSubset(loader, positions[positions % VALIDATION == 0])
-        train = PictureSubset(loader, positions[positions % VALIDATION > 0])
-        progress = fit(
-            network, train, validation, training, Checkpoints(work / "checkpoints", "bench")
-        )
+        validation = make_examples(store, task.heads, positions[positions % VALIDATION == 0])
+        train = make_examples(store, task.heads, positions[positions % VALIDATION > 0])
+        training = Training(task.build(), task.objective, train, validation, run, RECIPE.initialise)
+        network, progress = fit(training, Checkpoints(work / "checkpoints", "bench"))
+        assert isinstance(network, CopyNetwork)
         cpu_s = time.process_time() - started
-        cosine = candidate_cosine(
-            compare_embedders(network, validation, training, alone=True).scores["model"]
-        )
+        held_out = GalleryPictures(store, validation.rows, config.seed, config.input_px, run.device)
+        comparison = compare_embedders(network, held_out, alone=True)
+        cosine = candidate_cosine(comparison.scores["model"])
     export(network, config, cosine, work)
     cost = {
         "cpu_s": cpu_s, "pictures": len(train), "held": len(validation), "epochs": progress.epoch,
@@ -128,7 +128,7 @@ def train_embedder(data: Path, work: Path, config: CopyConfig) -> dict[str, floa
 
 def export(network: CopyNetwork, config: CopyConfig, cosine: float, work: Path) -> None:
     card = make_card("copy_detection", config.input_px, cosine)
-    export_onnx(network, card, work)
+    export_embedder(network, card, work)
     (work / "model.json").write_text(card.to_json())
 
 

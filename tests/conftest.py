@@ -24,7 +24,7 @@ _LONGEST = (
     "tests/crawler/report/test_shaky_api.py",
     "tests/catalog/web/test_api.py",
     "tests/catalog/maintenance/test_verify",
-    "tests/training/copies/test_copies.py",
+    "tests/training/recipes/test_copy_detection.py",
 )
 
 

@@ -13,6 +13,11 @@ STARTS = ("create_task", "ensure_future", "run_in_executor", "submit", "Thread",
 OWNERS = {
     ("catalog/pull/fetching.py", "create_task", 1): "gathered in the same function",
     (
+        "catalog/pull/remote.py",
+        "submit",
+        2,
+    ): "a reader of the shard fetches it again and raises the error; the other result is awaited",
+    (
         "catalog/sandbox/decoding/decoder_process.py",
         "Popen",
         1,
@@ -83,7 +88,8 @@ OWNERS = {
     ("crawler/session/worker.py", "create_task", 2): "results are taken in by the worker's loop",
     ("crawler/session/worker.py", "run_in_executor", 1): "awaited in the same function",
     ("curation/stages/engine.py", "submit", 1): "results are taken in order",
-    ("training/data/samples.py", "submit", 1): "results are taken in order",
+    ("training/data/batches.py", "submit", 1): "results are taken in order",
+    ("training/data/stores/pictures.py", "submit", 1): "results are taken in order",
     ("training/fit/trainer.py", "submit", 1): "results are taken in order",
 }
 

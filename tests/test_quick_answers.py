@@ -62,7 +62,7 @@ def test_help_is_quick(words: str) -> None:
     [
         ("trian run exif", 2, "Did you mean 'train'?"),
         ("train rum exif", 2, "Did you mean 'run'?"),
-        ("train run exif --sede 3", 2, "Did you mean '--seed'?"),
+        ("train run exif --sede 3", 2, "'--seed'"),
         ("train run exfi", 1, "recipe 'exfi' does not exist; did you mean exif?"),
         ("train run copy-detection", 1, "did you mean copy_detection?"),
         ("train run exif --preset smok", 1, "preset 'smok' does not exist; did you mean smoke?"),

@@ -61,9 +61,17 @@ class ModelNotFoundError(TrainingError):
 
     def __init__(self, name: str, existing: Sequence[str]) -> None:
         listed = (
-            ", ".join(existing[:3]) or f"none yet (train one with: {command_name()} train run exif)"
+            ", ".join(existing[:3])
+            or f"none yet (train one with: {command_name()} train run RECIPE)"
         )
         super().__init__(f"model {name!r} does not exist; known: {listed}")
+
+
+class EmbedderError(TrainingError):
+    """A model gives vectors and predicts nothing about a picture."""
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"model {model_id} is an embedder: curation uses it, it predicts nothing")
 
 
 class RecipeNotFoundError(TrainingError):
@@ -74,6 +82,39 @@ class RecipeNotFoundError(TrainingError):
         suggestion = f"did you mean {near[0]}? " if near else ""
         super().__init__(
             f"{kind} {name!r} does not exist; {suggestion}known: {', '.join(sorted(existing))}"
+        )
+
+
+class NoLabelError(TrainingError):
+    """A release has no such label, or several to choose from."""
+
+    def __init__(self, name: str, existing: Sequence[str]) -> None:
+        has = (
+            f"the release has the labels {', '.join(existing)}"
+            if existing
+            else "the release has none"
+        )
+        what = f"there is no label {name}" if name else "no label is chosen"
+        super().__init__(f"{what}; {has}. Name one with --label COLUMN")
+
+
+class OptionError(TrainingError):
+    """A hyperparameter has no such name, or its value another type."""
+
+    def __init__(self, name: str, existing: Sequence[str]) -> None:
+        near = difflib.get_close_matches(name, existing, n=1)
+        suggestion = f"did you mean {near[0]}? " if near else ""
+        super().__init__(f"cannot set {name!r}; {suggestion}possible: {', '.join(existing)}")
+
+
+class TrainingStoppedError(TrainingError):
+    """The process was told to end (SIGTERM); a checkpoint is written."""
+
+    exit_code = 143
+
+    def __init__(self) -> None:
+        super().__init__(
+            "training was stopped, its checkpoint is saved; the same command continues it"
         )
 
 

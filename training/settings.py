@@ -3,18 +3,22 @@
 import os
 from dataclasses import dataclass
 
+SEVERAL = 4  # processors from which on more than one computes
+
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Limits on the use of the machine; they do not change the trained model.
 
-    `threads` 0 means all processors; `device` auto takes a GPU where there is one. Samples stay in
-    memory up to `cache_mb`, otherwise pictures are decoded again in every epoch.
+    `threads` 0 means all processors; `device` auto takes a GPU where there is one. Samples stay in memory up to
+    `cache_mb`, otherwise pictures are decoded again in every epoch. A checkpoint is written after each epoch and
+    every `checkpoint_s` seconds.
     """
 
     threads: int = 0
     device: str = "auto"
     cache_mb: int = 2000
+    checkpoint_s: float = 60.0
 
     @property
     def workers(self) -> int:
@@ -23,8 +27,9 @@ class TrainSettings:
 
     @property
     def compute_threads(self) -> int:
-        """Number of threads inside the network: one processor is left for the thread that prepares batches.
+        """Number of threads inside the network: one below four processors, else one less than there are.
 
-        On two busy processors two of these threads block each other: 20 images/s instead of 200.
+        On two busy processors two of these threads block each other: 20 images/s instead of 200, and two to six times
+        the processor time.
         """
-        return max(1, self.workers - 1)
+        return 1 if self.workers < SEVERAL else self.workers - 1

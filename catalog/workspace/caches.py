@@ -1,4 +1,4 @@
-"""What lies beside the tables and can be made again: results of queries, thumbnails, frozen copies of the catalog.
+"""What lies beside the tables and can be made again: results of queries, thumbnails, vectors, frozen copies.
 
 When rows are removed for good all of it is dropped, and `lake/removed` changes: whoever keeps rows in memory, in this
 process or another, compares it and lets go of what was read before.
@@ -22,11 +22,12 @@ def removal_mark(workspace: Workspace) -> str:
 
 
 def drop_caches(workspace: Workspace, assets: Collection[str]) -> None:
-    """Delete results, frozen copies and the thumbnails of `assets`; servers at work make them again."""
+    """Delete results, vectors, frozen copies and the thumbnails of `assets`; whoever needs them makes them again."""
     write_text(workspace.lake / "removed", uuid.uuid4().hex)
     cache = workspace.home / "cache"
     for path in (cache / "results").glob("*"):
         path.unlink(missing_ok=True)
+    shutil.rmtree(cache / "vectors", ignore_errors=True)  # of encoders, which training makes again
     for asset in assets:
         for path in (cache / "thumbnails" / asset[:2]).glob(f"{asset}*"):
             path.unlink(missing_ok=True)

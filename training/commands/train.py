@@ -14,7 +14,10 @@ from catalog import UsageError, Workspace, existing_workspace_option, progress_t
 if TYPE_CHECKING:
     from training.commands.predictions import PredictionRow
     from training.fit.run_request import TrainingResult
-    from training.predict.predict import Model
+    from training.predict.predict_files import Model
+
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 @click.group()
@@ -28,12 +31,18 @@ def train() -> None:
     "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
 )
 @click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@click.option("--label", metavar="COLUMN", help="Label column, of recipes that learn any label.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option(
+    "--set", "options", metavar="NAME=VALUE", multiple=True,
+    help="Another hyperparameter, such as learning_rate=1e-3.",
+)  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--policies", default="split,random_split", show_default=True,
     help="Split policies: split keeps groups whole, random_split does not. An embedder takes split only.",
 )  # fmt: skip
+@click.option("--budget", metavar="TIME", help="End each training after this time: 90s, 10m, 2h.")
 @click.option("--resume/--fresh", default=True, help="Continue an earlier training, or delete it.")
 @existing_workspace_option
 def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
@@ -41,57 +50,58 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     recipe: str,
     dataset: str | None,
     preset: str,
+    label: str | None,
     epochs: int | None,
+    options: tuple[str, ...],
     seed: int,
     policies: str,
+    budget: str | None,
     resume: bool,
 ) -> None:
     """Train RECIPE under each split policy and write the report."""
     chosen = _policies(policies)
-    _check_names(recipe, preset)
+    budget_s = _seconds(budget)
+    _check_options(recipe, preset, options)
+    if label is not None:
+        options = (*options, f"label={label}")
 
     with progress_task(f"train {recipe}"):
-        from training.commands.printing import summary
         from training.fit.run_request import TrainingRequest
-        from training.recipes import EMBEDDERS
         from training.report.report import write_report
-        from training.report.saved_run import read_run
-        from training.report.tables import conclusions
         from training.runs.run import train
 
-        request = TrainingRequest(recipe, dataset, preset, epochs, seed, chosen, fresh=not resume)
+        request = TrainingRequest(
+            recipe, dataset, preset, epochs, seed, chosen,
+            fresh=not resume, options=options, budget_s=budget_s,
+        )  # fmt: skip
         result = train(workspace, request)
-        if recipe not in EMBEDDERS:  # the training of an embedder writes the report itself
-            with progress_task("report"):
-                write_report(result.folder, workspace)
-    if recipe in EMBEDDERS:
-        _print_embedder(result)
-        return
+        with progress_task("report"):
+            write_report(result.folder, workspace)
+    _print_result(workspace, result)
+
+
+def _check_options(recipe: str, preset: str, options: Sequence[str]) -> None:
+    """Raise `RecipeNotFoundError` or `OptionError` before the heavy imports."""
+    from training.recipes import find_preset, find_recipe
+
+    find_preset(find_recipe(recipe).presets, preset).changed(options)
+
+
+def _print_result(workspace: Workspace, result: TrainingResult) -> None:
+    from training.commands.printing import summary
+    from training.predict.saved_model import embedder_of
+    from training.report.saved_run import read_run
+    from training.report.tables import conclusions
+
     for policy in result.existed:
         click.echo(f"{policy}: model {result.models[policy].name} exists, nothing to train")
     click.echo(summary(result.models))
     click.echo(conclusions(read_run(result.folder, workspace.models))["headline"])
     click.echo(f"models: {', '.join(folder.name for folder in result.models.values())}")
     click.echo(f"report: {result.folder / 'report.html'}")
-
-
-def _check_names(recipe: str, preset: str) -> None:
-    """Raise `RecipeNotFoundError` before the heavy imports."""
-    from training.recipes import find_preset, find_recipe
-
-    find_preset(find_recipe(recipe).presets, preset)
-
-
-def _print_embedder(result: TrainingResult) -> None:
-    from training.copies.report import terminal
-    from training.copies.run import embedder_name
-
-    folder = result.models["split"]
-    if result.existed:
-        click.echo(f"embedder {folder.name} exists, nothing to train")
-    click.echo(terminal(folder))
-    click.echo(f"report: {result.folder / 'report.html'}")
-    click.echo(f'use it: [curate] embedder = "{embedder_name(folder)}" in safelight.toml')
+    for folder in result.models.values():
+        if name := embedder_of(folder):
+            click.echo(f'use it: [curate] embedder = "{name}" in safelight.toml')
 
 
 def _policies(text: str) -> tuple[str, ...]:
@@ -100,6 +110,24 @@ def _policies(text: str) -> tuple[str, ...]:
     if unknown or not chosen:
         raise UsageError(f"--policies takes split and random_split, not {text!r}")
     return tuple(dict.fromkeys(chosen))
+
+
+def _seconds(text: str | None) -> float:
+    """Read a time such as 90s, 10m or 2h; without a unit it is in seconds.
+
+    >>> _seconds("10m"), _seconds("1.5h"), _seconds(None)
+    (600.0, 5400.0, 0.0)
+    """
+    if text is None:
+        return 0.0
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
+    try:
+        seconds = float(number) * UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--budget takes a time such as 90s, 10m or 2h, not {text!r}")
+    return seconds
 
 
 @train.command()
@@ -136,7 +164,9 @@ def effects(
     workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
 ) -> None:
     """Measure the effect of each group of curation rules. Trains with and without each group."""
-    _check_names("exif", preset)
+    from training.recipes import find_preset, recipe_with_study
+
+    find_preset(recipe_with_study("effects").presets, preset)
 
     with progress_task("effects"):
         from catalog import FEW_GROUPS
@@ -156,12 +186,10 @@ def effects(
 @train.command()
 def recipes() -> None:
     """List the recipes, one line each."""
-    from training.recipes import EMBEDDERS, RECIPES
+    from training.recipes import RECIPES
 
-    lines = [(each.name, each.summary, list(each.presets)) for each in RECIPES.values()]
-    lines += [(each.name, each.summary, list(each.presets)) for each in EMBEDDERS.values()]
-    for name, summary, presets in lines:
-        click.echo(f"{name:14} {summary} (presets: {', '.join(presets)})")
+    for each in RECIPES.values():
+        click.echo(f"{each.name:14} {each.summary} (presets: {', '.join(each.presets)})")
 
 
 @train.command()
@@ -179,9 +207,9 @@ def recipes() -> None:
 )
 @existing_workspace_option
 def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style: str) -> None:
-    """Print the predicted settings of picture files.
+    """Print what a model predicts for picture files.
 
-    For each setting these are the probabilities of low, medium and high. A file that cannot be decoded is
+    This is the probability of each class, or a value with its interval. A file that cannot be decoded is
     named on stderr, the others are predicted; the exit code is then 1.
     """
     with progress_task("load the model"):
@@ -189,7 +217,7 @@ def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style
         from training.commands.predictions import prediction_lines
         from training.errors import TrainingError
         from training.evaluation.saved_head import saved_heads
-        from training.predict.predict import load_model
+        from training.predict.predict_files import load_model
 
         model = load_model(workspace, model_id)
     undecodable: list[Path] = []
@@ -205,24 +233,18 @@ def _predict_files(
     model: Model, images: Sequence[Path], undecodable: list[Path]
 ) -> Iterator[PredictionRow]:
     """Predict file by file; those that cannot be decoded are named on stderr and added to `undecodable`."""
-    from training.commands.predictions import class_answer, prediction_rows
+    from training.commands.predictions import prediction_rows
     from training.errors import UndecodablePictureError
     from training.evaluation.saved_head import saved_heads
-    from training.predict.predict import predict_picture
+    from training.predict.predict_files import predict_picture
 
     heads = saved_heads(model.facts)
-
     # On a terminal the printed lines are the progress, and a bar would be among them.
     for path in images if sys.stdout.isatty() else track(images, "predict", unit="pictures"):
         try:
-            probabilities = predict_picture(model, path.read_bytes(), str(path))
+            answers = predict_picture(model, path.read_bytes(), str(path))
         except UndecodablePictureError as error:
             click.echo(str(error), err=True)
             undecodable.append(path)
         else:
-            name = str(model.facts["model_id"])
-            answers = {
-                head.name: class_answer(head, row)
-                for head, row in zip(heads, probabilities.tolist(), strict=True)
-            }
-            yield from prediction_rows(str(path), name, heads, answers)
+            yield from prediction_rows(str(path), str(model.facts["model_id"]), heads, answers)

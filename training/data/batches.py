@@ -10,12 +10,12 @@ import pyarrow as pa
 import torch
 
 from catalog import UsageError
+from training.data.arrays import Pixels
 from training.data.crops import PictureView, render
 from training.data.sampler import derive_seed
 from training.data.samplers import BatchRows, Rows
 from training.data.selection import Selection
 from training.data.shards import ShardReader
-from training.data.transforms import Pixels
 from training.errors import UndecodablePictureError
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from catalog import UsageError
+from training.data.arrays import Pixels
 from training.data.decode import decode, stored_size
 from training.data.orientation import SIDEWAYS, UPRIGHT, orientation_of, turn_upright
-from training.data.transforms import BLOCK_PX, Pixels
+from training.data.views.patches_and_thumbnail import BLOCK_PX
 
 Crop = Literal["center", "whole", "pad", "random", "native", "native_random"]
 CROPS: dict[str, str] = {

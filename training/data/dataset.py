@@ -14,11 +14,11 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from catalog import CACHE_BYTES, Workspace, open_release, open_remote
+from training.data.arrays import Pixels
 from training.data.decode import decode
 from training.data.orientation import UPRIGHT, orientation_of, turn_upright
 from training.data.selection import Selection, select
 from training.data.shards import ShardReader
-from training.data.transforms import Pixels
 
 if TYPE_CHECKING:
     import polars as pl

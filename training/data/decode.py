@@ -10,7 +10,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from training.data.transforms import Pixels
+from training.data.arrays import Pixels
 from training.errors import UndecodablePictureError
 
 ORIENTATION = 0x0112

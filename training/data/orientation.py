@@ -5,7 +5,7 @@ import struct
 
 from PIL import Image
 
-from training.data.transforms import Pixels
+from training.data.arrays import Pixels
 
 ORIENTATION = 0x0112
 UPRIGHT = 1

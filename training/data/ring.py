@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from training.data.transforms import Pixels
+from training.data.arrays import Pixels
 
 
 class BatchRing:

@@ -1,34 +1,32 @@
-"""The baselines that a model must beat: predictors that use no pixels, or few.
+"""The learned baselines that a model must beat: predictors that use no pixels, or few.
 
-`majority` and `prior` use the class shares only. `metadata` uses camera and file properties but no pixel:
-a high score of it shows a leak. `scene_only` uses the picture at 32 px, `tiny_features` also a few simple
-statistics of noise and sharpness. Like the network, all return log-probabilities for the class shares of training
-("natural" here).
+`metadata` uses camera and file properties but no pixel: a high score of it shows a leak. `scene_only` uses the
+picture at 32 px, `tiny_features` also a few simple statistics of noise and sharpness. For classes they return
+log-probabilities for the class shares of training ("natural" here), like the network; for numbers they return
+numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from PIL import Image
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from training.data.transforms import Sample
-from training.evaluation.metrics import CLASSES, Floats, Ints
-from training.models.losses import MISSING
+from training.data.arrays import MISSING, Floats, Ints
 
 TEXT_COLUMNS = ("camera", "software")
 NUMBER_COLUMNS = ("width", "height", "jpeg_quality")
 METADATA = TEXT_COLUMNS + NUMBER_COLUMNS
 TREES = 50
-SCENE_PX = 32
-SCENE = SCENE_PX * SCENE_PX * 3  # values of the scene, the first columns of `simple_features`
+OTHERS = ("validation", "test")
 SCENE_PARTS = 24  # principal components of the scene; fewer with few pictures
 Table = pl.DataFrame | Floats
 FLOOR = (
@@ -38,103 +36,94 @@ FLOOR = (
 
 def metadata_table(index: pl.DataFrame) -> pl.DataFrame:
     """Select the inputs of the metadata baseline: camera, software, width, height, JPEG quality."""
+    columns = {name: pl.col(name) if name in index.columns else pl.lit(None) for name in METADATA}
     return index.select(
-        *(pl.col(name).fill_null("unknown") for name in TEXT_COLUMNS),
-        *(pl.col(name).cast(pl.Float64) for name in NUMBER_COLUMNS),
+        *(columns[name].cast(pl.String).fill_null("unknown").alias(name) for name in TEXT_COLUMNS),
+        *(columns[name].cast(pl.Float64).alias(name) for name in NUMBER_COLUMNS),
     )
 
 
-def metadata_log_probabilities(
-    train: pl.DataFrame, target: Ints, others: Sequence[pl.DataFrame]
-) -> list[Floats]:
-    """Fit a random forest on metadata for each head; return natural log-probabilities (N, heads, 3) of `others`."""
+@dataclass(frozen=True)
+class BaselineInputs:
+    """The inputs of the learned baselines for train, validation and test: metadata, and rows of simple features.
+
+    `tiny_rows` are the positions of the training rows whose features were computed.
+    """
+
+    metadata: Mapping[str, pl.DataFrame]
+    features: Mapping[str, Mapping[str, Floats]]  # predictor -> part -> (N, columns)
+    tiny_rows: Ints
+
+
+def compressed(
+    scenes: Mapping[str, Floats], statistics: Mapping[str, Floats]
+) -> dict[str, dict[str, Floats]]:
+    """Reduce scenes (N, S) to principal components of train; return `tiny_features` and `scene_only` by part."""
+    train = scenes["train"]
+    parts = max(1, min(SCENE_PARTS, len(train) // 5, *train.shape))
+    pca = PCA(parts, whiten=True, svd_solver="randomized", random_state=0).fit(train)
+    scene = {part: pca.transform(rows) for part, rows in scenes.items()}
+    both = {part: np.concatenate([scene[part], statistics[part]], axis=1) for part in scenes}
+    return {"tiny_features": both, "scene_only": scene}
+
+
+def predicted_classes(
+    inputs: BaselineInputs, target: Ints, classes: int
+) -> dict[str, dict[str, Floats]]:
+    """Fit each baseline for classes; return natural log-probabilities (N, C) by predictor, for validation and test."""
+    forest = RandomForestClassifier(TREES, min_samples_leaf=3, random_state=0, n_jobs=1)
+    results = {
+        "metadata": _log_probabilities(_on_metadata(forest), inputs.metadata, target, classes)
+    }
+    for name, features in inputs.features.items():
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+        results[name] = _log_probabilities(model, features, target[inputs.tiny_rows], classes)
+    return results
+
+
+def predicted_values(inputs: BaselineInputs, target: Floats) -> dict[str, dict[str, Floats]]:
+    """Fit each baseline for numbers; return values (N,) by predictor, for validation and test."""
+    forest = RandomForestRegressor(TREES, min_samples_leaf=3, random_state=0, n_jobs=1)
+    results = {"metadata": _values(_on_metadata(forest), inputs.metadata, target)}
+    for name, features in inputs.features.items():
+        model = make_pipeline(StandardScaler(), Ridge(alpha=10.0))
+        results[name] = _values(model, features, target[inputs.tiny_rows])
+    return results
+
+
+def _on_metadata(model: ClassifierMixin | RegressorMixin) -> Pipeline:
     texts = OneHotEncoder(handle_unknown="ignore", min_frequency=3)
     numbers = SimpleImputer(strategy="constant", fill_value=-1)
     columns = make_column_transformer(
-        (texts, list(TEXT_COLUMNS)), (numbers, list(NUMBER_COLUMNS)), sparse_threshold=0
+        (texts, list(TEXT_COLUMNS)), (numbers, _numbers_of), sparse_threshold=0
     )
-    forest = RandomForestClassifier(TREES, min_samples_leaf=3, random_state=0, n_jobs=1)
-    model = make_pipeline(columns, forest)
-    tables = [metadata_table(other) for other in others]
-    return _log_probabilities(model, metadata_table(train), target, tables)
+    return make_pipeline(columns, model)
 
 
-def simple_log_probabilities(
-    train: Floats, target: Ints, others: Sequence[Floats]
-) -> dict[str, list[Floats]]:
-    """Fit logistic regressions on rows of `simple_features` for each head: on all columns, and on the scene.
-
-    Returns log-probabilities like `metadata_answers`, by predictor: `tiny_features` and `scene_only`.
-    """
-    parts = max(1, min(SCENE_PARTS, len(train) // 5))
-    scenes = PCA(parts, whiten=True, svd_solver="randomized", random_state=0).fit(train[:, :SCENE])
-    train_features, *other_features = (
-        np.concatenate([scenes.transform(rows[:, :SCENE]), rows[:, SCENE:]], axis=1)
-        for rows in (train, *others)
-    )
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
-    return {
-        "tiny_features": _log_probabilities(model, train_features, target, other_features),
-        "scene_only": _log_probabilities(
-            model, train_features[:, :parts], target, [a[:, :parts] for a in other_features]
-        ),
-    }
+def _numbers_of(table: pl.DataFrame) -> list[str]:
+    """Return the columns of numbers that have a value; sounds, for example, have no width."""
+    return [name for name in NUMBER_COLUMNS if table[name].count()]
 
 
 def _log_probabilities(
-    model: Pipeline, train: Table, target: Ints, others: Sequence[Table]
-) -> list[Floats]:
-    heads = [_one_head(model, train, column, others) for column in target.T]
-    return [np.stack([head[place] for head in heads], axis=1) for place in range(len(others))]
-
-
-def _one_head(model: Pipeline, train: Table, target: Ints, others: Sequence[Table]) -> list[Floats]:
+    model: Pipeline, tables: Mapping[str, Table], target: Ints, classes: int
+) -> dict[str, Floats]:
     labelled = np.flatnonzero(target != MISSING)
-    classes = np.unique(target[labelled])
-    if len(classes) < 2:
-        return [_certain(classes, len(other)) for other in others]
-    model.fit(train[labelled], target[labelled])
-    log_probabilities = []
-    for other in others:
-        probabilities = np.full((len(other), CLASSES), FLOOR)
-        probabilities[:, classes] += model.predict_proba(other)
-        log_probabilities.append(np.log(probabilities / probabilities.sum(1, keepdims=True)))
-    return log_probabilities
+    present = np.unique(target[labelled])
+    results = {}
+    if len(present) > 1:
+        model.fit(tables["train"][labelled], target[labelled])
+    for part in OTHERS:
+        probabilities = np.full((len(tables[part]), classes), FLOOR)
+        # With one class in training it is certain; without any label all classes are equal.
+        probabilities[:, present] += model.predict_proba(tables[part]) if len(present) > 1 else 1.0
+        results[part] = np.log(probabilities / probabilities.sum(1, keepdims=True))
+    return results
 
 
-def _certain(classes: Ints, n: int) -> Floats:
-    """Return log-probabilities for the only class of the training set; uniform ones without labels."""
-    probabilities = np.full((n, CLASSES), FLOOR)
-    probabilities[:, classes] += 1.0
-    return np.asarray(np.log(probabilities / probabilities.sum(1, keepdims=True)))
-
-
-def simple_features(sample: Sample) -> Floats:
-    """Return the scene at 32 px followed by statistics of brightness, noise and sharpness; one row."""
-    scene = np.asarray(
-        Image.fromarray(sample.thumbnail).resize((SCENE_PX, SCENE_PX), Image.Resampling.BOX)
-    )
-    return np.concatenate([scene.reshape(-1) / 255.0, _statistics(sample)])
-
-
-def _statistics(sample: Sample) -> Floats:
-    luma = sample.bank.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
-    chroma = sample.bank[..., 0].astype(np.float64) - luma
-    half = len(luma) - len(luma) // 2
-    noise = np.log(0.1 + _roughness(luma)), np.log(0.1 + _roughness(chroma))
-    parts = [
-        part
-        for values in noise
-        for part in (values.min(), values[:half].mean(), values[half:].mean())
-    ]
-    scene = sample.thumbnail / 255.0
-    return np.array(
-        [*parts, np.ptp(noise[0]), scene.mean(), scene.std(), np.log(0.01 + scene.mean())]
-    )
-
-
-def _roughness(planes: Floats) -> Floats:
-    """Return the mean absolute Laplacian of each plane, shape (P,)."""
-    centre = planes[:, 1:-1, 1:-1] * 4
-    around = planes[:, :-2, 1:-1] + planes[:, 2:, 1:-1] + planes[:, 1:-1, :-2] + planes[:, 1:-1, 2:]
-    return np.asarray(np.abs(centre - around).mean(axis=(1, 2)))
+def _values(model: Pipeline, tables: Mapping[str, Table], target: Floats) -> dict[str, Floats]:
+    labelled = np.flatnonzero(~np.isnan(target))
+    if not len(labelled):
+        return {part: np.zeros(len(tables[part])) for part in OTHERS}
+    model.fit(tables["train"][labelled], target[labelled])
+    return {part: np.asarray(model.predict(tables[part]), np.float64) for part in OTHERS}

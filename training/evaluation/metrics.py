@@ -2,22 +2,23 @@
 
 Each metric has two functions: `*_sums` turns rows into columns that are additive, and a function of
 those sums, shape (B, columns), returns the metric of each of B resamples, shape (B,).
-Classes are 0, 1, 2; `decision` (N, 3) is one-hot, or class shares for a random predictor.
+Classes are 0 to C - 1; `decision` (N, C) is one-hot, or class shares for a random predictor.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from training.data.arrays import Floats, Ints
 
-CLASSES = 3
 BINS = 15  # equal bins of confidence for the expected calibration error
 
 
 def confusion_sums(target: Ints, decision: Floats) -> Floats:
-    """Spread each row over the 9 cells of target x decision; shape (N, 9)."""
-    return np.asarray(np.eye(CLASSES)[target][:, :, None] * decision[:, None, :]).reshape(-1, 9)
+    """Spread each row over the cells of target x decision; shape (N, C * C)."""
+    n, classes = decision.shape
+    return (np.eye(classes)[target][:, :, None] * decision[:, None, :]).reshape(n, classes**2)
 
 
 def accuracy(sums: Floats) -> Floats:
@@ -27,28 +28,34 @@ def accuracy(sums: Floats) -> Floats:
 
 def balanced_accuracy(sums: Floats) -> Floats:
     """Return the mean recall over the classes that occur (as scikit-learn does)."""
-    rows = sums.reshape(-1, CLASSES, CLASSES).sum(2)
+    rows = _tables(sums).sum(2)
     return _mean_where(_diagonal(sums), rows, rows > 0)
 
 
 def macro_f1(sums: Floats) -> Floats:
     """Return the mean F1 over the classes that occur or are predicted."""
-    table = sums.reshape(-1, CLASSES, CLASSES)
+    table = _tables(sums)
     both = table.sum(1) + table.sum(2)
     return _mean_where(2 * _diagonal(sums), both, both > 0)
 
 
 def where_every_class_occurs(sums: Floats, whole: Floats) -> NDArray[np.bool_]:
-    """Return which resamples (B, 9) contain every class that occurs in `whole` (9,).
+    """Return which resamples (B, C * C) contain every class that occurs in `whole` (C * C,).
 
     Without one class, a mean over classes is another quantity, often a much higher one.
     """
-    occurs = sums.reshape(-1, CLASSES, CLASSES).sum(2) > 0
-    return np.asarray((occurs >= (whole.reshape(CLASSES, CLASSES).sum(1) > 0)).all(1))
+    occurs = _tables(sums).sum(2) > 0
+    return np.asarray((occurs >= (_tables(whole)[0].sum(1) > 0)).all(1))
 
 
 def _diagonal(sums: Floats) -> Floats:
-    return np.asarray(sums.reshape(-1, CLASSES, CLASSES).diagonal(axis1=1, axis2=2))
+    return np.asarray(_tables(sums).diagonal(axis1=1, axis2=2))
+
+
+def _tables(sums: Floats) -> Floats:
+    """Turn confusion sums (..., C * C) into tables (B, C, C)."""
+    classes = math.isqrt(sums.shape[-1])
+    return sums.reshape(-1, classes, classes)
 
 
 def _mean_where(part: Floats, whole: Floats, counts: NDArray[np.bool_]) -> Floats:

@@ -1,9 +1,12 @@
-"""Checkpoints: the whole state for an exact resume, one folder an epoch.
+"""Checkpoints: the whole state for an exact resume, one folder for each.
 
-    checkpoints/epoch-0003/model.safetensors   weights and batch-norm statistics
-                           state.pt            optimiser, random state, best epoch, history, identity
+    checkpoints/epoch-0003/model.safetensors     weights and batch-norm statistics
+                           average.safetensors   the average of the weights, where there is one
+                           state.pt              optimizer, random state, progress, identity
+    checkpoints/step-0003-000120/...             inside the fourth epoch, after 120 of its steps
 
-The newest two and the best are kept. A folder is written aside and renamed, so it is always complete.
+The newest two epochs and the best are kept, and the newest step of an unfinished epoch. A folder is written aside and
+renamed, so it is always complete.
 """
 
 import shutil
@@ -22,18 +25,44 @@ KEEP = 2
 
 @dataclass
 class TrainingProgress:
-    """The progress of a training run; `history` has one row an epoch."""
+    """The progress of a training; `history` has one row an epoch.
+
+    `step` counts the finished steps of the running epoch, `loss_sum` and `seconds` belong to that epoch, too.
+    `total_seconds` is the time of all epochs, `waited` the part of it without a batch. `clock_s` also has the time of
+    validation and checkpoints.
+    """
 
     epoch: int = 0  # epochs finished
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    waited: float = 0.0
+    total_seconds: float = 0.0
+    clock_s: float = 0.0
     examples_seen: int = 0
     best_epoch: int = 0
     best_loss: float = float("inf")
+    drops: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     def losses(self, training_loss: float) -> str:
         """Return the losses for a progress line: the running one of this epoch, the best validation so far."""
         best = f", best validation {self.best_loss:.3f}" if self.best_epoch else ""
         return f"loss {training_loss:.3f}{best}"
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a checkpoint holds: network, optimizer, and the average of the weights where there is one."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: nn.Module | None = None
+
+    @property
+    def best(self) -> nn.Module:
+        """The network that is evaluated: the average where there is one."""
+        return self.network if self.average is None else self.average
 
 
 class Checkpoints:
@@ -43,57 +72,88 @@ class Checkpoints:
         self.folder = folder
         self.identity = identity
 
-    def save(
-        self, network: nn.Module, optimiser: torch.optim.Optimizer, progress: TrainingProgress
-    ) -> None:
-        """Write the state after an epoch and remove checkpoints that are neither new nor best."""
-        target = self._epoch_folder(progress.epoch)
+    def save(self, state: TrainingState, progress: TrainingProgress) -> None:
+        """Write the state and remove checkpoints that are neither new nor best."""
+        target = self._place(progress)
         unfinished = target.with_name(f".{target.name}")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        save_file(_plain(network), unfinished / "model.safetensors")
-        state = {
+        save_file(_plain(state.network), unfinished / "model.safetensors")
+        if state.average is not None:
+            save_file(_plain(state.average), unfinished / "average.safetensors")
+        content = {
             "identity": self.identity,
             "progress": vars(progress),
-            "optimiser": optimiser.state_dict(),
+            "optimiser": state.optimizer.state_dict(),
             "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
-        torch.save(state, unfinished / "state.pt")
+        torch.save(content, unfinished / "state.pt")
         shutil.rmtree(target, ignore_errors=True)
         unfinished.rename(target)
-        self._remove_old(progress)
+        self._remove_old(progress, target)
 
-    def restore(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> TrainingProgress:
-        """Load the newest checkpoint into both and return its progress; without a checkpoint return a new one."""
-        newest = max(self.epochs(), default=0)
-        if not newest:
+    def restore(self, state: TrainingState) -> TrainingProgress:
+        """Load the newest checkpoint and return its progress; without a checkpoint return a new one."""
+        newest = self._newest()
+        if newest is None:
             return TrainingProgress()
-        state: dict[str, Any] = torch.load(
-            self._epoch_folder(newest) / "state.pt", weights_only=True
-        )
-        if state["identity"] != self.identity:
-            raise CheckpointError(self._epoch_folder(newest).name, "data set or configuration")
-        self.load_weights(network, newest)
-        optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["torch_rng"])
-        return TrainingProgress(**state["progress"])
+        content: dict[str, Any] = torch.load(newest / "state.pt", weights_only=True)
+        if content["identity"] != self.identity:
+            raise CheckpointError(newest.name, "data set or configuration")
+        try:
+            state.network.load_state_dict(load_file(newest / "model.safetensors"))
+        except RuntimeError as error:  # names of layers of an earlier version
+            raise CheckpointError(newest.name, "version of Safelight") from error
+        if state.average is not None:
+            state.average.load_state_dict(load_file(newest / "average.safetensors"))
+        state.optimizer.load_state_dict(content["optimiser"])
+        torch.set_rng_state(content["torch_rng"])
+        if content.get("cuda_rng"):
+            torch.cuda.set_rng_state_all(content["cuda_rng"])
+        return TrainingProgress(**content["progress"])
 
-    def load_weights(self, network: nn.Module, epoch: int) -> None:
-        """Load the weights that were saved after `epoch`."""
-        network.load_state_dict(load_file(self._epoch_folder(epoch) / "model.safetensors"))
+    def load_best(self, state: TrainingState, epoch: int) -> None:
+        """Load the weights that were saved after `epoch` into the network; the average where there is one."""
+        name = "model" if state.average is None else "average"
+        weights = load_file(self._epoch_folder(epoch) / f"{name}.safetensors")
+        state.best.load_state_dict(weights)
 
     def epochs(self) -> list[int]:
         """List the epochs that have a checkpoint."""
         return sorted(int(path.name.removeprefix("epoch-")) for path in self.folder.glob("epoch-*"))
 
+    def _newest(self) -> Path | None:
+        epoch = max(self.epochs(), default=0)
+        steps = sorted(self.folder.glob("step-*"), key=_step)
+        if steps and _step(steps[-1])[0] >= epoch:
+            return steps[-1]
+        return self._epoch_folder(epoch) if epoch else None
+
+    def _place(self, progress: TrainingProgress) -> Path:
+        if progress.step:
+            return self.folder / f"step-{progress.epoch:04d}-{progress.step:06d}"
+        return self._epoch_folder(progress.epoch)
+
     def _epoch_folder(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:04d}"
 
-    def _remove_old(self, progress: TrainingProgress) -> None:
+    def _remove_old(self, progress: TrainingProgress, newest: Path) -> None:
+        for path in self.folder.glob("step-*"):
+            if path != newest:
+                shutil.rmtree(path)
         for epoch in self.epochs()[:-KEEP]:
             if epoch != progress.best_epoch:
                 shutil.rmtree(self._epoch_folder(epoch))
 
 
+def _step(path: Path) -> tuple[int, int]:
+    _, epoch, step = path.name.split("-")
+    return int(epoch), int(step)
+
+
 def _plain(network: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    return {
+        name: value.detach().cpu().contiguous().clone()
+        for name, value in network.state_dict().items()
+    }

@@ -1,24 +1,50 @@
 """Make training, validation and test examples from a release, under either split policy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from catalog import Release, given_up
-from training.data.samples import SampleStore
-from training.data.transforms import Pixels, Sample, cut
+from training.data.arrays import MISSING, Floats, Ints
+from training.data.stores.pictures import SampleStore, Store
+from training.data.views.base import View
 from training.errors import NoTargetsError, NoTrainingRowsError
 from training.evaluation import verdicts
-from training.fit.recipe import Config, Edges, Recipe
-from training.fit.trainer import Examples
-from training.models.losses import MISSING
+from training.fit.config import Config
+from training.heads.base import Head
 from training.settings import TrainSettings
 
 POLICIES = ("split", "random_split")
 PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some rows of a store with labels by head: `targets` for the loss, `truth` for evaluation; weight (N,)."""
+
+    store: Store
+    rows: Ints
+    targets: Mapping[str, NDArray[Any]]
+    truth: Mapping[str, NDArray[Any]]
+    weight: Floats
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def index(self) -> pl.DataFrame:
+        """The index rows of the examples."""
+        return self.store.index[self.rows]
+
+    @property
+    def groups(self) -> Ints:
+        """A number for the group of each row, (N,); a row without a group is one of its own."""
+        keys = self.index.select(pl.coalesce("group_id", "asset_sha256")).to_series()
+        return np.asarray(np.unique(keys.to_numpy().astype(str), return_inverse=True)[1], np.int64)
 
 
 @dataclass(frozen=True)
@@ -39,46 +65,53 @@ def allowed_index(release: Release) -> pl.DataFrame:
     return index.filter(pl.col("training_allowed").fill_null(value=False))
 
 
-def release_class_edges(release: Release) -> Edges:
-    """Return the two class edges of each setting, in stops, from the manifest of the release."""
-    bins: Mapping[str, Any] = release.manifest["bins"]
-    return {head: (float(edges[0]), float(edges[1])) for head, edges in bins.items()}
-
-
-def open_loader(
-    release: Release, index: pl.DataFrame, config: Config, settings: TrainSettings
+def open_store(
+    release: Release, index: pl.DataFrame, view: View, settings: TrainSettings
 ) -> SampleStore:
-    """Open a loader over all rows; both split policies share it, so each picture is decoded once."""
+    """Open a store over all rows; both split policies share it, so each picture is decoded once."""
+    cache_bytes = settings.cache_mb * 2**20
+    return SampleStore(release, index, view, cache_bytes=cache_bytes, threads=settings.workers)
 
-    def prepare(pixels: Pixels) -> Sample:
-        return cut(pixels, config.view)
 
-    return SampleStore(
-        release, index, prepare,
-        sample_bytes=config.view.bytes, cache_bytes=settings.cache_mb * 2**20,
-        threads=settings.workers,
-    )  # fmt: skip
+def make_examples(
+    store: Store, heads: Sequence[Head], rows: Ints, weight: Floats | None = None
+) -> Examples:
+    """Make examples of some rows, with equal weights unless they are given."""
+    index = store.index[rows]
+    return Examples(
+        store,
+        rows,
+        {head.name: head.targets(index) for head in heads},
+        {head.name: head.truth(index) for head in heads},
+        np.ones(len(rows)) if weight is None else weight,
+    )
 
 
 def cut_parts(
-    loader: SampleStore, release: Release, recipe: Recipe, config: Config, policy: str
+    store: Store, release: Release, heads: Sequence[Head], config: Config, policy: str
 ) -> DatasetParts:
-    """Divide the rows of a loader into train, validation and test; raises NoTrainingRowsError or NoTargetsError."""
-    edges = release_class_edges(release)
-    fine, coarse = recipe.targets(loader.index, edges), recipe.classes(loader.index, edges)
-    weight = _weights(loader.index, config)
+    """Divide the rows of a store into train, validation and test; raises NoTrainingRowsError or NoTargetsError."""
+    weight = _weights(store.index, config)
     parts = []
     for part in PARTS:
-        rows = np.flatnonzero((loader.index[policy] == part).fill_null(value=False).to_numpy())
+        rows = np.flatnonzero((store.index[policy] == part).fill_null(value=False).to_numpy())
         if not len(rows):
             raise NoTrainingRowsError.in_release(release, f"{policy} = {part}")
-        if (coarse[rows] == MISSING).all():
-            raise NoTargetsError(release, f"{policy} = {part}", recipe.heads)
-        parts.append(Examples(loader, rows, fine[rows], coarse[rows], weight[rows]))
+        examples = make_examples(store, heads, rows, weight[rows])
+        if not any(has_label(truth).any() for truth in examples.truth.values()):
+            raise NoTargetsError(release, f"{policy} = {part}", [head.name for head in heads])
+        parts.append(examples)
     return DatasetParts(*parts)
 
 
-def _weights(index: pl.DataFrame, config: Config) -> np.ndarray[Any, np.dtype[np.float64]]:
+def has_label(truth: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows have a label: not MISSING, not NaN."""
+    if truth.dtype.kind == "f":
+        return np.asarray(~np.isnan(truth), np.bool_)
+    return np.asarray(truth != MISSING, np.bool_)
+
+
+def _weights(index: pl.DataFrame, config: Config) -> Floats:
     if config.balance == "weights":
         return index["weight"].cast(pl.Float64).fill_null(1.0).to_numpy()
     return np.ones(len(index))

@@ -1,66 +1,77 @@
-"""Recipe and configuration: a training task with its heads, its sizes and its network."""
+"""The contract of a recipe: one training task as a value."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from training.fit.config import Config
 
 if TYPE_CHECKING:
     import polars as pl
+    import torch
+    from torch import nn
 
-    from training.data.transforms import View
-    from training.evaluation.metrics import Ints
-    from training.models.networks import HeadsNetwork
-
-Edges = Mapping[str, tuple[float, float]]
-"""The two edges between three classes of each head, on the axis of its target."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """All hyperparameters; the model id is a hash that includes them.
-
-    Sides in pixels. Training stops early after `patience` epochs without a better validation loss; the
-    weights of the best epoch are used. `balance` selects the class shares for the logit adjustment: `prior`
-    (counts of the training set) or `weights` (weights of the release, which also weigh the loss).
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    dropout: float
-    patience: int
-    thumbnail_px: int
-    patch_px: int
-    bank: int
-    patches: int
-    width: int
-    features: int
-    balance: str = "prior"
-    seed: int = 0
-
-    @property
-    def view(self) -> View:
-        """Sizes of thumbnail and patches."""
-        from training.data.transforms import View
-
-        return View(self.thumbnail_px, self.patch_px, self.bank)
+    from training.data.views.base import View
+    from training.fit.examples import Examples
+    from training.fit.training_run import TrainingRun
+    from training.heads.base import Head
 
 
 @dataclass(frozen=True)
+class Labels:
+    """What heads are made from: the usable rows of the release, and its manifest with class edges and label columns."""
+
+    index: pl.DataFrame
+    manifest: Mapping[str, Any]
+
+
+class Objective(Protocol):
+    """What a recipe minimises, where it is not the losses of its heads alone."""
+
+    def loss(
+        self,
+        network: nn.Module,
+        inputs: Mapping[str, torch.Tensor],
+        targets: Mapping[str, torch.Tensor],
+        weight: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the loss of a batch, a scalar, whose gradient is followed."""
+        ...
+
+    def validation_loss(self, network: nn.Module, validation: Examples, run: TrainingRun) -> float:
+        """Return the loss by which epochs are compared."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One training task: one file in `recipes/` and one line in its dict.
+    """One training task: one file in `recipes/`.
 
-    `version` rises with every change of network or targets, so that the model id changes too.
+    `version` rises with every change of network or targets, so that the model id changes too. `heads` reads what it
+    needs from the labels of a release; `network` gets the configuration and the heads. With an `encoder` (the name of
+    a frozen network) it gets vectors in place of pictures. `objective` replaces the heads' losses, `initialise` sets
+    weights from training pictures before the first step. `policies` are the splits it may be trained under, `studies`
+    the studies that can be made with it; the default recipe is trained where none is named. `file` is the Python file
+    of a user's own recipe.
     """
 
     name: str
     version: int
     summary: str
-    heads: tuple[str, ...]
     presets: Mapping[str, Config]
-    targets: Callable[[pl.DataFrame, Edges], Ints]  # index -> fine classes (N, heads), MISSING
-    classes: Callable[[pl.DataFrame, Edges], Ints]  # index -> coarse classes (N, heads), MISSING
-    build: Callable[[Config], HeadsNetwork]
+    view: Callable[[Any], View]
+    heads: Callable[[Labels, Any], tuple[Head, ...]]
+    network: Callable[[Any, tuple[Head, ...]], nn.Module]
+    encoder: Callable[[Any], str] | None = None
+    objective: Callable[[Any, tuple[Head, ...]], Objective] | None = None
+    initialise: Callable[[nn.Module, Examples, TrainingRun], None] | None = None
+    policies: tuple[str, ...] = ("split", "random_split")
+    studies: tuple[str, ...] = ()
+    is_default: bool = False
+    file: str = ""
+
+    def config_from(self, saved: Mapping[str, Any]) -> Config:
+        """Make the configuration of a saved model."""
+        return type(next(iter(self.presets.values()))).from_saved(saved)

@@ -13,18 +13,23 @@ from training.settings import TrainSettings
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What to train. `dataset` may be None when the workspace has one data set only.
+    """What to train.
 
-    `epochs` and `seed` override the preset; `fresh` deletes finished models and checkpoints of the same request.
+    Without `recipe` it is the default one; `dataset` may be None when the workspace has one data set only.
+    `epochs`, `seed` and `options` (texts `name=value`) override the preset; `fresh` deletes finished models and
+    checkpoints of the same request. `budget_s` ends each training after that many seconds on the clock; 0 is no
+    limit.
     """
 
-    recipe: str = "exif"
+    recipe: str = ""
     dataset: str | None = None
     preset: str = "default"
     epochs: int | None = None
     seed: int = 0
     policies: tuple[str, ...] = POLICIES
     fresh: bool = False
+    options: tuple[str, ...] = ()
+    budget_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,235 +1,311 @@
-"""The training loop: AdamW, cosine learning rate, one checkpoint an epoch, exact resume."""
+"""The training loop: a checkpoint an epoch and between, exact resume, one bar over the whole run."""
 
 import logging
-import math
+import signal
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from catalog import progress_task, track
+from catalog import ProgressTask, progress_task
+from training.data.arrays import Arrays
 from training.data.sampler import cut_batches, epoch_order, row_rng
-from training.data.samples import SampleStore
-from training.data.transforms import Pixels, Sample, augment, plain
-from training.evaluation.metrics import Floats, Ints
-from training.fit.checkpoint import Checkpoints, TrainingProgress
-from training.fit.recipe import Config
-from training.models.losses import masked_nll
-from training.models.networks import HeadsNetwork
+from training.errors import TrainingStoppedError
+from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
+from training.fit.config import Config
+from training.fit.examples import Examples
+from training.fit.objective import to_device
+from training.fit.optimizers import learning_rate, make_optimizer
+from training.fit.recipe import Objective
+from training.fit.training_run import TrainingRun
 
 log = logging.getLogger(__name__)
 
-EVALUATION_BATCH = 32
-WARM_UP_STEPS = 20
-HIDDEN_SHARE = 0.15  # of the pictures, for each of the two views
-
-VIEWS = {"full": (1.0, 1.0), "thumbnail_only": (1.0, 0.0), "patches_only": (0.0, 1.0)}
-"""Weights of the two views in a prediction: thumbnail, patches."""
+FIXED_EPOCH = -1  # epoch number of the validation views, which are the same in every epoch
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Some rows of a loader with their targets: fine (N, heads), coarse (N, heads), weight (N,)."""
+class Training:
+    """Everything that one training uses."""
 
-    loader: SampleStore
-    rows: Ints
-    fine: Ints
-    coarse: Ints
-    weight: Floats
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    network: nn.Module
+    objective: Objective
+    train: Examples
+    validation: Examples
+    run: TrainingRun
+    initialise: Callable[[nn.Module, Examples, TrainingRun], None] | None = None
 
 
-@dataclass(frozen=True)
-class Run:
-    """The constants of one training: configuration, release digest, split policy, device."""
+def fit(training: Training, checkpoints: Checkpoints) -> tuple[nn.Module, TrainingProgress]:
+    """Train until the last epoch, the end of patience or of the budget; return the network of the best epoch.
 
-    config: Config
-    digest: str
-    policy: str
-    device: torch.device
-
-
-Inputs = tuple[torch.Tensor, torch.Tensor]
-
-
-def fit(
-    network: HeadsNetwork, train: Examples, validation: Examples, run: Run, checkpoints: Checkpoints
-) -> TrainingProgress:
-    """Train until the last epoch or until patience ends, then load the best epoch's weights."""
-    optimiser = make_optimiser(network, run.config)
-    progress = checkpoints.restore(network, optimiser)
-    while not _is_finished(progress, run.config):
-        started = time.perf_counter()
-        loss = train_epoch(network, optimiser, train, run, progress)
-        seconds = time.perf_counter() - started
-        validation_loss = natural_loss(predict(network, validation, run), validation.coarse)
-        _record_epoch(progress, run.config, len(train), (loss, validation_loss, seconds))
-        checkpoints.save(network, optimiser, progress)
-        log.info(_epoch_line(run, progress))
-    checkpoints.load_weights(network, progress.best_epoch)
-    return progress
+    A training that was killed continues from its newest checkpoint, and on the CPU ends with the same weights. SIGTERM
+    writes a checkpoint and raises TrainingStoppedError.
+    """
+    config = training.run.config
+    state = make_state(training.network, config)
+    progress = checkpoints.restore(state)
+    if training.initialise and not (progress.epoch or progress.step):
+        training.initialise(training.network, training.train, training.run)
+    steps = config.epochs * len(_epoch_batches(training, 0))
+    with progress_task(training.run.policy, steps, "steps") as bar, _Stop() as stop:
+        loop = _Loop(training, state, progress, checkpoints, bar, stop)
+        while not loop.is_finished():
+            loop.train_epoch()
+    checkpoints.load_best(state, progress.best_epoch)
+    best = state.best
+    return best.module if isinstance(best, AveragedModel) else best, progress
 
 
-def _is_finished(progress: TrainingProgress, config: Config) -> bool:
-    stale = progress.epoch - progress.best_epoch
-    return progress.epoch >= config.epochs or stale >= config.patience
+def make_state(network: nn.Module, config: Config) -> TrainingState:
+    """Build the optimizer, and the average of the weights where the configuration asks for one."""
+    average = None
+    if config.ema:
+        rule = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]  # torch has no types here
+        average = AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
+    return TrainingState(network, make_optimizer(network, config), average)
 
 
-def _record_epoch(
-    progress: TrainingProgress, config: Config, n_pictures: int, figures: tuple[float, float, float]
-) -> None:
-    loss, validation_loss, seconds = figures
-    progress.epoch += 1
-    progress.examples_seen += n_pictures
-    if validation_loss < progress.best_loss:
-        progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
-    progress.history.append(
-        {
-            "epoch": progress.epoch,
-            "train_loss": loss,
-            "validation_loss": validation_loss,
-            "learning_rate": _rate(config, 1.0, progress.epoch / config.epochs),
-            "seconds": seconds,
-            "examples_seen": progress.examples_seen,
-            "examples_per_s": n_pictures / max(seconds, 1e-9),
-        }
-    )
+def view_batches(
+    examples: Examples, batch_rows: Sequence[NDArray[np.int64]], seed: int, epoch: int
+) -> Iterator[Arrays]:
+    """Yield the batches of an epoch in order; the next one is prepared while the network processes this one.
 
+    `batch_rows` are positions in `examples`. In `FIXED_EPOCH` the view is that of validation.
+    """
+    view, shas = examples.store.view, examples.store.shas
+    change = view.fixed if epoch == FIXED_EPOCH else view.augment
 
-def _epoch_line(run: Run, progress: TrainingProgress) -> str:
-    row = progress.history[-1]
-    return (
-        f"{run.policy}: epoch {progress.epoch}/{run.config.epochs}, loss {row['train_loss']:.3f}, "
-        f"validation {row['validation_loss']:.3f}, {row['examples_per_s']:.0f} images/s"
-    )
-
-
-def make_optimiser(network: nn.Module, config: Config) -> torch.optim.AdamW:
-    """Build AdamW; weight decay on matrices and kernels only."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(
-        groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-
-
-def _rate(config: Config, warmth: float, share_done: float) -> float:
-    """Return the learning rate: a linear warm-up under a cosine that ends at 0."""
-    return config.learning_rate * min(1.0, warmth) * 0.5 * (1 + math.cos(math.pi * share_done))
-
-
-def train_epoch(
-    network: HeadsNetwork,
-    optimiser: torch.optim.Optimizer,
-    train: Examples,
-    run: Run,
-    progress: TrainingProgress,
-) -> float:
-    """Train on every training picture once, in the order of the epoch; return the mean loss."""
-    config, epoch = run.config, progress.epoch
-    order = epoch_order(run.digest, run.policy, config.seed, epoch, len(train))
-    batch_rows = cut_batches(order, config.batch_size)
-    network.train()
-    total = 0.0
-    n_pictures = 0
-    title = f"{run.policy}: epoch {epoch + 1} of {config.epochs}"
-    with progress_task(title, len(batch_rows), "batches") as task:
-        for step, inputs in enumerate(_training_inputs(train, batch_rows, run, epoch)):
-            rows, at = batch_rows[step], epoch * len(batch_rows) + step
-            for group in optimiser.param_groups:
-                group["lr"] = _rate(
-                    config, (at + 1) / WARM_UP_STEPS, at / (config.epochs * len(batch_rows))
-                )
-            total += _step(network, optimiser, inputs, train, rows) * len(rows)
-            n_pictures += len(rows)
-            task.advance()
-            task.update(description=f"{title}, {progress.losses(total / n_pictures)}")
-    return total / len(order)
-
-
-def _step(
-    network: HeadsNetwork,
-    optimiser: torch.optim.Optimizer,
-    inputs: Inputs,
-    train: Examples,
-    rows: NDArray[np.int64],
-) -> float:
-    device = inputs[0].device
-    target = torch.from_numpy(train.fine[rows]).to(device)
-    weight = torch.from_numpy(train.weight[rows]).float().to(device)
-    with torch.autocast(device.type, enabled=device.type == "cuda"):
-        log_probabilities = network(*inputs, _draw_visible_views(len(rows)).to(device))
-    loss = masked_nll(log_probabilities.float(), target, weight)
-    optimiser.zero_grad()
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimiser.step()
-    return float(loss.detach())
-
-
-def _draw_visible_views(n: int) -> torch.Tensor:
-    """Draw the visible views (n, 2): for some pictures one of the two views is hidden."""
-    draw = torch.rand(n)
-    return torch.stack([draw >= HIDDEN_SHARE, draw < 1 - HIDDEN_SHARE], dim=1).float()
-
-
-def _training_inputs(
-    train: Examples, batch_rows: Sequence[NDArray[np.int64]], run: Run, epoch: int
-) -> Iterator[Inputs]:
-    """Yield augmented batches in order; the next batch is prepared while the network processes this one."""
-    config, shas = run.config, train.loader.shas
-
-    def make(rows: NDArray[np.int64], samples: list[Sample]) -> Inputs:
-        views = [
-            augment(sample, config.view, config.patches, row_rng(config.seed, epoch, shas[row]))
-            for row, sample in zip(rows, samples, strict=True)
-        ]
-        return stack(views, run.device)
+    def make(rows: NDArray[np.int64], samples: Sequence[Arrays]) -> Arrays:
+        return change(samples, [row_rng(seed, epoch, shas[row]) for row in rows])
 
     with ThreadPoolExecutor(1) as executor:
-        pending: list[Future[Inputs]] = []
-        for rows, samples in train.loader.stream([train.rows[cut] for cut in batch_rows]):
+        pending: list[Future[Arrays]] = []
+        for rows, samples in examples.store.stream([examples.rows[cut] for cut in batch_rows]):
             pending.append(executor.submit(make, rows, samples))
             if len(pending) > 1:
                 yield pending.pop(0).result()
         yield from (future.result() for future in pending)
 
 
-def stack(views: Sequence[tuple[Pixels, Pixels]], device: torch.device) -> Inputs:
-    """Put views (S, S, 3) and (P, s, s, 3) into uint8 tensors (N, 3, S, S) and (N, P, 3, s, s)."""
-    thumbnails = np.stack([view[0] for view in views]).transpose(0, 3, 1, 2)
-    patches = np.stack([view[1] for view in views]).transpose(0, 1, 4, 2, 3)
-    on_device = [
-        torch.from_numpy(part).to(device, non_blocking=True) for part in (thumbnails, patches)
-    ]
-    return on_device[0], on_device[1]
+def _epoch_batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
+    run = training.run
+    order = epoch_order(run.digest, run.policy, run.config.seed, epoch, len(training.train))
+    return cut_batches(order, run.config.batch_size)
 
 
-def predict(network: HeadsNetwork, examples: Examples, run: Run, view: str = "full") -> Floats:
-    """Return natural log-probabilities of the classes (N, heads, 3), always from the same crops."""
-    network.eval()
-    visible = torch.tensor([VIEWS[view]], device=run.device)
-    parts = []
-    with torch.inference_mode():
-        batches = cut_batches(examples.rows, EVALUATION_BATCH)
-        stream = examples.loader.stream(batches)
-        for rows, samples in track(stream, f"{run.policy}: evaluate", len(batches), "batches"):
-            inputs = stack([plain(sample, run.config.view) for sample in samples], run.device)
-            fine = network(*inputs, visible.expand(len(rows), 2))
-            parts.append(network.coarse(fine).double().cpu().numpy())
-    return np.concatenate(parts)
+def _count(batch_rows: Sequence[NDArray[np.int64]]) -> int:
+    return sum(len(rows) for rows in batch_rows)
 
 
-def natural_loss(log_natural: Floats, coarse: Ints) -> float:
-    """Return the mean masked NLL over rows and heads, in nats."""
-    ones = torch.ones(len(coarse), dtype=torch.float64)
-    return float(masked_nll(torch.from_numpy(log_natural), torch.from_numpy(coarse), ones))
+class _Stop:
+    """Remember SIGTERM until the running step is done; elsewhere than in the main thread it does nothing."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._before: Any = None
+
+    def __enter__(self) -> "_Stop":
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._set)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _set(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_set = True
+
+
+class _Loop:
+    """The epochs of one training; all of its state is in `progress` and in the checkpoint."""
+
+    def __init__(
+        self,
+        training: Training,
+        state: TrainingState,
+        progress: TrainingProgress,
+        checkpoints: Checkpoints,
+        bar: ProgressTask,
+        stop: _Stop,
+    ) -> None:
+        self._training, self._state, self._progress = training, state, progress
+        self._checkpoints, self._bar, self._stop = checkpoints, bar, stop
+        self._saved_at = time.monotonic()
+        self._began_at = self._saved_at - progress.clock_s
+        self._rate = 0.0
+        backbone = getattr(training.network, "backbone", None)
+        inside = backbone.parameters() if isinstance(backbone, nn.Module) else ()
+        self._trained_backbone = [each for each in inside if each.requires_grad]
+        self._bar.update(completed=self._steps_done())
+
+    def is_finished(self) -> bool:
+        """Whether the epochs, the patience or the budget have ended; the first epoch is always finished."""
+        progress, config = self._progress, self._training.run.config
+        stale = progress.epoch - progress.best_epoch
+        return (
+            progress.epoch >= config.epochs
+            or stale >= config.patience
+            or (progress.epoch > 0 and self._budget_share() >= 1)
+        )
+
+    def train_epoch(self) -> None:
+        """Train what is left of the epoch, validate, and write a checkpoint."""
+        training, progress = self._training, self._progress
+        self._set_frozen()
+        batch_rows = _epoch_batches(training, progress.epoch)
+        training.network.train()
+        n_pictures = self._train_steps(batch_rows)
+        progress.step = 0
+        state = self._state
+        validation = training.objective.validation_loss(
+            state.best, training.validation, training.run
+        )
+        self._record(validation, n_pictures)
+        self._save()
+        log.info(_epoch_line(training.run, progress))
+        self._stop_if_set()
+
+    def _train_steps(self, batch_rows: Sequence[NDArray[np.int64]]) -> int:
+        """Train the steps that are left, until the budget ends; return how many pictures the epoch has trained on."""
+        training, progress, config = self._training, self._progress, self._training.run.config
+        left = batch_rows[progress.step :]
+        batches = view_batches(training.train, left, config.seed, progress.epoch)
+        for rows, arrays in zip(left, _timed(batches, progress), strict=True):
+            is_last = progress.step + 1 == len(batch_rows)
+            self._set_rate(len(batch_rows))
+            progress.loss_sum += self._step(rows, arrays, is_last=is_last) * len(rows)
+            progress.step += 1
+            self._bar.advance()
+            self._describe(batch_rows)
+            self._save_between(is_last=is_last)
+            if not is_last and progress.epoch > 0 and self._budget_share() >= 1:
+                break
+        return _count(batch_rows[: progress.step])
+
+    def _step(self, rows: NDArray[np.int64], arrays: Arrays, *, is_last: bool) -> float:
+        training, config = self._training, self._training.run.config
+        device = training.run.device
+        inputs = to_device(arrays, device)
+        targets = _targets(training.train.targets, rows, device)
+        weight = torch.from_numpy(training.train.weight[rows]).float().to(device)
+        loss = training.objective.loss(training.network, inputs, targets, weight)
+        optimizer = self._state.optimizer
+        if self._progress.step % config.accumulate == 0:
+            optimizer.zero_grad()
+        torch.autograd.backward(loss / config.accumulate if config.accumulate > 1 else loss)
+        if is_last or (self._progress.step + 1) % config.accumulate == 0:
+            nn.utils.clip_grad_norm_(training.network.parameters(), config.clip)
+            optimizer.step()
+            if isinstance(self._state.average, AveragedModel):
+                self._state.average.update_parameters(training.network)
+        return float(loss.detach())
+
+    def _set_rate(self, steps_of_epoch: int) -> None:
+        progress, config = self._progress, self._training.run.config
+        step, total = (
+            progress.epoch * steps_of_epoch + progress.step,
+            config.epochs * steps_of_epoch,
+        )
+        share = self._budget_share()
+        self._rate = learning_rate(config, step, total, share_done=share, drops=progress.drops)
+        for group in self._state.optimizer.param_groups:
+            group["lr"] = self._rate * group.get("share", 1.0)
+
+    def _set_frozen(self) -> None:
+        is_trained = self._progress.epoch >= self._training.run.config.freeze_epochs
+        for parameter in self._trained_backbone:
+            parameter.requires_grad_(is_trained)
+
+    def _budget_share(self) -> float:
+        budget = self._training.run.budget_s
+        return min(1.0, (time.monotonic() - self._began_at) / budget) if budget else 0.0
+
+    def _save_between(self, *, is_last: bool) -> None:
+        """Write a checkpoint inside an epoch, only where no gradient is being accumulated."""
+        is_whole = self._progress.step % self._training.run.config.accumulate == 0
+        if is_last or not is_whole:
+            return
+        is_due = time.monotonic() - self._saved_at >= self._training.run.checkpoint_s
+        if is_due or self._stop.is_set:
+            self._save()
+        self._stop_if_set()
+
+    def _stop_if_set(self) -> None:
+        """Raise TrainingStoppedError after SIGTERM; the state has just been saved."""
+        if self._stop.is_set:
+            raise TrainingStoppedError
+
+    def _save(self) -> None:
+        self._progress.clock_s = time.monotonic() - self._began_at
+        self._checkpoints.save(self._state, self._progress)
+        self._saved_at = time.monotonic()
+
+    def _record(self, validation_loss: float, n: int) -> None:
+        progress, config = self._progress, self._training.run.config
+        progress.epoch += 1
+        progress.examples_seen += n
+        if validation_loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
+        elif (progress.epoch - progress.best_epoch) % config.decay_epochs == 0:
+            progress.drops += 1
+        row = {
+            "epoch": progress.epoch,
+            "train_loss": progress.loss_sum / n,
+            "validation_loss": validation_loss,
+            "learning_rate": self._rate,
+            "seconds": progress.seconds,
+            "examples_seen": progress.examples_seen,
+            "examples_per_s": n / max(progress.seconds, 1e-9),
+            "wait_share": progress.waited / max(progress.seconds, 1e-9),
+        }
+        progress.history.append(row)
+        progress.total_seconds += progress.seconds
+        progress.loss_sum = progress.seconds = progress.waited = 0.0
+        self._bar.update(
+            fields={name: row[name] for name in ("epoch", "train_loss", "validation_loss")}
+        )
+
+    def _describe(self, batch_rows: Sequence[NDArray[np.int64]]) -> None:
+        progress, run = self._progress, self._training.run
+        losses = progress.losses(progress.loss_sum / _count(batch_rows[: progress.step]))
+        title = f"{run.policy}: epoch {progress.epoch + 1} of {run.config.epochs}"
+        self._bar.update(description=f"{title}, {losses}")
+
+    def _steps_done(self) -> int:
+        return self._progress.epoch * len(_epoch_batches(self._training, 0)) + self._progress.step
+
+
+def _timed(batches: Iterator[Arrays], progress: TrainingProgress) -> Iterator[Arrays]:
+    """Yield batches; add the time between two of them to `progress.seconds`, and the wait for them to `waited`."""
+    started = time.perf_counter()
+    for arrays in batches:
+        progress.waited += time.perf_counter() - started
+        yield arrays
+        now = time.perf_counter()
+        progress.seconds += now - started
+        started = now
+
+
+def _targets(
+    targets: Mapping[str, NDArray[Any]], rows: NDArray[np.int64], device: torch.device
+) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(values[rows]).to(device) for name, values in targets.items()}
+
+
+def _epoch_line(run: TrainingRun, progress: TrainingProgress) -> str:
+    row = progress.history[-1]
+    return (
+        f"{run.policy}: epoch {progress.epoch}/{run.config.epochs}, loss {row['train_loss']:.3f}, "
+        f"validation {row['validation_loss']:.3f}, {row['examples_per_s']:.0f} images/s"
+    )

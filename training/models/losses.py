@@ -1,26 +1,10 @@
-"""The losses: a likelihood that skips missing labels, and two for vectors that tell copies from other pictures.
+"""Losses of vectors that tell copies from other pictures.
 
-The losses of vectors follow Pizzi et al., A Self-Supervised Descriptor for Image Copy Detection, CVPR 2022.
+They follow Pizzi et al., A Self-Supervised Descriptor for Image Copy Detection, CVPR 2022.
 """
 
 import torch
 from torch.nn import functional
-
-MISSING = -1  # target of a head without a label
-
-
-def masked_nll(
-    log_probabilities: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
-) -> torch.Tensor:
-    """Return the weighted mean negative log-likelihood over the labels that are not MISSING, in nats.
-
-    Shapes: log-probabilities (N, heads, classes), target (N, heads) with MISSING, weight (N,).
-    A batch without any label gives 0, with a gradient of 0.
-    """
-    has_label = target != MISSING
-    picked = log_probabilities.gather(2, target.clamp_min(0)[:, :, None])[:, :, 0]
-    weights = weight[:, None] * has_label
-    return -(picked * weights).sum() / weights.sum().clamp_min(1e-9)
 
 
 def info_nce(vectors: torch.Tensor, temperature: float) -> torch.Tensor:

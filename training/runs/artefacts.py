@@ -2,82 +2,71 @@
 
 models/<model_id>/
   config.json          everything about the model; written last, so its presence means finished
-  weights.safetensors  weights with temperature and class shares
+  weights.safetensors  weights with calibration
   model.onnx           the same network for onnxruntime; parity.json compares both
+  model.json           the card of an embedder, for curation
+  recipe.py            the recipe, where it is a file of the user's
   history.parquet      one row an epoch
   metrics.parquet      rows of the table `metrics`
   predictions.parquet  rows of the table `predictions` with group_id, test part
+  changes.parquet      how much each layer changed in training
   README.md            model card
   checkpoints/         newest and best epochs
 """
 
+import dataclasses
 import hashlib
 import json
 import platform
+import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
+from torch import nn
 
 from catalog import Release, Workspace, __version__, open_catalog, rows, write_segment
-from training.export.onnx_export import export_onnx, export_weights, write_card, write_json
+from training.evaluation.evidence import HeadResult
+from training.export.model_card import write_card
+from training.export.model_files import contract_of, export_onnx, export_weights, write_json
 from training.fit.checkpoint import TrainingProgress
-from training.fit.examples import DatasetParts, release_class_edges, where_tested
-from training.fit.recipe import Config, Recipe
-from training.models.networks import HeadsNetwork, StatedProbabilities, count_parameters
-from training.predict.predict import FINISHED
-from training.runs.assessment import Assessment
+from training.fit.examples import PARTS, DatasetParts, where_tested
+from training.fit.task import Task
+from training.models.headed import ExportedNetwork
+from training.models.layers import count_parameters
+from training.models.vector_mlp import EncodedNetwork
+from training.predict.saved_model import FINISHED, RECIPE_FILE, read_facts
+
+_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "probabilities": pl.List(pl.Float64), "predicted": pl.Int64, "target": pl.Int64, "nll": pl.Float64,
+    "kind": pl.String, "value": pl.Float64, "target_value": pl.Float64, "low": pl.Float64,
+    "high": pl.Float64, "answer": pl.String,
+}  # fmt: skip
 
 
-def compute_model_id(recipe: Recipe, digest: str, policy: str, config: Config) -> str:
-    """Return the identifier of a model: a hash of recipe, release content, split policy and configuration."""
-    data = {"recipe": recipe.name, "recipe_version": recipe.version, "digest": digest}
-    identity = data | {"policy": policy, "config": asdict(config)}
-    text = json.dumps(identity, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with its figures by head and how much its layers changed."""
 
-
-def write_model(
-    folder: Path,
-    network: HeadsNetwork,
-    assessment: Assessment,
-    progress: TrainingProgress,
-    facts: Mapping[str, Any],
-) -> None:
-    """Write every file of a model folder, `config.json` last."""
-    config = Config(**facts["config"])
-    calibration = assessment.calibration
-    model = StatedProbabilities(
-        network, torch.tensor(calibration.temperature), torch.tensor(calibration.prior)
-    )
-    export_weights(model, folder / "weights.safetensors")
-    difference = export_onnx(model, config.view, folder)
-    pl.DataFrame(progress.history).with_columns(
-        pl.col("epoch", "examples_seen").cast(pl.Int64)
-    ).write_parquet(folder / "history.parquet")
-    pl.DataFrame(assessment.metrics, infer_schema_length=None).write_parquet(
-        folder / "metrics.parquet"
-    )
-    pl.DataFrame(assessment.predictions, infer_schema_length=None).write_parquet(
-        folder / "predictions.parquet"
-    )
-    everything = dict(facts) | _learned(folder, model, assessment, progress)
-    write_card(folder / "README.md", everything | facts["config"], assessment.metrics)
-    write_json(folder / FINISHED, everything | {"onnx_max_abs_difference": difference})
+    network: nn.Module
+    results: Mapping[str, HeadResult]
+    progress: TrainingProgress
+    changes: pl.DataFrame
 
 
 def describe_model(
-    release: Release, recipe: Recipe, config: Config, policy: str, parts: DatasetParts
+    release: Release, task: Task, policy: str, parts: DatasetParts
 ) -> dict[str, Any]:
     """Return the part of `config.json` that is fixed before training."""
-    used = {name: len(getattr(parts, name)) for name in ("train", "validation", "test")}
+    used = {name: len(getattr(parts, name)) for name in PARTS}
+    recipe, heads = task.recipe, [head.describe() for head in task.heads]
     return {
-        "format": "safelight-model/1",
-        "model_id": compute_model_id(recipe, release.digest, policy, config),
+        "format": "safelight-model/2",
+        "model_id": task.model_id(release.digest, policy),
         "recipe": recipe.name,
         "recipe_version": recipe.version,
         "dataset": release.name,
@@ -85,24 +74,106 @@ def describe_model(
         "dataset_digest": release.digest,
         "split_policy": policy,
         "where_tested": where_tested(release, policy),
-        "config": asdict(config),
-        "tasks": list(recipe.heads),
-        "classes": ["low", "medium", "high"],
-        "bins": {head: list(edges) for head, edges in release_class_edges(release).items()},
+        "config": dataclasses.asdict(task.config),
+        "view": {"kind": task.view.kind, **_fields(task.view)},
+        "heads": heads,
+        "tasks": [head["name"] for head in heads],
+        "bins": {head["name"]: head["edges"] for head in heads if "edges" in head},
+        "encoder": None if task.encoder is None else task.encoder.id,
         "rows_excluded": len(release.index()) - sum(used.values()),
         **{f"rows_{name}": n for name, n in used.items()},
     }
 
 
-def _learned(
-    folder: Path, model: StatedProbabilities, assessment: Assessment, progress: TrainingProgress
-) -> dict[str, Any]:
-    calibration, heads = assessment.calibration, len(assessment.calibration.temperature)
-    tasks = list(dict.fromkeys(row["task"] for row in assessment.predictions))[:heads]
+def _fields(view: object) -> dict[str, Any]:
+    return (
+        dataclasses.asdict(view)
+        if dataclasses.is_dataclass(view) and not isinstance(view, type)
+        else {}
+    )
+
+
+def write_model(folder: Path, task: Task, trained: Trained, facts: Mapping[str, Any]) -> None:
+    """Write every file of a model folder, `config.json` last."""
+    calibrations = {name: result.calibration for name, result in trained.results.items()}
+    stated = {head.name: head.stated(calibrations[head.name]) for head in task.heads}
+    network = trained.network.cpu()
+    names: tuple[str, ...] = network.input_names  # type: ignore[assignment]  # see training.models.headed
+    model = ExportedNetwork(network, names, stated)
+    export_weights(model, folder / "weights.safetensors")
+    if task.recipe.file:
+        shutil.copy(task.recipe.file, folder / RECIPE_FILE)
+    everything = dict(facts) | _learned(folder, model, trained) | {"calibration": calibrations}
+    metrics = _write_tables(folder, trained, facts)
+    write_card(folder / "README.md", everything, metrics)
+    embedder = next((head for head in task.heads if head.family == "retrieval"), None)
+    if embedder is None:
+        whole = model if task.encoder is None else _with_encoder(task, model)
+        contract = contract_of(task.view, whole.input_names, list(stated))
+        difference = export_onnx(whole, contract, folder)
+    else:
+        difference = _write_embedder(
+            folder, task, trained, everything | calibrations[embedder.name]
+        )
+    write_json(folder / FINISHED, everything | {"onnx_max_abs_difference": difference})
+
+
+def _with_encoder(task: Task, model: ExportedNetwork) -> ExportedNetwork:
+    """Put the encoder before the network that was trained on its vectors."""
+    assert task.encoder is not None, "the caller has looked"
+    both = EncodedNetwork(task.encoder.network.cpu(), model.network)
+    return ExportedNetwork(both, both.input_names, dict(model.stated.items()))
+
+
+def _write_embedder(folder: Path, task: Task, trained: Trained, facts: Mapping[str, Any]) -> float:
+    from training.export.embedder import export_embedder, make_card, write_embedder_card
+    from training.models.copy_network import CopyNetwork
+
+    assert isinstance(trained.network, CopyNetwork), "an embedder of curation is a CopyNetwork"
+    card = make_card(task.recipe.name, facts["config"]["input_px"], facts["candidate_cosine"])
+    difference = export_embedder(trained.network, card, folder)
+    write_embedder_card(folder, card, dict(facts) | {"onnx_max_abs_difference": difference})
+    return difference
+
+
+def _write_tables(folder: Path, trained: Trained, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Write history, metrics, predictions, changes and the tables of the families; return the rows of `metrics`."""
+    identity = {
+        "model_id": facts["model_id"], "dataset": facts["dataset"], "version": facts["version"],
+        "split": f"{facts['split_policy']}:test",
+    }  # fmt: skip
+    results = trained.results.values()
+    metrics = [identity | row for result in results for row in result.metrics]
+    _parquet(metrics, folder / "metrics.parquet")
+    about = {"model_id": facts["model_id"], "split": "test"}
+    predictions = [
+        {**dict.fromkeys(_SCHEMA), **row, **about, "answer": json.dumps(row["answer"])}
+        for result in results
+        for row in result.predictions
+    ]
+    if predictions:
+        frame = pl.DataFrame(predictions, schema_overrides=_SCHEMA, infer_schema_length=None)
+        frame.write_parquet(folder / "predictions.parquet")
+    for result in results:
+        for name, table in result.tables.items():
+            table.write_parquet(folder / f"{name}.parquet")
+    history = pl.DataFrame(trained.progress.history)
+    history.with_columns(pl.col("epoch", "examples_seen").cast(pl.Int64)).write_parquet(
+        folder / "history.parquet"
+    )
+    trained.changes.write_parquet(folder / "changes.parquet")
+    return metrics
+
+
+def _parquet(content: list[dict[str, Any]], path: Path) -> None:
+    pl.DataFrame(content, infer_schema_length=None).write_parquet(path)
+
+
+def _learned(folder: Path, model: nn.Module, trained: Trained) -> dict[str, Any]:
+    progress = trained.progress
     weights = (folder / "weights.safetensors").read_bytes()
     return {
-        "temperature": dict(zip(tasks, calibration.temperature.tolist(), strict=True)),
-        "prior": dict(zip(tasks, calibration.prior.tolist(), strict=True)),
+        "parts": list(getattr(trained.network, "parts", ())),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "parameters": count_parameters(model),
         "best_epoch": progress.best_epoch,
@@ -114,22 +185,38 @@ def _learned(
     }
 
 
+def weight_changes(before: Mapping[str, torch.Tensor], network: nn.Module) -> pl.DataFrame:
+    """Return for each trained layer the norm of its change over its norm before: layer, change; the order is kept."""
+    trained_layers = [
+        {
+            "layer": name,
+            "change": float(
+                (value.detach().cpu() - before[name]).norm() / before[name].norm().clamp_min(1e-12)
+            ),
+        }
+        for name, value in network.named_parameters()
+        if name in before
+    ]
+    return pl.DataFrame(trained_layers, schema={"layer": pl.String, "change": pl.Float64})
+
+
 def record(workspace: Workspace, folder: Path) -> dict[str, int]:
     """Write a finished model with its metrics and predictions to the catalog; a repetition adds nothing.
 
     Returns the number of added rows by table.
     """
-    facts = json.loads((folder / FINISHED).read_text("utf-8"))
+    facts = read_facts(folder)
     about = {name: facts[name] for name in _MODEL_COLUMNS} | {
         "config_json": json.dumps(facts["config"], sort_keys=True),
         "trained_at": datetime.fromisoformat(facts["trained_at"]).replace(tzinfo=None),
     }
-    predictions = pl.read_parquet(folder / "predictions.parquet").drop("group_id").to_dicts()
     tables = {
         "models": rows("models", [about]),
         "metrics": rows("metrics", pl.read_parquet(folder / "metrics.parquet").to_dicts()),
-        "predictions": rows("predictions", predictions),
     }
+    if (folder / "predictions.parquet").exists():
+        predictions = pl.read_parquet(folder / "predictions.parquet").drop("group_id").to_dicts()
+        tables["predictions"] = rows("predictions", predictions)
     with open_catalog(workspace) as catalog:
         if not catalog.records("SELECT 1 FROM models WHERE model_id = ?", [facts["model_id"]]):
             write_segment(workspace, tables, job=f"train:{facts['model_id']}")
@@ -137,14 +224,6 @@ def record(workspace: Workspace, folder: Path) -> dict[str, int]:
 
 
 _MODEL_COLUMNS = (
-    "model_id",
-    "recipe",
-    "dataset",
-    "version",
-    "dataset_digest",
-    "split_policy",
-    "weights_sha256",
-    "code_version",
-    "parameters",
-    "examples_seen",
-)
+    "model_id", "recipe", "dataset", "version", "dataset_digest", "split_policy", "weights_sha256",
+    "code_version", "parameters", "examples_seen",
+)  # fmt: skip

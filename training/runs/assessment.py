@@ -1,103 +1,106 @@
-"""Evaluate a trained network: calibrate it, fit the baselines, score all of them on the test pictures."""
+"""Evaluate a trained network: calibrate it, fit the baselines, score all of them on the test pictures, head by head."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
-import polars as pl
+from torch import nn
 
 from catalog import track
-from training.evaluation import baselines
-from training.evaluation.calibration import Calibration, calibrate, class_shares
-from training.evaluation.evaluate import (
-    EvaluationSet,
-    Predictor,
-    majority_predictor,
-    prediction_rows,
-    prior_predictor,
-    probability_predictor,
-    score,
-)
-from training.evaluation.metrics import Floats
-from training.fit.examples import DatasetParts
-from training.fit.trainer import VIEWS, Examples, Run, predict
-from training.models.networks import HeadsNetwork
+from training.data.arrays import Floats
+from training.evaluation import classes, values
+from training.evaluation.baselines import BaselineInputs, compressed, metadata_table
+from training.evaluation.evidence import Evidence, HeadResult, Labelled
+from training.fit.examples import PARTS, DatasetParts, Examples
+from training.fit.objective import predict
+from training.fit.task import Task
+from training.fit.training_run import TrainingRun
+from training.heads.base import Head
+from training.heads.classes import ClassHead
 
 BASELINE_ROWS = 20_000  # training pictures of the simple features, at most
 
 
-@dataclass(frozen=True)
-class Assessment:
-    """Calibration of the network, rows of `metrics` and rows of `predictions` (test part)."""
-
-    calibration: Calibration
-    metrics: list[dict[str, Any]]
-    predictions: list[dict[str, Any]]
-
-
 def assess(
-    network: HeadsNetwork, parts: DatasetParts, run: Run, heads: tuple[str, ...], model_id: str
-) -> Assessment:
-    """Calibrate on validation, then score the network, its single views and the baselines on test."""
-    prior = class_shares(parts.train.coarse, parts.train.weight)
-    ours = {view: _log_probabilities(network, parts, run, view) for view in VIEWS}
-    calibration = calibrate(ours["full"][0], parts.validation.coarse, prior)
-    model = probability_predictor("model", ours["full"][1], calibration)
-    views = [_calibrated(name, both, parts, prior) for name, both in ours.items() if name != "full"]
-    test = _held_out(parts.test, heads)
-    metrics = score(test, [model, *_baselines(parts, prior), *views])
-    predictions = prediction_rows(test, model.stated[""], {"model_id": model_id, "split": "test"})
-    return Assessment(calibration, metrics, predictions)
+    network: nn.Module, task: Task, parts: DatasetParts, run: TrainingRun
+) -> dict[str, HeadResult]:
+    """Calibrate each head on validation, then score the network, the parts of its input and the baselines on test."""
+    by_family: Mapping[str, Callable[[Head, Evidence], HeadResult]] = {
+        "classes": lambda head, evidence: classes.evaluate(cast("ClassHead", head), evidence),
+        "values": values.evaluate,
+    }
+    results = {}
+    labelled = [head for head in task.heads if head.family in by_family]
+    if labelled:
+        evidence = _evidence(network, labelled, parts, run)
+        results = {
+            head.name: by_family[head.family](head, evidence[head.name]) for head in labelled
+        }
+    for head in task.heads:
+        if head.family == "retrieval":
+            results[head.name] = _retrieval(network, head, task, parts, run)
+    return {head.name: results[head.name] for head in task.heads}
 
 
-def _log_probabilities(
-    network: HeadsNetwork, parts: DatasetParts, run: Run, view: str
-) -> tuple[Floats, Floats]:
-    return predict(network, parts.validation, run, view), predict(network, parts.test, run, view)
+def _retrieval(
+    network: nn.Module, head: Head, task: Task, parts: DatasetParts, run: TrainingRun
+) -> HeadResult:
+    from training.evaluation import copy_comparison  # brings FAISS
+
+    validation, test = (
+        copy_comparison.GalleryPictures(
+            part.store, part.rows, task.config.seed, part.store.view.input_px, run.device  # type: ignore[attr-defined]  # a view of whole pictures
+        )
+        for part in (parts.validation, parts.test)
+    )  # fmt: skip
+    return copy_comparison.evaluate(head.name, network, validation, test)
 
 
-def _calibrated(
-    name: str, log_probabilities: tuple[Floats, Floats], parts: DatasetParts, prior: Floats
-) -> Predictor:
-    """Make a predictor with its own temperature from its log-probabilities on validation and test."""
-    validation, test = log_probabilities
-    return probability_predictor(name, test, calibrate(validation, parts.validation.coarse, prior))
+def _evidence(
+    network: nn.Module, heads: list[Head], parts: DatasetParts, run: TrainingRun
+) -> dict[str, Evidence]:
+    names = ("", *getattr(network, "parts", ()))
+    raw = {
+        name: {
+            part: predict(network, heads, getattr(parts, part), run, name)
+            for part in ("validation", "test")
+        }
+        for name in names
+    }
+    baselines, test = _baseline_inputs(parts), parts.test
+    return {
+        head.name: Evidence(
+            {part: _labels(getattr(parts, part), head.name) for part in PARTS},
+            {
+                name: {part: outputs[head.name] for part, outputs in by_part.items()}
+                for name, by_part in raw.items()
+            },
+            baselines,
+            test.groups,
+            test.index,
+        )
+        for head in heads
+    }
 
 
-def _baselines(parts: DatasetParts, prior: Floats) -> list[Predictor]:
-    n = len(parts.test)
-    by_name = {"metadata": _metadata(parts), **_simple(parts)}
-    learned = [
-        _calibrated(name, log_probabilities, parts, prior)
-        for name, log_probabilities in by_name.items()
-    ]
-    return [majority_predictor(prior, n), prior_predictor(prior, n), *learned]
+def _labels(examples: Examples, head: str) -> Labelled:
+    return Labelled(examples.truth[head], examples.weight)
 
 
-def _metadata(parts: DatasetParts) -> tuple[Floats, Floats]:
-    train, *others = (
-        part.loader.index[part.rows] for part in (parts.train, parts.validation, parts.test)
-    )
-    validation, test = baselines.metadata_log_probabilities(train, parts.train.coarse, others)
-    return validation, test
+def _baseline_inputs(parts: DatasetParts) -> BaselineInputs:
+    by_part = {part: getattr(parts, part) for part in PARTS}
+    metadata = {part: metadata_table(examples.index) for part, examples in by_part.items()}
+    scenes, statistics = {}, {}
+    for part, examples in by_part.items():
+        scenes[part], statistics[part] = _features(
+            examples, BASELINE_ROWS if part == "train" else len(examples)
+        )
+    rows = np.arange(len(scenes["train"]))
+    return BaselineInputs(metadata, compressed(scenes, statistics), rows)
 
 
-def _simple(parts: DatasetParts) -> dict[str, tuple[Floats, Floats]]:
-    """Predict validation and test from simple features: with statistics, and from the scene alone."""
-    train = _features(parts.train, BASELINE_ROWS)
-    target = parts.train.coarse[: len(train)]
-    others = [_features(part, len(part)) for part in (parts.validation, parts.test)]
-    log_probabilities = baselines.simple_log_probabilities(train, target, others)
-    return {name: (validation, test) for name, (validation, test) in log_probabilities.items()}
-
-
-def _features(part: Examples, most: int) -> Floats:
-    rows = part.rows[:most]
-    tracked = track(rows.tolist(), "features of the baselines", unit="pictures")
-    return np.stack([baselines.simple_features(part.loader.sample(row)) for row in tracked])
-
-
-def _held_out(test: Examples, heads: tuple[str, ...]) -> EvaluationSet:
-    index: pl.DataFrame = test.loader.index[test.rows]
-    _, groups = np.unique(index["group_id"].to_numpy().astype(str), return_inverse=True)
-    return EvaluationSet(heads, test.coarse, groups, index)
+def _features(examples: Examples, most: int) -> tuple[Floats, Floats]:
+    view, rows = examples.store.view, examples.rows[:most].tolist()
+    tracked = track(rows, "features of the baselines", unit="pictures")
+    pairs = [view.simple_features(examples.store.sample(row)) for row in tracked]
+    return np.stack([scene for scene, _ in pairs]), np.stack([numbers for _, numbers in pairs])

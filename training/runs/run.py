@@ -2,35 +2,34 @@
 
     reports/training/<run_id>/run.json   recipe, release, models by split policy, leak audit
 
-The same request has the same run_id and finds its finished models again. An interrupted training
-continues from its newest checkpoint.
+The same request has the same run_id and finds its finished models again. An interrupted training continues from its
+newest checkpoint.
 """
 
 import dataclasses
-import hashlib
-import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import torch
 
 from catalog import Release, Workspace, find_release, given_up
-from training.data.samples import SampleStore
-from training.export.onnx_export import write_json
+from training.data.stores.pictures import Store
+from training.data.stores.vectors import EncodedStore
+from training.export.model_files import write_json
 from training.fit.checkpoint import Checkpoints
 from training.fit.examples import (
     DatasetParts,
     allowed_index,
     cut_parts,
-    open_loader,
+    open_store,
     shared_between_train_and_test,
 )
-from training.fit.recipe import Config, Recipe
+from training.fit.recipe import Labels
 from training.fit.run_request import (
     TrainingRequest,
     TrainingResult,
@@ -38,11 +37,20 @@ from training.fit.run_request import (
     choose_release,
     machine_settings,
 )
-from training.fit.trainer import Run, fit
-from training.predict.predict import FINISHED, load_model
-from training.recipes import EMBEDDERS, RECIPES, find_preset, find_recipe
-from training.runs.artefacts import compute_model_id, describe_model, record, write_model
-from training.runs.assessment import Assessment, assess
+from training.fit.task import Task, short_hash
+from training.fit.trainer import Training, fit
+from training.fit.training_run import TrainingRun
+from training.predict.saved_model import find_model, is_finished, read_facts
+from training.recipes import find_preset, find_recipe
+from training.runs.artefacts import (
+    Trained,
+    describe_model,
+    record,
+    weight_changes,
+    write_model,
+)
+from training.runs.assessment import assess
+from training.runs.saved_network import load_network, saved_task
 from training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -50,42 +58,59 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training request with its release, recipe, configuration and settings."""
+    """One training request with its release, task and settings."""
 
     workspace: Workspace
     release: Release
-    recipe: Recipe
-    config: Config
+    index: pl.DataFrame
+    task: Task
     settings: TrainSettings
+    budget_s: float = 0.0
 
-    def model_id(self, policy: str) -> str:
-        """Return the identifier of the model of one split policy."""
-        return compute_model_id(self.recipe, self.release.digest, policy, self.config)
-
-    def run_for(self, policy: str) -> Run:
+    def run_for(self, policy: str) -> TrainingRun:
         """Return the constants of the training under one split policy."""
-        return Run(self.config, self.release.digest, policy, choose_device(self.settings))
+        return TrainingRun(
+            self.task.config,
+            self.release.digest,
+            policy,
+            choose_device(self.settings),
+            self.budget_s,
+            self.settings.checkpoint_s,
+        )
+
+    @contextmanager
+    def open_store(self) -> Iterator[Store]:
+        """Open the samples of all usable rows: pictures, or the vectors of an encoder."""
+        with open_store(self.release, self.index, self.task.view, self.settings) as pictures:
+            encoder = self.task.encoder
+            if encoder is None:
+                yield pictures
+                return
+            folder = self.workspace.home / "cache" / "vectors"
+            store = EncodedStore(pictures, encoder.id, encoder.dim, folder)
+            n = store.fill(lambda arrays: encoder.encode(arrays, choose_device(self.settings)))
+            log.info("encoded %d pictures, %d vectors were there", n, len(store) - n)
+            yield store
 
 
 def train(workspace: Workspace, request: TrainingRequest) -> TrainingResult:
     """Train the models that do not exist yet, record them in the catalog, write the run folder.
 
-    Raises NoDatasetError, RecipeNotFoundError or NoTrainingRowsError.
+    Policies that the recipe cannot be trained under are left out. Raises NoDatasetError, RecipeNotFoundError,
+    NoTrainingRowsError, NoTargetsError or OptionError.
     """
-    if request.recipe in EMBEDDERS:
-        from training.copies.run import train_embedder  # brings onnx and faiss
-
-        return train_embedder(workspace, request)
-    job = _job(workspace, request)
+    job = make_job(workspace, request)
     torch.set_num_threads(job.settings.compute_threads)
-    folders = {policy: workspace.models / job.model_id(policy) for policy in request.policies}
+    policies = [policy for policy in request.policies if policy in job.task.recipe.policies]
+    policies = policies or list(job.task.recipe.policies[:1])
+    folders = {p: workspace.models / job.task.model_id(job.release.digest, p) for p in policies}
     if request.fresh:
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
-    existed = tuple(p for p, folder in folders.items() if (folder / FINISHED).exists())
-    missing = [policy for policy in request.policies if policy not in existed]
+    existed = tuple(policy for policy, folder in folders.items() if is_finished(folder))
+    missing = {policy: folder for policy, folder in folders.items() if policy not in existed}
     if missing:
-        _train_all(job, {policy: folders[policy] for policy in missing})
+        _train_all(job, missing)
     added: dict[str, int] = {}
     for folder in folders.values():
         for table, n in record(workspace, folder).items():
@@ -93,112 +118,100 @@ def train(workspace: Workspace, request: TrainingRequest) -> TrainingResult:
     return TrainingResult(_write_run(job, folders), folders, existed, added)
 
 
+def make_job(workspace: Workspace, request: TrainingRequest) -> TrainingJob:
+    """Find the recipe, its configuration and the release of a request, and make the heads from the release."""
+    recipe = find_recipe(request.recipe)
+    config = dataclasses.replace(find_preset(recipe.presets, request.preset), seed=request.seed)
+    if request.epochs is not None:
+        config = dataclasses.replace(config, epochs=request.epochs)
+    config = config.changed(request.options)
+    release = choose_release(workspace, request.dataset)
+    index = allowed_index(release)
+    task = Task.on(recipe, config, Labels(index, release.manifest))
+    settings = machine_settings(workspace)
+    return TrainingJob(workspace, release, index, task, settings, request.budget_s)
+
+
 def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
     """Score a finished model again from its weights and the pictures.
 
     Returns the metrics and the largest difference from the stored ones (0 when nothing changed).
     """
-    model = load_model(workspace, model_id)
-    facts = model.facts
+    folder = find_model(workspace, model_id)
+    facts = read_facts(folder)
     release = find_release(workspace, f"{facts['dataset']}@{facts['version']}")
-    recipe = RECIPES[facts["recipe"]]
-    job = TrainingJob(workspace, release, recipe, model.config, machine_settings(workspace))
-    torch.set_num_threads(job.settings.compute_threads)
-    policy = facts["split_policy"]
-    with _loader(job) as loader:
-        parts = cut_parts(loader, release, recipe, model.config, policy)
-        run = job.run_for(policy)
-        network = model.network.network.to(run.device)
-        again = assess(network, parts, run, recipe.heads, facts["model_id"])
-    metrics = pl.DataFrame(_with_identity(job, policy, again.metrics), infer_schema_length=None)
-    stored = pl.read_parquet(workspace.models / facts["model_id"] / "metrics.parquet")
+    settings, policy = machine_settings(workspace), facts["split_policy"]
+    job = TrainingJob(
+        workspace, release, allowed_index(release), saved_task(folder, facts), settings
+    )
+    torch.set_num_threads(settings.compute_threads)
+    run = job.run_for(policy)
+    network = load_network(folder, facts).to(run.device)
+    with job.open_store() as store:
+        parts = cut_parts(store, release, job.task.heads, job.task.config, policy)
+        results = assess(network, job.task, parts, run)
+    stored = pl.read_parquet(folder / "metrics.parquet")
+    identity = {name: stored[name][0] for name in ("model_id", "dataset", "version", "split")}
+    again = [identity | row for result in results.values() for row in result.metrics]
+    metrics = pl.DataFrame(again, infer_schema_length=None)
     return metrics, _difference(stored, metrics)
 
 
 def _difference(stored: pl.DataFrame, again: pl.DataFrame) -> float:
     key = ["predictor", "task", "slice", "metric"]
     both = stored.join(again, on=key, how="full", suffix="_again")
-    gap = both.select((pl.col("value") - pl.col("value_again")).abs().fill_null(float("inf")).max())
+    values = both.filter(pl.col("value").is_not_nan() | pl.col("value_again").is_not_nan())
+    gap = values.select(
+        (pl.col("value") - pl.col("value_again")).abs().fill_null(float("inf")).max()
+    )
     return float(gap.item() or 0.0)
 
 
-def _job(workspace: Workspace, request: TrainingRequest) -> TrainingJob:
-    recipe = find_recipe(request.recipe)
-    assert isinstance(recipe, Recipe), "train() handles embedder recipes"
-    config = dataclasses.replace(find_preset(recipe.presets, request.preset), seed=request.seed)
-    if request.epochs is not None:
-        config = dataclasses.replace(config, epochs=request.epochs)
-    return TrainingJob(
-        workspace,
-        choose_release(workspace, request.dataset),
-        recipe,
-        config,
-        machine_settings(workspace),
-    )
-
-
-def _loader(job: TrainingJob) -> SampleStore:
-    return open_loader(job.release, allowed_index(job.release), job.config, job.settings)
-
-
-def _train_all(job: TrainingJob, folders: dict[str, Path]) -> None:
-    with _loader(job) as loader:
-        log.info("%d pictures may be used of %d", len(loader), len(job.release.index()))
+def _train_all(job: TrainingJob, folders: Mapping[str, Path]) -> None:
+    with job.open_store() as store:
+        log.info("%d pictures may be used of %d", len(store), len(job.release.index()))
         for policy, folder in folders.items():
-            parts = cut_parts(loader, job.release, job.recipe, job.config, policy)
+            parts = cut_parts(store, job.release, job.task.heads, job.task.config, policy)
             _train_one(job, parts, policy, folder)
 
 
 def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    run, model_id = job.run_for(policy), folder.name
-    torch.manual_seed(job.config.seed)
-    network = job.recipe.build(job.config).to(run.device)
-    progress = fit(
-        network, parts.train, parts.validation, run, Checkpoints(folder / "checkpoints", model_id)
+    task, run = job.task, job.run_for(policy)
+    torch.manual_seed(task.config.seed)
+    network = task.build().to(run.device)
+    before = {name: value.detach().cpu().clone() for name, value in network.named_parameters()}
+    training = Training(
+        network, task.objective, parts.train, parts.validation, run, task.recipe.initialise
     )
-    assessment = assess(network, parts, run, job.recipe.heads, model_id)
-    assessment = Assessment(
-        assessment.calibration,
-        _with_identity(job, policy, assessment.metrics),
-        assessment.predictions,
-    )
-    facts = describe_model(job.release, job.recipe, job.config, policy, parts)
-    write_model(folder, network, assessment, progress, facts)
+    best, progress = fit(training, Checkpoints(folder / "checkpoints", folder.name))
+    results = assess(best, task, parts, run)
+    trained = Trained(best, results, progress, weight_changes(before, best))
+    write_model(folder, task, trained, describe_model(job.release, task, policy, parts))
 
 
-def _with_identity(
-    job: TrainingJob, policy: str, metrics: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Add model, data set and split to rows of `metrics`."""
-    identity = {
-        "model_id": job.model_id(policy),
-        "dataset": job.release.name,
-        "version": job.release.version,
-        "split": f"{policy}:test",
-    }
-    return [{**identity, **row} for row in metrics]
-
-
-def _write_run(job: TrainingJob, folders: dict[str, Path]) -> Path:
+def _write_run(job: TrainingJob, folders: Mapping[str, Path]) -> Path:
     models = {policy: folder.name for policy, folder in folders.items()}
-    run_id = hashlib.sha256(json.dumps(models, sort_keys=True).encode()).hexdigest()[:20]
+    run_id = short_hash(models)
     folder = job.workspace.reports / "training" / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    index = allowed_index(job.release)
+    heads = [head.describe() for head in job.task.heads]
     facts = {
         "format": "safelight-run/1",
         "run_id": run_id,
-        "recipe": job.recipe.name,
+        "recipe": job.task.recipe.name,
         "dataset": job.release.name,
         "version": job.release.version,
         "digest": job.release.digest,
-        "bins": job.release.manifest["bins"],
+        "heads": heads,
+        "bins": {head["name"]: head["edges"] for head in heads if "edges" in head},
         "models": models,
         "folders": {policy: f"../../../models/{name}" for policy, name in models.items()},
-        "rows_excluded": len(job.release.index()) - len(index),
+        "rows_excluded": len(job.release.index()) - len(job.index),
         "given_up": given_up(job.release.manifest["plan"]),
-        "leak_audit": {policy: shared_between_train_and_test(index, policy) for policy in models},
+        "leak_audit": {
+            policy: shared_between_train_and_test(job.index, policy) for policy in models
+        },
     }
     write_json(folder / "run.json", facts)
     return folder

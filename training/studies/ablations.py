@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from catalog import Catalog
 from curation import SETTINGS, stops_of
-from training.evaluation.metrics import Floats, Ints
+from training.data.arrays import Floats, Ints
 
 ALL_RULES = "nothing"
 LEFT_OUT = ("exif rules", "duplicates", "group split", "rebalancing")

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from catalog import FEW_GROUPS
 from curation import SETTINGS
+from training.data.arrays import MISSING, Floats, Ints
 from training.evaluation import metrics
 from training.evaluation.intervals import Interval, group_bootstrap
-from training.evaluation.metrics import Floats, Ints
-from training.models.losses import MISSING
 from training.studies.ablations import ALL_RULES
 
 CELLS = 9  # of one confusion table

@@ -35,18 +35,20 @@ from catalog import (
     track,
 )
 from curation import BINS, SETTINGS, find_run
-from training.data.samples import SampleStore
-from training.data.transforms import Pixels, Sample, cut
+from training.data.arrays import MISSING, Floats, Ints
+from training.data.stores.pictures import SampleStore
 from training.errors import NoTrainingRowsError
 from training.evaluation import metrics
 from training.evaluation.calibration import calibrate, class_shares
-from training.evaluation.evaluate import one_hot
-from training.evaluation.metrics import Floats, Ints
+from training.evaluation.classes import one_hot
 from training.fit.checkpoint import Checkpoints
-from training.fit.recipe import Config, Recipe
-from training.fit.trainer import Examples, Run, fit, predict
-from training.models.losses import MISSING
-from training.recipes import RECIPES, find_preset
+from training.fit.examples import Examples, make_examples
+from training.fit.objective import predict
+from training.fit.recipe import Labels
+from training.fit.task import Task
+from training.fit.trainer import Training, fit
+from training.fit.training_run import TrainingRun
+from training.recipes import find_preset, recipe_with_study
 from training.settings import TrainSettings
 from training.studies.ablations import Ablation, ablations, evaluation_halves, read_pool
 from training.studies.effect_comparison import Effect, compare, table
@@ -78,7 +80,7 @@ def measure_effects(
     may be used, `RecipeNotFoundError` for an unknown preset.
     """
     request = request or EffectsRequest()
-    recipe = RECIPES["exif"]
+    recipe = recipe_with_study("effects")
     config = find_preset(recipe.presets, request.preset)
     config = replace(config, epochs=request.epochs or config.epochs)
     with open_catalog(workspace) as catalog:
@@ -88,7 +90,9 @@ def measure_effects(
     settings = load_settings(TrainSettings, "train", workspace)
     torch.set_num_threads(settings.compute_threads)
     _require_parts(pool, run_id, permission)
-    effects = _measure(workspace, pool, (recipe, config, settings), request)
+    bins = {setting: list(edges) for setting, edges in BINS.items()}
+    task = Task.on(recipe, config, Labels(pool, {"bins": bins}))
+    effects = _measure(workspace, pool, task, settings, request)
     path = workspace.reports / "curation" / run_id / "effects.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     table(effects).write_csv(path)
@@ -110,7 +114,7 @@ def _require_parts(pool: pl.DataFrame, run_id: str, permission: Permission) -> N
 
 @dataclass(frozen=True)
 class _WorkspacePacks:
-    """The packs of the workspace as a `ShardSource` for the loader."""
+    """The packs of the workspace as a `ShardSource` for the store."""
 
     folder: Path
 
@@ -121,63 +125,44 @@ class _WorkspacePacks:
 def _measure(
     workspace: Workspace,
     pool: pl.DataFrame,
-    recipe_config: tuple[Recipe, Config, TrainSettings],
+    task: Task,
+    settings: TrainSettings,
     request: EffectsRequest,
 ) -> list[Effect]:
-    recipe, config, settings = recipe_config
     evaluation_rows = np.flatnonzero(evaluation_halves(pool)[0])
     validation = np.flatnonzero(
         ((pool["split"] == "validation") & (pool["part"] == "kept")).to_numpy()
     )
     planned = ablations(pool, request.most)
-
-    def prepare(pixels: Pixels) -> Sample:
-        return cut(pixels, config.view)
-
     with SampleStore(
-        _WorkspacePacks(workspace.packs), pool, prepare, sample_bytes=config.view.bytes,
+        _WorkspacePacks(workspace.packs), pool, task.view,
         cache_bytes=settings.cache_mb * 2**20, threads=settings.workers,
-    ) as loader:  # fmt: skip
+    ) as store:  # fmt: skip
         study = _AblationStudy(
-            loader, recipe, config, _examples(loader, recipe, validation), evaluation_rows
+            store, task, make_examples(store, task.heads, validation), evaluation_rows
         )
         sums = {
             ablation.left_out: study.confusion(ablation, request.seeds)
             for ablation in track(planned, "train without a group of rules", unit="models")
         }
-    coarse = recipe.classes(pool, BINS)[evaluation_rows]
-    groups = np.unique(
-        pool["group_id"][evaluation_rows.tolist()].to_numpy().astype(str), return_inverse=True
-    )[1]
+    rows = pool[evaluation_rows]
+    coarse = np.stack([head.truth(rows) for head in task.heads], axis=1)
+    groups = np.unique(rows["group_id"].to_numpy().astype(str), return_inverse=True)[1]
     sizes = {ablation.left_out: len(ablation.rows) for ablation in planned}
     return compare(sums, sizes, coarse, groups)
 
 
-def _examples(
-    loader: SampleStore,
-    recipe: Recipe,
-    rows: Ints,
-    weight: Floats | None = None,
-    *,
-    as_stated: bool = False,
-) -> Examples:
-    index = loader.index
-    if as_stated:
-        index = index.with_columns(
-            pl.col(f"stated_{s}_stops").alias(f"{s}_stops") for s in SETTINGS
-        )
-    fine, coarse = recipe.targets(index, BINS), recipe.classes(index, BINS)
-    weight = np.ones(len(rows)) if weight is None else weight
-    return Examples(loader, rows, fine[rows], coarse[rows], weight)
+def _as_stated(index: pl.DataFrame) -> pl.DataFrame:
+    """Replace the settings in stops by those that the files state."""
+    return index.with_columns(pl.col(f"stated_{s}_stops").alias(f"{s}_stops") for s in SETTINGS)
 
 
 @dataclass(frozen=True)
 class _AblationStudy:
-    """The constants of all models: loader, recipe, configuration, validation examples, evaluation rows."""
+    """The constants of all models: store, task, validation examples, evaluation rows."""
 
-    loader: SampleStore
-    recipe: Recipe
-    config: Config
+    store: SampleStore
+    task: Task
     validation: Examples
     evaluation_rows: Ints
 
@@ -193,25 +178,35 @@ class _AblationStudy:
         return np.asarray(np.mean(sums, axis=0))
 
     def _trained_confusion(self, ablation: Ablation, seed: int) -> Floats:
-        config = replace(self.config, seed=seed)
-        run = Run(config, "effects", ablation.left_out, torch.device("cpu"))
-        train = _examples(
-            self.loader, self.recipe, ablation.rows, ablation.weight, as_stated=ablation.as_stated
-        )
+        task = replace(self.task, config=replace(self.task.config, seed=seed))
+        run = TrainingRun(task.config, "effects", ablation.left_out, torch.device("cpu"))
+        train = self._training_examples(ablation)
         torch.manual_seed(seed)
-        network = self.recipe.build(config)
+        training = Training(task.build(), task.objective, train, self.validation, run)
         with TemporaryDirectory() as folder:
-            fit(network, train, self.validation, run, Checkpoints(Path(folder), "effects"))
-        prior = class_shares(train.coarse, train.weight)
-        validation_logits = predict(network, self.validation, run)
-        calibration = calibrate(validation_logits, self.validation.coarse, prior)
-        test = _examples(self.loader, self.recipe, self.evaluation_rows)
-        decision = one_hot(calibration.stated(predict(network, test, run)))
-        heads = range(len(self.recipe.heads))
-        # A missing target is no picture: its nine cells stay 0.
-        parts = [
-            metrics.confusion_sums(np.maximum(test.coarse[:, head], 0), decision[:, head])
-            * (test.coarse[:, head] != MISSING)[:, None]
-            for head in heads
-        ]
+            network, _ = fit(training, Checkpoints(Path(folder), "effects"))
+        test = make_examples(self.store, task.heads, self.evaluation_rows)
+        by_part = [predict(network, task.heads, part, run) for part in (self.validation, test)]
+        parts = []
+        for head in task.heads:
+            prior = class_shares(train.truth[head.name], train.weight, 3)
+            raw, truth = (each[head.name] for each in by_part), test.truth[head.name]
+            held_out, tested = raw
+            calibration = calibrate(held_out, self.validation.truth[head.name], prior)
+            confusion = metrics.confusion_sums(
+                np.maximum(truth, 0), one_hot(calibration.stated(tested))
+            )
+            # A missing target is no picture: its nine cells stay 0.
+            parts.append(confusion * (truth != MISSING)[:, None])
         return np.concatenate(parts, axis=1)
+
+    def _training_examples(self, ablation: Ablation) -> Examples:
+        index = self.store.index[ablation.rows]
+        labels = _as_stated(index) if ablation.as_stated else index
+        return Examples(
+            self.store,
+            ablation.rows,
+            {head.name: head.targets(labels) for head in self.task.heads},
+            {head.name: head.truth(labels) for head in self.task.heads},
+            ablation.weight,
+        )

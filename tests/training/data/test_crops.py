@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 
 from catalog import UsageError
 from tests.factories import jpeg
+from training.data.arrays import Pixels
 from training.data.crops import CROPS, PictureView, choose_box, render
-from training.data.transforms import Pixels
 from training.errors import UndecodablePictureError
 
 

@@ -1,5 +1,6 @@
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,82 +8,82 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from torch import nn
 
 from catalog import show_progress
 from curation.exif.bin_edges import BINS
 from tests.display import ListDisplay
 from tests.training.made_release import loose_release
-from training.data.samples import SampleStore
-from training.data.transforms import cut
+from training.data.stores.pictures import SampleStore
 from training.fit.checkpoint import Checkpoints, TrainingProgress
-from training.fit.trainer import Examples, Run, fit, natural_loss, predict
-from training.models.losses import MISSING
-from training.models.networks import HeadsNetwork
-from training.recipes.exif import EXIF, SMOKE
+from training.fit.examples import Examples, make_examples
+from training.fit.objective import natural_loss, predict
+from training.fit.recipe import Labels
+from training.fit.task import Task
+from training.fit.trainer import Training, fit
+from training.fit.training_run import TrainingRun
+from training.recipes.exif import RECIPE, SMOKE
 
 CONFIG = replace(
     SMOKE, epochs=3, batch_size=8, width=4, features=8, patch_px=32, thumbnail_px=32, bank=4
 )
-RUN = Run(CONFIG, "digest", "split", torch.device("cpu"))
+RUN = TrainingRun(CONFIG, "digest", "split", torch.device("cpu"))
+TASK = Task.on(RECIPE, CONFIG, Labels(pl.DataFrame(), {"bins": BINS}))
 
 
 @pytest.fixture(scope="module")
-def loader(tmp_path_factory: pytest.TempPathFactory) -> SampleStore:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleStore]:
     release = loose_release(tmp_path_factory.mktemp("loose"), 30)
-    return SampleStore(
-        release,
-        pl.DataFrame(release.index()),
-        lambda pixels: cut(pixels, CONFIG.view),
-        sample_bytes=1,
-        cache_bytes=99,
-    )
+    index = pl.DataFrame(release.index())
+    with SampleStore(release, index, TASK.view, cache_bytes=10**8) as opened:
+        yield opened
 
 
-def examples(loader: SampleStore, rows: range) -> Examples:
-    fine, coarse = (make(loader.index, BINS)[list(rows)] for make in (EXIF.targets, EXIF.classes))
-    return Examples(loader, np.array(rows), fine, coarse, np.ones(len(rows)))
+def examples(store: SampleStore, rows: range) -> Examples:
+    return make_examples(store, TASK.heads, np.array(rows))
 
 
 def trained(
-    loader: SampleStore, folder: Path, run: Run = RUN
-) -> tuple[HeadsNetwork, TrainingProgress]:
+    store: SampleStore, folder: Path, run: TrainingRun = RUN
+) -> tuple[nn.Module, TrainingProgress]:
     torch.manual_seed(run.config.seed)
-    network = EXIF.build(run.config)
-    parts = examples(loader, range(20)), examples(loader, range(20, 30))
-    return network, fit(network, *parts, run, Checkpoints(folder, "model"))
+    network = TASK.build()
+    parts = examples(store, range(20)), examples(store, range(20, 30))
+    return fit(Training(network, TASK.objective, *parts, run), Checkpoints(folder, "model"))
 
 
 def test_a_resumed_training_has_the_losses_of_an_unbroken_one(
-    loader: SampleStore, tmp_path: Path
+    store: SampleStore, tmp_path: Path
 ) -> None:
-    _, unbroken = trained(loader, tmp_path)
+    network, unbroken = trained(store, tmp_path)
     expected = list(unbroken.history)
     shutil.rmtree(tmp_path / "epoch-0003")  # as if killed in the third epoch
-    _, resumed = trained(loader, tmp_path)
+    again, resumed = trained(store, tmp_path)
     for key in ("train_loss", "validation_loss", "examples_seen", "learning_rate"):
-        losses = [row[key] for row in expected]
-        assert [row[key] for row in resumed.history] == pytest.approx(losses, abs=1e-6)
+        assert [row[key] for row in resumed.history] == [row[key] for row in expected]
+    ours, theirs = again.state_dict(), network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_the_same_seed_gives_the_same_losses(loader: SampleStore, tmp_path: Path) -> None:
-    _, one = trained(loader, tmp_path / "one")
-    _, other = trained(loader, tmp_path / "other")
+def test_the_same_seed_gives_the_same_losses(store: SampleStore, tmp_path: Path) -> None:
+    _, one = trained(store, tmp_path / "one")
+    _, other = trained(store, tmp_path / "other")
     assert [row["train_loss"] for row in one.history] == [
         row["train_loss"] for row in other.history
     ]
 
 
-def test_every_epoch_shows_every_training_picture_once(loader: SampleStore, tmp_path: Path) -> None:
-    _, progress = trained(loader, tmp_path)
+def test_every_epoch_shows_every_training_picture_once(store: SampleStore, tmp_path: Path) -> None:
+    _, progress = trained(store, tmp_path)
     assert [row["examples_seen"] for row in progress.history] == [20, 40, 60]
     assert progress.examples_seen == 60
     assert progress.best_loss == min(row["validation_loss"] for row in progress.history)
 
 
-def test_the_display_of_an_epoch_carries_its_loss(loader: SampleStore, tmp_path: Path) -> None:
+def test_the_display_of_an_epoch_carries_its_loss(store: SampleStore, tmp_path: Path) -> None:
     display = ListDisplay()
     with show_progress(display):
-        _, progress = trained(loader, tmp_path)
+        _, progress = trained(store, tmp_path)
     lines = [line for line in display.shown if "loss" in line]
     for row in progress.history:
         title = rf"split: epoch {row['epoch']} of 3, loss {row['train_loss']:.3f}"
@@ -91,31 +92,30 @@ def test_the_display_of_an_epoch_carries_its_loss(loader: SampleStore, tmp_path:
     assert lines[-1].endswith(f"best validation {before:.3f}")
 
 
-def test_the_best_epoch_is_what_remains(loader: SampleStore, tmp_path: Path) -> None:
-    network, progress = trained(loader, tmp_path)
-    validation = examples(loader, range(20, 30))
-    loss = natural_loss(predict(network, validation, RUN), validation.coarse)
+def test_the_best_epoch_is_what_remains(store: SampleStore, tmp_path: Path) -> None:
+    network, progress = trained(store, tmp_path)
+    validation = examples(store, range(20, 30))
+    raw = predict(network, TASK.heads, validation, RUN)
+    loss = natural_loss(TASK.heads, raw, validation.truth)
     assert loss == pytest.approx(progress.best_loss, abs=1e-6)
 
 
-def test_a_training_that_no_longer_improves_ends_early(loader: SampleStore, tmp_path: Path) -> None:
+def test_a_training_that_no_longer_improves_ends_early(store: SampleStore, tmp_path: Path) -> None:
     stubborn = replace(RUN, config=replace(CONFIG, learning_rate=0.0, patience=1, epochs=30))
-    _, progress = trained(loader, tmp_path, stubborn)
+    _, progress = trained(store, tmp_path, stubborn)
     assert progress.epoch < 30
     assert progress.epoch == progress.best_epoch + 1
 
 
-def test_a_view_that_is_hidden_changes_the_answer(loader: SampleStore, tmp_path: Path) -> None:
-    network, _ = trained(loader, tmp_path)
-    some = examples(loader, range(5))
-    answers = [
-        predict(network, some, RUN, view) for view in ("full", "thumbnail_only", "patches_only")
-    ]
-    assert all(np.allclose(np.exp(a).sum(2), 1, atol=1e-4) for a in answers)
-    assert not np.allclose(answers[0], answers[1])
-    assert not np.allclose(answers[1], answers[2])
-
-
-def test_rows_without_labels_do_not_count_in_the_loss() -> None:
-    answers = np.log(np.full((2, 1, 3), 1 / 3))
-    assert natural_loss(answers, np.array([[1], [MISSING]])) == pytest.approx(np.log(3))
+def test_a_view_that_is_hidden_changes_the_answer(store: SampleStore, tmp_path: Path) -> None:
+    network, _ = trained(store, tmp_path)
+    some = examples(store, range(5))
+    for head in TASK.heads:
+        full, thumbnail, patches = (
+            predict(network, [head], some, RUN, part)[head.name]
+            for part in ("", "thumbnail_only", "patches_only")
+        )
+        for log_p in (full, thumbnail, patches):
+            assert np.allclose(np.exp(log_p).sum(1), 1, atol=1e-4)
+        assert not np.allclose(full, thumbnail)
+        assert not np.allclose(thumbnail, patches)

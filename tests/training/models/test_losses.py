@@ -1,42 +1,35 @@
+import doctest
+
+import pytest
 import torch
+from torch.nn.functional import normalize
 
-from training.models.losses import MISSING, masked_nll
-
-
-def answers() -> torch.Tensor:
-    return torch.randn(4, 3, 12, requires_grad=True)
+from training.models import losses
+from training.models.losses import info_nce, koleo
 
 
-def test_a_row_without_one_label_still_trains_the_other_heads() -> None:
-    logits = answers()
-    target = torch.tensor([[1, MISSING, 3]] * 4)
-    masked_nll(logits.log_softmax(2), target, torch.ones(4)).backward()
-    assert logits.grad is not None
-    assert logits.grad[:, 1].abs().max() == 0
-    assert logits.grad[:, 0].abs().min() > 0
-    assert logits.grad[:, 2].abs().min() > 0
+def vectors(n: int, seed: int = 0) -> torch.Tensor:
+    return normalize(torch.randn(2 * n, 6, generator=torch.Generator().manual_seed(seed)))
 
 
-def test_the_loss_is_the_mean_over_known_labels() -> None:
-    log_p = answers().log_softmax(2)
-    target = torch.tensor([[0, 1, 2], [3, MISSING, MISSING], [MISSING] * 3, [5, 5, 5]])
-    picked = [
-        log_p[i, j, t] for i, row in enumerate(target) for j, t in enumerate(row) if t != MISSING
-    ]
-    loss = masked_nll(log_p, target, torch.ones(4))
-    assert torch.isclose(loss, -torch.stack(picked).mean())
+def test_examples_in_the_documentation_run() -> None:
+    assert doctest.testmod(losses).failed == 0
 
 
-def test_a_weight_of_two_counts_a_picture_twice() -> None:
-    log_p = answers().log_softmax(2)
-    target = torch.randint(0, 12, (4, 3))
-    doubled = masked_nll(
-        torch.cat([log_p, log_p[:1]]), torch.cat([target, target[:1]]), torch.ones(5)
-    )
-    weighted = masked_nll(log_p, target, torch.tensor([2.0, 1.0, 1.0, 1.0]))
-    assert torch.isclose(doubled, weighted)
+def test_info_nce_is_the_mean_cross_entropy_of_choosing_the_partner() -> None:
+    made, temperature = vectors(3), 0.1
+    expected = []
+    for row in range(6):
+        logits = {c: made[row] @ made[c] / temperature for c in range(6) if c != row}
+        total = torch.stack(list(logits.values())).logsumexp(0)
+        expected.append(total - logits[(row + 3) % 6])
+    loss = info_nce(made, temperature)
+    assert float(loss) == pytest.approx(float(torch.stack(expected).mean()), abs=1e-5)
 
 
-def test_a_batch_without_labels_costs_nothing() -> None:
-    loss = masked_nll(answers().log_softmax(2), torch.full((4, 3), MISSING), torch.ones(4))
-    assert loss.item() == 0.0
+def test_koleo_falls_when_the_nearest_other_picture_moves_away() -> None:
+    near, far = torch.eye(4), torch.eye(4)
+    near[1] = normalize(torch.tensor([1.0, 0.1, 0, 0]), dim=0)
+    loss, other = (koleo(each.repeat(2, 1)) for each in (near, far))
+    assert other < loss
+    assert float(other) == pytest.approx(-0.5 * float(torch.log(torch.tensor(2.0))), abs=1e-6)

@@ -13,11 +13,12 @@ from training.errors import (
     CheckpointError,
     NoDatasetError,
     NoTrainingRowsError,
+    OptionError,
     RecipeNotFoundError,
 )
-from training.fit.checkpoint import Checkpoints
+from training.fit.checkpoint import Checkpoints, TrainingState
 from training.runs.artefacts import record
-from training.runs.run import TrainingRequest, train
+from training.runs.run import TrainingRequest, evaluate, make_job, train
 
 
 def test_a_training_leaves_every_file(trained: Trained) -> None:
@@ -25,7 +26,7 @@ def test_a_training_leaves_every_file(trained: Trained) -> None:
         left = {path.name for path in folder.iterdir()}
         assert left == {
             "config.json", "weights.safetensors", "model.onnx", "parity.json", "history.parquet",
-            "metrics.parquet", "predictions.parquet", "README.md", "checkpoints",
+            "metrics.parquet", "predictions.parquet", "changes.parquet", "README.md", "checkpoints",
         }  # fmt: skip
     facts = json.loads((trained.outcome.folder / "run.json").read_text())
     assert set(facts["models"]) == {"split", "random_split"}
@@ -99,7 +100,7 @@ def test_a_wrong_order_says_what_exists(workspace: Workspace) -> None:
         train(workspace, TrainingRequest(dataset="nothing"))
     with pytest.raises(
         RecipeNotFoundError,
-        match=r"recipe 'exfi' does not exist; did you mean exif\? known: copy_detection, exif",
+        match=r"recipe 'exfi' does not exist; did you mean exif\? known: classify, copy_detection, exif",
     ):
         train(workspace, TrainingRequest(recipe="exfi"))
     with pytest.raises(RecipeNotFoundError, match="preset"):
@@ -108,6 +109,33 @@ def test_a_wrong_order_says_what_exists(workspace: Workspace) -> None:
 
 def test_a_checkpoint_of_another_training_is_refused(trained: Trained) -> None:
     network = torch.nn.Linear(2, 2)
-    stranger = Checkpoints(trained.folder / "checkpoints", "another-model")
+    state = TrainingState(network, torch.optim.AdamW(network.parameters()))
+    other = Checkpoints(trained.folder / "checkpoints", "another-model")
     with pytest.raises(CheckpointError, match="start over with --fresh"):
-        stranger.restore(network, torch.optim.AdamW(network.parameters()))
+        other.restore(state)
+
+
+def test_a_finished_model_is_scored_again_to_the_same_figures(trained: Trained) -> None:
+    metrics, difference = evaluate(trained.workspace, trained.folder.name)
+    stored = pl.read_parquet(trained.folder / "metrics.parquet")
+    assert difference == 0
+    assert len(metrics) == len(stored)
+
+
+def test_options_of_a_request_change_the_configuration_and_the_id(trained: Trained) -> None:
+    request = replace(trained.order, options=("optimizer=sgd", "dropout=0.5"))
+    job, plain = (make_job(trained.workspace, each) for each in (request, trained.order))
+    assert (job.task.config.optimizer, job.task.config.dropout) == ("sgd", 0.5)  # type: ignore[attr-defined]  # of exif
+    digest = trained.release.digest
+    assert plain.task.model_id(digest, "split") == trained.folder.name
+    assert job.task.model_id(digest, "split") != trained.folder.name
+    with pytest.raises(OptionError, match="did you mean dropout"):
+        make_job(trained.workspace, replace(request, options=("dropuot=1",)))
+
+
+def test_layers_that_were_trained_have_changed(trained: Trained) -> None:
+    changes = pl.read_parquet(trained.folder / "changes.parquet")
+    assert set(changes.columns) == {"layer", "change"}
+    assert len(changes) == changes["layer"].n_unique()
+    assert {name.partition(".")[0] for name in changes["layer"]} == {"backbone", "heads"}
+    assert (changes["change"] > 0).all()

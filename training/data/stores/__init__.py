@@ -1,0 +1,1 @@
+"""Stores of prepared samples by row: pictures, and vectors of an encoder."""

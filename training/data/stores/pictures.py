@@ -1,0 +1,97 @@
+"""Prepared samples of a release by row number: read from mapped shards, decoded in threads, kept in memory."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from training.data.arrays import Arrays
+from training.data.shards import ShardReader, ShardSource
+from training.data.views.base import View
+
+
+class Store(Protocol):
+    """Prepared samples by index row."""
+
+    index: pl.DataFrame
+    shas: list[str]
+
+    @property
+    def view(self) -> View:
+        """The view of the samples."""
+        ...
+
+    def sample(self, row: int) -> Arrays:
+        """Return the sample of one row."""
+        ...
+
+    def stream(
+        self, batches: Sequence[NDArray[np.int64]], ahead: int = 2
+    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
+        """Yield each batch of rows with its samples."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class SampleStore:
+    """Prepared samples by index row; a context manager.
+
+    Samples stay in memory if all of them fit into `cache_bytes`; otherwise each request decodes the picture.
+    """
+
+    def __init__(
+        self,
+        release: ShardSource,
+        index: pl.DataFrame,
+        view: View,
+        *,
+        cache_bytes: int,
+        threads: int = 2,
+    ) -> None:
+        self.index = index
+        self.shas: list[str] = index["asset_sha256"].to_list()
+        self.caches = view.sample_bytes * len(index) <= cache_bytes
+        self._byte_ranges = index.select("shard", "offset", "length").rows()
+        self._reader = ShardReader(release)
+        self.view = view
+        self._cache: dict[int, Arrays] = {}
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._reader.__exit__(*error)
+
+    def __len__(self) -> int:
+        return len(self._byte_ranges)
+
+    def sample(self, row: int) -> Arrays:
+        """Return the sample of one row, from memory if it is cached."""
+        cached = self._cache.get(row)
+        if cached is not None:
+            return cached
+        data = self._reader.read(*self._byte_ranges[row])
+        sample = self.view.from_bytes(data, self.shas[row])
+        if self.caches:
+            # Two threads may prepare one row at the same time: both return the sample stored first.
+            return self._cache.setdefault(row, sample)
+        return sample
+
+    def stream(
+        self, batches: Sequence[NDArray[np.int64]], ahead: int = 2
+    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
+        """Yield each batch of rows with its samples, decoding `ahead` batches in advance."""
+        pending: list[list[Future[Arrays]]] = [self._submit(rows) for rows in batches[:ahead]]
+        for number, rows in enumerate(batches):
+            if number + ahead < len(batches):
+                pending.append(self._submit(batches[number + ahead]))
+            yield rows, [future.result() for future in pending.pop(0)]
+
+    def _submit(self, rows: NDArray[np.int64]) -> list[Future[Arrays]]:
+        return [self._pool.submit(self.sample, int(row)) for row in rows]

@@ -1,0 +1,116 @@
+"""Vectors of a frozen encoder, kept in Parquet: a second head on the same pictures decodes and encodes nothing.
+
+    cache/vectors/<encoder>-<view>/<n>.parquet   asset_sha256, vectors (V x D, float16), scene, statistics
+
+A vector is a function of the picture's bytes, the encoder's weights and the view, so releases share the files. They may
+be deleted at any time.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from catalog import track
+from training.data.arrays import Arrays
+from training.data.sampler import cut_batches, derive_seed
+from training.data.stores.pictures import SampleStore
+from training.data.views.crops import Vectors
+
+AT_ONCE = 64  # pictures encoded together
+IN_FILE = 2048  # pictures in one file, so a killed encoding loses little
+
+Encode = Callable[[Arrays], NDArray[np.float32]]
+"""Maps a batch of the plain view to vectors (N, V, D)."""
+
+
+class EncodedStore:
+    """The vectors of all rows of a store as samples; it satisfies `Store`."""
+
+    def __init__(self, pictures: SampleStore, encoder: str, dim: int, folder: Path) -> None:
+        self.index, self.shas = pictures.index, pictures.shas
+        self._pictures = pictures
+        variants = int(pictures.view.variants)  # type: ignore[attr-defined]  # of a view of squares
+        self.view = Vectors(variants, dim)
+        self._folder = folder / f"{encoder}-{_view_id(pictures.view)}"
+        self._samples: dict[str, Arrays] = {}
+
+    def __len__(self) -> int:
+        return len(self.shas)
+
+    def fill(self, encode: Encode) -> int:
+        """Read the vectors that exist and compute the others; return the number of pictures that were encoded."""
+        self._read()
+        missing = [row for row, sha in enumerate(self.shas) if sha not in self._samples]
+        batches = cut_batches(np.array(missing, np.int64), AT_ONCE)
+        stream = self._pictures.stream(batches)
+        unsaved: list[str] = []
+        for rows, samples in track(stream, "encode pictures", len(batches), "batches"):
+            vectors = encode(self._pictures.view.plain(samples)).astype(np.float16)
+            for row, sample, each in zip(rows, samples, vectors, strict=True):
+                self._samples[self.shas[row]] = self._row(sample, each)
+                unsaved.append(self.shas[row])
+            if len(unsaved) >= IN_FILE:
+                self._write(unsaved)
+                unsaved = []
+        self._write(unsaved)
+        return len(missing)
+
+    def sample(self, row: int) -> Arrays:
+        """Return the vectors of one row and its simple features."""
+        return self._samples[self.shas[row]]
+
+    def stream(
+        self,
+        batches: Sequence[NDArray[np.int64]],
+        ahead: int = 2,  # noqa: ARG002 - nothing to fetch
+    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
+        """Yield each batch of rows with its samples."""
+        for rows in batches:
+            yield rows, [self.sample(int(row)) for row in rows]
+
+    def _row(self, sample: Arrays, vectors: NDArray[np.float16]) -> Arrays:
+        scene, statistics = self._pictures.view.simple_features(sample)
+        whole = np.round(scene * 255).astype(np.uint8)
+        return {"vectors": vectors, "scene": whole, "statistics": statistics.astype(np.float32)}
+
+    def _read(self) -> None:
+        wanted = set(self.shas)
+        for path in sorted(self._folder.glob("*.parquet")):
+            frame = pl.read_parquet(path).filter(pl.col("asset_sha256").is_in(list(wanted)))
+            for row in frame.iter_rows(named=True):
+                self._samples[row["asset_sha256"]] = self._parsed(row)
+
+    def _parsed(self, row: Mapping[str, Any]) -> Arrays:
+        vectors = np.frombuffer(row["vectors"], np.float16)
+        return {
+            "vectors": vectors.reshape(self.view.variants, self.view.dim),
+            "scene": np.frombuffer(row["scene"], np.uint8),
+            "statistics": np.frombuffer(row["statistics"], np.float32),
+        }
+
+    def _write(self, shas: Sequence[str]) -> None:
+        """Write a file aside and rename it, so that no other process reads half of it."""
+        if not shas:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {
+                "asset_sha256": sha,
+                **{key: array.tobytes() for key, array in self._samples[sha].items()},
+            }
+            for sha in shas
+        ]
+        path = self._folder / f"{uuid.uuid4().hex}.parquet"
+        aside = path.with_suffix(".tmp")
+        pl.DataFrame(rows).write_parquet(aside)
+        aside.rename(path)
+
+
+def _view_id(view: object) -> str:
+    return f"{derive_seed(json.dumps([type(view).__name__, vars(view)], sort_keys=True)):016x}"

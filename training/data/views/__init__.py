@@ -1,0 +1,22 @@
+"""Views by kind: how a stored picture becomes the named arrays that a network gets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from training.data.views.base import View
+from training.data.views.crops import Crops
+from training.data.views.edited_pairs import EditedPairs
+from training.data.views.patches_and_thumbnail import PatchesAndThumbnail
+
+__all__ = ["VIEWS", "Crops", "EditedPairs", "PatchesAndThumbnail", "View", "view_from"]
+
+VIEWS: dict[str, type[View]] = {
+    view.kind: view for view in (PatchesAndThumbnail, EditedPairs, Crops)
+}
+
+
+def view_from(description: Mapping[str, Any]) -> View | None:
+    """Make a view from the entry `view` of config.json; None for a kind that only a recipe of its own knows."""
+    fields = dict(description)
+    kind = VIEWS.get(fields.pop("kind", ""))
+    return None if kind is None else kind(**fields)

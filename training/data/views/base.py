@@ -1,0 +1,61 @@
+"""The contract of a view: from stored bytes to a sample in memory, and from samples to the arrays of a batch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from training.data.arrays import Arrays, Floats, Pixels
+from training.data.decode import decode
+
+
+class View(ABC):
+    """How a row becomes the inputs of a network. A sample is cached, a batch is made anew each time.
+
+    `min_side`: a decoder may scale a picture down as long as both sides keep so many pixels; 0 keeps it whole.
+    Views are values: the same configuration gives equal views, and they import no torch, so that predictions need none.
+    """
+
+    kind: ClassVar[str]
+    min_side: int = 0
+    free_axes: ClassVar[Mapping[str, Mapping[int, str]]] = {}
+    """Axes of a batch, besides the first, whose length is free in an exported model: array -> axis -> its name."""
+
+    @property
+    @abstractmethod
+    def sample_bytes(self) -> int:
+        """Size of one sample in memory, at most."""
+
+    @abstractmethod
+    def prepare(self, pixels: Pixels) -> Arrays:
+        """Cut what is kept of decoded pixels (H, W, 3) into a sample."""
+
+    @abstractmethod
+    def augment(self, samples: Sequence[Arrays], rngs: Sequence[np.random.Generator]) -> Arrays:
+        """Make a training batch; a sample's generator is a function of seed, epoch and picture."""
+
+    @abstractmethod
+    def plain(self, samples: Sequence[Arrays]) -> Arrays:
+        """Make an evaluation batch: the same samples always give the same arrays."""
+
+    def fixed(self, samples: Sequence[Arrays], _rngs: Sequence[np.random.Generator]) -> Arrays:
+        """Make a validation batch; its generators are the same in every epoch."""
+        return self.plain(samples)
+
+    @abstractmethod
+    def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
+        """Return the inputs of the simple baselines: the scene at low resolution (S,) and a few statistics (K,)."""
+
+    def example(self, rng: np.random.Generator) -> Arrays:
+        """Return a sample of random numbers, on which an exported model is compared with the original."""
+        return self.prepare(rng.integers(0, 256, (240, 320, 3), dtype=np.uint8))
+
+    def from_bytes(self, data: bytes, name: str) -> Arrays:
+        """Make the sample of a stored file; raises UndecodablePictureError with its `name`."""
+        return self.prepare(decode(data, name=name, min_side=self.min_side))
+
+
+def channels_first(pictures: Sequence[Pixels]) -> Pixels:
+    """Stack pictures (..., H, W, 3) into (N, ..., 3, H, W)."""
+    return np.moveaxis(np.stack(pictures), -1, -3)

@@ -1,0 +1,173 @@
+"""Score a head with a number on test pictures: all metrics of model and baselines, with group intervals."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from training.data.arrays import Floats, Ints
+from training.evaluation import baselines
+from training.evaluation.evidence import (
+    Evidence,
+    HeadResult,
+    metric_rows,
+    picture_columns,
+    slices,
+)
+from training.evaluation.intervals import Interval, group_bootstrap
+from training.heads.base import Head
+
+INTERVAL_SHARE = 0.9  # of the validation pictures that lie inside the stated interval
+FEWEST_FOR_INTERVAL = 20
+SLICED = ("mae",)
+
+
+def evaluate(head: Head, evidence: Evidence) -> HeadResult:
+    """Take the width of the interval from validation, then score the network, its parts and the baselines on test."""
+    train, validation, test = (
+        evidence.labels[part].truth for part in ("train", "validation", "test")
+    )
+    raw = evidence.raw[""]
+    calibration = {"half_width_90": half_width(raw["validation"], validation)}
+    learned = baselines.predicted_values(evidence.baselines, train)
+    constant = np.full(len(test), np.nanmedian(train))
+    others = {"median": constant, **{name: by_part["test"] for name, by_part in learned.items()}}
+    others |= {name: by_part["test"] for name, by_part in evidence.raw.items() if name}
+    labelled = np.flatnonzero(~np.isnan(test))
+    metrics: list[dict[str, Any]] = []
+    if len(labelled):
+        rows = _Rows(test, evidence.groups, labelled)
+        metrics = score(head.name, rows, raw["test"], others, evidence.index)
+    predictions = prediction_rows(head, evidence.index, test, raw["test"], calibration)
+    return HeadResult(calibration, metrics, predictions)
+
+
+def half_width(values: Floats, truth: Floats) -> float | None:
+    """Return half the width of the interval around a value that holds nine of ten validation pictures.
+
+    None with fewer than 20 of them. The rank is that of split conformal prediction (Vovk et al.), rounded up.
+    """
+    errors = np.sort(np.abs(values - truth)[~np.isnan(truth)])
+    if len(errors) < FEWEST_FOR_INTERVAL:
+        return None
+    rank = int(np.ceil(INTERVAL_SHARE * (len(errors) + 1))) - 1
+    return float(errors[min(rank, len(errors) - 1)])
+
+
+class _Rows:
+    """Truth and groups of some rows of the test set."""
+
+    def __init__(self, truth: Floats, groups: Ints, rows: NDArray[np.int64]) -> None:
+        self.all_truth, self.all_groups, self.rows = truth, groups, rows
+
+    @property
+    def truth(self) -> Floats:
+        return np.asarray(self.all_truth[self.rows])
+
+    @property
+    def groups(self) -> Ints:
+        return np.asarray(self.all_groups[self.rows])
+
+    def take(self, rows: NDArray[np.int64]) -> "_Rows":
+        return _Rows(self.all_truth, self.all_groups, rows)
+
+
+def score(
+    task: str, rows: _Rows, model: Floats, others: Mapping[str, Floats], index: pl.DataFrame
+) -> list[dict[str, Any]]:
+    """Return one row for each metric of the model and of each other predictor, the model's leads and its slices."""
+    result = metric_rows("model", task, "all", _figures(rows, model))
+    for name, values in others.items():
+        result += metric_rows(name, task, "all", _figures(rows, values))
+    result += metric_rows("model", task, "all", _leads(rows, model, others))
+    for name, inside in slices(index, rows.rows):
+        figures = _figures(rows.take(inside), model)
+        result += metric_rows("model", task, name, ((k, v) for k, v in figures if k in SLICED))
+    return result
+
+
+def _figures(rows: _Rows, values: Floats) -> Iterator[tuple[str, Interval]]:
+    truth, said, groups = rows.truth, values[rows.rows], rows.groups
+    ones = np.ones(len(truth))
+    absolute, centred, unit = np.abs(said - truth), *_standardised(truth)
+    for name, figure, columns in (
+        ("mae", _mean, [absolute, ones]),
+        ("rmse", _root_mean, [absolute**2, ones]),
+        ("r2", _r2, [(absolute / unit) ** 2, centred, centred**2, ones]),
+        ("pearson", _correlation, _moments(said, truth)),
+        ("spearman", _correlation, _moments(rankdata(said), rankdata(truth))),
+    ):
+        yield name, group_bootstrap(np.stack(columns, axis=1), groups, figure)
+    yield "median_absolute_error", _without_interval(float(np.median(absolute)), groups)
+
+
+def _without_interval(value: float, groups: Ints) -> Interval:
+    """Return a figure without an interval: a median is no function of sums."""
+    return Interval(value, None, None, len(groups), len(np.unique(groups)))
+
+
+def _leads(
+    rows: _Rows, model: Floats, others: Mapping[str, Floats]
+) -> Iterator[tuple[str, Interval]]:
+    """Yield the model's mean absolute error minus each other predictor's, paired; below 0 the model is better."""
+    ours = np.abs(model[rows.rows] - rows.truth)
+    for name, values in others.items():
+        gap = ours - np.abs(values[rows.rows] - rows.truth)
+        columns = np.stack([gap, np.ones(len(gap))], axis=1)
+        yield f"mae_minus_{name}", group_bootstrap(columns, rows.groups, _mean)
+
+
+def _standardised(values: Floats) -> tuple[Floats, float]:
+    """Return values around 0 in standard deviations, and the standard deviation: squares then keep their digits."""
+    unit = float(values.std()) or 1.0
+    return (values - values.mean()) / unit, unit
+
+
+def _moments(one: Floats, other: Floats) -> Sequence[Floats]:
+    one, other = _standardised(one)[0], _standardised(other)[0]
+    return [one, other, one * other, one**2, other**2, np.ones(len(one))]
+
+
+def _mean(sums: Floats) -> Floats:
+    return np.asarray(sums[:, 0] / np.maximum(sums[:, -1], 1e-12))
+
+
+def _root_mean(sums: Floats) -> Floats:
+    return np.sqrt(_mean(sums))
+
+
+def _r2(sums: Floats) -> Floats:
+    spread = sums[:, 2] - sums[:, 1] ** 2 / np.maximum(sums[:, 3], 1e-12)
+    return _ratio(spread - sums[:, 0], spread)
+
+
+def _correlation(sums: Floats) -> Floats:
+    """Return the correlation from sums of x, y, xy, xx, yy and counts; NaN where one of them is constant."""
+    n = np.maximum(sums[:, 5], 1e-12)
+    both = sums[:, 2] - sums[:, 0] * sums[:, 1] / n
+    spread = (sums[:, 3] - sums[:, 0] ** 2 / n) * (sums[:, 4] - sums[:, 1] ** 2 / n)
+    return _ratio(both, np.sqrt(np.maximum(spread, 0.0)))
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(whole > 1e-9, part / whole, np.nan))
+
+
+def prediction_rows(
+    head: Head, index: pl.DataFrame, truth: Floats, values: Floats, calibration: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return rows of the table `predictions` with their group_id, one a picture."""
+    rows = []
+    for picture, target, value in zip(picture_columns(index), truth, values, strict=True):
+        answer = head.answer(np.asarray(value), calibration)
+        rows.append({
+            "kind": head.kind, "task": head.name, "probabilities": None, "predicted": None,
+            "target": None, "nll": None, "value": answer["value"], "low": answer["low"],
+            "high": answer["high"], "answer": answer,
+            "target_value": None if np.isnan(target) else float(target), **picture,
+        })  # fmt: skip
+    return rows

@@ -1,0 +1,99 @@
+"""The layers of the heads: from features to outputs, and from outputs to what a model states."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class CumulativeLinkLayer(nn.Module):
+    """Cumulative link: one score, one scale and ordered thresholds give ordered classes.
+
+    >>> layer = CumulativeLinkLayer(8, classes=12)
+    >>> layer(torch.zeros(3, 8)).exp().sum(dim=1).allclose(torch.ones(3))
+    True
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(features, 2)  # place on the axis, log of its sharpness
+        self.first = nn.Parameter(torch.tensor(-2.5))
+        self.steps = nn.Parameter(torch.full((classes - 2,), -0.6))  # softplus: about 0.44 apart
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (N, features) to log-probabilities (N, classes)."""
+        place, sharpness = self.score(features).unbind(dim=1)
+        steps = nn.functional.softplus(self.steps)
+        thresholds = torch.cat([self.first[None], self.first + steps.cumsum(0)])
+        scale = torch.exp(sharpness.clamp(-2.0, 2.0))[:, None]
+        below = torch.sigmoid((thresholds[None] - place[:, None]) * scale)  # P(class <= k)
+        pad = nn.functional.pad
+        mass = pad(below, (0, 1), value=1.0) - pad(below, (1, 0), value=0.0)
+        floored = mass.clamp_min(1e-6)
+        return torch.log(floored / floored.sum(1, keepdim=True))
+
+
+def softmax_layer(features: int, classes: int) -> nn.Module:
+    """Build a linear layer with log-softmax: (N, features) to log-probabilities (N, classes)."""
+    return nn.Sequential(nn.Linear(features, classes), nn.LogSoftmax(dim=1))
+
+
+def value_layer(features: int) -> nn.Module:
+    """Build a linear layer from (N, features) to one number a row, (N,)."""
+    return nn.Sequential(nn.Linear(features, 1), nn.Flatten(0))
+
+
+class UnitVectorLayer(nn.Module):
+    """A linear layer whose rows have length one.
+
+    >>> UnitVectorLayer(8, 4)(torch.ones(2, 8)).norm(dim=1).allclose(torch.ones(2))
+    True
+    """
+
+    def __init__(self, features: int, dim: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(features, dim)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (N, features) to unit vectors (N, dim)."""
+        return functional.normalize(self.project(features))
+
+
+class BalancedProbabilities(nn.Module):
+    """Calibrate log-probabilities by a temperature and divide by the class shares of training.
+
+    >>> even = BalancedProbabilities(lambda output: output, 1.0, [0.5, 0.5])
+    >>> even(torch.tensor([[0.25, 0.75]]).log())
+    tensor([[0.2500, 0.7500]])
+    """
+
+    temperature: torch.Tensor
+    prior: torch.Tensor
+
+    def __init__(
+        self,
+        raw: Callable[[torch.Tensor], torch.Tensor],
+        temperature: float,
+        prior: Sequence[float],
+    ) -> None:
+        super().__init__()
+        self._raw = raw
+        self.register_buffer("temperature", torch.tensor(temperature).float())
+        self.register_buffer("prior", torch.tensor(prior).float())
+
+    def forward(self, output: torch.Tensor) -> torch.Tensor:
+        """Map an output of the head to probabilities (N, C) that give every class the same weight."""
+        return (self._raw(output) / self.temperature - self.prior.log()).softmax(dim=1)
+
+
+class ValueInUnit(nn.Module):
+    """Undo the standardisation of a value."""
+
+    def __init__(self, centre: float, scale: float) -> None:
+        super().__init__()
+        self.centre, self.scale = centre, scale
+
+    def forward(self, output: torch.Tensor) -> torch.Tensor:
+        """Map standardised values (N,) to values in their unit."""
+        return output * self.scale + self.centre

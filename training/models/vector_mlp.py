@@ -1,0 +1,63 @@
+"""The backbone over vectors of a frozen encoder, and the network that joins both for export."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import nn
+
+from training.models.headed import Inputs
+
+LIMIT = 6.0  # standard deviations; a rare feature far outside would dominate
+
+
+class VectorBackbone(nn.Module):
+    """Standardise vectors, then one hidden layer; mean and spread are set from training vectors.
+
+    >>> VectorBackbone(dim=8, hidden=4)({"vectors": torch.zeros(3, 8)}).shape
+    torch.Size([3, 4])
+    """
+
+    parts = ()
+    input_names = ("vectors",)
+    mean: torch.Tensor
+    spread: torch.Tensor
+
+    def __init__(
+        self, *, dim: int, hidden: int, input_dropout: float = 0.2, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        self.features = hidden
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("spread", torch.ones(dim))
+        self.layers = nn.Sequential(
+            nn.Dropout(input_dropout), nn.Linear(dim, hidden), nn.BatchNorm1d(hidden),
+            nn.ReLU(), nn.Dropout(dropout),
+        )  # fmt: skip
+
+    def standardise(self, vectors: torch.Tensor) -> None:
+        """Set mean and spread from vectors (N, dim) of training."""
+        self.mean.copy_(vectors.mean(dim=0))
+        self.spread.copy_(vectors.std(dim=0).clamp_min(1e-3))
+
+    def forward(self, inputs: Inputs, part: str = "") -> torch.Tensor:  # noqa: ARG002 - the contract
+        """Map `vectors` (N, dim) to features (N, hidden)."""
+        scaled = (inputs["vectors"] - self.mean) / self.spread
+        features: torch.Tensor = self.layers(scaled.clamp(-LIMIT, LIMIT))
+        return features
+
+
+class EncodedNetwork(nn.Module):
+    """An encoder with the network that was trained on its vectors: from pictures to the heads' outputs."""
+
+    parts = ()
+    input_names = ("pictures",)
+
+    def __init__(self, encoder: nn.Module, trained: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.trained = encoder, trained
+
+    def forward(self, inputs: Inputs) -> dict[str, torch.Tensor]:
+        """Map `pictures` (N, V, 3, S, S), uint8, to the output of each head by its name."""
+        vectors: Mapping[str, torch.Tensor] = {"vectors": self.encoder(inputs).mean(dim=1)}
+        return cast("dict[str, torch.Tensor]", self.trained(vectors))

@@ -1,0 +1,108 @@
+"""Predict pictures with a saved model through onnxruntime, without torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from catalog import Workspace
+from training.data.arrays import Floats
+from training.data.views.base import View
+from training.errors import EmbedderError
+from training.heads import Head
+from training.predict.saved_model import (
+    EMBEDDER_CARD,
+    calibrations_of,
+    find_model,
+    heads_of,
+    read_facts,
+    view_of,
+)
+
+STACKED = "probabilities"  # the only output of models before format 2: (N, heads, 3)
+
+Answers = dict[str, dict[str, Any]]
+"""What a model says about one picture: the answer of each head by its name."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model: the content of `config.json` and its folder."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
+        """The heads, in the order of the outputs."""
+        return heads_of(self.facts)
+
+    @cached_property
+    def view(self) -> View:
+        """How a picture is prepared."""
+        return view_of(self.folder, self.facts)
+
+    @cached_property
+    def session(self) -> onnxruntime.InferenceSession:
+        """The network in onnxruntime, on one thread: predictions of single pictures gain nothing from more."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        return onnxruntime.InferenceSession(
+            self.folder / "model.onnx", options, providers=["CPUExecutionProvider"]
+        )
+
+
+def load_model(workspace: Workspace, model_id: str) -> Model:
+    """Load a finished model by its id or the unique beginning of it.
+
+    Raises ModelNotFoundError, or EmbedderError for a model whose vectors are for curation.
+    """
+    folder = find_model(workspace, model_id)
+    if (folder / EMBEDDER_CARD).exists():
+        raise EmbedderError(folder.name)
+    return read_model(folder)
+
+
+def read_model(folder: Path) -> Model:
+    """Load a model from its folder."""
+    return Model(folder, read_facts(folder))
+
+
+def predict_pictures(model: Model, pictures: Sequence[bytes]) -> list[Answers]:
+    """Return the answers for encoded pictures; raises UndecodablePictureError.
+
+    Each picture is predicted alone, so its answers do not depend on the others.
+    """
+    return [predict_picture(model, data, f"picture {n}") for n, data in enumerate(pictures, 1)]
+
+
+def predict_picture(model: Model, data: bytes, name: str) -> Answers:
+    """Return the answer of each head for one encoded picture; raises UndecodablePictureError with its `name`."""
+    stated, calibrations = stated_outputs(model, data, name), calibrations_of(model.facts)
+    return {
+        head.name: head.answer(stated[head.name], calibrations.get(head.name, {}))
+        for head in model.heads
+    }
+
+
+def stated_outputs(model: Model, data: bytes, name: str) -> dict[str, Floats]:
+    """Return what each head says about one encoded picture: probabilities (C,), a value (), or a vector (dim,)."""
+    arrays = model.view.plain([model.view.from_bytes(data, name)])
+    session = model.session
+    inputs_of_file = {each.name for each in session.get_inputs()}
+    inputs = {
+        key: np.ascontiguousarray(array) for key, array in arrays.items() if key in inputs_of_file
+    }
+    names = [each.name for each in session.get_outputs()]
+    outputs = dict(zip(names, session.run(None, inputs), strict=True))
+    if names == [STACKED]:
+        stacked = outputs[STACKED][0]
+        return {
+            head.name: np.asarray(row, np.float64)
+            for head, row in zip(model.heads, stacked, strict=True)
+        }
+    return {key: np.asarray(value[0], np.float64) for key, value in outputs.items()}
