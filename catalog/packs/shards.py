@@ -98,11 +98,15 @@ def locate(path: Path) -> list[ImageRange]:
     Raises `LayoutError` when the file is not laid out as this module writes it.
     """
     with pq.ParquetFile(path) as parquet, path.open("rb") as raw:
-        return [
-            located
-            for group in range(parquet.num_row_groups)
-            for located in _locate_group(parquet, group, raw)
-        ]
+        try:
+            return [
+                located
+                for group in range(parquet.num_row_groups)
+                for located in _locate_group(parquet, group, raw)
+            ]
+        except (KeyError, AttributeError, TypeError, ValueError, IndexError) as error:
+            # A damaged schema has other names and types than those that are read here.
+            raise LayoutError(f"{path.name} has another schema: {error}") from error
 
 
 def _locate_group(parquet: pq.ParquetFile, group: int, raw: "Iterable[bytes]") -> list[ImageRange]:

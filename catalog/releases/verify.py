@@ -56,6 +56,11 @@ def _verify(release: Release, folder: Path, public_key: Path | None) -> list[str
         return [str(error)]
     except ReleaseError as error:
         return [f"{MANIFEST}: {error}"]
+    try:
+        if "files" in manifest:
+            release_files(manifest)
+    except ReleaseError as error:  # a flipped bit has made a name or a hash impossible
+        return [f"{MANIFEST} is damaged: {error}"]
     here = Release(release.name, release.version, folder)
     is_deleted = _is_deleted(release, manifest, folder)
     return list(_bad_content(here, manifest, raw, is_deleted=is_deleted))
@@ -145,19 +150,26 @@ def _bad_index(release: Release, expected: Mapping[str, str], damaged: set[str])
     ):
         if shard in expected:
             here = [place for place in places if place["shard"] == shard]
-            yield from _bad_pictures(release.path / shard, shard, here)
+            is_damaged = shard in damaged
+            yield from _bad_pictures(release.path / shard, shard, here, is_damaged=is_damaged)
     yield from _cut_groups(index)
 
 
-def _bad_pictures(path: Path, shard: str, places: list[dict[str, object]]) -> Iterator[str]:
-    """Name pictures that are damaged or not where the index says."""
+def _bad_pictures(
+    path: Path, shard: str, places: list[dict[str, object]], *, is_damaged: bool
+) -> Iterator[str]:
+    """Name pictures that are damaged or not where the index says.
+
+    A damaged file is not given to the Parquet reader, which a wrong length in the footer can crash.
+    """
     if not path.is_file():
         return
-    try:
-        written = {(found.offset, found.length) for found in locate(path)}
-    except _UNREADABLE as error:
-        yield f"{shard}: no Parquet reader opens it: {' '.join(str(error).split())[:200]}"
-        written = None
+    written = None
+    if not is_damaged:
+        try:
+            written = {(found.offset, found.length) for found in locate(path)}
+        except _UNREADABLE as error:
+            yield f"{shard}: no Parquet reader opens it: {' '.join(str(error).split())[:200]}"
     with path.open("rb") as raw:
         for place in places:
             offset, length = int(str(place["offset"])), int(str(place["length"]))

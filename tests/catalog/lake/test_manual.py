@@ -88,7 +88,7 @@ def test_what_fits_nothing_is_refused(filled: Workspace) -> None:
 def test_an_undone_run_gives_way_to_the_one_before_and_comes_back(filled: Workspace) -> None:
     decide(filled, "keep", NAMES[:1], reason="")
     assert current(filled) == [{"run_id": "2run"}]
-    undo(filled, "2")
+    undo(filled, "2r")  # the decision's hash may begin with a 2, too
     assert current(filled) == [{"run_id": "1run"}]
     undo(filled, "2run")
     assert current(filled) == [{"run_id": "2run"}]

@@ -85,7 +85,8 @@ def test_a_flipped_bit_in_the_manifest_names_the_manifest(release: Release) -> N
     path = release.path / "manifest.json"
     raw = path.read_bytes()
     entry = next(each for each in release.manifest["files"] if each["path"] == "croissant.json")
-    for at in (raw.index(entry["sha256"].encode()) + 9, raw.index(b'"created"') + 15):
+    digest = raw.index(entry["sha256"].encode())
+    for at in (*range(digest, digest + 64), raw.index(b'"created"') + 15):
         path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
         problems = verify_release(release)
         assert problems[0].startswith("manifest.json is"), problems
@@ -215,3 +216,26 @@ def test_an_unsafe_manifest_cannot_be_published_under_a_bad_name(workspace: Work
     for name in ("../up", "-x", "a b", "ä"):
         with pytest.raises(ReleaseError, match="not a dataset name"):
             publish(workspace, name, items(range(1), shas), plan=PLAN, run_id="r")
+
+
+def test_a_flip_anywhere_in_a_shard_is_named_without_opening_it(
+    origin: Workspace, tmp_path: Path
+) -> None:
+    """A Parquet reader given a damaged footer may end the process (a wrong length becomes an address)."""
+    folder = tmp_path / "releases" / "cameras" / "1.0.0"
+    shutil.copytree(find_release(origin, "cameras@1.0.0").path, folder)
+    release = Release("cameras", "1.0.0", folder)
+    assert verify_release(release) == []
+    shard = max(folder.glob("data/*.parquet"), key=lambda path: path.stat().st_size)
+    whole = shard.read_bytes()
+    chance = random.Random(7)
+    footer = range(len(whole) - 3000, len(whole))
+    for place in [*chance.sample(footer, 150), *chance.sample(range(len(whole)), 30)]:
+        content = bytearray(whole)
+        content[place] ^= 1 << chance.randrange(8)
+        shard.write_bytes(content)
+        problems = verify_release(release)
+        assert f"data/{shard.name} is not what was published" in problems
+        assert all("no Parquet reader" not in line for line in problems)
+    shard.write_bytes(whole)
+    assert verify_release(release) == []
