@@ -77,7 +77,7 @@ BROKEN_PIPE = 128 + 13
 OURS = ("catalog", "crawler", "curation", "photosite", "training", "safelight")
 
 RECIPE_PARTS = (
-    "Config", "Crops", "EditedPairs", "EmbeddingHead", "Head", "HeadedNetwork", "OrdinalHead",
+    "Config", "Crops", "DistributionHead", "EditedPairs", "EmbeddingHead", "Head", "HeadedNetwork", "OrdinalHead",
     "PatchesAndThumbnail", "Recipe", "RegressionHead", "SoftmaxHead", "View", "channels_first",
     "picture_features",
 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Train `exif` and `copy_detection` on made pictures and write their losses and predictions, to compare two commits.
+"""Train `exif` and `copy_detection` on made pictures and compare losses and predictions with those of another commit.
 
-    python3 dev.py bench training_core --output FILE            this commit
-    python3 dev.py bench training_core --output FILE --against OTHER   and the differences from a file of another commit
+    python3 dev.py bench training_core --json FILE                                   this commit's figures
+    python3 dev.py bench training_core --json FILE --against OTHER --output TABLE    and how far they are from another's
 
 The pictures are drawn by the tests, both recipes run with their smoke preset and seed 0 on one compute thread. Only the
 public face of training and the files of a run are used, so that the same script runs on commits with another inside.
@@ -32,20 +32,44 @@ KEYS = ["asset_sha256", "task"]
 
 
 def main() -> None:
-    """Train, write the file, and print the differences."""
+    """Train, write the figures, and the table of differences."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--against", type=Path)
+    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     figures = measure()
+    options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     if options.against:
         before = json.loads(options.against.read_text("utf-8"))
-        figures["against"] = {
-            "commit": before["commit"],
-            "largest_difference": differences(before, figures),
-        }
-        print(json.dumps(figures["against"], indent=1))
-    options.output.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        text = table(before, figures)
+        print(text)
+        if options.output:
+            options.output.write_text(text, "utf-8")
+
+
+def table(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Write the largest absolute differences as Markdown."""
+    by_recipe = differences(before, after)
+    names = ("same_model_id", "train_loss", "validation_loss", "metrics", "probabilities")
+    rows = "\n".join(
+        f"| {recipe} | {' | '.join('-' if each[name] is None else str(each[name]) for name in names)} |"
+        for recipe, each in by_recipe.items()
+    )
+    return f"""# One core for training: equal results before and after
+
+Commit {before["commit"]} (each recipe with a loop of its own) against {after["commit"]} (one core),
+{after["pictures"]} made pictures, preset {after["preset"]}, seed {after["seed"]}, torch {after["torch"]},
+{after["machine"]}, one compute thread. Largest absolute difference over all epochs, figures and pictures:
+
+| recipe | same model id | training loss | validation loss | metrics | probabilities |
+| --- | --- | --- | --- | --- | --- |
+{rows}
+
+Metrics missing afterwards: {sum(len(each["metrics_missing"]) for each in by_recipe.values())}.
+
+    python3 dev.py bench training_core --json FILE --against OTHER --output TABLE
+"""
 
 
 def measure() -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from training.fit.recipe import Recipe
     from training.fit.run_request import Order, Outcome, TrainingRequest, TrainingResult
     from training.heads import (
+        DistributionHead,
         EmbeddingHead,
         Head,
         OrdinalHead,
@@ -31,6 +32,7 @@ __all__ = [
     "RECIPES",
     "Config",
     "Crops",
+    "DistributionHead",
     "EditedPairs",
     "EmbeddingHead",
     "Head",
@@ -63,6 +65,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "training.fit.recipe": ("Recipe",),
             "training.fit.run_request": ("Order", "Outcome", "TrainingRequest", "TrainingResult"),
             "training.heads": (
+                "DistributionHead",
                 "EmbeddingHead",
                 "Head",
                 "OrdinalHead",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.heads.base import Calibration, Head
+from training.heads.distribution import DistributionHead
 from training.heads.embedding import EmbeddingHead
 from training.heads.ordinal import OrdinalHead
 from training.heads.regression import RegressionHead
@@ -12,6 +13,7 @@ from training.heads.softmax import SoftmaxHead
 __all__ = [
     "HEADS",
     "Calibration",
+    "DistributionHead",
     "EmbeddingHead",
     "Head",
     "OrdinalHead",
@@ -32,7 +34,7 @@ def register(head: type[Head]) -> type[Head]:
     return head
 
 
-for _head in (OrdinalHead, SoftmaxHead, RegressionHead, EmbeddingHead):
+for _head in (OrdinalHead, SoftmaxHead, RegressionHead, DistributionHead, EmbeddingHead):
     register(_head)
 
 

@@ -97,3 +97,26 @@ class ValueInUnit(nn.Module):
     def forward(self, output: torch.Tensor) -> torch.Tensor:
         """Map standardised values (N,) to values in their unit."""
         return output * self.scale + self.centre
+
+
+class MedianOfDistribution(nn.Module):
+    """The median of a distribution over whole values, between two of them by linear interpolation.
+
+    >>> MedianOfDistribution(10, 3)(torch.tensor([[0.25, 0.5, 0.25]]).log())
+    tensor([11.])
+    """
+
+    def __init__(self, low: int, n_values: int) -> None:
+        super().__init__()
+        self.low, self.n_values = low, n_values
+
+    def forward(self, output: torch.Tensor) -> torch.Tensor:
+        """Map log-probabilities (N, V) to medians (N,); value v stands for the interval from v - 0.5 to v + 0.5."""
+        shares = output.exp()
+        below = shares.cumsum(1)
+        numbers = torch.arange(self.n_values, device=output.device, dtype=output.dtype)
+        first = (below < 0.5).to(output.dtype).sum(1).clamp_max(self.n_values - 1)
+        is_first = (numbers[None] == first[:, None]).to(output.dtype)
+        share, reached = (shares * is_first).sum(1), (below * is_first).sum(1)
+        inside = 1 - (reached - 0.5) / share.clamp_min(1e-9)
+        return self.low + first - 0.5 + inside.clamp(0, 1)

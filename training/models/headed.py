@@ -54,6 +54,11 @@ class HeadedNetwork(nn.Module):
         self.heads = nn.ModuleDict({head.name: head.module(features) for head in heads})
 
     @property
+    def backbones(self) -> list[nn.Module]:
+        """The one backbone, as a list: networks with several have more."""
+        return [self.backbone]
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The parts of the inputs that can be looked at alone."""
         return tuple(getattr(self.backbone, "parts", ()))

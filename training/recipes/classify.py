@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING
 
 from training.errors import NoLabelError
 from training.fit.config import Config, option
+from training.fit.encoded import squares, standardise
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
     import polars as pl
     from torch import nn
 
-    from training.data.views.crops import Crops
-    from training.fit.examples import Examples
-    from training.fit.training_run import TrainingRun
     from training.heads import Head
 
 KINDS = ("auto", "classes", "number")
 MOST_CLASSES = 20  # different whole numbers that are still taken for classes
 FEWEST_OF_CLASS = 5  # pictures; a rarer class is no class, and its pictures have no label
-STANDARDISE_ROWS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,30 +118,14 @@ def network(config: ClassifyConfig, heads: tuple[Head, ...]) -> nn.Module:
     return HeadedNetwork(backbone, heads)
 
 
-def initialise(network: nn.Module, train: Examples, _run: TrainingRun) -> None:
-    """Set mean and spread of the vectors from the training pictures."""
-    import torch
-
-    samples = [train.store.sample(int(row)) for row in train.rows[:STANDARDISE_ROWS]]
-    vectors = torch.from_numpy(train.store.view.plain(samples)["vectors"])
-    network.backbone.standardise(vectors)  # type: ignore[union-attr,operator]  # a VectorBackbone
-
-
-def view(config: ClassifyConfig) -> Crops:
-    """Cut the squares that the encoder sees."""
-    from training.data.views.crops import Crops
-
-    return Crops(config.side, config.variants)
-
-
 RECIPE = Recipe(
     name="classify",
     version=1,
     summary="any label of a release, classes or a number (--label COLUMN)",
     presets={"default": DEFAULT, "smoke": SMOKE},
-    view=view,
+    view=squares,
     heads=heads,
     network=network,
     encoder=lambda config: config.encoder,
-    initialise=initialise,
+    initialise=standardise,
 )

@@ -81,8 +81,8 @@ class ContrastiveObjective:
 
         with half_precision(weight.device):
             vectors = network(inputs)[HEAD]
-        vectors = vectors.float()
-        return info_nce(vectors, self.config.temperature) + self.config.evenness * koleo(vectors)
+        spread_out = self.config.evenness * koleo(vectors.float())
+        return info_nce(vectors.float(), self.config.temperature) + spread_out
 
     def validation_loss(self, network: nn.Module, validation: Examples, run: TrainingRun) -> float:
         """Return the mean loss over the pictures; their views are the same in every epoch."""

@@ -42,14 +42,14 @@ from training.fit.trainer import Training, fit
 from training.fit.training_run import TrainingRun
 from training.predict.saved_model import find_model, is_finished, read_facts
 from training.recipes import find_preset, find_recipe
-from training.runs.artefacts import (
+from training.runs.assessment import assess
+from training.runs.model_folder import (
     Trained,
     describe_model,
     record,
     weight_changes,
     write_model,
 )
-from training.runs.assessment import assess
 from training.runs.saved_network import load_network, saved_task
 from training.settings import TrainSettings
 

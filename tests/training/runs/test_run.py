@@ -17,7 +17,7 @@ from training.errors import (
     RecipeNotFoundError,
 )
 from training.fit.checkpoint import Checkpoints, TrainingState
-from training.runs.artefacts import record
+from training.runs.model_folder import record
 from training.runs.run import TrainingRequest, evaluate, make_job, train
 
 

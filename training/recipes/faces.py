@@ -1,0 +1,117 @@
+"""Predict age, gender and ethnicity from a face, on the vectors of a frozen encoder.
+
+Age is learnt as a distribution over whole years and decoded by its median, or as one number; `arch=joint` is one
+network for all three labels, `arch=split` one for age and one for the two others. A label that a picture lacks is
+masked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from training.errors import OptionError
+from training.fit.config import Config, option
+from training.fit.encoded import squares, standardise
+from training.fit.recipe import Labels, Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from training.heads import Head
+
+OLDEST = 116  # years, in UTKFace
+AGE, OTHERS = "age", ("gender", "ethnicity")
+AGE_HEADS, ARCHITECTURES = ("distribution", "regression"), ("joint", "split")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacesConfig(Config):
+    """Hyperparameters of `faces`.
+
+    `age` is distribution or regression; `arch` joint or split. `encoder` sees squares of `side` px, `variants` of each
+    picture: whole and mirrored.
+    """
+
+    encoder: str
+    side: int
+    variants: int
+    hidden: int
+    input_dropout: float = 0.2
+    dropout: float = 0.5
+    age: str = option("distribution")
+    arch: str = option("joint")
+
+
+DEFAULT = FacesConfig(
+    epochs=25, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=25,
+    schedule="one_cycle", encoder="lite0", side=224, variants=2, hidden=384,
+)  # fmt: skip
+SMOKE = FacesConfig(
+    epochs=6, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=6,
+    schedule="one_cycle", encoder="lite0", side=96, variants=1, hidden=64,
+)  # fmt: skip
+
+
+def heads(labels: Labels, config: FacesConfig) -> tuple[Head, ...]:
+    """Make a head for each of the three labels that the release has."""
+    from training.errors import NoLabelError
+    from training.heads import SoftmaxHead
+
+    existing = [name for name in (AGE, *OTHERS) if name in labels.index.columns]
+    if not existing:
+        raise NoLabelError("age, gender or ethnicity", ())
+    made: list[Head] = [_age_head(labels, config)] if AGE in existing else []
+    for name in OTHERS:
+        if name in existing:
+            values = labels.index[name].drop_nulls().unique().sort().cast(str).to_list()
+            made.append(SoftmaxHead(name=name, column=name, classes=tuple(values)))
+    return tuple(made)
+
+
+def _age_head(labels: Labels, config: FacesConfig) -> Head:
+    from training.heads import DistributionHead, RegressionHead
+
+    ages = labels.index[AGE].cast(float).drop_nulls().to_numpy()
+    centre, scale = float(ages.mean()), float(ages.std()) or 1.0
+    if config.age == "regression":
+        return RegressionHead(name=AGE, column=AGE, unit="years", centre=centre, scale=scale)
+    if config.age != "distribution":
+        raise OptionError(f"age={config.age}", AGE_HEADS)
+    return DistributionHead(
+        name=AGE, column=AGE, unit="years", centre=centre, scale=scale, low=0, high=OLDEST
+    )
+
+
+def network(config: FacesConfig, heads: tuple[Head, ...]) -> nn.Module:
+    """Build one network for all heads, or one for age and one for the others."""
+    from training.models.encoders import load_encoder
+    from training.models.headed import HeadedNetwork
+    from training.models.split import SplitNetwork
+    from training.models.vector_mlp import VectorBackbone
+
+    def backbone() -> VectorBackbone:
+        return VectorBackbone(
+            dim=load_encoder(config.encoder).dim, hidden=config.hidden,
+            input_dropout=config.input_dropout, dropout=config.dropout,
+        )  # fmt: skip
+
+    if config.arch == "joint":
+        return HeadedNetwork(backbone(), heads)
+    if config.arch != "split":
+        raise OptionError(f"arch={config.arch}", ARCHITECTURES)
+    parts = [[head for head in heads if (head.name == AGE) == is_age] for is_age in (True, False)]
+    return SplitNetwork([HeadedNetwork(backbone(), part) for part in parts if part])
+
+
+RECIPE = Recipe(
+    name="faces",
+    version=1,
+    summary="age with its interval, gender and ethnicity from a face",
+    presets={"default": DEFAULT, "smoke": SMOKE},
+    view=squares,
+    heads=heads,
+    network=network,
+    encoder=lambda config: config.encoder,
+    initialise=standardise,
+)
