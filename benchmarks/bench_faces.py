@@ -62,9 +62,9 @@ def main() -> None:
     started = time.process_time()
     with job.open_store() as store:
         encoded = time.process_time()
-        said = cross_validated(job, store)
+        outputs = cross_validated(job, store)
     trained = time.process_time()
-    text = table(job, store, said, (encoded - started, trained - encoded))
+    text = table(job, store, outputs, (encoded - started, trained - encoded))
     options.output.write_text(text, "utf-8")
     print(text)
 
@@ -73,7 +73,7 @@ def cross_validated(job: TrainingJob, store: Store) -> dict[str, Figures]:
     """Return by predictor what it says about each picture for each label, from the fold that tests it."""
     heads = job.task.heads
     truth = {head.name: head.truth(store.index) for head in heads}
-    said = {
+    outputs = {
         name: {head.name: np.zeros(len(store)) for head in heads}
         for name in ("model", "constant", "clock")
     }
@@ -92,8 +92,8 @@ def cross_validated(job: TrainingJob, store: Store) -> dict[str, Figures]:
                 np.median(near, 1) if is_number else np.array([most_common(row) for row in near])
             )
             for name, values in (("model", model), ("constant", constant), ("clock", by_clock)):
-                said[name][head.name][test] = values
-    return said
+                outputs[name][head.name][test] = values
+    return outputs
 
 
 def trained_outputs(
@@ -143,21 +143,21 @@ def most_common(labels: NDArray[Any]) -> int:
     return int(np.bincount(labels[labels >= 0].astype(int)).argmax())
 
 
-def figure(head: Any, said: NDArray[Any], truth: NDArray[Any], groups: Any) -> Interval:
+def figure(head: Any, outputs: NDArray[Any], truth: NDArray[Any], groups: Any) -> Interval:
     """Return the mean absolute error of a number, or the accuracy of classes."""
-    right = np.abs(said - truth) if head.family == "values" else (said == truth).astype(float)
+    right = np.abs(outputs - truth) if head.family == "values" else (outputs == truth).astype(float)
     return group_bootstrap(
         np.stack([right, np.ones(len(right))], 1), groups, lambda sums: sums[:, 0] / sums[:, 1]
     )
 
 
-def balanced(said: NDArray[Any], truth: NDArray[Any]) -> float:
+def balanced(outputs: NDArray[Any], truth: NDArray[Any]) -> float:
     """Return the mean recall over classes."""
-    return float(np.mean([(said[truth == each] == each).mean() for each in np.unique(truth)]))
+    return float(np.mean([(outputs[truth == each] == each).mean() for each in np.unique(truth)]))
 
 
 def table(
-    job: TrainingJob, store: Store, said: dict[str, Figures], seconds: tuple[float, float]
+    job: TrainingJob, store: Store, outputs: dict[str, Figures], seconds: tuple[float, float]
 ) -> str:
     """Write the results as Markdown."""
     groups = np.unique(store.index["group_id"].to_numpy().astype(str), return_inverse=True)[1]
@@ -167,10 +167,10 @@ def table(
         metric = "MAE, years" if head.family == "values" else "accuracy"
         cells = [
             f"{each.value:.3f} [{each.low:.3f}, {each.high:.3f}]"
-            for each in (figure(head, said[name][head.name], truth, groups) for name in said)
+            for each in (figure(head, outputs[name][head.name], truth, groups) for name in outputs)
         ]
         extra = (
-            "" if head.family == "values" else f"{balanced(said['model'][head.name], truth):.3f}"
+            "" if head.family == "values" else f"{balanced(outputs['model'][head.name], truth):.3f}"
         )
         lines.append(f"| {head.name} | {metric} | {' | '.join(cells)} | {extra} |")
     encoder = job.task.encoder

@@ -74,6 +74,23 @@ class EmbedderError(TrainingError):
         super().__init__(f"model {model_id} is an embedder: curation uses it, it predicts nothing")
 
 
+class NoTrainingError(TrainingError):
+    """There is no log of a training to follow."""
+
+    def __init__(self, model_id: str) -> None:
+        what = f"of a model {model_id!r}" if model_id else "yet"
+        super().__init__(
+            f"there is no training {what}; begin one with: {command_name()} train run RECIPE"
+        )
+
+
+class DivergedError(TrainingError):
+    """The validation loss was never a number."""
+
+    def __init__(self) -> None:
+        super().__init__("the validation loss was never a number; try a lower --set learning_rate=")
+
+
 class RecipeNotFoundError(TrainingError):
     """No recipe or preset has this name."""
 

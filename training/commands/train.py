@@ -131,6 +131,21 @@ def _seconds(text: str | None) -> float:
 
 
 @train.command()
+@click.argument("model_id", default="")
+@click.option("--once", is_flag=True, help="Print what is there now, and end.")
+@existing_workspace_option
+def monitor(workspace: Workspace, *, model_id: str, once: bool) -> None:
+    """Follow a training from its log. Without MODEL_ID it is the newest one.
+
+    Prints one line an epoch as it ends; it works during a training and afterwards.
+    """
+    from training.commands.monitor import find_log, follow
+
+    for line in follow(find_log(workspace, model_id), once=once):
+        click.echo(line)
+
+
+@train.command()
 @click.argument("model_id")
 @existing_workspace_option
 def evaluate(workspace: Workspace, model_id: str) -> None:

@@ -19,13 +19,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from catalog import ProgressTask, progress_task
 from training.data.arrays import Arrays
 from training.data.sampler import cut_batches, epoch_order, row_rng
-from training.errors import TrainingStoppedError
+from training.errors import DivergedError, TrainingStoppedError
 from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
 from training.fit.config import Config
 from training.fit.examples import Examples
 from training.fit.objective import to_device
 from training.fit.optimizers import learning_rate, make_optimizer
 from training.fit.recipe import Objective
+from training.fit.run_log import FILE, RunLog
 from training.fit.training_run import TrainingRun
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ def fit(training: Training, checkpoints: Checkpoints) -> tuple[nn.Module, Traini
         loop = _Loop(training, state, progress, checkpoints, bar, stop)
         while not loop.is_finished():
             loop.train_epoch()
+    if not progress.best_epoch:
+        raise DivergedError
     checkpoints.load_best(state, progress.best_epoch)
     best = state.best
     return best.module if isinstance(best, AveragedModel) else best, progress
@@ -144,6 +147,7 @@ class _Loop:
         self._saved_at = time.monotonic()
         self._began_at = self._saved_at - progress.clock_s
         self._rate = 0.0
+        self._log = RunLog(checkpoints.folder.parent / FILE)
         backbone = getattr(training.network, "backbone", None)
         inside = backbone.parameters() if isinstance(backbone, nn.Module) else ()
         self._trained_backbone = [each for each in inside if each.requires_grad]
@@ -188,6 +192,7 @@ class _Loop:
             progress.step += 1
             self._bar.advance()
             self._describe(batch_rows)
+            self._write_step(batch_rows)
             self._save_between(is_last=is_last)
             if not is_last and progress.epoch > 0 and self._budget_share() >= 1:
                 break
@@ -270,6 +275,7 @@ class _Loop:
             "wait_share": progress.waited / max(progress.seconds, 1e-9),
         }
         progress.history.append(row)
+        self._log.write("epoch", {**self._place(), **row})
         progress.total_seconds += progress.seconds
         progress.loss_sum = progress.seconds = progress.waited = 0.0
         self._bar.update(
@@ -281,6 +287,29 @@ class _Loop:
         losses = progress.losses(progress.loss_sum / _count(batch_rows[: progress.step]))
         title = f"{run.policy}: epoch {progress.epoch + 1} of {run.config.epochs}"
         self._bar.update(description=f"{title}, {losses}")
+
+    def _place(self) -> dict[str, object]:
+        run = self._training.run
+        return {"policy": run.policy, "epochs": run.config.epochs}
+
+    def _write_step(self, batch_rows: Sequence[NDArray[np.int64]]) -> None:
+        """Write where the training is to its log, at most once a second; the running step has no time yet."""
+        if self._progress.step < 2 or not self._log.is_due():
+            return
+        progress, config = self._progress, self._training.run.config
+        n_pictures, seconds = _count(batch_rows[: progress.step]), max(progress.seconds, 1e-9)
+        steps_left = len(batch_rows) * (config.epochs - progress.epoch) - progress.step
+        record = {
+            "epoch": progress.epoch + 1,
+            "step": progress.step,
+            "steps": len(batch_rows),
+            "loss": progress.loss_sum / n_pictures,
+            "learning_rate": self._rate,
+            "examples_per_s": _count(batch_rows[: progress.step - 1]) / seconds,
+            "wait_share": min(1.0, progress.waited / seconds),
+            "eta_s": steps_left * seconds / (progress.step - 1),
+        }
+        self._log.write("step", {**self._place(), **record})
 
     def _steps_done(self) -> int:
         return self._progress.epoch * len(_epoch_batches(self._training, 0)) + self._progress.step

@@ -44,7 +44,7 @@ class RegressionHead(Head):
     def truth(self, index: pl.DataFrame) -> Floats:
         """Return the value of each row in its unit, (N,), NaN without a label."""
         column = label_values(index, self.column).cast(pl.Float64, strict=False)
-        return np.asarray(column.fill_null(float("nan")).to_numpy(), np.float64)
+        return np.array(column.fill_null(float("nan")).to_numpy(), np.float64)
 
     def module(self, features: int) -> nn.Module:
         """Build a linear layer: (N, features) to the standardised value (N,)."""

@@ -9,6 +9,7 @@ models/<model_id>/
   history.parquet      one row an epoch
   metrics.parquet      rows of the table `metrics`
   predictions.parquet  rows of the table `predictions` with group_id, test part
+  log.jsonl            the training as it ran, for `train monitor`
   changes.parquet      how much each layer changed in training
   README.md            model card
   checkpoints/         newest and best epochs

@@ -169,6 +169,7 @@ def test_a_training_leaves_every_file_and_says_how_to_use_it(finished: Finished)
         "config.json", "model.json", "model.onnx", "parity.json", "weights.safetensors",
         "history.parquet", "metrics.parquet", "curves.parquet", "changes.parquet", "README.md",
         "checkpoints",
+        "log.jsonl",
     }  # fmt: skip
     report = Path(re.findall(r"report: (.*)", finished.printed)[0]).read_text("utf-8")
     for text in ("EfficientNet-Lite0", "PDQ", "with 4 edits"):

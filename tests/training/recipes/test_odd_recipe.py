@@ -109,7 +109,7 @@ def test_a_training_leaves_a_whole_model_folder(trained: Trained) -> None:
     left = {path.name for path in trained.folder.iterdir()}
     assert left == {
         "config.json", "weights.safetensors", "model.onnx", "parity.json", "history.parquet",
-        "metrics.parquet", "predictions.parquet", "changes.parquet", "README.md", "checkpoints",
+        "metrics.parquet", "predictions.parquet", "changes.parquet", "README.md", "checkpoints", "log.jsonl",
     }  # fmt: skip
     facts = json.loads((trained.folder / "config.json").read_text())
     assert facts["recipe"] == "instruments"

@@ -26,7 +26,7 @@ def test_a_training_leaves_every_file(trained: Trained) -> None:
         left = {path.name for path in folder.iterdir()}
         assert left == {
             "config.json", "weights.safetensors", "model.onnx", "parity.json", "history.parquet",
-            "metrics.parquet", "predictions.parquet", "changes.parquet", "README.md", "checkpoints",
+            "metrics.parquet", "predictions.parquet", "changes.parquet", "README.md", "checkpoints", "log.jsonl",
         }  # fmt: skip
     facts = json.loads((trained.outcome.folder / "run.json").read_text())
     assert set(facts["models"]) == {"split", "random_split"}

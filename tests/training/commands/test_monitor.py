@@ -1,0 +1,97 @@
+"""`train monitor` follows a log while it grows and reads it afterwards."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from catalog import Workspace
+from tests.training.conftest import Trained
+from training.commands.monitor import find_log, follow
+from training.commands.train import train
+from training.errors import NoTrainingError
+from training.fit.run_log import RunLog, read_log
+
+
+def epoch(number: int, validation: float) -> dict[str, float]:
+    return {
+        "epoch": number, "epochs": 3, "train_loss": 1.0 / number, "validation_loss": validation,
+        "learning_rate": 1e-3, "examples_per_s": 120.0, "wait_share": 0.25, "seconds": 2.0,
+    }  # fmt: skip
+
+
+def step(number: int, epoch_: int) -> dict[str, float]:
+    return {
+        "epoch": epoch_, "epochs": 3, "step": number, "steps": 40, "loss": 0.9, "eta_s": 65.0,
+        "learning_rate": 1e-3, "examples_per_s": 118.0, "wait_share": 0.2,
+    }  # fmt: skip
+
+
+def test_a_finished_training_is_shown_with_its_epochs(trained: Trained) -> None:
+    arguments = ["monitor", trained.folder.name[:8], "--home", str(trained.workspace.home)]
+    result = CliRunner().invoke(train, arguments, catch_exceptions=False)
+    lines = result.output.splitlines()
+    assert lines[0].split()[:3] == ["epoch", "loss", "validation"]
+    assert [line.split()[0] for line in lines[2:4]] == ["1/2", "2/2"]
+    assert lines[-1] == f"model {trained.folder.name} is finished"
+    losses = [
+        row["train_loss"]
+        for row in read_log(trained.folder / "log.jsonl")
+        if row["event"] == "epoch"
+    ]
+    assert [line.split()[1] for line in lines[2:4]] == [f"{loss:.4f}" for loss in losses]
+
+
+def test_new_epochs_appear_as_they_end_and_each_once(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "model" / "log.jsonl")
+    log.write("epoch", epoch(1, 1.2))
+
+    def wait(_seconds: float) -> None:
+        done = len(read_log(tmp_path / "model" / "log.jsonl"))
+        log.write("epoch", epoch(done + 1, 1.1 + 0.2 * (done == 2)))
+        if done == 2:
+            (tmp_path / "model" / "config.json").write_text("{}")
+
+    lines = list(follow(tmp_path / "model" / "log.jsonl", once=False, wait=wait))
+    assert [line.split()[0] for line in lines[2:-1]] == ["1/3", "2/3", "3/3"]
+    assert [("*" in line) for line in lines[2:-1]] == [True, True, False]
+    assert lines[-1] == "model model is finished"
+
+
+def test_a_resumed_epoch_counts_once_and_half_a_line_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "model" / "log.jsonl"
+    log = RunLog(path)
+    for record in (epoch(1, 1.2), epoch(2, 1.1), epoch(2, 1.0)):
+        log.write("epoch", record)
+    log.write("step", step(7, 3))
+    with path.open("a") as file:
+        file.write('{"event": "ep')
+    lines = list(follow(path, once=True))
+    assert [line.split()[0] for line in lines[2:4]] == ["1/3", "2/3"]
+    assert "1.0000" in lines[3]
+    assert "epoch 3/3, step 7/40, loss 0.9000, 118 images/s, 65 s left" in lines[-1]
+    assert "stopped" not in lines[-1]
+
+
+def test_a_training_without_news_is_called_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "model" / "log.jsonl"
+    RunLog(path)
+    path.write_text(json.dumps({"event": "step", "time": time.time() - 600, **step(7, 1)}) + "\n")
+    [line] = follow(path, once=True)
+    assert "it has stopped, the same command continues it" in line
+
+
+def test_steps_are_logged_once_a_second_at_most(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log.jsonl")
+    assert log.is_due()
+    log.write("step", step(1, 1))
+    assert not log.is_due()
+
+
+def test_without_a_training_it_says_how_to_begin_one(workspace: Workspace) -> None:
+    with pytest.raises(NoTrainingError, match=r"no training yet; .*train run RECIPE"):
+        find_log(workspace, "")
+    with pytest.raises(NoTrainingError, match="of a model 'abc'"):
+        find_log(workspace, "abc")
