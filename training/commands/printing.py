@@ -161,3 +161,23 @@ def _retrieval(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead]) 
 
 def _cell(row: Mapping[str, Any] | None, digits: int = 3) -> str:
     return "-" if row is None else with_interval(row, digits=digits)
+
+
+def trials_table(trials: pl.DataFrame, most: int = 12) -> str:
+    """Return the best trials of a search: validation loss, epoch, seconds and hyperparameters."""
+    names = [name for name in trials.columns if name.startswith("set_")]
+    columns = (
+        "trial",
+        "validation loss",
+        "epoch",
+        "seconds",
+        *(n.removeprefix("set_") for n in names),
+    )
+    rows = [
+        (
+            str(row["trial"]), f"{row['validation_loss']:.4f}", str(row["best_epoch"]),
+            f"{row['seconds']:.1f}", *(row[name] for name in names),
+        )
+        for row in trials.head(most).iter_rows(named=True)
+    ]  # fmt: skip
+    return "\n".join(aligned(columns, rows, numbers=set(columns)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import UsageError, Workspace, existing_workspace_option, progress_task, track
+from catalog import (
+    MissingPartError,
+    UsageError,
+    Workspace,
+    command_name,
+    existing_workspace_option,
+    progress_task,
+    track,
+)
 
 if TYPE_CHECKING:
     from training.commands.predictions import PredictionRow
@@ -104,6 +113,13 @@ def _print_result(workspace: Workspace, result: TrainingResult) -> None:
             click.echo(f'use it: [curate] embedder = "{name}" in safelight.toml')
 
 
+def _require_optuna() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("optuna") is None:
+        raise MissingPartError("optuna", "search")
+
+
 def _policies(text: str) -> tuple[str, ...]:
     chosen = tuple(part.strip() for part in text.split(",") if part.strip())
     unknown = set(chosen) - {"split", "random_split"}
@@ -158,6 +174,64 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
     click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}))
     verdict = "equal to" if difference < 1e-6 else f"up to {difference:.2g} away from"
     click.echo(f"{len(metrics)} figures, {verdict} the stored ones")
+
+
+@train.command("search")
+@click.argument("recipe")
+@click.option(
+    "--over", "dimensions", metavar="NAME=VALUES", multiple=True, required=True,
+    help="name=a,b,c or name=low:high or name=low:high:log; several times.",
+)  # fmt: skip
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=20, show_default=True,
+    help="Trainings, where a range is searched. A grid of values is tried whole.",
+)  # fmt: skip
+@click.option(
+    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
+)
+@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@click.option("--label", metavar="COLUMN", help="Label column, of recipes that learn any label.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option(
+    "--set", "options", metavar="NAME=VALUE", multiple=True, help="A hyperparameter that is fixed."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@existing_workspace_option
+def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
+    workspace: Workspace,
+    recipe: str,
+    dimensions: tuple[str, ...],
+    trials: int,
+    dataset: str | None,
+    preset: str,
+    label: str | None,
+    epochs: int | None,
+    options: tuple[str, ...],
+    seed: int,
+) -> None:
+    """Search hyperparameters. The best ones are chosen on validation.
+
+    The same command continues a search that was stopped.
+    """
+    _check_options(recipe, preset, options)
+    if label is not None:
+        options = (*options, f"label={label}")
+    with progress_task(f"search {recipe}"):
+        _require_optuna()
+        from training.commands.printing import trials_table
+        from training.fit.run_request import TrainingRequest
+        from training.studies.search import Dimension, SearchRequest, search
+
+        space = tuple(Dimension.parse(each) for each in dimensions)
+        training = TrainingRequest(recipe, dataset, preset, epochs, seed, options=options)
+        result = search(workspace, SearchRequest(training, space, trials))
+    click.echo(trials_table(result.trials))
+    click.echo(
+        f"{result.n_new} new of {len(result.trials)}; table: {result.folder / 'trials.parquet'}"
+    )
+    words = [f"train run {recipe} --preset {preset}", *([f"--epochs {epochs}"] if epochs else [])]
+    words += [f"--set {shlex.quote(each)}" for each in (*options, *result.best_options)]
+    click.echo(f"train the best one: {command_name()} {' '.join(words)}")
 
 
 @train.command()
