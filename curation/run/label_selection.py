@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from catalog import Catalog
+from catalog import Catalog, counted
 from curation.exif.bin_edges import SETTINGS
 from curation.reading import frame
 from curation.run.inputs import LABELS
@@ -72,10 +72,20 @@ def with_selected_labels(plan: CurationPlan, catalog: Catalog) -> tuple[Curation
     classes = tuple(sorted(name_of[task] for task in selection.classes))
     others = tuple(sorted(name_of[task] for task in selection.columns if task != FOLDER))
     notes = [f"label {task} is left out: {why}" for task, why in sorted(selection.left_out.items())]
+    if selection.columns == (FOLDER,) and not classes and 2 * with_settings < n:
+        notes.append(_folder_note(values))
     if 2 * with_settings < n and labelled > with_settings:
         return dataclasses.replace(plan, labels=classes, label_columns=others), notes
     columns = tuple(sorted((*classes, *others)))
     return dataclasses.replace(plan, label_columns=columns, label_classes=classes), notes
+
+
+def _folder_note(values: pl.DataFrame) -> str:
+    n_folders = values.filter(pl.col("task") == FOLDER)["value"].n_unique()
+    return (
+        f"label {FOLDER} has {counted(n_folders, 'value')}, not 2 to {MAX_CLASSES}, so it is no class and keeps no "
+        "picture; crawl run folder --class-level N takes the class from one folder of the path"
+    )
 
 
 def select_labels(values: pl.DataFrame) -> LabelSelection:

@@ -129,6 +129,21 @@ def test_photographs_keep_their_settings_and_get_the_label_beside_them(tmp_path:
     assert "and the labels breed" in (release.path / "README.md").read_text("utf-8")
 
 
+def test_folders_that_are_too_many_for_classes_are_named_with_the_option_that_helps(
+    tmp_path: Path,
+) -> None:
+    made = Workspace.at(tmp_path)
+    shots = [Shot(f"{n}.jpg", jpeg(scene(n)), None) for n in range(24)]
+    bring(made, [(shot, {"folder": f"{n % 3}/day {n}"}) for n, shot in enumerate(shots)])
+    result = run(made)
+    assert result.dropped == {"no_usable_setting": 24}
+    assert (
+        "label folder has 24 values, not 2 to 20, so it is no class and keeps no picture"
+        in result.notes[0]
+    )
+    assert "--class-level N" in result.notes[0]
+
+
 def labels(**columns: list[str | None]) -> pl.DataFrame:
     rows = [
         {"asset_sha256": str(n), "task": task, "value": value, "answers": 1}
