@@ -286,7 +286,15 @@ class _Loop:
         progress, run = self._progress, self._training.run
         losses = progress.losses(progress.loss_sum / _count(batch_rows[: progress.step]))
         title = f"{run.policy}: epoch {progress.epoch + 1} of {run.config.epochs}"
-        self._bar.update(description=f"{title}, {losses}")
+        total = self._expected_steps(len(batch_rows)) if run.budget_s else None
+        self._bar.update(description=f"{title}, {losses}", total=total)
+
+    def _expected_steps(self, steps_of_epoch: int) -> int:
+        """Return how many steps there will be when the budget ends; at least an epoch, at most all epochs."""
+        progress, epochs = self._progress, self._training.run.config.epochs
+        done = progress.epoch * steps_of_epoch + progress.step
+        in_budget = round(done / max(self._budget_share(), 1e-9))
+        return min(epochs * steps_of_epoch, max(steps_of_epoch, in_budget))
 
     def _place(self) -> dict[str, object]:
         run = self._training.run

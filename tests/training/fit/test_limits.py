@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import nn
 
+from catalog import show_progress
+from tests.display import ListDisplay
 from tests.training.small_training import (
     CONFIG,
     HEADS,
@@ -77,6 +79,31 @@ def test_a_budget_ends_a_training_soon_and_leaves_a_model(
     again, _ = training.fit(seed=5)
     assert len(objective.sizes) == n_steps, "a spent budget is not spent again"
     assert weights_equal(again, network)
+
+
+class TotalsDisplay(ListDisplay):
+    """Keep the totals that the bar was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.totals: list[float] = []
+
+    def update(self, task_id: int, changed: Mapping[str, Any], fields: Any) -> None:
+        super().update(task_id, changed, fields)
+        self.totals += [changed["total"]] if "total" in changed else []
+
+
+def test_the_bar_counts_the_steps_until_the_budget_ends(store: SampleStore, tmp_path: Path) -> None:
+    config, objective = CONFIG.changed(["epochs=100000", "patience=100000"]), Counting(HEADS, 0.01)
+    display = TotalsDisplay()
+    with show_progress(display):
+        SmallTraining(store, tmp_path, config, objective, checkpoint_s=60, budget_s=0.5).fit()
+    assert min(display.totals) >= STEPS
+    assert len(objective.sizes) <= display.totals[-1] < config.epochs * STEPS / 10
+    endless = TotalsDisplay()
+    with show_progress(endless):
+        SmallTraining(store, tmp_path / "endless").fit()
+    assert not endless.totals
 
 
 def cut_epoch(
