@@ -102,6 +102,13 @@ class RecipeNotFoundError(TrainingError):
         )
 
 
+class NoRecipeError(TrainingError):
+    """A Python file that is to be a recipe has no `RECIPE`."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} has no RECIPE; assign one to it: RECIPE = safelight.Recipe(...)")
+
+
 class NoLabelError(TrainingError):
     """A release has no such label, or several to choose from."""
 
@@ -113,6 +120,27 @@ class NoLabelError(TrainingError):
         )
         what = f"there is no label {name}" if name else "no label is chosen"
         super().__init__(f"{what}; {has}. Name one with --label COLUMN")
+
+
+class LabelExpressionError(NoLabelError):
+    """A label is neither a column of the release nor an SQL expression over its columns."""
+
+    def __init__(self, text: str, reason: str, columns: Sequence[str]) -> None:
+        near = difflib.get_close_matches(text, columns, n=1)
+        suggestion = f"did you mean {near[0]}? " if near else ""
+        TrainingError.__init__(
+            self,
+            f"there is no label {text!r} ({reason}); {suggestion}columns: {', '.join(columns)}",
+        )
+
+
+class RareClassesError(NoLabelError):
+    """A label has not two classes with enough pictures."""
+
+    def __init__(self, name: str, fewest: int) -> None:
+        TrainingError.__init__(
+            self, f"the label {name} has not two classes of {fewest} pictures each"
+        )
 
 
 class OptionError(TrainingError):

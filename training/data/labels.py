@@ -2,13 +2,13 @@
 
 import polars as pl
 
-from training.errors import NoLabelError
+from training.errors import LabelExpressionError
 
 
 def label_values(index: pl.DataFrame, column: str) -> pl.Series:
     """Return the values of a label, (N,), named by the column or by the alias of the expression.
 
-    Raises NoLabelError where neither a column has this name nor polars can compute it.
+    Raises LabelExpressionError where neither a column has this name nor polars can compute it.
 
     >>> label_values(pl.DataFrame({"iso": [100, 800]}), "iso > 400 AS noisy").to_list()
     [False, True]
@@ -18,5 +18,5 @@ def label_values(index: pl.DataFrame, column: str) -> pl.Series:
     try:
         return index.select(pl.sql_expr(column)).to_series()
     except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
-        raise NoLabelError(f"{column!r} ({reason})", ()) from error
+        reason = str(error).partition("\n")[0].partition("; valid columns:")[0]
+        raise LabelExpressionError(column, reason, index.columns) from error

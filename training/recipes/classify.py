@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.errors import NoLabelError
+from training.errors import NoLabelError, RareClassesError
 from training.fit.config import Config, option
 from training.fit.encoded import squares, standardise
 from training.fit.recipe import Labels, Recipe
@@ -101,7 +101,7 @@ def _classes(values: pl.Series) -> tuple[str, ...]:
     counts = values.value_counts()
     common = counts.filter(counts["count"] >= FEWEST_OF_CLASS)[values.name].sort()
     if len(common) < 2:
-        raise NoLabelError(f"{values.name} with two classes of {FEWEST_OF_CLASS} pictures each", ())
+        raise RareClassesError(values.name, FEWEST_OF_CLASS)
     return tuple(common.cast(str).to_list())
 
 
