@@ -50,7 +50,9 @@ class HeadedNetwork(nn.Module):
     def __init__(self, backbone: nn.Module, heads: Sequence[HeadLike]) -> None:
         super().__init__()
         self.backbone = backbone
-        features = int(backbone.features)  # type: ignore[arg-type]  # a Backbone is a module with this attribute
+        # A backbone without them is refused here, not by the export after the training.
+        self.input_names: tuple[str, ...] = tuple(backbone.input_names)  # type: ignore[arg-type]  # see Backbone
+        features = int(backbone.features)  # type: ignore[arg-type]  # as above
         self.heads = nn.ModuleDict({head.name: head.module(features) for head in heads})
 
     @property
@@ -62,12 +64,6 @@ class HeadedNetwork(nn.Module):
     def parts(self) -> tuple[str, ...]:
         """The parts of the inputs that can be looked at alone."""
         return tuple(getattr(self.backbone, "parts", ()))
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """The arrays of a batch that the network reads."""
-        names: tuple[str, ...] = self.backbone.input_names  # type: ignore[assignment]  # see Backbone
-        return names
 
     def forward(self, inputs: Inputs, part: str = "") -> dict[str, torch.Tensor]:
         """Map named inputs to the output of each head by its name."""

@@ -25,6 +25,13 @@ def ordinal(name: str) -> OrdinalHead:
 HEADS: tuple[Head, ...] = (ordinal("a"), ordinal("b"), ordinal("c"))
 
 
+def test_a_backbone_without_input_names_is_refused_before_it_is_trained() -> None:
+    backbone = nn.Linear(3, 2)
+    backbone.features = 2  # type: ignore[assignment]  # what a Backbone has
+    with pytest.raises(AttributeError, match="input_names"):
+        HeadedNetwork(backbone, HEADS)
+
+
 def small() -> HeadedNetwork:
     return HeadedNetwork(PatchesAndThumbnailBackbone(width=4, features=8), HEADS).eval()
 
