@@ -46,11 +46,11 @@ EFFECT_COLUMNS = (
 def summary(models: Mapping[str, Path]) -> str:
     """Return tables of the main metric of finished models and baselines, by split policy, one for each family."""
     metrics = {name: pl.read_parquet(folder / "metrics.parquet") for name, folder in models.items()}
-    heads = next((_heads(folder) for folder in models.values()), ())
+    heads = next((model_heads(folder) for folder in models.values()), ())
     return table(metrics, heads)
 
 
-def _heads(folder: Path) -> tuple[SavedHead, ...]:
+def model_heads(folder: Path) -> tuple[SavedHead, ...]:
     """Return the heads of a model folder; one without `config.json` is an embedder of older code."""
     config = folder / "config.json"
     if not config.is_file():

@@ -167,11 +167,13 @@ def monitor(workspace: Workspace, *, model_id: str, once: bool) -> None:
 def evaluate(workspace: Workspace, model_id: str) -> None:
     """Score a model again from its weights. Compares the scores with the stored figures."""
     with progress_task("evaluate"):
-        from training.commands.printing import table
+        from training.commands.printing import model_heads, table
+        from training.predict.saved_model import find_model
         from training.runs.run import evaluate as score
 
         metrics, difference = score(workspace, model_id)
-    click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}))
+        heads = model_heads(find_model(workspace, model_id))
+    click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}, heads))
     verdict = "equal to" if difference < 1e-6 else f"up to {difference:.2g} away from"
     click.echo(f"{len(metrics)} figures, {verdict} the stored ones")
 

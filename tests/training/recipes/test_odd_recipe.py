@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 from catalog import Release, Workspace, open_catalog, publish, rows, write_segment
 from tests.training.recipes import odd_recipe
 from tests.training.recipes.odd_recipe import INSTRUMENTS, RECIPE, SECOND
+from training.commands.train import train as command
 from training.errors import UndecodablePictureError
 from training.fit.run_request import TrainingRequest, TrainingResult
 from training.predict.predict_files import Model, load_model, predict_pictures
@@ -162,6 +164,9 @@ def test_the_catalog_holds_it_and_it_is_scored_again_to_the_same_figures(trained
     assert [row["kind"] for row in kinds] == ["regression", "softmax"]
     _, difference = evaluate(trained.workspace, trained.folder.name)
     assert difference == 0
+    words = ["evaluate", trained.folder.name, "--home", str(trained.workspace.home)]
+    output = CliRunner().invoke(command, words, catch_exceptions=False).output
+    assert "pitch (octaves)" in output, "the unit, as train run prints it"
 
 
 def test_the_side_loss_is_part_of_what_is_learnt(trained: Trained) -> None:
