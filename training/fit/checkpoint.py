@@ -103,8 +103,8 @@ class Checkpoints:
             raise CheckpointError(newest.name, "data set or configuration")
         try:
             state.network.load_state_dict(load_file(newest / "model.safetensors"))
-        except RuntimeError as error:  # names of layers of an earlier version
-            raise CheckpointError(newest.name, "version of Safelight") from error
+        except RuntimeError as error:  # other layers
+            raise CheckpointError(newest.name, "version of the recipe or of Safelight") from error
         if state.average is not None:
             state.average.load_state_dict(load_file(newest / "average.safetensors"))
         state.optimizer.load_state_dict(content["optimiser"])

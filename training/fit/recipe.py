@@ -54,7 +54,7 @@ class Recipe:
     a frozen network) it gets vectors in place of pictures. `objective` replaces the heads' losses, `initialise` sets
     weights from training pictures before the first step. `policies` are the splits it may be trained under, `studies`
     the studies that can be made with it; the default recipe is trained where none is named. `file` is the Python file
-    of a user's own recipe.
+    of a user's own recipe, `source` its content when it was loaded.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Recipe:
     studies: tuple[str, ...] = ()
     is_default: bool = False
     file: str = ""
+    source: bytes = b""
 
     def config_from(self, saved: Mapping[str, Any]) -> Config:
         """Make the configuration of a saved model."""

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.errors import RecipeNotFoundError
+from training.errors import NoRecipeError, RecipeNotFoundError
 from training.fit.config import Config
 from training.fit.recipe import Recipe
 
@@ -41,17 +41,18 @@ def find_recipe(name: str) -> Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Run a Python file of the user and return its `RECIPE`; raises `RecipeNotFoundError`."""
+    """Run a Python file of the user and return its `RECIPE`; raises `RecipeNotFoundError` or `NoRecipeError`."""
     spec = importlib.util.spec_from_file_location(f"safelight_recipe_{path.stem}", path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise RecipeNotFoundError("recipe file", str(path), list(RECIPES))
+    source = path.read_bytes()
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     recipe = getattr(module, "RECIPE", None)
     if not isinstance(recipe, Recipe):
-        raise RecipeNotFoundError("RECIPE in", str(path), list(RECIPES))
-    return dataclasses.replace(recipe, file=str(path.resolve()))
+        raise NoRecipeError(str(path))
+    return dataclasses.replace(recipe, file=str(path.resolve()), source=source)
 
 
 def recipe_with_study(study: str) -> Recipe:

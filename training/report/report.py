@@ -5,10 +5,8 @@ at any time; the same files give the same report. There is one template: a secti
 left out.
 """
 
-import dataclasses
 import logging
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from training.evaluation.saved_head import (
     VALUE_FAMILY,
     SavedHead,
 )
+from training.fit.repeat import preset_words
 from training.recipes import find_recipe
 from training.report import head_plots, plots, tables
 from training.report.balance import TEST, label_balance
@@ -103,25 +102,15 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
 
 
 def command(run: SavedRun) -> str:
-    """Return the command that repeats the run: the saved one, or with the preset that matches the configuration."""
+    """Return the command that repeats the run: the saved one, or with the preset nearest to the configuration."""
     if saved := run.facts.get("command"):
         return str(saved)
     name = run.facts["recipe"]
     words = ["safelight", "train", "run", name, "--dataset", run.release]
-    words += _preset(name, run.main.config.get("config") or {})
+    words += preset_words(_presets(name), run.main.config.get("config") or {})
     if len(run.models) == 1 and run.main.predictions.height:
         words += ["--policies", run.main.policy]
     return " ".join(words)
-
-
-def _preset(recipe: str, config: dict[str, Any]) -> list[str]:
-    for preset, usual in _presets(recipe).items():
-        settings = dataclasses.asdict(usual)
-        changed = {key for key, value in config.items() if settings.get(key) != value}
-        if config and changed <= {"epochs", "label", "seed"}:
-            options = [f"--{key} {shlex.quote(str(config[key]))}" for key in sorted(changed)]
-            return [f"--preset {preset}", *options]
-    return []
 
 
 def _presets(recipe: str) -> Mapping[str, Any]:

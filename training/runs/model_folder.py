@@ -19,7 +19,6 @@ import dataclasses
 import hashlib
 import json
 import platform
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,7 +39,8 @@ from training.fit.task import Task
 from training.models.headed import ExportedNetwork
 from training.models.layers import count_parameters
 from training.models.vector_mlp import EncodedNetwork
-from training.predict.saved_model import FINISHED, RECIPE_FILE, read_facts
+from training.predict.saved_model import FINISHED, read_facts
+from training.runs.own_recipe import save_source
 
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "probabilities": pl.List(pl.Float64), "predicted": pl.Int64, "target": pl.Int64, "nll": pl.Float64,
@@ -102,8 +102,7 @@ def write_model(folder: Path, task: Task, trained: Trained, facts: Mapping[str, 
     names: tuple[str, ...] = network.input_names  # type: ignore[assignment]  # see training.models.headed
     model = ExportedNetwork(network, names, stated)
     export_weights(model, folder / "weights.safetensors")
-    if task.recipe.file:
-        shutil.copy(task.recipe.file, folder / RECIPE_FILE)
+    save_source(folder, task.recipe)
     everything = dict(facts) | _learned(folder, model, trained) | {"calibration": calibrations}
     metrics = _write_tables(folder, trained, facts)
     write_card(folder / "README.md", everything, metrics)

@@ -30,6 +30,7 @@ from training.fit.examples import (
     shared_between_train_and_test,
 )
 from training.fit.recipe import Labels
+from training.fit.repeat import preset_words
 from training.fit.run_request import (
     TrainingRequest,
     TrainingResult,
@@ -40,7 +41,8 @@ from training.fit.run_request import (
 from training.fit.task import Task, short_hash
 from training.fit.trainer import Training, fit
 from training.fit.training_run import TrainingRun
-from training.predict.saved_model import find_model, is_finished, read_facts
+from training.heads import SoftmaxHead
+from training.predict.saved_model import RECIPE_FILE, find_model, is_finished, read_facts
 from training.recipes import find_preset, find_recipe
 from training.runs.assessment import assess
 from training.runs.model_folder import (
@@ -50,10 +52,13 @@ from training.runs.model_folder import (
     weight_changes,
     write_model,
 )
+from training.runs.own_recipe import save_source, warn_if_changed
 from training.runs.saved_network import load_network, saved_task
 from training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
+
+SHOWN = 3  # values that a warning names
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,12 @@ def train(workspace: Workspace, request: TrainingRequest) -> TrainingResult:
     if request.fresh:
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
+    for folder in folders.values():
+        warn_if_changed(folder, job.task.recipe)
     existed = tuple(policy for policy, folder in folders.items() if is_finished(folder))
     missing = {policy: folder for policy, folder in folders.items() if policy not in existed}
     if missing:
+        _warn_of_other_values(job)
         _train_all(job, missing)
     added: dict[str, int] = {}
     for folder in folders.values():
@@ -178,6 +186,7 @@ def _train_all(job: TrainingJob, folders: Mapping[str, Path]) -> None:
 def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     task, run = job.task, job.run_for(policy)
+    save_source(folder, task.recipe)
     torch.manual_seed(task.config.seed)
     network = task.build().to(run.device)
     before = {name: value.detach().cpu().clone() for name, value in network.named_parameters()}
@@ -213,5 +222,33 @@ def _write_run(job: TrainingJob, folders: Mapping[str, Path]) -> Path:
             policy: shared_between_train_and_test(job.index, policy) for policy in models
         },
     }
+    if job.task.recipe.file:
+        folder_of_model = next(iter(folders.values())).relative_to(job.workspace.home)
+        recipe_file = (folder_of_model / RECIPE_FILE).as_posix()
+        facts["recipe_file"] = recipe_file
+        facts["command"] = _command(job, recipe_file, list(models))
     write_json(folder / "run.json", facts)
     return folder
+
+
+def _command(job: TrainingJob, recipe_file: str, policies: list[str]) -> str:
+    """Return the command that repeats the run of a user's own recipe."""
+    recipe, dataset = job.task.recipe, f"{job.release.name}@{job.release.version}"
+    words = ["safelight", "train", "run", recipe_file, "--dataset", dataset]
+    words += preset_words(recipe.presets, dataclasses.asdict(job.task.config))
+    if set(policies) != set(recipe.policies):
+        words += ["--policies", ",".join(policies)]
+    return " ".join(words)
+
+
+def _warn_of_other_values(job: TrainingJob) -> None:
+    """Name the values of a label that are none of its classes: their pictures have no label."""
+    for head in job.task.heads:
+        counts = head.other_values(job.index) if isinstance(head, SoftmaxHead) else {}
+        if counts:
+            listed = ", ".join(f"{value!r} ({n})" for value, n in list(counts.items())[:SHOWN])
+            more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
+            log.warning(
+                "%d of %d pictures are left out of %s, because their value is none of its classes: %s%s",
+                sum(counts.values()), len(job.index), head.name, listed, more,
+            )  # fmt: skip

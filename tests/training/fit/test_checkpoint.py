@@ -99,5 +99,5 @@ def test_a_checkpoint_of_another_training_or_network_is_refused(tmp_path: Path) 
         Checkpoints(tmp_path, "another-model").restore(make_state(0))
     network = nn.Sequential(nn.Linear(3, 2))
     other = TrainingState(network, torch.optim.AdamW(network.parameters()))
-    with pytest.raises(CheckpointError, match="version of Safelight"):
+    with pytest.raises(CheckpointError, match="version of the recipe or of Safelight"):
         Checkpoints(tmp_path, "model").restore(other)

@@ -327,7 +327,11 @@ def test_the_command_names_the_preset_that_fits(run: SavedRun) -> None:
     cases = [
         (smoke, "--preset smoke"),
         (smoke | {"epochs": 3, "seed": 5}, "--preset smoke --epochs 3 --seed 5"),
-        (smoke | {"width": 999}, ""),
+        (
+            smoke | {"width": 999, "fused": False},
+            "--preset smoke --set fused=false --set width=999",
+        ),
+        (smoke | {"of_a_newer_version": 1}, ""),
     ]
     for config, options in cases:
         model = dataclasses.replace(run.main, config={"config": config})
