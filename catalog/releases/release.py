@@ -1,7 +1,7 @@
 """One published version of a dataset, and how it is found."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from catalog.releases.manifest import PARTIAL
 from catalog.workspace.workspace import Workspace
 
 FORMAT = "safelight-release/1"
+BATCH_ROWS, READ_BYTES = 2**14, 2**20
 
 
 SPLITS = ("train", "validation", "test")
@@ -63,6 +64,19 @@ class Release:
         """
         self.require_data()
         return pq.read_table(self.path / INDEX, columns=None if columns is None else list(columns))
+
+    def index_batches(
+        self, columns: Sequence[str], repetitive: Collection[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """Give columns of the index in pieces, for indexes that are large; `repetitive` texts as dictionaries.
+
+        Raises `ReleaseError` when a takedown has deleted the data.
+        """
+        self.require_data()
+        path = self.path / INDEX
+        options = {"pre_buffer": False, "buffer_size": READ_BYTES}  # or it would hold whole columns
+        with pq.ParquetFile(path, read_dictionary=[*repetitive], **options) as index:
+            yield from index.iter_batches(BATCH_ROWS, columns=list(columns))
 
     def require_data(self) -> None:
         """Raise `ReleaseError` when a takedown has deleted the data."""

@@ -5,7 +5,6 @@ Only the columns that the predicate names are read, and no row becomes a Python 
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -26,10 +25,13 @@ def select_rows(release: Release, split: str | None = None, where: str = "") -> 
     check_split(release, split)
     if where.strip():
         return _matching(release, split, where)
-    column = release.index(["split"])["split"]
-    chosen = pa.scalar(True) if split is None else pc.equal(column, split)
-    mask = np.broadcast_to(np.asarray(chosen), len(column))
-    return np.flatnonzero(mask).astype(np.int64)
+    if split is None:
+        return np.arange(release.manifest["n_items"])
+    chosen = [
+        np.asarray(pc.equal(batch["split"], split))
+        for batch in release.index_batches(["split"], ["split"])
+    ]
+    return np.flatnonzero(np.concatenate(chosen))
 
 
 def check_split(release: Release, split: str | None) -> None:

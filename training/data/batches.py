@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from catalog import UsageError
@@ -118,7 +117,7 @@ class BatchFiller:
             return
         chosen = self.selection
         replaced_by = None if shown is None else chosen.id(shown)
-        shard = chosen.shards[chosen.codes[row]]
+        shard = chosen.shard(row)
         self.bad[row] = BadPicture(chosen.id(row), shard, str(error), replaced_by)
         log.warning("%s in %s; shown in its place: %s", error, shard, replaced_by or "black")
 
@@ -152,7 +151,7 @@ class Filling:
         counts = self.batch.counts & shown
         batch: dict[str, Any] = {
             "image": torch.from_numpy(self.memory).permute(0, 3, 1, 2),
-            "id": selection.ids.take(pa.array(rows)).to_pylist(),
+            "id": [selection.id(row) for row in rows],
             "mask": torch.from_numpy(counts),
         }
         for name, label in selection.labels.items():

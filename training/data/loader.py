@@ -241,10 +241,10 @@ class Loader:
 
     def _upcoming(self, plan: Epoch, cut: BatchRows) -> list[str]:
         """Name the shards of a batch and those of the pictures after it, in the order of their use."""
-        chosen = self.selection
+        places = self.selection.places
         rows = plan.rows[cut.positions[0] :][:LOOKAHEAD]
-        codes, first = np.unique(chosen.codes[rows], return_index=True)
-        return [chosen.shards[code] for code in codes[np.argsort(first)][:SHARDS_AHEAD]]
+        codes, first = np.unique(places.codes[rows], return_index=True)
+        return [places.shards[code] for code in codes[np.argsort(first)][:SHARDS_AHEAD]]
 
     def _wait(self, filling: Filling) -> None:
         started = time.perf_counter()

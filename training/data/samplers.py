@@ -93,7 +93,7 @@ class Sampler:
         if name == "balanced":
             return _balanced(self.selection, argument, self.size or n, rng)
         if name == "block":
-            return _block(self.selection.codes, _shards_a_block(argument), rng)[: self.size]
+            return _block(self.selection.places.codes, _shards_a_block(argument), rng)[: self.size]
         if argument or name not in SAMPLERS:
             raise UsageError(
                 f"sampler {self.spec!r} does not exist; there are {', '.join(SAMPLERS)}"

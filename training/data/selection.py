@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from training.data.shards import ShardReader
 
+_PLACE = ("asset_sha256", "shard", "offset", "length")
 RESERVED = ("image", "id", "mask")
 """Names that a sample has already."""
 Column = NDArray[Any]
@@ -42,21 +43,28 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Rows of a release, ascending: `rows` are their numbers in its index, the other arrays have one value each.
+class Places:
+    """Where n pictures are: `lengths[i]` bytes at `offsets[i]` of the shard `shards[codes[i]]`.
 
-    Picture i is `lengths[i]` bytes at `offsets[i]` of the shard `shards[codes[i]]`.
+    `ids[i]` are the 32 bytes of the SHA-256 of picture i.
     """
+
+    shards: tuple[str, ...]
+    ids: NDArray[np.uint8]
+    codes: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of a release, ascending: `rows` are their numbers in its index, all else has one value for each."""
 
     release: Release
     split: str | None
     where: str
     rows: NDArray[np.int64]
-    ids: pa.StringArray
-    shards: tuple[str, ...]
-    codes: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    places: Places
     labels: Mapping[str, Label]
     columns: Mapping[str, Column]
 
@@ -70,11 +78,16 @@ class Selection:
 
     def id(self, i: int) -> str:
         """Return the SHA-256 of picture `i`, hex."""
-        return str(self.ids[int(i)].as_py())
+        return str(self.places.ids[i].tobytes().hex())
+
+    def shard(self, i: int) -> str:
+        """Return the name of the shard of picture `i`."""
+        return str(self.places.shards[self.places.codes[i]])
 
     def read(self, reader: "ShardReader", i: int) -> bytes:
         """Return the original bytes of picture `i`."""
-        return reader.read(self.shards[self.codes[i]], int(self.offsets[i]), int(self.lengths[i]))
+        places = self.places
+        return reader.read(self.shard(i), int(places.offsets[i]), int(places.lengths[i]))
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return columns of the index, by default all, for these rows."""
@@ -109,23 +122,44 @@ def select(
         raise UsageError(f"no picture of {release.name}@{release.version} fits {chosen or 'it'}")
     # What comes from a bucket is in its folder by now; a connection to the bucket does not travel to other processes.
     release = replace(release, bucket=None)
-    places = release.index(["asset_sha256", "shard", "offset", "length"]).take(pa.array(rows))
-    shards = places["shard"].combine_chunks().dictionary_encode()
     selection = Selection(
         release=release,
         split=split,
         where=where,
         rows=rows,
-        ids=places["asset_sha256"].combine_chunks(),
-        shards=tuple(shards.dictionary.to_pylist()),
-        codes=shards.indices.to_numpy(),
-        offsets=places["offset"].to_numpy(),
-        lengths=places["length"].to_numpy(),
+        places=_places(release, rows),
         labels=_labels(release, labels, rows),
         columns=_columns(release, columns, rows),
     )
     _warn_of_permission(selection)
     return selection
+
+
+def _places(release: Release, rows: NDArray[np.int64]) -> Places:
+    """Read where the pictures of these rows are, piece by piece: an index may be larger than memory."""
+    n, done, start = len(rows), 0, 0
+    numbers: dict[str, int] = {}
+    ids, codes = np.empty((n, 32), np.uint8), np.empty(n, np.int32)
+    offsets, lengths = np.empty(n, np.int64), np.empty(n, np.int64)
+    for batch in release.index_batches(_PLACE, ["shard"]):
+        inside = rows[slice(*np.searchsorted(rows, (start, start + len(batch))))] - start
+        start += len(batch)
+        part = batch if len(inside) == len(batch) else batch.take(pa.array(inside))
+        names = part["shard"].dictionary.to_pylist()
+        shards = np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int32)
+        here = slice(done, done + len(part))
+        ids[here] = _from_hex(part["asset_sha256"])
+        codes[here] = shards[part["shard"].indices.to_numpy()]
+        offsets[here], lengths[here] = part["offset"].to_numpy(), part["length"].to_numpy()
+        done += len(part)
+    return Places(tuple(numbers), ids, codes, offsets, lengths)
+
+
+def _from_hex(column: pa.StringArray) -> NDArray[np.uint8]:
+    """Return n hexadecimal SHA-256 as bytes (n, 32), a fourth of the memory of texts."""
+    ends = np.frombuffer(column.buffers()[1], np.int32)[column.offset :][: len(column) + 1]
+    text = column.buffers()[2][int(ends[0]) : int(ends[-1])].to_pybytes().decode()
+    return np.frombuffer(bytes.fromhex(text), np.uint8).reshape(len(column), 32)
 
 
 def _check_columns(release: Release, labels: Sequence[str], columns: Sequence[str]) -> None:
@@ -155,22 +189,32 @@ def _no_column(release: Release, name: str, existing: Collection[str]) -> str:
 
 
 def _labels(release: Release, names: Sequence[str], rows: NDArray[np.int64]) -> dict[str, Label]:
-    table = release.index(names) if names else pa.table({})
-    return {name: _label(table[name], rows) for name in names}
+    return {name: _label(release, name, rows) for name in names}
 
 
-def _label(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> Label:
+def _label(release: Release, name: str, rows: NDArray[np.int64]) -> Label:
     """Make arrays of one column of the whole index, and cut the selected rows out of them."""
     classes: tuple[str, ...] = ()
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        classes = tuple(sorted(pc.unique(column.drop_null()).to_pylist()))
-        column = pc.index_in(column, value_set=pa.array(classes, column.type))
-    kind = pa.int64() if _is_whole(column.type) else pa.float32()
-    chosen = column.take(pa.array(rows))
+    is_text = release.manifest["schema"][name] == "string"
+    batches = release.index_batches([name], [name] if is_text else ())
+    column = pa.chunked_array([batch[name] for batch in batches])
+    if is_text:
+        column, classes = _coded(column)
+    chosen = column if len(rows) == len(column) else column.take(pa.array(rows))
     mask = pc.and_(pc.is_valid(chosen), pc.fill_null(_is_number(chosen), False)).to_numpy()
     # The values below the mask are zeros, whatever stood there.
+    kind = pa.int64() if _is_whole(column.type) else pa.float32()
     values = pc.if_else(mask, chosen, None).cast(kind).fill_null(0).to_numpy()
     return Label(values, mask, classes)
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, tuple[str, ...]]:
+    """Replace texts by the numbers of their classes, in alphabetical order."""
+    texts = column.unify_dictionaries().combine_chunks()
+    names = texts.dictionary.to_pylist()
+    classes = {name: number for number, name in enumerate(sorted(names))}
+    numbers = pa.array([classes[name] for name in names], pa.int64())
+    return pa.chunked_array([numbers.take(texts.indices)]), tuple(classes)
 
 
 def _is_whole(kind: pa.DataType) -> bool:

@@ -123,10 +123,10 @@ def test_the_order_depends_on_release_selection_seed_and_epoch_only(
 
 
 def test_a_block_keeps_the_pictures_of_its_shards_together(pets: Selection) -> None:
-    shards = len(pets.shards)
+    shards = len(pets.places.shards)
     assert shards > 4
     for size in (1, 3):
-        codes = pets.codes[Sampler(pets, f"block:{size}", seed=1).order(0)]
+        codes = pets.places.codes[Sampler(pets, f"block:{size}", seed=1).order(0)]
         switches = int((np.diff(codes) != 0).sum())
         assert (switches == shards - 1) == (size == 1)
         seen: list[set[int]] = []
@@ -136,7 +136,7 @@ def test_a_block_keeps_the_pictures_of_its_shards_together(pets: Selection) -> N
             seen[-1].add(int(code))
         assert len(seen) == -(-shards // size)
     first, second = (Sampler(pets, "block", seed=1).order(epoch) for epoch in (0, 1))
-    assert pets.codes[first].tolist() != pets.codes[second].tolist()
+    assert pets.places.codes[first].tolist() != pets.places.codes[second].tolist()
 
 
 def test_balanced_draws_follow_the_weights(pets: Selection) -> None:
