@@ -9,6 +9,7 @@ import pytest
 
 from crawler.commands.crawl import run
 from tests.factories import jpeg, picture, plain_jpeg
+from tests.real_data import needs
 
 ROOT = Path(__file__).resolve().parents[1]
 needs_urls = pytest.mark.skipif(
@@ -58,3 +59,20 @@ def test_the_scale_benchmark_fits_memory_and_draws(tmp_path: Path) -> None:
     assert re.search(r"Memory grows by -?\d+ bytes a picture", text)
     assert re.search(r"\| 300 \| \d+ \| \d+ \| \d+ \|", text)
     assert (tmp_path / "scale.png").stat().st_size > 10_000
+
+
+@needs("photos/photos-1.tar")
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_loader_benchmark_measures_every_task(tmp_path: Path) -> None:
+    output = tmp_path / "loader.md"
+    words = ["--only", "safelight", "--rounds", "1", "--pictures", "130", "--output", str(output)]
+    command = [sys.executable, "-m", "benchmarks.bench_loader", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = output.read_text("utf-8")
+    rows = re.findall(r"^\| safelight \| (\d+\.\d+) \[", text, re.MULTILINE)
+    assert len(rows) == 4
+    assert all(float(cost) > 0 for cost in rows)
+    assert "Left out" not in text
+    assert re.search(r"1,000,000 rows opens in \d+\.\d\d CPU seconds", text)

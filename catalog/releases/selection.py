@@ -3,7 +3,6 @@
 Only the columns that the predicate names are read, and no row becomes a Python object.
 """
 
-import duckdb
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -11,8 +10,6 @@ from numpy.typing import NDArray
 from catalog.errors import ReleaseError
 from catalog.releases.deleted_data import INDEX
 from catalog.releases.release import Release
-from catalog.stores.engine import give_back, take
-from catalog.tables.reading import is_one_select
 from catalog.workspace.error_lines import first_paragraph
 
 
@@ -44,6 +41,12 @@ def check_split(release: Release, split: str | None) -> None:
 
 
 def _matching(release: Release, split: str | None, where: str) -> NDArray[np.int64]:
+    # Not at the top: a release without a predicate is read without DuckDB.
+    import duckdb
+
+    from catalog.stores.engine import give_back, take
+    from catalog.tables.reading import is_one_select
+
     release.require_data()
     # The line break ends a comment of the predicate; the split stands outside, where no predicate changes it.
     sql = (

@@ -29,8 +29,8 @@ Transform = Callable[[Any], Any]
 class PictureDataset(Dataset[dict[str, Any]]):
     """Pictures of a release with their labels; item i is a dict.
 
-    `image`: a uint8 tensor (3, H, W), RGB, or what `transform` gives. For each label a tensor without dimensions and
-    `NAME_mask`, false where the label is missing (its value is then 0). `id`: the SHA-256 of the picture. For each
+    `image`: a uint8 tensor (3, H, W), RGB, or what `transform` gives. For each label a numpy scalar (float32 or int64)
+    and `NAME_mask`, false where the label is missing (its value is then 0). `id`: the SHA-256 of the picture. For each
     other column its value.
 
     May be pickled and forked, and threads may share it: shards are opened again in each process.
@@ -48,7 +48,7 @@ class PictureDataset(Dataset[dict[str, Any]]):
         self.selection = selection
         self.transform = transform
         self._as_array, self._decoded, self._upright = as_array, decoded, upright
-        self._reader = ShardReader(selection.release)
+        self._reader = ShardReader(selection.release, mapped=True)
 
     def __len__(self) -> int:
         return len(self.selection)
@@ -95,8 +95,8 @@ def label_values(selection: Selection, row: int) -> dict[str, Any]:
     """Return the id, the labels with their masks and the other columns of one picture."""
     values: dict[str, Any] = {"id": selection.id(row)}
     for name, label in selection.labels.items():
-        values[name] = torch.as_tensor(label.values[row])
-        values[f"{name}_mask"] = torch.as_tensor(label.mask[row])
+        values[name] = label.values[row]
+        values[f"{name}_mask"] = label.mask[row]
     for name, column in selection.columns.items():
         value = column[row]
         values[name] = value.item() if isinstance(value, np.generic) else value
@@ -120,7 +120,7 @@ def dataset(  # noqa: PLR0913 - keywords; each of them is documented
 ) -> PictureDataset:
     """Open pictures of a release (`name` or `name@1.2.0`) as a map-style data set: `dataset[i]` is a dict.
 
-    `labels` are columns of the index that become tensors with a mask; `columns` are given as they are, with NaN for a
+    `labels` are columns of the index, given with a mask; `columns` are given as they are, with NaN for a
     missing number and "" for a missing text. `where` is an SQL predicate over the index, such as `iso > 400`.
     `transform` is called with a Pillow picture (RGB), with `as_array` with an array (H, W, 3), without `decode` with
     the original bytes. `upright` uses the tag Orientation. `workspace` is by default that of SAFELIGHT_HOME, else
