@@ -88,7 +88,7 @@ OWNERS = {
     ("crawler/session/worker.py", "create_task", 2): "results are taken in by the worker's loop",
     ("crawler/session/worker.py", "run_in_executor", 1): "awaited in the same function",
     ("curation/stages/engine.py", "submit", 1): "results are taken in order",
-    ("training/data/batches.py", "submit", 1): "results are taken in order",
+    ("training/data/batches/filling.py", "submit", 1): "results are taken in order",
     ("training/data/stores/pictures.py", "submit", 1): "results are taken in order",
     ("training/fit/trainer.py", "submit", 1): "results are taken in order",
 }

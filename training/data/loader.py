@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from catalog import CACHE_BYTES, UsageError, Workspace, open_release, open_remote
-from training.data.batches import BadPicture, BatchFiller, Filling, OnBad
+from training.data.batches.filling import BadPicture, BatchFiller, Filling, OnBad
+from training.data.batches.ring import BatchRing
 from training.data.crops import Crop, PictureView
-from training.data.ring import BatchRing
 from training.data.samplers import (
     BatchRows,
     Epoch,

@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import torch
 
-from training.data.ring import BatchRing
+from training.data.batches.ring import BatchRing
 
 
 def test_memory_is_used_again_when_its_batch_is_gone() -> None:

@@ -1,0 +1,1 @@
+"""Batches of pictures: their memory, and the threads that fill it."""
