@@ -64,7 +64,7 @@ def test_every_block_of_the_page_runs(
         r"epoch 1: loss \d\.\d+",
         r"accuracy \d\.\d+, the most frequent class alone \d\.\d+",
         r"buckets \[\(8, 3, 32, 32\)",
-        r"picture\.jpg f_number (low|medium|high)",
+        r"'picture\.jpg', .*'task': 'f_number', 'predicted': '(low|medium|high)'",
     ):
         assert re.search(line, shown), line
 
