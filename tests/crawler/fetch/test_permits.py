@@ -11,7 +11,7 @@ from crawler.fetch.rate_limits import HostLimiter, HostPermit
 from crawler.settings import CrawlSettings
 from tests.fakes.fault_site import FaultSite
 
-SETTINGS = CrawlSettings(allow_private=True, grace_s=0.3, deadline_s=2.0, max_bytes=1000)
+SETTINGS = CrawlSettings(allow_private=True, grace_s=0.3, deadline_s=5.0, max_bytes=1000)
 Use = Callable[[HttpFetcher], Awaitable[FetchResponse]]
 
 

@@ -171,7 +171,9 @@ def test_a_training_leaves_every_file_and_says_how_to_use_it(finished: Finished)
         "checkpoints",
         "log.jsonl",
     }  # fmt: skip
-    report = Path(re.findall(r"report: (.*)", finished.printed)[0]).read_text("utf-8")
+    report = Path(re.findall(r"^report: (/.*)$", finished.printed, re.MULTILINE)[0]).read_text(
+        "utf-8"
+    )
     for text in ("EfficientNet-Lite0", "PDQ", "with 4 edits"):
         assert text in report
         assert text in finished.printed
