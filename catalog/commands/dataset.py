@@ -50,8 +50,18 @@ for _command in (
 @click.option(
     "--run", "run_id", metavar="RUN_ID", help="Curation run to publish (default: the newest)."
 )
+@click.option(
+    "--rendition",
+    "renditions",
+    metavar="SIDE",
+    type=click.IntRange(16, 4096),
+    multiple=True,
+    help="Add smaller versions of the pictures, SIDE px at the short side; may be given again.",
+)
 @existing_workspace_option
-def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
+def publish(
+    workspace: Workspace, name: str, run_id: str | None, renditions: tuple[int, ...]
+) -> None:
     """Publish what a curation run kept as the next version of NAME."""
     with progress_task(f"publish {name}"):
         from catalog.lake.permission import of_index, released
@@ -59,7 +69,7 @@ def publish(workspace: Workspace, name: str, run_id: str | None) -> None:
         from catalog.releases.release import list_releases
 
         before = {(each.name, each.version) for each in list_releases(workspace)}
-        release = publish_run(workspace, name, run_id)
+        release = publish_run(workspace, name, run_id, renditions)
     if (release.name, release.version) in before:
         click.echo("this content is published already; no new version was made")
     counts = ", ".join(f"{split} {n}" for split, n in release.manifest["splits"].items())

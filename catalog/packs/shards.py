@@ -12,9 +12,10 @@ reads one picture with one `pread`. Worse: a picture cannot be appended to a fin
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -56,31 +57,41 @@ def row_groups(sizes: Sequence[int]) -> Iterator[slice]:
 class ShardWriter:
     """Write row groups of pictures with their other columns to one Parquet file.
 
-    `columns` are the columns beside `image`. Use as a context manager; `ranges` is complete after it.
+    `columns` are the columns beside `image`, `renditions` the names of columns with other versions of the picture. Use
+    as a context manager; `ranges` and `rendition_ranges` are complete after it.
     """
 
-    def __init__(self, path: Path, columns: pa.Schema) -> None:
+    def __init__(self, path: Path, columns: pa.Schema, renditions: Sequence[str] = ()) -> None:
         self.path = path
         self.ranges: list[ImageRange] = []
-        self._schema = pa.schema([IMAGE, *columns], metadata=columns.metadata)
+        self.rendition_ranges: dict[str, list[ImageRange]] = {}
+        self._pictures = (IMAGE.name, *renditions)
+        fields = [IMAGE.with_name(name) for name in self._pictures]
+        self._schema = pa.schema([*fields, *columns], metadata=columns.metadata)
         others = [name for name in columns.names if _is_flat(columns.field(name).type)]
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
-            compression=_compression(self._schema),
-            use_dictionary=[*others, "image.path"],
+            compression=_compression(self._schema, self._pictures),
+            use_dictionary=[*others, *(f"{name}.path" for name in self._pictures)],
             write_statistics=others,
             data_page_size=_ONE_PAGE,
             write_page_checksum=True,
             store_schema=True,
         )
 
-    def write(self, images: Sequence[bytes], paths: Sequence[str], others: pa.Table) -> None:
-        """Write one row group: pictures, their names and the other columns, row by row."""
-        pictures = pa.StructArray.from_arrays(
-            [pa.array(images, pa.binary()), pa.array(paths, pa.string())], fields=list(IMAGE.type)
-        )
-        columns = [pictures, *(others[name] for name in self._schema.names[1:])]
+    def write(
+        self,
+        images: Sequence[bytes],
+        paths: Sequence[str],
+        others: pa.Table,
+        renditions: Mapping[str, Sequence[bytes]] = MappingProxyType({}),
+    ) -> None:
+        """Write one row group: pictures, their names, the other columns and the renditions, row by row."""
+        bodies = (images, *(renditions[name] for name in self._pictures[1:]))
+        pictures = [_structs(each, paths) for each in bodies]
+        names = self._schema.names[len(pictures) :]
+        columns = [*pictures, *(others[name] for name in names)]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema), MAX_ROWS)
 
     def __enter__(self) -> "ShardWriter":
@@ -90,10 +101,17 @@ class ShardWriter:
         self._writer.close()
         if kind is None:
             self.ranges = locate(self.path)
+            names = self._pictures[1:]
+            self.rendition_ranges = {name: locate(self.path, name) for name in names}
 
 
-def locate(path: Path) -> list[ImageRange]:
-    """Find the byte range of every picture and check each length prefix on disk.
+def _structs(bodies: Sequence[bytes], paths: Sequence[str]) -> pa.StructArray:
+    arrays = [pa.array(bodies, pa.binary()), pa.array(paths, pa.string())]
+    return pa.StructArray.from_arrays(arrays, fields=list(IMAGE.type))
+
+
+def locate(path: Path, name: str = IMAGE.name) -> list[ImageRange]:
+    """Find the byte range of every picture of a column and check each length prefix on disk.
 
     Raises `LayoutError` when the file is not laid out as this module writes it.
     """
@@ -102,16 +120,18 @@ def locate(path: Path) -> list[ImageRange]:
             return [
                 located
                 for group in range(parquet.num_row_groups)
-                for located in _locate_group(parquet, group, raw)
+                for located in _locate_group(parquet, group, raw, name)
             ]
         except (KeyError, AttributeError, TypeError, ValueError, IndexError) as error:
             # A damaged schema has other names and types than those that are read here.
             raise LayoutError(f"{path.name} has another schema: {error}") from error
 
 
-def _locate_group(parquet: pq.ParquetFile, group: int, raw: "Iterable[bytes]") -> list[ImageRange]:
-    chunk = _image_chunk(parquet.metadata.row_group(group), group)
-    column = parquet.read_row_group(group, columns=["image.bytes"])["image"].combine_chunks()
+def _locate_group(
+    parquet: pq.ParquetFile, group: int, raw: "Iterable[bytes]", name: str
+) -> list[ImageRange]:
+    chunk = _image_chunk(parquet.metadata.row_group(group), group, f"{name}.bytes")
+    column = parquet.read_row_group(group, columns=[f"{name}.bytes"])[name].combine_chunks()
     lengths = pc.binary_length(column.field("bytes")).to_pylist()
     if None in lengths:
         raise LayoutError(f"row group {group} holds a null picture")
@@ -127,19 +147,20 @@ def _locate_group(parquet: pq.ParquetFile, group: int, raw: "Iterable[bytes]") -
     return ranges
 
 
-def _image_chunk(group: pq.RowGroupMetaData, number: int) -> pq.ColumnChunkMetaData:
+def _image_chunk(group: pq.RowGroupMetaData, number: int, column: str) -> pq.ColumnChunkMetaData:
     for index in range(group.num_columns):
         chunk = group.column(index)
-        if chunk.path_in_schema == "image.bytes":
+        if chunk.path_in_schema == column:
             if chunk.compression != "UNCOMPRESSED" or chunk.has_dictionary_page:
-                raise LayoutError(f"row group {number}: image.bytes is not plain and uncompressed")
+                raise LayoutError(f"row group {number}: {column} is not plain and uncompressed")
             return chunk
-    raise LayoutError(f"row group {number} has no column image.bytes")
+    raise LayoutError(f"row group {number} has no column {column}")
 
 
-def _compression(schema: pa.Schema) -> dict[str, str]:
+def _compression(schema: pa.Schema, pictures: Sequence[str]) -> dict[str, str]:
     """Name the codec of every leaf column: none for the pictures, zstd for the rest."""
-    return {leaf: "NONE" if leaf == "image.bytes" else "ZSTD" for leaf in _leaves(schema)}
+    plain = {f"{name}.bytes" for name in pictures}
+    return {leaf: "NONE" if leaf in plain else "ZSTD" for leaf in _leaves(schema)}
 
 
 def _leaves(schema: pa.Schema) -> Iterator[str]:

@@ -25,6 +25,7 @@ from catalog.releases.cards.croissant import write_croissant
 from catalog.releases.loading import Pictures
 from catalog.releases.publish import class_counts
 from catalog.releases.release import CLASSES, Release
+from catalog.releases.renditions import place_columns
 from catalog.workspace.files import folder_aside, link, settle
 from catalog.workspace.progress import track
 
@@ -104,6 +105,7 @@ def _webdataset(
 ) -> None:
     """Write `SPLIT-000000.tar`: KEY.jpg and KEY.json (the row), KEY is the SHA-256; entries carry no time and owner."""
     names: dict[str, dict[str, str]] = {}
+    places = ("shard", "offset", "length", *place_columns(release.manifest["plan"]))
     for split, pictures in groupby(
         _pictures(release, splits), key=lambda picture: picture[0]["split"]
     ):
@@ -116,9 +118,7 @@ def _webdataset(
                 tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed when it is full
                 number, held = number + 1, 0
             _add(tar, _name(release, row, names), body)
-            metadata = {
-                key: value for key, value in row.items() if key not in ("shard", "offset", "length")
-            }
+            metadata = {key: value for key, value in row.items() if key not in places}
             _add(tar, f"{row['asset_sha256']}.json", json.dumps(metadata, sort_keys=True).encode())
             held += len(body)
         if tar is not None:

@@ -20,10 +20,16 @@ _LABELS = """
 """
 
 
-def publish_run(workspace: Workspace, name: str, run_id: str | None = None) -> Release:
+def publish_run(
+    workspace: Workspace,
+    name: str,
+    run_id: str | None = None,
+    renditions: Sequence[int] = (),
+) -> Release:
     """Publish the pictures that a curation run kept (the current run by default) as `name`.
 
-    Labels that its plan names become columns. Raises `ReleaseError` when there is no such run, or it was taken back.
+    `renditions` are the short sides (px) of smaller versions of the pictures that become columns. Labels
+    that its plan names become columns, too. Raises `ReleaseError` when there is no such run, or it was taken back.
     """
     with open_catalog(workspace) as catalog:
         catalog.commit()
@@ -40,6 +46,8 @@ def publish_run(workspace: Workspace, name: str, run_id: str | None = None) -> R
     for task in label_columns(plan):
         of_task = {row["asset_sha256"]: str(row["value"]) for row in labels if row["task"] == task}
         items = items.append_column(task, typed([of_task.get(sha) for sha in shas]))
+    if renditions:
+        plan["renditions"] = sorted(set(renditions))
     return publish(workspace, name, items, plan=plan, run_id=chosen)
 
 

@@ -70,6 +70,7 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
 ) -> Release:
     """Write `items` (columns of `curated_items`, and one for each label of the plan) as the next version of `name`.
 
+    `renditions` of the plan are the short sides (px) of smaller versions of the pictures that become columns.
     `replaces` names revoked versions that it stands for, each with its reason; the card tells them.
 
     Returns the release that exists when nothing changed. The first version is 1.0.0; other rows make
@@ -87,7 +88,7 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
     replaced = {**_revoked(workspace, name), **(replaces or {})}
     about = {"plan": dict(plan), "run_id": run_id, "replaces": replaced}
     with open_catalog(workspace) as catalog, folder_aside(workspace.releases) as aside:
-        index = _write_shards(catalog, labels, aside, shard_bytes)
+        index = _write_shards(catalog, labels, aside, shard_bytes, plan)
         release = _publish(catalog, name, index, about, aside)
         if not catalog.records(_KNOWN, [release.name, release.version]):
             _record(workspace, release)

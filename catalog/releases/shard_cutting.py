@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,25 +12,29 @@ import pyarrow.compute as pc
 from catalog.errors import ReleaseError
 from catalog.lake.lake import Catalog
 from catalog.packs.assets import AssetReader
-from catalog.packs.shards import ShardWriter, row_groups
+from catalog.packs.shards import ImageRange, ShardWriter, row_groups
 from catalog.releases.release import SPLITS
+from catalog.releases.renditions import RenditionMaker
 from catalog.workspace.progress import ProgressTask, progress_task
 
 SHARD_BYTES = 256 * 2**20
 
 
-def _write_shards(catalog: Catalog, labels: pa.Table, folder: Path, limit: int) -> pa.Table:
-    """Write every shard and return the index: labels with the place of each picture."""
+def _write_shards(
+    catalog: Catalog, labels: pa.Table, folder: Path, limit: int, plan: Mapping[str, Any]
+) -> pa.Table:
+    """Write every shard and return the index: labels with the place of each picture and rendition of the plan."""
     (folder / "data").mkdir()
     places = _places(catalog)
     parts = []
     with (
         AssetReader(catalog.workspace) as reader,
+        RenditionMaker(plan) as renditions,
         progress_task("write shards", len(labels), "pictures") as task,
     ):
         for shard, part in _cut(labels, places, limit):
             part_places = [places[sha] for sha in part["asset_sha256"].to_pylist()]
-            parts.append(_write_shard(folder, shard, part, part_places, reader, task))
+            parts.append(_write_shard(folder, shard, part, part_places, (reader, renditions, task)))
     return pa.concat_tables(parts)
 
 
@@ -67,32 +72,41 @@ def _write_shard(
     shard: str,
     part: pa.Table,
     places: Sequence[Place],
-    reader: AssetReader,
-    task: ProgressTask,
+    tools: tuple[AssetReader, RenditionMaker, ProgressTask],
 ) -> pa.Table:
+    reader, renditions, task = tools
     names = [
         f"{sha}.{(place[3] or 'bin').lower()}"
         for sha, place in zip(part["asset_sha256"].to_pylist(), places, strict=True)
     ]
-    features = _features(part.schema)
-    with ShardWriter(folder / shard, part.schema.with_metadata(features)) as writer:
+    schema = part.schema.with_metadata(_features(part.schema, renditions.names))
+    with ShardWriter(folder / shard, schema, renditions.names) as writer:
         for group in row_groups([place[2] for place in places]):
             bodies = reader.read_many([place[:3] for place in places[group]])
             bodies = [
                 _checked(body, place, n)
                 for body, place, n in zip(bodies, places[group], names[group], strict=True)
             ]
-            writer.write(bodies, names[group], part.slice(group.start, len(bodies)))
+            here = part.slice(group.start, len(bodies))
+            writer.write(bodies, names[group], here, renditions.make(bodies))
             task.advance(len(bodies))
     located = {
         "shard": pa.array([shard] * len(part), pa.string()),
-        "offset": pa.array([bodies.offset for bodies in writer.ranges], pa.int64()),
-        "length": pa.array([bodies.length for bodies in writer.ranges], pa.int64()),
+        **_located("", writer.ranges),
         "sha256": part["asset_sha256"],
     }
+    for name, ranges in writer.rendition_ranges.items():
+        located |= _located(f"{name}_", ranges)
     for column, values in located.items():
         part = part.append_column(column, values)
     return part
+
+
+def _located(prefix: str, ranges: Sequence[ImageRange]) -> dict[str, pa.Array]:
+    return {
+        f"{prefix}offset": pa.array([each.offset for each in ranges], pa.int64()),
+        f"{prefix}length": pa.array([each.length for each in ranges], pa.int64()),
+    }
 
 
 def _checked(body: bytes, place: Place, name: str) -> bytes:
@@ -102,9 +116,11 @@ def _checked(body: bytes, place: Place, name: str) -> bytes:
     return body
 
 
-def _features(schema: pa.Schema) -> dict[str, str]:
+def _features(schema: pa.Schema, renditions: Sequence[str]) -> dict[str, str]:
     """Describe the columns for `datasets.load_dataset`, which keeps this in the file's metadata."""
     kinds = {"double": "float64", "string": "string", "bool": "bool", "int32": "int32"}
-    features: dict[str, dict[str, str]] = {"image": {"_type": "Image"}}
+    features: dict[str, dict[str, str]] = {
+        name: {"_type": "Image"} for name in ("image", *renditions)
+    }
     features |= {f.name: {"dtype": kinds[str(f.type)], "_type": "Value"} for f in schema}
     return {"huggingface": json.dumps({"info": {"features": features}})}

@@ -37,6 +37,7 @@ from catalog.pull.cache import BlobCache
 from catalog.pull.pull import cache_folder
 from catalog.releases.publish import publish
 from catalog.releases.release import find_release
+from catalog.releases.renditions import place_columns
 from catalog.releases.revocations import read_revocations, revocation_of, revoke
 from catalog.stores.ducklake.removal import Removal, forget_past, remove_rows
 from catalog.takedown.crawl_queue import CrawlQueue, OpenQueue, open_queue
@@ -330,7 +331,8 @@ def _successor(
         return newest.version
     index = newest.index()
     gone = pc.is_in(index["asset_sha256"], value_set=pa.array(takedown.matches.assets, pa.string()))
-    items = index.filter(pc.invert(gone)).drop_columns(["shard", "offset", "length", "sha256"])
+    places = ("shard", "offset", "length", "sha256", *place_columns(newest.manifest["plan"]))
+    items = index.filter(pc.invert(gone)).drop_columns(places)
     if not len(items):
         return None
     made = publish(

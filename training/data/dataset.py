@@ -110,6 +110,7 @@ def dataset(  # noqa: PLR0913 - keywords; each of them is documented
     labels: Sequence[str] = (),
     columns: Sequence[str] = (),
     where: str = "",
+    image: str = "image",
     transform: Transform | None = None,
     as_array: bool = False,
     decode: bool = True,
@@ -122,10 +123,10 @@ def dataset(  # noqa: PLR0913 - keywords; each of them is documented
 
     `labels` are columns of the index, given with a mask; `columns` are given as they are, with NaN for a
     missing number and "" for a missing text. `where` is an SQL predicate over the index, such as `iso > 400`.
-    `transform` is called with a Pillow picture (RGB), with `as_array` with an array (H, W, 3), without `decode` with
-    the original bytes. `upright` uses the tag Orientation. `workspace` is by default that of SAFELIGHT_HOME, else
-    ./workspace. `source` reads a release that is not here, from http(s)://, s3:// or a folder: a shard is fetched when
-    a picture of it is read, into a cache of at most `cache_bytes`.
+    `image` is the column to read, such as image_256. `transform` is called with a Pillow picture (RGB), with `as_array`
+    with an array (H, W, 3), without `decode` with the original bytes. `upright` uses the tag Orientation. `workspace`
+    is by default that of SAFELIGHT_HOME, else ./workspace. `source` reads a release that is not here, from http(s)://,
+    s3:// or a folder: a shard is fetched when a picture of it is read, into a cache of at most `cache_bytes`.
 
     Raises `ReleaseNotFoundError`, `ReleaseError` for a split or predicate that does not fit, `UsageError` for unknown
     columns and an empty selection; warns about revoked releases and pictures without training permission.
@@ -135,7 +136,9 @@ def dataset(  # noqa: PLR0913 - keywords; each of them is documented
         if source
         else open_release(name, workspace)
     )
-    selection = select(release, split=split, where=where, labels=labels, columns=columns)
+    selection = select(
+        release, split=split, where=where, labels=labels, columns=columns, image=image
+    )
     return PictureDataset(
         selection, transform=transform, as_array=as_array, decoded=decode, upright=upright
     )

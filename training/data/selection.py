@@ -15,14 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from catalog import Release, UsageError, counted, select_rows
+from catalog import Release, UsageError, counted, rendition_names, select_rows
 
 if TYPE_CHECKING:
     import polars as pl
 
     from training.data.shards import ShardReader
 
-_PLACE = ("asset_sha256", "shard", "offset", "length")
 RESERVED = ("image", "id", "mask")
 """Names that a sample has already."""
 Column = NDArray[Any]
@@ -109,13 +108,15 @@ def select(
     where: str = "",
     labels: Sequence[str] = (),
     columns: Sequence[str] = (),
+    image: str = "image",
 ) -> Selection:
     """Select pictures of a release, with labels (values and masks) and other columns of its index.
 
-    Raises `ReleaseError` for a split or predicate that does not fit the release, and `UsageError` for unknown columns
-    or when no picture is left.
+    `image` is the column that the pictures are read from, such as image_256. Raises `ReleaseError` for a split or
+    predicate that does not fit the release, and `UsageError` for unknown columns or when no picture is left.
     """
     _check_columns(release, labels, columns)
+    prefix = _place_prefix(release, image)
     rows = select_rows(release, split, where)
     if not len(rows):
         chosen = " and ".join(filter(None, (split and f"split {split}", where)))
@@ -127,7 +128,7 @@ def select(
         split=split,
         where=where,
         rows=rows,
-        places=_places(release, rows),
+        places=_places(release, rows, prefix),
         labels=_labels(release, labels, rows),
         columns=_columns(release, columns, rows),
     )
@@ -135,13 +136,27 @@ def select(
     return selection
 
 
-def _places(release: Release, rows: NDArray[np.int64]) -> Places:
+def _place_prefix(release: Release, image: str) -> str:
+    """Return what the names of the columns of its places begin with; raises `UsageError` without such a column."""
+    if image == "image":
+        return ""
+    if f"{image}_offset" in release.manifest["schema"]:
+        return f"{image}_"
+    columns = ("image", *rendition_names(release.manifest["plan"]))
+    raise UsageError(
+        f"{release.name}@{release.version} has no pictures {image!r}; it has {', '.join(columns)}. Smaller versions "
+        "are made by: safelight dataset publish NAME --rendition 256"
+    )
+
+
+def _places(release: Release, rows: NDArray[np.int64], prefix: str) -> Places:
     """Read where the pictures of these rows are, piece by piece: an index may be larger than memory."""
     n, done, start = len(rows), 0, 0
     numbers: dict[str, int] = {}
     ids, codes = np.empty((n, 32), np.uint8), np.empty(n, np.int32)
     offsets, lengths = np.empty(n, np.int64), np.empty(n, np.int64)
-    for batch in release.index_batches(_PLACE, ["shard"]):
+    ranges = [f"{prefix}offset", f"{prefix}length"]
+    for batch in release.index_batches(["asset_sha256", "shard", *ranges], ["shard"]):
         inside = rows[slice(*np.searchsorted(rows, (start, start + len(batch))))] - start
         start += len(batch)
         part = batch if len(inside) == len(batch) else batch.take(pa.array(inside))
@@ -150,7 +165,7 @@ def _places(release: Release, rows: NDArray[np.int64]) -> Places:
         here = slice(done, done + len(part))
         ids[here] = _from_hex(part["asset_sha256"])
         codes[here] = shards[part["shard"].indices.to_numpy()]
-        offsets[here], lengths[here] = part["offset"].to_numpy(), part["length"].to_numpy()
+        offsets[here], lengths[here] = (part[name].to_numpy() for name in ranges)
         done += len(part)
     return Places(tuple(numbers), ids, codes, offsets, lengths)
 

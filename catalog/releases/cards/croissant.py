@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from catalog.releases.renditions import place_columns
 from catalog.tables.contract import TABLES
 
 PLACES = ("shard", "offset", "length", "sha256")
@@ -28,7 +29,8 @@ _TERMS = (
 
 def shard_columns(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Give the columns of the shards beside `image` and their Arrow types."""
-    return {name: kind for name, kind in manifest["schema"].items() if name not in PLACES}
+    places = {*PLACES, *place_columns(manifest["plan"])}
+    return {name: kind for name, kind in manifest["schema"].items() if name not in places}
 
 
 def write_croissant(manifest: Mapping[str, Any], licences: Iterable[str | None]) -> str:

@@ -40,7 +40,11 @@ def publish_items(
 
 
 def publish_bodies(
-    workspace: Workspace, name: str, bodies: Sequence[bytes], shard_bytes: int = 2**28
+    workspace: Workspace,
+    name: str,
+    bodies: Sequence[bytes],
+    shard_bytes: int = 2**28,
+    renditions: Sequence[int] = (),
 ) -> Published:
     """Publish pictures with the rows of made ones."""
     by_sha = {hashlib.sha256(body).hexdigest(): body for body in bodies}
@@ -62,6 +66,7 @@ def publish_bodies(
     scores = [number / 2 for number in range(len(made))]
     items = items.append_column("score", pa.array(scores, pa.float64()))
     plan = {"labels": ["breed"], "label_columns": ["score"], "seed": 0}
+    plan |= {"renditions": list(renditions)} if renditions else {}
     release = publish(workspace, name, items, plan=plan, run_id="run", shard_bytes=shard_bytes)
     return Published(workspace, release, by_sha)
 
