@@ -91,7 +91,7 @@ if TYPE_CHECKING:
     from catalog.releases.manifest import GROUP_KEYS, given_up
     from catalog.releases.publish import label_columns, publish
     from catalog.releases.release import Release, find_release, list_releases
-    from catalog.releases.renditions import rendition_names
+    from catalog.releases.rendering.renditions import rendition_names
     from catalog.releases.selection import select_rows
     from catalog.reports.charts import (
         CHART_INK,
@@ -359,7 +359,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "catalog.releases.manifest": ("GROUP_KEYS", "given_up"),
             "catalog.releases.publish": ("label_columns", "publish"),
             "catalog.releases.release": ("Release", "find_release", "list_releases"),
-            "catalog.releases.renditions": ("rendition_names",),
+            "catalog.releases.rendering.renditions": ("rendition_names",),
             "catalog.releases.selection": ("select_rows",),
             "catalog.reports.charts": (
                 "CHART_INK",

@@ -25,7 +25,7 @@ from catalog.releases.cards.croissant import write_croissant
 from catalog.releases.loading import Pictures
 from catalog.releases.publish import class_counts
 from catalog.releases.release import CLASSES, Release
-from catalog.releases.renditions import place_columns
+from catalog.releases.rendering.renditions import place_columns
 from catalog.workspace.files import folder_aside, link, settle
 from catalog.workspace.progress import track
 

@@ -14,7 +14,7 @@ from catalog.lake.lake import Catalog
 from catalog.packs.assets import AssetReader
 from catalog.packs.shards import ImageRange, ShardWriter, row_groups
 from catalog.releases.release import SPLITS
-from catalog.releases.renditions import RenditionMaker
+from catalog.releases.rendering.renditions import RenditionMaker
 from catalog.workspace.progress import ProgressTask, progress_task
 
 SHARD_BYTES = 256 * 2**20

@@ -37,7 +37,7 @@ from catalog.pull.cache import BlobCache
 from catalog.pull.pull import cache_folder
 from catalog.releases.publish import publish
 from catalog.releases.release import find_release
-from catalog.releases.renditions import place_columns
+from catalog.releases.rendering.renditions import place_columns
 from catalog.releases.revocations import read_revocations, revocation_of, revoke
 from catalog.stores.ducklake.removal import Removal, forget_past, remove_rows
 from catalog.takedown.crawl_queue import CrawlQueue, OpenQueue, open_queue

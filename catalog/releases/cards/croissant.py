@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from catalog.releases.renditions import place_columns
+from catalog.releases.rendering.renditions import place_columns
 from catalog.tables.contract import TABLES
 
 PLACES = ("shard", "offset", "length", "sha256")

@@ -48,7 +48,7 @@ class RenditionMaker:
             _need_pillow()
             from catalog.sandbox import DecoderPool
 
-            self._decoders = DecoderPool("catalog.releases.rendition_jobs")
+            self._decoders = DecoderPool("catalog.releases.rendering.jobs")
             self._open.callback(self._decoders.close)
             self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="renditions")
             self._open.enter_context(self._threads)

@@ -1,0 +1,1 @@
+"""Smaller versions of the pictures of a release."""
