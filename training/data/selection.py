@@ -15,7 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from catalog import Release, UsageError, counted, rendition_names, select_rows
+from catalog import (
+    Release,
+    UsageError,
+    command_name,
+    counted,
+    rendition_names,
+    select_rows,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -145,7 +152,7 @@ def _place_prefix(release: Release, image: str) -> str:
     columns = ("image", *rendition_names(release.manifest["plan"]))
     raise UsageError(
         f"{release.name}@{release.version} has no pictures {image!r}; it has {', '.join(columns)}. Smaller versions "
-        "are made by: safelight dataset publish NAME --rendition 256"
+        f"are made by: {command_name()} dataset publish NAME --rendition 256"
     )
 
 
