@@ -101,19 +101,18 @@ def prepare(name: str, work: Path) -> Path:
     return python
 
 
-def read(python: Path, name: str, task: str, work: Path) -> Path:
-    """Measure one task of one peer; return the file of the result."""
+def read(python: Path, name: str, task: str, work: Path) -> dict[str, Any]:
+    """Measure one task of one peer."""
     pictures, peer_task, _ = TASKS[task]
     output = work / "result.json"
+    output.unlink(missing_ok=True)
     run(python, "read", name, peer_task, work / "copies" / f"{name}-{pictures}", output)
-    return output
+    result: dict[str, Any] = json.loads(output.read_text("utf-8"))
+    return result
 
 
 def measure(names: Sequence[str], work: Path, rounds: int) -> tuple[Results, dict[str, str]]:
-    """Run all tasks of all peers in rounds; return the results, and the reasons of those that failed.
-
-    Results are kept in `work`: a run that was stopped goes on.
-    """
+    """Run all tasks of all peers in rounds; return the results, and the reasons of those that failed."""
     results: Results = {}
     failed: dict[str, str] = {}
     pythons: dict[str, Path] = {}
@@ -122,15 +121,11 @@ def measure(names: Sequence[str], work: Path, rounds: int) -> tuple[Results, dic
             pythons[name] = prepare(name, work)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             failed[name] = reason(error)
-    (work / "results").mkdir(exist_ok=True)
     for number, task in itertools.product(range(rounds), TASKS):
         order = [*pythons][number % len(pythons) :] + [*pythons][: number % len(pythons)]
         for name in order:
-            kept = work / "results" / f"{number}-{task}-{name}.json"
             try:
-                if not kept.exists():
-                    read(pythons[name], name, task, work).rename(kept)
-                results.setdefault((task, name), []).append(json.loads(kept.read_text("utf-8")))
+                results.setdefault((task, name), []).append(read(pythons[name], name, task, work))
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 failed[f"{name}, {task}"] = reason(error)
     return results, failed
