@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from curation.similarity.pdq import pdq_similarity
     from curation.stages.embedder_card import EMBEDDER_METADATA_KEY, EmbedderCard
     from curation.stages.embeddings import EfficientNetLite0
+    from curation.stages.faces import FaceDetector
     from curation.stages.lite0 import LITE0_DIM, Lite0Trunk, packaged_trunk
     from curation.stages.onnx_embedder import OnnxEmbedder
     from curation.stages.stage import THUMBNAIL_SIDE_PX, Stage
@@ -32,6 +33,7 @@ __all__ = [
     "CurationSummary",
     "EfficientNetLite0",
     "EmbedderCard",
+    "FaceDetector",
     "Lite0Trunk",
     "OnnxEmbedder",
     "Stage",
@@ -59,6 +61,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "curation.similarity.pdq": ("pdq_similarity",),
             "curation.stages.embedder_card": ("EMBEDDER_METADATA_KEY", "EmbedderCard"),
             "curation.stages.embeddings": ("EfficientNetLite0",),
+            "curation.stages.faces": ("FaceDetector",),
             "curation.stages.lite0": ("LITE0_DIM", "Lite0Trunk", "packaged_trunk"),
             "curation.stages.onnx_embedder": ("OnnxEmbedder",),
             "curation.stages.stage": ("THUMBNAIL_SIDE_PX", "Stage"),

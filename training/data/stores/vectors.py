@@ -26,7 +26,7 @@ AT_ONCE = 64  # pictures encoded together
 IN_FILE = 2048  # pictures in one file, so a killed encoding loses little
 
 Encode = Callable[[Arrays], NDArray[np.float32]]
-"""Maps a batch of the plain view to vectors (N, V, D)."""
+"""Maps a batch with every variant of the pictures to vectors (N, V, D)."""
 
 
 class EncodedStore:
@@ -35,8 +35,9 @@ class EncodedStore:
     def __init__(self, pictures: SampleStore, encoder: str, dim: int, folder: Path) -> None:
         self.index, self.shas = pictures.index, pictures.shas
         self._pictures = pictures
-        variants = int(pictures.view.variants)  # type: ignore[attr-defined]  # of a view of squares
-        self.view = Vectors(variants, dim)
+        view = pictures.view
+        variants = int(view.variants)  # type: ignore[attr-defined]  # of a view of squares
+        self.view = Vectors(variants, dim, view.plain_variants or variants, view.n_file_statistics)
         self._folder = folder / f"{encoder}-{_view_id(pictures.view)}"
         self._samples: dict[str, Arrays] = {}
 
@@ -51,7 +52,7 @@ class EncodedStore:
         stream = self._pictures.stream(batches)
         unsaved: list[str] = []
         for rows, samples in track(stream, "encode pictures", len(batches), "batches"):
-            vectors = encode(self._pictures.view.plain(samples)).astype(np.float16)
+            vectors = encode(self._pictures.view.every_variant(samples)).astype(np.float16)
             for row, sample, each in zip(rows, samples, vectors, strict=True):
                 self._samples[self.shas[row]] = self._row(sample, each)
                 unsaved.append(self.shas[row])

@@ -3,15 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+from training.data.views.aligned_faces import AlignedFaces
 from training.data.views.base import View
 from training.data.views.crops import Crops
 from training.data.views.edited_pairs import EditedPairs
 from training.data.views.patches_and_thumbnail import PatchesAndThumbnail
 
-__all__ = ["VIEWS", "Crops", "EditedPairs", "PatchesAndThumbnail", "View", "view_from"]
+__all__ = [
+    "VIEWS",
+    "AlignedFaces",
+    "Crops",
+    "EditedPairs",
+    "PatchesAndThumbnail",
+    "View",
+    "view_from",
+]
 
 VIEWS: dict[str, type[View]] = {
-    view.kind: view for view in (PatchesAndThumbnail, EditedPairs, Crops)
+    view.kind: view for view in (PatchesAndThumbnail, EditedPairs, Crops, AlignedFaces)
 }
 
 

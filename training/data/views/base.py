@@ -21,6 +21,10 @@ class View(ABC):
     min_side: int = 0
     free_axes: ClassVar[Mapping[str, Mapping[int, str]]] = {}
     """Axes of a batch, besides the first, whose length is free in an exported model: array -> axis -> its name."""
+    plain_variants: int = 0
+    """How many of the variants of a picture, the first ones, the plain form has; 0: all."""
+    n_file_statistics: int = 0
+    """How many of the simple statistics, the last ones, are properties of the file that is left of a picture."""
 
     @property
     @abstractmethod
@@ -41,6 +45,10 @@ class View(ABC):
 
     def fixed(self, samples: Sequence[Arrays], _rngs: Sequence[np.random.Generator]) -> Arrays:
         """Make a validation batch; its generators are the same in every epoch."""
+        return self.plain(samples)
+
+    def every_variant(self, samples: Sequence[Arrays]) -> Arrays:
+        """Make the batch that a frozen encoder sees once: the plain form, and variants for training alone."""
         return self.plain(samples)
 
     @abstractmethod

@@ -65,13 +65,15 @@ class Vectors(View):
     """The vectors of an encoder, which stands between the squares and this view.
 
     A sample has `vectors` (V, D), `scene` and `statistics`; a batch has `vectors` (N, D): in training of one square
-    drawn for each picture, in evaluation the mean over its squares.
+    drawn for each picture, in evaluation the mean over its first `plain_variants` squares (0: all).
     """
 
     kind: ClassVar[str] = "vectors"
 
     variants: int
     dim: int
+    plain_variants: int = 0
+    n_file_statistics: int = 0
 
     @property
     def sample_bytes(self) -> int:
@@ -91,8 +93,9 @@ class Vectors(View):
         return {"vectors": np.stack(drawn).astype(np.float32)}
 
     def plain(self, samples: Sequence[Arrays]) -> Arrays:
-        """Average the vectors over the squares of each picture."""
-        means = [sample["vectors"].astype(np.float32).mean(axis=0) for sample in samples]
+        """Average the vectors over the plain squares of each picture."""
+        n = self.plain_variants or self.variants
+        means = [sample["vectors"][:n].astype(np.float32).mean(axis=0) for sample in samples]
         return {"vectors": np.stack(means)}
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
