@@ -135,8 +135,9 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
         tracemalloc.stop()
         return most
 
+    # The last 4,096 addresses are kept with their hosts, so both lists are longer than that.
     for ending in ("csv", "json"):
-        assert peak(f"long.{ending}", 5) < 1.3 * peak(f"short.{ending}", 2)
+        assert peak(f"long.{ending}", 15) < 1.2 * peak(f"short.{ending}", 6)
 
 
 def test_pages_are_cut_the_same_way_each_time(tmp_path: Path) -> None:
