@@ -56,6 +56,11 @@ ROOMS = {
         "train",
         "Train models on releases and report on them.",
     ),
+    "models": (
+        "training.commands.models:models",
+        "train",
+        "Add encoders with weights of your own.",
+    ),
     "serve": (
         "catalog.commands.serve:serve",
         "serve",

@@ -41,6 +41,8 @@ NEEDED = {
     "dataset show": ["x"],
     "dataset sign": ["x", "--key", "DEST"],
     "dataset verify": ["x"],
+    "models add": ["x", __file__],
+    "models remove": ["x"],
     "train evaluate": ["x"],
     "train predict": ["x", __file__],
     "train run": ["x"],

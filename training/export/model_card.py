@@ -17,6 +17,7 @@ def write_card(path: Path, facts: Mapping[str, Any], metrics: Sequence[Mapping[s
         "few_groups": FEW_GROUPS,
         "too_few": TOO_FEW,
         "where": where[:1].lower() + where[1:],
+        "encoders": "".join(map(_encoder, facts.get("encoders", ()))),
         "view": ", ".join(
             f"{key.replace('_', ' ')} {value}" for key, value in facts["view"].items()
         ),
@@ -38,6 +39,16 @@ def _output(head: Mapping[str, Any]) -> str:
         f"- `{head['name']}`: a unit vector of {head['dim']} numbers. The higher the cosine of two vectors, the more "
         "likely the pictures are copies of one photograph. Two shots of one scene also have a high cosine: verify "
         "candidates on their pixels."
+    )
+
+
+def _encoder(card: Mapping[str, Any]) -> str:
+    """Say where the weights of a user's encoder come from."""
+    package = f" of {card['package']}" if card["package"] else ""
+    note = f" ({card['note']})" if card["note"] else ""
+    return (
+        f"\nEncoder `{card['name']}`: {card['kind']} `{card['file']}`{package}, sha256 `{card['sha256']}`.\n"
+        f"Licence: {card['licence']}{note}. Trained on: {card['trained_on']}.\n"
     )
 
 
@@ -73,7 +84,7 @@ your own collection, multiply by its class shares and normalise.
 ## Input
 
 Pixels only: no EXIF tag, name, size or orientation. View: {view}.
-
+{encoders}
 ## Scores
 
 On the test pictures, with 95 % intervals from a bootstrap over groups (none under {few_groups} groups: {too_few}).

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import onnxruntime
@@ -55,18 +55,32 @@ def export_onnx(model: nn.Module, contract: OnnxContract, folder: Path) -> float
     Axis 0 of every input and output is free. Inputs are the arrays of the view, named as in its batches; each head
     has an output of its name.
     """
-    path = folder / "model.onnx"
     model = model.cpu().eval()
+    with (folder / "model.onnx").open("wb") as file:
+        export_graph(model, contract, file)
+    with torch.inference_mode():
+        result = model(*contract.batch)
+    return write_parity(
+        folder, contract, [result] if isinstance(result, torch.Tensor) else list(result)
+    )
+
+
+def export_graph(model: nn.Module, contract: OnnxContract, file: BinaryIO) -> None:
+    """Write a module as ONNX into an open file."""
     free = {name: {0: "n", **contract.free_axes.get(name, {})} for name in contract.inputs}
     free |= {name: {0: "n"} for name in contract.outputs}
     with warnings.catch_warnings():
         # The exporter through TorchScript is deprecated; the new one takes 30 times as long.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, contract.batch, path, dynamo=False, opset_version=17,
+            model.eval(), contract.batch, file, dynamo=False, opset_version=17,
             input_names=list(contract.inputs), output_names=list(contract.outputs), dynamic_axes=free,
         )  # fmt: skip
-    difference = _difference(model, path, contract)
+
+
+def write_parity(folder: Path, contract: OnnxContract, expected: Sequence[torch.Tensor]) -> float:
+    """Compare model.onnx with what torch gives for the batch; write parity.json, return the largest difference."""
+    difference = _difference(folder / "model.onnx", contract, expected)
     parity = {
         "batch": contract.about_batch,
         "pictures": PARITY_SAMPLES,
@@ -80,13 +94,10 @@ def export_onnx(model: nn.Module, contract: OnnxContract, folder: Path) -> float
     return difference
 
 
-def _difference(model: nn.Module, path: Path, contract: OnnxContract) -> float:
+def _difference(path: Path, contract: OnnxContract, expected: Sequence[torch.Tensor]) -> float:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     arrays = [each.numpy() for each in contract.batch]
     outputs = session.run(None, dict(zip(contract.inputs, arrays, strict=True)))
-    with torch.inference_mode():
-        result = model(*contract.batch)
-    expected = [result] if isinstance(result, torch.Tensor) else list(result)
     return max(
         float(np.abs(one - other.numpy()).max() / max(1.0, float(other.abs().max())))
         for one, other in zip(outputs, expected, strict=True)

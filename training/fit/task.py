@@ -5,30 +5,38 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from training.data.views.base import View
+from training.encoders.onnx_encoder import OnnxEncoder
 from training.fit.config import Config
 from training.fit.objective import HeadsObjective
 from training.fit.recipe import Labels, Objective, Recipe
 from training.heads.base import Head
-from training.models.encoders import Encoder, open_encoder
+from training.models.encoders import Encoder, encoders_of, open_encoders
 
 
 @dataclass(frozen=True)
 class Task:
-    """A recipe with its configuration and the heads that the release gives it."""
+    """A recipe with its configuration and the heads that the release gives it.
+
+    `models` is the folder of the workspace below which its user's encoders are.
+    """
 
     recipe: Recipe
     config: Config
     heads: tuple[Head, ...]
+    models: Path | None = None
 
     @classmethod
-    def on(cls, recipe: Recipe, config: Config, labels: Labels) -> "Task":
+    def on(
+        cls, recipe: Recipe, config: Config, labels: Labels, models: Path | None = None
+    ) -> "Task":
         """Make the heads of a recipe from the labels of a release."""
-        return cls(recipe, config, recipe.heads(labels, config))
+        return cls(recipe, config, recipe.heads(labels, config), models)
 
     @property
     def view(self) -> View:
@@ -43,15 +51,22 @@ class Task:
         return self.recipe.objective(self.config, self.heads)
 
     @cached_property
-    def encoder(self) -> Encoder | None:
-        """The frozen network whose vectors are trained on; None where the network sees pictures."""
-        return (
-            None if self.recipe.encoder is None else open_encoder(self.recipe.encoder(self.config))
-        )
+    def encoders(self) -> tuple[Encoder | OnnxEncoder, ...]:
+        """The frozen networks whose vectors are trained on; none where the network sees pictures."""
+        if self.recipe.encoder is None:
+            return ()
+        with encoders_of(self.models):
+            return open_encoders(self.recipe.encoder(self.config))
+
+    @property
+    def encoder_id(self) -> str | None:
+        """The names of the encoders with the hashes of their weights."""
+        return "+".join(encoder.id for encoder in self.encoders) or None
 
     def build(self) -> nn.Module:
         """Build the network with random weights from torch's global generator."""
-        return self.recipe.network(self.config, self.heads)
+        with encoders_of(self.models):
+            return self.recipe.network(self.config, self.heads)
 
     def model_id(self, digest: str, policy: str) -> str:
         """Return the identifier of a model: a hash of recipe, release content, split policy and configuration."""
@@ -63,6 +78,8 @@ class Task:
         }
         if len(self.recipe.policies) > 1:
             identity["policy"] = policy
+        if any(isinstance(encoder, OnnxEncoder) for encoder in self.encoders):
+            identity["encoder"] = self.encoder_id  # its user may replace the weights behind a name
         return short_hash(identity)
 
 

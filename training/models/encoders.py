@@ -1,13 +1,17 @@
 """Frozen encoders: networks with published weights whose vectors are computed once and kept.
 
-An encoder's name contains the hash of its weights, so vectors of other weights are never mixed up. It is a torch
-module, so that an exported model can contain it.
+An encoder's name contains the hash of its weights, so vectors of other weights are never mixed up. Those that come with
+Safelight are torch modules, those of a workspace ONNX graphs (`training.encoders`); an exported model contains either.
+`lite0+faceres` names two, whose vectors are joined.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +20,8 @@ from torch import nn
 
 from curation import packaged_trunk
 from training.data.arrays import Arrays
+from training.encoders.onnx_encoder import OnnxEncoder, open_onnx_encoder
+from training.errors import OptionError
 from training.models.headed import Inputs
 
 CHUNK = 16  # pictures in one forward pass: larger chunks leave the CPU caches
@@ -59,10 +65,22 @@ class Lite0Levels(nn.Module):
 
 ENCODERS: Mapping[str, Callable[[], Lite0Levels]] = {"lite0": Lite0Levels}
 
+_MODELS: ContextVar[Path | None] = ContextVar("models", default=None)
+
+
+@contextmanager
+def encoders_of(models: Path | None) -> Iterator[None]:
+    """Let names inside the block also mean the encoders below the folder `models` of a workspace."""
+    token = _MODELS.set(models)
+    try:
+        yield
+    finally:
+        _MODELS.reset(token)
+
 
 @lru_cache(maxsize=2)
 def load_encoder(name: str) -> Lite0Levels:
-    """Build an encoder with its weights, once for each process."""
+    """Build an encoder that comes with Safelight, once for each process."""
     return ENCODERS[name]()
 
 
@@ -94,7 +112,21 @@ class Encoder:
         return np.asarray(torch.cat(parts).numpy(), np.float32)
 
 
-def open_encoder(name: str) -> Encoder:
-    """Load an encoder with its weights."""
+def open_encoders(names: str) -> tuple[Encoder | OnnxEncoder, ...]:
+    """Open the encoders of a name such as lite0 or lite0+faceres; raises EncoderNotFoundError or OptionError."""
+    parts = names.split("+")
+    if len(set(parts)) != len(parts):
+        raise OptionError(f"encoder={names}", ["each encoder once"])
+    return tuple(_open_encoder(name) for name in parts)
+
+
+def _open_encoder(name: str) -> Encoder | OnnxEncoder:
+    if name not in ENCODERS:
+        return open_onnx_encoder(_MODELS.get(), name)
     network = load_encoder(name)
     return Encoder(encoder_id(name, network), network.dim, network)
+
+
+def vector_length(names: str) -> int:
+    """Return the length of the vectors of `open_encoders(names)`, joined."""
+    return sum(encoder.dim for encoder in open_encoders(names))

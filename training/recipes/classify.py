@@ -107,12 +107,12 @@ def _classes(values: pl.Series) -> tuple[str, ...]:
 
 def network(config: ClassifyConfig, heads: tuple[Head, ...]) -> nn.Module:
     """Build one hidden layer on the vectors, with the head on top."""
-    from training.models.encoders import load_encoder
+    from training.models.encoders import vector_length
     from training.models.headed import HeadedNetwork
     from training.models.vector_mlp import VectorBackbone
 
     backbone = VectorBackbone(
-        dim=load_encoder(config.encoder).dim, hidden=config.hidden,
+        dim=vector_length(config.encoder), hidden=config.hidden,
         input_dropout=config.input_dropout, dropout=config.dropout,
     )  # fmt: skip
     return HeadedNetwork(backbone, heads)

@@ -85,14 +85,14 @@ def _age_head(labels: Labels, config: FacesConfig) -> Head:
 
 def network(config: FacesConfig, heads: tuple[Head, ...]) -> nn.Module:
     """Build one network for all heads, or one for age and one for the others."""
-    from training.models.encoders import load_encoder
+    from training.models.encoders import vector_length
     from training.models.headed import HeadedNetwork
     from training.models.split import SplitNetwork
     from training.models.vector_mlp import VectorBackbone
 
     def backbone() -> VectorBackbone:
         return VectorBackbone(
-            dim=load_encoder(config.encoder).dim, hidden=config.hidden,
+            dim=vector_length(config.encoder), hidden=config.hidden,
             input_dropout=config.input_dropout, dropout=config.dropout,
         )  # fmt: skip
 

@@ -216,12 +216,13 @@ def _model(run: SavedRun, model: SavedModel) -> dict[str, Any]:
         "speed": examples / max(seconds, 1e-9),
         "wait_share": _wait_share(history),
         "parameters": model.config.get("parameters"),
+        "encoders": model.config.get("encoders") or [],
         "files": [
             (file, (place / file).as_posix())
             for file in _MODEL_FILES
             if (model.folder / file).is_file()
         ],
-        "config": tables.flatten(model.config),
+        "config": tables.flatten({k: v for k, v in model.config.items() if k != "encoders"}),
     }
 
 

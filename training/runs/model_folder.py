@@ -30,12 +30,15 @@ import torch
 from torch import nn
 
 from catalog import Release, Workspace, __version__, open_catalog, rows, write_segment
+from training.encoders.onnx_encoder import OnnxEncoder
 from training.evaluation.evidence import HeadResult
+from training.export.encoded_model import export_encoded
 from training.export.model_card import write_card
 from training.export.model_files import contract_of, export_onnx, export_weights, write_json
 from training.fit.checkpoint import TrainingProgress
 from training.fit.examples import PARTS, DatasetParts, where_tested
 from training.fit.task import Task
+from training.models.encoders import Encoder
 from training.models.headed import ExportedNetwork
 from training.models.layers import count_parameters
 from training.models.vector_mlp import EncodedNetwork
@@ -80,7 +83,12 @@ def describe_model(
         "heads": heads,
         "tasks": [head["name"] for head in heads],
         "bins": {head["name"]: head["edges"] for head in heads if "edges" in head},
-        "encoder": None if task.encoder is None else task.encoder.id,
+        "encoder": task.encoder_id,
+        "encoders": [
+            dataclasses.asdict(encoder.card)
+            for encoder in task.encoders
+            if isinstance(encoder, OnnxEncoder)
+        ],
         "rows_excluded": len(release.index()) - sum(used.values()),
         **{f"rows_{name}": n for name, n in used.items()},
     }
@@ -108,9 +116,7 @@ def write_model(folder: Path, task: Task, trained: Trained, facts: Mapping[str, 
     write_card(folder / "README.md", everything, metrics)
     embedder = next((head for head in task.heads if head.family == "retrieval"), None)
     if embedder is None:
-        whole = model if task.encoder is None else _with_encoder(task, model)
-        contract = contract_of(task.view, whole.input_names, list(stated))
-        difference = export_onnx(whole, contract, folder)
+        difference = _export(task, model, folder)
     else:
         difference = _write_embedder(
             folder, task, trained, everything | calibrations[embedder.name]
@@ -118,11 +124,18 @@ def write_model(folder: Path, task: Task, trained: Trained, facts: Mapping[str, 
     write_json(folder / FINISHED, everything | {"onnx_max_abs_difference": difference})
 
 
-def _with_encoder(task: Task, model: ExportedNetwork) -> ExportedNetwork:
-    """Put the encoder before the network that was trained on its vectors."""
-    assert task.encoder is not None, "the caller has looked"
-    both = EncodedNetwork(task.encoder.network.cpu(), model.network)
-    return ExportedNetwork(both, both.input_names, dict(model.stated.items()))
+def _export(task: Task, model: ExportedNetwork, folder: Path) -> float:
+    """Write the ONNX file, with the encoders before the network that was trained on their vectors."""
+    whole = model
+    match task.encoders:
+        case ():
+            pass
+        case (Encoder() as encoder,):
+            both = EncodedNetwork(encoder.network.cpu(), model.network)
+            whole = ExportedNetwork(both, both.input_names, dict(model.stated.items()))
+        case encoders:
+            return export_encoded(encoders, model, task.view, folder)
+    return export_onnx(whole, contract_of(task.view, whole.input_names, list(whole.stated)), folder)
 
 
 def _write_embedder(folder: Path, task: Task, trained: Trained, facts: Mapping[str, Any]) -> float:

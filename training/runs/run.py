@@ -18,8 +18,9 @@ import polars as pl
 import torch
 
 from catalog import Release, Workspace, find_release, given_up
-from training.data.stores.pictures import Store
-from training.data.stores.vectors import EncodedStore
+from training.data.stores.pictures import SampleStore, Store
+from training.data.stores.vectors import EncodedStore, JoinedStore
+from training.encoders.onnx_encoder import OnnxEncoder
 from training.export.model_files import write_json
 from training.fit.checkpoint import Checkpoints
 from training.fit.examples import (
@@ -42,6 +43,7 @@ from training.fit.task import Task, short_hash
 from training.fit.trainer import Training, fit
 from training.fit.training_run import TrainingRun
 from training.heads import SoftmaxHead
+from training.models.encoders import Encoder
 from training.predict.saved_model import RECIPE_FILE, find_model, is_finished, read_facts
 from training.recipes import find_preset, find_recipe
 from training.runs.assessment import assess
@@ -87,15 +89,18 @@ class TrainingJob:
     def open_store(self) -> Iterator[Store]:
         """Open the samples of all usable rows: pictures, or the vectors of an encoder."""
         with open_store(self.release, self.index, self.task.view, self.settings) as pictures:
-            encoder = self.task.encoder
-            if encoder is None:
+            if not self.task.encoders:
                 yield pictures
                 return
-            folder = self.workspace.home / "cache" / "vectors"
-            store = EncodedStore(pictures, encoder.id, encoder.dim, folder)
-            n = store.fill(lambda arrays: encoder.encode(arrays, choose_device(self.settings)))
-            log.info("encoded %d pictures, %d vectors were there", n, len(store) - n)
-            yield store
+            stores = [self._encoded(pictures, encoder) for encoder in self.task.encoders]
+            yield stores[0] if len(stores) == 1 else JoinedStore(stores)
+
+    def _encoded(self, pictures: SampleStore, encoder: Encoder | OnnxEncoder) -> EncodedStore:
+        folder = self.workspace.home / "cache" / "vectors"
+        store = EncodedStore(pictures, encoder.id, encoder.dim, folder)
+        n = store.fill(lambda arrays: encoder.encode(arrays, choose_device(self.settings)))
+        log.info("%s encoded %d pictures, %d vectors were there", encoder.id, n, len(store) - n)
+        return store
 
 
 def train(workspace: Workspace, request: TrainingRequest) -> TrainingResult:
@@ -135,7 +140,7 @@ def make_job(workspace: Workspace, request: TrainingRequest) -> TrainingJob:
     config = config.changed(request.options)
     release = choose_release(workspace, request.dataset)
     index = allowed_index(release)
-    task = Task.on(recipe, config, Labels(index, release.manifest))
+    task = Task.on(recipe, config, Labels(index, release.manifest), workspace.models)
     settings = machine_settings(workspace)
     return TrainingJob(workspace, release, index, task, settings, request.budget_s)
 

@@ -17,7 +17,7 @@ CALIBRATION = ("temperature", "prior")
 def saved_task(folder: Path, facts: Mapping[str, Any]) -> Task:
     """Make the task of a saved model again."""
     recipe = recipe_of(folder, facts)
-    return Task(recipe, recipe.config_from(facts["config"]), heads_of(facts))
+    return Task(recipe, recipe.config_from(facts["config"]), heads_of(facts), folder.parent)
 
 
 def load_network(folder: Path, facts: Mapping[str, Any]) -> nn.Module:

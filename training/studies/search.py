@@ -7,7 +7,7 @@ No test picture is looked at, so the figures of the model that is trained afterw
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -200,7 +200,7 @@ def _trained_loss(
         f"{each.name}={each.suggest(trial, is_whole=_is_whole(job.task, each))}"
         for each in request.dimensions
     ]
-    task = Task(job.task.recipe, job.task.config.changed(options), job.task.heads)
+    task = replace(job.task, config=job.task.config.changed(options))
     run = TrainingJob(
         job.workspace, job.release, job.index, task, job.settings, job.budget_s
     ).run_for(POLICY)

@@ -113,5 +113,32 @@ class EncodedStore:
         aside.rename(path)
 
 
+class JoinedStore:
+    """The vectors of several encoders of the same pictures, one behind the other; it satisfies `Store`."""
+
+    def __init__(self, stores: Sequence[EncodedStore]) -> None:
+        self._stores = stores
+        self.index, self.shas = stores[0].index, stores[0].shas
+        dim = sum(store.view.dim for store in stores)
+        self.view = Vectors(stores[0].view.variants, dim)
+
+    def __len__(self) -> int:
+        return len(self.shas)
+
+    def sample(self, row: int) -> Arrays:
+        """Return the joined vectors of one row and its simple features."""
+        parts = [store.sample(row) for store in self._stores]
+        return {**parts[0], "vectors": np.concatenate([part["vectors"] for part in parts], axis=1)}
+
+    def stream(
+        self,
+        batches: Sequence[NDArray[np.int64]],
+        ahead: int = 2,  # noqa: ARG002 - nothing to fetch
+    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
+        """Yield each batch of rows with its samples."""
+        for rows in batches:
+            yield rows, [self.sample(int(row)) for row in rows]
+
+
 def _view_id(view: object) -> str:
     return f"{derive_seed(json.dumps([type(view).__name__, vars(view)], sort_keys=True)):016x}"

@@ -1,0 +1,97 @@
+"""`safelight models ...`: encoders whose weights a user brings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from catalog import Workspace, existing_workspace_option
+
+if TYPE_CHECKING:
+    from training.encoders.encoder_card import EncoderCard
+
+
+@click.group()
+def models() -> None:
+    """Add encoders with weights of your own, list and remove them.
+
+    Recipes on frozen encoders take them by name: --set encoder=NAME, or several as lite0+NAME.
+    """
+
+
+@models.command("add")
+@click.argument("name")
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--member", default="", metavar="PATH", help="The file inside the package with the graph."
+)
+@click.option(
+    "--card", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON: side, colours, mean, scale, outputs, architecture, licence, trained_on.",
+)  # fmt: skip
+@click.option("--licence", default="", metavar="TEXT", help="The licence of the weights.")
+@click.option("--replace", is_flag=True, help="Replace an encoder of this name.")
+@existing_workspace_option
+def add(  # noqa: PLR0913, PLR0917  # one parameter an option
+    workspace: Workspace,
+    name: str,
+    file: Path,
+    member: str,
+    card: Path | None,
+    licence: str,
+    replace: bool,
+) -> None:
+    """Keep the weights of FILE as the encoder NAME.
+
+    FILE is a TF.js graph model (the .json with its .bin beside it), an ONNX model, safetensors, or an npm package
+    (.tgz), a .zip or a folder with one of them.
+    """
+    from training.encoders.encoder_card import read_values
+    from training.encoders.library import EncoderSource, add_encoder
+
+    values = read_values(card.read_bytes()) if card else None
+    source = EncoderSource(name, file, member, values, licence)
+    for line in _lines(add_encoder(workspace.models, source, replaces=replace)):
+        click.echo(line)
+    click.echo(f"use it: --set encoder={name}, or with ours --set encoder=lite0+{name}")
+
+
+@models.command("list")
+@existing_workspace_option
+def list_(workspace: Workspace) -> None:
+    """List the encoders that recipes can use."""
+    from training.encoders.library import BUILT_IN, list_encoders
+
+    for name in BUILT_IN:
+        click.echo(f"{name}: comes with Safelight (EfficientNet-Lite0, ImageNet weights)")
+    for card in list_encoders(workspace.models):
+        for line in _lines(card):
+            click.echo(line)
+
+
+@models.command("remove")
+@click.argument("name")
+@existing_workspace_option
+def remove(workspace: Workspace, name: str) -> None:
+    """Delete an encoder. Models that were trained with it contain it and still predict."""
+    from training.encoders.library import remove_encoder
+
+    remove_encoder(workspace.models, name)
+    click.echo(f"{name} is deleted")
+
+
+def _lines(card: EncoderCard) -> list[str]:
+    package = f" of {card.package}" if card.package else ""
+    lines = [
+        f"{card.id}: {card.kind} {card.file}{package}, {card.dim} numbers a picture of {card.side} px",
+        f"  sha256 {card.sha256}",
+        f"  licence: {card.licence}" + (f" ({card.note})" if card.note else ""),
+        f"  trained on: {card.trained_on}",
+    ]
+    if card.licence == card.__class__().licence:
+        lines.append(
+            "  nobody stated a licence; when you know it, add it again with --licence TEXT"
+        )
+    return lines
