@@ -28,7 +28,7 @@ from curation.similarity.alignment import (
 from curation.similarity.fit_measures import Fit
 from curation.similarity.picture_features import Features
 
-CACHE_SIZE = 1024  # pictures whose features are kept, about 0.6 MB each
+CACHE_SIZE = 4096  # pictures whose features are kept, about 0.15 MB each
 OVERLAY_NCC = 0.5  # below it an overlay cannot be told from another picture
 SCENE_NCC = 0.94  # whole pictures above it show one scene, with or without keypoints
 

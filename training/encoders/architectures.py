@@ -4,9 +4,10 @@ vgg16   13 convolutions and three linear layers under torchvision's names (featu
 classifier.6.bias); the classifier may be missing. With 101 results it is the age network DEX of IMDB-WIKI
 """
 
-import io
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -93,14 +94,14 @@ def from_safetensors(data: bytes, card: EncoderCard) -> onnx.ModelProto:
 
 def _as_onnx(network: nn.Module, side: int) -> bytes:
     batch = torch.from_numpy(np.zeros((1, 3, side, side), np.float32))
-    file = io.BytesIO()
     with torch.inference_mode():
         count = len(network(batch))
     names = [f"result_{number}" for number in range(count)]
-    with warnings.catch_warnings():
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        path = Path(folder) / "network.onnx"
         warnings.simplefilter("ignore")  # the exporter through TorchScript is deprecated
         torch.onnx.export(
-            network, (batch,), file, dynamo=False, opset_version=OPSET, input_names=["prepared"],
+            network, (batch,), path, dynamo=False, opset_version=OPSET, input_names=["prepared"],
             output_names=names, dynamic_axes={"prepared": {0: "n"}, **{name: {0: "n"} for name in names}},
         )  # fmt: skip
-    return file.getvalue()
+        return path.read_bytes()

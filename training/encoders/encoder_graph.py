@@ -74,7 +74,7 @@ def from_onnx(data: bytes, card: EncoderCard) -> onnx.ModelProto:
     domains = {each.domain for each in model.opset_import} - {"", "ai.onnx"}
     if domains:
         raise EncoderFileError(f"the ONNX model uses operations of {', '.join(sorted(domains))}")
-    if _opset(model) < OPSET:
+    if opset_of(model) < OPSET:
         model = version_converter.convert_version(model, OPSET)
     constants = {each.name for each in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in constants]
@@ -104,8 +104,9 @@ def from_onnx(data: bytes, card: EncoderCard) -> onnx.ModelProto:
                      takes_channels_last=channels_last)  # fmt: skip
 
 
-def _opset(model: onnx.ModelProto) -> int:
-    return max(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of the standard operations that a model uses."""
+    return max(int(each.version) for each in model.opset_import if each.domain in ("", "ai.onnx"))
 
 
 def _renamed(model: onnx.ModelProto, input_name: str, shape: Sequence[int]) -> onnx.ModelProto:
@@ -131,7 +132,7 @@ def _finished(
     before, after = GraphBuilder("prepare_"), GraphBuilder("pool_")
     _prepare(before, card, channels_last=takes_channels_last)
     axes = (1, 2) if channels_last else (2, 3)
-    opset, parts = _opset(body), []
+    opset, parts = opset_of(body), []
     for name in chosen:
         rank = len(shapes.get(name, ()))
         if rank == 4:
@@ -170,8 +171,9 @@ def _prepare(builder: GraphBuilder, card: EncoderCard, *, channels_last: bool) -
     mean, scale = (np.array(each, np.float32).reshape(3, 1, 1) for each in (card.mean, card.scale))
     x = builder.add("Sub", [x, builder.constant(mean)])
     x = builder.add("Div", [x, builder.constant(scale)])
-    op, attributes = ("Transpose", {"perm": (0, 2, 3, 1)}) if channels_last else ("Identity", {})
-    builder.nodes.append(helper.make_node(op, [x], [_PREPARED], **attributes))
+    if channels_last:
+        x = builder.add("Transpose", [x], perm=(0, 2, 3, 1))
+    builder.nodes.append(helper.make_node("Identity", [x], [_PREPARED]))
 
 
 def _over_places(

@@ -174,8 +174,8 @@ def _pooled(op: str) -> Translate:
     def translate(step: Translation, node: GraphNode) -> str:
         _check_order(node)
         x = step.builder.add("Transpose", [step.tensor(node.inputs[0])], perm=TO_CHANNELS_FIRST)
-        size = {"kernel_shape": _strides(node, "ksize"), "strides": _strides(node)}
-        x = step.builder.add(op, [x], **size, **_padding(node))
+        size, strides = _strides(node, "ksize"), _strides(node)
+        x = step.builder.add(op, [x], kernel_shape=size, strides=strides, **_padding(node))
         return step.builder.add("Transpose", [x], perm=TO_CHANNELS_LAST)
 
     return translate

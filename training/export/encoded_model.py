@@ -3,9 +3,9 @@
 The graphs are put before the exported head as they are, so the file predicts what the encoders gave in training.
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -16,7 +16,7 @@ from torch import nn
 
 from training.data.arrays import Arrays
 from training.data.views.base import View
-from training.encoders.encoder_graph import PICTURES, VECTORS
+from training.encoders.encoder_graph import PICTURES, VECTORS, opset_of
 from training.encoders.graph_builder import GraphBuilder, tensor_info
 from training.encoders.onnx_encoder import OnnxEncoder
 from training.export.model_files import OnnxContract, contract_of, export_graph, write_parity
@@ -64,9 +64,10 @@ def _mean_vectors(encoders: Sequence[AnyEncoder], arrays: Arrays) -> torch.Tenso
 def _exported(
     network: nn.Module, batch: torch.Tensor, name: str, outputs: Sequence[str]
 ) -> onnx.ModelProto:
-    file = io.BytesIO()
-    export_graph(network, OnnxContract((batch,), (name,), tuple(outputs), {}), file)
-    return onnx.load_from_string(file.getvalue())
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "part.onnx"
+        export_graph(network, OnnxContract((batch,), (name,), tuple(outputs), {}), path)
+        return onnx.load(path)
 
 
 def _piece(encoder: AnyEncoder, arrays: Arrays) -> onnx.ModelProto:
@@ -104,7 +105,7 @@ def _joined(
     outputs: Sequence[str],
 ) -> onnx.ModelProto:
     """Put the vectors of the pieces one behind the other, before the head."""
-    opset = max(_opset(each) for each in (*pieces, head))
+    opset = max(opset_of(each) for each in (*pieces, head))
     renamed = [add_prefix(_at(each, opset), f"part{n}_") for n, each in enumerate(pieces)]
     top = add_prefix(_at(head, opset), "head_")
     builder = GraphBuilder("join_")
@@ -138,9 +139,5 @@ def _joined(
     )
 
 
-def _opset(model: onnx.ModelProto) -> int:
-    return max(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
-
-
 def _at(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    return model if _opset(model) == opset else version_converter.convert_version(model, opset)
+    return model if opset_of(model) == opset else version_converter.convert_version(model, opset)

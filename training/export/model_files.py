@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -56,8 +56,7 @@ def export_onnx(model: nn.Module, contract: OnnxContract, folder: Path) -> float
     has an output of its name.
     """
     model = model.cpu().eval()
-    with (folder / "model.onnx").open("wb") as file:
-        export_graph(model, contract, file)
+    export_graph(model, contract, folder / "model.onnx")
     with torch.inference_mode():
         result = model(*contract.batch)
     return write_parity(
@@ -65,15 +64,15 @@ def export_onnx(model: nn.Module, contract: OnnxContract, folder: Path) -> float
     )
 
 
-def export_graph(model: nn.Module, contract: OnnxContract, file: BinaryIO) -> None:
-    """Write a module as ONNX into an open file."""
+def export_graph(model: nn.Module, contract: OnnxContract, path: Path) -> None:
+    """Write a module as ONNX."""
     free = {name: {0: "n", **contract.free_axes.get(name, {})} for name in contract.inputs}
     free |= {name: {0: "n"} for name in contract.outputs}
     with warnings.catch_warnings():
         # The exporter through TorchScript is deprecated; the new one takes 30 times as long.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model.eval(), contract.batch, file, dynamo=False, opset_version=17,
+            model.eval(), contract.batch, path, dynamo=False, opset_version=17,
             input_names=list(contract.inputs), output_names=list(contract.outputs), dynamic_axes=free,
         )  # fmt: skip
 
