@@ -236,7 +236,9 @@ def cli(
     from catalog.workspace.progress import show_progress
 
     start_logging(log_format, level=logging.INFO if verbose else logging.WARNING)
-    if not quiet:
+    if (
+        not quiet and os.environ.get("RANK", "0") == "0"
+    ):  # of the processes of torchrun, one shows progress
         ctx.with_resource(show_progress())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,6 +85,8 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
             fresh=not resume, options=options, budget_s=budget_s,
         )  # fmt: skip
         result = train(workspace, request)
+        if os.environ.get("RANK", "0") != "0":  # one process of torchrun reports
+            return
         with progress_task("report"):
             write_report(result.folder, workspace)
     _print_result(workspace, result)

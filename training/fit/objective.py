@@ -13,6 +13,7 @@ from catalog import track
 from training.data.arrays import Arrays, Floats
 from training.data.sampler import cut_batches
 from training.fit.examples import Examples
+from training.fit.ranks import Ranks, this_rank
 from training.fit.training_run import TrainingRun
 from training.heads.base import Head
 
@@ -36,7 +37,9 @@ class HeadsObjective:
         with half_precision(weight.device):
             outputs = network(inputs)
         losses = [head.loss(outputs[head.name].float(), targets[head.name]) for head in self.heads]
-        return mean_loss(losses, [head.loss_weight for head in self.heads], weight)
+        ranks = this_rank()
+        head_weights = [head.loss_weight for head in self.heads]
+        return mean_loss(losses, head_weights, weight, ranks) * ranks.size
 
     def validation_loss(self, network: nn.Module, validation: Examples, run: TrainingRun) -> float:
         """Return the mean loss of the labels of validation."""
@@ -53,14 +56,19 @@ def mean_loss(
     losses: Sequence[tuple[torch.Tensor, torch.Tensor]],
     head_weights: Sequence[float],
     weight: torch.Tensor,
+    ranks: Ranks | None = None,
 ) -> torch.Tensor:
-    """Average the losses (N,) of each head over its labelled rows (N,), by the weights of rows (N,) and heads."""
+    """Average the losses (N,) of each head over its labelled rows (N,), by the weights of rows (N,) and heads.
+
+    With `ranks` it is this rank's part of the mean over the rows of all ranks.
+    """
     values = torch.stack([loss for loss, _ in losses], dim=1)  # (N, heads)
     is_labelled = torch.stack([labelled for _, labelled in losses], dim=1)
     weights = weight[:, None] * is_labelled
     if any(each != 1 for each in head_weights):
         weights = weights * torch.tensor(head_weights, device=weight.device)
-    return (values.masked_fill(~is_labelled, 0.0) * weights).sum() / weights.sum().clamp_min(1e-9)
+    total = (ranks or Ranks()).total(weights.sum()).clamp_min(1e-9)
+    return (values.masked_fill(~is_labelled, 0.0) * weights).sum() / total
 
 
 def natural_loss(

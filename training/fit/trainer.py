@@ -25,6 +25,7 @@ from training.fit.config import Config
 from training.fit.examples import Examples
 from training.fit.objective import to_device
 from training.fit.optimizers import learning_rate, make_optimizer
+from training.fit.ranks import this_rank
 from training.fit.recipe import Objective
 from training.fit.run_log import FILE, RunLog
 from training.fit.training_run import TrainingRun
@@ -64,6 +65,7 @@ def fit(training: Training, checkpoints: Checkpoints) -> tuple[nn.Module, Traini
             loop.train_epoch()
     if not progress.best_epoch:
         raise DivergedError
+    this_rank().wait()  # the last checkpoint is written
     checkpoints.load_best(state, progress.best_epoch)
     best = state.best
     return best.module if isinstance(best, AveragedModel) else best, progress
@@ -144,6 +146,7 @@ class _Loop:
     ) -> None:
         self._training, self._state, self._progress = training, state, progress
         self._checkpoints, self._bar, self._stop = checkpoints, bar, stop
+        self._ranks = this_rank()
         self._saved_at = time.monotonic()
         self._began_at = self._saved_at - progress.clock_s
         self._rate = 0.0
@@ -172,23 +175,30 @@ class _Loop:
         n_pictures = self._train_steps(batch_rows)
         progress.step = 0
         state = self._state
+        self._ranks.mean_buffers(state.network)
+        if state.average is not None:
+            self._ranks.mean_buffers(state.average)
         validation = training.objective.validation_loss(
             state.best, training.validation, training.run
         )
-        self._record(validation, n_pictures)
+        self._record(self._ranks.of_first(validation), n_pictures)
         self._save()
         log.info(_epoch_line(training.run, progress))
+        _, self._stop.is_set = self._ranks.mean_loss(0.0, stop=self._stop.is_set)
         self._stop_if_set()
 
     def _train_steps(self, batch_rows: Sequence[NDArray[np.int64]]) -> int:
         """Train the steps that are left, until the budget ends; return how many pictures the epoch has trained on."""
         training, progress, config = self._training, self._progress, self._training.run.config
         left = batch_rows[progress.step :]
-        batches = view_batches(training.train, left, config.seed, progress.epoch)
-        for rows, arrays in zip(left, _timed(batches, progress), strict=True):
+        ours = [self._ranks.part(rows) for rows in left]
+        batches = view_batches(training.train, ours, config.seed, progress.epoch)
+        for all_rows, rows, arrays in zip(left, ours, _timed(batches, progress), strict=True):
             is_last = progress.step + 1 == len(batch_rows)
             self._set_rate(len(batch_rows))
-            progress.loss_sum += self._step(rows, arrays, is_last=is_last) * len(rows)
+            loss = self._step(rows, arrays, is_last=is_last)
+            loss, self._stop.is_set = self._ranks.mean_loss(loss, stop=self._stop.is_set)
+            progress.loss_sum += loss * len(all_rows)
             progress.step += 1
             self._bar.advance()
             self._describe(batch_rows)
@@ -210,6 +220,7 @@ class _Loop:
             optimizer.zero_grad()
         torch.autograd.backward(loss / config.accumulate if config.accumulate > 1 else loss)
         if is_last or (self._progress.step + 1) % config.accumulate == 0:
+            self._ranks.mean_gradients(training.network)
             nn.utils.clip_grad_norm_(training.network.parameters(), config.clip)
             optimizer.step()
             if isinstance(self._state.average, AveragedModel):
@@ -234,7 +245,9 @@ class _Loop:
 
     def _budget_share(self) -> float:
         budget = self._training.run.budget_s
-        return min(1.0, (time.monotonic() - self._began_at) / budget) if budget else 0.0
+        if not budget:
+            return 0.0
+        return self._ranks.of_first(min(1.0, (time.monotonic() - self._began_at) / budget))
 
     def _save_between(self, *, is_last: bool) -> None:
         """Write a checkpoint inside an epoch, only where no gradient is being accumulated."""
@@ -253,7 +266,8 @@ class _Loop:
 
     def _save(self) -> None:
         self._progress.clock_s = time.monotonic() - self._began_at
-        self._checkpoints.save(self._state, self._progress)
+        if self._ranks.is_first:
+            self._checkpoints.save(self._state, self._progress)
         self._saved_at = time.monotonic()
 
     def _record(self, validation_loss: float, n: int) -> None:
@@ -275,7 +289,8 @@ class _Loop:
             "wait_share": progress.waited / max(progress.seconds, 1e-9),
         }
         progress.history.append(row)
-        self._log.write("epoch", {**self._place(), **row})
+        if self._ranks.is_first:
+            self._log.write("epoch", {**self._place(), **row})
         progress.total_seconds += progress.seconds
         progress.loss_sum = progress.seconds = progress.waited = 0.0
         self._bar.update(
@@ -302,7 +317,7 @@ class _Loop:
 
     def _write_step(self, batch_rows: Sequence[NDArray[np.int64]]) -> None:
         """Write where the training is to its log, at most once a second; the running step has no time yet."""
-        if self._progress.step < 2 or not self._log.is_due():
+        if not self._ranks.is_first or self._progress.step < 2 or not self._log.is_due():
             return
         progress, config = self._progress, self._training.run.config
         n_pictures, seconds = _count(batch_rows[: progress.step]), max(progress.seconds, 1e-9)

@@ -30,6 +30,7 @@ from training.fit.examples import (
     open_store,
     shared_between_train_and_test,
 )
+from training.fit.ranks import Ranks, joined, this_rank
 from training.fit.recipe import Labels
 from training.fit.repeat import preset_words
 from training.fit.run_request import (
@@ -98,7 +99,9 @@ class TrainingJob:
     def _encoded(self, pictures: SampleStore, encoder: Encoder | OnnxEncoder) -> EncodedStore:
         folder = self.workspace.home / "cache" / "vectors"
         store = EncodedStore(pictures, encoder.id, encoder.dim, folder)
-        n = store.fill(lambda arrays: encoder.encode(arrays, choose_device(self.settings)))
+        device = choose_device(self.settings)
+        with this_rank().first_alone():
+            n = store.fill(lambda arrays: encoder.encode(arrays, device))
         log.info("%s encoded %d pictures, %d vectors were there", encoder.id, n, len(store) - n)
         return store
 
@@ -106,25 +109,37 @@ class TrainingJob:
 def train(workspace: Workspace, request: TrainingRequest) -> TrainingResult:
     """Train the models that do not exist yet, record them in the catalog, write the run folder.
 
-    Policies that the recipe cannot be trained under are left out. Raises NoDatasetError, RecipeNotFoundError,
-    NoTrainingRowsError, NoTargetsError or OptionError.
+    Policies that the recipe cannot be trained under are left out. Of the processes of `torchrun` all train, and rank 0
+    writes; the others return what it wrote. Raises NoDatasetError, RecipeNotFoundError, NoTrainingRowsError,
+    NoTargetsError or OptionError.
     """
+    with joined() as ranks:
+        result = _train(workspace, request, ranks)
+        ranks.wait()
+        return result
+
+
+def _train(workspace: Workspace, request: TrainingRequest, ranks: Ranks) -> TrainingResult:
     job = make_job(workspace, request)
     torch.set_num_threads(job.settings.compute_threads)
     policies = [policy for policy in request.policies if policy in job.task.recipe.policies]
     policies = policies or list(job.task.recipe.policies[:1])
     folders = {p: workspace.models / job.task.model_id(job.release.digest, p) for p in policies}
-    if request.fresh:
+    if request.fresh and ranks.is_first:
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
+    ranks.wait()
     for folder in folders.values():
         warn_if_changed(folder, job.task.recipe)
     existed = tuple(policy for policy, folder in folders.items() if is_finished(folder))
     missing = {policy: folder for policy, folder in folders.items() if policy not in existed}
+    ranks.wait()  # all have looked before rank 0 finishes a model
     if missing:
         _warn_of_other_values(job)
         _train_all(job, missing)
     added: dict[str, int] = {}
+    if not ranks.is_first:
+        return TrainingResult(job.workspace.reports / "training", folders, existed, added)
     for folder in folders.values():
         for table, n in record(workspace, folder).items():
             added[table] = added.get(table, 0) + n
@@ -189,9 +204,10 @@ def _train_all(job: TrainingJob, folders: Mapping[str, Path]) -> None:
 
 
 def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    task, run = job.task, job.run_for(policy)
-    save_source(folder, task.recipe)
+    task, run, ranks = job.task, job.run_for(policy), this_rank()
+    if ranks.is_first:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_source(folder, task.recipe)
     torch.manual_seed(task.config.seed)
     network = task.build().to(run.device)
     before = {name: value.detach().cpu().clone() for name, value in network.named_parameters()}
@@ -199,6 +215,8 @@ def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path)
         network, task.objective, parts.train, parts.validation, run, task.recipe.initialise
     )
     best, progress = fit(training, Checkpoints(folder / "checkpoints", folder.name))
+    if not ranks.is_first:
+        return
     results = assess(best, task, parts, run)
     trained = Trained(best, results, progress, weight_changes(before, best))
     write_model(folder, task, trained, describe_model(job.release, task, policy, parts))
