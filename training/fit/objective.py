@@ -47,6 +47,23 @@ class HeadsObjective:
         return natural_loss(self.heads, raw, validation.truth)
 
 
+@dataclass(frozen=True)
+class MembersObjective(HeadsObjective):
+    """The losses of the heads for each member of an ensemble; members learn nothing from each other."""
+
+    def loss(
+        self,
+        network: nn.Module,
+        inputs: Mapping[str, torch.Tensor],
+        targets: Mapping[str, torch.Tensor],
+        weight: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the mean of the members' losses."""
+        members: Sequence[nn.Module] = network.members  # type: ignore[assignment]  # see EnsembleNetwork
+        losses = [HeadsObjective.loss(self, each, inputs, targets, weight) for each in members]
+        return torch.stack(losses).mean()
+
+
 def half_precision(device: torch.device) -> torch.autocast:
     """Return the context in which a GPU computes in bfloat16, whose range needs no scaled gradients."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")

@@ -1,5 +1,6 @@
 """The layers of the heads: from features to outputs, and from outputs to what a model states."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,11 +16,13 @@ class CumulativeLinkLayer(nn.Module):
     True
     """
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, classes: int, span: float = 0.0) -> None:
         super().__init__()
+        # Thresholds begin 0.44 apart (softplus of -0.6), or together over `span`.
+        step = math.log(math.expm1(span / (classes - 2))) if span else -0.6
         self.score = nn.Linear(features, 2)  # place on the axis, log of its sharpness
-        self.first = nn.Parameter(torch.tensor(-2.5))
-        self.steps = nn.Parameter(torch.full((classes - 2,), -0.6))  # softplus: about 0.44 apart
+        self.first = nn.Parameter(torch.tensor(-span / 2 if span else -2.5))
+        self.steps = nn.Parameter(torch.full((classes - 2,), step))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (N, features) to log-probabilities (N, classes)."""
@@ -97,6 +100,23 @@ class ValueInUnit(nn.Module):
     def forward(self, output: torch.Tensor) -> torch.Tensor:
         """Map standardised values (N,) to values in their unit."""
         return output * self.scale + self.centre
+
+
+class MeanOfDistribution(nn.Module):
+    """The expected value of a distribution over whole values.
+
+    >>> MeanOfDistribution(10, 3)(torch.tensor([[0.25, 0.5, 0.25]]).log())
+    tensor([11.])
+    """
+
+    def __init__(self, low: int, n_values: int) -> None:
+        super().__init__()
+        self.low, self.n_values = low, n_values
+
+    def forward(self, output: torch.Tensor) -> torch.Tensor:
+        """Map log-probabilities (N, V) to expected values (N,)."""
+        values = torch.arange(self.n_values, device=output.device, dtype=output.dtype)
+        return (output.exp() * (self.low + values)).sum(1)
 
 
 class MedianOfDistribution(nn.Module):

@@ -1,14 +1,14 @@
 """Predict age, gender and ethnicity from a face, on the vectors of a frozen encoder.
 
-Age is learnt as a distribution over whole years and decoded by its median, or as one number; `arch=joint` is one
-network for all three labels, `arch=split` one for age and one for the two others. A label that a picture lacks is
-masked.
+Age is learnt as a distribution over whole years and decoded by its median, as classes whose expected value is taken
+(DEX), in ordered classes, or as one number. `arch=joint` is one network for all three labels, `arch=split` one for age
+and one for the two others. A label that a picture lacks is masked.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.errors import OptionError
 from training.fit.config import Config, option
@@ -16,21 +16,32 @@ from training.fit.encoded import squares, standardise
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
+    from training.fit.objective import HeadsObjective
     from training.heads import Head
+    from training.models.headed import HeadedNetwork
+    from training.models.split import SplitNetwork
 
 OLDEST = 116  # years, in UTKFace
 AGE, OTHERS = "age", ("gender", "ethnicity")
-AGE_HEADS, ARCHITECTURES = ("distribution", "regression"), ("joint", "split")
+DISTRIBUTIONS: dict[str, dict[str, Any]] = {
+    "distribution": {},
+    "dex": {"spread": 1e-3, "spread_share": 0.0, "error_share": 0.0, "decoding": "mean"},
+    "ordinal": {"layer": "cumulative"},
+}
+AGE_HEADS, ARCHITECTURES = (*DISTRIBUTIONS, "regression"), ("joint", "split")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FacesConfig(Config):
     """Hyperparameters of `faces`.
 
-    `age` is distribution or regression; `arch` joint or split. `encoder` sees squares of `side` px, `variants` of each
-    picture: whole and mirrored.
+    `age` is distribution, dex, ordinal or regression; its loss counts `age_weight` times. `arch` is joint or split.
+    What `networks` say that differ in their random weights is averaged. `encoder` sees squares of `side` px, `variants`
+    of each picture: whole and mirrored.
     """
 
     encoder: str
@@ -40,7 +51,9 @@ class FacesConfig(Config):
     input_dropout: float = 0.2
     dropout: float = 0.5
     age: str = option("distribution")
+    age_weight: float = option(1.0)
     arch: str = option("joint")
+    networks: int = option(1)
 
 
 DEFAULT = FacesConfig(
@@ -74,34 +87,51 @@ def _age_head(labels: Labels, config: FacesConfig) -> Head:
 
     ages = labels.index[AGE].cast(float).drop_nulls().to_numpy()
     centre, scale = float(ages.mean()), float(ages.std()) or 1.0
+    about: dict[str, Any] = {"name": AGE, "column": AGE, "unit": "years", "centre": centre}
+    about |= {"scale": scale, "loss_weight": config.age_weight}
     if config.age == "regression":
-        return RegressionHead(name=AGE, column=AGE, unit="years", centre=centre, scale=scale)
-    if config.age != "distribution":
+        return RegressionHead(**about)
+    if config.age not in DISTRIBUTIONS:
         raise OptionError(f"age={config.age}", AGE_HEADS)
-    return DistributionHead(
-        name=AGE, column=AGE, unit="years", centre=centre, scale=scale, low=0, high=OLDEST
-    )
+    return DistributionHead(**about, low=0, high=OLDEST, **DISTRIBUTIONS[config.age])
 
 
 def network(config: FacesConfig, heads: tuple[Head, ...]) -> nn.Module:
-    """Build one network for all heads, or one for age and one for the others."""
+    """Build one network for all heads or one for age and one for the others, as often as `networks` says."""
+    from training.models.ensemble import EnsembleNetwork
+
+    if config.arch not in ARCHITECTURES:
+        raise OptionError(f"arch={config.arch}", ARCHITECTURES)
+    if config.networks < 1:
+        raise OptionError(f"networks={config.networks}", ["networks of at least 1"])
+    members = [_member(config, heads) for _ in range(config.networks)]
+    return members[0] if config.networks == 1 else EnsembleNetwork(members)
+
+
+def _member(config: FacesConfig, heads: tuple[Head, ...]) -> HeadedNetwork | SplitNetwork:
     from training.models.encoders import vector_length
     from training.models.headed import HeadedNetwork
     from training.models.split import SplitNetwork
     from training.models.vector_mlp import VectorBackbone
 
-    def backbone() -> VectorBackbone:
-        return VectorBackbone(
+    def headed(part: Sequence[Head]) -> HeadedNetwork:
+        backbone = VectorBackbone(
             dim=vector_length(config.encoder), hidden=config.hidden,
             input_dropout=config.input_dropout, dropout=config.dropout,
         )  # fmt: skip
+        return HeadedNetwork(backbone, part)
 
     if config.arch == "joint":
-        return HeadedNetwork(backbone(), heads)
-    if config.arch != "split":
-        raise OptionError(f"arch={config.arch}", ARCHITECTURES)
+        return headed(heads)
     parts = [[head for head in heads if (head.name == AGE) == is_age] for is_age in (True, False)]
-    return SplitNetwork([HeadedNetwork(backbone(), part) for part in parts if part])
+    return SplitNetwork([headed(part) for part in parts if part])
+
+
+def objective(config: FacesConfig, heads: tuple[Head, ...]) -> HeadsObjective:
+    """Minimise the losses of the heads, in each network by itself."""
+    from training.fit.objective import HeadsObjective, MembersObjective
+
+    return HeadsObjective(heads) if config.networks == 1 else MembersObjective(heads)
 
 
 RECIPE = Recipe(
@@ -112,6 +142,7 @@ RECIPE = Recipe(
     view=squares,
     heads=heads,
     network=network,
+    objective=objective,
     encoder=lambda config: config.encoder,
     initialise=standardise,
 )

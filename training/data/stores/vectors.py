@@ -9,6 +9,7 @@ be deleted at any time.
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +120,7 @@ class JoinedStore:
     def __init__(self, stores: Sequence[EncodedStore]) -> None:
         self._stores = stores
         self.index, self.shas = stores[0].index, stores[0].shas
-        dim = sum(store.view.dim for store in stores)
-        self.view = Vectors(stores[0].view.variants, dim)
+        self.view = replace(stores[0].view, dim=sum(store.view.dim for store in stores))
 
     def __len__(self) -> int:
         return len(self.shas)

