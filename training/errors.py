@@ -56,6 +56,16 @@ class UndecodablePictureError(TrainingError):
         super().__init__(f"{name} cannot be decoded ({detail}); is it a picture?")
 
 
+class PictureTooSmallError(TrainingError):
+    """A picture is smaller than what the model bore in the study of limits."""
+
+    def __init__(self, name: str, size: tuple[int, int], least: int) -> None:
+        super().__init__(
+            f"{name} is too small to tell: {size[1]} x {size[0]} px, and this model needs {least} px on the longer "
+            "side (measured by train limits)"
+        )
+
+
 class ModelNotFoundError(TrainingError):
     """No trained model has this id."""
 

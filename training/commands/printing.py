@@ -181,3 +181,29 @@ def trials_table(trials: pl.DataFrame, most: int = 12) -> str:
         for row in trials.head(most).iter_rows(named=True)
     ]  # fmt: skip
     return "\n".join(aligned(columns, rows, numbers=set(columns)))
+
+
+def limits_lines(table: pl.DataFrame, limits: Mapping[str, Any]) -> list[str]:
+    """Return the table of the study of limits, and the limits in words."""
+    changes = {"low": "change_low", "high": "change_high", "value": "change"}
+    cells = []
+    for row in table.iter_rows(named=True):
+        change = {name: row[column] for name, column in changes.items()} | {
+            "n_groups": row["n_groups"]
+        }
+        paired = "" if row["kind"] == "unchanged" else with_interval(change, sign="+")
+        cells.append(
+            [row["head"], row["kind"], row["name"], row["metric"], with_interval(row), paired]
+        )
+    lines = [*aligned(["head", "kind", "edit", "metric", "value", "change"], cells)]
+    for head, levels in limits["by_head"].items():
+        if not levels:
+            return [*lines, f"{head}: {TOO_FEW}, so there is no limit"]
+        borne = ", ".join(
+            f"{kind} {'nothing' if level is None else f'to {level:g}'}"
+            for kind, level in levels.items()
+        )
+        lines.append(f"{head} is as good as on unchanged pictures with: {borne}")
+    if limits["smallest_side_px"]:
+        lines.append(f"train predict refuses pictures below {limits['smallest_side_px']:g} px")
+    return lines

@@ -278,6 +278,35 @@ def effects(
 
 
 @train.command()
+@click.argument("model_id")
+@click.option(
+    "--edits", default="", metavar="KINDS",
+    help="Some of resolution,share,crop,covered,filters; all by default.",
+)  # fmt: skip
+@click.option(
+    "--most", type=click.IntRange(min=1), default=200, show_default=True, help="Test pictures."
+)
+@existing_workspace_option
+def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> None:
+    """Measure how bad a picture may be: smaller, cropped, covered, filtered.
+
+    The test pictures of the model are predicted with and without each edit. The limits are kept with the model,
+    and `train predict` refuses pictures that are smaller.
+    """
+    with progress_task("limits"):
+        from training.commands.printing import limits_lines
+        from training.studies.limits import LimitsRequest, measure_limits
+        from training.studies.picture_edits import KINDS
+
+        kinds = tuple(part.strip() for part in edits.split(",") if part.strip()) or KINDS
+        result = measure_limits(workspace, LimitsRequest(model_id, kinds, most))
+    for line in limits_lines(result.table, result.limits):
+        click.echo(line)
+    click.echo(f"table: {result.folder / 'limits.parquet'}")
+    click.echo(f"plot: {result.folder / 'limits.png'}")
+
+
+@train.command()
 def recipes() -> None:
     """List the recipes, one line each."""
     from training.recipes import RECIPES
@@ -304,7 +333,8 @@ def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style
     """Print what a model predicts for picture files.
 
     This is the probability of each class, or a value with its interval. A file that cannot be decoded is
-    named on stderr, the others are predicted; the exit code is then 1.
+    named on stderr, the others are predicted; the exit code is then 1. One that is smaller than the limit of
+    `train limits` is named, too, and has no row.
     """
     with progress_task("load the model"):
         from catalog import counted, terminal_width
@@ -328,7 +358,7 @@ def _predict_files(
 ) -> Iterator[PredictionRow]:
     """Predict file by file; those that cannot be decoded are named on stderr and added to `undecodable`."""
     from training.commands.predictions import prediction_rows
-    from training.errors import UndecodablePictureError
+    from training.errors import PictureTooSmallError, UndecodablePictureError
     from training.evaluation.saved_head import saved_heads
     from training.predict.predict_files import predict_picture
 
@@ -337,6 +367,8 @@ def _predict_files(
     for path in images if sys.stdout.isatty() else track(images, "predict", unit="pictures"):
         try:
             answers = predict_picture(model, path.read_bytes(), str(path))
+        except PictureTooSmallError as error:
+            click.echo(str(error), err=True)
         except UndecodablePictureError as error:
             click.echo(str(error), err=True)
             undecodable.append(path)

@@ -52,6 +52,18 @@ def stored_size(data: bytes) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
+def picture_size(data: bytes) -> tuple[int, int] | None:
+    """Return height and width of an encoded picture as stored; None where its header cannot be read."""
+    size = stored_size(data)
+    if size is not None:
+        return size
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return picture.height, picture.width
+    except Exception:  # noqa: BLE001 - damaged files raise whatever their reader meets; decoding them tells why
+        return None
+
+
 def _decode_jpeg(data: bytes | memoryview, min_height: int, min_width: int) -> Pixels:
     least = {"min_height": min_height, "min_width": min_width, "min_factor": LEAST_FACTOR}
     scale = least if min_height else {}

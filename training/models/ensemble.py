@@ -25,7 +25,7 @@ class EnsembleNetwork(nn.Module):
     @property
     def backbones(self) -> list[nn.Module]:
         """The backbones of all members."""
-        return [each for member in self.members for each in member.backbones]  # type: ignore[union-attr,operator]
+        return [each for member in self.members for each in member.backbones]  # type: ignore[union-attr]
 
     def forward(self, inputs: Inputs, part: str = "") -> dict[str, torch.Tensor]:
         """Map named inputs to the averaged output of each head by its name."""

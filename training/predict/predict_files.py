@@ -1,5 +1,6 @@
 """Predict pictures with a saved model through onnxruntime, without torch."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +11,14 @@ import numpy as np
 import onnxruntime
 
 from catalog import Workspace
-from training.data.arrays import Floats
+from training.data.arrays import Arrays, Floats, Pixels
+from training.data.decode import picture_size
 from training.data.views.base import View
-from training.errors import EmbedderError
+from training.errors import EmbedderError, PictureTooSmallError
 from training.heads import Head
 from training.predict.saved_model import (
     EMBEDDER_CARD,
+    LIMITS,
     calibrations_of,
     find_model,
     heads_of,
@@ -45,6 +48,13 @@ class Model:
     def view(self) -> View:
         """How a picture is prepared."""
         return view_of(self.folder, self.facts)
+
+    @cached_property
+    def limits(self) -> Mapping[str, Any]:
+        """What `train limits` measured; empty before."""
+        path = self.folder / LIMITS
+        limits: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return limits
 
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
@@ -90,8 +100,28 @@ def predict_picture(model: Model, data: bytes, name: str) -> Answers:
 
 
 def stated_outputs(model: Model, data: bytes, name: str) -> dict[str, Floats]:
-    """Return what each head says about one encoded picture: probabilities (C,), a value (), or a vector (dim,)."""
-    arrays = model.view.plain([model.view.from_bytes(data, name)])
+    """Return what each head says about one encoded picture: probabilities (C,), a value (), or a vector (dim,).
+
+    Raises PictureTooSmallError below the limit that `train limits` measured.
+    """
+    _check_size(model, data, name)
+    return _stated(model, model.view.from_bytes(data, name))
+
+
+def stated_of_pixels(model: Model, pixels: Pixels) -> dict[str, Floats]:
+    """Return what each head says about decoded pixels (H, W, 3) of any size."""
+    return _stated(model, model.view.prepare(pixels))
+
+
+def _check_size(model: Model, data: bytes, name: str) -> None:
+    least = float(model.limits.get("smallest_side_px") or 0)
+    size = picture_size(data) if least else None
+    if size is not None and max(size) < least:
+        raise PictureTooSmallError(name, size, round(least))
+
+
+def _stated(model: Model, sample: Arrays) -> dict[str, Floats]:
+    arrays = model.view.plain([sample])
     session = model.session
     inputs_of_file = {each.name for each in session.get_inputs()}
     inputs = {

@@ -15,6 +15,7 @@ from training.recipes import find_recipe, load_recipe
 
 FINISHED = "config.json"  # written last: a folder without it is an unfinished training
 RECIPE_FILE = "recipe.py"
+LIMITS = "limits.json"  # of the study of limits, if it was made
 EMBEDDER_CARD = "model.json"  # of embedders; old ones have no config.json
 
 
