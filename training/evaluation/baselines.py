@@ -7,7 +7,7 @@ numbers.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,7 @@ from training.data.arrays import MISSING, Floats, Ints
 
 TEXT_COLUMNS = ("camera", "software")
 NUMBER_COLUMNS = ("width", "height", "jpeg_quality")
+FILE_COLUMNS = (*NUMBER_COLUMNS, "length")  # the quality stands for the quantisation tables
 METADATA = TEXT_COLUMNS + NUMBER_COLUMNS
 TREES = 50
 OTHERS = ("validation", "test")
@@ -53,6 +54,18 @@ class BaselineInputs:
     metadata: Mapping[str, pl.DataFrame]
     features: Mapping[str, Mapping[str, Floats]]  # predictor -> part -> (N, columns)
     tiny_rows: Ints
+    files: Mapping[str, Mapping[str, Floats]] = field(
+        default_factory=dict
+    )  # of the same rows as `features`
+
+
+def file_table(index: pl.DataFrame) -> Floats:
+    """Return what a stored file says without its pixels, (N, 4): width, height, JPEG quality and bytes; -1 unknown."""
+    columns = [
+        (pl.col(name) if name in index.columns else pl.lit(None)).cast(pl.Float64).alias(name)
+        for name in FILE_COLUMNS
+    ]
+    return index.with_columns(columns).select(FILE_COLUMNS).fill_null(-1.0).to_numpy()
 
 
 def compressed(
@@ -71,14 +84,28 @@ def predicted_classes(
     inputs: BaselineInputs, target: Ints, classes: int
 ) -> dict[str, dict[str, Floats]]:
     """Fit each baseline for classes; return natural log-probabilities (N, C) by predictor, for validation and test."""
-    forest = RandomForestClassifier(TREES, min_samples_leaf=3, random_state=0, n_jobs=1)
     results = {
-        "metadata": _log_probabilities(_on_metadata(forest), inputs.metadata, target, classes)
+        "metadata": _log_probabilities(_on_metadata(_forest()), inputs.metadata, target, classes)
     }
     for name, features in inputs.features.items():
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
         results[name] = _log_probabilities(model, features, target[inputs.tiny_rows], classes)
     return results
+
+
+def predicted_by_file(
+    inputs: BaselineInputs, target: Ints, classes: int
+) -> dict[str, dict[str, Floats]]:
+    """Fit forests on properties of files; return natural log-probabilities (N, C) by predictor, as above."""
+    rows = target[inputs.tiny_rows]
+    return {
+        name: _log_probabilities(make_pipeline(_forest()), tables, rows, classes)
+        for name, tables in inputs.files.items()
+    }
+
+
+def _forest() -> RandomForestClassifier:
+    return RandomForestClassifier(TREES, min_samples_leaf=3, random_state=0, n_jobs=1)
 
 
 def predicted_values(inputs: BaselineInputs, target: Floats) -> dict[str, dict[str, Floats]]:

@@ -56,8 +56,34 @@ class TestSet:
     index: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The predictors on test, the model first; its calibration, and its probabilities (N, C) on validation."""
+
+    predictors: list[Predictor]
+    calibration: ClassCalibration
+    validation: Floats
+
+
 def evaluate(head: ClassHead, evidence: Evidence) -> HeadResult:
     """Calibrate on validation, then score the network, its parts and the baselines on test."""
+    learned = baselines.predicted_classes(
+        evidence.baselines, evidence.labels["train"].truth, len(head.classes)
+    )
+    scored = calibrated_predictors(head, evidence, learned)
+    test = TestSet(head.name, evidence.labels["test"].truth, evidence.groups, evidence.index)
+    calibration = scored.calibration.as_json()
+    return HeadResult(
+        calibration,
+        score(test, scored.predictors),
+        prediction_rows(head, test, scored.predictors[0].stated[""], calibration),
+    )
+
+
+def calibrated_predictors(
+    head: ClassHead, evidence: Evidence, learned: Mapping[str, Mapping[str, Floats]]
+) -> Scored:
+    """Calibrate the network, its parts and learned baselines on validation, and put the constant baselines beside."""
     train, validation, test = (evidence.labels[part] for part in ("train", "validation", "test"))
     prior = class_shares(train.truth, train.weight, len(head.classes))
 
@@ -67,16 +93,11 @@ def evaluate(head: ClassHead, evidence: Evidence) -> HeadResult:
 
     model, calibration = calibrated("model", evidence.raw[""])
     parts = [calibrated(name, raw)[0] for name, raw in evidence.raw.items() if name]
-    learned = baselines.predicted_classes(evidence.baselines, train.truth, len(head.classes))
     others = [calibrated(name, raw)[0] for name, raw in learned.items()]
     n = len(test.truth)
     constant = [majority_predictor(prior, n), prior_predictor(prior, n)]
-    test_set = TestSet(head.name, test.truth, evidence.groups, evidence.index)
-    return HeadResult(
-        calibration.as_json(),
-        score(test_set, [model, *constant, *others, *parts]),
-        prediction_rows(head, test_set, model.stated[""], calibration.as_json()),
-    )
+    stated = calibration.stated(evidence.raw[""]["validation"])
+    return Scored([model, *constant, *others, *parts], calibration, stated)
 
 
 def probability_predictor(
@@ -196,7 +217,7 @@ def _prediction(
     is_labelled = target != MISSING
     truth = np.array([target if is_labelled else 0])
     loss = float(metrics.negative_log_likelihood(truth, probabilities[None])[0])
-    predicted = int(probabilities.argmax())
+    predicted = int(head.decide(probabilities[None], calibration)[0])
     return {
         "kind": head.kind,
         "probabilities": probabilities.tolist(),

@@ -26,6 +26,8 @@ BASELINES = {
     "majority": "majority class",
     "prior": "training prior",
     "median": "training median",
+    "file": "size, JPEG quality and bytes of the file",
+    "file_seen": "the same of what the model sees",
     "metadata": "metadata only",
     "tiny_features": "simple features",
     "pdq": "PDQ",

@@ -21,6 +21,7 @@ _METRIC_NAMES = {
     "r2": "R²",
     "nll": "NLL",
     "ece": "ECE",
+    "auc": "AUC",
     "spearman": "Spearman correlation",
 }
 

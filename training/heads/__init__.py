@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.heads.base import Calibration, Head
+from training.heads.binary import BinaryHead
 from training.heads.distribution import DistributionHead
 from training.heads.embedding import EmbeddingHead
 from training.heads.ordinal import OrdinalHead
@@ -12,6 +13,7 @@ from training.heads.softmax import SoftmaxHead
 
 __all__ = [
     "HEADS",
+    "BinaryHead",
     "Calibration",
     "DistributionHead",
     "EmbeddingHead",
@@ -34,7 +36,9 @@ def register(head: type[Head]) -> type[Head]:
     return head
 
 
-for _head in (OrdinalHead, SoftmaxHead, RegressionHead, DistributionHead, EmbeddingHead):
+for _head in (
+    OrdinalHead, SoftmaxHead, BinaryHead, RegressionHead, DistributionHead, EmbeddingHead,
+):  # fmt: skip
     register(_head)
 
 

@@ -82,6 +82,7 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
         "measure": ranking_measure([*classes, *values]),
         "retrieval": _retrieval(run),
         "calibration": tables.calibration(run),
+        "zones": tables.zones(run),
         "slices": tables.slices(run),
         **_balance(run, [*classes, *values], index),
         "merges_classes": any(len(head.classes) > head_plots.MANY for head in classes),

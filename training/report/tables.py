@@ -303,6 +303,25 @@ def calibration(run: SavedRun) -> dict[str, Any]:
     return {"heads": [head.title for head in heads], "rows": rows}
 
 
+def zones(run: SavedRun) -> list[dict[str, Any]]:
+    """Return for each head with two classes its threshold, its zone without an answer, and what became of the test."""
+    sections = []
+    for head in measured_heads(run, CLASS_FAMILY):
+        threshold = run.main.calibrated(head.name, "threshold")
+        if threshold is None:
+            continue
+        low, high = (
+            run.main.calibrated(head.name, name) for name in ("negative_below", "positive_above")
+        )
+        names = ("answered_share", "answered_accuracy", *(f"error_of_{c}" for c in head.classes))
+        figures = {name: scores(run.metrics, run.main.policy, head, name) for name in names}
+        rows = [(metric_name(name), by["model"]) for name, by in figures.items() if "model" in by]
+        negative, positive = head.classes
+        section = {"name": head.title, "negative": negative, "positive": positive, "rows": rows}
+        sections.append(section | {"threshold": threshold, "low": low, "high": min(1.0, high)})
+    return sections
+
+
 def _calibration_cell(run: SavedRun, head: SavedHead, metric: str) -> tuple[Score, str] | None:
     by_predictor = scores(run.metrics, run.main.policy, head, metric)
     names = baseline_names(head, by_predictor)

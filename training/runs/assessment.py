@@ -8,14 +8,15 @@ from torch import nn
 
 from catalog import track
 from training.data.arrays import Floats
-from training.evaluation import classes, values
-from training.evaluation.baselines import BaselineInputs, compressed, metadata_table
+from training.evaluation import binary, classes, values
+from training.evaluation.baselines import BaselineInputs, compressed, file_table, metadata_table
 from training.evaluation.evidence import Evidence, HeadResult, Labelled
 from training.fit.examples import PARTS, DatasetParts, Examples
 from training.fit.objective import predict
 from training.fit.task import Task
 from training.fit.training_run import TrainingRun
 from training.heads.base import Head
+from training.heads.binary import BinaryHead
 from training.heads.classes import ClassHead
 
 BASELINE_ROWS = 20_000  # training pictures of the simple features, at most
@@ -26,7 +27,7 @@ def assess(
 ) -> dict[str, HeadResult]:
     """Calibrate each head on validation, then score the network, the parts of its input and the baselines on test."""
     by_family: Mapping[str, Callable[[Head, Evidence], HeadResult]] = {
-        "classes": lambda head, evidence: classes.evaluate(cast("ClassHead", head), evidence),
+        "classes": _with_classes,
         "values": values.evaluate,
     }
     results = {}
@@ -40,6 +41,12 @@ def assess(
         if head.family == "retrieval":
             results[head.name] = _retrieval(network, head, task, parts, run)
     return {head.name: results[head.name] for head in task.heads}
+
+
+def _with_classes(head: Head, evidence: Evidence) -> HeadResult:
+    if isinstance(head, BinaryHead):
+        return binary.evaluate(head, evidence)
+    return classes.evaluate(cast("ClassHead", head), evidence)
 
 
 def _retrieval(
@@ -96,7 +103,15 @@ def _baseline_inputs(parts: DatasetParts) -> BaselineInputs:
             examples, BASELINE_ROWS if part == "train" else len(examples)
         )
     rows = np.arange(len(scenes["train"]))
-    return BaselineInputs(metadata, compressed(scenes, statistics), rows)
+    files = {
+        "file": {
+            part: file_table(examples.index[: len(scenes[part])])
+            for part, examples in by_part.items()
+        }
+    }
+    if n := parts.train.store.view.n_file_statistics:
+        files["file_seen"] = {part: numbers[:, -n:] for part, numbers in statistics.items()}
+    return BaselineInputs(metadata, compressed(scenes, statistics), rows, files)
 
 
 def _features(examples: Examples, most: int) -> tuple[Floats, Floats]:

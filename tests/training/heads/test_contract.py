@@ -13,6 +13,7 @@ from training.data.arrays import MISSING
 from training.fit.objective import mean_loss
 from training.heads import (
     HEADS,
+    BinaryHead,
     DistributionHead,
     EmbeddingHead,
     Head,
@@ -31,6 +32,7 @@ EXAMPLES: tuple[Head, ...] = (
         fine_edges=(0.0, 1.0, 2.5, 4.0), first_fine=(0, 2, 4),
     ),
     SoftmaxHead(name="breed", column="breed", classes=("akita", "beagle", "collie", "pug")),
+    BinaryHead(name="breed", column="breed", classes=("akita", "pug")),
     RegressionHead(name="age", column="age", unit="years", centre=31.5, scale=11.0),
     DistributionHead(name="age", column="age", unit="years", scale=11.0, low=0, high=90),
     EmbeddingHead(name="copies", dim=3),

@@ -47,6 +47,7 @@ class AlignedFaces(View):
 
     kind: ClassVar[str] = "aligned_faces"
     plain_variants = PLAIN
+    n_file_statistics = 1
 
     side: int
     face_px: int
@@ -89,8 +90,9 @@ class AlignedFaces(View):
         return {"pictures": channels_first([sample["pictures"] for sample in samples])}
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
-        """Return the scene of the face, and statistics of it."""
-        return picture_features(sample["pictures"][0])
+        """Return the scene of the face, and statistics of it; the last one is the size of its JPEG."""
+        scene, statistics = picture_features(sample["pictures"][0])
+        return scene, np.append(statistics, np.log1p(sample["jpeg_bytes"]))
 
     def _drawn(self, face: LocatedFace) -> tuple[Pixels, int]:
         """Draw, encode and enlarge a face; return (S, S, 3) and the size of the JPEG in bytes."""
