@@ -29,6 +29,8 @@ PREDICTORS = {
     CLASS_FAMILY: ("majority", "prior", "metadata", "tiny_features"),
     VALUE_FAMILY: ("median", "metadata", "tiny_features"),
 }
+OF_FILES = ("file", "file_seen")
+"""Predictors that heads with two classes have, too."""
 BESIDE = {CLASS_FAMILY: "accuracy", VALUE_FAMILY: "r2"}
 """The metric of the model that stands beside the main one."""
 NO_BASELINE = "no baseline was saved, so no figure"
@@ -106,11 +108,13 @@ def _measured_head(task: str, metrics: set[str]) -> SavedHead:
 
 def _family(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead], family: str) -> str:
     chosen = [head for head in heads if head.family == family]
-    rows = [row for name, frame in metrics.items() for row in _rows(name, frame, chosen)]
+    measured = {name for frame in metrics.values() for name in frame["predictor"].unique()}
+    names = [*PREDICTORS[family], *(name for name in OF_FILES if name in measured)]
+    rows = [row for name, frame in metrics.items() for row in _rows(name, frame, chosen, names)]
     if not rows:
         return ""
     beside = metric_name(BESIDE[family])
-    columns = ("split", "head", "model", *PREDICTORS[family], beside, "pictures", "groups")
+    columns = ("split", "head", "model", *names, beside, "pictures", "groups")
     lines = aligned(columns, rows, numbers={"pictures", "groups"})
     better = "" if chosen[0].higher_is_better else ", less is better"
     text = [f"{chosen[0].metric_name}{better} ({beside}: of the model)", *lines]
@@ -119,14 +123,16 @@ def _family(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead], fam
     return "\n".join(text)
 
 
-def _rows(policy: str, metrics: pl.DataFrame, heads: Sequence[SavedHead]) -> list[tuple[str, ...]]:
+def _rows(
+    policy: str, metrics: pl.DataFrame, heads: Sequence[SavedHead], names: Sequence[str]
+) -> list[tuple[str, ...]]:
     whole = metrics.filter(pl.col("slice") == "all")
     rows = []
     for head in heads:
         of_head = whole.filter(pl.col("task") == head.name)
         by_key = {(row["predictor"], row["metric"]): row for row in of_head.iter_rows(named=True)}
         if ("model", head.metric) in by_key:
-            rows.append((policy, _title(head), *_cells(metrics, head, by_key)))
+            rows.append((policy, _title(head), *_cells(metrics, head, by_key, names)))
     return rows
 
 
@@ -135,10 +141,13 @@ def _title(head: SavedHead) -> str:
 
 
 def _cells(
-    metrics: pl.DataFrame, head: SavedHead, by_key: Mapping[tuple[str, str], Mapping[str, Any]]
+    metrics: pl.DataFrame,
+    head: SavedHead,
+    by_key: Mapping[tuple[str, str], Mapping[str, Any]],
+    names: Sequence[str],
 ) -> list[str]:
     """Return the figures of one head; without a baseline a remark in place of them."""
-    model, names = by_key["model", head.metric], PREDICTORS[head.family]
+    model = by_key["model", head.metric]
     counts = [str(model["n"]), str(model["n_groups"])]
     measured = (name for name, metric in by_key if metric == head.metric)
     if not baseline_names(head, measured):

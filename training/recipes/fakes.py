@@ -28,7 +28,7 @@ FAKE = (
 REAL = ("real", "photo", "photograph", "original", "authentic", "pristine", "genuine", "untouched")
 YES, NO = ("true", "yes", "1"), ("false", "no", "0")  # of a column that asks for a fake
 COLUMNS = ("real_or_fake", "fake", "is_fake", "synthetic", "class", "label", "folder")
-"""Columns that are looked for where no label is named, the first one with both kinds of values is taken."""
+"""Where no label is named, the first of these columns with both kinds of values is taken."""
 PHOTOGRAPHS = ("utkface", "imdb-wiki", "unsplash", "unsplash-dataset", "commons")
 """Sources whose pictures without a label are photographs."""
 
@@ -37,9 +37,8 @@ PHOTOGRAPHS = ("utkface", "imdb-wiki", "unsplash", "unsplash-dataset", "commons"
 class FakesConfig(Config):
     """Hyperparameters of `fakes`.
 
-    A face is drawn at `face_px` with its eyes `eyes` of the side apart and JPEG `quality`, and enlarged to `side` for
-    the encoder; of `variants` two are plain, the others degraded. `networks` small networks are averaged.
-    `target_error` is the share of either class of validation that may get a wrong answer; `label` the column.
+    A face is drawn at `face_px`, its eyes `eyes` of the side apart, in JPEG `quality`, and enlarged to `side`; of
+    `variants` two are plain. `networks` are averaged. At most `target_error` of a class of validation is wrong.
     """
 
     encoder: str
@@ -109,9 +108,8 @@ def view(config: FakesConfig) -> AlignedFaces:
     """Align the faces that the encoder sees."""
     from training.data.views import AlignedFaces
 
-    return AlignedFaces(
-        side=config.side, face_px=config.face_px, eyes=config.eyes, quality=config.quality, variants=config.variants
-    )  # fmt: skip
+    names = ("side", "face_px", "eyes", "quality", "variants")
+    return AlignedFaces(**{name: getattr(config, name) for name in names})
 
 
 def network(config: FakesConfig, heads: tuple[Head, ...]) -> nn.Module:
