@@ -43,7 +43,9 @@ NEEDED = {
     "dataset verify": ["x"],
     "models add": ["x", __file__],
     "models remove": ["x"],
+    "train complexity": ["x", "--over", "x=1,2"],
     "train evaluate": ["x"],
+    "train limits": ["x"],
     "train predict": ["x", __file__],
     "train run": ["x"],
 }

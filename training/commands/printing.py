@@ -216,3 +216,21 @@ def limits_lines(table: pl.DataFrame, limits: Mapping[str, Any]) -> list[str]:
     if limits["smallest_side_px"]:
         lines.append(f"train predict refuses pictures below {limits['smallest_side_px']:g} px")
     return lines
+
+
+def complexity_lines(table: pl.DataFrame) -> list[str]:
+    """Return the table of the study of complexity, and the smallest model that is enough for each head."""
+    cells, enough = [], []
+    for row in table.iter_rows(named=True):
+        figure = with_interval({**row, "value": row["figure"]})
+        marks = ["front"] * row["front"] + ["enough"] * row["enough"]
+        size, seconds = f"{row['parameters']:,}", f"{row['seconds']:.0f}"
+        cells.append(
+            [row["head"], row["value"], size, row["metric"], figure, seconds, ", ".join(marks)]
+        )
+        if row["enough"]:
+            enough.append(
+                f"{row['head']}: {size} parameters ({row['value']}) are enough for {figure}"
+            )
+    header = ["head", "value", "parameters", "metric", "figure", "training s", ""]
+    return [*aligned(header, cells, numbers={"parameters", "training s"}), *enough]

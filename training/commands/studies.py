@@ -1,0 +1,200 @@
+"""The studies of `safelight train`: search, effects, complexity, limits."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import click
+
+from catalog import (
+    MissingPartError,
+    Workspace,
+    command_name,
+    existing_workspace_option,
+    progress_task,
+)
+
+
+def check_options(recipe: str, preset: str, options: Sequence[str]) -> None:
+    """Raise `RecipeNotFoundError` or `OptionError` before the heavy imports."""
+    from training.recipes import find_preset, find_recipe
+
+    find_preset(find_recipe(recipe).presets, preset).changed(options)
+
+
+def _require_optuna() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("optuna") is None:
+        raise MissingPartError("optuna", "search")
+
+
+@click.command("search")
+@click.argument("recipe")
+@click.option(
+    "--over", "dimensions", metavar="NAME=VALUES", multiple=True, required=True,
+    help="name=a,b,c or name=low:high or name=low:high:log; several times.",
+)  # fmt: skip
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=20, show_default=True,
+    help="Trainings, where a range is searched. A grid of values is tried whole.",
+)  # fmt: skip
+@click.option(
+    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
+)
+@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@click.option("--label", metavar="COLUMN", help="Label column, of recipes that learn any label.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option(
+    "--set", "options", metavar="NAME=VALUE", multiple=True, help="A hyperparameter that is fixed."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@existing_workspace_option
+def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
+    workspace: Workspace,
+    recipe: str,
+    dimensions: tuple[str, ...],
+    trials: int,
+    dataset: str | None,
+    preset: str,
+    label: str | None,
+    epochs: int | None,
+    options: tuple[str, ...],
+    seed: int,
+) -> None:
+    """Search hyperparameters. The best ones are chosen on validation.
+
+    The same command continues a search that was stopped.
+    """
+    check_options(recipe, preset, options)
+    if label is not None:
+        options = (*options, f"label={label}")
+    with progress_task(f"search {recipe}"):
+        _require_optuna()
+        from training.commands.printing import trials_table
+        from training.fit.run_request import TrainingRequest
+        from training.studies.search import Dimension, SearchRequest, search
+
+        space = tuple(Dimension.parse(each) for each in dimensions)
+        training = TrainingRequest(recipe, dataset, preset, epochs, seed, options=options)
+        result = search(workspace, SearchRequest(training, space, trials))
+    click.echo(trials_table(result.trials))
+    click.echo(
+        f"{result.n_new} new of {len(result.trials)}; table: {result.folder / 'trials.parquet'}"
+    )
+    words = [f"train run {recipe} --preset {preset}", *([f"--epochs {epochs}"] if epochs else [])]
+    words += [f"--set {shlex.quote(each)}" for each in (*options, *result.best_options)]
+    click.echo(f"train the best one: {command_name()} {' '.join(words)}")
+
+
+@click.command()
+@click.argument("run_id", default="")
+@click.option("--preset", default="smoke", show_default=True, help="Sizes: default or smoke.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Models a line."
+)
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=4000,
+    show_default=True,
+    help="Training pictures a model.",
+)
+@existing_workspace_option
+def effects(
+    workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
+) -> None:
+    """Measure the effect of each group of curation rules. Trains with and without each group."""
+    from training.recipes import find_preset, recipe_with_study
+
+    find_preset(recipe_with_study("effects").presets, preset)
+
+    with progress_task("effects"):
+        from catalog import FEW_GROUPS
+        from training.commands.printing import effects_table
+        from training.studies.effects import EffectsRequest, measure_effects
+
+        request = EffectsRequest(run_id, preset, epochs, seeds, most)
+        path, effect_rows = measure_effects(workspace, request)
+    click.echo(effects_table(effect_rows))
+    if all(each.score.low is None for each in effect_rows):
+        click.echo(
+            f"fewer than {FEW_GROUPS} test groups: no intervals, so nothing follows from these figures"
+        )
+    click.echo(f"table: {path}")
+
+
+@click.command("complexity")
+@click.argument("recipe")
+@click.option(
+    "--over", required=True, metavar="NAME=A,B,...",
+    help="The hyperparameter that makes models smaller or larger, such as hidden=32,96,384.",
+)  # fmt: skip
+@click.option(
+    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
+)
+@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option(
+    "--set", "options", metavar="NAME=VALUE", multiple=True, help="A hyperparameter that is fixed."
+)
+@existing_workspace_option
+def complexity(  # noqa: PLR0913, PLR0917  # one parameter an option
+    workspace: Workspace,
+    recipe: str,
+    over: str,
+    dataset: str | None,
+    preset: str,
+    epochs: int | None,
+    options: tuple[str, ...],
+) -> None:
+    """Find the smallest model that is good enough.
+
+    Trains RECIPE once for each value, on the split that keeps groups whole. Finished models are not trained again.
+    """
+    check_options(recipe, preset, options)
+    with progress_task("complexity"):
+        from training.commands.printing import complexity_lines
+        from training.fit.run_request import TrainingRequest
+        from training.studies.complexity import ComplexityRequest, measure_complexity
+
+        training = TrainingRequest(recipe, dataset, preset, epochs, options=options)
+        result = measure_complexity(workspace, ComplexityRequest.parse(training, over))
+    for line in complexity_lines(result.table):
+        click.echo(line)
+    click.echo(f"table: {result.folder / 'points.parquet'}")
+    click.echo(f"plot: {result.folder / 'pareto.png'}")
+
+
+@click.command()
+@click.argument("model_id")
+@click.option(
+    "--edits", default="", metavar="KINDS",
+    help="Some of resolution,share,crop,covered,filters; all by default.",
+)  # fmt: skip
+@click.option(
+    "--most", type=click.IntRange(min=1), default=200, show_default=True, help="Test pictures."
+)
+@existing_workspace_option
+def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> None:
+    """Measure how small or altered a picture may be.
+
+    The test pictures of the model are predicted with and without each edit. The limits are kept with the model,
+    and `train predict` refuses pictures that are smaller.
+    """
+    with progress_task("limits"):
+        from training.commands.printing import limits_lines
+        from training.studies.limits import LimitsRequest, measure_limits
+        from training.studies.picture_edits import KINDS
+
+        kinds = tuple(part.strip() for part in edits.split(",") if part.strip()) or KINDS
+        result = measure_limits(workspace, LimitsRequest(model_id, kinds, most))
+    for line in limits_lines(result.table, result.limits):
+        click.echo(line)
+    click.echo(f"table: {result.folder / 'limits.parquet'}")
+    click.echo(f"plot: {result.folder / 'limits.png'}")
+
+
+STUDIES = (search_options, effects, complexity, limits)
