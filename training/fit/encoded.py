@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from training.data.views.crops import Crops
     from training.fit.examples import Examples
+    from training.fit.objective import HeadsObjective
     from training.fit.training_run import TrainingRun
+    from training.heads.base import Head
     from training.models.vector_mlp import VectorBackbone
 
 STANDARDISE_ROWS = 20_000
@@ -36,6 +38,22 @@ def squares(config: Squares) -> Crops:
     from training.data.views.crops import Crops
 
     return Crops(config.side, config.variants)
+
+
+class Members(Protocol):
+    """The part of a configuration that says how many networks are averaged."""
+
+    @property
+    def networks(self) -> int:
+        """Number of networks."""
+        ...
+
+
+def members_objective(config: Members, heads: tuple[Head, ...]) -> HeadsObjective:
+    """Minimise the losses of the heads, in each network of an ensemble by itself."""
+    from training.fit.objective import HeadsObjective, MembersObjective
+
+    return HeadsObjective(heads) if config.networks <= 1 else MembersObjective(heads)
 
 
 def standardise(network: nn.Module, train: Examples, _run: TrainingRun) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.errors import OptionError
 from training.fit.config import Config, option
-from training.fit.encoded import squares, standardise
+from training.fit.encoded import members_objective, squares, standardise
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from training.fit.objective import HeadsObjective
+    from training.data.views import View
     from training.heads import Head
     from training.models.headed import HeadedNetwork
     from training.models.split import SplitNetwork
 
-OLDEST = 116  # years, in UTKFace
+OLDEST, EYES = 116, 0.36  # years, and the distance of the eyes in shares of the side, as in UTKFace
 AGE, OTHERS = "age", ("gender", "ethnicity")
 DISTRIBUTIONS: dict[str, dict[str, Any]] = {
     "distribution": {},
@@ -41,7 +41,7 @@ class FacesConfig(Config):
 
     `age` is distribution, dex, ordinal or regression; its loss counts `age_weight` times. `arch` is joint or split.
     What `networks` say that differ in their random weights is averaged. `encoder` sees squares of `side` px, `variants`
-    of each picture: whole and mirrored.
+    of each picture: whole and mirrored. With `align` they show its largest face, upright: for photographs of people.
     """
 
     encoder: str
@@ -54,6 +54,7 @@ class FacesConfig(Config):
     age_weight: float = option(1.0)
     arch: str = option("joint")
     networks: int = option(1)
+    align: bool = option(default=False)
 
 
 DEFAULT = FacesConfig(
@@ -64,6 +65,15 @@ SMOKE = FacesConfig(
     epochs=6, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=6,
     schedule="one_cycle", encoder="lite0", side=96, variants=1, hidden=64,
 )  # fmt: skip
+
+
+def view(config: FacesConfig) -> View:
+    """Cut the squares that the encoder sees, from the picture as it is or around its largest face."""
+    from training.data.views import AlignedFaces
+
+    if not config.align:
+        return squares(config)
+    return AlignedFaces(side=config.side, face_px=config.side, eyes=EYES, quality=0)
 
 
 def heads(labels: Labels, config: FacesConfig) -> tuple[Head, ...]:
@@ -102,10 +112,8 @@ def network(config: FacesConfig, heads: tuple[Head, ...]) -> nn.Module:
 
     if config.arch not in ARCHITECTURES:
         raise OptionError(f"arch={config.arch}", ARCHITECTURES)
-    if config.networks < 1:
-        raise OptionError(f"networks={config.networks}", ["networks of at least 1"])
-    members = [_member(config, heads) for _ in range(config.networks)]
-    return members[0] if config.networks == 1 else EnsembleNetwork(members)
+    members = [_member(config, heads) for _ in range(max(1, config.networks))]
+    return members[0] if len(members) == 1 else EnsembleNetwork(members)
 
 
 def _member(config: FacesConfig, heads: tuple[Head, ...]) -> HeadedNetwork | SplitNetwork:
@@ -127,22 +135,15 @@ def _member(config: FacesConfig, heads: tuple[Head, ...]) -> HeadedNetwork | Spl
     return SplitNetwork([headed(part) for part in parts if part])
 
 
-def objective(config: FacesConfig, heads: tuple[Head, ...]) -> HeadsObjective:
-    """Minimise the losses of the heads, in each network by itself."""
-    from training.fit.objective import HeadsObjective, MembersObjective
-
-    return HeadsObjective(heads) if config.networks == 1 else MembersObjective(heads)
-
-
 RECIPE = Recipe(
     name="faces",
     version=1,
     summary="age with its interval, gender and ethnicity from a face",
     presets={"default": DEFAULT, "smoke": SMOKE},
-    view=squares,
+    view=view,
     heads=heads,
     network=network,
-    objective=objective,
+    objective=members_objective,
     encoder=lambda config: config.encoder,
     initialise=standardise,
 )

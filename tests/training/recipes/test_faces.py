@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from training.errors import NoLabelError, OptionError
+from training.fit.encoded import members_objective
 from training.fit.objective import HeadsObjective
 from training.fit.optimizers import make_optimizer
 from training.fit.recipe import Labels
 from training.heads import DistributionHead, heads_from
 from training.models.head_layers import MedianOfDistribution
-from training.recipes.faces import AGE_HEADS, SMOKE, heads, network, objective
+from training.recipes.faces import AGE_HEADS, SMOKE, heads, network, view
 
 INDEX = pl.DataFrame(
     {
@@ -80,8 +81,6 @@ def test_wrong_options_are_named() -> None:
         heads(LABELS, SMOKE.changed(["age=median"]))
     with pytest.raises(OptionError, match=r"arch=three.*joint, split"):
         network(SMOKE.changed(["arch=three"]), heads(LABELS, SMOKE))
-    with pytest.raises(OptionError, match="networks of at least 1"):
-        network(SMOKE.changed(["networks=0"]), heads(LABELS, SMOKE))
 
 
 def test_dex_is_the_expected_value_of_its_classes() -> None:
@@ -100,7 +99,7 @@ def test_members_of_an_ensemble_learn_as_they_would_alone_and_are_averaged() -> 
     net = network(config, made)
     inputs = {"vectors": torch.randn(6, 3584)}
     targets = {head.name: torch.from_numpy(head.targets(INDEX)) for head in made}
-    objective(config, made).loss(net, inputs, targets, torch.ones(6)).backward()
+    members_objective(config, made).loss(net, inputs, targets, torch.ones(6)).backward()
     together = [p.grad.clone() for p in net.members[1].parameters() if p.grad is not None]  # type: ignore[union-attr,index]
     net.zero_grad()
     HeadsObjective(made).loss(net.members[1], inputs, targets, torch.ones(6)).backward()  # type: ignore[index]
@@ -110,3 +109,9 @@ def test_members_of_an_ensemble_learn_as_they_would_alone_and_are_averaged() -> 
     net.eval()
     one, two = (member(inputs)["gender"].exp() for member in net.members)  # type: ignore[union-attr,operator]
     assert torch.allclose(net(inputs)["gender"].exp(), (one + two) / 2, atol=1e-6)
+
+
+def test_a_face_may_be_looked_for_in_the_picture() -> None:
+    assert view(SMOKE).kind == "crops"
+    aligned = view(SMOKE.changed(["align=true"]))
+    assert (aligned.kind, aligned.variants) == ("aligned_faces", 2)  # type: ignore[attr-defined]
