@@ -6,7 +6,7 @@
 
 Folds are made of whole groups of the release (sessions by the time in the file name); every eighth training group
 chooses the epoch. Baselines: `benchmarks/face_baselines.py`. Intervals come from a bootstrap over groups. `--variants`
-also compares the age heads and one network with two. `--keep-vectors` does not measure the encoding.
+also compares the age heads, one network with two, and three averaged. `--keep-vectors` does not measure the encoding.
 """
 
 import argparse
@@ -94,8 +94,9 @@ def main() -> None:
     if has_own:
         own = options.own
         plans.append((own, (*given, f"encoder={own}")))
-        plans.append((f"{own}, 3 networks", (*given, f"encoder={own}", "networks=3")))
         plans.append((f"Lite0 + {own}", (*given, f"encoder=lite0+{own}")))
+        if options.variants:
+            plans.append((f"{own}, 3 networks", (*given, f"encoder={own}", "networks=3")))
     if not options.keep_vectors:
         shutil.rmtree(workspace.home / "cache" / "vectors", ignore_errors=True)
     rows: list[Row] = []
