@@ -66,6 +66,13 @@ class PictureTooSmallError(TrainingError):
         )
 
 
+class NoFaceError(TrainingError):
+    """A model that judges faces is shown a picture in which none is found."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} shows no face that is found, and this model judges faces")
+
+
 class ModelNotFoundError(TrainingError):
     """No trained model has this id."""
 

@@ -221,7 +221,7 @@ def _predict_files(
 ) -> Iterator[PredictionRow]:
     """Predict file by file; those that cannot be decoded are named on stderr and added to `undecodable`."""
     from training.commands.predictions import prediction_rows
-    from training.errors import PictureTooSmallError, UndecodablePictureError
+    from training.errors import NoFaceError, PictureTooSmallError, UndecodablePictureError
     from training.evaluation.saved_head import saved_heads
     from training.predict.predict_files import predict_picture
 
@@ -230,7 +230,7 @@ def _predict_files(
     for path in images if sys.stdout.isatty() else track(images, "predict", unit="pictures"):
         try:
             answers = predict_picture(model, path.read_bytes(), str(path))
-        except PictureTooSmallError as error:
+        except (NoFaceError, PictureTooSmallError) as error:
             click.echo(str(error), err=True)
         except UndecodablePictureError as error:
             click.echo(str(error), err=True)

@@ -102,10 +102,12 @@ def predict_picture(model: Model, data: bytes, name: str) -> Answers:
 def stated_outputs(model: Model, data: bytes, name: str) -> dict[str, Floats]:
     """Return what each head says about one encoded picture: probabilities (C,), a value (), or a vector (dim,).
 
-    Raises PictureTooSmallError below the limit that `train limits` measured.
+    Raises PictureTooSmallError below the limit that `train limits` measured, NoFaceError where the view needs a face.
     """
     _check_size(model, data, name)
-    return _stated(model, model.view.from_bytes(data, name))
+    sample = model.view.from_bytes(data, name)
+    model.view.check(sample, name)
+    return _stated(model, sample)
 
 
 def stated_of_pixels(model: Model, pixels: Pixels) -> dict[str, Floats]:

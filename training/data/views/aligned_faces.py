@@ -25,6 +25,7 @@ from training.data.views.face_alignment import (
     near_face,
     scaled,
 )
+from training.errors import NoFaceError
 
 PLAIN = 2  # variants of a prediction: as it is, and mirrored
 NEAR = 2.0  # times the aligned side: resolution that degraded copies start from
@@ -61,7 +62,7 @@ class AlignedFaces(View):
         return 3 * self.variants * self.side**2
 
     def prepare(self, pixels: Pixels) -> Arrays:
-        """Draw the variants, (V, S, S, 3); `jpeg_bytes` is the size of the first one as JPEG."""
+        """Draw the variants, (V, S, S, 3); `jpeg_bytes` is the size of the first one."""
         face = near_face(locate_face(pixels, self.eyes), self.eyes, round(NEAR * self.face_px))
         rng = np.random.default_rng(
             zlib.crc32(face.pixels.tobytes())
@@ -71,7 +72,11 @@ class AlignedFaces(View):
         for number in range(PLAIN, self.variants):
             copy, _ = self._drawn(degraded(face, rng))
             squares.append(copy[:, :: (-1 if number % 2 else 1)])
-        return {"pictures": np.stack(squares), "jpeg_bytes": np.array([size])}
+        return {
+            "pictures": np.stack(squares),
+            "jpeg_bytes": np.array([size]),
+            "is_found": np.array([face.is_found]),
+        }
 
     def augment(self, samples: Sequence[Arrays], rngs: Sequence[np.random.Generator]) -> Arrays:
         """Draw one variant for each sample: `pictures` (N, 1, 3, S, S)."""
@@ -88,6 +93,11 @@ class AlignedFaces(View):
     def every_variant(self, samples: Sequence[Arrays]) -> Arrays:
         """Stack all variants, which an encoder sees once: `pictures` (N, V, 3, S, S)."""
         return {"pictures": channels_first([sample["pictures"] for sample in samples])}
+
+    def check(self, sample: Arrays, name: str) -> None:
+        """Raise NoFaceError where no face was found."""
+        if not sample["is_found"][0]:
+            raise NoFaceError(name)
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
         """Return the scene of the face, and statistics of it; the last one is the size of its JPEG."""

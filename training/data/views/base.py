@@ -55,6 +55,9 @@ class View(ABC):
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
         """Return the inputs of the simple baselines: the scene at low resolution (S,) and a few statistics (K,)."""
 
+    def check(self, sample: Arrays, name: str) -> None:  # noqa: B027 - most views refuse nothing
+        """Raise for the sample of a file with this `name` about which a model can say nothing."""
+
     def example(self, rng: np.random.Generator) -> Arrays:
         """Return a sample of random numbers, on which an exported model is compared with the original."""
         return self.prepare(rng.integers(0, 256, (240, 320, 3), dtype=np.uint8))

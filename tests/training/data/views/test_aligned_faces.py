@@ -22,6 +22,7 @@ from training.data.views.face_alignment import (
     near_face,
     similarity,
 )
+from training.errors import NoFaceError
 
 VIEW = AlignedFaces(side=64, face_px=48, variants=6)
 needs_network = pytest.mark.skipif(faces.weights() is None, reason="safelight[faces] is missing")
@@ -74,6 +75,13 @@ def test_a_picture_of_any_size_gives_a_sample_of_the_same_size(height: int, widt
 
 
 @needs_network
+def test_a_picture_without_a_face_is_trained_on_and_not_predicted() -> None:
+    sample = VIEW.prepare(scene(1))
+    with pytest.raises(NoFaceError, match=r"holiday\.jpg shows no face"):
+        VIEW.check(sample, "holiday.jpg")
+
+
+@needs_network
 def test_variants_depend_on_the_picture_alone_and_predictions_see_two() -> None:
     one, again = VIEW.prepare(scene(1)), VIEW.prepare(scene(1).copy())
     assert (one["pictures"] == again["pictures"]).all()
@@ -103,6 +111,7 @@ def test_a_face_is_found_turned_and_beside_a_smaller_one() -> None:
     for pixels in pictures:
         upright = locate_face(pixels, 0.42)
         assert upright.is_found
+        VIEW.check(VIEW.prepare(pixels), "a face")
         for turns in (1, 2, 3):
             turned = locate_face(np.ascontiguousarray(np.rot90(pixels, turns)), 0.42)
             assert turned.is_found
