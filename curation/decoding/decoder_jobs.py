@@ -14,7 +14,7 @@ import numpy as np
 from PIL import AvifImagePlugin, Image
 
 from curation.decoding.health import Health, examine_image, failed_health, shrink
-from curation.decoding.limits import DecodeError, is_risky
+from curation.decoding.limits import MIN_SMALL_SIDE_PX, DecodeError, is_risky
 from curation.decoding.pixels import ImageHeader, Pixels, decode_stored, open_header, turn
 
 Reply = tuple[dict[str, Any], Sequence[bytes]]
@@ -38,7 +38,7 @@ def examine_file(parts: Sequence[bytes], options: Mapping[str, Any]) -> Reply:
     try:
         with warnings.catch_warnings():  # Pillow warns of odd but valid files
             warnings.simplefilter("ignore")
-            header = open_header(image)
+            header = open_header(image, options["min_side_px"])
             if _is_heavy(header) and not options["heavy"]:
                 return IS_HEAVY
             return _health_reply(examine_image(image, header, thumbnail))
@@ -62,7 +62,7 @@ def decode_small(parts: Sequence[bytes], options: Mapping[str, Any]) -> Reply:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            header = open_header(image)
+            header = open_header(image, MIN_SMALL_SIDE_PX)
             if _is_heavy(header) and not options["heavy"]:
                 return IS_HEAVY
             stored, _ = decode_stored(image, header)

@@ -17,6 +17,7 @@ from curation.decoding.health import PREVIEW_SIDE_PX, Health
 from curation.decoding.limits import (
     MAX_SIDE_PX,
     MEMORY_LIMIT,
+    MIN_SIDE_PX,
     THUMBNAIL_SIDE_PX,
     TIME_LIMIT_S,
     DecodeError,
@@ -39,14 +40,21 @@ _STATUS = frozenset(
 )
 
 
-def examine(image: bytes, thumbnail: bytes = b"", decoders: DecoderPool = DECODERS) -> Health:
+def examine(
+    image: bytes,
+    thumbnail: bytes = b"",
+    decoders: DecoderPool = DECODERS,
+    *,
+    min_side_px: int = MIN_SIDE_PX,
+) -> Health:
     """Decode one file and measure it; every failure is a `decode_status` with its detail.
 
     `thumbnail` is the JPEG inside its EXIF, in the orientation of the stored pixels. A damaged picture is not
-    compared with it. Raises `SandboxError` when no process can be started.
+    compared with it. A side below `min_side_px` is too small. Raises `SandboxError` when no process can be started.
     """
     try:
-        return _health(_decode(decoders, "examine", (image, thumbnail), {}))
+        options = {"min_side_px": min_side_px}
+        return _health(_decode(decoders, "examine", (image, thumbnail), options))
     except DecodeError as error:
         return Health(error.status, error.detail)
 

@@ -7,6 +7,9 @@ from curation.decoding.containers import ORDINARY, JpegStructure
 MAX_PIXELS: Final = 80_000_000  # 240 MB as RGB: more than any camera that writes JPEG gives
 MAX_SIDE_PX: Final = 20_000
 MIN_SIDE_PX: Final = 64  # below it neither hash nor keypoints are meaningful
+MIN_SMALL_SIDE_PX: Final = (
+    8  # of a picture that is curated for its labels, such as a digit of 28 px
+)
 MAX_ASPECT: Final = 20.0  # long side to short: a strip, not a photograph
 # Decompression bombs. Photographs at quality 10 give 60 bytes of pixels for each byte of the file; blank pages 300.
 BOMB_BYTES: Final = 48_000_000
@@ -30,11 +33,11 @@ class DecodeError(Exception):
         self.status, self.detail = status, detail
 
 
-def check_size(width: int, height: int, file_bytes: int) -> None:
+def check_size(width: int, height: int, file_bytes: int, min_side_px: int = MIN_SIDE_PX) -> None:
     """Raise `DecodeError` where the header has a size that is too small, narrow or large, or a decompression bomb."""
     size = f"{width} x {height} px"
-    if min(width, height) < MIN_SIDE_PX:
-        raise DecodeError("too_small", f"{size}, smallest side is {MIN_SIDE_PX} px")
+    if min(width, height) < min_side_px:
+        raise DecodeError("too_small", f"{size}, smallest side is {min_side_px} px")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
         raise DecodeError(
             "too_large", f"{size}, at most {MAX_PIXELS} px and {MAX_SIDE_PX} px a side"

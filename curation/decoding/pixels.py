@@ -17,7 +17,7 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from curation.decoding.containers import READERS, JpegStructure, jpeg_structure, sniff
-from curation.decoding.limits import DecodeError, check_size
+from curation.decoding.limits import MIN_SIDE_PX, DecodeError, check_size
 
 Pixels = npt.NDArray[np.uint8]
 """Upright RGB, shape (height, width, 3)."""
@@ -58,7 +58,7 @@ def decode_upright(image: bytes) -> tuple[Pixels, str | None]:
     return turn(pixels, header.orientation), warning
 
 
-def open_header(image: bytes) -> ImageHeader:
+def open_header(image: bytes, min_side_px: int = MIN_SIDE_PX) -> ImageHeader:
     """Read the header by the container's own decoder; raises `DecodeError` before any pixel is decoded."""
     container = sniff(image)
     if container is None:
@@ -71,7 +71,7 @@ def open_header(image: bytes) -> ImageHeader:
         raise DecodeError("too_large", error_line(error)) from error
     except Exception as error:  # Pillow's plugins raise anything; the caller records it
         raise DecodeError("undecodable", error_line(error)) from error
-    check_size(*picture.size, len(image))
+    check_size(*picture.size, len(image), min_side_px)
     structure = jpeg_structure(image) if container == "JPEG" else JpegStructure()
     return ImageHeader(container, picture, structure, _orientation(picture))
 

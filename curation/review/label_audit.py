@@ -173,7 +173,8 @@ def similarity_issues(vectors: Vectors, labelled: pl.DataFrame, task: str) -> li
 
     `labelled` has asset_sha256, value (text) and group_id; pictures without a vector are left out.
     """
-    places = pl.DataFrame({"asset_sha256": vectors.names, "place": range(len(vectors.names))})
+    schema = {"asset_sha256": pl.String, "place": pl.Int64}
+    places = pl.DataFrame([vectors.names, range(len(vectors.names))], schema)
     table = labelled.join(places, on="asset_sha256").sort("asset_sha256")
     if table.height <= NEIGHBOURS:
         return []

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from catalog import Catalog, rows
+from curation.decoding.limits import MIN_SIDE_PX
 from curation.exif.bin_edges import SETTINGS
 from curation.exif.rules import apply_rules
 from curation.reading import frame
@@ -60,6 +61,11 @@ class Inputs:
     pictures: pl.DataFrame
     exif: pl.DataFrame
     labels: pl.DataFrame
+
+    def has_small(self) -> bool:
+        """Say whether some picture is, by its header, below the size at which pictures are compared."""
+        side = pl.min_horizontal("stored_width", "stored_height")
+        return bool(self.pictures.select((side < MIN_SIDE_PX).any()).item())
 
     def lines(self) -> list[str]:
         """Give one line per picture that changes whenever the result for it could change."""

@@ -4,6 +4,7 @@ A second run with the same plan over the same pictures does nothing. Nothing is 
 voided setting is a row in `decisions` with its reason.
 """
 
+import dataclasses
 import logging
 import threading
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from curation.run.write_run import RunResult, write_run
 from curation.settings import CurateSettings
 from curation.similarity.read_vectors import VECTORS
 from curation.splits.leaks import measure
+from curation.stages.decode import DecodeSmall
 from curation.stages.embeddings import Embedder
 from curation.stages.onnx_embedder import open_embedder
 from curation.stages.stage import stage_id
@@ -72,6 +74,8 @@ def curate(
         inputs = read_inputs(catalog, plan.tasks)
         if inputs.pictures.is_empty():
             raise NothingToCurateError
+        if plan.labels and inputs.has_small():
+            stages = dataclasses.replace(stages, small=DecodeSmall())
         edits = read_manual_edits(catalog)
         run_id = plan.run_id([*inputs.lines(), *edits.lines()], stages.ids())
         is_new = not catalog.records("SELECT 1 FROM curation_runs WHERE run_id = ?", [run_id])
@@ -155,7 +159,8 @@ class _CurationRun:
 
         A picture has the columns of its photo, its EXIF settings, its health and its hash.
         """
-        health = frame(self.catalog, _HEALTH, (self.stages.ids()[0],))
+        stages = self.stages.health_ids()
+        health = frame(self.catalog, _HEALTH, (stages, stages))
         records = exif_with_rules(self.inputs, health, self.plan.thumbnail_correlation)
         hashes = frame(self.catalog, _HASHES, (self.stages.ids()[1],))
         joined = self.inputs.pictures.join(settings_of(records), on="asset_sha256", how="left")
@@ -225,7 +230,8 @@ class _CurationRun:
 
 _HEALTH = (
     "SELECT asset_sha256, decode_status, detail, pixel_sha256, width, height, luma_mean, luma_std, sharpness, "
-    "detail_energy, thumbnail_correlation, exif_blocks FROM health WHERE stage = ?"
+    "detail_energy, thumbnail_correlation, exif_blocks FROM health WHERE stage IN (SELECT unnest(?::VARCHAR[])) "
+    "QUALIFY row_number() OVER (PARTITION BY asset_sha256 ORDER BY list_position(?::VARCHAR[], stage) DESC) = 1"
 )
 _QUALITY = "SELECT * FROM quality WHERE stage = ?"
 _HASHES = "SELECT asset_sha256, value, quality FROM phashes WHERE algorithm = ?"

@@ -16,7 +16,7 @@ from catalog import Catalog, Workspace, progress_task, rows, write_segment
 from curation.duplicates.limits import DuplicateLimits
 from curation.reading import frame
 from curation.settings import CurateSettings
-from curation.stages.decode import Decode
+from curation.stages.decode import Decode, DecodeSmall
 from curation.stages.embeddings import Embedder, Embedding
 from curation.stages.engine import apply
 from curation.stages.faces import Faces, face_rows, weights
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 TABLE_OF = {
     "decode": "health",
+    "decode_small": "health",
     "quality": "quality",
     "pdq": "phashes",
     "embedding": "embeddings",
@@ -36,7 +37,13 @@ TABLE_OF = {
 }
 """Stage name to the table of its results; `faces` has a second table with one row a face."""
 
-_KEY_COLUMN = {"decode": "stage", "quality": "stage", "pdq": "algorithm", "faces": "detector"}
+_KEY_COLUMN = {
+    "decode": "stage",
+    "decode_small": "stage",
+    "quality": "stage",
+    "pdq": "algorithm",
+    "faces": "detector",
+}
 
 
 NAMES = {"asset_sha256": pl.String}
@@ -47,13 +54,17 @@ NO_FACES = "faces are not looked for; add the part with: pip install 'safelight[
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages of a run; `faces` is None where faces are not detected."""
+    """The stages of a run; `faces` is None where faces are not detected.
+
+    `small` decodes what `decode` finds too small, in a run for labels that has such pictures; elsewhere it is None.
+    """
 
     decode: Decode
     pdq: PerceptualHash
     embedding: Embedding
     quality: Quality = field(default_factory=Quality)
     faces: Faces | None = None
+    small: DecodeSmall | None = None
 
     @classmethod
     def with_embedder(cls, embedder: Embedder | None = None, faces: str = "auto") -> "Stages":
@@ -77,7 +88,12 @@ class Stages:
             stage_id(self.pdq),
             f"{stage_id(self.embedding)} {run_name(self.embedding.embedder)}",
             stage_id(self.quality),
+            *([stage_id(self.small)] if self.small else []),
         ]
+
+    def health_ids(self) -> list[str]:
+        """Name the stages of table `health` that a run reads, those with priority last."""
+        return [stage_id(each) for each in (self.decode, self.small) if each]
 
     def after_decode(self) -> tuple[Stage, ...]:
         """Give the stages that follow decoding, in order."""
@@ -126,7 +142,33 @@ def compute_missing(
             time.perf_counter() - started,
         )
         n_computed += batch_of_assets.num_rows
+    if stages.small:
+        n_computed += _compute_health(
+            catalog, _too_small(catalog, assets, stages.decode), stages.small, settings, job
+        )
     return n_computed
+
+
+def _too_small(catalog: Catalog, assets: pa.Table, decode: Decode) -> pa.Table:
+    """Give the assets that the decode stage found too small."""
+    sql = "SELECT asset_sha256 FROM health WHERE stage = ? AND decode_status = 'too_small'"
+    names = frame(catalog, sql, (stage_id(decode),))["asset_sha256"].to_list()
+    return assets.filter(pa.compute.is_in(assets["asset_sha256"], pa.array(names, pa.string())))
+
+
+def _compute_health(
+    catalog: Catalog, assets: pa.Table, stage: Stage, settings: CurateSettings, job: str
+) -> int:
+    """Run one decode stage for the assets that lack its results; return how many were computed."""
+    known = frame(catalog, "SELECT asset_sha256 FROM health WHERE stage = ?", (stage_id(stage),))
+    is_known = pa.compute.is_in(
+        assets["asset_sha256"], pa.array(known["asset_sha256"].to_list(), pa.string())
+    )
+    missing = assets.filter(pa.compute.invert(is_known))
+    if missing.num_rows:
+        chain: list[Stage] = [LoadBytes(catalog.workspace), stage]
+        _compute(catalog, chain, missing, (stage.name,), settings, job)
+    return int(missing.num_rows)
 
 
 def _missing(

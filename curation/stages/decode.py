@@ -1,4 +1,4 @@
-"""The decode stage: from the bytes of a file to its row in `health`, and small pictures for the later stages."""
+"""The decode stages: from the bytes of a file to its row in `health`, and small pictures for the later stages."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from curation.decoding.decoding import examine
 from curation.decoding.health import Health
-from curation.stages.stage import with_outputs
+from curation.decoding.limits import MIN_SMALL_SIDE_PX
+from curation.stages.stage import TRANSIENT, with_outputs
 
 
 class Decode:
@@ -45,11 +46,40 @@ class Decode:
     def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Decode each row; a bad file becomes a status, never an exception."""
         inputs = zip(*(batch.column(name) for name in self.inputs), strict=True)
-        results = [asdict(_examine_row(*row)) for row in inputs]
-        columns: dict[str, Sequence[object]] = {
-            name: [row[name] for row in results] for name in self.outputs.names
-        }
-        return with_outputs(batch, self.outputs, columns)
+        return health_outputs(batch, self.outputs, [_examine_row(*row) for row in inputs])
+
+
+class DecodeSmall:
+    """Stage: `image` bytes of a picture that `Decode` found too small to its health, from 8 px a side.
+
+    Hashes, embeddings and scores mean nothing at such a size, so there is no thumbnail and no preview. Its results are
+    beside those of `Decode`, which stay as they are: runs for camera settings read only these.
+    """
+
+    name = "decode_small"
+    version = "1"
+    inputs = ("image",)
+    outputs = pa.schema([each for each in Decode.outputs if each.name not in TRANSIENT])
+
+    def setup(self) -> None:
+        """Do nothing: decoding needs no weights."""
+
+    def run(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Decode each row; a bad file becomes a status, never an exception."""
+        bodies = batch.column("image")
+        results = [examine(body.as_py(), min_side_px=MIN_SMALL_SIDE_PX) for body in bodies]
+        return health_outputs(batch, self.outputs, results)
+
+
+def health_outputs(
+    batch: pa.RecordBatch, outputs: pa.Schema, results: Sequence[Health]
+) -> pa.RecordBatch:
+    """Make the result of a decode stage from one `Health` a row."""
+    rows = [asdict(result) for result in results]
+    columns: dict[str, Sequence[object]] = {
+        name: [row[name] for row in rows] for name in outputs.names
+    }
+    return with_outputs(batch, outputs, columns)
 
 
 def _examine_row(image: pa.Scalar, offset: pa.Scalar, length: pa.Scalar) -> Health:
