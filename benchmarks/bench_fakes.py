@@ -73,16 +73,12 @@ def trials(kinds: NDArray[Any]) -> list[Trial]:
     made = [Trial("nothing (inside the set)", everything, everything)]
     for real in reals:
         rest = tuple(each for each in everything if each not in (real, "edited"))
-        made.append(Trial(f"photographs of {real}; fakes tpdne", rest, ("tpdne", real)))
-        if real == "ciplab":
-            made.append(Trial("ciplab and edited; fakes tpdne", rest, ("edited", real)))
+        made.append(Trial(f"{real}; fakes tpdne of a known generator", rest, ("tpdne", real)))
     for fake, real in (("tpdne", "unsplash"), ("edited", "ciplab")):
         rest = tuple(each for each in everything if each not in (fake, real))
-        made.append(
-            Trial(f"{fake} and {real}: another generator, other photographs", rest, (fake, real))
-        )
+        made.append(Trial(f"{fake} and {real}", rest, (fake, real)))
         rest = tuple(each for each in everything if each != fake)
-        made.append(Trial(f"{fake} alone: another generator, known sources", rest, (fake, *reals)))
+        made.append(Trial(f"{fake}; photographs of known sources", rest, (fake, *reals)))
     return [each for each in made if set(each.train_kinds) & set(fakes)]
 
 
@@ -101,7 +97,7 @@ def main() -> None:
     started = time.process_time()
     with job.open_store() as store:
         encoded = time.process_time()
-        bench = Bench(job, store)
+        bench = LeaveOneOut(job, store)
         lines = [bench.line(each) for each in trials(bench.kinds)]
         changed = bench.changed_lines()
     seconds = (encoded - started, time.process_time() - encoded)
@@ -141,7 +137,7 @@ def tenth(sha256: str) -> int:
     return int(sha256[:8], 16) % 10
 
 
-class Bench:
+class LeaveOneOut:
     """One release with its vectors: trains on some kinds and scores others."""
 
     def __init__(self, job: TrainingJob, store: Store) -> None:
@@ -289,7 +285,7 @@ def changed(data: bytes, change: str) -> bytes:
 
 
 def table(
-    job: TrainingJob, bench: Bench, lines: list[str], changed_: list[str], seconds: tuple[float, float]
+    job: TrainingJob, bench: LeaveOneOut, lines: list[str], changed_: list[str], seconds: tuple[float, float]
 ) -> str:  # fmt: skip
     """Write the results as Markdown."""
     kinds = ", ".join(
@@ -304,7 +300,9 @@ Pictures: {kinds}. Encoder {encoders}.
 CPU: encoding {seconds[0]:.0f} s (0: the vectors were kept), trainings with evaluation {seconds[1]:.0f} s.
 
 AUC with its 95 % interval over groups. `file`: a forest on width, height, JPEG quality and bytes of the stored file;
-`file seen`: the same of what the model sees, where only the bytes are left; `simple`: scene at 32 px and statistics.
+`file seen`: on what the model sees, where size and JPEG tables are the same for all and only the bytes are left, which
+follow from the detail of the face; `simple`: a forest on the scene at 32 px and eleven statistics of the aligned face.
+Where validation has fewer than 20 fakes or photographs the model never answers.
 Right (mean of both classes, threshold of validation), answered, and the shares of photographs and of fakes with a wrong
 answer are those of the model; its zone without an answer was set on validation for {bench.head.target_error:.0%}.
 
