@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from curation.exif.bins import stops_of
     from curation.reading import find_run
     from curation.report.report import write_report
+    from curation.review.implausible import record_residuals
     from curation.run.plan import CurationPlan
     from curation.run.run import curate
     from curation.run.summary import CurationSummary, summarize
@@ -41,6 +42,7 @@ __all__ = [
     "find_run",
     "packaged_trunk",
     "pdq_similarity",
+    "record_residuals",
     "stops_of",
     "summarize",
     "write_report",
@@ -54,6 +56,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
             "curation.exif.bins": ("stops_of",),
             "curation.reading": ("find_run",),
             "curation.report.report": ("write_report",),
+            "curation.review.implausible": ("record_residuals",),
             "curation.run.plan": ("CurationPlan",),
             "curation.run.run": ("curate",),
             "curation.run.summary": ("CurationSummary", "summarize"),

@@ -7,8 +7,9 @@ table `issues` for people to review, because a wrong label and a rare picture ha
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -49,6 +50,41 @@ def record_implausible(catalog: Catalog, run_id: str) -> int:
     return len(issues)
 
 
+def record_residuals(
+    catalog: Catalog, run_id: str, described: Sequence[Mapping[str, Any]], digest: str
+) -> int:
+    """Write settings that cross-fitted models find implausible as rows of `issues`; return their number.
+
+    Each has asset_sha256, severity (0 to 1), setting, value, and the evidence that a person reads. `digest` names the
+    release that was checked: checking it again adds nothing, and a check of another release has rows of its own.
+    """
+    detector = f"exif_check@{VERSION} {digest[:12]}"
+    now = datetime.now(UTC).replace(tzinfo=None)
+    issues = []
+    for row in described:
+        detail = {key: each for key, each in row.items() if key not in {"asset_sha256", "severity"}}
+        issues.append(
+            {
+                "issue_id": _issue_id(row["asset_sha256"], row["setting"], detector),
+                "asset_sha256": row["asset_sha256"],
+                "kind": KIND,
+                "severity": row["severity"],
+                "detail": json.dumps(detail, sort_keys=True),
+                "detector": detector,
+                "run_id": run_id,
+                "created_at": now,
+            }
+        )
+    if issues:
+        write_segment(catalog.workspace, {"issues": rows("issues", issues)}, job=f"check:{run_id}")
+        catalog.commit()
+    return len(issues)
+
+
+def _issue_id(sha: object, setting: object, detector: str) -> str:
+    return hashlib.sha256(f"{sha} {KIND} {setting} {detector}".encode()).hexdigest()[:32]
+
+
 def implausible_settings(predictions: pl.DataFrame) -> pl.DataFrame:
     """Select the settings with the lowest probability, the lowest first.
 
@@ -82,7 +118,6 @@ def _edge_distance(task: str, stops: float | None) -> float:
 
 def _issue_row(row: dict[str, object], run_id: str, now: datetime) -> dict[str, object]:
     detector = f"{KIND}@{VERSION} {' '.join(map(str, row['models']))}"  # type: ignore[call-overload]  # a list
-    key = f"{row['asset_sha256']} {KIND} {row['task']} {detector}"
     detail = {
         "setting": row["task"],
         "value": row["value"],
@@ -90,7 +125,7 @@ def _issue_row(row: dict[str, object], run_id: str, now: datetime) -> dict[str, 
         "stops_from_edge": round(float(str(row["edge_distance"])), 2),
     }
     return {
-        "issue_id": hashlib.sha256(key.encode()).hexdigest()[:32],
+        "issue_id": _issue_id(row["asset_sha256"], row["task"], detector),
         "asset_sha256": row["asset_sha256"],
         "kind": KIND,
         "severity": 1 - float(str(row["probability"])),

@@ -84,12 +84,19 @@ def prediction_lines(
 ) -> Iterator[str]:
     """Write rows as `json` (one object a line), `csv` or `table`; json and csv give each row as soon as it comes.
 
-    `heads` are those of the model. If all predict low, medium and high, the columns are `SETTING_COLUMNS`.
+    `heads` are those of the model. If all that are `in_panel` predict low, medium and high, the columns are
+    `SETTING_COLUMNS`; the others then have a table of their own, and no line of csv.
     """
-    has_settings_only = all(head.has_setting_classes for head in heads)
-    if style == "table":
-        table = _settings_table if has_settings_only else _answers_table
-        yield from table(list(rows), width)
+    has_settings_only = all(head.has_setting_classes for head in heads if head.in_panel)
+    if has_settings_only and style != "json":
+        listed = list(rows) if style == "table" else rows
+        others = [row for row in listed if not row.head.in_panel] if style == "table" else []
+        rows = (row for row in listed if row.head.in_panel)
+    if style == "table" and has_settings_only:
+        yield from _settings_table(list(rows), width)
+        yield from ["", *_answers_table(others, width)] if others else ()
+    elif style == "table":
+        yield from _answers_table(list(rows), width)
     elif style == "csv":
         columns = SETTING_COLUMNS if has_settings_only else COLUMNS
         yield _csv_line(columns)

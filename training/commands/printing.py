@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from catalog import FEW_GROUPS, TOO_FEW, aligned
-from training.evaluation.findings import baseline_names, decimals
-from training.evaluation.intervals import with_interval
+from training.evaluation.findings import Score, baseline_names, decimals, learnt
+from training.evaluation.intervals import Interval, with_interval
 from training.evaluation.retrieval_table import recall_table
 from training.evaluation.saved_head import (
     CLASS_FAMILY,
@@ -24,6 +24,7 @@ from training.evaluation.saved_head import (
 
 if TYPE_CHECKING:
     from training.studies.effect_comparison import Effect
+    from training.studies.exif_check import CheckResult
 
 PREDICTORS = {
     CLASS_FAMILY: ("majority", "prior", "metadata", "tiny_features"),
@@ -71,6 +72,37 @@ def effects_table(effects: "Sequence[Effect]") -> str:
         sizes = str(each.score.n), str(each.score.n_groups)
         rows.append((each.left_out, each.setting, str(each.n_train), score, effect, *sizes))
     return "\n".join(aligned(EFFECT_COLUMNS, rows, numbers={"trained on", "n", "groups"}))
+
+
+def check_lines(result: "CheckResult") -> list[str]:
+    """Say what a check of EXIF against pixels has learnt, what it finds of planted swaps, and what follows."""
+    lines = [
+        "rank correlation with the labels, each picture judged by a model that saw nothing of its group:"
+    ]
+    for name, each in result.residuals.ranks.items():
+        lines.append(f"  {name:<14} {with_interval(vars(each), digits=2):<20} {_learnt(each)}")
+    for found, which in (
+        (result.top_share, ""),
+        (result.top_share_large, " that move the light by 3 EV or more"),
+    ):
+        if found.n:
+            lines.append(
+                f"of {found.n} planted swaps{which}, the share ranked in the top 5 %: "
+                f"{with_interval(vars(found), digits=2)} (chance 0.05)"
+            )
+    if result.is_borne:
+        lines.append(
+            f"issues of kind implausible_settings: {result.n_issues}, the least plausible 5 %"
+        )
+    elif result.top_share.n_groups < FEW_GROUPS:
+        lines.append(f"{TOO_FEW}: no issue is written")
+    else:
+        lines.append("not shown to find more than chance: no issue is written")
+    return lines
+
+
+def _learnt(each: Interval) -> str:
+    return learnt(Score(**vars(each)))
 
 
 def table(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead] = ()) -> str:

@@ -1,4 +1,4 @@
-"""The studies of `safelight train`: search, effects, complexity, limits."""
+"""The studies of `safelight train`: search, effects, complexity, limits, exif-check."""
 
 from __future__ import annotations
 
@@ -197,4 +197,52 @@ def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> Non
     click.echo(f"plot: {result.folder / 'limits.png'}")
 
 
-STUDIES = (search_options, effects, complexity, limits)
+@click.command("exif-check")
+@click.option(
+    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
+)
+@click.option(
+    "--preset", default="default", show_default=True, help="Of the models: default, smoke, cnn."
+)
+@click.option(
+    "--apart", multiple=True, metavar="COLUMN",
+    help="Keep the values of this column or SQL expression apart, too. Repeatable.",
+)  # fmt: skip
+@click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True)
+@click.option(
+    "--repeats", type=click.IntRange(min=1), default=3, show_default=True,
+    help="Times that swapped settings are planted.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True)
+@existing_workspace_option
+def exif_check(  # noqa: PLR0913  # one parameter an option
+    workspace: Workspace,
+    *,
+    dataset: str | None,
+    preset: str,
+    apart: tuple[str, ...],
+    folds: int,
+    repeats: int,
+    seed: int,
+) -> None:
+    """Rank pictures by how little their EXIF fits their pixels.
+
+    Every picture is judged by a model that has seen nothing of its group. The least plausible 5 % become rows of
+    `issues`, for review, if the ranking finds planted swaps better than chance.
+    """
+    from training.recipes import find_preset, recipe_with_study
+
+    find_preset(recipe_with_study("exif_check").presets, preset)
+    with progress_task("check EXIF"):
+        from training.commands.printing import check_lines
+        from training.studies.check_panel import write_check
+        from training.studies.exif_check import CheckRequest, check_exif
+
+        request = CheckRequest(dataset, preset, apart, folds, repeats, seed)
+        result = check_exif(workspace, request)
+        paths = write_check(result, workspace)
+    for line in [*check_lines(result), *(f"{name}: {path}" for name, path in paths.items())]:
+        click.echo(line)
+
+
+STUDIES = (search_options, effects, complexity, limits, exif_check)

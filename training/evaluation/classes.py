@@ -48,12 +48,16 @@ class Predictor:
 
 @dataclass(frozen=True)
 class TestSet:
-    """Targets (N,) with MISSING, group of each row (N,), and the index rows behind them."""
+    """Targets (N,) with MISSING, group of each row (N,), and the index rows behind them.
+
+    Ordered classes have the `numbers` (N,) behind them, NaN where there is none.
+    """
 
     task: str
     target: Ints
     groups: Ints
     index: pl.DataFrame
+    numbers: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ def evaluate(head: ClassHead, evidence: Evidence) -> HeadResult:
         evidence.baselines, evidence.labels["train"].truth, len(head.classes)
     )
     scored = calibrated_predictors(head, evidence, learned)
-    test = TestSet(head.name, evidence.labels["test"].truth, evidence.groups, evidence.index)
+    index = evidence.index
+    truth = evidence.labels["test"].truth
+    test = TestSet(head.name, truth, evidence.groups, index, head.numbers(index))
     calibration = scored.calibration.as_json()
     return HeadResult(
         calibration,
@@ -167,6 +173,14 @@ def _figures(
         if suffix == "_with_prior":
             right = metrics.confusion_sums(target, one_hot(stated))
             yield "accuracy_with_prior", group_bootstrap(right, groups, metrics.accuracy)
+            if test.numbers is not None and np.ptp(expected := expected_class(stated)) > 0:
+                ranks = metrics.rank_sums(expected, test.numbers[rows])
+                yield "spearman", group_bootstrap(ranks, groups, metrics.correlation)
+
+
+def expected_class(probabilities: Floats) -> Floats:
+    """Return the mean number of the class, (N,), of probabilities (N, C): the higher, the higher the value."""
+    return np.asarray(probabilities @ np.arange(probabilities.shape[1]))
 
 
 def _leads(

@@ -251,6 +251,19 @@ def chance(predictions: pl.DataFrame, head: SavedHead) -> float | None:
     return 1 / max(labelled["target"].n_unique(), 1)
 
 
+def learnt(rank_correlation: Score | None) -> str:
+    """Say by rule whether a head was learnt: the interval of its rank correlation with the truth lies above 0.
+
+    >>> learnt(Score(0.1, -0.1, 0.3, 90, 30)), learnt(Score(0.4, 0.2, 0.5, 90, 30))
+    ('not learnt', 'learnt')
+    """
+    if rank_correlation is None:
+        return ""
+    if rank_correlation.n_groups < FEW_GROUPS or rank_correlation.low is None:
+        return TOO_FEW
+    return "learnt" if rank_correlation.low > 0 else "not learnt"
+
+
 def beats_chance(
     metrics: pl.DataFrame, policy: str, head: SavedHead, predictor: str, level: float | None
 ) -> bool:

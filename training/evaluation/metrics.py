@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from training.data.arrays import Floats, Ints
 
@@ -91,3 +92,34 @@ def calibration_sums(target: Ints, probabilities: Floats) -> Floats:
 def calibration_error(sums: Floats) -> Floats:
     """Return the expected calibration error: mean absolute gap per bin, weighted by count."""
     return np.asarray(np.abs(sums[:, :BINS]).sum(1) / sums[:, BINS:].sum(1))
+
+
+def rank_sums(said: Floats, truth: Floats) -> Floats:
+    """Return the columns from which `correlation` gives Spearman's rank correlation of two (N,); shape (N, 6)."""
+    return np.stack(moments(rankdata(said), rankdata(truth)), axis=1)
+
+
+def standardised(values: Floats) -> tuple[Floats, float]:
+    """Return values around 0 in standard deviations, and the standard deviation: squares then keep their digits."""
+    unit = float(values.std()) or 1.0
+    return (values - values.mean()) / unit, unit
+
+
+def moments(one: Floats, other: Floats) -> list[Floats]:
+    """Return x, y, xy, xx, yy and ones of two (N,), standardised."""
+    one, other = standardised(one)[0], standardised(other)[0]
+    return [one, other, one * other, one**2, other**2, np.ones(len(one))]
+
+
+def correlation(sums: Floats) -> Floats:
+    """Return the correlation from sums of `moments`, (B, 6); NaN where one of both is constant."""
+    n = np.maximum(sums[:, 5], 1e-12)
+    both = sums[:, 2] - sums[:, 0] * sums[:, 1] / n
+    spread = (sums[:, 3] - sums[:, 0] ** 2 / n) * (sums[:, 4] - sums[:, 1] ** 2 / n)
+    return ratio(both, np.sqrt(np.maximum(spread, 0.0)))
+
+
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """Return part / whole, NaN where the whole is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(whole > 1e-9, part / whole, np.nan))

@@ -34,7 +34,7 @@ class SavedHead:
     evaluated: classes, values or retrieval. `descriptions` say what each class contains, or are empty. `unit` is the
     unit of a value, such as years. `metric` is the main metric; an error has `higher_is_better` False. `parts` are the
     predictors that use a part of the model's input; a model need not beat them. `column` is the column of the label in
-    the release; empty if it has the name of the head.
+    the release; empty if it has the name of the head. A head that is not `in_panel` has no chart below photographs.
     """
 
     name: str
@@ -48,6 +48,7 @@ class SavedHead:
     higher_is_better: bool = True
     parts: tuple[str, ...] = PARTS
     column: str = ""
+    in_panel: bool = True
 
     @property
     def title_in_sentence(self) -> str:
@@ -155,4 +156,5 @@ def _saved_head(facts: Mapping[str, Any], parts: tuple[str, ...]) -> SavedHead:
         higher_is_better=bool(facts.get("higher_is_better", family != VALUE_FAMILY)),
         parts=parts,
         column=str(facts.get("column") or ""),
+        in_panel=bool(facts.get("in_panel", True)),
     )

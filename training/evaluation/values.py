@@ -1,6 +1,6 @@
 """Score a head with a number on test pictures: all metrics of model and baselines, with group intervals."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from training.data.arrays import Floats, Ints
-from training.evaluation import baselines
+from training.evaluation import baselines, metrics
 from training.evaluation.evidence import (
     Evidence,
     HeadResult,
@@ -37,12 +37,12 @@ def evaluate(head: Head, evidence: Evidence) -> HeadResult:
     others = {"median": constant, **{name: by_part["test"] for name, by_part in learned.items()}}
     others |= {name: by_part["test"] for name, by_part in evidence.raw.items() if name}
     labelled = np.flatnonzero(~np.isnan(test))
-    metrics: list[dict[str, Any]] = []
+    figures: list[dict[str, Any]] = []
     if len(labelled):
-        rows = _Rows(test, evidence.groups, labelled)
-        metrics = score(head.name, rows, raw["test"], others, evidence.index)
+        rows = TestRows(test, evidence.groups, labelled)
+        figures = score(head.name, rows, raw["test"], others, evidence.index)
     predictions = prediction_rows(head, evidence.index, test, raw["test"], calibration)
-    return HeadResult(calibration, metrics, predictions)
+    return HeadResult(calibration, figures, predictions)
 
 
 def half_width(values: Floats, truth: Floats) -> float | None:
@@ -57,7 +57,7 @@ def half_width(values: Floats, truth: Floats) -> float | None:
     return float(errors[min(rank, len(errors) - 1)])
 
 
-class _Rows:
+class TestRows:
     """Truth and groups of some rows of the test set."""
 
     def __init__(self, truth: Floats, groups: Ints, rows: NDArray[np.int64]) -> None:
@@ -65,18 +65,21 @@ class _Rows:
 
     @property
     def truth(self) -> Floats:
+        """The truth of the rows."""
         return np.asarray(self.all_truth[self.rows])
 
     @property
     def groups(self) -> Ints:
+        """The group of each row."""
         return np.asarray(self.all_groups[self.rows])
 
-    def take(self, rows: NDArray[np.int64]) -> "_Rows":
-        return _Rows(self.all_truth, self.all_groups, rows)
+    def take(self, rows: NDArray[np.int64]) -> "TestRows":
+        """Return other rows of the same test set."""
+        return TestRows(self.all_truth, self.all_groups, rows)
 
 
 def score(
-    task: str, rows: _Rows, model: Floats, others: Mapping[str, Floats], index: pl.DataFrame
+    task: str, rows: TestRows, model: Floats, others: Mapping[str, Floats], index: pl.DataFrame
 ) -> list[dict[str, Any]]:
     """Return one row for each metric of the model and of each other predictor, the model's leads and its slices."""
     result = metric_rows("model", task, "all", _figures(rows, model))
@@ -89,16 +92,16 @@ def score(
     return result
 
 
-def _figures(rows: _Rows, values: Floats) -> Iterator[tuple[str, Interval]]:
+def _figures(rows: TestRows, values: Floats) -> Iterator[tuple[str, Interval]]:
     truth, said, groups = rows.truth, values[rows.rows], rows.groups
     ones = np.ones(len(truth))
-    absolute, centred, unit = np.abs(said - truth), *_standardised(truth)
+    absolute, centred, unit = np.abs(said - truth), *metrics.standardised(truth)
     for name, figure, columns in (
         ("mae", _mean, [absolute, ones]),
         ("rmse", _root_mean, [absolute**2, ones]),
         ("r2", _r2, [(absolute / unit) ** 2, centred, centred**2, ones]),
-        ("pearson", _correlation, _moments(said, truth)),
-        ("spearman", _correlation, _moments(rankdata(said), rankdata(truth))),
+        ("pearson", metrics.correlation, metrics.moments(said, truth)),
+        ("spearman", metrics.correlation, metrics.moments(rankdata(said), rankdata(truth))),
     ):
         yield name, group_bootstrap(np.stack(columns, axis=1), groups, figure)
     yield "median_absolute_error", _without_interval(float(np.median(absolute)), groups)
@@ -110,7 +113,7 @@ def _without_interval(value: float, groups: Ints) -> Interval:
 
 
 def _leads(
-    rows: _Rows, model: Floats, others: Mapping[str, Floats]
+    rows: TestRows, model: Floats, others: Mapping[str, Floats]
 ) -> Iterator[tuple[str, Interval]]:
     """Yield the model's mean absolute error minus each other predictor's, paired; below 0 the model is better."""
     ours = np.abs(model[rows.rows] - rows.truth)
@@ -118,17 +121,6 @@ def _leads(
         gap = ours - np.abs(values[rows.rows] - rows.truth)
         columns = np.stack([gap, np.ones(len(gap))], axis=1)
         yield f"mae_minus_{name}", group_bootstrap(columns, rows.groups, _mean)
-
-
-def _standardised(values: Floats) -> tuple[Floats, float]:
-    """Return values around 0 in standard deviations, and the standard deviation: squares then keep their digits."""
-    unit = float(values.std()) or 1.0
-    return (values - values.mean()) / unit, unit
-
-
-def _moments(one: Floats, other: Floats) -> Sequence[Floats]:
-    one, other = _standardised(one)[0], _standardised(other)[0]
-    return [one, other, one * other, one**2, other**2, np.ones(len(one))]
 
 
 def _mean(sums: Floats) -> Floats:
@@ -141,20 +133,7 @@ def _root_mean(sums: Floats) -> Floats:
 
 def _r2(sums: Floats) -> Floats:
     spread = sums[:, 2] - sums[:, 1] ** 2 / np.maximum(sums[:, 3], 1e-12)
-    return _ratio(spread - sums[:, 0], spread)
-
-
-def _correlation(sums: Floats) -> Floats:
-    """Return the correlation from sums of x, y, xy, xx, yy and counts; NaN where one of them is constant."""
-    n = np.maximum(sums[:, 5], 1e-12)
-    both = sums[:, 2] - sums[:, 0] * sums[:, 1] / n
-    spread = (sums[:, 3] - sums[:, 0] ** 2 / n) * (sums[:, 4] - sums[:, 1] ** 2 / n)
-    return _ratio(both, np.sqrt(np.maximum(spread, 0.0)))
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(whole > 1e-9, part / whole, np.nan))
+    return metrics.ratio(spread - sums[:, 0], spread)
 
 
 def prediction_rows(

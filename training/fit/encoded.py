@@ -57,9 +57,11 @@ def members_objective(config: Members, heads: tuple[Head, ...]) -> HeadsObjectiv
 
 
 def standardise(network: nn.Module, train: Examples, _run: TrainingRun) -> None:
-    """Set mean and spread of the vectors from the training pictures."""
+    """Set mean and spread of the vectors from the training pictures; a network on pictures has none."""
     import torch
 
+    if "vectors" not in network.input_names:  # type: ignore[operator]  # names of every network
+        return
     samples = [train.store.sample(int(row)) for row in train.rows[:STANDARDISE_ROWS]]
     vectors = torch.from_numpy(train.store.view.plain(samples)["vectors"])
     for backbone in cast("Sequence[VectorBackbone]", network.backbones):

@@ -43,8 +43,9 @@ class HeadsObjective:
 
     def validation_loss(self, network: nn.Module, validation: Examples, run: TrainingRun) -> float:
         """Return the mean loss of the labels of validation."""
-        raw = predict(network, self.heads, validation, run)
-        return natural_loss(self.heads, raw, validation.truth)
+        heads = [head for head in self.heads if not head.is_auxiliary]
+        raw = predict(network, heads, validation, run)
+        return natural_loss(heads, raw, validation.truth)
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,10 @@ class Recipe:
 
     `version` rises with every change of network or targets, so that the model id changes too. `heads` reads what it
     needs from the labels of a release; `network` gets the configuration and the heads. With an `encoder` (the name of
-    a frozen network) it gets vectors in place of pictures. `objective` replaces the heads' losses, `initialise` sets
-    weights from training pictures before the first step. `policies` are the splits it may be trained under, `studies`
-    the studies that can be made with it; the default recipe is trained where none is named. `file` is the Python file
-    of a user's own recipe, `source` its content when it was loaded.
+    a frozen network, empty for none) it gets vectors in place of pictures. `objective` replaces the heads' losses,
+    `initialise` sets weights from training pictures before the first step. `policies` are the splits it may be trained
+    under, `studies` the studies that can be made with it; the default recipe is trained where none is named. `file` is
+    the Python file of a user's own recipe, `source` its content when it was loaded.
     """
 
     name: str

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,11 @@ class Task:
     @cached_property
     def encoders(self) -> tuple[Encoder | OnnxEncoder, ...]:
         """The frozen networks whose vectors are trained on; none where the network sees pictures."""
-        if self.recipe.encoder is None:
+        names = "" if self.recipe.encoder is None else self.recipe.encoder(self.config)
+        if not names:
             return ()
         with encoders_of(self.models):
-            return open_encoders(self.recipe.encoder(self.config))
+            return open_encoders(names)
 
     @property
     def encoder_id(self) -> str | None:
@@ -67,6 +68,14 @@ class Task:
         """Build the network with random weights from torch's global generator."""
         with encoders_of(self.models):
             return self.recipe.network(self.config, self.heads)
+
+    def without_auxiliary(self, network: nn.Module) -> tuple["Task", nn.Module]:
+        """Take the heads that only shape the training off a trained network and off its task."""
+        kept = tuple(head for head in self.heads if not head.is_auxiliary)
+        for head in self.heads:
+            if head.is_auxiliary:
+                del network.heads[head.name]  # type: ignore[union-attr, operator]  # a ModuleDict
+        return replace(self, heads=kept), network
 
     def model_id(self, digest: str, policy: str) -> str:
         """Return the identifier of a model: a hash of recipe, release content, split policy and configuration."""

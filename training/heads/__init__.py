@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.heads.adversary import AdversaryHead
 from training.heads.base import Calibration, Head
 from training.heads.binary import BinaryHead
 from training.heads.distribution import DistributionHead
@@ -13,6 +14,7 @@ from training.heads.softmax import SoftmaxHead
 
 __all__ = [
     "HEADS",
+    "AdversaryHead",
     "BinaryHead",
     "Calibration",
     "DistributionHead",
@@ -37,7 +39,7 @@ def register(head: type[Head]) -> type[Head]:
 
 
 for _head in (
-    OrdinalHead, SoftmaxHead, BinaryHead, RegressionHead, DistributionHead, EmbeddingHead,
+    OrdinalHead, SoftmaxHead, BinaryHead, RegressionHead, DistributionHead, EmbeddingHead, AdversaryHead,
 ):  # fmt: skip
     register(_head)
 

@@ -29,7 +29,8 @@ class Head(ABC):
     """One label of a recipe.
 
     `name` is the task in `metrics` and `predictions`, `title` its name for people. Labels count by `loss_weight`: the
-    loss of a batch is the weighted mean over all labels that are there. `baselines` must not be empty.
+    loss of a batch is the weighted mean over all labels that are there. `baselines` must not be empty. A head that is
+    not `in_panel` has its figures in the report, but no chart below the photographs.
     """
 
     kind: ClassVar[str]
@@ -37,10 +38,13 @@ class Head(ABC):
     metric: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
     baselines: ClassVar[tuple[str, ...]]
+    is_auxiliary: ClassVar[bool] = False
+    """Whether it only shapes the training: the finished model has no output of it."""
 
     name: str
     title: str = ""
     loss_weight: float = 1.0
+    in_panel: bool = True
 
     @abstractmethod
     def targets(self, index: pl.DataFrame) -> NDArray[Any]:

@@ -45,6 +45,10 @@ class ClassHead(Head):
         values = label_values(index, self.column).cast(pl.String, strict=False).to_list()
         return np.array([numbers.get(value, MISSING) for value in values], np.int64)
 
+    def numbers(self, index: pl.DataFrame) -> Floats | None:  # noqa: ARG002 - of ordered classes
+        """Return the number behind the class of each row, (N,), NaN without one; None for classes without an order."""
+        return None
+
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the negative log-likelihood of each row, in nats; outputs are log-probabilities (N, F)."""
         picked = output.gather(1, target.clamp_min(0)[:, None])[:, 0]

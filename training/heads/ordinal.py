@@ -39,11 +39,14 @@ class OrdinalHead(ClassHead):
 
     def truth(self, index: pl.DataFrame) -> Ints:
         """Return the class of each row, (N,), or MISSING where the column is null."""
-        values = (
-            label_values(index, self.column).cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        )
+        values = self.numbers(index)
         classes = np.searchsorted(self.edges, values, side="right")
         return np.where(np.isnan(values), MISSING, classes).astype(np.int64)
+
+    def numbers(self, index: pl.DataFrame) -> Floats:
+        """Return the number of each row, (N,), NaN where the column is null."""
+        column = label_values(index, self.column).cast(pl.Float64)
+        return np.asarray(column.fill_null(float("nan")).to_numpy(), np.float64)
 
     def targets(self, index: pl.DataFrame) -> Ints:
         """Return the fine bin of each row, (N,), or MISSING; a value at a coarse edge gets a fine bin of its class."""

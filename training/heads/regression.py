@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -36,6 +37,17 @@ class RegressionHead(Head):
     unit: str = ""
     centre: float = 0.0
     scale: float = 1.0
+
+    @classmethod
+    def standardised_on(
+        cls, index: pl.DataFrame, column: str, about: Mapping[str, Any]
+    ) -> list[Head]:
+        """Make a head whose centre and scale are those of a column; none where no row has a value."""
+        values = label_values(index, column).cast(pl.Float64, strict=False).drop_nulls().drop_nans()
+        if values.is_empty():
+            return []
+        centre, scale = float(values.to_numpy().mean()), float(values.to_numpy().std()) or 1.0
+        return [cls(column=column, centre=centre, scale=scale, **about)]
 
     def targets(self, index: pl.DataFrame) -> Floats:
         """Return the standardised value of each row, (N,), NaN without a label."""

@@ -23,6 +23,7 @@ from training.data.arrays import Arrays
 from training.encoders.onnx_encoder import OnnxEncoder, open_onnx_encoder
 from training.errors import OptionError
 from training.models.headed import Inputs
+from training.models.patch_statistics import PatchStatistics
 
 CHUNK = 16  # pictures in one forward pass: larger chunks leave the CPU caches
 
@@ -37,7 +38,9 @@ class Lite0Levels(nn.Module):
     """
 
     LEVELS = (7, 10, 15)  # blocks after which features are pooled: 80, 112 and 320 channels
+    input_names = ("pictures",)
     dim = 2 * (80 + 112 + 320 + 1280)
+    patch_dim = 0
     side = 224
 
     def __init__(self) -> None:
@@ -63,7 +66,33 @@ class Lite0Levels(nn.Module):
         return torch.cat([*pooled, x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
 
 
-ENCODERS: Mapping[str, Callable[[], Lite0Levels]] = {"lite0": Lite0Levels}
+class Lite0AndPatches(nn.Module):
+    """The vector of `Lite0Levels`, and behind it `patch_dim` statistics of native patches, equal for all squares.
+
+    >>> inputs = {"pictures": torch.zeros(1, 2, 3, 64, 64, dtype=torch.uint8)}
+    >>> Lite0AndPatches()(inputs | {"patches": torch.zeros(1, 4, 3, 64, 64, dtype=torch.uint8)}).shape
+    torch.Size([1, 2, 3684])
+    """
+
+    input_names = ("pictures", "patches")
+    dim = Lite0Levels.dim + PatchStatistics.dim
+    patch_dim = PatchStatistics.dim
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels, self.statistics = Lite0Levels(), PatchStatistics()
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Map uint8 `pictures` (N, V, 3, S, S) and `patches` (N, P, 3, s, s) to vectors (N, V, dim)."""
+        vectors: torch.Tensor = self.levels(inputs)
+        numbers: torch.Tensor = self.statistics(inputs["patches"])
+        return torch.cat([vectors, numbers[:, None].expand(-1, vectors.shape[1], -1)], 2)
+
+
+FrozenNetwork = Lite0Levels | Lite0AndPatches
+ENCODERS: Mapping[str, Callable[[], FrozenNetwork]] = {
+    "lite0": Lite0Levels, "lite0_patches": Lite0AndPatches,
+}  # fmt: skip
 
 _MODELS: ContextVar[Path | None] = ContextVar("models", default=None)
 
@@ -79,9 +108,16 @@ def encoders_of(models: Path | None) -> Iterator[None]:
 
 
 @lru_cache(maxsize=2)
-def load_encoder(name: str) -> Lite0Levels:
+def load_encoder(name: str) -> FrozenNetwork:
     """Build an encoder that comes with Safelight, once for each process."""
     return ENCODERS[name]()
+
+
+def load_patch_encoder(name: str) -> Lite0AndPatches:
+    """Build an encoder that reads native patches, too; raises OptionError for one that does not."""
+    if name not in ENCODERS or not isinstance(encoder := load_encoder(name), Lite0AndPatches):
+        raise OptionError(f"encoder={name}", ["lite0_patches", "an empty text for none"])
+    return encoder
 
 
 def encoder_id(name: str, encoder: nn.Module) -> str:
@@ -102,12 +138,17 @@ class Encoder:
 
     @torch.inference_mode()
     def encode(self, arrays: Arrays, device: torch.device) -> NDArray[np.float32]:
-        """Map uint8 `pictures` (N, V, 3, S, S) to vectors (N, V, D), in chunks."""
-        pictures, network = torch.from_numpy(arrays["pictures"]), self.network.to(device)
-        step = max(1, CHUNK // pictures.shape[1])
+        """Map uint8 `pictures` (N, V, 3, S, S), and `patches` where it reads them, to vectors (N, V, D)."""
+        network = self.network.to(device)
+        step = max(1, CHUNK // arrays["pictures"].shape[1])
+        chunks = {
+            name: torch.split(torch.from_numpy(array), step) for name, array in arrays.items()
+        }
         parts = [
-            network({"pictures": part.to(device)}).float().cpu()
-            for part in torch.split(pictures, step)
+            network({name: part.to(device) for name, part in zip(chunks, batch, strict=True)})
+            .float()
+            .cpu()
+            for batch in zip(*chunks.values(), strict=True)
         ]
         return np.asarray(torch.cat(parts).numpy(), np.float32)
 

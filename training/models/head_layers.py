@@ -47,6 +47,24 @@ def value_layer(features: int) -> nn.Module:
     return nn.Sequential(nn.Linear(features, 1), nn.Flatten(0))
 
 
+class GradientReversal(nn.Module):
+    """The identity, whose gradient is multiplied by -`strength`.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> GradientReversal(0.5)(x).sum().backward()
+    >>> x.grad
+    tensor([-0.5000, -0.5000])
+    """
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the features; x (1 + s) - s x has the value x, and with s x alone followed the gradient -s."""
+        return (1 + self.strength) * features.detach() - self.strength * features
+
+
 class UnitVectorLayer(nn.Module):
     """A linear layer whose rows have length one.
 

@@ -41,7 +41,7 @@ class PatchesAndThumbnailBackbone(nn.Module):
     def forward(self, inputs: Mapping[str, torch.Tensor], part: str = "") -> torch.Tensor:
         """Map uint8 thumbnails (N, 3, S, S) and patches (N, P, 3, s, s) to features (N, features)."""
         thumbnails, patches = inputs["thumbnails"], inputs["patches"]
-        visible = self._visible(len(thumbnails), part)
+        visible = visible_views(len(thumbnails), part, is_training=self.training)
         encoded = self.patch(patches.flatten(0, 1))  # (N P, features)
         pooled = self.attention(encoded.unflatten(0, (patches.shape[0], patches.shape[1])))
         views = torch.stack([self.thumbnail(thumbnails), pooled], dim=1)  # (N, 2, features)
@@ -50,9 +50,10 @@ class PatchesAndThumbnailBackbone(nn.Module):
         mixed: torch.Tensor = self.mix(views.flatten(1))
         return mixed
 
-    def _visible(self, n: int, part: str) -> torch.Tensor | None:
-        """Return which views are visible, (n, 2), drawn in training; None where both are."""
-        if self.training:
-            draw = torch.rand(n)
-            return torch.stack([draw >= HIDDEN_SHARE, draw < 1 - HIDDEN_SHARE], dim=1).float()
-        return torch.tensor([_VISIBLE[part]]).expand(n, 2) if part else None
+
+def visible_views(n: int, part: str, *, is_training: bool) -> torch.Tensor | None:
+    """Return which of thumbnail and patches are visible, (n, 2), drawn in training; None where both are."""
+    if is_training:
+        draw = torch.rand(n)
+        return torch.stack([draw >= HIDDEN_SHARE, draw < 1 - HIDDEN_SHARE], dim=1).float()
+    return torch.tensor([_VISIBLE[part]]).expand(n, 2) if part else None

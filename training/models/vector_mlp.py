@@ -51,13 +51,13 @@ class EncodedNetwork(nn.Module):
     """An encoder with the network that was trained on its vectors: from pictures to the heads' outputs."""
 
     parts = ()
-    input_names = ("pictures",)
 
     def __init__(self, encoder: nn.Module, trained: nn.Module) -> None:
         super().__init__()
         self.encoder, self.trained = encoder, trained
+        self.input_names: tuple[str, ...] = tuple(encoder.input_names)  # type: ignore[arg-type]  # of every encoder
 
     def forward(self, inputs: Inputs) -> dict[str, torch.Tensor]:
-        """Map `pictures` (N, V, 3, S, S), uint8, to the output of each head by its name."""
+        """Map what the encoder reads, such as uint8 `pictures` (N, V, 3, S, S), to the output of each head."""
         vectors: Mapping[str, torch.Tensor] = {"vectors": self.encoder(inputs).mean(dim=1)}
         return cast("dict[str, torch.Tensor]", self.trained(vectors))

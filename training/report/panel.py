@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 from markupsafe import Markup
 
 from training.evaluation.ranking import (
@@ -55,8 +56,9 @@ def write_panel(
     train `policy`, its main model is used.
     """
     model = run.models.get(policy, run.main)
-    heads = [head for head in run.heads if head.family in {CLASS_FAMILY, VALUE_FAMILY}]
-    chosen = select_photos(model.predictions, count)
+    heads = panel_heads(run.heads)
+    names = [head.name for head in heads]
+    chosen = select_photos(model.predictions.filter(pl.col("task").is_in(names)), count)
     views = {name: getattr(chosen, name) for name in TITLES}
     tiles = make_tiles((one for view in views.values() for one in view), release, heads, SIDE_PX)
     notes = ranking_notes(heads)
@@ -74,9 +76,15 @@ def write_panel(
         has_intervals=model.predictions["low"].null_count() < model.predictions.height,
     )
     draw_panel(content).save(paths.png)
-    paths.html.write_text(_page(rows, content), encoding="utf-8")
+    paths.html.write_text(panel_page(rows, content), encoding="utf-8")
     _log.info("panel of %d of %d test photos", len(tiles), chosen.n_ranked)
     return paths
+
+
+def panel_heads(heads: Sequence[SavedHead]) -> list[SavedHead]:
+    """Return the heads that have a chart below each photograph; if none is meant for it, all that could."""
+    drawable = [head for head in heads if head.family in {CLASS_FAMILY, VALUE_FAMILY}]
+    return [head for head in drawable if head.in_panel] or drawable
 
 
 def ranking_notes(heads: Sequence[SavedHead]) -> dict[str, str]:
@@ -133,7 +141,8 @@ def _note(
     )
 
 
-def _page(rows: Mapping[str, PanelRow], content: PanelContent) -> str:
+def panel_page(rows: Mapping[str, PanelRow], content: PanelContent) -> str:
+    """Return the page of a panel, one view for each row."""
     views = [
         {
             "id": name.replace("_", "-"),

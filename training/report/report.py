@@ -30,7 +30,7 @@ from training.report import head_plots, plots, tables
 from training.report.balance import TEST, label_balance
 from training.report.markdown import markdown
 from training.report.page import picture_uri, render
-from training.report.panel import ranking_measure, write_panel
+from training.report.panel import panel_heads, ranking_measure, write_panel
 from training.report.saved_run import POLICY_NAMES, SavedModel, SavedRun, read_run
 from training.report.tiles import PictureSource
 
@@ -73,13 +73,15 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
         "table": tables.predictors(run),
         "gaps": tables.gaps(run),
         "leads": tables.leads(run),
+        "ablation": tables.ablation(run),
+        "natives": _natives(run, index),
         "lead_metrics": list(dict.fromkeys(head.metric_name for head in measured)),
         "has_errors": any(not head.higher_is_better for head in measured),
         "views_note": views_note([*classes, *values]),
         "n_allowed": len(index) - run.facts.get("rows_excluded", 0),
         "leaks": tables.leaks(run.facts.get("leak_audit") or {}),
         "panel": _panel(run, release),
-        "measure": ranking_measure([*classes, *values]),
+        "measure": ranking_measure(panel_heads(measured)),
         "retrieval": _retrieval(run),
         "calibration": tables.calibration(run),
         "zones": tables.zones(run),
@@ -120,6 +122,22 @@ def _presets(recipe: str) -> Mapping[str, Any]:
         return find_recipe(recipe).presets
     except RecipeNotFoundError:
         return {}
+
+
+def _natives(run: SavedRun, index: pl.DataFrame) -> str:
+    """Say how many test pictures are of native resolution, where a model sees native patches; else nothing."""
+    if "native_resolution" not in index.columns or not any(
+        "patches_only" in h.parts for h in run.heads
+    ):
+        return ""
+    tested = index.filter(
+        pl.col("asset_sha256").is_in(run.main.predictions["asset_sha256"].to_list())
+    )
+    native = int(tested["native_resolution"].fill_null(value=False).sum())
+    return (
+        f"{native:,} of {len(tested):,} test photos are known to be of native resolution; in resized ones the native "
+        "patches show what resizing and compression left of noise and sharpness."
+    )
 
 
 def _panel(run: SavedRun, release: PictureSource) -> str:

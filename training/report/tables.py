@@ -24,6 +24,7 @@ from training.evaluation.findings import (
     best_baseline_finding,
     chance,
     decimals,
+    learnt,
     paired_lead,
     predictor_name,
     reading_order,
@@ -207,6 +208,35 @@ def gaps(run: SavedRun) -> list[dict[str, Any]]:
             text = verdicts.gap_verdict(apart, naive, higher_is_better=head.higher_is_better)
             rows.append({"name": head.title, "apart": apart, "naive": naive, "gap": text})
     return rows
+
+
+def ablation(run: SavedRun) -> dict[str, Any]:
+    """Return what is left with parts of the picture: one row for each, the main metric of each head and its ranks.
+
+    The verdict of a head follows from the rank correlation of the full model; heads without one are left out, and a
+    model without any has no table.
+    """
+    policy = run.main.policy
+    heads = [
+        head for head in measured_heads(run, CLASS_FAMILY, VALUE_FAMILY)
+        if "model" in scores(run.metrics, policy, head, "spearman")
+    ]  # fmt: skip
+    names = [SCENE, *dict.fromkeys(part for head in heads for part in head.parts), "model"]
+    ranks = {head.name: scores(run.metrics, policy, head, "spearman") for head in heads}
+    main = {head.name: scores(run.metrics, policy, head) for head in heads}
+    return {
+        "heads": [_column_title(head, heads) for head in heads],
+        "rows": [
+            {
+                "name": predictor_name(name),
+                "is_model": name == "model",
+                "cells": [(ranks[h.name].get(name), main[h.name].get(name)) for h in heads],
+            }
+            for name in names
+            if any(name in of_head for of_head in ranks.values())
+        ],
+        "verdicts": [f"{head.title}: {learnt(ranks[head.name]['model'])}" for head in heads],
+    }
 
 
 def leads(run: SavedRun) -> list[dict[str, Any]]:

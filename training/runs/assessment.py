@@ -33,7 +33,7 @@ def assess(
     results = {}
     labelled = [head for head in task.heads if head.family in by_family]
     if labelled:
-        evidence = _evidence(network, labelled, parts, run)
+        evidence = gather_evidence(network, labelled, parts, run)
         results = {
             head.name: by_family[head.family](head, evidence[head.name]) for head in labelled
         }
@@ -63,9 +63,10 @@ def _retrieval(
     return copy_comparison.evaluate(head.name, network, validation, test)
 
 
-def _evidence(
+def gather_evidence(
     network: nn.Module, heads: list[Head], parts: DatasetParts, run: TrainingRun
 ) -> dict[str, Evidence]:
+    """Predict validation and test with the network and its parts, and fit the baselines, for each head by its name."""
     names = ("", *getattr(network, "parts", ()))
     raw = {
         name: {

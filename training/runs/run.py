@@ -217,6 +217,7 @@ def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path)
     best, progress = fit(training, Checkpoints(folder / "checkpoints", folder.name))
     if not ranks.is_first:
         return
+    task, best = task.without_auxiliary(best)
     results = assess(best, task, parts, run)
     trained = Trained(best, results, progress, weight_changes(before, best))
     write_model(folder, task, trained, describe_model(job.release, task, policy, parts))
@@ -227,7 +228,7 @@ def _write_run(job: TrainingJob, folders: Mapping[str, Path]) -> Path:
     run_id = short_hash(models)
     folder = job.workspace.reports / "training" / run_id
     folder.mkdir(parents=True, exist_ok=True)
-    heads = [head.describe() for head in job.task.heads]
+    heads = [head.describe() for head in job.task.heads if not head.is_auxiliary]
     facts = {
         "format": "safelight-run/1",
         "run_id": run_id,
@@ -267,7 +268,9 @@ def _command(job: TrainingJob, recipe_file: str, policies: list[str]) -> str:
 def _warn_of_other_values(job: TrainingJob) -> None:
     """Name the values of a label that are none of its classes: their pictures have no label."""
     for head in job.task.heads:
-        counts = head.other_values(job.index) if isinstance(head, SoftmaxHead) else {}
+        if not isinstance(head, SoftmaxHead) or head.is_auxiliary:
+            continue
+        counts = head.other_values(job.index)
         if counts:
             listed = ", ".join(f"{value!r} ({n})" for value, n in list(counts.items())[:SHOWN])
             more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""

@@ -92,6 +92,7 @@ def measure_effects(
     _require_parts(pool, run_id, permission)
     bins = {setting: list(edges) for setting, edges in BINS.items()}
     task = Task.on(recipe, config, Labels(pool, {"bins": bins}))
+    task = replace(task, heads=tuple(head for head in task.heads if head.name in SETTINGS))
     effects = _measure(workspace, pool, task, settings, request)
     path = workspace.reports / "curation" / run_id / "effects.csv"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ DIGEST = "ab" * 32
 
 # The hyperparameters of models that were trained by commit be721c7, before there were options.
 OLD = {
-    ("exif", "default"): {
+    ("exif", "cnn"): {
         "epochs": 16, "batch_size": 32, "learning_rate": 2e-3, "weight_decay": 0.05, "dropout": 0.2,
         "patience": 5, "thumbnail_px": 96, "patch_px": 64, "bank": 8, "patches": 4, "width": 16,
         "features": 64, "balance": "prior", "seed": 0,

@@ -13,6 +13,7 @@ from training.data.arrays import MISSING
 from training.fit.objective import mean_loss
 from training.heads import (
     HEADS,
+    AdversaryHead,
     BinaryHead,
     DistributionHead,
     EmbeddingHead,
@@ -35,6 +36,7 @@ EXAMPLES: tuple[Head, ...] = (
     BinaryHead(name="breed", column="breed", classes=("akita", "pug")),
     RegressionHead(name="age", column="age", unit="years", centre=31.5, scale=11.0),
     DistributionHead(name="age", column="age", unit="years", scale=11.0, low=0, high=90),
+    AdversaryHead(name="breed", column="breed", classes=("akita", "beagle", "collie", "pug")),
     EmbeddingHead(name="copies", dim=3),
 )  # fmt: skip
 LABELLED = tuple(head for head in EXAMPLES if head.family != "retrieval")

@@ -8,7 +8,11 @@ from training.heads import Head, OrdinalHead, RegressionHead
 from training.models import headed, patches_and_thumbnail
 from training.models.head_layers import BalancedProbabilities
 from training.models.headed import ExportedNetwork, HeadedNetwork, parameter_groups
-from training.models.patches_and_thumbnail import HIDDEN_SHARE, PatchesAndThumbnailBackbone
+from training.models.patches_and_thumbnail import (
+    HIDDEN_SHARE,
+    PatchesAndThumbnailBackbone,
+    visible_views,
+)
 from training.recipes.exif import SMOKE
 
 CLASSES = ("low", "medium", "high")
@@ -77,13 +81,12 @@ def test_a_hidden_view_does_not_reach_the_output() -> None:
 
 
 def test_training_hides_a_view_of_some_pictures_and_never_both() -> None:
-    backbone = PatchesAndThumbnailBackbone(width=4, features=8).train()
     torch.manual_seed(0)
-    visible = backbone._visible(4000, "")
+    visible = visible_views(4000, "", is_training=True)
     assert visible is not None
     assert (visible.sum(1) >= 1).all()
     assert 1 - visible.mean(0) == pytest.approx(torch.full((2,), HIDDEN_SHARE), abs=0.02)
-    assert backbone.eval()._visible(4000, "") is None
+    assert visible_views(4000, "", is_training=False) is None
 
 
 def test_stated_probabilities_divide_by_the_class_shares() -> None:

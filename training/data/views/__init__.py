@@ -6,6 +6,7 @@ from typing import Any
 from training.data.views.aligned_faces import AlignedFaces
 from training.data.views.base import View
 from training.data.views.crops import Crops
+from training.data.views.crops_and_patches import CropsAndPatches
 from training.data.views.edited_pairs import EditedPairs
 from training.data.views.patches_and_thumbnail import PatchesAndThumbnail
 
@@ -13,6 +14,7 @@ __all__ = [
     "VIEWS",
     "AlignedFaces",
     "Crops",
+    "CropsAndPatches",
     "EditedPairs",
     "PatchesAndThumbnail",
     "View",
@@ -20,7 +22,8 @@ __all__ = [
 ]
 
 VIEWS: dict[str, type[View]] = {
-    view.kind: view for view in (PatchesAndThumbnail, EditedPairs, Crops, AlignedFaces)
+    view.kind: view
+    for view in (PatchesAndThumbnail, EditedPairs, Crops, CropsAndPatches, AlignedFaces)
 }
 
 

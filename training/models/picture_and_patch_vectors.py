@@ -1,0 +1,56 @@
+"""The backbone over the vector of a picture and the statistics of its native patches, which stand behind it."""
+
+import torch
+from torch import nn
+
+from training.models.headed import Inputs
+from training.models.patches_and_thumbnail import visible_views
+from training.models.vector_mlp import VectorBackbone
+
+SHARE = 4  # the branch of the patches has a fourth of the width
+
+
+class PictureAndPatchVectors(nn.Module):
+    """Two branches, one a part of `vectors`, side by side; the last `patch_dim` numbers are of the patches.
+
+    In training one of the two is hidden for some pictures, as in `PatchesAndThumbnailBackbone`.
+
+    >>> backbone = PictureAndPatchVectors(dim=12, patch_dim=4, hidden=8).eval()
+    >>> backbone({"vectors": torch.zeros(3, 12)}, part="patches_only").shape
+    torch.Size([3, 10])
+    """
+
+    parts = ("thumbnail_only", "patches_only")
+    input_names = ("vectors",)
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        patch_dim: int,
+        hidden: int,
+        input_dropout: float = 0.2,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.picture_dim = dim - patch_dim
+        dropouts = {"input_dropout": input_dropout, "dropout": dropout}
+        self.picture = VectorBackbone(dim=self.picture_dim, hidden=hidden, **dropouts)
+        self.patches = VectorBackbone(dim=patch_dim, hidden=hidden // SHARE, **dropouts)
+        self.features = hidden + hidden // SHARE
+
+    def standardise(self, vectors: torch.Tensor) -> None:
+        """Set mean and spread of both parts from vectors (N, dim) of training."""
+        self.picture.standardise(vectors[:, : self.picture_dim])
+        self.patches.standardise(vectors[:, self.picture_dim :])
+
+    def forward(self, inputs: Inputs, part: str = "") -> torch.Tensor:
+        """Map `vectors` (N, dim) to features (N, hidden + hidden / 4)."""
+        vectors = inputs["vectors"]
+        picture = self.picture({"vectors": vectors[:, : self.picture_dim]})
+        patches = self.patches({"vectors": vectors[:, self.picture_dim :]})
+        visible = visible_views(len(vectors), part, is_training=self.training)
+        if visible is not None:
+            visible = visible.to(vectors.device)
+            picture, patches = picture * visible[:, :1], patches * visible[:, 1:]
+        return torch.cat([picture, patches], 1)
