@@ -61,6 +61,11 @@ ROOMS = {
         "train",
         "Add encoders with weights of your own.",
     ),
+    "predict": (
+        "training.commands.train:predict",
+        "train",
+        "Print what a model predicts for files.",
+    ),
     "serve": (
         "catalog.commands.serve:serve",
         "serve",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 from catalog import SafelightError, command_name
@@ -82,6 +82,17 @@ class ModelNotFoundError(TrainingError):
             or f"none yet (train one with: {command_name()} train run RECIPE)"
         )
         super().__init__(f"model {name!r} does not exist; known: {listed}")
+
+
+class UnequalModelsError(TrainingError):
+    """Models were trained under unequal conditions, so their difference says little."""
+
+    def __init__(self, different: Mapping[str, Sequence[str]]) -> None:
+        listed = "; ".join(f"{name}: {' / '.join(values)}" for name, values in different.items())
+        super().__init__(
+            f"these models are not comparable: {listed}. Train them alike (train benchmark), or compare them "
+            "all the same with --unequal"
+        )
 
 
 class EncoderFileError(TrainingError):

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from catalog import FEW_GROUPS, TOO_FEW, aligned
-from training.evaluation.findings import Score, baseline_names, decimals, learnt
+from training.evaluation.findings import (
+    Score,
+    baseline_names,
+    decimals,
+    learnt,
+    predictor_name,
+)
 from training.evaluation.intervals import Interval, with_interval
 from training.evaluation.retrieval_table import recall_table
 from training.evaluation.saved_head import (
@@ -23,6 +29,8 @@ from training.evaluation.saved_head import (
 )
 
 if TYPE_CHECKING:
+    from training.evaluation.leaderboard import Board
+    from training.evaluation.model_comparison import Comparison
     from training.studies.effect_comparison import Effect
     from training.studies.exif_check import CheckResult
 
@@ -266,3 +274,47 @@ def complexity_lines(table: pl.DataFrame) -> list[str]:
             )
     header = ["head", "value", "parameters", "metric", "figure", "training s", ""]
     return [*aligned(header, cells, numbers={"parameters", "training s"}), *enough]
+
+
+def comparison_lines(result: "Comparison") -> list[str]:
+    """Return a table for each head of a comparison, and what differs between the models."""
+    lines = []
+    for name in dict.fromkeys(each.head.name for each in result.heads):
+        compared = [each for each in result.heads if each.head.name == name]
+        head = compared[0].head
+        less = "" if head.higher_is_better else ", less is better"
+        columns = ("model", f"{head.metric_name}{less}", "difference to the first", "verdict")
+        rows = [
+            (
+                each.model_id, head.with_unit(str(each.score)),
+                "-" if each.lead is None else each.lead.signed, each.verdict,
+            )
+            for each in compared
+        ]  # fmt: skip
+        score = compared[0].score
+        lines += [
+            f"{head.title}, {score.n} pictures in {score.n_groups} groups",
+            *aligned(columns, rows),
+            "",
+        ]
+    for name, values in result.unequal.items():
+        lines.append(f"unequal {name}: {' / '.join(values)}")
+    return lines
+
+
+def leaderboard_lines(board: "Board") -> list[str]:
+    """Return the table of one list of models."""
+    head = board.head
+    less = "" if head.higher_is_better else ", less is better"
+    columns = ("model", "recipe", f"{head.metric_name}{less}", "best baseline", "verdict")
+    rows = [
+        (
+            each.model_id, each.recipe, head.with_unit(str(each.finding.model)),
+            f"{each.finding.baseline} ({predictor_name(each.finding.baseline_name)})",
+            each.finding.verdict, f"{each.parameters:,}", f"{each.examples_seen:,}",
+        )
+        for each in board.entries
+    ]  # fmt: skip
+    numbers = ("parameters", "examples seen")
+    title = f"{board.dataset}, {board.policy}, {head.title}"
+    return [title, *aligned((*columns, *numbers), rows, numbers=set(numbers))]

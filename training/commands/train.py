@@ -17,6 +17,7 @@ from catalog import (
     progress_task,
     track,
 )
+from training.commands.compare import benchmark, compare, leaderboard
 from training.commands.studies import STUDIES, check_options
 
 if TYPE_CHECKING:
@@ -237,3 +238,7 @@ def _predict_files(
             undecodable.append(path)
         else:
             yield from prediction_rows(str(path), str(model.facts["model_id"]), heads, answers)
+
+
+for _command in (compare, benchmark, leaderboard):
+    train.add_command(_command)

@@ -25,7 +25,7 @@ from training.evaluation.saved_head import (
 )
 
 __all__ = [
-    "POLICIES", "POLICY_NAMES", "RunIncompleteError", "SavedHead", "SavedModel", "SavedRun", "read_run",
+    "POLICIES", "POLICY_NAMES", "RunIncompleteError", "SavedHead", "SavedModel", "SavedRun", "read_model", "read_run",
 ]  # fmt: skip
 
 POLICIES = ("split", "random_split")
@@ -125,7 +125,7 @@ def read_run(folder: Path, models: Path) -> SavedRun:
     """
     facts = _run_facts(folder, models)
     saved = {
-        policy: _model(models / facts["models"][policy], policy)
+        policy: read_model(models / facts["models"][policy], policy)
         for policy in POLICIES
         if facts["models"].get(policy)
     }
@@ -146,7 +146,8 @@ def _run_facts(folder: Path, models: Path) -> dict[str, Any]:
     raise RunIncompleteError(folder / "run.json")
 
 
-def _model(folder: Path, policy: str) -> SavedModel:
+def read_model(folder: Path, policy: str) -> SavedModel:
+    """Read a model folder; raises RunIncompleteError when a file is missing."""
     return SavedModel(
         model_id=folder.name,
         policy=policy,

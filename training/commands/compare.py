@@ -1,0 +1,139 @@
+"""`safelight train compare`, `train benchmark` and `train leaderboard`."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import click
+
+from catalog import Workspace, existing_workspace_option, progress_task
+from training.errors import OptionError, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@click.command()
+@click.argument("model_ids", metavar="MODEL_ID MODEL_ID...", nargs=-1, required=True)
+@click.option(
+    "--unequal", is_flag=True, help="Compare models that were trained under unequal conditions."
+)
+@existing_workspace_option
+def compare(workspace: Workspace, model_ids: tuple[str, ...], *, unequal: bool) -> None:
+    """Compare models on the same test pictures, paired.
+
+    Each is compared with the first one. Models that differ in data, split, seed, epochs, patience or examples seen are refused.
+    """
+    from training.predict.saved_model import find_model
+
+    if len(model_ids) < 2:
+        raise TrainingError("a comparison needs two models or more: MODEL_ID MODEL_ID...")
+    folders = [find_model(workspace, each) for each in model_ids]
+    _compare(workspace, folders, unequal=unequal)
+
+
+def _compare(workspace: Workspace, folders: list[Path], *, unequal: bool = False) -> None:
+    from training.commands.printing import comparison_lines
+    from training.evaluation.model_comparison import compare_models
+    from training.report.comparison_page import read_models, write_comparison
+
+    models = read_models(folders)
+    result = compare_models(models, allow_unequal=unequal)
+    for line in comparison_lines(result):
+        click.echo(line)
+    click.echo(f"page: {write_comparison(workspace, models, result)}")
+
+
+@click.command()
+@click.argument("recipe")
+@click.option(
+    "--vary", "variations", metavar="NAME=A,B,...", multiple=True, required=True,
+    help="The hyperparameter that differs; of several every combination is trained.",
+)  # fmt: skip
+@click.option(
+    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
+)
+@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@click.option("--label", metavar="COLUMN", help="Label column, of recipes that learn any label.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option(
+    "--set", "options", metavar="NAME=VALUE", multiple=True, help="A hyperparameter that is fixed."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@existing_workspace_option
+def benchmark(  # noqa: PLR0913, PLR0917  # one parameter an option
+    workspace: Workspace,
+    recipe: str,
+    variations: tuple[str, ...],
+    dataset: str | None,
+    preset: str,
+    label: str | None,
+    epochs: int | None,
+    options: tuple[str, ...],
+    seed: int,
+) -> None:
+    """Train variations of RECIPE alike and compare them.
+
+    They have the same data, seed, epochs and early stopping.
+    """
+    from training.recipes import find_preset, find_recipe
+
+    fixed = (*options, *([f"label={label}"] if label is not None else []))
+    combinations = [
+        (*fixed, *each) for each in product(*(_values(variation) for variation in variations))
+    ]
+    for each in combinations:
+        find_preset(find_recipe(recipe).presets, preset).changed(each)
+    with progress_task(f"benchmark {recipe}"):
+        from training.fit.run_request import TrainingRequest
+        from training.runs.run import train
+
+        folders = []
+        for each in combinations:
+            request = TrainingRequest(
+                recipe, dataset, preset, epochs, seed, ("split",), options=each
+            )
+            folders.append(train(workspace, request).models["split"])
+    for folder, each in zip(folders, combinations, strict=True):
+        click.echo(f"{folder.name}: {' '.join(each[len(fixed) :])}")
+    _compare(workspace, folders)
+
+
+def _values(variation: str) -> list[str]:
+    """Cut `arch=joint,split` into arch=joint and arch=split; raises OptionError.
+
+    >>> _values("arch=joint,split")
+    ['arch=joint', 'arch=split']
+    """
+    name, separator, rest = variation.partition("=")
+    values = [value for value in rest.split(",") if value]
+    if not separator or len(values) < 2 or len(set(values)) < len(values):
+        raise OptionError(variation, ["NAME=A,B,... with two different values or more"])
+    return [f"{name}={value}" for value in values]
+
+
+@click.command()
+@click.option("--dataset", metavar="NAME[@VERSION]", help="Models of this data set only.")
+@click.option("--task", help="This head only, such as iso or age.")
+@existing_workspace_option
+def leaderboard(workspace: Workspace, dataset: str | None, task: str | None) -> None:
+    """List the models of each data set, the best first.
+
+    Each stands beside its best baseline. Models of one list were tested on the same pictures.
+    """
+    from training.commands.printing import leaderboard_lines
+    from training.evaluation.leaderboard import leaderboards
+
+    boards = leaderboards(_metrics_of(workspace), dataset, task)
+    if not boards:
+        raise TrainingError("there is no finished model with such figures")
+    click.echo("\n\n".join("\n".join(leaderboard_lines(board)) for board in boards))
+
+
+def _metrics_of(workspace: Workspace) -> Sequence[Path]:
+    from training.predict.saved_model import model_ids
+
+    folders = [workspace.models / each for each in model_ids(workspace)]
+    return [folder for folder in folders if (folder / "metrics.parquet").is_file()]
