@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def compare(workspace: Workspace, model_ids: tuple[str, ...], *, unequal: bool) -> None:
     """Compare models on the same test pictures, paired.
 
-    Each is compared with the first one. Models that differ in data, split, seed, epochs, patience or examples seen are refused.
+    Each is compared with the first one. Models that differ in data, split, seed, epochs, patience or examples seen are
+    refused.
     """
     from training.predict.saved_model import find_model
 
