@@ -1,15 +1,28 @@
 """The recipe `fakes`: its labels, its averaged networks, and a whole training on made pictures."""
 
+import json
+import shutil
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
+from catalog import Workspace
+from curation.stages import faces
+from tests.training.made_release import make_item, make_release
+from training import TrainingRequest, train
 from training.data.labels import label_values
-from training.errors import NoLabelError
+from training.data.views import AlignedFaces
+from training.errors import NoFaceError, NoLabelError
 from training.fit.recipe import Labels
 from training.heads import BinaryHead
+from training.predict.predict_files import load_model, predict_picture
 from training.recipes.fakes import DEFAULT, RECIPE, SMOKE, expression, heads, network
+from training.report import tables
+from training.report.saved_run import read_run
+from training.runs.run import evaluate
 
 
 def head(index: pl.DataFrame, *options: str) -> BinaryHead:
@@ -71,3 +84,47 @@ def test_the_expression_keeps_quotes_and_case() -> None:
     index = pl.DataFrame({"class": ["AI", "it's real", "aim"]})
     assert label_values(index, expression("class", index)).to_list() == ["fake", None, None]
     assert np.all(head(pl.DataFrame({"class": ["AI", "real"]})).truth(index) == [1, -1, -1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(faces.weights() is None, reason="safelight[faces] is missing")
+def test_a_training_states_files_threshold_and_answers(
+    empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(empty_home, home)
+    (home / "safelight.toml").write_text("[train]\nthreads = 1\n")
+    workspace = Workspace.at(home)
+    make_release(workspace, 120)
+    label = "label=CASE WHEN iso > 400 THEN 'fake' ELSE 'real' END"
+    request = TrainingRequest(RECIPE.name, preset="smoke", policies=("split",), options=(label,))
+    folder = train(workspace, request).models["split"]
+    metrics = pl.read_parquet(folder / "metrics.parquet").filter(pl.col("metric") == "auc")
+    assert {"model", "file", "file_seen", "majority", "tiny_features"} <= set(metrics["predictor"])
+    config = json.loads((folder / "config.json").read_text())
+    assert {"threshold", "negative_below", "positive_above"} <= set(
+        config["calibration"]["real_or_fake"]
+    )
+    assert json.loads((folder / "parity.json").read_text())["within_tolerance"]
+    assert evaluate(workspace, folder.name)[1] == 0
+    [section] = tables.zones(read_run(run_folder(workspace), workspace.models))
+    assert section["threshold"] == config["calibration"]["real_or_fake"]["threshold"]
+
+    model = load_model(workspace, folder.name)
+    stored = dict(
+        pl.read_parquet(folder / "predictions.parquet").select("asset_sha256", "answer").rows()
+    )
+    pictures = {row["asset_sha256"]: data for row, data in map(make_item, range(120))}
+    sha = next(iter(stored))
+    with pytest.raises(NoFaceError):
+        predict_picture(model, pictures[sha], sha)
+    monkeypatch.setattr(AlignedFaces, "check", lambda *_: None)
+    answer = predict_picture(model, pictures[sha], sha)["real_or_fake"]
+    expected = json.loads(stored[sha])["probabilities"]["fake"]
+    assert answer["probabilities"]["fake"] == pytest.approx(expected, abs=0.02)
+
+
+def run_folder(workspace: Workspace) -> Path:
+    """Return the only run folder of a workspace."""
+    [folder] = (workspace.reports / "training").iterdir()
+    return folder
