@@ -7,10 +7,9 @@ of the pictures are swapped on a copy of the labels, everything is trained again
 is ranked in the top 5 % is counted. Where that is not above chance, no picture is listed.
 """
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,7 +38,6 @@ from training.studies.cross_fit import Fold, LabelSource, cut_folds, group_numbe
 TOP_SHARE = 0.05  # of the pictures: planted, and counted as ranked high
 WRONG_SHARE = 0.01  # of labels that belong to another picture, assumed for the severity
 LARGE_SWAP = 3.0  # stops of light: half of all swaps move less, and many of those are no error that pixels show
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -128,14 +126,16 @@ def check_exif(workspace: Workspace, request: CheckRequest | None = None) -> Che
     )
     order = np.argsort(-residuals.total, kind="stable")
     result = CheckResult(
-        run_id, job, residuals, top_share, top_share_large, top_share.n, order=order,
-    )  # fmt: skip
-    if not result.is_borne:
-        return result
-    listed = issue_rows(result, order[: max(1, round(TOP_SHARE * len(order)))])
+        run_id, job, residuals, top_share, top_share_large, top_share.n, order=order
+    )
+    return replace(result, n_issues=list_suspects(workspace, result)) if result.is_borne else result
+
+
+def list_suspects(workspace: Workspace, result: CheckResult) -> int:
+    """Write the least plausible 5 % as rows of `issues` and return their number."""
+    listed = issue_rows(result, result.order[: max(1, round(TOP_SHARE * len(result.order)))])
     with open_catalog(workspace) as catalog:
-        n = record_residuals(catalog, run_id, listed, job.release.digest)
-    return CheckResult(run_id, job, residuals, top_share, top_share_large, top_share.n, n, order)
+        return record_residuals(catalog, result.run_id, listed, result.job.release.digest)
 
 
 def cross_fitted(
