@@ -316,6 +316,9 @@ Photographs of unsplash left out, {DEGRADED} test pictures of either class, chan
 | --- | --- | --- | --- |
 {newline.join(changed_)}
 
+That half of the networks see the early levels alone was chosen by these same left-out sources on half of the pictures,
+so the figures are a little favourable.
+
 Kinds: tpdne is StyleGAN2, edited are faces that people changed by hand, ciplab the photographs of the same set.
 
 Configuration: `{job.task.config.identity()}`

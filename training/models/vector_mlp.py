@@ -12,7 +12,7 @@ LIMIT = 6.0  # standard deviations; a rare feature far outside would dominate
 
 
 class VectorBackbone(nn.Module):
-    """Standardise vectors, then one hidden layer; mean and spread are set from training vectors.
+    """Standardise the first `dim` numbers of vectors, then one hidden layer; mean and spread are set from training.
 
     >>> VectorBackbone(dim=8, hidden=4)({"vectors": torch.zeros(3, 8)}).shape
     torch.Size([3, 4])
@@ -36,13 +36,14 @@ class VectorBackbone(nn.Module):
         )  # fmt: skip
 
     def standardise(self, vectors: torch.Tensor) -> None:
-        """Set mean and spread from vectors (N, dim) of training."""
+        """Set mean and spread from vectors (N, dim or more) of training."""
+        vectors = vectors[:, : len(self.mean)]
         self.mean.copy_(vectors.mean(dim=0))
         self.spread.copy_(vectors.std(dim=0).clamp_min(1e-3))
 
     def forward(self, inputs: Inputs, part: str = "") -> torch.Tensor:  # noqa: ARG002 - the contract
-        """Map `vectors` (N, dim) to features (N, hidden)."""
-        scaled = (inputs["vectors"] - self.mean) / self.spread
+        """Map `vectors` (N, dim or more) to features (N, hidden)."""
+        scaled = (inputs["vectors"][:, : len(self.mean)] - self.mean) / self.spread
         features: torch.Tensor = self.layers(scaled.clamp(-LIMIT, LIMIT))
         return features
 

@@ -37,8 +37,8 @@ PHOTOGRAPHS = ("utkface", "imdb-wiki", "unsplash", "unsplash-dataset", "commons"
 class FakesConfig(Config):
     """Hyperparameters of `fakes`.
 
-    A face is drawn at `face_px`, its eyes `eyes` of the side apart, in JPEG `quality`, and enlarged to `side`; of
-    `variants` two are plain. `networks` are averaged. At most `target_error` of a class of validation is wrong.
+    A face is drawn at `face_px`, its eyes `eyes` of the side apart, and enlarged to `side`; two `variants` are plain.
+    Every other one of `networks` sees the first `texture` numbers of a vector alone (0: none does).
     """
 
     encoder: str
@@ -47,6 +47,7 @@ class FakesConfig(Config):
     variants: int
     hidden: int
     networks: int
+    texture: int = 384  # 2 x (80 + 112): the two early levels of lite0
     eyes: float = 0.42
     quality: int = 85
     target_error: float = 0.1
@@ -57,7 +58,7 @@ class FakesConfig(Config):
 
 DEFAULT = FakesConfig(
     epochs=12, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=12, schedule="one_cycle",
-    encoder="lite0", side=128, face_px=128, variants=6, hidden=192, networks=3,
+    encoder="lite0", side=128, face_px=128, variants=6, hidden=192, networks=4,
 )  # fmt: skip
 SMOKE = FakesConfig(
     epochs=6, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=6, schedule="one_cycle",
@@ -119,13 +120,12 @@ def network(config: FakesConfig, heads: tuple[Head, ...]) -> nn.Module:
     from training.models.headed import HeadedNetwork
     from training.models.vector_mlp import VectorBackbone
 
-    backbones = [
-        VectorBackbone(
-            dim=vector_length(config.encoder), hidden=config.hidden,
-            input_dropout=config.input_dropout, dropout=config.dropout,
-        )
-        for _ in range(config.networks)
-    ]  # fmt: skip
+    whole = vector_length(config.encoder)
+    lengths = [
+        config.texture if n % 2 and config.texture else whole for n in range(config.networks)
+    ]
+    rates = {"input_dropout": config.input_dropout, "dropout": config.dropout}
+    backbones = [VectorBackbone(dim=n, hidden=config.hidden, **rates) for n in lengths]
     return EnsembleNetwork([HeadedNetwork(backbone, heads) for backbone in backbones])
 
 

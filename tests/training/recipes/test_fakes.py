@@ -68,7 +68,11 @@ def test_a_label_that_is_no_such_label_is_refused() -> None:
 def test_the_networks_differ_and_their_probabilities_are_averaged() -> None:
     made = head(pl.DataFrame({"class": ["fake", "real"]}))
     both = network(SMOKE, (made,)).eval()
-    vectors = {"vectors": torch.randn(8, both.backbones[0].mean.numel())}
+    lengths = [len(backbone.mean) for backbone in both.backbones]
+    assert lengths == [3584, SMOKE.texture]
+    vectors = {"vectors": torch.randn(8, lengths[0])}
+    for backbone in both.backbones:
+        backbone.standardise(vectors["vectors"])
     alone = [member(vectors)[made.name].exp() for member in both.members]
     assert len(alone) == SMOKE.networks
     assert not torch.allclose(alone[0], alone[1])
