@@ -69,7 +69,7 @@ def serving(workspace: Workspace) -> Iterator[ReleaseSite]:
     started = threading.Event()
 
     async def start() -> web.AppRunner:
-        runner = web.AppRunner(_application(site, workspace), access_log=None)
+        runner = web.AppRunner(_application(site, workspace), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         place = web.TCPSite(runner, "127.0.0.1", 0)
         await place.start()
