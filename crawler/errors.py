@@ -50,13 +50,18 @@ class StopTimeoutError(CrawlError):
 
 
 class CrawlNotFoundError(CrawlError):
-    """No crawl has this id."""
+    """No crawl has this id, or the workspace has none yet."""
 
     def __init__(self, crawl_id: str, existing: list[str]) -> None:
-        newest = ", ".join(existing[:3]) or "none yet"
-        super().__init__(
-            f"crawl {crawl_id} does not exist; newest: {newest}. List them with: {command_name()} crawl status"
-        )
+        if existing:
+            super().__init__(
+                f"crawl {crawl_id} does not exist; newest: {', '.join(existing[:3])}. "
+                f"List them with: {command_name()} crawl status"
+            )
+        else:
+            super().__init__(
+                f"the workspace has no crawl yet; start one with: {command_name()} crawl run SOURCE"
+            )
 
 
 class NothingToResumeError(CrawlError):

@@ -47,6 +47,7 @@ def scrapy_settings(source: SpiderSource, settings: CrawlSettings) -> dict[str, 
         "REDIRECT_ENABLED": False,
         "COOKIES_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
+        "REMOTE_CONTROL_ENABLED": False,  # a port that runs Python code
         "LOG_LEVEL": "WARNING",
         "LOG_INSTALL_ROOT_HANDLER": False,  # our handler adds the run id and removes secrets
         **connection_settings(settings),

@@ -11,3 +11,4 @@ USER_AGENT = f"safelight/{__version__}"
 ROBOTSTXT_OBEY = True
 AUTOTHROTTLE_ENABLED = True
 TELNETCONSOLE_ENABLED = False
+REMOTE_CONTROL_ENABLED = False  # a port that runs Python code

@@ -295,7 +295,7 @@ def test_links_that_are_no_web_address_are_no_links() -> None:
 
 
 def test_an_unknown_crawl_is_named_and_a_new_one_has_a_page(workspace: Workspace) -> None:
-    with pytest.raises(CrawlNotFoundError, match="none yet"):
+    with pytest.raises(CrawlNotFoundError, match="has no crawl yet"):
         write_report(workspace)
     with Frontier(workspace.frontier) as frontier:
         frontier.open_crawl("c1", "folder", {"path": "p"})
