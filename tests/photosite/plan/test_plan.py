@@ -48,9 +48,9 @@ def test_most_pictures_have_low_iso_and_few_are_long() -> None:
 
 def test_every_photographer_has_one_camera_and_every_camera_is_used() -> None:
     used = {(row["photographer"], row["camera"]) for row in full_plan().truth()}
-    assert len({person for person, _ in used}) == len(used) == len(PHOTOGRAPHERS) == 16
+    assert len({person for person, _ in used}) == len(used) == len(PHOTOGRAPHERS) == 80
     assert {camera for _, camera in used} == {camera.name for camera in CAMERAS}
-    assert len({person.serial for person in PHOTOGRAPHERS}) == 16
+    assert len({person.serial for person in PHOTOGRAPHERS}) == 80
 
 
 def test_copies_hang_on_healthy_originals_with_the_same_settings() -> None:
