@@ -7,7 +7,7 @@ import click
 from catalog import Workspace, existing_workspace_option, workspace_option
 
 COUNT = click.option(
-    "--count", default=208, show_default=True, type=click.IntRange(1), help="photos of the plan"
+    "--count", default=720, show_default=True, type=click.IntRange(1), help="photos of the plan"
 )
 SEED = click.option("--seed", default=7, show_default=True, help="seed of the plan")
 

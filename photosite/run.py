@@ -52,7 +52,7 @@ def run_demo(workspace: Workspace, *, count: int, seed: int) -> None:
         _in_background(workspace, "curate", "report"),
         nullcontext() if sheet.exists() else _in_background(workspace, *draw),
     ):
-        _step(workspace, "train", "run", "exif", "--dataset", DATASET, "--preset", "smoke")
+        _step(workspace, "train", "run", "exif", "--dataset", DATASET)
     print(f"\n{summary(workspace, DemoPlan(seed=seed, photos=count))}")
     for name, path in _pages(workspace):
         print(f"{name:<14} {path}")

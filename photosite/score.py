@@ -262,6 +262,21 @@ def _metrics(catalog: Catalog) -> Iterator[str]:
             ]
             if predictor_rows:
                 yield f"  {task:<14} {name:<18} {', '.join(map(_figure, predictor_rows))}; n={predictor_rows[0]['n']}"
+    yield from _learnt(catalog)
+
+
+def _learnt(catalog: Catalog) -> Iterator[str]:
+    """Yield what was learnt on groups kept apart: the heads whose paired lead over each baseline is above 0."""
+    leads = catalog.records(
+        "SELECT task, min(low) AS low, min(n_groups) AS n_groups FROM metrics JOIN (SELECT model_id FROM models "
+        "WHERE split_policy = 'split' ORDER BY trained_at DESC LIMIT 1) USING (model_id) WHERE slice = 'all' AND "
+        "metric IN (SELECT 'balanced_accuracy_minus_' || unnest(?::VARCHAR[])) GROUP BY task ORDER BY task",
+        [list(PREDICTORS[1:])],
+    )
+    if leads and int(str(leads[0]["n_groups"])) >= FEW_GROUPS:
+        learnt = [str(row["task"]) for row in leads if float(str(row["low"])) > 0]
+        text = f"better than every baseline for {', '.join(learnt)}" if learnt else "nothing so far"
+        yield f"learnt         on cameras and photographers never seen in training: {text}"
 
 
 def _figure(row: Mapping[str, object]) -> str:

@@ -91,7 +91,6 @@ FIRST_MODELS = (
 )  # fmt: skip
 
 
-
 def _successors(first: CameraModel) -> Iterator[CameraModel]:
     """Make the later models of a camera, which differ from it as much as the first models do from each other."""
     for suffix in SUCCESSORS:
