@@ -1,0 +1,41 @@
+"""The lessons in full, and on real data where a developer has them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lessons.pages import PAGES
+from tests.real_data import REAL, needs
+
+Names = Callable[..., dict[str, Any]]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_lesson_runs_in_full(path: Path, names_of: Names) -> None:
+    names_of(int(path.stem[:2]))
+
+
+def test_five_folds_of_the_small_digits(names_of: Names) -> None:
+    accuracy = names_of(1)["accuracy"]
+    assert accuracy["linear_on_one_hot"] >= 0.93
+    assert accuracy["softmax_regression"] >= 0.96
+    assert accuracy["nearest_neighbour"] >= 0.96
+    assert accuracy["svm_with_kernel"] >= 0.97
+    assert names_of(4)["five_folds"] >= 0.96
+
+
+@needs("digits")
+def test_zero_against_one_of_mnist(names_of: Names) -> None:
+    assert names_of(3, MNIST=str(REAL / "digits"))["accuracy"] >= 0.995
+
+
+@needs("digits")
+def test_classifiers_of_mnist(names_of: Names) -> None:
+    """Linear models of single pixels stay far below the figures of the small digits; see docs/log.md."""
+    accuracy = names_of(1, MNIST=str(REAL / "digits"))["accuracy"]
+    assert accuracy["nearest_neighbour"] > accuracy["softmax_regression"]
+    assert accuracy["softmax_regression"] > accuracy["linear_on_one_hot"] > 0.75
+    assert accuracy["svm_with_kernel"] >= 0.93
