@@ -79,7 +79,8 @@ def _write_shard(
         f"{sha}.{(place[3] or 'bin').lower()}"
         for sha, place in zip(part["asset_sha256"].to_pylist(), places, strict=True)
     ]
-    schema = part.schema.with_metadata(_features(part.schema, renditions.names))
+    kind = "Audio" if places and all(place[3] == "WAV" for place in places) else "Image"
+    schema = part.schema.with_metadata(_features(part.schema, renditions.names, kind))
     with ShardWriter(folder / shard, schema, renditions.names) as writer:
         for group in row_groups([place[2] for place in places]):
             bodies = reader.read_many([place[:3] for place in places[group]])
@@ -116,11 +117,12 @@ def _checked(body: bytes, place: Place, name: str) -> bytes:
     return body
 
 
-def _features(schema: pa.Schema, renditions: Sequence[str]) -> dict[str, str]:
-    """Describe the columns for `datasets.load_dataset`, which keeps this in the file's metadata."""
+def _features(schema: pa.Schema, renditions: Sequence[str], kind: str) -> dict[str, str]:
+    """Describe the columns for `datasets.load_dataset`, which keeps this in the file's metadata.
+
+    `kind` is Image or Audio: what the bytes of column `image` are.
+    """
     kinds = {"double": "float64", "string": "string", "bool": "bool", "int32": "int32"}
-    features: dict[str, dict[str, str]] = {
-        name: {"_type": "Image"} for name in ("image", *renditions)
-    }
+    features: dict[str, dict[str, str]] = {name: {"_type": kind} for name in ("image", *renditions)}
     features |= {f.name: {"dtype": kinds[str(f.type)], "_type": "Value"} for f in schema}
     return {"huggingface": json.dumps({"info": {"features": features}})}

@@ -26,10 +26,14 @@ CURATION_TABLES = (
             "decode_status",
             TEXT,
             "ok, damaged, truncated, undecodable, not_an_image, unsupported, too_small, too_narrow, too_large, bomb, "
-            "too_slow, too_much_memory or crashed",
+            "too_slow, too_much_memory or crashed; of a sound also not_a_sound, too_short or silent",
         ),
         column("detail", TEXT, "what the decoder said"),
-        column("pixel_sha256", TEXT, "SHA-256 of the decoded, oriented RGB pixels"),
+        column(
+            "pixel_sha256",
+            TEXT,
+            "SHA-256 of the decoded, oriented RGB pixels, or of the samples of a sound",
+        ),
         column("width", COUNT, "width after orientation", "px"),
         column("height", COUNT, "height after orientation", "px"),
         column("luma_mean", REAL, "mean luma, 0 to 1"),

@@ -59,6 +59,11 @@ def curate() -> None:
     help="How rare classes are lifted.",
 )
 @click.option("--allow-thin", is_flag=True, help="Lift classes that rest on few scenes, too.")
+@click.option(
+    "--media",
+    type=click.Choice(["pictures", "sounds"]),
+    help="What is curated; by default pictures where there are any, else sounds.",
+)
 @click.option("--again", is_flag=True, help="Bring a run back that was taken back (curate undo).")
 @click.option("--fresh-splits", is_flag=True, help="Ignore the splits of earlier releases.")
 @existing_workspace_option
@@ -71,6 +76,7 @@ def run(  # noqa: PLR0913 - one argument an option
     cluster: str | None,
     rebalance: str | None,
     allow_thin: bool,
+    media: str | None,
     again: bool,
     fresh_splits: bool,
 ) -> None:
@@ -85,6 +91,8 @@ def run(  # noqa: PLR0913 - one argument an option
     plan = _plan(plan_file, seed, rebalance, inherit_splits=not fresh_splits)
     if allow_thin:
         plan = dataclasses.replace(plan, allow_thin=True)
+    if media:
+        plan = dataclasses.replace(plan, media=media)
 
     with progress_task("curate"):
         from curation.run.run import curate as run_plan  # what is mistyped was answered before this
@@ -250,14 +258,14 @@ def print_summary(summary: CurationSummary) -> None:
         click.echo(f"nothing new: run {summary.run_id} already curated these pictures by this plan")
     lines = [
         ("run", summary.run_id),
-        ("pictures in", summary.n_input),
+        (f"{summary.media} in", summary.n_input),
         *((f"dropped {name}", n) for name, n in summary.dropped.items()),
         ("kept", summary.n_kept),
         *((f"voided {name}", n) for name, n in summary.voided.items()),
         *((f"flagged {name}", n) for name, n in summary.flagged.items()),
         (
             "duplicate groups",
-            f"{summary.n_duplicate_groups} with {counted(summary.n_duplicate_members, 'picture')}",
+            f"{summary.n_duplicate_groups} with {counted(summary.n_duplicate_members, summary.media[:-1])}",
         ),
         *((f"compared: {name}", n) for name, n in summary.edges.items()),
         *(("label", str(label)) for label in summary.labels),
@@ -298,7 +306,9 @@ def _print_next_step(summary: CurationSummary) -> None:
     if summary.n_kept:
         click.echo(f"next: {command_name()} dataset publish NAME --run {summary.run_id}{home}")
     else:
-        click.echo(f"no picture is left to publish; see why: {command_name()} curate report{home}")
+        click.echo(
+            f"no {summary.media[:-1]} is left to publish; see why: {command_name()} curate report{home}"
+        )
 
 
 def _leaks(audit: LeakAudit) -> str:

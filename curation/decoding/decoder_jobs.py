@@ -1,4 +1,4 @@
-"""The jobs of a decoder process for curation: examine a file, and decode it to small upright pixels.
+"""The jobs of a decoder process for curation: examine a file or a sound, and decode to small upright pixels.
 
 This file imports nothing but decoders: see `catalog/sandbox/decoding/decoder_start.py`.
 """
@@ -16,6 +16,7 @@ from PIL import AvifImagePlugin, Image
 from curation.decoding.health import Health, examine_image, failed_health, shrink
 from curation.decoding.limits import MIN_SMALL_SIDE_PX, DecodeError, is_risky
 from curation.decoding.pixels import ImageHeader, Pixels, decode_stored, open_header, turn
+from curation.decoding.sounds import sound_job
 
 Reply = tuple[dict[str, Any], Sequence[bytes]]
 
@@ -80,4 +81,4 @@ def _of_height(pixels: Pixels, height_px: int) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-JOBS = {"examine": examine_file, "small": decode_small}
+JOBS = {"examine": examine_file, "small": decode_small, "sound": sound_job}

@@ -23,6 +23,7 @@ from curation.decoding.limits import (
     DecodeError,
 )
 from curation.decoding.pixels import Pixels
+from curation.decoding.sounds import Waveform, checked_reply
 
 DECODERS = DecoderPool(
     "curation.decoding.decoder_jobs",
@@ -57,6 +58,25 @@ def examine(
         return _health(_decode(decoders, "examine", (image, thumbnail), options))
     except DecodeError as error:
         return Health(error.status, error.detail)
+
+
+def examine_sound(body: bytes, decoders: DecoderPool = DECODERS) -> Health:
+    """Decode one WAV file; `pixel_sha256` is then the hash of its samples, and every failure is a `decode_status`.
+
+    Raises `SandboxError` when no process can be started.
+    """
+    try:
+        reply = _decode(decoders, "sound", (body,), {})
+        digest, _ = checked_reply(reply.result, reply.parts)
+    except DecodeError as error:
+        return Health(error.status, _detail(error.detail))
+    return Health("ok", pixel_sha256=digest)
+
+
+def sound_waveform(body: bytes, decoders: DecoderPool = DECODERS) -> Waveform:
+    """Give the outline of a sound, (2, columns), full scale 127; raises `DecodeError`."""
+    reply = _decode(decoders, "sound", (body,), {})
+    return checked_reply(reply.result, reply.parts)[1]
 
 
 def decode_small(

@@ -12,6 +12,7 @@ from curation.decoding.limits import MIN_SIDE_PX
 from curation.exif.bin_edges import SETTINGS
 from curation.exif.rules import apply_rules
 from curation.reading import frame
+from curation.run.plan import MIME_OF, PICTURES
 from curation.splits.labels import PERSON_TASKS, TIME_TASK
 
 # One file may be listed as several photos. The smallest photo_id represents it: unlike times, it does not depend on
@@ -22,7 +23,7 @@ _PICTURES = """
            p.photo_id, p.source, p.source_photo_id, p.photographer, p.licence, p.attribution, p.page_url,
            p.training_allowed, p.training_basis, p.fetched_at, p.folder, p.rights_at
     FROM assets a JOIN v_all_photos p ON p.asset_sha256 = a.sha256
-    WHERE a.mime LIKE 'image/%'
+    WHERE a.mime LIKE ?
     QUALIFY row_number() OVER (PARTITION BY a.sha256 ORDER BY p.photo_id) = 1
     ORDER BY a.sha256
 """
@@ -104,17 +105,20 @@ class Inputs:
         )
 
 
-def read_inputs(catalog: Catalog, tasks: Mapping[str, str] | None = None) -> Inputs:
-    """Read all pictures that some photo lists, with EXIF and labels; sounds are left out.
+def read_inputs(
+    catalog: Catalog, tasks: Mapping[str, str] | None = None, media: str = PICTURES
+) -> Inputs:
+    """Read all pictures (or sounds, by `media`) that some photo lists, with EXIF and labels.
 
     `tasks` maps the tasks to read to the names of their labels.
     """
-    pictures, tasks = frame(catalog, _PICTURES), tasks or {}
+    pictures, tasks = frame(catalog, _PICTURES, (MIME_OF[media],)), tasks or {}
     labels = frame(catalog, ONE_LABEL, ([*tasks, *PERSON_TASKS, TIME_TASK],))
     renamed = {task: label for task, label in tasks.items() if task != label}
     labels = labels.with_columns(pl.col("task").replace(renamed)).sort("asset_sha256", "task")
     labels_of_pictures = labels.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi")
-    return Inputs(pictures, frame(catalog, _EXIF), labels_of_pictures)
+    exif = frame(catalog, _EXIF)
+    return Inputs(pictures, exif if media == PICTURES else exif.clear(), labels_of_pictures)
 
 
 def settings_of(records: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from catalog import Catalog, counted
 from curation.exif.bin_edges import SETTINGS
 from curation.reading import frame
 from curation.run.inputs import LABELS
-from curation.run.plan import CurationPlan, reserved_columns
+from curation.run.plan import MIME_OF, PICTURES, CurationPlan, reserved_columns
 from curation.splits.labels import PERSON_TASKS, TIME_TASK
 from curation.splits.strata import FEW_NUMBERS, MAX_CLASSES, numbers_of
 
@@ -35,12 +35,12 @@ _VALUES = f"""
         LEFT JOIN v_labels s ON s.subject_kind = CASE l.place WHEN 0 THEN 'asset' ELSE 'photo' END
         AND s.subject_id = CASE l.place WHEN 0 THEN l.asset_sha256 ELSE l.photo_id END AND s.task = l.task)
     SELECT asset_sha256, task, first(value ORDER BY place, photo_id) AS value, max(answers) AS answers
-    FROM statements JOIN assets a ON a.sha256 = asset_sha256 WHERE a.mime LIKE 'image/%'
+    FROM statements JOIN assets a ON a.sha256 = asset_sha256 WHERE a.mime LIKE ?
     AND task NOT IN (SELECT unnest(?::VARCHAR[])) GROUP BY asset_sha256, task ORDER BY task, asset_sha256
 """
 _SETTINGS = f"""
     SELECT count(*) AS n, count(*) FILTER (coalesce({", ".join(SETTINGS)}) IS NOT NULL) AS with_settings
-    FROM assets a LEFT JOIN v_exif e ON e.asset_sha256 = a.sha256 WHERE a.mime LIKE 'image/%'
+    FROM assets a LEFT JOIN v_exif e ON e.asset_sha256 = a.sha256 WHERE a.mime LIKE ?
 """
 
 
@@ -60,9 +60,10 @@ def with_selected_labels(plan: CurationPlan, catalog: Catalog) -> tuple[Curation
     """
     if plan.labels or plan.label_columns or not plan.find_labels:
         return dataclasses.replace(plan, find_labels=False), []
-    values = frame(catalog, _VALUES, ([*PERSON_TASKS, TIME_TASK],))
+    mime = MIME_OF.get(plan.media, MIME_OF[PICTURES])
+    values = frame(catalog, _VALUES, (mime, [*PERSON_TASKS, TIME_TASK]))
     selection = select_labels(values)
-    (counts,) = catalog.records(_SETTINGS)
+    (counts,) = catalog.records(_SETTINGS, [mime])
     n, with_settings = int(str(counts["n"])), int(str(counts["with_settings"]))
     selected_values = values.filter(pl.col("task").is_in([*selection.classes, *selection.columns]))
     labelled = selected_values["asset_sha256"].n_unique()

@@ -33,6 +33,10 @@ STEPS = (
 )
 """Steps of a run in order; the first four are stages, which carry their own versions."""
 
+PICTURES, SOUNDS = "pictures", "sounds"
+MIME_OF = {PICTURES: "image/%", SOUNDS: "audio/%"}
+"""What a run curates, and the pattern of its media types."""
+
 BALANCEABLE = (*SETTINGS, "camera", "photographer", "source")
 """What can be balanced over; settings by their bins."""
 _TASK = re.compile(r"[a-z][a-z0-9_]*")
@@ -94,6 +98,9 @@ class CurationPlan:
     """Whether a plan without labels uses the labels of the catalog. A plan file with an entry `labels`, even an empty
     list, does not."""
 
+    media: str = "auto"
+    """What is curated: pictures, sounds, or auto, which is pictures where the catalog has any, else sounds."""
+
     session_minutes: float = SESSION_MINUTES
     """Longest pause between two pictures of one session; a split never separates a session."""
 
@@ -115,6 +122,8 @@ class CurationPlan:
             raise BadPlanError(
                 f"rebalance is one of {', '.join(get_args(Rebalance))}, not {self.rebalance!r}"
             )
+        if self.media not in (media := ("auto", *MIME_OF)):
+            raise BadPlanError(f"media is one of {', '.join(media)}, not {self.media!r}")
         for task in self.labels:
             if (
                 not _TASK.fullmatch(task)
@@ -177,6 +186,8 @@ class CurationPlan:
     def to_json(self) -> str:
         """Write the plan with its bins and limits as JSON; equal plans give equal text."""
         values = dataclasses.asdict(self)
+        if self.media != SOUNDS:
+            del values["media"]
         for name in _LATER:
             if not values[name]:  # a plan without newer entries keeps the hash of older code
                 del values[name]

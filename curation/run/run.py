@@ -20,7 +20,7 @@ from curation.decoding.decoding import decode_small
 from curation.decoding.limits import DecodeError
 from curation.duplicates.index import SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
-from curation.duplicates.search import Duplicates, LoadPixels
+from curation.duplicates.search import Duplicates, LoadPixels, compare
 from curation.errors import CurationError, NothingToCurateError, RunUndoneError
 from curation.exif.bin_edges import SETTINGS
 from curation.exif.cross_checks import ClonesAndBursts, Fingerprint, find_clones_and_bursts
@@ -33,7 +33,8 @@ from curation.run.inputs import Inputs, exif_with_rules, read_inputs, settings_o
 from curation.run.items import make_items, previous_splits, scenes
 from curation.run.label_selection import with_selected_labels
 from curation.run.manual_edits import ManualEdits, edit_groups, read_manual_edits
-from curation.run.plan import CurationPlan
+from curation.run.media import with_selected_media
+from curation.run.plan import SOUNDS, CurationPlan
 from curation.run.stage_results import Stages, compute_missing
 from curation.run.summary import CurationSummary, summarize
 from curation.run.write_run import RunResult, write_run
@@ -41,6 +42,7 @@ from curation.settings import CurateSettings
 from curation.similarity.read_vectors import VECTORS
 from curation.splits.leaks import measure
 from curation.stages.decode import DecodeSmall
+from curation.stages.decode_sound import DecodeSound
 from curation.stages.embeddings import Embedder
 from curation.stages.onnx_embedder import open_embedder
 from curation.stages.stage import stage_id
@@ -70,11 +72,15 @@ def curate(
     )
     with open_catalog(workspace) as catalog:
         catalog.commit()
+        plan, left_out = with_selected_media(plan, catalog)
         plan, notes = with_selected_labels(plan, catalog)
-        inputs = read_inputs(catalog, plan.tasks)
+        notes = [*left_out, *notes]
+        inputs = read_inputs(catalog, plan.tasks, plan.media)
         if inputs.pictures.is_empty():
             raise NothingToCurateError
-        if plan.labels and inputs.has_small():
+        if plan.media == SOUNDS:
+            stages = dataclasses.replace(stages, sound=DecodeSound())
+        elif plan.labels and inputs.has_small():
             stages = dataclasses.replace(stages, small=DecodeSmall())
         edits = read_manual_edits(catalog)
         run_id = plan.run_id([*inputs.lines(), *edits.lines()], stages.ids())
@@ -162,7 +168,7 @@ class _CurationRun:
         stages = self.stages.health_ids()
         health = frame(self.catalog, _HEALTH, (stages, stages))
         records = exif_with_rules(self.inputs, health, self.plan.thumbnail_correlation)
-        hashes = frame(self.catalog, _HASHES, (self.stages.ids()[1],))
+        hashes = frame(self.catalog, _HASHES, (stage_id(self.stages.pdq),))
         joined = self.inputs.pictures.join(settings_of(records), on="asset_sha256", how="left")
         for part in (health.drop("thumbnail_correlation", "exif_blocks"), hashes):
             joined = joined.join(part, on="asset_sha256", how="left")
@@ -184,12 +190,15 @@ class _CurationRun:
     ) -> tuple[Duplicates, SimilarityIndex]:
         """Compare the pictures that decode cleanly; also give the similarity index."""
         sound = _sound(pictures)
+        if self.stages.sound:  # no hash, no vector: only equal samples are copies
+            index = SimilarityIndex.empty(limits.candidates)
+            return compare(sound.select(_COMPARED), index, _no_pixels, limits), index
         with AssetReader(self.catalog.workspace) as reader:
             return find_catalog_duplicates(
                 self.catalog,
                 sound.select(_COMPARED),
                 _pixel_loader(reader, sound),
-                made_by=(self.stages.model_id(), self.stages.ids()[1]),
+                made_by=(self.stages.model_id(), stage_id(self.stages.pdq)),
                 limits=limits,
             )
 
@@ -275,6 +284,10 @@ def _pixel_loader(reader: AssetReader, pictures: pl.DataFrame) -> LoadPixels:
             ) from error
 
     return load
+
+
+def _no_pixels(sha: str) -> npt.NDArray[np.uint8]:
+    raise AssertionError(f"{sha} is a sound")
 
 
 class _StepTimer:

@@ -17,6 +17,7 @@ from curation.duplicates.limits import DuplicateLimits
 from curation.reading import frame
 from curation.settings import CurateSettings
 from curation.stages.decode import Decode, DecodeSmall
+from curation.stages.decode_sound import DecodeSound
 from curation.stages.embeddings import Embedder, Embedding
 from curation.stages.engine import apply
 from curation.stages.faces import Faces, face_rows, weights
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 TABLE_OF = {
     "decode": "health",
     "decode_small": "health",
+    "decode_sound": "health",
     "quality": "quality",
     "pdq": "phashes",
     "embedding": "embeddings",
@@ -40,6 +42,7 @@ TABLE_OF = {
 _KEY_COLUMN = {
     "decode": "stage",
     "decode_small": "stage",
+    "decode_sound": "stage",
     "quality": "stage",
     "pdq": "algorithm",
     "faces": "detector",
@@ -57,6 +60,7 @@ class Stages:
     """The stages of a run; `faces` is None where faces are not detected.
 
     `small` decodes what `decode` finds too small, in a run for labels that has such pictures; elsewhere it is None.
+    A run of sounds has the stage `sound` alone.
     """
 
     decode: Decode
@@ -65,6 +69,7 @@ class Stages:
     quality: Quality = field(default_factory=Quality)
     faces: Faces | None = None
     small: DecodeSmall | None = None
+    sound: DecodeSound | None = None
 
     @classmethod
     def with_embedder(cls, embedder: Embedder | None = None, faces: str = "auto") -> "Stages":
@@ -83,6 +88,8 @@ class Stages:
 
         Faces are not among them, because no decision uses them.
         """
+        if self.sound:
+            return [stage_id(self.sound)]
         return [
             stage_id(self.decode),
             stage_id(self.pdq),
@@ -93,7 +100,8 @@ class Stages:
 
     def health_ids(self) -> list[str]:
         """Name the stages of table `health` that a run reads, those with priority last."""
-        return [stage_id(each) for each in (self.decode, self.small) if each]
+        pictures = [stage_id(each) for each in (self.decode, self.small) if each]
+        return [stage_id(self.sound)] if self.sound else pictures
 
     def after_decode(self) -> tuple[Stage, ...]:
         """Give the stages that follow decoding, in order."""
@@ -105,7 +113,9 @@ class Stages:
         return limits_for(self.embedding.embedder, DuplicateLimits(keeper=keeper))
 
     def model_id(self) -> str:
-        """Give the model id of the embedding; loads the weights where the id depends on them."""
+        """Give the model id of the embedding, empty for sounds; loads the weights where the id depends on them."""
+        if self.sound:
+            return ""
         if not self.embedding.embedder.model_id:
             self.embedding.setup()
         return self.embedding.embedder.model_id
@@ -128,6 +138,8 @@ def compute_missing(
     Returns how many assets were computed. Decoding is repeated when only a later stage is missing, because thumbnails
     are never stored.
     """
+    if stages.sound:
+        return _compute_health(catalog, assets, stages.sound, settings, job)
     n_computed = 0
     for names, missing in _missing(catalog, assets, stages).items():
         started = time.perf_counter()

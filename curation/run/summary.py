@@ -11,6 +11,7 @@ import polars as pl
 from catalog import Catalog, Permission, given_up, known_text, of_run
 from curation.errors import RunNotFoundError
 from curation.reading import frame
+from curation.run.plan import PICTURES
 from curation.splits.balance import class_table
 from curation.splits.connected_groups import component_ids
 from curation.splits.leaks import POLICIES, LeakAudit, audit
@@ -26,12 +27,13 @@ class LabelCount:
     n: int
     n_values: int
     is_class: bool
+    media: str = PICTURES
 
     def __str__(self) -> str:
         """Write the counts on one line."""
         origin = f" (from {self.task!r})" if self.task != self.label else ""
         kind = "classes" if self.is_class else "values, no classes: a column only"
-        return f"{self.label}{origin}: {self.n} pictures, {self.n_values} {kind}"
+        return f"{self.label}{origin}: {self.n} {self.media}, {self.n_values} {kind}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class CurationSummary:
     audits: tuple[LeakAudit, ...]
     labels: tuple[LabelCount, ...]
     permission: Permission
+
+    @property
+    def media(self) -> str:
+        """What was curated: pictures or sounds."""
+        return str(self.plan.get("media", PICTURES))
 
     @property
     def given_up(self) -> tuple[str, ...]:
@@ -186,6 +193,7 @@ def _labels(catalog: Catalog, run_id: str, plan: Mapping[str, Any]) -> tuple[Lab
             int(str(row["n"])),
             int(str(row["n_values"])),
             label in classes,
+            str(plan.get("media", PICTURES)),
         )
         for row in counts
     )

@@ -234,6 +234,7 @@ def _assign(
     for _ in range(IMPROVEMENT_PASSES):
         if not assignment.improve(free):
             break
+    assignment.fill_empty(free)
     return {name: SPLITS[assignment.where[index]] for index, name in enumerate(names)}
 
 
@@ -272,6 +273,19 @@ class _Assignment:
             self.put(index, new)
             has_moved |= new != old
         return has_moved
+
+    def fill_empty(self, free: Sequence[int]) -> None:
+        """Give each split that wants a share and has no group the smallest group of a split with several.
+
+        With a few large groups, such as four speakers, the cost alone may leave a split empty.
+        """
+        for split in np.flatnonzero(self.shares > 0).tolist():
+            if (self.where == split).any():
+                continue
+            n_groups = np.bincount(self.where, minlength=len(self.shares))
+            movable = [index for index in free if n_groups[self.where[index]] > 1]
+            if movable:
+                self.put(min(movable, key=lambda index: self.counts[index, 0]), split)
 
     def _cost_with(self, index: int, split: int) -> float:
         held = self.held.copy()

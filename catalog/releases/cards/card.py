@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from catalog.evidence import KNOWN_SHARE
-from catalog.releases.cards.croissant import shard_columns
+from catalog.releases.cards.croissant import holds_sounds, shard_columns
 from catalog.releases.manifest import given_up
 
 # Licences as sources state them, by the names that dataset hubs know.
@@ -47,7 +47,7 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
             f"{_apart(manifest)} The column `random_split` ignores groups; it is there to measure how much a random "
             "split flatters a model.",
             "",
-            _table(("split", "pictures"), manifest["splits"].items()),
+            _table(("split", _files(manifest["plan"])), manifest["splits"].items()),
             "",
             "## Classes",
             "",
@@ -58,7 +58,8 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
             "## Licences and training",
             "",
             _table(
-                ("licence", "pictures"), ((key or "not stated", n) for key, n in licences.items())
+                ("licence", _files(manifest["plan"])),
+                ((key or "not stated", n) for key, n in licences.items()),
             ),
             "",
             "`attribution.parquet` holds the author line of every picture; `training_allowed` and "
@@ -67,9 +68,7 @@ def write_card(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> str:
             "",
             "## Limits",
             "",
-            "Settings come from EXIF as the camera or an editor wrote it; curation voids values that contradict "
-            "themselves, not those that are merely wrong. Pictures may show people; nobody was asked for consent "
-            "beyond the licence named above.",
+            _limits(manifest["plan"]),
             "",
             "## Check it",
             "",
@@ -102,11 +101,12 @@ def _front_matter(manifest: Mapping[str, Any], licences: Mapping[str, int]) -> I
     else:
         yield from ("license: other", "license_name: see-attribution", "license_link: README.md")
     yield f"size_categories: ['{_size(manifest['n_items'])}']"
-    yield "task_categories: [image-classification]"
+    kind = "audio" if holds_sounds(manifest["plan"]) else "image"
+    yield f"task_categories: [{kind}-classification]"
     yield from ("configs:", "- config_name: default", "  data_files:")
     for split in manifest["splits"]:
         yield f"  - split: {split}\n    path: data/{split}-*.parquet"
-    yield from ("dataset_info:", "  features:", "  - name: image\n    dtype: image")
+    yield from ("dataset_info:", "  features:", f"  - name: image\n    dtype: {kind}")
     for column, kind in shard_columns(manifest).items():
         yield f"  - name: {column}\n    dtype: {_FEATURES[kind]}"
     yield "  splits:"
@@ -133,9 +133,23 @@ def _table(header: tuple[str, ...], lines: Any) -> str:
     return "\n".join([head, *(f"| {' | '.join(map(str, line))} |" for line in lines)])
 
 
+def _files(plan: Mapping[str, Any]) -> str:
+    return "sounds" if holds_sounds(plan) else "pictures"
+
+
+def _limits(plan: Mapping[str, Any]) -> str:
+    consent = "nobody was asked for consent beyond the licence named above."
+    if holds_sounds(plan):
+        return f"Labels are those of the source. A voice can identify a person; {consent}"
+    return (
+        "Settings come from EXIF as the camera or an editor wrote it; curation voids values that contradict "
+        f"themselves, not those that are merely wrong. Pictures may show people; {consent}"
+    )
+
+
 def _what(plan: Mapping[str, Any]) -> str:
     if labels := plan.get("labels"):
-        return f"pictures labelled by {', '.join(labels)}"
+        return f"{_files(plan)} labelled by {', '.join(labels)}"
     beside = plan.get("label_columns") or ()
     beside_text = f", and the labels {', '.join(beside)}" if beside else ""
     return f"photographs with aperture, ISO and exposure time{beside_text}"

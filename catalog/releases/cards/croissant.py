@@ -33,6 +33,11 @@ def shard_columns(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {name: kind for name, kind in manifest["schema"].items() if name not in places}
 
 
+def holds_sounds(plan: Mapping[str, Any]) -> bool:
+    """Say whether the files of a release are sounds, by the plan that it was made by."""
+    return bool(plan.get("media") == "sounds")
+
+
 def write_croissant(manifest: Mapping[str, Any], licences: Iterable[str | None]) -> str:
     """Describe a release as JSON-LD; the same manifest gives the same text."""
     name, version = manifest["name"], manifest["version"]
@@ -42,8 +47,8 @@ def write_croissant(manifest: Mapping[str, Any], licences: Iterable[str | None])
         "conformsTo": f"{_CR}1.0",
         "name": name,
         "version": version,
-        "description": f"{manifest['n_items']} photographs with aperture, ISO and exposure time in group-disjoint "
-        "splits, curated by Safelight; see README.md.",
+        "description": f"{manifest['n_items']} {_files(manifest['plan'])} in group-disjoint splits, curated by "
+        "Safelight; see README.md.",
         "url": f"releases/{name}/{version}/",
         "license": sorted(str(licence or "not stated") for licence in licences),
         "citeAs": f"{name} {version}, Safelight release {manifest['digest']}",
@@ -52,6 +57,12 @@ def write_croissant(manifest: Mapping[str, Any], licences: Iterable[str | None])
         "recordSet": [_splits(manifest), _pictures(manifest)],
     }
     return json.dumps(described, indent=1) + "\n"
+
+
+def _files(plan: Mapping[str, Any]) -> str:
+    if holds_sounds(plan):
+        return f"sounds labelled by {', '.join(plan.get('labels') or ['nothing'])}"
+    return "photographs with aperture, ISO and exposure time"
 
 
 def _context() -> dict[str, Any]:
@@ -108,7 +119,8 @@ def _splits(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pictures(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    image = _field("image", "sc:ImageObject", "the original bytes, never encoded again")
+    kind = "sc:AudioObject" if holds_sounds(manifest["plan"]) else "sc:ImageObject"
+    image = _field("image", kind, "the original bytes, never encoded again")
     image["source"]["transform"] = {"jsonPath": "bytes"}
     meanings = {field.name: field.metadata for field in TABLES["curated_items"].schema}
     fields = [image]

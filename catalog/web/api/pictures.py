@@ -21,13 +21,22 @@ from catalog.workspace.workspace import Workspace
 routes = web.RouteTableDef()
 
 INLINE_TYPES = frozenset(
-    ["image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/bmp", "image/tiff"]
+    [
+        *("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/bmp"),
+        *("image/tiff", "audio/wav"),
+    ]
 )
 """Media types that a browser may display; others are downloads, since SVG for one runs scripts."""
 _LIMITS = Limits(timeout_s=20, max_bytes=4 * MB, memory_mb=1024, threads=1)
 _REVALIDATE = "private, no-cache"
 """The bytes never change, but they may be taken down: a browser must revalidate its copy before each use."""
 _EVICT_EVERY = 256
+_SPEAKER = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" fill="#eee"/>'
+    b'<path d="M7 13h4l5-4v14l-5-4H7z" fill="#678"/>'
+    b'<path d="M19 12q3 4 0 8M22 9q6 7 0 14" fill="none" stroke="#678" stroke-width="1.6"/></svg>'
+)
+"""The thumbnail of every sound."""
 
 
 @routes.get("/api/assets/{sha256}")
@@ -59,6 +68,8 @@ async def thumbnail(request: web.Request) -> web.Response:
     headers = {"Cache-Control": _REVALIDATE, "ETag": f'"{path.stem}"'}
     if _is_cached(request, path.stem):
         return web.Response(status=304, headers=headers)
+    if location.mime.startswith("audio/"):
+        return web.Response(body=_SPEAKER, content_type="image/svg+xml", headers=headers)
     body = await asyncio.to_thread(_read_cached, path)
     if body is None:
         picture = await request.app[PICTURE_LOCATIONS].read(location)
