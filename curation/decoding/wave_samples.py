@@ -98,9 +98,11 @@ def _values(data: bytes, kind: int, size: int) -> Samples:
     if kind == _FLOAT:
         return np.frombuffer(data, f"<f{size}").astype(np.float32)
     if size == 1:  # the only unsigned one
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
-    if size == 3:  # widened to 32 bits, the lowest byte 0
+        centred, full_scale = np.frombuffer(data, np.uint8).astype(np.float32) - 128, 7
+    elif size == 3:  # widened to 32 bits, the lowest byte 0
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        return wide.view("<i4")[:, 0].astype(np.float32) / 2**31
-    return np.frombuffer(data, f"<i{size}").astype(np.float32) / 2 ** (8 * size - 1)
+        centred, full_scale = wide.view("<i4")[:, 0].astype(np.float32), 31
+    else:
+        centred, full_scale = np.frombuffer(data, f"<i{size}").astype(np.float32), 8 * size - 1
+    return np.asarray(centred / np.float32(2**full_scale), np.float32)
