@@ -5,9 +5,9 @@
     OMP_NUM_THREADS=1 python3 dev.py bench faces --home HOME --dataset faces --own faceres --output FILE
 
 Folds are made of whole groups of the release (sessions by the time in the file name); every eighth training group
-chooses the epoch. Baselines: `benchmarks/face_baselines.py`. Intervals come from a bootstrap over groups. `--variants`
-also compares the age heads, one network with two, and three averaged. The CPU time of encoding is that of 200
-faces, times their share.
+is left for validation. Baselines: `benchmarks/face_baselines.py`. Intervals come from a bootstrap over groups.
+`--variants` also compares the age heads, and one network with two. The CPU time of encoding is that of 200 faces, times
+their share.
 """
 
 import argparse
@@ -52,7 +52,7 @@ from training.runs.run import TrainingJob, make_job  # noqa: E402
 
 FOLDS = 5
 ENCODED = 200  # faces whose encoding is timed
-VALIDATION_SHARE = 8  # every eighth training group chooses the epoch
+VALIDATION_SHARE = 8  # every eighth training group is left for validation
 LABELS = ("age", "gender", "ethnicity")
 VARIANTS = (
     ("age=dex (117 classes, expected value)", ("age=dex",)),
@@ -89,16 +89,19 @@ def main() -> None:
     workspace = Workspace.at(options.home)
     given = tuple(options.options)
     plans = [("Lite0", given)]
-    if options.variants:
-        plans += [(f"Lite0, {title}", (*given, *changes)) for title, changes in VARIANTS]
     has_own = options.own in {card.name for card in list_encoders(workspace.models)}
     if has_own:
         own = options.own
         plans.append((own, (*given, f"encoder={own}")))
+        plans.append((f"{own}, 3 networks", (*given, f"encoder={own}", "networks=3")))
+    plans.append(("Lite0, 3 networks", (*given, "networks=3")))
+    if options.variants:
+        plans += [(f"Lite0, {title}", (*given, *changes)) for title, changes in VARIANTS]
+    if has_own:
         plans.append((f"Lite0 + {own}", (*given, f"encoder=lite0+{own}")))
-        if options.variants:
-            plans.append((f"{own}, 3 networks", (*given, f"encoder={own}", "networks=3")))
+    note = f"No encoder `{options.own or 'faceres'}` was added: its rows are left out.\n"
     rows: list[Row] = []
+    first = make_job(workspace, TrainingRequest("faces", dataset=options.dataset, options=given))
     for title, changes in plans:
         request = TrainingRequest("faces", dataset=options.dataset, options=changes)
         job = make_job(workspace, request)
@@ -106,19 +109,11 @@ def main() -> None:
             if not rows:
                 rows = baselines(job, store, options.package_faces)
             rows.append(trained_row(title, job, store, encoding_s(job)))
-            print(title, *(cell(rows[-1], job, store, label) for label in LABELS), flush=True)
-    note = (
-        ""
-        if has_own
-        else f"No encoder `{options.own or 'faceres'}` was added: its rows are left out.\n"
-    )
-    text = table(
-        make_job(workspace, TrainingRequest("faces", dataset=options.dataset, options=given)),
-        rows,
-        note,
-    )
-    options.output.write_text(text, "utf-8")
-    print(text)
+        text = table(first, rows, "" if has_own else note)
+        options.output.write_text(
+            text, "utf-8"
+        )  # after each row: a run that is stopped leaves a table
+        print(text, flush=True)
 
 
 def baselines(job: TrainingJob, store: Store, package_faces: int) -> list[Row]:

@@ -21,6 +21,9 @@ SMALLEST = {
 """The smallest value of each hyperparameter that has one."""
 
 
+SELECT = ("best", "last")  # epoch whose weights are used
+
+
 def option(default: Any) -> Any:
     """Make a field that is left out of the model's id at its default, so that a new option changes no existing id."""
     return dataclasses.field(default=default, metadata={"optional": True})
@@ -31,7 +34,8 @@ class Config:
     """Hyperparameters; the model id is a hash that includes them.
 
     Training stops early after `patience` epochs without a better validation loss; the weights of the best epoch are
-    used. `balance` selects the class shares for the logit adjustment: `prior` (counts of the training set) or
+    used, or with `select` last those of the last one, for schedules that end with a low learning rate.
+    `balance` selects the class shares for the logit adjustment: `prior` (counts of the training set) or
     `weights` (weights of the release, which also weigh the loss). `optimizer` is adamw, adam, nadam, sgd or rmsprop;
     `schedule` is cosine, constant, step (times `decay` every `decay_epochs`), plateau (times `decay` after
     `decay_epochs` without a better validation loss) or one_cycle. `ema` is the decay of an average of the weights, 0
@@ -45,6 +49,7 @@ class Config:
     weight_decay: float = 0.0
     patience: int = 10
     seed: int = 0
+    select: str = option("best")
     balance: str = option("prior")
     optimizer: str = option("adamw")
     momentum: float = option(0.9)
@@ -66,6 +71,8 @@ class Config:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= smallest):
                 raise OptionError(f"{name}={value}", [f"{name} of at least {smallest}"])
+        if self.select not in SELECT:
+            raise OptionError(f"select={self.select}", SELECT)
         if self.ema >= 1:
             raise OptionError(f"ema={self.ema}", ["ema below 1"])
 

@@ -1,6 +1,7 @@
 """The training loop: a checkpoint an epoch and between, exact resume, one bar over the whole run."""
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -274,7 +275,8 @@ class _Loop:
         progress, config = self._progress, self._training.run.config
         progress.epoch += 1
         progress.examples_seen += n
-        if validation_loss < progress.best_loss:
+        takes_last = config.select == "last" and math.isfinite(validation_loss)
+        if takes_last or validation_loss < progress.best_loss:
             progress.best_loss, progress.best_epoch = validation_loss, progress.epoch
         elif (progress.epoch - progress.best_epoch) % config.decay_epochs == 0:
             progress.drops += 1

@@ -58,8 +58,8 @@ class FacesConfig(Config):
 
 
 DEFAULT = FacesConfig(
-    epochs=25, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=25,
-    schedule="one_cycle", encoder="lite0", side=224, variants=2, hidden=384,
+    epochs=12, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=12,
+    select="last", schedule="one_cycle", encoder="lite0", side=224, variants=2, hidden=384,
 )  # fmt: skip
 SMOKE = FacesConfig(
     epochs=6, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=6,

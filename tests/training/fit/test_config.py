@@ -83,7 +83,7 @@ OPTIONAL = [field for field in dataclasses.fields(OwnConfig) if field.metadata.g
 
 def other_value(value: Any) -> Any:
     if isinstance(value, bool | str):
-        return not value if isinstance(value, bool) else "x"
+        return not value if isinstance(value, bool) else {"best": "last"}.get(value, "x")
     return value + (1 if isinstance(value, int) else 0.5)
 
 
@@ -188,3 +188,8 @@ def test_what_no_optimizer_or_schedule_is_called_is_refused_with_the_names(
     with pytest.raises(OptionError) as raised:
         make_optimizer(nn.Linear(2, 2), OWN.changed([text]))
     assert all(name in str(raised.value) for name in names)
+
+
+def test_the_epoch_whose_weights_are_used_is_best_or_last() -> None:
+    with pytest.raises(OptionError, match=r"select=middle.*best, last"):
+        Config(epochs=1, batch_size=1, learning_rate=1.0, select="middle")

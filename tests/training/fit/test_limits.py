@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +275,15 @@ def test_schedules_begin_warm_and_end_low() -> None:
     assert rates == pytest.approx([1, 1, 0.1, 0.01, 0.001])
     cold = CONFIG.changed(["warm_up_steps=0", "schedule=constant"])
     assert learning_rate(cold, 0, 10) == cold.learning_rate
+
+
+def test_the_weights_of_the_last_epoch_are_used_where_they_are_asked_for(
+    store: SampleStore, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, select="last", learning_rate=0.3)
+    _, progress = SmallTraining(store, tmp_path / "last", config).fit()
+    losses = [row["validation_loss"] for row in progress.history]
+    assert progress.best_epoch == len(losses) == CONFIG.epochs
+    assert progress.best_loss == losses[-1]
+    _, best = SmallTraining(store, tmp_path / "best", replace(config, select="best")).fit()
+    assert best.best_loss == min(losses)
