@@ -199,8 +199,8 @@ def report(results: Results, failed: Mapping[str, str], work: Path, rounds: int)
         "kb": sum(path.stat().st_size for path in files) / len(files) / 1000,
         "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(), "versions": ", ".join(versions), "batch": BATCH, "side": SIDE,
-        "workers": WORKERS, "load": os.getloadavg()[1], "pillow": version("pillow"), "simplejpeg": version("simplejpeg"),
-        "opencv": version("opencv-python-headless"),
+        "workers": WORKERS, "load": os.getloadavg()[1], "pillow": version("pillow"),
+        "simplejpeg": version("simplejpeg"), "opencv": version("opencv-python-headless"),
     }  # fmt: skip
     tables = "\n".join(line for task in TASKS for line in table(task, results))
     left_out = "".join(f"- Left out: {name}: {why}\n" for name, why in failed.items())
@@ -233,8 +233,8 @@ CONDITIONS = """## Conditions
   otherwise they open with Pillow, convert and resize.
 - CPU is that of all processes, measured after a first epoch. Start-up is not in it; `first s` is the time from opening
   to the first batch, libraries of the loader included, torch not.
-- Load average at the end: {load:.1f}. Above {cores} other programs were running too: then pictures/s mean little, and CPU
-  a picture and its ratios within a round are what can be compared.
+- Load average at the end: {load:.1f}. Above {cores} other programs were running too: then pictures/s mean little, and
+  CPU a picture and its ratios within a round are what can be compared.
 - Command: `python -m benchmarks.bench_loader --output FILE --rounds {rounds} --pictures {n}`.
 """
 
