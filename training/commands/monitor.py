@@ -25,14 +25,22 @@ def find_log(workspace: Workspace, model_id: str) -> Path:
     return logs[-1]
 
 
-def follow(log: Path, *, once: bool, wait: Callable[[float], object] = time.sleep) -> Iterator[str]:
+def follow(
+    log: Path,
+    *,
+    once: bool,
+    wait: Callable[[float], object] = time.sleep,
+    also: Callable[[Sequence[dict[str, Any]]], object] = len,
+) -> Iterator[str]:
     """Yield the lines of a training: those of finished epochs, then new ones as they come, until it is finished.
 
-    With `once` it ends with what is there now.
+    With `once` it ends with what is there now. `also` gets the whole log whenever it is read.
     """
     n_shown = 0
     while True:
-        epochs, step = state(read_log(log))
+        records = read_log(log)
+        also(records)
+        epochs, step = state(records)
         rows = table(epochs)
         head, body = rows[:2], rows[2:]
         if body[n_shown:]:

@@ -141,15 +141,26 @@ def _seconds(text: str | None) -> float:
 @train.command()
 @click.argument("model_id", default="")
 @click.option("--once", is_flag=True, help="Print what is there now, and end.")
+@click.option(
+    "--tensorboard", "events", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Write event files for TensorBoard below DIR, too.",
+)  # fmt: skip
 @existing_workspace_option
-def monitor(workspace: Workspace, *, model_id: str, once: bool) -> None:
+def monitor(workspace: Workspace, *, model_id: str, once: bool, events: Path | None) -> None:
     """Follow a training from its log. Without MODEL_ID it is the newest one.
 
     Prints one line an epoch as it ends; it works during a training and afterwards.
     """
     from training.commands.monitor import find_log, follow
 
-    for line in follow(find_log(workspace, model_id), once=once):
+    log = find_log(workspace, model_id)
+    if events is None:
+        lines = follow(log, once=once)
+    else:
+        from training.commands.tensorboard import EventWriter
+
+        lines = follow(log, once=once, also=EventWriter(events / log.parent.name).write)
+    for line in lines:
         click.echo(line)
 
 

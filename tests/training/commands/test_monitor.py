@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from catalog import Workspace
+from catalog import MissingPartError, Workspace
 from tests.training.conftest import Trained
+from training.commands import tensorboard
 from training.commands.monitor import find_log, follow
+from training.commands.tensorboard import TAGS, EventWriter
 from training.commands.train import train
 from training.errors import NoTrainingError
 from training.fit.run_log import RunLog, read_log
@@ -95,3 +97,36 @@ def test_without_a_training_it_says_how_to_begin_one(workspace: Workspace) -> No
         find_log(workspace, "")
     with pytest.raises(NoTrainingError, match="of a model 'abc'"):
         find_log(workspace, "abc")
+
+
+def test_tensorboard_gets_each_record_once(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    path = tmp_path / "models" / "model" / "log.jsonl"
+    log = RunLog(path)
+    log.write("epoch", epoch(1, 1.2))
+
+    def wait(_seconds: float) -> None:
+        log.write("step", step(5, 2))
+        log.write("epoch", epoch(2, 1.1))
+        (path.parent / "config.json").write_text("{}")
+
+    writer = EventWriter(tmp_path / "events" / "model")
+    list(follow(path, once=False, wait=wait, also=writer.write))
+    events = EventAccumulator(str(tmp_path / "events" / "model"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == {*TAGS.values(), "loss/step"}
+    losses = [(each.step, each.value) for each in events.Scalars("loss/validation")]
+    assert losses == [(1, pytest.approx(1.2)), (2, pytest.approx(1.1))]
+    assert [(each.step, each.value) for each in events.Scalars("loss/step")] == [
+        (45, pytest.approx(0.9))
+    ]
+
+
+def test_without_the_part_its_command_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorboard, "find_spec", lambda _: None)
+    with pytest.raises(MissingPartError, match=r"safelight\[tensorboard\]"):
+        EventWriter(tmp_path)
