@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.lessons.pages import PAGES
-from tests.real_data import REAL, needs
+from tests.real_data import REAL, members, needs
 
 Names = Callable[..., dict[str, Any]]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -30,6 +30,16 @@ def test_five_folds_of_the_small_digits(names_of: Names) -> None:
 @needs("digits")
 def test_zero_against_one_of_mnist(names_of: Names) -> None:
     assert names_of(3, MNIST=str(REAL / "digits"))["accuracy"] >= 0.995
+
+
+@needs("sounds/fsdd.tar")
+def test_spoken_digits_by_speaker_and_at_random(names_of: Names, tmp_path: Path) -> None:
+    (tmp_path / "recordings").mkdir()
+    for name, body in members("sounds/fsdd.tar"):
+        (tmp_path / "recordings" / name).write_bytes(body)
+    names = names_of(10, SOUNDS=str(tmp_path / "recordings"))
+    assert names["right_random"].mean() > 0.9
+    assert 0.5 < names["right_speaker"].mean() < names["right_random"].mean() - 0.1
 
 
 @needs("digits")

@@ -133,3 +133,39 @@ def test_only_matching_initialisers_keep_the_spread_of_selu(small_lesson: Lesson
     assert spread["selu", "plain normal"].max() > 2
     assert len(spread) == 5 * 7
     assert all(len(layers) == 20 for layers in spread.values())
+
+
+def test_no_speaker_is_on_both_sides_and_a_tone_is_at_its_frequency(small_lesson: Lesson) -> None:
+    names, _ = small_lesson(10)
+    for speaker in np.unique(names["speakers"]):
+        assert len(np.unique(names["by_speaker"][names["speakers"] == speaker])) == 1
+    assert names["right_random"].mean() > 0.6
+    tone = np.sin(2 * np.pi * 1000 * np.arange(2000) / 8000)
+    assert names["spectrogram"](tone).mean(axis=1).argmax() == 1000 * 256 // 8000
+
+
+def test_series_says_when_nothing_beats_the_price_of_yesterday(
+    names_of: Names, small_lesson: Lesson, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names, _ = small_lesson(11)
+    assert names["verdicts"]["walk"] == []
+    assert "linear" in names["verdicts"]["memory"]
+    capsys.readouterr()
+    with Path(matplotlib.cbook.get_sample_data("goog.npz", asfileobj=False)).open("rb") as file:
+        days = np.load(file)["price_data"]
+    lines = [f"{day['date']},{day['adj_close']}" for day in days]
+    (tmp_path / "share.csv").write_text("\n".join(["Date,share", *lines, "2026-01-01,", ""]))
+    real = names_of(11, LESSON="small", PRICES=str(tmp_path / "share.csv"))
+    assert len(real["series"]["share"]) == len(days)
+    verdict = real["verdicts"]["share"]
+    assert ("nothing beats yesterday's price" in capsys.readouterr().out) == (verdict == [])
+
+
+def test_a_forecast_knows_only_the_past(small_lesson: Lesson) -> None:
+    names, _ = small_lesson(11)
+    inputs, targets = names["examples"](names["made_series"](300, 0.4, 7))
+    before = names["walk_forward"](names["linear"], inputs, targets)
+    changed = targets.copy()
+    changed[200:] = 1.0  # the future: forecasts up to there may not know it
+    after = names["walk_forward"](names["linear"], inputs, changed)
+    assert np.array_equal(before[: 200 - len(targets) // 2], after[: 200 - len(targets) // 2])
