@@ -71,7 +71,7 @@ def test_every_command_and_option_of_the_page_exists() -> None:
 
 def test_every_hyperparameter_and_setting_of_the_page_exists() -> None:
     names = {field.name for field in dataclasses.fields(Config)}
-    paragraph = PAGE[PAGE.index("`--set` takes") : PAGE.index("## What a run leaves")]
+    paragraph = PAGE[PAGE.index("`--set` takes") :].split("\n\n")[0]
     listed = set(re.findall(r"`(\w+)`", paragraph)) - {"prior", "weights"}
     assert listed <= names
     shown = {"epochs", "seed", "learning_rate", "nesterov", "fused"}
