@@ -3,26 +3,38 @@
 Both are in one file, so that with several workers each page runs once.
 """
 
+import ast
 import csv
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import matplotlib.cbook
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+import safelight
 from tests.lessons.conftest import Lesson
-from tests.lessons.pages import LESSONS, PAGES, blocks
+from tests.lessons.pages import LESSONS, PAGES, blocks, page
+from training.recipes import RECIPES
 
 Names = Callable[..., dict[str, Any]]
+NEEDS_DIGITS = pytest.mark.skipif("digits" not in RECIPES, reason="needs the recipe digits")
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def lesson_parameter(path: Path) -> Any:
+    """Mark the lesson that starts commands, which takes longer than the eleven others together."""
+    marks = [pytest.mark.slow, NEEDS_DIGITS] if path.stem.startswith("12") else []
+    return pytest.param(path, id=path.stem, marks=marks)
+
+
+@pytest.mark.parametrize("path", [lesson_parameter(path) for path in PAGES])
 def test_a_lesson_runs_small_and_draws_its_plots(path: Path, small_lesson: Lesson) -> None:
     _, folder = small_lesson(int(path.stem[:2]))
     drawn = {file.name for file in folder.glob("*.png")}
@@ -169,3 +181,47 @@ def test_a_forecast_knows_only_the_past(small_lesson: Lesson) -> None:
     changed[200:] = 1.0  # the future: forecasts up to there may not know it
     after = names["walk_forward"](names["linear"], inputs, changed)
     assert np.array_equal(before[: 200 - len(targets) // 2], after[: 200 - len(targets) // 2])
+
+
+def commands_of_scaling_up() -> list[list[str]]:
+    """Read the words behind `safelight` of every command that lesson 12 runs or shows."""
+    shown = re.findall(
+        r"^(?:safelight|torchrun .*-m safelight) (--home .+)$",
+        page(12).read_text("utf-8"),
+        re.MULTILINE,
+    )
+    calls = [
+        node
+        for block in blocks(page(12))
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.Call)
+    ]
+    run = [
+        [word.value for word in call.args if isinstance(word, ast.Constant)]
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "command"
+    ]
+    return [shlex.split(line)[2:] for line in shown] + run
+
+
+def test_every_command_and_option_of_scaling_up_exists() -> None:
+    words_of_commands = commands_of_scaling_up()
+    assert len(words_of_commands) >= 8
+    for words in words_of_commands:
+        command: click.Command = safelight.cli
+        for word in words:
+            if isinstance(command, click.Group):
+                next_command = command.get_command(click.Context(command), word)
+                assert next_command, words
+                command = next_command
+            elif word.startswith("--"):
+                assert word in {flag for option in command.params for flag in option.opts}, words
+
+
+@NEEDS_DIGITS
+@pytest.mark.slow
+def test_scaling_up_trains_on_the_release_it_made(small_lesson: Lesson) -> None:
+    names, folder = small_lesson(12)
+    assert names["difference"] < 1e-4
+    assert names["row"]["model_id"] == names["model"]
+    assert (folder / "lesson-12" / "releases" / "digits" / "1.0.0" / "manifest.json").exists()
