@@ -17,8 +17,6 @@ from training.fit.ranks import Ranks, this_rank
 from training.fit.training_run import TrainingRun
 from training.heads.base import Head
 
-EVALUATION_BATCH = 32
-
 
 @dataclass(frozen=True)
 class HeadsObjective:
@@ -115,7 +113,7 @@ def predict(
 
 def evaluation_batches(examples: Examples, run: TrainingRun) -> Iterator[dict[str, torch.Tensor]]:
     """Yield the examples in order as batches of the plain view on the device."""
-    batches = cut_batches(examples.rows, EVALUATION_BATCH)
+    batches = cut_batches(examples.rows, examples.store.view.evaluation_batch)
     stream = examples.store.stream(batches)
     for _, samples in track(stream, f"{run.policy}: evaluate", len(batches), "batches"):
         yield to_device(examples.store.view.plain(samples), run.device)

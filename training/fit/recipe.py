@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from training.fit.config import Config
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
     import torch
     from torch import nn
 
+    from training.data.arrays import Ints
     from training.data.views.base import View
     from training.fit.examples import Examples
     from training.fit.training_run import TrainingRun
@@ -45,6 +47,14 @@ class Objective(Protocol):
         ...
 
 
+class BatchSampler(Protocol):
+    """What draws the batches of an epoch."""
+
+    def __call__(self, examples: Examples, config: Any, rng: np.random.Generator) -> list[Ints]:
+        """Return positions among the training examples, batch by batch; `rng` belongs to the epoch."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training task: one file in `recipes/`.
@@ -52,7 +62,8 @@ class Recipe:
     `version` rises with every change of network or targets, so that the model id changes too. `heads` reads what it
     needs from the labels of a release; `network` gets the configuration and the heads. With an `encoder` (the name of
     a frozen network, empty for none) it gets vectors in place of pictures. `objective` replaces the heads' losses,
-    `initialise` sets weights from training pictures before the first step. `policies` are the splits it may be trained
+    `initialise` sets weights from training pictures before the first step. `batches` draws the batches of an epoch, as
+    positions among the training examples, in place of a random order. `policies` are the splits it may be trained
     under, `studies` the studies that can be made with it; the default recipe is trained where none is named. `file` is
     the Python file of a user's own recipe, `source` its content when it was loaded.
     """
@@ -67,6 +78,7 @@ class Recipe:
     encoder: Callable[[Any], str] | None = None
     objective: Callable[[Any, tuple[Head, ...]], Objective] | None = None
     initialise: Callable[[nn.Module, Examples, TrainingRun], None] | None = None
+    batches: BatchSampler | None = None
     policies: tuple[str, ...] = ("split", "random_split")
     studies: tuple[str, ...] = ()
     is_default: bool = False

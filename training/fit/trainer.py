@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from catalog import ProgressTask, progress_task
 from training.data.arrays import Arrays
-from training.data.sampler import cut_batches, epoch_order, row_rng
+from training.data.sampler import cut_batches, derive_seed, epoch_order, row_rng
 from training.errors import DivergedError, TrainingStoppedError
 from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
 from training.fit.config import Config
@@ -27,7 +27,7 @@ from training.fit.examples import Examples
 from training.fit.objective import to_device
 from training.fit.optimizers import learning_rate, make_optimizer
 from training.fit.ranks import this_rank
-from training.fit.recipe import Objective
+from training.fit.recipe import BatchSampler, Objective
 from training.fit.run_log import FILE, RunLog
 from training.fit.training_run import TrainingRun
 
@@ -46,6 +46,7 @@ class Training:
     validation: Examples
     run: TrainingRun
     initialise: Callable[[nn.Module, Examples, TrainingRun], None] | None = None
+    batches: BatchSampler | None = None
 
 
 def fit(training: Training, checkpoints: Checkpoints) -> tuple[nn.Module, TrainingProgress]:
@@ -105,6 +106,9 @@ def view_batches(
 
 def _epoch_batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
     run = training.run
+    if training.batches is not None:
+        seed = derive_seed("batches", run.digest, run.policy, run.config.seed, epoch)
+        return training.batches(training.train, run.config, np.random.default_rng(seed))
     order = epoch_order(run.digest, run.policy, run.config.seed, epoch, len(training.train))
     return cut_batches(order, run.config.batch_size)
 

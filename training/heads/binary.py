@@ -23,7 +23,8 @@ class BinaryHead(SoftmaxHead):
     """Two classes, the negative one first; figures are about the probability of the second.
 
     The threshold between them, and the zone around it without an answer, come from validation: of its pictures of
-    either class at most the share `target_error` lies beyond the zone on the wrong side.
+    either class at most the share `target_error` lies beyond the zone on the wrong side. With `states_biases` stand
+    beside it what colours, EXIF, the name of a program, and the trip tell alone.
     """
 
     kind: ClassVar[str] = "binary"
@@ -33,6 +34,7 @@ class BinaryHead(SoftmaxHead):
     )  # fmt: skip
 
     target_error: float = 0.1
+    states_biases: bool = False
 
     def decide(self, stated: NDArray[Any], calibration: Calibration) -> Ints:
         """Return the class of each row of probabilities (N, 2), by the threshold of validation."""

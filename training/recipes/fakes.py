@@ -95,14 +95,14 @@ def expression(column: str, index: pl.DataFrame) -> str:
     >>> label_values(index, expression("class", index)).to_list()
     ['fake', 'real', 'real', None]
     """
+    from training.data.labels import sql_of_kinds
+
     asks = any(word in column.lower() for word in ("fake", "synthetic"))
-    kinds = (("fake", FAKE + YES * asks), ("real", REAL + NO * asks))
-    form = "WHEN REGEXP_LIKE(LOWER(CAST({} AS VARCHAR)), '(^|/)({})(/|$)') THEN '{}'"
-    cases = " ".join(form.format(column, "|".join(words), name) for name, words in kinds)
+    cases = sql_of_kinds(column, {"fake": FAKE + YES * asks, "real": REAL + NO * asks})
     if "source" in index.columns:
         listed = ", ".join(f"'{name}'" for name in PHOTOGRAPHS)
         cases += f" WHEN {column} IS NULL AND source IN ({listed}) THEN 'real'"
-    return f"CASE {cases} END"
+    return f"{cases} END"
 
 
 def view(config: FakesConfig) -> AlignedFaces:

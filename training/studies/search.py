@@ -207,7 +207,7 @@ def _trained_loss(
     torch.manual_seed(task.config.seed)
     training = Training(
         task.build().to(run.device), task.objective, parts.train, parts.validation, run,
-        task.recipe.initialise,
+        task.recipe.initialise, task.recipe.batches,
     )  # fmt: skip
     with TemporaryDirectory() as folder:
         _, progress = fit(training, Checkpoints(Path(folder) / "checkpoints", "search"))

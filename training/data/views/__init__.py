@@ -9,6 +9,7 @@ from training.data.views.crops import Crops
 from training.data.views.crops_and_patches import CropsAndPatches
 from training.data.views.edited_pairs import EditedPairs
 from training.data.views.patches_and_thumbnail import PatchesAndThumbnail
+from training.data.views.whole_picture import WholePicture
 
 __all__ = [
     "VIEWS",
@@ -18,12 +19,13 @@ __all__ = [
     "EditedPairs",
     "PatchesAndThumbnail",
     "View",
+    "WholePicture",
     "view_from",
 ]
 
 VIEWS: dict[str, type[View]] = {
     view.kind: view
-    for view in (PatchesAndThumbnail, EditedPairs, Crops, CropsAndPatches, AlignedFaces)
+    for view in (PatchesAndThumbnail, EditedPairs, Crops, CropsAndPatches, AlignedFaces, WholePicture)
 }
 
 

@@ -23,6 +23,8 @@ class View(ABC):
     """Axes of a batch, besides the first, whose length is free in an exported model: array -> axis -> its name."""
     plain_variants: int = 0
     """How many of the variants of a picture, the first ones, the plain form has; 0: all."""
+    evaluation_batch: ClassVar[int] = 32
+    """How many pictures are evaluated together."""
     n_file_statistics: int = 0
     """How many of the simple statistics, the last ones, are properties of the file that is left of a picture."""
 
