@@ -7,6 +7,11 @@ from torch import nn
 from torch.nn import functional
 
 PLANES = 8
+STATISTICS = 2 * (8 + 5 + 5 + 3 + 4 * 6)
+LIGHT = (0.05, 0.15, 0.27, 0.4, 0.55, 0.7, 0.83, 0.95)  # edges of histograms, of values from 0 to 1
+BLACK = (0.02, 0.06, 0.12, 0.2, 0.3)
+WHITE = (0.6, 0.75, 0.87, 0.95, 0.99)
+SIZES = (-1.0, -0.2, 0.5, 1.2, 2.0)  # of the logarithms of residuals
 CLIP = 6.0  # standard deviations
 SLOWEST = 0.01  # share of a batch in the running statistics
 
@@ -14,8 +19,9 @@ SLOWEST = 0.01  # share of a batch in the running statistics
 class WholePictureBackbone(nn.Module):
     """Four convolutions of stride 2; the mean and the log spread of every level are pooled over the picture alone.
 
-    Beside the colours it sees what a small network does not learn from few pictures: the fine and the coarse residual
-    (a pixel minus the mean around it: sharpness and noise) and the saturation. A padded picture gives the same
+    Beside the colours it sees what a small network does not learn from few pictures: the residual (a pixel minus the
+    mean around it: sharpness and noise), its size, and the saturation; beside the convolutions stand `statistics`. A
+    padded picture gives the same
     features as one that is not padded: what lies outside is 0 at each level, and the means do not count it.
 
     >>> backbone = WholePictureBackbone((8, 16, 16, 16), features=12).eval()
@@ -38,7 +44,7 @@ class WholePictureBackbone(nn.Module):
             for inputs, outputs in zip(channels, widths, strict=False)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths)
-        pooled = 2 * sum(channels)
+        pooled = 2 * sum(channels) + STATISTICS
         self.standardise = RunningStandardise(pooled)
         self.mix = nn.Sequential(
             nn.Dropout(dropout), nn.Linear(pooled, features), nn.ReLU(), nn.Dropout(dropout)
@@ -47,8 +53,10 @@ class WholePictureBackbone(nn.Module):
     def forward(self, inputs: Mapping[str, torch.Tensor], part: str = "") -> torch.Tensor:  # noqa: ARG002 - the contract
         """Map uint8 pictures (N, 3, H, W) and their mask (N, 1, H, W) to features (N, features)."""
         mask = inputs["mask"].float()
-        level = planes(inputs["pictures"], mask)
-        pooled = [masked_moments(level, mask)]
+        pixels = inputs["pictures"].float().contiguous() / 255.0
+        fine = fine_residual(pixels, mask)
+        level = planes(pixels, fine, mask)
+        pooled = [statistics(pixels, fine, mask), masked_moments(level, mask)]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             mask = mask[:, :, ::2, ::2]
             level = functional.relu(norm(convolution(level))) * mask
@@ -86,27 +94,73 @@ class RunningStandardise(nn.Module):
         self.variance += share * (gap.square().mean(0) - self.variance)
 
 
-def planes(pictures: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return colours, fine residuals, saturation and coarse residual, (N, 8, H, W); 0 outside of the mask."""
-    pixels = pictures.float() / 255.0
-    fine = _residual(pixels, mask, 3)
+def fine_residual(pixels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return pixels minus the mean of the 3 x 3 pixels around them that are inside the picture."""
+    return pixels - _box(pixels) / _box(mask).clamp_min(1e-6)
+
+
+def planes(pixels: torch.Tensor, fine: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return colours, fine residuals, their size and saturation, (N, 8, H, W); 0 outside of the mask."""
     saturation = pixels.amax(1, keepdim=True) - pixels.amin(1, keepdim=True)
-    luma = pixels.mean(1, keepdim=True)
-    coarse = _residual(luma, mask, 9)
-    joined = [
-        2 * pixels - 1,
-        (16 * fine).clamp(-3, 3),
-        2 * saturation - 0.5,
-        (6 * coarse).clamp(-3, 3),
-    ]
+    size = _log_size(fine.mean(1, keepdim=True))
+    joined = [2 * pixels - 1, (16 * fine).clamp(-3, 3), 2 * saturation - 0.5, 0.5 * size]
     return torch.cat(joined, 1) * mask
 
 
-def _residual(pixels: torch.Tensor, mask: torch.Tensor, side: int) -> torch.Tensor:
-    """Return pixels minus the mean of the side x side pixels around them that are inside the picture."""
-    around = functional.avg_pool2d(pixels * mask, side, 1, side // 2)
-    inside = functional.avg_pool2d(mask, side, 1, side // 2)
-    return pixels - around / inside.clamp_min(1e-6)
+def statistics(pixels: torch.Tensor, fine: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return moments that say how light, colour and detail are distributed, (N, STATISTICS).
+
+    Soft histograms of light (black and white points), of the residual at three scales (a blurred picture has none at
+    the finest, a noisy one has it in flat areas too) and of the difference of the residuals of colours (noise), and the
+    tint of pixels with little colour. Every other pixel counts.
+    """
+    some, small, detail = (each[:, :, ::2, ::2] for each in (pixels, mask, fine))
+    darkest, lightest = some.amin(1, keepdim=True), some.amax(1, keepdim=True)
+    neutral = torch.exp(-8 * (lightest - darkest))
+    red, green, blue = some.split(1, 1)
+    parts = [
+        _histogram(some.mean(1, keepdim=True), LIGHT),
+        _histogram(darkest, BLACK),
+        _histogram(lightest, WHITE),
+        torch.cat([neutral, neutral * (red - blue), neutral * (red - green)], 1),
+        _sizes(detail[:, :1] - detail[:, 1:2]),
+        _sizes(detail.mean(1, keepdim=True)),
+    ]
+    pooled = [masked_moments(torch.cat(parts, 1) * small, small)]
+    level, inner = pixels.mean(1, keepdim=True), mask
+    for _ in range(2):  # at half and at a quarter of the size
+        level, inner = (
+            (_box(level) / _box(inner).clamp_min(1e-6))[:, :, ::2, ::2],
+            inner[:, :, ::2, ::2],
+        )
+        level = level * inner
+        pooled.append(masked_moments(_sizes(fine_residual(level, inner)) * inner, inner))
+    return torch.cat(pooled, 1)
+
+
+def _sizes(residual: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of the size of a residual (N, 1, H, W), and its histogram, (N, 6, H, W)."""
+    size = _log_size(residual)
+    return torch.cat([size, _histogram(size, SIZES, 2.0)], 1)
+
+
+def _histogram(
+    values: torch.Tensor, edges: tuple[float, ...], steepness: float = 24.0
+) -> torch.Tensor:
+    """Return how far values (N, 1, H, W) are above each edge, from 0 to 1, (N, edges, H, W)."""
+    return torch.cat([torch.sigmoid(steepness * (values - edge)) for edge in edges], 1)
+
+
+def _log_size(residual: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of the size of a residual, about -2.3 for none and 2.3 for a tenth of the range."""
+    return torch.log(residual.abs() + 1e-3) + 4.6
+
+
+def _box(pixels: torch.Tensor) -> torch.Tensor:
+    """Return the sum of 3 x 3 pixels, 0 beyond the border; faster than pooling."""
+    padded = functional.pad(pixels, (1, 1, 1, 1))
+    rows = padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]
+    return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
 
 
 def masked_moments(level: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

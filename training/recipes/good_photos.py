@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from training.fit.examples import Examples
     from training.heads import Head
 
-GOOD = ("good", "best", "better", "keep", "keeper", "keepers", "selected", "like", "liked", "favourite", "favorite")
+GOOD = (
+    "good",
+    "best",
+    "better",
+    "keep",
+    "keeper",
+    "keepers",
+    "selected",
+    "like",
+    "liked",
+    "favourite",
+    "favorite",
+)
 BAD = (
     "not good", "not_good", "no good", "bad", "worst", "worse", "reject", "rejects", "rejected", "discard", "discarded",
     "other", "others", "dislike", "disliked", "degraded", "ugly", "poor",
@@ -52,8 +64,8 @@ class GoodPhotosConfig(Config):
 
 
 DEFAULT = GoodPhotosConfig(
-    epochs=12, batch_size=4, learning_rate=2e-3, weight_decay=0.05, patience=12, schedule="one_cycle", ema=0.995,
-    width_px=480, widths="16,32,40,48", features=32, dropout=0.3,
+    epochs=8, batch_size=4, learning_rate=2e-3, weight_decay=0.05, patience=8, schedule="one_cycle", ema=0.995,
+    width_px=480, widths="16,32,40,48", features=32, dropout=0.2,
 )  # fmt: skip
 SMOKE = GoodPhotosConfig(
     epochs=4, batch_size=4, learning_rate=3e-3, weight_decay=0.05, patience=4, schedule="one_cycle",

@@ -212,7 +212,12 @@ def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path)
     network = task.build().to(run.device)
     before = {name: value.detach().cpu().clone() for name, value in network.named_parameters()}
     training = Training(
-        network, task.objective, parts.train, parts.validation, run, task.recipe.initialise,
+        network,
+        task.objective,
+        parts.train,
+        parts.validation,
+        run,
+        task.recipe.initialise,
         task.recipe.batches,
     )
     best, progress = fit(training, Checkpoints(folder / "checkpoints", folder.name))

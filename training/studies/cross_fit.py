@@ -101,7 +101,12 @@ def train_fold(task: Task, parts: DatasetParts, run: TrainingRun) -> tuple[Task,
     torch.manual_seed(task.config.seed)
     network = task.build().to(run.device)
     training = Training(
-        network, task.objective, parts.train, parts.validation, run, task.recipe.initialise,
+        network,
+        task.objective,
+        parts.train,
+        parts.validation,
+        run,
+        task.recipe.initialise,
         task.recipe.batches,
     )
     with TemporaryDirectory() as folder:

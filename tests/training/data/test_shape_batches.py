@@ -55,9 +55,7 @@ def test_half_of_the_draws_are_of_the_rare_class() -> None:
 
 def test_no_picture_is_repeated_more_often_than_is_allowed() -> None:
     shapes, classes = odd_set()
-    batches = shape_batches(
-        shapes, classes, np.random.default_rng(0), batch_size=4, most_repeats=3
-    )
+    batches = shape_batches(shapes, classes, np.random.default_rng(0), batch_size=4, most_repeats=3)
     assert np.bincount(np.concatenate(batches)).max() == 3
 
 

@@ -25,7 +25,14 @@ __all__ = [
 
 VIEWS: dict[str, type[View]] = {
     view.kind: view
-    for view in (PatchesAndThumbnail, EditedPairs, Crops, CropsAndPatches, AlignedFaces, WholePicture)
+    for view in (
+        PatchesAndThumbnail,
+        EditedPairs,
+        Crops,
+        CropsAndPatches,
+        AlignedFaces,
+        WholePicture,
+    )
 }
 
 

@@ -14,7 +14,9 @@ from training.data.simple_features import picture_features
 from training.data.views.base import View
 
 TALLEST = 3  # height : width; of a taller picture the height is limited, so that memory is
-SMALLEST_PX = 16  # a side below it is enlarged with the rest of the picture, as long as there is room
+SMALLEST_PX = (
+    16  # a side below it is enlarged with the rest of the picture, as long as there is room
+)
 
 
 @dataclass(frozen=True)
