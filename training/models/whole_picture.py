@@ -117,7 +117,7 @@ def statistics(pixels: torch.Tensor, fine: torch.Tensor, mask: torch.Tensor) -> 
     some, small, detail = (each[:, :, ::2, ::2] for each in (pixels, mask, fine))
     darkest, lightest = some.amin(1, keepdim=True), some.amax(1, keepdim=True)
     neutral = torch.exp(-8 * (lightest - darkest))
-    red, green, blue = some.split(1, 1)
+    red, green, blue = (some[:, place : place + 1] for place in range(3))
     parts = [
         _histogram(some.mean(1, keepdim=True), LIGHT),
         _histogram(darkest, BLACK),
