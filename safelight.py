@@ -130,23 +130,30 @@ def predict(
     model_id: str,
     files: str | Path | Sequence[str | Path],
     workspace: "Workspace | str | Path | None" = None,
+    *,
+    each_face: bool = False,
 ) -> list[dict[str, Any]]:
     """Predict picture files with a trained model: one dict for each file and task, as `--format json` prints them.
 
-    `model_id` may be the unique beginning of one. `workspace` is by default that of SAFELIGHT_HOME, else ./workspace.
+    With `each_face` it is one for each face and task, with the box of the face under `face`. `model_id` may be the unique beginning of one. `workspace` is by default that of SAFELIGHT_HOME, else ./workspace.
     Raises `ModelNotFoundError`, and `UndecodablePictureError` for a file that is not a picture.
     """
     _require_own_packages()
     _import("onnxruntime", "train")
     from catalog import find_workspace
-    from training.commands.predictions import prediction_rows
+    from training.commands.predictions import face_rows, prediction_rows
     from training.evaluation.saved_head import saved_heads
+    from training.predict.each_face import predict_faces
     from training.predict.predict_files import load_model, predict_picture
 
     model = load_model(find_workspace(workspace), model_id)
     name, heads = str(model.facts["model_id"]), saved_heads(model.facts)
     rows: list[dict[str, Any]] = []
     for path in [files] if isinstance(files, str | Path) else files:
+        if each_face:
+            faces = predict_faces(model, Path(path).read_bytes(), str(path))
+            rows += [row.as_json for row in face_rows(str(path), name, heads, faces)]
+            continue
         answers = predict_picture(model, Path(path).read_bytes(), str(path))
         rows += [row.as_json for row in prediction_rows(str(path), name, heads, answers)]
     return rows

@@ -5,11 +5,14 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from catalog import aligned, format_share
 from training.data.photo_settings import CLASSES
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead, number_text
+
+if TYPE_CHECKING:
+    from training.predict.each_face import FaceAnswers
 
 SETTING_COLUMNS = ("file", "model_id", "task", "predicted", *CLASSES)
 COLUMNS = ("file", "model_id", "task", "predicted", "probability", "value", "low", "high")
@@ -22,13 +25,15 @@ class PredictionRow:
     """The answer of one head for one file.
 
     The answer of a head of classes is {"class": name, "probabilities": {name: p}}, that of a head of values is
-    {"value": v, "low": l, "high": h, "unit": u}; the bounds are those of the 90 % interval, or None.
+    {"value": v, "low": l, "high": h, "unit": u}; the bounds are those of the 90 % interval, or None. `face` is the
+    box of the face that was judged alone: x, y, width and height in px of the upright picture.
     """
 
     file: str
     model_id: str
     head: SavedHead
     answer: Mapping[str, Any]
+    face: Mapping[str, float] | None = None
 
     @property
     def shares(self) -> list[tuple[str, float]]:
@@ -39,7 +44,9 @@ class PredictionRow:
     @property
     def as_json(self) -> dict[str, Any]:
         """The keys of `--format json`: those of a setting are low, medium and high; else those of the answer."""
-        names = {"file": self.file, "model_id": self.model_id, "task": self.head.name}
+        names: dict[str, Any] = {"file": self.file}
+        names |= {} if self.face is None else {"face": dict(self.face)}
+        names |= {"model_id": self.model_id, "task": self.head.name}
         if self.head.has_setting_classes:
             shares = {name: self.answer["probabilities"][name] for name in CLASSES}
             return names | {"predicted": self.answer["class"]} | shares
@@ -63,10 +70,29 @@ class PredictionRow:
 
 
 def prediction_rows(
-    file: str, model_id: str, heads: Sequence[SavedHead], answers: Mapping[str, Mapping[str, Any]]
+    file: str,
+    model_id: str,
+    heads: Sequence[SavedHead],
+    answers: Mapping[str, Mapping[str, Any]],
+    face: Mapping[str, float] | None = None,
 ) -> list[PredictionRow]:
     """Make one row a head from the answers by head name."""
-    return [PredictionRow(file, model_id, head, answers[head.name]) for head in heads]
+    return [PredictionRow(file, model_id, head, answers[head.name], face) for head in heads]
+
+
+def face_rows(
+    file: str, model_id: str, heads: Sequence[SavedHead], faces: Sequence["FaceAnswers"]
+) -> list[PredictionRow]:
+    """Make one row a face and head; in `file` the number of the face follows the name, from left to right."""
+    return [
+        row
+        for number, each in enumerate(faces, 1)
+        if not each.refusal
+        for row in prediction_rows(
+            f"{file} face {number}", model_id, heads, each.answers,
+            dict(zip(("x", "y", "width", "height"), (round(v, 1) for v in each.box), strict=True)),
+        )
+    ]  # fmt: skip
 
 
 def class_answer(head: SavedHead, probabilities: Sequence[float]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from training.commands.studies import STUDIES, check_options
 if TYPE_CHECKING:
     from training.commands.predictions import PredictionRow
     from training.fit.run_request import TrainingResult
+    from training.predict.each_face import FaceAnswers
     from training.predict.predict_files import Model
 
 
@@ -203,8 +204,13 @@ def recipes() -> None:
     show_default=True,
     help="json: one object a line.",
 )
+@click.option(
+    "--each-face", is_flag=True, help="Find the faces of a picture and predict each of them."
+)
 @existing_workspace_option
-def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style: str) -> None:
+def predict(
+    workspace: Workspace, model_id: str, images: tuple[Path, ...], style: str, *, each_face: bool
+) -> None:
     """Print what a model predicts for picture files.
 
     This is the probability of each class, or a value with its interval. A file that cannot be decoded is
@@ -220,7 +226,7 @@ def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style
 
         model = load_model(workspace, model_id)
     undecodable: list[Path] = []
-    rows = _predict_files(model, images, undecodable)
+    rows = _predict_files(model, images, undecodable, each_face=each_face)
     for line in prediction_lines(rows, style, saved_heads(model.facts), width=terminal_width()):
         click.echo(line)
     if undecodable:
@@ -229,10 +235,10 @@ def predict(workspace: Workspace, model_id: str, images: tuple[Path, ...], style
 
 
 def _predict_files(
-    model: Model, images: Sequence[Path], undecodable: list[Path]
+    model: Model, images: Sequence[Path], undecodable: list[Path], *, each_face: bool
 ) -> Iterator[PredictionRow]:
     """Predict file by file; those that cannot be decoded are named on stderr and added to `undecodable`."""
-    from training.commands.predictions import prediction_rows
+    from training.commands.predictions import face_rows, prediction_rows
     from training.errors import NoFaceError, PictureTooSmallError, UndecodablePictureError
     from training.evaluation.saved_head import saved_heads
     from training.predict.predict_files import predict_picture
@@ -241,6 +247,10 @@ def _predict_files(
     # On a terminal the printed lines are the progress, and a bar would be among them.
     for path in images if sys.stdout.isatty() else track(images, "predict", unit="pictures"):
         try:
+            if each_face:
+                faces = _predict_faces(model, path)
+                yield from face_rows(str(path), str(model.facts["model_id"]), heads, faces)
+                continue
             answers = predict_picture(model, path.read_bytes(), str(path))
         except (NoFaceError, PictureTooSmallError) as error:
             click.echo(str(error), err=True)
@@ -249,6 +259,17 @@ def _predict_files(
             undecodable.append(path)
         else:
             yield from prediction_rows(str(path), str(model.facts["model_id"]), heads, answers)
+
+
+def _predict_faces(model: Model, path: Path) -> list[FaceAnswers]:
+    """Predict the faces of a file; those that are too small are named on stderr."""
+    from training.predict.each_face import predict_faces
+
+    faces = predict_faces(model, path.read_bytes(), str(path))
+    for number, face in enumerate(faces, 1):
+        if face.refusal:
+            click.echo(f"{path} face {number} is {face.refusal}", err=True)
+    return faces
 
 
 for _command in (compare, benchmark, leaderboard):

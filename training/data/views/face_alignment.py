@@ -61,6 +61,47 @@ def locate_face(pixels: Pixels, eyes: float) -> LocatedFace:
     return LocatedFace(pixels, corner + edge * _places(eyes), is_found=False)
 
 
+@dataclass(frozen=True)
+class FoundFace:
+    """One of the faces of a picture: box (x, y, width, height) in px, score of the detector, landmarks."""
+
+    box: tuple[float, float, float, float]
+    score: float
+    located: LocatedFace
+
+
+def find_faces(pixels: Pixels) -> list[FoundFace]:
+    """Find all faces of upright pixels (H, W, 3), from left to right.
+
+    A face that fills the picture is found with a margin around it. Raises `MissingPartError` without the package of
+    the detector.
+    """
+    faces, margin = _faces(pixels), 0
+    if not len(faces):
+        margin = round(PADDING * max(pixels.shape[:2]))
+        border = ((margin, margin), (margin, margin), (0, 0))
+        faces = _faces(np.pad(pixels, border, constant_values=GREY))
+    found = []
+    for face in faces[np.argsort(faces[:, 0])] if len(faces) else ():
+        x, y, width, height = face[:4].tolist()
+        first = LocatedFace(pixels, _landmarks(face) - margin, is_found=True)
+        box = (x - margin, y - margin, width, height)
+        found.append(FoundFace(box, float(face[-1]), _refined_near(first)))
+    return found
+
+
+def side_of(face: LocatedFace, eyes: float) -> float:
+    """Return the side in px that the aligned square has at the picture's own resolution."""
+    return _eye_distance(face.landmarks) / eyes
+
+
+def _refined_near(face: LocatedFace) -> LocatedFace:
+    """Look at a face again, unless the second look finds a neighbour."""
+    again = _refined(face)
+    moved = np.hypot(*(again.landmarks.mean(axis=0) - face.landmarks.mean(axis=0)))
+    return again if moved < _eye_distance(face.landmarks) / 2 else face
+
+
 def _best_face(pixels: Pixels) -> tuple[int, Floats] | None:
     """Return how many quarter turns make the picture upright, and the landmarks there; None without a face.
 
@@ -85,9 +126,14 @@ def _best_face(pixels: Pixels) -> tuple[int, Floats] | None:
 
 def _largest(pixels: Pixels) -> Floats | None:
     """Return the 15 numbers of the face with the largest box."""
-    faces = _detector().detect(np.ascontiguousarray(pixels))
-    faces = faces[np.isfinite(faces).all(axis=1)]
+    faces = _faces(pixels)
     return faces[np.argmax(faces[:, 2] * faces[:, 3])] if len(faces) else None
+
+
+def _faces(pixels: Pixels) -> Floats:
+    """Return the 15 numbers of each face, (N, 15)."""
+    faces = _detector().detect(np.ascontiguousarray(pixels))
+    return np.asarray(faces[np.isfinite(faces).all(axis=1)], np.float64)
 
 
 def _landmarks(face: Floats) -> Floats:
