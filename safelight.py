@@ -135,8 +135,8 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Predict picture files with a trained model: one dict for each file and task, as `--format json` prints them.
 
-    With `each_face` it is one for each face and task, with the box of the face under `face`. `model_id` may be the unique
-    beginning of one. `workspace` is by default that of SAFELIGHT_HOME, else ./workspace.
+    With `each_face` it is one for each face and task, with the box of the face under `face`. `model_id` may be the
+    unique beginning of one. `workspace` is by default that of SAFELIGHT_HOME, else ./workspace.
     Raises `ModelNotFoundError`, and `UndecodablePictureError` for a file that is not a picture.
     """
     _require_own_packages()
