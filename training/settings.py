@@ -12,13 +12,18 @@ class TrainSettings:
 
     `threads` 0 means all processors; `device` auto takes a GPU where there is one. Samples stay in memory up to
     `cache_mb`, otherwise pictures are decoded again in every epoch. A checkpoint is written after each epoch and
-    every `checkpoint_s` seconds.
+    every `checkpoint_s` seconds. Of a model the newest `keep_checkpoints` epochs are kept, the best one, and each
+    `keep_every`-th (0: none); the oldest go first where they take more than `checkpoint_mb` together (0: no limit).
+    The newest and the best always stay.
     """
 
     threads: int = 0
     device: str = "auto"
     cache_mb: int = 2000
     checkpoint_s: float = 60.0
+    keep_checkpoints: int = 2
+    keep_every: int = 0
+    checkpoint_mb: int = 0
 
     @property
     def workers(self) -> int:

@@ -91,8 +91,17 @@ def loose_release(folder: Path, n: int) -> LooseRelease:
     return LooseRelease(folder, pa.Table.from_pylist(places))
 
 
-def make_release(workspace: Workspace, n: int = 40, *, allowed: bool | None = True) -> Release:
-    """Publish `n` pictures as the data set `made`; the last one is never allowed for training."""
+def make_release(
+    workspace: Workspace,
+    n: int = 40,
+    *,
+    allowed: bool | None = True,
+    columns: Mapping[str, list[Any]] | None = None,
+) -> Release:
+    """Publish `n` pictures as the data set `made`; the last one is never allowed for training.
+
+    `columns` are labels that it has, too, one value a picture.
+    """
     made = [make_item(number, allowed=allowed if number < n - 1 else None) for number in range(n)]
     assets = [
         {"sha256": row["asset_sha256"], "bytes": len(data), "format": "JPEG", "header_status": "ok"}
@@ -103,5 +112,8 @@ def make_release(workspace: Workspace, n: int = 40, *, allowed: bool | None = Tr
     with open_catalog(workspace) as catalog:
         catalog.commit()
     items = rows("curated_items", [row for row, _ in made])
-    plan = {"bins": {name: list(edges) for name, edges in BINS.items()}, "seed": 0}
+    plan: dict[str, Any] = {"bins": {name: list(edges) for name, edges in BINS.items()}, "seed": 0}
+    for name, values in (columns or {}).items():
+        items = items.append_column(name, pa.array(values))
+        plan.setdefault("labels", []).append(name)
     return publish(workspace, "made", items, plan=plan, run_id="run")

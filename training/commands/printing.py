@@ -1,6 +1,7 @@
 """Metrics as tables for the terminal."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -209,7 +210,7 @@ def _retrieval(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead]) 
 
 
 def _cell(row: Mapping[str, Any] | None, digits: int = 3) -> str:
-    return "-" if row is None else with_interval(row, digits=digits)
+    return "-" if row is None or math.isnan(row["value"]) else with_interval(row, digits=digits)
 
 
 def trials_table(trials: pl.DataFrame, most: int = 12) -> str:

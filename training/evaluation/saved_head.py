@@ -23,6 +23,7 @@ _METRIC_NAMES = {
     "ece": "ECE",
     "auc": "AUC",
     "spearman": "Spearman correlation",
+    "cross_class_correlation": "cross-class ranking correlation",
 }
 
 

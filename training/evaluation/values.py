@@ -1,6 +1,6 @@
 """Score a head with a number on test pictures: all metrics of model and baselines, with group intervals."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,15 @@ FEWEST_FOR_INTERVAL = 20
 SLICED = ("mae",)
 
 
-def evaluate(head: Head, evidence: Evidence) -> HeadResult:
-    """Take the width of the interval from validation, then score the network, its parts and the baselines on test."""
+Further = Callable[[Mapping[str, Floats]], Iterable[dict[str, Any]]]
+"""Makes more rows of metrics from what each predictor says of the test rows, (N,) by its name."""
+
+
+def evaluate(head: Head, evidence: Evidence, further: Further | None = None) -> HeadResult:
+    """Take the width of the interval from validation, then score the network, its parts and the baselines on test.
+
+    A kind of head with figures of its own adds them by `further`.
+    """
     train, validation, test = (
         evidence.labels[part].truth for part in ("train", "validation", "test")
     )
@@ -41,6 +48,7 @@ def evaluate(head: Head, evidence: Evidence) -> HeadResult:
     if len(labelled):
         rows = TestRows(test, evidence.groups, labelled)
         figures = score(head.name, rows, raw["test"], others, evidence.index)
+        figures += further({"model": raw["test"], **others}) if further else ()
     predictions = prediction_rows(head, evidence.index, test, raw["test"], calibration)
     return HeadResult(calibration, figures, predictions)
 
@@ -115,12 +123,25 @@ def _without_interval(value: float, groups: Ints) -> Interval:
 def _leads(
     rows: TestRows, model: Floats, others: Mapping[str, Floats]
 ) -> Iterator[tuple[str, Interval]]:
-    """Yield the model's mean absolute error minus each other predictor's, paired; below 0 the model is better."""
+    """Yield the model's mean absolute error minus each other predictor's, paired, and the same of rank correlations.
+
+    Below 0 the model has the smaller error, above 0 the higher correlation.
+    """
+    ranks = metrics.rank_sums(model[rows.rows], rows.truth)
+    width = ranks.shape[1]
+
+    def gap_of_ranks(sums: Floats) -> Floats:
+        return metrics.correlation(sums[:, :width]) - metrics.correlation(sums[:, width:])
+
     ours = np.abs(model[rows.rows] - rows.truth)
     for name, values in others.items():
         gap = ours - np.abs(values[rows.rows] - rows.truth)
         columns = np.stack([gap, np.ones(len(gap))], axis=1)
         yield f"mae_minus_{name}", group_bootstrap(columns, rows.groups, _mean)
+        if np.ptp(values[rows.rows]) > 0:  # a constant ranks nothing
+            both = np.concatenate([ranks, metrics.rank_sums(values[rows.rows], rows.truth)], axis=1)
+            lead = group_bootstrap(both, rows.groups, gap_of_ranks)
+            yield f"spearman_minus_{name}", lead
 
 
 def _mean(sums: Floats) -> Floats:
@@ -139,9 +160,17 @@ def _r2(sums: Floats) -> Floats:
 def prediction_rows(
     head: Head, index: pl.DataFrame, truth: Floats, values: Floats, calibration: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return rows of the table `predictions` with their group_id, one a picture."""
+    """Return rows of the table `predictions` with their group_id, one a picture; edited pictures are left out.
+
+    `values` are what the head states, (N,) or (N, B).
+    """
     rows = []
-    for picture, target, value in zip(picture_columns(index), truth, values, strict=True):
+    edits = index["edit"] if "edit" in index.columns else [""] * len(index)
+    for picture, target, value, edit in zip(
+        picture_columns(index), truth, values, edits, strict=True
+    ):
+        if edit:
+            continue
         answer = head.answer(np.asarray(value), calibration)
         rows.append({
             "kind": head.kind, "task": head.name, "probabilities": None, "predicted": None,

@@ -5,8 +5,8 @@
                            state.pt              optimizer, random state, progress, identity
     checkpoints/step-0003-000120/...             inside the fourth epoch, after 120 of its steps
 
-The newest two epochs and the best are kept, and the newest step of an unfinished epoch. A folder is written aside and
-renamed, so it is always complete.
+The newest epochs and the best are kept (`Retention`), and the newest step of an unfinished epoch. A folder is written
+aside and renamed, so it is always complete.
 """
 
 import shutil
@@ -20,7 +20,23 @@ from torch import nn
 
 from training.errors import CheckpointError
 
-KEEP = 2
+
+@dataclass(frozen=True)
+class Retention:
+    """Which checkpoints are kept: the newest `newest` epochs, the best one, and each `every`-th (0: none of them).
+
+    Where they take more than `most_mb` MiB together (0: no limit) the oldest are removed, but never the newest and the
+    best.
+    """
+
+    newest: int = 2
+    every: int = 0
+    most_mb: float = 0
+
+    def keeps(self, epoch: int, epochs: list[int], best: int) -> bool:
+        """Whether an epoch is kept, of the sorted `epochs` that have a checkpoint."""
+        is_nth = self.every > 0 and epoch % self.every == 0
+        return epoch in epochs[-max(1, self.newest) :] or epoch == best or is_nth
 
 
 @dataclass
@@ -68,12 +84,13 @@ class TrainingState:
 class Checkpoints:
     """The checkpoints of one model; `identity` (its model_id) must match when they are read."""
 
-    def __init__(self, folder: Path, identity: str) -> None:
+    def __init__(self, folder: Path, identity: str, retention: Retention | None = None) -> None:
         self.folder = folder
         self.identity = identity
+        self.retention = retention or Retention()
 
     def save(self, state: TrainingState, progress: TrainingProgress) -> None:
-        """Write the state and remove checkpoints that are neither new nor best."""
+        """Write the state and remove the checkpoints that are not kept."""
         target = self._place(progress)
         unfinished = target.with_name(f".{target.name}")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -142,9 +159,22 @@ class Checkpoints:
         for path in self.folder.glob("step-*"):
             if path != newest:
                 shutil.rmtree(path)
-        for epoch in self.epochs()[:-KEEP]:
-            if epoch != progress.best_epoch:
-                shutil.rmtree(self._epoch_folder(epoch))
+        epochs, best = self.epochs(), progress.best_epoch
+        kept = [epoch for epoch in epochs if self.retention.keeps(epoch, epochs, best)]
+        for epoch in {*epochs} - {*kept}:
+            shutil.rmtree(self._epoch_folder(epoch))
+        self._fit_quota([epoch for epoch in kept[:-1] if epoch != best])
+
+    def _fit_quota(self, removable: list[int]) -> None:
+        """Remove the oldest of some epochs until all checkpoints fit into the quota."""
+        most = self.retention.most_mb * 2**20
+        while most and removable and size_of(self.folder) > most:
+            shutil.rmtree(self._epoch_folder(removable.pop(0)))
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _step(path: Path) -> tuple[int, int]:

@@ -40,7 +40,8 @@ class Config:
     `schedule` is cosine, constant, step (times `decay` every `decay_epochs`), plateau (times `decay` after
     `decay_epochs` without a better validation loss) or one_cycle. `ema` is the decay of an average of the weights, 0
     for none. Gradients of `accumulate` batches are added before a step, and cut to the norm `clip`. The backbone is
-    not trained in the first `freeze_epochs`, then with `backbone_rate` times the learning rate.
+    not trained in the first `freeze_epochs`, then with `backbone_rate` times the learning rate. `start` is the id of a
+    finished model whose backbone the training begins with.
     """
 
     epochs: int
@@ -64,6 +65,7 @@ class Config:
     clip: float = option(1.0)
     freeze_epochs: int = option(0)
     backbone_rate: float = option(1.0)
+    start: str = option("")
 
     def __post_init__(self) -> None:
         """Raise OptionError for a value with which no training is possible."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
+
+from training.fit.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from training.data.views.crops import Crops
+    from training.data.views.whole_and_native import WholeAndNative
     from training.fit.examples import Examples
     from training.fit.objective import HeadsObjective
     from training.fit.training_run import TrainingRun
@@ -40,6 +44,68 @@ def squares(config: Squares) -> Crops:
     return Crops(config.side, config.variants)
 
 
+@dataclass(frozen=True, kw_only=True)
+class QualityConfig(Config):
+    """Hyperparameters of recipes that judge a photograph, as a whole and its native middle, in squares of `side` px.
+
+    A picture is reduced to `seen_px` first; `bank` native patches of `patch_px` give statistics.
+    """
+
+    encoder: str
+    side: int
+    hidden: int
+    seen_px: int = 512
+    patch_px: int = 64
+    bank: int = 8
+    input_dropout: float = 0.2
+    dropout: float = 0.5
+
+
+def whole_and_native(config: QualityConfig) -> WholeAndNative:
+    """Show a picture as a whole, its native middle and native patches."""
+    from training.data.views.whole_and_native import WholeAndNative
+
+    return WholeAndNative(config.side, config.seen_px, config.patch_px, config.bank)
+
+
+class TwoBranches(Protocol):
+    """The part of a configuration that says how vectors of a picture and statistics of patches are learnt from."""
+
+    @property
+    def encoder(self) -> str:
+        """Name of an encoder that reads patches, too."""
+        ...
+
+    @property
+    def hidden(self) -> int:
+        """Features of the picture; the statistics have a fourth of them."""
+        ...
+
+    @property
+    def input_dropout(self) -> float:
+        """Share of the vector that is hidden in training."""
+        ...
+
+    @property
+    def dropout(self) -> float:
+        """Share of the features that is hidden in training."""
+        ...
+
+
+def two_branches(config: TwoBranches, heads: tuple[Head, ...]) -> nn.Module:
+    """Build a network of two branches: on the vectors of the picture, and on the statistics behind them."""
+    from training.models.encoders import load_patch_encoder
+    from training.models.headed import HeadedNetwork
+    from training.models.picture_and_patch_vectors import PictureAndPatchVectors
+
+    encoder = load_patch_encoder(config.encoder)
+    backbone = PictureAndPatchVectors(
+        dim=encoder.dim, patch_dim=encoder.patch_dim, hidden=config.hidden,
+        input_dropout=config.input_dropout, dropout=config.dropout,
+    )  # fmt: skip
+    return HeadedNetwork(backbone, heads)
+
+
 class Members(Protocol):
     """The part of a configuration that says how many networks are averaged."""
 
@@ -56,11 +122,14 @@ def members_objective(config: Members, heads: tuple[Head, ...]) -> HeadsObjectiv
     return HeadsObjective(heads) if config.networks <= 1 else MembersObjective(heads)
 
 
-def standardise(network: nn.Module, train: Examples, _run: TrainingRun) -> None:
-    """Set mean and spread of the vectors from the training pictures; a network on pictures has none."""
+def standardise(network: nn.Module, train: Examples, run: TrainingRun) -> None:
+    """Set mean and spread of the vectors from the training pictures; a network on pictures has none.
+
+    One that begins with the backbone of another model keeps its mean and spread.
+    """
     import torch
 
-    if "vectors" not in network.input_names:  # type: ignore[operator]  # names of every network
+    if "vectors" not in network.input_names or run.config.start:  # type: ignore[operator]  # names of every network
         return
     samples = [train.store.sample(int(row)) for row in train.rows[:STANDARDISE_ROWS]]
     vectors = torch.from_numpy(train.store.view.plain(samples)["vectors"])

@@ -63,9 +63,11 @@ class Recipe:
     needs from the labels of a release; `network` gets the configuration and the heads. With an `encoder` (the name of
     a frozen network, empty for none) it gets vectors in place of pictures. `objective` replaces the heads' losses,
     `initialise` sets weights from training pictures before the first step. `batches` draws the batches of an epoch, as
-    positions among the training examples, in place of a random order. `policies` are the splits it may be trained
-    under, `studies` the studies that can be made with it; the default recipe is trained where none is named. `file` is
-    the Python file of a user's own recipe, `source` its content when it was loaded.
+    positions among the training examples, in place of a random order. `rows` makes the rows that are learnt from
+    those of the release: other weights, or several rows a picture with a column `edit` (`training.data.ladder`).
+    `policies` are the splits it may be trained under, `studies` the studies that can be made with it; the default
+    recipe is trained where none is named. `file` is the Python file of a user's own recipe, `source` its content when
+    it was loaded.
     """
 
     name: str
@@ -79,11 +81,16 @@ class Recipe:
     objective: Callable[[Any, tuple[Head, ...]], Objective] | None = None
     initialise: Callable[[nn.Module, Examples, TrainingRun], None] | None = None
     batches: BatchSampler | None = None
+    rows: Callable[[pl.DataFrame, Any], pl.DataFrame] | None = None
     policies: tuple[str, ...] = ("split", "random_split")
     studies: tuple[str, ...] = ()
     is_default: bool = False
     file: str = ""
     source: bytes = b""
+
+    def rows_of(self, index: pl.DataFrame, config: Config) -> pl.DataFrame:
+        """Return the rows that are learnt, made from the usable rows of a release."""
+        return index if self.rows is None else self.rows(index, config)
 
     def config_from(self, saved: Mapping[str, Any]) -> Config:
         """Make the configuration of a saved model."""

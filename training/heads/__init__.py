@@ -8,8 +8,10 @@ from training.heads.base import Calibration, Head
 from training.heads.binary import BinaryHead
 from training.heads.distribution import DistributionHead
 from training.heads.embedding import EmbeddingHead
+from training.heads.histogram import HistogramHead
 from training.heads.ordinal import OrdinalHead
 from training.heads.regression import RegressionHead
+from training.heads.severity import SeverityHead
 from training.heads.softmax import SoftmaxHead
 
 __all__ = [
@@ -20,8 +22,10 @@ __all__ = [
     "DistributionHead",
     "EmbeddingHead",
     "Head",
+    "HistogramHead",
     "OrdinalHead",
     "RegressionHead",
+    "SeverityHead",
     "SoftmaxHead",
     "heads_from",
     "register",
@@ -39,7 +43,8 @@ def register(head: type[Head]) -> type[Head]:
 
 
 for _head in (
-    OrdinalHead, SoftmaxHead, BinaryHead, RegressionHead, DistributionHead, EmbeddingHead, AdversaryHead,
+    OrdinalHead, SoftmaxHead, BinaryHead, RegressionHead, DistributionHead, SeverityHead, HistogramHead,
+    EmbeddingHead, AdversaryHead,
 ):  # fmt: skip
     register(_head)
 

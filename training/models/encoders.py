@@ -24,6 +24,7 @@ from training.encoders.onnx_encoder import OnnxEncoder, open_onnx_encoder
 from training.errors import OptionError
 from training.models.headed import Inputs
 from training.models.patch_statistics import PatchStatistics
+from training.models.picture_statistics import PictureStatistics
 
 CHUNK = 16  # pictures in one forward pass: larger chunks leave the CPU caches
 
@@ -89,9 +90,34 @@ class Lite0AndPatches(nn.Module):
         return torch.cat([vectors, numbers[:, None].expand(-1, vectors.shape[1], -1)], 2)
 
 
-FrozenNetwork = Lite0Levels | Lite0AndPatches
+class Lite0Quality(nn.Module):
+    """The vectors of a whole picture and of its native middle, then statistics of patches and of light and colours.
+
+    >>> inputs = {"pictures": torch.zeros(1, 2, 3, 64, 64, dtype=torch.uint8)}
+    >>> Lite0Quality()(inputs | {"patches": torch.zeros(1, 4, 3, 64, 64, dtype=torch.uint8)}).shape
+    torch.Size([1, 1, 7336])
+    """
+
+    input_names = ("pictures", "patches")
+    patch_dim = PatchStatistics.dim + PictureStatistics.dim
+    dim = 2 * Lite0Levels.dim + patch_dim
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels, self.statistics = Lite0Levels(), PatchStatistics()
+        self.colours = PictureStatistics()
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Map uint8 `pictures` (N, 2, 3, S, S), `patches` (N, P, 3, s, s) to vectors (N, 1, dim)."""
+        both: torch.Tensor = self.levels(inputs)
+        numbers: torch.Tensor = self.statistics(inputs["patches"])
+        colours: torch.Tensor = self.colours(inputs["pictures"][:, 0])
+        return torch.cat([both.flatten(1), numbers, colours], 1)[:, None]
+
+
+FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality
 ENCODERS: Mapping[str, Callable[[], FrozenNetwork]] = {
-    "lite0": Lite0Levels, "lite0_patches": Lite0AndPatches,
+    "lite0": Lite0Levels, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality,
 }  # fmt: skip
 
 _MODELS: ContextVar[Path | None] = ContextVar("models", default=None)
@@ -113,11 +139,11 @@ def load_encoder(name: str) -> FrozenNetwork:
     return ENCODERS[name]()
 
 
-def load_patch_encoder(name: str) -> Lite0AndPatches:
+def load_patch_encoder(name: str) -> FrozenNetwork:
     """Build an encoder that reads native patches, too; raises OptionError for one that does not."""
-    if name not in ENCODERS or not isinstance(encoder := load_encoder(name), Lite0AndPatches):
+    if name not in ENCODERS or not load_encoder(name).patch_dim:
         raise OptionError(f"encoder={name}", ["lite0_patches", "an empty text for none"])
-    return encoder
+    return load_encoder(name)
 
 
 def encoder_id(name: str, encoder: nn.Module) -> str:

@@ -120,6 +120,31 @@ class ValueInUnit(nn.Module):
         return output * self.scale + self.centre
 
 
+class MeanOfBins(nn.Module):
+    """The expected value of a distribution over values at equal distances.
+
+    >>> MeanOfBins(-1.0, 0.5, 5)(torch.tensor([[0.0, 0.0, 0.5, 0.5, 0.0]]).log())
+    tensor([0.2500])
+    """
+
+    def __init__(self, low: float, step: float, bins: int) -> None:
+        super().__init__()
+        self.low, self.step, self.bins = low, step, bins
+
+    def forward(self, output: torch.Tensor) -> torch.Tensor:
+        """Map log-probabilities (N, B) to expected values (N,)."""
+        numbers = torch.arange(self.bins, device=output.device, dtype=output.dtype)
+        return (output.exp() * (self.low + self.step * numbers)).sum(1)
+
+
+class Exponential(nn.Module):
+    """Log-probabilities as probabilities."""
+
+    def forward(self, output: torch.Tensor) -> torch.Tensor:
+        """Map log-probabilities (N, B) to probabilities (N, B)."""
+        return output.exp()
+
+
 class MeanOfDistribution(nn.Module):
     """The expected value of a distribution over whole values.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from curation import SETTINGS
 from training.data.photo_settings import CLASSES, class_ranges, task_name
 from training.fit.config import Config, option
-from training.fit.encoded import standardise
+from training.fit.encoded import standardise, two_branches
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
@@ -117,21 +117,13 @@ def _head(setting: str, low: float, high: float) -> Head:
 
 def network(config: ExifConfig, heads: tuple[Head, ...]) -> nn.Module:
     """Build the network: on vectors of the encoder, or on thumbnail and patches."""
-    from training.models.encoders import load_patch_encoder
+    if config.encoder:
+        return two_branches(config, heads)
     from training.models.headed import HeadedNetwork
     from training.models.patches_and_thumbnail import PatchesAndThumbnailBackbone
-    from training.models.picture_and_patch_vectors import PictureAndPatchVectors
 
-    if not config.encoder:
-        sizes = {"width": config.width, "features": config.features}
-        small = PatchesAndThumbnailBackbone(**sizes, dropout=config.dropout)
-        return HeadedNetwork(small, heads)
-    encoder = load_patch_encoder(config.encoder)
-    backbone = PictureAndPatchVectors(
-        dim=encoder.dim, patch_dim=encoder.patch_dim, hidden=config.hidden,
-        input_dropout=config.input_dropout, dropout=config.dropout,
-    )  # fmt: skip
-    return HeadedNetwork(backbone, heads)
+    sizes = {"width": config.width, "features": config.features}
+    return HeadedNetwork(PatchesAndThumbnailBackbone(**sizes, dropout=config.dropout), heads)
 
 
 RECIPE = Recipe(

@@ -45,7 +45,7 @@ _CALIBRATION = ("ece", "nll", "brier")
 _FAMILY_NOTES = {
     CLASS_FAMILY: "Below it plain accuracy: when every class counts alike and, after the slash, with the class shares "
     "of training.",
-    VALUE_FAMILY: "Less is better. Below it the root mean squared error and R², the explained share of the variance.",
+    VALUE_FAMILY: "Below it the root mean squared error and R², the explained share of the variance.",
     RETRIEVAL_FAMILY: "Below it the recall at precision 0.99.",
 }
 _BESIDE = {
@@ -194,7 +194,8 @@ def _column_title(head: SavedHead, heads: Sequence[SavedHead]) -> str:
 def _notes(heads: Sequence[SavedHead]) -> list[str]:
     by_family = {head.family: head for head in heads}
     return [
-        f"{head.metric_name[:1].upper()}{head.metric_name[1:]} on test pictures. {_FAMILY_NOTES.get(family, '')}"
+        f"{head.metric_name[:1].upper()}{head.metric_name[1:]} on test pictures. "
+        f"{'' if head.higher_is_better else 'Less is better. '}{_FAMILY_NOTES.get(family, '')}"
         for family, head in by_family.items()
     ]
 

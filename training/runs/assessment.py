@@ -8,7 +8,7 @@ from torch import nn
 
 from catalog import track
 from training.data.arrays import Floats
-from training.evaluation import binary, classes, values
+from training.evaluation import binary, classes, histograms, severities, values
 from training.evaluation.baselines import BaselineInputs, compressed, file_table, metadata_table
 from training.evaluation.evidence import Evidence, HeadResult, Labelled
 from training.fit.examples import PARTS, DatasetParts, Examples
@@ -18,6 +18,8 @@ from training.fit.training_run import TrainingRun
 from training.heads.base import Head
 from training.heads.binary import BinaryHead
 from training.heads.classes import ClassHead
+from training.heads.histogram import HistogramHead
+from training.heads.severity import SeverityHead
 
 BASELINE_ROWS = 20_000  # training pictures of the simple features, at most
 
@@ -28,7 +30,7 @@ def assess(
     """Calibrate each head on validation, then score the network, the parts of its input and the baselines on test."""
     by_family: Mapping[str, Callable[[Head, Evidence], HeadResult]] = {
         "classes": _with_classes,
-        "values": values.evaluate,
+        "values": _with_values,
     }
     results = {}
     labelled = [head for head in task.heads if head.family in by_family]
@@ -47,6 +49,15 @@ def _with_classes(head: Head, evidence: Evidence) -> HeadResult:
     if isinstance(head, BinaryHead):
         return binary.evaluate(head, evidence)
     return classes.evaluate(cast("ClassHead", head), evidence)
+
+
+def _with_values(head: Head, evidence: Evidence) -> HeadResult:
+    match head:
+        case SeverityHead():
+            return severities.evaluate(head, evidence)
+        case HistogramHead():
+            return histograms.evaluate(head, evidence)
+    return values.evaluate(head, evidence)
 
 
 def _retrieval(

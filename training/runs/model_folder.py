@@ -89,9 +89,15 @@ def describe_model(
             for encoder in task.encoders
             if isinstance(encoder, OnnxEncoder)
         ],
-        "rows_excluded": len(release.index()) - sum(used.values()),
+        "rows_excluded": len(release.index())
+        - sum(n_pictures(getattr(parts, name).index) for name in PARTS),
         **{f"rows_{name}": n for name, n in used.items()},
     }
+
+
+def n_pictures(index: pl.DataFrame) -> int:
+    """Return the number of pictures of an index, which may have several rows of one."""
+    return index["asset_sha256"].n_unique() if "edit" in index.columns else len(index)
 
 
 def _fields(view: object) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from training.data.stores.pictures import SampleStore, Store
 from training.data.stores.vectors import EncodedStore, JoinedStore
 from training.encoders.onnx_encoder import OnnxEncoder
 from training.export.model_files import write_json
-from training.fit.checkpoint import Checkpoints
+from training.fit.checkpoint import Checkpoints, Retention
 from training.fit.examples import (
     DatasetParts,
     allowed_index,
@@ -51,12 +51,13 @@ from training.runs.assessment import assess
 from training.runs.model_folder import (
     Trained,
     describe_model,
+    n_pictures,
     record,
     weight_changes,
     write_model,
 )
 from training.runs.own_recipe import save_source, warn_if_changed
-from training.runs.saved_network import load_network, saved_task
+from training.runs.saved_network import load_network, saved_task, start_from
 from training.settings import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -153,8 +154,10 @@ def make_job(workspace: Workspace, request: TrainingRequest) -> TrainingJob:
     if request.epochs is not None:
         config = dataclasses.replace(config, epochs=request.epochs)
     config = config.changed(request.options)
+    if config.start:  # the id of a model is the same however it was abbreviated
+        config = dataclasses.replace(config, start=find_model(workspace, config.start).name)
     release = choose_release(workspace, request.dataset)
-    index = allowed_index(release)
+    index = recipe.rows_of(allowed_index(release), config)
     task = Task.on(recipe, config, Labels(index, release.manifest), workspace.models)
     settings = machine_settings(workspace)
     return TrainingJob(workspace, release, index, task, settings, request.budget_s)
@@ -169,9 +172,9 @@ def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
     facts = read_facts(folder)
     release = find_release(workspace, f"{facts['dataset']}@{facts['version']}")
     settings, policy = machine_settings(workspace), facts["split_policy"]
-    job = TrainingJob(
-        workspace, release, allowed_index(release), saved_task(folder, facts), settings
-    )
+    task = saved_task(folder, facts)
+    index = task.recipe.rows_of(allowed_index(release), task.config)
+    job = TrainingJob(workspace, release, index, task, settings)
     torch.set_num_threads(settings.compute_threads)
     run = job.run_for(policy)
     network = load_network(folder, facts).to(run.device)
@@ -197,7 +200,7 @@ def _difference(stored: pl.DataFrame, again: pl.DataFrame) -> float:
 
 def _train_all(job: TrainingJob, folders: Mapping[str, Path]) -> None:
     with job.open_store() as store:
-        log.info("%d pictures may be used of %d", len(store), len(job.release.index()))
+        log.info("%d pictures may be used of %d", n_pictures(job.index), len(job.release.index()))
         for policy, folder in folders.items():
             parts = cut_parts(store, job.release, job.task.heads, job.task.config, policy)
             _train_one(job, parts, policy, folder)
@@ -209,7 +212,9 @@ def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path)
         folder.mkdir(parents=True, exist_ok=True)
         save_source(folder, task.recipe)
     torch.manual_seed(task.config.seed)
-    network = task.build().to(run.device)
+    network = task.build()
+    start_from(network, task)
+    network = network.to(run.device)
     before = {name: value.detach().cpu().clone() for name, value in network.named_parameters()}
     training = Training(
         network,
@@ -220,7 +225,9 @@ def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path)
         task.recipe.initialise,
         task.recipe.batches,
     )
-    best, progress = fit(training, Checkpoints(folder / "checkpoints", folder.name))
+    settings = job.settings
+    retention = Retention(settings.keep_checkpoints, settings.keep_every, settings.checkpoint_mb)
+    best, progress = fit(training, Checkpoints(folder / "checkpoints", folder.name, retention))
     if not ranks.is_first:
         return
     task, best = task.without_auxiliary(best)
@@ -246,7 +253,7 @@ def _write_run(job: TrainingJob, folders: Mapping[str, Path]) -> Path:
         "bins": {head["name"]: head["edges"] for head in heads if "edges" in head},
         "models": models,
         "folders": {policy: f"../../../models/{name}" for policy, name in models.items()},
-        "rows_excluded": len(job.release.index()) - len(job.index),
+        "rows_excluded": len(job.release.index()) - n_pictures(job.index),
         "given_up": given_up(job.release.manifest["plan"]),
         "leak_audit": {
             policy: shared_between_train_and_test(job.index, policy) for policy in models

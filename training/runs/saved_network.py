@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from training.errors import OptionError
 from training.fit.task import Task
-from training.predict.saved_model import heads_of, recipe_of
+from training.predict.saved_model import heads_of, read_facts, recipe_of
 
 CALIBRATION = ("temperature", "prior")
 
@@ -18,6 +19,35 @@ def saved_task(folder: Path, facts: Mapping[str, Any]) -> Task:
     """Make the task of a saved model again."""
     recipe = recipe_of(folder, facts)
     return Task(recipe, recipe.config_from(facts["config"]), heads_of(facts), folder.parent)
+
+
+def start_from(network: nn.Module, task: Task) -> None:
+    """Give a new network the backbone of the finished model that `start` of its configuration names.
+
+    Heads keep their random weights. Raises OptionError for a model of another encoder, or without a layer in common.
+    """
+    if not task.config.start or task.models is None:
+        return
+    folder = task.models / task.config.start
+    facts = read_facts(folder)
+    if facts.get("encoder") != task.encoder_id:
+        raise OptionError(
+            f"start={folder.name} (its encoder is {facts.get('encoder')})",
+            [f"models on {task.encoder_id}"],
+        )
+    own = network.state_dict()
+    saved = {
+        name.removeprefix("network."): value
+        for name, value in load_file(folder / "weights.safetensors").items()
+    }
+    shared = {
+        name: value
+        for name, value in saved.items()
+        if name.startswith("backbone.") and name in own and own[name].shape == value.shape
+    }
+    if not shared or shared.keys() != {name for name in own if name.startswith("backbone.")}:
+        raise OptionError(f"start={folder.name}", ["models whose backbone has the same layers"])
+    network.load_state_dict(own | shared)
 
 
 def load_network(folder: Path, facts: Mapping[str, Any]) -> nn.Module:

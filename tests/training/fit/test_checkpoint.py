@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from training.errors import CheckpointError
-from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
+from training.fit.checkpoint import (
+    Checkpoints,
+    Retention,
+    TrainingProgress,
+    TrainingState,
+    size_of,
+)
 
 
 def make_state(seed: int, *, average: bool = False) -> TrainingState:
@@ -51,6 +57,28 @@ def test_the_newest_two_and_the_best_are_kept(tmp_path: Path) -> None:
     for epoch in range(1, 8):
         store.save(state, TrainingProgress(epoch=epoch, best_epoch=min(epoch, 2)))
     assert store.epochs() == [2, 6, 7]
+
+
+def test_a_quota_and_every_nth_hold_after_two_hundred_epochs(tmp_path: Path) -> None:
+    state = make_state(0)
+    one = Checkpoints(tmp_path / "one", "model")
+    one.save(state, TrainingProgress(epoch=1, best_epoch=1))
+    mb = size_of(tmp_path / "one") / 2**20
+    plain = Checkpoints(tmp_path / "nth", "model", Retention(newest=3, every=50))
+    tight = Checkpoints(
+        tmp_path / "tight", "model", Retention(newest=30, every=2, most_mb=5.5 * mb)
+    )
+    for epoch in range(1, 201):
+        progress = TrainingProgress(epoch=epoch, best_epoch=min(epoch, 7))
+        plain.save(state, progress)
+        tight.save(state, progress)
+        assert size_of(tmp_path / "tight") <= 5.5 * mb * 2**20
+    assert plain.epochs() == [7, 50, 100, 150, 198, 199, 200]
+    assert tight.epochs() == [7, 197, 198, 199, 200]
+    nothing = Checkpoints(tmp_path / "none", "model", Retention(newest=0, most_mb=1e-9))
+    for epoch in (1, 2, 3):
+        nothing.save(state, TrainingProgress(epoch=epoch, best_epoch=min(epoch, 2)))
+    assert nothing.epochs() == [2, 3], "the best and the newest stay, whatever the quota is"
 
 
 def test_a_step_is_kept_until_a_newer_step_or_epoch_is_saved(tmp_path: Path) -> None:

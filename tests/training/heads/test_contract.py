@@ -18,8 +18,10 @@ from training.heads import (
     DistributionHead,
     EmbeddingHead,
     Head,
+    HistogramHead,
     OrdinalHead,
     RegressionHead,
+    SeverityHead,
     SoftmaxHead,
     heads_from,
     register,
@@ -36,6 +38,8 @@ EXAMPLES: tuple[Head, ...] = (
     BinaryHead(name="breed", column="breed", classes=("akita", "pug")),
     RegressionHead(name="age", column="age", unit="years", centre=31.5, scale=11.0),
     DistributionHead(name="age", column="age", unit="years", scale=11.0, low=0, high=90),
+    SeverityHead(name="haze", column="haze", low=-1.0, high=1.0, bins=21, bin_weights=(1.0,) * 21),
+    HistogramHead(name="score", column="votes", bins=3),
     AdversaryHead(name="breed", column="breed", classes=("akita", "beagle", "collie", "pug")),
     EmbeddingHead(name="copies", dim=3),
 )  # fmt: skip
@@ -45,6 +49,8 @@ INDEX = pl.DataFrame(
         "iso_stops": [-3.0, 1.0, None, 2.0, 9.0],
         "breed": ["pug", None, "akita", "unicorn", "collie"],
         "age": [20.0, 31.5, None, float("nan"), 64.0],
+        "haze": [0.0, -1.0, None, 0.33, 2.0],
+        "votes": ["[0, 1, 9]", "[1, 2]", None, "[5, 0, 0.5]", "nonsense"],
     }
 )
 
@@ -135,7 +141,8 @@ def test_a_batch_without_any_label_has_loss_and_gradient_zero(head: Head) -> Non
 @kinds(LABELLED)
 def test_targets_truth_and_selection_agree_on_what_has_a_label(head: Head) -> None:
     def has_label(values: np.ndarray) -> list[bool]:
-        return (~np.isnan(values) if values.dtype.kind == "f" else values != MISSING).tolist()
+        known = ~np.isnan(values) if values.dtype.kind == "f" else values != MISSING
+        return known.reshape(len(known), -1).all(1).tolist()
 
     targets, truth = head.targets(INDEX), head.truth(INDEX)
     assert has_label(targets) == has_label(truth)

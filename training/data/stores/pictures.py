@@ -37,6 +37,13 @@ class Store(Protocol):
     def __len__(self) -> int: ...
 
 
+def row_names(index: pl.DataFrame) -> list[str]:
+    """Name each row by the SHA-256 of its picture, and by its edit where a recipe makes rows of edited pictures."""
+    if "edit" not in index.columns:
+        return index["asset_sha256"].to_list()
+    return index.select(pl.format("{}#{}", "asset_sha256", "edit")).to_series().to_list()
+
+
 class SampleStore:
     """Prepared samples by index row; a context manager.
 
@@ -53,7 +60,8 @@ class SampleStore:
         threads: int = 2,
     ) -> None:
         self.index = index
-        self.shas: list[str] = index["asset_sha256"].to_list()
+        self._edits: list[str] = index["edit"].to_list() if "edit" in index.columns else []
+        self.shas: list[str] = row_names(index)
         self.caches = view.sample_bytes * len(index) <= cache_bytes
         self._byte_ranges = index.select("shard", "offset", "length").rows()
         self._reader = ShardReader(release)
@@ -77,7 +85,11 @@ class SampleStore:
         if cached is not None:
             return cached
         data = self._reader.read(*self._byte_ranges[row])
-        sample = self.view.from_bytes(data, self.shas[row])
+        sample = (
+            self.view.from_edited_bytes(data, self.shas[row], self._edits[row])
+            if self._edits
+            else self.view.from_bytes(data, self.shas[row])
+        )
         if self.caches:
             # Two threads may prepare one row at the same time: both return the sample stored first.
             return self._cache.setdefault(row, sample)

@@ -9,6 +9,7 @@ from training.data.views.crops import Crops
 from training.data.views.crops_and_patches import CropsAndPatches
 from training.data.views.edited_pairs import EditedPairs
 from training.data.views.patches_and_thumbnail import PatchesAndThumbnail
+from training.data.views.whole_and_native import WholeAndNative
 from training.data.views.whole_picture import WholePicture
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "EditedPairs",
     "PatchesAndThumbnail",
     "View",
+    "WholeAndNative",
     "WholePicture",
     "view_from",
 ]
@@ -31,6 +33,7 @@ VIEWS: dict[str, type[View]] = {
         Crops,
         CropsAndPatches,
         AlignedFaces,
+        WholeAndNative,
         WholePicture,
     )
 }

@@ -68,6 +68,10 @@ class View(ABC):
         """Make the sample of a stored file; raises UndecodablePictureError with its `name`."""
         return self.prepare(decode(data, name=name, min_side=self.min_side))
 
+    def from_edited_bytes(self, data: bytes, name: str, edit: str) -> Arrays:
+        """Make the sample of a stored file after an `edit`, of rows that a recipe makes; most views know none."""
+        raise NotImplementedError
+
 
 def channels_first(pictures: Sequence[Pixels]) -> Pixels:
     """Stack pictures (..., H, W, 3) into (N, ..., 3, H, W)."""

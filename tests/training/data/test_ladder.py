@@ -1,0 +1,80 @@
+"""Pictures with defects of known strength."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from training.data.arrays import Pixels
+from training.data.ladder import EDITS, STRENGTHS, edited, with_rungs
+from training.data.views import WholeAndNative
+from training.errors import TrainingError
+
+
+def picture(height: int = 96, width: int = 128, seed: int = 0) -> Pixels:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(40, 200, (8, 8, 3)).astype(np.uint8)
+    return np.repeat(np.repeat(coarse, height // 8, 0), width // 8, 1)
+
+
+def test_each_defect_has_six_strengths_and_changes_more_at_the_last() -> None:
+    pixels = picture(192, 256)
+    for name, (_, strengths) in EDITS.items():
+        assert len(strengths) == 6
+        if name == "bad_composition":
+            continue
+        levels = [each for each in strengths if each > 0]
+        change = [
+            np.mean([
+                np.abs(edited(pixels, f"{name}{level:+.4f}", str(n)).astype(float) - pixels).mean()
+                for n in range(12)
+            ])
+            for level in levels
+        ]  # fmt: skip
+        assert change[-1] > 1.3 * change[0], name
+
+
+def test_an_edit_is_the_same_pixels_each_time_and_another_with_another_name() -> None:
+    pixels = picture()
+    for name in EDITS:
+        edit = f"{name}+0.6667"
+        assert (edited(pixels, edit, "a") == edited(pixels, edit, "a")).all()
+    noisy = edited(pixels, "noise+0.6667", "a"), edited(pixels, "noise+0.6667", "b")
+    assert (noisy[0] != noisy[1]).any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 700), (8, 8), (65, 64)])
+def test_edits_take_pictures_of_any_size(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    for name in EDITS:
+        result = edited(pixels, f"{name}+1.0000", "a")
+        assert result.dtype == np.uint8
+        assert result.ndim == 3
+    arrays = WholeAndNative(32).plain([WholeAndNative(32).prepare(pixels)])
+    assert arrays["pictures"].shape == (1, 2, 3, 32, 32)
+
+
+def test_an_unknown_edit_is_named() -> None:
+    with pytest.raises(TrainingError, match="no edit 'snow"):
+        edited(picture(), "snow+0.5000", "a")
+
+
+def test_rows_are_made_for_every_defect_and_their_strengths_are_spread() -> None:
+    index = pl.DataFrame({"asset_sha256": [f"{n:064x}" for n in range(300)], "split": "train"})
+    rows = with_rungs(index, 2)
+    assert len(rows) == 300 * (1 + 2 * len(EDITS))
+    assert rows.filter(pl.col("edit") == "")["noise"].null_count() == 300
+    noise = rows.filter(pl.col("noise").is_not_null())
+    assert noise["haze"].null_count() == len(noise)
+    counts = noise["noise"].value_counts()
+    assert sorted(counts["noise"]) == list(STRENGTHS)
+    assert counts["count"].to_numpy().min() > 60, "of 100 on average"
+    assert noise.select("asset_sha256", "noise").is_unique().all()
+    assert rows.equals(with_rungs(index, 2))
+
+
+def test_the_whole_is_seen_at_its_own_aspect_and_the_middle_is_native() -> None:
+    pixels = picture(64, 128)
+    whole, middle = WholeAndNative(32).prepare(pixels)["pictures"]
+    assert (whole[:8] == whole[8:16][::-1]).all(), "the upper part of the picture, mirrored"
+    assert (middle == pixels[16:48, 48:80]).all()
+    assert WholeAndNative(32, seen_px=64)._seen(pixels).shape == (32, 64, 3)

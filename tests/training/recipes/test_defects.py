@@ -1,0 +1,95 @@
+"""The recipes of photographs' quality: defects without labels and with them, votes, and one begun from the other."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from catalog import Workspace
+from tests.training.made_release import make_item, make_release
+from training.errors import NoLabelError, OptionError
+from training.fit.recipe import Labels
+from training.predict.predict_files import load_model, predict_picture
+from training.recipes import aesthetics, defects
+from training.report.report import write_report
+from training.runs.run import TrainingRequest, evaluate, train
+
+RNG = np.random.default_rng(0)
+
+
+def labels_of(index: pl.DataFrame) -> Labels:
+    return Labels(index, {"plan": {}})
+
+
+def test_severities_of_a_release_are_learnt_as_they_are() -> None:
+    index = pl.DataFrame(
+        {"asset_sha256": ["a", "b"], "noise": [0.1, None], "bad_saturation": [-0.5, 0.2]}
+    )
+    assert defects.rows(index, defects.DEFAULT).equals(index)
+    saturation, noise = defects.heads(labels_of(index), defects.DEFAULT)
+    assert (saturation.name, saturation.low, saturation.bins) == ("bad_saturation", -1.0, 21)
+    assert (noise.name, noise.low, noise.bins, noise.fill) == ("noise", 0.0, 11, None)
+
+
+def test_without_severities_a_ladder_is_made() -> None:
+    index = pl.DataFrame({"asset_sha256": ["a", "b"], "noise": [None, None]})
+    rows = defects.rows(index, defects.DEFAULT.changed(["rungs=3"]))
+    assert len(rows) == 2 * (1 + 7 * 3)
+    heads = defects.heads(labels_of(rows), defects.DEFAULT)
+    assert [head.name for head in heads] == list(defects.TITLES)
+    assert {head.fill for head in heads} == {0.0}
+    assert {head.bins for head in heads if head.low < 0} == {21}
+
+
+def test_a_picture_counts_by_its_votes() -> None:
+    votes = ["[0,0,0,0,0,0,0,0,0,30]", "[10,0,0,0,0,0,0,0,0,0]", None]
+    index = pl.DataFrame({"votes": votes, "weight": [1.0, 1.0, 1.0]})
+    assert aesthetics.rows(index, aesthetics.DEFAULT)["weight"].to_list() == [1.5, 0.5, 1.0]
+    with pytest.raises(NoLabelError, match="there is no label votes"):
+        aesthetics.heads(labels_of(index.drop("votes")), aesthetics.DEFAULT)
+
+
+def votes_of(number: int) -> str:
+    shares = np.bincount([number % 10], minlength=10) * 0.7 + 0.03
+    return json.dumps(RNG.multinomial(50 + number, shares).tolist())
+
+
+@pytest.mark.slow
+def test_votes_then_ladder(workspace: Workspace) -> None:
+    (workspace.home / "safelight.toml").write_text("[train]\nthreads = 1\n")
+    make_release(workspace, columns={"votes": [votes_of(n) for n in range(40)]})
+    request = TrainingRequest("aesthetics", None, "smoke", epochs=2, policies=("split",))
+    result = train(workspace, request)
+    first = result.models["split"]
+    assert write_report(result.folder, workspace).is_file()
+    metrics = pl.read_parquet(first / "metrics.parquet")
+    assert {"emd_r1", "emd_r2", "spearman", "accuracy"} <= {*metrics["metric"]}
+    answer = predict_picture(load_model(workspace, first.name), make_item(0)[1], "a.jpg")["score"]
+    assert sum(answer["histogram"]) == pytest.approx(1)
+    assert 1 <= answer["value"] <= 10
+    second = climb(workspace, f"start={first.name[:8]}")
+    assert json.loads((second / "config.json").read_text())["config"]["start"] == first.name
+    with pytest.raises(OptionError, match="the same layers"):
+        climb(workspace, f"start={first.name}", "hidden=32")
+
+
+def climb(workspace: Workspace, *options: str) -> Path:
+    request = TrainingRequest(
+        "defects", None, "smoke", epochs=2, policies=("split",), options=options
+    )
+    result = train(workspace, request)
+    assert write_report(result.folder, workspace).is_file()
+    folder = result.models["split"]
+    facts = json.loads((folder / "config.json").read_text())
+    assert facts["rows_train"] % 8 == 0
+    assert facts["onnx_max_abs_difference"] < 1e-3
+    metrics, difference = evaluate(workspace, folder.name)
+    assert difference < 1e-6
+    assert {"cross_class_correlation", "auc"} <= {*metrics["metric"]}
+    for answer in predict_picture(
+        load_model(workspace, folder.name), make_item(3)[1], "a.jpg"
+    ).values():
+        assert -1 <= answer["value"] <= 1
+    return folder

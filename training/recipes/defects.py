@@ -1,0 +1,93 @@
+"""How strong seven defects of a photograph are: exposure, white balance, saturation, noise, haze, blur, composition.
+
+A release with severities (source `defects`) is learnt as it is. Any other release of photographs becomes a ladder:
+copies of every picture with a defect of known strength, so no label is needed. `start` begins with the backbone of
+another model, such as one of `aesthetics` or one of this recipe that climbed a ladder. Libraries are imported by the
+functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from training.fit.config import option
+from training.fit.encoded import QualityConfig, standardise, two_branches, whole_and_native
+from training.fit.recipe import Labels, Recipe
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from training.heads import Head
+
+TITLES = {
+    "bad_exposure": "Bad exposure", "bad_white_balance": "Bad white balance", "bad_saturation": "Bad saturation",
+    "noise": "Noise", "haze": "Haze", "undesired_blur": "Undesired blur", "bad_composition": "Bad composition",
+}  # fmt: skip
+SIGNED = (
+    "bad_saturation",
+)  # below 0 is too dull, above too strong; others may have both sides, too
+BINS, SIGNED_BINS = 11, 21
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefectsConfig(QualityConfig):
+    """Hyperparameters of `defects`: of each picture's ladder `rungs` of the six strengths of every defect are made."""
+
+    rungs: int = option(1)
+
+
+DEFAULT = DefectsConfig(
+    epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle",
+    encoder="lite0_quality", side=160, hidden=384,
+)  # fmt: skip
+SMOKE = DefectsConfig(
+    epochs=8, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, patience=8, schedule="one_cycle",
+    encoder="lite0_quality", side=64, hidden=64,
+)  # fmt: skip
+
+
+def has_labels(index: pl.DataFrame) -> bool:
+    """Whether a picture of the release has a severity of its own."""
+    known = [name for name in TITLES if name in index.columns]
+    return any(index[name].count() for name in known)
+
+
+def rows(index: pl.DataFrame, config: DefectsConfig) -> pl.DataFrame:
+    """Take the rows as they are where they have severities, else make a ladder of them."""
+    from training.data.ladder import with_rungs
+
+    return index if has_labels(index) else with_rungs(index, config.rungs)
+
+
+def heads(labels: Labels, _config: DefectsConfig) -> tuple[Head, ...]:
+    """Make one head a defect, of 11 bins from 0 to 1, or 21 from -1 to 1 where a severity has two sides."""
+    index = labels.index
+    names = [name for name in TITLES if name in index.columns and index[name].count()]
+    return tuple(_head(name, index) for name in names)
+
+
+def _head(name: str, index: pl.DataFrame) -> Head:
+    from training.heads import SeverityHead
+
+    numbers = index[name].cast(float, strict=False).drop_nulls()
+    is_signed = name in SIGNED or bool((numbers < 0).any())
+    head = SeverityHead(
+        name=name, title=TITLES[name], column=name, low=-1.0 if is_signed else 0.0, high=1.0,
+        bins=SIGNED_BINS if is_signed else BINS, fill=0.0 if "edit" in index.columns else None,
+    )  # fmt: skip
+    return head.weighed_on(index)
+
+
+RECIPE = Recipe(
+    name="defects",
+    version=1,
+    summary="severity of seven defects of a photograph, from labels or without any",
+    presets={"default": DEFAULT, "smoke": SMOKE},
+    view=whole_and_native,
+    heads=heads,
+    network=two_branches,
+    encoder=lambda config: config.encoder,
+    initialise=standardise,
+    rows=rows,
+)
