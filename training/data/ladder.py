@@ -52,7 +52,7 @@ def saturation(light: Light, severity: float, _: np.random.Generator) -> Light:
     """Move colours away from grey, or with a severity below 0 towards it."""
     grey = (light @ np.array((0.299, 0.587, 0.114), np.float32))[..., None]
     factor = 1 + (SATURATION * severity if severity > 0 else severity)
-    return grey + (light - grey) * np.float32(factor)
+    return np.asarray(grey + (light - grey) * np.float32(factor), np.float32)
 
 
 def noise(light: Light, severity: float, rng: np.random.Generator) -> Light:
@@ -141,7 +141,7 @@ def edited(pixels: Pixels, edit: str, name: str) -> Pixels:
         change, _ = EDITS.get(edit[:place], (None, ()))
         if change is None:
             raise TrainingError(f"there is no edit {edit!r}, only {', '.join(EDITS)}")
-        light = change(pixels.astype(np.float32) / 255, float(edit[place:]), rng)
+        light = change(np.asarray(pixels / 255, np.float32), float(edit[place:]), rng)
         pixels = np.rint(np.clip(light, 0, 1) * 255).astype(np.uint8)
     return compress_jpeg(pixels, int(rng.integers(*QUALITIES))) if rng.random() < 0.5 else pixels
 

@@ -76,10 +76,15 @@ def cross_class_correlation(truth: Floats, said: Floats, groups: Ints, seed: int
     drawn = []
     for _ in range(RESAMPLES):
         times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)))[codes]
-        drawn.append(_mean_correlation(truth, said, is_inside * times, DRAWS_OF_RESAMPLE, rng))
-    low, high = np.nanpercentile(drawn, LEVEL) if not np.isnan(drawn).all() else (None, None)
-    ends = (None if end is None else float(end) for end in (low, high))
-    return Interval(value, *ends, len(truth), len(names))
+        drawn.append(
+            _mean_correlation(
+                truth, said, (is_inside * times).astype(float), DRAWS_OF_RESAMPLE, rng
+            )
+        )
+    if np.isnan(drawn).all():
+        return Interval(value, None, None, len(truth), len(names))
+    low, high = np.nanpercentile(drawn, LEVEL)
+    return Interval(value, float(low), float(high), len(truth), len(names))
 
 
 def _mean_correlation(

@@ -109,5 +109,5 @@ def _parsed(text: object, bins: int) -> list[float]:
         votes = [float(each) for each in json.loads(str(text))]
     except (ValueError, TypeError):
         return unknown
-    usable = len(votes) == bins and all(0 <= each < float("inf") for each in votes) and sum(votes)
+    usable = len(votes) == bins and all(0 <= each < float("inf") for each in votes) and any(votes)
     return votes if usable else unknown
