@@ -70,7 +70,7 @@ def haze(light: Light, severity: float, rng: np.random.Generator) -> Light:
     slope = np.linspace(1, 1 - rng.uniform(0, 0.6), len(light), dtype=np.float32)[:, None, None]
     share = np.float32(HAZE * severity) * slope / slope.mean()
     share = np.minimum(share, 0.95)
-    return light * (1 - share) + air * share
+    return np.asarray(light * (1 - share) + air * share, np.float32)
 
 
 def blur(light: Light, severity: float, rng: np.random.Generator) -> Light:
