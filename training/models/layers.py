@@ -120,3 +120,34 @@ class AttentionPool(nn.Module):
 def count_parameters(network: nn.Module) -> int:
     """Count trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+class SumPool2d(nn.Module):
+    """Sum the values in windows, as sums count how often something is there, where a mean or maximum forgets it.
+
+    With `fit` the borders below and to the right are padded with zeros until windows of `size` at distances of `stride`
+    cover every pixel; without it the rest is left out, as in `torch.nn.AvgPool2d`.
+
+    >>> SumPool2d(2)(torch.ones(1, 1, 5, 4))[0, 0].tolist()
+    [[4.0, 4.0], [4.0, 4.0], [2.0, 2.0]]
+    """
+
+    def __init__(self, size: int, stride: int = 0, *, fit: bool = True) -> None:
+        super().__init__()
+        self.size, self.stride, self.fit = size, stride or size, fit
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map (N, C, H, W) to (N, C, h, w); h = ceil((H - size) / stride) + 1 with `fit`, else the floor."""
+        if self.fit:
+            down, right = (_missing(n, self.size, self.stride) for n in features.shape[-2:])
+            features = nn.functional.pad(features, (0, right, 0, down))
+        return nn.functional.avg_pool2d(features, self.size, self.stride, divisor_override=1)
+
+
+def _missing(length: int, size: int, stride: int) -> int:
+    """Return how many pixels a side lacks until windows cover it wholly.
+
+    >>> _missing(5, 2, 2), _missing(4, 2, 2), _missing(1, 3, 2)
+    (1, 0, 2)
+    """
+    return max(0, size - length) if length <= size else -(length - size) % stride
