@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from catalog import lazy_attributes
 
 if TYPE_CHECKING:
+    from curation.decoding.limits import DecodeError
+    from curation.decoding.sounds import read_sound, sound_picture
     from curation.exif.bin_edges import BIN_NAMES, BINS, SETTINGS
     from curation.exif.bins import stops_of
     from curation.reading import find_run
@@ -32,6 +34,7 @@ __all__ = [
     "CurateSettings",
     "CurationPlan",
     "CurationSummary",
+    "DecodeError",
     "EfficientNetLite0",
     "EmbedderCard",
     "FaceDetector",
@@ -42,7 +45,9 @@ __all__ = [
     "find_run",
     "packaged_trunk",
     "pdq_similarity",
+    "read_sound",
     "record_residuals",
+    "sound_picture",
     "stops_of",
     "summarize",
     "write_report",
@@ -52,6 +57,8 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
     __getattr__, __dir__ = lazy_attributes(
         __name__,
         {
+            "curation.decoding.limits": ("DecodeError",),
+            "curation.decoding.sounds": ("read_sound", "sound_picture"),
             "curation.exif.bin_edges": ("BINS", "BIN_NAMES", "SETTINGS"),
             "curation.exif.bins": ("stops_of",),
             "curation.reading": ("find_run",),

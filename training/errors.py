@@ -56,6 +56,13 @@ class UndecodablePictureError(TrainingError):
         super().__init__(f"{name} cannot be decoded ({detail}); is it a picture?")
 
 
+class UndecodableSoundError(TrainingError):
+    """The bytes of a sound cannot be decoded, or hold nothing to hear."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name} cannot be heard ({detail}); this model needs WAV files")
+
+
 class PictureTooSmallError(TrainingError):
     """A picture is smaller than what the model bore in the study of limits."""
 

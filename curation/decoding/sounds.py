@@ -32,16 +32,22 @@ Waveform = npt.NDArray[np.int8]
 """The lowest and the highest sample of each stretch of time, shape (2, columns), full scale 127."""
 
 
-def examine_samples(samples: Samples, rate: int) -> str:
-    """Hash the samples (frames, channels) of a sound; raises `DecodeError` for a short or a silent one.
+def read_sound(body: bytes) -> tuple[Samples, int]:
+    """Give the samples (frames, channels), from -1 to 1, of a WAV file and their rate in Hz.
 
-    Equal samples in another file have the same hash, whatever the width of a sample there.
+    Raises `DecodeError` for a file that cannot be read, a short sound and a silent one.
     """
+    samples, rate = read_samples(body)
     if len(samples) < MIN_SECONDS * rate:
         detail = f"{len(samples) / rate:.3f} s, at least {MIN_SECONDS:g} s"
         raise DecodeError("too_short", detail)
     if (samples == samples[0]).all():
         raise DecodeError("silent", "all samples are equal")
+    return samples, rate
+
+
+def hash_samples(samples: Samples, rate: int) -> str:
+    """Hash samples (frames, channels); the width of a sample in the file does not matter."""
     frames, channels = samples.shape
     digest = hashlib.sha256(f"{frames}x{channels} at {rate}\n".encode())
     digest.update((np.ascontiguousarray(samples, "<f4") + np.float32(0)).data)  # -0.0 is 0.0
@@ -56,16 +62,33 @@ def waveform(samples: Samples) -> Waveform:
     return np.asarray(np.clip(ranges * 127, -127, 127), np.int8)
 
 
+def draw_outline(outline: Waveform, height_px: int) -> npt.NDArray[np.uint8]:
+    """Draw the outline of a sound over time as RGB pixels (height, 2 a column, 3), the loudest at full height."""
+    ranges = outline.astype(np.float64)
+    peak = max(1.0, float(np.abs(ranges).max()))
+    middle, reach = height_px // 2, max(1, height_px // 2 - 4)
+    picture = np.full((height_px, 2 * ranges.shape[1], 3), 245, np.uint8)
+    picture[middle] = 190
+    for column, (low, high) in enumerate((ranges / peak * reach).T.round().astype(int)):
+        picture[middle - high : middle - low + 1, 2 * column : 2 * column + 2] = (60, 90, 130)
+    return picture
+
+
+def sound_picture(body: bytes, height_px: int) -> npt.NDArray[np.uint8]:
+    """Draw a WAV file that a run kept, RGB pixels (height, width, 3); raises `DecodeError`."""
+    return draw_outline(waveform(read_sound(body)[0]), height_px)
+
+
 def sound_job(
     parts: Sequence[bytes], _options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[bytes]]:
     """Examine a WAV file in a decoder process; the part of the reply is its waveform."""
     try:
-        samples, rate = read_samples(parts[0])
-        digest = examine_samples(samples, rate)
+        samples, rate = read_sound(parts[0])
     except DecodeError as error:
         return {"status": error.status, "detail": error.detail}, []
-    return {"status": "ok", "sha256": digest}, [waveform(samples).tobytes()]
+    result = {"status": "ok", "sha256": hash_samples(samples, rate)}
+    return result, [waveform(samples).tobytes()]
 
 
 def checked_reply(result: Mapping[str, Any], parts: Sequence[bytes]) -> tuple[str, Waveform]:

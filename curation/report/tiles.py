@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from catalog import AssetReader, Catalog, ConsoleLinks, SafelightError, data_uri
 from curation.decoding.decoding import decode_small, sound_waveform
 from curation.decoding.limits import DecodeError
+from curation.decoding.sounds import draw_outline
 from curation.decoding.wave_samples import is_wave
 from curation.reading import frame
 
@@ -85,26 +84,13 @@ class Tiles:
         if sha not in self._locations:
             raise DecodeError("deleted", "the catalog has no bytes of this picture")
         body = self._reader.read(*self._locations[sha])
-        small = (
-            draw_waveform(body)
-            if is_wave(body)
-            else decode_small(body, height_px=THUMBNAIL_HEIGHT_PX)
-        )
+        if is_wave(body):
+            small = draw_outline(sound_waveform(body), THUMBNAIL_HEIGHT_PX)
+        else:
+            small = decode_small(body, height_px=THUMBNAIL_HEIGHT_PX)
         quality = [cv2.IMWRITE_JPEG_QUALITY, 70]
         _, encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), quality)
         return data_uri(encoded.tobytes(), "image/jpeg")
-
-
-def draw_waveform(body: bytes) -> npt.NDArray[np.uint8]:
-    """Draw the outline of a sound over time, RGB (110, 2 px a column, 3); raises `DecodeError`."""
-    outline = sound_waveform(body).astype(np.float64)
-    peak = max(1.0, float(np.abs(outline).max()))
-    middle, reach = THUMBNAIL_HEIGHT_PX // 2, THUMBNAIL_HEIGHT_PX // 2 - 4
-    picture = np.full((THUMBNAIL_HEIGHT_PX, 2 * outline.shape[1], 3), 245, np.uint8)
-    picture[middle] = 190
-    for column, (low, high) in enumerate((outline / peak * reach).T.round().astype(int)):
-        picture[middle - high : middle - low + 1, 2 * column : 2 * column + 2] = (60, 90, 130)
-    return picture
 
 
 def describe_problem(status: str, detail: object) -> str:

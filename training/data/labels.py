@@ -1,10 +1,13 @@
 """Labels of a release: a column of its index, or an SQL expression over its columns."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
-from training.errors import LabelExpressionError
+from training.errors import LabelExpressionError, NoLabelError, RareClassesError
+
+FEWEST_OF_CLASS = 5  # files; a rarer class is no class, and its files have no label
 
 
 def label_values(index: pl.DataFrame, column: str) -> pl.Series:
@@ -36,3 +39,36 @@ def sql_of_kinds(column: str, kinds: Mapping[str, Sequence[str]], edges: str = "
     form = "WHEN REGEXP_LIKE(LOWER(CAST({0} AS VARCHAR)), '(^|[{1}])({2})([{1}]|$)') THEN '{3}'"
     cases = (form.format(column, edges, "|".join(words), name) for name, words in kinds.items())
     return f"CASE {' '.join(cases)}"
+
+
+def only_class_label(manifest: Mapping[str, Any]) -> str:
+    """Return the only label of a release with classes; numbers on a scale, such as an age, are left out.
+
+    Raises NoLabelError where there are several or none.
+    """
+    from catalog import label_columns
+
+    plan = manifest.get("plan", {})
+    existing = label_columns(plan)
+    classes = [name for name in existing if name not in plan.get("label_parts", {})]
+    if len(classes) != 1:
+        raise NoLabelError("", existing)
+    return classes[0]
+
+
+def frequent_classes(index: pl.DataFrame, column: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name of a label and its classes that are common enough, numbers in their order.
+
+    Raises RareClassesError for fewer than two of them, and LabelExpressionError.
+    """
+    values = label_values(index, column).drop_nulls()
+    return values.name, common_classes(values)
+
+
+def common_classes(values: pl.Series) -> tuple[str, ...]:
+    """Name the values of at least five files, sorted; raises RareClassesError for fewer than two of them."""
+    counts = values.value_counts()
+    common = counts.filter(counts["count"] >= FEWEST_OF_CLASS)[values.name].sort()
+    if len(common) < 2:
+        raise RareClassesError(values.name, FEWEST_OF_CLASS)
+    return tuple(common.cast(str).to_list())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.errors import NoLabelError, RareClassesError
+from training.errors import NoLabelError
 from training.fit.config import Config, option
 from training.fit.encoded import squares, standardise
 from training.fit.recipe import Labels, Recipe
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 KINDS = ("auto", "classes", "number")
 MOST_CLASSES = 20  # different whole numbers that are still taken for classes
-FEWEST_OF_CLASS = 5  # pictures; a rarer class is no class, and its pictures have no label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +57,14 @@ def heads(labels: Labels, config: ClassifyConfig) -> tuple[Head, ...]:
     """Make one head from the type and the values of the label's column."""
     import numpy as np
 
-    from training.data.labels import label_values
+    from training.data.labels import common_classes, label_values
     from training.heads import RegressionHead, SoftmaxHead
 
     column = config.label or _only_label(labels)
     values = label_values(labels.index, column).drop_nulls()
     name = values.name
     if _has_classes(values, config.task):
-        return (SoftmaxHead(name=name, column=column, classes=_classes(values)),)
+        return (SoftmaxHead(name=name, column=column, classes=common_classes(values)),)
     numbers = values.cast(float, strict=False).drop_nulls().drop_nans().to_numpy()
     if not len(numbers):
         raise NoLabelError(column, _labels(labels))
@@ -94,15 +93,6 @@ def _has_classes(values: pl.Series, task: str) -> bool:
     if values.dtype.is_float():
         return False
     return not values.dtype.is_integer() or values.n_unique() <= MOST_CLASSES
-
-
-def _classes(values: pl.Series) -> tuple[str, ...]:
-    """Name the classes that are common enough, numbers in their order."""
-    counts = values.value_counts()
-    common = counts.filter(counts["count"] >= FEWEST_OF_CLASS)[values.name].sort()
-    if len(common) < 2:
-        raise RareClassesError(values.name, FEWEST_OF_CLASS)
-    return tuple(common.cast(str).to_list())
 
 
 def network(config: ClassifyConfig, heads: tuple[Head, ...]) -> nn.Module:

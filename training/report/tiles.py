@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 from PIL import Image, ImageOps
 
+from curation import sound_picture
 from training.data.photo_settings import SHORT_NAMES, TASKS, format_value
 from training.evaluation.ranking import ClassPrediction, RankedPhoto, ValuePrediction
 from training.evaluation.saved_head import SavedHead
@@ -53,11 +54,15 @@ class PredictionTile:
 def read_picture(path: Path, offset: int, length: int, side_px: int) -> Image.Image:
     """Decode the picture in a byte range of a shard, upright RGB, longer side at most `side_px`.
 
-    The result carries no metadata of the file.
+    The result carries no metadata of the file. Of a sound it is the outline over time.
     """
     with path.open("rb") as file:
         file.seek(offset)
-        with Image.open(BytesIO(file.read(length))) as stored:
+        data = file.read(length)
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        upright = Image.fromarray(sound_picture(data, side_px // 2))
+    else:
+        with Image.open(BytesIO(data)) as stored:
             stored.draft("RGB", (side_px, side_px))
             upright = ImageOps.exif_transpose(stored).convert("RGB")
     upright.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)

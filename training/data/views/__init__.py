@@ -8,7 +8,9 @@ from training.data.views.base import View
 from training.data.views.crops import Crops
 from training.data.views.crops_and_patches import CropsAndPatches
 from training.data.views.edited_pairs import EditedPairs
+from training.data.views.log_mel import LogMel
 from training.data.views.patches_and_thumbnail import PatchesAndThumbnail
+from training.data.views.small_pictures import SmallPictures
 from training.data.views.whole_and_native import WholeAndNative
 from training.data.views.whole_picture import WholePicture
 
@@ -18,7 +20,9 @@ __all__ = [
     "Crops",
     "CropsAndPatches",
     "EditedPairs",
+    "LogMel",
     "PatchesAndThumbnail",
+    "SmallPictures",
     "View",
     "WholeAndNative",
     "WholePicture",
@@ -33,6 +37,8 @@ VIEWS: dict[str, type[View]] = {
         Crops,
         CropsAndPatches,
         AlignedFaces,
+        SmallPictures,
+        LogMel,
         WholeAndNative,
         WholePicture,
     )
