@@ -128,6 +128,10 @@ class EncoderExistsError(TrainingError):
         )
 
 
+class SeriesError(TrainingError):
+    """The table of prices has no such series, or too few days of it."""
+
+
 class EmbedderError(TrainingError):
     """A model gives vectors and predicts nothing about a picture."""
 

@@ -18,6 +18,7 @@ from catalog import (
     track,
 )
 from training.commands.compare import benchmark, compare, leaderboard
+from training.commands.series import series
 from training.commands.studies import STUDIES, check_options
 
 if TYPE_CHECKING:
@@ -272,5 +273,5 @@ def _predict_faces(model: Model, path: Path) -> list[FaceAnswers]:
     return faces
 
 
-for _command in (compare, benchmark, leaderboard):
+for _command in (compare, benchmark, leaderboard, series):
     train.add_command(_command)

@@ -56,12 +56,13 @@ def group_bootstrap(
     *,
     folds: int = FOLDS,
     seed: int = 0,
+    level: tuple[float, float] = LEVEL,
 ) -> Interval:
     """Resample whole groups and return the figure of all rows with its interval.
 
     `sums` (N, columns) are additive over rows; `figure` maps (B, columns) to (B,). The resamples depend
     on the number of groups and the seed only, so two predictors on the same rows are paired.
-    A resample for which `figure` is NaN is ignored.
+    A resample for which `figure` is NaN is ignored. `level` has the two percentiles of the interval.
     """
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1 if len(codes) else 0
@@ -78,7 +79,7 @@ def group_bootstrap(
     figures = figures[~np.isnan(figures)]
     if not len(figures):
         return Interval(value, None, None, len(codes), count)
-    low, high = np.percentile(figures, LEVEL)
+    low, high = np.percentile(figures, level)
     return Interval(value, float(low), float(high), len(codes), count)
 
 
