@@ -10,6 +10,7 @@ refused 505; libvips with fail_on=warning refused 369, all of which the strict d
 import io
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,15 @@ class ImageHeader:
     container: str
     picture: Image.Image
     structure: JpegStructure
-    orientation: int
+
+    @cached_property
+    def orientation(self) -> int:
+        """EXIF Orientation, to be read after the pixels.
+
+        For it Pillow reads a PNG to its end and hides the errors; pixels that are read afterwards are then black where
+        the file is damaged.
+        """
+        return _orientation(self.picture)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,7 +82,7 @@ def open_header(image: bytes, min_side_px: int = MIN_SIDE_PX) -> ImageHeader:
         raise DecodeError("undecodable", error_line(error)) from error
     check_size(*picture.size, len(image), min_side_px)
     structure = jpeg_structure(image) if container == "JPEG" else JpegStructure()
-    return ImageHeader(container, picture, structure, _orientation(picture))
+    return ImageHeader(container, picture, structure)
 
 
 def decode_stored(image: bytes, header: ImageHeader) -> tuple[Pixels, str | None]:

@@ -1,3 +1,4 @@
+import io
 import os
 import threading
 from collections import Counter
@@ -101,6 +102,25 @@ def broken_files_open(body: bytes) -> None:
     from curation.decoding.pixels import open_header
 
     open_header(body)
+
+
+@pytest.mark.parametrize("at", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("damage", [b"\x5a" * 40, bytes(2000)])
+def test_a_png_with_damaged_data_is_not_taken_for_sound(at: float, damage: bytes) -> None:
+    """Reading the orientation of a PNG decodes it, and Pillow hides the errors of that."""
+    body = bytearray(encoded(photograph(), "PNG"))
+    start = int(at * len(body))
+    body[start : start + len(damage)] = damage
+    assert examine(bytes(body)).decode_status in ("undecodable", "truncated", "damaged")
+
+
+@pytest.mark.parametrize("container", ["PNG", "WEBP", "TIFF", "JPEG"])
+def test_the_orientation_of_every_container_is_applied(container: str) -> None:
+    picture, exif = photograph(), Image.Exif()
+    exif[0x0112] = 6
+    out = io.BytesIO()
+    picture.save(out, container, exif=exif)
+    assert examine(out.getvalue()).width == picture.height != picture.width
 
 
 @needs("photos/photos-1.tar")
