@@ -24,6 +24,7 @@ import click
 if TYPE_CHECKING:
     from catalog import SafelightError, Workspace, load, sql
     from catalog.takedown.crawl_queue import CrawlQueue
+    from catalog.web.predictions.predictor import Predictor
     from catalog.workspace.logs import Format
     from training.data.dataset import dataset
     from training.data.loader import loader
@@ -81,6 +82,9 @@ ROOMS = {
 
 EXTRAS = {"ray": "cluster", "obstore": "s3"}
 """Library -> the extra that installs it, where that is not the extra of the room."""
+
+PREDICTOR = "safelight.open_predictor"
+"""Where `safelight serve` looks for `open_predictor`: OPENER of `catalog.web.predictions.predictor`."""
 
 BROKEN_PIPE = 128 + 13
 
@@ -244,6 +248,7 @@ def cli(
     import logging
 
     ctx.obj = open_crawl_queue
+    ctx.meta[PREDICTOR] = open_predictor
 
     from catalog.workspace.logs import start_logging
     from catalog.workspace.progress import show_progress
@@ -260,6 +265,13 @@ def open_crawl_queue(workspace: "Workspace") -> "CrawlQueue":
     crawler = _import("crawler", "crawl")
     queue: CrawlQueue = crawler.FrontierQueue(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
     return queue
+
+
+def open_predictor(workspace: "Workspace") -> "Predictor":
+    """Open the models of a workspace for the prediction page; the catalog may not import training."""
+    _import("onnxruntime", "train")
+    predictor: Predictor = _import("training", "train").PicturePredictor(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
+    return predictor
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -31,6 +31,9 @@ NetworkDiskError            SQLite on a disk that is shared over a network
 StorageError                a bucket cannot be reached, or refuses
 NoSuchCrawlError            no crawl with this id has ended a session
 SandboxError                the sandbox does not work on this machine
+NoSuchModelError            no model that predicts pictures has this id
+PictureRefusedError         an uploaded file is not predicted: no picture, damaged, too large
+TooManyPredictionsError     one prediction more than may be at work
 TooManyWaitError            one statement more than may wait
 """
 
@@ -297,6 +300,32 @@ class ShippedQuestionError(UsageError):
 
 class SandboxError(CatalogError):
     """The sandbox does not work; statements cannot be run in it."""
+
+
+class NoSuchModelError(CatalogError):
+    """No finished model with this id predicts pictures."""
+
+
+class PictureRefusedError(CatalogError):
+    """An uploaded file is not predicted; `kind` says why in a word, the message in a line."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+    @property
+    def http_status(self) -> int:
+        """The status of the response: 413 for too much, 415 for no picture, 422 for a picture that is not usable."""
+        return {"too_large": 413, "not_an_image": 415, "unsupported_media_type": 415}.get(
+            self.kind, 422
+        )
+
+
+class TooManyPredictionsError(CatalogError):
+    """So many predictions are at work, or uploads arrive, that one more is refused."""
+
+    def __init__(self, at_work: int) -> None:
+        super().__init__(f"{counted(at_work, 'prediction')} at work already; try again in a moment")
 
 
 class TooManyWaitError(CatalogError):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         register,
     )
     from training.models.headed import HeadedNetwork
+    from training.predict.picture_predictor import PicturePredictor
     from training.recipes import RECIPES
     from training.report.report import write_report
     from training.runs.run import train
@@ -41,6 +42,7 @@ __all__ = [
     "OrdinalHead",
     "Outcome",
     "PatchesAndThumbnail",
+    "PicturePredictor",
     "Recipe",
     "RegressionHead",
     "SoftmaxHead",
@@ -74,6 +76,7 @@ if not TYPE_CHECKING:  # mypy would take every name for one that `__getattr__` k
                 "register",
             ),
             "training.models.headed": ("HeadedNetwork",),
+            "training.predict.picture_predictor": ("PicturePredictor",),
             "training.recipes": ("RECIPES",),
             "training.report.report": ("write_report",),
             "training.runs.run": ("train",),

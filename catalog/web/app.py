@@ -11,12 +11,22 @@ from aiohttp.abc import AbstractAccessLogger
 from catalog.sandbox import MB, Limits, QueryPool
 from catalog.web.access import login
 from catalog.web.access.security import add_headers, authenticate, check_host, check_origin
-from catalog.web.api import pages, pictures, queries, releases, review, saved_questions, tables
+from catalog.web.api import (
+    pages,
+    pictures,
+    predict,
+    queries,
+    releases,
+    review,
+    saved_questions,
+    tables,
+)
 from catalog.web.http.app_keys import (
     AUDIT_LOG,
     CREDENTIALS,
     PICTURE_LOCATIONS,
     POOL,
+    PREDICTIONS,
     QUERIES,
     REVIEW_SESSION,
     SETTINGS,
@@ -27,6 +37,8 @@ from catalog.web.http.credentials import load_credentials
 from catalog.web.http.errors import errors_as_json
 from catalog.web.http.settings import ServeSettings
 from catalog.web.http.sign_in_limit import SignInLimit
+from catalog.web.predictions.predictor import OpenPredictor
+from catalog.web.predictions.service import PredictionService
 from catalog.web.review.review_session import ReviewSession
 from catalog.web.sections.picture_locations import PictureLocations
 from catalog.web.statements.audit_log import AuditLog
@@ -39,13 +51,15 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 2**20
 """Bytes of a request body: a statement and its parameters."""
-_HANDLERS = (login, queries, tables, saved_questions, pictures, review, pages, releases)
+_HANDLERS = (login, queries, tables, saved_questions, pictures, predict, review, pages, releases)
 _AUDIT_CHECK_S = 5.0
 _REVIEW_CHECK_S = 1.0
 
 
-def make_app(workspace: Workspace, settings: ServeSettings) -> web.Application:
-    """Make the application of one workspace.
+def make_app(
+    workspace: Workspace, settings: ServeSettings, open_predictor: OpenPredictor | None = None
+) -> web.Application:
+    """Make the application of one workspace; without `open_predictor` it predicts nothing.
 
     Raises `UsageError` when others could reach it without a token.
     """
@@ -57,11 +71,18 @@ def make_app(workspace: Workspace, settings: ServeSettings) -> web.Application:
     app[CREDENTIALS] = load_credentials(settings)
     app[SIGN_IN_LIMIT] = SignInLimit()
     app[REVIEW_SESSION] = ReviewSession(workspace)
+    app[PREDICTIONS] = PredictionService(
+        workspace,
+        open_predictor,
+        max_at_work=settings.max_predictions,
+        timeout_s=settings.prediction_timeout_s,
+    )
     for module in _HANDLERS:
         app.add_routes(module.routes)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(_run_queries)
     app.cleanup_ctx.append(_run_review)
+    app.on_cleanup.append(_close_predictions)
     return app
 
 
@@ -121,6 +142,10 @@ async def _run_review(app: web.Application) -> AsyncIterator[None]:
     with suppress(asyncio.CancelledError):
         await committing
     await asyncio.to_thread(app[REVIEW_SESSION].close)
+
+
+async def _close_predictions(app: web.Application) -> None:
+    await app[PREDICTIONS].close()
 
 
 async def _commit_decisions(session: ReviewSession) -> None:

@@ -1,7 +1,7 @@
 """Decode stored pictures to pixels.
 
 No tag of the file is used, not even Orientation: a picture without its metadata gives the same pixels, hence the same
-prediction.
+prediction. A sandboxed process imports this file without the other rooms, so errors of training are imported late.
 """
 
 import io
@@ -11,7 +11,6 @@ import simplejpeg
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from training.data.arrays import Pixels
-from training.errors import UndecodablePictureError
 
 ORIENTATION = 0x0112
 LEAST_FACTOR = 2  # decoding at 5/8 to 7/8 takes longer than at full size
@@ -25,20 +24,36 @@ def decode(
     With `min_side` a JPEG may be decoded at a reduced size (n/8, much faster), as long as both sides
     keep at least that many pixels; a pair gives the least height and the least width. Raises UndecodablePictureError.
     """
-    if bytes(data[:2]) == b"\xff\xd8":
-        try:
-            least = min_side if isinstance(min_side, tuple) else (min_side, min_side)
-            return _decode_jpeg(data, *least)
-        except (ValueError, KeyError):  # CMYK and other rare kinds: Pillow decodes them
-            pass
     try:
-        return _decode_other(data)
+        return decode_pixels(data, min_side=min_side)
     except (
         Exception
     ) as error:  # damaged files raise whatever their decoder meets; all of it is passed on
-        is_other = isinstance(error, UnidentifiedImageError)  # its text names an object in memory
-        detail = "no picture format that can be read" if is_other else str(error)
-        raise UndecodablePictureError(name, detail) from error
+        from training.errors import UndecodablePictureError
+
+        raise UndecodablePictureError(name, decode_problem(error)) from error
+
+
+def decode_pixels(
+    data: bytes | memoryview, *, min_side: int | tuple[int, int] = 0, strict: bool = False
+) -> Pixels:
+    """Decode as `decode` does; damaged files raise what their decoder raises.
+
+    `strict` refuses a file that is cut off, of which libjpeg would give the part that is there.
+    """
+    if bytes(data[:2]) == b"\xff\xd8":
+        try:
+            least = min_side if isinstance(min_side, tuple) else (min_side, min_side)
+            return _decode_jpeg(data, *least, strict=strict)
+        except (ValueError, KeyError):  # CMYK and other rare kinds: Pillow decodes them
+            pass
+    return _decode_other(data)
+
+
+def decode_problem(error: Exception) -> str:
+    """Return what a decoder says about a file that it refuses."""
+    is_other = isinstance(error, UnidentifiedImageError)  # its text names an object in memory
+    return "no picture format that can be read" if is_other else str(error)
 
 
 def stored_size(data: bytes) -> tuple[int, int] | None:
@@ -64,10 +79,12 @@ def picture_size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
-def _decode_jpeg(data: bytes | memoryview, min_height: int, min_width: int) -> Pixels:
+def _decode_jpeg(
+    data: bytes | memoryview, min_height: int, min_width: int, *, strict: bool
+) -> Pixels:
     least = {"min_height": min_height, "min_width": min_width, "min_factor": LEAST_FACTOR}
     scale = least if min_height else {}
-    pixels: Pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=False, **scale)
+    pixels: Pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=strict, **scale)
     return pixels
 
 
@@ -81,4 +98,7 @@ def _decode_other(data: bytes | memoryview) -> Pixels:
             clear = picture.convert("RGBA")
             ground = Image.new("RGBA", clear.size, "white")
             return np.asarray(Image.alpha_composite(ground, clear).convert("RGB"))
+        if picture.mode.startswith("I;16"):  # Pillow would clip it to white
+            grey = (np.asarray(picture) >> 8).astype(np.uint8)
+            return np.repeat(grey[:, :, None], 3, axis=2)
         return np.asarray(picture.convert("RGB"))

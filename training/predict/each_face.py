@@ -3,16 +3,17 @@
 The picture is turned upright by its EXIF tag Orientation first, because people look at faces that way.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from training.data.arrays import Pixels
 from training.data.decode import decode
 from training.data.orientation import orientation_of, turn_upright
 from training.data.views.aligned_faces import AlignedFaces
 from training.data.views.face_alignment import (
+    SURE,
     FoundFace,
     LocatedFace,
     aligned_face,
@@ -21,8 +22,13 @@ from training.data.views.face_alignment import (
     side_of,
 )
 from training.errors import NoFaceError
-from training.predict.predict_files import Answers, Model, stated_of_pixels
-from training.predict.saved_model import calibrations_of
+from training.predict.predict_files import (
+    Answers,
+    Model,
+    answers_of,
+    least_side,
+    stated_of_pixels,
+)
 
 EYES = 0.372  # of the side of a chip of UTKFace: median of 210 chips, found by the same detector
 OFFSET = (
@@ -33,6 +39,9 @@ EYES_ROOM = 0.24  # with room around the face, for views that align it themselve
 LARGEST_PX = 448  # side of a chip; more says nothing to a network that sees 224 px
 
 
+Box = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class FaceAnswers:
     """One face: its box (x, y, width, height) in px of the upright picture, how sure the detector is, the answers.
@@ -41,7 +50,7 @@ class FaceAnswers:
     own resolution.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
     side_px: float
     answers: Answers
@@ -54,18 +63,50 @@ def predict_faces(model: Model, data: bytes, name: str) -> list[FaceAnswers]:
     A face that is smaller than `train limits` allows is refused, the others are answered. Raises
     UndecodablePictureError, NoFaceError without a face, and MissingPartError without the package of the detector.
     """
-    pixels = turn_upright(decode(data, name=name), orientation_of(data))
-    faces = find_faces(pixels)
+    faces = find_turned_faces(turn_upright(decode(data, name=name), orientation_of(data)))
     if not faces:
         raise NoFaceError(name)
-    least = float(model.limits.get("smallest_side_px") or 0)
-    calibrations = calibrations_of(model.facts)
-    return [_answered(model, face, least, calibrations) for face in faces]
+    return [predict_face(model, face) for face in faces]
 
 
-def _answered(
-    model: Model, face: FoundFace, least: float, calibrations: Mapping[str, Mapping[str, Any]]
-) -> FaceAnswers:
+def find_turned_faces(pixels: Pixels) -> list[FoundFace]:
+    """Find all faces of decoded pixels (H, W, 3), from left to right; the picture may lie on its side.
+
+    Unless a face is sure, the surest of the four quarter turns is taken. Boxes are in px of `pixels`, and inside.
+    """
+    turns, faces = 0, find_faces(pixels)
+    if not faces or _surest(faces) < SURE:
+        looks = [(n, find_faces(np.ascontiguousarray(np.rot90(pixels, n)))) for n in (1, 2, 3)]
+        turns, faces = max([(0, faces), *looks], key=lambda look: _surest(look[1]))
+    placed = [
+        replace(face, box=_box_before(face.box, turns, face.located.pixels.shape[:2]))
+        for face in faces
+    ]
+    return sorted(placed, key=lambda face: face.box[0])
+
+
+def _surest(faces: Sequence[FoundFace]) -> float:
+    return max((face.score for face in faces), default=0.0)
+
+
+def _box_before(box: Box, turns: int, size: tuple[int, ...]) -> Box:
+    """Return a box of a picture of `size` (height, width) as it lies before the quarter turns to the left.
+
+    >>> _box_before((10, 20, 30, 40), 1, (100, 200))
+    (40.0, 10.0, 40.0, 30.0)
+    """
+    height, width = size
+    left, right = (float(np.clip(x, 0, width)) for x in (box[0], box[0] + box[2]))
+    top, bottom = (float(np.clip(y, 0, height)) for y in (box[1], box[1] + box[3]))
+    for _ in range(turns):
+        left, right, top, bottom = height - bottom, height - top, left, right
+        height, width = width, height
+    return left, top, right - left, bottom - top
+
+
+def predict_face(model: Model, face: FoundFace) -> FaceAnswers:
+    """Return the answers for one face, or why there are none."""
+    least = least_side(model)
     side = side_of(face.located, EYES)
     if side < least:
         refusal = f"too small to tell: {side:.0f} px, and this model needs {least:.0f} px"
@@ -77,9 +118,5 @@ def _answered(
         moved = located.landmarks + side * np.array(OFFSET)
         located = LocatedFace(located.pixels, moved, is_found=True)
     chip = aligned_face(near_face(located, eyes, 2 * chip_px), eyes, chip_px)
-    stated = stated_of_pixels(model, chip)
-    answers = {
-        head.name: head.answer(stated[head.name], calibrations.get(head.name, {}))
-        for head in model.heads
-    }
+    answers = answers_of(model, stated_of_pixels(model, chip))
     return FaceAnswers(face.box, face.score, side, answers)

@@ -92,11 +92,13 @@ def predict_pictures(model: Model, pictures: Sequence[bytes]) -> list[Answers]:
 
 def predict_picture(model: Model, data: bytes, name: str) -> Answers:
     """Return the answer of each head for one encoded picture; raises UndecodablePictureError with its `name`."""
-    stated, calibrations = stated_outputs(model, data, name), calibrations_of(model.facts)
-    return {
-        head.name: head.answer(stated[head.name], calibrations.get(head.name, {}))
-        for head in model.heads
-    }
+    return answers_of(model, stated_outputs(model, data, name))
+
+
+def predict_sample(model: Model, sample: Arrays, name: str) -> Answers:
+    """Return the answer of each head for a sample of the model's view; raises NoFaceError with the `name`."""
+    model.view.check(sample, name)
+    return answers_of(model, _stated(model, sample))
 
 
 def stated_outputs(model: Model, data: bytes, name: str) -> dict[str, Floats]:
@@ -104,7 +106,8 @@ def stated_outputs(model: Model, data: bytes, name: str) -> dict[str, Floats]:
 
     Raises PictureTooSmallError below the limit that `train limits` measured, NoFaceError where the view needs a face.
     """
-    _check_size(model, data, name)
+    if least_side(model):
+        check_size(model, picture_size(data), name)
     sample = model.view.from_bytes(data, name)
     model.view.check(sample, name)
     return _stated(model, sample)
@@ -115,11 +118,25 @@ def stated_of_pixels(model: Model, pixels: Pixels) -> dict[str, Floats]:
     return _stated(model, model.view.prepare(pixels))
 
 
-def _check_size(model: Model, data: bytes, name: str) -> None:
-    least = float(model.limits.get("smallest_side_px") or 0)
-    size = picture_size(data) if least else None
+def least_side(model: Model) -> float:
+    """Return the longer side that a picture must have, in px, as `train limits` measured; 0 before."""
+    return float(model.limits.get("smallest_side_px") or 0)
+
+
+def check_size(model: Model, size: tuple[int, int] | None, name: str) -> None:
+    """Raise PictureTooSmallError for a picture of this height and width, as stored, that is below the limit."""
+    least = least_side(model)
     if size is not None and max(size) < least:
         raise PictureTooSmallError(name, size, round(least))
+
+
+def answers_of(model: Model, stated: Mapping[str, Floats]) -> Answers:
+    """Return the answer of each head to what it states about one picture."""
+    calibrations = calibrations_of(model.facts)
+    return {
+        head.name: head.answer(stated[head.name], calibrations.get(head.name, {}))
+        for head in model.heads
+    }
 
 
 def _stated(model: Model, sample: Arrays) -> dict[str, Floats]:

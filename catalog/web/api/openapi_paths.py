@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from catalog.web.api.request_types import (
     DownloadQuery,
+    PredictQuery,
     QueuePageQuery,
     QueueQuery,
     RowsQuery,
@@ -30,7 +31,7 @@ def _file(description: str, *types: str) -> dict[str, Schema]:
 
 _ERRORS = {
     f"{status}": _content("the error", ref_to("Problem"), "application/json")
-    for status in (400, 401, 403, 404, 408, 409, 413, 415, 421, 422, 429, 503)
+    for status in (400, 401, 403, 404, 408, 409, 413, 415, 421, 422, 429, 501, 503)
 }
 
 
@@ -55,8 +56,10 @@ def _operation(
 def _query_parameters(query: type[Struct]) -> list[Schema]:
     _, components = msgspec.json.schema_components([query])
     fields = components[query.__name__]["properties"]
+    required = components[query.__name__].get("required", ())
     return [
         {"name": name, "in": "query", "schema": schema, "description": schema.pop("description")}
+        | ({"required": True} if name in required else {})
         for name, schema in fields.items()
     ]
 
@@ -86,6 +89,12 @@ _LINKS = {
     for name in _QUERY_OPERATIONS
 }
 
+_BYTES: Schema = {"type": "string", "format": "binary"}
+_PICTURE_BODY: Schema = {
+    "required": True,
+    "description": "the bytes of one picture; its format is told by its content",
+    "content": {kind: {"schema": _BYTES} for kind in ("application/octet-stream", "image/*")},
+}
 _STARTED = _json("the statement is running", ref_to("Started"), "201")
 _STARTED["201"]["links"] = _LINKS
 _ROWS = _json("the rows", array_of({"type": "object"}))
@@ -213,6 +222,22 @@ PATHS: dict[str, Schema] = {
             _DECISION_ID,
             query=QueueQuery,
         )
+    },
+    "/api/v1/models": {
+        "get": _operation(
+            "getModels",
+            "List the models that predict pictures",
+            _json("the newest first", ref_to("PredictionModels")),
+        )
+    },
+    "/api/v1/predict": {
+        "post": _operation(
+            "predict",
+            "Predict one picture; nothing of it is stored",
+            _json("the answers", ref_to("PicturePrediction")),
+            query=PredictQuery,
+        )
+        | {"requestBody": _PICTURE_BODY}
     },
     "/api/assets/{sha256}": {
         "get": _operation(

@@ -30,7 +30,7 @@ from catalog.number_formats import TEMPLATE_FILTERS
 from catalog.program_name import command_name
 from catalog.releases.release import CLASSES
 from catalog.version import __version__
-from catalog.web.http.app_keys import WORKSPACE
+from catalog.web.http.app_keys import PREDICTIONS, SETTINGS, WORKSPACE
 from catalog.web.review.queues import QUEUES, find_queue
 from catalog.web.review.review_session import new_seed
 from catalog.web.sections import crawls, formatting
@@ -193,6 +193,23 @@ async def review_queue(request: web.Request) -> web.Response:
     """Show one review queue; its items come from the API."""
     queue = find_queue(request.match_info["queue"])
     return _page("review_queue.html", here="review", queue=queue, seed=new_seed())
+
+
+@routes.get("/predict")
+@for_people
+async def predict(request: web.Request) -> web.Response:
+    """Show the models and a place for pictures; a script sends each picture to the API."""
+    try:
+        models, missing = await request.app[PREDICTIONS].models(), ""
+    except SafelightError as error:  # a part that is not installed
+        models, missing = (), str(error)
+    return _page(
+        "predict.html",
+        here="predict",
+        models=models,
+        missing=missing,
+        upload_mb=request.app[SETTINGS].upload_mb,
+    )
 
 
 @routes.get("/login")

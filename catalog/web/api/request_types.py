@@ -147,6 +147,20 @@ class QueuePageQuery(QueueQuery):
     everything: Annotated[bool, Meta(description="items that are decided, too")] = False
 
 
+class PredictQuery(Struct):
+    """Query string of `POST /api/v1/predict`."""
+
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=100,
+            pattern=_NOT_BLANK,
+            description="id of a finished model, or the unique beginning of one",
+        ),
+    ]
+
+
 class NewDecision(Struct, forbid_unknown_fields=True):
     """Body of `POST /api/review/decisions`."""
 

@@ -103,6 +103,7 @@ RESPONSES: dict[str, Schema] = {
         own={"type": "boolean", "description": "saved in this workspace"},
         parameters=array_of(_object("name about default", name=TEXT, about=TEXT, default={})),
     ),
+    "PredictionModels": _object("models", models=array_of(ref_to("PredictionModel"))),
     "Review": _object(
         "run_id queues", run_id=_or_null("string"), queues=array_of({"type": "object"})
     ),

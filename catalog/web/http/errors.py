@@ -9,6 +9,8 @@ from catalog.errors import (
     AssetNotFoundError,
     BusyError,
     DecisionError,
+    MissingPartError,
+    NoSuchModelError,
     QueryError,
     QuestionNotFoundError,
     ReleaseNotFoundError,
@@ -17,6 +19,7 @@ from catalog.errors import (
     SandboxError,
     ShippedQuestionError,
     SnapshotNotFoundError,
+    TooManyPredictionsError,
     TooManyWaitError,
 )
 from catalog.web.statements.query_registry import GoneError, NotDoneError, kind_of
@@ -29,6 +32,7 @@ _STATUS: dict[type[SafelightError], int] = {
     ReleaseNotFoundError: 404,
     QuestionNotFoundError: 404,
     ReviewError: 404,
+    NoSuchModelError: 404,
     GoneError: 404,
     NotDoneError: 409,
     ShippedQuestionError: 409,
@@ -36,6 +40,8 @@ _STATUS: dict[type[SafelightError], int] = {
     DecisionError: 422,
     TooManyWaitError: 429,
     BusyError: 503,
+    TooManyPredictionsError: 503,
+    MissingPartError: 501,
     SandboxError: 503,
 }
 

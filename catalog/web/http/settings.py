@@ -35,3 +35,11 @@ class ServeSettings:
     result_age_s: float = 3600.0
     thumbnails_mb: int = 512
     """Disk for thumbnails; the oldest are deleted first."""
+    upload_mb: int = 25
+    """Size of a picture that is uploaded to be predicted."""
+    upload_timeout_s: float = 60.0
+    """Time within which an uploaded picture must arrive."""
+    max_predictions: int = 2
+    """Predictions at work at once; further ones get status 503."""
+    prediction_timeout_s: float = 30.0
+    """Deadline of a prediction."""

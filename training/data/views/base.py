@@ -13,12 +13,13 @@ from training.data.decode import decode
 class View(ABC):
     """How a row becomes the inputs of a network. A sample is cached, a batch is made anew each time.
 
-    `min_side`: a decoder may scale a picture down as long as both sides keep so many pixels; 0 keeps it whole.
+    `min_side`: a decoder may scale a picture down as long as both sides keep so many pixels, or height and width those
+    of a pair; 0 keeps it whole.
     Views are values: the same configuration gives equal views, and they import no torch, so that predictions need none.
     """
 
     kind: ClassVar[str]
-    min_side: int = 0
+    min_side: int | tuple[int, int] = 0
     free_axes: ClassVar[Mapping[str, Mapping[int, str]]] = {}
     """Axes of a batch, besides the first, whose length is free in an exported model: array -> axis -> its name."""
     plain_variants: int = 0

@@ -13,10 +13,13 @@ from aiohttp import web
 
 from catalog import Workspace
 from catalog.web.api.pages import STATIC, errors_as_pages, render_card, routes
-from catalog.web.http.app_keys import WORKSPACE
+from catalog.web.http.app_keys import PREDICTIONS, SETTINGS, WORKSPACE
 from catalog.web.http.errors import errors_as_json
+from catalog.web.http.settings import ServeSettings
+from catalog.web.predictions.service import PredictionService
 from tests.catalog.web.in_thread import serving
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, SHAS, TURNED
+from tests.catalog.web.made_predictor import MadePredictor
 
 PAGES = (
     "/",
@@ -28,6 +31,7 @@ PAGES = (
     "/review",
     "/review/duplicates",
     "/review/sample",
+    "/predict",
     f"/pictures/{SHAS[TURNED]}",
     f"/pictures/{SHAS[COPY_OF_TURNED]}",
     f"/pictures/{SHAS[7]}",
@@ -88,7 +92,10 @@ async def _forbidden(_request: web.Request) -> web.Response:
 def bare(workspace: Workspace) -> web.Application:
     """Make an application of the pages alone: without the sandbox it starts at once."""
     app = web.Application(middlewares=[errors_as_pages, errors_as_json])
-    app[WORKSPACE] = workspace
+    app[WORKSPACE], app[SETTINGS] = workspace, ServeSettings()
+    app[PREDICTIONS] = PredictionService(
+        workspace, lambda _: MadePredictor(), max_at_work=1, timeout_s=5
+    )
     app.add_routes([*routes, web.get("/broken", _broken), web.get("/forbidden", _forbidden)])
     return app
 
