@@ -100,13 +100,17 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
 def _print_result(workspace: Workspace, result: TrainingResult) -> None:
     from training.commands.printing import summary
     from training.predict.saved_model import embedder_of
+    from training.report.binary.biases import bias_lines
     from training.report.saved_run import read_run
     from training.report.tables import conclusions
 
     for policy in result.existed:
         click.echo(f"{policy}: model {result.models[policy].name} exists, nothing to train")
     click.echo(summary(result.models))
-    click.echo(conclusions(read_run(result.folder, workspace.models))["headline"])
+    run = read_run(result.folder, workspace.models)
+    click.echo(conclusions(run)["headline"])
+    for line in bias_lines(run):
+        click.echo(line)
     click.echo(f"models: {', '.join(folder.name for folder in result.models.values())}")
     click.echo(f"report: {result.folder / 'report.html'}")
     for folder in result.models.values():

@@ -57,6 +57,9 @@ class BaselineInputs:
     files: Mapping[str, Mapping[str, Floats]] = field(
         default_factory=dict
     )  # of the same rows as `features`
+    biases: Mapping[str, Mapping[str, Floats]] = field(
+        default_factory=dict
+    )  # as `files`, of `training.data.bias_tables`
 
 
 def file_table(index: pl.DataFrame) -> Floats:
@@ -97,10 +100,22 @@ def predicted_by_file(
     inputs: BaselineInputs, target: Ints, classes: int
 ) -> dict[str, dict[str, Floats]]:
     """Fit forests on properties of files; return natural log-probabilities (N, C) by predictor, as above."""
-    rows = target[inputs.tiny_rows]
+    return _by_forests(inputs.files, target[inputs.tiny_rows], classes)
+
+
+def predicted_by_biases(
+    inputs: BaselineInputs, target: Ints, classes: int
+) -> dict[str, dict[str, Floats]]:
+    """Fit forests on what a label may follow from; return natural log-probabilities (N, C) by predictor, as above."""
+    return _by_forests(inputs.biases, target[inputs.tiny_rows], classes)
+
+
+def _by_forests(
+    tables: Mapping[str, Mapping[str, Floats]], target: Ints, classes: int
+) -> dict[str, dict[str, Floats]]:
     return {
-        name: _log_probabilities(make_pipeline(_forest()), tables, rows, classes)
-        for name, tables in inputs.files.items()
+        name: _log_probabilities(make_pipeline(_forest()), parts, target, classes)
+        for name, parts in tables.items()
     }
 
 

@@ -25,6 +25,8 @@ def evaluate(head: BinaryHead, evidence: Evidence) -> HeadResult:
     train, truth = (evidence.labels[part].truth for part in ("train", "validation"))
     learned = baselines.predicted_classes(evidence.baselines, train, 2)
     by_file = baselines.predicted_by_file(evidence.baselines, train, 2)
+    if head.states_biases:
+        by_file |= baselines.predicted_by_biases(evidence.baselines, train, 2)
     scored = classes.calibrated_predictors(head, evidence, by_file | learned)
     model, *others = scored.predictors
     calibration = scored.calibration.as_json() | zone(scored.validation, truth, head.target_error)

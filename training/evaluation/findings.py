@@ -30,6 +30,10 @@ BASELINES = {
     "file_seen": "the same of what the model sees",
     "metadata": "metadata only",
     "tiny_features": "simple features",
+    "colours_only": "colours only",
+    "exif_only": "camera and settings only",
+    "software_only": "name of the program only",
+    "trip_only": "trip and photographer only",
     "pdq": "PDQ",
     "efficientnet_lite0": "EfficientNet-Lite0",
 }

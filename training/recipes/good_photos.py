@@ -23,18 +23,8 @@ if TYPE_CHECKING:
     from training.heads import Head
 
 GOOD = (
-    "good",
-    "best",
-    "better",
-    "keep",
-    "keeper",
-    "keepers",
-    "selected",
-    "like",
-    "liked",
-    "favourite",
-    "favorite",
-)
+    "good", "best", "better", "keep", "keeper", "keepers", "selected", "like", "liked", "favourite", "favorite",
+)  # fmt: skip
 BAD = (
     "not good", "not_good", "no good", "bad", "worst", "worse", "reject", "rejects", "rejected", "discard", "discarded",
     "other", "others", "dislike", "disliked", "degraded", "ugly", "poor",

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from catalog import Workspace, figure_uri, find_release
+from catalog import MissingPartError, Workspace, figure_uri, find_release
 from training.errors import RecipeNotFoundError
 from training.evaluation.findings import chance, scores
 from training.evaluation.retrieval_table import named_curves
@@ -28,6 +28,9 @@ from training.fit.repeat import preset_words
 from training.recipes import find_recipe
 from training.report import head_plots, plots, tables
 from training.report.balance import TEST, label_balance
+from training.report.binary.biases import biased_heads, biases
+from training.report.binary.grid import write_grid
+from training.report.binary.pixelate import face_finder
 from training.report.markdown import markdown
 from training.report.page import picture_uri, render
 from training.report.panel import panel_heads, ranking_measure, write_panel
@@ -85,6 +88,8 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
         "retrieval": _retrieval(run),
         "calibration": tables.calibration(run),
         "zones": tables.zones(run),
+        "biases": biases(run),
+        **_grid(run, release),
         "slices": tables.slices(run),
         **_balance(run, [*classes, *values], index),
         "merges_classes": any(len(head.classes) > head_plots.MANY for head in classes),
@@ -146,6 +151,21 @@ def _panel(run: SavedRun, release: PictureSource) -> str:
         return ""
     with Image.open(write_panel(run, release).png) as picture:
         return picture_uri(picture.convert("RGB"), quality=92)
+
+
+def _grid(run: SavedRun, release: PictureSource) -> dict[str, str]:
+    """Write the grid of the head that asks what is good; without a face detector there is a note in its place."""
+    heads = biased_heads(run)
+    if not heads:
+        return {"grid": "", "grid_note": ""}
+    try:
+        path = write_grid(run, release, heads[0], face_finder())
+    except MissingPartError as error:
+        return {"grid": "", "grid_note": f"Not drawn, because faces could not be hidden: {error}"}
+    if path is None:
+        return {"grid": "", "grid_note": "No test picture has a label."}
+    with Image.open(path) as picture:
+        return {"grid": picture_uri(picture.convert("RGB"), quality=90), "grid_note": ""}
 
 
 def _comparison(run: SavedRun, head: SavedHead) -> str:

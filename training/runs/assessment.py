@@ -8,6 +8,7 @@ from torch import nn
 
 from catalog import track
 from training.data.arrays import Floats
+from training.data.bias_tables import bias_tables
 from training.evaluation import binary, classes, histograms, severities, values
 from training.evaluation.baselines import BaselineInputs, compressed, file_table, metadata_table
 from training.evaluation.evidence import Evidence, HeadResult, Labelled
@@ -123,7 +124,9 @@ def _baseline_inputs(parts: DatasetParts) -> BaselineInputs:
     }
     if n := parts.train.store.view.n_file_statistics:
         files["file_seen"] = {part: numbers[:, -n:] for part, numbers in statistics.items()}
-    return BaselineInputs(metadata, compressed(scenes, statistics), rows, files)
+    cut = {part: examples.index[: len(scenes[part])] for part, examples in by_part.items()}
+    biases = bias_tables(cut, scenes)
+    return BaselineInputs(metadata, compressed(scenes, statistics), rows, files, biases)
 
 
 def _features(examples: Examples, most: int) -> tuple[Floats, Floats]:

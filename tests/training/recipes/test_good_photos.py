@@ -13,12 +13,14 @@ from PIL import Image
 from catalog import Workspace
 from tests.training.made_release import make_release
 from training import TrainingRequest, train
+from training.data.bias_tables import BIASES
 from training.errors import NoLabelError
 from training.fit.recipe import Labels
 from training.heads import Head
 from training.models.layers import count_parameters
 from training.predict.predict_files import load_model, predict_picture
 from training.recipes.good_photos import DEFAULT, RECIPE, SMOKE, heads, network
+from training.report.report import write_report
 from training.runs.run import evaluate
 from training.runs.saved_network import load_network
 
@@ -77,12 +79,17 @@ def test_a_training_learns_made_labels_and_predicts_every_size_the_same_in_onnx(
     )
     areas = dict(metrics.select("predictor", "value").rows())
     assert areas["model"] > 0.8
-    assert {"majority", "file", "metadata", "tiny_features"} <= set(areas)
+    assert {"majority", "file", "metadata", "tiny_features", *BIASES} <= set(areas)
     config = json.loads((folder / "config.json").read_text())
     assert config["calibration"]["good_or_bad"]["threshold"]
     assert json.loads((folder / "parity.json").read_text())["within_tolerance"]
     assert evaluate(workspace, folder.name)[1] < 1e-6
     check_sizes(workspace, folder, config)
+    [run] = (workspace.reports / "training").iterdir()
+    page = write_report(run, workspace).read_text()
+    assert "Could it be something else" in page
+    assert "12 worst" in page
+    assert (run / "best_and_worst.png").exists() or "faces could not be hidden" in page
 
 
 def check_sizes(workspace: Workspace, folder: Path, config: dict[str, object]) -> None:
