@@ -8,7 +8,6 @@ import pytest
 
 from tests.lessons.pages import PAGES
 from tests.real_data import REAL, members, needs
-from training.recipes import RECIPES
 
 Names = Callable[..., dict[str, Any]]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -16,8 +15,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_lesson_runs_in_full(path: Path, names_of: Names) -> None:
-    if path.stem.startswith("12") and "digits" not in RECIPES:
-        pytest.skip("needs the recipe digits")
     names_of(int(path.stem[:2]))
 
 

@@ -22,15 +22,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 import safelight
 from tests.lessons.conftest import Lesson
 from tests.lessons.pages import LESSONS, PAGES, blocks, page
-from training.recipes import RECIPES
 
 Names = Callable[..., dict[str, Any]]
-NEEDS_DIGITS = pytest.mark.skipif("digits" not in RECIPES, reason="needs the recipe digits")
 
 
 def lesson_parameter(path: Path) -> Any:
     """Mark the lesson that starts commands, which takes longer than the eleven others together."""
-    marks = [pytest.mark.slow, NEEDS_DIGITS] if path.stem.startswith("12") else []
+    marks = [pytest.mark.slow] if path.stem.startswith("12") else []
     return pytest.param(path, id=path.stem, marks=marks)
 
 
@@ -218,7 +216,6 @@ def test_every_command_and_option_of_scaling_up_exists() -> None:
                 assert word in {flag for option in command.params for flag in option.opts}, words
 
 
-@NEEDS_DIGITS
 @pytest.mark.slow
 def test_scaling_up_trains_on_the_release_it_made(small_lesson: Lesson) -> None:
     names, folder = small_lesson(12)
