@@ -27,6 +27,7 @@ from training.predict.predict_files import (
     Model,
     answers_of,
     least_side,
+    predict_sample,
     stated_of_pixels,
 )
 
@@ -35,7 +36,6 @@ OFFSET = (
     0.016,
     0.035,
 )  # of the side, by which faces of UTKFace lie farther left and higher than in our aligned square
-EYES_ROOM = 0.24  # with room around the face, for views that align it themselves
 LARGEST_PX = 448  # side of a chip; more says nothing to a network that sees 224 px
 
 
@@ -111,12 +111,15 @@ def predict_face(model: Model, face: FoundFace) -> FaceAnswers:
     if side < least:
         refusal = f"too small to tell: {side:.0f} px, and this model needs {least:.0f} px"
         return FaceAnswers(face.box, face.score, side, {}, refusal)
-    eyes = EYES_ROOM if isinstance(model.view, AlignedFaces) else EYES
-    chip_px = max(32, min(LARGEST_PX, round(side_of(face.located, eyes))))
-    located = face.located
-    if eyes == EYES:
-        moved = located.landmarks + side * np.array(OFFSET)
-        located = LocatedFace(located.pixels, moved, is_found=True)
-    chip = aligned_face(near_face(located, eyes, 2 * chip_px), eyes, chip_px)
-    answers = answers_of(model, stated_of_pixels(model, chip))
+    if isinstance(model.view, AlignedFaces):  # it cuts faces itself, as in training
+        answers = predict_sample(model, model.view.sample(face.located), "face")
+    else:
+        answers = answers_of(model, stated_of_pixels(model, _chip(face.located, side)))
     return FaceAnswers(face.box, face.score, side, answers)
+
+
+def _chip(face: LocatedFace, side: float) -> Pixels:
+    """Cut a face as the faces of UTKFace are cut; `side` is that of the chip at the picture's own resolution."""
+    side_px = max(32, min(LARGEST_PX, round(side)))
+    moved = LocatedFace(face.pixels, face.landmarks + side * np.array(OFFSET), is_found=True)
+    return aligned_face(near_face(moved, EYES, 2 * side_px), EYES, side_px)

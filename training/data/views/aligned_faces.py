@@ -63,7 +63,11 @@ class AlignedFaces(View):
 
     def prepare(self, pixels: Pixels) -> Arrays:
         """Draw the variants, (V, S, S, 3); `jpeg_bytes` is the size of the first one."""
-        face = near_face(locate_face(pixels, self.eyes), self.eyes, round(NEAR * self.face_px))
+        return self.sample(locate_face(pixels, self.eyes))
+
+    def sample(self, located: LocatedFace) -> Arrays:
+        """Draw the variants of a face that is located already."""
+        face = near_face(located, self.eyes, round(NEAR * self.face_px))
         rng = np.random.default_rng(
             zlib.crc32(face.pixels.tobytes())
         )  # the same picture, the same copies
