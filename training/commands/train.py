@@ -20,6 +20,7 @@ from catalog import (
 from training.commands.compare import benchmark, compare, leaderboard
 from training.commands.series import series
 from training.commands.studies import STUDIES, check_options
+from training.commands.two_classes import cross, dream
 
 if TYPE_CHECKING:
     from training.commands.predictions import PredictionRow
@@ -277,5 +278,5 @@ def _predict_faces(model: Model, path: Path) -> list[FaceAnswers]:
     return faces
 
 
-for _command in (compare, benchmark, leaderboard, series):
+for _command in (compare, benchmark, leaderboard, series, dream, cross):
     train.add_command(_command)

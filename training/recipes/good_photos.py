@@ -145,4 +145,5 @@ RECIPE = Recipe(
     heads=heads,
     network=network,
     batches=batches,
+    studies=("cross",),
 )

@@ -23,6 +23,7 @@ from training.recipes.good_photos import DEFAULT, RECIPE, SMOKE, heads, network
 from training.report.report import write_report
 from training.runs.run import evaluate
 from training.runs.saved_network import load_network
+from training.studies.dream import dream
 
 
 def head(index: pl.DataFrame, *options: str) -> Head:
@@ -85,6 +86,9 @@ def test_a_training_learns_made_labels_and_predicts_every_size_the_same_in_onnx(
     assert json.loads((folder / "parity.json").read_text())["within_tolerance"]
     assert evaluate(workspace, folder.name)[1] < 1e-6
     check_sizes(workspace, folder, config)
+    made = dream(workspace, folder.name, folder / "480x320.png", steps=3)
+    assert list(made.logits) == sorted(made.logits)
+    assert all(path.is_file() for path in made.files)
     [run] = (workspace.reports / "training").iterdir()
     page = write_report(run, workspace).read_text()
     assert "Could it be something else" in page

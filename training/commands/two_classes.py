@@ -1,0 +1,70 @@
+"""`safelight train dream` and `safelight train cross`: what a model of two classes likes, and where it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from catalog import Workspace, existing_workspace_option, progress_task
+from training.commands.studies import check_options
+
+
+@click.command("dream")
+@click.argument("model_id")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--steps", type=click.IntRange(min=1), default=20, show_default=True)
+@existing_workspace_option
+def dream(workspace: Workspace, *, model_id: str, file: Path, steps: int) -> None:
+    """Change a picture until the model finds it better.
+
+    Follows the gradient of the second class (good) on the pixels of FILE, and saves pictures of some steps.
+    """
+    with progress_task("dream"):
+        from training.studies.dream import dream as ascend
+
+        result = ascend(workspace, model_id, file, steps=steps)
+    for path, logit in zip(result.files, result.logits, strict=True):
+        click.echo(f"{result.class_name} {logit:+.3f}  {path}")
+    if len(result.files) == 1:
+        click.echo(f"no step raises {result.class_name}: the gradient is 0")
+
+
+@click.command("cross")
+@click.argument("datasets", nargs=-1, required=True, metavar="DATASET DATASET [...]")
+@click.option(
+    "--recipe", default="", help="Recipe with two classes; by default the one for any picture size."
+)
+@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@click.option("--label", metavar="COLUMN", help="Label column; by default the recipe looks for it.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@existing_workspace_option
+def cross(  # noqa: PLR0913  # one parameter an option
+    workspace: Workspace,
+    *,
+    datasets: tuple[str, ...],
+    recipe: str,
+    preset: str,
+    label: str | None,
+    epochs: int | None,
+    seed: int,
+) -> None:
+    """Train on each data set and test on all of them.
+
+    Prints a matrix of the area under the ROC curve. Models that are there are not trained again.
+    """
+    from training.recipes import recipe_with_study
+
+    recipe = recipe or recipe_with_study("cross").name
+    check_options(recipe, preset, ())
+    with progress_task("cross"):
+        from training.fit.run_request import TrainingRequest
+        from training.studies.cross_data_sets import cross as measure
+        from training.studies.cross_data_sets import matrix_lines
+
+        options = () if label is None else (f"label={label}",)
+        request = TrainingRequest(recipe, None, preset, epochs, seed, options=options)
+        cells = measure(workspace, request, datasets)
+    for line in matrix_lines(cells):
+        click.echo(line)
