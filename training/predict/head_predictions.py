@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from catalog import ClassProbability, HeadPrediction
@@ -60,10 +61,16 @@ def _of_classes(
 def _truth(head: Head, recorded: pl.DataFrame) -> float | None:
     """Return the class or value that EXIF states; None without one, and for a head that learns another label."""
     try:
-        truth = float(head.truth(recorded)[0])
-    except TrainingError:  # it is learnt from a column that no file states
+        truth = np.asarray(head.truth(recorded)[0], np.float64)
+    except (TrainingError, pl.exceptions.PolarsError, LookupError, TypeError, ValueError):
+        return None  # it is learnt from a column that no file states
+    if truth.ndim:
         return None
-    return truth if math.isfinite(truth) and (truth >= 0 or head.family != CLASS_FAMILY) else None
+    return (
+        float(truth)
+        if math.isfinite(truth) and (truth >= 0 or head.family != CLASS_FAMILY)
+        else None
+    )
 
 
 def _recorded_text(head: Head, recorded: pl.DataFrame) -> str | None:

@@ -113,7 +113,7 @@ class PicturePredictor:
                 self._described[folder] = _description(folder)
             except Exception:  # a recipe of a user raises anything; the other models are listed
                 log.exception("model %s is not listed: its folder cannot be read", folder.name)
-                self._described[folder] = None
+                return None
         return self._described[folder]
 
 

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import safelight
 from catalog import NoSuchModelError, PictureRefusedError, Workspace
+from catalog.web.predictions.predictor import OPENER
+from tests.catalog.web.serving import serving
 from tests.factories import jpeg
 from tests.training.conftest import Trained
 from tests.training.made_release import make_item, photograph
@@ -222,3 +225,26 @@ def test_the_server_predicts_without_loading_torch(trained: Trained, tmp_path: P
     answer, heavy = done.stdout.splitlines()
     assert answer.startswith('200 {"model":{"model_id":')
     assert heavy == "[]"
+
+
+def test_the_command_serves_the_page_and_asks_for_a_token(trained: Trained, tmp_path: Path) -> None:
+    copytree(trained.workspace.home, tmp_path / "home")
+    folder = tmp_path / "home" / "models"
+    (folder / "broken").mkdir()
+    (folder / "broken" / "config.json").write_text("{")
+    (folder / "broken" / "model.onnx").write_bytes(b"")
+    tokens, token = tmp_path / "tokens", "correct-horse-battery-staple"
+    tokens.write_text(f"ada {token}\n")
+    tokens.chmod(0o600)
+    data, model_id = jpeg(image=PICTURE), trained.folder.name
+    with serving(tmp_path / "home", token_file=tokens) as server:
+        path, headers = f"/api/v1/predict?model={model_id}", {"Content-Type": "image/jpeg"}
+        assert server.ask("POST", path, data, headers).status == 401
+        headers |= {"Authorization": f"Bearer {token}"}
+        answer = server.ask("POST", path, data, headers)
+        assert (answer.status, answer.json["model"]["model_id"]) == (200, model_id)
+        assert server.ask("POST", path, data[:-900], headers).status == 422
+        page = server.get("/predict", Accept="text/html", Authorization=f"Bearer {token}")
+    assert (page.status, model_id in page.body.decode()) == (200, True)
+    assert b'value="broken"' not in page.body
+    assert safelight.PREDICTOR == OPENER
