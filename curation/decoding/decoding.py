@@ -74,7 +74,7 @@ def examine_sound(body: bytes, decoders: DecoderPool = DECODERS) -> Health:
 
 
 def sound_waveform(body: bytes, decoders: DecoderPool = DECODERS) -> Waveform:
-    """Give the outline of a sound, (2, columns), full scale 127; raises `DecodeError`."""
+    """Give the outline of a sound, (2, columns), its peak being 127; raises `DecodeError`."""
     reply = _decode(decoders, "sound", (body,), {})
     return checked_reply(reply.result, reply.parts)[1]
 

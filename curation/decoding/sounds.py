@@ -29,7 +29,7 @@ STATUSES: Final = frozenset(
     ]
 )
 Waveform = npt.NDArray[np.int8]
-"""The lowest and the highest sample of each stretch of time, shape (2, columns), full scale 127."""
+"""The lowest and the highest sample of each stretch of time, shape (2, columns), the peak being 127."""
 
 
 def read_sound(body: bytes) -> tuple[Samples, int]:
@@ -55,11 +55,11 @@ def hash_samples(samples: Samples, rate: int) -> str:
 
 
 def waveform(samples: Samples) -> Waveform:
-    """Draw the outline of a sound (frames, channels): the range of its samples in each of 220 stretches."""
+    """Outline a sound (frames, channels): the range of its samples in each of 220 stretches, its peak being 127."""
     mono = samples.mean(axis=1)
     parts = np.array_split(mono, min(WAVEFORM_COLUMNS, max(1, len(mono))))
     ranges = np.array([(part.min(), part.max()) if len(part) else (0, 0) for part in parts]).T
-    return np.asarray(np.clip(ranges * 127, -127, 127), np.int8)
+    return np.asarray(np.round(ranges * 127 / max(float(np.abs(ranges).max()), 1e-9)), np.int8)
 
 
 def draw_outline(outline: Waveform, height_px: int) -> npt.NDArray[np.uint8]:

@@ -35,7 +35,8 @@ def read_samples(body: bytes) -> tuple[Samples, int]:
     Raises `DecodeError` with a status: not_a_sound, unsupported, truncated, undecodable or too_large.
     """
     if not is_wave(body):
-        raise DecodeError("not_a_sound", f"no WAV file starts with {body[:8]!r}")
+        detail = f"no WAV file starts with {body[:8]!r}" if body else "the file is empty"
+        raise DecodeError("not_a_sound", detail)
     layout: tuple[int, ...] | None = None
     for name, start, length in _chunks(body):
         if name == b"fmt " and layout is None:

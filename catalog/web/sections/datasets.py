@@ -15,6 +15,7 @@ from catalog.releases.publish import rules_of
 from catalog.releases.release import CLASSES, Release, find_release, list_releases
 from catalog.web.sections.section import Row, Section, inline_parameters, query_section
 
+MAX_CLASSES = 20  # of a label, of which samples are shown
 SAMPLES_PER_CLASS = 8
 PICTURES_PER_CHANGE = 24
 _MISSING = "missing"
@@ -71,9 +72,21 @@ class Dataset:
 
     @property
     def counts(self) -> dict[str, dict[str, dict[str, int]]]:
-        """Pictures by task, split and class."""
+        """Files by task, split and class, low before medium and high; without tasks that all files lack."""
         counts: dict[str, dict[str, dict[str, int]]] = self.release.manifest["class_counts"]
-        return counts
+        return {
+            task: {
+                split: dict(sorted(by_class.items(), key=_class_order))
+                for split, by_class in by_split.items()
+            }
+            for task, by_split in counts.items()
+            if any(
+                n
+                for by_class in by_split.values()
+                for name, n in by_class.items()
+                if name != _MISSING
+            )
+        }
 
     @property
     def shares(self) -> dict[tuple[str, str, str], float]:
@@ -88,7 +101,8 @@ class Dataset:
     @property
     def samples(self) -> dict[str, dict[str, list[str]]]:
         """The first pictures by SHA-256 of each class of each task."""
-        return {task: self._samples(task) for task in self.counts if f"{task}_bin" in self.columns}
+        samples = {task: self._samples(task) for task in self.counts}
+        return {task: by_class for task, by_class in samples.items() if by_class}
 
     @property
     def columns(self) -> list[str]:
@@ -106,9 +120,22 @@ class Dataset:
         return without_front_matter((self.release.path / "README.md").read_text("utf-8"))
 
     def _samples(self, task: str) -> dict[str, list[str]]:
+        """Choose files of each class of a setting or a label; none for a label whose classes are parts of a scale."""
+        if f"{task}_bin" in self.columns:
+            column, names = self.index[f"{task}_bin"], dict(enumerate(CLASSES))
+        elif task in self.columns and task not in self.release.manifest["plan"].get(
+            "label_parts", {}
+        ):
+            column = self.index[task]
+            names = {
+                value: str(value)
+                for value in sorted(pc.unique(column.drop_null()).to_pylist())[:MAX_CLASSES]
+            }
+        else:
+            return {}
         samples = {}
-        for number, name in enumerate(CLASSES):
-            members = self.index.filter(pc.equal(self.index[f"{task}_bin"], number))
+        for value, name in names.items():
+            members = self.index.filter(pc.equal(column, value))
             samples[name] = sorted(members["asset_sha256"].to_pylist())[:SAMPLES_PER_CLASS]
         return samples
 
@@ -248,6 +275,11 @@ def _label_changes(row: Mapping[str, Any], tasks: Sequence[str]) -> list[tuple[s
     """List the changed labels of one picture: task, old class, new class."""
     pairs = [(task, row[f"{task}_bin_old"], row[f"{task}_bin_new"]) for task in tasks]
     return [(t, _class_name(old), _class_name(new)) for t, old, new in pairs if old != new]
+
+
+def _class_order(item: tuple[str, int]) -> tuple[bool, int, str]:
+    name = item[0]
+    return name == _MISSING, CLASSES.index(name) if name in CLASSES else 0, name
 
 
 def _class_name(number: int | None) -> str:

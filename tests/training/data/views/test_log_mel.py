@@ -81,7 +81,7 @@ def test_training_draws_one_factor_and_evaluation_sees_all() -> None:
     ("body", "says"),
     [
         (jpeg(), "no WAV file starts with"),
-        (b"", "no WAV file starts with"),
+        (b"", "the file is empty"),
         (wav(TONE[:0]), "at least 0.05 s"),
         (wav(np.zeros(4000)), "all samples are equal"),
         (wav(TONE)[:-9], "announced"),
