@@ -48,12 +48,14 @@ def squares(config: Squares) -> Crops:
 class QualityConfig(Config):
     """Hyperparameters of recipes that judge a photograph, as a whole and its native middle, in squares of `side` px.
 
-    A picture is reduced to `seen_px` first; `bank` native patches of `patch_px` give statistics.
+    A picture is reduced to `seen_px` first; `bank` native patches of `patch_px` give statistics. `hidden`
+    features of the picture and `patch_hidden` of the statistics are learnt.
     """
 
     encoder: str
     side: int
     hidden: int
+    patch_hidden: int
     seen_px: int = 512
     patch_px: int = 64
     bank: int = 8
@@ -102,6 +104,7 @@ def two_branches(config: TwoBranches, heads: tuple[Head, ...]) -> nn.Module:
     backbone = PictureAndPatchVectors(
         dim=encoder.dim, patch_dim=encoder.patch_dim, hidden=config.hidden,
         input_dropout=config.input_dropout, dropout=config.dropout,
+        patch_hidden=getattr(config, "patch_hidden", 0),
     )  # fmt: skip
     return HeadedNetwork(backbone, heads)
 

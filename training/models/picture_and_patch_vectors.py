@@ -13,7 +13,8 @@ SHARE = 4  # the branch of the patches has a fourth of the width
 class PictureAndPatchVectors(nn.Module):
     """Two branches, one a part of `vectors`, side by side; the last `patch_dim` numbers are of the patches.
 
-    In training one of the two is hidden for some pictures, as in `PatchesAndThumbnailBackbone`.
+    In training one of the two is hidden for some pictures, as in `PatchesAndThumbnailBackbone`. The patches have
+    `patch_hidden` features, 0 for a fourth of `hidden`.
 
     >>> backbone = PictureAndPatchVectors(dim=12, patch_dim=4, hidden=8).eval()
     >>> backbone({"vectors": torch.zeros(3, 12)}, part="patches_only").shape
@@ -31,13 +32,15 @@ class PictureAndPatchVectors(nn.Module):
         hidden: int,
         input_dropout: float = 0.2,
         dropout: float = 0.5,
+        patch_hidden: int = 0,
     ) -> None:
         super().__init__()
+        patch_hidden = patch_hidden or hidden // SHARE
         self.picture_dim = dim - patch_dim
         dropouts = {"input_dropout": input_dropout, "dropout": dropout}
         self.picture = VectorBackbone(dim=self.picture_dim, hidden=hidden, **dropouts)
-        self.patches = VectorBackbone(dim=patch_dim, hidden=hidden // SHARE, **dropouts)
-        self.features = hidden + hidden // SHARE
+        self.patches = VectorBackbone(dim=patch_dim, hidden=patch_hidden, **dropouts)
+        self.features = hidden + patch_hidden
 
     def standardise(self, vectors: torch.Tensor) -> None:
         """Set mean and spread of both parts from vectors (N, dim) of training."""
@@ -45,7 +48,7 @@ class PictureAndPatchVectors(nn.Module):
         self.patches.standardise(vectors[:, self.picture_dim :])
 
     def forward(self, inputs: Inputs, part: str = "") -> torch.Tensor:
-        """Map `vectors` (N, dim) to features (N, hidden + hidden / 4)."""
+        """Map `vectors` (N, dim) to features (N, hidden + patch_hidden)."""
         vectors = inputs["vectors"]
         picture = self.picture({"vectors": vectors[:, : self.picture_dim]})
         patches = self.patches({"vectors": vectors[:, self.picture_dim :]})

@@ -72,7 +72,7 @@ def test_votes_then_ladder(workspace: Workspace) -> None:
     second = climb(workspace, f"start={first.name[:8]}")
     assert json.loads((second / "config.json").read_text())["config"]["start"] == first.name
     with pytest.raises(OptionError, match="the same layers"):
-        climb(workspace, f"start={first.name}", "hidden=32")
+        climb(workspace, f"start={first.name}", "hidden=16")
 
 
 def climb(workspace: Workspace, *options: str) -> Path:
