@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python3 dev.py bench defects --home HOME --output FILE
 
-The workspace has a data set of photographs. Of each source at most `--most` photographs are taken, in the order of their
-SHA-256. Every photograph is judged once, by a model that saw no photograph of its source, scene or camera.
+The workspace has a data set of photographs. Of each source at most `--most` photographs are taken, in the order of
+their SHA-256. Every photograph is judged once, by a model that saw no photograph of its source, scene or camera.
 """
 
 import argparse
@@ -177,9 +177,9 @@ def line(cells: list[str]) -> str:
 
 NOTES = f"""
 Brackets: 95 % intervals from a bootstrap over sources. The strengths of {len(EDITS)} defects are those of
-`training/data/ladder.py`: the side of a wrong exposure, the colour of a cast and the kind of blur are drawn, and half of the
-rows are compressed again. AUC: rows with at least half of the full strength of the defect against rows without it,
-those with another defect among them. The other predictors are kernel ridge regression, a constant has no rank
+`training/data/ladder.py`: the side of a wrong exposure, the colour of a cast and the kind of blur are drawn, and half
+of the rows are compressed again. AUC: rows with at least half of the full strength of the defect against rows without
+it, those with another defect among them. The other predictors are kernel ridge regression, a constant has no rank
 correlation. "Statistics" are the 168 numbers of patches, light and colours (as in BRISQUE and its kin); "whole picture
 alone" is what a classifier of whole pictures sees (as NIMA does); "whole and native columns" adds a native crop (as the
 multi-column network of Yu et al. does). They are not trainings of those networks. Real defects are not judged
