@@ -72,20 +72,20 @@ def answers(
     plain = store.view.plain([store.sample(int(row)) for row in range(len(store))])["pictures"]
     pixels = (plain / np.float32(255)).mean(axis=1).reshape(len(store), -1)  # grey
     majority = np.full(len(test), np.bincount(truth[rest]).argmax())
-    found = {"majority": Answers(majority, 0.0)}
+    rows = {"majority": Answers(majority, 0.0)}
     for name, model in CLASSIFIERS.items():
-        found[name] = timed(
+        rows[name] = timed(
             lambda model=model: model.fit(pixels[rest], truth[rest]).predict(pixels[test])
         )
-        print(name, accuracy(found[name].predicted, truth[test]), flush=True)
+        print(name, accuracy(rows[name].predicted, truth[test]), flush=True)
     chooses = np.arange(len(rest)) % VALIDATION_SHARE == 0
 
     def learnt() -> np.ndarray:
         raw = trained_outputs(job, store, rest[~chooses], rest[chooses], test)
         return np.asarray(next(iter(raw.values())).argmax(1))
 
-    found["recipe `digits`"] = timed(learnt)
-    return found
+    rows["recipe `digits`"] = timed(learnt)
+    return rows
 
 
 def table(job: TrainingJob, rows: Mapping[str, Answers], truth: np.ndarray, n_train: int) -> str:
