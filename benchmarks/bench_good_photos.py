@@ -297,8 +297,8 @@ def table(folder: Path, workspace: Workspace, seconds: float, photos: Path) -> s
     return f"""# Native photographs and degraded ones, told apart on sources that were left out
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, one compute thread.
-CPU of the training with its evaluation: {seconds:.0f} s. {facts["parameters"]:,} parameters, best epoch
-{facts["best_epoch"]} of {facts["epochs"]}.
+CPU of the process that ended the training and evaluated it: {seconds:.0f} s; the part before a stop is not in it.
+{facts["parameters"]:,} parameters, best epoch {facts["best_epoch"]} of {facts["epochs"]}.
 
 What it is: photographs of at most 448 px, each as it is and with one change of moderate strength (blur 1 to 2.5 px,
 noise of 8 to 20 levels, exposure by 0.8 to 1.6 stops, haze of 25 to 45 %, red against blue by 15 to 30 %), both stored
@@ -322,6 +322,8 @@ colour):
 | change | AUC | changed |
 | --- | --- | --- |
 {newline.join(unseen_lines(folder, photos))}
+
+EXIF is the same in both versions of a photograph, so what follows from EXIF, program or source alone is 0.5 by design.
 
 Configuration: `{facts["config"]}`
 """
