@@ -36,7 +36,7 @@ def lesson_parameter(path: Path) -> Any:
 def test_a_lesson_runs_small_and_draws_its_plots(path: Path, small_lesson: Lesson) -> None:
     _, folder = small_lesson(int(path.stem[:2]))
     drawn = {file.name for file in folder.glob("*.png")}
-    assert drawn == set(re.findall(r'save(?:fig)?\("?([\w.-]+\.png)"\)', path.read_text("utf-8")))
+    assert drawn == set(re.findall(r'save(?:fig)?\(\s*"([\w.-]+\.png)"', path.read_text("utf-8")))
     assert len(drawn) >= 1
     assert all(name.startswith(path.stem[:3]) for name in drawn)
 
