@@ -22,7 +22,7 @@ SCORES = 10
 
 DEFAULT = QualityConfig(
     epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle",
-    encoder="lite0_quality", side=160, hidden=192, patch_hidden=384, balance="weights",
+    encoder="lite0_quality", side=160, hidden=192, patch_hidden=384, select="last", balance="weights",
 )  # fmt: skip
 SMOKE = QualityConfig(
     epochs=6, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=6, schedule="one_cycle",

@@ -39,7 +39,7 @@ class DefectsConfig(QualityConfig):
 
 DEFAULT = DefectsConfig(
     epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle",
-    encoder="lite0_quality", side=160, hidden=192, patch_hidden=384,
+    encoder="lite0_quality", side=160, hidden=192, patch_hidden=384, select="last",
 )  # fmt: skip
 SMOKE = DefectsConfig(
     epochs=8, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, patience=8, schedule="one_cycle",
