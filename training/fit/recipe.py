@@ -66,7 +66,7 @@ class Recipe:
     positions among the training examples, in place of a random order. `rows` makes the rows that are learnt from
     those of the release: other weights, or several rows a picture with a column `edit` (`training.data.ladder`).
     `policies` are the splits it may be trained under, `studies` the studies that can be made with it; the default
-    recipe is trained where none is named. `looks_at` is picture, or faces: then the prediction page cuts and predicts
+    recipe is trained where none is named. `looks_at` is picture, or face: then the prediction page cuts and predicts
     each face of a picture. `file` is the Python file of a user's own recipe, `source` its content when it was loaded.
     """
 

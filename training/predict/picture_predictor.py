@@ -72,7 +72,7 @@ class PicturePredictor:
         """Predict one encoded picture; raises `NoSuchModelError` and `PictureRefusedError`."""
         started = time.monotonic()
         model, about = self._open(model_id)
-        of_faces = about.looks_at == "faces"
+        of_faces = about.looks_at == "face"
         least = 0 if of_faces else model.view.min_side
         upload = self._decoder.decode(picture, min_side=least, is_upright=of_faces)
         subjects, n_faces, refusal = _subjects(model, upload, of_faces=of_faces)
@@ -133,12 +133,12 @@ def _description(folder: Path) -> PredictionModel | None:
         folder.name,
         **text,
         predicts=tuple(head.title for head in saved_heads(facts)),
-        looks_at="faces" if _looks_at_faces(folder, facts, view) else "picture",
+        looks_at="face" if _looks_at_faces(folder, facts, view) else "picture",
     )
 
 
 def _looks_at_faces(folder: Path, facts: Mapping[str, Any], view: View) -> bool:
-    return isinstance(view, AlignedFaces) or recipe_of(folder, facts).looks_at == "faces"
+    return isinstance(view, AlignedFaces) or recipe_of(folder, facts).looks_at == "face"
 
 
 def _subjects(

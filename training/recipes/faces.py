@@ -146,5 +146,5 @@ RECIPE = Recipe(
     objective=members_objective,
     encoder=lambda config: config.encoder,
     initialise=standardise,
-    looks_at="faces",
+    looks_at="face",
 )

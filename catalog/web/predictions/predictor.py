@@ -19,7 +19,7 @@ OPENER = "safelight.open_predictor"
 class PredictionModel:
     """A finished model that predicts pictures: `name@version` of its release, and the titles of what it predicts.
 
-    A model that looks at `faces` gives an answer for each face of a picture, else one for the picture.
+    A model that looks at the `face` gives an answer for each face of a picture, else one for the picture.
     """
 
     model_id: str
@@ -29,7 +29,7 @@ class PredictionModel:
     split_policy: str
     trained_at: str
     predicts: tuple[str, ...]
-    looks_at: Literal["picture", "faces"]
+    looks_at: Literal["picture", "face"]
 
 
 @dataclass(frozen=True)

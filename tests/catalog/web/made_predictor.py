@@ -17,7 +17,7 @@ from catalog import (
 )
 
 MODEL = PredictionModel(
-    "0123abcd", "faces", "cameras", "1.1.0", "split", "2026-01-02T03:04:05+00:00", ("Age", "Species"), "faces"
+    "0123abcd", "faces", "cameras", "1.1.0", "split", "2026-01-02T03:04:05+00:00", ("Age", "Species"), "face"
 )  # fmt: skip
 AGE = HeadPrediction("age", "Age", "34.3 years", value=34.3, low=27.9, high=41.25, unit="years")
 SPECIES = HeadPrediction(

@@ -100,7 +100,7 @@ def test_two_faces_have_a_box_and_an_answer_each(
 ) -> None:
     singles = [values(predictor.predict("light", encoded(alone(face))))[0] for face in faces[:2]]
     prediction = predictor.predict("light", encoded(both(*faces[:2])))
-    assert (prediction.faces, prediction.model.looks_at) == (2, "faces")
+    assert (prediction.faces, prediction.model.looks_at) == (2, "face")
     assert values(prediction) == pytest.approx(singles, abs=TOLERANCE)
     for subject, (left, right) in zip(prediction.subjects, ((100, 300), (500, 760)), strict=True):
         x, y, end, below = corner(subject.box)

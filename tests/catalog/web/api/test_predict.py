@@ -71,7 +71,7 @@ def test_a_picture_gets_its_answers_and_is_not_to_be_stored(client: Client) -> N
     assert answer["model"] == {
         "model_id": "0123abcd", "recipe": "faces", "dataset": "cameras", "version": "1.1.0",
         "split_policy": "split", "trained_at": "2026-01-02T03:04:05+00:00",
-        "predicts": ["Age", "Species"], "looks_at": "faces",
+        "predicts": ["Age", "Species"], "looks_at": "face",
     }  # fmt: skip
     first, second = answer["subjects"]
     assert first["box"] == {"x": 8, "y": 8, "width": 24, "height": 30}
