@@ -199,7 +199,7 @@ def trained_outputs(
         task.build(), task.objective, parts[0], parts[1], run, task.recipe.initialise
     )
     with tempfile.TemporaryDirectory() as folder:
-        network, _ = fit(training, Checkpoints(Path(folder), "bench"))
+        network, _ = fit(training, Checkpoints(Path(folder) / "checkpoints", "bench"))
     return predict(network, task.heads, parts[2], run)
 
 

@@ -173,7 +173,7 @@ class LeaveOneOut:
             task.build(), task.objective, examples["train"], examples["validation"], run, task.recipe.initialise
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            network, _ = fit(training, Checkpoints(Path(folder), "bench"))
+            network, _ = fit(training, Checkpoints(Path(folder) / "checkpoints", "bench"))
         raw = predict(network, task.heads, examples["validation"], run)[self.head.name]
         truth = self.truth[parts["validation"]]
         prior = class_shares(self.truth[parts["train"]], np.ones(len(parts["train"])), 2)

@@ -185,7 +185,7 @@ class _AblationStudy:
         torch.manual_seed(seed)
         training = Training(task.build(), task.objective, train, self.validation, run)
         with TemporaryDirectory() as folder:
-            network, _ = fit(training, Checkpoints(Path(folder), "effects"))
+            network, _ = fit(training, Checkpoints(Path(folder) / "checkpoints", "effects"))
         test = make_examples(self.store, task.heads, self.evaluation_rows)
         by_part = [predict(network, task.heads, part, run) for part in (self.validation, test)]
         parts = []
