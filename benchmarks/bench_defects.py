@@ -65,8 +65,10 @@ def main() -> None:
     job = chosen(make_job(Workspace.at(options.home), TrainingRequest("defects", options.dataset)),
                  options.apart, options.most)  # fmt: skip
     with job.open_store() as store:
-        said = cross_fitted(job, store, options.apart, options.folds)
-        text = table(job, store, said, group_numbers(store.index, options.apart), options.folds)
+        predicted = cross_fitted(job, store, options.apart, options.folds)
+        text = table(
+            job, store, predicted, group_numbers(store.index, options.apart), options.folds
+        )
     text += (
         f"\n{time.process_time() - started:.0f} s CPU, without vectors that were kept already.\n"
     )
@@ -97,15 +99,21 @@ def cross_fitted(
     }
     targets = np.stack([head.targets(store.index) for head in job.task.heads], axis=1)
     names = [head.name for head in job.task.heads]
-    said: dict[str, dict[str, Floats]] = {}
+    predicted: dict[str, dict[str, Floats]] = {}
     for fold in cut_folds(store.index, [apart, "group_id"], count):
         parts = LabelSource(store).parts(job.task, fold)
         task, network = train_fold(job.task, parts, run)
-        place(said, "recipe", predict(network, task.heads, parts.test, run), fold.test, len(store))
+        place(
+            predicted,
+            "recipe",
+            predict(network, task.heads, parts.test, run),
+            fold.test,
+            len(store),
+        )
         for name, columns in tables.items():
-            found = ridge(columns, targets, fold.train, fold.test)
-            place(said, name, dict(zip(names, found.T, strict=True)), fold.test, len(store))
-    return said
+            fitted = ridge(columns, targets, fold.train, fold.test)
+            place(predicted, name, dict(zip(names, fitted.T, strict=True)), fold.test, len(store))
+    return predicted
 
 
 def ridge(columns: Floats, targets: Floats, train: NDArray, test: NDArray) -> Floats:
@@ -117,21 +125,21 @@ def ridge(columns: Floats, targets: Floats, train: NDArray, test: NDArray) -> Fl
 
 
 def place(
-    said: dict[str, dict[str, Floats]],
+    predicted: dict[str, dict[str, Floats]],
     name: str,
-    found: Mapping[str, Floats],
+    fitted: Mapping[str, Floats],
     rows: NDArray,
     n: int,
 ) -> None:
     """Put what a predictor says of the rows of a fold where they belong among all."""
-    for defect, values in found.items():
-        said.setdefault(name, {}).setdefault(defect, np.zeros(n))[rows] = values
+    for defect, values in fitted.items():
+        predicted.setdefault(name, {}).setdefault(defect, np.zeros(n))[rows] = values
 
 
 def table(
     job: TrainingJob,
     store: Store,
-    said: Mapping[str, dict[str, Floats]],
+    predicted: Mapping[str, dict[str, Floats]],
     groups: NDArray,
     folds: int,
 ) -> str:
@@ -141,12 +149,15 @@ def table(
         f"# Severity of synthetic defects\n\nCommit {commit()}, Python {platform.python_version()}, torch "
         f"{torch.__version__}, one compute thread. {n} photographs of `{job.release.name}@{job.release.version}` from "
         f"{sources} sources, {len(store):,} rows: each unedited, and with one of six strengths of each defect. {folds} "
-        "folds of whole sources.\n\nSpearman correlation between said and true strength, over the six strengths:\n\n"
+        "folds of whole sources.\n\nSpearman correlation of predicted and true strength, over the six strengths:\n\n"
     )
-    text += line(["defect", *said]) + line(["---"] * (len(said) + 1))
+    text += line(["defect", *predicted]) + line(["---"] * (len(predicted) + 1))
     beside = line(["defect", "cross-class ranking correlation", "AUC"]) + line(["---"] * 3)
     for head in job.task.heads:
-        truth, values = head.truth(store.index), {k: each[head.name] for k, each in said.items()}
+        truth, values = (
+            head.truth(store.index),
+            {k: each[head.name] for k, each in predicted.items()},
+        )
         rows = np.flatnonzero(~np.isnan(truth))
         text += line(
             [
@@ -162,9 +173,9 @@ def table(
     return text + f"\nConfiguration: `{job.task.config.identity()}`\n"
 
 
-def spearman(said: Floats, truth: Floats, groups: NDArray) -> Interval:
+def spearman(predicted: Floats, truth: Floats, groups: NDArray) -> Interval:
     """Return the rank correlation with its interval over sources."""
-    return group_bootstrap(rank_sums(said, truth), groups, correlation)
+    return group_bootstrap(rank_sums(predicted, truth), groups, correlation)
 
 
 def shown(figure: Interval) -> str:

@@ -255,9 +255,9 @@ def cell(row: Row, job: TrainingJob, store: Store, label: str) -> str:
     if label == "age":
         return text
     truth = next(head for head in job.task.heads if head.name == label).truth(store.index)
-    said = row.balanced[label]
-    there = np.isfinite(said)
-    recalls = [(said[there & (truth == each)] == each).mean() for each in np.unique(truth)]
+    predicted = row.balanced[label]
+    there = np.isfinite(predicted)
+    recalls = [(predicted[there & (truth == each)] == each).mean() for each in np.unique(truth)]
     return f"{text}, balanced {np.mean(recalls):.3f}"
 
 

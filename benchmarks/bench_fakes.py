@@ -109,7 +109,7 @@ def main() -> None:
 def make_release(workspace: Workspace) -> None:
     """Publish all crawled pictures, divided by their hash."""
     with open_catalog(workspace) as catalog:
-        found = catalog.records(
+        photos = catalog.records(
             "SELECT a.sha256 AS asset_sha256, ANY_VALUE(p.photo_id) AS photo_id, ANY_VALUE(p.source) AS source, "
             "MIN(p.source_photo_id) AS source_photo_id, ANY_VALUE(a.width) AS width, ANY_VALUE(a.height) AS height, "
             "ANY_VALUE(a.jpeg_quality) AS jpeg_quality, BOOL_AND(p.training_allowed) AS training_allowed, "
@@ -118,8 +118,8 @@ def make_release(workspace: Workspace) -> None:
             "LEFT JOIN labels l ON l.subject_id = p.photo_id AND l.task = 'class' "
             "WHERE a.header_status = 'ok' GROUP BY a.sha256"
         )
-    labels = [each.pop("class") for each in found]
-    for each in found:
+    labels = [each.pop("class") for each in photos]
+    for each in photos:
         part = next(n for n, tenths in TENTHS.items() if tenth(each["asset_sha256"]) in tenths)
         each |= {
             "run_id": "bench",
@@ -127,7 +127,7 @@ def make_release(workspace: Workspace) -> None:
             "split": part,
             "random_split": part,
         }
-    items = rows("curated_items", found).append_column("class", pa.array(labels))
+    items = rows("curated_items", photos).append_column("class", pa.array(labels))
     plan = {"labels": ["class"], "seed": 0, "bins": {}}
     publish(workspace, NAME, items, plan=plan, run_id="bench")
 

@@ -157,7 +157,7 @@ def tenth(name: str) -> int:
 def make_release(workspace: Workspace) -> None:
     """Publish all crawled pictures, divided by their source."""
     with open_catalog(workspace) as catalog:
-        found = catalog.records(
+        photos = catalog.records(
             "SELECT a.sha256 AS asset_sha256, ANY_VALUE(p.photo_id) AS photo_id, ANY_VALUE(p.source) AS source, "
             "MIN(p.source_photo_id) AS source_photo_id, ANY_VALUE(a.width) AS width, ANY_VALUE(a.height) AS height, "
             "ANY_VALUE(a.jpeg_quality) AS jpeg_quality, BOOL_AND(p.training_allowed) AS training_allowed, "
@@ -166,12 +166,12 @@ def make_release(workspace: Workspace) -> None:
             "ANY_VALUE(e.exposure_time) AS exposure_time FROM assets a JOIN photos p ON p.asset_sha256 = a.sha256 "
             "LEFT JOIN v_exif e ON e.asset_sha256 = a.sha256 WHERE a.header_status = 'ok' GROUP BY a.sha256"
         )
-    labels = [each["source_photo_id"].split("/")[0] for each in found]
-    for each in found:
+    labels = [each["source_photo_id"].split("/")[0] for each in photos]
+    for each in photos:
         source = each["source_photo_id"].split("/")[1]
         part = next(name for name, tenths in TENTHS.items() if tenth(source) in tenths)
         each |= {"run_id": "bench", "group_id": source, "split": part, "random_split": part}
-    items = rows("curated_items", found).append_column("class", pa.array(labels))
+    items = rows("curated_items", photos).append_column("class", pa.array(labels))
     publish(
         workspace,
         NAME,
@@ -281,10 +281,10 @@ def table(folder: Path, workspace: Workspace, seconds: float, photos: Path) -> s
     metrics = pl.read_parquet(folder / "metrics.parquet").filter(pl.col("slice") == "all")
 
     def cell(predictor: str, metric: str) -> str:
-        found = metrics.filter((pl.col("predictor") == predictor) & (pl.col("metric") == metric))
-        if not len(found):
+        chosen = metrics.filter((pl.col("predictor") == predictor) & (pl.col("metric") == metric))
+        if not len(chosen):
             return "-"
-        row = found.row(0, named=True)
+        row = chosen.row(0, named=True)
         interval = "" if row["low"] is None else f" [{row['low']:.3f}, {row['high']:.3f}]"
         return f"{row['value']:.3f}{interval}"
 
