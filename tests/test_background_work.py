@@ -44,6 +44,12 @@ OWNERS = {
         2,
     ): "loops that log every error and go on; awaited at the end",
     (
+        "catalog/web/predictions/service.py",
+        "ensure_future",
+        1,
+    ): "awaited in the same function; after its time its error is taken when it ends",
+    ("catalog/web/predictions/service.py", "run_in_executor", 1): "awaited in the same line",
+    (
         "catalog/web/sections/picture_locations.py",
         "create_task",
         1,

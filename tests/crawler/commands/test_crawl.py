@@ -125,7 +125,7 @@ def test_what_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     workspace = Workspace.at(tmp_path)
     for arguments, text in (
         (("resume",), "no crawl to go on with"),
-        (("retry",), "does not exist"),
+        (("retry",), "has no crawl yet"),
         (("plan", "unsplash", "--api-base", "http://127.0.0.1:9"), "cannot be reached"),
     ):
         result = call(workspace, *arguments)

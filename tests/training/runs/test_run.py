@@ -100,7 +100,7 @@ def test_a_wrong_order_says_what_exists(workspace: Workspace) -> None:
         train(workspace, TrainingRequest(dataset="nothing"))
     with pytest.raises(
         RecipeNotFoundError,
-        match=r"recipe 'exfi' does not exist; did you mean exif\? known: classify, copy_detection, exif",
+        match=r"recipe 'exfi' does not exist; did you mean exif\? known: aesthetics, classify, copy_detection",
     ):
         train(workspace, TrainingRequest(recipe="exfi"))
     with pytest.raises(RecipeNotFoundError, match="preset"):
