@@ -66,7 +66,9 @@ class PicturePredictor:
         """List the models that predict pictures, the newest first; unreadable folders are left out."""
         folders = [self._workspace.models / name for name in model_ids(self._workspace)]
         described = [each for each in map(self._describe, folders) if each is not None]
-        return sorted(described, key=lambda each: each.trained_at, reverse=True)
+        newest = sorted(described, key=lambda each: each.trained_at, reverse=True)
+        # What a random split taught is never what a page should offer first.
+        return sorted(newest, key=lambda each: each.split_policy == "random_split")
 
     def predict(self, model_id: str, picture: bytes) -> PicturePrediction:
         """Predict one encoded picture; raises `NoSuchModelError` and `PictureRefusedError`."""
