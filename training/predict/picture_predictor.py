@@ -63,7 +63,10 @@ class PicturePredictor:
         self._described: dict[Path, PredictionModel | None] = {}
 
     def models(self) -> list[PredictionModel]:
-        """List the models that predict pictures, the newest first; unreadable folders are left out."""
+        """List the models that predict pictures: of splits that keep groups whole, then others, each the newest first.
+
+        Unreadable folders are left out.
+        """
         folders = [self._workspace.models / name for name in model_ids(self._workspace)]
         described = [each for each in map(self._describe, folders) if each is not None]
         newest = sorted(described, key=lambda each: each.trained_at, reverse=True)
