@@ -1,7 +1,6 @@
 """Two processes that train together end with the weights of one."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -133,4 +132,3 @@ def test_one_process_joins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with joined() as ranks:
         assert ranks == this_rank() == Ranks()
         assert ranks.mean_loss(0.5, stop=True) == (0.5, True)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
