@@ -12,7 +12,6 @@ import pytest
 
 import catalog
 from catalog import Workspace, list_packs, list_releases
-from catalog.lazy_face import lazy_attributes
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("catalog", "crawler", "curation", "training")
@@ -21,18 +20,14 @@ HEAVY = ("numpy", "polars", "pyarrow", "duckdb", "torch", "scrapy", "aiohttp", "
 
 def _typed(room: str) -> dict[str, str]:
     """The names that mypy sees and the modules it takes them from."""
-    tree = ast.parse((ROOT / room / "__init__.py").read_text("utf-8"))
+    tree = ast.parse((ROOT / room / "__init__.pyi").read_text("utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    ours = [node for node in imports if (node.module or "").startswith(f"{room}.")]
-    return {alias.name: node.module or "" for node in ours for alias in node.names}
+    return {alias.name: f"{room}.{node.module}" for node in imports for alias in node.names}
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_the_face_of_each_room_is_sorted_and_documented(room: str) -> None:
+def test_the_face_of_each_room_is_documented(room: str) -> None:
     module = importlib.import_module(room)
-    assert module.__all__ == sorted(
-        module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n)
-    )
     for name in module.__all__:
         thing = getattr(module, name)
         if inspect.isclass(thing) or inspect.isfunction(thing):
@@ -68,16 +63,10 @@ assert not [name for name in {HEAVY} if name in sys.modules], sys.modules.keys()
 
 
 def test_a_name_that_no_module_gives_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'catalog' has no attribute 'Catalogue'"):
+    with pytest.raises(AttributeError, match=r"catalog.*Catalogue"):
         _ = catalog.Catalogue  # type: ignore[attr-defined]
     with pytest.raises(ImportError):
         from catalog import Catalogue  # type: ignore[attr-defined]  # noqa: F401
-
-
-def test_a_module_that_lost_a_name_says_so() -> None:
-    get, _ = lazy_attributes("catalog", {"catalog.errors": ["GoneError"]})
-    with pytest.raises(AttributeError, match="GoneError"):
-        get("GoneError")
 
 
 def test_functions_that_had_the_name_of_a_folder_still_answer_to_it(workspace: Workspace) -> None:

@@ -1,7 +1,7 @@
 """`import safelight` in somebody's own script: what it gives, what it loads, and what stands in its way."""
 
+import ast
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +52,14 @@ def test_a_file_that_hides_a_package_is_named_in_one_line(tmp_path: Path, hiding
 
 def test_the_stub_names_what_is_there() -> None:
     stub = (ROOT / "stubs" / "safelight-stubs" / "__init__.pyi").read_text("utf-8")
-    names = set(re.findall(r"^(?:from \S+ import |def |)(\w+)(?: as|\(|:)", stub, re.MULTILINE))
+    names = set[str]()
+    for node in ast.parse(stub).body:
+        if isinstance(node, ast.ImportFrom):
+            names |= {each.asname for each in node.names if each.asname}
+        elif isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
     assert names == {*safelight.__all__, "cli"}
 
 

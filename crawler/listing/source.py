@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, ClassVar, Literal, Protocol
 
-from catalog import Workspace, __version__, write_segment
-from catalog import rows as typed
+from catalog import Workspace, __version__, rows as typed, write_segment
 from crawler.errors import ContactMissingError
 from crawler.fetch.failures import ErrorClass
 from crawler.fetch.fetcher import FetchResponse, HttpFetcher, open_fetcher

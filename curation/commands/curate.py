@@ -170,8 +170,7 @@ def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
 
     The rules do not change this decision. ASSET is its SHA-256, or the first letters.
     """
-    from catalog import decide as write_decision
-    from catalog import resolve_sha256
+    from catalog import decide as write_decision, resolve_sha256
 
     name = resolve_sha256(workspace, asset)
     saved = write_decision(workspace, choice, [name], reason=reason)
@@ -225,8 +224,7 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
 @existing_workspace_option
 def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     """Say which pictures have been dropped for long enough. With --yes their bytes are deleted for good."""
-    from catalog import purge as delete_dropped
-    from catalog import queue_opener
+    from catalog import purge as delete_dropped, queue_opener
 
     with progress_task("purge"):
         result = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())

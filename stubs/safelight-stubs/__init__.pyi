@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from catalog import SafelightError as SafelightError
-from catalog import Workspace as Workspace
-from catalog import load as load
-from catalog import sql as sql
+from catalog import (
+    SafelightError as SafelightError,
+    Workspace as Workspace,
+    load as load,
+    sql as sql,
+)
 from training.data.dataset import dataset as dataset
 from training.data.loader import loader as loader
 

@@ -60,8 +60,7 @@ def cross(  # noqa: PLR0913  # one parameter an option
     check_options(recipe, preset, ())
     with progress_task("cross"):
         from training.fit.run_request import TrainingRequest
-        from training.studies.cross_data_sets import cross as measure
-        from training.studies.cross_data_sets import matrix_lines
+        from training.studies.cross_data_sets import cross as measure, matrix_lines
 
         options = () if label is None else (f"label={label}",)
         request = TrainingRequest(recipe, None, preset, epochs, seed, options=options)

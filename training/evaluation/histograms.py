@@ -10,8 +10,7 @@ from training.data.arrays import Floats, Ints
 from training.evaluation import values
 from training.evaluation.evidence import Evidence, HeadResult, metric_rows
 from training.evaluation.intervals import Interval, group_bootstrap
-from training.evaluation.metrics import correlation as rank_correlation
-from training.evaluation.metrics import mean, rank_sums
+from training.evaluation.metrics import correlation as rank_correlation, mean, rank_sums
 from training.heads.histogram import HistogramHead
 
 

@@ -1,8 +1,7 @@
 """Make the tables, columns, comments and views of this code in a DuckLake, new or of older code."""
 
 import json
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Set as AbstractSet
 
 import duckdb
 import pyarrow as pa

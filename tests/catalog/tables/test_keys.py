@@ -8,8 +8,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from catalog import Workspace, open_catalog, rows, write_segment
 from catalog.packs.spool import KEYS

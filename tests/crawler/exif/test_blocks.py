@@ -2,8 +2,7 @@ import struct
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from crawler.exif.blocks import find_block

@@ -1,8 +1,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crawler.exif import tags as t
 from crawler.exif.reader import read_exif

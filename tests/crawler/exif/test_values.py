@@ -2,8 +2,7 @@ import math
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crawler.exif.values import camera_name, iso_speed, moment, number, ratio
 

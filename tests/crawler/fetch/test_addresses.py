@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crawler.fetch.addresses import name_of, normalised
 from crawler.fetch.hosts import host_of

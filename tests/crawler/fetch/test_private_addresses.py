@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scrapy import Request
 from twisted.internet._resolver import GAIResolver
 from twisted.internet.testing import MemoryReactorClock

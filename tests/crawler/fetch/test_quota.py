@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crawler.fetch.quota import NEW_KEY, QuotaRecord, left_after, permit
 from crawler.frontier.frontier import Frontier

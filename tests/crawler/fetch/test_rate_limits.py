@@ -5,8 +5,7 @@ from email.utils import format_datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from crawler.fetch.hosts import allow_host, host_of, is_refused
 from crawler.fetch.rate_limits import ByteBudget, HostLimiter, HostLimits, backoff_s, retry_after_s

@@ -1,8 +1,7 @@
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crawler.pictures.container import JPEG, read_header, sniff
 from tests.factories import jpeg, picture

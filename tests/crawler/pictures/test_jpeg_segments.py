@@ -1,5 +1,4 @@
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crawler.pictures.jpeg_segments import MAX_SEGMENTS, walk
 from tests.factories import exif_block, jpeg, picture, plain_jpeg

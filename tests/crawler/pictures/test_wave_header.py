@@ -3,8 +3,7 @@ import wave
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from crawler.examination.examine import examine
 from crawler.pictures.wave_header import WaveHeader, is_wave, read_wave

@@ -9,8 +9,7 @@ from click.testing import CliRunner, Result
 from catalog import Workspace
 from crawler.commands.crawl import crawl
 from crawler.frontier.frontier import Frontier
-from crawler.session.crawl import CrawlOptions, resume
-from crawler.session.crawl import crawl as crawl_source
+from crawler.session.crawl import CrawlOptions, crawl as crawl_source, resume
 from crawler.settings import CrawlSettings
 from crawler.sources.urls import UrlListSource
 from tests.factories import jpeg

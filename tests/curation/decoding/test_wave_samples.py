@@ -5,8 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from curation.decoding.decoding import examine_sound, sound_waveform
 from curation.decoding.limits import DecodeError

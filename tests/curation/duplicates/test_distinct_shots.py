@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from curation.duplicates.distinct_shots import are_distinct_shots, separate_shots, shots_of
 from curation.splits.connected_groups import component_ids

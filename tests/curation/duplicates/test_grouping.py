@@ -1,8 +1,7 @@
 import logging
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from curation.duplicates.grouping import BLOCK, WARN, Bridge, group, missing_pairs
 

@@ -1,8 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from curation.exif.bin_edges import BIN_NAMES, BINS, SETTINGS
 from curation.exif.bins import bin_of, stops_of, to_bin, to_stops

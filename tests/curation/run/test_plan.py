@@ -2,8 +2,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from curation.errors import BadPlanError
 from curation.run.plan import CurationPlan

@@ -1,8 +1,7 @@
 import faiss
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from curation.similarity import neighbours
 from curation.similarity.neighbours import (

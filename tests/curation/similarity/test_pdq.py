@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from curation.similarity.pdq import from_hex, hamming, luma_of, pdq, turned
 from curation.stages.pdq import PerceptualHash

@@ -3,8 +3,7 @@ from typing import get_args
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from curation.errors import BadPlanError, ThinClassError
 from curation.splits.balance import (

@@ -2,8 +2,7 @@ import json
 import random
 
 import polars as pl
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from curation.splits.connected_groups import component_ids
 from curation.splits.groups import group_split, random_split

@@ -11,8 +11,7 @@ from curation.duplicates.index import Descriptors, SimilarityIndex
 from curation.duplicates.limits import CandidateLimits
 from curation.similarity.neighbours import Compact, NeighbourLists, compact, nearest_vectors
 from curation.splits.closest_pairs import ClosestPair, Vectors, find_closest_pairs, sides_of
-from curation.splits.leaks import LeakAudit
-from curation.splits.leaks import audit as audit_rows
+from curation.splits.leaks import LeakAudit, audit as audit_rows
 
 ITEMS = pl.DataFrame(
     {

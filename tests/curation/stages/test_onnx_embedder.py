@@ -18,8 +18,7 @@ from curation.stages.embeddings import EfficientNetLite0
 from curation.stages.onnx_embedder import OnnxEmbedder, open_embedder
 from tests.curation.made_pictures import scene, thumbnail
 from tests.curation.onnx_files import CARD, write_card, write_network
-from tests.curation.small_catalog import Shot, exif, fill, jpeg, sound_shots
-from tests.curation.small_catalog import scene as drawn
+from tests.curation.small_catalog import Shot, exif, fill, jpeg, scene as drawn, sound_shots
 
 
 def thumbnails(*seeds: int) -> NDArray[np.uint8]:

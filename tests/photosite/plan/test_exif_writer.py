@@ -2,8 +2,7 @@ import io
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import ExifTags, Image
 
 from photosite.plan.exif_writer import EXIF, break_ifd_pointer, exif_block, insert_into_jpeg

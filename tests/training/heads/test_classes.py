@@ -2,8 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from training.data.arrays import MISSING
 from training.heads import OrdinalHead, SoftmaxHead

@@ -2,8 +2,7 @@ import doctest
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from training.models import head_layers
 from training.models.head_layers import (

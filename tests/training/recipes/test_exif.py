@@ -4,8 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from curation.exif.bin_edges import BINS, SETTINGS
 from curation.exif.bins import to_bin, to_stops

@@ -5,8 +5,7 @@ import doctest
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from training.studies import cross_fit, exif_check
 from training.studies.cross_fit import cut_folds, group_numbers

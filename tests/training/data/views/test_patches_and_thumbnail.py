@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from training.data.arrays import Arrays
 from training.data.views.patches_and_thumbnail import PatchesAndThumbnail, patch_bank, thumbnail
