@@ -35,11 +35,16 @@ from curation.duplicates.limits import CandidateLimits
 from curation.similarity.pdq import BITS, hamming, luma_of, pdq, turned
 from curation.stages.embeddings import EfficientNetLite0, Embedder
 from curation.stages.onnx_embedder import OnnxEmbedder
-from training.data.edits import resize_to_square
 from training.data.stores.pictures import SampleStore
-from training.evaluation.copy_comparison import GalleryPictures, compare_embedders
+from training.data.transforms.edits import resize_to_square
 from training.evaluation.intervals import group_bootstrap
-from training.evaluation.retrieval import PRECISIONS, RetrievalScores, candidate_cosine, recall
+from training.evaluation.tasks.copy_comparison import GalleryPictures, compare_embedders
+from training.evaluation.tasks.retrieval import (
+    PRECISIONS,
+    RetrievalScores,
+    candidate_cosine,
+    recall,
+)
 from training.export.embedder import export_embedder, make_card
 from training.fit.checkpoint import Checkpoints
 from training.fit.examples import make_examples

@@ -28,11 +28,11 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.bench_exif import SOURCE  # noqa: E402
 from benchmarks.code_version import commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
-from training.data.ladder import EDITS  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
+from training.data.transforms.ladder import EDITS  # noqa: E402
 from training.evaluation.intervals import Interval, group_bootstrap, with_interval  # noqa: E402
 from training.evaluation.metrics import correlation, rank_sums  # noqa: E402
-from training.evaluation.severities import cross_class_correlation, detection  # noqa: E402
+from training.evaluation.tasks.severities import cross_class_correlation, detection  # noqa: E402
 from training.fit.objective import predict  # noqa: E402
 from training.fit.run_request import TrainingRequest  # noqa: E402
 from training.models.encoders import Lite0Levels, Lite0Quality  # noqa: E402
@@ -188,13 +188,13 @@ def line(cells: list[str]) -> str:
 
 NOTES = f"""
 Brackets: 95 % intervals from a bootstrap over sources. The strengths of {len(EDITS)} defects are those of
-`training/data/ladder.py`: the side of a wrong exposure, the colour of a cast and the kind of blur are drawn, and half
-of the rows are compressed again. AUC: rows with at least half of the full strength of the defect against rows without
-it, those with another defect among them. The other predictors are kernel ridge regression, a constant has no rank
-correlation. "Statistics" are the 168 numbers of patches, light and colours (as in BRISQUE and its kin); "whole picture
-alone" is what a classifier of whole pictures sees (as NIMA does); "whole and native columns" adds a native crop (as the
-multi-column network of Yu et al. does). They are not trainings of those networks. Real defects are not judged
-here: no labelled photograph is at hand.
+`training/data/transforms/ladder.py`: the side of a wrong exposure, the colour of a cast and the kind of blur are
+drawn, and half of the rows are compressed again. AUC: rows with at least half of the full strength of the defect
+against rows without it, those with another defect among them. The other predictors are kernel ridge regression, a
+constant has no rank correlation. "Statistics" are the 168 numbers of patches, light and colours (as in BRISQUE and
+its kin); "whole picture alone" is what a classifier of whole pictures sees (as NIMA does); "whole and native columns"
+adds a native crop (as the multi-column network of Yu et al. does). They are not trainings of those networks. Real
+defects are not judged here: no labelled photograph is at hand.
 """
 
 

@@ -38,9 +38,9 @@ from training.evaluation.baselines import (  # noqa: E402
     file_table,
     predicted_by_file,
 )
-from training.evaluation.binary import area, area_sums, zone  # noqa: E402
 from training.evaluation.calibration import calibrate, class_shares  # noqa: E402
 from training.evaluation.intervals import group_bootstrap  # noqa: E402
+from training.evaluation.tasks.binary import area, area_sums, zone  # noqa: E402
 from training.fit.checkpoint import Checkpoints  # noqa: E402
 from training.fit.examples import make_examples  # noqa: E402
 from training.fit.objective import predict  # noqa: E402

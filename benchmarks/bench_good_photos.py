@@ -34,9 +34,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.code_version import commit  # noqa: E402
 from catalog import Workspace, open_catalog, publish, rows  # noqa: E402
-from training.evaluation.binary import area, area_sums  # noqa: E402
 from training.evaluation.findings import predictor_name  # noqa: E402
 from training.evaluation.intervals import group_bootstrap  # noqa: E402
+from training.evaluation.tasks.binary import area, area_sums  # noqa: E402
 from training.fit.run_request import TrainingRequest  # noqa: E402
 from training.predict.predict_files import read_model, stated_outputs  # noqa: E402
 from training.runs.run import train  # noqa: E402

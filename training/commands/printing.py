@@ -18,7 +18,6 @@ from training.evaluation.findings import (
     predictor_name,
 )
 from training.evaluation.intervals import Interval, with_interval
-from training.evaluation.retrieval_table import recall_table
 from training.evaluation.saved_head import (
     CLASS_FAMILY,
     RETRIEVAL_FAMILY,
@@ -28,6 +27,7 @@ from training.evaluation.saved_head import (
     metric_name,
     saved_heads,
 )
+from training.evaluation.tasks.retrieval_table import recall_table
 
 if TYPE_CHECKING:
     from training.evaluation.leaderboard import Board

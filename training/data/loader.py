@@ -23,7 +23,7 @@ from catalog import CACHE_BYTES, UsageError, Workspace, open_release, open_remot
 from training.data.batches.filling import BadPicture, BatchFiller, Filling, OnBad
 from training.data.batches.ring import BatchRing
 from training.data.crops import Crop, PictureView
-from training.data.samplers import (
+from training.data.sampling.samplers import (
     BatchRows,
     Epoch,
     Sampler,

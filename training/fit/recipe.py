@@ -64,7 +64,8 @@ class Recipe:
     a frozen network, empty for none) it gets vectors in place of pictures. `objective` replaces the heads' losses,
     `initialise` sets weights from training pictures before the first step. `batches` draws the batches of an epoch, as
     positions among the training examples, in place of a random order. `rows` makes the rows that are learnt from
-    those of the release: other weights, or several rows a picture with a column `edit` (`training.data.ladder`).
+    those of the release: other weights, or several rows a picture with a column `edit`
+    (`training.data.transforms.ladder`).
     `policies` are the splits it may be trained under, `studies` the studies that can be made with it; the default
     recipe is trained where none is named. `looks_at` is picture, or face: then the prediction page cuts and predicts
     each face of a picture. `file` is the Python file of a user's own recipe, `source` its content when it was loaded.

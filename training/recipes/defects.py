@@ -55,7 +55,7 @@ def has_labels(index: pl.DataFrame) -> bool:
 
 def rows(index: pl.DataFrame, config: DefectsConfig) -> pl.DataFrame:
     """Take the rows as they are where they have severities, else make a ladder of them."""
-    from training.data.ladder import with_rungs
+    from training.data.transforms.ladder import with_rungs
 
     return index if has_labels(index) else with_rungs(index, config.rungs)
 

@@ -125,7 +125,7 @@ def batches(examples: Examples, config: GoodPhotosConfig, rng: np.random.Generat
     """Draw batches of one shape with equal shares of good and bad."""
     import numpy as np
 
-    from training.data.shape_batches import shape_batches
+    from training.data.sampling.shape_batches import shape_batches
 
     sizes = examples.index.select("height", "width").rows()
     size_of = view(config).size_of

@@ -17,13 +17,13 @@ from PIL import Image
 from catalog import MissingPartError, Workspace, figure_uri, find_release
 from training.errors import RecipeNotFoundError
 from training.evaluation.findings import chance, scores
-from training.evaluation.retrieval_table import named_curves
 from training.evaluation.saved_head import (
     CLASS_FAMILY,
     RETRIEVAL_FAMILY,
     VALUE_FAMILY,
     SavedHead,
 )
+from training.evaluation.tasks.retrieval_table import named_curves
 from training.fit.repeat import preset_words
 from training.recipes import find_recipe
 from training.report import head_plots, plots, tables
@@ -33,9 +33,9 @@ from training.report.binary.grid import write_grid
 from training.report.binary.pixelate import face_finder
 from training.report.markdown import markdown
 from training.report.page import picture_uri, render
-from training.report.panel import panel_heads, ranking_measure, write_panel
+from training.report.panels.panel import panel_heads, ranking_measure, write_panel
+from training.report.panels.tiles import PictureSource
 from training.report.saved_run import POLICY_NAMES, SavedModel, SavedRun, read_run
-from training.report.tiles import PictureSource
 
 _MODEL_FILES = (
     "README.md", "config.json", "model.json", "metrics.parquet", "predictions.parquet", "curves.parquet",

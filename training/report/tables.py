@@ -31,7 +31,6 @@ from training.evaluation.findings import (
     scores,
     shown_slices,
 )
-from training.evaluation.retrieval_table import recall_table, recall_verdict
 from training.evaluation.saved_head import (
     CLASS_FAMILY,
     RETRIEVAL_FAMILY,
@@ -39,6 +38,7 @@ from training.evaluation.saved_head import (
     SavedHead,
     metric_name,
 )
+from training.evaluation.tasks.retrieval_table import recall_table, recall_verdict
 from training.report.saved_run import POLICIES, POLICY_NAMES, SavedRun
 
 _CALIBRATION = ("ece", "nll", "brier")

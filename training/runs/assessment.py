@@ -9,9 +9,9 @@ from torch import nn
 from catalog import track
 from training.data.arrays import Floats
 from training.data.bias_tables import bias_tables
-from training.evaluation import binary, classes, histograms, severities, values
 from training.evaluation.baselines import BaselineInputs, compressed, file_table, metadata_table
 from training.evaluation.evidence import Evidence, HeadResult, Labelled
+from training.evaluation.tasks import binary, classes, histograms, severities, values
 from training.fit.examples import PARTS, DatasetParts, Examples
 from training.fit.objective import predict
 from training.fit.task import Task
@@ -64,7 +64,7 @@ def _with_values(head: Head, evidence: Evidence) -> HeadResult:
 def _retrieval(
     network: nn.Module, head: Head, task: Task, parts: DatasetParts, run: TrainingRun
 ) -> HeadResult:
-    from training.evaluation import copy_comparison  # brings FAISS
+    from training.evaluation.tasks import copy_comparison  # brings FAISS
 
     validation, test = (
         copy_comparison.GalleryPictures(

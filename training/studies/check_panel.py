@@ -12,9 +12,9 @@ from training.data.arrays import MISSING
 from training.evaluation.ranking import ClassPrediction, HeadPrediction, RankedPhoto
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead, saved_heads
 from training.heads.classes import ClassHead
-from training.report.panel import SIDE_PX, panel_heads, panel_page
-from training.report.panel_drawing import PanelContent, PanelRow, draw_panel
-from training.report.tiles import PredictionTile, make_tiles
+from training.report.panels.drawing import PanelContent, PanelRow, draw_panel
+from training.report.panels.panel import SIDE_PX, panel_heads, panel_page
+from training.report.panels.tiles import PredictionTile, make_tiles
 from training.studies.exif_check import CheckResult, write_table
 
 IN_ROW, ROWS = 5, 4

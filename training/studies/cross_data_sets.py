@@ -13,8 +13,8 @@ import polars as pl
 from catalog import Workspace
 from training.data.arrays import MISSING
 from training.errors import TrainingError
-from training.evaluation.binary import area, area_sums
 from training.evaluation.intervals import Interval, group_bootstrap
+from training.evaluation.tasks.binary import area, area_sums
 from training.fit.examples import cut_parts, make_examples
 from training.fit.objective import predict
 from training.fit.run_request import TrainingRequest

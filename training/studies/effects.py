@@ -40,7 +40,7 @@ from training.data.stores.pictures import SampleStore
 from training.errors import NoTrainingRowsError
 from training.evaluation import metrics
 from training.evaluation.calibration import calibrate, class_shares
-from training.evaluation.classes import one_hot
+from training.evaluation.tasks.classes import one_hot
 from training.fit.checkpoint import Checkpoints
 from training.fit.examples import Examples, make_examples
 from training.fit.objective import predict

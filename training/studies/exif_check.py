@@ -24,9 +24,9 @@ from training.data.arrays import MISSING, Floats, Ints
 from training.data.stores.pictures import Store
 from training.evaluation import metrics
 from training.evaluation.calibration import calibrate, class_shares
-from training.evaluation.classes import expected_class
 from training.evaluation.findings import Score, learnt
 from training.evaluation.intervals import Interval, group_bootstrap
+from training.evaluation.tasks.classes import expected_class
 from training.fit.objective import predict
 from training.fit.run_request import TrainingRequest
 from training.heads import Head

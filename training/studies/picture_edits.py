@@ -11,8 +11,8 @@ from functools import partial
 import cv2
 import numpy as np
 
-from training.data import edits
 from training.data.arrays import Pixels
+from training.data.transforms import edits
 
 Change = Callable[[Pixels, float, np.random.Generator], Pixels]
 

@@ -21,10 +21,10 @@ from safelight import cli
 from tests.curation.made_pictures import scene
 from tests.display import ListDisplay
 from tests.training.made_release import make_release
-from training.data.edits import resize_to_square
 from training.data.stores.pictures import SampleStore
+from training.data.transforms.edits import resize_to_square
 from training.errors import EmbedderError
-from training.evaluation.copy_comparison import embed_pictures
+from training.evaluation.tasks.copy_comparison import embed_pictures
 from training.export.embedder import embedder_name
 from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.examples import make_examples

@@ -26,9 +26,6 @@ from tests.training.made_runs import (
     MadeRun,
 )
 from training.commands.printing import summary
-from training.evaluation import verdicts
-from training.evaluation.findings import Score, best_baseline_finding, compare
-from training.evaluation.saved_head import saved_heads
 from training.recipes import RECIPES
 from training.report import tables
 from training.report.report import command, report_on, write_table
@@ -260,57 +257,6 @@ def test_fewer_than_ten_groups_give_no_verdict_for_any_family(tmp_path: Path) ->
     )
     assert f"{TOO_FEW} how sure that is" in rows["headline"]
     assert rows["information"] == [f"{name}: {TOO_FEW}." for name in ("Breed", "Age")]
-
-
-def errors(model: float, median: float, lead: tuple[float, float] | None = None) -> pl.DataFrame:
-    """Mean absolute errors of a model and the median, each with an interval of 0.5, and perhaps their lead."""
-    both = {"model": model, "median": median}
-    rows = [(name, "mae", value, value - 0.5, value + 0.5) for name, value in both.items()]
-    if lead:
-        rows.append(("model", "mae_minus_median", model - median, *lead))
-    names = ("predictor", "metric", "value", "low", "high")
-    return pl.DataFrame([dict(zip(names, row, strict=True)) for row in rows]).with_columns(
-        split=pl.lit("split:test"), task=pl.lit("age"), slice=pl.lit("all"), n=90, n_groups=30
-    )
-
-
-@pytest.mark.parametrize(
-    ("table", "verdict"),
-    [
-        (errors(4.0, 6.0), "better"),
-        (errors(6.0, 4.0), "worse"),
-        (errors(4.0, 4.6), "not distinguishable"),
-        (errors(4.0, 4.6, (-0.8, -0.4)), "better"),
-        (errors(4.6, 4.0, (0.4, 0.8)), "worse"),
-        (errors(4.0, 6.0, (-3.0, 0.1)), "not distinguishable"),
-    ],
-)
-def test_a_lower_error_is_better(table: pl.DataFrame, verdict: str) -> None:
-    (age,) = saved_heads({"heads": [AGE]})
-    one = best_baseline_finding(table, "split", age)
-    assert one is not None
-    assert one.verdict == verdict
-    is_better = verdict == "better"
-    beats = "the model beats its best baseline for age"
-    assert (beats in verdicts.headline([one], "Here")) == is_better
-    level = verdicts.information_verdict(table, "split", age, None)
-    assert ("yes, a smaller error than the training median" in level) == is_better
-
-
-def test_the_best_baseline_of_an_error_is_the_lowest() -> None:
-    (age,) = saved_heads({"heads": [AGE]})
-    worse = errors(4.0, 9.0).filter(pl.col("predictor") == "median")
-    table = pl.concat([errors(4.0, 6.0), worse.with_columns(predictor=pl.lit("metadata"))])
-    one = best_baseline_finding(table, "split", age)
-    assert one is not None
-    assert (one.baseline_name, one.baseline.value) == ("median", 6.0)
-
-
-def test_a_gap_between_splits_of_an_error_flatters_when_it_falls() -> None:
-    apart, naive = Score(6.0, 5.7, 6.3, 90, 30), Score(4.0, 3.7, 4.3, 90, 30)
-    text = verdicts.gap_verdict(apart, naive, higher_is_better=False)
-    assert text == "-2.00: the random split flatters the model"
-    assert compare(naive, apart, higher_is_better=False) == "better"
 
 
 def test_two_classes_have_their_chance_and_a_line_from_one_half(tmp_path: Path) -> None:

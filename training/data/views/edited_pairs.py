@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from training.data.arrays import Arrays, Floats, Pixels
-from training.data.edits import apply_edits, resize_to_square
 from training.data.simple_features import picture_features
+from training.data.transforms.edits import apply_edits, resize_to_square
 from training.data.views.base import View
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from training.data.arrays import Arrays, Floats, Pixels
 from training.data.decode import decode
-from training.data.ladder import edited
 from training.data.simple_features import scene, statistics
+from training.data.transforms.ladder import edited
 from training.data.views.base import View, channels_first
 from training.data.views.crops import resized
 from training.data.views.patches_and_thumbnail import patch_bank
@@ -50,7 +50,7 @@ class WholeAndNative(View):
         return {"pictures": squares, "bank": patch_bank(seen, self.bank, self.patch_px)}
 
     def from_edited_bytes(self, data: bytes, name: str, edit: str) -> Arrays:
-        """Make the sample of a stored file after an edit of `training.data.ladder`; an empty one is none."""
+        """Make the sample of a stored file after an edit of `training.data.transforms.ladder`; an empty one is none."""
         pixels = decode(data, name=name, min_side=self.min_side)
         return self.prepare(edited(self._seen(pixels), edit, name))
 

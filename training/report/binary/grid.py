@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from training.evaluation.saved_head import SavedHead
 from training.report.binary.pixelate import Detect, pixelate_faces
+from training.report.panels.tiles import PictureSource, read_picture
 from training.report.saved_run import SavedRun
-from training.report.tiles import PictureSource, read_picture
 
 BEST, WORST = 13, 12
 COLUMNS = 5

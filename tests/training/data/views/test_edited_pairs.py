@@ -1,7 +1,7 @@
 import numpy as np
 
 from tests.curation.made_pictures import scene
-from training.data.edits import resize_to_square
+from training.data.transforms.edits import resize_to_square
 from training.data.views.edited_pairs import EditedPairs
 
 VIEW = EditedPairs(input_px=64, most_edits=3)

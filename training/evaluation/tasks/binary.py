@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from training.data.arrays import MISSING, Floats, Ints
-from training.evaluation import baselines, classes
-from training.evaluation.classes import Predictor, TestSet
+from training.evaluation import baselines
 from training.evaluation.evidence import Evidence, HeadResult, metric_rows
 from training.evaluation.intervals import Interval, group_bootstrap
+from training.evaluation.tasks import classes
+from training.evaluation.tasks.classes import Predictor, TestSet
 from training.heads.binary import BinaryHead
 
 SCORE_BINS = 512  # of ranks; with fewer different scores the area is exact

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from training.data.arrays import Pixels
-from training.data.ladder import EDITS, STRENGTHS, edited, with_rungs
+from training.data.transforms.ladder import EDITS, STRENGTHS, edited, with_rungs
 from training.data.views import WholeAndNative
 from training.errors import TrainingError
 

@@ -1,5 +1,5 @@
 from catalog import TOO_FEW
-from training.evaluation.retrieval_table import recall_table, recall_verdict
+from training.evaluation.tasks.retrieval_table import recall_table, recall_verdict
 
 
 def test_the_verdict_needs_intervals_that_do_not_touch() -> None:

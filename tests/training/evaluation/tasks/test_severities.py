@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from training.evaluation import histograms, severities
-from training.evaluation.severities import cross_class_correlation, detection
+from training.evaluation.tasks import histograms, severities
+from training.evaluation.tasks.severities import cross_class_correlation, detection
 
 EDGES = np.arange(-0.05, 1.1, 0.1)
 SIGNED_EDGES = [-1.05, -0.85, -0.65, -0.45, -0.25, -0.05, 0.05, 0.25, 0.45, 0.65, 0.85, 1.05]

@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 from training.evaluation.ranking import ClassPrediction, HeadPrediction, ValuePrediction
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead, number_text
 from training.report.colours import LARGEST, sectors, true_colour
-from training.report.panel_legend import LegendGroup, legend_groups, legend_notes
-from training.report.prediction_plot import class_list, paste_prediction
-from training.report.tiles import PredictionTile
-from training.report.value_plot import ValueScale, interval_text, paste_value
+from training.report.panels.legend import LegendGroup, legend_groups, legend_notes
+from training.report.panels.prediction_plot import class_list, paste_prediction
+from training.report.panels.tiles import PredictionTile
+from training.report.panels.value_plot import ValueScale, interval_text, paste_value
 
 MARGIN, GAP, TILE = 44, 22, 292  # px
 PHOTO_HEIGHT, RADIUS = 219, 40

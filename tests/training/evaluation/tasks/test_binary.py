@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 from sklearn.metrics import roc_auc_score
 
-from training.evaluation.binary import FEWEST, area, area_sums, best_threshold, zone
+from training.evaluation.tasks.binary import FEWEST, area, area_sums, best_threshold, zone
 from training.heads import BinaryHead, heads_from
 
 HEAD = BinaryHead(

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from catalog import UsageError
 from tests.training.data.conftest import N, Published
-from training.data.samplers import (
+from training.data.sampling.samplers import (
     Epoch,
     Sampler,
     SamplerSpec,

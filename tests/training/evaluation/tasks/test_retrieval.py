@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.retrieval import (
+from training.evaluation.tasks.retrieval import (
     RetrievalScores,
     candidate_cosine,
     precision_recall_curve,

@@ -14,8 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from training.data.arrays import Floats, Pixels
-from training.data.edits import compress_jpeg
-from training.data.sampler import derive_seed
+from training.data.sampling.sampler import derive_seed
+from training.data.transforms.edits import compress_jpeg
 from training.errors import TrainingError
 
 Light = NDArray[np.float32]

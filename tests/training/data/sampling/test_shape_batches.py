@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from training.data.arrays import MISSING
-from training.data.shape_batches import expected_draws, shape_batches
+from training.data.sampling.shape_batches import expected_draws, shape_batches
 
 N = 500
 

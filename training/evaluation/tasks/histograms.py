@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from training.data.arrays import Floats, Ints
-from training.evaluation import values
 from training.evaluation.evidence import Evidence, HeadResult, metric_rows
 from training.evaluation.intervals import Interval, group_bootstrap
 from training.evaluation.metrics import correlation as rank_correlation, mean, rank_sums
+from training.evaluation.tasks import values
 from training.heads.histogram import HistogramHead
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from tests.curation.made_pictures import scene
-from training.data import edits
+from training.data.transforms import edits
 
 
 def test_an_edit_gives_a_picture_and_leaves_the_original_alone() -> None:

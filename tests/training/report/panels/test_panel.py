@@ -20,12 +20,12 @@ from training.evaluation.ranking import (
 )
 from training.evaluation.saved_head import saved_heads, setting_head
 from training.report.colours import BLUES, UNKNOWN, class_colours, sectors, true_colour
-from training.report.panel import PanelPaths, write_panel
-from training.report.panel_drawing import RADIUS, PanelLayout
-from training.report.prediction_plot import INNER, spans, svg_prediction
+from training.report.panels.drawing import RADIUS, PanelLayout
+from training.report.panels.panel import PanelPaths, write_panel
+from training.report.panels.prediction_plot import INNER, spans, svg_prediction
+from training.report.panels.tiles import make_tiles, read_picture
+from training.report.panels.value_plot import DOT, TRUTH, ValueScale, paste_value, svg_value
 from training.report.saved_run import read_run
-from training.report.tiles import make_tiles, read_picture
-from training.report.value_plot import DOT, TRUTH, ValueScale, paste_value, svg_value
 
 Rows = list[tuple[str, str, tuple[float, float, float], int | None]]
 

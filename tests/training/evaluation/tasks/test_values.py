@@ -7,7 +7,7 @@ from sklearn import metrics as reference
 
 from training.evaluation.baselines import BaselineInputs, metadata_table
 from training.evaluation.evidence import Evidence, Labelled
-from training.evaluation.values import evaluate, half_width
+from training.evaluation.tasks.values import evaluate, half_width
 from training.heads import RegressionHead
 
 HEAD = RegressionHead(name="age", column="age", unit="years", centre=30.0, scale=8.0)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from training.data.arrays import Floats, Ints
-from training.evaluation import values
-from training.evaluation.binary import area, area_sums
 from training.evaluation.evidence import Evidence, HeadResult, metric_rows
 from training.evaluation.intervals import LEVEL, Interval, group_bootstrap
+from training.evaluation.tasks import values
+from training.evaluation.tasks.binary import area, area_sums
 from training.heads.severity import SeverityHead
 
 DRAWS = 4000  # of one photograph of each class

@@ -5,10 +5,11 @@ import polars as pl
 import pytest
 
 from training.data.arrays import MISSING
-from training.evaluation import classes
 from training.evaluation.baselines import BaselineInputs, metadata_table
 from training.evaluation.calibration import ClassCalibration
-from training.evaluation.classes import (
+from training.evaluation.evidence import Evidence, Labelled
+from training.evaluation.tasks import classes
+from training.evaluation.tasks.classes import (
     evaluate,
     majority_predictor,
     one_hot,
@@ -17,7 +18,6 @@ from training.evaluation.classes import (
     probability_predictor,
     score,
 )
-from training.evaluation.evidence import Evidence, Labelled
 from training.heads import SoftmaxHead
 
 PRIOR = np.array([0.5, 0.3, 0.2])

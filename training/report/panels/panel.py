@@ -21,12 +21,12 @@ from training.evaluation.ranking import (
 )
 from training.evaluation.saved_head import CLASS_FAMILY, VALUE_FAMILY, SavedHead
 from training.report.page import picture_uri, render
-from training.report.panel_drawing import PanelContent, PanelRow, draw_panel, predicted_texts
-from training.report.panel_legend import legend_groups
-from training.report.prediction_plot import class_list, svg_prediction
+from training.report.panels.drawing import PanelContent, PanelRow, draw_panel, predicted_texts
+from training.report.panels.legend import legend_groups
+from training.report.panels.prediction_plot import class_list, svg_prediction
+from training.report.panels.tiles import PictureSource, PredictionTile, make_tiles
+from training.report.panels.value_plot import ValueScale, svg_value, value_scales
 from training.report.saved_run import SavedModel, SavedRun
-from training.report.tiles import PictureSource, PredictionTile, make_tiles
-from training.report.value_plot import ValueScale, svg_value, value_scales
 
 SIDE_PX = 640  # longer side of a picture on the page
 TITLES = {

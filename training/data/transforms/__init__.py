@@ -1,0 +1,1 @@
+"""Edits of pictures: the copies, and the degradations of known strength."""

@@ -1,0 +1,1 @@
+"""Panels of the best and the worst predictions."""
