@@ -38,7 +38,7 @@ from benchmarks.face_baselines import (  # noqa: E402
 )
 from catalog import Workspace  # noqa: E402
 from training.data.decode import decode  # noqa: E402
-from training.data.sampling.sampler import cut_batches  # noqa: E402
+from training.data.sampling.seeds import cut_batches  # noqa: E402
 from training.data.shards import ShardReader  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
 from training.encoders.library import list_encoders  # noqa: E402

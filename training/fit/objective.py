@@ -11,7 +11,7 @@ from torch import nn
 
 from catalog import track
 from training.data.arrays import Arrays, Floats
-from training.data.sampling.sampler import cut_batches
+from training.data.sampling.seeds import cut_batches
 from training.fit.examples import Examples
 from training.fit.ranks import Ranks, this_rank
 from training.fit.training_run import TrainingRun

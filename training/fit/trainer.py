@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from catalog import ProgressTask, progress_task
 from training.data.arrays import Arrays
-from training.data.sampling.sampler import cut_batches, derive_seed, epoch_order, row_rng
+from training.data.sampling.seeds import cut_batches, derive_seed, epoch_order, row_rng
 from training.errors import DivergedError, TrainingStoppedError
 from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
 from training.fit.config import Config

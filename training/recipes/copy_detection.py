@@ -89,7 +89,7 @@ class ContrastiveObjective:
         import numpy as np
         import torch
 
-        from training.data.sampling.sampler import cut_batches
+        from training.data.sampling.seeds import cut_batches
         from training.fit.objective import to_device
         from training.fit.trainer import FIXED_EPOCH, view_batches
 
@@ -108,7 +108,7 @@ def initialise(network: nn.Module, train: Examples, run: TrainingRun) -> None:
     """Set the linear layer to the principal axes of the features of training pictures."""
     import torch
 
-    from training.data.sampling.sampler import cut_batches
+    from training.data.sampling.seeds import cut_batches
     from training.fit.objective import to_device
     from training.models.copy_network import CopyNetwork, initialise_projection, normalise_pictures
 

@@ -19,7 +19,7 @@ import polars as pl
 from catalog import FEW_GROUPS, Workspace, find_release, track
 from training.data.arrays import Floats, Ints, Pixels
 from training.data.decode import decode
-from training.data.sampling.sampler import row_rng
+from training.data.sampling.seeds import row_rng
 from training.data.shards import ShardReader
 from training.errors import OptionError, TrainingError
 from training.evaluation.intervals import Interval, group_bootstrap

@@ -11,8 +11,8 @@ import torch
 from catalog import UsageError
 from training.data.arrays import Pixels
 from training.data.crops import PictureView, render
-from training.data.sampling.sampler import derive_seed
 from training.data.sampling.samplers import BatchRows, Rows
+from training.data.sampling.seeds import derive_seed
 from training.data.selection import Selection
 from training.data.shards import ShardReader
 from training.errors import UndecodablePictureError

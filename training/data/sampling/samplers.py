@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from catalog import UsageError, select_rows
-from training.data.sampling.sampler import derive_seed
+from training.data.sampling.seeds import derive_seed
 from training.data.selection import Selection
 
 if TYPE_CHECKING:

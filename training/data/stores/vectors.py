@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from catalog import track
 from training.data.arrays import Arrays
-from training.data.sampling.sampler import cut_batches, derive_seed
+from training.data.sampling.seeds import cut_batches, derive_seed
 from training.data.stores.pictures import SampleStore
 from training.data.views.crops import Vectors
 

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from training.data.arrays import Floats, Pixels
-from training.data.sampling.sampler import derive_seed
+from training.data.sampling.seeds import derive_seed
 from training.data.transforms.edits import compress_jpeg
 from training.errors import TrainingError
 

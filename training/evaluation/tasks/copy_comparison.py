@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from catalog import track
 from curation import THUMBNAIL_SIDE_PX, EfficientNetLite0, pdq_similarity
 from training.data.arrays import Arrays, Ints
-from training.data.sampling.sampler import cut_batches, row_rng
+from training.data.sampling.seeds import cut_batches, row_rng
 from training.data.stores.pictures import Store
 from training.data.transforms.edits import apply_edits, resize_to_square
 from training.evaluation.evidence import HeadResult

@@ -1,7 +1,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 
-from training.data.sampling.sampler import cut_batches, epoch_order, row_rng
+from training.data.sampling.seeds import cut_batches, epoch_order, row_rng
 
 sizes = st.integers(0, 300)
 

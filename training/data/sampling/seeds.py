@@ -1,4 +1,4 @@
-"""The order of training pictures and the random numbers of their augmentation.
+"""Seeds of everything random: the order of training pictures, and the generator that augments each of them.
 
 Both are pure functions of their arguments, so a resumed run gets the same batches as an uninterrupted one.
 """
