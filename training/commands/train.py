@@ -185,7 +185,9 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
         heads = model_heads(find_model(workspace, model_id))
     click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}, heads))
     verdict = "equal to" if difference < 1e-6 else f"up to {difference:.2g} away from"
-    click.echo(f"{len(metrics)} figures, {verdict} the stored ones")
+    stored = int(metrics["is_stored"].sum())
+    later = f"; {len(metrics) - stored} more are new in this version" * (stored < len(metrics))
+    click.echo(f"{stored} figures, {verdict} the stored ones{later}")
 
 
 @train.command()

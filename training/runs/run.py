@@ -166,7 +166,8 @@ def make_job(workspace: Workspace, request: TrainingRequest) -> TrainingJob:
 def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
     """Score a finished model again from its weights and the pictures.
 
-    Returns the metrics and the largest difference from the stored ones (0 when nothing changed).
+    Returns the metrics and the largest difference from the stored ones: 0 when nothing changed, infinite when one
+    of them is missing now. `is_stored` tells those figures that the version which trained the model saved too.
     """
     folder = find_model(workspace, model_id)
     facts = read_facts(folder)
@@ -185,12 +186,22 @@ def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
     identity = {name: stored[name][0] for name in ("model_id", "dataset", "version", "split")}
     again = [identity | row for result in results.values() for row in result.metrics]
     metrics = pl.DataFrame(again, infer_schema_length=None)
-    return metrics, _difference(stored, metrics)
+    return _with_stored(metrics, stored), _difference(stored, metrics)
+
+
+_KEY = ["predictor", "task", "slice", "metric"]
+
+
+def _with_stored(metrics: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    keys = stored.select(*_KEY, is_stored=pl.lit(True))
+    return metrics.join(keys, on=_KEY, how="left").with_columns(
+        pl.col("is_stored").fill_null(False)
+    )
 
 
 def _difference(stored: pl.DataFrame, again: pl.DataFrame) -> float:
-    key = ["predictor", "task", "slice", "metric"]
-    both = stored.join(again, on=key, how="full", suffix="_again")
+    """Compare what was stored; a later version may compute more."""
+    both = stored.join(again, on=_KEY, how="left", suffix="_again")
     values = both.filter(pl.col("value").is_not_nan() | pl.col("value_again").is_not_nan())
     gap = values.select(
         (pl.col("value") - pl.col("value_again")).abs().fill_null(float("inf")).max()

@@ -120,6 +120,23 @@ def test_a_finished_model_is_scored_again_to_the_same_figures(trained: Trained) 
     stored = pl.read_parquet(trained.folder / "metrics.parquet")
     assert difference == 0
     assert len(metrics) == len(stored)
+    assert metrics["is_stored"].all()
+
+
+@pytest.mark.parametrize(("lost", "added", "expected"), [(5, 0, 0.0), (0, 1, float("inf"))])
+def test_figures_that_an_earlier_version_did_not_save_are_new_not_different(
+    trained: Trained, lost: int, added: int, expected: float
+) -> None:
+    path = trained.folder / "metrics.parquet"
+    content, stored = path.read_bytes(), pl.read_parquet(path)
+    extra = stored.head(added).with_columns(metric=pl.lit("no longer computed"))
+    try:
+        pl.concat([stored.head(len(stored) - lost), extra]).write_parquet(path)
+        metrics, difference = evaluate(trained.workspace, trained.folder.name)
+    finally:
+        path.write_bytes(content)
+    assert difference == expected
+    assert (~metrics["is_stored"]).sum() == lost
 
 
 def test_options_of_a_request_change_the_configuration_and_the_id(trained: Trained) -> None:
