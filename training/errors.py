@@ -245,3 +245,13 @@ class NoDatasetError(TrainingError):
             else f"publish one first: {command_name()} dataset publish"
         )
         super().__init__(f"no single data set to train on; {advice}")
+
+
+class NoFeatureMapsError(TrainingError):
+    """A model has no feature maps of a picture, so it cannot be shown where it looks."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"heat maps of model {model} are not available: it has no convolutions over a whole picture that torch can "
+            "follow back (it reads vectors or statistics, or stands on an encoder of yours)"
+        )

@@ -18,6 +18,7 @@ from catalog import (
     track,
 )
 from training.commands.compare import benchmark, compare, leaderboard
+from training.commands.explain import explain
 from training.commands.series import series
 from training.commands.studies import STUDIES, check_options
 from training.commands.two_classes import cross, dream
@@ -82,6 +83,7 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
         options = (*options, f"label={label}")
 
     with progress_task(f"train {recipe}"):
+        from training.explain.picture_maps import write_heat_maps
         from training.fit.run_request import TrainingRequest
         from training.report.report import write_report
         from training.runs.run import train
@@ -94,6 +96,7 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
         if os.environ.get("RANK", "0") != "0":  # one process of torchrun reports
             return
         with progress_task("report"):
+            write_heat_maps(result.folder, workspace)
             write_report(result.folder, workspace)
     _print_result(workspace, result)
 
@@ -280,5 +283,5 @@ def _predict_faces(model: Model, path: Path) -> list[FaceAnswers]:
     return faces
 
 
-for _command in (compare, benchmark, leaderboard, series, dream, cross):
+for _command in (compare, benchmark, leaderboard, series, dream, cross, explain):
     train.add_command(_command)

@@ -48,6 +48,9 @@ class Lite0Levels(nn.Module):
         super().__init__()
         self.trunk = packaged_trunk().eval().requires_grad_(requires_grad=False)
         self.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # the stub lacks it
+        self.last_maps = (
+            nn.ReLU6()
+        )  # a module of its own, so that heat maps can be made of what it gives
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         """Map uint8 `pictures` (N, V, 3, S, S) to vectors (N, V, dim)."""
@@ -63,7 +66,7 @@ class Lite0Levels(nn.Module):
             x = block(x)
             if number in self.LEVELS:
                 pooled += [x.mean(dim=(2, 3)), x.amax(dim=(2, 3))]
-        x = nn.functional.relu6(self.trunk.head(x))
+        x = self.last_maps(self.trunk.head(x))
         return torch.cat([*pooled, x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
 
 

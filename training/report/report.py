@@ -84,6 +84,8 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
         "n_allowed": len(index) - run.facts.get("rows_excluded", 0),
         "leaks": tables.leaks(run.facts.get("leak_audit") or {}),
         "panel": _panel(run, release),
+        "heat_maps": _heat_maps(run),
+        "heat_maps_note": run.heat_maps.get("note", ""),
         "measure": ranking_measure(panel_heads(measured)),
         "retrieval": _retrieval(run),
         "calibration": tables.calibration(run),
@@ -151,6 +153,15 @@ def _panel(run: SavedRun, release: PictureSource) -> str:
         return ""
     with Image.open(write_panel(run, release).png) as picture:
         return picture_uri(picture.convert("RGB"), quality=92)
+
+
+def _heat_maps(run: SavedRun) -> dict[str, str]:
+    """Return the sheets of heat maps by title as data URIs; empty for a run without."""
+    sheets = {}
+    for title, name in (run.heat_maps.get("sheets") or {}).items():
+        with Image.open(run.folder / name) as picture:
+            sheets[title] = picture_uri(picture.convert("RGB"), quality=88)
+    return sheets
 
 
 def _grid(run: SavedRun, release: PictureSource) -> dict[str, str]:

@@ -25,11 +25,13 @@ from training.evaluation.saved_head import (
 )
 
 __all__ = [
-    "POLICIES", "POLICY_NAMES", "RunIncompleteError", "SavedHead", "SavedModel", "SavedRun", "read_model", "read_run",
+    "HEAT_MAPS", "POLICIES", "POLICY_NAMES", "RunIncompleteError", "SavedHead", "SavedModel", "SavedRun",
+    "read_model", "read_run",
 ]  # fmt: skip
 
 POLICIES = ("split", "random_split")
 POLICY_NAMES = {"split": "groups kept apart", "random_split": "random split"}
+HEAT_MAPS = "heat_maps.json"  # of `training.explain`: sheets by title, or a note that says why there are none
 _CARD = "model.json"
 _NO_PREDICTIONS = pl.DataFrame(
     {name: pl.Series(dtype=pl.String) for name in ("asset_sha256", "group_id", "task", "split")}
@@ -86,6 +88,12 @@ class SavedRun:
     def release(self) -> str:
         """The release that the run was trained on, such as `photos@1.0.0`."""
         return f"{self.facts['dataset']}@{self.facts['version']}"
+
+    @property
+    def heat_maps(self) -> Mapping[str, Any]:
+        """The content of `heat_maps.json`; empty for a run without."""
+        path = self.folder / HEAT_MAPS
+        return _json(path) if path.is_file() else {}
 
     @property
     def main(self) -> SavedModel:

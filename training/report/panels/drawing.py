@@ -97,8 +97,8 @@ def draw_panel(content: PanelContent) -> Image.Image:
     height = layout.head_height + len(content.rows) * layout.row_height + 8
     canvas = Image.new("RGB", (width, height), "#ffffff")
     draw = ImageDraw.Draw(canvas)
-    draw.text((MARGIN, 34), content.title, INK, _font(32, bold=True))
-    draw.text((MARGIN, 82), content.note, SOFT, _font(19))
+    draw.text((MARGIN, 34), content.title, INK, text_font(32, bold=True))
+    draw.text((MARGIN, 82), content.note, SOFT, text_font(19))
     _legend(draw, legend, content.notes)
     drawing = _PanelDrawing(canvas, draw, layout, content)
     for number, row in enumerate(content.rows):
@@ -124,9 +124,12 @@ def _legend_lines(groups: Sequence[LegendGroup], width: int) -> list[list[_Legen
         left = 0.0
         if group.title:
             line.append(_LegendText(left, f"{group.title}:", is_bold=False))
-            left += _font(18).getlength(f"{group.title}:") + 18
+            left += text_font(18).getlength(f"{group.title}:") + 18
         for entry in group.entries:
-            name, note = _font(18, bold=True).getlength(entry.name), _font(17).getlength(entry.note)
+            name, note = (
+                text_font(18, bold=True).getlength(entry.name),
+                text_font(17).getlength(entry.note),
+            )
             needs = 31 + name + (7 + note if entry.note else 0)
             if line and left + needs > width:
                 lines.append(line)
@@ -150,9 +153,11 @@ def _legend(
                 draw.rectangle((left, top, left + 21, top + 21), fill=text.colour)
                 left += 31
             size, ink = (18, INK) if text.is_bold else (17, SOFT)
-            draw.text((left, top - text.is_bold), text.text, ink, _font(size, bold=text.is_bold))
+            draw.text(
+                (left, top - text.is_bold), text.text, ink, text_font(size, bold=text.is_bold)
+            )
         top += LINE_HEIGHT
-    draw.text((MARGIN, top), "   ".join(notes), SOFT, _font(17))
+    draw.text((MARGIN, top), "   ".join(notes), SOFT, text_font(17))
 
 
 @dataclass(frozen=True)
@@ -166,9 +171,9 @@ class _PanelDrawing:
 
     def row(self, number: int, row: PanelRow) -> None:
         left, top = self.layout.photo_corner(number, 0)
-        self.draw.text((left, top - 38), row.title, INK, _font(23, bold=True))
-        after = left + self.draw.textlength(row.title, _font(23, bold=True)) + 14
-        self.draw.text((after, top - 34), row.note, SOFT, _font(18))
+        self.draw.text((left, top - 38), row.title, INK, text_font(23, bold=True))
+        after = left + self.draw.textlength(row.title, text_font(23, bold=True)) + 14
+        self.draw.text((after, top - 34), row.note, SOFT, text_font(18))
         for column, tile in enumerate(row.tiles):
             self._tile((number, column), tile)
 
@@ -183,8 +188,8 @@ class _PanelDrawing:
             if head.name in tile.choice.heads:
                 self._chart(self.layout.plot_centre(*place, number), tile, head)
         last = self.layout.plot_centre(*place, len(self.content.heads) - 1)[1]
-        line = _fitted([f"{tile.loss_text}   {tile.camera}"], TILE, _font(15))
-        self.draw.text((left, last + RADIUS + 62), line, SOFT, _font(15))
+        line = fitted_text([f"{tile.loss_text}   {tile.camera}"], TILE, text_font(15))
+        self.draw.text((left, last + RADIUS + 62), line, SOFT, text_font(15))
 
     def _chart(self, centre: tuple[int, int], tile: PredictionTile, head: SavedHead) -> None:
         prediction = tile.choice.heads[head.name]
@@ -222,11 +227,11 @@ class _PanelDrawing:
         rows = class_list(head, one.probabilities, one.target)
         top, right = middle - LIST_LINE * len(rows) // 2, left + TILE - 2 * RADIUS - 34
         for number, row in enumerate(rows[: LARGEST + 1]):
-            y, font = top + LIST_LINE * number, _font(14, bold=row.is_true)
+            y, font = top + LIST_LINE * number, text_font(14, bold=row.is_true)
             self.draw.rectangle((left, y + 3, left + 10, y + 13), fill=row.colour)
-            name = _fitted([row.name], right - left - 74, font)
+            name = fitted_text([row.name], right - left - 74, font)
             self.draw.text((left + 17, y), name, INK if row.is_true else SOFT, font)
-            self.draw.text((right, y), row.share, SOFT, _font(14), anchor="ra")
+            self.draw.text((right, y), row.share, SOFT, text_font(14), anchor="ra")
 
     def _text(
         self,
@@ -238,12 +243,12 @@ class _PanelDrawing:
         bold: bool = False,
     ) -> None:
         """Write the first text that fits: centred below its chart, or from the left edge beside a list."""
-        font = _font(size, bold=bold)
+        font = text_font(size, bold=bold)
         if any(map(self._has_list, self.content.heads)):
             left = top[0] - RADIUS - 8
-            self.draw.text((left, top[1]), _fitted(texts, TILE, font), colour, font)
+            self.draw.text((left, top[1]), fitted_text(texts, TILE, font), colour, font)
         else:
-            text = _fitted(texts, self.layout.cell_width - 4, font)
+            text = fitted_text(texts, self.layout.cell_width - 4, font)
             self.draw.text(top, text, colour, font, anchor="ma")
 
 
@@ -263,7 +268,7 @@ def predicted_texts(head: SavedHead, prediction: HeadPrediction) -> list[str]:
     return list(dict.fromkeys([long, value, number_text(prediction.value)]))
 
 
-def _fitted(texts: Sequence[str], width: float, font: ImageFont.FreeTypeFont) -> str:
+def fitted_text(texts: Sequence[str], width: float, font: ImageFont.FreeTypeFont) -> str:
     """Return the first text that is at most `width` px wide; if none is, the last one cut at its end."""
     text = next((text for text in texts if font.getlength(text) <= width), texts[-1])
     while len(text) > 1 and font.getlength(text) > width:
@@ -271,7 +276,7 @@ def _fitted(texts: Sequence[str], width: float, font: ImageFont.FreeTypeFont) ->
     return text
 
 
-def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+def text_font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Load DejaVu Sans from matplotlib, so that a panel looks the same on all machines."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", name)), size)

@@ -1,0 +1,35 @@
+"""`safelight train explain`: where in a picture a model looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from catalog import Workspace, existing_workspace_option, progress_task
+
+
+@click.command("explain")
+@click.argument("model_id")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the overlays; by default reports/heat_maps/MODEL_ID.",
+)  # fmt: skip
+@existing_workspace_option
+def explain(
+    workspace: Workspace, *, model_id: str, files: tuple[Path, ...], out: Path | None
+) -> None:
+    """Draw where a model looks in picture files.
+
+    Writes one PNG for each file and head: the picture as the network sees it with the Grad-CAM map of the answer
+    over it. Needs pip install "safelight[explain]".
+    """
+    with progress_task("explain"):
+        from training.explain.picture_maps import explain_files
+
+        explained = explain_files(workspace, model_id, files, out)
+    for each in explained:
+        click.echo(f"{each.file}: {each.head} {each.explained}  {each.overlay}")
