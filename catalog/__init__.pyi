@@ -169,10 +169,13 @@ from .web.predictions.predictor import (
     ClassProbability as ClassProbability,
     FaceBox as FaceBox,
     HeadPrediction as HeadPrediction,
+    HeatMap as HeatMap,
     PicturePrediction as PicturePrediction,
     PredictedSubject as PredictedSubject,
     PredictionModel as PredictionModel,
     Refusal as Refusal,
+    Scale as Scale,
+    VoteShare as VoteShare,
 )
 from .web.review.backlog import (
     count_review_items as count_review_items,

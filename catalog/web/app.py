@@ -12,6 +12,7 @@ from catalog.sandbox import MB, Limits, QueryPool
 from catalog.web.access import login
 from catalog.web.access.security import add_headers, authenticate, check_host, check_origin
 from catalog.web.api import (
+    operations,
     pages,
     pictures,
     predict,
@@ -51,7 +52,18 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 2**20
 """Bytes of a request body: a statement and its parameters."""
-_HANDLERS = (login, queries, tables, saved_questions, pictures, predict, review, pages, releases)
+_HANDLERS = (
+    login,
+    queries,
+    tables,
+    saved_questions,
+    pictures,
+    predict,
+    operations,
+    review,
+    pages,
+    releases,
+)
 _AUDIT_CHECK_S = 5.0
 _REVIEW_CHECK_S = 1.0
 

@@ -2,16 +2,19 @@
 
 import io
 import struct
+from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-
-from training.data.arrays import Pixels
 
 ORIENTATION = 0x0112
 UPRIGHT = 1
 SIDEWAYS = frozenset((5, 6, 7, 8))
 """Values of the tag that exchange height and width."""
 _EXIF, _START_OF_SCAN = 0xE1, 0xDA
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 def orientation_of(data: bytes) -> int:
@@ -26,7 +29,7 @@ def orientation_of(data: bytes) -> int:
     return value if value in range(1, 9) else UPRIGHT
 
 
-def turn_upright(pixels: Pixels, orientation: int) -> Pixels:
+def turn_upright(pixels: NDArray[Number], orientation: int) -> NDArray[Number]:
     """Return a view of pixels (H, W, 3) as the tag says they are to be seen.
 
     >>> import numpy as np

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from catalog import ClassProbability, HeadPrediction
+from catalog import ClassProbability, HeadPrediction, Scale, VoteShare
 from training.data.photo_settings import TASKS, format_value
 from training.errors import TrainingError
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead
-from training.heads import Head
+from training.heads import Head, HistogramHead, SeverityHead
 
 
 def head_prediction(
@@ -33,8 +33,26 @@ def head_prediction(
         low=answer.get("low"),
         high=answer.get("high"),
         unit=saved.unit,
+        scale=_scale(head),
+        votes=_votes(head, answer),
         recorded=None if truth is None else saved.value_text(truth),
     )
+
+
+def _scale(head: Head) -> Scale | None:
+    """Return the numbers between which all values of a head lie."""
+    if isinstance(head, SeverityHead):
+        return Scale(head.low, head.high)
+    if isinstance(head, HistogramHead):
+        return Scale(float(head.scores[0]), float(head.scores[-1]))
+    return None
+
+
+def _votes(head: Head, answer: Mapping[str, Any]) -> tuple[VoteShare, ...]:
+    shares = answer.get("histogram")
+    if not isinstance(head, HistogramHead) or not shares:
+        return ()
+    return tuple(map(VoteShare, head.scores.tolist(), shares))
 
 
 def _of_classes(

@@ -16,6 +16,7 @@ import polars as pl
 
 from catalog import (
     FaceBox,
+    HeatMap,
     NoSuchModelError,
     PicturePrediction,
     PredictedSubject,
@@ -28,6 +29,7 @@ from training.data.views import AlignedFaces, View
 from training.errors import ModelNotFoundError, NoFaceError, PictureTooSmallError
 from training.evaluation.saved_head import saved_heads
 from training.predict.each_face import find_turned_faces, predict_face
+from training.predict.explained import explained, face_of, largest_faces
 from training.predict.head_predictions import head_prediction
 from training.predict.predict_files import (
     Answers,
@@ -92,6 +94,15 @@ class PicturePredictor:
             n_faces,
             refusal,
         )
+
+    def explain(self, model_id: str, picture: bytes, task: str, face: int) -> HeatMap:
+        """Return what counted for one answer; raises `NoSuchModelError` and `PictureRefusedError`."""
+        model, about = self._open(model_id)
+        of_faces = about.looks_at == "face"
+        least = 0 if of_faces else model.view.min_side
+        upload = self._decoder.decode(picture, min_side=least, is_upright=of_faces)
+        found = face_of(upload.pixels, face, MOST_FACES) if of_faces else None
+        return explained(model, upload, task, found)
 
     def close(self) -> None:
         """End the decoders."""
@@ -175,9 +186,8 @@ def _faces(model: Model, upload: Upload) -> tuple[tuple[PredictedSubject, ...], 
     """Predict the largest faces, from left to right; return the number of all faces, too."""
     scale, recorded = upload.upright_size[1] / upload.pixels.shape[1], _recorded(upload)
     faces = find_turned_faces(upload.pixels)
-    largest = sorted(faces, key=lambda face: -face.box[2] * face.box[3])[:MOST_FACES]
     subjects = []
-    for face in sorted(largest, key=lambda face: face.box[0]):
+    for face in largest_faces(faces, MOST_FACES):
         predicted = predict_face(model, face)
         box = FaceBox(*(round(scale * number, 1) for number in face.box))
         if predicted.refusal:

@@ -53,8 +53,9 @@ def warm_up() -> None:
 def decode_upload(parts: Sequence[bytes], options: Mapping[str, Any]) -> Reply:
     """Decode a file; `upright` turns it by its tag Orientation, `min_side` the least height and width, or 0.
 
-    The reply has `format`, `stored` (height, width) and `upright` (height, width) in px, `shape` of the pixels that are
-    its part, and `settings` from EXIF, numbers or null. A refused file has `kind` and `text`.
+    The reply has `format`, `stored` (height, width) and `upright` (height, width) in px, `orientation` of the tag,
+    `shape` of the pixels that are its part, and `settings` from EXIF, numbers or null. A refused file
+    has `kind` and `text`.
     """
     [data] = parts
     try:
@@ -84,6 +85,7 @@ def _decoded(data: bytes, options: Mapping[str, Any]) -> Reply:
         "format": "JPEG" if header.format == "MPO" else header.format,
         "stored": [height, width],
         "upright": [width, height] if orientation in SIDEWAYS else [height, width],
+        "orientation": orientation,
         "shape": list(pixels.shape[:2]),
         "settings": _settings(header),
     }

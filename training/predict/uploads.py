@@ -31,13 +31,15 @@ _KINDS = {
 class Upload:
     """A decoded upload: `pixels` (H, W, 3) for the view; sizes (height, width) in px of the file and upright.
 
-    `settings` are f_number, iso and exposure_time from EXIF, None where there is none.
+    `orientation` is that of EXIF, 1 to 8. `settings` are f_number, iso and exposure_time from EXIF, None where there is
+    none.
     """
 
     pixels: Pixels
     format: str
     stored_size: tuple[int, int]
     upright_size: tuple[int, int]
+    orientation: int
     settings: Mapping[str, float | None]
 
 
@@ -80,7 +82,9 @@ def _checked(result: Mapping[str, Any], part: bytes) -> Upload:
         raise _refused("crashed", "its reply is impossible")
     pixels = np.frombuffer(part, np.uint8).reshape(*shape, 3)
     numbers = {name: _setting(settings.get(name)) for name in TASKS}
-    return Upload(pixels, str(result["format"]), stored, upright, numbers)
+    orientation = result.get("orientation")
+    turned = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+    return Upload(pixels, str(result["format"]), stored, upright, turned, numbers)
 
 
 def _size(value: object) -> tuple[int, int]:

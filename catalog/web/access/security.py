@@ -28,8 +28,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_PUBLIC = ("/login", "/static/")
-"""Paths that need no authentication: the sign-in page with its scripts and styles."""
+_PUBLIC = ("/login", "/static/", "/health")
+"""Paths that need no authentication: the sign-in page with its scripts and styles, and whether the server lives."""
 _ALL_INTERFACES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
 _CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 

@@ -6,7 +6,7 @@ from catalog.version import __version__
 from catalog.web.api.openapi_paths import PATHS
 from catalog.web.api.request_types import NewDecision, NewQuestion, statement_type
 from catalog.web.api.response_schemas import RESPONSES, Schema
-from catalog.web.predictions.predictor import PicturePrediction
+from catalog.web.predictions.predictor import HeatMap, PicturePrediction
 
 
 def openapi_document(*, max_timeout_s: float, max_rows: int) -> Schema:
@@ -14,7 +14,9 @@ def openapi_document(*, max_timeout_s: float, max_rows: int) -> Schema:
     bodies = [statement_type(max_timeout_s, max_rows), NewQuestion, NewDecision]
     template = "#/components/schemas/{name}"
     _, requests = msgspec.json.schema_components(bodies, ref_template=template)
-    _, predictions = msgspec.json.schema_components([PicturePrediction], ref_template=template)
+    _, predictions = msgspec.json.schema_components(
+        [PicturePrediction, HeatMap], ref_template=template
+    )
     return {
         "openapi": "3.1.0",
         "info": {

@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from catalog.web.api.request_types import (
     DownloadQuery,
+    ExplainQuery,
     PredictQuery,
     QueuePageQuery,
     QueueQuery,
@@ -89,11 +90,21 @@ _LINKS = {
     for name in _QUERY_OPERATIONS
 }
 
+_NDJSON = "application/x-ndjson"
 _BYTES: Schema = {"type": "string", "format": "binary"}
 _PICTURE_BODY: Schema = {
     "required": True,
     "description": "the bytes of one picture; its format is told by its content",
     "content": {kind: {"schema": _BYTES} for kind in ("application/octet-stream", "image/*")},
+}
+_FORM_BODY: Schema = {
+    "required": True,
+    "description": "a form of at most 100 files, each a picture",
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "additionalProperties": {"type": "array", "items": _BYTES}}
+        }
+    },
 }
 _STARTED = _json("the statement is running", ref_to("Started"), "201")
 _STARTED["201"]["links"] = _LINKS
@@ -238,6 +249,32 @@ PATHS: dict[str, Schema] = {
             query=PredictQuery,
         )
         | {"requestBody": _PICTURE_BODY}
+    },
+    "/api/v1/predict/batch": {
+        "post": _operation(
+            "predictBatch",
+            "Predict several pictures; nothing of them is stored",
+            {"200": _content("a line of JSON for each file", ref_to("BatchLine"), _NDJSON)},
+            query=PredictQuery,
+        )
+        | {"requestBody": _FORM_BODY}
+    },
+    "/api/v1/explain": {
+        "post": _operation(
+            "explain",
+            "Say what of a picture counted for one answer",
+            _json("how much less the model says where a cell is covered", ref_to("HeatMap")),
+            query=ExplainQuery,
+        )
+        | {"requestBody": _PICTURE_BODY}
+    },
+    "/api/v1/samples": {
+        "get": _operation(
+            "getSamples",
+            "Name test pictures of the release that a model was trained on",
+            _json("SHA-256 of each", ref_to("Samples")),
+            query=PredictQuery,
+        )
     },
     "/api/assets/{sha256}": {
         "get": _operation(

@@ -161,6 +161,17 @@ class PredictQuery(Struct):
     ]
 
 
+class ExplainQuery(PredictQuery):
+    """Query string of `POST /api/v1/explain`."""
+
+    task: Annotated[
+        str, Meta(min_length=1, max_length=100, pattern=_NOT_BLANK, description="name of a head")
+    ]
+    face: Annotated[
+        int, Meta(ge=0, le=99, description="number of a predicted face from the left, from 0")
+    ] = 0
+
+
 class NewDecision(Struct, forbid_unknown_fields=True):
     """Body of `POST /api/review/decisions`."""
 

@@ -104,6 +104,14 @@ RESPONSES: dict[str, Schema] = {
         parameters=array_of(_object("name about default", name=TEXT, about=TEXT, default={})),
     ),
     "PredictionModels": _object("models", models=array_of(ref_to("PredictionModel"))),
+    "Samples": _object("pictures", pictures=array_of(TEXT)),
+    "BatchLine": {
+        "description": "a line has a prediction, or an error with the status that the file would have alone",
+        "anyOf": [
+            _object("name prediction", name=TEXT, prediction=ref_to("PicturePrediction")),
+            _object("error kind status", name=TEXT, error=TEXT, kind=TEXT, status=COUNT),
+        ],
+    },
     "Review": _object(
         "run_id queues", run_id=_or_null("string"), queues=array_of({"type": "object"})
     ),

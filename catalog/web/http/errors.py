@@ -11,6 +11,7 @@ from catalog.errors import (
     DecisionError,
     MissingPartError,
     NoSuchModelError,
+    PictureRefusedError,
     QueryError,
     QuestionNotFoundError,
     ReleaseNotFoundError,
@@ -51,6 +52,13 @@ def problem(status: int, kind: str, sentence: str) -> web.Response:
     return web.json_response({"error": sentence, "kind": kind}, status=status)
 
 
+def status_of(error: SafelightError) -> int:
+    """Return the status of the response about an error."""
+    if isinstance(error, PictureRefusedError):
+        return error.http_status
+    return next((_STATUS[t] for t in type(error).__mro__ if t in _STATUS), 400)
+
+
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn errors into responses; the traceback of a bug goes to the log and not into the response."""
@@ -61,7 +69,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         return _http_problem(error)
     except SafelightError as error:
-        status = next((_STATUS[t] for t in type(error).__mro__ if t in _STATUS), 400)
+        status = status_of(error)
         response = problem(status, kind_of(error), str(error))
         if status in (429, 503):
             response.headers["Retry-After"] = "5"

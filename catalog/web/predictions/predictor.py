@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import click
 
+from catalog.web.sections.uploaded import CatalogPicture
 from catalog.workspace.workspace import Workspace
 
 OPENER = "safelight.open_predictor"
@@ -42,12 +43,29 @@ class ClassProbability:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The numbers that a value can be, `low` to `high`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class VoteShare:
+    """The share of people, 0 to 1, that a head expects to give a score."""
+
+    score: float
+    share: float
+
+
+@dataclass(frozen=True)
 class HeadPrediction:
     """The answer of one head, `text` in words.
 
     `predicted` is the name of the class, null for a value and where the head cannot tell (`is_refused`). `classes` are
-    empty for a value; `low` and `high` are the 90 % interval of a value, null where it was not measured. `recorded` is
-    what the EXIF data of the file says, `recorded_class` the class of that.
+    empty for a value; `low` and `high` are the 90 % interval of a value, null where it was not measured. `scale` is
+    null for a value without bounds. `votes` are the histogram of a head that learnt one. `recorded` is what the EXIF
+    data of the file says, `recorded_class` the class of that.
     """
 
     task: str
@@ -60,6 +78,8 @@ class HeadPrediction:
     low: float | None = None
     high: float | None = None
     unit: str = ""
+    scale: Scale | None = None
+    votes: tuple[VoteShare, ...] = ()
     recorded: str | None = None
     recorded_class: str | None = None
 
@@ -96,7 +116,7 @@ class PicturePrediction:
     """What a model says about one picture; `width` and `height` in px are those of the upright picture.
 
     `faces` is the number of faces in the picture, null for a model that looks at the picture; only the largest ones
-    are predicted, from left to right.
+    are predicted, from left to right. The server adds `in_catalog`.
     """
 
     model: PredictionModel
@@ -107,6 +127,26 @@ class PicturePrediction:
     subjects: tuple[PredictedSubject, ...]
     faces: int | None = None
     refusal: Refusal | None = None
+    in_catalog: CatalogPicture | None = None
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """What of a picture counted for one answer, by covering one window after the other.
+
+    `rows` are the cells of `area` of the upright picture from top to bottom, each from left to right: how much less the
+    model says `about` (a class, or the value in `unit`) where the cell is covered; above 0 the cell speaks for it.
+    `plain` is what it says of the uncovered picture. `windows` were covered in `seconds`.
+    """
+
+    task: str
+    about: str
+    unit: str
+    plain: float
+    area: FaceBox
+    rows: tuple[tuple[float, ...], ...]
+    windows: int
+    seconds: float
 
 
 class Predictor(Protocol):
@@ -119,6 +159,13 @@ class Predictor(Protocol):
         """Predict one encoded picture.
 
         Raises `NoSuchModelError`, and `PictureRefusedError` for a file that cannot be decoded or is beyond the limits.
+        """
+
+    def explain(self, model_id: str, picture: bytes, task: str, face: int) -> HeatMap:
+        """Return what counted for the answer of one head, about face number `face` from the left (0: the first).
+
+        Takes as long as some dozens of predictions, at most about 15 s. Raises `NoSuchModelError`, also for a task that
+        the model has not, and `PictureRefusedError`, also where the model says nothing about the picture.
         """
 
     def close(self) -> None:

@@ -8,12 +8,15 @@ from catalog import (
     ClassProbability,
     FaceBox,
     HeadPrediction,
+    HeatMap,
     NoSuchModelError,
     PicturePrediction,
     PictureRefusedError,
     PredictedSubject,
     PredictionModel,
     Refusal,
+    Scale,
+    VoteShare,
 )
 
 MODEL = PredictionModel(
@@ -32,6 +35,17 @@ ISO = HeadPrediction(
     "iso", "ISO", "up to ISO 200", predicted="low", recorded="ISO 400", recorded_class="high",
     classes=(ClassProbability("low", "up to ISO 200", 0.7), ClassProbability("high", "from ISO 250", 0.3)),
 )  # fmt: skip
+SCORE = HeadPrediction(
+    "score", "Score", "6.2", value=6.2, low=5.0, high=7.4, scale=Scale(1, 10),
+    votes=tuple(VoteShare(n, share / 55) for n, share in enumerate((1, 2, 4, 6, 9, 12, 10, 6, 3, 2), 1)),
+)  # fmt: skip
+DEFECTS = (
+    HeadPrediction("noise", "Noise", "0.7", value=0.7, low=0.5, high=0.9, scale=Scale(0, 1)),
+    HeadPrediction("bad_saturation", "Bad saturation", "-0.5", value=-0.5, scale=Scale(-1, 1)),
+)
+QUALITY = replace(
+    MODEL, model_id="feedc0de", recipe="quality", predicts=("Score", "Noise"), looks_at="picture"
+)
 FACES = (
     PredictedSubject(FaceBox(8, 8, 24, 30), (AGE, SPECIES)),
     PredictedSubject(FaceBox(50, 10, 20, 26), (replace(AGE, text="7 years", value=7.0), UNSURE)),
@@ -51,10 +65,10 @@ class MadePredictor:
         other = replace(
             MODEL, model_id="9876fedc", recipe="exif", predicts=("ISO",), looks_at="picture"
         )
-        return [MODEL, other]  # fmt: skip
+        return [MODEL, other, QUALITY]
 
     def predict(self, model_id: str, picture: bytes) -> PicturePrediction:
-        if model_id not in {MODEL.model_id, "9876fedc"}:
+        if model_id not in {MODEL.model_id, "9876fedc", QUALITY.model_id}:
             raise NoSuchModelError(f"model {model_id!r} does not exist")
         if picture.startswith(b"bad"):
             raise PictureRefusedError("truncated", "the file is cut off: 3 bytes")
@@ -63,10 +77,23 @@ class MadePredictor:
         self.n_predicted += 1
         if model_id == "9876fedc":
             return replace(PREDICTION, subjects=(PredictedSubject(None, (ISO,)),), faces=None)
+        if model_id == QUALITY.model_id:
+            subject = PredictedSubject(None, (SCORE, *DEFECTS))
+            return replace(PREDICTION, model=QUALITY, subjects=(subject,), faces=None)
         if picture.startswith(b"empty"):
             refusal = Refusal("no_face", "the picture shows no face that is found")
             return replace(PREDICTION, subjects=(), faces=0, refusal=refusal)
         return PREDICTION
+
+    def explain(self, model_id: str, picture: bytes, task: str, face: int) -> HeatMap:
+        if picture.startswith(b"bad"):
+            raise PictureRefusedError("truncated", "the file is cut off: 3 bytes")
+        if picture.startswith(b"slow"):
+            self.released.wait(20)
+        assert model_id
+        rows = ((0.1, 0.9), (-0.3, 0.0))
+        area = FaceBox(0, 0, 96, 64)
+        return HeatMap(task, f"face {face}", "log-odds", 1.5, area, rows, 9, 1.25)
 
     def close(self) -> None:
         self.is_closed = True

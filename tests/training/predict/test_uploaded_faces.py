@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from catalog import FaceBox, PicturePrediction, Workspace
+from catalog import FaceBox, PicturePrediction, PictureRefusedError, Workspace
 from tests.real_data import members, needs
 from training.data.views import AlignedFaces
 from training.export.model_files import contract_of, export_graph
@@ -141,6 +141,25 @@ def test_a_face_on_its_side_without_a_tag_is_boxed_where_it_lies(
     x, y, end, below = corner(upright.subjects[0].box)
     assert corner(lying.subjects[0].box) == pytest.approx((y, 600 - end, below, 600 - x), abs=8)
     assert values(lying) == pytest.approx(values(upright), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180])
+def test_what_counted_for_a_face_lies_around_it(
+    predictor: PicturePredictor, faces: list[Image.Image], turn: Image.Transpose | None
+) -> None:
+    picture = alone(faces[0])
+    data = encoded(picture if turn is None else picture.transpose(turn))
+    [subject] = predictor.predict("light", data).subjects
+    said = predictor.explain("light", data, "light", 0)
+    x, y, end, below = corner(subject.box)
+    assert said.area.x <= x
+    assert said.area.y <= y
+    assert said.area.x + said.area.width >= end
+    assert said.area.y + said.area.height >= below
+    assert said.plain == pytest.approx(subject.heads[0].value, abs=0.01)
+    assert abs(np.array(said.rows)).max() > 0
+    with pytest.raises(PictureRefusedError, match="no face number 2"):
+        predictor.explain("light", data, "light", 1)
 
 
 def test_a_picture_without_a_face_is_refused_in_words(predictor: PicturePredictor) -> None:

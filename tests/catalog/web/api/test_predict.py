@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from catalog import Workspace
 from catalog.web.app import make_app
@@ -82,7 +83,9 @@ def test_a_picture_gets_its_answers_and_is_not_to_be_stored(client: Client) -> N
     assert (answer["faces"], answer["refusal"]) == (5, None)
     status, listed, _ = client.send(b"", "/api/v1/models", method="GET")
     assert status == 200
-    assert [model["model_id"] for model in listed["models"]] == ["0123abcd", "9876fedc"]
+    assert [model["model_id"] for model in listed["models"]] == [
+        "0123abcd", "9876fedc", "feedc0de",
+    ]  # fmt: skip
 
 
 def test_a_refusal_is_an_answer_and_a_bad_file_an_error(client: Client) -> None:
@@ -189,6 +192,87 @@ def test_too_many_uploads_at_once_are_refused(client: Client) -> None:
     finally:
         for each in waiting:
             each.close()
+
+
+def form(*bodies: bytes) -> tuple[bytes, dict[str, str]]:
+    parts = (
+        b'--B\r\nContent-Disposition: form-data; name="file"; filename="%d.jpg"\r\n\r\n%s\r\n'
+        % part
+        for part in enumerate(bodies)
+    )
+    return b"".join(parts) + b"--B--\r\n", {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+def batch(client: Client, body: bytes, headers: Mapping[str, str]) -> list[dict[str, Any]]:
+    connection = HTTPConnection(urlsplit(client.address).netloc, timeout=30)
+    connection.request("POST", PATH.replace("?", "/batch?"), body=body, headers=dict(headers))
+    response = connection.getresponse()
+    assert (response.status, response.getheader("Content-Type")) == (200, "application/x-ndjson")
+    lines = [json.loads(line) for line in response.read().splitlines()]
+    connection.close()
+    return lines
+
+
+def test_a_batch_has_a_line_for_each_file_in_order(client: Client) -> None:
+    client.predictor.released.set()
+    lines = batch(client, *form(b"one", b"bad", bytes(2**20 + 1), b"", b"empty"))
+    assert [line["name"] for line in lines] == [f"{n}.jpg" for n in range(5)]
+    assert [line.get("status", 200) for line in lines] == [200, 422, 413, 415, 200]
+    assert lines[0]["prediction"]["subjects"][0]["heads"][0]["value"] == 34.3
+    assert lines[1]["error"] == "the file is cut off: 3 bytes"
+    assert lines[4]["prediction"]["refusal"]["kind"] == "no_face"
+
+
+def test_a_batch_of_too_many_files_or_that_is_cut_off_says_so_in_its_last_line(
+    client: Client,
+) -> None:
+    lines = batch(client, *form(*[b"x"] * 101))
+    assert len(lines) == 101
+    assert lines[-1] == {
+        "error": "a batch is a form of at most 100 files", "kind": "bad_request", "status": 400,
+    }  # fmt: skip
+    body, headers = form(b"one", b"two")
+    lines = batch(client, body[:-30], headers)
+    assert lines[-1]["status"] == 400
+    status, answer, _ = client.send(b"x", PATH.replace("?", "/batch?"))
+    assert (status, answer["kind"]) == (400, "bad_request")
+
+
+def test_what_counted_is_answered_and_a_second_map_at_once_refused(client: Client) -> None:
+    path = PATH.replace("predict?", "explain?") + "&task=age&face=1"
+    status, answer, _ = client.send(b"picture", path)
+    assert (status, answer["about"], answer["rows"]) == (200, "face 1", [[0.1, 0.9], [-0.3, 0.0]])
+    assert client.send(b"bad", path)[:2] == (
+        422, {"error": "the file is cut off: 3 bytes", "kind": "truncated"},
+    )  # fmt: skip
+    assert client.send(b"picture", path.replace("face=1", "face=x"))[0] == 400
+    client.predictor.released.clear()
+    assert client.send(b"slow", path)[1]["kind"] == "too_slow"
+    assert client.send(b"picture", path)[1]["kind"] == "too_many_predictions"
+    assert client.send(b"picture")[0] == 200, "predictions go on"
+    client.predictor.released.set()
+
+
+def test_metrics_count_how_predictions_end_and_health_needs_no_token(client: Client) -> None:
+    def read(path: str) -> bytes:
+        connection = HTTPConnection(urlsplit(client.address).netloc, timeout=30)
+        connection.request("GET", path)
+        body = connection.getresponse().read()
+        connection.close()
+        return body
+
+    def counts() -> dict[tuple[str, str], float]:
+        families = text_string_to_metric_families(read("/metrics").decode())
+        samples = [s for family in families for s in family.samples if s.name.endswith("s_total")]
+        return {(s.labels["request"], s.labels["outcome"]): s.value for s in samples}
+
+    before = counts()
+    client.send(b"bad")
+    client.send(b"picture")
+    after = counts()
+    for outcome in ("truncated", "answered"):
+        assert after["picture", outcome] == before.get(("picture", outcome), 0) + 1
+    assert json.loads(read("/health"))["status"] == "ok"
 
 
 def test_a_server_without_a_predictor_says_so(

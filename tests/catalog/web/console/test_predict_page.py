@@ -10,6 +10,7 @@ from catalog.web.app import make_app
 from catalog.web.http.settings import ServeSettings
 from tests.catalog.web.browsing import Tab
 from tests.catalog.web.in_thread import serving
+from tests.catalog.web.made_home import BODIES, SHAS
 from tests.catalog.web.made_predictor import MadePredictor
 from tests.factories import jpeg
 
@@ -104,7 +105,11 @@ def test_another_model_predicts_the_same_pictures_by_keyboard(window: Tab) -> No
     upload(page, ("face.jpg", PICTURE))
     page.locator("#model").focus()
     page.keyboard.press("ArrowUp")
-    expect(page.locator(".recorded")).to_have_text("EXIF of the file: ISO 400 (from ISO 250)")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".recorded")).to_have_text("✗ EXIF: ISO 400 (from ISO 250)")
+    expect(
+        page.get_by_role("img", name="ISO: up to ISO 200 70 %, from ISO 250 30 %")
+    ).to_be_visible()
     assert page.url.endswith("#model=9876fedc")
     expect(page.locator(".about:visible")).to_contain_text("as it is stored")
     page.keyboard.press("Tab")
@@ -138,3 +143,36 @@ def test_the_page_fits_on_a_telephone(browser: Browser, predicting: str, scheme:
     upload(page, (f"{'long' * 40}.jpg", PICTURE))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     small.close()
+
+
+def test_votes_severities_and_what_counted_are_drawn(window: Tab) -> None:
+    page = window.open("/predict#model=feedc0de")
+    upload(page, ("one.jpg", PICTURE))
+    assert page.locator(".votes rect").count() == 10
+    expect(page.locator(".said")).to_have_text("6.2 mean of 1 to 10, 90 % interval 5 to 7.4")
+    assert page.locator(".gauge").count() == 2
+    page.get_by_role("button", name="What counted for Noise").press("Enter")
+    heat = page.get_by_role("img", name="What counted for face 0: most in the upper right")
+    expect(heat).to_be_visible()
+    assert heat.locator(".against").count() == 1
+    page.get_by_role("button", name="What counted for Noise").press("Enter")
+    expect(heat).to_have_count(0)
+
+
+def test_a_picture_of_the_catalog_is_linked_and_one_that_was_learnt_is_named(window: Tab) -> None:
+    page = window.open("/predict")
+    upload(page, ("learnt.jpg", BODIES[5]))
+    row = page.locator(".in-catalog")
+    expect(row).to_contain_text("The model was trained on cameras@1.1.0, whose split train")
+    expect(row).to_contain_text("CC0")
+    expect(row).to_contain_text("cameras@1.1.0 (train)")
+    row.get_by_role("link", name=SHAS[5][:12]).click()
+    assert page.url.endswith(f"/pictures/{SHAS[5]}")
+
+
+def test_test_pictures_of_the_release_are_predicted(window: Tab) -> None:
+    page = window.open("/predict")
+    page.get_by_role("button", name="Test pictures of the data set").click()
+    expect(page.locator("#progress")).to_contain_text("pictures predicted")
+    assert page.locator(".in-catalog").count() == page.locator(".predicted").count() > 2
+    assert page.locator(".in-catalog .verdict").count() == 0, "no test picture was learnt"
