@@ -136,11 +136,13 @@ def predict(
     workspace: "Workspace | str | Path | None" = None,
     *,
     each_face: bool = False,
+    quantised: bool = False,
 ) -> list[dict[str, Any]]:
     """Predict picture files with a trained model: one dict for each file and task, as `--format json` prints them.
 
     With `each_face` it is one for each face and task, with the box of the face under `face`. `model_id` may be the
-    unique beginning of one. `workspace` is by default that of SAFELIGHT_HOME, else ./workspace.
+    unique beginning of one; `quantised` takes its smaller form. `workspace` is by default that of SAFELIGHT_HOME, else
+    ./workspace.
     Raises `ModelNotFoundError`, and `UndecodablePictureError` for a file that is not a picture.
     """
     _require_own_packages()
@@ -151,7 +153,7 @@ def predict(
     from training.predict.each_face import predict_faces
     from training.predict.predict_files import load_model, predict_picture
 
-    model = load_model(find_workspace(workspace), model_id)
+    model = load_model(find_workspace(workspace), model_id, quantised=quantised)
     name, heads = str(model.facts["model_id"]), saved_heads(model.facts)
     rows: list[dict[str, Any]] = []
     for path in [files] if isinstance(files, str | Path) else files:

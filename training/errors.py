@@ -247,6 +247,15 @@ class NoDatasetError(TrainingError):
         super().__init__(f"no single data set to train on; {advice}")
 
 
+class NotQuantisedError(TrainingError):
+    """A model has no quantised form yet."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"model {model} is not quantised; do it with: {command_name()} models export {model} --quantise"
+        )
+
+
 class NoFeatureMapsError(TrainingError):
     """A model has no feature maps of a picture, so it cannot be shown where it looks."""
 

@@ -1,13 +1,14 @@
-"""`safelight models ...`: encoders whose weights a user brings."""
+"""`safelight models ...`: encoders whose weights a user brings, and finished models for other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, existing_workspace_option
+from catalog import Workspace, existing_workspace_option, progress_task
 
 if TYPE_CHECKING:
     from training.encoders.encoder_card import EncoderCard
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """Add encoders with weights of your own, list and remove them.
+    """Add encoders with weights of your own, list and remove them; export finished models.
 
-    Recipes on frozen encoders take them by name: --set encoder=NAME, or several as lite0+NAME.
+    Recipes on frozen encoders take encoders by name: --set encoder=NAME, or several as lite0+NAME.
     """
 
 
@@ -80,6 +81,47 @@ def remove(workspace: Workspace, name: str) -> None:
 
     remove_encoder(workspace.models, name)
     click.echo(f"{name} is deleted")
+
+
+@models.command("export")
+@click.argument("model_id")
+@click.option(
+    "--quantise", is_flag=True, help="Make a smaller network of 8 bits, and measure what it loses."
+)
+@click.option(
+    "--most", type=click.IntRange(min=20), default=300, show_default=True,
+    help="Pictures of validation and of test on which it is measured.",
+)  # fmt: skip
+@click.option(
+    "--out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Copy the files that other programs need to this folder.",
+)  # fmt: skip
+@existing_workspace_option
+def export(
+    workspace: Workspace, *, model_id: str, quantise: bool, most: int, out: Path | None
+) -> None:
+    """Give a finished model to other programs.
+
+    Its folder has model.onnx; --quantise adds model.int8.onnx, and quantised.json with the figures of both on test
+    pictures, their sizes and times. Predict with it: safelight predict MODEL_ID FILE --quantised.
+    """
+    from training.predict.saved_model import EXPORTED, find_model
+
+    folder = find_model(workspace, model_id)
+    if quantise:
+        with progress_task("quantise"):
+            from training.commands.printing import quantised_lines
+            from training.studies.quantise import QuantiseRequest, quantise as quantise_model
+
+            _, facts = quantise_model(workspace, QuantiseRequest(folder.name, most))
+        for line in quantised_lines(facts):
+            click.echo(line)
+    files = [folder / name for name in EXPORTED if (folder / name).is_file()]
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        files = [Path(copyfile(file, out / file.name)) for file in files]
+    for file in files:
+        click.echo(str(file))
 
 
 def _lines(card: EncoderCard) -> list[str]:

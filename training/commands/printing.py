@@ -110,6 +110,33 @@ def check_lines(result: "CheckResult") -> list[str]:
     return lines
 
 
+def quantised_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Describe a quantised model: how it was made, what it saves and what it loses."""
+    size, spent = facts["bytes"], facts["ms_a_picture"]
+    lines = [
+        f"{facts['way']}: {size['quantised'] / 1e6:.1f} MB in place of {size['float'] / 1e6:.1f} MB, "
+        f"{spent['quantised']:.1f} ms of CPU a picture in place of {spent['float']:.1f} ms"
+    ]
+    for head, row in facts["heads"].items():
+        before, after, change = (
+            with_interval(
+                {
+                    "value": row[name],
+                    "low": row[f"{name}_low"],
+                    "high": row[f"{name}_high"],
+                    "n_groups": row["n_groups"],
+                },
+                sign=sign,
+            )
+            for name, sign in (("float", ""), ("quantised", ""), ("change", "+"))
+        )
+        lines.append(
+            f"{head}: {metric_name(row['metric'])} {after} in place of {before}, change {change}, "
+            f"on {row['n']} test pictures"
+        )
+    return lines
+
+
 def _learnt(each: Interval) -> str:
     return learnt(Score(**vars(each)))
 

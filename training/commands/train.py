@@ -218,9 +218,20 @@ def recipes() -> None:
 @click.option(
     "--each-face", is_flag=True, help="Find the faces of a picture and predict each of them."
 )
+@click.option(
+    "--quantised",
+    is_flag=True,
+    help="Use the smaller form of the model (models export --quantise).",
+)
 @existing_workspace_option
 def predict(
-    workspace: Workspace, model_id: str, images: tuple[Path, ...], style: str, *, each_face: bool
+    workspace: Workspace,
+    model_id: str,
+    images: tuple[Path, ...],
+    style: str,
+    *,
+    each_face: bool,
+    quantised: bool,
 ) -> None:
     """Print what a model predicts for picture files.
 
@@ -235,7 +246,7 @@ def predict(
         from training.evaluation.saved_head import saved_heads
         from training.predict.predict_files import load_model
 
-        model = load_model(workspace, model_id)
+        model = load_model(workspace, model_id, quantised=quantised)
     undecodable: list[Path] = []
     rows = _predict_files(model, images, undecodable, each_face=each_face)
     for line in prediction_lines(rows, style, saved_heads(model.facts), width=terminal_width()):

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from training.data.arrays import Ints
 from training.errors import LabelExpressionError, NoLabelError, RareClassesError
 
 FEWEST_OF_CLASS = 5  # files; a rarer class is no class, and its files have no label
@@ -72,3 +74,9 @@ def common_classes(values: pl.Series) -> tuple[str, ...]:
     if len(common) < 2:
         raise RareClassesError(values.name, FEWEST_OF_CLASS)
     return tuple(common.cast(str).to_list())
+
+
+def group_numbers(index: pl.DataFrame) -> Ints:
+    """Return a number for the group of each row, (N,); a row without a group is one of its own."""
+    keys = index.select(pl.coalesce("group_id", "asset_sha256")).to_series()
+    return np.asarray(np.unique(keys.to_numpy().astype(str), return_inverse=True)[1], np.int64)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from catalog import Release, given_up
 from training.data.arrays import MISSING, Floats, Ints
+from training.data.labels import group_numbers
 from training.data.stores.pictures import SampleStore, Store
 from training.data.views.base import View
 from training.errors import NoTargetsError, NoTrainingRowsError
@@ -43,8 +44,7 @@ class Examples:
     @property
     def groups(self) -> Ints:
         """A number for the group of each row, (N,); a row without a group is one of its own."""
-        keys = self.index.select(pl.coalesce("group_id", "asset_sha256")).to_series()
-        return np.asarray(np.unique(keys.to_numpy().astype(str), return_inverse=True)[1], np.int64)
+        return group_numbers(self.index)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from catalog import Workspace
 from training.data.arrays import Arrays, Floats, Pixels
 from training.data.decode import picture_size
 from training.data.views.base import View
-from training.errors import EmbedderError, PictureTooSmallError
+from training.errors import EmbedderError, NotQuantisedError, PictureTooSmallError
 from training.heads import Head
 from training.predict.saved_model import (
     EMBEDDER_CARD,
     LIMITS,
+    NETWORK,
+    QUANTISED_NETWORK,
     calibrations_of,
     find_model,
     heads_of,
@@ -34,10 +36,11 @@ Answers = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model: the content of `config.json` and its folder."""
+    """A trained model: the content of `config.json` and its folder; `network` is the ONNX file that predicts."""
 
     folder: Path
     facts: Mapping[str, Any]
+    network: str = NETWORK
 
     @cached_property
     def heads(self) -> tuple[Head, ...]:
@@ -62,19 +65,21 @@ class Model:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         return onnxruntime.InferenceSession(
-            self.folder / "model.onnx", options, providers=["CPUExecutionProvider"]
+            self.folder / self.network, options, providers=["CPUExecutionProvider"]
         )
 
 
-def load_model(workspace: Workspace, model_id: str) -> Model:
-    """Load a finished model by its id or the unique beginning of it.
+def load_model(workspace: Workspace, model_id: str, *, quantised: bool = False) -> Model:
+    """Load a finished model by its id or the unique beginning of it, or the quantised form of it.
 
-    Raises ModelNotFoundError, or EmbedderError for a model whose vectors are for curation.
+    Raises ModelNotFoundError, EmbedderError for a model whose vectors are for curation, or NotQuantisedError.
     """
     folder = find_model(workspace, model_id)
     if (folder / EMBEDDER_CARD).exists():
         raise EmbedderError(folder.name)
-    return read_model(folder)
+    if quantised and not (folder / QUANTISED_NETWORK).exists():
+        raise NotQuantisedError(folder.name)
+    return Model(folder, read_facts(folder), QUANTISED_NETWORK if quantised else NETWORK)
 
 
 def read_model(folder: Path) -> Model:
@@ -98,7 +103,7 @@ def predict_picture(model: Model, data: bytes, name: str) -> Answers:
 def predict_sample(model: Model, sample: Arrays, name: str) -> Answers:
     """Return the answer of each head for a sample of the model's view; raises NoFaceError with the `name`."""
     model.view.check(sample, name)
-    return answers_of(model, _stated(model, sample))
+    return answers_of(model, stated_of_sample(model, sample))
 
 
 def stated_outputs(model: Model, data: bytes, name: str) -> dict[str, Floats]:
@@ -110,12 +115,12 @@ def stated_outputs(model: Model, data: bytes, name: str) -> dict[str, Floats]:
         check_size(model, picture_size(data), name)
     sample = model.view.from_bytes(data, name)
     model.view.check(sample, name)
-    return _stated(model, sample)
+    return stated_of_sample(model, sample)
 
 
 def stated_of_pixels(model: Model, pixels: Pixels) -> dict[str, Floats]:
     """Return what each head says about decoded pixels (H, W, 3) of any size."""
-    return _stated(model, model.view.prepare(pixels))
+    return stated_of_sample(model, model.view.prepare(pixels))
 
 
 def least_side(model: Model) -> float:
@@ -139,13 +144,18 @@ def answers_of(model: Model, stated: Mapping[str, Floats]) -> Answers:
     }
 
 
-def _stated(model: Model, sample: Arrays) -> dict[str, Floats]:
+def network_inputs(model: Model, sample: Arrays) -> Arrays:
+    """Return the arrays that the ONNX file of a model reads, for one sample."""
     arrays = model.view.plain([sample])
-    session = model.session
-    inputs_of_file = {each.name for each in session.get_inputs()}
-    inputs = {
+    inputs_of_file = {each.name for each in model.session.get_inputs()}
+    return {
         key: np.ascontiguousarray(array) for key, array in arrays.items() if key in inputs_of_file
     }
+
+
+def stated_of_sample(model: Model, sample: Arrays) -> dict[str, Floats]:
+    """Return what each head says about one sample of the model's view."""
+    session, inputs = model.session, network_inputs(model, sample)
     names = [each.name for each in session.get_outputs()]
     outputs = dict(zip(names, session.run(None, inputs), strict=True))
     if names == [STACKED]:

@@ -15,8 +15,21 @@ from training.recipes import find_recipe, load_recipe
 
 FINISHED = "config.json"  # written last: a folder without it is an unfinished training
 RECIPE_FILE = "recipe.py"
+NETWORK = "model.onnx"
+QUANTISED_NETWORK = "model.int8.onnx"  # of `models export --quantise`
+QUANTISED = "quantised.json"  # its measured loss
 LIMITS = "limits.json"  # of the study of limits, if it was made
 EMBEDDER_CARD = "model.json"  # of embedders; old ones have no config.json
+EXPORTED = (
+    NETWORK,
+    "parity.json",
+    QUANTISED_NETWORK,
+    QUANTISED,
+    FINISHED,
+    EMBEDDER_CARD,
+    "README.md",
+)
+"""What other programs need of a model folder, as far as it is there."""
 
 
 def is_finished(folder: Path) -> bool:

@@ -19,6 +19,7 @@ import polars as pl
 from catalog import FEW_GROUPS, Workspace, find_release, track
 from training.data.arrays import Floats, Ints, Pixels
 from training.data.decode import decode
+from training.data.labels import group_numbers
 from training.data.sampling.seeds import row_rng
 from training.data.shards import ShardReader
 from training.errors import OptionError, TrainingError
@@ -66,8 +67,7 @@ def measure_limits(workspace: Workspace, request: LimitsRequest) -> LimitsResult
     index = _test_rows(workspace, model.facts, request)
     changes = treatments(request.kinds)
     gains = _gains(workspace, model, heads, index, changes, request.seed)
-    keys = index.select(pl.coalesce("group_id", "asset_sha256")).to_series()
-    groups = np.unique(keys.to_numpy().astype(str), return_inverse=True)[1]
+    groups = group_numbers(index)
     table = _table(heads, changes, gains, groups)
     limits = {
         "pictures": len(index),
@@ -108,7 +108,7 @@ def _gains(
             for number, changed in enumerate(_versions(pixels, changes, seed, sha)):
                 stated = stated_of_pixels(model, changed)
                 for head in heads:
-                    gains[head.name][number, row] = _gain(
+                    gains[head.name][number, row] = gain_of(
                         head, stated[head.name], truth[head.name], row
                     )
     return gains
@@ -120,7 +120,7 @@ def _versions(
     return [pixels, *(each.applied(pixels, row_rng(seed, 0, sha)) for each in changes)]
 
 
-def _gain(head: Head, stated: Floats, truth: Any, row: int) -> float:
+def gain_of(head: Head, stated: Floats, truth: Any, row: int) -> float:
     """Return the negative error of a value, or whether the class is right."""
     if not has_label(truth[row : row + 1])[0]:
         return float("nan")
@@ -139,25 +139,26 @@ def _table(
         own, of_rows = own[:, there], groups[there]
         sign, metric = (-1, "mae") if head.family == "values" else (1, "accuracy")
         for number, name in enumerate(("unchanged", *(each.name for each in changes))):
-            figure = _mean(sign * own[number], of_rows)
-            change = _mean(sign * (own[number] - own[0]), of_rows)
+            figure = mean_of(sign * own[number], of_rows)
+            change = mean_of(sign * (own[number] - own[0]), of_rows)
             about = changes[number - 1] if number else None
             rows.append(
                 {
                     "head": head.name, "kind": about.kind if about else "unchanged", "name": name,
-                    "level": about.level if about else None, "metric": metric, **_bounds("", figure),
-                    **_bounds("change", change), "n": figure.n, "n_groups": figure.n_groups,
+                    "level": about.level if about else None, "metric": metric, **bounds_of("", figure),
+                    **bounds_of("change", change), "n": figure.n, "n_groups": figure.n_groups,
                 }
             )  # fmt: skip
     return pl.DataFrame(rows, infer_schema_length=None, schema_overrides={"level": pl.Float64})
 
 
-def _mean(values: Floats, groups: Ints) -> Interval:
+def mean_of(values: Floats, groups: Ints) -> Interval:
+    """Return the mean of values (N,) with its interval over groups."""
     sums = np.stack([values, np.ones(len(values))], 1)
     return group_bootstrap(sums, groups, lambda each: each[:, 0] / each[:, 1])
 
 
-def _bounds(name: str, interval: Interval) -> dict[str, float | None]:
+def bounds_of(name: str, interval: Interval) -> dict[str, float | None]:
     """Return the columns of a figure; under FEW_GROUPS groups there is no interval."""
     has_interval = interval.n_groups >= FEW_GROUPS
     low, high = (interval.low, interval.high) if has_interval else (None, None)
