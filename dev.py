@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The commands of a developer: demo, test, check, bench, words. Needs Python 3.11+ and nothing else.
+"""The commands of a developer: demo, test, check, docs, bench, words. Needs Python 3.11+ and nothing else.
 
     python3 dev.py demo          crawl, curate, publish and train on the embedded photo site
     python3 dev.py test [--all]  the test suite; --all adds the slow tests; more arguments go to pytest
     python3 dev.py check         ruff, format, mypy, import contracts
+    python3 dev.py docs [serve]  build the documentation into ./site, strictly; serve shows it while you write
     python3 dev.py bench [NAME]  a benchmark of benchmarks/, arguments go to it; lists them without NAME
     python3 dev.py run ...       the command `safelight` itself
     python3 dev.py words         vague words and names in the code, beside their limits
@@ -29,6 +30,7 @@ EXTRAS = {
     "bench": "all,dev",
     "test": "all,dev",
     "check": "all,dev",
+    "docs": "all,docs",
 }
 # The workers of the test suite share the cores, so the threads of libraries would only slow them down.
 ONE_THREAD = {"SAFELIGHT_SQL_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if job in ("", "-h", "--help") else 2
     if problem := install(EXTRAS[job]):
         return fail(problem)
-    jobs = {"demo": demo, "test": test, "check": check, "bench": bench, "run": run}
+    jobs = {"demo": demo, "test": test, "check": check, "docs": docs, "bench": bench, "run": run}
     return jobs[job](rest)
 
 
@@ -83,6 +85,15 @@ def check(_rest: list[str]) -> int:
             failed.append(tool)
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
     return 1 if failed else 0
+
+
+def docs(rest: list[str]) -> int:
+    """Build the site: a link or an anchor that leads nowhere fails it."""
+    words = rest or ["build", "--strict"]
+    code = call([PYTHON, "-m", "mkdocs", *words], ONE_THREAD | {"NO_MKDOCS_2_WARNING": "1"})
+    if not code and not rest:
+        print(f"open {ROOT / 'site' / 'index.html'}; it needs no server and no network")
+    return code
 
 
 def bench(rest: list[str]) -> int:

@@ -72,6 +72,8 @@ ROOMS = {
         "serve",
         "Serve the console, SQL over HTTP and releases.",
     ),
+    "init": ("catalog.commands.setup:init", "", "Make a workspace with its safelight.toml."),
+    "doctor": ("catalog.commands.setup:doctor", "", "Look at installation, machine and workspace."),
     "demo": (
         "photosite.cli:demo",
         "crawl",
@@ -82,6 +84,17 @@ ROOMS = {
 
 EXTRAS = {"ray": "cluster", "obstore": "s3"}
 """Library -> the extra that installs it, where that is not the extra of the room."""
+
+SETTINGS = {
+    "catalog": "catalog.lake.choose_store:CatalogSettings",
+    "storage": "catalog.packs.buckets:StorageSettings",
+    "crawl": "crawler.settings:CrawlSettings",
+    "curate": "curation.settings:CurateSettings",
+    "dataset": "catalog.pull.pull:DatasetSettings",
+    "train": "training.settings:TrainSettings",
+    "serve": "catalog.web.http.settings:ServeSettings",
+}
+"""Section of safelight.toml -> the dataclass that reads it; `doctor` checks them all."""
 
 PREDICTOR = "safelight.open_predictor"
 """Where `safelight serve` looks for `open_predictor`: OPENER of `catalog.web.predictions.predictor`."""
@@ -202,6 +215,14 @@ class _RoomCommands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, _, about) in ROOMS.items()])
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples, which name the program as it was started."""
+        from catalog.workspace.options import examples
+
+        typed = ("init ~/safelight-photos", "crawl run folder ~/Pictures", "doctor")
+        self.epilog = examples(*typed)
+        super().format_epilog(ctx, formatter)
+
 
 def _import(module: str, extra: str) -> object:
     try:
@@ -251,6 +272,7 @@ def cli(
 
     ctx.obj = open_crawl_queue
     ctx.meta[PREDICTOR] = open_predictor
+    ctx.meta["safelight.settings"] = SETTINGS
 
     from catalog.workspace.logs import start_logging
     from catalog.workspace.progress import show_progress

@@ -191,6 +191,7 @@ from .workspace.logs import (
     start_logging as start_logging,
 )
 from .workspace.options import (
+    examples as examples,
     existing_workspace_option as existing_workspace_option,
     home_words as home_words,
     workspace_option as workspace_option,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from catalog import Workspace, existing_workspace_option, workspace_option
+from catalog import Workspace, examples, existing_workspace_option, workspace_option
 
 COUNT = click.option(
     "--count", default=720, show_default=True, type=click.IntRange(1), help="photos of the plan"
@@ -12,12 +12,12 @@ COUNT = click.option(
 SEED = click.option("--seed", default=7, show_default=True, help="seed of the plan")
 
 
-@click.group()
+@click.group(epilog=examples("demo run", "demo site --port 8000"))
 def demo() -> None:
     """Serve, draw and run the embedded demo."""
 
 
-@demo.command()
+@demo.command(epilog=examples("demo site --port 8000", "demo site --photos ~/Pictures"))
 @click.option("--port", default=0, help="port on 127.0.0.1; 0 takes a free one")
 @click.option(
     "--photos",
@@ -61,7 +61,7 @@ def site(  # noqa: PLR0913, PLR0917  # click gives one argument for each option
     )
 
 
-@demo.command("contact-sheet")
+@demo.command("contact-sheet", epilog=examples("demo contact-sheet sheet.jpg --count 24"))
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--count", default=48, show_default=True, type=click.IntRange(1), help="pictures")
 @SEED
@@ -73,7 +73,7 @@ def contact_sheet(path: Path, count: int, seed: int) -> None:
     click.echo(f"{path}: {count} pictures")
 
 
-@demo.command()
+@demo.command(epilog=examples("demo run", "demo run --count 240"))
 @COUNT
 @SEED
 @workspace_option
@@ -84,7 +84,7 @@ def run(workspace: Workspace, count: int, seed: int) -> None:
     run_demo(workspace, count=count, seed=seed)
 
 
-@demo.command()
+@demo.command(epilog=examples("demo score"))
 @COUNT
 @SEED
 @existing_workspace_option

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 BEGIN = {
     *("catalog restore", "crawl block", "dataset pull", "demo run", "serve"),
     *("crawl plan unsplash", "dataset keygen", "dataset unlock", "demo contact-sheet"),
-    "demo site",
+    *("demo site", "init", "doctor"),
     *("train recipes", "crawl plan commons", "crawl plan img2dataset"),
     "crawl plan generated-faces",
 }

@@ -11,12 +11,14 @@ from catalog.commands.takedown import takedown
 from catalog.commands.text_table import aligned, terminal_width
 from catalog.errors import SafelightError
 from catalog.plurals import counted
-from catalog.workspace.options import existing_workspace_option, workspace_option
+from catalog.workspace.options import examples, existing_workspace_option, workspace_option
 from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
 
-@click.group()
+@click.group(
+    epilog=examples("catalog tables", 'catalog sql "SELECT count(*) FROM photos"', "catalog verify")
+)
 def catalog() -> None:
     """Query the tables, look at snapshots, check the workspace."""
 
@@ -26,7 +28,7 @@ catalog.add_command(shell)
 catalog.add_command(takedown)
 
 
-@catalog.command("tables")
+@catalog.command("tables", epilog=examples("catalog tables"))
 @existing_workspace_option
 def show_tables(workspace: Workspace) -> None:
     """List tables and views with row counts."""
@@ -40,7 +42,7 @@ def show_tables(workspace: Workspace) -> None:
     click.echo("\n".join(lines))
 
 
-@catalog.command("describe")
+@catalog.command("describe", epilog=examples("catalog describe", "catalog describe v_photos"))
 @click.argument("name", required=False)
 @existing_workspace_option
 def show_columns(workspace: Workspace, name: str | None) -> None:
@@ -57,7 +59,7 @@ def show_columns(workspace: Workspace, name: str | None) -> None:
         click.echo("\n".join(lines))
 
 
-@catalog.command()
+@catalog.command(epilog=examples("catalog snapshots"))
 @existing_workspace_option
 def snapshots(workspace: Workspace) -> None:
     """List the snapshots of the tables, newest first."""
@@ -72,7 +74,7 @@ def snapshots(workspace: Workspace) -> None:
     click.echo("\n".join(lines))
 
 
-@catalog.command()
+@catalog.command(epilog=examples("catalog commit"))
 @existing_workspace_option
 def commit(workspace: Workspace) -> None:
     """Commit the segments that wait in the spool."""
@@ -86,7 +88,7 @@ def commit(workspace: Workspace) -> None:
         click.echo("nothing waits in the spool")
 
 
-@catalog.command()
+@catalog.command(epilog=examples("catalog verify", "catalog verify --quick"))
 @click.option("--quick", is_flag=True, help="Do not hash the bytes again.")
 @existing_workspace_option
 def verify(workspace: Workspace, quick: bool) -> None:
@@ -107,7 +109,12 @@ def _what(checked: Mapping[str, int]) -> str:
     return listed or "nothing, for nothing is there yet"
 
 
-@catalog.command("maintain")
+@catalog.command(
+    "maintain",
+    epilog=examples(
+        "catalog maintain", "catalog maintain --keep-days 90 --keep-snapshots 50 --dry-run"
+    ),
+)
 @click.option("--keep-days", type=float, metavar="N", help="Forget snapshots older than N days.")
 @click.option("--keep-snapshots", type=int, metavar="N", help="Forget snapshots but the newest N.")
 @click.option(
@@ -147,7 +154,7 @@ def maintain_workspace(
     click.echo(f"{would}removed beside them: {beside} ({done.bytes_removed:,} bytes)")
 
 
-@catalog.command("backup")
+@catalog.command("backup", epilog=examples("catalog backup ~/backups/photos"))
 @click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--without-frontier", is_flag=True, help="Leave out what crawls still have to fetch.")
 @existing_workspace_option
@@ -163,7 +170,7 @@ def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -
         click.echo(f"left out {line}")
 
 
-@catalog.command("restore")
+@catalog.command("restore", epilog=examples("--home ~/restored catalog restore ~/backups/photos"))
 @click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @workspace_option
 def restore_workspace(workspace: Workspace, source: Path) -> None:

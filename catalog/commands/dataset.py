@@ -21,7 +21,7 @@ from catalog.errors import ReleaseError, SafelightError
 from catalog.number_formats import format_bytes
 from catalog.plurals import counted
 from catalog.program_name import command_name
-from catalog.workspace.options import existing_workspace_option, home_words
+from catalog.workspace.options import examples, existing_workspace_option, home_words
 from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from catalog.releases.release import Release
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "dataset publish mine", "dataset pull mine@1.0.0 --from https://data.example.org"
+    )
+)
 def dataset() -> None:
     """Publish, pull, check, compare and export dataset releases."""
 
@@ -45,7 +49,7 @@ for _command in (
     dataset.add_command(_command)
 
 
-@dataset.command()
+@dataset.command(epilog=examples("dataset publish mine", "dataset publish mine --rendition 256"))
 @click.argument("name")
 @click.option(
     "--run", "run_id", metavar="RUN_ID", help="Curation run to publish (default: the newest)."
@@ -87,7 +91,7 @@ def publish(
         )
 
 
-@dataset.command()
+@dataset.command(epilog=examples("dataset card mine@1.0.0"))
 @click.argument("release")
 @existing_workspace_option
 def card(workspace: Workspace, release: str) -> None:
@@ -99,7 +103,7 @@ def card(workspace: Workspace, release: str) -> None:
     click.echo(f"{renewed.name}@{renewed.version}: same content, new card, in {renewed.path}")
 
 
-@dataset.command("list")
+@dataset.command("list", epilog=examples("dataset list"))
 @existing_workspace_option
 def show_releases(workspace: Workspace) -> None:
     """List the releases of this workspace."""
@@ -120,7 +124,7 @@ def show_releases(workspace: Workspace) -> None:
     click.echo("\n".join(lines))
 
 
-@dataset.command()
+@dataset.command(epilog=examples("dataset show mine"))
 @click.argument("release")
 @existing_workspace_option
 def show(workspace: Workspace, release: str) -> None:
@@ -138,7 +142,10 @@ def show(workspace: Workspace, release: str) -> None:
     click.echo(without_front_matter((published.path / "README.md").read_text("utf-8")))
 
 
-@dataset.command("verify")
+@dataset.command(
+    "verify",
+    epilog=examples("dataset verify mine", "dataset verify mine@1.0.0 --public-key team.pub"),
+)
 @click.argument("release")
 @click.option(
     "--public-key",
@@ -186,7 +193,11 @@ def _check_usable(workspace: Workspace, release: "Release") -> None:
         click.echo(f"REVOKED: {found}", err=True)
 
 
-@dataset.command()
+@dataset.command(
+    epilog=examples(
+        "dataset diff mine@1.0.0 mine@1.1.0", "dataset diff mine@1.0.0 mine@1.1.0 --format json"
+    )
+)
 @click.argument("old")
 @click.argument("new")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table")
@@ -221,7 +232,7 @@ def _echo_counts(rows: Sequence[Mapping[str, object]]) -> None:
     click.echo("\n" + "\n".join(lines))
 
 
-@dataset.command("export")
+@dataset.command("export", epilog=examples("dataset export mine --format webdataset --to ~/export"))
 @click.argument("release")
 @click.option(
     "--format",

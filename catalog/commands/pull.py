@@ -10,7 +10,7 @@ from catalog.errors import LockedError, RevokedError, UsageError
 from catalog.number_formats import format_bytes
 from catalog.plurals import counted
 from catalog.program_name import command_name
-from catalog.workspace.options import existing_workspace_option, workspace_option
+from catalog.workspace.options import examples, existing_workspace_option, workspace_option
 from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
@@ -28,7 +28,14 @@ _lock_file = click.option(
 )
 
 
-@click.command("pull")
+@click.command(
+    "pull",
+    epilog=examples(
+        "dataset pull mine@1.0.0 --from https://data.example.org",
+        "dataset pull mine --from /mnt/shared/releases --split train",
+        "dataset pull --locked",
+    ),
+)
 @click.argument("release", required=False)
 @click.option(
     "--from",
@@ -177,7 +184,7 @@ def _tell(pulled: "Pulled") -> None:
     click.echo(f"folder {pulled.path}")
 
 
-@click.command("lock")
+@click.command("lock", epilog=examples("dataset lock mine@1.0.0"))
 @click.argument("releases", nargs=-1, required=True)
 @_lock_file
 @existing_workspace_option
@@ -204,7 +211,7 @@ def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Pa
     _drop_revoked(workspace, lock_file, entries)
 
 
-@click.command("unlock")
+@click.command("unlock", epilog=examples("dataset unlock mine@1.0.0"))
 @click.argument("releases", nargs=-1, required=True)
 @_lock_file
 def unlock_releases(releases: tuple[str, ...], lock_file: Path) -> None:
@@ -215,7 +222,7 @@ def unlock_releases(releases: tuple[str, ...], lock_file: Path) -> None:
         click.echo(f"{each.spoken} is no longer in {lock_file}")
 
 
-@click.command()
+@click.command(epilog=examples("dataset keygen ~/keys/team"))
 @click.argument("path", type=_FILE)
 def keygen(path: Path) -> None:
     """Make an ed25519 key to sign releases with. Keep PATH, and give PATH.pub to others."""
@@ -225,7 +232,7 @@ def keygen(path: Path) -> None:
     click.echo(f"private key {path} (keep it to yourself)\npublic key {public}")
 
 
-@click.command("sign")
+@click.command("sign", epilog=examples("dataset sign mine@1.0.0 --key ~/keys/team"))
 @click.argument("release")
 @click.option(
     "--key", type=_FILE, required=True, help=f"Private key made by: {command_name()} dataset keygen"
@@ -245,7 +252,10 @@ def sign_release(workspace: Workspace, release: str, key: Path) -> None:
     click.echo(f"signature {signature}")
 
 
-@click.command("revoke")
+@click.command(
+    "revoke",
+    epilog=examples('dataset revoke mine@1.0.0 --reason "wrong labels" --successor mine@1.1.0'),
+)
 @click.argument("release")
 @click.option("--reason", required=True, help="Why nobody may use it any more.")
 @click.option("--successor", metavar="VERSION", help="Version to use in its place.")

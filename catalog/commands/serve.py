@@ -6,11 +6,11 @@ import sys
 import click
 
 from catalog.errors import UsageError
-from catalog.workspace.options import workspace_option
+from catalog.workspace.options import examples, workspace_option
 from catalog.workspace.workspace import Workspace
 
 
-@click.command()
+@click.command(epilog=examples("serve", "serve --port 9000 --home ~/safelight-photos"))
 @click.option("--host", help="Address to listen on (default: 127.0.0.1).")
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port (default: 8360; 0 takes a free one)."

@@ -8,13 +8,19 @@ import click
 from catalog.commands.formats import BINARY_FORMATS, FORMATS
 from catalog.errors import UsageError
 from catalog.plurals import counted
-from catalog.workspace.options import existing_workspace_option
+from catalog.workspace.options import examples, existing_workspace_option
 from catalog.workspace.workspace import Workspace
 
 _AS_OF = "Read the tables as they were at this snapshot."
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'catalog sql "SELECT camera, count(*) AS n FROM v_photos GROUP BY camera"',
+        'catalog sql "FROM photos" --output photos.parquet',
+        "catalog sql - --format json < question.sql",
+    )
+)
 @click.argument("query", required=False)
 @click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option(
@@ -71,7 +77,7 @@ def sql(  # noqa: PLR0913, PLR0917 - one for each option
         click.echo(f"{counted(rows.num_rows, 'row')} in {output}", err=True)
 
 
-@click.command()
+@click.command(epilog=examples("catalog shell", "catalog shell --as-of 12"))
 @click.option("--as-of", type=int, metavar="SNAPSHOT", help=_AS_OF)
 @existing_workspace_option
 def shell(workspace: Workspace, as_of: int | None) -> None:

@@ -7,7 +7,7 @@ import click
 from catalog.errors import UsageError
 from catalog.plurals import counted
 from catalog.takedown.crawl_queue import queue_opener
-from catalog.workspace.options import existing_workspace_option
+from catalog.workspace.options import examples, existing_workspace_option
 from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from catalog.takedown.takedown import Takedown
 
 
-@click.command()
+@click.command(
+    epilog=examples('catalog takedown --photographer "NAME" --reason "the author asked" --dry-run')
+)
 @click.option("--photographer", metavar="NAME", help="All work of this photographer.")
 @click.option(
     "--url-prefix", metavar="URL", help="All photos whose page or file address begins so."

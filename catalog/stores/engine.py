@@ -56,7 +56,7 @@ def take(extensions: tuple[str, ...]) -> DuckDB:
 
 def can_be_had(extensions: tuple[str, ...]) -> bool:
     """Say whether all of these can be loaded, from their packages or from DuckDB's own repository."""
-    if all(map(_packaged, extensions)):
+    if all(map(is_packaged, extensions)):
         return True
     try:
         give_back(take(extensions), extensions)
@@ -103,7 +103,7 @@ def load_extensions(connection: DuckDB, names: Sequence[str]) -> None:
     The instance must have been made with `allow_unsigned_extensions`, which is off afterwards. When one cannot be had,
     raises `MissingPartError` for an optional part, else an error of DuckDB.
     """
-    packaged = {name: _packaged(name) for name in names}
+    packaged = {name: is_packaged(name) for name in names}
     for path in packaged.values():
         if path:
             connection.execute(f"LOAD '{quoted(path)}'")
@@ -119,7 +119,7 @@ def load_extensions(connection: DuckDB, names: Sequence[str]) -> None:
             raise
 
 
-def _packaged(name: str) -> Path | None:
+def is_packaged(name: str) -> Path | None:
     """Find the file of an extension in its PyPI package."""
     spec = importlib.util.find_spec(f"duckdb_extension_{name}")
     if not spec or not spec.origin:

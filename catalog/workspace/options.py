@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from catalog.program_name import command_name
 from catalog.workspace.workspace import DEFAULT_HOME, Workspace
 
 
@@ -55,6 +56,12 @@ def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def existing_workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--home DIR` to a command that reads, checks or goes on with a workspace; another folder is refused."""
     return _option(_open_existing)(command)
+
+
+def examples(*commands: str) -> str:
+    """Write the end of a command's help: examples that can be typed, given without the name of the program."""
+    lines = "\n".join(f"  {command_name()} {command}" for command in commands)
+    return f"\b\nExamples:\n{lines}"
 
 
 def home_words() -> str:

@@ -39,14 +39,19 @@ def load_settings(
     return kind(**values)
 
 
-def _from_file(workspace: Workspace, section: str) -> dict[str, Any]:
+def sections_of(workspace: Workspace) -> dict[str, Any]:
+    """Read `safelight.toml`, section by section; empty where there is none. Raises `UsageError`."""
     path = workspace.home / "safelight.toml"
     if not path.exists():
         return {}
     try:
-        values = tomllib.loads(path.read_text("utf-8")).get(section, {})
+        return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"safelight.toml cannot be read: {error}") from error
+
+
+def _from_file(workspace: Workspace, section: str) -> dict[str, Any]:
+    values = sections_of(workspace).get(section, {})
     if not isinstance(values, dict):
         raise UsageError(f"safelight.toml: [{section}] must be a table")
     return values

@@ -2,7 +2,14 @@
 
 import click
 
-from catalog import Workspace, command_name, counted, existing_workspace_option, home_words
+from catalog import (
+    Workspace,
+    command_name,
+    counted,
+    examples,
+    existing_workspace_option,
+    home_words,
+)
 
 
 def _require_text(
@@ -22,7 +29,13 @@ BASIS = click.option(
 )
 
 
-@click.command("basis")
+@click.command(
+    "basis",
+    epilog=examples(
+        'crawl basis --where "source = \'urls\'" --training-basis "contract of 2 May" --dry-run',
+        "crawl basis --history",
+    ),
+)
 @click.option(
     "--where",
     metavar="SQL",

@@ -13,6 +13,7 @@ from catalog import (
     Workspace,
     command_name,
     counted,
+    examples,
     existing_workspace_option,
     workspace_option,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from crawler.sources.unsplash import UnsplashSource
 
 
-@click.group()
+@click.group(epilog=examples("crawl run folder ~/Pictures", "crawl resume", "crawl report"))
 def crawl() -> None:
     """Bring pictures and their EXIF into the catalog.
 
@@ -43,12 +44,16 @@ def crawl() -> None:
     """
 
 
-@crawl.group()
+@crawl.group(epilog=examples("crawl plan folder ~/Pictures", "crawl plan urls addresses.parquet"))
 def plan() -> None:
     """Say what a crawl will cost, without fetching a picture."""
 
 
-@crawl.group()
+@crawl.group(
+    epilog=examples(
+        "crawl run folder ~/Pictures", "crawl run urls addresses.parquet --label-col breed"
+    )
+)
 def run() -> None:
     """Crawl a source, or go on with a crawl. The same command goes on where it ended, and later adds what is new."""
 
@@ -87,7 +92,13 @@ def unsplash_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@run.command("unsplash")
+@run.command(
+    "unsplash",
+    epilog=examples(
+        "crawl run unsplash --topic nature --limit 1000",
+        'crawl run unsplash --search "night street" --wait',
+    ),
+)
 @unsplash_options
 @PRIVATE
 @web_sources.WAIT
@@ -100,7 +111,7 @@ def run_unsplash(workspace: Workspace, *, allow_private: bool, wait: bool, **opt
     run_source(workspace, _unsplash(options), allow_private=allow_private, wait=wait)
 
 
-@plan.command("unsplash")
+@plan.command("unsplash", epilog=examples("crawl plan unsplash --topic nature"))
 @unsplash_options
 @workspace_option
 def plan_unsplash(workspace: Workspace, **options: Any) -> None:
@@ -123,7 +134,7 @@ def _print_api_plan(plan: "ApiPlan") -> None:
     click.echo("  photos that this catalog holds already cost no call but their page's")
 
 
-@crawl.command()
+@crawl.command(epilog=examples("crawl status"))
 @existing_workspace_option
 def status(workspace: Workspace) -> None:
     """List the crawls of the workspace, last used first."""
@@ -174,7 +185,7 @@ def _print_crawl(record: "CrawlRecord", errors: dict[str, int], spooled: int) ->
         click.echo(f"  {hint}")
 
 
-@crawl.command()
+@crawl.command(epilog=examples("crawl resume", "crawl resume CRAWL_ID --workers 4"))
 @click.argument("crawl_id", required=False)
 @web_sources.WAIT
 @PRIVATE
@@ -194,7 +205,11 @@ def resume(workspace: Workspace, crawl_id: str | None, *, allow_private: bool, w
     run_session(act)
 
 
-@crawl.command()
+@crawl.command(
+    epilog=examples(
+        "crawl retry --class transient", 'crawl retry --where "http_status = 403" --dry-run'
+    )
+)
 @click.argument("crawl_id", required=False)
 @click.option(
     "--class",
@@ -241,7 +256,7 @@ def retry(
     run_session(act)
 
 
-@crawl.command()
+@crawl.command(epilog=examples("crawl stop"))
 @click.option(
     "--wait/--no-wait", default=True, help="Return when the session has ended, or at once."
 )
@@ -257,7 +272,12 @@ def stop(workspace: Workspace, *, wait: bool) -> None:
 KIND = click.argument("kind", type=click.Choice(["photo", "sha256", "photographer", "url_prefix"]))
 
 
-@crawl.command()
+@crawl.command(
+    epilog=examples(
+        'crawl block photographer "NAME" --reason "asked by mail"',
+        'crawl block url_prefix https://example.org/private/ --reason "not ours"',
+    )
+)
 @KIND
 @click.argument("value")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
@@ -273,7 +293,7 @@ def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     click.echo(f"later crawls leave out {kind} {value}; {counted(count, 'known photo', 'matches')}")
 
 
-@crawl.command()
+@crawl.command(epilog=examples('crawl unblock photographer "NAME" --reason "agreed on 3 June"'))
 @KIND
 @click.argument("value")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
@@ -291,7 +311,7 @@ def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     )
 
 
-@crawl.command()
+@crawl.command(epilog=examples("crawl changes", "crawl changes --since 12"))
 @click.option("--since", type=int, metavar="SNAPSHOT", help="Catalog snapshot to compare with.")
 @existing_workspace_option
 def changes(workspace: Workspace, since: int | None) -> None:
@@ -308,7 +328,7 @@ def changes(workspace: Workspace, since: int | None) -> None:
             click.echo(f"{name}\t{photo.source}\t{photo.source_photo_id}\t{photo.page_url or ''}")
 
 
-@crawl.command()
+@crawl.command(epilog=examples("crawl verify"))
 @existing_workspace_option
 def verify(workspace: Workspace) -> None:
     """Re-hash every picture, and compare packs, catalog and frontier. The exit code is 1 when something is wrong."""
@@ -324,7 +344,7 @@ def verify(workspace: Workspace) -> None:
     click.echo(f"checked {checked}: no problem")
 
 
-@crawl.command()
+@crawl.command(epilog=examples("crawl report", "crawl report CRAWL_ID --output ~/reports"))
 @click.argument("crawl_id", required=False)
 @click.option(
     "--output",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, counted, format_bytes, workspace_option
+from catalog import Workspace, counted, examples, format_bytes, workspace_option
 from crawler.commands.basis import BASIS
 
 if TYPE_CHECKING:
@@ -130,15 +130,30 @@ MAKERS: Mapping[str, Make] = {
 }
 
 
+EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "folder": ("~/Pictures", "photos --class-level 1"),
+    "utkface": ("UTKFace",),
+    "imdb-wiki": ("imdb/imdb.mat",),
+    "ava": ("AVA.txt", "AVA.txt --images ~/ava"),
+    "defects": ("severities.csv",),
+    "idx": ("train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz",),
+    "sounds": ("recordings",),
+    "table": ("prices.csv", "prices --date-format %m/%d/%Y"),
+}
+"""Source -> what is typed behind its name in the examples of its commands."""
+
+
 def add_commands(run: click.Group, plan: click.Group, start: Run) -> None:
     """Add the commands of every source to the groups; `start` runs a source and prints its summary."""
     for name, make in MAKERS.items():
-        run.add_command(_command(name, make, partial(_start, start), make.__doc__ or ""))
+        run.add_command(_command("run", name, partial(_start, start), make.__doc__ or ""))
         counts = f"Count what `crawl run {name}` would read. Nothing is written."
-        plan.add_command(_command(name, make, _plan, counts))
+        plan.add_command(_command("plan", name, _plan, counts))
 
 
-def _command(name: str, make: Make, act: Run, help_text: str) -> click.Command:
+def _command(verb: str, name: str, act: Run, help_text: str) -> click.Command:
+    make = MAKERS[name]
+
     @workspace_option
     def command(workspace: Workspace, **options: Any) -> None:
         act(workspace, make(**options))
@@ -146,7 +161,8 @@ def _command(name: str, make: Make, act: Run, help_text: str) -> click.Command:
     # click keeps the options of decorators in this attribute; both commands of a source share them.
     shared = getattr(make, "__click_params__", [])
     command.__click_params__ = [*command.__click_params__, *shared]  # type: ignore[attr-defined]  # set by click
-    return click.command(name, help=help_text)(command)
+    typed = examples(*(f"crawl {verb} {name} {words}" for words in EXAMPLES[name]))
+    return click.command(name, help=help_text, epilog=typed)(command)
 
 
 def _start(start: Run, workspace: Workspace, source: "FileSource") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, counted, workspace_option
+from catalog import Workspace, counted, examples, workspace_option
 from crawler.commands.basis import BASIS
 from crawler.commands.options import LIMIT, PRIVATE, options
 
@@ -47,7 +47,13 @@ url_options = options(
 )
 
 
-@click.command("urls")
+@click.command(
+    "urls",
+    epilog=examples(
+        "crawl run urls addresses.parquet",
+        "crawl run urls addresses.csv --url-col link --label-col breed",
+    ),
+)
 @click.argument("path", type=_PATH)
 @url_options
 @PRIVATE
@@ -62,7 +68,7 @@ def run_urls(workspace: Workspace, path: Path, **options: Any) -> None:
     _run(workspace, _urls(path, options), allow_private=allow)
 
 
-@click.command("urls")
+@click.command("urls", epilog=examples("crawl plan urls addresses.parquet"))
 @click.argument("path", type=_PATH)
 @url_options
 @workspace_option
@@ -86,7 +92,10 @@ def _urls(path: Path, options: dict[str, Any]) -> "UrlListSource":
     return UrlListSource(str(path.resolve()), **options)
 
 
-@click.command("img2dataset")
+@click.command(
+    "img2dataset",
+    epilog=examples('crawl run img2dataset OUTPUT_FOLDER --training-basis "contract of 2 May"'),
+)
 @click.argument("path", type=_FOLDER)
 @BASIS
 @workspace_option
@@ -97,7 +106,7 @@ def run_img2dataset(workspace: Workspace, path: Path, training_basis: str | None
     _run(workspace, Img2DatasetSource(str(path.resolve()), training_basis))
 
 
-@click.command("img2dataset")
+@click.command("img2dataset", epilog=examples("crawl plan img2dataset OUTPUT_FOLDER"))
 @click.argument("path", type=_FOLDER)
 def plan_img2dataset(path: Path) -> None:
     """Count good and bad results of img2dataset below PATH."""
@@ -123,7 +132,13 @@ dataset_options = options(
 )
 
 
-@click.command("unsplash-dataset")
+@click.command(
+    "unsplash-dataset",
+    epilog=examples(
+        "crawl run unsplash-dataset ~/unsplash-lite --edition lite",
+        "crawl run unsplash-dataset ~/unsplash-lite --edition lite --pictures --limit 1000",
+    ),
+)
 @dataset_options
 @click.option("--pictures", is_flag=True, help="Fetch the pictures too.")
 @click.option("--width", type=click.IntRange(min=1), help="Fetch pictures scaled to this width.")
@@ -146,7 +161,10 @@ def run_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> No
     _run(workspace, UnsplashDatasetSource(str(path.resolve()), **options), allow_private=allow)
 
 
-@click.command("unsplash-dataset")
+@click.command(
+    "unsplash-dataset",
+    epilog=examples("crawl plan unsplash-dataset ~/unsplash-lite --edition lite"),
+)
 @dataset_options
 @workspace_option
 def plan_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> None:
@@ -184,7 +202,13 @@ commons_options = options(
 )
 
 
-@click.command("commons")
+@click.command(
+    "commons",
+    epilog=examples(
+        'crawl run commons --category "Photographs of bridges" --limit 500',
+        "crawl run commons --search lighthouse",
+    ),
+)
 @commons_options
 @WAIT
 @PRIVATE
@@ -198,7 +222,7 @@ def run_commons(workspace: Workspace, *, wait: bool, **options: Any) -> None:
     _run(workspace, _commons(options), allow_private=allow, wait=wait)
 
 
-@click.command("commons")
+@click.command("commons", epilog=examples('crawl plan commons --category "Photographs of bridges"'))
 @commons_options
 @workspace_option
 def plan_commons(workspace: Workspace, **options: Any) -> None:
@@ -235,7 +259,7 @@ faces_options = options(
 )
 
 
-@click.command("generated-faces")
+@click.command("generated-faces", epilog=examples("crawl run generated-faces --limit 1000"))
 @faces_options
 @workspace_option
 def run_generated_faces(workspace: Workspace, **options: Any) -> None:
@@ -247,7 +271,7 @@ def run_generated_faces(workspace: Workspace, **options: Any) -> None:
     _run(workspace, _faces(options), allow_private=allow)
 
 
-@click.command("generated-faces")
+@click.command("generated-faces", epilog=examples("crawl plan generated-faces --limit 1000"))
 @faces_options
 def plan_generated_faces(**options: Any) -> None:
     """Say how long the draws take at one request a second."""
@@ -271,7 +295,12 @@ spider_options = options(
 )
 
 
-@click.command("spider")
+@click.command(
+    "spider",
+    epilog=examples(
+        "crawl run spider my_site.py", "crawl run spider my_site.py:Albums -a year=2024 --limit 100"
+    ),
+)
 @spider_options
 @PRIVATE
 @workspace_option
@@ -284,7 +313,7 @@ def run_spider(workspace: Workspace, **options: Any) -> None:
     _run(workspace, _spider(**options), allow_private=allow)
 
 
-@click.command("spider")
+@click.command("spider", epilog=examples("crawl plan spider my_site.py"))
 @spider_options
 @workspace_option
 def plan_spider(workspace: Workspace, **options: Any) -> None:

@@ -15,6 +15,7 @@ from catalog import (
     Workspace,
     command_name,
     counted,
+    examples,
     existing_workspace_option,
     format_bytes,
     format_share,
@@ -39,12 +40,16 @@ def _days(_context: click.Context, _option: click.Parameter, value: str) -> time
     return timedelta(days=int(digits))
 
 
-@click.group()
+@click.group(epilog=examples("curate run", "curate report"))
 def curate() -> None:
     """Turn crawled pictures into labelled, split and weighted items."""
 
 
-@curate.command()
+@curate.command(
+    epilog=examples(
+        "curate run", "curate run --plan plan.json --seed 7", "curate run --cluster auto"
+    )
+)
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Plan as JSON.")
 @click.option("--seed", type=int, help="Seed of the splits.")
 @click.option("--runner", type=click.Choice(["daft", "threads"]), help="Engine of the stages.")
@@ -104,7 +109,7 @@ def run(  # noqa: PLR0913 - one argument an option
     _print_next_step(summary)
 
 
-@curate.command()
+@curate.command(epilog=examples("curate report", "curate report RUN_ID"))
 @click.argument("run_id", default="")
 @existing_workspace_option
 def report(workspace: Workspace, run_id: str) -> None:
@@ -116,7 +121,7 @@ def report(workspace: Workspace, run_id: str) -> None:
     click.echo(path)
 
 
-@curate.command()
+@curate.command(epilog=examples("curate audit", "curate audit --top 50"))
 @click.argument("run_id", default="")
 @click.option("--top", default=20, show_default=True, help="Issues that are printed.")
 @existing_workspace_option
@@ -140,7 +145,7 @@ def audit(workspace: Workspace, run_id: str, top: int) -> None:
         click.echo(f"{issue.severity:.2f}  {issue.kind:<15}  {text}")
 
 
-@curate.command()
+@curate.command(epilog=examples("curate runs"))
 @existing_workspace_option
 def runs(workspace: Workspace) -> None:
     """List the curation runs, newest first. A star marks the current one, a minus those taken back."""
@@ -160,7 +165,7 @@ def runs(workspace: Workspace) -> None:
         click.echo(f"no curation runs yet; make one with: {command_name()} curate run")
 
 
-@curate.command()
+@curate.command(epilog=examples('curate decide 3fa9 drop --reason "not ours"'))
 @click.argument("asset")
 @click.argument("choice", type=click.Choice(["keep", "drop"]))
 @click.option("--reason", required=True, help="Why; whoever undoes it reads it.")
@@ -179,7 +184,7 @@ def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
     )
 
 
-@curate.command()
+@curate.command(epilog=examples("curate undo RUN_ID"))
 @click.argument("run_or_decision")
 @existing_workspace_option
 def undo(workspace: Workspace, run_or_decision: str) -> None:
@@ -190,7 +195,7 @@ def undo(workspace: Workspace, run_or_decision: str) -> None:
     click.echo(f"{target} {'counts again' if holds else 'is taken back'}")
 
 
-@curate.command()
+@curate.command(epilog=examples("curate review", "curate review --queue duplicates --limit 20"))
 @click.option(
     "--queue", default="", help="List this queue: duplicates, bridges, settings, quality, issues."
 )
@@ -216,7 +221,7 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
         click.echo(f"decide with: {command_name()} serve{home_words()}, then open /review")
 
 
-@curate.command()
+@curate.command(epilog=examples("curate purge --older-than 90"))
 @click.option(
     "--older-than", required=True, metavar="DAYS", callback=_days, help="Grace period, such as 30d."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, existing_workspace_option, progress_task
+from catalog import Workspace, examples, existing_workspace_option, progress_task
 from training.errors import OptionError, TrainingError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(epilog=examples("train compare MODEL_ID OTHER_MODEL_ID"))
 @click.argument("model_ids", metavar="MODEL_ID MODEL_ID...", nargs=-1, required=True)
 @click.option(
     "--unequal", is_flag=True, help="Compare models that were trained under unequal conditions."
@@ -47,7 +47,7 @@ def _compare(workspace: Workspace, folders: list[Path], *, unequal: bool = False
     click.echo(f"page: {write_comparison(workspace, models, result)}")
 
 
-@click.command()
+@click.command(epilog=examples("train benchmark classify --vary hidden=128,384 --dataset mine"))
 @click.argument("recipe")
 @click.option(
     "--vary", "variations", metavar="NAME=A,B,...", multiple=True, required=True,
@@ -115,7 +115,7 @@ def _values(variation: str) -> list[str]:
     return [f"{name}={value}" for value in values]
 
 
-@click.command()
+@click.command(epilog=examples("train leaderboard", "train leaderboard --dataset mine"))
 @click.option("--dataset", metavar="NAME[@VERSION]", help="Models of this data set only.")
 @click.option("--task", help="This head only, such as iso or age.")
 @existing_workspace_option

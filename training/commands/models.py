@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, existing_workspace_option, progress_task
+from catalog import Workspace, examples, existing_workspace_option, progress_task
 
 if TYPE_CHECKING:
     from training.encoders.encoder_card import EncoderCard
 
 
-@click.group()
+@click.group(epilog=examples("models list"))
 def models() -> None:
     """Add encoders with weights of your own, list and remove them; export finished models.
 
@@ -22,7 +22,7 @@ def models() -> None:
     """
 
 
-@models.command("add")
+@models.command("add", epilog=examples("models add mynet network.onnx --licence Apache-2.0"))
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option(
@@ -59,7 +59,7 @@ def add(  # noqa: PLR0913, PLR0917  # one parameter an option
     click.echo(f"use it: --set encoder={name}, or with ours --set encoder=lite0+{name}")
 
 
-@models.command("list")
+@models.command("list", epilog=examples("models list"))
 @existing_workspace_option
 def list_(workspace: Workspace) -> None:
     """List the encoders that recipes can use."""
@@ -72,7 +72,7 @@ def list_(workspace: Workspace) -> None:
             click.echo(line)
 
 
-@models.command("remove")
+@models.command("remove", epilog=examples("models remove mynet"))
 @click.argument("name")
 @existing_workspace_option
 def remove(workspace: Workspace, name: str) -> None:

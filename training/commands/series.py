@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, aligned, existing_workspace_option, progress_task
+from catalog import Workspace, aligned, examples, existing_workspace_option, progress_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HEADER = ("model", "error", "lead over yesterday's price")
 
 
-@click.command("series")
+@click.command("series", epilog=examples("train series"))
 @click.argument("names", metavar="[SERIES]...", nargs=-1)
 @existing_workspace_option
 def series(workspace: Workspace, names: tuple[str, ...]) -> None:

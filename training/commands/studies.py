@@ -11,6 +11,7 @@ from catalog import (
     MissingPartError,
     Workspace,
     command_name,
+    examples,
     existing_workspace_option,
     progress_task,
 )
@@ -30,7 +31,9 @@ def _require_optuna() -> None:
         raise MissingPartError("optuna", "search")
 
 
-@click.command("search")
+@click.command(
+    "search", epilog=examples("train search exif --over learning_rate=1e-4:1e-2:log --trials 30")
+)
 @click.argument("recipe")
 @click.option(
     "--over", "dimensions", metavar="NAME=VALUES", multiple=True, required=True,
@@ -88,7 +91,7 @@ def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
     click.echo(f"train the best one: {command_name()} {' '.join(words)}")
 
 
-@click.command()
+@click.command(epilog=examples("train effects --preset smoke"))
 @click.argument("run_id", default="")
 @click.option("--preset", default="smoke", show_default=True, help="Sizes: default or smoke.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
@@ -126,7 +129,10 @@ def effects(
     click.echo(f"table: {path}")
 
 
-@click.command("complexity")
+@click.command(
+    "complexity",
+    epilog=examples("train complexity classify --over hidden=32,128,384 --dataset mine"),
+)
 @click.argument("recipe")
 @click.option(
     "--over", required=True, metavar="NAME=A,B,...",
@@ -168,7 +174,7 @@ def complexity(  # noqa: PLR0913, PLR0917  # one parameter an option
     click.echo(f"plot: {result.folder / 'pareto.png'}")
 
 
-@click.command()
+@click.command(epilog=examples("train limits MODEL_ID"))
 @click.argument("model_id")
 @click.option(
     "--edits", default="", metavar="KINDS",
@@ -197,7 +203,7 @@ def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> Non
     click.echo(f"plot: {result.folder / 'limits.png'}")
 
 
-@click.command("exif-check")
+@click.command("exif-check", epilog=examples("train exif-check --dataset mine"))
 @click.option(
     "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
 )

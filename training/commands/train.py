@@ -13,6 +13,7 @@ import click
 from catalog import (
     UsageError,
     Workspace,
+    examples,
     existing_workspace_option,
     progress_task,
     track,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-@click.group()
+@click.group(epilog=examples("train recipes", "train run exif --dataset mine", "train leaderboard"))
 def train() -> None:
     """Train models on a published data set, evaluate them, predict with them."""
 
@@ -42,7 +43,14 @@ for _study in STUDIES:
     train.add_command(_study)
 
 
-@train.command("run")
+@train.command(
+    "run",
+    epilog=examples(
+        "train run exif --dataset mine",
+        "train run classify --dataset mine --label breed --budget 10m",
+        "train run ./noise.py --dataset mine --preset smoke",
+    ),
+)
 @click.argument("recipe")
 @click.option(
     "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
@@ -148,7 +156,7 @@ def _seconds(text: str | None) -> float:
     return seconds
 
 
-@train.command()
+@train.command(epilog=examples("train monitor", "train monitor --once"))
 @click.argument("model_id", default="")
 @click.option("--once", is_flag=True, help="Print what is there now, and end.")
 @click.option(
@@ -174,7 +182,7 @@ def monitor(workspace: Workspace, *, model_id: str, once: bool, events: Path | N
         click.echo(line)
 
 
-@train.command()
+@train.command(epilog=examples("train evaluate MODEL_ID"))
 @click.argument("model_id")
 @existing_workspace_option
 def evaluate(workspace: Workspace, model_id: str) -> None:
@@ -193,7 +201,7 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
     click.echo(f"{stored} figures, {verdict} the stored ones{later}")
 
 
-@train.command()
+@train.command(epilog=examples("train recipes"))
 def recipes() -> None:
     """List the recipes, one line each."""
     from training.recipes import RECIPES
@@ -202,7 +210,9 @@ def recipes() -> None:
         click.echo(f"{each.name:14} {each.summary} (presets: {', '.join(each.presets)})")
 
 
-@train.command()
+@train.command(
+    epilog=examples("predict MODEL_ID photo.jpg", "predict MODEL_ID photo.jpg --format json")
+)
 @click.argument("model_id")
 @click.argument(
     "images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from catalog import Workspace, existing_workspace_option, progress_task
+from catalog import Workspace, examples, existing_workspace_option, progress_task
 from training.commands.studies import check_options
 
 
-@click.command("dream")
+@click.command("dream", epilog=examples("train dream MODEL_ID photo.jpg"))
 @click.argument("model_id")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--steps", type=click.IntRange(min=1), default=20, show_default=True)
@@ -30,7 +30,7 @@ def dream(workspace: Workspace, *, model_id: str, file: Path, steps: int) -> Non
         click.echo(f"no step raises {result.class_name}: the gradient is 0")
 
 
-@click.command("cross")
+@click.command("cross", epilog=examples("train cross mine ava"))
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET DATASET [...]")
 @click.option(
     "--recipe", default="", help="Recipe with two classes; by default the one for any picture size."

@@ -196,7 +196,7 @@ def test_a_workspace_of_newer_code_is_refused(plain_workspace: Workspace) -> Non
 @pytest.fixture
 def no_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has no package of an extension and cannot reach DuckDB's repository."""
-    monkeypatch.setattr(engine, "_packaged", lambda _: None)
+    monkeypatch.setattr(engine, "is_packaged", lambda _: None)
     unreachable = {
         "custom_extension_repository": "http://127.0.0.1:1",
         "extension_directory": str(tmp_path / "extensions"),

@@ -1,0 +1,1 @@
+"""Begin a workspace, and look at what Safelight needs: its installation, this machine, the workspace."""

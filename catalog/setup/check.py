@@ -1,0 +1,24 @@
+"""One thing that was looked at, and what to do about it."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+State = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, its state, what was seen, and advice where there is something to do.
+
+    A `note` is worth a line and needs nothing to be done; a `problem` keeps a part of Safelight from working.
+    """
+
+    name: str
+    state: State
+    value: str
+    advice: str = ""
+
+    @property
+    def as_json(self) -> dict[str, str]:
+        """The four fields, for `--json`."""
+        return asdict(self)
