@@ -77,7 +77,7 @@ ROOMS = {
     "demo": (
         "photosite.cli:demo",
         "crawl",
-        "The embedded photo site, and the whole pipeline in one command.",
+        "The embedded photo site, and the whole pipeline at once.",
     ),
 }
 """Command -> (where it lives, the extra that installs its libraries, what it does)."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from catalog import Workspace, existing_workspace_option, progress_task
+from catalog import Workspace, examples, existing_workspace_option, progress_task
 
 
-@click.command("explain")
+@click.command("explain", epilog=examples("train explain MODEL_ID photo.jpg"))
 @click.argument("model_id")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -83,7 +83,7 @@ def remove(workspace: Workspace, name: str) -> None:
     click.echo(f"{name} is deleted")
 
 
-@models.command("export")
+@models.command("export", epilog=examples("models export MODEL_ID --quantise"))
 @click.argument("model_id")
 @click.option(
     "--quantise", is_flag=True, help="Make a smaller network of 8 bits, and measure what it loses."
