@@ -77,7 +77,7 @@ ROOMS = {
     "demo": (
         "photosite.cli:demo",
         "crawl",
-        "The embedded photo site, and the whole pipeline at once.",
+        "The embedded photo site, and all steps in one command.",
     ),
 }
 """Command -> (where it lives, the extra that installs its libraries, what it does)."""
@@ -219,8 +219,7 @@ class _RoomCommands(click.Group):
         """Write examples, which name the program as it was started."""
         from catalog.workspace.options import examples
 
-        typed = ("init ~/safelight-photos", "crawl run folder ~/Pictures", "doctor")
-        self.epilog = examples(*typed)
+        self.epilog = examples("init ~/safelight-photos", "crawl run folder ~/Pictures", "doctor")
         super().format_epilog(ctx, formatter)
 
 
