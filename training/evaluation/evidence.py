@@ -4,16 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from training.data.arrays import Floats, Ints
 from training.evaluation.baselines import BaselineInputs
 from training.evaluation.intervals import Interval
-
-SLICE_ROWS = 10  # a slice with fewer test pictures gets no row of its own
-SLICE_COLUMNS = ("camera", "native_resolution")
 
 
 @dataclass(frozen=True)
@@ -55,18 +51,6 @@ def metric_rows(
     """Return one row of `metrics` for each figure, without the columns that name model and data set."""
     place = {"predictor": predictor, "task": task, "slice": part}
     return [{**place, "metric": metric, **vars(interval)} for metric, interval in figures]
-
-
-def slices(index: pl.DataFrame, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Yield cameras with enough test pictures, then native and resized pictures, by row numbers."""
-    for column in SLICE_COLUMNS:
-        if column not in index.columns:
-            continue
-        values = np.array([str(value).lower() for value in index[column].to_list()])[rows]
-        for value in np.unique(values):
-            inside = rows[values == value]
-            if len(inside) >= SLICE_ROWS and value != "none":
-                yield f"{column}={value}", inside
 
 
 def picture_columns(index: pl.DataFrame) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from training.data.arrays import MISSING, Floats, Ints
 from training.evaluation import baselines
 from training.evaluation.evidence import Evidence, HeadResult, metric_rows
 from training.evaluation.intervals import Interval, group_bootstrap
+from training.evaluation.slices import slices
 from training.evaluation.tasks import classes
 from training.evaluation.tasks.classes import Predictor, TestSet
 from training.heads.binary import BinaryHead
@@ -38,6 +39,8 @@ def evaluate(head: BinaryHead, evidence: Evidence) -> HeadResult:
     labelled = np.flatnonzero(test.target != MISSING)
     if len(labelled):
         rows += _areas(test, [model, *others], labelled)
+        for name, inside in slices(test.index, labelled):
+            rows += _areas(test, [model], inside, name)
         rows += metric_rows("model", head.name, "all", _answers(head, test, model, calibration))
     predictions = classes.prediction_rows(head, test, model.stated[""], calibration)
     return HeadResult(calibration, rows, predictions)
@@ -107,8 +110,10 @@ def _ratio(sums: Floats) -> Floats:
         return np.asarray(sums[:, 0] / sums[:, 1])
 
 
-def _areas(test: TestSet, predictors: list[Predictor], rows: Ints) -> list[dict[str, Any]]:
-    """Return the area of each predictor, and the model's lead over each other one on the same resamples."""
+def _areas(
+    test: TestSet, predictors: list[Predictor], rows: Ints, part: str = "all"
+) -> list[dict[str, Any]]:
+    """Return the area of each predictor on a slice, and the model's lead over each other one on the same resamples."""
     target, groups = test.target[rows], test.groups[rows]
     sums = {
         each.name: area_sums(target, each.stated.get("", each.decision)[rows, 1])
@@ -117,14 +122,14 @@ def _areas(test: TestSet, predictors: list[Predictor], rows: Ints) -> list[dict[
     made: list[dict[str, Any]] = []
     for name, columns in sums.items():
         figure = group_bootstrap(columns, groups, area)
-        made += metric_rows(name, test.task, "all", iter([("auc", figure)]))
+        made += metric_rows(name, test.task, part, iter([("auc", figure)]))
     ours = sums[predictors[0].name]
     width = ours.shape[1]
     for other in predictors[1:]:
         both = np.concatenate([ours, sums[other.name]], axis=1)
         lead: Callable[[Floats], Floats] = lambda s: area(s[:, :width]) - area(s[:, width:])  # noqa: E731
         row = (f"auc_minus_{other.name}", group_bootstrap(both, groups, lead))
-        made += metric_rows("model", test.task, "all", iter([row]))
+        made += metric_rows("model", test.task, part, iter([row]))
     return made
 
 

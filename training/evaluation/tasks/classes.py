@@ -19,9 +19,9 @@ from training.evaluation.evidence import (
     HeadResult,
     metric_rows,
     picture_columns,
-    slices,
 )
 from training.evaluation.intervals import Interval, group_bootstrap
+from training.evaluation.slices import slices
 from training.heads.classes import ClassHead
 
 DECISION_FIGURES: dict[str, Callable[[Floats], Floats]] = {

@@ -15,14 +15,14 @@ from training.evaluation.evidence import (
     HeadResult,
     metric_rows,
     picture_columns,
-    slices,
 )
 from training.evaluation.intervals import Interval, group_bootstrap
+from training.evaluation.slices import slices
 from training.heads.base import Head
 
 INTERVAL_SHARE = 0.9  # of the validation pictures that lie inside the stated interval
 FEWEST_FOR_INTERVAL = 20
-SLICED = ("mae",)
+SLICED = ("mae", "spearman")
 
 
 Further = Callable[[Mapping[str, Floats]], Iterable[dict[str, Any]]]

@@ -128,7 +128,7 @@ def test_a_head_is_scored_beside_its_baselines_and_its_parts() -> None:
         assert lead["low"] < lead["high"] < 0, "below 0 the model is better"
     slices = {part for _, part, _ in rows}
     assert slices == {"all", "camera=big", "native_resolution=true", "native_resolution=false"}
-    assert {metric for _, part, metric in rows if part != "all"} == {"mae"}
+    assert {metric for _, part, metric in rows if part != "all"} == {"mae", "spearman"}
 
 
 def test_a_model_that_is_worse_has_a_lead_above_zero() -> None:
