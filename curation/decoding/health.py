@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from curation.decoding.integrity import file_fault, palette_fault, strip_fault, unwritten_fault
 from curation.decoding.limits import THUMBNAIL_SIDE_PX, DecodeError
 from curation.decoding.pixels import ImageHeader, Pixels, decode_stored, error_line, turn
 from curation.decoding.scan_damage import discontinuity_score
 from curation.decoding.thumbnails import Grey, read_thumbnail, thumbnail_correlation
+from curation.decoding.unused_tail import unused_tail
 
 SHARPNESS_SIDE_PX = 512
 PREVIEW_SIDE_PX = 640  # longest side of the preview, which later stages read
@@ -51,13 +53,30 @@ def failed_health(error: Exception) -> Health:
 def examine_image(image: bytes, header: ImageHeader, thumbnail: bytes) -> Health:
     """Decode and measure a file after its header; `thumbnail` is the JPEG in its EXIF; decoders may raise anything."""
     pixels, warning = decode_stored(image, header)
-    if warning is None and (score := discontinuity_score(pixels, header.structure)) > 1:
-        warning = f"the picture breaks along its coding units (strength {score:.1f})"
+    warning = warning or _silent_damage(image, header, pixels)
     stored_thumbnail = read_thumbnail(thumbnail) if thumbnail and not warning else None
     embedded = None if stored_thumbnail is None else turn(stored_thumbnail, header.orientation)
     blocks = header.structure.exif_blocks if header.container == "JPEG" else None
     pixels = turn(pixels, header.orientation)
     return _measure(pixels, "damaged" if warning else "ok", warning, embedded, blocks)
+
+
+def _silent_damage(image: bytes, header: ImageHeader, pixels: Pixels) -> str | None:
+    """Name the damage of a file that was decoded without an error; `pixels` as stored."""
+    if fault := file_fault(image, header.container):
+        return fault
+    if header.container == "JPEG":
+        score = discontinuity_score(pixels, header.structure)
+        return (
+            f"the picture breaks along its coding units (strength {score:.1f})"
+            if score > 1
+            else None
+        )
+    if header.container == "PNG":
+        return palette_fault(header.picture)
+    if header.container in ("BMP", "TIFF"):
+        return strip_fault(image, header.picture) or unwritten_fault(pixels)
+    return unused_tail(image, header.container, pixels)
 
 
 def _measure(

@@ -13,12 +13,13 @@ from catalog import CHART_SOFT, Catalog, ConsoleLinks, figure_uri, make_axes
 from curation.reading import frame
 from curation.report.console_queries import DECISIONS
 from curation.splits.groups import SPLITS
-from curation.stages.quality import FLAG_ABOVE
+from curation.stages.quality import FLAG_ABOVE, flag_limit
 
 HISTOGRAM_BINS = 20  # bins of a histogram over [0, 1]
 _OVER = "#c2571a"
 _SCORES = """
-    SELECT q.* FROM quality q JOIN curated_items i USING (asset_sha256) WHERE i.run_id = ?
+    SELECT q.*, greatest(i.width, i.height) AS longest_side
+    FROM quality q JOIN curated_items i USING (asset_sha256) WHERE i.run_id = ?
     QUALIFY row_number() OVER (PARTITION BY q.asset_sha256 ORDER BY q.stage DESC) = 1
 """
 
@@ -43,7 +44,7 @@ def quality_charts(catalog: Catalog, run_id: str, links: ConsoleLinks) -> list[Q
     charts = []
     for name, limit in FLAG_ABOVE.items():
         values = [value for value in scores[name].drop_nulls() if math.isfinite(value)]
-        n_above = sum(value > limit for value in values)
+        n_above = scores.filter(pl.col(name) > flag_limit(name)).height
         uri = figure_uri(histogram(values, limit, name))
         link = links.query(DECISIONS, [run_id, "flag", f"quality_{name}"])
         charts.append(QualityChart(name, limit, len(values), n_above, uri, link))

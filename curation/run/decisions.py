@@ -14,7 +14,7 @@ import polars as pl
 from catalog import ManualDecision
 from curation.exif.bin_edges import SETTINGS
 from curation.exif.flags import EVIDENCE
-from curation.stages.quality import FLAG_ABOVE
+from curation.stages.quality import FLAG_ABOVE, flag_limit
 
 SCHEMA: Final[dict[str, type[pl.DataType]]] = {
     "asset_sha256": pl.String,
@@ -174,15 +174,18 @@ def unlabelled_drops(pictures: pl.DataFrame, tasks: Sequence[str]) -> pl.DataFra
 
 
 def quality_flags(quality: pl.DataFrame) -> list[pl.DataFrame]:
-    """Flag pictures whose scores of table `quality` are above their limits; the evidence is the score."""
+    """Flag pictures whose scores are above their limits; the evidence is the score.
+
+    `quality` has the columns of that table and `longest_side` in px.
+    """
     return [
         _rows(
-            quality.filter(pl.col(name) > limit),
+            quality.filter(pl.col(name) > flag_limit(name)),
             "flag",
             pl.lit(f"quality_{name}"),
             evidence=pl.struct(pl.col(name).round(3)).struct.json_encode(),
         )
-        for name, limit in FLAG_ABOVE.items()
+        for name in FLAG_ABOVE
     ]
 
 

@@ -215,12 +215,14 @@ class _CurationRun:
         moments: ClonesAndBursts,
     ) -> DecisionContext:
         scores = frame(self.catalog, _QUALITY, (stage_id(self.stages.quality),))
+        longest = pl.max_horizontal("width", "height").alias("longest_side")
+        sides = pictures.select("asset_sha256", longest)
         return DecisionContext(
             self.plan,
             self.edits,
             records,
             self.inputs.labels,
-            scores.join(pictures.select("asset_sha256"), on="asset_sha256", how="semi"),
+            scores.join(sides, on="asset_sha256"),
             duplicates,
             moments.cloned,
         )

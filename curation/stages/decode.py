@@ -19,7 +19,7 @@ class Decode:
     """
 
     name = "decode"
-    version = "3"
+    version = "4"
     inputs = ("image", "thumbnail_offset", "thumbnail_length")
     outputs = pa.schema(
         [
@@ -57,7 +57,7 @@ class DecodeSmall:
     """
 
     name = "decode_small"
-    version = "1"
+    version = "2"
     inputs = ("image",)
     outputs = pa.schema([each for each in Decode.outputs if each.name not in TRANSIENT])
 

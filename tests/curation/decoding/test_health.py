@@ -1,6 +1,7 @@
 import io
 import os
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 
@@ -152,3 +153,43 @@ def test_damage_inside_the_scan_of_real_photographs_is_found() -> None:
         worse = broken_files.overwritten(body, filling, start=scan)
         result[examine(worse).decode_status] += 1
     assert result["ok"] <= 0.1 * result.total(), result
+
+
+def with_palette(png: bytes, colours: int) -> bytes:
+    """Shorten the palette of a PNG; the checksum is right."""
+    start = png.index(b"PLTE")
+    length = int.from_bytes(png[start - 4 : start], "big")
+    part = png[start : start + 4 + 3 * colours]
+    head = png[: start - 4] + (3 * colours).to_bytes(4, "big") + part
+    return head + zlib.crc32(part).to_bytes(4, "big") + png[start + 8 + length :]
+
+
+def test_damage_that_decoders_accept_is_caught() -> None:
+    picture = photograph(5)
+    progressive = encoded(picture, quality=85, progressive=True)
+    scans = [at for at in range(len(progressive)) if progressive[at : at + 2] == b"\xff\xda"]
+    webp, avif = encoded(picture, "WEBP"), encoded(picture, "AVIF")
+    bmp = bytearray(encoded(picture, "BMP"))
+    bmp[200_001:260_000] = bytes(59_999)
+    files = {
+        "progressive, one scan": progressive[: scans[1]] + b"\xff\xd9",
+        "progressive, half of the scans": progressive[: scans[len(scans) // 2]] + b"\xff\xd9",
+        "png without end": encoded(picture, "PNG")[:-12],
+        "png beyond its palette": with_palette(encoded(picture.quantize(200), "PNG"), 30),
+        "webp with zeros": webp[: len(webp) // 2] + bytes(400) + webp[len(webp) // 2 + 400 :],
+        "avif with zeros": avif[: len(avif) // 2] + bytes(400) + avif[len(avif) // 2 + 400 :],
+        "bmp with zeros": bytes(bmp),
+    }
+    assert {name: examine(body).decode_status for name, body in files.items()} == dict.fromkeys(
+        files, "damaged"
+    )
+
+
+def test_edges_along_coding_units_are_not_taken_for_damage() -> None:
+    """A rectangle ends where a unit ends: the step is in one row of units, not in two."""
+    for seed in range(20):
+        pixels = np.asarray(photograph(seed)).astype(np.int16)
+        pixels[160:, 96 + 16 * (seed % 8) :] += 40
+        body = encoded(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), quality=80)
+        health = examine(body)
+        assert (health.decode_status, health.detail) == ("ok", None)

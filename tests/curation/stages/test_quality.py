@@ -2,10 +2,11 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from curation.decoding.pixels import decode_upright
-from curation.stages.quality import FLAG_ABOVE, Quality, scores
+from curation.stages.quality import FLAG_ABOVE, Quality, flag_limit, scores
 from tests.curation.made_pictures import Picture, framed, scene
 from tests.real_data import members, needs
 
@@ -94,3 +95,20 @@ def test_few_real_photographs_are_flagged() -> None:
     for name in set(FLAG_ABOVE) - {"grayscale"}:  # black and white is a choice, and common
         flagged = sum(row[name] > FLAG_ABOVE[name] for row in scores_)
         assert flagged <= 0.1 * len(scores_), name
+
+
+def test_the_limit_of_blur_depends_on_the_size_of_the_picture() -> None:
+    sides = pl.DataFrame({"longest_side": [64, 200, 324, 448, 4000, None]})
+    limits = sides.select(flag_limit("blur")).to_series().to_list()
+    assert limits == pytest.approx([0.75, 0.75, 0.625, 0.5, 0.5, 0.5])
+    assert sides.select(flag_limit("dark")).to_series().unique().to_list() == [FLAG_ABOVE["dark"]]
+
+
+@needs("faces/utkface.tar")
+def test_few_chips_of_faces_are_blurred() -> None:
+    blurs = [
+        scores(decode_upright(body)[0])["blur"]
+        for _, body in members("faces/utkface.tar", every=40)
+    ]
+    limit = pl.DataFrame({"longest_side": [200]}).select(flag_limit("blur")).item()
+    assert sum(blur > limit for blur in blurs) <= 0.03 * len(blurs)
