@@ -19,8 +19,12 @@ from curation.decoding.containers import JpegStructure
 # Chosen on the tuning half of benchmarks/bench_health.py: 2,400 sound files with bars, rectangles and sharpening, and
 # 36 files with planted damage that libjpeg reads without a warning.
 FULL_JUMP: Final = 15.0  # grey levels; smaller jumps count in part
-SCORE: Final = 1.75
-PART: Final = 0.5  # share of the mean jump that each of the two rows has at least; an edge in a picture has one row
+SCORE: Final = 1.85
+# Each of the two rows jumps by this share of the mean, and in this share of its units by about as much. An edge
+# in a picture has one row.
+PART: Final = 0.5
+EVEN: Final = 0.35
+LIKE_MEAN: Final = (0.5, 1.6)
 STRAIGHT: Final = 0.5  # share of the jump that units beside it must not have
 EDGE_SHARE: Final = (
     0.08  # a discontinuity that starts at the left or right edge may be the edge of a frame
@@ -35,8 +39,8 @@ class Discontinuity:
     """The strongest discontinuity of a picture.
 
     `strength`: mean jump over its spread; `start`: unit column where it starts, 0 to 1; `jump`: in grey levels;
-    `is_straight`: the same row of units also jumps beside it, as at the edge of a frame; `part`: the mean jump of the
-    row with the smaller one, as a share of the mean jump.
+    `is_straight`: the same row of units also jumps beside it, as at the edge of a frame; `part`, `even`: the
+    smaller share, of both rows, of the mean jump, and of units that jump like the mean.
     """
 
     strength: float = 0.0
@@ -44,6 +48,7 @@ class Discontinuity:
     jump: float = 0.0
     is_straight: bool = False
     part: float = 0.0
+    even: float = 0.0
 
 
 def discontinuity_score(pixels: npt.NDArray[np.uint8], structure: JpegStructure) -> float:
@@ -65,7 +70,12 @@ def discontinuity_score(pixels: npt.NDArray[np.uint8], structure: JpegStructure)
         strongest.strength / max(unaligned, _LEAST_CONTRAST) * min(1.0, strongest.jump / FULL_JUMP)
     )
     is_inside = EDGE_SHARE < strongest.start < 1 - EDGE_SHARE
-    is_broken = is_inside and strongest.part >= PART and not strongest.is_straight
+    is_broken = (
+        is_inside
+        and strongest.part >= PART
+        and strongest.even >= EVEN
+        and not strongest.is_straight
+    )
     return score / SCORE if is_broken else 0.0
 
 
@@ -101,10 +111,13 @@ def _strongest(jumps: npt.NDArray[np.float32]) -> Discontinuity:
     is_straight = any(
         each.size > 0 and float(each.mean()) / mean[best] > STRAIGHT for each in beside
     )
-    rows = (flat[best : best + length - column], flat[best + length - column : best + length])
-    part = min(float(each.mean() / mean[best]) for each in rows) if column and mean[best] else 0.0
+    window = flat[best : best + length] / mean[best] if mean[best] else np.zeros(length)
+    rows = (window[: length - column], window[length - column :])
+    part = min(float(each.mean()) for each in rows) if column else 0.0
+    low, high = LIKE_MEAN
+    even = min(float(((each > low) & (each < high)).mean()) for each in rows) if column else 0.0
     return Discontinuity(
-        float(strength[best]), column / length, float(abs(mean[best])), is_straight, part
+        float(strength[best]), column / length, float(abs(mean[best])), is_straight, part, even
     )
 
 
