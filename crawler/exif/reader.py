@@ -18,6 +18,7 @@ import exifread
 
 from crawler.exif.header import RATIO_TYPES, QuickHeader
 from crawler.exif.pillow import pillow_tags
+from crawler.exif.structure import structure_problems
 from crawler.exif.tags import (
     EXIF_POINTER,
     GPS_POINTER,
@@ -68,6 +69,7 @@ def read_exif(block: bytes) -> ExifReading:
             if _are_different(reading.tags.get(tag), second.get(tag))
         ]
     reading.tags = second | reading.tags
+    reading.problems += structure_problems(block)
     _add_maker_iso(block, reading)
     return reading
 

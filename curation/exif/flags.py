@@ -13,7 +13,9 @@ from curation.exif.bin_edges import SETTINGS
 from curation.exif.numbers import (
     APEX_TOLERANCE_EV,
     apex,
+    digital_zoom,
     exif_date,
+    f_number_from_apex,
     finite,
     lens_range_mm,
     number,
@@ -22,17 +24,32 @@ from curation.exif.numbers import (
 # Ranges of ordinary cameras; a value outside is kept and flagged.
 USUAL_RANGES: Final = {
     "f_number": (0.95, 45.0),
-    "iso": (25.0, 409_600.0),
-    "exposure_time": (0.0, 60.0),
+    "iso": (12.0, 409_600.0),  # telephones go down to ISO 12
+    "exposure_time": (0.0, 300.0),
 }
 # Bv = Av + Tv - Sv (Exif 2.32, annex C). Makers add offsets of their own, flash and bias the rest.
 BRIGHTNESS_TOLERANCE_EV: Final = 3.0
+PHONE_BRIGHTNESS_EV: Final = (
+    8.0  # telephones merge exposures; up to 6.7 EV in photographs that are sound
+)
+PHONES: Final = (
+    r"(?i)^(apple|samsung|google|motorola|realme|xiaomi|redmi|poco|huawei|honor|oneplus|oppo|vivo|lge?|htc|nokia|"
+    r"hmd|sony ericsson|itel|tecno|infinix|asus|zte|lenovo|meizu|nothing|blackberry|wiko|alcatel|tcl|micromax)\b"
+)
 BRIGHTNESS_VALUES: Final = (
     -12.0,
     16.0,
 )  # starlight to the sun's disc; values outside are placeholders
 LENS_FOCAL_TOLERANCE: Final = 0.05  # share: makers round, and internal zooms breathe
-CROP_FACTORS: Final = (0.5, 12.0)  # large format to the smallest phone sensors
+CROP_FACTORS: Final = (0.5, 16.0)  # large format to the smallest phone sensors
+PHONE_ZOOM: Final = (
+    10.0  # digital zoom raises FocalLengthIn35mmFilm; many telephones do not write its ratio
+)
+BIAS_EV: Final = 16.0  # cameras offer up to 6
+# Bytes that are no text were read as Latin-1: control characters, or few of the signs that names have.
+_NOT_TEXT: Final = r"[\x00-\x08\x0e-\x1f\x7f-\x9f\x{FFFD}]"
+_NAME_SIGNS: Final = r"[\p{L}\p{N} .,_()/&+'-]"
+_LONGEST_NAME: Final = 80
 FIRST_YEAR: Final = 1990  # no digital camera with EXIF is older
 MAX_AHEAD_S: Final = (
     86_400  # clocks may be a time zone ahead, of ours and of the editing computer's
@@ -50,6 +67,11 @@ EVIDENCE: Final[dict[str, tuple[str, ...]]] = {
     "focal_length_implausible": ("focal_mm", "focal_35mm"),
     "focal_length_outside_lens": ("focal_mm", "lens"),
     "max_aperture_contradicts": ("f_number", "aperture_value", "max_aperture_value"),
+    "f_number_from_apex": ("aperture_value",),
+    "exposure_bias_implausible": ("exposure_bias",),
+    "camera_name_garbled": ("make", "model", "lens"),
+    "gps_implausible": ("error",),
+    "maker_note_garbled": ("error",),
     "orientation_invalid": ("orientation",),
     "was_resized": ("exif_width", "exif_height", "stored_width", "stored_height"),
     "clock_unset": _DATES,
@@ -69,6 +91,11 @@ def flag_rules() -> dict[str, pl.Expr]:
         "brightness_contradicts": _brightness_contradicts(),
         **_focal_rules(),
         "max_aperture_contradicts": _max_aperture_contradicts(),
+        "f_number_from_apex": f_number_from_apex().is_not_null(),
+        "exposure_bias_implausible": pl.col("exposure_bias").cast(pl.Float64).abs() > BIAS_EV,
+        "camera_name_garbled": pl.any_horizontal(map(_is_garbled, ("make", "model", "lens"))),
+        "gps_implausible": pl.col("error").str.contains("GPS position"),
+        "maker_note_garbled": pl.col("error").str.contains("MakerNote is noise"),
         "orientation_invalid": ~pl.col("orientation").is_between(1, 8),
         "was_resized": _was_resized(),
         "clock_unset": pl.col("taken_at_raw").str.slice(0, 16).is_in(_UNSET_CLOCKS),
@@ -99,7 +126,20 @@ def _brightness_contradicts() -> pl.Expr:
     recorded = apex("brightness_value", BRIGHTNESS_VALUES)
     difference = (expected - recorded).abs()
     biased = (expected + finite("exposure_bias").fill_null(0) - recorded).abs()
-    return are_sound & (pl.min_horizontal(difference, biased) > BRIGHTNESS_TOLERANCE_EV)
+    allowed = pl.when(_is_phone()).then(PHONE_BRIGHTNESS_EV).otherwise(BRIGHTNESS_TOLERANCE_EV)
+    return are_sound & (pl.min_horizontal(difference, biased) > allowed)
+
+
+def _is_phone() -> pl.Expr:
+    return pl.col("make").str.contains(PHONES).fill_null(value=False)
+
+
+def _is_garbled(name: str) -> pl.Expr:
+    """Say whether a name holds what is not text, or is longer than any name."""
+    text = pl.col(name)
+    signs = text.str.count_matches(_NAME_SIGNS)
+    is_odd = text.str.contains(_NOT_TEXT) | (signs < 0.75 * text.str.len_chars())
+    return (is_odd | (text.str.len_chars() > _LONGEST_NAME)).fill_null(value=False)
 
 
 def _focal_rules() -> dict[str, pl.Expr]:
@@ -108,8 +148,10 @@ def _focal_rules() -> dict[str, pl.Expr]:
     is_short = focal < shortest * (1 - LENS_FOCAL_TOLERANCE)
     is_long = focal > longest * (1 + LENS_FOCAL_TOLERANCE)
     has_both = (focal > 0) & (equivalent > 0)
+    low, high = CROP_FACTORS
+    highest = high * pl.when(_is_phone()).then(PHONE_ZOOM).otherwise(1.0) * digital_zoom()
     return {
-        "focal_length_implausible": has_both & ~(equivalent / focal).is_between(*CROP_FACTORS),
+        "focal_length_implausible": has_both & ~(equivalent / focal).is_between(low, highest),
         "focal_length_outside_lens": (focal > 0) & (is_short | is_long),
     }
 

@@ -7,6 +7,9 @@ import polars as pl
 APEX_TOLERANCE_EV: Final = 0.5
 APEX_TOLERANCE_LOOSE_EV: Final = 1.0
 
+APERTURE_VALUES: Final = (-1.1, 12.1)
+"""Possible Av within f/0.7 to f/64; a value outside is not evidence about the f-number."""
+
 _RATIONAL = r"^\s*[\[(]?\s*(-?\d+)\s*/\s*(-?\d+)"
 _PLAIN = r"^\s*[\[(]?\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(?:[,\])]|$)"
 
@@ -47,6 +50,13 @@ def apex(name: str, possible: tuple[float, float]) -> pl.Expr:
     return pl.when(value.is_between(*possible) & (value != 0)).then(value)
 
 
+def f_number_from_apex() -> pl.Expr:
+    """Give the f-number of ApertureValue, N = 2^(Av/2), to two digits; null where FNumber is written in any form."""
+    is_missing = pl.col("f_number").is_null() & pl.col("f_number_raw").is_null()
+    n = pl.lit(2.0).pow(apex("aperture_value", APERTURE_VALUES) / 2)
+    return pl.when(is_missing).then(n.round_sig_figs(2))
+
+
 def tolerance(value: pl.Expr) -> pl.Expr:
     """Allow a larger difference where an APEX value is a whole number (DJI writes 2 for the 2.97 of f/2.8)."""
     is_whole = value == value.round()
@@ -71,3 +81,11 @@ def lens_range_mm() -> tuple[pl.Expr, pl.Expr]:
         )
         lengths.append(pl.when((numerator > 0) & (denominator > 0)).then(numerator / denominator))
     return lengths[0], lengths[1]
+
+
+def digital_zoom() -> pl.Expr:
+    """Give DigitalZoomRatio, 1 to 200; 1 where it is missing or 0, which cameras write for 'not used'."""
+    text = pl.col("raw_json").str.json_path_match("$.DigitalZoomRatio")
+    top, bottom = (text.str.extract(_RATIONAL, k).cast(pl.Float64, strict=False) for k in (1, 2))
+    ratio = pl.coalesce(top / bottom, text.str.extract(_PLAIN, 1).cast(pl.Float64, strict=False))
+    return pl.when(ratio.is_between(1, 200)).then(ratio).otherwise(1.0)

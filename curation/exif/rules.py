@@ -14,9 +14,11 @@ from curation.exif.bin_edges import SETTINGS
 from curation.exif.flags import flag_rules
 from curation.exif.limits import THUMBNAIL_CORRELATION
 from curation.exif.numbers import (
+    APERTURE_VALUES,
     APEX_TOLERANCE_EV,
     APEX_TOLERANCE_LOOSE_EV,
     apex,
+    f_number_from_apex,
     finite,
     number,
     tolerance,
@@ -45,8 +47,7 @@ ISO_SATURATED: Final = (
 # APEX (Exif 2.32, annex C): Av = 2 log2 N, Tv = -log2 t. Nominal stops are rounded by up to 1/6 EV, long
 # exposures more: cameras write 30 s for 32 s, bulb times are rounded to a second.
 LONG_EXPOSURE_S: Final = 1.0
-# Possible APEX values within the hard ranges; a value outside is not evidence about the setting.
-APERTURE_VALUES: Final = (-1.1, 12.1)
+# Possible Tv within the hard range; a value outside is not evidence about the setting.
 SHUTTER_SPEED_VALUES: Final = (-11.9, 16.1)
 
 # Two errors that cameras make in ShutterSpeedValue while ExposureTime is right: Tv without its sign (LG Nexus 5X writes
@@ -57,6 +58,8 @@ SECONDS_MAKERS: Final = r"(?i)^samsung\b"
 SIGNLESS_BELOW_S: Final = 1 / 62
 SECONDS_BELOW_S: Final = 0.1
 
+LOST_DIRECTORY: Final = "Exif directory"  # in `error`: the camera settings cannot be reached
+
 LENS_TOLERANCE: Final = 0.1  # in f-numbers, against LensSpecification
 LENS_TOLERANCE_EV: Final = 0.3  # against MaxApertureValue
 
@@ -66,6 +69,7 @@ def void_rules(setting: str) -> dict[str, pl.Expr]:
     value = number(setting)
     low, high = HARD_RANGES[setting]
     rules = {
+        f"{setting}_not_a_number": value.is_null() & (pl.col(f"{setting}_raw").str.len_chars() > 0),
         f"{setting}_not_finite": value.is_nan() | value.is_infinite(),
         f"{setting}_not_positive": value <= 0,
     }
@@ -130,8 +134,10 @@ def record_rules(thumbnail_correlation: float = THUMBNAIL_CORRELATION) -> dict[s
     has_camera = pl.col("make").is_not_null() | pl.col("model").is_not_null()
     is_partial = (pl.col("status") == "partial") & ~has_setting & ~has_camera
     has_software = pl.col("software").is_not_null()
+    is_lost = pl.col("error").str.contains(LOST_DIRECTORY).fill_null(value=False)
     return {
         "exif_unreadable": (pl.col("status") == "unreadable") | is_partial,
+        "exif_pointer_broken": is_lost & ~has_setting,
         "exif_software_only": has_software & ~has_setting & ~has_camera,
         "thumbnail_mismatch": finite("thumbnail_correlation") < thumbnail_correlation,
     }
@@ -165,7 +171,10 @@ def apply_rules(
 
 def _valid(setting: str) -> pl.Expr:
     is_usable = pl.col(f"{setting}_void").is_null() & pl.col("record_void").is_null()
-    return pl.when(is_usable).then(number(setting)).alias(f"{setting}_valid")
+    value = number(setting)
+    if setting == "f_number":
+        value = value.fill_null(f_number_from_apex())
+    return pl.when(is_usable).then(value).alias(f"{setting}_valid")
 
 
 def _first_true(rules: dict[str, pl.Expr]) -> pl.Expr:

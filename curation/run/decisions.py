@@ -30,6 +30,7 @@ EXACT = ("bytes", "pixels")
 _WRITTEN_CHARS = 80  # of each text in the evidence
 _RECORD_EVIDENCE = {
     "exif_unreadable": ("error",),
+    "exif_pointer_broken": ("error",),
     "exif_software_only": ("software",),
     "thumbnail_mismatch": ("thumbnail_correlation",),
 }

@@ -94,7 +94,7 @@ HARD: dict[str, Damage] = {
 """Kinds that make a setting, or all, unusable."""
 
 SOFT: dict[str, Damage] = {
-    "iso_of_slow_film": Damage({"ISO": 12, "BrightnessValue": None}, "iso_unusual"),
+    "iso_of_slow_film": Damage({"ISO": 6, "BrightnessValue": None}, "iso_unusual"),
     "very_fast_lens": Damage(
         {
             "FNumber": (80, 100),
@@ -106,7 +106,7 @@ SOFT: dict[str, Damage] = {
         "f_number_unusual",
     ),
     "bulb": Damage(
-        {"ExposureTime": (300, 1), "ShutterSpeedValue": None, "BrightnessValue": None},
+        {"ExposureTime": (900, 1), "ShutterSpeedValue": None, "BrightnessValue": None},
         "exposure_time_unusual",
     ),
     "brightness_of_another": Damage({"BrightnessValue": (12, 1)}, "brightness_contradicts"),

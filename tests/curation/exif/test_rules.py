@@ -163,7 +163,10 @@ def test_slips_that_real_cameras_make_elsewhere_do_not_cost_a_setting(
         ({"taken_at_raw": "1985:05:03 10:00:00"}, "date_implausible"),
         ({"taken_at_raw": "2000:01:01 00:00:12"}, "clock_unset"),
         ({"software": "Adobe Photoshop Lightroom 5.7"}, "edited_software"),
-        ({"iso": 12.0}, "iso_unusual"),
+        ({"iso": 6.0}, "iso_unusual"),
+        ({"exposure_bias": -600.0}, "exposure_bias_implausible"),
+        ({"make": "\x81\x92q\x03"}, "camera_name_garbled"),
+        ({"error": "GPS position is impossible"}, "gps_implausible"),
         ({"focal_mm": 5.0, "focal_35mm": 500.0}, "focal_length_implausible"),
         ({"readers_disagree": ["iso"]}, "readers_disagree"),
     ],
@@ -206,3 +209,25 @@ def test_whatever_a_file_says_a_valid_setting_is_within_its_hard_range(
         low, high = HARD_RANGES[setting]
         assert value is None or low <= value <= high
         assert value is None or row[f"{setting}_void"] is None
+
+
+def test_a_missing_f_number_is_taken_from_the_aperture_value() -> None:
+    row = checked(f_number=None, aperture_value=2.97)
+    assert (row["f_number_valid"], row["flags"]) == (2.8, ["f_number_from_apex"])
+    assert checked(f_number=None, aperture_value=0.0)["f_number_valid"] is None
+    text = checked(f_number=None, f_number_raw="unknown", aperture_value=2.97)
+    assert (text["f_number_valid"], text["f_number_void"]) == (None, "f_number_not_a_number")
+
+
+def test_digital_zoom_is_not_an_implausible_focal_length() -> None:
+    zoomed = {"focal_mm": 4.0, "focal_35mm": 280.0, "raw_json": '{"DigitalZoomRatio": "10/1"}'}
+    assert checked(**zoomed)["flags"] == []
+    assert checked(focal_mm=4.0, focal_35mm=280.0, make="Apple")["flags"] == []
+    assert checked(focal_mm=4.0, focal_35mm=280.0)["flags"] == ["focal_length_implausible"]
+
+
+def test_settings_that_a_broken_pointer_hides_have_a_reason() -> None:
+    hidden = dict.fromkeys(SETTINGS) | {"status": "partial", "aperture_value": None}
+    row = checked(**hidden, error="Exif directory lies outside the block")
+    assert row["record_void"] == "exif_pointer_broken"
+    assert checked(error="Exif directory is cut or is not a directory")["record_void"] is None
