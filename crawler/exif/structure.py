@@ -24,11 +24,11 @@ _EXIF_TAGS: Final = range(0x8290, 0xA500)
 
 
 class Entry(NamedTuple):
-    """One entry of a directory; `place` is where its value lies, or the value itself where that is small."""
+    """One entry of a directory; `n` values lie at `place`, or are there where they are small."""
 
     tag: int
     kind: int
-    count: int
+    n: int
     place: int
 
 
@@ -90,13 +90,9 @@ def _directory(
 def _note_problems(block: bytes, entries: list[Entry]) -> Iterator[str]:
     """Check the maker note: every maker's has a signature, text, or numbers with many zero bytes."""
     for entry in entries:
-        if (
-            entry.tag != MAKER_NOTE
-            or entry.count < _LEAST_NOTE
-            or entry.place + entry.count > len(block)
-        ):
+        if entry.tag != MAKER_NOTE or entry.n < _LEAST_NOTE or entry.place + entry.n > len(block):
             continue
-        note = block[entry.place : entry.place + min(entry.count, _NOTE_PART)]
+        note = block[entry.place : entry.place + min(entry.n, _NOTE_PART)]
         printable = sum(32 <= byte < 127 for byte in note[:64])
         if note.count(0) < 0.03 * len(note) and printable < 48 and not note[:3].isalpha():
             yield f"{GARBLED_NOTE} is noise"

@@ -47,7 +47,8 @@ def file_fault(body: bytes, container: str) -> str | None:
 
 def _png_fault(body: bytes) -> str | None:
     """Check the sums of all chunks, and that the data end where the last row does."""
-    header, packed = b"", []
+    header: bytes = b""
+    packed: list[bytes] = []
     for name, data, is_right in _chunks(body):
         if not is_right:
             return f"chunk {name!r} has a wrong checksum or is cut"
@@ -59,7 +60,7 @@ def _png_fault(body: bytes) -> str | None:
     return "the file has no end"
 
 
-def _chunks(body: bytes) -> Iterator[tuple[bytes, memoryview | bytes, bool]]:
+def _chunks(body: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
     place = 8
     while place + 12 <= len(body):
         size = int.from_bytes(body[place : place + 4], "big")
@@ -74,7 +75,7 @@ def _chunks(body: bytes) -> Iterator[tuple[bytes, memoryview | bytes, bool]]:
         place += 12 + size
 
 
-def _png_data_fault(header: bytes | memoryview, packed: list[bytes | memoryview]) -> str | None:
+def _png_data_fault(header: bytes, packed: list[bytes]) -> str | None:
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header[:13])
     bits = depth * _CHANNELS[colour]
     passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
@@ -87,7 +88,7 @@ def _png_data_fault(header: bytes | memoryview, packed: list[bytes | memoryview]
     inflate, length = zlib.decompressobj(), 0
     try:
         for data in packed:
-            waiting: bytes | memoryview = data
+            waiting = data
             while waiting and length <= expected:
                 length += len(inflate.decompress(waiting, _PIECE))
                 waiting = inflate.unconsumed_tail

@@ -47,12 +47,13 @@ CONFLICTS = (
     *("f_number_unusual", "iso_unusual", "exposure_time_unusual", "brightness_contradicts"),
     *("focal_length_implausible", "focal_length_outside_lens", "max_aperture_contradicts"),
     *("readers_disagree", "exif_structure_damaged", "exif_duplicated", "exif_cloned"),
-    *("value_unseen_for_model", "settings_conflict"),
+    *("value_unseen_for_model", "settings_conflict", "exposure_bias_implausible"),
 )
 """Flags for values that contradict each other or their camera: a person may overrule the rule."""
 FACTS = (
     *("was_resized", "edited_software", "orientation_invalid", "date_implausible", "clock_unset"),
     *("settings_inherited", "boilerplate", "kept_by_hand", "split_changed"),
+    *("f_number_from_apex", "camera_name_garbled", "gps_implausible", "maker_note_garbled"),
     *("quality_grayscale", "quality_odd_aspect"),
 )
 """Flags that state a fact (a grey picture, one that an editor wrote): they need no decision."""
