@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.bench_exif import cell, line, of_fold, place  # noqa: E402
 from benchmarks.code_version import commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
-from training.evaluation import classes  # noqa: E402
 from training.evaluation.calibration import class_shares  # noqa: E402
+from training.evaluation.tasks import classes  # noqa: E402
 from training.fit.run_request import TrainingRequest  # noqa: E402
 from training.heads.classes import ClassHead  # noqa: E402
 from training.runs.assessment import gather_evidence  # noqa: E402

@@ -35,7 +35,7 @@ from training.evaluation.metrics import correlation, rank_sums  # noqa: E402
 from training.evaluation.tasks.severities import cross_class_correlation, detection  # noqa: E402
 from training.fit.objective import predict  # noqa: E402
 from training.fit.run_request import TrainingRequest  # noqa: E402
-from training.models.encoders import Lite0Levels, Lite0Quality  # noqa: E402
+from training.models.encoders import Lite0Detail, Lite0Levels  # noqa: E402
 from training.runs.run import TrainingJob, make_job  # noqa: E402
 from training.studies.cross_fit import (  # noqa: E402
     LabelSource,
@@ -45,8 +45,7 @@ from training.studies.cross_fit import (  # noqa: E402
 )
 
 Floats = NDArray[np.float64]
-WHOLE, BOTH = slice(0, Lite0Levels.dim), slice(0, 2 * Lite0Levels.dim)
-NUMBERS = slice(2 * Lite0Levels.dim, Lite0Quality.dim)
+NUMBERS = slice(2 * Lite0Levels.dim, Lite0Detail.dim)
 RIDGE = 0.03
 
 
@@ -93,8 +92,6 @@ def cross_fitted(
     pairs = [store.view.simple_features(store.sample(row)) for row in range(len(store))]
     tables = {
         "statistics and kernel ridge": vectors[:, NUMBERS],
-        "whole picture alone": vectors[:, WHOLE],
-        "whole and native columns": vectors[:, BOTH],
         "simple features": np.stack([numbers for _, numbers in pairs]),
     }
     targets = np.stack([head.targets(store.index) for head in job.task.heads], axis=1)
@@ -148,8 +145,9 @@ def table(
     text = (
         f"# Severity of synthetic defects\n\nCommit {commit()}, Python {platform.python_version()}, torch "
         f"{torch.__version__}, one compute thread. {n} photographs of `{job.release.name}@{job.release.version}` from "
-        f"{sources} sources, {len(store):,} rows: each unedited, and with one of six strengths of each defect. {folds} "
-        "folds of whole sources.\n\nSpearman correlation of predicted and true strength, over the six strengths:\n\n"
+        f"{sources} sources, {len(store):,} rows: each unedited, and with {rungs_of(job)} of six strengths of each "
+        f"defect. {folds} folds of whole sources.\n\nSpearman correlation of predicted and true strength, over the six "
+        "strengths:\n\n"
     )
     text += line(["defect", *predicted]) + line(["---"] * (len(predicted) + 1))
     beside = line(["defect", "cross-class ranking correlation", "AUC"]) + line(["---"] * 3)
@@ -173,6 +171,11 @@ def table(
     return text + f"\nConfiguration: `{job.task.config.identity()}`\n"
 
 
+def rungs_of(job: TrainingJob) -> int:
+    """Return how many strengths of a defect each photograph has."""
+    return int(job.task.config.identity().get("rungs", 1))
+
+
 def spearman(predicted: Floats, truth: Floats, groups: NDArray) -> Interval:
     """Return the rank correlation with its interval over sources."""
     return group_bootstrap(rank_sums(predicted, truth), groups, correlation)
@@ -191,10 +194,9 @@ Brackets: 95 % intervals from a bootstrap over sources. The strengths of {len(ED
 `training/data/transforms/ladder.py`: the side of a wrong exposure, the colour of a cast and the kind of blur are
 drawn, and half of the rows are compressed again. AUC: rows with at least half of the full strength of the defect
 against rows without it, those with another defect among them. The other predictors are kernel ridge regression, a
-constant has no rank correlation. "Statistics" are the 168 numbers of patches, light and colours (as in BRISQUE and
-its kin); "whole picture alone" is what a classifier of whole pictures sees (as NIMA does); "whole and native columns"
-adds a native crop (as the multi-column network of Yu et al. does). They are not trainings of those networks. Real
-defects are not judged here: no labelled photograph is at hand.
+constant has no rank correlation. "Statistics" are the {Lite0Detail.patch_dim} numbers of patches, light and colours
+(as in BRISQUE and its kin). Trained models beside the recipe, in one or two stages:
+`benchmarks/bench_defect_models.py`. Real defects are not judged here: no labelled photograph is at hand.
 """
 
 

@@ -26,12 +26,12 @@ from benchmarks.code_version import commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
 from training.data.arrays import MISSING, Floats  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
-from training.evaluation import baselines, values  # noqa: E402
+from training.evaluation import baselines  # noqa: E402
 from training.evaluation.calibration import calibrate, class_shares  # noqa: E402
 from training.evaluation.evidence import Evidence  # noqa: E402
 from training.evaluation.findings import as_score, learnt, predictor_name  # noqa: E402
 from training.evaluation.intervals import group_bootstrap, with_interval  # noqa: E402
-from training.evaluation.tasks import classes  # noqa: E402
+from training.evaluation.tasks import classes, values  # noqa: E402
 from training.evaluation.tasks.classes import Predictor  # noqa: E402
 from training.fit.run_request import TrainingRequest  # noqa: E402
 from training.heads import Head  # noqa: E402

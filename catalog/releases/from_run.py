@@ -8,7 +8,7 @@ import pyarrow as pa
 from catalog.errors import ReleaseError
 from catalog.lake.lake import open_catalog
 from catalog.program_name import command_name
-from catalog.releases.publish import label_columns, publish
+from catalog.releases.publish import SESSION, label_columns, publish
 from catalog.releases.release import Release
 from catalog.workspace.workspace import Workspace
 
@@ -17,6 +17,11 @@ _RUN = "SELECT run_id, plan_json FROM v_runs WHERE CASE WHEN ? IS NULL THEN is_c
 
 _LABELS = """
     SELECT asset_sha256, task, value FROM curated_labels WHERE run_id = ? AND role = 'label' ORDER BY ALL
+"""
+# By number: the name of a session holds a serial number or a folder, and a time.
+_SESSIONS = f"""
+    SELECT asset_sha256, dense_rank() OVER (ORDER BY value) AS number FROM curated_labels
+    WHERE run_id = ? AND role = 'group' AND task = '{SESSION}'
 """
 
 
@@ -29,7 +34,8 @@ def publish_run(
     """Publish the pictures that a curation run kept (the current run by default) as `name`.
 
     `renditions` are the short sides (px) of smaller versions of the pictures that become columns. Labels
-    that its plan names become columns, too. Raises `ReleaseError` when there is no such run, or it was taken back.
+    that its plan names become columns, too, and where any is known the number of the session (such as a trip). Raises
+    `ReleaseError` when there is no such run, or it was taken back.
     """
     with open_catalog(workspace) as catalog:
         catalog.commit()
@@ -41,11 +47,18 @@ def publish_run(
         chosen = str(runs[0]["run_id"])
         items: pa.Table = catalog.query("SELECT * FROM curated_items WHERE run_id = ?", [chosen])
         labels = catalog.records(_LABELS, [chosen])
+        sessions = {
+            row["asset_sha256"]: row["number"] for row in catalog.records(_SESSIONS, [chosen])
+        }
     plan = json.loads(str(runs[0]["plan_json"]))
     shas = items["asset_sha256"].to_pylist()
     for task in label_columns(plan):
         of_task = {row["asset_sha256"]: str(row["value"]) for row in labels if row["task"] == task}
         items = items.append_column(task, typed([of_task.get(sha) for sha in shas]))
+    if sessions and SESSION not in items.column_names:
+        items = items.append_column(
+            SESSION, pa.array([sessions.get(sha) for sha in shas], pa.int32())
+        )
     if renditions:
         plan["renditions"] = sorted(set(renditions))
     return publish(workspace, name, items, plan=plan, run_id=chosen)

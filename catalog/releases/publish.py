@@ -52,6 +52,7 @@ from catalog.version import __version__
 from catalog.workspace.files import folder_aside, link, settle, sha256_file
 from catalog.workspace.workspace import Workspace
 
+SESSION = "session"
 _ATTRIBUTION = (
     "asset_sha256 source source_photo_id photographer attribution licence page_url "
     "training_allowed training_basis"
@@ -70,6 +71,8 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
 ) -> Release:
     """Write `items` (columns of `curated_items`, and one for each label of the plan) as the next version of `name`.
 
+    A column `session` is kept, too: numbers of pictures taken without a long pause, as on a trip.
+
     `renditions` of the plan are the short sides (px) of smaller versions of the pictures that become columns.
     `replaces` names revoked versions that it stands for, each with its reason; the card tells them.
 
@@ -80,7 +83,11 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
         raise ReleaseError("there is nothing to publish: the curation run kept no picture")
     if not NAME.fullmatch(name):
         raise ReleaseError(f"{name!r} is not a dataset name: use letters, digits, - and _")
-    extra = [task for task in label_columns(plan) if task in items.column_names]
+    extra = [
+        name
+        for name in dict.fromkeys((*label_columns(plan), SESSION))
+        if name in items.column_names
+    ]
     labels = fit("curated_items", items.drop_columns(extra)).drop_columns(["run_id"])
     for task in extra:
         labels = labels.append_column(task, items[task])

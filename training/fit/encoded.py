@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-from training.fit.config import Config
+from training.fit.config import Config, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from training.models.vector_mlp import VectorBackbone
 
 STANDARDISE_ROWS = 20_000
+SPECTRUM_PX = 64  # side of the patches whose spectrum `lite0_detail` reads
 
 
 class Squares(Protocol):
@@ -49,7 +50,8 @@ class QualityConfig(Config):
     """Hyperparameters of recipes that judge a photograph, as a whole and its native middle, in squares of `side` px.
 
     A picture is reduced to `seen_px` first; `bank` native patches of `patch_px` give statistics. `hidden`
-    features of the picture and `patch_hidden` of the statistics are learnt.
+    features of the picture and `patch_hidden` of the statistics are learnt; with `patch_features` the statistics have
+    a second layer of so many.
     """
 
     encoder: str
@@ -61,12 +63,16 @@ class QualityConfig(Config):
     bank: int = 8
     input_dropout: float = 0.2
     dropout: float = 0.5
+    patch_features: int = option(0)
 
 
 def whole_and_native(config: QualityConfig) -> WholeAndNative:
-    """Show a picture as a whole, its native middle and native patches."""
+    """Show a picture as a whole, its native middle and native patches; raises OptionError for patches of other sides."""
     from training.data.views.whole_and_native import WholeAndNative
+    from training.errors import OptionError
 
+    if config.encoder == "lite0_detail" and config.patch_px != SPECTRUM_PX:
+        raise OptionError(f"patch_px={config.patch_px}", [f"patch_px={SPECTRUM_PX}"])
     return WholeAndNative(config.side, config.seen_px, config.patch_px, config.bank)
 
 
@@ -105,6 +111,7 @@ def two_branches(config: TwoBranches, heads: tuple[Head, ...]) -> nn.Module:
         dim=encoder.dim, patch_dim=encoder.patch_dim, hidden=config.hidden,
         input_dropout=config.input_dropout, dropout=config.dropout,
         patch_hidden=getattr(config, "patch_hidden", 0),
+        patch_features=getattr(config, "patch_features", 0),
     )  # fmt: skip
     return HeadedNetwork(backbone, heads)
 

@@ -26,8 +26,9 @@ class SeverityHead(RegressionHead):
     """A number from `low` to `high` as a distribution over `bins` values at equal distances, decoded by its mean.
 
     The target of a value lies on the two bins around it (linear interpolation), whose loss counts by `bin_weights`;
-    `error_share` times the absolute error of the mean is added. Rows without a label have the value `fill` in training,
-    where there is one, and are not evaluated.
+    `error_share` times the absolute error of the mean is added. With `is_histogram` the bins are not ordered, and the
+    loss is the earth mover's distance with r = 2 to those two bins, as in NIMA. Rows without a label have the value
+    `fill` in training, where there is one, and are not evaluated.
     """
 
     kind: ClassVar[str] = "severity"
@@ -40,6 +41,7 @@ class SeverityHead(RegressionHead):
     fill: float | None = None
     bin_weights: tuple[float, ...] = ()
     error_share: float = 1.0
+    is_histogram: bool = False
 
     @property
     def step(self) -> float:
@@ -63,9 +65,11 @@ class SeverityHead(RegressionHead):
         return dataclasses.replace(self, bin_weights=tuple((weights / mean).tolist()))
 
     def module(self, features: int) -> nn.Module:
-        """Build the cumulative-link layer: (N, features) to log-probabilities of the bins (N, B)."""
-        from training.models.head_layers import CumulativeLinkLayer
+        """Build the cumulative-link or the softmax layer: (N, features) to log-probabilities of the bins (N, B)."""
+        from training.models.head_layers import CumulativeLinkLayer, softmax_layer
 
+        if self.is_histogram:
+            return softmax_layer(features, self.bins)
         return CumulativeLinkLayer(features, self.bins, span=LINK_SPAN)
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,6 +82,9 @@ class SeverityHead(RegressionHead):
         numbers = torch.arange(self.bins, device=output.device, dtype=output.dtype)
         wanted = (1 - (place[:, None] - numbers).abs()).clamp_min(0)  # (N, B), two of them above 0
         weights = torch.tensor(self.bin_weights or (1.0,) * self.bins).to(output)
+        if self.is_histogram:
+            gap = (output.exp() - wanted).cumsum(1)
+            return (wanted @ weights) * (gap.square().mean(1) + 1e-8).sqrt(), is_labelled
         error = (self.raw(output) - value).abs() / (self.high - self.low)
         cross_entropy = -(wanted * output).sum(1)
         return (wanted @ weights) * (cross_entropy + self.error_share * error), is_labelled

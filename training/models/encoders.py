@@ -23,8 +23,8 @@ from training.data.arrays import Arrays
 from training.encoders.onnx_encoder import OnnxEncoder, open_onnx_encoder
 from training.errors import OptionError
 from training.models.headed import Inputs
-from training.models.patch_statistics import PatchStatistics
-from training.models.picture_statistics import PictureStatistics
+from training.models.patch_statistics import PatchSpectrum, PatchStatistics
+from training.models.picture_statistics import PictureColours, PictureStatistics
 
 CHUNK = 16  # pictures in one forward pass: larger chunks leave the CPU caches
 
@@ -118,9 +118,33 @@ class Lite0Quality(nn.Module):
         return torch.cat([both.flatten(1), numbers, colours], 1)[:, None]
 
 
-FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality
+class Lite0Detail(nn.Module):
+    """The numbers of `Lite0Quality`, then the spectrum of the patches and the colours of the whole picture.
+
+    >>> inputs = {"pictures": torch.zeros(1, 2, 3, 64, 64, dtype=torch.uint8)}
+    >>> Lite0Detail()(inputs | {"patches": torch.zeros(1, 4, 3, 64, 64, dtype=torch.uint8)}).shape
+    torch.Size([1, 1, 7778])
+    """
+
+    input_names = ("pictures", "patches")
+    patch_dim = Lite0Quality.patch_dim + PatchSpectrum.dim + PictureColours.dim
+    dim = 2 * Lite0Levels.dim + patch_dim
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quality, self.spectrum = Lite0Quality(), PatchSpectrum()
+        self.colours = PictureColours()
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Map uint8 `pictures` (N, 2, 3, S, S), `patches` (N, P, 3, 64, 64) to vectors (N, 1, dim)."""
+        quality: torch.Tensor = self.quality(inputs)
+        numbers = [self.spectrum(inputs["patches"]), self.colours(inputs["pictures"][:, 0])]
+        return torch.cat([quality[:, 0], *numbers], 1)[:, None]
+
+
+FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality | Lite0Detail
 ENCODERS: Mapping[str, Callable[[], FrozenNetwork]] = {
-    "lite0": Lite0Levels, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality,
+    "lite0": Lite0Levels, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality, "lite0_detail": Lite0Detail,
 }  # fmt: skip
 
 _MODELS: ContextVar[Path | None] = ContextVar("models", default=None)

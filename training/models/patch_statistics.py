@@ -3,12 +3,16 @@
 An encoder trained on objects sees pictures reduced to a few hundred pixels, where noise and fine sharpness are gone.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 _LUMA = (0.299, 0.587, 0.114)
 _EPSILON = 1e-3
+BANDS = (0, 1, 3, 6, 12, 22, 38)  # the first frequency of each, of 64
+REACHES = (2, 4, 8)  # pixels
 
 
 class PatchStatistics(nn.Module):
@@ -65,6 +69,81 @@ class PatchStatistics(nn.Module):
              torch.log(steps.amax(1, keepdim=True) + _EPSILON), torch.log(power[:, :1] + _EPSILON**2),
              planes[:, 1:].abs().mean((1, 2, 3))[:, None]], 1,
         )  # fmt: skip
+
+
+class PatchSpectrum(nn.Module):
+    """Energy of native patches in bands of the discrete cosine transform, and how steep their edges are.
+
+    A blurred picture has no energy in the highest bands, and its edges take several pixels; noise has the same in all
+    of them; haze takes from all of them alike. Blur by motion is seen in one direction alone.
+
+    >>> PatchSpectrum()(torch.zeros(2, 6, 3, 64, 64, dtype=torch.uint8)).shape
+    torch.Size([2, 264])
+    """
+
+    dim = 4 * (len(BANDS) ** 2 - 1 + len(BANDS) - 1 + 4 * len(REACHES))
+    luma: torch.Tensor
+    transform: torch.Tensor
+    bands: torch.Tensor
+
+    def __init__(self, side: int = 64) -> None:
+        super().__init__()
+        self.register_buffer("luma", torch.tensor(_LUMA))
+        self.register_buffer("transform", _cosines(side))
+        edges = [round(edge * side / 64) for edge in (*BANDS, 64)]
+        bands = torch.zeros(len(BANDS), side)
+        for number, (first, end) in enumerate(pairwise(edges)):
+            bands[number, first:end] = 1 / (end - first)
+        self.register_buffer("bands", bands)
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Map uint8 patches (N, P, 3, s, s), flat ones first, to (N, 264)."""
+        n, count = patches.shape[0], patches.shape[1]
+        pixels = patches.flatten(0, 1).float() / 255
+        luma = (pixels * self.luma[:, None, None]).sum(1)  # (M, s, s)
+        energy = self._energy(luma).flatten(1)[:, 1:]
+        chroma = torch.diagonal(self._energy(pixels[:, 0] - luma), dim1=1, dim2=2)[:, 1:]
+        each = torch.cat([energy, chroma, _steepness(luma)], 1).reshape(n, count, -1)
+        half = count - count // 2
+        return torch.cat(
+            [each[:, :half].mean(1), each[:, half:].mean(1), each.amax(1), each.amin(1)], 1
+        )
+
+    def _energy(self, planes: torch.Tensor) -> torch.Tensor:
+        """Return the logarithm of the energy of planes (M, s, s) by vertical and horizontal band, (M, B, B)."""
+        centred = planes - planes.mean((1, 2), keepdim=True)
+        waves = self.transform @ centred @ self.transform.T
+        return torch.log(self.bands @ waves.square() @ self.bands.T + 1e-6)
+
+
+def _cosines(side: int) -> torch.Tensor:
+    """Return the matrix of the orthonormal discrete cosine transform, (side, side)."""
+    numbers = torch.arange(side, dtype=torch.float64)
+    angles = (numbers[None] + 0.5) * numbers[:, None] * torch.pi / side
+    matrix = torch.cos(angles) * (2 / side) ** 0.5
+    matrix[0] /= 2**0.5
+    return matrix.float()
+
+
+def _steepness(luma: torch.Tensor) -> torch.Tensor:
+    """Compare the largest steps between neighbours of planes (M, s, s) with those over 2, 4 and 8 pixels, (M, 12).
+
+    Across, down, the larger and the smaller of both.
+    """
+    across, down = (
+        torch.stack(
+            [torch.log(_largest(plane, 1) / _largest(plane, reach)) for reach in REACHES], 1
+        )
+        for plane in (luma, luma.transpose(1, 2))
+    )
+    return torch.cat([across, down, torch.maximum(across, down), torch.minimum(across, down)], 1)
+
+
+def _largest(luma: torch.Tensor, reach: int) -> torch.Tensor:
+    """Return the sixth power mean of the steps over some pixels, which the largest ones dominate, (M,)."""
+    steps = (luma[..., reach:] - luma[..., :-reach]).abs()
+    mean: torch.Tensor = (steps.pow(6).mean((1, 2)) + 1e-18).pow(1 / 6)
+    return mean
 
 
 def _residual(planes: torch.Tensor) -> torch.Tensor:

@@ -2,8 +2,12 @@
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 _LUMA = (0.299, 0.587, 0.114)
+HUES = 9  # bins of a log ratio of two channels, from -WIDEST_HUE to WIDEST_HUE
+WIDEST_HUE = 1.05
+POWERS = (1, 4, 8)
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
 
 
@@ -47,6 +51,101 @@ class PictureStatistics(nn.Module):
         casts = [(relative * w).sum(2) / w.sum(2).clamp_min(1e-3) for w in weights]
         spreads = _spread(torch.cat([planes, opponent], 1))
         return torch.cat([shares, *casts, planes.mean(2), spreads, _spread(relative)[:, :1]], 1)
+
+
+class PictureColours(nn.Module):
+    """Tones by channel, a histogram of hues, colours of edges, of the brightest pixels and of nine parts of a picture.
+
+    A cast moves the whole histogram of log ratios of channels (Barron 2015); the colour of edges (van de Weijer et al.
+    2007) and power means (Finlayson and Trezzi 2004) are estimates of it. Contrast at three scales falls with haze.
+
+    >>> PictureColours()(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
+    torch.Size([2, 178])
+    """
+
+    dim = 3 * len(LEVELS) + 6 + HUES**2 + 4 + 5 * len(POWERS) + 27 + 12
+    luma: torch.Tensor
+    levels: torch.Tensor
+    hues: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("luma", torch.tensor(_LUMA))
+        self.register_buffer("levels", torch.tensor(LEVELS))
+        self.register_buffer("hues", torch.linspace(-WIDEST_HUE, WIDEST_HUE, HUES))
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        """Map uint8 pictures (N, 3, S, S) to (N, 178)."""
+        light = picture.float() / 255
+        pixels = light.flatten(2)  # (N, 3, P)
+        shares = (pixels[:, :, None] < self.levels[:, None]).float().mean(3).flatten(1)
+        ends = [(pixels > 0.995).float().mean(2), (pixels < 0.005).float().mean(2)]
+        luma = (pixels * self.luma[:, None]).sum(1)
+        parts = [
+            shares,
+            *ends,
+            self._hues(pixels, luma),
+            _edge_colours(light),
+            *_power_means(pixels),
+        ]
+        return torch.cat([*parts, _ninths(light), _contrasts(light, self.luma)], 1)
+
+    def _hues(self, pixels: torch.Tensor, luma: torch.Tensor) -> torch.Tensor:
+        """Return roots of shares of pixels by log(green / red) and log(green / blue), (N, HUES ** 2)."""
+        logs = torch.log(pixels.clamp_min(0.01))
+        ratios = (logs[:, 1:2] - logs[:, ::2]).clamp(-WIDEST_HUE, WIDEST_HUE)  # (N, 2, P)
+        step = 2 * WIDEST_HUE / (HUES - 1)
+        near = (1 - (ratios[:, :, None] - self.hues[:, None]).abs() / step).clamp_min(0)
+        is_lit = ((luma > 0.04) & (pixels.amax(1) < 0.99)).float()
+        counts = torch.matmul(near[:, 0] * is_lit[:, None], near[:, 1].transpose(1, 2))
+        shares = counts / is_lit.sum(1).clamp_min(1)[:, None, None]
+        return (shares + 1e-4).sqrt().flatten(1)
+
+
+def _opponents(logs: torch.Tensor) -> torch.Tensor:
+    """Return red and blue against green of logarithms (N, 3), (N, 2)."""
+    return logs[:, ::2] - logs[:, 1:2]
+
+
+def _edge_colours(light: torch.Tensor) -> torch.Tensor:
+    """Return red and blue against green of the differences of neighbours, as they are and at a fourth, (N, 4)."""
+    colours = []
+    for scale in (1, 4):
+        small = functional.avg_pool2d(light, scale)
+        across = (small[..., 1:] - small[..., :-1]).abs().mean((2, 3))
+        down = (small[..., 1:, :] - small[..., :-1, :]).abs().mean((2, 3))
+        colours.append(_opponents((across + down + 1e-3).log()))
+    return torch.cat(colours, 1)
+
+
+def _power_means(pixels: torch.Tensor) -> list[torch.Tensor]:
+    means = [((pixels**power).mean(2) ** (1 / power) + 1e-3).log() for power in POWERS]
+    return [part for each in means for part in (each, _opponents(each))]
+
+
+def _ninths(light: torch.Tensor) -> torch.Tensor:
+    """Return light and colour of nine parts of the picture, (N, 27)."""
+    logs = (functional.avg_pool2d(light, light.shape[2] // 3) + 0.02).log()[..., :3, :3]
+    each = [logs.mean(1), logs[:, 0] - logs[:, 1], logs[:, 2] - logs[:, 1]]
+    return torch.cat(each, 1).flatten(1)
+
+
+def _contrasts(light: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return spreads of the logarithm of luma over the picture and within squares of three sizes, (N, 12)."""
+    logs = ((light * weights[:, None, None]).sum(1, keepdim=True) + 0.02).log()
+    numbers = []
+    for share in (40, 10, 4):
+        side = max(1, light.shape[2] // share)
+        mean = functional.avg_pool2d(logs, side)
+        inside = (functional.avg_pool2d(logs.square(), side) - mean.square()).clamp_min(0).sqrt()
+        flat, spread = inside.flatten(1), _spread(mean.flatten(2))
+        numbers += [
+            spread,
+            flat.mean(1, keepdim=True),
+            flat.amax(1, keepdim=True),
+            flat.amin(1, keepdim=True),
+        ]
+    return torch.cat(numbers, 1)
 
 
 def _spread(planes: torch.Tensor) -> torch.Tensor:

@@ -48,6 +48,21 @@ class VectorBackbone(nn.Module):
         return features
 
 
+class StatisticsBackbone(VectorBackbone):
+    """Two hidden layers on standardised numbers, none of which is hidden: each of them says something exactly.
+
+    >>> StatisticsBackbone(8, 6, 4)({"vectors": torch.zeros(3, 8)}).shape
+    torch.Size([3, 4])
+    """
+
+    def __init__(self, dim: int, hidden: int, features: int, dropout: float = 0.2) -> None:
+        super().__init__(dim=dim, hidden=features)
+        self.layers = nn.Sequential(
+            nn.Linear(dim, hidden), nn.SiLU(), nn.Dropout(dropout),
+            nn.Linear(hidden, features), nn.SiLU(), nn.Dropout(dropout),
+        )  # fmt: skip
+
+
 class EncodedNetwork(nn.Module):
     """An encoder with the network that was trained on its vectors: from pictures to the heads' outputs."""
 

@@ -22,11 +22,12 @@ SCORES = 10
 
 DEFAULT = QualityConfig(
     epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle",
-    encoder="lite0_quality", side=160, hidden=192, patch_hidden=384, select="last", balance="weights",
+    encoder="lite0_detail", side=160, hidden=192, patch_hidden=512, patch_features=256, select="last",
+    balance="weights",
 )  # fmt: skip
 SMOKE = QualityConfig(
     epochs=6, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=6, schedule="one_cycle",
-    encoder="lite0_quality", side=64, hidden=32, patch_hidden=64, balance="weights",
+    encoder="lite0_detail", side=64, hidden=32, patch_hidden=64, patch_features=32, balance="weights",
 )  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def rows(index: pl.DataFrame, _config: QualityConfig) -> pl.DataFrame:
 
 RECIPE = Recipe(
     name="aesthetics",
-    version=1,
+    version=2,
     summary="how people rate a photograph: the histogram of their votes (source ava)",
     presets={"default": DEFAULT, "smoke": SMOKE},
     view=whole_and_native,

@@ -8,15 +8,17 @@ functions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from training.errors import OptionError
 from training.fit.config import option
 from training.fit.encoded import QualityConfig, standardise, two_branches, whole_and_native
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
     import polars as pl
+    from torch import nn
 
     from training.heads import Head
 
@@ -30,21 +32,38 @@ SIGNED = (
 BINS, SIGNED_BINS = 11, 21
 
 
+NIMA_BINS = 10
+COLUMNS = ("all", "whole", "whole_and_native")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DefectsConfig(QualityConfig):
-    """Hyperparameters of `defects`: of each picture's ladder `rungs` of the six strengths of every defect are made."""
+    """Hyperparameters of `defects`: of each picture's ladder `rungs` of the six strengths of every defect are made.
+
+    `columns` is what a severity is learnt from: the vector of the whole picture, those of the whole picture and of its
+    native middle, or all, with the statistics. With `histogram` each head has ten bins without order.
+    """
 
     rungs: int = option(1)
+    columns: str = option("all")
+    histogram: bool = option(default=False)
 
 
 DEFAULT = DefectsConfig(
     epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle",
-    encoder="lite0_quality", side=160, hidden=192, patch_hidden=384, select="last",
+    encoder="lite0_detail", side=160, hidden=192, patch_hidden=512, patch_features=256, select="last", rungs=2,
 )  # fmt: skip
 SMOKE = DefectsConfig(
     epochs=8, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, patience=8, schedule="one_cycle",
-    encoder="lite0_quality", side=64, hidden=32, patch_hidden=64,
+    encoder="lite0_detail", side=64, hidden=32, patch_hidden=64, patch_features=32,
 )  # fmt: skip
+PRESETS = {
+    "default": DEFAULT,
+    "smoke": SMOKE,
+    "nima": replace(DEFAULT, columns="whole", histogram=True),
+    "multicolumn": replace(DEFAULT, columns="whole_and_native"),
+}
+"""`nima` and `multicolumn` see what the networks of Talebi and Milanfar (2018) and Yu et al. (2018) see, frozen."""
 
 
 def has_labels(index: pl.DataFrame) -> bool:
@@ -60,33 +79,60 @@ def rows(index: pl.DataFrame, config: DefectsConfig) -> pl.DataFrame:
     return index if has_labels(index) else with_rungs(index, config.rungs)
 
 
-def heads(labels: Labels, _config: DefectsConfig) -> tuple[Head, ...]:
+def heads(labels: Labels, config: DefectsConfig) -> tuple[Head, ...]:
     """Make one head a defect, of 11 bins from 0 to 1, or 21 from -1 to 1 where a severity has two sides."""
     index = labels.index
     names = [name for name in TITLES if name in index.columns and index[name].count()]
-    return tuple(_head(name, index) for name in names)
+    return tuple(_head(name, index, is_histogram=config.histogram) for name in names)
 
 
-def _head(name: str, index: pl.DataFrame) -> Head:
+def _head(name: str, index: pl.DataFrame, *, is_histogram: bool) -> Head:
     from training.heads import SeverityHead
 
     numbers = index[name].cast(float, strict=False).drop_nulls()
     is_signed = name in SIGNED or bool((numbers < 0).any())
+    bins = SIGNED_BINS if is_signed else BINS
     head = SeverityHead(
         name=name, title=TITLES[name], column=name, low=-1.0 if is_signed else 0.0, high=1.0,
-        bins=SIGNED_BINS if is_signed else BINS, fill=0.0 if "edit" in index.columns else None,
+        bins=NIMA_BINS if is_histogram else bins, fill=0.0 if "edit" in index.columns else None,
+        is_histogram=is_histogram,
     )  # fmt: skip
     return head.weighed_on(index)
 
 
+def network(config: DefectsConfig, heads: tuple[Head, ...]) -> nn.Module:
+    """Build the network over the columns of the configuration; raises OptionError for others."""
+    from training.models.encoders import Lite0Levels
+    from training.models.headed import HeadedNetwork
+    from training.models.picture_and_patch_vectors import PictureAndPatchVectors
+    from training.models.vector_mlp import VectorBackbone
+
+    if config.columns == "all":
+        return two_branches(config, heads)
+    if config.columns not in COLUMNS:
+        raise OptionError(f"columns={config.columns}", COLUMNS)
+    hidden, out, drop = config.hidden, config.input_dropout, config.dropout
+    backbone: nn.Module
+    if config.columns == "whole":
+        backbone = VectorBackbone(
+            dim=Lite0Levels.dim, hidden=hidden, input_dropout=out, dropout=drop
+        )
+    else:
+        backbone = PictureAndPatchVectors(
+            dim=2 * Lite0Levels.dim, patch_dim=Lite0Levels.dim, hidden=hidden, patch_hidden=hidden,
+            input_dropout=out, dropout=drop,
+        )  # fmt: skip
+    return HeadedNetwork(backbone, heads)
+
+
 RECIPE = Recipe(
     name="defects",
-    version=1,
+    version=2,
     summary="severity of seven defects of a photograph, from labels or without any",
-    presets={"default": DEFAULT, "smoke": SMOKE},
+    presets=PRESETS,
     view=whole_and_native,
     heads=heads,
-    network=two_branches,
+    network=network,
     encoder=lambda config: config.encoder,
     initialise=standardise,
     rows=rows,

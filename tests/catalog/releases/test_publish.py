@@ -225,6 +225,24 @@ def test_the_newest_curation_run_is_published(filled: Workspace) -> None:
     assert ["published already" in text for text in said] == [False, True]
 
 
+def test_a_release_has_the_number_of_the_session_and_not_its_name(filled: Workspace) -> None:
+    about = {"run_id": "r", "plan_json": "{}", "finished_at": MOMENT}
+    of_two = [
+        {"run_id": "r", "asset_sha256": picture(n)[0], "task": "session", "role": "group"}
+        | {"value": f"serial of camera {'ab'[n // 3]}"}
+        for n in range(6)
+    ]
+    tables = {"curation_runs": rows("curation_runs", [about]), "curated_items": items(range(8))}
+    write_segment(
+        filled, tables | {"curated_labels": rows("curated_labels", of_two)}, job="curate:r"
+    )
+    made = publish_run(filled, "trips")
+    numbers = {row["asset_sha256"]: row["session"] for row in made.index().to_pylist()}
+    assert [numbers[picture(n)[0]] for n in range(8)] == [1, 1, 1, 2, 2, 2, None, None]
+    assert "serial of" not in str(made.index().to_pylist())
+    assert verify_release(made) == []
+
+
 def test_any_parquet_reader_opens_a_shard(filled: Workspace) -> None:
     made = release(filled)
     table = pq.read_table(made.path / "data")

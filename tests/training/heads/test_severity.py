@@ -36,6 +36,14 @@ def test_a_value_between_two_bins_is_shared_by_them() -> None:
     assert near < far
 
 
+def test_bins_without_order_have_the_earth_movers_distance() -> None:
+    head = SeverityHead(name="s", column="s", low=0.0, high=0.9, bins=10, is_histogram=True)
+    assert head.module(6)(torch.zeros(2, 6)).exp().sum(1).tolist() == pytest.approx([1, 1])
+    for number in range(10):
+        loss, _ = head.loss(certain(10, number), torch.tensor([0.3]))
+        assert loss.item() == pytest.approx((abs(number - 3) / 10) ** 0.5, abs=2e-3)
+
+
 def test_rows_without_a_label_are_filled_in_training_only() -> None:
     index = pl.DataFrame({"saturation": [0.5, None, 1.7]})
     filled = SeverityHead(name="s", column="saturation", low=0.0, high=1.0, bins=11, fill=0.0)

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from catalog import Workspace
 from tests.training.made_release import make_item, make_release
 from training.errors import NoLabelError, OptionError
 from training.fit.recipe import Labels
+from training.models.encoders import Lite0Detail, Lite0Levels
 from training.predict.predict_files import load_model, predict_picture
 from training.recipes import aesthetics, defects
 from training.report.report import write_report
@@ -41,6 +43,29 @@ def test_without_severities_a_ladder_is_made() -> None:
     assert [head.name for head in heads] == list(defects.TITLES)
     assert {head.fill for head in heads} == {0.0}
     assert {head.bins for head in heads if head.low < 0} == {21}
+
+
+@pytest.mark.parametrize(("preset", "bins"), [("nima", 10), ("multicolumn", 11), ("default", 11)])
+def test_each_preset_sees_its_columns(preset: str, bins: int) -> None:
+    rows = defects.rows(pl.DataFrame({"asset_sha256": ["a"]}), defects.DEFAULT)
+    config = defects.PRESETS[preset]
+    heads = defects.heads(labels_of(rows), config)
+    network = defects.network(config, heads).eval()
+    one, all_ = Lite0Levels.dim, Lite0Detail.dim
+    vectors = torch.randn(2, all_, generator=torch.Generator().manual_seed(0))
+    outputs = network({"vectors": vectors})
+    assert outputs["noise"].shape == (2, bins)
+    unseen = {"nima": one, "multicolumn": 2 * one, "default": all_}[preset]
+    vectors[:, unseen:] = 0.0
+    again = network({"vectors": vectors})["noise"]
+    assert torch.equal(again, outputs["noise"])
+    vectors[:, :unseen] = 0.0
+    assert not torch.equal(network({"vectors": vectors})["noise"], again)
+
+
+def test_other_columns_are_refused() -> None:
+    with pytest.raises(OptionError, match="columns=half"):
+        defects.network(defects.DEFAULT.changed(["columns=half"]), ())
 
 
 def test_a_picture_counts_by_its_votes() -> None:
