@@ -67,7 +67,7 @@ class QualityConfig(Config):
 
 
 def whole_and_native(config: QualityConfig) -> WholeAndNative:
-    """Show a picture as a whole, its native middle and native patches; raises OptionError for patches of other sides."""
+    """Show a picture as a whole, its native middle and native patches; raises OptionError for other patches."""
     from training.data.views.whole_and_native import WholeAndNative
     from training.errors import OptionError
 

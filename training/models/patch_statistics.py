@@ -142,8 +142,8 @@ def _steepness(luma: torch.Tensor) -> torch.Tensor:
 def _largest(luma: torch.Tensor, reach: int) -> torch.Tensor:
     """Return the sixth power mean of the steps over some pixels, which the largest ones dominate, (M,)."""
     steps = (luma[..., reach:] - luma[..., :-reach]).abs()
-    mean: torch.Tensor = (steps.pow(6).mean((1, 2)) + 1e-18).pow(1 / 6)
-    return mean
+    mean = steps.pow(6).mean((1, 2)) + 1e-18
+    return torch.exp(mean.log() / 6)
 
 
 def _residual(planes: torch.Tensor) -> torch.Tensor:
