@@ -120,7 +120,7 @@ def _cosines(side: int) -> torch.Tensor:
     """Return the matrix of the orthonormal discrete cosine transform, (side, side)."""
     numbers = torch.arange(side, dtype=torch.float64)
     angles = (numbers[None] + 0.5) * numbers[:, None] * torch.pi / side
-    matrix = torch.cos(angles) * (2 / side) ** 0.5
+    matrix: torch.Tensor = torch.cos(angles) * (2 / side) ** 0.5
     matrix[0] /= 2**0.5
     return matrix.float()
 
