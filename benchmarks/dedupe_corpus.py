@@ -54,6 +54,7 @@ class CorpusFile:
     name: str
     photograph: str
     edit: str  # a name of EDITS, or original, collage or burst
+    strength: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def make(data: Path, folder: Path, half: int, n_copied: int) -> Corpus:
         bgr = np.ascontiguousarray(picture[..., ::-1])
         cv2.imwrite(str(folder / f"{name}.png"), bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
-    photos = list(_photographs(data, half))
+    photos = list(photographs(data, half))
     copied = set(rng.sample(range(len(photos)), min(n_copied, len(photos))))
     wheel: list[str] = []
     for place, (name, picture) in enumerate(photos):
@@ -110,22 +111,30 @@ def make(data: Path, folder: Path, half: int, n_copied: int) -> Corpus:
     for number in range(N_COLLAGES):
         parts = rng.sample(photos, 2 + 2 * (number % 2))
         add(f"collage{number}", f"collage{number}", "collage", make_collage([p for _, p in parts]))
-    for name, picture in _bursts(data, half):
-        number = int(name[5:8])
-        add(name, f"burst{number}" if number in REPEATED else name, "burst", picture)
-    return Corpus(folder, items, _truth(items, folder), _shots(data))
+    for item, picture in burst_shots(data, half):
+        add(item.name, item.photograph, item.edit, picture)
+    return Corpus(folder, items, truth_of(items, folder), shots_by_name(data))
 
 
-def _photographs(data: Path, half: int) -> Iterator[tuple[str, Picture]]:
-    with (data / "photos/truth.csv").open(encoding="utf-8") as lines:
-        repository_by_file = {row["file"]: row["source_repo"] for row in csv.DictReader(lines)}
+def photographs(data: Path, half: int) -> Iterator[tuple[str, Picture]]:
+    """Give name and pixels of the photographs of one half."""
+    repositories = repository_by_name(data)
     for archive in ("photos-1.tar", "photos-2.tar"):
         for name, body in _members(data / "photos" / archive):
-            if half_of(repository_by_file[name]) == half:
-                yield Path(name).stem[-10:], _decode(body)
+            short = Path(name).stem[-10:]
+            if half_of(repositories[short]) == half:
+                yield short, _decode(body)
 
 
-def _shots(data: Path) -> dict[str, tuple[str, datetime]]:
+def repository_by_name(data: Path) -> dict[str, str]:
+    """Give the source repository of each photograph."""
+    with (data / "photos/truth.csv").open(encoding="utf-8") as lines:
+        rows = csv.DictReader(lines)
+        return {Path(row["file"]).stem[-10:]: row["source_repo"] for row in rows}
+
+
+def shots_by_name(data: Path) -> dict[str, tuple[str, datetime]]:
+    """Give camera and time of the photographs whose EXIF contains both."""
     with (data / "photos/truth.csv").open(encoding="utf-8") as lines:
         exif_by_name = {
             Path(row["file"]).stem[-10:]: (row["Model"], moment(row["DateTimeOriginal"]))
@@ -134,11 +143,14 @@ def _shots(data: Path) -> dict[str, tuple[str, datetime]]:
     return {name: (camera, at) for name, (camera, at) in exif_by_name.items() if camera and at}
 
 
-def _bursts(data: Path, half: int) -> Iterator[tuple[str, Picture]]:
+def burst_shots(data: Path, half: int) -> Iterator[tuple[CorpusFile, Picture]]:
+    """Give the burst shots of one half; a burst that repeats one photograph counts as that photograph."""
     for name, body in _members(data / "neardup/neardup.tar"):
         match = re.match(r"burst(\d+)_", name)
         if match and int(match[1]) not in UNCLEAR and int(match[1]) % 2 == half:
-            yield Path(name).stem, _decode(body)
+            stem, number = Path(name).stem, int(match[1])
+            photograph = f"burst{number}" if number in REPEATED else stem
+            yield CorpusFile(stem, photograph, "burst"), _decode(body)
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -153,7 +165,7 @@ def _decode(body: bytes) -> Picture:
     return np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(body))).convert("RGB"))
 
 
-def _truth(items: list[CorpusFile], folder: Path) -> dict[str, str]:
+def truth_of(items: list[CorpusFile], folder: Path) -> dict[str, str]:
     """Return the photograph of each file; equal photographs under two names in the archives are merged."""
     unedited = [item.name for item in items if item.edit in {"original", "burst"}]
     small = np.stack([_shrink_to_vector(folder / f"{name}.png") for name in unedited])

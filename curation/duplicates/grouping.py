@@ -2,9 +2,11 @@
 
 False pairs do harm by chains: one picture that resembles two others connects their copies. Two rules prevent that.
 First, no single picture connects two groups. Where a group without one member falls into pieces of two or more, that
-member is a bridge: the pieces stay separate groups, and the bridge becomes an issue for people. Second, every member
-must reach the group's hub, the member with most pairs, over at most two verified pairs. Members farther away are
-grouped again among themselves. `missing_pairs` names further pairs whose verification decides both.
+member is a bridge: the pieces stay separate groups, and the bridge becomes an issue for people. It is not a bridge
+between pieces with each of which it has a strong pair: both pictures agree nearly everywhere and pixel by pixel, so
+what resembles one resembles the other. Second, every member must reach the group's hub, the member with most pairs,
+over at most two verified pairs; steps over strong pairs do not count. Members farther away are grouped again among
+themselves. `missing_pairs` names further pairs whose verification decides both.
 
 A group of more than 500 is not copies of a photograph but a logo or a placeholder: boilerplate, which is reported and
 not changed.
@@ -13,13 +15,13 @@ not changed.
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 log = logging.getLogger(__name__)
 
 WARN, BLOCK = 50, 500
-WITNESSES = 2  # members of each piece that are compared with as many of the other piece
+WITNESSES = 3  # members of each piece that are compared with as many of the other piece
 Pair = tuple[str, str]
 _Graph = dict[str, set[str]]
 
@@ -54,20 +56,25 @@ class Grouping:
     boilerplate: list[Group] = field(default_factory=list)
 
 
-def group(pairs: Iterable[Pair], twins: Iterable[Pair] = ()) -> Grouping:
+def group(
+    pairs: Iterable[Pair], twins: Iterable[Pair] = (), strong: Collection[Pair] = frozenset()
+) -> Grouping:
     """Group pictures by verified pairs.
 
-    `twins` are pairs with equal pixels, the picture that was compared first: both count as one picture.
+    `twins` are pairs with equal pixels, the picture that was compared first: both count as one picture. `strong` are
+    those of the pairs that agree nearly everywhere and pixel by pixel.
 
     >>> [each.members for each in group([("b", "a"), ("b", "c"), ("x", "y")]).copies]
     [('a', 'b', 'c'), ('x', 'y')]
     >>> group([("a", "b"), ("b", "x"), ("x", "c"), ("c", "d")]).bridges
     [Bridge(picture='x', pieces=('a', 'c'))]
+    >>> group([("a", "b"), ("b", "x"), ("x", "c"), ("c", "d")], strong=[("b", "x"), ("c", "x")]).bridges
+    []
     """
     twins_of: _Graph = defaultdict(set)
     for first, other in twins:
         twins_of[first].add(other)
-    graph = _graph(pairs)
+    graph, links = _graph(pairs), _graph(strong)
     for first in twins_of:
         graph.setdefault(first, set())
     result = Grouping()
@@ -75,12 +82,12 @@ def group(pairs: Iterable[Pair], twins: Iterable[Pair] = ()) -> Grouping:
     while parts:
         part = parts.pop()
         inside = _within(graph, part)
-        if len(part) <= BLOCK and (bridge := next(_bridges(inside), None)):
+        if len(part) <= BLOCK and (bridge := next(_bridges(inside, links), None)):
             result.bridges.append(Bridge(bridge.picture, bridge.hubs))
             parts += bridge.parts
             continue
         hub = _hub(inside)
-        members = _near(inside, hub)
+        members = _near(inside, hub, links)
         parts += _components(_within(graph, part - members))
         whole = Group(tuple(sorted(members.union(*(twins_of[name] for name in members)))), hub)
         if len(whole.members) > BLOCK:
@@ -95,17 +102,17 @@ def group(pairs: Iterable[Pair], twins: Iterable[Pair] = ()) -> Grouping:
     return result
 
 
-def missing_pairs(pairs: Iterable[Pair]) -> list[Pair]:
+def missing_pairs(pairs: Iterable[Pair], strong: Collection[Pair] = frozenset()) -> list[Pair]:
     """List the pairs that would keep together what `group` separates: hub and far members, members across bridges."""
-    graph = _graph(pairs)
+    graph, links = _graph(pairs), _graph(strong)
     pairs_needed: set[Pair] = set()
     for part in _components(graph):
         inside = _within(graph, part)
         hub = _hub(inside)
-        if len(near := _near(inside, hub)) > BLOCK:
+        if len(near := _near(inside, hub, links)) > BLOCK:
             continue
         pairs_needed |= {(hub, name) for name in part - near}
-        for bridge in _bridges(inside) if len(part) <= BLOCK else ():
+        for bridge in _bridges(inside, links) if len(part) <= BLOCK else ():
             pairs_needed |= bridge.witnesses
     return sorted({(min(pair), max(pair)) for pair in pairs_needed} - _links(graph))
 
@@ -120,15 +127,18 @@ class _BridgeSplit:
     witnesses: set[Pair]
 
 
-def _bridges(graph: _Graph) -> Iterator[_BridgeSplit]:
-    """Give the pictures without which a connected group falls into two or more pieces of at least two members."""
+def _bridges(graph: _Graph, links: _Graph) -> Iterator[_BridgeSplit]:
+    """Give the pictures without which a connected group falls into two or more pieces of at least two members.
+
+    Pieces with which the picture has strong pairs (`links`) count as one.
+    """
     if len(graph) < 5:
         return
     for name in sorted(graph):
         if len(graph[name]) < 2:
             continue
         pieces = _components(_within(graph, set(graph) - {name}))
-        large = [piece for piece in pieces if len(piece) > 1]
+        large = _united([piece for piece in pieces if len(piece) > 1], links.get(name, set()))
         if len(large) < 2:
             continue
         # The bridge goes to the piece with which it has most pairs; pictures connected to it alone go with it.
@@ -145,6 +155,13 @@ def _bridges(graph: _Graph) -> Iterator[_BridgeSplit]:
                 for pair in itertools.product(one[:WITNESSES], two[:WITNESSES])
             },
         )
+
+
+def _united(pieces: list[set[str]], linked: set[str]) -> list[set[str]]:
+    """Merge the pieces that have one of the linked pictures."""
+    firm = [piece for piece in pieces if piece & linked]
+    others = [piece for piece in pieces if not piece & linked]
+    return [set().union(*firm), *others] if firm else others
 
 
 def _graph(pairs: Iterable[Pair]) -> _Graph:
@@ -189,10 +206,23 @@ def _hub(graph: _Graph) -> str:
     return min(graph, key=lambda name: (-len(graph[name]), name))
 
 
-def _near(graph: _Graph, hub: str) -> set[str]:
-    """Give the members that are at most two pairs away from the hub."""
-    first = graph[hub] | {hub}
-    return first.union(*(graph[name] for name in first))
+def _near(graph: _Graph, hub: str, links: _Graph) -> set[str]:
+    """Give the members that are at most two pairs away from the hub; steps over strong pairs do not count."""
+    near = _linked({hub}, graph, links)
+    for _ in range(2):
+        near = _linked(near.union(*(graph[name] for name in near)), graph, links)
+    return near
+
+
+def _linked(names: set[str], graph: _Graph, links: _Graph) -> set[str]:
+    """Add what strong pairs of the graph connect with the names."""
+    linked, queue = set(names), list(names)
+    while queue:
+        name = queue.pop()
+        new = (links.get(name, set()) & graph.get(name, set())) - linked
+        linked |= new
+        queue += new
+    return linked
 
 
 def _warn(group: Group) -> None:

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "3"  # raise it when verdicts may change
+VERDICT_VERSION = "4"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -46,20 +46,45 @@ class VerificationLimits:
     ncc: float = 0.6
     detail_ncc: float = 0.7
     bad_share: float = 0.25
-    drift_px: float = 0.25
-    blind_drift_px: float = 0.15
+    drift_px: float = 0.45
+    blind_drift_px: float = 0.4
+    coherent_px: float = 0.1
+    blind_coherent_px: float = 0.09
+    small_coherent_px: float = 0.04
+    coherent_share: float = 0.55
+    large_overlap: float = 0.7
     plain_ncc: float = 0.98
-    strict_drift_px: float = 0.15
+    relief_ncc: float = 0.8
+    worst_ncc: float = 0.9
+    chroma_ncc: float = 0.8
+    strict_drift_px: float = 0.1
     blind_strict_drift_px: float = 0.08
-    strict_detail_ncc: float = 0.9
-    bend_px: float = 1.0
+    overlay_drift_px: float = 0.06
+    overlay_coherent_px: float = 0.025
+    strict_detail_ncc: float = 0.95
+    bend_px: float = 0.3
+    contained: float = 0.9
+    part_overlap: float = 0.25
+    paper_share: float = 0.9
+    mode_share: float = 0.85
+    backdrop_ncc: float = 0.93
+    seam: float = 1.2
+    overlay_ncc: float = 0.5
+    scene_detail_ncc: float = 0.5
+    side_detail_ncc: float = 0.4
+    scene_drift_px: float = 1.5
+    scene_coherent_px: float = 0.25
+    aligned_coherent_px: float = 0.8
     scene_cosine: float = 0.6
     scene_inliers: int = 24
 
     def blind(self) -> "VerificationLimits":
         """Give the limits for two pictures without EXIF."""
         return replace(
-            self, drift_px=self.blind_drift_px, strict_drift_px=self.blind_strict_drift_px
+            self,
+            drift_px=self.blind_drift_px,
+            coherent_px=self.blind_coherent_px,
+            strict_drift_px=self.blind_strict_drift_px,
         )
 
 

@@ -34,6 +34,7 @@ EDGES = {
 """Columns of `duplicate_edges` without run_id."""
 
 CLASSES = {"duplicate": "copy", "same_scene": "same_scene"}
+STRONG_DRIFT_PX, STRONG_DETAIL_NCC, STRONG_OVERLAP = 0.15, 0.95, 0.75  # of strong pairs
 ROUNDS = 4  # times that groups are completed by further pairs
 
 
@@ -53,6 +54,7 @@ class PairVerification:
         self.n_compared = 0
         self._shots = shots
         self._copies: list[tuple[float, str, str]] = []  # drift, names
+        self._strong: set[tuple[str, str]] = set()
         self._index, self._verifier, self._compared_by = index, verifier, compared_by
         self._n = max(1, len(self.names))
         self._place = {name: place for place, name in enumerate(self.names)}
@@ -60,6 +62,7 @@ class PairVerification:
         self._row_of = self._rows_of(self._earlier)
         self._was_copy: list[bool] = (self._earlier["verdict"] == "duplicate").to_list()
         self._drift: list[float] = self._earlier["drift_px"].to_list()
+        self._was_strong: list[bool] = self._earlier.select(_is_strong()).to_series().to_list()
         self._reused: list[int] = []  # rows of `_earlier`
         self._new: list[tuple[object, ...]] = []
         self._verified: set[int] = set()
@@ -82,7 +85,7 @@ class PairVerification:
     def complete_groups(self, pool: ThreadPoolExecutor) -> None:
         """Verify the pairs that would keep together what grouping separates."""
         for _ in range(ROUNDS):
-            pairs = [(self._place[a], self._place[b]) for a, b in missing_pairs(self.copies())]
+            pairs = [(self._place[a], self._place[b]) for a, b in self._missing_pairs()]
             new = [(i, j) for i, j in pairs if i * self._n + j not in self._verified]
             if not new:
                 return
@@ -96,6 +99,13 @@ class PairVerification:
     def copies(self) -> list[tuple[str, str]]:
         """Give the pairs of copies, without those that would put two shots into one group."""
         return separate_shots(self._copies, self._shots)
+
+    def strong_copies(self) -> set[tuple[str, str]]:
+        """Give the pairs of copies that agree nearly everywhere and pixel by pixel."""
+        return self._strong.intersection(self.copies())
+
+    def _missing_pairs(self) -> list[tuple[str, str]]:
+        return missing_pairs(self.copies(), self.strong_copies())
 
     def edges(self) -> pl.DataFrame:
         """Give a row for every verified pair, new or reused."""
@@ -138,13 +148,27 @@ class PairVerification:
             row = self._row_of[key]
             self._reused.append(row)
             is_copy, drift = self._was_copy[row], self._drift[row]
+            is_strong = self._was_strong[row]
         else:
             self._new.append(_edge(names, table, pair.row, verdict, self._compared_by))
             is_copy, drift = verdict.verdict == "duplicate", round(verdict.fit.drift_px, 4)
+            edge = pl.DataFrame([self._new[-1]], schema=EDGES, orient="row")
+            is_strong = edge.select(_is_strong()).item()
         if is_copy:
             self._copies.append((drift, *names))
+            if is_strong:
+                self._strong.add(names)
         # A weak copy may be a copy of another shot. It merges no groups yet, so both shots are still compared with it.
-        return is_copy and drift <= self._verifier.limits.blind_drift_px
+        return is_copy and drift <= STRONG_DRIFT_PX
+
+
+def _is_strong() -> pl.Expr:
+    """Say of rows of `EDGES` whether both pictures agree nearly everywhere and pixel by pixel."""
+    return (
+        (pl.col("drift_px") <= STRONG_DRIFT_PX)
+        & (pl.col("detail_ncc") >= STRONG_DETAIL_NCC)
+        & (pl.col("overlap") >= STRONG_OVERLAP)
+    ).fill_null(value=False)
 
 
 def equal_edge(left: str, right: str) -> tuple[object, ...]:
@@ -168,7 +192,7 @@ def _edge(
         CLASSES.get(verdict.verdict),
         round(fit.detail_ncc, 6),
         round(fit.drift_px, 4),
-        round(fit.overlap, 4),
+        round(fit.overlap * (1 - fit.overlay_share), 4),
         "".join(letter for letter, name in zip("ab", names, strict=True) if name in verdict.framed),
         compared_by,
     )

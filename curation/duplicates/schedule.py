@@ -1,9 +1,10 @@
 """The order in which candidate pairs are verified: in waves of pairs that share no group.
 
-The result of the waves equals that of verifying one pair after the other.
+The result of the waves equals that of verifying one pair after the other. Two groups are compared by all of their
+candidate pairs: a limit would let an added picture use up the tries of a pair that an earlier run has verified.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ from curation.duplicates.distinct_shots import Shot, are_distinct_shots
 
 WAVE = 32  # pairs verified in parallel
 MAX_DELAYED = 512  # pairs that may wait for earlier ones while a wave is filled
-MAX_TRIES = 2  # pairs verified between two groups before they count as different
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Candidate:
 
 
 class CandidateGroups:
-    """Groups of pictures as a union-find, and how often two groups were compared.
+    """Groups of pictures as a union-find.
 
     Two groups that contain different shots are never merged; candidate pairs between them are still verified, and
     `separate_shots` picks among the results.
@@ -33,8 +33,6 @@ class CandidateGroups:
     def __init__(self, names: Sequence[str], shots: Mapping[str, Shot]) -> None:
         self._parent = list(range(len(names)))
         self._shots = {place: {shots[n]} for place, n in enumerate(names) if n in shots}
-        self._has_shot = frozenset(self._shots)
-        self._tries: Counter[tuple[int, int]] = Counter()
 
     def root(self, place: int) -> int:
         """Give the place that stands for the group of a picture."""
@@ -53,20 +51,9 @@ class CandidateGroups:
         if both := self._shots.get(one, set()) | self._shots.get(two, set()):
             self._shots[one] = both
 
-    def are_rivals(self, pair: Candidate, one: int, two: int) -> bool:
-        """Say whether two groups (roots) contain different shots while a picture of `pair` has no shot."""
-        lacks_shot = pair.left not in self._has_shot or pair.right not in self._has_shot
-        return lacks_shot and self._hold_distinct_shots(one, two)
-
     def _hold_distinct_shots(self, one: int, two: int) -> bool:
         shots_one, shots_two = self._shots.get(one, set()), self._shots.get(two, set())
         return any(are_distinct_shots(a, b) for a in shots_one for b in shots_two)
-
-    def count_try(self, one: int, two: int) -> bool:
-        """Count a comparison of two groups, given by their roots; return false after `MAX_TRIES`."""
-        pair = (min(one, two), max(one, two))
-        self._tries[pair] += 1
-        return self._tries[pair] <= MAX_TRIES
 
 
 def waves(candidates: Iterable[Candidate], groups: CandidateGroups) -> Iterator[list[Candidate]]:
@@ -90,10 +77,8 @@ def waves(candidates: Iterable[Candidate], groups: CandidateGroups) -> Iterator[
                 continue
             if one in busy or two in busy:
                 delayed.append(pair)
-            elif groups.are_rivals(pair, one, two) or groups.count_try(one, two):
-                wave.append(pair)
             else:
-                continue
+                wave.append(pair)
             busy |= {one, two}
         delayed.extend(later)
         later = delayed

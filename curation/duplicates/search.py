@@ -2,7 +2,7 @@
 
 Pictures with equal pixels are copies without further proof. Every other pair, however close its hashes, is verified
 (`verification.py`), because the number of false pairs grows with the square of the collection. The closest pairs come
-first: pairs whose groups are already merged are skipped, and two groups are compared at most twice. Pairs of one scene
+first: pairs whose groups are already merged are skipped. Pairs of one scene
 that are not copies are kept as `same_scene`, which splits use.
 
 The result is a function of the set of pictures. Verdicts of earlier runs are reused, because a verdict depends only on
@@ -119,7 +119,7 @@ def compare(
     equal = pl.DataFrame([equal_edge(*pair) for pair in twins], schema=EDGES, orient="row")
     edges = pl.concat([search.edges(), equal]).sort("asset_a", "asset_b")
     copies = edges.filter(pl.col("verdict") == "duplicate")
-    grouping = group(search.copies(), twins)
+    grouping = group(search.copies(), twins, search.strong_copies())
     groups = _group_rows(pictures, copies, grouping, limits.keeper)
     log.info(
         "%d pictures: %d with equal pixels, %d candidates, %d compared now, %d reused, %d groups of copies, "

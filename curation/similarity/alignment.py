@@ -7,109 +7,131 @@ pixel apart in directions that no affine transform explains, because the camera 
 also has its drift.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from curation.similarity.fit_measures import Drift, Fit, measure_fit
-from curation.similarity.overlays import without_overlay
-from curation.similarity.picture_features import Features, Grey, ncc, oriented
-from curation.similarity.transforms import (
-    REPROJECTION_PX,
-    KeypointMatches,
-    Transform,
-    is_plausible,
-)
+from curation.similarity.picture_features import Features, Grey, chroma_ncc, ncc, oriented
+from curation.similarity.transforms import KeypointMatches, Transform, is_plausible
 
-MIN_NCC = 0.75  # at 32 x 32, of whole copies, whatever was done to their tone
-MIN_NCC_WITH_OVERLAY = 0.6  # at 32 x 32, of whole copies of which one has text or a logo over it
+MIN_NCC = 0.6  # at 32 x 32, of whole copies, whatever was done to their tone
 REFINEMENTS = 4
 MIN_DETAIL_NCC = 0.2  # a transform below this correlation of fine structure is not refined
+GOOD_DRIFT_PX = 0.05  # is not refined
+MOVED_PX = 0.8  # coherent drift of pictures of half the size from which no closer look can make them copies
+HALVE = np.array(
+    [[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]]
+)  # pixel centres to those of half the size
 
 
-def fit_whole(one: Features, two: Features) -> Fit:
-    """Scale all of `two` to the size of `one`, in the best of the 8 orientations."""
-    aligned = _whole_alignment(one, two, MIN_NCC)
-    return _refined_fit(one.grey, *aligned) if aligned else Fit()
+@dataclass(frozen=True)
+class Alignment:
+    """How a second picture lies on the first: `grey`, in the orientation that `transform` maps to the first."""
+
+    grey: Grey
+    transform: Transform
+    inliers: int = 0
+    is_projective: bool = False
+    chroma_ncc: float = 1.0  # of whole pictures
 
 
-def _whole_alignment(one: Features, two: Features, min_ncc: float) -> tuple[Grey, Transform] | None:
-    """Put `two` into the orientation that correlates most, and give the transform that scales it to `one`."""
+def align_whole(one: Features, two: Features) -> Alignment | None:
+    """Scale all of `two` to the size of `one`, in the best of the 8 orientations; None where none correlates."""
     best = max(range(8), key=lambda way: ncc(one.tiny, oriented(two.tiny, way)))
-    if ncc(one.tiny, oriented(two.tiny, best)) < min_ncc:
+    if ncc(one.tiny, oriented(two.tiny, best)) < MIN_NCC:
         return None
     grey = oriented(two.grey, best)
     x, y = one.grey.shape[1] / grey.shape[1], one.grey.shape[0] / grey.shape[0]
-    return grey, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]], np.float64)
+    scaling = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]], np.float64)
+    colours = np.stack([oriented(each, best) for each in two.chroma])
+    return Alignment(grey, scaling, chroma_ncc=chroma_ncc(one.chroma, colours))
+
+
+def align_by_features(
+    matches: KeypointMatches, min_inliers: int, *, is_projective: bool = False
+) -> Alignment | None:
+    """Map the second picture, or its mirror image, by the transform on which most keypoints agree.
+
+    It is affine, or projective as of a picture photographed from the side. None where fewer keypoints agree.
+    """
+    if len(matches.source) < min_inliers:
+        return None
+    transform, inliers = matches.projective() if is_projective else matches.affine()
+    if transform is None or inliers < min_inliers:
+        return None
+    return Alignment(matches.grey, transform, inliers, is_projective, matches.chroma_ncc)
+
+
+def refine(
+    one: Grey,
+    start: Alignment,
+    *,
+    mask: Grey | None = None,
+    matched: bool = False,
+    rough: bool = False,
+) -> tuple[Fit, Alignment]:
+    """Refine the transform by the drift that it leaves, until there is none or it no longer shrinks; then measure.
+
+    Only pixels of `one` where `mask` is 1 count. `matched` gives both pictures equal tones and sharpness first. A
+    `rough` alignment is refined on pictures of half the size first, and they suffice where the pictures show other
+    things, or where parts clearly moved against each other.
+    """
+    alignment = start
+    if rough:
+        fit, alignment = _refine_at_half_size(one, start)
+        if fit.detail_ncc < MIN_DETAIL_NCC or fit.coherent_px > MOVED_PX:
+            return fit, alignment
+    fit, transform = _refine(one, alignment, mask, matched=matched)
+    return fit, replace(alignment, transform=transform)
+
+
+def _refine_at_half_size(one: Grey, start: Alignment) -> tuple[Fit, Alignment]:
+    small, grey = (_half(each) for each in (one, start.grey))
+    halved = replace(start, grey=grey, transform=HALVE @ start.transform @ np.linalg.inv(HALVE))
+    fit, transform = _refine(small, halved, None, matched=False)
+    fit = replace(
+        fit, drift_px=2 * fit.drift_px, coherent_px=2 * fit.coherent_px, bend_px=2 * fit.bend_px
+    )
+    return fit, replace(start, transform=np.linalg.inv(HALVE) @ transform @ HALVE)
+
+
+def _half(grey: Grey) -> Grey:
+    size = grey.shape[1] // 2, grey.shape[0] // 2
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _refine(
+    one: Grey, start: Alignment, mask: Grey | None, *, matched: bool
+) -> tuple[Fit, Transform]:
+    transform = start.transform
+    best = measure_fit(one, start.grey, transform, mask, matched=matched)
+    for _ in range(REFINEMENTS):
+        fit, drift = best
+        is_good = fit.is_plain or fit.drift_px < GOOD_DRIFT_PX
+        if is_good or fit.overlap < 0.1 or fit.detail_ncc < MIN_DETAIL_NCC:
+            break
+        changed = _drift_removed(transform, drift, is_projective=start.is_projective)
+        if not is_plausible(changed):
+            break
+        refined = measure_fit(one, start.grey, changed, mask, matched=matched)
+        if refined[0].drift_px > 0.9 * fit.drift_px:
+            break
+        best, transform = refined, changed
+    return replace(best[0], inliers=start.inliers, chroma_ncc=start.chroma_ncc), transform
+
+
+def fit_whole(one: Features, two: Features) -> Fit:
+    """Scale all of `two` to the size of `one`, in the best of the 8 orientations, and measure."""
+    whole = align_whole(one, two)
+    return refine(one.grey, whole, rough=True)[0] if whole else Fit()
 
 
 def fit_by_features(one: Features, two: Features, min_inliers: int) -> Fit:
-    """Map `two`, or its mirror image, onto `one` by the affine transform on which most keypoints agree."""
-    matches = KeypointMatches.of(one, two)
-    transform, inliers = matches.affine()
-    if transform is None or inliers < min_inliers:
-        return Fit(inliers)
-    return replace(_refined_fit(one.grey, matches.grey, transform), inliers=inliers)
-
-
-def fit_projective(one: Features, two: Features, min_inliers: int) -> Fit:
-    """Map `two`, or its mirror image, onto `one` as if it had been photographed from the side."""
-    matches = KeypointMatches.of(one, two)
-    transform, inliers = matches.projective()
-    if transform is None or inliers < min_inliers:
-        return Fit(inliers)
-    fit = _refined_fit(one.grey, matches.grey, transform, is_projective=True)
-    return replace(fit, inliers=inliers)
-
-
-def fit_without_overlay(one: Features, two: Features, min_inliers: int) -> Fit:
-    """Map `two` onto `one`, as a whole or by keypoints, and leave out text or logos in one tone over either picture.
-
-    The fit is empty where there is no such overlay. An overlay is brighter than the other picture, or darker, nearly
-    everywhere; edges that moved between two shots are both.
-    """
-    if aligned := _whole_alignment(one, two, MIN_NCC_WITH_OVERLAY):
-        fit = _masked_fit(one.grey, *aligned)
-        if fit.drift_px < REPROJECTION_PX / 10:
-            return fit
-    matches = KeypointMatches.of(one, two)
-    transform, inliers = matches.affine()
-    if transform is None or inliers < min_inliers:
-        return Fit(inliers)
-    return replace(_masked_fit(one.grey, matches.grey, transform), inliers=inliers)
-
-
-def _masked_fit(one: Grey, two: Grey, transform: Transform) -> Fit:
-    mask = without_overlay(one, two, transform)
-    if mask is None:
-        return Fit()
-    share = max(float(1 - mask.mean()), 1e-6)
-    return replace(_refined_fit(one, two, transform, mask=mask), overlay_share=share)
-
-
-def _refined_fit(
-    one: Grey,
-    two: Grey,
-    transform: Transform,
-    *,
-    is_projective: bool = False,
-    mask: Grey | None = None,
-) -> Fit:
-    """Refine the transform by the drift that it leaves, until there is none or it no longer shrinks; then measure."""
-    best = measure_fit(one, two, transform, mask)
-    for _ in range(REFINEMENTS):
-        fit, drift = best
-        is_good = fit.is_plain or fit.drift_px < 0.05
-        if is_good or fit.overlap < 0.1 or fit.detail_ncc < MIN_DETAIL_NCC:
-            break
-        transform = _drift_removed(transform, drift, is_projective=is_projective)
-        if not is_plausible(transform):
-            break
-        refined = measure_fit(one, two, transform, mask)
-        if refined[0].drift_px > 0.95 * fit.drift_px:
-            break
-        best = refined
-    return best[0]
+    """Map `two`, or its mirror image, onto `one` by the affine transform on which most keypoints agree, and measure."""
+    affine = align_by_features(KeypointMatches.of(one, two), min_inliers)
+    return refine(one.grey, affine, rough=True)[0] if affine else Fit()
 
 
 def _drift_removed(transform: Transform, drift: Drift, *, is_projective: bool) -> Transform:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from curation.similarity.histogram_matching import match_histograms
 from curation.similarity.overlays import MIN_PIXELS
 from curation.similarity.picture_features import CELLS, Grey, ncc
 from curation.similarity.transforms import Transform, coverage, warp
@@ -13,9 +14,11 @@ from curation.similarity.transforms import Transform, coverage, warp
 TEXTURE = 3.0  # grey levels: a cell with less fine structure in both pictures is not compared
 CELL_NCC = 0.5
 EDGES = 4.0  # squared grey levels per px: a cell with weaker gradients has no measurable position
+SHRINK = 4  # for wide blurs
 FINE, COARSE = 3, 19  # px: fine structure is the difference of these two blurs
 BORDER_SHARE = 0.04  # of the area is cut off at the border before anything is measured
 MIN_TEXTURED = 4  # with fewer textured cells a picture is plain
+FEW_TEXTURED = 28  # with fewer, smaller cells and the relief are compared, too
 
 Drift = NDArray[np.float32]
 """Rows x, y, dx, dy in px: the centre of a cell, and how far the second picture lies from the first there."""
@@ -26,10 +29,14 @@ class Fit:
     """How well one picture agrees with another after alignment.
 
     `ncc`: correlation of the overlap; `detail_ncc`: of its fine structure; `bad_share`: share of textured cells that do
-    not correlate; `drift_px`: upper quartile of the distance between cells; `overlap`: share of the overlap in the
-    picture of which less is covered; `is_plain`: there is no texture, so only `ncc` is meaningful; `bend_px`: distance
-    of the corners from where an affine transform would put them; `overlay_share`: share of the picture that was left
-    out because text or a logo is drawn over it.
+    not correlate; `drift_px`: upper quartile of the distance between cells; `coherent_px`: the part of the drift that
+    neighbouring cells share; `overlap`: share of the overlap in the picture of which less is covered; `contained`: in
+    the other one; `n_textured`: cells with texture; `worst_ncc`: of the smaller cells of a picture with few textured
+    ones, the lowest correlation; `relief_ncc`: there the correlation without rows' and columns' means;
+    `chroma_ncc`: of the colours of the whole pictures, 1 where one has none or where they were not compared; `bend_px`:
+    distance of the corners from where an affine transform would put them; `overlay_share`: share of the picture that
+    was left out because text or a logo is drawn over it; `is_whole_beside_page`: the other picture holds it as a part,
+    and shows no other photograph.
     """
 
     inliers: int = 0
@@ -37,43 +44,73 @@ class Fit:
     detail_ncc: float = -1.0
     bad_share: float = 1.0
     drift_px: float = 99.0
+    coherent_px: float = 99.0
     overlap: float = 0.0
-    is_plain: bool = False
+    contained: float = 0.0
+    n_textured: int = 0
+    worst_ncc: float = 1.0
+    relief_ncc: float = 1.0
+    chroma_ncc: float = 1.0
     bend_px: float = 0.0
     overlay_share: float = 0.0
+    is_whole_beside_page: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether there is no texture, so only `ncc` is meaningful."""
+        return self.n_textured < MIN_TEXTURED
 
 
-def measure_fit(one: Grey, two: Grey, transform: Transform, mask: Grey | None) -> tuple[Fit, Drift]:
-    """Warp `two` onto `one` and measure where `mask` is 1; also give the drift of the cells."""
+def measure_fit(
+    one: Grey, two: Grey, transform: Transform, mask: Grey | None = None, *, matched: bool = False
+) -> tuple[Fit, Drift]:
+    """Warp `two` onto `one` and measure where `mask` is 1; also give the drift of the cells.
+
+    `matched` gives both pictures equal tones and sharpness before they are compared.
+    """
     inside = coverage(one, two, transform)
     warped = warp(two, transform, one)
-    overlap = _overlap(inside, one, two, transform)
+    overlap, contained = _overlap(inside, one, two, transform)
     if mask is not None:
         inside = inside * mask
     if inside.sum() < MIN_PIXELS:
-        return Fit(overlap=overlap), np.zeros((0, 4), np.float32)
+        return Fit(overlap=overlap, contained=contained), np.zeros((0, 4), np.float32)
+    if matched:
+        one, warped = match_histograms(one, warped, inside)
     smooth = _blurred((one, warped), inside, FINE)
     coarse = _blurred((one, warped), inside, COARSE)
     left, right = ((fine - rough) * inside for fine, rough in zip(smooth, coarse, strict=True))
-    n_textured, bad_share = _compare_cells(left, right, inside)
+    textured, correlation = _compare_cells(left, right, inside, CELLS)
+    n_textured = int(textured.sum())
     drift = _drift(left, right, inside)
     is_inside = inside > 0
+    worst, relief = 1.0, 1.0
+    if n_textured < FEW_TEXTURED:
+        fine_textured, fine_correlation = _compare_cells(left, right, inside, 2 * CELLS)
+        worst = float(fine_correlation[fine_textured].min(initial=1.0))
+        relief = _relief_ncc(smooth[0], smooth[1], inside)
     fit = Fit(
         ncc=ncc(smooth[0][is_inside], smooth[1][is_inside]),
         detail_ncc=ncc(left[is_inside], right[is_inside]),
-        bad_share=bad_share,
+        bad_share=float((correlation[textured] < CELL_NCC).sum() / max(1, n_textured)),
         drift_px=_upper_quartile(np.hypot(drift[:, 2], drift[:, 3])),
+        coherent_px=_coherent_px(drift, one.shape),
         overlap=overlap,
-        is_plain=n_textured < MIN_TEXTURED,
+        contained=contained,
+        n_textured=n_textured,
+        worst_ncc=worst,
+        relief_ncc=relief,
         bend_px=_bend_px(transform, one),
     )
     return fit, drift
 
 
-def _overlap(inside: Grey, one: Grey, two: Grey, transform: Transform) -> float:
-    """Return the covered share of the picture that is covered less; what is cut at the border counts."""
+def _overlap(inside: Grey, one: Grey, two: Grey, transform: Transform) -> tuple[float, float]:
+    """Return the covered shares of the picture that is covered less, and of the other; the border counts."""
     area = max(1.0, abs(float(np.linalg.det(transform[:2, :2]))) * two.size)
-    return min(1.0, float(inside.sum()) / max(one.size, area) + BORDER_SHARE)
+    covered = float(inside.sum())
+    less, more = (covered / each(one.size, area) + BORDER_SHARE for each in (max, min))
+    return min(1.0, less), min(1.0, more)
 
 
 def _bend_px(transform: Transform, one: Grey) -> float:
@@ -94,12 +131,30 @@ def _upper_quartile(lengths: NDArray[np.float32]) -> float:
 
 def _blurred(pictures: tuple[Grey, Grey], inside: Grey, window: int) -> list[Grey]:
     """Blur the pixels inside by two box filters of this size; pixels outside have no influence."""
+    if window < 2 * SHRINK:
+        return _box_blurred(pictures, inside, window)
+    # A wide blur is computed on a smaller picture.
+    size = inside.shape[1] // SHRINK, inside.shape[0] // SHRINK
+    small = [_shrunk(each * inside, size) for each in pictures]
+    weight = _shrunk(inside, size)
+    odd = window // SHRINK // 2 * 2 + 1
+    blurred = [_twice(each, odd) for each in (weight, *small)]
+    weight = np.maximum(blurred[0], np.float32(1e-3))
+    sized = (cv2.resize(each / weight, inside.shape[::-1]) for each in blurred[1:])
+    return [np.asarray(each, np.float32) for each in sized]
 
-    def blur(grey: Grey) -> Grey:
-        return np.asarray(cv2.blur(cv2.blur(grey, (window, window)), (window, window)), np.float32)
 
-    weight = np.maximum(blur(inside), np.float32(1e-3))
-    return [blur(grey * inside) / weight for grey in pictures]
+def _shrunk(grey: Grey, size: tuple[int, int]) -> Grey:
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _box_blurred(pictures: tuple[Grey, Grey], inside: Grey, window: int) -> list[Grey]:
+    weight = np.maximum(_twice(inside, window), np.float32(1e-3))
+    return [_twice(grey * inside, window) / weight for grey in pictures]
+
+
+def _twice(grey: Grey, window: int) -> Grey:
+    return np.asarray(cv2.blur(cv2.blur(grey, (window, window)), (window, window)), np.float32)
 
 
 def _means(values: Grey, inside: Grey) -> Grey:
@@ -107,16 +162,34 @@ def _means(values: Grey, inside: Grey) -> Grey:
     return _per_cell(values * inside) / np.maximum(_per_cell(inside), np.float32(1e-3))
 
 
-def _per_cell(values: Grey) -> Grey:
-    return np.asarray(cv2.resize(values, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.float32)
+def _per_cell(values: Grey, cells: int = CELLS) -> Grey:
+    return np.asarray(cv2.resize(values, (cells, cells), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _compare_cells(left: Grey, right: Grey, inside: Grey) -> tuple[int, float]:
-    """Count the textured cells, and give the share of them in which the two pictures do not correlate."""
-    both, one, two = (_means(each, inside) for each in (left * right, left * left, right * right))
-    is_textured = (_per_cell(inside) > 0.5) & (np.maximum(one, two) > TEXTURE**2)
-    is_bad = is_textured & (both < CELL_NCC * np.sqrt(one * two))
-    return int(is_textured.sum()), float(is_bad.sum() / max(1, is_textured.sum()))
+def _compare_cells(
+    left: Grey, right: Grey, inside: Grey, cells: int
+) -> tuple[NDArray[np.bool_], Grey]:
+    """Say which cells have texture in one picture, and give the correlation of each, both (cells, cells)."""
+    share = np.maximum(_per_cell(inside, cells), np.float32(1e-3))
+    both, one, two = (
+        _per_cell(each, cells) / share for each in (left * right, left * left, right * right)
+    )
+    is_textured = (share > 0.5) & (np.maximum(one, two) > TEXTURE**2)
+    return is_textured, both / np.sqrt(np.maximum(one * two, 1e-6))
+
+
+def _relief_ncc(one: Grey, two: Grey, inside: Grey) -> float:
+    """Correlate what is left of the smooth pictures without the means of rows and columns; 1 where nothing is left.
+
+    A gradient of the sky and a horizon are such means: skies share them.
+    """
+    residuals = []
+    for grey in (one, two):
+        small = cv2.resize(grey * inside, (32, 32), interpolation=cv2.INTER_AREA)
+        weight = np.maximum(cv2.resize(inside, (32, 32), interpolation=cv2.INTER_AREA), 1e-3)
+        tones = small / weight
+        residuals.append(tones - tones.mean(0) - tones.mean(1)[:, None] + tones.mean())
+    return ncc(residuals[0], residuals[1])
 
 
 def _drift(left: Grey, right: Grey, inside: Grey) -> Drift:
@@ -139,3 +212,24 @@ def _drift(left: Grey, right: Grey, inside: Grey) -> Drift:
 
 def _gradient(grey: Grey, x: int, y: int) -> Grey:
     return np.asarray(cv2.Scharr(grey, cv2.CV_32F, x, y, scale=1 / 32), np.float32)
+
+
+def _coherent_px(drift: Drift, shape: tuple[int, ...]) -> float:
+    """Give the length (px) of the part of the drift that neighbouring cells share.
+
+    Edits move edges here and there; when the camera or a subject moved, neighbours move together.
+    """
+    if len(drift) < MIN_TEXTURED:
+        return 0.0
+    height, width = shape
+    field = np.full((CELLS, CELLS, 2), np.nan, np.float32)
+    columns = np.round((drift[:, 0] + 0.5) * CELLS / width - 0.5).astype(int)
+    rows = np.round((drift[:, 1] + 0.5) * CELLS / height - 0.5).astype(int)
+    field[rows, columns] = drift[:, 2:] - np.median(drift[:, 2:], axis=0)
+    lengths = np.hypot(field[..., 0], field[..., 1])
+    limit = 3 * float(np.nanmedian(lengths)) + 0.02  # an outlier must not stand for the whole
+    field *= np.minimum(1, limit / np.maximum(lengths, 1e-6))[..., None]
+    neighbours = (field[1:], field[:-1]), (field[:, 1:], field[:, :-1])
+    products = np.concatenate([(a * b).sum(axis=-1).ravel() for a, b in neighbours])
+    products = products[~np.isnan(products)]
+    return float(np.sqrt(max(0.0, products.mean()))) if len(products) else 0.0

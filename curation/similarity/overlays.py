@@ -1,16 +1,23 @@
-"""Find text or logos in one tone that were drawn over one of two aligned pictures."""
+"""Find text, logos, stickers or bands that were drawn over one of two aligned pictures.
+
+An overlay of one tone is brighter than the other picture, or darker, nearly everywhere; edges that moved between two
+shots are both. An overlay of several tones (outlined letters, a sticker with a face) can be both. There its tones are
+others than those that the other picture has in the same places. Where a subject moved they are the same tones: both
+pictures show the subject and what was behind it.
+"""
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from curation.similarity.picture_features import Grey
 from curation.similarity.transforms import Transform, coverage, warp
 
 WINDOW = 3  # px of the blur before tones are compared
 MIN_PIXELS = 400  # of the overlap: with fewer nothing is measured
-ONE_SIDED = (
-    0.85  # share of an overlay that is on one side (brighter or darker) of the other picture
-)
+ONE_SIDED = 0.85  # share of a one-tone overlay that is on one side (brighter or darker)
+OTHER_TONES = 0.35  # distance of the histograms, 0 to 1, from which tones are others
+TONES = 16  # bins of the histograms
 MAX_SHARE, MARGIN = 0.6, 7  # of the overlap at most; px by which letters are grown
 ROUNDS, NOISE = 3, 3.0  # of the tone fit; grey levels that never count as an overlay
 
@@ -18,21 +25,42 @@ ROUNDS, NOISE = 3, 3.0  # of the tone fit; grey levels that never count as an ov
 def without_overlay(one: Grey, two: Grey, transform: Transform) -> Grey | None:
     """Mark by 1 the pixels of `one` where neither picture has an overlay; None when there is no overlay."""
     is_covered = coverage(one, two, transform) > 0
-    warped = warp(two, transform, one)
-    left, right = (cv2.blur(each, (WINDOW, WINDOW)) for each in (one, warped))
+    left, right = one, warp(two, transform, one)
+    smooth_left, smooth_right = (
+        np.asarray(cv2.blur(each, (WINDOW, WINDOW)), np.float32) for each in (left, right)
+    )
     is_same = is_covered
     for _ in range(ROUNDS):  # fit the tone of the picture without the overlay
         if is_same.sum() < MIN_PIXELS:
             return None
-        gain, offset = np.polyfit(right[is_same], left[is_same], 1)
-        residual = left - (gain * right + offset)
+        gain, offset = _line(smooth_right[is_same], smooth_left[is_same])
+        residual = smooth_left - (gain * smooth_right + offset)
         spread = 1.5 * float(np.median(np.abs(residual[is_same]))) + NOISE
         is_same = is_covered & (np.abs(residual) < 2.5 * spread)
     bright, dark = (is_covered & (sign * residual > 4 * spread) for sign in (1, -1))
     n_bright, n_dark = int(bright.sum()), int(dark.sum())
-    if max(n_bright, n_dark) < ONE_SIDED * (n_bright + n_dark):
+    if max(n_bright, n_dark) >= ONE_SIDED * (n_bright + n_dark):
+        overlay = bright if n_bright > n_dark else dark
+    elif _tone_distance(left, right, bright | dark) >= OTHER_TONES:
+        overlay = bright | dark
+    else:
         return None
-    overlay = (bright if n_bright > n_dark else dark).astype(np.uint8)
-    grown = cv2.dilate(overlay, np.ones((MARGIN, MARGIN)))
+    grown = cv2.dilate(overlay.astype(np.uint8), np.ones((MARGIN, MARGIN)))
     share = float(grown[is_covered].mean())
     return (1 - grown).astype(np.float32) if 0 < share < MAX_SHARE else None
+
+
+def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[float, float]:
+    """Fit y = gain * x + offset by least squares."""
+    variance = float(x.var())
+    gain = float(np.mean((x - x.mean()) * (y - y.mean()))) / variance if variance > 1e-3 else 1.0
+    return gain, float(y.mean()) - gain * float(x.mean())
+
+
+def _tone_distance(left: Grey, right: Grey, overlay: NDArray[np.bool_]) -> float:
+    """Give half the L1 distance of the histograms of both pictures, 0 to 1."""
+    counts = [
+        np.bincount((np.clip(each[overlay], 0, 255) * TONES / 256).astype(np.intp), minlength=TONES)
+        for each in (left, right)
+    ]
+    return float(np.abs(counts[0] - counts[1]).sum() / max(1, 2 * overlay.sum()))

@@ -12,6 +12,7 @@ Grey = NDArray[np.floating]
 
 SIDE = 320  # px, longest side at which pictures are compared: drift is in these pixels
 TINY = 32  # px, both sides of the version that finds the orientation
+MIN_CHROMA = 3.0  # grey levels, root mean square: with less a picture is grey
 CELLS = 8  # parts a side in which the overlap is compared
 ZOOM = 0.6  # keypoints are detected below SIDE: three times as fast; the transform is refined later
 MAX_KEYPOINTS, CONTRAST = 300, 0.02
@@ -22,13 +23,14 @@ FRAME_NOISE = 24  # grey levels that JPEG adds to a border of one tone beside th
 
 @dataclass(frozen=True)
 class Features:
-    """One picture for alignment: grey pixels (longest side 320), a 32 x 32 version, SIFT keypoints on demand.
+    """One picture for alignment: grey pixels (longest side 320), 32 x 32 versions, SIFT keypoints on demand.
 
     It keeps whole numbers, a quarter of the size of the floats that are computed with: 0.15 MB.
     """
 
     pixels: NDArray[np.uint8]
     tiny: Grey
+    chroma: Grey  # (2, 32, 32): Cr and Cb of YCrCb without their middle
     is_framed: bool = False  # a frame of one colour was cut off on all four sides
 
     @classmethod
@@ -43,7 +45,12 @@ class Features:
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         scaled = cv2.resize(inside, size, interpolation=interpolation)
         tiny = cv2.resize(scaled, (TINY, TINY), interpolation=cv2.INTER_AREA)
-        return cls(np.asarray(scaled, np.uint8), tiny.astype(np.float32), box is not None)
+        return cls(
+            np.asarray(scaled, np.uint8),
+            tiny.astype(np.float32),
+            _chroma(picture[box] if box else picture),
+            box is not None,
+        )
 
     @property
     def grey(self) -> Grey:
@@ -72,6 +79,20 @@ class Features:
         if not len(points):
             return points, np.zeros((0, 128), np.uint8)
         return points, descriptors.astype(np.uint8)
+
+
+def _chroma(picture: NDArray[np.uint8]) -> Grey:
+    small = cv2.resize(picture, (TINY, TINY), interpolation=cv2.INTER_AREA)
+    colours = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32) - 128
+    return np.ascontiguousarray(np.moveaxis(colours, -1, 0))
+
+
+def chroma_ncc(one: Grey, two: Grey) -> float:
+    """Correlate the colours (2, 32, 32) of two pictures in one orientation; 1 where one has nearly none."""
+    norms = [float(np.sqrt((each * each).mean())) for each in (one, two)]
+    if min(norms) < MIN_CHROMA:
+        return 1.0
+    return float((one * two).mean() / (norms[0] * norms[1]))
 
 
 @dataclass(frozen=True)

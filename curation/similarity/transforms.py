@@ -1,12 +1,13 @@
 """Estimate the transform that maps one picture onto another from their matching keypoints."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.similarity.picture_features import SIDE, Features, Grey, Keypoints
+from curation.similarity.picture_features import SIDE, Features, Grey, Keypoints, chroma_ncc
 
 Transform = NDArray[np.float64]
 """A transform of the plane, shape (3, 3), in homogeneous coordinates; affine ones end in 0, 0, 1."""
@@ -25,18 +26,20 @@ class KeypointMatches:
     target: NDArray[np.float32]
     source: NDArray[np.float32]
     grey: Grey
+    chroma_ncc: float = 1.0  # of the whole pictures, mirrored if that matches better
 
     @classmethod
     def of(cls, one: Features, two: Features) -> "KeypointMatches":
         """Match the keypoints of `two`, or of its mirror image, with those of `one`."""
-        points, others, grey = one.keypoints, two.keypoints, two.grey
+        points, others, grey, colours = one.keypoints, two.keypoints, two.grey, two.chroma
         matches = _match(points, others)
         if len(matches) < MANY_MATCHES:
             mirrored = others.mirrored(grey.shape[1])
             if len(mirrored_matches := _match(points, mirrored)) > len(matches):
                 others, matches = mirrored, mirrored_matches
-                grey = np.ascontiguousarray(grey[:, ::-1])
-        return cls(points.points[matches[:, 0]], others.points[matches[:, 1]], grey)
+                grey, colours = np.ascontiguousarray(grey[:, ::-1]), colours[..., ::-1]
+        similarity = chroma_ncc(one.chroma, colours)
+        return cls(points.points[matches[:, 0]], others.points[matches[:, 1]], grey, similarity)
 
     def affine(self) -> tuple[Transform | None, int]:
         """Estimate the affine transform from `source` to `target`, and count the distinct spots that agree."""
@@ -89,23 +92,31 @@ def _match(one: Keypoints, two: Keypoints) -> NDArray[np.intp]:
     if min(len(one.points), len(two.points)) < 2:
         return np.zeros((0, 2), np.intp)
     similarity = one.descriptors @ two.descriptors.T
-    second, first = np.partition(similarity, -2, axis=1)[:, -2:].T
-    nearest = similarity.argmax(axis=1)
+    nearest, rows = similarity.argmax(axis=1), np.arange(len(similarity))
+    of_nearest = similarity.argmax(axis=0)
+    first = similarity[rows, nearest]
+    similarity[rows, nearest] = -1
+    second = similarity.max(axis=1)
     # For unit vectors d^2 = 2 - 2 cos: Lowe's ratio on distances.
     is_match = (1 - first) < RATIO**2 * (1 - second)
-    is_match &= similarity.argmax(axis=0)[nearest] == np.arange(len(similarity))
+    is_match &= of_nearest[nearest] == rows
     return np.stack([np.flatnonzero(is_match), nearest[is_match]], axis=1)
 
 
 def warp(two: Grey, transform: Transform, one: Grey) -> Grey:
     """Map `two` into the pixel grid of `one`."""
-    size = one.shape[::-1]
-    if transform[2, :2].any():
-        return np.asarray(cv2.warpPerspective(two, transform, size), np.float32)
-    return np.asarray(cv2.warpAffine(two, transform[:2], size), np.float32)
+    return np.asarray(_warped(two, transform, one.shape), np.float32)
 
 
 def coverage(one: Grey, two: Grey, transform: Transform) -> Grey:
     """Mark by 1 the pixels of `one` that `two` covers, without a margin; 0 elsewhere."""
-    is_covered = (warp(np.ones_like(two), transform, one) > 0.99).astype(np.float32)
-    return np.asarray(cv2.erode(is_covered, np.ones((5, 5)), borderValue=0), np.float32)
+    full = np.full(two.shape, 255, np.uint8)
+    is_covered = (_warped(full, transform, one.shape) > 252).astype(np.uint8)
+    return cv2.erode(is_covered, np.ones((5, 5)), borderValue=0).astype(np.float32)
+
+
+def _warped(grey: NDArray[Any], transform: Transform, shape: tuple[int, ...]) -> NDArray[Any]:
+    size = shape[1], shape[0]
+    if transform[2, :2].any():
+        return np.asarray(cv2.warpPerspective(grey, transform, size))
+    return np.asarray(cv2.warpAffine(grey, transform[:2], size))

@@ -1,0 +1,126 @@
+"""Align two pictures in ever more ways until one makes them copies: the cheap and frequent ones first.
+
+1. the whole of both, in the best of 8 orientations;
+2. the same with equal tones and sharpness, for blurred, sharpened, clipped and toned copies;
+3. without text, logos or stickers over either picture (`overlays.py`);
+4. by keypoints, with all of that; most other pictures are refused here, because few keypoints agree;
+5. the smaller picture as a part of the larger one, if nothing else is beside it (`surroundings.py`);
+6. projective, as of a picture photographed from the side.
+
+A pair whose parts clearly moved against each other is a second shot: steps that cannot change that are left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from curation.duplicates.copy_rules import is_copy, is_page, may_be_edited
+from curation.duplicates.limits import VerificationLimits
+from curation.similarity.alignment import Alignment, align_by_features, align_whole, refine
+from curation.similarity.fit_measures import Fit
+from curation.similarity.overlays import without_overlay
+from curation.similarity.picture_features import Features
+from curation.similarity.surroundings import surroundings
+from curation.similarity.transforms import KeypointMatches
+
+_Step = tuple[Fit, Alignment]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether two pictures are copies, the deciding fit or the best one, and the number of agreeing keypoints."""
+
+    is_copy: bool
+    fit: Fit
+    inliers: int = 0
+    whole_ncc: float = -1.0
+
+
+def compare_pictures(one: Features, two: Features, limits: VerificationLimits) -> Comparison:
+    """Compare two pictures by their pixels."""
+    best, inliers, whole_ncc = Fit(), 0, -1.0
+    for fit in _fits(one, two, limits):
+        if is_copy(fit, limits):
+            return Comparison(is_copy=True, fit=fit, inliers=fit.inliers)
+        inliers = max(inliers, fit.inliers)
+        if fit.overlay_share > 0:
+            continue
+        if not fit.inliers:
+            whole_ncc = max(whole_ncc, fit.ncc)
+        if fit.ncc > best.ncc:
+            best = fit
+    return Comparison(is_copy=False, fit=best, inliers=inliers, whole_ncc=whole_ncc)
+
+
+def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[Fit]:
+    steps: list[_Step] = []
+    if whole := align_whole(one, two):
+        yield from _tried(steps, _edited(one, whole, limits))
+        yield from _under_overlay(one, steps, limits)
+    matches = KeypointMatches.of(one, two)
+    affine = align_by_features(matches, limits.inliers)
+    if affine is None:
+        return
+    if steps and _is_aligned(steps[-1][0], limits):  # keypoints would align them in the same way
+        yield replace(steps[-1][0], inliers=affine.inliers)
+    else:
+        steps = []
+        yield from _tried(steps, _edited(one, affine, limits))
+        yield from _as_part(one, *steps[-1], limits)
+        yield from _under_overlay(one, steps, limits)
+    fit = steps[-1][0]
+    is_scene = affine.inliers >= limits.scene_inliers and fit.detail_ncc >= limits.side_detail_ncc
+    if is_scene and fit.coherent_px > limits.small_coherent_px:
+        yield from _from_the_side(one, matches, limits)
+
+
+def _tried(steps: list[_Step], new: Iterator[_Step]) -> Iterator[Fit]:
+    for step in new:
+        steps.append(step)
+        yield step[0]
+
+
+def _is_aligned(fit: Fit, limits: VerificationLimits) -> bool:
+    return (
+        fit.detail_ncc >= limits.scene_detail_ncc and fit.coherent_px <= limits.aligned_coherent_px
+    )
+
+
+def _edited(one: Features, start: Alignment, limits: VerificationLimits) -> Iterator[_Step]:
+    """Refine an alignment, and once more with equal tones and sharpness where that may matter."""
+    fit, alignment = refine(one.grey, start, rough=True)
+    yield fit, alignment
+    if may_be_edited(fit, limits):
+        yield refine(one.grey, alignment, matched=True)
+
+
+def _as_part(
+    one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits
+) -> Iterator[Fit]:
+    """Accept a smaller overlap where nothing else is beside the picture."""
+    is_part = (
+        fit.contained >= limits.contained and limits.part_overlap <= fit.overlap < limits.overlap
+    )
+    is_close = fit.detail_ncc >= limits.strict_detail_ncc and fit.drift_px <= limits.strict_drift_px
+    if is_part and is_close:
+        beside = surroundings(one.grey, alignment.grey, alignment.transform)
+        if is_page(beside, limits):
+            yield replace(fit, is_whole_beside_page=True)
+
+
+def _from_the_side(
+    one: Features, matches: KeypointMatches, limits: VerificationLimits
+) -> Iterator[Fit]:
+    side = align_by_features(matches, limits.scene_inliers, is_projective=True)
+    if side:
+        yield refine(one.grey, side, matched=True, rough=True)[0]
+
+
+def _under_overlay(one: Features, steps: list[_Step], limits: VerificationLimits) -> Iterator[Fit]:
+    """Start from the step with the least movement: equal tones are those of the overlay, too."""
+    fit, alignment = min(steps, key=lambda step: step[0].coherent_px)
+    if fit.ncc < limits.overlay_ncc or fit.coherent_px > limits.scene_coherent_px:
+        return
+    mask = without_overlay(one.grey, alignment.grey, alignment.transform)
+    if mask is not None:
+        fit = refine(one.grey, alignment, mask=mask, matched=True)[0]
+        yield replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))

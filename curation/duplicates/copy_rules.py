@@ -1,0 +1,87 @@
+"""What counts as a copy: the limits of `VerificationLimits` applied to one fit."""
+
+from curation.duplicates.limits import VerificationLimits
+from curation.similarity.fit_measures import FEW_TEXTURED, Fit
+from curation.similarity.surroundings import Surroundings
+
+
+def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
+    """Decide whether a fit is that of two copies of one photograph; plain pictures need a nearly perfect fit."""
+    if fit.overlap < (limits.part_overlap if fit.is_whole_beside_page else limits.overlap):
+        return False
+    if fit.overlay_share > 0:
+        return _agrees_beside_overlay(fit, limits)
+    if fit.is_plain:
+        return fit.ncc >= limits.plain_ncc and fit.relief_ncc >= limits.relief_ncc
+    agrees = correlates(fit, limits) and not moved_together(fit, limits)
+    if fit.n_textured < FEW_TEXTURED and not fit.is_whole_beside_page:
+        agrees = agrees and _agrees_closely(fit, limits)
+    return agrees and fit.drift_px <= _max_drift_px(fit, limits)
+
+
+def moved_together(fit: Fit, limits: VerificationLimits) -> bool:
+    """Say whether neighbouring parts moved together, as in a second shot; in edited copies each drifts for itself."""
+    is_large = fit.coherent_px > limits.coherent_px
+    is_shared = fit.coherent_px > limits.coherent_share * fit.drift_px
+    is_small_part = fit.overlap < limits.large_overlap  # parts drift less than the whole
+    return is_large or ((is_shared or is_small_part) and fit.coherent_px > limits.small_coherent_px)
+
+
+def _max_drift_px(fit: Fit, limits: VerificationLimits) -> float:
+    """Give the limit of the drift; 0 for what is refused whatever it is."""
+    if fit.bend_px > 0:
+        # A projective transform explains a part of the movement between two shots. A real slant leaves no drift.
+        is_slanted = fit.bend_px >= limits.bend_px and fit.overlap >= limits.large_overlap
+        return limits.strict_drift_px if is_slanted else 0.0
+    if fit.is_whole_beside_page:
+        return limits.strict_drift_px if fit.detail_ncc >= limits.strict_detail_ncc else 0.0
+    return limits.drift_px
+
+
+def _agrees_beside_overlay(fit: Fit, limits: VerificationLimits) -> bool:
+    """Require that the pictures agree pixel by pixel where nothing is drawn over them, and that there is texture."""
+    return (
+        correlates(fit, limits)
+        and fit.n_textured >= FEW_TEXTURED
+        and fit.detail_ncc >= limits.strict_detail_ncc
+        and fit.drift_px <= limits.overlay_drift_px
+        and fit.coherent_px <= limits.overlay_coherent_px
+    )
+
+
+def correlates(fit: Fit, limits: VerificationLimits) -> bool:
+    """Say whether the pictures agree as a whole, in their fine structure and in nearly all parts."""
+    return (
+        fit.ncc >= limits.ncc
+        and fit.detail_ncc >= limits.detail_ncc
+        and fit.bad_share <= limits.bad_share
+    )
+
+
+def may_be_edited(fit: Fit, limits: VerificationLimits) -> bool:
+    """Say whether equal tones and sharpness could make a fit that of a copy; second shots drift too much."""
+    return (
+        fit.detail_ncc >= limits.scene_detail_ncc
+        and fit.drift_px <= limits.scene_drift_px
+        and fit.coherent_px <= limits.scene_coherent_px
+    )
+
+
+def is_page(beside: Surroundings, limits: VerificationLimits) -> bool:
+    """Say whether what lies beside a picture shows no other photograph.
+
+    It is the rest of the photograph (no seam), paper with text, or the same picture again, blurred or not.
+    """
+    is_paper = beside.paper_share >= limits.paper_share and beside.mode_share >= limits.mode_share
+    is_itself = max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc
+    return beside.seam <= limits.seam or is_paper or is_itself
+
+
+def _agrees_closely(fit: Fit, limits: VerificationLimits) -> bool:
+    """Require more where there is little texture: a product, a horizon or a lamp on plain ground."""
+    return (
+        fit.drift_px <= limits.strict_drift_px
+        and fit.chroma_ncc >= limits.chroma_ncc
+        and fit.worst_ncc >= limits.worst_ncc
+        and fit.relief_ncc >= limits.relief_ncc
+    )

@@ -1,0 +1,136 @@
+"""Look at what lies beside a smaller picture that a larger one contains.
+
+A crop of the larger picture has no seam: the larger picture goes on smoothly beyond it. A screenshot or a captioned
+repost has a seam, and beside it lies paper of one tone with some text. Beside a picture in a story lies a blurred
+version of itself. What a collage has beside each part is another photograph.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.similarity.picture_features import Grey, ncc
+from curation.similarity.transforms import Transform, coverage
+
+MIN_PIXELS = 200  # beside the smaller picture: fewer say nothing
+GROWN = 9  # px around the smaller picture that belong to its edge
+MIN_RING = 40  # px of the edge that lie inside the larger picture
+TONES, TOP = 32, 2  # bins of the histogram; those that a page may have
+HALF, STEP = 4, 8  # px: tones are compared over a distance of 8 px, across the edge and beside it
+SIDE_AGAIN = 48  # px, both sides of the version that shows whether a picture is there twice
+BACKDROP_SIGMA = 10.0  # px
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the larger picture has beside the smaller one.
+
+    `seam`: gradient across the edge over that some pixels away; `paper_share`: of the pixels, in two tones;
+    `mode_share`: in the most frequent tone; `backdrop_ncc`: correlation with the smaller picture, enlarged to cover
+    everything and blurred; `repeated_ncc`: with the smaller picture itself; `share`: of the larger picture.
+    """
+
+    seam: float = 1.0
+    paper_share: float = 0.0
+    mode_share: float = 0.0
+    backdrop_ncc: float = -1.0
+    repeated_ncc: float = -1.0
+    share: float = 0.0
+
+
+def surroundings(one: Grey, two: Grey, transform: Transform) -> Surroundings:
+    """Describe what the larger of two aligned pictures has beside the smaller one; `transform` maps two to one."""
+    if abs(np.linalg.det(transform[:2, :2])) * two.size > one.size:
+        inverse = np.asarray(np.linalg.inv(transform), np.float64)
+        one, two, transform = two, one, inverse / inverse[2, 2]
+    inside = coverage(one, two, transform)
+    beside = cv2.dilate(inside, np.ones((GROWN, GROWN))) == 0
+    if beside.sum() < MIN_PIXELS:
+        return Surroundings()
+    return Surroundings(
+        seam=_seam(one, inside),
+        paper_share=_paper_share(one[beside]),
+        mode_share=_mode_share(one[beside]),
+        backdrop_ncc=_backdrop_ncc(one, two, beside),
+        repeated_ncc=_repeated_ncc(one, two, beside),
+        share=float(beside.mean()),
+    )
+
+
+def _seam(grey: Grey, inside: Grey) -> float:
+    """Compare how much tones change across the edge of `inside` with beside it, over equal distances."""
+    is_inside = (inside > 0).astype(np.uint8)
+    depth = cv2.distanceTransform(is_inside, cv2.DIST_L2, 3)
+    depth = depth - cv2.distanceTransform(1 - is_inside, cv2.DIST_L2, 3)
+    inwards = [
+        cv2.Scharr(cv2.blur(depth, (3, 3)), cv2.CV_32F, x, y, scale=1 / 32)
+        for x, y in ((1, 0), (0, 1))
+    ]
+    rows, columns = np.nonzero(np.abs(depth - 1) < 0.5)
+    normal = np.stack([each[rows, columns] for each in inwards]).astype(np.float64)
+    normal /= np.maximum(np.hypot(*normal), 1e-6)
+    # `coverage` leaves a margin of 2 px, so the edge is at -2.
+    steps = np.array([STEP + HALF, HALF, -HALF, -STEP - HALF], np.float32) - 2
+    x, y = (
+        place + steps[:, None] * direction
+        for place, direction in zip((columns, rows), normal, strict=True)
+    )
+    height, width = grey.shape
+    is_seen = ((x >= 0) & (x < width) & (y >= 0) & (y < height)).all(axis=0)
+    if is_seen.sum() < MIN_RING:
+        return 1.0
+    to_x, to_y = (each[:, is_seen].astype(np.float32) for each in (x, y))
+    tones = cv2.remap(cv2.blur(grey, (3, 3)), to_x, to_y, cv2.INTER_LINEAR)
+    within, across, beyond = np.abs(np.diff(tones, axis=0)).mean(axis=1)
+    return float((across + 1) / (max(within, beyond) + 1))
+
+
+def _paper_share(tones: NDArray[np.floating]) -> float:
+    """Give the share of pixels in the two most frequent tones (bins of 8 levels with their neighbours)."""
+    counts = np.bincount(
+        (np.clip(tones, 0, 255) * TONES / 256).astype(int), minlength=TONES
+    ).astype(float)
+    total, covered = counts.sum(), 0.0
+    for _ in range(TOP):
+        top = int(np.convolve(counts, [1, 1, 1], "same").argmax())
+        part = slice(max(0, top - 1), top + 2)
+        covered += counts[part].sum()
+        counts[part] = 0
+    return float(covered / total)
+
+
+def _mode_share(tones: NDArray[np.floating]) -> float:
+    """Give the share of pixels within 3 grey levels of the most frequent tone."""
+    counts = np.bincount(np.clip(tones, 0, 255).astype(int), minlength=256)
+    return float(np.convolve(counts, np.ones(7), "same").max() / len(tones))
+
+
+def _backdrop_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
+    height, width = large.shape
+    zoom = max(height / small.shape[0], width / small.shape[1])
+    scaled = cv2.resize(
+        small, (max(width, round(small.shape[1] * zoom)), max(height, round(small.shape[0] * zoom)))
+    )
+    top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
+    cover = scaled[top : top + height, left : left + width]
+    blurred = [
+        cv2.GaussianBlur(each.astype(np.float32), (0, 0), BACKDROP_SIGMA) for each in (large, cover)
+    ]
+    return ncc(*(np.asarray(each, np.float32)[beside] for each in blurred))
+
+
+def _repeated_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
+    """Correlate what is beside with the smaller picture, if it is a rectangle of about its shape."""
+    rows, columns = np.nonzero(beside)
+    box = large[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    if len(rows) < 0.9 * box.size or min(box.shape) < SIDE_AGAIN // 2:
+        return -1.0
+    again, once = (
+        np.asarray(
+            cv2.resize(each, (SIDE_AGAIN, SIDE_AGAIN), interpolation=cv2.INTER_AREA), np.float32
+        )
+        for each in (box, small)
+    )
+    return ncc(again, once)
