@@ -176,6 +176,10 @@ class QuestionNotFoundError(CatalogError):
         self.wanted = wanted
 
 
+class LabelError(CatalogError):
+    """A label that a person gives does not fit: an unknown picture, a bad name, nothing to undo or to publish."""
+
+
 class DecisionError(CatalogError):
     """A person's decision does not fit what is there."""
 

@@ -187,7 +187,7 @@ CRAWL_TABLES = (
         column(
             "label_source",
             TEXT,
-            "exif, api, dataset, folder_name, filename, votes or estimated (a program said so)",
+            "exif, api, dataset, folder_name, filename, votes, person or estimated (a program said so)",
         ),
         column("confidence", REAL, "0 to 1; null if unknown"),
         column("created_at", MOMENT, "UTC"),

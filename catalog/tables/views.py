@@ -34,8 +34,8 @@ _EXIF_COLUMNS = (
 )
 
 _TRUST = (
-    "list_position(['exif', 'api', 'dataset', 'votes', 'folder_name', 'filename', 'estimated'], label_source), "
-    "confidence DESC NULLS LAST, value"
+    "list_position(['person', 'exif', 'api', 'dataset', 'votes', 'folder_name', 'filename', 'estimated'], "
+    "label_source), confidence DESC NULLS LAST, value"
 )
 
 # An error of a value counts in units of the mean error of its model and head, so that heads of different units add up.
@@ -44,6 +44,19 @@ _ERRORS = (
     "(SELECT model_id, task, avg(abs(value - target_value)) AS mean_abs FROM predictions "
     "WHERE probabilities IS NULL GROUP BY model_id, task) m "
     "ON m.model_id = e.model_id AND m.task = e.task AND e.probabilities IS NULL"
+)
+
+# What most people say about a picture; without a majority nothing.
+_OF_PEOPLE = (
+    "SELECT 'asset' AS subject_kind, asset_sha256 AS subject_id, task, value, 'person' AS label_source, "
+    "n / sum(n) OVER (PARTITION BY asset_sha256, task) AS confidence FROM "
+    "(SELECT asset_sha256, task, value, count(*) AS n FROM v_judgements GROUP BY ALL) "
+    "QUALIFY rank() OVER (PARTITION BY asset_sha256, task ORDER BY n DESC) = 1 "
+    "AND count(*) OVER (PARTITION BY asset_sha256, task, n) = 1"
+)
+_STATEMENTS = (
+    "(SELECT subject_kind, subject_id, task, value, label_source, confidence FROM labels "
+    f"UNION ALL {_OF_PEOPLE})"
 )
 
 VIEWS: dict[str, tuple[str, str]] = {
@@ -155,12 +168,18 @@ VIEWS: dict[str, tuple[str, str]] = {
         "SELECT decision, reason, count(*) AS n FROM decisions "
         f"WHERE run_id = {_LATEST_RUN} GROUP BY ALL",
     ),
+    "v_judgements": (
+        "one picture, task and person: the label that the person gave last and did not take back",
+        "SELECT * EXCLUDE (undoes) FROM judgements WHERE undoes IS NULL AND judgement_id NOT IN "
+        "(SELECT undoes FROM judgements WHERE undoes IS NOT NULL) QUALIFY row_number() OVER "
+        "(PARTITION BY task, asset_sha256, judged_by ORDER BY judged_at DESC, judgement_id) = 1",
+    ),
     "v_labels": (
         "one subject and task: the answer of the most trusted source, and whether the others agree",
         "SELECT subject_kind, subject_id, task, "
         f"first(value ORDER BY {_TRUST}) AS value, first(label_source ORDER BY {_TRUST}) AS label_source, "
         f"first(confidence ORDER BY {_TRUST}) AS confidence, count(*) AS statements, "
-        "count(DISTINCT value) AS answers FROM labels GROUP BY subject_kind, subject_id, task",
+        f"count(DISTINCT value) AS answers FROM {_STATEMENTS} GROUP BY subject_kind, subject_id, task",
     ),
     "v_uses": (
         "one picture in one release, with each model that was trained on that release",

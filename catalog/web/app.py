@@ -12,6 +12,7 @@ from catalog.sandbox import MB, Limits, QueryPool
 from catalog.web.access import login
 from catalog.web.access.security import add_headers, authenticate, check_host, check_origin
 from catalog.web.api import (
+    labels,
     operations,
     pages,
     pictures,
@@ -25,6 +26,7 @@ from catalog.web.api import (
 from catalog.web.http.app_keys import (
     AUDIT_LOG,
     CREDENTIALS,
+    LABEL_SESSION,
     PICTURE_LOCATIONS,
     POOL,
     PREDICTIONS,
@@ -38,6 +40,7 @@ from catalog.web.http.credentials import load_credentials
 from catalog.web.http.errors import errors_as_json
 from catalog.web.http.settings import ServeSettings
 from catalog.web.http.sign_in_limit import SignInLimit
+from catalog.web.labelling.label_session import LabelSession
 from catalog.web.predictions.predictor import OpenPredictor
 from catalog.web.predictions.service import PredictionService
 from catalog.web.review.review_session import ReviewSession
@@ -61,6 +64,7 @@ _HANDLERS = (
     predict,
     operations,
     review,
+    labels,
     pages,
     releases,
 )
@@ -83,6 +87,7 @@ def make_app(
     app[CREDENTIALS] = load_credentials(settings)
     app[SIGN_IN_LIMIT] = SignInLimit()
     app[REVIEW_SESSION] = ReviewSession(workspace)
+    app[LABEL_SESSION] = LabelSession(workspace)
     app[PREDICTIONS] = PredictionService(
         workspace,
         open_predictor,
@@ -147,30 +152,33 @@ async def _flush_audit_log(audit_log: AuditLog) -> None:
 
 
 async def _run_review(app: web.Application) -> AsyncIterator[None]:
-    """Commit decisions in batches while the server runs, and the waiting ones at its end."""
-    committing = asyncio.create_task(_commit_decisions(app[REVIEW_SESSION]))
+    """Commit decisions and labels in batches while the server runs, and the waiting ones at its end."""
+    committing = asyncio.create_task(_commit_decisions(app[REVIEW_SESSION], app[LABEL_SESSION]))
     yield
     committing.cancel()
     with suppress(asyncio.CancelledError):
         await committing
     await asyncio.to_thread(app[REVIEW_SESSION].close)
+    await asyncio.to_thread(app[LABEL_SESSION].close)
 
 
 async def _close_predictions(app: web.Application) -> None:
     await app[PREDICTIONS].close()
 
 
-async def _commit_decisions(session: ReviewSession) -> None:
+async def _commit_decisions(session: ReviewSession, labels: LabelSession) -> None:
     while True:
         await asyncio.sleep(_REVIEW_CHECK_S)
         try:
             if session.is_due():
                 await asyncio.to_thread(session.commit)
             await asyncio.to_thread(session.close_if_idle)
+            if labels.is_due():
+                await asyncio.to_thread(labels.commit)
         except (
             Exception
         ):  # the decisions stay in the spool for the next commit, so the loop goes on
-            log.exception("decisions cannot be committed")
+            log.exception("decisions or labels cannot be committed")
 
 
 class AccessLog(AbstractAccessLogger):

@@ -20,6 +20,7 @@ from catalog import (
 )
 from training.commands.compare import benchmark, compare, leaderboard
 from training.commands.explain import explain
+from training.commands.rank import rank
 from training.commands.series import series
 from training.commands.studies import STUDIES, check_options
 from training.commands.two_classes import cross, dream
@@ -304,5 +305,5 @@ def _predict_faces(model: Model, path: Path) -> list[FaceAnswers]:
     return faces
 
 
-for _command in (compare, benchmark, leaderboard, series, dream, cross, explain):
+for _command in (compare, benchmark, leaderboard, series, dream, cross, explain, rank):
     train.add_command(_command)

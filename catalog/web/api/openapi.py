@@ -4,14 +4,26 @@ import msgspec
 
 from catalog.version import __version__
 from catalog.web.api.openapi_paths import PATHS
-from catalog.web.api.request_types import NewDecision, NewQuestion, statement_type
+from catalog.web.api.request_types import (
+    NewDecision,
+    NewLabel,
+    NewLabelRelease,
+    NewQuestion,
+    statement_type,
+)
 from catalog.web.api.response_schemas import RESPONSES, Schema
 from catalog.web.predictions.predictor import HeatMap, PicturePrediction
 
 
 def openapi_document(*, max_timeout_s: float, max_rows: int) -> Schema:
     """Describe the API of a server with these limits of a statement."""
-    bodies = [statement_type(max_timeout_s, max_rows), NewQuestion, NewDecision]
+    bodies = [
+        statement_type(max_timeout_s, max_rows),
+        NewQuestion,
+        NewDecision,
+        NewLabel,
+        NewLabelRelease,
+    ]
     template = "#/components/schemas/{name}"
     _, requests = msgspec.json.schema_components(bodies, ref_template=template)
     _, predictions = msgspec.json.schema_components(

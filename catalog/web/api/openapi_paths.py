@@ -6,6 +6,7 @@ from msgspec import Struct
 from catalog.web.api.request_types import (
     DownloadQuery,
     ExplainQuery,
+    LabelQuery,
     PredictQuery,
     QueuePageQuery,
     QueueQuery,
@@ -73,6 +74,7 @@ _QUERY_ID = _path("query_id", type="string", pattern="^[A-Za-z0-9_-]{22}$")
 _SHA256 = _path("sha256", type="string", pattern="^[0-9a-f]{64}$")
 _NAME = _path("name", type="string", pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
 _QUEUE = _path("queue", enum=list(QUEUES))
+_TASK = _path("task", type="string", pattern="^[a-z][a-z0-9_]{0,39}$")
 _DECISION_ID = _path("decision_id", type="string", pattern="^manual:[0-9a-f]{12}$")
 
 _QUERY_OPERATIONS = (
@@ -232,6 +234,46 @@ PATHS: dict[str, Schema] = {
             _QUEUE,
             _DECISION_ID,
             query=QueueQuery,
+        )
+    },
+    "/api/labels": {
+        "get": _operation(
+            "getLabelTasks", "List what people label", _json("the tasks", ref_to("LabelTasks"))
+        )
+    },
+    "/api/labels/{task}": {
+        "get": _operation(
+            "getLabels",
+            "Return the pictures that a person labels next",
+            _json("pictures and progress", ref_to("LabelPage")),
+            _TASK,
+            query=LabelQuery,
+        ),
+        "post": _operation(
+            "label",
+            "Record a label",
+            _json("pictures and progress", ref_to("LabelPage"), "201"),
+            _TASK,
+            query=LabelQuery,
+            body="NewLabel",
+        ),
+    },
+    "/api/labels/{task}/last": {
+        "delete": _operation(
+            "undoLabel",
+            "Take back the last label of a person",
+            _json("pictures and progress", ref_to("LabelPage")),
+            _TASK,
+            query=LabelQuery,
+        )
+    },
+    "/api/labels/{task}/releases": {
+        "post": _operation(
+            "publishLabels",
+            "Publish the labels of a task as the next version of a dataset",
+            _json("the release", ref_to("PublishedLabels"), "201"),
+            _TASK,
+            body="NewLabelRelease",
         )
     },
     "/api/v1/models": {

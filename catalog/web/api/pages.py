@@ -26,11 +26,12 @@ from catalog.errors import (
     SafelightError,
 )
 from catalog.lake.lake import Catalog, open_catalog
+from catalog.lake.manual import LOCAL
 from catalog.number_formats import TEMPLATE_FILTERS
 from catalog.program_name import command_name
 from catalog.releases.release import CLASSES
 from catalog.version import __version__
-from catalog.web.http.app_keys import PREDICTIONS, SETTINGS, WORKSPACE
+from catalog.web.http.app_keys import CALLER, PREDICTIONS, SETTINGS, WORKSPACE
 from catalog.web.review.queues import QUEUES, find_queue
 from catalog.web.review.review_session import new_seed
 from catalog.web.sections import crawls, formatting
@@ -193,6 +194,15 @@ async def review_queue(request: web.Request) -> web.Response:
     """Show one review queue; its items come from the API."""
     queue = find_queue(request.match_info["queue"])
     return _page("review_queue.html", here="review", queue=queue, seed=new_seed())
+
+
+@routes.get("/label")
+@for_people
+async def label(request: web.Request) -> web.Response:
+    """Show the labelling; a script fills it from the API."""
+    return _page(
+        "label.html", here="label", is_named=request[CALLER] != LOCAL, name=request[CALLER]
+    )
 
 
 @routes.get("/predict")

@@ -172,6 +172,37 @@ class ExplainQuery(PredictQuery):
     ] = 0
 
 
+class LabelQuery(Struct):
+    """Query string of the labels of a person."""
+
+    by: Annotated[
+        str,
+        Meta(
+            max_length=40,
+            description="who labels, on a server without tokens; else it is the name of the token",
+        ),
+    ] = ""
+
+
+class NewLabel(Struct, forbid_unknown_fields=True):
+    """Body of `POST /api/labels/{task}`."""
+
+    picture: Annotated[str, Meta(pattern=_SHA256, extra={"expects": "a SHA-256: 64 hex digits"})]
+    value: Annotated[str, Meta(min_length=1, max_length=60, pattern=_NOT_BLANK)]
+
+
+class NewLabelRelease(Struct, forbid_unknown_fields=True):
+    """Body of `POST /api/labels/{task}/releases`."""
+
+    dataset: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?!\n)$",
+            extra={"expects": "a name of letters, digits, - and _"},
+        ),
+    ]
+
+
 class NewDecision(Struct, forbid_unknown_fields=True):
     """Body of `POST /api/review/decisions`."""
 

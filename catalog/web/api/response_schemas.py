@@ -104,6 +104,44 @@ RESPONSES: dict[str, Schema] = {
         parameters=array_of(_object("name about default", name=TEXT, about=TEXT, default={})),
     ),
     "PredictionModels": _object("models", models=array_of(ref_to("PredictionModel"))),
+    "LabelTasks": _object(
+        "tasks",
+        tasks=array_of(
+            _object(
+                "task classes labels people",
+                task=TEXT,
+                classes=array_of(TEXT),
+                labels=COUNT,
+                people=array_of(TEXT),
+            )
+        ),
+    ),
+    "LabelPage": _object(
+        "pictures progress",
+        pictures=array_of(
+            _object(
+                "picture why expected",
+                picture=TEXT,
+                why={"enum": ["first", "uncertain", "random", "again"]},
+                expected={
+                    "type": ["object", "null"],
+                    "description": "probability of each class; null before a model",
+                },
+            )
+        ),
+        progress={"type": "object"},
+        judgement_id=TEXT,
+        taken_back=TEXT | {"description": "the picture whose label was taken back"},
+    ),
+    "PublishedLabels": _object(
+        "dataset version pictures left_out splits command",
+        dataset=TEXT,
+        version=TEXT,
+        pictures=COUNT,
+        left_out=COUNT | {"description": "labelled, but not kept by the current curation run"},
+        splits={"type": "object", "description": "pictures by split and class"},
+        command=TEXT,
+    ),
     "Samples": _object("pictures", pictures=array_of(TEXT)),
     "BatchLine": {
         "description": "a line has a prediction, or an error with the status that the file would have alone",

@@ -163,8 +163,14 @@ export function faces(boxed, width, height) {
   return svg("svg", { class: "faces", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": boxed.length === 1 ? "1 face" : `${boxed.length} faces` }, ...marks);
 }
 
+/** A warning, where the model was trained on the picture; null elsewhere. */
+export function learnt(row, model) {
+  if (!row.split || row.split === "test") return null;
+  return element("p", { class: "verdict bad learnt" }, `The model was trained on ${model.dataset}@${model.version}, whose split ${row.split} has this picture: its answer says nothing about new pictures.`);
+}
+
 /** What the catalog has about the same bytes: the picture's page, its source, licence, decision and releases. */
-export function inCatalog(row, model) {
+export function inCatalog(row) {
   const releases = row.releases.flatMap(({ dataset, version, split }, place) => [place ? ", " : "", element("a", { href: `/datasets/${dataset}/${version}` }, `${dataset}@${version}`), ` (${split})`]);
   const facts = [
     ["Picture", [element("a", { class: "mono", href: `/pictures/${row.sha256}` }, row.sha256.slice(0, 12))]],
@@ -174,8 +180,6 @@ export function inCatalog(row, model) {
     ["Decision", row.decision ? [row.decision + (row.reason ? `: ${row.reason.replaceAll("_", " ")}` : "")] : ["not curated yet"]],
     ["Releases", releases.length ? releases : ["none"]],
   ].filter(([, body]) => body);
-  const isLearnt = row.split && row.split !== "test";
   return element("section", { class: "in-catalog" }, element("h3", {}, "In the catalog"),
-    isLearnt ? element("p", { class: "verdict bad" }, `The model was trained on ${model.dataset}@${model.version}, whose split ${row.split} has this picture: its answer says nothing about new pictures.`) : null,
     element("dl", { class: "facts" }, ...facts.map(([name, body]) => element("div", {}, element("dt", {}, name), element("dd", {}, ...body)))));
 }

@@ -1,9 +1,10 @@
 // The prediction page: pictures are sent one after the other; each keeps its place and is shown from the browser's memory.
 
 import { byId, element, isTyping } from "./dom.js";
-import { faces, inCatalog, section, sentence } from "./predict-answers.js";
+import { faces, inCatalog, learnt, section, sentence } from "./predict-answers.js";
 import { drawHeatMap } from "./predict-heat.js";
 
+const EVERY = "*";
 const TRIES = 6; // of one picture while the server is busy
 const entries = new Set();
 const queue = [];
@@ -116,14 +117,26 @@ async function work() {
   isSending = false;
 }
 
+/** The chosen model, or the first of each recipe. */
+function chosenModels() {
+  if (model.value !== EVERY) return [model.value];
+  return [...model.querySelectorAll("optgroup")].map((group) => (group.querySelector("[data-offered]") ?? group.querySelector("option")).value);
+}
+
 async function predict(entry) {
   const chosen = model.value;
-  const result = await answer(entry.file, chosen);
-  if (chosen !== model.value) return; // it is in the queue again
+  const results = [];
+  for (const id of chosenModels()) {
+    const result = await answer(entry.file, id);
+    if (chosen !== model.value) return; // it is in the queue again
+    results.push(result);
+    if (result.error) break; // of the file, so that of every model
+  }
   entry.place.setAttribute("aria-busy", "false");
   for (const drawn of entry.place.querySelectorAll(".sheet svg, .heat-note")) drawn.remove();
-  if (result.error) entry.answers.replaceChildren(element("p", { class: "verdict bad", role: "alert" }, sentence(result.error)));
-  else show(entry, result);
+  const wrong = results.find((result) => result.error);
+  if (wrong) entry.answers.replaceChildren(element("p", { class: "verdict bad", role: "alert" }, sentence(wrong.error)));
+  else show(entry, results);
 }
 
 /** Ask the server; while it is busy, wait as long as it says and try again. Returns the answer or {error}. */
@@ -148,7 +161,7 @@ async function answer(file, chosen, path = "predict", more = "") {
 }
 
 /** Draw over the picture what counted for one answer; a second press removes it. */
-async function explain(entry, button, task, face) {
+async function explain(entry, button, id, task, face) {
   const isShown = button.getAttribute("aria-pressed") === "true";
   entry.sheet.querySelector(".heat")?.remove();
   entry.place.querySelector(".heat-note")?.remove();
@@ -157,7 +170,7 @@ async function explain(entry, button, task, face) {
   const chosen = model.value;
   button.disabled = true;
   byId("progress").textContent = "Covering the picture piece by piece …";
-  const map = await answer(entry.file, chosen, "explain", `&task=${encodeURIComponent(task)}&face=${face}`);
+  const map = await answer(entry.file, id, "explain", `&task=${encodeURIComponent(task)}&face=${face}`);
   button.disabled = false;
   byId("progress").textContent = "";
   if (chosen !== model.value || !entries.has(entry)) return;
@@ -171,15 +184,25 @@ async function explain(entry, button, task, face) {
   entry.caption.after(note);
 }
 
-function show(entry, result) {
-  const { width, height, subjects } = result;
+function show(entry, results) {
+  const { width, height, format } = results[0];
   Object.assign(entry, { width, height });
-  entry.caption.textContent = [entry.file.name || "Pasted picture", result.format, `${width} × ${height} px`, `${result.seconds.toFixed(1)} s`].join(" · ");
-  const boxed = subjects.filter((subject) => subject.box);
-  if (boxed.length) entry.sheet.append(faces(boxed, width, height));
-  const parts = subjects.map((subject, place) => section(subject, boxed.length > 1 ? `Face ${place + 1}` : "", (button, task) => explain(entry, button, task, place)));
+  const seconds = results.reduce((sum, result) => sum + result.seconds, 0);
+  entry.caption.textContent = [entry.file.name || "Pasted picture", format, `${width} × ${height} px`, `${seconds.toFixed(1)} s`].join(" · ");
+  const boxed = results.map(({ subjects }) => subjects.filter((subject) => subject.box)).find((found) => found.length);
+  if (boxed) entry.sheet.append(faces(boxed, width, height));
+  const parts = results.flatMap((result) => [...(results.length > 1 ? [element("h2", { class: "recipe" }, result.model.recipe.replaceAll("_", " "))] : []), ...answersOf(entry, result)]);
+  if (results[0].in_catalog) parts.push(inCatalog(results[0].in_catalog));
+  entry.answers.replaceChildren(...parts);
+}
+
+function answersOf(entry, result) {
+  const { subjects, model: made } = result;
+  const isSeveral = subjects.filter((subject) => subject.box).length > 1;
+  const parts = subjects.map((subject, place) => section(subject, isSeveral ? `Face ${place + 1}` : "", (button, task) => explain(entry, button, made.model_id, task, place)));
   if (result.refusal) parts.push(element("p", { class: "verdict" }, sentence(result.refusal.text)));
   if (result.faces > subjects.length) parts.push(element("p", { class: "soft" }, `The ${subjects.length} largest of ${result.faces} faces.`));
-  if (result.in_catalog) parts.push(inCatalog(result.in_catalog, result.model));
-  entry.answers.replaceChildren(...parts);
+  const warning = result.in_catalog && learnt(result.in_catalog, made);
+  if (warning) parts.push(warning);
+  return parts;
 }

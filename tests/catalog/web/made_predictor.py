@@ -43,6 +43,7 @@ DEFECTS = (
     HeadPrediction("noise", "Noise", "0.7", value=0.7, low=0.5, high=0.9, scale=Scale(0, 1)),
     HeadPrediction("bad_saturation", "Bad saturation", "-0.5", value=-0.5, scale=Scale(-1, 1)),
 )
+CAMERA = replace(MODEL, model_id="9876fedc", recipe="exif", predicts=("ISO",), looks_at="picture")
 QUALITY = replace(
     MODEL, model_id="feedc0de", recipe="quality", predicts=("Score", "Noise"), looks_at="picture"
 )
@@ -62,10 +63,7 @@ class MadePredictor:
         self.is_closed = False
 
     def models(self) -> list[PredictionModel]:
-        other = replace(
-            MODEL, model_id="9876fedc", recipe="exif", predicts=("ISO",), looks_at="picture"
-        )
-        return [MODEL, other, QUALITY]
+        return [MODEL, CAMERA, QUALITY]
 
     def predict(self, model_id: str, picture: bytes) -> PicturePrediction:
         if model_id not in {MODEL.model_id, "9876fedc", QUALITY.model_id}:
@@ -76,7 +74,8 @@ class MadePredictor:
             self.released.wait(20)
         self.n_predicted += 1
         if model_id == "9876fedc":
-            return replace(PREDICTION, subjects=(PredictedSubject(None, (ISO,)),), faces=None)
+            subject = PredictedSubject(None, (ISO,))
+            return replace(PREDICTION, model=CAMERA, subjects=(subject,), faces=None)
         if model_id == QUALITY.model_id:
             subject = PredictedSubject(None, (SCORE, *DEFECTS))
             return replace(PREDICTION, model=QUALITY, subjects=(subject,), faces=None)

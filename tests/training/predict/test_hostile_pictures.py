@@ -65,6 +65,7 @@ def memory_of(server: Server) -> int:
     return sum(p.memory_info().rss for p in (process, *process.children(recursive=True)))
 
 
+@pytest.mark.slow
 def test_each_awkward_picture_gets_its_answer_or_a_clear_refusal(
     browser: Browser, server: Server
 ) -> None:

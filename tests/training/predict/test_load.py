@@ -42,9 +42,8 @@ def upload_for(
             time.sleep(RETRY_S)
 
 
-@pytest.mark.parametrize(
-    "seconds", [2.0, pytest.param(60.0, marks=pytest.mark.slow)], ids=["seconds", "a-minute"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [2.0, 60.0], ids=["seconds", "a-minute"])
 def test_32_parallel_uploads_are_answered_in_time_or_told_to_come_again(
     trained: Trained, tmp_path: Path, seconds: float
 ) -> None:
