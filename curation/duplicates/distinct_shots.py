@@ -1,8 +1,8 @@
-"""Tell two shots of one camera apart by their EXIF time, where the pixels cannot.
+"""Tell two photographs apart by the camera and the time in their EXIF, where the pixels cannot.
 
-Shots of a burst from a tripod differ less than a copy from its original. But pictures of one camera whose EXIF times
-are some seconds apart are two photographs, however similar. A corrected camera clock shifts times by a quarter of an
-hour or more, so only times up to ten minutes apart count.
+Shots of a burst from a tripod, and shots of a flat target by two cameras, differ less than a copy from its original.
+But pictures of two camera models are two photographs, and so are pictures of one camera at two times. A clock that was
+set to another time zone, before or after a copy was made, shifts times by whole quarters of an hour: these say nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,38 +10,68 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-MIN_GAP, MAX_GAP = timedelta(seconds=1), timedelta(minutes=10)
+MIN_GAP = timedelta(seconds=1)
+ZONE_STEP, LARGEST_SHIFT = timedelta(minutes=15), timedelta(hours=26)
 Shot = tuple[str, datetime]
 """A camera (with its serial number where EXIF has it) and the EXIF time."""
 
 
 def shots_of(pictures: pl.DataFrame) -> dict[str, Shot]:
-    """Give the shot of each picture whose camera and time are known.
+    """Give the shot of each picture whose camera and time are known, or are known of a picture with equal pixels.
 
-    `pictures` has asset_sha256, camera, serial_sha256 and taken_at; without these columns the result is empty.
+    `pictures` has asset_sha256, camera, serial_sha256 and taken_at; without these columns the result is empty. With
+    `pixel_sha256`, a picture without a shot has that of the smallest name that has the same pixels.
     """
     if not {"camera", "serial_sha256", "taken_at"} <= set(pictures.columns):
         return {}
-    dated = pictures.filter(pl.col("camera").is_not_null() & pl.col("taken_at").is_not_null())
     body = pl.concat_str("camera", pl.col("serial_sha256").fill_null(""), separator="\n")
+    shot = pl.struct(body.alias("body"), "taken_at")
+    is_known = pl.col("camera").is_not_null() & pl.col("taken_at").is_not_null()
+    listed = pictures.sort("asset_sha256").with_columns(shot=pl.when(is_known).then(shot))
+    if "pixel_sha256" in pictures.columns:
+        pixels = pl.coalesce("pixel_sha256", "asset_sha256")
+        lent = pl.col("shot").drop_nulls().first().over(pixels)
+        listed = listed.with_columns(shot=pl.coalesce("shot", lent))
+    dated = listed.filter(pl.col("shot").is_not_null())
     return {
-        sha: (str(camera), taken_at)
-        for sha, camera, taken_at in dated.select("asset_sha256", body, "taken_at").iter_rows()
+        sha: (str(each["body"]), each["taken_at"])
+        for sha, each in dated.select("asset_sha256", "shot").iter_rows()
     }
 
 
 def are_distinct_shots(one: Shot | None, other: Shot | None) -> bool:
-    """Say whether these are two shots of one camera within ten minutes.
+    """Say whether these are shots of two cameras, or of one camera at two times.
 
     >>> noon = datetime(2026, 1, 2, 12)
     >>> are_distinct_shots(("nikon", noon), ("nikon", noon + timedelta(seconds=2)))
     True
     >>> are_distinct_shots(("nikon", noon), ("nikon", noon + timedelta(hours=1)))
     False
+    >>> are_distinct_shots(("nikon d90", noon), ("canon eos 5d", noon))
+    True
     """
-    if one is None or other is None or one[0] != other[0]:
+    if one is None or other is None:
         return False
-    return MIN_GAP <= abs(one[1] - other[1]) <= MAX_GAP
+    return _are_two_cameras(one[0], other[0]) or _are_two_moments(abs(one[1] - other[1]))
+
+
+def _are_two_cameras(one: str, other: str) -> bool:
+    """Compare model and serial number; a name that is a part of the other, or a missing number, says nothing."""
+    if one == other:
+        return False
+    (model, _, serial), (other_model, _, other_serial) = one.partition("\n"), other.partition("\n")
+    words, other_words = set(model.split()), set(other_model.split())
+    if not (words <= other_words or other_words <= words):
+        return True
+    return bool(serial and other_serial and serial != other_serial)
+
+
+def _are_two_moments(gap: timedelta) -> bool:
+    if gap < MIN_GAP:
+        return False
+    rest = gap % ZONE_STEP
+    is_shifted = min(rest, ZONE_STEP - rest) < MIN_GAP and gap <= LARGEST_SHIFT
+    return not is_shifted
 
 
 class ShotGroups:

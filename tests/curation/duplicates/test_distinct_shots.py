@@ -30,7 +30,11 @@ def taken(at: datetime | None, camera: str | None = "nikon d90") -> dict[str, ob
         (taken(seconds(2)), False),
         (taken(seconds(-599)), False),
         (taken(seconds(3600)), True),  # a clock set right
-        (taken(seconds(2), camera="nikon d40"), True),  # says nothing
+        (taken(seconds(2 * 3600)), True),
+        (taken(seconds(3600 + 7)), False),
+        (taken(seconds(86_400 * 30)), False),
+        (taken(seconds(0), camera="nikon d40"), False),
+        (taken(seconds(0), camera="d90"), True),  # a part of the name
         (taken(None), True),
         (taken(seconds(2), camera=None), True),
     ],
@@ -48,6 +52,35 @@ def test_the_same_pixels_are_two_photographs_when_exif_says_so(
     assert duplicates.groups.height == (2 if is_one else 0)
     edge = duplicates.edges.filter(pl.col("asset_a").is_in(names))
     assert edge["verdict"].to_list() == ["duplicate" if is_one else "same_scene"]
+
+
+def test_pictures_with_equal_pixels_lend_each_other_their_exif() -> None:
+    album = Album()
+    first, second = scene(5), shaken(scene(5), 0.3)
+    names = {}
+    for name, picture, at in (("one", first, NOON), ("two", second, seconds(2))):
+        names[name] = album.add(picture, name=f"9 {name}", **taken(at))
+        names[f"{name} bare"] = album.add(picture, name=f"0 {name}", **taken(None))
+    groups = dict(album.find().groups.select("asset_sha256", "group_id").iter_rows())
+    assert groups[names["one"]] == groups[names["one bare"]]
+    assert groups[names["two"]] == groups[names["two bare"]]
+    assert groups[names["one"]] != groups[names["two"]]
+
+
+def test_a_shot_is_lent_to_the_twin_whatever_the_order_of_names() -> None:
+    columns = {
+        "asset_sha256": ["a", "b", "c"],
+        "pixel_sha256": ["p", "p", None],
+        "camera": [None, "nikon d90", None],
+        "serial_sha256": [None, "1", None],
+        "taken_at": [None, NOON, NOON],
+    }
+    assert shots_of(pl.DataFrame(columns)) == dict.fromkeys("ab", ("nikon d90\n1", NOON))
+
+
+def test_two_bodies_of_one_model_are_two_photographs() -> None:
+    assert are_distinct_shots(("nikon d90\n1", NOON), ("nikon d90\n2", NOON))
+    assert not are_distinct_shots(("nikon d90\n1", NOON), ("nikon d90\n", NOON))
 
 
 def test_a_copy_without_exif_goes_with_the_shot_that_it_fits() -> None:
