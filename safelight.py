@@ -32,54 +32,18 @@ if TYPE_CHECKING:
 __all__ = ["SafelightError", "Workspace", "dataset", "load", "loader", "main", "predict", "sql"]
 
 ROOMS = {
-    "crawl": (
-        "crawler.commands.crawl:crawl",
-        "crawl",
-        "Fetch photographs and their EXIF into the catalog.",
-    ),
-    "catalog": (
-        "catalog.commands.catalog:catalog",
-        "",
-        "Query the tables, look at snapshots, check the workspace.",
-    ),
-    "curate": (
-        "curation.commands.curate:curate",
-        "curate",
-        "Find duplicates and corrupt EXIF, split, rebalance.",
-    ),
-    "dataset": (
-        "catalog.commands.dataset:dataset",
-        "",
-        "Publish, pull, check, compare and export dataset releases.",
-    ),
-    "train": (
-        "training.commands.train:train",
-        "train",
-        "Train models on releases and report on them.",
-    ),
-    "models": (
-        "training.commands.models:models",
-        "train",
-        "Add encoders with weights of your own.",
-    ),
-    "predict": (
-        "training.commands.train:predict",
-        "train",
-        "Print what a model predicts for files.",
-    ),
-    "serve": (
-        "catalog.commands.serve:serve",
-        "serve",
-        "Serve the console, SQL over HTTP and releases.",
-    ),
+    "crawl": ("crawler.commands.crawl:crawl", "crawl", "Fetch photographs and their EXIF into the catalog."),
+    "catalog": ("catalog.commands.catalog:catalog", "", "Query the tables, look at snapshots, check the workspace."),
+    "curate": ("curation.commands.curate:curate", "curate", "Find duplicates and corrupt EXIF, split, rebalance."),
+    "dataset": ("catalog.commands.dataset:dataset", "", "Publish, pull, check, compare and export dataset releases."),
+    "train": ("training.commands.train:train", "train", "Train models on releases and report on them."),
+    "models": ("training.commands.models:models", "train", "Add encoders with weights of your own."),
+    "predict": ("training.commands.train:predict", "train", "Print what a model predicts for files."),
+    "serve": ("catalog.commands.serve:serve", "serve", "Serve the console, SQL over HTTP and releases."),
     "init": ("catalog.commands.setup:init", "", "Make a workspace with its safelight.toml."),
     "doctor": ("catalog.commands.setup:doctor", "", "Look at installation, machine and workspace."),
-    "demo": (
-        "photosite.cli:demo",
-        "crawl",
-        "The embedded photo site, and all steps in one command.",
-    ),
-}
+    "demo": ("photosite.cli:demo", "crawl", "The embedded photo site, and all steps in one command."),
+}  # fmt: skip
 """Command -> (where it lives, the extra that installs its libraries, what it does)."""
 
 EXTRAS = {"ray": "cluster", "obstore": "s3"}

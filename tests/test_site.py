@@ -9,7 +9,7 @@ import click
 import pytest
 
 import safelight
-from catalog import SafelightError
+from catalog import SafelightError, Workspace, open_catalog
 from docs.site import (
     cli_reference,
     error_reference,
@@ -50,7 +50,7 @@ def test_commands_of_pages_are_read_at_all() -> None:
         "(Did you mean one of: '--home', '--where', '--workers'?)",
         "no command nothing",
     ]
-    assert sum(len(typed_commands(path.read_text("utf-8"))) for path in PAGES) > 150
+    assert sum(len(typed_commands(path.read_text("utf-8"))) for path in PAGES) > 200
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -171,3 +171,16 @@ def test_nothing_of_the_site_asks_another_server() -> None:
         path for path in PAGES if re.search(r"!\[[^\]]*\]\(https?:", path.read_text("utf-8"))
     ] == []
     assert [path for path in PAGES if "```mermaid" in path.read_text("utf-8")] == []
+
+
+def test_the_sql_of_all_pages_fits_the_tables(workspace: Workspace) -> None:
+    statements = {
+        words[2]
+        for path in [*PAGES, ROOT / "README.md"]
+        for words in typed_commands(path.read_text("utf-8"))
+        if words[:2] == ["catalog", "sql"] and len(words) > 2 and " " in words[2]
+    }
+    assert len(statements) > 15
+    with open_catalog(workspace) as tables:
+        for statement in statements:
+            tables.query(statement, dict.fromkeys(re.findall(r"\$(\w+)", statement), 1) or ())

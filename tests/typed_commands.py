@@ -9,7 +9,8 @@ import click
 import safelight
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"^( *)```(?:bash|sh|console)?\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+PLAIN = ("", "bash", "console", "sh")
 STARTS = (["safelight"], ["python3", "dev.py", "run"])
 OPERATORS = {"&&", "||", "|", ";", "&", ">", ">>", "<"}
 
@@ -17,7 +18,9 @@ OPERATORS = {"&&", "||", "|", ";", "&", ">", ">>", "<"}
 def typed_commands(page: str) -> list[list[str]]:
     """List what is typed behind `safelight` or `python3 dev.py run` in the plain blocks of a page."""
     commands = []
-    for _, block in BLOCK.findall(page):
+    for kind, block in BLOCK.findall(page):
+        if kind not in PLAIN:
+            continue
         for line in block.replace("\\\n", " ").splitlines():
             commands += _of_line(line.strip().removeprefix("$ "))
     return commands

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,7 +52,7 @@ def _section(title: str, module: str, more: str) -> Iterator[str]:
     for paragraph in text.split("\n\n"):
         lines = paragraph.splitlines()
         is_listing = any(line.startswith("  ") for line in lines) or lines[0].startswith("[[")
-        yield f"```text\n{paragraph}\n```\n" if is_listing else f"{_sentences(paragraph)}\n"
+        yield f"```text\n{dedent(paragraph)}\n```\n" if is_listing else f"{_sentences(paragraph)}\n"
     path = more.removeprefix("reference/") if more.startswith("reference/") else f"../{more}"
     yield f"Written by `{module}`. More: [{more.rsplit('/', maxsplit=1)[-1].removesuffix('.md')}]({path}).\n"
 

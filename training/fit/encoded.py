@@ -102,13 +102,13 @@ class TwoBranches(Protocol):
 
 def two_branches(config: TwoBranches, heads: tuple[Head, ...]) -> nn.Module:
     """Build a network of two branches: on the vectors of the picture, and on the statistics behind them."""
-    from training.models.encoders import load_patch_encoder
+    from training.models.encoders import patch_encoder_dims
     from training.models.headed import HeadedNetwork
     from training.models.picture_and_patch_vectors import PictureAndPatchVectors
 
-    encoder = load_patch_encoder(config.encoder)
+    dim, patch_dim = patch_encoder_dims(config.encoder)
     backbone = PictureAndPatchVectors(
-        dim=encoder.dim, patch_dim=encoder.patch_dim, hidden=config.hidden,
+        dim=dim, patch_dim=patch_dim, hidden=config.hidden,
         input_dropout=config.input_dropout, dropout=config.dropout,
         patch_hidden=getattr(config, "patch_hidden", 0),
         patch_features=getattr(config, "patch_features", 0),

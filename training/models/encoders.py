@@ -5,13 +5,16 @@ Safelight are torch modules, those of a workspace ONNX graphs (`training.encoder
 `lite0+faceres` names two, whose vectors are joined.
 """
 
+from __future__ import annotations
+
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,11 +23,13 @@ from torch import nn
 
 from curation import packaged_trunk
 from training.data.arrays import Arrays
-from training.encoders.onnx_encoder import OnnxEncoder, open_onnx_encoder
 from training.errors import OptionError
 from training.models.headed import Inputs
 from training.models.patch_statistics import PatchSpectrum, PatchStatistics
 from training.models.picture_statistics import PictureColours, PictureStatistics
+
+if TYPE_CHECKING:
+    from training.encoders.onnx_encoder import OnnxEncoder
 
 CHUNK = 16  # pictures in one forward pass: larger chunks leave the CPU caches
 
@@ -143,7 +148,7 @@ class Lite0Detail(nn.Module):
 
 
 FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality | Lite0Detail
-ENCODERS: Mapping[str, Callable[[], FrozenNetwork]] = {
+ENCODERS: Mapping[str, type[FrozenNetwork]] = {
     "lite0": Lite0Levels, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality, "lite0_detail": Lite0Detail,
 }  # fmt: skip
 
@@ -166,11 +171,14 @@ def load_encoder(name: str) -> FrozenNetwork:
     return ENCODERS[name]()
 
 
-def load_patch_encoder(name: str) -> FrozenNetwork:
-    """Build an encoder that reads native patches, too; raises OptionError for one that does not."""
-    if name not in ENCODERS or not load_encoder(name).patch_dim:
+def patch_encoder_dims(name: str) -> tuple[int, int]:
+    """Return the length of the vectors of an encoder that reads native patches, and how much of it is of these.
+
+    No weights are loaded. Raises OptionError for an encoder that reads no patches.
+    """
+    if name not in ENCODERS or not ENCODERS[name].patch_dim:
         raise OptionError(f"encoder={name}", ["lite0_patches", "an empty text for none"])
-    return load_encoder(name)
+    return ENCODERS[name].dim, ENCODERS[name].patch_dim
 
 
 def encoder_id(name: str, encoder: nn.Module) -> str:
@@ -216,6 +224,8 @@ def open_encoders(names: str) -> tuple[Encoder | OnnxEncoder, ...]:
 
 def _open_encoder(name: str) -> Encoder | OnnxEncoder:
     if name not in ENCODERS:
+        from training.encoders.onnx_encoder import open_onnx_encoder
+
         return open_onnx_encoder(_MODELS.get(), name)
     network = load_encoder(name)
     return Encoder(encoder_id(name, network), network.dim, network)
@@ -223,4 +233,6 @@ def _open_encoder(name: str) -> Encoder | OnnxEncoder:
 
 def vector_length(names: str) -> int:
     """Return the length of the vectors of `open_encoders(names)`, joined."""
+    if all(name in ENCODERS for name in names.split("+")):  # needs no weights
+        return sum(ENCODERS[name].dim for name in names.split("+"))
     return sum(encoder.dim for encoder in open_encoders(names))

@@ -103,7 +103,7 @@ class SavedRun:
     @property
     def metrics(self) -> pl.DataFrame:
         """The metrics of all models in one table."""
-        return pl.concat([model.metrics for model in self.models.values()], how="diagonal")
+        return pl.concat([model.metrics for model in self.models.values()], how="diagonal_relaxed")
 
     @property
     def heads(self) -> list[SavedHead]:
