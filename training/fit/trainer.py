@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from catalog import ProgressTask, progress_task
 from training.data.arrays import Arrays
-from training.data.sampling.seeds import cut_batches, derive_seed, epoch_order, row_rng
+from training.data.sampling.seeds import RowRngs, cut_batches, derive_seed, epoch_order
 from training.errors import DivergedError, TrainingStoppedError
 from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
 from training.fit.config import Config
@@ -93,7 +93,7 @@ def view_batches(
     change = view.fixed if epoch == FIXED_EPOCH else view.augment
 
     def make(rows: NDArray[np.int64], samples: Sequence[Arrays]) -> Arrays:
-        return change(samples, [row_rng(seed, epoch, shas[row]) for row in rows])
+        return change(samples, RowRngs(seed, epoch, [shas[row] for row in rows]))
 
     with ThreadPoolExecutor(1) as executor:
         pending: list[Future[Arrays]] = []

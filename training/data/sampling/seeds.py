@@ -4,6 +4,8 @@ Both are pure functions of their arguments, so a resumed run gets the same batch
 """
 
 import hashlib
+from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,30 @@ def epoch_order(digest: str, policy: str, seed: int, epoch: int, n: int) -> NDAr
 def row_rng(seed: int, epoch: int, asset_sha256: str) -> np.random.Generator:
     """Return the generator that augments one picture in one epoch, independent of batch and thread."""
     return np.random.default_rng(derive_seed("augment", seed, epoch, asset_sha256))
+
+
+class RowRngs(Sequence[np.random.Generator]):
+    """The generators of some rows, each made when it is asked for: many views ask for none.
+
+    >>> RowRngs(0, 1, ["a", "b"])[1].random() == row_rng(0, 1, "b").random()
+    True
+    """
+
+    def __init__(self, seed: int, epoch: int, shas: Sequence[str]) -> None:
+        self._seed, self._epoch, self._shas = seed, epoch, shas
+
+    def __len__(self) -> int:
+        return len(self._shas)
+
+    @overload
+    def __getitem__(self, place: int) -> np.random.Generator: ...
+    @overload
+    def __getitem__(self, place: slice) -> "RowRngs": ...
+    def __getitem__(self, place: int | slice) -> "np.random.Generator | RowRngs":
+        """Return a new generator in its first state, or those of a slice."""
+        if isinstance(place, slice):
+            return RowRngs(self._seed, self._epoch, self._shas[place])
+        return row_rng(self._seed, self._epoch, self._shas[place])
 
 
 def cut_batches(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:

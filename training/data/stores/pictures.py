@@ -99,11 +99,19 @@ class SampleStore:
         self, batches: Sequence[NDArray[np.int64]], ahead: int = 2
     ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
         """Yield each batch of rows with its samples, decoding `ahead` batches in advance."""
-        pending: list[list[Future[Arrays]]] = [self._submit(rows) for rows in batches[:ahead]]
+        pending: list[list[Future[Arrays] | Arrays]] = [
+            self._submit(rows) for rows in batches[:ahead]
+        ]
         for number, rows in enumerate(batches):
             if number + ahead < len(batches):
                 pending.append(self._submit(batches[number + ahead]))
-            yield rows, [future.result() for future in pending.pop(0)]
+            yield (
+                rows,
+                [each.result() if isinstance(each, Future) else each for each in pending.pop(0)],
+            )
 
-    def _submit(self, rows: NDArray[np.int64]) -> list[Future[Arrays]]:
-        return [self._pool.submit(self.sample, int(row)) for row in rows]
+    def _submit(self, rows: NDArray[np.int64]) -> list[Future[Arrays] | Arrays]:
+        """Return the samples that are in memory, and ask threads for the others."""
+        return [
+            self._cache.get(row) or self._pool.submit(self.sample, row) for row in rows.tolist()
+        ]

@@ -1,0 +1,250 @@
+"""What the training loop adds to torch: CPU time of our trainer over a bare loop of the same model on the same batches.
+
+    python3 dev.py bench loop --output benchmarks/results/loop_2core_202611.md
+
+Both train the same network from the same weights on the same pictures in the same order, with AdamW, the same rates,
+clipping, a validation after each epoch and the weights on the disk after each. The bare loop takes its batches from one
+array in memory, as torch code without data set does; ours reads them through store, view and log, and draws the bar.
+Rounds alternate. The time is CPU time of the process, so other processes of the machine change it little; that of the
+first epoch, in which ours reads the file, counts as the others do.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from code_version import commit
+from torch import nn
+
+from training.data.arrays import Arrays, Floats, Ints, Pixels
+from training.data.sampling.seeds import cut_batches, epoch_order
+from training.data.stores.pictures import SampleStore
+from training.data.views.base import View, channels_first
+from training.fit.checkpoint import Checkpoints
+from training.fit.config import Config
+from training.fit.examples import make_examples
+from training.fit.objective import HeadsObjective
+from training.fit.optimizers import learning_rate, make_optimizer
+from training.fit.trainer import Training, fit
+from training.fit.training_run import TrainingRun
+from training.heads import Head, SoftmaxHead
+from training.models.headed import HeadedNetwork
+from training.models.small_cnn import SmallCNN
+
+CLASSES = tuple("abcdefghij")
+HEADS: tuple[Head, ...] = (SoftmaxHead(name="letter", column="letter", classes=CLASSES),)
+GOAL = 0.03  # of the CPU time of the bare loop
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on pictures of one side."""
+
+    name: str
+    side: int
+    width: int
+    train: int
+    validation: int
+    config: Config
+
+
+CASES = (
+    Case(
+        "small: 28 px, 26 thousand weights", 28, 16, 2048, 256,
+        Config(epochs=3, batch_size=64, learning_rate=2e-3, weight_decay=0.01),
+    ),
+    Case(
+        "as `digits`: 28 px, 87 thousand weights", 28, 32, 2048, 256,
+        Config(epochs=3, batch_size=64, learning_rate=2e-3, weight_decay=0.01),
+    ),
+    Case(
+        "96 px, 87 thousand weights", 96, 32, 320, 64,
+        Config(epochs=3, batch_size=32, learning_rate=2e-3, weight_decay=0.01),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RawPictures(View):
+    """Files of raw pixels; training shows them as they are, so that neither loop works on the data."""
+
+    kind = "raw_pictures"
+    side: int
+
+    @property
+    def sample_bytes(self) -> int:
+        """Size of a picture."""
+        return 3 * self.side**2
+
+    def prepare(self, pixels: Pixels) -> Arrays:
+        """Keep the pixels."""
+        return {"pictures": pixels}
+
+    def from_bytes(self, data: bytes, name: str) -> Arrays:  # noqa: ARG002 - the contract
+        """Read the pixels."""
+        return {"pictures": np.frombuffer(data, np.uint8).reshape(self.side, self.side, 3)}
+
+    def augment(self, samples: Sequence[Arrays], _rngs: Sequence[np.random.Generator]) -> Arrays:
+        """Stack the pictures."""
+        return self.plain(samples)
+
+    def plain(self, samples: Sequence[Arrays]) -> Arrays:
+        """Stack the pictures."""
+        return {"pictures": channels_first([sample["pictures"] for sample in samples])}
+
+    def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
+        """Raise NotImplementedError: there are no baselines here."""
+        raise NotImplementedError
+
+
+class Pictures:
+    """Made pictures behind each other in one file, and the same in memory, in the same order of bytes."""
+
+    def __init__(self, folder: Path, case: Case) -> None:
+        n, rng = case.train + case.validation, np.random.default_rng(0)
+        pictures = rng.integers(0, 256, (n, case.side, case.side, 3)).astype(np.uint8)
+        (folder / "pixels").write_bytes(pictures.tobytes())
+        size = 3 * case.side**2
+        self.folder, self.pictures = folder, pictures
+        self.labels = rng.integers(0, len(CLASSES), n)
+        self.index = pl.DataFrame(
+            {
+                "asset_sha256": [f"{number:064d}" for number in range(n)],
+                "shard": ["pixels"] * n,
+                "offset": [size * number for number in range(n)],
+                "length": [size] * n,
+                "group_id": [str(number) for number in range(n)],
+                "letter": [CLASSES[label] for label in self.labels],
+            }
+        )
+
+    def batch(self, rows: Ints) -> dict[str, torch.Tensor]:
+        """Return a batch (N, 3, S, S) with channels last in memory, as ours has them."""
+        return {"pictures": torch.from_numpy(np.moveaxis(self.pictures[rows], -1, 1))}
+
+    def shard(self, name: str) -> Path:
+        """Return the file of pixels."""
+        return self.folder / name
+
+
+def make_network(case: Case) -> nn.Module:
+    torch.manual_seed(0)
+    return HeadedNetwork(SmallCNN(case.width), HEADS)
+
+
+def ours(case: Case, pictures: Pictures, folder: Path) -> float:
+    """Train with `fit`; return the share of time in which the network waited for data."""
+    store = SampleStore(pictures, pictures.index, RawPictures(case.side), cache_bytes=10**9)
+    with store:
+        rows = np.arange(case.train), np.arange(case.train, case.train + case.validation)
+        train, validation = (make_examples(store, HEADS, part) for part in rows)
+        run = TrainingRun(case.config, "digest", "split", torch.device("cpu"))
+        training = Training(make_network(case), HeadsObjective(HEADS), train, validation, run)
+        _, progress = fit(training, Checkpoints(folder / "checkpoints", "model"))
+    seconds = sum(row["seconds"] for row in progress.history)
+    return sum(row["wait_share"] * row["seconds"] for row in progress.history) / seconds
+
+
+def bare(case: Case, pictures: Pictures, folder: Path) -> float:
+    """Train the same without us."""
+    network, config = make_network(case), case.config
+    optimizer = make_optimizer(network, config)
+    labels = torch.from_numpy(pictures.labels)
+    steps = -(-case.train // config.batch_size)
+    for epoch in range(config.epochs):
+        network.train()
+        order = epoch_order("digest", "split", config.seed, epoch, case.train)
+        total = 0.0
+        for step, rows in enumerate(cut_batches(order, config.batch_size)):
+            rate = learning_rate(config, epoch * steps + step, config.epochs * steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group.get("share", 1.0)
+            output = network(pictures.batch(rows))["letter"]
+            loss = nn.functional.nll_loss(output, labels[torch.from_numpy(rows)])
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            optimizer.step()
+            total += float(loss.detach()) * len(rows)
+        network.eval()
+        with torch.inference_mode():
+            for rows in torch.arange(case.train, len(labels)).split(32):
+                output = network(pictures.batch(rows.numpy()))
+                nn.functional.nll_loss(output["letter"], labels[rows])
+        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save(state, folder / f"epoch-{epoch}.pt")
+    return 0.0
+
+
+def timed(
+    loop: Callable[[Case, Pictures, Path], float], case: Case, pictures: Pictures
+) -> tuple[float, float]:
+    """Return CPU seconds and what the loop returns."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        value = loop(case, pictures, Path(folder))
+        return time.process_time() - started, value
+
+
+def measured(case: Case, rounds: int) -> tuple[str, list[float]]:
+    """Return a row of the table and the ratios of the rounds."""
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = Pictures(Path(folder), case)
+        timed(bare, case, pictures), timed(ours, case, pictures)  # both warm
+        pairs = [(timed(bare, case, pictures), timed(ours, case, pictures)) for _ in range(rounds)]
+    ratios = [mine[0] / plain[0] for plain, mine in pairs]
+    plain, mine = (statistics.median(pair[n][0] for pair in pairs) for n in (0, 1))
+    waiting = statistics.median(pair[1][1] for pair in pairs)
+    steps = case.config.epochs * -(-case.train // case.config.batch_size)
+    row = (
+        f"| {case.name} | {case.config.batch_size} | {1000 * plain / steps:.2f} | {1000 * mine / steps:.2f} | "
+        f"{statistics.median(ratios) - 1:+.1%} | {min(ratios) - 1:+.1%} to {max(ratios) - 1:+.1%} | {waiting:.1%} |"
+    )
+    return row, ratios
+
+
+def main() -> None:
+    """Measure all cases and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for case in CASES:
+        row, _ = measured(case, options.rounds)
+        print(row, flush=True)
+        rows.append(row)
+    text = TABLE.format(
+        rows="\n".join(rows), rounds=options.rounds, commit=commit(), torch=torch.__version__,
+        python=platform.python_version(), cores=os.cpu_count(), goal=f"{GOAL:.0%}",
+    )  # fmt: skip
+    if options.output:
+        options.output.write_text(text, "utf-8")
+
+
+TABLE = """# The training loop beside a bare loop of torch
+
+`python3 dev.py bench loop --output benchmarks/results/loop_2core_202611.md`, commit {commit}, Python {python},
+torch {torch}, {cores} cores, one compute thread, medians of {rounds} alternating rounds.
+
+Same network, weights, pictures, order of batches, optimizer, rates, clipping; three epochs, each with validation and
+checkpoint. Times are CPU ms a step, everything included. *Waiting* is the share of the time in which the network waited
+for its next batch. The goal is {goal}.
+
+| network | batch | bare | ours | more (median) | more (all rounds) | waiting |
+| --- | --- | --- | --- | --- | --- | --- |
+{rows}
+"""
+
+if __name__ == "__main__":
+    main()
