@@ -55,6 +55,7 @@ ENCODED = 200  # faces whose encoding is timed
 VALIDATION_SHARE = 8  # every eighth training group is left for validation
 LABELS = ("age", "gender", "ethnicity")
 VARIANTS = (
+    ("encoder=lite0 (means of levels, no grid)", ("encoder=lite0",)),
     ("age=dex (117 classes, expected value)", ("age=dex",)),
     ("age=ordinal (ordered thresholds)", ("age=ordinal",)),
     ("age=regression", ("age=regression",)),
@@ -98,7 +99,7 @@ def main() -> None:
     if options.variants:
         plans += [(f"Lite0, {title}", (*given, *changes)) for title, changes in VARIANTS]
     if has_own:
-        plans.append((f"Lite0 + {own}", (*given, f"encoder=lite0+{own}")))
+        plans.append((f"Lite0 + {own}", (*given, f"encoder=lite0_grid+{own}")))
     note = f"No encoder `{options.own or 'faceres'}` was added: its rows are left out.\n"
     rows: list[Row] = []
     first = make_job(workspace, TrainingRequest("faces", dataset=options.dataset, options=given))

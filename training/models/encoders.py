@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -73,6 +73,30 @@ class Lite0Levels(nn.Module):
                 pooled += [x.mean(dim=(2, 3)), x.amax(dim=(2, 3))]
         x = self.last_maps(self.trunk.head(x))
         return torch.cat([*pooled, x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
+
+
+class Lite0Grid(Lite0Levels):
+    """EfficientNet-Lite0 with ImageNet weights: what is where, for pictures of one geometry such as aligned faces.
+
+    Means over the cells of a grid on two levels stand beside mean and maximum of the last one.
+
+    >>> Lite0Grid()({"pictures": torch.zeros(1, 2, 3, 96, 96, dtype=torch.uint8)}).shape
+    torch.Size([1, 2, 7232])
+    """
+
+    GRIDS: ClassVar[Mapping[int, int]] = {10: 4, 15: 3}
+    """Cells a side, by the block whose features are pooled (112 and 320 channels)."""
+    dim = 2 * 1280 + 112 * 4**2 + 320 * 3**2
+
+    def _pooled(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.relu6(self.trunk.stem(x))
+        cells = []
+        for number, block in enumerate(self.trunk.blocks):
+            x = block(x)
+            if number in self.GRIDS:
+                cells.append(cell_means(x, self.GRIDS[number]).flatten(1))
+        x = self.last_maps(self.trunk.head(x))
+        return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3)), *cells], dim=1)
 
 
 class Lite0AndPatches(nn.Module):
@@ -147,9 +171,31 @@ class Lite0Detail(nn.Module):
         return torch.cat([quality[:, 0], *numbers], 1)[:, None]
 
 
+def cell_means(maps: torch.Tensor, cells: int) -> torch.Tensor:
+    """Average maps (N, C, H, W) over `cells` x `cells` cells: (N, C, cells, cells).
+
+    Equal to `adaptive_avg_pool2d`, which ONNX has only where the cells divide the sides.
+
+    >>> maps = torch.rand(1, 2, 7, 6)
+    >>> torch.allclose(cell_means(maps, 3), nn.functional.adaptive_avg_pool2d(maps, 3))
+    True
+    """
+    rows, columns = (_cell_weights(int(side), cells).to(maps) for side in maps.shape[2:])
+    return rows @ maps @ columns.T
+
+
+def _cell_weights(side: int, cells: int) -> torch.Tensor:
+    weights = torch.zeros(cells, side)
+    for cell in range(cells):
+        start, end = cell * side // cells, -(-(cell + 1) * side // cells)
+        weights[cell, start:end] = 1 / (end - start)
+    return weights
+
+
 FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality | Lite0Detail
 ENCODERS: Mapping[str, type[FrozenNetwork]] = {
-    "lite0": Lite0Levels, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality, "lite0_detail": Lite0Detail,
+    "lite0": Lite0Levels, "lite0_grid": Lite0Grid, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality,
+    "lite0_detail": Lite0Detail,
 }  # fmt: skip
 
 _MODELS: ContextVar[Path | None] = ContextVar("models", default=None)

@@ -59,11 +59,11 @@ class FacesConfig(Config):
 
 DEFAULT = FacesConfig(
     epochs=12, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=12,
-    select="last", schedule="one_cycle", encoder="lite0", side=224, variants=2, hidden=384,
+    select="last", schedule="one_cycle", encoder="lite0_grid", side=224, variants=2, hidden=384,
 )  # fmt: skip
 SMOKE = FacesConfig(
     epochs=6, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=6,
-    schedule="one_cycle", encoder="lite0", side=96, variants=1, hidden=64,
+    schedule="one_cycle", encoder="lite0_grid", side=96, variants=1, hidden=64,
 )  # fmt: skip
 
 

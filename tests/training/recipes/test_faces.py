@@ -13,6 +13,7 @@ from training.fit.objective import HeadsObjective
 from training.fit.optimizers import make_optimizer
 from training.fit.recipe import Labels
 from training.heads import DistributionHead, heads_from
+from training.models.encoders import vector_length
 from training.models.head_layers import MedianOfDistribution
 from training.recipes.faces import AGE_HEADS, SMOKE, heads, network, view
 
@@ -61,7 +62,7 @@ def test_either_architecture_learns_from_vectors(arch: str, age: str) -> None:
     torch.manual_seed(0)
     net = network(config, made)
     assert len(net.backbones) == (1 if arch == "joint" else 2)  # type: ignore[arg-type]
-    inputs = {"vectors": torch.randn(6, 3584)}
+    inputs = {"vectors": torch.randn(6, vector_length("lite0_grid"))}
     targets = {head.name: torch.from_numpy(head.targets(INDEX)) for head in made}
     objective, optimizer, losses = HeadsObjective(made), make_optimizer(net, config), []
     for _ in range(30):
@@ -96,7 +97,7 @@ def test_members_of_an_ensemble_learn_as_they_would_alone_and_are_averaged() -> 
     made = heads(LABELS, config)
     torch.manual_seed(0)
     net = network(config, made)
-    inputs = {"vectors": torch.randn(6, 3584)}
+    inputs = {"vectors": torch.randn(6, vector_length("lite0_grid"))}
     targets = {head.name: torch.from_numpy(head.targets(INDEX)) for head in made}
     members_objective(config, made).loss(net, inputs, targets, torch.ones(6)).backward()
     together = [p.grad.clone() for p in net.members[1].parameters() if p.grad is not None]  # type: ignore[union-attr,index]

@@ -1,0 +1,26 @@
+"""Frozen encoders: what their vectors know."""
+
+import torch
+
+from training.models.encoders import Lite0Grid, cell_means
+
+
+def test_a_grid_knows_where_things_are() -> None:
+    torch.manual_seed(0)
+    picture = torch.zeros(1, 1, 3, 96, 96, dtype=torch.uint8)
+    picture[..., :40, :40] = torch.randint(0, 256, (1, 1, 3, 40, 40), dtype=torch.uint8)
+    grid = Lite0Grid()
+    with torch.inference_mode():
+        here, there = (
+            grid({"pictures": each})[0, 0, -320 * 9 :].reshape(320, 9)
+            for each in (picture, picture.flip(3, 4))
+        )
+    same, opposite = ((here[:, 0] - there[:, n]).abs().mean() for n in (0, 8))
+    assert opposite < 0.8 * same, "what was above on the left is now below on the right"
+
+
+def test_cells_are_those_of_adaptive_pooling_for_any_side() -> None:
+    for sides, cells in (((14, 14), 4), ((7, 7), 3), ((6, 10), 4), ((3, 3), 3)):
+        maps = torch.rand(2, 5, *sides)
+        expected = torch.nn.functional.adaptive_avg_pool2d(maps, cells)
+        torch.testing.assert_close(cell_means(maps, cells), expected)
