@@ -38,7 +38,8 @@ class CandidateLimits:
 class VerificationLimits:
     """What counts as the same photograph; distances are in pixels of a picture whose longest side is 320.
 
-    The `blind` limits hold for two pictures without an EXIF time that could tell two shots apart (`distinct_shots.py`).
+    The `blind` limits hold where one of two pictures has no EXIF time that could tell two shots apart
+    (`distinct_shots.py`). `copy_rules.py` and `comparison.py` say what each limit is for.
     """
 
     inliers: int = 12
@@ -57,8 +58,7 @@ class VerificationLimits:
     relief_ncc: float = 0.8
     worst_ncc: float = 0.9
     chroma_ncc: float = 0.8
-    strict_drift_px: float = 0.1
-    blind_strict_drift_px: float = 0.08
+    strict_drift_px: float = 0.08
     overlay_drift_px: float = 0.06
     overlay_coherent_px: float = 0.025
     strict_detail_ncc: float = 0.95
@@ -84,7 +84,6 @@ class VerificationLimits:
             self,
             drift_px=self.blind_drift_px,
             coherent_px=self.blind_coherent_px,
-            strict_drift_px=self.blind_strict_drift_px,
         )
 
 

@@ -14,6 +14,7 @@ from curation.duplicates.grouping import missing_pairs
 from curation.duplicates.index import CandidatePairs, SimilarityIndex
 from curation.duplicates.schedule import WAVE, Candidate, CandidateGroups, waves
 from curation.duplicates.verification import Verdict, Verifier
+from curation.similarity.fit_measures import Fit
 
 EDGES = {
     "asset_a": pl.String,
@@ -62,7 +63,8 @@ class PairVerification:
         self._row_of = self._rows_of(self._earlier)
         self._was_copy: list[bool] = (self._earlier["verdict"] == "duplicate").to_list()
         self._drift: list[float] = self._earlier["drift_px"].to_list()
-        self._was_strong: list[bool] = self._earlier.select(_is_strong()).to_series().to_list()
+        self._detail: list[float] = self._earlier["detail_ncc"].to_list()
+        self._overlap: list[float] = self._earlier["overlap"].to_list()
         self._reused: list[int] = []  # rows of `_earlier`
         self._new: list[tuple[object, ...]] = []
         self._verified: set[int] = set()
@@ -148,27 +150,27 @@ class PairVerification:
             row = self._row_of[key]
             self._reused.append(row)
             is_copy, drift = self._was_copy[row], self._drift[row]
-            is_strong = self._was_strong[row]
+            detail, overlap = self._detail[row], self._overlap[row]
         else:
+            fit = verdict.fit
             self._new.append(_edge(names, table, pair.row, verdict, self._compared_by))
-            is_copy, drift = verdict.verdict == "duplicate", round(verdict.fit.drift_px, 4)
-            edge = pl.DataFrame([self._new[-1]], schema=EDGES, orient="row")
-            is_strong = edge.select(_is_strong()).item()
+            is_copy, drift = verdict.verdict == "duplicate", round(fit.drift_px, 4)
+            detail, overlap = round(fit.detail_ncc, 6), _agreeing_share(fit)
         if is_copy:
             self._copies.append((drift, *names))
-            if is_strong:
+            if (
+                detail >= STRONG_DETAIL_NCC
+                and overlap >= STRONG_OVERLAP
+                and drift <= STRONG_DRIFT_PX
+            ):
                 self._strong.add(names)
         # A weak copy may be a copy of another shot. It merges no groups yet, so both shots are still compared with it.
         return is_copy and drift <= STRONG_DRIFT_PX
 
 
-def _is_strong() -> pl.Expr:
-    """Say of rows of `EDGES` whether both pictures agree nearly everywhere and pixel by pixel."""
-    return (
-        (pl.col("drift_px") <= STRONG_DRIFT_PX)
-        & (pl.col("detail_ncc") >= STRONG_DETAIL_NCC)
-        & (pl.col("overlap") >= STRONG_OVERLAP)
-    ).fill_null(value=False)
+def _agreeing_share(fit: Fit) -> float:
+    """Give the share of the larger picture that both show, without what is drawn over it."""
+    return round(fit.overlap * (1 - fit.overlay_share), 4)
 
 
 def equal_edge(left: str, right: str) -> tuple[object, ...]:
@@ -192,7 +194,7 @@ def _edge(
         CLASSES.get(verdict.verdict),
         round(fit.detail_ncc, 6),
         round(fit.drift_px, 4),
-        round(fit.overlap * (1 - fit.overlay_share), 4),
+        _agreeing_share(fit),
         "".join(letter for letter, name in zip("ab", names, strict=True) if name in verdict.framed),
         compared_by,
     )

@@ -1,8 +1,8 @@
 """Undo what an edit does to tone and sharpness before two aligned pictures are compared.
 
-Histogram matching maps the tones of one picture to those of the other by their quantiles, which inverts any monotone
-tone curve. A clipped picture cannot be restored, so the other one is mapped to it. Then the sharper picture is blurred
-until both have the same energy of fine structure.
+The sharper picture is blurred until both have the same share of fine structure. Then histogram matching maps the tones
+of one picture to those of the other by their quantiles, which inverts any monotone tone curve. A clipped picture cannot
+be restored, so the other one is mapped to it. Blur comes first, because it narrows the histogram.
 """
 
 import cv2
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from curation.similarity.picture_features import Grey
 
 BINS = 256
-SHARPNESS_RATIO = 1.15  # of fine energies: within it two pictures are equally sharp
+SHARPNESS_RATIO = 1.25  # within it two pictures are equally sharp
 SIGMAS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)  # px
 
 
 def match_histograms(one: Grey, two: Grey, inside: Grey) -> tuple[Grey, Grey]:
     """Give both pictures (grey levels 0 to 255) with equal tones and equal sharpness where `inside` is 1."""
-    left, right = _same_tones(one, two, inside > 0)
-    return _same_sharpness(left, right, inside)
+    left, right = _same_sharpness(one, two, inside)
+    return _same_tones(left, right, inside > 0)
 
 
 def _same_tones(one: Grey, two: Grey, is_inside: NDArray[np.bool_]) -> tuple[Grey, Grey]:
@@ -56,21 +56,21 @@ def _residual(target: Grey, mapped: Grey, is_inside: NDArray[np.bool_]) -> float
 
 
 def _same_sharpness(one: Grey, two: Grey, inside: Grey) -> tuple[Grey, Grey]:
-    energies = [_fine_energy(each, inside) for each in (one, two)]
-    low, high = min(energies), max(energies)
-    if high <= SHARPNESS_RATIO * low + 0.1:
+    sharpness = [_sharpness(each, inside) for each in (one, two)]
+    low, high = min(sharpness), max(sharpness)
+    if high <= SHARPNESS_RATIO * low:
         return one, two
-    is_left_sharper = energies[0] > energies[1]
+    is_left_sharper = sharpness[0] > sharpness[1]
     blurred = _blurred_to(one if is_left_sharper else two, inside, low)
     return (blurred, two) if is_left_sharper else (one, blurred)
 
 
-def _blurred_to(grey: Grey, inside: Grey, energy: float) -> Grey:
-    """Blur until the energy of fine structure is not higher (bisection over `SIGMAS`)."""
+def _blurred_to(grey: Grey, inside: Grey, sharpness: float) -> Grey:
+    """Blur until the picture is not sharper (bisection over `SIGMAS`)."""
     low, high = 0, len(SIGMAS) - 1
     while low < high:
         middle = (low + high) // 2
-        if _fine_energy(_gaussian(grey, SIGMAS[middle]), inside) <= energy:
+        if _sharpness(_gaussian(grey, SIGMAS[middle]), inside) <= sharpness:
             high = middle
         else:
             low = middle + 1
@@ -81,6 +81,9 @@ def _gaussian(grey: Grey, sigma: float) -> Grey:
     return np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.float32)
 
 
-def _fine_energy(grey: Grey, inside: Grey) -> float:
+def _sharpness(grey: Grey, inside: Grey) -> float:
+    """Give the energy of fine structure as a share of the variance, which no gain or offset changes."""
+    mask = (inside > 0).astype(np.uint8)
     fine = cv2.Laplacian(cv2.blur(grey, (2, 2)), cv2.CV_32F)
-    return float(cv2.mean(fine * fine, (inside > 0).astype(np.uint8))[0])
+    deviation = float(cv2.meanStdDev(grey, mask=mask)[1][0, 0])
+    return float(cv2.mean(fine * fine, mask)[0]) / (deviation * deviation + 1)

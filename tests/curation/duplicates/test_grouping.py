@@ -92,3 +92,15 @@ def test_huge_groups_are_boilerplate_and_large_ones_are_reported(
     assert [(each.hub, len(each.members)) for each in grouping.boilerplate] == [("logo", BLOCK + 1)]
     assert "boilerplate" in caplog.text
     assert "51 copies" in caplog.text
+
+
+def test_strong_pairs_make_no_bridge_and_no_far_member() -> None:
+    two = [("a1", "a2"), ("b1", "b2"), ("a2", "x"), ("x", "b1")]
+    assert len(group(two).copies) == 2
+    assert [each.members for each in group(two, strong={("a2", "x"), ("x", "b1")}).copies] == [
+        ("a1", "a2", "b1", "b2", "x")
+    ]
+    assert group(two, strong={("a2", "x")}).bridges == group(two).bridges
+    assert missing_pairs(two, {("a2", "x"), ("x", "b1")}) == []
+    chain = [(str(i), str(i + 1)) for i in range(6)]
+    assert len(group(chain, strong=set(chain)).copies) == 1

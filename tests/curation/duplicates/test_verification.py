@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,24 @@ from tests.curation.made_pictures import (
     written_over,
 )
 
+
+def captioned(picture: Picture) -> Picture:
+    """Write in white letters with black outlines across the picture."""
+    canvas = picture.copy()
+    for tone, width in (((0, 0, 0), 9), ((255, 255, 255), 4)):
+        cv2.putText(canvas, "MONDAY", (30, 150), cv2.FONT_HERSHEY_SIMPLEX, 2.2, tone, width)
+    return canvas
+
+
+def on_a_page(picture: Picture) -> Picture:
+    """Put it on white paper of more than twice its area, with a line of text."""
+    height, width = picture.shape[:2]
+    page = np.full((round(2.3 * height), width + 40, 3), 250, np.uint8)
+    page[60 : 60 + height, 20 : 20 + width] = picture
+    cv2.putText(page, "12 likes", (30, height + 110), cv2.FONT_HERSHEY_SIMPLEX, 1, (30, 30, 30), 2)
+    return page
+
+
 COPIES = {
     "encoded": lambda picture: encoded(picture, 30),
     "half": lambda picture: encoded(scaled(picture, 0.5), 85),
@@ -27,6 +46,11 @@ COPIES = {
     "framed": framed,
     "from the side": lambda picture: slanted(encoded(picture, 70)),
     "written over": written_over,
+    "blurred": lambda picture: cv2.GaussianBlur(picture, (0, 0), 3),
+    "overexposed": lambda picture: np.clip(picture.astype(float) + 70, 0, 255).astype(np.uint8),
+    "outlined letters": captioned,
+    "on a page": on_a_page,
+    "half cut off": lambda picture: encoded(cropped(picture, 0.68), 85),
     "cropped, mirrored and toned": lambda picture: toned(cropped(picture, 0.85)[:, ::-1], 0.7),
 }
 
@@ -93,6 +117,35 @@ def test_blank_and_periodic_pictures_are_not_copies_of_each_other() -> None:
     assert both.verify("a", "b", 0.9).verdict != "duplicate"
     assert both.verify("c", "d", 0.9).verdict == "different"
     assert both.verify("a", "c", 0.9).verdict == "different"
+
+
+def test_skies_with_one_horizon_are_not_copies_of_each_other() -> None:
+    y = np.linspace(0, 1, 270)[:, None, None]
+
+    def sky(seed: int) -> Picture:
+        cloud = np.random.default_rng(seed).normal(0, 1, (5, 7))
+        faint = 8 * cv2.resize(cloud, (360, 270), interpolation=cv2.INTER_CUBIC)[..., None]
+        page = np.array([80, 130, 210]) * (1 - y) + np.array([190, 215, 240]) * y + faint
+        page[-40:] = (45, 60, 45)
+        return np.clip(page, 0, 255).astype(np.uint8)
+
+    both = verifier(a=sky(1), b=sky(2), c=encoded(sky(1), 80))
+    assert both.verify("a", "b", 0.9).verdict != "duplicate"
+    assert both.verify("a", "c", 0.9).verdict == "duplicate"
+
+
+def test_products_of_one_shape_in_two_colours_are_two_photographs() -> None:
+    def bottle(tone: tuple[int, int, int]) -> Picture:
+        page = np.full((270, 360, 3), 255, np.uint8)
+        cv2.rectangle(page, (150, 80), (210, 250), tone, -1)
+        cv2.rectangle(page, (168, 30), (192, 80), tone, -1)
+        return page
+
+    both = verifier(
+        a=bottle((200, 40, 40)), b=bottle((40, 40, 200)), c=encoded(bottle((200, 40, 40)), 80)
+    )
+    assert both.verify("a", "b", 0.9).verdict != "duplicate"
+    assert both.verify("a", "c", 0.9).verdict == "duplicate"
 
 
 def test_fog_needs_a_nearly_perfect_fit() -> None:

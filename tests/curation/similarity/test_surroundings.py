@@ -1,0 +1,53 @@
+import cv2
+import numpy as np
+
+from curation.similarity.picture_features import Grey
+from curation.similarity.surroundings import Surroundings, surroundings
+from tests.curation.made_pictures import scene
+
+
+def grey(seed: int, width: int = 200, height: int = 150) -> Grey:
+    return cv2.cvtColor(scene(seed, width, height), cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+
+def placed(large: Grey, small: Grey, left: int, top: int) -> Surroundings:
+    return surroundings(large, small, np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], np.float64))
+
+
+def test_a_crop_has_no_seam_and_a_collage_has_one() -> None:
+    seams = []
+    for seed in range(50, 54):
+        whole = grey(seed, 320, 240)
+        crop = placed(whole, np.ascontiguousarray(whole[30:180, 60:260]), 60, 30)
+        left, right = grey(seed), grey(seed + 10)
+        collage = placed(np.hstack([left, right]), left, 0, 0)
+        seams.append((crop.seam, collage.seam))
+        assert collage.paper_share < 0.9
+    assert max(crop for crop, _ in seams) < min(collage for _, collage in seams)
+    assert max(crop for crop, _ in seams) < 1.2
+
+
+def test_a_page_is_paper() -> None:
+    small = grey(60)
+    page = np.full((300, 240), 250, np.float32)
+    page[80:230, 20:220] = small
+    cv2.putText(page, "monday", (30, 50), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (20.0,), 2)
+    beside = placed(page, small, 20, 80)
+    assert beside.paper_share > 0.9
+    assert beside.mode_share > 0.85
+
+
+def test_a_blurred_backdrop_and_a_repeated_picture_are_the_picture_itself() -> None:
+    small = grey(61)
+    cover = cv2.resize(small, (480, 360))[:, 140:340]
+    story = np.asarray(cv2.GaussianBlur(cover, (0, 0), 9), np.float32)
+    story[105:255] = small
+    assert placed(story, small, 0, 105).backdrop_ncc > 0.93
+    twice = np.vstack([small, np.clip(0.9 * small + 12, 0, 255)]).astype(np.float32)
+    assert placed(twice, small, 0, 0).repeated_ncc > 0.96
+    assert placed(np.vstack([small, grey(62)]), small, 0, 0).repeated_ncc < 0.9
+
+
+def test_a_covered_picture_has_nothing_beside_it() -> None:
+    small = grey(63)
+    assert placed(small, small, 0, 0) == Surroundings()
