@@ -5,7 +5,8 @@
     python3 dev.py test [--all]  the test suite; --all adds the slow tests; more arguments go to pytest
     python3 dev.py check         ruff, format, mypy, import contracts
     python3 dev.py docs [serve]  build the documentation into ./site, strictly; serve shows it while you write
-    python3 dev.py bench [NAME]  a benchmark of benchmarks/, arguments go to it; lists them without NAME
+    python3 dev.py bench [all]   lists the benchmarks and tables that are old; all runs them in turn
+    python3 dev.py bench NAME    one benchmark of benchmarks/, more arguments go to it
     python3 dev.py run ...       the command `safelight` itself
     python3 dev.py words         vague words and names in the code, beside their limits
 
@@ -97,14 +98,11 @@ def docs(rest: list[str]) -> int:
 
 
 def bench(rest: list[str]) -> int:
-    """Run one benchmark, or list them."""
-    benchmarks = {
-        path.stem.removeprefix("bench_"): path for path in (ROOT / "benchmarks").glob("bench_*.py")
-    }
-    if not rest or rest[0] not in benchmarks:
-        print("benchmarks:", ", ".join(sorted(benchmarks)) or "none")
-        return 2 if rest else 0
-    return call([PYTHON, benchmarks[rest[0]], *rest[1:]])
+    """Run one benchmark with its arguments; otherwise the suite, which lists them or runs them in turn."""
+    path = ROOT / "benchmarks" / f"bench_{rest[0]}.py" if rest else ROOT
+    if path.is_file():
+        return call([PYTHON, path, *rest[1:]], {"PYTHONPATH": str(ROOT)})
+    return call([PYTHON, "-m", "benchmarks.suite", *rest])
 
 
 def run(rest: list[str]) -> int:
