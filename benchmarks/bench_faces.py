@@ -89,18 +89,15 @@ def main() -> None:
     torch.set_num_threads(1)
     workspace = Workspace.at(options.home)
     given = tuple(options.options)
-    plans = [("Lite0", given)]
-    has_own = options.own in {card.name for card in list_encoders(workspace.models)}
+    own, plans = options.own, [("Lite0", given)]
+    has_own = own in {card.name for card in list_encoders(workspace.models)}
     if has_own:
-        own = options.own
         plans.append((own, (*given, f"encoder={own}")))
-        plans.append((f"{own}, 3 networks", (*given, f"encoder={own}", "networks=3")))
-    plans.append(("Lite0, 3 networks", (*given, "networks=3")))
+        plans.append((f"Lite0 + {own}", (*given, f"encoder=lite0_grid+{own}")))
     if options.variants:
         plans += [(f"Lite0, {title}", (*given, *changes)) for title, changes in VARIANTS]
-    if has_own:
-        plans.append((f"Lite0 + {own}", (*given, f"encoder=lite0_grid+{own}")))
-    note = f"No encoder `{options.own or 'faceres'}` was added: its rows are left out.\n"
+    plans.append(("Lite0, 3 networks", (*given, "networks=3")))
+    note = f"No encoder `{own or 'faceres'}` was added: its rows are left out.\n"
     rows: list[Row] = []
     first = make_job(workspace, TrainingRequest("faces", dataset=options.dataset, options=given))
     for title, changes in plans:
