@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from catalog import Workspace, examples, existing_workspace_option, progress_task
+from training.commands.options import training_options
 from training.errors import OptionError, TrainingError
 
 if TYPE_CHECKING:
@@ -53,16 +54,7 @@ def _compare(workspace: Workspace, folders: list[Path], *, unequal: bool = False
     "--vary", "variations", metavar="NAME=A,B,...", multiple=True, required=True,
     help="The hyperparameter that differs; of several every combination is trained.",
 )  # fmt: skip
-@click.option(
-    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
-)
-@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
-@click.option("--label", metavar="COLUMN", help="Label column, of recipes that learn any label.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
-@click.option(
-    "--set", "options", metavar="NAME=VALUE", multiple=True, help="A hyperparameter that is fixed."
-)
-@click.option("--seed", type=int, default=0, show_default=True)
+@training_options
 @existing_workspace_option
 def benchmark(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,

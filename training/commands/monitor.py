@@ -48,6 +48,7 @@ def follow(
             yield from body[n_shown:]
             n_shown = len(body)
         if is_finished(log.parent):
+            also(read_log(log))  # it may have ended since
             yield f"model {log.parent.name} is finished"
             return
         if once or _is_stale(log):

@@ -15,6 +15,14 @@ from catalog import (
     existing_workspace_option,
     progress_task,
 )
+from training.commands.options import (
+    dataset_option,
+    epochs_option,
+    fixed_option,
+    preset_option,
+    seed_option,
+    training_options,
+)
 
 
 def check_options(recipe: str, preset: str, options: Sequence[str]) -> None:
@@ -43,16 +51,7 @@ def _require_optuna() -> None:
     "--trials", type=click.IntRange(min=1), default=20, show_default=True,
     help="Trainings, where a range is searched. A grid of values is tried whole.",
 )  # fmt: skip
-@click.option(
-    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
-)
-@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
-@click.option("--label", metavar="COLUMN", help="Label column, of recipes that learn any label.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
-@click.option(
-    "--set", "options", metavar="NAME=VALUE", multiple=True, help="A hyperparameter that is fixed."
-)
-@click.option("--seed", type=int, default=0, show_default=True)
+@training_options
 @existing_workspace_option
 def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
@@ -94,7 +93,7 @@ def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
 @click.command(epilog=examples("train effects --preset smoke"))
 @click.argument("run_id", default="")
 @click.option("--preset", default="smoke", show_default=True, help="Sizes: default or smoke.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@epochs_option
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Models a line."
 )
@@ -138,14 +137,10 @@ def effects(
     "--over", required=True, metavar="NAME=A,B,...",
     help="The hyperparameter that makes models smaller or larger, such as hidden=32,96,384.",
 )  # fmt: skip
-@click.option(
-    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
-)
-@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
-@click.option(
-    "--set", "options", metavar="NAME=VALUE", multiple=True, help="A hyperparameter that is fixed."
-)
+@dataset_option
+@preset_option
+@epochs_option
+@fixed_option
 @existing_workspace_option
 def complexity(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
@@ -204,9 +199,7 @@ def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> Non
 
 
 @click.command("exif-check", epilog=examples("train exif-check --dataset mine"))
-@click.option(
-    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
-)
+@dataset_option
 @click.option(
     "--preset", default="default", show_default=True, help="Of the models: default, smoke, cnn."
 )
@@ -219,7 +212,7 @@ def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> Non
     "--repeats", type=click.IntRange(min=1), default=3, show_default=True,
     help="Times that swapped settings are planted.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 @existing_workspace_option
 def exif_check(  # noqa: PLR0913  # one parameter an option
     workspace: Workspace,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,13 @@ from catalog import (
 )
 from training.commands.compare import benchmark, compare, leaderboard
 from training.commands.explain import explain
+from training.commands.options import (
+    dataset_option,
+    epochs_option,
+    label_option,
+    preset_option,
+    seed_option,
+)
 from training.commands.rank import rank
 from training.commands.series import series
 from training.commands.studies import STUDIES, check_options
@@ -53,17 +60,15 @@ for _study in STUDIES:
     ),
 )
 @click.argument("recipe")
-@click.option(
-    "--dataset", metavar="NAME[@VERSION]", help="Data set; may be left out if there is one."
-)
-@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
-@click.option("--label", metavar="COLUMN", help="Label column, of recipes that learn any label.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
+@dataset_option
+@preset_option
+@label_option
+@epochs_option
 @click.option(
     "--set", "options", metavar="NAME=VALUE", multiple=True,
     help="Another hyperparameter, such as learning_rate=1e-3.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 @click.option(
     "--policies", default="split,random_split", show_default=True,
     help="Split policies: split keeps groups whole, random_split does not. An embedder takes split only.",
@@ -164,8 +169,11 @@ def _seconds(text: str | None) -> float:
     "--tensorboard", "events", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
     help="Write event files for TensorBoard below DIR, too.",
 )  # fmt: skip
+@click.option("--page", is_flag=True, help="Write a page, too, that reloads itself in a browser.")
 @existing_workspace_option
-def monitor(workspace: Workspace, *, model_id: str, once: bool, events: Path | None) -> None:
+def monitor(
+    workspace: Workspace, *, model_id: str, once: bool, events: Path | None, page: bool
+) -> None:
     """Follow a training from its log. Without MODEL_ID it is the newest one.
 
     Prints one line an epoch as it ends; it works during a training and afterwards.
@@ -173,12 +181,18 @@ def monitor(workspace: Workspace, *, model_id: str, once: bool, events: Path | N
     from training.commands.monitor import find_log, follow
 
     log = find_log(workspace, model_id)
-    if events is None:
-        lines = follow(log, once=once)
-    else:
+    writers: list[Callable[[Sequence[dict[str, Any]]], None]] = []
+    if events is not None:
         from training.commands.tensorboard import EventWriter
 
-        lines = follow(log, once=once, also=EventWriter(events / log.parent.name).write)
+        writers.append(EventWriter(events / log.parent.name).write)
+    if page:
+        from training.commands.monitor_page import PageWriter
+
+        writer = PageWriter(log)
+        writers.append(writer.write)
+        click.echo(f"page: {writer.path}")
+    lines = follow(log, once=once, also=lambda records: [write(records) for write in writers])
     for line in lines:
         click.echo(line)
 

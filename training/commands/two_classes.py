@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from catalog import Workspace, examples, existing_workspace_option, progress_task
+from training.commands.options import epochs_option, preset_option, seed_option
 from training.commands.studies import check_options
 
 
@@ -35,10 +36,10 @@ def dream(workspace: Workspace, *, model_id: str, file: Path, steps: int) -> Non
 @click.option(
     "--recipe", default="", help="Recipe with two classes; by default the one for any picture size."
 )
-@click.option("--preset", default="default", show_default=True, help="Sizes: default or smoke.")
+@preset_option
 @click.option("--label", metavar="COLUMN", help="Label column; by default the recipe looks for it.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs instead of the preset's.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@epochs_option
+@seed_option
 @existing_workspace_option
 def cross(  # noqa: PLR0913  # one parameter an option
     workspace: Workspace,

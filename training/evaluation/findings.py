@@ -44,6 +44,7 @@ VIEWS = {
     "patches_only": "native patches only",
 }
 PREDICTORS = {"model": "full model", **VIEWS, **dict(reversed(BASELINES.items()))}
+OF_SOUNDS = {SCENE: "mean and spread of the bands only"}
 CONSTANTS = {CLASS_FAMILY: "majority", VALUE_FAMILY: "median"}
 """The baseline of each family whose prediction does not depend on the picture."""
 
@@ -119,8 +120,10 @@ class Finding:
         return compare(self.model, self.baseline, self.lead, higher_is_better=higher)
 
 
-def predictor_name(predictor: str) -> str:
-    """Return the display name of a predictor; an unknown predictor keeps its own name."""
+def predictor_name(predictor: str, subject: str = "photo") -> str:
+    """Return the display name of a predictor of photos or sounds; an unknown predictor keeps its own name."""
+    if subject == "sound" and predictor in OF_SOUNDS:
+        return OF_SOUNDS[predictor]
     return PREDICTORS.get(predictor, predictor.replace("_", " "))
 
 

@@ -5,7 +5,7 @@ heads are camera settings with the classes low, medium and high, or those of an 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from training.data.photo_settings import CLASSES, TASKS, class_ranges, task_name
@@ -27,6 +27,9 @@ _METRIC_NAMES = {
 }
 
 
+SOUND_VIEWS = ("log_mel",)
+
+
 @dataclass(frozen=True)
 class SavedHead:
     """One head: `name` is its key in tables (the column `task`), `title` its name for people.
@@ -36,6 +39,7 @@ class SavedHead:
     unit of a value, such as years. `metric` is the main metric; an error has `higher_is_better` False. `parts` are the
     predictors that use a part of the model's input; a model need not beat them. `column` is the column of the label in
     the release; empty if it has the name of the head. A head that is not `in_panel` has no chart below photographs.
+    `subject` is what one prediction is of: photo or sound.
     """
 
     name: str
@@ -50,6 +54,7 @@ class SavedHead:
     parts: tuple[str, ...] = PARTS
     column: str = ""
     in_panel: bool = True
+    subject: str = "photo"
 
     @property
     def title_in_sentence(self) -> str:
@@ -123,10 +128,20 @@ def saved_heads(facts: Mapping[str, Any]) -> tuple[SavedHead, ...]:
     """Return the heads of the content of `config.json` or `run.json`, in order; of older files those of settings."""
     if listed := facts.get("heads"):
         parts = facts.get("parts")
-        return tuple(_saved_head(one, PARTS if parts is None else tuple(parts)) for one in listed)
+        subject = subject_of(facts)
+        return tuple(
+            replace(_saved_head(one, PARTS if parts is None else tuple(parts)), subject=subject)
+            for one in listed
+        )
     return tuple(
         setting_head(task, facts.get("bins") or {}) for task in facts.get("tasks") or TASKS
     )
+
+
+def subject_of(facts: Mapping[str, Any]) -> str:
+    """Return what a model of these facts predicts: a photo, or a sound."""
+    kind = (facts.get("view") or {}).get("kind")
+    return "sound" if kind in SOUND_VIEWS else "photo"
 
 
 def setting_head(task: str, bins: Mapping[str, Any] | None = None) -> SavedHead:

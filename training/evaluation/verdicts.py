@@ -114,7 +114,7 @@ def _groups(score: Score) -> str:
 
 def _noun(head: SavedHead) -> str:
     """Return the noun for what a figure of this head counts."""
-    return "photo" if head.family in _LEVELS else "query"
+    return head.subject if head.family in _LEVELS else "query"
 
 
 _LEVELS = {CLASS_FAMILY: "above chance", VALUE_FAMILY: "below the error of the training median"}

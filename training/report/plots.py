@@ -71,7 +71,7 @@ def comparison(
                   label=POLICY_NAMES[policy])  # fmt: skip
     if chance is not None:
         axes.axvline(chance, color=CHART_SOFT, linestyle=":", linewidth=1.4, label="chance")
-    axes.set_yticks(places, [plain_text(predictor_name(name)) for name in names])
+    axes.set_yticks(places, [plain_text(predictor_name(name, head.subject)) for name in names])
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         label.set(fontweight="bold" if name == "model" else "normal", color=CHART_INK)
     axes.grid(visible=False, axis="y")

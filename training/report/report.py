@@ -22,6 +22,7 @@ from training.evaluation.saved_head import (
     RETRIEVAL_FAMILY,
     VALUE_FAMILY,
     SavedHead,
+    subject_of,
 )
 from training.evaluation.tasks.retrieval_table import named_curves
 from training.fit.repeat import preset_words
@@ -80,6 +81,7 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
         "natives": _natives(run, index),
         "lead_metrics": list(dict.fromkeys(head.metric_name for head in measured)),
         "has_errors": any(not head.higher_is_better for head in measured),
+        "subject": subject_of(run.main.config),
         "views_note": views_note([*classes, *values]),
         "n_allowed": len(index) - run.facts.get("rows_excluded", 0),
         "leaks": tables.leaks(run.facts.get("leak_audit") or {}),
@@ -219,13 +221,22 @@ def _retrieval(run: SavedRun) -> list[dict[str, Any]]:
 
 def views_note(heads: list[SavedHead]) -> str:
     """Say what the predictors with fewer inputs tell about where the information is."""
-    texts = ["the 32-px scene contains only the subject"]
+    is_sound = any(head.subject == "sound" for head in heads)
+    texts = [
+        "the simple features are mean and spread of the bands, duration and level"
+        if is_sound
+        else "the 32-px scene contains only the subject"
+    ]
     if any("patches_only" in head.parts for head in heads):
         texts.append("native patches contain noise and sharpness")
     if any(head.family == CLASS_FAMILY for head in heads):
-        texts.append("the class frequencies do not depend on the picture")
+        texts.append(
+            f"the class frequencies do not depend on the {'sound' if is_sound else 'picture'}"
+        )
     if any(head.family == VALUE_FAMILY for head in heads):
-        texts.append("the training median does not depend on the picture")
+        texts.append(
+            f"the training median does not depend on the {'sound' if is_sound else 'picture'}"
+        )
     return f"Predictors with fewer inputs than the full model show where the information is: {', '.join(texts)}."
 
 

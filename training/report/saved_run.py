@@ -115,6 +115,7 @@ class SavedRun:
         facts |= {
             "heads": self.facts.get("heads") or config.get("heads"),
             "parts": config.get("parts"),
+            "view": config.get("view"),
         }
         listed = saved_heads(facts)
         if not facts["heads"] and not predicted and copies_head().name in measured:

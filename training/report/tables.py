@@ -37,6 +37,7 @@ from training.evaluation.saved_head import (
     VALUE_FAMILY,
     SavedHead,
     metric_name,
+    subject_of,
 )
 from training.evaluation.tasks.retrieval_table import recall_table, recall_verdict
 from training.report.saved_run import POLICIES, POLICY_NAMES, SavedRun
@@ -127,7 +128,7 @@ def _conclusion(run: SavedRun, one: Finding, where: str) -> dict[str, Any]:
 
 def _noun(head: SavedHead) -> str:
     """Return what the figures of a head count."""
-    return "queries" if head.family == RETRIEVAL_FAMILY else "photos"
+    return "queries" if head.family == RETRIEVAL_FAMILY else f"{head.subject}s"
 
 
 def predictors(run: SavedRun) -> dict[str, Any]:
@@ -144,7 +145,7 @@ def predictors(run: SavedRun) -> dict[str, Any]:
         "notes": _notes(heads),
         "rows": [
             {
-                "name": predictor_name(name),
+                "name": predictor_name(name, subject_of(run.main.config)),
                 "is_model": name == "model",
                 "cells": [column.get(name) for column in by_column],
             }
@@ -229,7 +230,7 @@ def ablation(run: SavedRun) -> dict[str, Any]:
         "heads": [_column_title(head, heads) for head in heads],
         "rows": [
             {
-                "name": predictor_name(name),
+                "name": predictor_name(name, subject_of(run.main.config)),
                 "is_model": name == "model",
                 "cells": [(ranks[h.name].get(name), main[h.name].get(name)) for h in heads],
             }
@@ -248,7 +249,11 @@ def leads(run: SavedRun) -> list[dict[str, Any]]:
         (name, [paired_lead(run.metrics, run.main.policy, head, name) for head in heads])
         for name in (SCENE, *parts, *reversed(BASELINES))
     ]
-    return [{"name": predictor_name(name), "cells": cells} for name, cells in rows if any(cells)]
+    return [
+        {"name": predictor_name(name, subject_of(run.main.config)), "cells": cells}
+        for name, cells in rows
+        if any(cells)
+    ]
 
 
 def retrieval(run: SavedRun) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from catalog import MissingPartError, Workspace
 from tests.training.conftest import Trained
 from training.commands import tensorboard
 from training.commands.monitor import find_log, follow
+from training.commands.monitor_page import PageWriter
 from training.commands.tensorboard import TAGS, EventWriter
 from training.commands.train import train
 from training.errors import NoTrainingError
@@ -130,3 +131,33 @@ def test_without_the_part_its_command_is_named(
     monkeypatch.setattr(tensorboard, "find_spec", lambda _: None)
     with pytest.raises(MissingPartError, match=r"safelight\[tensorboard\]"):
         EventWriter(tmp_path)
+
+
+def test_the_page_shows_a_running_training_and_stops_reloading_when_it_is_finished(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "models" / "abc123"
+    log = RunLog(folder / "log.jsonl")
+    (folder / "checkpoints" / "epoch-0002").mkdir(parents=True)
+    for record in (epoch(1, 1.2), epoch(2, float("nan")), epoch(3, 0.8)):
+        log.write("epoch", record)
+    log.write("step", step(7, 4))
+    writer = PageWriter(folder / "log.jsonl")
+    writer.write(read_log(folder / "log.jsonl"))
+    html = writer.path.read_text("utf-8")
+    assert 'http-equiv="refresh"' in html
+    for text in ("running", "4 of 3, step 7 of 40", "1 min 5 s", "20% of the time", "epoch-0002"):
+        assert text in html
+    assert html.count("<circle") == 5  # one validation loss is no number
+    (folder / "config.json").write_text("{}")
+    writer.write(read_log(folder / "log.jsonl"))
+    html = writer.path.read_text("utf-8")
+    assert "finished" in html
+    assert "refresh" not in html
+
+
+def test_monitor_writes_the_page_beside_the_log(trained: Trained) -> None:
+    words = ["monitor", trained.folder.name, "--page", "--home", str(trained.workspace.home)]
+    result = CliRunner().invoke(train, words, catch_exceptions=False)
+    assert f"page: {trained.folder / 'monitor.html'}" in result.output
+    assert "2 of 2 is done" in (trained.folder / "monitor.html").read_text("utf-8")

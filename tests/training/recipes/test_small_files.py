@@ -102,6 +102,10 @@ def test_a_model_is_scored_beside_its_baselines_and_again_to_the_same_figures(
     assert evaluate(trained.workspace, trained.folder.name)[1] == 0
     html = write_report(trained.run, trained.workspace).read_text("utf-8")
     assert "digit" in html
+    if name == "words":
+        assert "Best and worst sounds" in html
+        assert "photos" not in html
+        assert "32-px" not in html
 
 
 def test_mean_and_spread_come_from_the_training_pictures_and_are_stored(digits: Trained) -> None:

@@ -136,7 +136,7 @@ def _note(
     kind = "settings" if all(head.has_setting_classes for head in heads) else "heads"
     which = f"labels for all {kind}" if chosen.has_all_labels else "a label"
     return (
-        f"{run.release}, {apart}: {chosen.n_ranked} test photos with {which}, "
+        f"{run.release}, {apart}: {chosen.n_ranked} test {heads[0].subject}s with {which}, "
         f"ranked by {ranking_measure(heads)}"
     )
 
