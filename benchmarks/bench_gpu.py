@@ -5,7 +5,8 @@
 It takes four minutes at most (`--minutes`), and without a GPU it runs small on the processors. Parts that need more
 libraries are left out by name. The table has: losses of a training on the GPU in fp32 and in bf16 beside the same on
 the CPU in fp32, with the tolerance stated here; pictures a second of each recipe's network; how long training waits for
-pictures; the search of FAISS where `faiss` is there. Exit code 1 when a loss is out of tolerance.
+pictures; the search of FAISS where `faiss` is there. Exit code 1 when a loss is out of
+tolerance or a part fails on the device.
 """
 
 import argparse
@@ -97,11 +98,14 @@ class Report:
 
     @contextmanager
     def named_if_missing(self, what: str) -> Iterator[None]:
-        """Leave out by name what needs a library that is not there."""
+        """Leave out by name what needs a library that is not there, or fails on the device."""
         try:
             yield
         except ModuleNotFoundError as error:
             self.left_out.append(f"{what}: needs {error.name}")
+        except RuntimeError as error:  # of one device; the other parts may still work
+            self.is_right = False
+            self.left_out.append(f"**{what} failed**: {str(error).splitlines()[0][:200]}")
 
 
 def losses(case: Case, device: torch.device, *, half: bool) -> list[float]:

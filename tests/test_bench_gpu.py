@@ -59,6 +59,19 @@ def test_a_step_of_each_recipe_changes_its_weights_and_is_the_same_again(case: C
     assert found[0] == found[1] > 0
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_a_network_makes_no_tensor_on_the_cpu_when_it_is_elsewhere(case: Case) -> None:
+    """The device `meta` computes nothing, but refuses to mix with tensors of the CPU as a GPU does."""
+    with pytest.raises(RuntimeError, match="not on the expected device"):
+        torch.empty(3, device="meta") + torch.ones(3)
+    network = case.make().train()
+    batch = move(case.inputs(network, 4, 0), torch.device("meta"))
+    output = next(iter(network.to("meta")(batch).values()))
+    labels = torch.empty(4, dtype=torch.long, device="meta")
+    torch.nn.functional.cross_entropy(output[:, :CLASSES].float(), labels).backward()
+    assert output.device.type == "meta"
+
+
 def test_every_recipe_is_measured() -> None:
     recipes = {path.stem for path in (ROOT / "training" / "recipes").glob("[a-z]*.py")}
     assert {case.recipe for case in cases()} == recipes

@@ -184,3 +184,12 @@ def test_the_sql_of_all_pages_fits_the_tables(workspace: Workspace) -> None:
     with open_catalog(workspace) as tables:
         for statement in statements:
             tables.query(statement, dict.fromkeys(re.findall(r"\$(\w+)", statement), 1) or ())
+
+
+def test_every_page_stands_in_the_navigation() -> None:
+    config = (ROOT / "mkdocs.yml").read_text("utf-8")
+    listed = set(re.findall(r"[\w/.-]+\.md", config.partition("\nnav:")[2]))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in PAGES}
+    assert pages - listed == set(), "add these to nav in mkdocs.yml"
+    made = {name for name in listed - pages if not name.startswith(("reference/", "benchmarks/"))}
+    assert made == {"changes.md", "contributing.md"}
