@@ -16,7 +16,7 @@ import numpy as np
 
 from training.data.arrays import Floats, Pixels
 
-FINEST, COARSEST = 10, 5
+FINEST, COARSEST = 10, 3
 """Cells along the longer side of the area, as many as the time allows."""
 TIME_S = 10.0
 """About so many seconds are used; a slow model gets fewer cells."""
@@ -61,7 +61,7 @@ def grid_of(area: Area, time_s: float, seconds: float) -> tuple[int, int]:
     """Choose rows and columns of about square cells, so that all windows take about `time_s`.
 
     >>> grid_of((0, 0, 300, 200), 10.0, 0.01), grid_of((0, 0, 300, 200), 10.0, 1.0), grid_of((0, 0, 10, 900), 9.0, 0)
-    ((7, 10), (3, 5), (10, 1))
+    ((7, 10), (2, 3), (10, 1))
     """
     _, _, width, height = area
     for longer in range(FINEST, COARSEST - 1, -1):

@@ -11,10 +11,11 @@ export function sentence(text) {
   return text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
-/** The answers about one face or the whole picture; `explain` is called with a button and the name of its answer. */
-export function section(subject, title, explain) {
-  const heads = subject.refusal ? [element("p", { class: "verdict" }, sentence(subject.refusal.text))] : groups(subject.heads).map((given) => group(given, explain));
-  return element("section", { class: "subject" }, title ? element("h3", {}, title) : null, ...heads);
+/** The answers about one face or the whole picture, headed by h<level>; `explain` gets a button and the name of its answer. */
+export function section(subject, title, level, explain) {
+  const heading = `h${level + (title ? 1 : 0)}`;
+  const heads = subject.refusal ? [element("p", { class: "verdict" }, sentence(subject.refusal.text))] : groups(subject.heads).map((given) => group(given, heading, explain));
+  return element("section", { class: "subject" }, title ? element(`h${level}`, { class: "face" }, title) : null, ...heads);
 }
 
 /** Put the three camera settings together, and the defects; every other answer stays alone. */
@@ -28,12 +29,16 @@ function groups(heads) {
   return made;
 }
 
-function group({ kind, heads }, explain) {
-  if (kind === "rings") return element("div", { class: "rings" }, ...heads.map((given) => ring(given, why(given, explain))));
-  if (kind === "gauges") return element("div", { class: "gauges" }, ...heads.map((given) => gauge(given, why(given, explain))));
+function group({ kind, heads }, heading, explain) {
+  if (kind === "rings") return element("div", { class: "rings" }, ...heads.map((given) => ring(given, heading, why(given, explain))));
+  if (kind === "gauges") return element("div", { class: "gauges" }, ...heads.map((given) => gauge(given, heading, why(given, explain))));
   const [given] = heads;
   const body = given.classes.length ? classes(given) : given.value === null ? [] : given.votes.length ? votes(given) : value(given);
-  return element("div", { class: "head" }, element("h4", {}, given.title), ...body, recorded(given), why(given, explain));
+  return element("div", { class: "head" }, name(given, heading), ...body, recorded(given), why(given, explain));
+}
+
+function name(given, heading) {
+  return element(heading, { class: "title-of" }, given.title);
 }
 
 function why(given, explain) {
@@ -45,7 +50,7 @@ function why(given, explain) {
 }
 
 /** A ring of the classes of a camera setting in their order, the predicted one in red; EXIF below. */
-function ring(given, button) {
+function ring(given, heading, button) {
   let start = 0;
   const arcs = given.classes.map((each) => {
     const arc = svg("circle", { class: `arc${each.name === given.predicted ? " chosen" : ""}${each.name === given.recorded_class ? " true" : ""}`, cx: 21, cy: 21, r: RADIUS, pathLength: 100, "stroke-dasharray": `${Math.max(100 * each.probability - 1.2, 0.4)} 100`, "stroke-dashoffset": -start },
@@ -59,7 +64,7 @@ function ring(given, button) {
   const exif = given.recorded === null ? element("p", { class: "soft recorded" }, "no EXIF")
     : element("p", { class: "recorded" }, element("span", { class: isRight ? "right" : "wrong", "aria-hidden": "true" }, isRight ? "✓ " : "✗ "), `EXIF: ${given.recorded}`, given.recorded_class === null ? "" : ` (${isRight ? "as predicted" : describe(given, given.recorded_class)})`);
   const most = given.classes.find((each) => each.name === given.predicted);
-  return element("div", { class: "head" }, element("h4", {}, given.title), drawing,
+  return element("div", { class: "head" }, name(given, heading), drawing,
     element("p", { class: "said" }, given.text), element("p", { class: "soft" }, most ? `probability ${percent(most.probability)}` : ""), exif, button);
 }
 
@@ -68,7 +73,7 @@ function describe(given, name) {
 }
 
 /** One severity on its whole scale: a bar from zero, and the interval as a line. */
-function gauge(given, button) {
+function gauge(given, heading, button) {
   const { low, high } = given.scale;
   const place = (number) => 100 * (number - low) / (high - low);
   const zero = place(Math.min(Math.max(0, low), high));
@@ -78,7 +83,7 @@ function gauge(given, button) {
     svg("rect", { x: `${Math.min(zero, at).toFixed(2)}%`, width: `${Math.max(Math.abs(at - zero), 0.6).toFixed(2)}%`, height: "50%", y: "25%", class: "severity" }),
     ...(given.low === null ? [] : [svg("line", { x1: `${place(given.low).toFixed(2)}%`, x2: `${place(given.high).toFixed(2)}%`, y1: "50%", y2: "50%", class: "interval" }, svg("title", {}, `90 % interval ${short(given.low)} to ${short(given.high)}`))]),
     ...(low < 0 ? [svg("line", { x1: `${zero}%`, x2: `${zero}%`, y1: "5%", y2: "95%", class: "zero" })] : []));
-  return element("div", { class: "head severity-of" }, element("h4", {}, given.title), drawing, element("span", { class: "n" }, given.value.toFixed(2)), button);
+  return element("div", { class: "head severity-of" }, name(given, heading), drawing, element("span", { class: "n" }, given.value.toFixed(2)), button);
 }
 
 /** The expected votes of many people as columns, with the mean and its interval. */

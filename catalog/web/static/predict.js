@@ -83,7 +83,7 @@ function add(list) {
     const remove = element("button", { type: "button", class: "link remove", "aria-label": `Remove ${file.name || "the picture"}`, click: () => forget(entry) }, "Remove");
     const caption = element("figcaption", {}, file.name || "Pasted picture");
     entry.caption = caption;
-    entry.place = element("article", { class: "predicted", "aria-label": file.name || "Pasted picture" },
+    entry.place = element("article", { class: "predicted", "aria-label": file.name || "Pasted picture" }, element("h2", { class: "hidden" }, file.name || "Pasted picture"),
       element("figure", {}, element("div", { class: "frame" }, entry.sheet), caption, remove), entry.answers);
     byId("predictions").prepend(entry.place);
     entries.add(entry);
@@ -191,15 +191,16 @@ function show(entry, results) {
   entry.caption.textContent = [entry.file.name || "Pasted picture", format, `${width} × ${height} px`, `${seconds.toFixed(1)} s`].join(" · ");
   const boxed = results.map(({ subjects }) => subjects.filter((subject) => subject.box)).find((found) => found.length);
   if (boxed) entry.sheet.append(faces(boxed, width, height));
-  const parts = results.flatMap((result) => [...(results.length > 1 ? [element("h2", { class: "recipe" }, result.model.recipe.replaceAll("_", " "))] : []), ...answersOf(entry, result)]);
+  const isSeveral = results.length > 1;
+  const parts = results.flatMap((result) => [...(isSeveral ? [element("h3", { class: "recipe" }, result.model.recipe.replaceAll("_", " "))] : []), ...answersOf(entry, result, isSeveral ? 4 : 3)]);
   if (results[0].in_catalog) parts.push(inCatalog(results[0].in_catalog));
   entry.answers.replaceChildren(...parts);
 }
 
-function answersOf(entry, result) {
+function answersOf(entry, result, level) {
   const { subjects, model: made } = result;
   const isSeveral = subjects.filter((subject) => subject.box).length > 1;
-  const parts = subjects.map((subject, place) => section(subject, isSeveral ? `Face ${place + 1}` : "", (button, task) => explain(entry, button, made.model_id, task, place)));
+  const parts = subjects.map((subject, place) => section(subject, isSeveral ? `Face ${place + 1}` : "", level, (button, task) => explain(entry, button, made.model_id, task, place)));
   if (result.refusal) parts.push(element("p", { class: "verdict" }, sentence(result.refusal.text)));
   if (result.faces > subjects.length) parts.push(element("p", { class: "soft" }, `The ${subjects.length} largest of ${result.faces} faces.`));
   const warning = result.in_catalog && learnt(result.in_catalog, made);

@@ -98,7 +98,7 @@ def test_each_awkward_picture_gets_its_answer_or_a_clear_refusal(
         return float(said.inner_text().split()[0])
 
     two = page.get_by_role("article", name="two.jpg")
-    expect(two.locator(".subject h3")).to_have_text(["Face 1", "Face 2"])
+    expect(two.locator(".subject .face")).to_have_text(["Face 1", "Face 2"])
     assert two.locator(".faces rect").count() == 2
     assert "shows no face" in answers("none.jpg")
     assert "a decompression bomb" in answers("bomb.png")

@@ -49,7 +49,7 @@ def test_a_picture_is_shown_with_its_faces_and_answers(window: Tab) -> None:
     page = window.open("/predict")
     upload(page, ("face.jpg", PICTURE))
     place = page.get_by_role("article", name="face.jpg")
-    expect(place.locator(".subject h3")).to_have_text(["Face 1", "Face 2"])
+    expect(place.locator(".subject .face")).to_have_text(["Face 1", "Face 2"])
     expect(place).to_contain_text("34.3 years 90 % interval 27.9 to 41.3 years")
     expect(place).to_contain_text("The 2 largest of 5 faces.")
     expect(place.locator(".said").nth(1)).to_have_text("<b>species 6</b>")
@@ -183,7 +183,7 @@ def test_every_recipe_answers_about_one_picture(window: Tab) -> None:
     page.locator("#model").select_option("*")
     upload(page, ("one.jpg", BODIES[5]))
     place = page.get_by_role("article", name="one.jpg")
-    expect(place.locator("h2.recipe")).to_have_text(["exif", "faces", "quality"])
+    expect(place.locator("h3.recipe")).to_have_text(["exif", "faces", "quality"])
     assert place.locator(".faces rect").count() == 2
     assert place.locator(".ring").count() == 1
     assert place.locator(".votes").count() == 1
