@@ -48,6 +48,12 @@ OWNERS = {
         "ensure_future",
         1,
     ): "awaited in the same function; after its time its error is taken when it ends",
+    ("catalog/web/api/predict.py", "create_task", 1): "awaited in the same function",
+    (
+        "catalog/web/labelling/label_session.py",
+        "submit",
+        1,
+    ): "logs its error and ends with the old order; waited for when the server stops",
     ("catalog/web/predictions/service.py", "run_in_executor", 1): "awaited in the same line",
     (
         "catalog/web/sections/picture_locations.py",

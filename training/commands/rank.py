@@ -23,7 +23,7 @@ from catalog import Workspace, examples, existing_workspace_option, progress_tas
 @click.option("--save", is_flag=True, help="Write the answers into the table predictions, too.")
 @existing_workspace_option
 def rank(workspace: Workspace, *, model_id: str, sql: str, by: str, most: int, save: bool) -> None:
-    """Rank pictures of the catalog by a model: SQL names them in a column asset_sha256 or sha256.
+    """Rank pictures of the catalog by a model. SQL names them in a column asset_sha256 or sha256.
 
     Prints place, probability or value, and SHA-256, the highest first. Pictures about which the model says nothing are
     counted on stderr.
