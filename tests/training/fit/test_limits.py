@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -287,3 +289,21 @@ def test_the_weights_of_the_last_epoch_are_used_where_they_are_asked_for(
     assert progress.best_loss == losses[-1]
     _, best = SmallTraining(store, tmp_path / "best", replace(config, select="best")).fit()
     assert best.best_loss == min(losses)
+
+
+@pytest.mark.slow
+def test_memory_stays_below_the_set_of_pictures(tmp_path: Path) -> None:
+    def grown(cache_mb: int) -> tuple[float, float]:
+        folder = tmp_path / str(cache_mb)
+        folder.mkdir()
+        module = "tests.training.fit.trained_in_little_memory"
+        words = [sys.executable, "-m", module, str(folder), "300", str(cache_mb)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        more, whole = (float(word) for word in done.stdout.split())
+        return more, whole
+
+    more, whole = grown(cache_mb=40)
+    assert whole > 140
+    assert more < 60
+    kept, _ = grown(cache_mb=1000)
+    assert kept > 0.8 * whole, "what the limit saves"
