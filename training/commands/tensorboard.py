@@ -25,7 +25,8 @@ class EventWriter:
     """Append the records of a log to event files in `folder`, each record once.
 
     Epochs count examples on their axis (`loss/train`, `loss/validation`, `learning_rate`, `speed/...`), so trainings
-    with other batch sizes stand beside each other; the losses between count steps (`loss/step`).
+    with other batch sizes stand beside each other; the losses between count steps (`loss/step`),
+    those of validation batches too (`loss/batch`).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,5 +47,8 @@ class EventWriter:
             elif record["event"] == "step":
                 place = (record["epoch"] - 1) * record["steps"] + record["step"]
                 self._writer.add_scalar("loss/step", record["loss"], place, walltime=record["time"])
+            elif record["event"] == "validation":
+                place, loss = record["place"], record["loss"]
+                self._writer.add_scalar("loss/batch", loss, place, walltime=record["time"])
         self._written = max(self._written, len(records))
         self._writer.flush()

@@ -41,7 +41,7 @@ class Retention:
 
 @dataclass
 class TrainingProgress:
-    """The progress of a training; `history` has one row an epoch.
+    """The progress of a training; `history` has one row an epoch, `curve` the losses by step (`loss_curve`).
 
     `step` counts the finished steps of the running epoch, `loss_sum` and `seconds` belong to that epoch, too.
     `total_seconds` is the time of all epochs, `waited` the part of it without a batch. `clock_s` also has the time of
@@ -60,6 +60,7 @@ class TrainingProgress:
     best_loss: float = float("inf")
     drops: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    curve: list[list[float]] = field(default_factory=list)
 
     def losses(self, training_loss: float) -> str:
         """Return the losses for a progress line: the running one of this epoch, the best validation so far."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 SMALLEST = {
     "epochs": 1, "batch_size": 1, "patience": 1, "accumulate": 1, "decay_epochs": 1, "warm_up_steps": 0,
-    "freeze_epochs": 0, "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0, "decay": 0.0, "ema": 0.0,
-    "backbone_rate": 0.0, "clip": 0.0,
+    "freeze_epochs": 0, "validate_every": 0, "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0, "decay": 0.0,
+    "ema": 0.0, "backbone_rate": 0.0, "clip": 0.0,
 }  # fmt: skip
 """The smallest value of each hyperparameter that has one."""
 
@@ -40,8 +40,9 @@ class Config:
     `schedule` is cosine, constant, step (times `decay` every `decay_epochs`), plateau (times `decay` after
     `decay_epochs` without a better validation loss) or one_cycle. `ema` is the decay of an average of the weights, 0
     for none. Gradients of `accumulate` batches are added before a step, and cut to the norm `clip`. The backbone is
-    not trained in the first `freeze_epochs`, then with `backbone_rate` times the learning rate. `start` is the id of a
-    finished model whose backbone the training begins with.
+    not trained in the first `freeze_epochs`, then with `backbone_rate` times the learning rate. After each
+    `validate_every`-th step (0: none) the loss of one batch of validation is measured, too, for the curve alone.
+    `start` is the id of a finished model whose backbone the training begins with.
     """
 
     epochs: int
@@ -65,6 +66,7 @@ class Config:
     clip: float = option(1.0)
     freeze_epochs: int = option(0)
     backbone_rate: float = option(1.0)
+    validate_every: int = option(0)
     start: str = option("")
 
     def __post_init__(self) -> None:

@@ -36,6 +36,16 @@ class Examples:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def batch(self, number: int, size: int) -> "Examples":
+        """Return the batch of this number of at most `size` rows in order; after the last one comes the first."""
+        start = number * size % max(len(self) - len(self) % size, size)
+        cut = slice(start, start + size)
+        targets, truth = (
+            {name: values[cut] for name, values in labels.items()}
+            for labels in (self.targets, self.truth)
+        )
+        return Examples(self.store, self.rows[cut], targets, truth, self.weight[cut])
+
     @property
     def index(self) -> pl.DataFrame:
         """The index rows of the examples."""

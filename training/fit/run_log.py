@@ -2,9 +2,11 @@
 
     {"event": "step", "time": ..., "policy": "split", "epoch": 2, "epochs": 16, "step": 40, "steps": 120, "loss": 1.03,
      "learning_rate": 0.001, "examples_per_s": 812.0, "wait_share": 0.02, "eta_s": 71.0}
+    {"event": "validation", ..., "epoch": 2, "place": 160, "loss": 1.08}
     {"event": "epoch", ..., "train_loss": 1.01, "validation_loss": 1.1}
 
-Epochs count from 1. A training that continues appends; the last line of an epoch counts.
+Epochs count from 1; `place` is the number of steps since the beginning, after which a batch of validation was measured.
+A training that continues appends; the last line of an epoch counts.
 """
 
 import json

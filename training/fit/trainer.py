@@ -24,6 +24,7 @@ from training.errors import DivergedError, TrainingStoppedError
 from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
 from training.fit.config import Config
 from training.fit.examples import Examples
+from training.fit.loss_curve import add_step
 from training.fit.objective import to_device
 from training.fit.optimizers import learning_rate, make_optimizer
 from training.fit.ranks import this_rank
@@ -205,6 +206,7 @@ class _Loop:
             loss, self._stop.is_set = self._ranks.mean_loss(loss, stop=self._stop.is_set)
             progress.loss_sum += loss * len(all_rows)
             progress.step += 1
+            self._add_to_curve(loss, len(batch_rows))
             self._bar.advance()
             self._describe(batch_rows)
             self._write_step(batch_rows)
@@ -212,6 +214,20 @@ class _Loop:
             if not is_last and progress.epoch > 0 and self._budget_share() >= 1:
                 break
         return _count(batch_rows[: progress.step])
+
+    def _add_to_curve(self, loss: float, steps: int) -> None:
+        """Keep the loss of a step, and measure that of the next batch of validation where it is its turn."""
+        progress, run = self._progress, self._training.run
+        every, done = run.config.validate_every, progress.epoch * steps + progress.step
+        validation = None
+        if every and done % every == 0:
+            part = self._training.validation.batch(done // every - 1, run.config.batch_size)
+            validation = self._training.objective.validation_loss(self._state.best, part, run)
+            self._training.network.train()
+            if self._ranks.is_first:
+                record = {"epoch": progress.epoch + 1, "place": done, "loss": validation}
+                self._log.write("validation", {**self._place(), **record})
+        add_step(progress.curve, done / steps, loss, validation)
 
     def _step(self, rows: NDArray[np.int64], arrays: Arrays, *, is_last: bool) -> float:
         training, config = self._training, self._training.run.config

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from catalog import CHART_INK, CHART_SOFT, add_legend, make_axes, make_stacked_axes
 from training.evaluation.findings import Score, predictor_name
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead
+from training.fit.loss_curve import moving_average
 from training.report.saved_run import POLICY_NAMES
 
 POLICY_COLOURS = {"split": "#0072b2", "random_split": "#d55e00"}
@@ -28,17 +29,20 @@ def plain_text(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def training_curves(history: pl.DataFrame, title: str, unit: str = "") -> Figure:
+def training_curves(
+    history: pl.DataFrame, title: str, unit: str = "", steps: pl.DataFrame | None = None
+) -> Figure:
     """Draw training and validation loss by epoch, marking the epoch of the lowest validation loss.
 
     Each has its own scale, because a recipe may use different losses for training and validation. `unit` is that of
-    the losses, if they have one.
+    the losses, if they have one; `steps` are losses by step, whose moving averages are thin lines.
     """
     figure, (upper, lower) = make_stacked_axes(4.6, 3.7, title, 2)
     epochs = history["epoch"].to_numpy()
     for axes, name, colour in ((upper, "training", "#0072b2"), (lower, "validation", "#d55e00")):
         losses = history["train_loss" if name == "training" else "validation_loss"].to_numpy()
         axes.plot(epochs, losses, color=colour, marker="o", markersize=3.5)
+        _add_moving_average(axes, steps, name, colour)
         axes.set_ylabel(f"{name}\nloss ({unit})" if unit else f"{name}\nloss")
     best = history.drop_nulls("validation_loss").sort("validation_loss", "epoch").head(1)
     for row in best.iter_rows(named=True):
@@ -50,6 +54,15 @@ def training_curves(history: pl.DataFrame, title: str, unit: str = "") -> Figure
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(figure)
     return figure
+
+
+def _add_moving_average(axes: Axes, steps: pl.DataFrame | None, name: str, colour: str) -> None:
+    """Draw the moving average of the losses of steps, or of validation batches, in epochs; nothing without any."""
+    column = "train_loss" if name == "training" else "validation_loss"
+    curve = None if steps is None else moving_average(steps, column)
+    if curve is not None and len(curve) > 1:
+        axes.plot(curve["place"], curve[column], color=colour, linewidth=1, alpha=0.55,
+                  label=f"{name} by step, moving average")  # fmt: skip
 
 
 def comparison(

@@ -40,7 +40,7 @@ from training.report.saved_run import POLICY_NAMES, SavedModel, SavedRun, read_r
 
 _MODEL_FILES = (
     "README.md", "config.json", "model.json", "metrics.parquet", "predictions.parquet", "curves.parquet",
-    "history.parquet", "changes.parquet", "weights.safetensors", "model.onnx", "parity.json",
+    "history.parquet", "steps.parquet", "changes.parquet", "weights.safetensors", "model.onnx", "parity.json",
 )  # fmt: skip
 _log = logging.getLogger(__name__)
 
@@ -267,7 +267,9 @@ def _model(run: SavedRun, model: SavedModel) -> dict[str, Any]:
         "id": model.model_id,
         "policy": name,
         "curves": figure_uri(
-            plots.training_curves(history, title, "nats" if is_likelihood else "")
+            plots.training_curves(
+                history, title, "nats" if is_likelihood else "", steps=model.steps
+            )
         ),
         "changes": _changes(model, name),
         "near_zero": [] if model.changes is None else plots.began_near_zero(model.changes),

@@ -54,7 +54,8 @@ class RunIncompleteError(SafelightError):
 class SavedModel:
     """The content of a model folder; `predictions` are those of the test pictures.
 
-    `curves` (recall, precision, predictor) and `changes` (layer, change) are None if the model has none.
+    `curves` (recall, precision, predictor) , `changes` (layer, change) and `steps` (losses by step) are None
+    if the model has none.
     """
 
     model_id: str
@@ -66,6 +67,7 @@ class SavedModel:
     predictions: pl.DataFrame
     curves: pl.DataFrame | None = None
     changes: pl.DataFrame | None = None
+    steps: pl.DataFrame | None = None
 
     def calibrated(self, head: str, name: str) -> Any:
         """Return what validation taught about a head; older models have it by head, embedders among their facts."""
@@ -167,6 +169,7 @@ def read_model(folder: Path, policy: str) -> SavedModel:
         predictions=_predictions(folder),
         curves=_optional(folder / "curves.parquet"),
         changes=_optional(folder / "changes.parquet"),
+        steps=_optional(folder / "steps.parquet"),
     )
 
 

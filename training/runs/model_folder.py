@@ -7,6 +7,7 @@ models/<model_id>/
   model.json           the card of an embedder, for curation
   recipe.py            the recipe, where it is a file of the user's
   history.parquet      one row an epoch
+  steps.parquet        losses by step, and of validation batches (`validate_every`)
   metrics.parquet      rows of the table `metrics`
   predictions.parquet  rows of the table `predictions` with group_id, test part
   log.jsonl            the training as it ran, for `train monitor`
@@ -37,6 +38,7 @@ from training.export.model_card import write_card
 from training.export.model_files import contract_of, export_onnx, export_weights, write_json
 from training.fit.checkpoint import TrainingProgress
 from training.fit.examples import PARTS, DatasetParts, where_tested
+from training.fit.loss_curve import curve_table
 from training.fit.task import Task
 from training.models.encoders import Encoder
 from training.models.headed import ExportedNetwork
@@ -180,6 +182,7 @@ def _write_tables(folder: Path, trained: Trained, facts: Mapping[str, Any]) -> l
     history.with_columns(pl.col("epoch", "examples_seen").cast(pl.Int64)).write_parquet(
         folder / "history.parquet"
     )
+    curve_table(trained.progress.curve).write_parquet(folder / "steps.parquet")
     trained.changes.write_parquet(folder / "changes.parquet")
     return metrics
 

@@ -17,8 +17,10 @@ from tests.training.made_release import loose_release
 from training.data.stores.pictures import SampleStore
 from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.examples import Examples, make_examples
+from training.fit.loss_curve import curve_table
 from training.fit.objective import natural_loss, predict
 from training.fit.recipe import Labels
+from training.fit.run_log import read_log
 from training.fit.task import Task
 from training.fit.trainer import Training, fit
 from training.fit.training_run import TrainingRun
@@ -63,6 +65,29 @@ def test_a_resumed_training_has_the_losses_of_an_unbroken_one(
         assert [row[key] for row in resumed.history] == [row[key] for row in expected]
     ours, theirs = again.state_dict(), network.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_losses_by_step_and_of_validation_batches_change_no_weight(
+    store: SampleStore, tmp_path: Path
+) -> None:
+    network, plain = trained(store, tmp_path / "plain")
+    looking = replace(RUN, config=replace(CONFIG, validate_every=2))
+    again, progress = trained(store, tmp_path / "looking", looking)
+    theirs = network.state_dict()
+    assert all(torch.equal(each, theirs[name]) for name, each in again.state_dict().items())
+    curve = curve_table(progress.curve)
+    assert curve["place"].to_list() == pytest.approx([step / 3 for step in range(1, 10)])
+    assert curve["train_loss"].equals(curve_table(plain.curve)["train_loss"])
+    assert curve["validation_loss"].is_not_null().to_list() == [False, True] * 4 + [False]
+    for epoch in range(3):
+        weights = np.array([8, 8, 4])
+        mean = (curve["train_loss"].to_numpy()[3 * epoch : 3 * epoch + 3] * weights).sum() / 20
+        assert mean == pytest.approx(progress.history[epoch]["train_loss"])
+    events = [record["event"] for record in read_log(tmp_path / "log.jsonl")]
+    assert events.count("validation") == 4
+    shutil.rmtree(tmp_path / "looking" / "epoch-0003")
+    _, resumed = trained(store, tmp_path / "looking", looking)
+    assert resumed.curve == progress.curve
 
 
 def test_the_same_seed_gives_the_same_losses(store: SampleStore, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from catalog import figure_uri
 from tests.training import made_runs, saved_files
 from training.evaluation.findings import scores
 from training.evaluation.saved_head import saved_heads, setting_head
+from training.fit.loss_curve import add_step, curve_table
 from training.report import head_plots, plots
 
 ISO = setting_head("iso", saved_files.BINS)
@@ -25,6 +26,18 @@ def texts(figure: Figure) -> list[str]:
     axes = figure.axes[0]
     legend = [text.get_text() for one in figure.legends for text in one.get_texts()]
     return [text.get_text() for text in axes.texts] + legend
+
+
+def test_moving_averages_of_steps_are_thin_lines() -> None:
+    points: list[list[float]] = []
+    for step in range(60):
+        add_step(points, step / 30, 60.0 - step, 2.0 if step % 2 else None)
+    history = pl.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "validation_loss": [2, 3]})
+    figure = plots.training_curves(history, "model", steps=curve_table(points))
+    for axes in figure.axes:
+        x, y = axes.lines[1].get_data()
+        assert len(x) == len(y) > 20
+    assert figure.axes[0].lines[1].get_ydata()[0] == 59.5  # type: ignore[index]  # the mean of the first two
 
 
 def test_training_curves_draw_both_losses_and_mark_the_lowest() -> None:
