@@ -45,7 +45,7 @@ def test_spoken_digits_by_speaker_and_at_random(names_of: Names, tmp_path: Path)
 @needs("digits")
 def test_networks_of_mnist_and_of_moved_digits(names_of: Names) -> None:
     names = names_of(9, MNIST=str(REAL / "digits"))
-    assert names["scores"]["CNN"] >= 0.98
+    assert names["scores"]["CNN"] >= 0.97
     assert names["scores"]["CNN"] > names["scores"]["softmax"] + 0.03
     assert names["after_move"]["CNN, augmented"] > names["after_move"]["softmax"] + 0.05
 
