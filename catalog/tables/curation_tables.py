@@ -205,7 +205,11 @@ CURATION_TABLES = (
         column("inliers", COUNT, "SIFT matches that agree on one geometry"),
         column("ncc", REAL, "correlation of the aligned pixels, -1 to 1"),
         column("verdict", TEXT, "duplicate, same_scene or different"),
-        column("edge_class", TEXT, "identical (pixels), copy or same_scene; null if different"),
+        column(
+            "edge_class",
+            TEXT,
+            "identical (pixels), copy, same_scene, or part (shares content, for splits)",
+        ),
         column("detail_ncc", REAL, "correlation of the fine structure, -1 to 1"),
         column(
             "drift_px", REAL, "how far parts lie apart when one lies on the other, at 320 px", "px"
@@ -292,10 +296,15 @@ CURATION_TABLES = (
         column(
             "check",
             TEXT,
-            "max_cosine, p99_cosine (of test pictures to their closest in train), timestamp_knn or camera_majority",
+            "max_cosine, p99_cosine (of test pictures to their closest in train), shared_content (pairs), "
+            "timestamp_knn or camera_majority",
         ),
         column("task", TEXT, "setting or label that is guessed; empty for cosines"),
-        column("value", REAL, "the cosine, or the share of test pictures guessed right"),
+        column(
+            "value",
+            REAL,
+            "the cosine, the number of pairs, or the share of test pictures guessed right",
+        ),
         column("majority", REAL, "share guessed right by always saying train's commonest class"),
         column("low", REAL, "lower end of the 95 % group-bootstrap interval of value - majority"),
         column("high", REAL, "upper end of that interval"),

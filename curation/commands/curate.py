@@ -319,7 +319,9 @@ def _leaks(audit: LeakAudit) -> str:
     unknown = [audit.shared(key) for key in audit.shared_values if key not in available]
     shared = f"{', '.join(map(audit.shared, available)) or 'nothing known to be'} shared"
     cosine = "" if math.isnan(audit.max_cosine) else f"closest cosine {audit.max_cosine:.3f}"
-    return "; ".join(filter(None, [shared, ", ".join(unknown), cosine]))
+    n = audit.n_sharing_content
+    content = "" if n is None else f"{n} pairs across splits share content"
+    return "; ".join(filter(None, [shared, ", ".join(unknown), cosine, content]))
 
 
 def _print_classes(summary: CurationSummary) -> None:

@@ -32,6 +32,7 @@ class SplitAudit:
     p99_cosine: float
     closest: TileGroup
     baselines: tuple[MetadataBaseline, ...]
+    n_sharing_content: int | None
 
 
 def pictures_of(summary: CurationSummary) -> list[str]:
@@ -51,6 +52,7 @@ def split_audits(summary: CurationSummary, tiles: Tiles) -> list[SplitAudit]:
             audit.p99_cosine,
             _closest(audit, tiles),
             audit.baselines,
+            audit.n_sharing_content,
         )
         for audit in summary.audits
     ]

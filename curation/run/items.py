@@ -94,12 +94,13 @@ def photographer_key() -> pl.Expr:
 def scenes(
     pictures: list[str], duplicates: Duplicates, moments: Iterable[tuple[str, str]]
 ) -> dict[str, str]:
-    """Name the scene of each picture: duplicates, pairs of one scene, and pictures of one moment are connected.
+    """Name the scene of each picture: it holds copies, pairs of one scene or with shared content, and one moment.
 
     `moments` has pairs of a picture and the key of its moment.
     """
     groups = duplicates.groups.select("asset_sha256", "group_id").iter_rows()
-    edges = duplicates.edges.filter(pl.col("verdict") == "same_scene")
+    is_part = (pl.col("edge_class") == "part").fill_null(value=False)
+    edges = duplicates.edges.filter((pl.col("verdict") == "same_scene") | is_part)
     keys = [(sha, ("group", group)) for sha, group in groups]
     keys += [(sha, ("moment", moment)) for sha, moment in moments]
     return component_ids(pictures, keys, edges.select("asset_a", "asset_b").rows())

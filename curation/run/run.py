@@ -28,6 +28,7 @@ from curation.reading import frame
 from curation.review.implausible import record_implausible
 from curation.run import decisions
 from curation.run.catalog_duplicates import find_catalog_duplicates
+from curation.run.content_audit import ContentAudit
 from curation.run.decision_steps import DecisionContext, decide
 from curation.run.inputs import Inputs, exif_with_rules, read_inputs, settings_of
 from curation.run.items import make_items, previous_splits, scenes
@@ -40,7 +41,8 @@ from curation.run.summary import CurationSummary, summarize
 from curation.run.write_run import RunResult, write_run
 from curation.settings import CurateSettings
 from curation.similarity.read_vectors import VECTORS
-from curation.splits.leaks import measure
+from curation.splits.closest_pairs import sides_of
+from curation.splits.leaks import POLICIES, measure
 from curation.stages.decode import DecodeSmall
 from curation.stages.decode_sound import DecodeSound
 from curation.stages.embeddings import Embedder
@@ -128,10 +130,15 @@ class _CurationRun:
         duplicates = self._edit_groups(pictures, compared)
         timer.lap("duplicates")
         kept, rows = decide(self._context(pictures, records, duplicates, moments), pictures)
-        scene = self._scenes(pictures, compared, duplicates, moments)
-        previous = previous_splits(self.catalog, self.plan) if self.plan.inherit_splits else {}
-        items = make_items(kept, scene, self.plan, previous)
-        leaks = measure(self.catalog, items.table, items.strata, self.stages.model_id(), index)
+        with AssetReader(self.catalog.workspace) as reader:
+            content = self._content(kept, _pixel_loader(reader, pictures), duplicates, index)
+            duplicates = dataclasses.replace(duplicates, edges=content.with_parts(duplicates.edges))
+            timer.lap("shared content")
+            scene = self._scenes(pictures, compared, duplicates, moments)
+            previous = previous_splits(self.catalog, self.plan) if self.plan.inherit_splits else {}
+            items = make_items(kept, scene, self.plan, previous)
+            leaks = measure(self.catalog, items.table, items.strata, self.stages.model_id(), index)
+            leaks += [content.leak_row(sides_of(items.table, each), each) for each in POLICIES]
         timer.lap("splits and weights")
         result = RunResult(
             run_id=self.run_id,
@@ -201,6 +208,18 @@ class _CurationRun:
                 made_by=(self.stages.model_id(), stage_id(self.stages.pdq)),
                 limits=limits,
             )
+
+    def _content(
+        self, kept: pl.DataFrame, load: LoadPixels, duplicates: Duplicates, index: SimilarityIndex
+    ) -> ContentAudit:
+        """Compare the kept pictures by their content, whatever their groups are."""
+        if self.stages.sound:
+            return ContentAudit.empty(load)
+        names = kept["asset_sha256"].to_list()
+        edges, embedding = duplicates.edges, self.stages.embedding
+        return ContentAudit.of(
+            self.catalog, names, load, index=index, edges=edges, embedding=embedding
+        )
 
     def _edit_groups(self, pictures: pl.DataFrame, compared: Duplicates) -> Duplicates:
         """Apply manual decisions to the groups."""

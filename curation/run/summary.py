@@ -94,7 +94,8 @@ def run_items(catalog: Catalog, run_id: str) -> pl.DataFrame:
     )
     edges = frame(
         catalog,
-        "SELECT asset_a, asset_b FROM duplicate_edges WHERE run_id = ? AND verdict = 'same_scene'",
+        "SELECT asset_a, asset_b FROM duplicate_edges WHERE run_id = ?"
+        " AND (verdict = 'same_scene' OR edge_class = 'part')",
         (run_id,),
     )
     groups = frame(

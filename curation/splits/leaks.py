@@ -27,7 +27,7 @@ from curation.splits.strata import Stratum
 
 POLICIES: Final = ("split", "random_split")
 SHARED_KEYS: Final = ("group_id", "scene_id", "camera", "photographer", "session", "person")
-CHECKS: Final = ("max_cosine", "p99_cosine")
+CHECKS: Final = ("max_cosine", "p99_cosine", "shared_content")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class LeakAudit:
     `pictures_in_shared` counts, per key, the test pictures whose value is also in train. `max_cosine` is NaN without
     embeddings on both sides; `p99_cosine` is the 99th percentile of each test picture's closest training picture.
     `known_shares` has for each key the share of pictures that have it, in train or in test, whichever is less: a key
-    that few pictures have shares little. `pairs` are the closest of them, closest first.
+    that few pictures have shares little. `pairs` are the closest of them, closest first. `n_sharing_content` counts the
+    pairs across splits that share content, whatever their groups are; None in runs of older code.
     """
 
     policy: str
@@ -49,6 +50,7 @@ class LeakAudit:
     known_shares: dict[str, float]
     pairs: tuple[ClosestPair, ...] = ()
     baselines: tuple[MetadataBaseline, ...] = ()
+    n_sharing_content: int | None = None
 
     def shared(self, key: str, name: str = "") -> str:
         """Describe how many values of a key are on more than one side, or that the key is unknown.
@@ -104,7 +106,7 @@ def audit(items: pl.DataFrame, measured: pl.DataFrame, policy: str) -> LeakAudit
     placed = items.select("asset_sha256", *SHARED_KEYS, split=pl.col(policy))
     rows = measured.filter(pl.col("policy") == policy).sort("task", "check")
     of_check = {row["check"]: row for row in rows.iter_rows(named=True)}
-    greatest, p99 = (of_check.get(check, {}).get("value", float("nan")) for check in CHECKS)
+    greatest, p99 = (of_check.get(check, {}).get("value", float("nan")) for check in CHECKS[:2])
     pairs = json.loads(of_check["max_cosine"]["detail"] or "[]") if "max_cosine" in of_check else []
     names = [field.name for field in fields(MetadataBaseline)]
     baseline_rows = rows.filter(~pl.col("check").is_in(CHECKS)).select(names)
@@ -122,6 +124,9 @@ def audit(items: pl.DataFrame, measured: pl.DataFrame, policy: str) -> LeakAudit
         n={name: placed.filter(pl.col("split") == name).height for name in SPLITS},
         known_shares={key: _known_share(placed, key) for key in SHARED_KEYS},
         pairs=tuple(ClosestPair(**pair) for pair in pairs),
+        n_sharing_content=int(of_check["shared_content"]["value"])
+        if "shared_content" in of_check
+        else None,
         baselines=tuple(MetadataBaseline(**row) for row in baseline_rows.iter_rows(named=True)),
     )
 

@@ -1,0 +1,134 @@
+"""Compare the kept pictures of a catalog by content: ties for splitting, and pairs that leak across a split.
+
+Results are rows of `duplicate_edges` with a `compared_by` of their own, so a later run compares only new pairs.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from catalog import Catalog
+from curation.duplicates.index import SimilarityIndex
+from curation.duplicates.pair_verification import EDGES
+from curation.reading import frame
+from curation.similarity.neighbours import Compact, compact
+from curation.splits.closest_pairs import Vectors
+from curation.splits.shared_content import (
+    LEAK_INLIERS,
+    PART_INLIERS,
+    ContentComparison,
+    LoadPixels,
+    Pair,
+    SharedContent,
+    across,
+    neighbour_pairs,
+    pairs_across,
+    part_pairs,
+)
+from curation.stages.embeddings import Embedding
+
+VERSION = "content@1"
+PART = "part"
+"""The `edge_class` of two pictures that share content: it ties them for splitting, and drops neither."""
+MAX_PICTURES = 20_000  # more are not compared: the search would cost more than that for copies
+MAX_STORED = 50  # pairs in the detail of a row of `split_leaks`
+THUMBNAIL_PX = 288
+_KNOWN = "SELECT asset_a, asset_b, inliers, cosine FROM duplicate_edges WHERE compared_by = ? AND inliers IS NOT NULL"
+
+
+@dataclass(frozen=True)
+class ContentAudit:
+    """The kept pictures by name with their compact vectors, and what is known of their pairs."""
+
+    comparison: ContentComparison
+    names: tuple[str, ...]
+    vectors: Compact
+    candidates: Mapping[Pair, float]
+    compared_by: str
+
+    @classmethod
+    def empty(cls, load: LoadPixels) -> "ContentAudit":
+        """Make the audit of no picture."""
+        return cls(ContentComparison(load), (), np.zeros((0, 256), np.int8), {}, "")
+
+    @classmethod
+    def of(
+        cls,
+        catalog: Catalog,
+        names: list[str],
+        load: LoadPixels,
+        *,
+        index: SimilarityIndex,
+        edges: pl.DataFrame,
+        embedding: Embedding,
+    ) -> "ContentAudit":
+        """Compare the pictures `names` with their neighbours; `edges` are those of the search for copies."""
+        if not 1 < len(names) <= MAX_PICTURES:
+            return cls.empty(load)
+        model_id = embedding.embedder.model_id
+        compared_by = f"{VERSION} {model_id}"
+        tied = edges.filter(pl.col("verdict").is_in(["duplicate", "same_scene"])).select(
+            "asset_a", "asset_b", pl.lit(PART_INLIERS).alias("inliers"), "cosine"
+        )
+        rows_known = [*frame(catalog, _KNOWN, (compared_by,)).iter_rows(), *tied.iter_rows()]
+        known = {(a, b): n for a, b, n, _ in rows_known}
+        cosine = {(a, b): value or 1.0 for a, b, _, value in rows_known}
+        vectors = Vectors.of_items(catalog, model_id, names, index)
+        kept = set(names)
+        rows = np.array([row for row, name in enumerate(vectors.names) if name in kept], np.int64)
+        listed = tuple(vectors.names[row] for row in rows.tolist())
+        own, everyone = vectors.compact[rows], np.arange(len(rows))
+        comparison = ContentComparison(load, known)
+        candidates = neighbour_pairs(listed, own, everyone, everyone)
+        comparison.shared(candidates, LEAK_INLIERS)
+        owners, thumbnails = comparison.part_thumbnails(THUMBNAIL_PX)
+        if owners:
+            embedding.setup()
+            parts = compact(np.asarray(embedding.embedder.embed(thumbnails), np.float32))
+            candidates |= part_pairs(owners, parts, listed, own)
+        present = {pair: value for pair, value in cosine.items() if kept.issuperset(pair)}
+        return cls(comparison, listed, own, present | candidates, compared_by)
+
+    def with_parts(self, edges: pl.DataFrame) -> pl.DataFrame:
+        """Add the new comparisons to the edges of the search for copies, and mark pairs that share content."""
+        shared = self.comparison.shared(self.candidates, PART_INLIERS)
+        ties = pl.DataFrame(
+            [(each.a, each.b, PART) for each in shared],
+            schema={"asset_a": pl.String, "asset_b": pl.String, "tie": pl.String},
+            orient="row",
+        )
+        rows = [
+            self._edge(pair, self.candidates[pair], inliers)
+            for pair, inliers in self.comparison.known.items()
+            if pair in self.candidates
+        ]
+        own = pl.DataFrame(rows, schema=EDGES, orient="row")
+        own = own.join(edges, on=["asset_a", "asset_b"], how="anti")
+        marked = edges.join(ties, on=["asset_a", "asset_b"], how="left", maintain_order="left")
+        marked = marked.with_columns(edge_class=pl.coalesce("edge_class", "tie")).drop("tie")
+        return pl.concat([marked, own]).sort("asset_a", "asset_b")
+
+    def _edge(self, pair: Pair, cosine: float, inliers: int) -> tuple[object, ...]:
+        tie = PART if inliers >= PART_INLIERS else None
+        none = (None, None, None)  # detail, drift, overlap
+        found = "embedding", None, cosine, inliers, None, "different", tie
+        return (*pair, *found, *none, "", self.compared_by)
+
+    def leak_row(self, side_of: Mapping[str, str], policy: str) -> dict[str, Any]:
+        """Make the row of `split_leaks` about pairs that share content and lie in different splits."""
+        pairs = self.leaks(side_of)
+        detail = json.dumps([asdict(pair) for pair in pairs[:MAX_STORED]])
+        n = sum(side != "train" for side in side_of.values())
+        about = {"policy": policy, "check": "shared_content", "task": "", "n": n}
+        return {**about, "value": float(len(pairs)), "detail": detail}
+
+    def leaks(self, side_of: Mapping[str, str]) -> list[SharedContent]:
+        """Give the pairs across the splits, most similar first; each picture is compared with the other splits."""
+        if not self.names:
+            return []
+        candidates = {**self.candidates, **pairs_across(self.names, self.vectors, side_of)}
+        return across(self.comparison.shared(candidates, LEAK_INLIERS), side_of)
