@@ -1,6 +1,6 @@
 """The command `safelight`, and what Python programs import: `import safelight`.
 
-`load`, `dataset`, `loader`, `sql`, `predict` and `Workspace` are documented in docs/python.md. A room is imported only
+`load`, `dataset`, `loader`, `similar`, `sql`, `predict`, `Workspace`: see docs/python.md. A room is imported only
 when one of its commands or names is used.
 """
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from catalog.takedown.crawl_queue import CrawlQueue
     from catalog.web.predictions.predictor import Predictor
     from catalog.workspace.logs import Format
+    from curation import similar
     from training.data.dataset import dataset
     from training.data.loader import loader
 
-__all__ = ["SafelightError", "Workspace", "dataset", "load", "loader", "main", "predict", "sql"]
+__all__ = ["SafelightError", "Workspace", "dataset", "load", "loader", "main", "predict", "similar", "sql"]  # fmt: skip
 
 ROOMS = {
     "crawl": ("crawler.commands.crawl:crawl", "crawl", "Fetch photographs and their EXIF into the catalog."),
@@ -75,9 +76,8 @@ RECIPE_PARTS = (
 """What a recipe of one's own is made of (docs/training.md)."""
 
 PUBLIC = {
-    "SafelightError": ("catalog", ""),
-    "Workspace": ("catalog", ""),
-    "load": ("catalog", ""),
+    **dict.fromkeys(("SafelightError", "Workspace", "load"), ("catalog", "")),
+    "similar": ("curation", "curate"),
     "sql": ("catalog", "train"),
     "dataset": ("training.data.dataset", "train"),
     "loader": ("training.data.loader", "train"),

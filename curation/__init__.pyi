@@ -13,6 +13,7 @@ from .exif.bin_edges import (
 from .exif.bins import stops_of as stops_of
 from .reading import find_run as find_run
 from .report.report import write_report as write_report
+from .report.similar import similar as similar
 from .review.implausible import record_residuals as record_residuals
 from .run.plan import CurationPlan as CurationPlan
 from .run.run import curate as curate

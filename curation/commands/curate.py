@@ -145,6 +145,39 @@ def audit(workspace: Workspace, run_id: str, top: int) -> None:
         click.echo(f"{issue.severity:.2f}  {issue.kind:<15}  {text}")
 
 
+@curate.command(
+    epilog=examples(
+        "curate similar 3f2a9c",
+        "curate similar holiday.jpg --limit 5",
+        "curate similar 3f2a9c --format json",
+    )
+)
+@click.argument("picture")
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+)
+@existing_workspace_option
+def similar(workspace: Workspace, picture: str, limit: int, style: str) -> None:
+    """Print the pictures that look most like PICTURE: a SHA-256, the beginning of one, or an image file."""
+    with progress_task("similar pictures"):
+        from curation.report.similar import similar as similar_pictures
+
+        rows = similar_pictures(picture, workspace, limit=limit)
+    if style != "table":
+        click.echo(rows.write_json() if style == "json" else rows.write_csv(), nl=style == "json")
+        return
+    for row in rows.iter_rows(named=True):
+        name = f"{row['source']}: {row['source_photo_id']}" if row["source"] else ""
+        click.echo(
+            f"{row['cosine']:.3f}  {row['asset_sha256']}  {row['width']} x {row['height']}  {name}"
+        )
+
+
 @curate.command(epilog=examples("curate runs"))
 @existing_workspace_option
 def runs(workspace: Workspace) -> None:

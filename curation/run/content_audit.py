@@ -37,7 +37,10 @@ PART = "part"
 MAX_PICTURES = 20_000  # more are not compared: the search would cost more than that for copies
 MAX_STORED = 50  # pairs in the detail of a row of `split_leaks`
 THUMBNAIL_PX = 288
-_KNOWN = "SELECT asset_a, asset_b, inliers, cosine FROM duplicate_edges WHERE compared_by = ? AND inliers IS NOT NULL"
+_KNOWN = """
+    SELECT asset_a, asset_b, any_value(inliers), bool_or(found_by = 'part') FROM duplicate_edges
+    WHERE compared_by = ? AND inliers IS NOT NULL GROUP BY ALL
+"""
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,13 @@ class ContentAudit:
     names: tuple[str, ...]
     vectors: Compact
     candidates: Mapping[Pair, float]
+    by_part: frozenset[Pair]
     compared_by: str
 
     @classmethod
     def empty(cls, load: LoadPixels) -> "ContentAudit":
         """Make the audit of no picture."""
-        return cls(ContentComparison(load), (), np.zeros((0, 256), np.int8), {}, "")
+        return cls(ContentComparison(load), (), np.zeros((0, 256), np.int8), {}, frozenset(), "")
 
     @classmethod
     def of(
@@ -71,27 +75,30 @@ class ContentAudit:
             return cls.empty(load)
         model_id = embedding.embedder.model_id
         compared_by = f"{VERSION} {model_id}"
-        tied = edges.filter(pl.col("verdict").is_in(["duplicate", "same_scene"])).select(
-            "asset_a", "asset_b", pl.lit(PART_INLIERS).alias("inliers"), "cosine"
-        )
-        rows_known = [*frame(catalog, _KNOWN, (compared_by,)).iter_rows(), *tied.iter_rows()]
-        known = {(a, b): n for a, b, n, _ in rows_known}
-        cosine = {(a, b): value or 1.0 for a, b, _, value in rows_known}
-        vectors = Vectors.of_items(catalog, model_id, names, index)
+        earlier = frame(catalog, _KNOWN, (compared_by,)).rows()
         kept = set(names)
+        tied = edges.filter(pl.col("verdict").is_in(["duplicate", "same_scene"]))
+        tied = tied.select("asset_a", "asset_b", pl.col("cosine").fill_null(1.0))
+        tied_pairs = {(a, b): cosine for a, b, cosine in tied.rows() if a in kept and b in kept}
+        known = {(a, b): n for a, b, n, _ in earlier} | dict.fromkeys(tied_pairs, PART_INLIERS)
+        vectors = Vectors.of_items(catalog, model_id, names, index)
         rows = np.array([row for row, name in enumerate(vectors.names) if name in kept], np.int64)
         listed = tuple(vectors.names[row] for row in rows.tolist())
         own, everyone = vectors.compact[rows], np.arange(len(rows))
         comparison = ContentComparison(load, known)
         candidates = neighbour_pairs(listed, own, everyone, everyone)
         comparison.shared(candidates, LEAK_INLIERS)
+        # Pairs that were compared before are not loaded again, but their composite pictures are cut again.
+        composite = {name for a, b, _, is_part in earlier if is_part for name in (a, b)}
+        comparison.find_parts(sorted(composite & set(listed)))
         owners, thumbnails = comparison.part_thumbnails(THUMBNAIL_PX)
+        by_part: dict[Pair, float] = {}
         if owners:
             embedding.setup()
             parts = compact(np.asarray(embedding.embedder.embed(thumbnails), np.float32))
-            candidates |= part_pairs(owners, parts, listed, own)
-        present = {pair: value for pair, value in cosine.items() if kept.issuperset(pair)}
-        return cls(comparison, listed, own, present | candidates, compared_by)
+            by_part = part_pairs(owners, parts, listed, own)
+        everything = tied_pairs | by_part | candidates
+        return cls(comparison, listed, own, everything, frozenset(by_part), compared_by)
 
     def with_parts(self, edges: pl.DataFrame) -> pl.DataFrame:
         """Add the new comparisons to the edges of the search for copies, and mark pairs that share content."""
@@ -115,7 +122,8 @@ class ContentAudit:
     def _edge(self, pair: Pair, cosine: float, inliers: int) -> tuple[object, ...]:
         tie = PART if inliers >= PART_INLIERS else None
         none = (None, None, None)  # detail, drift, overlap
-        found = "embedding", None, cosine, inliers, None, "different", tie
+        found_by = "part" if pair in self.by_part else "embedding"
+        found = found_by, None, cosine, inliers, None, "different", tie
         return (*pair, *found, *none, "", self.compared_by)
 
     def leak_row(self, side_of: Mapping[str, str], policy: str) -> dict[str, Any]:

@@ -119,6 +119,11 @@ class ContentComparison:
                 result.append(SharedContent(*pair, cosine, inliers))
         return result
 
+    def find_parts(self, names: Iterable[str]) -> None:
+        """Look for the parts of these pictures, as is done for all that are compared."""
+        for name in names:
+            self._of(name)
+
     def _inliers(self, pair: Pair, cosine: float) -> int:
         if pair not in self.known:
             if len(self.new) >= MAX_CHECKED:

@@ -28,7 +28,7 @@ def textured(seed: int) -> np.ndarray:
 def vector(picture: np.ndarray) -> np.ndarray:
     small = cv2.resize(picture, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     centred = small - 0.7 * small.mean()
-    return centred / np.linalg.norm(centred)
+    return np.asarray(centred / np.linalg.norm(centred), np.float32)
 
 
 @pytest.fixture(scope="module")
