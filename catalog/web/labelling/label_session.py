@@ -46,6 +46,10 @@ _TASKS = """
     SELECT task, list(DISTINCT value ORDER BY value) AS classes, count(DISTINCT asset_sha256) AS labels,
            list(DISTINCT judged_by ORDER BY judged_by) AS people FROM v_judgements GROUP BY task ORDER BY task
 """
+_SIZE = """
+    SELECT (SELECT count(*) FROM assets) AS pictures, (SELECT count(*) FROM embeddings) AS vectors,
+           (SELECT run_id FROM v_runs WHERE is_current) AS run_id
+"""
 
 
 class LabelSession:
@@ -60,6 +64,7 @@ class LabelSession:
         self._learning: set[tuple[str, str]] = set()
         self._learner = ThreadPoolExecutor(1, "labels")
         self._removal_mark = removal_mark(workspace)
+        self._size: list[dict[str, object]] = []
         self._n_uncommitted = 0
         self._committed_at = time.monotonic()
 
@@ -70,8 +75,9 @@ class LabelSession:
             return {"tasks": catalog.records(_TASKS)}
 
     def page(self, task: str, by: str) -> Content:
-        """Return the next pictures of a person, and the progress."""
+        """Return the next pictures of a person, and the progress; new pictures of the catalog are among them."""
         with self._lock:
+            self._check_size()
             return self._page(self._task(task, by))
 
     def judge(self, task: str, picture: str, value: str, by: str) -> Content:
@@ -145,6 +151,15 @@ class LabelSession:
             opened.order = opened.reordered()
             self._open_tasks[task, by] = opened
         return self._open_tasks[task, by]
+
+    def _check_size(self) -> None:
+        """Read everything anew when the catalog has other pictures or vectors than before."""
+        with open_catalog(self._workspace) as catalog:
+            size = catalog.records(_SIZE)
+        if size != self._size:
+            self.commit()
+            self._forget()
+            self._size = size
 
     def _forget(self) -> None:
         self._candidates = None

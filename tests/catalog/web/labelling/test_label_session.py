@@ -210,5 +210,8 @@ def test_pictures_without_vectors_come_in_random_order(empty_home: Path, tmp_pat
     page = session.judge(TASK, page["pictures"][0]["picture"], "good", "ada")
     assert page["pictures"] == []
     session.commit()
+    make_tasteful_home(workspace, 13, curated=False)  # a crawl brings one more
+    [new] = session.page(TASK, "ada")["pictures"]
+    assert new["picture"] not in taste
     with pytest.raises(LabelError, match="curate its pictures first"):
         publish_labels(workspace, "taste", TASK)
