@@ -12,6 +12,7 @@ from catalog import (
     load as load,
     sql as sql,
 )
+from curation import similar as similar
 from training.data.dataset import dataset as dataset
 from training.data.loader import loader as loader
 
