@@ -13,6 +13,7 @@ import argparse
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,9 +23,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from code_version import commit
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.code_version import commit
 from training.data.arrays import Arrays, Floats, Ints, Pixels
 from training.data.sampling.seeds import cut_batches, epoch_order
 from training.data.stores.pictures import SampleStore

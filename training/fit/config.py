@@ -43,6 +43,8 @@ class Config:
     not trained in the first `freeze_epochs`, then with `backbone_rate` times the learning rate. After each
     `validate_every`-th step (0: none) the loss of one batch of validation is measured, too, for the curve alone.
     `start` is the id of a finished model whose backbone the training begins with.
+    `device_augment` changes batches of pictures on the device, beside what the view does: flip:0.5,colour:0.2,crop:0.6
+    (`training.data.transforms.device_batch`).
     """
 
     epochs: int
@@ -68,6 +70,7 @@ class Config:
     backbone_rate: float = option(1.0)
     validate_every: int = option(0)
     start: str = option("")
+    device_augment: str = option("")
 
     def __post_init__(self) -> None:
         """Raise OptionError for a value with which no training is possible."""

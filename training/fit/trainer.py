@@ -20,7 +20,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from catalog import ProgressTask, progress_task
 from training.data.arrays import Arrays
 from training.data.sampling.seeds import RowRngs, cut_batches, derive_seed, epoch_order
-from training.errors import DivergedError, TrainingStoppedError
+from training.data.transforms.device_batch import DeviceAugmentation
+from training.errors import DivergedError, OptionError, TrainingStoppedError
 from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
 from training.fit.config import Config
 from training.fit.examples import Examples
@@ -156,6 +157,7 @@ class _Loop:
         self._saved_at = time.monotonic()
         self._began_at = self._saved_at - progress.clock_s
         self._rate = 0.0
+        self._device_augment = DeviceAugmentation.parse(training.run.config.device_augment)
         self._log = RunLog(checkpoints.folder.parent / FILE)
         backbone = getattr(training.network, "backbone", None)
         inside = backbone.parameters() if isinstance(backbone, nn.Module) else ()
@@ -232,7 +234,7 @@ class _Loop:
     def _step(self, rows: NDArray[np.int64], arrays: Arrays, *, is_last: bool) -> float:
         training, config = self._training, self._training.run.config
         device = training.run.device
-        inputs = to_device(arrays, device)
+        inputs = self._augmented(to_device(arrays, device), rows)
         targets = _targets(training.train.targets, rows, device)
         weight = torch.from_numpy(training.train.weight[rows]).float().to(device)
         loss = training.objective.loss(training.network, inputs, targets, weight)
@@ -247,6 +249,21 @@ class _Loop:
             if isinstance(self._state.average, AveragedModel):
                 self._state.average.update_parameters(training.network)
         return float(loss.detach())
+
+    def _augmented(
+        self, inputs: dict[str, torch.Tensor], rows: NDArray[np.int64]
+    ) -> dict[str, torch.Tensor]:
+        """Change the pictures of a batch on the device, where the configuration asks for it."""
+        if self._device_augment is None:
+            return inputs
+        if "pictures" not in inputs or "mask" in inputs:
+            text = f"device_augment={self._training.run.config.device_augment}"
+            raise OptionError(text, ["recipes whose network reads whole `pictures` of one size"])
+        examples, seed = self._training.train, self._training.run.config.seed
+        shas = [examples.store.shas[row] for row in examples.rows[rows]]
+        pictures = inputs["pictures"]
+        changed = self._device_augment.apply(pictures, seed, self._progress.epoch, shas)
+        return {**inputs, "pictures": changed}
 
     def _set_rate(self, steps_of_epoch: int) -> None:
         progress, config = self._progress, self._training.run.config
