@@ -21,7 +21,7 @@ from catalog import ProgressTask, progress_task
 from training.data.arrays import Arrays
 from training.data.sampling.seeds import RowRngs, cut_batches, derive_seed, epoch_order
 from training.data.transforms.device_batch import DeviceAugmentation
-from training.errors import DivergedError, OptionError, TrainingStoppedError
+from training.errors import DivergedError, TrainingStoppedError
 from training.fit.checkpoint import Checkpoints, TrainingProgress, TrainingState
 from training.fit.config import Config
 from training.fit.examples import Examples
@@ -234,7 +234,11 @@ class _Loop:
     def _step(self, rows: NDArray[np.int64], arrays: Arrays, *, is_last: bool) -> float:
         training, config = self._training, self._training.run.config
         device = training.run.device
-        inputs = self._augmented(to_device(arrays, device), rows)
+        inputs = to_device(arrays, device)
+        if self._device_augment is not None:
+            shas = [training.train.store.shas[row] for row in training.train.rows[rows]]
+            change = self._device_augment.change_inputs
+            inputs = change(inputs, config.seed, self._progress.epoch, shas)
         targets = _targets(training.train.targets, rows, device)
         weight = torch.from_numpy(training.train.weight[rows]).float().to(device)
         loss = training.objective.loss(training.network, inputs, targets, weight)
@@ -249,21 +253,6 @@ class _Loop:
             if isinstance(self._state.average, AveragedModel):
                 self._state.average.update_parameters(training.network)
         return float(loss.detach())
-
-    def _augmented(
-        self, inputs: dict[str, torch.Tensor], rows: NDArray[np.int64]
-    ) -> dict[str, torch.Tensor]:
-        """Change the pictures of a batch on the device, where the configuration asks for it."""
-        if self._device_augment is None:
-            return inputs
-        if "pictures" not in inputs or "mask" in inputs:
-            text = f"device_augment={self._training.run.config.device_augment}"
-            raise OptionError(text, ["recipes whose network reads whole `pictures` of one size"])
-        examples, seed = self._training.train, self._training.run.config.seed
-        shas = [examples.store.shas[row] for row in examples.rows[rows]]
-        pictures = inputs["pictures"]
-        changed = self._device_augment.apply(pictures, seed, self._progress.epoch, shas)
-        return {**inputs, "pictures": changed}
 
     def _set_rate(self, steps_of_epoch: int) -> None:
         progress, config = self._progress, self._training.run.config

@@ -4,7 +4,7 @@ What happens to a picture is drawn on the CPU from seed, epoch and picture alone
 thread, and a resumed training continues alike. The pixels are computed for all pictures of a batch at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,15 @@ class DeviceAugmentation:
         is_mirrored = float(rng.random() < self.flip)
         factors = rng.uniform(1 - self.colour, 1 + self.colour, 3)
         return np.array([left, top, width, height, is_mirrored, *factors], np.float32)
+
+    def change_inputs(
+        self, inputs: Mapping[str, torch.Tensor], seed: int, epoch: int, shas: Sequence[str]
+    ) -> dict[str, torch.Tensor]:
+        """Change the `pictures` of a batch; raises OptionError where there are none, or of several sizes."""
+        if "pictures" not in inputs or "mask" in inputs:
+            needed = ["recipes whose network reads whole `pictures` of one size"]
+            raise OptionError("device_augment", needed)
+        return {**inputs, "pictures": self.apply(inputs["pictures"], seed, epoch, shas)}
 
     def apply(
         self, pictures: torch.Tensor, seed: int, epoch: int, shas: Sequence[str]
