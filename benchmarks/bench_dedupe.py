@@ -4,8 +4,8 @@
 
 `--data` has photos/ and neardup/ as described in tests/real_data.py. `--peers` has a virtual environment for each of
 imagededup, fastdup and cleanvision; the report names those that are missing or fail. `--embedder` is a network that
-bench_copy_embedder.py has trained on the tuning half. Limits are chosen on one half of the photographs and evaluated on
-the other; no source repository is in both. Finished steps are stored in `--work`; a stopped run continues from there.
+bench_copy_embedder.py has trained on the tuning half. Limits were chosen on the tuning half of bench_hard_copies.py; no
+source repository is in both. Finished steps are stored in `--work`; a stopped run continues from there.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from benchmarks.code_version import commit
 from benchmarks.dedupe_corpus import COPIES_EACH, SEED, Corpus, make
 from benchmarks.dedupe_scores import (
     DetectedPairs,
@@ -51,15 +52,6 @@ PEERS = ("imagededup", "fastdup", "cleanvision")
 SHIPPED = DuplicateLimits()
 BLIND = "no EXIF"
 OWN = "Safelight, own embedder"
-DRIFTS = {"strict": (0.15, 0.08), "middle": (0.25, 0.15), "lax": (0.4, 0.25)}
-CHOICES = {
-    f"{name}: drift {drift} px, at second looks {second} px": replace(
-        SHIPPED,
-        verification=replace(SHIPPED.verification, drift_px=drift, strict_drift_px=second),
-    )
-    for name, (drift, second) in DRIFTS.items()
-}
-NEAR_BEST = 0.01  # of F1: within this the strictest limits are chosen; wrong pairs grow with the square of the size
 PIXELS = (THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX, 3)
 
 
@@ -199,30 +191,10 @@ def prepare_half(
     return content
 
 
-def choose_limits(corpus: Corpus, pictures: pl.DataFrame, work: Path) -> tuple[str, list[str]]:
-    """Choose limits on the first half: the strictest of those whose F1 is within 0.01 of the best."""
-    scores = {}
-    for name, limits in CHOICES.items():
-        path = work / f"tuned {name.split(':')[0]}.json"
-        detected = load_or_make(path, functools.partial(run_safelight, corpus, pictures, limits))
-        assert isinstance(detected, DetectedPairs)
-        scores[name] = score(corpus, detected.pairs)
-        print(name, scores[name], f"{detected.cpu_s:.0f} s", flush=True)
-    top = max(each.f1 for each in scores.values())
-    best = next(name for name, each in scores.items() if each.f1 >= top - NEAR_BEST)
-    lines = [
-        f"| {name} | {each.precision:.4f} | {each.recall:.4f} | {each.f1:.4f} | {each.lost} | {each.bursts} |"
-        for name, each in scores.items()
-    ]
-    return best, lines
-
-
 def report(
     corpus: Corpus,
     detected_by_program: dict[str, DetectedPairs],
     missing: list[str],
-    choice: tuple[str, list[str]],
-    half: str,
     stages: dict[str, float],
 ) -> str:
     kinds = Counter(item.edit for item in corpus.items)
@@ -276,20 +248,11 @@ def report(
             for name in detected_by_program
         )
         lines.append(f"| **all** | {total} | {' | '.join(f'{share:.3f}' for share in shares)} |")
-    lines += [
-        "",
-        f"Limits chosen on {half}: **{choice[0]}**, the strictest whose F1 is "
-        f"within {NEAR_BEST} of the best.",
-        "",
-        "| limits | precision | recall | F1 | lost | burst pairs merged |",
-        "| --- |" + " ---: |" * 5,
-        *choice[1],
-    ]
     return "\n".join(lines)
 
 
 CAVEATS = """
-Command: `python -m benchmarks.bench_dedupe --data DATA --peers VENVS --embedder ONNX --output FILE`
+Command: `python -m benchmarks.bench_dedupe --data DATA --peers VENVS --embedder ONNX --output FILE`. Commit {commit}.
 
 {versions}; 2 CPU cores, no GPU, shared with other work: CPU seconds, not seconds. Seed {seed}.
 
@@ -317,25 +280,18 @@ def main() -> None:
     arguments.add_argument("--embedder", type=Path, help="an ONNX file with its card beside it")
     arguments.add_argument("--copied", type=int, default=310, help="photographs with copies")
     arguments.add_argument(
-        "--tuned-on", type=int, default=100, help="photographs in the other half"
-    )
-    arguments.add_argument(
         "--work", type=Path, help="folder for what is done; a new one if left out"
     )
     options = arguments.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     work = options.work or Path(tempfile.mkdtemp(prefix="bench_dedupe."))
     work.mkdir(parents=True, exist_ok=True)
-    tuned, pictures, _ = prepare_half(options.data, work, 0, options.tuned_on)
-    choice = choose_limits(tuned, pictures, work)
     corpus, pictures, stages = prepare_half(options.data, work, 1, options.copied)
-    search = functools.partial(run_safelight, corpus, pictures, CHOICES[choice[0]])
+    search = functools.partial(run_safelight, corpus, pictures, SHIPPED)
     own: dict[str, Callable[[], DetectedPairs | str]] = {}
     if options.embedder:
         embedder = OnnxEmbedder(options.embedder)
-        own[OWN] = functools.partial(
-            run_own_embedder, corpus, pictures, CHOICES[choice[0]], embedder
-        )
+        own[OWN] = functools.partial(run_own_embedder, corpus, pictures, SHIPPED, embedder)
     programs: dict[str, Callable[[], DetectedPairs | str]] = {
         "Safelight": search,
         **own,
@@ -354,9 +310,8 @@ def main() -> None:
     for pair in sorted(detected_by_program["Safelight"].pairs):
         if corpus.truth[pair[0]] != corpus.truth[pair[1]]:
             print("not one photograph, or to be added to dedupe_corpus.TWICE:", *pair)
-    half = f"{options.tuned_on} photographs of the other half and their copies ({len(tuned.items)} files)"
-    page = report(corpus, detected_by_program, missing, choice, half, stages)
-    caveats = CAVEATS.format(versions=versions(), seed=SEED)
+    page = report(corpus, detected_by_program, missing, stages)
+    caveats = CAVEATS.format(versions=versions(), seed=SEED, commit=commit())
     options.output.write_text(page + "\n" + caveats, "utf-8")
 
 

@@ -90,7 +90,7 @@ def report(
 ) -> str:
     kinds = Counter(item.edit for item in corpus.items)
     n_copies, n_photographs = sum(kinds[kind] for kind in KINDS), len(set(corpus.truth.values()))
-    made = ", ".join(f"{kinds[family]} {family}s" for family in FAMILIES)
+    made = ", ".join(f"{kinds[family]} of a {family}" for family in FAMILIES)
     lines = [
         "# Finding copies on the harder corpus, kind by kind",
         "",

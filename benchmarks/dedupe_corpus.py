@@ -43,6 +43,9 @@ TWICE = [
     ("25267a33b7", "b3ad19ef9f"),
     ("09a9ac953a", "ded0a7d8fb"),
     ("45d756f3e1", "56b60c8f8c"),
+    ("0c2e3f01ec", "e94189473b"),
+    ("357394a8cc", "e5d8c37279"),
+    ("3e863c1f7a", "c04e057994"),
 ]
 SAME_PIXELS = 0.996  # 48 x 48 px versions that correlate like this are one photograph
 

@@ -46,7 +46,7 @@ class VerificationLimits:
     overlap: float = 0.55
     ncc: float = 0.6
     detail_ncc: float = 0.7
-    bad_share: float = 0.25
+    bad_share: float = 0.05
     drift_px: float = 0.45
     blind_drift_px: float = 0.4
     coherent_px: float = 0.1

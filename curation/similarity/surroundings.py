@@ -16,6 +16,7 @@ from curation.similarity.transforms import Transform, coverage
 
 MIN_PIXELS = 200  # beside the smaller picture: fewer say nothing
 GROWN = 9  # px around the smaller picture that belong to its edge
+UNKNOWN_SEAM = 99.0  # where too little of the edge is seen
 MIN_RING = 40  # px of the edge that lie inside the larger picture
 TONES, TOP = 32, 2  # bins of the histogram; those that a page may have
 HALF, STEP = 4, 8  # px: tones are compared over a distance of 8 px, across the edge and beside it
@@ -27,9 +28,9 @@ BACKDROP_SIGMA = 10.0  # px
 class Surroundings:
     """What the larger picture has beside the smaller one.
 
-    `seam`: gradient across the edge over that some pixels away; `paper_share`: of the pixels, in two tones;
+    `seam`: change of tones across the edge over that beside it; `paper_share`: of the pixels, in two tones;
     `mode_share`: in the most frequent tone; `backdrop_ncc`: correlation with the smaller picture, enlarged to cover
-    everything and blurred; `repeated_ncc`: with the smaller picture itself; `share`: of the larger picture.
+    everything and blurred; `repeated_ncc`: with the smaller picture itself.
     """
 
     seam: float = 1.0
@@ -37,7 +38,6 @@ class Surroundings:
     mode_share: float = 0.0
     backdrop_ncc: float = -1.0
     repeated_ncc: float = -1.0
-    share: float = 0.0
 
 
 def surroundings(one: Grey, two: Grey, transform: Transform) -> Surroundings:
@@ -55,7 +55,6 @@ def surroundings(one: Grey, two: Grey, transform: Transform) -> Surroundings:
         mode_share=_mode_share(one[beside]),
         backdrop_ncc=_backdrop_ncc(one, two, beside),
         repeated_ncc=_repeated_ncc(one, two, beside),
-        share=float(beside.mean()),
     )
 
 
@@ -80,7 +79,7 @@ def _seam(grey: Grey, inside: Grey) -> float:
     height, width = grey.shape
     is_seen = ((x >= 0) & (x < width) & (y >= 0) & (y < height)).all(axis=0)
     if is_seen.sum() < MIN_RING:
-        return 1.0
+        return UNKNOWN_SEAM
     to_x, to_y = (each[:, is_seen].astype(np.float32) for each in (x, y))
     tones = cv2.remap(cv2.blur(grey, (3, 3)), to_x, to_y, cv2.INTER_LINEAR)
     within, across, beyond = np.abs(np.diff(tones, axis=0)).mean(axis=1)
