@@ -4,6 +4,7 @@ Results are rows of `duplicate_edges` with a `compared_by` of their own, so a la
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from curation.splits.shared_content import (
     part_pairs,
 )
 from curation.stages.embeddings import Embedding
+
+log = logging.getLogger(__name__)
 
 VERSION = "content@1"
 PART = "part"
@@ -72,6 +75,7 @@ class ContentAudit:
     ) -> "ContentAudit":
         """Compare the pictures `names` with their neighbours; `edges` are those of the search for copies."""
         if not 1 < len(names) <= MAX_PICTURES:
+            log.info("%d kept pictures are not compared by content", len(names))
             return cls.empty(load)
         model_id = embedding.embedder.model_id
         compared_by = f"{VERSION} {model_id}"
@@ -126,17 +130,22 @@ class ContentAudit:
         found = found_by, None, cosine, inliers, None, "different", tie
         return (*pair, *found, *none, "", self.compared_by)
 
-    def leak_row(self, side_of: Mapping[str, str], policy: str) -> dict[str, Any]:
-        """Make the row of `split_leaks` about pairs that share content and lie in different splits."""
+    def leak_rows(self, side_of: Mapping[str, str], policy: str) -> list[dict[str, Any]]:
+        """Make the row of `split_leaks` about pairs that share content in different splits; none if not compared."""
+        if not self.names:
+            return []
         pairs = self.leaks(side_of)
         detail = json.dumps([asdict(pair) for pair in pairs[:MAX_STORED]])
         n = sum(side != "train" for side in side_of.values())
         about = {"policy": policy, "check": "shared_content", "task": "", "n": n}
-        return {**about, "value": float(len(pairs)), "detail": detail}
+        if self.comparison.n_skipped:
+            log.warning(
+                "%s: %d pairs were not compared by content, the audit is not complete",
+                policy, self.comparison.n_skipped,
+            )  # fmt: skip
+        return [{**about, "value": float(len(pairs)), "detail": detail}]
 
     def leaks(self, side_of: Mapping[str, str]) -> list[SharedContent]:
         """Give the pairs across the splits, most similar first; each picture is compared with the other splits."""
-        if not self.names:
-            return []
         candidates = {**self.candidates, **pairs_across(self.names, self.vectors, side_of)}
         return across(self.comparison.shared(candidates, LEAK_INLIERS), side_of)

@@ -138,7 +138,11 @@ class _CurationRun:
             previous = previous_splits(self.catalog, self.plan) if self.plan.inherit_splits else {}
             items = make_items(kept, scene, self.plan, previous)
             leaks = measure(self.catalog, items.table, items.strata, self.stages.model_id(), index)
-            leaks += [content.leak_row(sides_of(items.table, each), each) for each in POLICIES]
+            leaks += [
+                row
+                for each in POLICIES
+                for row in content.leak_rows(sides_of(items.table, each), each)
+            ]
         timer.lap("splits and weights")
         result = RunResult(
             run_id=self.run_id,
