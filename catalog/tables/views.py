@@ -179,7 +179,8 @@ VIEWS: dict[str, tuple[str, str]] = {
         "SELECT subject_kind, subject_id, task, "
         f"first(value ORDER BY {_TRUST}) AS value, first(label_source ORDER BY {_TRUST}) AS label_source, "
         f"first(confidence ORDER BY {_TRUST}) AS confidence, count(*) AS statements, "
-        f"count(DISTINCT value) AS answers FROM {_STATEMENTS} GROUP BY subject_kind, subject_id, task",
+        "CASE WHEN bool_or(label_source = 'person') THEN 1 ELSE count(DISTINCT value) END AS answers "
+        f"FROM {_STATEMENTS} GROUP BY subject_kind, subject_id, task",
     ),
     "v_uses": (
         "one picture in one release, with each model that was trained on that release",
@@ -250,7 +251,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "v_decisions": {"n": "pictures that the reason touched"},
     "v_labels": {
         "statements": "statements about the subject and task",
-        "answers": "different values among them; 1 when all agree",
+        "answers": "different values among them; 1 when all agree, or when people have decided",
     },
     "v_uses": {"revoked": "why the release was revoked; null when it was not"},
     "v_licences": {"n": "photos that carry it"},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from catalog import Workspace, find_release, open_catalog
+from catalog import Workspace, find_release, open_catalog, rows, write_segment
 from catalog.errors import LabelError
 from catalog.lake.judgements import in_force, read_judgements
 from catalog.web.labelling.label_session import LabelSession
@@ -154,6 +154,20 @@ def test_people_have_their_own_labels_and_the_majority_counts(
         {"subject_id": shas[0], "value": "good", "answers": 1},
         {"subject_id": shas[1], "value": "bad", "answers": 1},
     ]
+
+
+def test_a_person_has_the_last_word_over_folders(
+    session: LabelSession, taste: dict[str, str], tmp_path: Path
+) -> None:
+    workspace, sha = Workspace.at(tmp_path / "home"), min(taste)
+    stated = {"label_id": "l", "subject_kind": "asset", "subject_id": sha, "task": TASK}
+    stated |= {"value": "good", "label_source": "folder_name"}
+    write_segment(workspace, {"labels": rows("labels", [stated])}, job="folder")
+    session.judge(TASK, sha, "bad", "ada")
+    session.commit()
+    with open_catalog(workspace) as catalog:
+        [label] = catalog.records("SELECT value, label_source, answers, statements FROM v_labels")
+    assert label == {"value": "bad", "label_source": "person", "answers": 1, "statements": 2}
 
 
 @pytest.mark.parametrize(
