@@ -26,7 +26,8 @@ from benchmarks.dedupe_corpus import (
     shots_by_name,
     truth_of,
 )
-from benchmarks.hard_edits import TUNED, Edit
+from benchmarks.edit_tools import Edit
+from benchmarks.hard_edits import TUNED
 from benchmarks.photo_edits import Picture, make_collage
 from benchmarks.unseen_edits import UNSEEN
 

@@ -8,7 +8,7 @@ import random
 import cv2
 import numpy as np
 
-from benchmarks.hard_edits import WORDS, clipped, seeded, side, write
+from benchmarks.edit_tools import WORDS, clipped, seeded, side, write
 from benchmarks.photo_edits import Picture, encode_and_decode
 
 SIZE = 448, 336  # px

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks.hard_edits import (
+from benchmarks.edit_tools import (
     PAPERS,
     WORDS,
     Edit,

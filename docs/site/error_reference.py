@@ -13,6 +13,7 @@ MODULES = (
     "crawler.readers.url_lists",
     "crawler.session.metrics",
     "curation.errors",
+    "curation.report.similar",
     "training.errors",
     "training.report.saved_run",
 )
