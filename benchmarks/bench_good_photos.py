@@ -4,8 +4,9 @@
 
 DIR holds `truth.csv` (`archive`, `file`, `source_repo`) and the tar archives that it names. Each photograph is there
 twice, as it is and with one change of moderate strength that its name draws: blur, noise, exposure, haze or white
-balance. Both are stored alike (JPEG 90, EXIF kept). They are crawled with `folder`, and published without the search
-for near copies, which would join the two. Whole sources are in training, validation or test, by the hash of their name.
+balance; in training with a second one, too, as a third picture. All are stored alike (JPEG 90, EXIF kept). They are
+crawled with `folder`, and published without the search for near copies, which would join them. Whole sources are in
+training, validation or test, by the hash of their name.
 Changes that training never saw are judged on the native photographs of the test sources.
 """
 
@@ -142,6 +143,9 @@ def make_pictures(folder: Path, out: Path) -> int:
             ("good", "native"): pixels,
             ("bad", change): SEEN[change](pixels.astype(float), rng),
         }
+        if tenth(source.replace("/", "__")) in TENTHS["train"]:
+            other = rng.choice([name for name in SEEN if name != change])
+            versions["bad", str(other)] = SEEN[other](pixels.astype(float), rng)
         for (kind, how), version in versions.items():
             place = out / kind / source.replace("/", "__")
             place.mkdir(parents=True, exist_ok=True)
@@ -300,10 +304,10 @@ Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}
 CPU of the process that ended the training and evaluated it: {seconds:.0f} s; the part before a stop is not in it.
 {facts["parameters"]:,} parameters, best epoch {facts["best_epoch"]} of {facts["epochs"]}.
 
-What it is: photographs of at most 448 px, each as it is and with one change of moderate strength (blur 1 to 2.5 px,
-noise of 8 to 20 levels, exposure by 0.8 to 1.6 stops, haze of 25 to 45 %, red against blue by 15 to 30 %), both stored
-as JPEG 90. It says how well technical faults are seen, **not how well taste is learnt**: many native photographs have
-such faults themselves. Pictures: {counts}.
+What it is: photographs of at most 448 px, each as it is and with one change of moderate strength, in training with two
+(blur 1 to 2.5 px, noise of 8 to 20 levels, exposure by 0.8 to 1.6 stops, haze of 25 to 45 %, red against blue by 15 to
+30 %), all stored as JPEG 90. It says how well technical faults are seen, **not how well taste is learnt**: many native
+photographs have such faults themselves. Pictures: {counts}.
 Intervals (95 %): bootstrap over sources.
 
 | predictor | AUC | balanced accuracy | accuracy |

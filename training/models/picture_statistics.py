@@ -102,6 +102,81 @@ class PictureColours(nn.Module):
         return (shares + 1e-4).sqrt().flatten(1)
 
 
+class MaskedColours(nn.Module):
+    """What `PictureColours` says, of padded pictures of any size: pixels outside of the mask have no share in it.
+
+    >>> picture, mask = torch.rand(2, 3, 24, 32), torch.ones(2, 1, 24, 32)
+    >>> MaskedColours()(picture, mask, picture[..., ::4, ::4], mask[..., ::4, ::4]).shape
+    torch.Size([2, 173])
+    """
+
+    dim = 3 * len(LEVELS) + 6 + HUES**2 + 2 + 5 * len(POWERS) + 4 * 9
+    levels: torch.Tensor
+    hues: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("levels", torch.tensor(LEVELS))
+        self.register_buffer("hues", torch.linspace(-WIDEST_HUE, WIDEST_HUE, HUES))
+
+    def forward(
+        self, light: torch.Tensor, mask: torch.Tensor, small: torch.Tensor, inside: torch.Tensor
+    ) -> torch.Tensor:
+        """Map pictures (N, 3, H, W) from 0 to 1 with their masks, and both reduced, to (N, 173)."""
+        pixels, weights = small.flatten(2), inside.flatten(2)  # (N, 3, P), (N, 1, P)
+        below = (pixels[:, :, None] < self.levels[:, None]).float()
+        parts = [_masked_mean(below, weights[:, :, None]).flatten(1)]
+        ends = (light > 0.995, light < 0.005)
+        parts += [_masked_mean(each.float().flatten(2), mask.flatten(2)) for each in ends]
+        parts.append(_hue_shares(pixels, weights[:, 0], self.hues))
+        across = (small[..., 1:] - small[..., :-1]).abs().flatten(2)
+        both = (inside[..., 1:] * inside[..., :-1]).flatten(2)
+        parts.append(_opponents((_masked_mean(across, both) + 1e-3).log()))
+        for power in POWERS:
+            mean = (_masked_mean(pixels**power, weights) + 1e-12) ** (1 / power)
+            logs = (mean + 1e-3).log()
+            parts += [logs, _opponents(logs)]
+        return torch.cat([*parts, _masked_ninths(small, inside)], 1)
+
+
+def _masked_mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the mean over the last axis by weights that broadcast."""
+    return (values * weights).sum(-1) / weights.sum(-1).clamp_min(1.0)
+
+
+def _masked_ninths(small: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """Return light, two colours and contrast of nine parts of what is inside of the mask, (N, 36)."""
+    logs = (small + 0.02).log()
+    light = logs.mean(1)
+    planes = [light, logs[:, 0] - logs[:, 1], logs[:, 2] - logs[:, 1], light.square()]
+    rows, columns = (_thirds(inside.amax(axis)[:, 0]) for axis in (3, 2))
+    joined = torch.stack([*planes, torch.ones_like(light)], 1) * inside  # (N, 5, H, W)
+    sums = rows[:, None] @ joined @ columns[:, None].transpose(2, 3)  # (N, 5, 3, 3)
+    means = sums[:, :4] / sums[:, 4:].clamp_min(1.0)
+    spread = (means[:, 3:] - means[:, :1].square()).clamp_min(1e-6).sqrt()
+    return torch.cat([means[:, :3], spread], 1).flatten(1)
+
+
+def _thirds(is_inside: torch.Tensor) -> torch.Tensor:
+    """Return which of an axis's places (N, L), of which the first are inside, are in each third, (N, 3, L)."""
+    place = (is_inside.cumsum(1) - 0.5) / is_inside.sum(1, keepdim=True).clamp_min(1.0)
+    edges = torch.arange(3, device=place.device)[:, None] / 3
+    after = (place[:, None] >= edges).float() * (place[:, None] < edges + 1 / 3 + 1e-6).float()
+    return after * is_inside[:, None]
+
+
+def _hue_shares(pixels: torch.Tensor, weights: torch.Tensor, hues: torch.Tensor) -> torch.Tensor:
+    """Return roots of shares of pixels (N, 3, P) by log(green / red) and log(green / blue), (N, HUES ** 2)."""
+    logs = torch.log(pixels.clamp_min(0.01))
+    ratios = (logs[:, 1:2] - logs[:, ::2]).clamp(-WIDEST_HUE, WIDEST_HUE)  # (N, 2, P)
+    step = 2 * WIDEST_HUE / (HUES - 1)
+    near = (1 - (ratios[:, :, None] - hues[:, None]).abs() / step).clamp_min(0)
+    is_lit = (pixels.mean(1) > 0.04).float() * (pixels.amax(1) < 0.99).float() * weights
+    counts = torch.matmul(near[:, 0] * is_lit[:, None], near[:, 1].transpose(1, 2))
+    shares = counts / is_lit.sum(1).clamp_min(1)[:, None, None]
+    return (shares + 1e-4).sqrt().flatten(1)
+
+
 def _opponents(logs: torch.Tensor) -> torch.Tensor:
     """Return red and blue against green of logarithms (N, 3), (N, 2)."""
     return logs[:, ::2] - logs[:, 1:2]

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.models.picture_statistics import MaskedColours
+
 PLANES = 8
 STATISTICS = 2 * (8 + 5 + 5 + 3 + 4 * 6)
 LIGHT = (0.05, 0.15, 0.27, 0.4, 0.55, 0.7, 0.83, 0.95)  # edges of histograms, of values from 0 to 1
@@ -20,24 +22,31 @@ class WholePictureBackbone(nn.Module):
     """Four convolutions of stride 2; the mean and the log spread of every level are pooled over the picture alone.
 
     Beside the colours it sees what a small network does not learn from few pictures: the residual (a pixel minus the
-    mean around it: sharpness and noise), its size, and the saturation; beside the convolutions stand `statistics`. A
-    padded picture gives the same
+    mean around it: sharpness and noise), its size, and the saturation; beside the convolutions stand `statistics`, and
+    in a branch of their own, of `colours` features, the numbers of `MaskedColours`. A padded picture gives the same
     features as one that is not padded: what lies outside is 0 at each level, and the means do not count it.
 
     >>> backbone = WholePictureBackbone((8, 16, 16, 16), features=12).eval()
     >>> pictures = torch.zeros(2, 3, 97, 130, dtype=torch.uint8)
     >>> backbone({"pictures": pictures, "mask": torch.ones(2, 1, 97, 130, dtype=torch.uint8)}).shape
     torch.Size([2, 12])
+    >>> WholePictureBackbone((8, 16, 16, 16), features=12, colours=6).features
+    18
     """
 
     parts = ()
     input_names = ("pictures", "mask")
 
     def __init__(
-        self, widths: tuple[int, ...], *, features: int = 32, dropout: float = 0.0
+        self,
+        widths: tuple[int, ...],
+        *,
+        features: int = 32,
+        dropout: float = 0.0,
+        colours: int = 0,
     ) -> None:
         super().__init__()
-        self.features = features
+        self.features = features + colours
         channels = (PLANES, *widths)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 3, 2, padding=1, bias=False)
@@ -49,6 +58,7 @@ class WholePictureBackbone(nn.Module):
         self.mix = nn.Sequential(
             nn.Dropout(dropout), nn.Linear(pooled, features), nn.ReLU(), nn.Dropout(dropout)
         )
+        self.colours = ColourBranch(colours, dropout) if colours else None
 
     def forward(self, inputs: Mapping[str, torch.Tensor], part: str = "") -> torch.Tensor:  # noqa: ARG002 - the contract
         """Map uint8 pictures (N, 3, H, W) and their mask (N, 1, H, W) to features (N, features)."""
@@ -62,7 +72,34 @@ class WholePictureBackbone(nn.Module):
             level = functional.relu(norm(convolution(level))) * mask
             pooled.append(masked_moments(level, mask))
         mixed: torch.Tensor = self.mix(self.standardise(torch.cat(pooled, 1)))
-        return mixed
+        if self.colours is None:
+            return mixed
+        return torch.cat([mixed, self.colours(pixels, inputs["mask"].float())], 1)
+
+
+class ColourBranch(nn.Module):
+    """Two layers on the numbers of `MaskedColours`: exposure and casts, which convolutions of few pictures miss."""
+
+    def __init__(self, features: int, dropout: float) -> None:
+        super().__init__()
+        self.numbers = MaskedColours()
+        self.standardise = RunningStandardise(MaskedColours.dim)
+        self.layers = nn.Sequential(
+            nn.Linear(MaskedColours.dim, 2 * features), nn.SiLU(), nn.Dropout(2 * dropout),
+            nn.Linear(2 * features, features), nn.SiLU(), nn.Dropout(2 * dropout),
+        )  # fmt: skip
+
+    def forward(self, pixels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Map pictures (N, 3, H, W) from 0 to 1 and their masks to (N, features)."""
+        small, inside = pixels, mask
+        for _ in range(2):
+            means = _box(small) / _box(inside).clamp_min(1e-6)
+            small, inside = means[:, :, ::2, ::2], inside[:, :, ::2, ::2]
+            small = small * inside
+        some, there = pixels[:, :, ::2, ::2], mask[:, :, ::2, ::2]
+        numbers = self.numbers(some, there, small, inside)
+        features: torch.Tensor = self.layers(self.standardise(numbers))
+        return features
 
 
 class RunningStandardise(nn.Module):

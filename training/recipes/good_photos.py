@@ -41,7 +41,7 @@ class GoodPhotosConfig(Config):
     """Hyperparameters of `good_photos`; sides in pixels.
 
     A batch has pictures of one shape. Both classes are drawn equally often, a picture at most `most_repeats` times in
-    an epoch. `widths` are the channels of the four convolutions.
+    an epoch. `widths` are the channels of the four convolutions, `colours` the features of a branch on tones and hues.
     """
 
     width_px: int
@@ -49,17 +49,18 @@ class GoodPhotosConfig(Config):
     features: int
     dropout: float
     most_repeats: int = 8
+    colours: int = option(0)
     target_error: float = option(0.1)
     label: str = option("")
 
 
 DEFAULT = GoodPhotosConfig(
-    epochs=8, batch_size=4, learning_rate=2e-3, weight_decay=0.05, patience=8, schedule="one_cycle", ema=0.995,
-    width_px=480, widths="16,32,40,48", features=32, dropout=0.2,
+    epochs=6, batch_size=4, learning_rate=2e-3, weight_decay=0.05, patience=6, schedule="one_cycle", ema=0.995,
+    width_px=480, widths="16,24,32,40", features=32, dropout=0.2, colours=32, select="last",
 )  # fmt: skip
 SMOKE = GoodPhotosConfig(
     epochs=4, batch_size=4, learning_rate=3e-3, weight_decay=0.05, patience=4, schedule="one_cycle",
-    width_px=96, widths="8,12,16,16", features=16, dropout=0.1,
+    width_px=96, widths="8,12,16,16", features=16, dropout=0.1, colours=16,
 )  # fmt: skip
 
 
@@ -114,11 +115,11 @@ def view(config: GoodPhotosConfig) -> WholePicture:
 def network(config: GoodPhotosConfig, heads: tuple[Head, ...]) -> nn.Module:
     """Build the network, of any picture size."""
     from training.models.headed import HeadedNetwork
-    from training.models.whole_picture import WholePictureBackbone
+    from training.models.whole_picture import WholePictureBackbone as Backbone
 
     widths = tuple(int(width) for width in config.widths.split(","))
-    backbone = WholePictureBackbone(widths, features=config.features, dropout=config.dropout)
-    return HeadedNetwork(backbone, heads)
+    more = {"features": config.features, "colours": config.colours}
+    return HeadedNetwork(Backbone(widths, dropout=config.dropout, **more), heads)
 
 
 def batches(examples: Examples, config: GoodPhotosConfig, rng: np.random.Generator) -> list[Ints]:
@@ -127,8 +128,7 @@ def batches(examples: Examples, config: GoodPhotosConfig, rng: np.random.Generat
 
     from training.data.sampling.shape_batches import shape_batches
 
-    sizes = examples.index.select("height", "width").rows()
-    size_of = view(config).size_of
+    sizes, size_of = examples.index.select("height", "width").rows(), view(config).size_of
     shapes = np.array([size_of(*size) if all(size) else (0, 0) for size in sizes]) // BUCKET_PX
     [classes] = examples.truth.values()
     return shape_batches(
@@ -138,7 +138,7 @@ def batches(examples: Examples, config: GoodPhotosConfig, rng: np.random.Generat
 
 RECIPE = Recipe(
     name="good_photos",
-    version=1,
+    version=2,
     summary="whether a photograph is good or bad, from folders or a label, any picture size",
     presets={"default": DEFAULT, "smoke": SMOKE},
     view=view,
