@@ -13,7 +13,7 @@ A pair whose parts clearly moved against each other is a second shot: steps that
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from curation.duplicates.copy_rules import is_copy, is_page, may_be_edited
+from curation.duplicates.copy_rules import correlates, is_copy, is_page, may_be_edited
 from curation.duplicates.limits import VerificationLimits
 from curation.similarity.alignment import Alignment, align_by_features, align_whole, refine
 from curation.similarity.fit_measures import Fit
@@ -54,7 +54,7 @@ def compare_pictures(one: Features, two: Features, limits: VerificationLimits) -
 def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[Fit]:
     steps: list[_Step] = []
     if whole := align_whole(one, two):
-        yield from _tried(steps, _edited(one, whole, limits))
+        yield from _tried(one, steps, _edited(one, whole, limits), limits)
         yield from _under_overlay(one, steps, limits)
     matches = KeypointMatches.of(one, two)
     affine = align_by_features(matches, limits.inliers)
@@ -64,7 +64,7 @@ def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[
         yield replace(steps[-1][0], inliers=affine.inliers)
     else:
         steps = []
-        yield from _tried(steps, _edited(one, affine, limits))
+        yield from _tried(one, steps, _edited(one, affine, limits), limits)
         yield from _as_part(one, *steps[-1], limits)
         yield from _under_overlay(one, steps, limits)
     fit = steps[-1][0]
@@ -73,10 +73,24 @@ def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[
         yield from _from_the_side(one, matches, limits)
 
 
-def _tried(steps: list[_Step], new: Iterator[_Step]) -> Iterator[Fit]:
-    for step in new:
-        steps.append(step)
-        yield step[0]
+def _tried(
+    one: Features, steps: list[_Step], new: Iterator[_Step], limits: VerificationLimits
+) -> Iterator[Fit]:
+    for fit, alignment in new:
+        steps.append((_beside_photograph(one, fit, alignment, limits), alignment))
+        yield steps[-1][0]
+
+
+def _beside_photograph(
+    one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits
+) -> Fit:
+    """Mark the larger part of a collage of uneven parts: a line runs through it, and beside it is no page."""
+    is_part = limits.overlap <= fit.overlap < limits.large_overlap
+    if not (is_part and fit.contained >= limits.contained and correlates(fit, limits)):
+        return fit
+    beside = surroundings(one.grey, alignment.grey, alignment.transform)
+    is_collage = beside.parting > limits.parting and not is_page(beside, limits)
+    return replace(fit, is_beside_photograph=is_collage)
 
 
 def _is_aligned(fit: Fit, limits: VerificationLimits) -> bool:

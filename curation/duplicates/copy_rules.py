@@ -7,6 +7,8 @@ from curation.similarity.surroundings import Surroundings
 
 def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
     """Decide whether a fit is that of two copies of one photograph; plain pictures need a nearly perfect fit."""
+    if fit.is_beside_photograph:
+        return False
     if fit.overlap < (limits.part_overlap if fit.is_whole_beside_page else limits.overlap):
         return False
     if fit.overlay_share > 0:
@@ -70,11 +72,13 @@ def may_be_edited(fit: Fit, limits: VerificationLimits) -> bool:
 def is_page(beside: Surroundings, limits: VerificationLimits) -> bool:
     """Say whether what lies beside a picture shows no other photograph.
 
-    It is the rest of the photograph (no seam), paper with text, or the same picture again, blurred or not.
+    It is the rest of the photograph (no seam, no straight line through it), paper with text, or the same picture again,
+    blurred or not.
     """
     is_paper = beside.paper_share >= limits.paper_share and beside.mode_share >= limits.mode_share
     is_itself = max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc
-    return beside.seam <= limits.seam or is_paper or is_itself
+    is_rest = beside.seam <= limits.seam and beside.parting <= limits.parting
+    return is_rest or is_paper or is_itself
 
 
 def _agrees_closely(fit: Fit, limits: VerificationLimits) -> bool:

@@ -69,6 +69,7 @@ class VerificationLimits:
     mode_share: float = 0.85
     backdrop_ncc: float = 0.93
     seam: float = 1.2
+    parting: float = 0.5
     overlay_ncc: float = 0.5
     scene_detail_ncc: float = 0.5
     side_detail_ncc: float = 0.4

@@ -36,7 +36,7 @@ class Fit:
     `chroma_ncc`: of the colours of the whole pictures, 1 where one has none or where they were not compared; `bend_px`:
     distance of the corners from where an affine transform would put them; `overlay_share`: share of the picture that
     was left out because text or a logo is drawn over it; `is_whole_beside_page`: the other picture holds it as a part,
-    and shows no other photograph.
+    and shows no other photograph; `is_beside_photograph`: the other picture shows another photograph beside it.
     """
 
     inliers: int = 0
@@ -54,6 +54,7 @@ class Fit:
     bend_px: float = 0.0
     overlay_share: float = 0.0
     is_whole_beside_page: bool = False
+    is_beside_photograph: bool = False
 
     @property
     def is_plain(self) -> bool:

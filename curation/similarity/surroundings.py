@@ -1,8 +1,9 @@
 """Look at what lies beside a smaller picture that a larger one contains.
 
-A crop of the larger picture has no seam: the larger picture goes on smoothly beyond it. A screenshot or a captioned
-repost has a seam, and beside it lies paper of one tone with some text. Beside a picture in a story lies a blurred
-version of itself. What a collage has beside each part is another photograph.
+A crop of the larger picture has no seam: the larger picture goes on smoothly beyond it, and no straight step in tones
+runs through it beside the crop, as in a collage in which more of the photograph stands than the crop has. A
+screenshot or a captioned repost has a seam, and beside it lies paper of one tone with some text. Beside a picture in
+a story lies a blurred version of itself. What a collage has beside each part is another photograph.
 """
 
 from dataclasses import dataclass
@@ -22,18 +23,21 @@ TONES, TOP = 32, 2  # bins of the histogram; those that a page may have
 HALF, STEP = 4, 8  # px: tones are compared over a distance of 8 px, across the edge and beside it
 SIDE_AGAIN = 48  # px, both sides of the version that shows whether a picture is there twice
 BACKDROP_SIGMA = 10.0  # px
+STEP_TONES = 12  # grey levels between the two sides of a straight line
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """What the larger picture has beside the smaller one.
 
-    `seam`: change of tones across the edge over that beside it; `paper_share`: of the pixels, in two tones;
-    `mode_share`: in the most frequent tone; `backdrop_ncc`: correlation with the smaller picture, enlarged to cover
-    everything and blurred; `repeated_ncc`: with the smaller picture itself.
+    `seam`: change of tones across the edge over that beside it; `parting`: the share of a straight line through the
+    larger picture that is a step in tones, for the line where it is greatest beside the smaller one; `paper_share`:
+    of the pixels, in two tones; `mode_share`: in the most frequent tone; `backdrop_ncc`: correlation with the
+    smaller picture, enlarged to cover everything and blurred; `repeated_ncc`: with the smaller picture itself.
     """
 
     seam: float = 1.0
+    parting: float = 0.0
     paper_share: float = 0.0
     mode_share: float = 0.0
     backdrop_ncc: float = -1.0
@@ -51,6 +55,7 @@ def surroundings(one: Grey, two: Grey, transform: Transform) -> Surroundings:
         return Surroundings()
     return Surroundings(
         seam=_seam(one, inside),
+        parting=max(_parting(one, inside), _parting(one.T, inside.T)),
         paper_share=_paper_share(one[beside]),
         mode_share=_mode_share(one[beside]),
         backdrop_ncc=_backdrop_ncc(one, two, beside),
@@ -84,6 +89,24 @@ def _seam(grey: Grey, inside: Grey) -> float:
     tones = cv2.remap(cv2.blur(grey, (3, 3)), to_x, to_y, cv2.INTER_LINEAR)
     within, across, beyond = np.abs(np.diff(tones, axis=0)).mean(axis=1)
     return float((across + 1) / (max(within, beyond) + 1))
+
+
+def _parting(grey: Grey, inside: Grey) -> float:
+    """Give the greatest share of rows with a step in tones at one column beside those of the smaller picture.
+
+    What columns near by have, too, is texture and counts half.
+    """
+    tones = grey.astype(np.int16)
+    steps = (np.abs(tones[:, 2:] - tones[:, :-2]) > STEP_TONES).mean(axis=0)
+    near = (np.roll(steps, 6) + np.roll(steps, -6)) / 2
+    sharp = steps - np.minimum(near, 0.5) / 2
+    columns = (
+        np.flatnonzero(inside.any(axis=0)) - 1
+    )  # a step between columns n and n + 2 is at n + 1
+    places = np.arange(len(sharp))
+    is_beside = (places < columns.min() + 2) | (places > columns.max() - 2)
+    is_beside &= (places >= STEP) & (places < len(sharp) - STEP)
+    return float(sharp[is_beside].max(initial=0.0))
 
 
 def _paper_share(tones: NDArray[np.floating]) -> float:
