@@ -134,7 +134,10 @@ def _under_overlay(one: Features, steps: list[_Step], limits: VerificationLimits
     fit, alignment = min(steps, key=lambda step: step[0].coherent_px)
     if fit.ncc < limits.overlay_ncc or fit.coherent_px > limits.scene_coherent_px:
         return
+    if fit.is_beside_photograph:
+        return
     mask = without_overlay(one.grey, alignment.grey, alignment.transform)
     if mask is not None:
-        fit = refine(one.grey, alignment, mask=mask, matched=True)[0]
+        fit, alignment = refine(one.grey, alignment, mask=mask, matched=True)
+        fit = _beside_photograph(one, fit, alignment, limits)
         yield replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))

@@ -105,6 +105,17 @@ def test_a_collage_is_not_a_copy_of_its_parts() -> None:
     assert both.verify("a", "b", 0.9).verdict == "same_scene"
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])  # of the width of the second photograph that is shown
+def test_a_crop_is_not_a_copy_of_a_collage_with_the_whole_photograph(share: float) -> None:
+    glued = 0
+    for seed in range(30, 36):
+        one, two = scene(seed), scene(seed + 50)
+        collage = np.hstack([one, two[:, : round(share * two.shape[1])]])
+        both = verifier(a=cropped(one, 0.9), b=collage)
+        glued += both.verify("a", "b", 0.9).verdict == "duplicate"
+    assert not glued
+
+
 def test_blank_and_periodic_pictures_are_not_copies_of_each_other() -> None:
     x = np.mgrid[:270, :360][1]
     stripes = [
