@@ -292,6 +292,7 @@ def test_the_weights_of_the_last_epoch_are_used_where_they_are_asked_for(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_memory_stays_below_the_set_of_pictures(tmp_path: Path) -> None:
     def grown(cache_mb: int) -> tuple[float, float]:
         folder = tmp_path / str(cache_mb)
