@@ -95,6 +95,10 @@ ENTRIES = (
         "dedupe", "--data {data} --work {work}/dedupe --output {output}",
         ("curation/duplicates", "curation/similarity"),
     ),
+    Entry(
+        "hard_copies", "--data {data} --work {work}/hard --output {output}",
+        ("curation/duplicates", "curation/similarity"), table="dedupe_hard",
+    ),
     Entry("health", "--data {data} --output {output}", ("curation/decoding",)),
     Entry("exif_plants", "--data {data} --output {output}", ("crawler/exif", "curation/exif")),
     Entry(

@@ -163,7 +163,10 @@ def audit(workspace: Workspace, run_id: str, top: int) -> None:
 )
 @existing_workspace_option
 def similar(workspace: Workspace, picture: str, limit: int, style: str) -> None:
-    """Print the pictures that look most like PICTURE: a SHA-256, the beginning of one, or an image file."""
+    """Print pictures that look like PICTURE.
+
+    PICTURE is a SHA-256 of the catalog, the beginning of one, or an image file.
+    """
     with progress_task("similar pictures"):
         from curation.report.similar import similar as similar_pictures
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from catalog import Catalog, Workspace, find_workspace, load_settings, open_catalog
+from catalog import Catalog, Workspace, command_name, find_workspace, load_settings, open_catalog
 from curation.decoding.decoding import examine
 from curation.decoding.limits import THUMBNAIL_SIDE_PX
 from curation.duplicates.index import IndexFolder
@@ -80,7 +80,9 @@ def _query_vector(
         )
     rows = frame(catalog, VECTORS, (embedder.model_id, matches))
     if rows.is_empty():
-        raise NotEmbeddedError(f"{matches[0]} has no vector: run `safelight curate run` first")
+        raise NotEmbeddedError(
+            f"{matches[0]} has no vector: run `{command_name()} curate run` first"
+        )
     return matches[0], np.asarray(rows["vector"][0], np.float32)
 
 
@@ -120,7 +122,9 @@ def _nearest(
 ) -> pl.DataFrame:
     (own, vector), (names, vectors) = query, stored
     if not names:
-        raise NotEmbeddedError("no picture has a vector yet: run `safelight curate run` first")
+        raise NotEmbeddedError(
+            f"no picture has a vector yet: run `{command_name()} curate run` first"
+        )
     width = min(len(names), SPARE * limit + 1)
     near = nearest_vectors(compact(vector[None]), vectors, width, _ANY).ids[0]
     shas = [names[row] for row in near.tolist() if row >= 0 and names[row] != own]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from catalog import FEW_GROUPS, TOO_FEW, aligned
+from catalog import FEW_GROUPS, TOO_FEW, aligned, format_bytes
 from training.evaluation.findings import (
     Score,
     baseline_names,
@@ -114,7 +114,7 @@ def quantised_lines(facts: Mapping[str, Any]) -> list[str]:
     """Describe a quantised model: how it was made, what it saves and what it loses."""
     size, spent = facts["bytes"], facts["ms_a_picture"]
     lines = [
-        f"{facts['way']}: {size['quantised'] / 1e6:.1f} MB in place of {size['float'] / 1e6:.1f} MB, "
+        f"{facts['way']}: {format_bytes(size['quantised'])} in place of {format_bytes(size['float'])}, "
         f"{spent['quantised']:.1f} ms of CPU a picture in place of {spent['float']:.1f} ms"
     ]
     for head, row in facts["heads"].items():

@@ -167,7 +167,7 @@ def test_a_training_leaves_every_file_and_says_how_to_use_it(finished: Finished)
     left = {path.name for path in finished.folder.iterdir()}
     assert left == {
         "config.json", "model.json", "model.onnx", "parity.json", "weights.safetensors",
-        "history.parquet", "metrics.parquet", "curves.parquet", "changes.parquet", "README.md",
+        "history.parquet", "steps.parquet", "metrics.parquet", "curves.parquet", "changes.parquet", "README.md",
         "checkpoints",
         "log.jsonl",
     }  # fmt: skip

@@ -21,7 +21,7 @@ DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def texts(path: Path) -> Iterator[str]:
-    """Yield the texts of a Python file but its docstrings, or a whole file of another kind."""
+    """Yield the texts of a Python file but its docstrings and examples of help, or a whole file of another kind."""
     content = path.read_text("utf-8")
     if path.suffix != ".py":
         yield content
@@ -33,9 +33,15 @@ def texts(path: Path) -> Iterator[str]:
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None
         if isinstance(node.body[0], ast.Expr)
     }
+    shown = {
+        id(each)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "examples"
+        for each in node.args
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in docstrings:
+            if id(node) not in docstrings | shown:
                 yield node.value
         elif isinstance(node, ast.ImportFrom):
             yield from ([f"import {node.module}"] if node.module else [])

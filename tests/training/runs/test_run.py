@@ -25,7 +25,7 @@ def test_a_training_leaves_every_file(trained: Trained) -> None:
     for folder in trained.outcome.models.values():
         left = {path.name for path in folder.iterdir()}
         assert left == {
-            "config.json", "weights.safetensors", "model.onnx", "parity.json", "history.parquet",
+            "config.json", "weights.safetensors", "model.onnx", "parity.json", "history.parquet", "steps.parquet",
             "metrics.parquet", "predictions.parquet", "changes.parquet", "README.md", "checkpoints", "log.jsonl",
         }  # fmt: skip
     facts = json.loads((trained.outcome.folder / "run.json").read_text())

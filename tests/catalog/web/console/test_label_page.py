@@ -110,7 +110,7 @@ def test_a_task_is_begun_by_keyboard_and_another_person_has_labels_of_her_own(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_labelling_fits_on_a_telephone(browser: Browser, labelled: str, scheme: str) -> None:
     small = Tab(browser, labelled, viewport={"width": 390, "height": 800}, color_scheme=scheme)
-    page = small.open(FRAGMENT.replace("ada", "kim"))
+    page = small.open(FRAGMENT.replace("ada", f"kim-{scheme}"))
     page.locator(".class").nth(1).click()
     expect(page.locator("#progress")).to_contain_text("1 label ")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

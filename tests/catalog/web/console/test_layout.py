@@ -85,7 +85,14 @@ def test_the_menu_fits_on_a_telephone(browser: Browser, address: str, width: int
     small = Tab(browser, address, viewport={"width": width, "height": 800})
     page = small.open("/datasets")
     links = page.locator("header.top nav a")
-    assert links.all_inner_texts() == ["Console", "Datasets", "Crawls", "Review", "Predict"]
+    assert links.all_inner_texts() == [
+        "Console",
+        "Datasets",
+        "Crawls",
+        "Review",
+        "Label",
+        "Predict",
+    ]
     nav = page.locator("header.top nav").bounding_box()
     assert nav
     for link in links.all():
