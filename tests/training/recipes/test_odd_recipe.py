@@ -179,5 +179,5 @@ def test_the_side_loss_is_part_of_what_is_learnt(trained: Trained) -> None:
         request = TrainingRequest(RECIPE.name, policies=("split",), epochs=1, options=options)
         result = train(trained.workspace, request)
         assert result.models["split"] != trained.folder
-        losses.append(pl.read_parquet(result.models["split"] / "steps.parquet")["loss"][0])
+        losses.append(pl.read_parquet(result.models["split"] / "steps.parquet")["train_loss"][0])
     assert losses[0] > losses[1]
