@@ -108,7 +108,8 @@ def choose_box(size: tuple[int, int], view: PictureView, rng: np.random.Generato
     if view.crop == "random" and (box := _random_box(size, view.scale, rng)):
         return box
     scale = min(height / view.height, width / view.width)
-    box_height, box_width = view.height * scale, view.width * scale
+    # One of the two is the side of the picture, but for rounding.
+    box_height, box_width = min(view.height * scale, height), min(view.width * scale, width)
     return Box((height - box_height) / 2, (width - box_width) / 2, box_height, box_width)
 
 
