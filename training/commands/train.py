@@ -207,13 +207,15 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
         from training.predict.saved_model import find_model
         from training.runs.run import evaluate as score
 
-        metrics, difference = score(workspace, model_id)
+        metrics, difference, lost = score(workspace, model_id)
         heads = model_heads(find_model(workspace, model_id))
     click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}, heads))
     verdict = "equal to" if difference < 1e-6 else f"up to {difference:.2g} away from"
     stored = int(metrics["is_stored"].sum())
     later = f"; {len(metrics) - stored} more are new in this version" * (stored < len(metrics))
     click.echo(f"{stored} figures, {verdict} the stored ones{later}")
+    if lost:
+        click.echo(f"stored, but not computed in this version: the figures of {', '.join(lost)}")
 
 
 @train.command(epilog=examples("train recipes"))

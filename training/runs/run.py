@@ -9,10 +9,11 @@ newest checkpoint.
 import dataclasses
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import torch
@@ -163,12 +164,23 @@ def make_job(workspace: Workspace, request: TrainingRequest) -> TrainingJob:
     return TrainingJob(workspace, release, index, task, settings, request.budget_s)
 
 
-def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
-    """Score a finished model again from its weights and the pictures.
+class Rescored(NamedTuple):
+    """A finished model, scored once more.
 
-    Returns the metrics and the largest difference from the stored ones: 0 when nothing changed, infinite when one
-    of them is missing now. `is_stored` tells those figures that the version which trained the model saved too.
+    Attributes:
+        metrics: one row for each figure; `is_stored` tells those that the version which trained the model saved too.
+        difference: the largest one from a stored figure. 0 when nothing changed, infinite when a figure is missing.
+        lost_slices: those with stored figures that this version does not make, such as one that holds all pictures.
+
     """
+
+    metrics: pl.DataFrame
+    difference: float
+    lost_slices: Sequence[str]
+
+
+def evaluate(workspace: Workspace, model_id: str) -> Rescored:
+    """Score a finished model again from its weights and the pictures, and compare the figures with the stored ones."""
     folder = find_model(workspace, model_id)
     facts = read_facts(folder)
     release = find_release(workspace, f"{facts['dataset']}@{facts['version']}")
@@ -186,7 +198,9 @@ def evaluate(workspace: Workspace, model_id: str) -> tuple[pl.DataFrame, float]:
     identity = {name: stored[name][0] for name in ("model_id", "dataset", "version", "split")}
     again = [identity | row for result in results.values() for row in result.metrics]
     metrics = pl.DataFrame(again, infer_schema_length=None)
-    return _with_stored(metrics, stored), _difference(stored, metrics)
+    lost = sorted(set(stored["slice"]) - set(metrics["slice"]))
+    kept = stored.filter(~pl.col("slice").is_in(lost))
+    return Rescored(_with_stored(metrics, stored), _difference(kept, metrics), lost)
 
 
 _KEY = ["predictor", "task", "slice", "metric"]

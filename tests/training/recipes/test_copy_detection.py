@@ -248,6 +248,6 @@ def test_training_again_trains_nothing(finished: Finished) -> None:
 
 @pytest.mark.slow
 def test_a_finished_embedder_is_scored_again_to_the_same_figures(finished: Finished) -> None:
-    metrics, difference = evaluate(finished.workspace, finished.folder.name)
+    metrics, difference, _ = evaluate(finished.workspace, finished.folder.name)
     assert difference == 0
     assert len(metrics) == len(pl.read_parquet(finished.folder / "metrics.parquet"))

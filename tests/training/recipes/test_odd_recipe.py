@@ -162,7 +162,7 @@ def test_the_catalog_holds_it_and_it_is_scored_again_to_the_same_figures(trained
         kinds = catalog.records("SELECT DISTINCT kind FROM predictions ORDER BY 1")
     assert (model["recipe"], model["dataset"]) == ("instruments", "sounds")
     assert [row["kind"] for row in kinds] == ["regression", "softmax"]
-    _, difference = evaluate(trained.workspace, trained.folder.name)
+    _, difference, _ = evaluate(trained.workspace, trained.folder.name)
     assert difference == 0
     words = ["evaluate", trained.folder.name, "--home", str(trained.workspace.home)]
     output = CliRunner().invoke(command, words, catch_exceptions=False).output

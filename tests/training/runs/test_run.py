@@ -116,7 +116,8 @@ def test_a_checkpoint_of_another_training_is_refused(trained: Trained) -> None:
 
 
 def test_a_finished_model_is_scored_again_to_the_same_figures(trained: Trained) -> None:
-    metrics, difference = evaluate(trained.workspace, trained.folder.name)
+    metrics, difference, lost = evaluate(trained.workspace, trained.folder.name)
+    assert lost == []
     stored = pl.read_parquet(trained.folder / "metrics.parquet")
     assert difference == 0
     assert len(metrics) == len(stored)
@@ -132,11 +133,23 @@ def test_figures_that_an_earlier_version_did_not_save_are_new_not_different(
     extra = stored.head(added).with_columns(metric=pl.lit("no longer computed"))
     try:
         pl.concat([stored.head(len(stored) - lost), extra]).write_parquet(path)
-        metrics, difference = evaluate(trained.workspace, trained.folder.name)
+        metrics, difference, _ = evaluate(trained.workspace, trained.folder.name)
     finally:
         path.write_bytes(content)
     assert difference == expected
     assert (~metrics["is_stored"]).sum() == lost
+
+
+def test_a_slice_that_is_not_made_any_more_is_named_and_not_compared(trained: Trained) -> None:
+    path = trained.folder / "metrics.parquet"
+    content, stored = path.read_bytes(), pl.read_parquet(path)
+    extra = stored.head(3).with_columns(slice=pl.lit("native_resolution=true"))
+    try:
+        pl.concat([stored, extra]).write_parquet(path)
+        again = evaluate(trained.workspace, trained.folder.name)
+    finally:
+        path.write_bytes(content)
+    assert (again.difference, again.lost_slices) == (0, ["native_resolution=true"])
 
 
 def test_options_of_a_request_change_the_configuration_and_the_id(trained: Trained) -> None:
