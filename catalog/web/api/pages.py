@@ -21,6 +21,7 @@ from markupsafe import Markup
 from catalog.errors import (
     AssetNotFoundError,
     NoSuchCrawlError,
+    NoSuchModelError,
     ReleaseNotFoundError,
     ReviewError,
     SafelightError,
@@ -50,7 +51,13 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_NOT_FOUND = (AssetNotFoundError, NoSuchCrawlError, ReleaseNotFoundError, ReviewError)
+_NOT_FOUND = (
+    AssetNotFoundError,
+    NoSuchCrawlError,
+    NoSuchModelError,
+    ReleaseNotFoundError,
+    ReviewError,
+)
 _MAX_ORIGINAL = 12 * 10**6
 """Largest file, in bytes, that a page shows as it is; for larger ones it shows a thumbnail."""
 
@@ -107,27 +114,27 @@ def is_navigation(request: web.Request) -> bool:
 @for_people
 async def console(_request: web.Request) -> web.Response:
     """Show the SQL console; its script fills it from the API."""
-    return _page("console.html", here="console")
+    return show_page("console.html", here="console")
 
 
 @routes.get("/pictures/{sha256}")
 @for_people
 async def picture(request: web.Request) -> web.Response:
     """Show every row about one file."""
-    content = await _read(
+    content = await read_catalog(
         request, lambda catalog: find_picture(catalog, request.match_info["sha256"])
     )
     asset = content.asset
     is_shown = asset["mime"] in BROWSER_TYPES and int(str(asset["bytes"] or 0)) <= _MAX_ORIGINAL
-    return _page("picture.html", here="", picture=content, is_shown=is_shown)
+    return show_page("picture.html", here="", picture=content, is_shown=is_shown)
 
 
 @routes.get("/datasets")
 @for_people
 async def datasets(request: web.Request) -> web.Response:
     """List the releases."""
-    releases = await _read(request, list_datasets)
-    return _page("datasets.html", here="datasets", datasets=releases)
+    releases = await read_catalog(request, list_datasets)
+    return show_page("datasets.html", here="datasets", datasets=releases)
 
 
 @routes.get("/datasets/{name}/{version}")
@@ -135,11 +142,11 @@ async def datasets(request: web.Request) -> web.Response:
 async def dataset(request: web.Request) -> web.Response:
     """Show one release."""
     path = request.match_info
-    content = await _read(
+    content = await read_catalog(
         request, lambda catalog: find_dataset(catalog, path["name"], path["version"])
     )
     samples, card = await asyncio.to_thread(lambda: (content.samples, render_card(content.card)))
-    return _page(
+    return show_page(
         "dataset.html",
         here="datasets",
         dataset=content,
@@ -154,38 +161,38 @@ async def dataset(request: web.Request) -> web.Response:
 async def diff(request: web.Request) -> web.Response:
     """Show the difference between two versions of a dataset."""
     path = request.match_info
-    content = await _read(
+    content = await read_catalog(
         request,
         lambda catalog: compare_versions(catalog, path["name"], path["version"], path["other"]),
     )
-    return _page("difference.html", here="datasets", difference=content)
+    return show_page("difference.html", here="datasets", difference=content)
 
 
 @routes.get("/crawls")
 @for_people
 async def crawl_list(request: web.Request) -> web.Response:
     """List the crawls and the yield of each source."""
-    sessions, yields = await _read(
+    sessions, yields = await read_catalog(
         request, lambda c: (crawls.list_crawls(c), crawls.count_yields(c))
     )
-    return _page("crawls.html", here="crawls", crawls=sessions, yields=yields)
+    return show_page("crawls.html", here="crawls", crawls=sessions, yields=yields)
 
 
 @routes.get("/crawls/{crawl_id}")
 @for_people
 async def crawl(request: web.Request) -> web.Response:
     """Show one crawl."""
-    content = await _read(
+    content = await read_catalog(
         request, lambda catalog: crawls.find_crawl(catalog, request.match_info["crawl_id"])
     )
-    return _page("crawl.html", here="crawls", crawl=content)
+    return show_page("crawl.html", here="crawls", crawl=content)
 
 
 @routes.get("/review")
 @for_people
 async def review(_request: web.Request) -> web.Response:
     """List the review queues; their counts come from the API."""
-    return _page("review.html", here="review", queues=QUEUES.values())
+    return show_page("review.html", here="review", queues=QUEUES.values())
 
 
 @routes.get("/review/{queue}")
@@ -193,14 +200,14 @@ async def review(_request: web.Request) -> web.Response:
 async def review_queue(request: web.Request) -> web.Response:
     """Show one review queue; its items come from the API."""
     queue = find_queue(request.match_info["queue"])
-    return _page("review_queue.html", here="review", queue=queue, seed=new_seed())
+    return show_page("review_queue.html", here="review", queue=queue, seed=new_seed())
 
 
 @routes.get("/label")
 @for_people
 async def label(request: web.Request) -> web.Response:
     """Show the labelling; a script fills it from the API."""
-    return _page(
+    return show_page(
         "label.html", here="label", is_named=request[CALLER] != LOCAL, name=request[CALLER]
     )
 
@@ -213,7 +220,7 @@ async def predict(request: web.Request) -> web.Response:
         models, missing = await request.app[PREDICTIONS].models(), ""
     except SafelightError as error:  # a part that is not installed
         models, missing = (), str(error)
-    return _page(
+    return show_page(
         "predict.html",
         here="predict",
         models=models,
@@ -226,7 +233,7 @@ async def predict(request: web.Request) -> web.Response:
 async def login(request: web.Request) -> web.Response:
     """Show the sign-in form; `login.py` handles it."""
     problem = "This is not a token of this server." if "wrong" in request.query else ""
-    return _page("login.html", here="", problem=problem)
+    return show_page("login.html", here="", problem=problem)
 
 
 @routes.get("/static/{name}")
@@ -250,7 +257,7 @@ def _files() -> dict[str, Path]:
     return files
 
 
-async def _read(request: web.Request, function: Callable[[Catalog], Result]) -> Result:
+async def read_catalog(request: web.Request, function: Callable[[Catalog], Result]) -> Result:
     """Call a function with the open catalog in a thread."""
     return await asyncio.to_thread(_with_catalog, request.app[WORKSPACE], function)
 
@@ -260,7 +267,8 @@ def _with_catalog(workspace: Workspace, function: Callable[[Catalog], Result]) -
         return function(catalog)
 
 
-def _page(template: str, *, status: int = 200, **values: object) -> web.Response:
+def show_page(template: str, *, status: int = 200, **values: object) -> web.Response:
+    """Render a template as a page, which browsers revalidate."""
     text = _environment().get_template(template).render(values)
     headers = {"Cache-Control": "no-cache"}
     return web.Response(text=text, content_type="text/html", status=status, headers=headers)
@@ -268,7 +276,7 @@ def _page(template: str, *, status: int = 200, **values: object) -> web.Response
 
 def _problem_page(status: int, sentence: str) -> web.Response:
     heading = _HEADINGS.get(status, "Request refused")
-    return _page("problem.html", status=status, here="", heading=heading, problem=sentence)
+    return show_page("problem.html", status=status, here="", heading=heading, problem=sentence)
 
 
 @cache
