@@ -30,9 +30,9 @@ from benchmarks.exif_plants import KINDS  # noqa: E402
 from catalog import rows  # noqa: E402
 from crawler.examination.examine import examine as crawl  # noqa: E402
 from curation.decoding.decoding import examine  # noqa: E402
-from curation.exif.bin_edges import SETTINGS  # noqa: E402
-from curation.exif.flags import EVIDENCE  # noqa: E402
-from curation.exif.rules import apply_rules  # noqa: E402
+from curation.rules.bin_edges import SETTINGS  # noqa: E402
+from curation.rules.exif_flags import EVIDENCE  # noqa: E402
+from curation.rules.exif_rules import apply_rules  # noqa: E402
 
 ARCHIVES = ("photos/photos-1.tar", "photos/photos-2.tar")
 HALVES, EACH, SEED = ("tuning", "judging"), 15, 7

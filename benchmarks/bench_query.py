@@ -24,7 +24,7 @@ import pyarrow as pa
 from catalog import TABLES, Catalog, Workspace, open_catalog, write_segment
 from catalog.sandbox import Limits, QueryJob, QueryPool
 from catalog.sandbox.walls import landlock
-from catalog.tables.table import MOMENT
+from catalog.tables.table_type import MOMENT
 
 STATEMENTS = {
     "SELECT 1": "SELECT 1",

@@ -100,7 +100,7 @@ ENTRIES = (
         ("curation/duplicates", "curation/similarity"), table="dedupe_hard",
     ),
     Entry("health", "--data {data} --output {output}", ("curation/decoding",)),
-    Entry("exif_plants", "--data {data} --output {output}", ("crawler/exif", "curation/exif")),
+    Entry("exif_plants", "--data {data} --output {output}", ("crawler/exif", "curation/rules")),
     Entry(
         "copy_embedder", "--data {data} --work {work}/copies --output {output} --epochs 7",
         ("training/recipes/copy_detection.py", "training/models/copy_network.py", "training/fit"),

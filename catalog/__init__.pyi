@@ -154,14 +154,14 @@ from .sandbox import (
     DecoderPool as DecoderPool,
 )
 from .stores.commit_errors import is_transient as is_transient
-from .tables.contract import TABLES as TABLES
 from .tables.questions import (
     QUESTIONS as QUESTIONS,
     Parameter as Parameter,
     Question as Question,
 )
 from .tables.rows import rows as rows
-from .tables.table import Table as Table
+from .tables.table_type import Table as Table
+from .tables.tables_by_name import TABLES as TABLES
 from .takedown.crawl_queue import queue_opener as queue_opener
 from .takedown.purge import purge as purge
 from .version import __version__ as __version__

@@ -5,16 +5,16 @@ from .decoding.sounds import (
     read_sound as read_sound,
     sound_picture as sound_picture,
 )
-from .exif.bin_edges import (
-    BIN_NAMES as BIN_NAMES,
-    BINS as BINS,
-    SETTINGS as SETTINGS,
-)
-from .exif.bins import stops_of as stops_of
 from .reading import find_run as find_run
 from .report.report import write_report as write_report
 from .report.similar import similar as similar
 from .review.implausible import record_residuals as record_residuals
+from .rules.bin_edges import (
+    BIN_NAMES as BIN_NAMES,
+    BINS as BINS,
+    SETTINGS as SETTINGS,
+)
+from .rules.bins import stops_of as stops_of
 from .run.plan import CurationPlan as CurationPlan
 from .run.run import curate as curate
 from .run.summary import (

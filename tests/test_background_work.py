@@ -18,7 +18,7 @@ OWNERS = {
         2,
     ): "a reader of the shard fetches it again and raises the error; the other result is awaited",
     (
-        "catalog/sandbox/decoding/decoder_process.py",
+        "catalog/sandbox/decoding/child_handle.py",
         "Popen",
         1,
     ): "an end of file tells whoever asks it; it is started anew",

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from catalog.errors import TableNotFoundError
 from catalog.lake.lake import Catalog
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from catalog.tables.views import COLUMNS, VIEWS
 
 

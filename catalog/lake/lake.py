@@ -25,8 +25,8 @@ from catalog.packs.spool import count_waiting, damaged_segment, is_whole, waitin
 from catalog.program_name import command_name
 from catalog.stores import LOCK_TIMEOUT_S, Snapshot
 from catalog.stores.commit_errors import EXPECTED, commit_error
-from catalog.tables.contract import TABLES
 from catalog.tables.reading import is_one_select
+from catalog.tables.tables_by_name import TABLES
 from catalog.tables.views import VIEWS
 from catalog.workspace.error_lines import first_paragraph
 from catalog.workspace.workspace import Workspace

@@ -16,8 +16,8 @@ from catalog.errors import QueryError, RightsError
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.packs.spool import write_segment
 from catalog.program_name import command_name
-from catalog.tables.contract import TABLES
 from catalog.tables.rows import rows
+from catalog.tables.tables_by_name import TABLES
 from catalog.workspace.workspace import Workspace
 
 PREFIX = "rights:"

@@ -28,7 +28,7 @@ from catalog.releases.revocations import revocation_problems
 from catalog.releases.verify import verify_release
 from catalog.stores import Store
 from catalog.stores.ducklake.sqlite_check import sqlite_problems
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from catalog.workspace.error_lines import first_paragraph
 from catalog.workspace.progress import track
 from catalog.workspace.workspace import Workspace

@@ -30,10 +30,10 @@ from catalog.errors import SegmentError
 from catalog.packs.shards import ImageRange, ShardWriter, row_groups
 from catalog.plurals import counted
 from catalog.program_name import command_name
-from catalog.tables.contract import TABLES
 from catalog.tables.keys import Keys, hash_keys
 from catalog.tables.rows import fit, rows
-from catalog.tables.table import Table
+from catalog.tables.table_type import Table
+from catalog.tables.tables_by_name import TABLES
 from catalog.workspace.files import folder_aside, settle, sha256_file
 from catalog.workspace.workspace import Workspace
 

@@ -2,7 +2,7 @@
 
 Statements, from outside in: `pool.py` (the server's side), `jobs.py` (what it hands to a child), `template.py` (a
 process with everything loaded, which forks), `child.py` (what a fork does), `statements.py`. Bytes of pictures:
-`decoders.py` (the side of a crawl or a curation run), `decoder_process.py`, `decoder_start.py`, `decoder_child.py`.
+`decoders.py` (the side of a crawl or a curation run), `child_handle.py`, `decoder_start.py`, `decoder_child.py`.
 What all of them give up: `privileges.py`, `landlock.py`, `system_calls.py`.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from catalog.sandbox.walls.limits import MB, DecoderLimits, Limits
 
 if TYPE_CHECKING:
-    from catalog.sandbox.decoding.decoder_process import Decoded, DecoderError
+    from catalog.sandbox.decoding.child_handle import Decoded, DecoderError
     from catalog.sandbox.decoding.decoders import DecoderPool
     from catalog.sandbox.sql.jobs import ExportJob, Job, PageJob, QueryJob, SummaryJob, ThumbnailJob
     from catalog.sandbox.sql.pool import QueryPool, StatementOutcome
@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 _LATER = {
-    "Decoded": "decoding.decoder_process",
-    "DecoderError": "decoding.decoder_process",
+    "Decoded": "decoding.child_handle",
+    "DecoderError": "decoding.child_handle",
     "DecoderPool": "decoding.decoders",
     **dict.fromkeys(
         ["ExportJob", "Job", "PageJob", "QueryJob", "SummaryJob", "ThumbnailJob"], "sql.jobs"

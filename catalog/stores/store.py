@@ -74,7 +74,7 @@ class Frozen:
 
 
 class Store(Protocol):
-    """The tables of one workspace: every table of `catalog.tables.contract`, every view of `catalog.tables.views`."""
+    """One workspace: the tables of `catalog.tables.tables_by_name`, the views of `catalog.tables.views`."""
 
     def prepare(self) -> None:
         """Make tables, columns, comments and views that are missing; does nothing when all are there."""

@@ -1,6 +1,17 @@
 """What a crawl writes: sessions, fetches, files, photos, EXIF, labels, tombstones, rights and prices."""
 
-from catalog.tables.table import BIG, COUNT, FLAG, MOMENT, REAL, SHA, TEXT, TEXTS, column, table
+from catalog.tables.table_type import (
+    BIG,
+    COUNT,
+    FLAG,
+    MOMENT,
+    REAL,
+    SHA,
+    TEXT,
+    TEXTS,
+    column,
+    table,
+)
 
 CRAWL_TABLES = (
     table(

@@ -1,6 +1,6 @@
 """What curation writes: results of its stages, runs, decisions, duplicates, kept pictures, labels and leaks."""
 
-from catalog.tables.table import (
+from catalog.tables.table_type import (
     BIG,
     COUNT,
     FLAG,

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.tables.table import Table
+from catalog.tables.table_type import Table
 
 Keys = npt.NDArray[np.uint64]
 """Hashes of keys, shape (2, n): upper and lower half of an MD5."""

@@ -1,6 +1,17 @@
 """What publishing, the console and training write: datasets, revocations, queries, models and predictions."""
 
-from catalog.tables.table import BIG, COUNT, FLAG, MOMENT, REAL, REALS, SHA, TEXT, column, table
+from catalog.tables.table_type import (
+    BIG,
+    COUNT,
+    FLAG,
+    MOMENT,
+    REAL,
+    REALS,
+    SHA,
+    TEXT,
+    column,
+    table,
+)
 
 RELEASE_TABLES = (
     table(

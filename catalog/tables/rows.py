@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from catalog.errors import SegmentError
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 
 
 def rows(table: str, records: Iterable[Mapping[str, object]]) -> pa.Table:

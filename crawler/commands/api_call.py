@@ -10,7 +10,7 @@ from catalog import PrivateAddressError
 from crawler.errors import SourceRefusedError
 from crawler.fetch.connector import open_connector
 from crawler.fetch.hosts import client_url
-from crawler.listing.source import user_agent
+from crawler.listing.source_contract import user_agent
 from crawler.settings import CrawlSettings
 
 _LONGEST_S = 30.0

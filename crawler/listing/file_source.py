@@ -19,7 +19,7 @@ from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.items import Item, ListedPhoto
 from crawler.listing.folder_walk import FolderEntry, version_of, walk
 from crawler.listing.local_files import local_byte_fetcher
-from crawler.listing.source import (
+from crawler.listing.source_contract import (
     BaseSource,
     CrawlContext,
     Discovery,

@@ -15,7 +15,7 @@ from crawler.frontier.items import Item
 from crawler.settings import CrawlSettings
 
 if TYPE_CHECKING:
-    from crawler.listing.source import FetchBytes
+    from crawler.listing.source_contract import FetchBytes
 
 
 @asynccontextmanager

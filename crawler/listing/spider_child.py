@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 
 from crawler.listing.call_failure import CallFailure
 from crawler.listing.child_process import child_process
-from crawler.listing.source import CrawlContext, Discovery, Source
+from crawler.listing.source_contract import CrawlContext, Discovery, Source
 
 END_WITHIN_S = 10.0
 

@@ -2,7 +2,7 @@
 
 from catalog import Catalog, Rights, Statement, write_rights
 from crawler.frontier.frontier import Frontier
-from crawler.listing.source import Source
+from crawler.listing.source_contract import Source
 from crawler.session.records import make_crawl_id
 
 BASIS = "training_basis"

@@ -19,7 +19,7 @@ from catalog import Workspace, first_line, join_ray, last_line
 from crawler.errors import FrontierLostError, WorkersKeepDyingError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import HostPartition
-from crawler.listing.source import CONTACT_VARIABLE, CrawlContext, Source
+from crawler.listing.source_contract import CONTACT_VARIABLE, CrawlContext, Source
 from crawler.session.blocklist import Blocklist
 from crawler.session.progress import CrawlProgress
 from crawler.session.worker import Phase, Worker

@@ -17,7 +17,7 @@ from crawler.errors import CrawlNotFoundError, NothingToResumeError, WorkerNotRe
 from crawler.fetch.failures import ErrorClass
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import CrawlRecord, DeadLetter
-from crawler.listing.source import CrawlContext, Discovery, Source
+from crawler.listing.source_contract import CrawlContext, Discovery, Source
 from crawler.listing.vocabulary import utc_now
 from crawler.session.basis import BASIS, id_without_basis, record_basis
 from crawler.session.blocklist import read_blocklist

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from crawler.fetch.hosts import host_of
 from crawler.fetch.pauses import HostPause, moment_text
 from crawler.listing.call_failure import CallFailure
-from crawler.listing.source import CrawlContext, Discovery, Source
+from crawler.listing.source_contract import CrawlContext, Discovery, Source
 from crawler.session.committer import Committer
 from crawler.session.progress import CrawlProgress
 from crawler.session.worker import Phase

@@ -9,7 +9,7 @@ from typing import Literal
 from catalog import Permission, Statement, __version__, command_name
 from crawler.fetch.pauses import HostPause, moment_text
 from crawler.frontier.items import Row
-from crawler.listing.source import CrawlContext, Discovery, Source
+from crawler.listing.source_contract import CrawlContext, Discovery, Source
 from crawler.listing.vocabulary import utc_now
 from crawler.session.committer import Committer
 from crawler.session.session import Session, api_name

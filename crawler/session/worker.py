@@ -18,7 +18,7 @@ from crawler.examination.decoding import examine_crawled
 from crawler.fetch.failures import Failure
 from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.items import ALL_HOSTS, HostPartition, Item
-from crawler.listing.source import CrawlContext, FetchBytes, HttpByteFetcher, Source
+from crawler.listing.source_contract import CrawlContext, FetchBytes, HttpByteFetcher, Source
 from crawler.listing.vocabulary import utc_now
 from crawler.session.blocklist import NOTHING_BLOCKED, Blocklist
 from crawler.session.commit_unit import commit_unit

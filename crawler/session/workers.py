@@ -20,7 +20,7 @@ from crawler.errors import WorkersKeepDyingError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import HostPartition
 from crawler.listing.child_process import child_process
-from crawler.listing.source import CrawlContext, Source
+from crawler.listing.source_contract import CrawlContext, Source
 from crawler.session.blocklist import Blocklist
 from crawler.session.progress import CrawlProgress
 from crawler.session.worker import Phase, Worker

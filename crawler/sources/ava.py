@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.file_source import FileSource, file_version
-from crawler.listing.source import ListingPage
+from crawler.listing.source_contract import ListingPage
 from crawler.listing.vocabulary import label_row, listed_row, photo_id
 from crawler.readers.vote_files import Votes, read_votes
 

@@ -17,7 +17,7 @@ from crawler.errors import CrawlError
 from crawler.fetch.hosts import allow_host, host_of
 from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.api_objects import count_of, moment_of, text_of
-from crawler.listing.source import (
+from crawler.listing.source_contract import (
     BaseSource,
     CrawlContext,
     Discovery,

@@ -16,7 +16,7 @@ from crawler.errors import InputRefusedError
 from crawler.fetch.addresses import without_secrets
 from crawler.frontier.items import ListedPhoto, Row
 from crawler.listing.file_source import FileSource
-from crawler.listing.source import FetchBytes, ListingPage, http_byte_fetcher, user_agent
+from crawler.listing.source_contract import FetchBytes, ListingPage, http_byte_fetcher, user_agent
 from crawler.listing.vocabulary import label_row, listed_row, photo_id
 from crawler.readers.csv_files import Cells, open_csv
 from crawler.settings import CrawlSettings

@@ -15,7 +15,7 @@ from crawler.fetch.addresses import normalised
 from crawler.fetch.failures import ErrorClass
 from crawler.fetch.hosts import allow_host, host_of
 from crawler.frontier.items import Cursor, ListedPhoto, Row
-from crawler.listing.source import (
+from crawler.listing.source_contract import (
     BaseSource,
     CrawlContext,
     Discovery,

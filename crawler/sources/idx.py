@@ -15,7 +15,7 @@ from crawler.fetch.failures import Failure
 from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.items import Item, ListedPhoto, Row
 from crawler.listing.file_source import FileSource, file_version
-from crawler.listing.source import FetchBytes, ListingPage
+from crawler.listing.source_contract import FetchBytes, ListingPage
 from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.readers.idx_files import png, read_idx
 from crawler.settings import CrawlSettings

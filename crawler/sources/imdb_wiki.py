@@ -21,7 +21,7 @@ from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.items import Item, ListedPhoto, Row
 from crawler.listing.file_source import FileSource, file_version
 from crawler.listing.local_files import is_below, local_byte_fetcher
-from crawler.listing.source import FetchBytes, ListingPage
+from crawler.listing.source_contract import FetchBytes, ListingPage
 from crawler.listing.vocabulary import LABELS, photo_id
 from crawler.settings import CrawlSettings
 

@@ -16,7 +16,7 @@ from crawler.errors import CrawlError
 from crawler.fetch.addresses import name_of, normalised
 from crawler.fetch.hosts import host_of
 from crawler.frontier.items import ListedPhoto, Row
-from crawler.listing.source import (
+from crawler.listing.source_contract import (
     BaseSource,
     CrawlContext,
     Discovery,

@@ -16,7 +16,7 @@ from crawler.errors import InputRefusedError
 from crawler.frontier.items import Row
 from crawler.listing.file_source import FileSource
 from crawler.listing.folder_walk import walk
-from crawler.listing.source import ListingPage
+from crawler.listing.source_contract import ListingPage
 from crawler.readers.csv_files import Cells, open_csv
 
 PAGE = 5000

@@ -20,7 +20,7 @@ from crawler.errors import CrawlError, KeyMissingError
 from crawler.fetch.hosts import allow_host
 from crawler.frontier.items import Row
 from crawler.listing.api_objects import count_of, moment_of, text_of
-from crawler.listing.source import (
+from crawler.listing.source_contract import (
     BaseSource,
     CrawlContext,
     Discovery,

@@ -23,7 +23,7 @@ from crawler.fetch.failures import Failure
 from crawler.fetch.fetcher import FetchResponse
 from crawler.fetch.hosts import host_of
 from crawler.frontier.items import Item, ListedPhoto, Row
-from crawler.listing.source import (
+from crawler.listing.source_contract import (
     BaseSource,
     CrawlContext,
     Discovery,

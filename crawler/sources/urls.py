@@ -19,7 +19,7 @@ from typing import ClassVar
 from crawler.fetch.addresses import name_of, normalised
 from crawler.fetch.hosts import host_of
 from crawler.frontier.items import ListedPhoto, Row
-from crawler.listing.source import (
+from crawler.listing.source_contract import (
     BaseSource,
     CrawlContext,
     Discovery,

@@ -15,7 +15,7 @@ from crawler.fetch.rate_limits import backoff_s
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Row
 from crawler.listing.call_failure import CallFailure
-from crawler.listing.source import Discovery
+from crawler.listing.source_contract import Discovery
 from crawler.settings import CrawlSettings
 from crawler.spiders.api_responses import call_failure
 

@@ -20,7 +20,7 @@ from filelock import FileLock
 from catalog import Workspace, start_logging
 from crawler.fetch.hosts import client_url, is_loopback
 from crawler.frontier.frontier import Frontier
-from crawler.listing.source import CrawlContext, Discovery, user_agent
+from crawler.listing.source_contract import CrawlContext, Discovery, user_agent
 from crawler.listing.spider_child import END_WITHIN_S, FLAG, SpiderSource
 from crawler.settings import CrawlSettings
 

@@ -22,7 +22,7 @@ from scrapy.settings import Settings
 
 from crawler.errors import CrawlError
 from crawler.frontier.items import ListedPhoto
-from crawler.listing.source import CrawlContext, Discovery
+from crawler.listing.source_contract import CrawlContext, Discovery
 from crawler.listing.spider_child import FLAG, spider_log
 from crawler.settings import CrawlSettings
 from crawler.sources.spider import KEYS, UserSpiderSource

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from catalog import Catalog, rows, write_segment
-from curation.exif.bin_edges import BINS, SETTINGS
 from curation.reading import frame
+from curation.rules.bin_edges import BINS, SETTINGS
 
 KIND: Final = "implausible_settings"
 VERSION: Final = "1"

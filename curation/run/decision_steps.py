@@ -13,7 +13,7 @@ import polars as pl
 
 from catalog import ManualDecision
 from curation.duplicates.search import Duplicates
-from curation.exif.cross_checks import unseen_values
+from curation.rules.cross_checks import unseen_values
 from curation.run import decisions
 from curation.run.catalog_duplicates import boilerplate_hubs
 from curation.run.inherited_settings import inherit_settings

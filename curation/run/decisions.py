@@ -12,8 +12,8 @@ from typing import Final
 import polars as pl
 
 from catalog import ManualDecision
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.flags import EVIDENCE
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.exif_flags import EVIDENCE
 from curation.stages.quality import FLAG_ABOVE, flag_limit
 
 SCHEMA: Final[dict[str, type[pl.DataType]]] = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.bins import stops_of
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.bins import stops_of
 
 CONFLICT_STOPS = 0.5
 """Valid values of one group that differ by more are a conflict: one of the records is wrong."""

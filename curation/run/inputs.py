@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from catalog import Catalog, rows
 from curation.decoding.limits import MIN_SIDE_PX
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.rules import apply_rules
 from curation.reading import frame
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.exif_rules import apply_rules
 from curation.run.plan import MIME_OF, PICTURES
 from curation.splits.labels import PERSON_TASKS, TIME_TASK
 

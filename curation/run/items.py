@@ -8,10 +8,10 @@ import polars as pl
 
 from catalog import Catalog
 from curation.duplicates.search import Duplicates
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.bins import bin_of, stops_of
-from curation.exif.sessions import with_sessions
 from curation.reading import frame
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.bins import bin_of, stops_of
+from curation.rules.sessions import with_sessions
 from curation.run.plan import CurationPlan
 from curation.splits.balance import balanced_slice, check_support, weigh
 from curation.splits.connected_groups import component_ids

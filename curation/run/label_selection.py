@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from catalog import Catalog, counted
-from curation.exif.bin_edges import SETTINGS
 from curation.reading import frame
+from curation.rules.bin_edges import SETTINGS
 from curation.run.inputs import LABELS
 from curation.run.plan import MIME_OF, PICTURES, CurationPlan, reserved_columns
 from curation.splits.labels import PERSON_TASKS, TIME_TASK

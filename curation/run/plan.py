@@ -14,8 +14,8 @@ from typing import Any, Self, get_args
 
 from curation.duplicates.limits import KEEPER_ORDER, DuplicateLimits
 from curation.errors import BadPlanError
-from curation.exif.bin_edges import BINS, SETTINGS
-from curation.exif.limits import RULES_VERSION, SESSION_MINUTES, THUMBNAIL_CORRELATION
+from curation.rules.bin_edges import BINS, SETTINGS
+from curation.rules.limits import RULES_VERSION, SESSION_MINUTES, THUMBNAIL_CORRELATION
 from curation.splits.rebalance import Rebalance
 
 STEPS = (

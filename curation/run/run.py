@@ -22,10 +22,10 @@ from curation.duplicates.index import SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
 from curation.duplicates.search import Duplicates, LoadPixels, compare
 from curation.errors import CurationError, NothingToCurateError, RunUndoneError
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.cross_checks import ClonesAndBursts, Fingerprint, find_clones_and_bursts
 from curation.reading import frame
 from curation.review.implausible import record_implausible
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.cross_checks import ClonesAndBursts, Fingerprint, find_clones_and_bursts
 from curation.run import decisions
 from curation.run.catalog_duplicates import find_catalog_duplicates
 from curation.run.content_audit import ContentAudit

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curation.errors import BadPlanError, ThinClassError
-from curation.exif.bin_edges import SETTINGS
+from curation.rules.bin_edges import SETTINGS
 from curation.splits.groups import SPLITS
 from curation.splits.rebalance import Rebalance
 from curation.splits.strata import SETTING_STRATA, Stratum

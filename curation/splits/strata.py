@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from curation.exif.bin_edges import BIN_NAMES, SETTINGS
+from curation.rules.bin_edges import BIN_NAMES, SETTINGS
 
 MAX_CLASSES: Final = 20  # of a text label; the rarest together are one more
 FEW_NUMBERS: Final = 10  # up to so many different numbers, each is a class

@@ -9,7 +9,7 @@ from catalog import QUESTIONS, SafelightError, Workspace, open_catalog, rows, wr
 from catalog.errors import NewerWorkspaceError
 from catalog.lake.choose_store import open_store
 from catalog.maintenance.verify import verify_catalog
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from catalog.tables.views import VIEWS
 from tests.catalog.writing import writing
 

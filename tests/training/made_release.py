@@ -11,8 +11,8 @@ import pyarrow as pa
 from PIL import Image, ImageFilter
 
 from catalog import Release, Workspace, open_catalog, publish, rows, write_segment
-from curation.exif.bin_edges import BINS, SETTINGS
-from curation.exif.bins import to_bin, to_stops
+from curation.rules.bin_edges import BINS, SETTINGS
+from curation.rules.bins import to_bin, to_stops
 from tests.factories import jpeg
 
 F_NUMBERS, ISOS, TIMES = (1.8, 4.0, 11.0), (100.0, 400.0, 3200.0), (1 / 1000, 1 / 125, 1 / 15)

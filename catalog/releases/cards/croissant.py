@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from catalog.releases.rendering.renditions import place_columns
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 
 PLACES = ("shard", "offset", "length", "sha256")
 """Columns of the index that the shards do not have."""

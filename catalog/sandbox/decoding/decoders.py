@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from catalog.sandbox.decoding.decoder_process import Decoded, DecoderError, DecoderProcess
+from catalog.sandbox.decoding.child_handle import Decoded, DecoderError, DecoderProcess
 from catalog.sandbox.walls.limits import DecoderLimits
 
 log = logging.getLogger(__name__)

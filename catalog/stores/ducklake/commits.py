@@ -27,10 +27,10 @@ from catalog.packs.spool import PACK, Segment, clear_away, ledger_rows, noted_ke
 from catalog.stores.ducklake.keys import KeyIndex, read_keys
 from catalog.stores.ducklake.tables import set_message
 from catalog.stores.file_sums import name_with_sum
-from catalog.tables.contract import TABLES
 from catalog.tables.keys import Keys, first_ones, hash_keys, no_keys
 from catalog.tables.rows import fit
-from catalog.tables.table import Table
+from catalog.tables.table_type import Table
+from catalog.tables.tables_by_name import TABLES
 from catalog.workspace.files import flush, folder_aside, sha256_file
 from catalog.workspace.workspace import Workspace
 

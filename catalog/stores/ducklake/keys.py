@@ -21,9 +21,9 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from catalog.tables.contract import TABLES
 from catalog.tables.keys import Keys, no_keys
-from catalog.tables.table import Table
+from catalog.tables.table_type import Table
+from catalog.tables.tables_by_name import TABLES
 from catalog.workspace.files import flush
 
 log = logging.getLogger(__name__)

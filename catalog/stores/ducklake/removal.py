@@ -20,7 +20,7 @@ from catalog.stores.ducklake.store import DuckLakeStore
 from catalog.stores.ducklake.tables import set_message
 from catalog.stores.file_sums import record_sums
 from catalog.stores.store import Store
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from catalog.workspace.error_lines import last_line
 
 log = logging.getLogger(__name__)

@@ -53,7 +53,7 @@ from catalog.stores.store import (
     RetentionPolicy,
     Snapshot,
 )
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from catalog.tables.views import VIEWS
 from catalog.workspace.workspace import Workspace
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from catalog.errors import NewerWorkspaceError
 from catalog.stores.engine import quoted
-from catalog.tables.contract import RETIRED, TABLES
-from catalog.tables.table import Table
+from catalog.tables.table_type import Table
+from catalog.tables.tables_by_name import RETIRED, TABLES
 from catalog.tables.views import VIEWS
 from catalog.version import __version__
 

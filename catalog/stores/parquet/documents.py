@@ -18,7 +18,7 @@ from typing import Any
 
 from catalog.stores.ducklake.tables import comment_of, sql_type
 from catalog.stores.engine import quoted
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from catalog.tables.views import VIEWS
 
 FOLDER = "lake/plain"

@@ -42,7 +42,7 @@ from catalog.stores.store import (
     RetentionPolicy,
     Snapshot,
 )
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from catalog.version import __version__
 from catalog.workspace.error_lines import first_paragraph
 from catalog.workspace.files import folder_aside

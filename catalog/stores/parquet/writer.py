@@ -12,7 +12,7 @@ from catalog.packs.objects import Objects
 from catalog.stores.engine import quoted
 from catalog.stores.file_sums import name_with_sum
 from catalog.stores.parquet.documents import FOLDER, DataFile, SnapshotTables, empty, read_parquet
-from catalog.tables.table import Table
+from catalog.tables.table_type import Table
 from catalog.workspace.files import flush, sha256_file
 
 SMALL_BYTES = 64 * 2**20

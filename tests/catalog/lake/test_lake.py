@@ -22,8 +22,8 @@ from catalog import (
 from catalog.lake.lake import writer_lock
 from catalog.packs.spool import waiting_segments, write_segment
 from catalog.stores import engine
-from catalog.tables.contract import TABLES
 from catalog.tables.rows import rows
+from catalog.tables.tables_by_name import TABLES
 from catalog.tables.views import VIEWS
 from tests.catalog.each_store import each_store  # noqa: F401 - the fixture `workspace` of this module
 from tests.catalog.pictures import bring, picture

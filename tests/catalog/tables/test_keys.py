@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from catalog import Workspace, open_catalog, rows, write_segment
 from catalog.packs.spool import KEYS
 from catalog.stores.ducklake.keys import read_keys
-from catalog.tables.contract import TABLES
 from catalog.tables.keys import first_ones, hash_keys, no_keys
+from catalog.tables.tables_by_name import TABLES
 from tests.catalog.pictures import bring, picture
 from tests.catalog.writing import writing
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from crawler.examination.examine import ExaminationResult, examine
 from tests.factories import exif_block, jpeg, picture, plain_jpeg
 from tests.real_data import REAL, members, needs

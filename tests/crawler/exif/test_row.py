@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 from crawler.exif.reader import read_exif
 from crawler.exif.row import exif_row
 from tests.factories import Value, exif_block

@@ -20,7 +20,7 @@ from crawler.commands.crawl import crawl as command
 from crawler.errors import CrawlNotFoundError
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import ListedPhoto
-from crawler.listing.source import (
+from crawler.listing.source_contract import (
     BaseSource,
     CrawlContext,
     Discovery,

@@ -13,7 +13,7 @@ from crawler.errors import CrawlNotFoundError, NothingToResumeError, SessionRunn
 from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Item
-from crawler.listing.source import CrawlContext, Discovery
+from crawler.listing.source_contract import CrawlContext, Discovery
 from crawler.report.audit import audit
 from crawler.session.commit_unit import commit_unit
 from crawler.session.crawl import CrawlOptions, crawl, find_crawl, resume, retry

@@ -14,7 +14,7 @@ from crawler.fetch.failures import Failure
 from crawler.fetch.fetcher import FetchResponse
 from crawler.frontier.frontier import Frontier
 from crawler.frontier.items import Item
-from crawler.listing.source import CrawlContext, Discovery, FetchBytes, Source
+from crawler.listing.source_contract import CrawlContext, Discovery, FetchBytes, Source
 from crawler.session.committer import Committer
 from crawler.session.progress import CrawlProgress
 from crawler.session.session import Session, StopRequest

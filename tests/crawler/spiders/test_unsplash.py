@@ -12,7 +12,7 @@ from scrapy.http import TextResponse
 from twisted.python.failure import Failure
 
 from crawler.frontier.frontier import Frontier
-from crawler.listing.source import Discovery
+from crawler.listing.source_contract import Discovery
 from crawler.listing.vocabulary import photo_id
 from crawler.settings import CrawlSettings
 from crawler.sources.unsplash import UnsplashSource, key_hash

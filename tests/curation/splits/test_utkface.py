@@ -14,8 +14,8 @@ from crawler.session.crawl import crawl
 from crawler.sources import UtkFaceSource
 from crawler.sources.utkface import read_name
 from curation.commands.curate import print_summary as show
-from curation.exif.sessions import with_sessions
 from curation.review.label_audit import audit_labels
+from curation.rules.sessions import with_sessions
 from curation.run.plan import CurationPlan
 from curation.run.run import curate
 from curation.settings import CurateSettings

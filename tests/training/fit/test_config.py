@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 from torch import nn
 
-from curation.exif.bin_edges import BINS
+from curation.rules.bin_edges import BINS
 from training.errors import OptionError
 from training.fit.config import SMALLEST, Config, option
 from training.fit.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from catalog import show_progress
-from curation.exif.bin_edges import BINS
+from curation.rules.bin_edges import BINS
 from tests.display import ListDisplay
 from tests.training.made_release import loose_release
 from training.data.stores.pictures import SampleStore

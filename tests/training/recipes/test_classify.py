@@ -11,7 +11,7 @@ import pytest
 
 from catalog import Workspace, open_catalog, publish, rows, write_segment
 from catalog.workspace.caches import drop_caches
-from curation.exif.bin_edges import BINS
+from curation.rules.bin_edges import BINS
 from tests.training.made_release import make_item
 from training import TrainingRequest, TrainingResult, train
 from training.data.labels import label_values

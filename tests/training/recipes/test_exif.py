@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from curation.exif.bin_edges import BINS, SETTINGS
-from curation.exif.bins import to_bin, to_stops
+from curation.rules.bin_edges import BINS, SETTINGS
+from curation.rules.bins import to_bin, to_stops
 from training.data.arrays import MISSING
 from training.fit.recipe import Labels
 from training.fit.task import Task

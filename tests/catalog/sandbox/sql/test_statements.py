@@ -10,8 +10,8 @@ import pytest
 from catalog.errors import QueryError
 from catalog.sandbox.sql.allowed import allowed_by
 from catalog.sandbox.sql.statements import check_statement
-from catalog.tables.contract import TABLES
 from catalog.tables.questions import QUESTIONS
+from catalog.tables.tables_by_name import TABLES
 from catalog.tables.views import VIEWS
 from tests.catalog.sandbox.tables import allowed_there, result_of, small_catalog
 from tests.catalog.web.hostile import HOSTILE

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from catalog import Workspace, open_catalog, rows, write_segment
-from catalog.tables.contract import TABLES
-from catalog.tables.table import Table
+from catalog.tables.table_type import Table
+from catalog.tables.tables_by_name import TABLES
 from tests.catalog.writing import writing
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - the catalog's columns have no zone

@@ -4,7 +4,7 @@ import pytest
 
 from catalog import Workspace, open_catalog, rows, write_segment
 from catalog.stores.ducklake.store import DuckLakeStore
-from catalog.tables.contract import TABLES
+from catalog.tables.tables_by_name import TABLES
 
 FACES = {"face_id": "f1", "asset_sha256": "a1", "landmarks": [1.0, 2.5]}
 _META = "__ducklake_metadata_lake"

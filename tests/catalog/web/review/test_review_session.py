@@ -22,7 +22,7 @@ from catalog.web.review.precision import wilson
 from catalog.web.review.queues import CONFLICTS, FACTS, find_queue, list_entries
 from catalog.web.review.review_session import ReviewSession
 from curation.commands.curate import curate
-from curation.exif.flags import EVIDENCE
+from curation.rules.exif_flags import EVIDENCE
 from curation.stages.quality import FLAG_ABOVE
 from tests.catalog.web import made_review as made
 from tests.catalog.web.made_home import MOMENT

@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.numbers import (
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.numbers import (
     APEX_TOLERANCE_EV,
     apex,
     digital_zoom,

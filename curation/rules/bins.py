@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curation.exif.bin_edges import BINS
+from curation.rules.bin_edges import BINS
 
 Reals = npt.NDArray[np.float64]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from catalog import rows
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.rules import HARD_RANGES, apply_rules
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.exif_rules import HARD_RANGES, apply_rules
 
 GOOD: dict[str, Any] = {
     "asset_sha256": "a",

@@ -8,7 +8,7 @@ unique, and the committing process drops rows whose key is already there.
 from catalog.tables.crawl_tables import CRAWL_TABLES
 from catalog.tables.curation_tables import CURATION_TABLES
 from catalog.tables.release_tables import RELEASE_TABLES
-from catalog.tables.table import Table
+from catalog.tables.table_type import Table
 
 TABLES: dict[str, Table] = {
     table.name: table for table in (*CRAWL_TABLES, *CURATION_TABLES, *RELEASE_TABLES)

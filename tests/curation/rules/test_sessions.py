@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from curation.exif.sessions import with_sessions
+from curation.rules.sessions import with_sessions
 
 NOON = datetime(2024, 5, 1, 12)  # noqa: DTZ001 - a camera's clock has no zone
 

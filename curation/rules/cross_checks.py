@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curation.exif.bin_edges import SETTINGS
+from curation.rules.bin_edges import SETTINGS
 from curation.similarity.pdq import from_hex, hamming, turned
 
 MIN_ROWS_OF_MODEL: Final = 200

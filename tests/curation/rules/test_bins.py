@@ -3,8 +3,8 @@ import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 
-from curation.exif.bin_edges import BIN_NAMES, BINS, SETTINGS
-from curation.exif.bins import bin_of, stops_of, to_bin, to_stops
+from curation.rules.bin_edges import BIN_NAMES, BINS, SETTINGS
+from curation.rules.bins import bin_of, stops_of, to_bin, to_stops
 
 valid = st.floats(min_value=1e-6, max_value=1e7, allow_nan=False)
 

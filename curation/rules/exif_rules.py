@@ -10,10 +10,10 @@ from typing import Final
 
 import polars as pl
 
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.flags import flag_rules
-from curation.exif.limits import THUMBNAIL_CORRELATION
-from curation.exif.numbers import (
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.exif_flags import flag_rules
+from curation.rules.limits import THUMBNAIL_CORRELATION
+from curation.rules.numbers import (
     APERTURE_VALUES,
     APEX_TOLERANCE_EV,
     APEX_TOLERANCE_LOOSE_EV,
@@ -152,7 +152,7 @@ def apply_rules(
     (number or null). A null setting without raw text has neither reason nor value.
 
     >>> import catalog
-    >>> from curation.exif.rules import apply_rules
+    >>> from curation.rules.exif_rules import apply_rules
     >>> records = catalog.tables.rows("exif", [{"asset_sha256": "a", "iso": 0.0, "f_number": 2.8}])
     >>> checked = apply_rules(pl.from_arrow(records))
     >>> checked.select("iso_void", "iso_valid", "f_number_valid").rows()

@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 
 from catalog import rows
-from curation.exif.cross_checks import Fingerprint, find_clones_and_bursts, unseen_values
-from curation.exif.rules import apply_rules
+from curation.rules.cross_checks import Fingerprint, find_clones_and_bursts, unseen_values
+from curation.rules.exif_rules import apply_rules
 from curation.similarity.pdq import luma_of, pdq
 from tests.curation.made_pictures import scene, shaken
 

@@ -7,8 +7,8 @@ import pytest
 from catalog import rows
 from crawler.examination.examine import examine as crawl
 from curation.decoding.decoding import examine
-from curation.exif.bin_edges import SETTINGS
-from curation.exif.rules import apply_rules
+from curation.rules.bin_edges import SETTINGS
+from curation.rules.exif_rules import apply_rules
 from tests.curation import exif_damage as planted
 from tests.curation.exif_damage import HARD, ON_REAL, SOFT
 from tests.real_data import members, needs

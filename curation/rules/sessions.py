@@ -8,7 +8,7 @@ the label `collected_at` of the source is used: all pictures that a source colle
 
 import polars as pl
 
-from curation.exif.limits import SESSION_MINUTES
+from curation.rules.limits import SESSION_MINUTES
 
 
 def with_sessions(pictures: pl.DataFrame, minutes: float = SESSION_MINUTES) -> pl.DataFrame:
