@@ -170,7 +170,8 @@ class LeaveOneOut:
         }
         torch.manual_seed(task.config.seed)
         training = Training(
-            task.build(), task.objective, examples["train"], examples["validation"], run, task.recipe.initialise
+            task.build(), task.objective, examples["train"], examples["validation"], run, task.recipe.initialise,
+            task.recipe.batches,
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             network, _ = fit(training, Checkpoints(Path(folder) / "checkpoints", "bench"))
@@ -316,8 +317,8 @@ Photographs of unsplash left out, {DEGRADED} test pictures of either class, chan
 | --- | --- | --- | --- |
 {newline.join(changed_)}
 
-That half of the networks see the early levels alone was chosen by these same left-out sources on half of the pictures,
-so the figures are a little favourable.
+That half of the networks see the early levels alone, which levels these are, and that small sources are drawn more
+often was chosen by these same left-out sources on half of the pictures, so the figures are a little favourable.
 
 Kinds: tpdne is StyleGAN2, edited are faces that people changed by hand, ciplab the photographs of the same set.
 

@@ -10,8 +10,10 @@ from training.fit.config import Config, option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from torch import nn
 
+    from training.data.arrays import Ints
     from training.data.views.crops import Crops
     from training.data.views.whole_and_native import WholeAndNative
     from training.fit.examples import Examples
@@ -130,6 +132,14 @@ def members_objective(config: Members, heads: tuple[Head, ...]) -> HeadsObjectiv
     from training.fit.objective import HeadsObjective, MembersObjective
 
     return HeadsObjective(heads) if config.networks <= 1 else MembersObjective(heads)
+
+
+def batches_by_origin(examples: Examples, config: Config, rng: np.random.Generator) -> list[Ints]:
+    """Draw pictures of small origins more often, so that no origin is learnt in place of a class."""
+    from training.data.sampling.origin_batches import origin_batches, origins_of
+
+    [classes] = examples.truth.values()
+    return origin_batches(origins_of(examples.index), classes, rng, config.batch_size)
 
 
 def standardise(network: nn.Module, train: Examples, run: TrainingRun) -> None:

@@ -99,6 +99,37 @@ class Lite0Grid(Lite0Levels):
         return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3)), *cells], dim=1)
 
 
+class Lite0Face(Lite0Levels):
+    """EfficientNet-Lite0 with ImageNet weights: the texture of a face first, then what is where in it.
+
+    Mean, maximum and spread of two early levels, mean and maximum of two middle ones (`texture_dim` numbers, which
+    generators leave their traces in), then the vector of `Lite0Grid`.
+
+    >>> Lite0Face()({"pictures": torch.zeros(1, 2, 3, 96, 96, dtype=torch.uint8)}).shape
+    torch.Size([1, 2, 7808])
+    """
+
+    EARLY = (2, 4)  # 24 and 40 channels, at a quarter and an eighth of the side
+    MIDDLE = (7, 10)
+    texture_dim = 3 * (24 + 40) + 2 * (80 + 112)
+    dim = texture_dim + Lite0Grid.dim
+
+    def _pooled(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.relu6(self.trunk.stem(x))
+        texture, cells = [], []
+        for number, block in enumerate(self.trunk.blocks):
+            x = block(x)
+            if number in (*self.EARLY, *self.MIDDLE):
+                texture += [x.mean(dim=(2, 3)), x.amax(dim=(2, 3))]
+            if number in self.EARLY:
+                spread = (x - x.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(2, 3))
+                texture.append((spread + 1e-8).sqrt())
+            if number in Lite0Grid.GRIDS:
+                cells.append(cell_means(x, Lite0Grid.GRIDS[number]).flatten(1))
+        x = self.last_maps(self.trunk.head(x))
+        return torch.cat([*texture, x.mean(dim=(2, 3)), x.amax(dim=(2, 3)), *cells], dim=1)
+
+
 class Lite0AndPatches(nn.Module):
     """The vector of `Lite0Levels`, and behind it `patch_dim` statistics of native patches, equal for all squares.
 
@@ -195,7 +226,7 @@ def _cell_weights(side: int, cells: int) -> torch.Tensor:
 FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality | Lite0Detail
 ENCODERS: Mapping[str, type[FrozenNetwork]] = {
     "lite0": Lite0Levels, "lite0_grid": Lite0Grid, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality,
-    "lite0_detail": Lite0Detail,
+    "lite0_detail": Lite0Detail, "lite0_face": Lite0Face,
 }  # fmt: skip
 
 _MODELS: ContextVar[Path | None] = ContextVar("models", default=None)

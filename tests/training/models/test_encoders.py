@@ -2,7 +2,7 @@
 
 import torch
 
-from training.models.encoders import Lite0Grid, cell_means
+from training.models.encoders import Lite0Face, Lite0Grid, cell_means
 
 
 def test_a_grid_knows_where_things_are() -> None:
@@ -24,3 +24,10 @@ def test_cells_are_those_of_adaptive_pooling_for_any_side() -> None:
         maps = torch.rand(2, 5, *sides)
         expected = torch.nn.functional.adaptive_avg_pool2d(maps, cells)
         torch.testing.assert_close(cell_means(maps, cells), expected)
+
+
+def test_texture_of_a_face_stands_before_the_grid() -> None:
+    pictures = torch.randint(0, 256, (1, 1, 3, 96, 96), dtype=torch.uint8)
+    with torch.inference_mode():
+        face, grid = Lite0Face()({"pictures": pictures}), Lite0Grid()({"pictures": pictures})
+    torch.testing.assert_close(face[..., Lite0Face.texture_dim :], grid)

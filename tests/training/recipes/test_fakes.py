@@ -69,7 +69,7 @@ def test_the_networks_differ_and_their_probabilities_are_averaged() -> None:
     made = head(pl.DataFrame({"class": ["fake", "real"]}))
     both = network(SMOKE, (made,)).eval()
     lengths = [len(backbone.mean) for backbone in both.backbones]
-    assert lengths == [3584, SMOKE.texture]
+    assert lengths == [7808, SMOKE.texture]
     vectors = {"vectors": torch.randn(8, lengths[0])}
     for backbone in both.backbones:
         backbone.standardise(vectors["vectors"])
