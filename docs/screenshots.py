@@ -1,10 +1,10 @@
-"""Photograph the console, a picture's page and the review for the docs, from the pictures of the demo.
+"""Photograph the demo's report, the console, a picture's page, the review and a prediction for the README and the docs.
 
     python docs/screenshots.py [WORKSPACE]
 
 WORKSPACE is one that `safelight demo run` has filled; without it the demo runs first, in a temporary folder (about two
-minutes). Needs playwright and a Chromium (`CHROMIUM` names it, else the one on the path). Writes
-`console.png`, `picture.png` and `review.png` in `docs/images/`.
+minutes). Needs playwright and a Chromium (`CHROMIUM` names it, else the one on the path). Writes `report.png`,
+`console.png`, `picture.png`, `review.png` and `predict.png` in `docs/images/`.
 """
 
 import base64
@@ -57,6 +57,10 @@ def main(arguments: list[str]) -> None:
             photograph(browser, page, ".sheet img", "picture", "dark")
             group = f"{address}/review/duplicates?only=embedding"
             photograph(browser, group, "body[data-ready] #right img", "review", "light")
+            photograph(
+                browser, f"{address}/predict", "#predictions img", "predict", "light", "#samples"
+            )
+            photograph(browser, first_report(home).as_uri(), "h1", "report", "light")
             browser.close()
 
 
@@ -100,10 +104,21 @@ def wait_for(address: str) -> None:
     raise SystemExit("safelight serve does not answer")
 
 
-def photograph(browser: Browser, page: str, awaited: str, name: str, scheme: str) -> None:
+def first_report(home: Path) -> Path:
+    """Return the report of the training of the demo, the oldest one of the workspace."""
+    reports = (home / "reports" / "training").glob("*/report.html")
+    return min(reports, key=lambda path: path.stat().st_mtime)
+
+
+def photograph(
+    browser: Browser, page: str, awaited: str, name: str, scheme: str, pressed: str = ""
+) -> None:
+    """Open a page, press a button of it, wait for what it shows, and keep the window as a picture."""
     window = browser.new_context(viewport={"width": 1280, "height": 860}, color_scheme=scheme)
     tab = window.new_page()
     tab.goto(page)
+    if pressed:
+        tab.click(pressed)
     tab.wait_for_selector(awaited)
     tab.wait_for_load_state("networkidle")
     tab.wait_for_timeout(1500)  # the last pictures are decoded

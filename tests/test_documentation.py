@@ -52,6 +52,27 @@ def test_links_lead_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
-def test_every_figure_of_the_readme_names_its_file() -> None:
-    for name in re.findall(r"benchmarks/results/[\w.-]+", README):
-        assert (ROOT / name).exists(), name
+def measured() -> list[tuple[str, str]]:
+    """List the sentences of the section "Measured" with the table that they quote: their own, or the last one named."""
+    section = README[README.index("## Measured") : README.index("## Honest limits")]
+    sentences, table = [], ""
+    for item in section.split("\n- ")[1:]:
+        table = (re.findall(r"benchmarks/results/[\w.-]+", item) or [table])[-1]
+        sentences.append((re.sub(r"\(\[.*?\]\(.*?\)\)|\*\*|`[^`]*`", "", item), table))
+    return sentences
+
+
+@pytest.mark.parametrize(("sentence", "table"), measured())
+def test_every_figure_of_the_readme_stands_in_its_table(sentence: str, table: str) -> None:
+    text = (ROOT / table).read_text("utf-8").replace(",", "").replace(" million", "000000")
+    numbers = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", text)
+    for shown in re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?: million)?", sentence):
+        figure = shown.rstrip(",").replace(",", "").replace(" million", "000000")
+        digits = len(figure.partition(".")[2])
+        rounded = {f"{float(number):.{digits}f}" for number in numbers}
+        assert figure in rounded, f"{shown} is not in {table}"
+
+
+def test_each_sentence_of_the_measurements_has_a_table() -> None:
+    assert len(measured()) > 8
+    assert all(table for _, table in measured())
