@@ -24,6 +24,7 @@ import click
 if TYPE_CHECKING:
     from catalog import SafelightError, Workspace, load, sql
     from catalog.takedown.crawl_queue import CrawlQueue
+    from catalog.web.models.model_library import ModelLibrary
     from catalog.web.predictions.predictor import Predictor
     from catalog.workspace.logs import Format
     from curation import similar
@@ -63,6 +64,9 @@ SETTINGS = {
 
 PREDICTOR = "safelight.open_predictor"
 """Where `safelight serve` looks for `open_predictor`: OPENER of `catalog.web.predictions.predictor`."""
+
+MODELS = "safelight.open_models"
+"""Where `safelight serve` looks for `open_models`: OPENER of `catalog.web.models.model_library`."""
 
 BROKEN_PIPE = 128 + 13
 
@@ -235,6 +239,7 @@ def cli(
 
     ctx.obj = open_crawl_queue
     ctx.meta[PREDICTOR] = open_predictor
+    ctx.meta[MODELS] = open_models
     ctx.meta["safelight.settings"] = SETTINGS
 
     from catalog.workspace.logs import start_logging
@@ -259,6 +264,12 @@ def open_predictor(workspace: "Workspace") -> "Predictor":
     _import("onnxruntime", "train")
     predictor: Predictor = _import("training", "train").PicturePredictor(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
     return predictor
+
+
+def open_models(workspace: "Workspace") -> "ModelLibrary":
+    """Open the models of a workspace for the pages about them; the catalog may not import training."""
+    library: ModelLibrary = _import("training", "train").TrainedModels(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
+    return library
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

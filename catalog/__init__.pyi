@@ -14,6 +14,7 @@ from .errors import (
     DecisionError as DecisionError,
     LayoutError as LayoutError,
     MissingPartError as MissingPartError,
+    ModelsNotComparableError as ModelsNotComparableError,
     NetworkDiskError as NetworkDiskError,
     NoSuchModelError as NoSuchModelError,
     PictureRefusedError as PictureRefusedError,
@@ -165,6 +166,29 @@ from .tables.tables_by_name import TABLES as TABLES
 from .takedown.crawl_queue import queue_opener as queue_opener
 from .takedown.purge import purge as purge
 from .version import __version__ as __version__
+from .web.models.model_library import (
+    Board as Board,
+    BoardEntry as BoardEntry,
+    Calibration as Calibration,
+    ConfidenceBin as ConfidenceBin,
+    Confusion as Confusion,
+    Curves as Curves,
+    DifferingPicture as DifferingPicture,
+    ErrorPicture as ErrorPicture,
+    HeadDifference as HeadDifference,
+    HeadDisagreement as HeadDisagreement,
+    HeadErrors as HeadErrors,
+    HeadFigure as HeadFigure,
+    MetricRow as MetricRow,
+    ModelComparison as ModelComparison,
+    ModelFigure as ModelFigure,
+    ModelList as ModelList,
+    ModelPage as ModelPage,
+    ModelSummary as ModelSummary,
+    ModelVerdict as ModelVerdict,
+    PictureFilter as PictureFilter,
+    WeightsSource as WeightsSource,
+)
 from .web.predictions.predictor import (
     ClassProbability as ClassProbability,
     FaceBox as FaceBox,

@@ -32,6 +32,7 @@ StorageError                a bucket cannot be reached, or refuses
 NoSuchCrawlError            no crawl with this id has ended a session
 SandboxError                the sandbox does not work on this machine
 NoSuchModelError            no model that predicts pictures has this id
+ModelsNotComparableError    two models were trained on other data, or have nothing in common
 PictureRefusedError         an uploaded file is not predicted: no picture, damaged, too large
 TooManyPredictionsError     one prediction more than may be at work
 TooManyWaitError            one statement more than may wait
@@ -308,6 +309,10 @@ class SandboxError(CatalogError):
 
 class NoSuchModelError(CatalogError):
     """No finished model with this id predicts pictures."""
+
+
+class ModelsNotComparableError(CatalogError):
+    """Two models cannot be compared: other data, no common predictions, or a folder that cannot be read."""
 
 
 class PictureRefusedError(CatalogError):

@@ -25,6 +25,7 @@ from .heads import (
     SoftmaxHead as SoftmaxHead,
     register as register,
 )
+from .library.library import TrainedModels as TrainedModels
 from .models.headed import HeadedNetwork as HeadedNetwork
 from .predict.picture_predictor import PicturePredictor as PicturePredictor
 from .recipes import RECIPES as RECIPES

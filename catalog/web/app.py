@@ -13,6 +13,7 @@ from catalog.web.access import login
 from catalog.web.access.security import add_headers, authenticate, check_host, check_origin
 from catalog.web.api import (
     labels,
+    models,
     operations,
     pages,
     pictures,
@@ -27,6 +28,7 @@ from catalog.web.http.app_keys import (
     AUDIT_LOG,
     CREDENTIALS,
     LABEL_SESSION,
+    MODELS,
     PICTURE_LOCATIONS,
     POOL,
     PREDICTIONS,
@@ -41,6 +43,8 @@ from catalog.web.http.errors import errors_as_json
 from catalog.web.http.settings import ServeSettings
 from catalog.web.http.sign_in_limit import SignInLimit
 from catalog.web.labelling.label_session import LabelSession
+from catalog.web.models.model_library import OpenModels
+from catalog.web.models.service import ModelService
 from catalog.web.predictions.predictor import OpenPredictor
 from catalog.web.predictions.service import PredictionService
 from catalog.web.review.review_session import ReviewSession
@@ -65,6 +69,7 @@ _HANDLERS = (
     operations,
     review,
     labels,
+    models,
     pages,
     releases,
 )
@@ -73,9 +78,14 @@ _REVIEW_CHECK_S = 1.0
 
 
 def make_app(
-    workspace: Workspace, settings: ServeSettings, open_predictor: OpenPredictor | None = None
+    workspace: Workspace,
+    settings: ServeSettings,
+    open_predictor: OpenPredictor | None = None,
+    open_models: OpenModels | None = None,
 ) -> web.Application:
-    """Make the application of one workspace; without `open_predictor` it predicts nothing.
+    """Make the application of one workspace.
+
+    Without `open_predictor` it predicts nothing, without `open_models` it shows no models.
 
     Raises `UsageError` when others could reach it without a token.
     """
@@ -94,12 +104,13 @@ def make_app(
         max_at_work=settings.max_predictions,
         timeout_s=settings.prediction_timeout_s,
     )
+    app[MODELS] = ModelService(workspace, open_models)
     for module in _HANDLERS:
         app.add_routes(module.routes)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(_run_queries)
     app.cleanup_ctx.append(_run_review)
-    app.on_cleanup.append(_close_predictions)
+    app.on_cleanup.append(_close_services)
     return app
 
 
@@ -162,8 +173,9 @@ async def _run_review(app: web.Application) -> AsyncIterator[None]:
     await asyncio.to_thread(app[LABEL_SESSION].close)
 
 
-async def _close_predictions(app: web.Application) -> None:
+async def _close_services(app: web.Application) -> None:
     await app[PREDICTIONS].close()
+    await app[MODELS].close()
 
 
 async def _commit_decisions(session: ReviewSession, labels: LabelSession) -> None:

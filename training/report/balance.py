@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from training.evaluation.confusion import labelled, largest_classes
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead, number_text
-from training.report.head_plots import labelled, largest_classes
 from training.report.saved_run import SavedRun
 
 TRAINING, TEST = "training", "test"

@@ -14,35 +14,16 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from catalog import CHART_INK, CHART_SOFT, add_legend, make_axes
-from training.evaluation.saved_head import CLASS_FAMILY, SavedHead
+from training.evaluation.confusion import RELIABILITY_BINS, labelled, largest_classes, merged
+from training.evaluation.saved_head import SavedHead
 from training.report.colours import PALETTE, REST, class_colours
 from training.report.plots import plain_text
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-RELIABILITY_BINS = 10
-MANY = 12  # classes that a figure shows; of more, the others are one class
 POINTS = 4_000  # of a scatter plot
 _NAME = 18  # characters of a class name on an axis
-
-
-def labelled(head: SavedHead, predictions: pl.DataFrame) -> pl.DataFrame:
-    """Select the predictions of a head whose true class or value is saved."""
-    target = "target" if head.family == CLASS_FAMILY else "target_value"
-    return predictions.filter((pl.col("task") == head.name) & pl.col(target).is_not_null())
-
-
-def largest_classes(counts: Sequence[float]) -> list[int]:
-    """Return the classes that a figure shows, in their order: all, or the `MANY` most frequent.
-
-    >>> largest_classes([1, 0, *[2] * 12])
-    [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
-    """
-    numbers = range(len(counts))
-    if len(counts) <= MANY:
-        return list(numbers)
-    return sorted(sorted(numbers, key=lambda number: (-counts[number], number))[:MANY])
 
 
 def class_names(head: SavedHead, numbers: Sequence[int], n_classes: int) -> list[str]:
@@ -96,21 +77,6 @@ def confusion(head: SavedHead, predictions: pl.DataFrame) -> Figure:
 def _align(labels: Sequence[Text], **where: str) -> None:
     for label in labels:
         label.set(**where)
-
-
-def merged(counts: Ints, numbers: Sequence[int]) -> Ints:
-    """Keep some classes of a square table, and add up all others in a last row and column.
-
-    >>> merged(np.arange(9).reshape(3, 3), [0, 2]).tolist()
-    [[0, 2, 1], [6, 8, 7], [3, 5, 4]]
-    """
-    if len(numbers) == len(counts):
-        return counts
-    place = np.full(len(counts), len(numbers))
-    place[list(numbers)] = np.arange(len(numbers))
-    table = np.zeros((len(numbers) + 1, len(numbers) + 1), dtype=counts.dtype)
-    np.add.at(table, (place[:, None], place[None, :]), counts)
-    return table
 
 
 def reliability(

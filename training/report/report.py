@@ -16,6 +16,7 @@ from PIL import Image
 
 from catalog import MissingPartError, Workspace, figure_uri, find_release
 from training.errors import RecipeNotFoundError
+from training.evaluation.confusion import MANY, labelled
 from training.evaluation.findings import chance, scores
 from training.evaluation.saved_head import (
     CLASS_FAMILY,
@@ -96,8 +97,8 @@ def report_on(run: SavedRun, release: PictureSource) -> Path:
         **_grid(run, release),
         "slices": tables.slices(run),
         **_balance(run, [*classes, *values], index),
-        "merges_classes": any(len(head.classes) > head_plots.MANY for head in classes),
-        "many": head_plots.MANY,
+        "merges_classes": any(len(head.classes) > MANY for head in classes),
+        "many": MANY,
         "models": [_model(run, model) for model in run.models.values()],
         "command": command(run),
         "comparisons": [_comparison(run, head) for head in measured],
@@ -194,7 +195,7 @@ def _reliability(run: SavedRun, head: SavedHead) -> str:
 
 def _scatter(run: SavedRun, head: SavedHead) -> dict[str, Any]:
     """Draw predicted against true values; count those inside their 90 % interval, if intervals are saved."""
-    rows = head_plots.labelled(head, run.main.predictions)
+    rows = labelled(head, run.main.predictions)
     bounded = rows.drop_nulls(["low", "high"])
     inside = bounded.filter(pl.col("target_value").is_between("low", "high"))
     return {

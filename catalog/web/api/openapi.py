@@ -12,6 +12,7 @@ from catalog.web.api.request_types import (
     statement_type,
 )
 from catalog.web.api.response_schemas import RESPONSES, Schema
+from catalog.web.models.model_library import ModelComparison, ModelList, ModelPage
 from catalog.web.predictions.predictor import HeatMap, PicturePrediction
 
 
@@ -27,7 +28,7 @@ def openapi_document(*, max_timeout_s: float, max_rows: int) -> Schema:
     template = "#/components/schemas/{name}"
     _, requests = msgspec.json.schema_components(bodies, ref_template=template)
     _, predictions = msgspec.json.schema_components(
-        [PicturePrediction, HeatMap], ref_template=template
+        [PicturePrediction, HeatMap, ModelList, ModelPage, ModelComparison], ref_template=template
     )
     return {
         "openapi": "3.1.0",

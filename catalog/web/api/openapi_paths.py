@@ -276,6 +276,30 @@ PATHS: dict[str, Schema] = {
             body="NewLabelRelease",
         )
     },
+    "/api/models": {
+        "get": _operation(
+            "listModels",
+            "List all trained models with their main figures, and the leaderboards of equal data",
+            _json("models and leaderboards", ref_to("ModelList")),
+        )
+    },
+    "/api/models/{model_id}": {
+        "get": _operation(
+            "getModel",
+            "Return a model: card, configuration, curves, metrics, confusion, calibration, worst errors",
+            _json("the model", ref_to("ModelPage")),
+            _path("model_id", type="string"),
+        )
+    },
+    "/api/models/{model_id}/compare/{other}": {
+        "get": _operation(
+            "compareModels",
+            "Compare two models of equal data, paired on the same test pictures",
+            _json("the comparison", ref_to("ModelComparison")),
+            _path("model_id", type="string"),
+            _path("other", type="string"),
+        )
+    },
     "/api/v1/models": {
         "get": _operation(
             "getModels",

@@ -7,6 +7,7 @@ from catalog.web.http.credentials import Credentials
 from catalog.web.http.settings import ServeSettings
 from catalog.web.http.sign_in_limit import SignInLimit
 from catalog.web.labelling.label_session import LabelSession
+from catalog.web.models.service import ModelService
 from catalog.web.predictions.service import PredictionService
 from catalog.web.review.review_session import ReviewSession
 from catalog.web.sections.picture_locations import PictureLocations
@@ -25,5 +26,6 @@ PICTURE_LOCATIONS = web.AppKey("picture_locations", PictureLocations)
 REVIEW_SESSION = web.AppKey("review_session", ReviewSession)
 LABEL_SESSION = web.AppKey("label_session", LabelSession)
 PREDICTIONS = web.AppKey("predictions", PredictionService)
+MODELS = web.AppKey("models", ModelService)
 CALLER = web.RequestKey("caller", str)
 """The authenticated caller: the name of the token, or `local`."""

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from catalog import figure_uri
 from tests.training import made_runs, saved_files
+from training.evaluation.confusion import labelled
 from training.evaluation.findings import scores
 from training.evaluation.saved_head import saved_heads, setting_head
 from training.fit.loss_curve import add_step, curve_table
@@ -138,7 +139,7 @@ def test_the_matrix_of_many_classes_has_twelve_and_one_of_all_others(made: pl.Da
     assert len(names) == 13
     assert names[-1] == "other (18)"
     counts = [int(text.get_text().split("\n")[1]) for text in axes.texts]
-    rows = head_plots.labelled(SPECIES, made)
+    rows = labelled(SPECIES, made)
     assert sum(counts) == rows.height
     assert 0 not in counts, "an empty cell of a large matrix has no text"
     shown = rows["target"].value_counts(sort=True).sort("count", descending=True)["count"]
@@ -155,7 +156,7 @@ def test_class_names_with_dollar_signs_are_no_formulas(made: pl.DataFrame) -> No
 
 def test_the_scatter_has_one_point_for_each_true_value(made: pl.DataFrame) -> None:
     line, points = head_plots.scatter(AGE, made).axes[0].lines
-    rows = head_plots.labelled(AGE, made)
+    rows = labelled(AGE, made)
     assert len(points.get_xdata()) == rows.height
     drawn = set(zip(points.get_xdata(), points.get_ydata(), strict=True))
     assert drawn == set(rows.select("target_value", "value").rows())
