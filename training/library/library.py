@@ -16,6 +16,8 @@ from catalog import (
     command_name,
 )
 from training.library.folders import (
+    HISTORY,
+    METRICS,
     MOST_REPORT_BYTES,
     FolderProblemError,
     check_file,
@@ -24,23 +26,26 @@ from training.library.folders import (
 )
 from training.library.listing import list_models, runs_by_model, shown, summarise
 from training.library.page import read_page
+from training.predict.saved_model import EMBEDDER_CARD, FINISHED, NETWORK
 
 log = logging.getLogger(__name__)
 
 SUGGESTED = 3
+_SUMMARISED = (FINISHED, EMBEDDER_CARD, NETWORK, HISTORY, METRICS)
 UNREADABLE = "This model cannot be read: see the server's log."
 
 
 class TrainedModels:
-    """The models of one workspace, read anew each time; comparisons are made one at a time."""
+    """The models of one workspace, read anew when their files change; comparisons are made one at a time."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._comparing = threading.Lock()
+        self._summaries: dict[Path, tuple[object, ModelSummary]] = {}
 
     def models(self) -> ModelList:
         """List all models, also unfinished and unreadable ones."""
-        return list_models(self._workspace)
+        return list_models(self._workspace, self._describe)
 
     def model(self, model_id: str, visible: PictureFilter) -> ModelPage:
         """Read one model; of an unreadable one the summary says why. Raises `NoSuchModelError`."""
@@ -96,4 +101,22 @@ class TrainedModels:
             known = ", ".join(map(shown, names[:SUGGESTED])) or "none yet"
             raise NoSuchModelError(f"model {shown(model_id)!r} does not exist; known: {known}")
         path = self._workspace.models / matches[0]
-        return path, summarise(path, runs_by_model(self._workspace).get(path.name, ""))
+        run_id = runs_by_model(self._workspace).get(path.name, "")
+        return path, self._describe(path, run_id)
+
+    def _describe(self, path: Path, run_id: str) -> ModelSummary:
+        """Describe a model; the same files are read once."""
+        signature = (run_id, *map(_file_state, (path, *(path / name for name in _SUMMARISED))))
+        kept = self._summaries.get(path)
+        if kept is None or kept[0] != signature:
+            kept = self._summaries[path] = signature, summarise(path, run_id)
+        return kept[1]
+
+
+def _file_state(path: Path) -> tuple[int, ...]:
+    """Return what changes with the content of a file: inode, size, time; empty without the file."""
+    try:
+        about = path.lstat()
+    except OSError:
+        return ()
+    return about.st_ino, about.st_size, about.st_mtime_ns

@@ -1,7 +1,7 @@
 """List the models of a workspace with their main figures, and rank those that may be ranked together."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,15 @@ _VERDICTS: dict[str, ModelVerdict] = {
 }
 
 
-def list_models(workspace: Workspace) -> ModelList:
+Describe = Callable[[Path, str], ModelSummary]
+"""Describes the model of a folder, whose training report has this id."""
+
+
+def list_models(workspace: Workspace, describe: Describe) -> ModelList:
     """List all models, the newest first; a folder that cannot be read is listed with the reason."""
     runs = runs_by_model(workspace)
     models = [
-        summarise(workspace.models / name, runs.get(name, "")) for name in folder_names(workspace)
+        describe(workspace.models / name, runs.get(name, "")) for name in folder_names(workspace)
     ]
     newest = sorted(models, key=lambda each: (each.trained_at, each.model_id), reverse=True)
     return ModelList(tuple(newest), rank_models(newest))

@@ -322,4 +322,9 @@ def render_card(text: str) -> Markup:
     >>> str(render_card("# A <b> [c](javascript:d)"))
     '<h1>A &lt;b&gt; [c](javascript:d)</h1>\n'
     """
-    return Markup(_Card().render(text))  # noqa: S704 - the parser escapes HTML
+    card = _Card()
+    tokens = card.parse(text)
+    for token in tokens:
+        if token.type == "table_open":  # a wide table scrolls, also by keyboard
+            token.attrSet("tabindex", "0")
+    return Markup(card.renderer.render(tokens, card.options, {}))  # noqa: S704 - the parser escapes HTML

@@ -1,7 +1,7 @@
 // Curves and calibration of one model, or the curves of two: the numbers come from the API, plotly draws them.
 
 import { call } from "./api.js";
-import { element } from "./dom.js";
+import { byId, element, isTyping } from "./dom.js";
 import { library, look, shade } from "./plot-library.js";
 
 const NAMES = { train_loss: "training", validation_loss: "validation", learning_rate: "learning rate" };
@@ -10,6 +10,12 @@ const HEIGHT_PX = 300;
 const place = document.querySelector("[data-model]");
 const drawn = [];
 start();
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "c" || isTyping(event) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  byId("other")?.focus();
+  event.preventDefault();
+});
 
 async function start() {
   const squares = [...document.querySelectorAll("[data-plot=calibration]")];
@@ -60,7 +66,7 @@ function history(kind, curves) {
         marker: { size: one.epochs.map((epoch) => (epoch === one.best_epoch && name === "validation_loss" ? 10 : 5)) },
       })),
   );
-  return { traces, layout: { xaxis: { title: { text: "epoch" }, automargin: true }, yaxis: { title: { text: kind === "rate" ? "learning rate" : "loss" }, exponentformat: "power", automargin: true }, showlegend: traces.length > 1 } };
+  return { traces, layout: { xaxis: { title: { text: "epoch" }, automargin: true }, yaxis: { title: { text: kind === "rate" ? "learning rate" : "loss" }, exponentformat: "e", automargin: true }, showlegend: traces.length > 1 } };
 }
 
 function colourOf(name, number, count) {

@@ -91,6 +91,7 @@ def test_the_menu_fits_on_a_telephone(browser: Browser, address: str, width: int
         "Crawls",
         "Review",
         "Label",
+        "Models",
         "Predict",
     ]
     nav = page.locator("header.top nav").bounding_box()
