@@ -1,5 +1,12 @@
 """Names that other rooms import from `catalog`: the one list, which type checkers and `__init__.py` read."""
 
+from .commands.json_output import (
+    emit_json as emit_json,
+    json_format_option as json_format_option,
+    json_lines_option as json_lines_option,
+    json_option as json_option,
+    writes_json as writes_json,
+)
 from .commands.text_table import (
     aligned as aligned,
     shortened as shortened,

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from catalog import Workspace, examples, existing_workspace_option, workspace_option
+from catalog import (
+    Workspace,
+    emit_json,
+    examples,
+    existing_workspace_option,
+    json_option,
+    workspace_option,
+    writes_json,
+)
 
 COUNT = click.option(
     "--count", default=720, show_default=True, type=click.IntRange(1), help="photos of the plan"
@@ -65,12 +73,14 @@ def site(  # noqa: PLR0913, PLR0917  # click gives one argument for each option
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--count", default=48, show_default=True, type=click.IntRange(1), help="pictures")
 @SEED
+@json_option
 def contact_sheet(path: Path, count: int, seed: int) -> None:
     """Draw pictures of the plan with their settings into PATH. PATH ends in .jpg or .png."""
     from photosite.contact_sheet import draw_sheet
 
     draw_sheet(count=count, seed=seed).save(path)
-    click.echo(f"{path}: {count} pictures")
+    if not emit_json({"path": path, "pictures": count}):
+        click.echo(f"{path}: {count} pictures")
 
 
 @demo.command(epilog=examples("demo run", "demo run --count 240"))
@@ -87,10 +97,15 @@ def run(workspace: Workspace, count: int, seed: int) -> None:
 @demo.command(epilog=examples("demo score"))
 @COUNT
 @SEED
+@json_option
 @existing_workspace_option
 def score(workspace: Workspace, count: int, seed: int) -> None:
     """Compare the catalog of a demo run with the ground truth. The ground truth is the plan of the site."""
     from photosite.plan.plan import DemoPlan
-    from photosite.score import summary
+    from photosite.score import score_document, summary
 
-    click.echo(summary(workspace, DemoPlan(seed=seed, photos=count)))
+    plan = DemoPlan(seed=seed, photos=count)
+    if writes_json():
+        emit_json(score_document(workspace, plan))
+    else:
+        click.echo(summary(workspace, plan))

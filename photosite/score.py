@@ -82,6 +82,22 @@ def score(catalog: Catalog, plan: DemoPlan) -> DemoScore:
     )
 
 
+def score_document(workspace: Workspace, plan: DemoPlan) -> dict[str, object]:
+    """Return the score as `demo score --json` writes it: of each damage how many were planted and caught."""
+    with open_catalog(workspace) as catalog:
+        result = score(catalog, plan)
+    damage = {
+        kind: {"planted": planted, "caught": caught}
+        for kind, (caught, planted) in result.damage.items()
+    }
+    return {
+        **vars(result),
+        "precision": result.precision,
+        "recall": result.recall,
+        "damage": damage,
+    }
+
+
 def _planted_pairs(
     truth: Sequence[Mapping[str, object]], asset_by_photo: Mapping[str, str]
 ) -> set[Pair]:

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from catalog.commands.json_output import emit_json, json_option
 from catalog.commands.sql import shell, sql
 from catalog.commands.takedown import takedown
 from catalog.commands.text_table import aligned, terminal_width
@@ -14,6 +16,9 @@ from catalog.plurals import counted
 from catalog.workspace.options import examples, existing_workspace_option, workspace_option
 from catalog.workspace.progress import progress_task
 from catalog.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from catalog.maintenance.verify import Verification
 
 
 @click.group(
@@ -28,15 +33,19 @@ catalog.add_command(shell)
 catalog.add_command(takedown)
 
 
-@catalog.command("tables", epilog=examples("catalog tables"))
+@catalog.command("tables", epilog=examples("catalog tables", "catalog tables --json"))
+@json_option
 @existing_workspace_option
 def show_tables(workspace: Workspace) -> None:
     """List tables and views with row counts."""
     from catalog.lake.lake import open_catalog
 
     with open_catalog(workspace) as tables:
-        header = ["name", "kind", "rows", "meaning"]
-        cells = [[str(row[key]) for key in header] for row in tables.tables()]
+        listed = tables.tables()
+    if emit_json(listed):
+        return
+    header = ["name", "kind", "rows", "meaning"]
+    cells = [[str(row[key]) for key in header] for row in listed]
     width = terminal_width()
     lines = aligned(header, cells, width=width, numbers={"rows"}, prose={"meaning"})
     click.echo("\n".join(lines))
@@ -44,6 +53,7 @@ def show_tables(workspace: Workspace) -> None:
 
 @catalog.command("describe", epilog=examples("catalog describe", "catalog describe v_photos"))
 @click.argument("name", required=False)
+@json_option
 @existing_workspace_option
 def show_columns(workspace: Workspace, name: str | None) -> None:
     """Say what tables and columns mean. With NAME (a table or view) each column with type and unit."""
@@ -53,13 +63,17 @@ def show_columns(workspace: Workspace, name: str | None) -> None:
 
     with open_catalog(workspace) as tables:
         if name:
-            lines = described(describe_one(tables, name), width=terminal_width())
-        else:
-            lines = (described_briefly(each) for each in describe(tables))
-        click.echo("\n".join(lines))
+            table = describe_one(tables, name)
+            if not emit_json(table):
+                click.echo("\n".join(described(table, width=terminal_width())))
+            return
+        listed = describe(tables)
+    if not emit_json(listed):
+        click.echo("\n".join(described_briefly(each) for each in listed))
 
 
 @catalog.command(epilog=examples("catalog snapshots"))
+@json_option
 @existing_workspace_option
 def snapshots(workspace: Workspace) -> None:
     """List the snapshots of the tables, newest first."""
@@ -67,6 +81,8 @@ def snapshots(workspace: Workspace) -> None:
 
     with open_catalog(workspace) as tables:
         listed = tables.snapshots()
+    if emit_json(listed):
+        return
     cells = [[str(s.snapshot_id), f"{s.at:%Y-%m-%d %H:%M:%S}", s.author, s.message] for s in listed]
     header = ["snapshot", "at (UTC)", "by", "message"]
     width = terminal_width()
@@ -75,6 +91,7 @@ def snapshots(workspace: Workspace) -> None:
 
 
 @catalog.command(epilog=examples("catalog commit"))
+@json_option
 @existing_workspace_option
 def commit(workspace: Workspace) -> None:
     """Commit the segments that wait in the spool."""
@@ -82,6 +99,8 @@ def commit(workspace: Workspace) -> None:
 
     with open_catalog(workspace) as tables:
         gained = tables.commit()
+    if emit_json({"rows": gained}):
+        return
     for name, n in gained.items():
         click.echo(f"{name}: {counted(n, 'new row')}")
     if not gained:
@@ -90,6 +109,7 @@ def commit(workspace: Workspace) -> None:
 
 @catalog.command(epilog=examples("catalog verify", "catalog verify --quick"))
 @click.option("--quick", is_flag=True, help="Do not hash the bytes again.")
+@json_option
 @existing_workspace_option
 def verify(workspace: Workspace, quick: bool) -> None:
     """Check tables, packs, releases and hashes of the workspace. The exit code is 1 when something is wrong."""
@@ -97,10 +117,21 @@ def verify(workspace: Workspace, quick: bool) -> None:
 
     with progress_task("verify"):
         found = verify_workspace(workspace, rehash=not quick)
-    for note in found.notes:
-        click.echo(f"note: {note}")
+    if not emit_json({"ok": not found.problems, "rehashed": not quick, **vars(found)}):
+        _print_verification(found, quick=quick)
+    if found.problems:
+        raise SafelightError(
+            f"{counted(len(found.problems), 'problem')} found; docs/store.md says what to do about each"
+        )
+
+
+def _print_verification(found: "Verification", *, quick: bool) -> None:
+    for line in (*(f"note: {note}" for note in found.notes), *found.problems[:50]):
+        click.echo(line)
     depth = "sizes and places only, no byte was hashed" if quick else "every byte hashed"
-    _report(found.problems, f"checked {_what(found.checked)} ({depth}): nothing wrong")
+    if not found.problems:
+        click.echo(f"checked {_what(found.checked)} ({depth}): nothing wrong")
+    sys.stdout.flush()
 
 
 def _what(checked: Mapping[str, int]) -> str:
@@ -125,6 +156,7 @@ def _what(checked: Mapping[str, int]) -> str:
     help="Leave unnamed files that are younger: a reader may still need them.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@json_option
 @existing_workspace_option
 def maintain_workspace(
     workspace: Workspace,
@@ -144,6 +176,8 @@ def maintain_workspace(
     rules = RetentionPolicy(keep_days, keep_snapshots, grace_hours=grace_hours, dry_run=dry_run)
     with progress_task("maintain"):
         done = maintain(workspace, rules)
+    if emit_json({"dry_run": dry_run, **vars(done)}):
+        return
     would = "would be " if dry_run else ""
     if not dry_run:
         click.echo(f"files merged: {done.tables.files_merged} to {done.tables.files_made}")
@@ -157,6 +191,7 @@ def maintain_workspace(
 @catalog.command("backup", epilog=examples("catalog backup ~/backups/photos"))
 @click.argument("dest", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--without-frontier", is_flag=True, help="Leave out what crawls still have to fetch.")
+@json_option
 @existing_workspace_option
 def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -> None:
     """Back up the workspace into the folder DEST. Again into the same folder copies only what is new."""
@@ -164,6 +199,8 @@ def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -
 
     with progress_task("backup"):
         done = backup(workspace, dest, with_frontier=not without_frontier)
+    if emit_json({"folder": dest, **vars(done)}):
+        return
     click.echo(f"snapshot {done.snapshot_id}: {counted(done.files, 'file')}, {done.bytes:,} bytes")
     click.echo(f"copied {counted(done.files_copied, 'file')}, {done.bytes_copied:,} bytes")
     for line in done.left_out:
@@ -172,6 +209,7 @@ def backup_workspace(workspace: Workspace, dest: Path, without_frontier: bool) -
 
 @catalog.command("restore", epilog=examples("--home ~/restored catalog restore ~/backups/photos"))
 @click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@json_option
 @workspace_option
 def restore_workspace(workspace: Workspace, source: Path) -> None:
     """Restore the backup in the folder SOURCE, and verify it. The workspace --home must be empty."""
@@ -179,18 +217,8 @@ def restore_workspace(workspace: Workspace, source: Path) -> None:
 
     with progress_task("restore"):
         done = restore(source, workspace)
+    if emit_json({"home": workspace.home, **vars(done)}):
+        return
     click.echo(
         f"snapshot {done.snapshot_id}: {counted(done.files, 'file')}, {done.bytes:,} bytes, verified"
     )
-
-
-def _report(problems: list[str], fine: str) -> None:
-    """Print problems and exit 1, or say that there are none."""
-    for line in problems[:50]:
-        click.echo(line)
-    if problems:
-        raise SafelightError(
-            f"{counted(len(problems), 'problem')} found; docs/store.md says what to do about each"
-        )
-    click.echo(fine)
-    sys.stdout.flush()

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from catalog.commands.json_output import (
+    emit_json,
+    json_format_option,
+    json_option,
+    writes_json,
+)
 from catalog.commands.pull import (
     keygen,
     lock_releases,
@@ -62,6 +68,7 @@ for _command in (
     multiple=True,
     help="Add smaller versions of the pictures, SIDE px at the short side; may be given again.",
 )
+@json_option
 @existing_workspace_option
 def publish(
     workspace: Workspace, name: str, run_id: str | None, renditions: tuple[int, ...]
@@ -74,7 +81,13 @@ def publish(
 
         before = {(each.name, each.version) for each in list_releases(workspace)}
         release = publish_run(workspace, name, run_id, renditions)
-    if (release.name, release.version) in before:
+    is_new = (release.name, release.version) not in before
+    permission = of_index(release.index())
+    if emit_json(
+        {**_as_row(workspace, release), "is_new": is_new, "permission": permission.as_json}
+    ):
+        return
+    if not is_new:
         click.echo("this content is published already; no new version was made")
     counts = ", ".join(f"{split} {n}" for split, n in release.manifest["splits"].items())
     click.echo(
@@ -82,7 +95,6 @@ def publish(
     )
     click.echo(f"digest {release.digest}")
     click.echo(f"folder {release.path}")
-    permission = of_index(release.index())
     click.echo(permission.advice(released(release.name, release.version)))
     if permission.allowed < permission.total:
         home = home_words()
@@ -93,6 +105,7 @@ def publish(
 
 @dataset.command(epilog=examples("dataset card mine@1.0.0"))
 @click.argument("release")
+@json_option
 @existing_workspace_option
 def card(workspace: Workspace, release: str) -> None:
     """Publish RELEASE with a new card, as its next patch version."""
@@ -100,19 +113,25 @@ def card(workspace: Workspace, release: str) -> None:
     from catalog.releases.release import find_release
 
     renewed = renew_card(workspace, find_release(workspace, release))
+    if emit_json(_as_row(workspace, renewed)):
+        return
     click.echo(f"{renewed.name}@{renewed.version}: same content, new card, in {renewed.path}")
 
 
-@dataset.command("list", epilog=examples("dataset list"))
+@dataset.command("list", epilog=examples("dataset list", "dataset list --json"))
+@json_option
 @existing_workspace_option
 def show_releases(workspace: Workspace) -> None:
     """List the releases of this workspace."""
     from catalog.releases.release import list_releases
     from catalog.releases.revocations import read_revocations, revocation_of
 
+    published = list_releases(workspace)
+    if emit_json(_as_row(workspace, each) for each in published):
+        return
     revoked = read_revocations(workspace.releases)
     cells = []
-    for r in list_releases(workspace):
+    for r in published:
         found = revocation_of(revoked, r.name, r.version, r.digest)
         partial = f"only {', '.join(r.pulled_splits)}" if r.pulled_splits is not None else ""
         note = f"REVOKED: {found.reason}" if found else partial
@@ -126,6 +145,7 @@ def show_releases(workspace: Workspace) -> None:
 
 @dataset.command(epilog=examples("dataset show mine"))
 @click.argument("release")
+@json_option
 @existing_workspace_option
 def show(workspace: Workspace, release: str) -> None:
     """Show the dataset card of RELEASE (name or name@version)."""
@@ -134,12 +154,35 @@ def show(workspace: Workspace, release: str) -> None:
     from catalog.releases.revocations import read_revocations, revocation_of
 
     published = find_release(workspace, release)
+    text = without_front_matter((published.path / "README.md").read_text("utf-8"))
+    if emit_json({**_as_row(workspace, published), "card": text}):
+        return
     revoked = read_revocations(workspace.releases)
     if revocation := revocation_of(revoked, published.name, published.version, published.digest):
         click.echo(f"REVOKED: {revocation}\n")
     if deleted := published.deleted_data:
         click.echo(f"NO PICTURES: {deleted}\n")
-    click.echo(without_front_matter((published.path / "README.md").read_text("utf-8")))
+    click.echo(text)
+
+
+def _as_row(workspace: Workspace, release: "Release") -> dict[str, object]:
+    """Describe a release with the names of releases/index.json, its folder, and what of it is here."""
+    from catalog.releases.manifest import SIGNATURE
+    from catalog.releases.revocations import read_revocations, revocation_of
+
+    manifest = release.manifest
+    identity = (release.name, release.version, release.digest)
+    return {
+        **dict(zip(("name", "version", "digest"), identity, strict=True)),
+        **{name: manifest[name] for name in ("created", "n_items", "splits")},
+        "shards": len(manifest["shards"]),
+        "bytes": sum(shard["bytes"] for shard in manifest["shards"]),
+        "signed": (release.path / SIGNATURE).exists(),
+        "revoked": revocation_of(read_revocations(workspace.releases), *identity),
+        "has_data": release.deleted_data is None,
+        "pulled_splits": release.pulled_splits,
+        "path": release.path,
+    }
 
 
 @dataset.command(
@@ -152,6 +195,7 @@ def show(workspace: Workspace, release: str) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Refuse it unless it is signed by the owner of this key (default: [dataset] public_key).",
 )
+@json_option
 @existing_workspace_option
 def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) -> None:
     """Check RELEASE byte by byte. RELEASE is name or name@version; the exit code is 1 when something is wrong."""
@@ -165,11 +209,24 @@ def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) 
     published = find_release(workspace, release)
     with progress_task(f"verify {published.name}@{published.version}"):
         problems = verify_release(published, key)
-    for line in problems[:50]:
-        click.echo(line)
+    has_data = published.deleted_data is None
+    if not emit_json(
+        {
+            "ok": not problems and has_data,
+            "name": published.name,
+            "version": published.version,
+            "problems": problems,
+            "has_data": has_data,
+            "pulled_splits": published.pulled_splits,
+            "public_key": key,
+        }
+    ):
+        click.echo("".join(f"{line}\n" for line in problems[:50]), nl=False)
     _check_usable(workspace, published)
     if problems:
         raise SafelightError(f"{counted(len(problems), 'problem')} found")
+    if writes_json():
+        return
     part = (
         f" (only {', '.join(published.pulled_splits)} is here)" if published.pulled_splits else ""
     )
@@ -201,6 +258,7 @@ def _check_usable(workspace: Workspace, release: "Release") -> None:
 @click.argument("old")
 @click.argument("new")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table")
+@json_format_option
 @click.option("--limit", default=20, show_default=True, help="Pictures to list of each kind.")
 @existing_workspace_option
 def diff(workspace: Workspace, old: str, new: str, style: str, limit: int) -> None:
@@ -245,6 +303,7 @@ def _echo_counts(rows: Sequence[Mapping[str, object]]) -> None:
 @click.option(
     "--label", default="iso_bin", show_default=True, help="imagefolder: column of classes."
 )
+@json_option
 @existing_workspace_option
 def export_release(
     workspace: Workspace,
@@ -262,6 +321,8 @@ def export_release(
     order = ExportOrder(style, splits or None, label)
     with progress_task(f"export {release}"):
         done = export(find_release(workspace, release), folder, order)
+    if emit_json(done):
+        return
     counts = ", ".join(f"{split} {n}" for split, n in done.splits.items())
     click.echo(
         f"{done.folder}: {counted(done.files, 'file')}, {format_bytes(done.bytes)}, {counts}"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
@@ -18,7 +19,8 @@ def render(table: pa.Table, style: str, *, width: int | None = None) -> str:
     A `table` is laid out for a terminal of `width` characters; see `aligned`.
     """
     if style == "json":
-        return json.dumps(table.to_pylist(), default=_plain, ensure_ascii=False, indent=1)
+        rows = _strict(table.to_pylist())
+        return json.dumps(rows, default=_plain, ensure_ascii=False, indent=1, allow_nan=False)
     records = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
     if style == "csv":
         return _csv(table.column_names, records)
@@ -93,6 +95,15 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return " ".join(str(_flat(value)).split())
+
+
+def _strict(value: object) -> object:
+    """Replace NaN and the infinities, which JSON does not have, by None at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _strict(each) for name, each in value.items()}
+    return [_strict(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: object) -> object:

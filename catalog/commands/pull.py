@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from catalog.commands.json_output import emit_json, json_option, writes_json
 from catalog.errors import LockedError, RevokedError, UsageError
 from catalog.number_formats import format_bytes
 from catalog.plurals import counted
@@ -51,6 +52,7 @@ _lock_file = click.option(
 @click.option("--accept-revoked", is_flag=True, help="Pull a revoked release all the same.")
 @click.option("--public-key", type=_FILE, help="Refuse what the owner of this key did not sign.")
 @click.option("--repair", is_flag=True, help="Hash what is here and replace what is damaged.")
+@json_option
 @workspace_option
 def pull_release(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
@@ -92,21 +94,24 @@ def pull_release(  # noqa: PLR0913 - one argument an option
     if locked:
         _pull_locked(workspace, orders, lock_file)
     else:
-        _drop_revoked(workspace, lock_file, [_pull_one(workspace, order, lock_file)])
+        entry, pulled = _pull_one(workspace, order, lock_file)
+        replaced = _drop_revoked(workspace, lock_file, [entry])
+        emit_json({"releases": [pulled], "replaced": replaced})
 
 
 def _pull_locked(workspace: Workspace, orders: list["PullOrder"], lock_file: Path) -> None:
     """Pull what the lock file says; raise `LockedError` at the end for entries that were revoked."""
-    revoked = []
+    revoked, pulled = [], []
     for each in orders:
         try:
-            _pull_one(workspace, each, lock_file)
+            pulled.append(_pull_one(workspace, each, lock_file)[1])
         except RevokedError as error:
             name = each.wanted.partition("@")[0]
             revoked.append(
                 f"{lock_file} names {each.wanted}: {error}. Replace the entry with: "
                 f"{command_name()} dataset pull {name}; or drop it with: {command_name()} dataset unlock {each.wanted}"
             )
+    emit_json({"releases": pulled, "replaced": []})
     if revoked:
         raise LockedError("\n".join(revoked))
 
@@ -136,8 +141,10 @@ def _from_lock(
     ]
 
 
-def _pull_one(workspace: Workspace, order: "PullOrder", lock_file: Path) -> "Locked":
-    """Pull one release and put it into the lock file; return its entry."""
+def _pull_one(
+    workspace: Workspace, order: "PullOrder", lock_file: Path
+) -> tuple["Locked", "Pulled"]:
+    """Pull one release and put it into the lock file; return its entry, and what the pull did."""
     from catalog.pull.lockfile import Locked, add_to_lock
     from catalog.pull.pull import pull
 
@@ -151,12 +158,13 @@ def _pull_one(workspace: Workspace, order: "PullOrder", lock_file: Path) -> "Loc
         click.echo(f"WARNING: {note}", err=True)
     entry = Locked(pulled.name, pulled.version, pulled.digest, order.source, pulled.splits or ())
     add_to_lock(lock_file, [entry])
-    _tell(pulled)
-    return entry
+    if not writes_json():
+        _tell(pulled)
+    return entry, pulled
 
 
-def _drop_revoked(workspace: Workspace, lock_file: Path, newly: list["Locked"]) -> None:
-    """Drop the revoked versions of what was `newly` locked; a version that is revoked itself replaces none."""
+def _drop_revoked(workspace: Workspace, lock_file: Path, newly: list["Locked"]) -> list["Locked"]:
+    """Drop the revoked versions of what was `newly` locked, and return them; a revoked version replaces none."""
     from catalog.pull.lockfile import drop_from_lock, read_lock
     from catalog.releases.revocations import read_revocations, revocation_of
 
@@ -167,10 +175,12 @@ def _drop_revoked(workspace: Workspace, lock_file: Path, newly: list["Locked"]) 
 
     by_name = {each.name: each for each in newly if not is_revoked(each)}
     stale = [each for each in read_lock(lock_file) if each.name in by_name and is_revoked(each)]
-    for each in drop_from_lock(lock_file, [each.spoken for each in stale]) if stale else ():
+    dropped = drop_from_lock(lock_file, [each.spoken for each in stale]) if stale else []
+    for each in () if writes_json() else dropped:
         click.echo(
             f"{by_name[each.name].spoken} replaces {each.spoken}, which was revoked, in {lock_file}"
         )
+    return dropped
 
 
 def _tell(pulled: "Pulled") -> None:
@@ -187,6 +197,7 @@ def _tell(pulled: "Pulled") -> None:
 @click.command("lock", epilog=examples("dataset lock mine@1.0.0"))
 @click.argument("releases", nargs=-1, required=True)
 @_lock_file
+@json_option
 @existing_workspace_option
 def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Path) -> None:
     """Write RELEASES of this workspace into the lock file. They are locked as they are here."""
@@ -206,29 +217,37 @@ def lock_releases(workspace: Workspace, releases: tuple[str, ...], lock_file: Pa
         for r in published
     ]
     add_to_lock(lock_file, entries)
-    for each in entries:
+    for each in () if writes_json() else entries:
         click.echo(f"{each.spoken} {each.digest[:16]} in {lock_file}")
-    _drop_revoked(workspace, lock_file, entries)
+    replaced = _drop_revoked(workspace, lock_file, entries)
+    emit_json({"lock_file": lock_file, "locked": entries, "replaced": replaced})
 
 
 @click.command("unlock", epilog=examples("dataset unlock mine@1.0.0"))
 @click.argument("releases", nargs=-1, required=True)
 @_lock_file
+@json_option
 def unlock_releases(releases: tuple[str, ...], lock_file: Path) -> None:
     """Drop RELEASES from the lock file. Each is name@version, or name for all its versions; their data stays."""
     from catalog.pull.lockfile import drop_from_lock
 
-    for each in drop_from_lock(lock_file, releases):
+    dropped = drop_from_lock(lock_file, releases)
+    if emit_json({"lock_file": lock_file, "unlocked": dropped}):
+        return
+    for each in dropped:
         click.echo(f"{each.spoken} is no longer in {lock_file}")
 
 
 @click.command(epilog=examples("dataset keygen ~/keys/team"))
 @click.argument("path", type=_FILE)
+@json_option
 def keygen(path: Path) -> None:
     """Make an ed25519 key to sign releases with. Keep PATH, and give PATH.pub to others."""
     from catalog.releases.signing import make_key
 
     public = make_key(path)
+    if emit_json({"private_key": path, "public_key": public}):
+        return
     click.echo(f"private key {path} (keep it to yourself)\npublic key {public}")
 
 
@@ -237,6 +256,7 @@ def keygen(path: Path) -> None:
 @click.option(
     "--key", type=_FILE, required=True, help=f"Private key made by: {command_name()} dataset keygen"
 )
+@json_option
 @existing_workspace_option
 def sign_release(workspace: Workspace, release: str, key: Path) -> None:
     """Sign the manifest of RELEASE, which binds all its files. RELEASE is name or name@version."""
@@ -249,7 +269,10 @@ def sign_release(workspace: Workspace, release: str, key: Path) -> None:
         published.bucket.put(
             f"releases/{published.name}/{published.version}/{signature.name}", signature
         )
-    click.echo(f"signature {signature}")
+    if not emit_json(
+        {"name": published.name, "version": published.version, "signature": signature}
+    ):
+        click.echo(f"signature {signature}")
 
 
 @click.command(
@@ -259,6 +282,7 @@ def sign_release(workspace: Workspace, release: str, key: Path) -> None:
 @click.argument("release")
 @click.option("--reason", required=True, help="Why nobody may use it any more.")
 @click.option("--successor", metavar="VERSION", help="Version to use in its place.")
+@json_option
 @existing_workspace_option
 def revoke_release(workspace: Workspace, release: str, reason: str, successor: str | None) -> None:
     """Say that RELEASE must not be used any more. RELEASE is name@version; pulls refuse it from now on."""
@@ -278,4 +302,5 @@ def revoke_release(workspace: Workspace, release: str, reason: str, successor: s
     )
     with open_catalog(workspace) as catalog:
         catalog.commit()
-    click.echo(str(revocation))
+    if not emit_json(revocation):
+        click.echo(str(revocation))

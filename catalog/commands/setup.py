@@ -1,6 +1,5 @@
 """`safelight init` and `safelight doctor`."""
 
-import json
 import os
 import shlex
 import sys
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from catalog.commands.json_output import emit_json, json_option
 from catalog.errors import SafelightError, UsageError
 from catalog.plurals import counted
 from catalog.program_name import command_name
@@ -52,10 +52,10 @@ def _ask() -> str:
 
 
 @click.command(epilog=examples("doctor", "doctor --json", "doctor --home ~/safelight-photos"))
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@json_option
 @workspace_option
 @click.pass_context
-def doctor(context: click.Context, workspace: Workspace, as_json: bool) -> None:
+def doctor(context: click.Context, workspace: Workspace) -> None:
     """Look at the installation, the machine and the workspace, and say what to do.
 
     It is Python, the libraries of each extra, DuckDB's extensions, GPU and FAISS, disk and memory, the sandbox, the
@@ -65,10 +65,7 @@ def doctor(context: click.Context, workspace: Workspace, as_json: bool) -> None:
     settings: Mapping[str, str] = context.find_root().meta.get(SETTINGS, {})
     checks = list(_checks(workspace, settings))
     problems = sum(each.state == "problem" for each in checks)
-    if as_json:
-        listed = [each.as_json for each in checks]
-        click.echo(json.dumps({"ok": not problems, "checks": listed}, ensure_ascii=False, indent=1))
-    else:
+    if not emit_json({"ok": not problems, "checks": checks}):
         click.echo("\n".join(_lines(checks)))
     sys.stdout.flush()
     if problems:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from catalog.commands.formats import BINARY_FORMATS, FORMATS
+from catalog.commands.json_output import json_format_option
 from catalog.errors import UsageError
 from catalog.plurals import counted
 from catalog.workspace.options import examples, existing_workspace_option
@@ -23,6 +24,7 @@ _AS_OF = "Read the tables as they were at this snapshot."
 )
 @click.argument("query", required=False)
 @click.option("--format", "style", type=click.Choice(FORMATS), default="table", show_default=True)
+@json_format_option
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),

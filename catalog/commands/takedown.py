@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from catalog.commands.json_output import emit_json, json_option
 from catalog.errors import UsageError
 from catalog.plurals import counted
 from catalog.takedown.crawl_queue import queue_opener
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--purge-reports", is_flag=True, help="Delete reports here that still name it.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
 @existing_workspace_option
 def takedown(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
@@ -66,14 +68,23 @@ def takedown(  # noqa: PLR0913 - one argument an option
     )
     with progress_task("search"):
         matches, n_queued = preview(workspace, order, queue_opener())
-    _tell_found(matches, n_queued)
     if dry_run:
+        if not emit_json({"dry_run": True, "matches": matches, "frontier_items": n_queued}):
+            _tell_found(matches, n_queued)
         return
+    _tell_found(matches, n_queued)
     if not yes:
         click.confirm("Take all of this out? It cannot be undone", abort=True)
     with progress_task("take down"):
         done = take_down(workspace, order, queue_opener())
-    _tell_done(done)
+    if not emit_json(_described(done)):
+        _tell_done(done)
+
+
+def _described(done: "Takedown") -> dict[str, object]:
+    """Return what was removed, without the names and addresses that were searched for in reports."""
+    values = {name: value for name, value in vars(done).items() if name != "words"}
+    return {"dry_run": False, **values, "proof": done.folder / "takedown.md"}
 
 
 def _tell_found(matches: "TakedownMatches", waiting: int) -> None:

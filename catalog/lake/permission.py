@@ -23,6 +23,11 @@ class Permission:
     allowed: int
     reasons: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def as_json(self) -> dict[str, object]:
+        """The fields for `--json`: `reasons` maps each reason to its number of pictures."""
+        return {"total": self.total, "allowed": self.allowed, "reasons": dict(self.reasons)}
+
     def sentence(self) -> str:
         """Say it in a few words.
 

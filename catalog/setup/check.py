@@ -1,6 +1,6 @@
 """One thing that was looked at, and what to do about it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["ok", "note", "problem"]
@@ -17,8 +17,3 @@ class Check:
     state: State
     value: str
     advice: str = ""
-
-    @property
-    def as_json(self) -> dict[str, str]:
-        """The four fields, for `--json`."""
-        return asdict(self)

@@ -6,9 +6,11 @@ from catalog import (
     Workspace,
     command_name,
     counted,
+    emit_json,
     examples,
     existing_workspace_option,
     home_words,
+    json_option,
 )
 
 
@@ -64,6 +66,7 @@ BASIS = click.option(
 @click.option("--dry-run", is_flag=True, help="Count the photos; record nothing.")
 @click.option("--undo", metavar="ID", help="Take back a statement; a second time brings it back.")
 @click.option("--history", is_flag=True, help="List what was recorded, newest first.")
+@json_option
 @existing_workspace_option
 def basis(  # noqa: PLR0913 - one for each option
     workspace: Workspace,
@@ -90,6 +93,8 @@ def basis(  # noqa: PLR0913 - one for each option
         return
     if undo is not None:
         name, holds = undo_rights(workspace, undo, recorded_by=by)
+        if emit_json({"statement_id": name, "holds": holds}):
+            return
         click.echo(f"{name} {'counts again' if holds else 'is taken back'}")
         return
     if where is None:
@@ -103,6 +108,8 @@ def basis(  # noqa: PLR0913 - one for each option
     allowed = None if reason is None else no_training is None
     rights = Rights(allowed, reason, licence, attribution)
     statement = record_rights(workspace, where, rights, recorded_by=by, dry_run=dry_run)
+    if emit_json({"dry_run": dry_run, **vars(statement)}):
+        return
     if dry_run:
         click.echo(
             f"{counted(statement.matched, 'photo', 'fits')}, {statement.changed:,} would change"
@@ -129,6 +136,8 @@ def _print_history(workspace: Workspace) -> None:
     from catalog import rights_history
 
     rows = rights_history(workspace)
+    if emit_json(rows):
+        return
     for row in rows:
         parts = [
             f"{name} {row[name]!r}"

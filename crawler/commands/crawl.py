@@ -1,7 +1,6 @@
 """`safelight crawl`: parse the options, call one function, print its result."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,8 +12,10 @@ from catalog import (
     Workspace,
     command_name,
     counted,
+    emit_json,
     examples,
     existing_workspace_option,
+    json_option,
     workspace_option,
 )
 from crawler.commands import basis, file_sources, web_sources
@@ -26,11 +27,10 @@ from crawler.commands.session_runner import (
     run_source,
     session_options,
 )
-from crawler.commands.summary import failure_hints, failures, left_out
+from crawler.commands.status import status
 
 if TYPE_CHECKING:
     from crawler.commands.planner import ApiPlan
-    from crawler.frontier.items import CrawlRecord
     from crawler.session.summary import CrawlSummary
     from crawler.sources.unsplash import UnsplashSource
 
@@ -122,6 +122,8 @@ def plan_unsplash(workspace: Workspace, **options: Any) -> None:
 
 
 def _print_api_plan(plan: "ApiPlan") -> None:
+    if emit_json(plan):
+        return
     photos, calls = counted(plan.photos, "photo"), counted(plan.calls, "API call")
     click.echo(f"{photos}, {calls} (pages, details, downloads)")
     names = {50: "demo key", 5000: "production key"}
@@ -132,57 +134,6 @@ def _print_api_plan(plan: "ApiPlan") -> None:
     click.echo("cheaper alternatives:")
     click.echo("  the Lite Dataset, 25,000 photos with EXIF, 0 calls: crawl run unsplash-dataset")
     click.echo("  photos that this catalog holds already cost no call but their page's")
-
-
-@crawl.command(epilog=examples("crawl status"))
-@existing_workspace_option
-def status(workspace: Workspace) -> None:
-    """List the crawls of the workspace, last used first."""
-    from crawler.fetch.pauses import pauses_text
-    from crawler.frontier.frontier import Frontier
-    from crawler.session.uncommitted import COMMIT, segments_by_crawl
-
-    with Frontier(workspace.frontier) as frontier:
-        records = frontier.crawls()
-        errors = {record.crawl_id: frontier.errors(record.crawl_id) for record in records}
-        pauses = {record.crawl_id: frontier.pauses(record.crawl_id) for record in records}
-    spooled = segments_by_crawl(workspace)
-    for record in records:
-        _print_crawl(record, errors[record.crawl_id], spooled[record.crawl_id])
-        if waits := pauses_text(pauses[record.crawl_id]):
-            click.echo(f"  paused by the host: {waits}")
-    if not records:
-        click.echo(f"no crawls yet; start one with: {command_name()} crawl run SOURCE")
-    if spooled:
-        click.echo(
-            f"{counted(spooled.total(), 'segment', 'waits')} in the spool: fetched, but not in the catalog. A "
-            f"session at work commits this; if there is none: {COMMIT}"
-        )
-
-
-def _print_crawl(record: "CrawlRecord", errors: dict[str, int], spooled: int) -> None:
-    from crawler.session.progress import error_list
-
-    n_left_out = left_out(errors)
-    states = {**record.counts, "failed": record.counts.get("failed", 0) - n_left_out}
-    counts = ", ".join(
-        f"{states.get(state, 0)} {state}"
-        for state in ("done", "queued", "in_flight", "failed", "dead")
-    )
-    if read := record.cursor.rows:
-        pictures = f", {counts}" if record.counts else ""
-        counts = f"{counted(read, 'row')} without files{pictures}"
-    counts += f", {n_left_out} left out (blocked or taken down)" if n_left_out else ""
-    end = "open" if record.open else "not committed" if spooled else "finished"
-    counts += f", {counted(spooled, 'segment')} in the spool" if spooled else ""
-    order = {**record.config, **record.changed}
-    about = " ".join(f"{name}={value}" for name, value in order.items() if value)
-    click.echo(f"{record.crawl_id}  {record.source}  {end}  {counts}")
-    click.echo(f"  {about}; last used {time.strftime('%F %T', time.localtime(record.used_at))}")
-    if failed := failures(errors):
-        click.echo(f"  failed: {error_list(failed)}")
-    for hint in failure_hints(errors):
-        click.echo(f"  {hint}")
 
 
 @crawl.command(epilog=examples("crawl resume", "crawl resume CRAWL_ID --workers 4"))
@@ -241,11 +192,13 @@ def retry(
     where = which["where"]
     kind: Any = which["error_class"] or ("all" if where else "transient")
     if which["dry_run"]:
-        for letter in crawl.dead_letters(workspace, crawl_id, where):
+        letters = list(crawl.dead_letters(workspace, crawl_id, where))
+        for letter in () if emit_json(letters) else letters:
             click.echo(f"{letter.error_class}/{letter.error}\t{letter.attempts}\t{letter.url}")
         return
     if where and (reason := crawl.no_retry(workspace, crawl_id, kind, where)):
-        click.echo(reason)
+        if not emit_json({"retried": 0, "reason": reason}):
+            click.echo(reason)
         return
 
     def act(report: Any) -> "CrawlSummary":
@@ -260,12 +213,15 @@ def retry(
 @click.option(
     "--wait/--no-wait", default=True, help="Return when the session has ended, or at once."
 )
+@json_option
 @existing_workspace_option
 def stop(workspace: Workspace, *, wait: bool) -> None:
     """Stop the crawl that is running here in good order. It ends what is in work and commits it."""
     from crawler.session.session_lock import request_stop
 
     request_stop(workspace, wait=wait)
+    if emit_json({"has_ended": wait}):
+        return
     click.echo(f"stopped; go on with: {command_name()} crawl resume" if wait else "asked to stop")
 
 
@@ -281,6 +237,7 @@ KIND = click.argument("kind", type=click.Choice(["photo", "sha256", "photographe
 @KIND
 @click.argument("value")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+@json_option
 @workspace_option
 def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     """Keep something out of all later crawls. It is a photo_id, a SHA-256, a photographer or an address prefix.
@@ -290,6 +247,8 @@ def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     from crawler.session import blocklist
 
     count = blocklist.block(workspace, cast("Any", kind), value, reason)
+    if emit_json({"kind": kind, "value": value, "is_blocked": True, "photos": count}):
+        return
     click.echo(f"later crawls leave out {kind} {value}; {counted(count, 'known photo', 'matches')}")
 
 
@@ -297,12 +256,15 @@ def block(workspace: Workspace, kind: str, value: str, reason: str) -> None:
 @KIND
 @click.argument("value")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+@json_option
 @existing_workspace_option
 def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
     """Let later crawls bring in again what `crawl block` kept out. It is named as it was then."""
     from crawler.session import blocklist
 
     count = blocklist.unblock(workspace, cast("Any", kind), value, reason)
+    if emit_json({"kind": kind, "value": value, "is_blocked": False, "photos": count}):
+        return
     click.echo(
         f"later crawls may bring in {kind} {value}; {counted(count, 'known photo', 'matches')}"
     )
@@ -313,12 +275,15 @@ def unblock(workspace: Workspace, kind: str, value: str, reason: str) -> None:
 
 @crawl.command(epilog=examples("crawl changes", "crawl changes --since 12"))
 @click.option("--since", type=int, metavar="SNAPSHOT", help="Catalog snapshot to compare with.")
+@json_option
 @existing_workspace_option
 def changes(workspace: Workspace, since: int | None) -> None:
     """Say what came, changed and was deleted since a snapshot. The default is the snapshot before the last session."""
     from crawler.report import changes as diff
 
     difference = diff.changes(workspace, since)
+    if emit_json(difference):
+        return
     click.echo(
         f"since snapshot {difference.since}: {counted(difference.added, 'photo')} came, "
         f"{len(difference.changed):,} changed, {len(difference.deleted):,} deleted at their source"
@@ -329,19 +294,22 @@ def changes(workspace: Workspace, since: int | None) -> None:
 
 
 @crawl.command(epilog=examples("crawl verify"))
+@json_option
 @existing_workspace_option
 def verify(workspace: Workspace) -> None:
     """Re-hash every picture, and compare packs, catalog and frontier. The exit code is 1 when something is wrong."""
     from crawler.report.audit import audit
 
     result = audit(workspace)
-    for line in (*result.problems, *result.notes):
+    is_json = emit_json({"ok": not result.problems, **vars(result)})
+    for line in () if is_json else (*result.problems, *result.notes):
         click.echo(line)
     numbers = {"asset": result.assets, "photo": result.photos, "pack": result.packs}
     checked = ", ".join(counted(n, noun) for noun, n in numbers.items())
     if result.problems:
         raise SafelightError(f"problems: {len(result.problems)}, in {checked}")
-    click.echo(f"checked {checked}: no problem")
+    if not is_json:
+        click.echo(f"checked {checked}: no problem")
 
 
 @crawl.command(epilog=examples("crawl report", "crawl report CRAWL_ID --output ~/reports"))
@@ -351,12 +319,15 @@ def verify(workspace: Workspace) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write into (default: reports/crawl/ of the workspace).",
 )
+@json_option
 @existing_workspace_option
 def report(workspace: Workspace, crawl_id: str | None, output: Path | None) -> None:
     """Write an HTML page about CRAWL_ID, or about all crawls. Prints the path of the page."""
     from crawler.report import write_report
 
-    click.echo(write_report(workspace, crawl_id, output))
+    path = write_report(workspace, crawl_id, output)
+    if not emit_json({"path": path}):
+        click.echo(path)
 
 
 def _unsplash(options: dict[str, Any]) -> "UnsplashSource":
@@ -381,7 +352,10 @@ def _unsplash(options: dict[str, Any]) -> "UnsplashSource":
 
 file_sources.add_commands(run, plan, run_source)
 basis.add_to(crawl)
+crawl.add_command(status)
 
+for _command in plan.commands.values():
+    json_option(_command)
 
 for _command in (*run.commands.values(), resume, retry):
     add_session_options(_command)

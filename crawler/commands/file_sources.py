@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, counted, examples, format_bytes, workspace_option
+from catalog import Workspace, counted, emit_json, examples, format_bytes, workspace_option
 from crawler.commands.basis import BASIS
 
 if TYPE_CHECKING:
@@ -173,6 +173,8 @@ def _plan(workspace: Workspace, source: "FileSource") -> None:  # noqa: ARG001 -
     from crawler.commands.planner import plan_files
 
     plan = plan_files(source)
+    if emit_json(plan):
+        return
     click.echo(f"{counted(plan.files, 'file')}, {format_bytes(plan.bytes)}")
     for table, n in sorted(plan.rows.items()):
         click.echo(f"{counted(n, 'row')} of {table} without files")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, load_settings, logs_json, progress_task
+from catalog import Workspace, json_option, load_settings, logs_json, progress_task
 from crawler.commands.summary import print_summary
 
 if TYPE_CHECKING:
@@ -152,3 +152,4 @@ def add_session_options(command: click.Command) -> None:
     add("--metrics-port", METRICS_PORT, type=click.IntRange(0, 65535), help=port)
     at = "Address of the metrics."
     add("--metrics-host", METRICS_HOST, default="127.0.0.1", show_default=True, help=at)
+    json_option(command)

@@ -1,7 +1,9 @@
 """Print the summary of a crawl, with hints about failures that a setting can solve."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +11,7 @@ import click
 from catalog import (
     command_name,
     counted,
+    emit_json,
     format_bytes,
     format_duration,
     home_words,
@@ -18,6 +21,7 @@ from catalog import (
 from crawler.fetch.failures import OPT_OUTS, TOMBSTONED
 
 if TYPE_CHECKING:
+    from crawler.fetch.pauses import HostPause
     from crawler.session.summary import CrawlSummary
 
 log = logging.getLogger(__name__)
@@ -25,10 +29,11 @@ log = logging.getLogger(__name__)
 
 def print_summary(summary: "CrawlSummary") -> None:
     """Print what a session did, and the next step."""
-    click.echo(f"crawl {summary.crawl_id} ({summary.source}) {summary.status}")
-    for line in _lines(summary):
-        click.echo(f"  {line}")
-    _print_permission(summary)
+    if not emit_json(_as_json(summary)):
+        click.echo(f"crawl {summary.crawl_id} ({summary.source}) {summary.status}")
+        for line in _lines(summary):
+            click.echo(f"  {line}")
+        _print_permission(summary)
     if summary.problem and logs_json():
         log.warning("%s", summary.problem, extra={"crawl_id": summary.crawl_id})
     elif summary.problem:
@@ -37,6 +42,22 @@ def print_summary(summary: "CrawlSummary") -> None:
         _print_uncommitted(summary)
     elif summary.status == "stopped" and not summary.problem:
         click.echo(f"  go on with: {command_name()} crawl resume{home_words()}")
+
+
+def _as_json(summary: "CrawlSummary") -> dict[str, object]:
+    """Return the fields of a summary, without what the log would not show either."""
+    return {
+        **vars(summary),
+        "problem": redacted(summary.problem),
+        "commit_problem": redacted(summary.commit_problem),
+        "permission": summary.permission.as_json,
+        "pauses": pauses_json(summary.pauses),
+    }
+
+
+def pauses_json(pauses: "Sequence[HostPause]") -> list[dict[str, object]]:
+    """Return host, end and waiting pictures of each pause."""
+    return [asdict(each) | {"until": datetime.fromtimestamp(each.until, UTC)} for each in pauses]
 
 
 def failure_hints(errors: Mapping[str, int]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from catalog import Workspace, counted, examples, workspace_option
+from catalog import Workspace, counted, emit_json, examples, workspace_option
 from crawler.commands.basis import BASIS
 from crawler.commands.options import LIMIT, PRIVATE, options
 
@@ -77,6 +77,8 @@ def plan_urls(workspace: Workspace, path: Path, **options: Any) -> None:
     from crawler.commands.session_runner import crawl_settings
 
     plan, rate = _urls(path, options).plan(), crawl_settings(workspace).rate
+    if emit_json({**vars(plan), "requests_per_s": rate, "hours": plan.hours(rate)}):
+        return
     click.echo(f"{counted(plan.addresses, 'address')} on {counted(len(plan.hosts), 'host')}")
     click.echo(f"{counted(plan.skipped, 'line')} without an address will be passed over")
     for host, n in plan.hosts.most_common(1):
@@ -115,6 +117,8 @@ def plan_img2dataset(path: Path) -> None:
     source = Img2DatasetSource(str(path.resolve()))
     source.check()
     plan = source.plan()
+    if emit_json(plan):
+        return
     pictures, failures = counted(plan.pictures, "picture"), counted(plan.failed, "failure")
     click.echo(f"{pictures} and {failures} in {counted(plan.shards, 'shard')}")
 
@@ -175,11 +179,13 @@ def plan_unsplash_dataset(workspace: Workspace, path: Path, **options: Any) -> N
     source = UnsplashDatasetSource(str(path.resolve()), **options)
     source.check()
     plan, rate = source.plan(), crawl_settings(workspace).rate
+    hours = plan.photos / rate / 3600
+    if emit_json({**vars(plan), "requests_per_s": rate, "hours": hours}):
+        return
     click.echo(
         f"{counted(plan.photos, 'photo')}, {plan.with_settings:,} with all three settings, 0 API calls"
     )
     click.echo(f"{counted(plan.skipped, 'broken line')} will be passed over")
-    hours = plan.photos / rate / 3600
     click.echo(
         f"with --pictures: {counted(plan.photos, 'request')}, {hours:.1f} hours at {rate:g} a second"
     )
@@ -231,6 +237,8 @@ def plan_commons(workspace: Workspace, **options: Any) -> None:
     from crawler.commands.session_runner import crawl_settings
 
     cost = asyncio.run(plan(_commons(options), crawl_settings(workspace)))
+    if emit_json(cost):
+        return
     click.echo(f"{counted(cost.files, 'file')}, {counted(cost.calls, 'API call')}, no key")
     if cost.subcategories:
         click.echo(f"{counted(cost.subcategories, 'subcategory', 'is')} not counted in this")
@@ -276,6 +284,8 @@ def run_generated_faces(workspace: Workspace, **options: Any) -> None:
 def plan_generated_faces(**options: Any) -> None:
     """Say how long the draws take at one request a second."""
     limit = _faces(options).limit
+    if emit_json({"draws": limit, "hours": limit / 3600}):
+        return
     click.echo(
         f"{counted(limit, 'draw')} at most, {limit / 3600:.1f} hours at one request a second"
     )
@@ -322,6 +332,8 @@ def plan_spider(workspace: Workspace, **options: Any) -> None:
 
     source, rate = _spider(**options), crawl_settings(workspace).rate
     source.check()
+    if emit_json({"limit": source.limit, "requests_per_s": rate}):
+        return
     most = "no limit" if source.limit is None else f"at most {counted(source.limit, 'picture')}"
     click.echo(f"{most}; pages and pictures at {rate:g} a second to one host, robots.txt obeyed")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -15,21 +14,23 @@ from catalog import (
     Workspace,
     command_name,
     counted,
+    emit_json,
     examples,
     existing_workspace_option,
     format_bytes,
-    format_share,
     home_words,
+    json_format_option,
+    json_option,
     load_settings,
     progress_task,
-    shortened,
+    writes_json,
 )
+from curation.commands.summary import print_summary
 from curation.splits.rebalance import Rebalance
 
 if TYPE_CHECKING:
     from curation.run.plan import CurationPlan
     from curation.run.summary import CurationSummary
-    from curation.splits.leaks import LeakAudit
 
 
 def _days(_context: click.Context, _option: click.Parameter, value: str) -> timedelta:
@@ -71,6 +72,7 @@ def curate() -> None:
 )
 @click.option("--again", is_flag=True, help="Bring a run back that was taken back (curate undo).")
 @click.option("--fresh-splits", is_flag=True, help="Ignore the splits of earlier releases.")
+@json_option
 @existing_workspace_option
 def run(  # noqa: PLR0913 - one argument an option
     workspace: Workspace,
@@ -111,6 +113,7 @@ def run(  # noqa: PLR0913 - one argument an option
 
 @curate.command(epilog=examples("curate report", "curate report RUN_ID"))
 @click.argument("run_id", default="")
+@json_option
 @existing_workspace_option
 def report(workspace: Workspace, run_id: str) -> None:
     """Write the HTML report of RUN_ID and print its path. The default is the newest run."""
@@ -118,12 +121,14 @@ def report(workspace: Workspace, run_id: str) -> None:
         from curation.report.report import write_report
 
         path = write_report(workspace, run_id)
-    click.echo(path)
+    if not emit_json({"path": path}):
+        click.echo(path)
 
 
 @curate.command(epilog=examples("curate audit", "curate audit --top 50"))
 @click.argument("run_id", default="")
 @click.option("--top", default=20, show_default=True, help="Issues that are printed.")
+@json_option
 @existing_workspace_option
 def audit(workspace: Workspace, run_id: str, top: int) -> None:
     """Rank the labels of RUN_ID that are likely wrong. The default is the newest run.
@@ -136,6 +141,14 @@ def audit(workspace: Workspace, run_id: str, top: int) -> None:
         from curation.review.label_audit import audit_labels
 
         result = audit_labels(workspace, run_id)
+    document = {
+        "run_id": result.run_id,
+        "n_labelled": result.n_labelled,
+        "counts": result.counts(),
+        "issues": result.issues[:top],
+    }
+    if emit_json(document):
+        return
     for task, n in result.n_labelled.items():
         click.echo(f"labelled by {task}: {n}")
     for kind, n in result.counts().items():
@@ -161,6 +174,7 @@ def audit(workspace: Workspace, run_id: str, top: int) -> None:
     default="table",
     show_default=True,
 )
+@json_format_option
 @existing_workspace_option
 def similar(workspace: Workspace, picture: str, limit: int, style: str) -> None:
     """Print pictures that look like PICTURE.
@@ -181,7 +195,8 @@ def similar(workspace: Workspace, picture: str, limit: int, style: str) -> None:
         )
 
 
-@curate.command(epilog=examples("curate runs"))
+@curate.command(epilog=examples("curate runs", "curate runs --json"))
+@json_option
 @existing_workspace_option
 def runs(workspace: Workspace) -> None:
     """List the curation runs, newest first. A star marks the current one, a minus those taken back."""
@@ -192,6 +207,8 @@ def runs(workspace: Workspace) -> None:
             "SELECT r.*, v.is_current FROM curation_runs r LEFT JOIN v_runs v USING (run_id) "
             "ORDER BY r.finished_at DESC, r.run_id"
         )
+    if emit_json(rows):
+        return
     for row in rows:
         mark = {True: "*", False: " ", None: "-"}[row["is_current"]]  # type: ignore[index]  # a truth value
         click.echo(
@@ -205,6 +222,7 @@ def runs(workspace: Workspace) -> None:
 @click.argument("asset")
 @click.argument("choice", type=click.Choice(["keep", "drop"]))
 @click.option("--reason", required=True, help="Why; whoever undoes it reads it.")
+@json_option
 @existing_workspace_option
 def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
     """Keep or drop the picture ASSET in the next run.
@@ -215,6 +233,8 @@ def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
 
     name = resolve_sha256(workspace, asset)
     saved = write_decision(workspace, choice, [name], reason=reason)
+    if emit_json(saved):
+        return
     click.echo(
         f"{saved.decision_id}: {choice} {name}; it counts from the next: {command_name()} curate run"
     )
@@ -222,12 +242,15 @@ def decide(workspace: Workspace, asset: str, choice: str, reason: str) -> None:
 
 @curate.command(epilog=examples("curate undo RUN_ID"))
 @click.argument("run_or_decision")
+@json_option
 @existing_workspace_option
 def undo(workspace: Workspace, run_or_decision: str) -> None:
     """Take back RUN_OR_DECISION (first letters will do). A second time brings it back."""
     from catalog import undo as take_back
 
     target, holds = take_back(workspace, run_or_decision)
+    if emit_json({"undone": target, "holds": holds}):
+        return
     click.echo(f"{target} {'counts again' if holds else 'is taken back'}")
 
 
@@ -237,17 +260,23 @@ def undo(workspace: Workspace, run_or_decision: str) -> None:
 )
 @click.option("--kind", default="", help="Only items with this reason, or issues of this kind.")
 @click.option("--limit", default=30, show_default=True, help="How many to list.")
+@json_option
 @existing_workspace_option
 def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
     """Count what waits for a person in each queue of the review. With --queue list its items, as /review does."""
     from catalog import count_review_items, list_review_items
 
     queues = [each for each in count_review_items(workspace) if queue in ("", each.queue)]
+    if kind and not queue:
+        queue = next((each.queue for each in queues if kind in dict(each.reasons)), "issues")
+    if writes_json():
+        items = list_review_items(workspace, queue, kind, limit) if queue else []
+        counts = [{**vars(each), "reasons": dict(each.reasons)} for each in queues]
+        emit_json({"queues": counts, "items": items})
+        return
     for each in queues:
         reasons = ", ".join(f"{reason} {n}" for reason, n in each.reasons)
         click.echo(f"{each.queue:<11} {each.waiting:>6} of {each.total}  {reasons}".rstrip())
-    if kind and not queue:
-        queue = next((each.queue for each in queues if kind in dict(each.reasons)), "issues")
     if queue:
         for item in list_review_items(workspace, queue, kind, limit):
             click.echo(f"{item.item[:12]:<12}  {', '.join(item.reasons)}  {item.title}".rstrip())
@@ -262,6 +291,7 @@ def review(workspace: Workspace, queue: str, kind: str, limit: int) -> None:
     "--older-than", required=True, metavar="DAYS", callback=_days, help="Grace period, such as 30d."
 )
 @click.option("--yes", is_flag=True, help="Delete; without it nothing is changed.")
+@json_option
 @existing_workspace_option
 def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
     """Say which pictures have been dropped for long enough. With --yes their bytes are deleted for good."""
@@ -269,6 +299,8 @@ def purge(workspace: Workspace, older_than: timedelta, *, yes: bool) -> None:
 
     with progress_task("purge"):
         result = delete_dropped(workspace, older_than, dry_run=not yes, opener=queue_opener())
+    if emit_json(result):
+        return
     for reason, n in result.by_reason.items():
         click.echo(f"{reason:<20}  {n}")
     verb = "deleted" if result.is_done else "would delete"
@@ -289,41 +321,6 @@ def _plan(
     if rebalance is not None:
         plan = dataclasses.replace(plan, rebalance=rebalance)
     return plan if inherit_splits else dataclasses.replace(plan, inherit_splits=False)
-
-
-def print_summary(summary: CurationSummary) -> None:
-    """Print what a run did, one line a count, the balance of its classes and what leaks through its splits."""
-    if not summary.is_new:
-        click.echo(f"nothing new: run {summary.run_id} already curated these pictures by this plan")
-    lines = [
-        ("run", summary.run_id),
-        (f"{summary.media} in", summary.n_input),
-        *((f"dropped {name}", n) for name, n in summary.dropped.items()),
-        ("kept", summary.n_kept),
-        *((f"voided {name}", n) for name, n in summary.voided.items()),
-        *((f"flagged {name}", n) for name, n in summary.flagged.items()),
-        (
-            "duplicate groups",
-            f"{summary.n_duplicate_groups} with {counted(summary.n_duplicate_members, summary.media[:-1])}",
-        ),
-        *((f"compared: {name}", n) for name, n in summary.edges.items()),
-        *(("label", str(label)) for label in summary.labels),
-        ("split groups", f"{summary.n_groups} by {summary.keys_text()}"),
-        *((name, summary.splits.get(name, 0)) for name in ("train", "validation", "test")),
-        *((f"leaks of {audit.policy}", _leaks(audit)) for audit in summary.audits),
-    ]
-    width = max(len(name) for name, _ in lines)
-    for name, value in lines:
-        click.echo(f"{name:<{width}}  {value}")
-    _print_classes(summary)
-    for sentence in summary.audits[0].sentences():
-        click.echo(sentence)
-    if summary.permission.allowed < summary.permission.total:
-        from catalog import curated
-
-        click.echo(summary.permission.advice(curated(summary.run_id)))
-    for note in summary.notes:
-        click.echo(f"note: {note}", file=sys.stderr)
 
 
 def _print_faces_hint(workspace: Workspace) -> None:
@@ -348,31 +345,3 @@ def _print_next_step(summary: CurationSummary) -> None:
         click.echo(
             f"no {summary.media[:-1]} is left to publish; see why: {command_name()} curate report{home}"
         )
-
-
-def _leaks(audit: LeakAudit) -> str:
-    available = [key for key in audit.shared_values if not audit.shared(key).endswith("unknown")]
-    unknown = [audit.shared(key) for key in audit.shared_values if key not in available]
-    shared = f"{', '.join(map(audit.shared, available)) or 'nothing known to be'} shared"
-    cosine = "" if math.isnan(audit.max_cosine) else f"closest cosine {audit.max_cosine:.3f}"
-    n = audit.n_sharing_content
-    content = "" if n is None else f"{n} pairs across splits share content"
-    return "; ".join(filter(None, [shared, ", ".join(unknown), cosine, content]))
-
-
-def _print_classes(summary: CurationSummary) -> None:
-    rows = [row for row in summary.classes.iter_rows(named=True) if row["split"] == "train"]
-    if not rows:
-        return
-    first, second = (max(len(row[name]) for row in rows) for name in ("setting", "class"))
-    first, second = max(first, len("exposure_time")) + 2, min(max(second, 8), _CLASS_WIDTH)
-    click.echo(f"{'train':<{first}} {'class':<{second}} {'n':>6} {'before':>8} {'after':>8}")
-    for row in rows:
-        shares = (
-            f"{row['n']:>6} {format_share(row['share']):>8} {format_share(row['weight_share']):>8}"
-        )
-        name = shortened(row["class"], second)
-        click.echo(f"{row['setting']:<{first}} {name:<{second}} {shares}")
-
-
-_CLASS_WIDTH = 40

@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-import subprocess
-import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -147,23 +145,6 @@ def test_a_library_that_is_missing_or_too_old_is_named() -> None:
     extras = {check.name: check for check in installation.extras_checks()}
     assert set(extras) >= {"extra crawl", "extra curate", "extra train", "extra serve"}
     assert not {"extra all", "extra dev", "extra docs"} & set(extras)
-
-
-def test_the_shell_completes_commands() -> None:
-    environment = {
-        "_SAFELIGHT_COMPLETE": "bash_complete",
-        "COMP_WORDS": "safelight crawl re",
-        "COMP_CWORD": "2",
-        "PATH": "",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "safelight"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split() == ["plain,report", "plain,resume", "plain,retry"]
 
 
 def test_the_help_of_doctor_says_how_it_ends() -> None:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, examples, existing_workspace_option, progress_task
+from catalog import (
+    Workspace,
+    emit_json,
+    examples,
+    existing_workspace_option,
+    json_option,
+    progress_task,
+    writes_json,
+)
+from training.commands.documents import board_document, comparison_document
 from training.commands.options import training_options
 from training.errors import OptionError, TrainingError
 
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--unequal", is_flag=True, help="Compare models that were trained under unequal conditions."
 )
+@json_option
 @existing_workspace_option
 def compare(workspace: Workspace, model_ids: tuple[str, ...], *, unequal: bool) -> None:
     """Compare models on the same test pictures, paired.
@@ -36,13 +46,26 @@ def compare(workspace: Workspace, model_ids: tuple[str, ...], *, unequal: bool) 
     _compare(workspace, folders, unequal=unequal)
 
 
-def _compare(workspace: Workspace, folders: list[Path], *, unequal: bool = False) -> None:
+def _compare(
+    workspace: Workspace,
+    folders: list[Path],
+    *,
+    unequal: bool = False,
+    variations: Sequence[Sequence[str]] = (),
+) -> None:
     from training.commands.printing import comparison_lines
     from training.evaluation.model_comparison import compare_models
     from training.report.comparison_page import read_models, write_comparison
 
     models = read_models(folders)
     result = compare_models(models, allow_unequal=unequal)
+    if writes_json():
+        page = write_comparison(workspace, models, result)
+        varied = dict(zip([folder.name for folder in folders], variations, strict=False))
+        emit_json(
+            {**comparison_document(result, page), **({"variations": varied} if varied else {})}
+        )
+        return
     for line in comparison_lines(result):
         click.echo(line)
     click.echo(f"page: {write_comparison(workspace, models, result)}")
@@ -55,6 +78,7 @@ def _compare(workspace: Workspace, folders: list[Path], *, unequal: bool = False
     help="The hyperparameter that differs; of several every combination is trained.",
 )  # fmt: skip
 @training_options
+@json_option
 @existing_workspace_option
 def benchmark(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
@@ -89,9 +113,10 @@ def benchmark(  # noqa: PLR0913, PLR0917  # one parameter an option
                 recipe, dataset, preset, epochs, seed, ("split",), options=each
             )
             folders.append(train(workspace, request).models["split"])
-    for folder, each in zip(folders, combinations, strict=True):
-        click.echo(f"{folder.name}: {' '.join(each[len(fixed) :])}")
-    _compare(workspace, folders)
+    varied = [each[len(fixed) :] for each in combinations]
+    for folder, each in () if writes_json() else zip(folders, varied, strict=True):
+        click.echo(f"{folder.name}: {' '.join(each)}")
+    _compare(workspace, folders, variations=varied)
 
 
 def _values(variation: str) -> list[str]:
@@ -110,6 +135,7 @@ def _values(variation: str) -> list[str]:
 @click.command(epilog=examples("train leaderboard", "train leaderboard --dataset mine"))
 @click.option("--dataset", metavar="NAME[@VERSION]", help="Models of this data set only.")
 @click.option("--task", help="This head only, such as iso or age.")
+@json_option
 @existing_workspace_option
 def leaderboard(workspace: Workspace, dataset: str | None, task: str | None) -> None:
     """List the models of each data set, the best first.
@@ -122,6 +148,8 @@ def leaderboard(workspace: Workspace, dataset: str | None, task: str | None) -> 
     boards = leaderboards(_metrics_of(workspace), dataset, task)
     if not boards:
         raise TrainingError("there is no finished model with such figures")
+    if emit_json(map(board_document, boards)):
+        return
     click.echo("\n\n".join("\n".join(leaderboard_lines(board)) for board in boards))
 
 

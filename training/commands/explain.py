@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from catalog import Workspace, examples, existing_workspace_option, progress_task
+from catalog import (
+    Workspace,
+    emit_json,
+    examples,
+    existing_workspace_option,
+    json_option,
+    progress_task,
+)
 
 
 @click.command("explain", epilog=examples("train explain MODEL_ID photo.jpg"))
@@ -18,6 +25,7 @@ from catalog import Workspace, examples, existing_workspace_option, progress_tas
     "--out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the overlays; by default reports/heat_maps/MODEL_ID.",
 )  # fmt: skip
+@json_option
 @existing_workspace_option
 def explain(
     workspace: Workspace, *, model_id: str, files: tuple[Path, ...], out: Path | None
@@ -31,5 +39,7 @@ def explain(
         from training.explain.picture_maps import explain_files
 
         explained = explain_files(workspace, model_id, files, out)
+    if emit_json(explained):
+        return
     for each in explained:
         click.echo(f"{each.file}: {each.head} {each.explained}  {each.overlay}")

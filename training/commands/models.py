@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, examples, existing_workspace_option, progress_task
+from catalog import (
+    Workspace,
+    emit_json,
+    examples,
+    existing_workspace_option,
+    json_option,
+    progress_task,
+    writes_json,
+)
 
 if TYPE_CHECKING:
     from training.encoders.encoder_card import EncoderCard
@@ -34,6 +42,7 @@ def models() -> None:
 )  # fmt: skip
 @click.option("--licence", default="", metavar="TEXT", help="The licence of the weights.")
 @click.option("--replace", is_flag=True, help="Replace an encoder of this name.")
+@json_option
 @existing_workspace_option
 def add(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
@@ -54,32 +63,45 @@ def add(  # noqa: PLR0913, PLR0917  # one parameter an option
 
     values = read_values(card.read_bytes()) if card else None
     source = EncoderSource(name, file, member, values, licence)
-    for line in _lines(add_encoder(workspace.models, source, replaces=replace)):
+    added = add_encoder(workspace.models, source, replaces=replace)
+    if emit_json(added):
+        return
+    for line in _lines(added):
         click.echo(line)
     click.echo(f"use it: --set encoder={name}, or with ours --set encoder=lite0+{name}")
 
 
 @models.command("list", epilog=examples("models list"))
+@json_option
 @existing_workspace_option
 def list_(workspace: Workspace) -> None:
     """List the encoders that recipes can use."""
     from training.encoders.library import BUILT_IN, list_encoders
 
+    cards = list_encoders(workspace.models)
+    built_in = [{"name": name, "is_built_in": True} for name in BUILT_IN]
+    if emit_json(
+        [*built_in, *({"id": card.id, **vars(card), "is_built_in": False} for card in cards)]
+    ):
+        return
     for name in BUILT_IN:
         click.echo(f"{name}: comes with Safelight (EfficientNet-Lite0, ImageNet weights)")
-    for card in list_encoders(workspace.models):
+    for card in cards:
         for line in _lines(card):
             click.echo(line)
 
 
 @models.command("remove", epilog=examples("models remove mynet"))
 @click.argument("name")
+@json_option
 @existing_workspace_option
 def remove(workspace: Workspace, name: str) -> None:
     """Delete an encoder. Models that were trained with it contain it and still predict."""
     from training.encoders.library import remove_encoder
 
     remove_encoder(workspace.models, name)
+    if emit_json({"name": name, "is_removed": True}):
+        return
     click.echo(f"{name} is deleted")
 
 
@@ -96,6 +118,7 @@ def remove(workspace: Workspace, name: str) -> None:
     "--out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
     help="Copy the files that other programs need to this folder.",
 )  # fmt: skip
+@json_option
 @existing_workspace_option
 def export(
     workspace: Workspace, *, model_id: str, quantise: bool, most: int, out: Path | None
@@ -107,19 +130,21 @@ def export(
     """
     from training.predict.saved_model import EXPORTED, find_model
 
-    folder = find_model(workspace, model_id)
+    folder, facts = find_model(workspace, model_id), None
     if quantise:
         with progress_task("quantise"):
             from training.commands.printing import quantised_lines
             from training.studies.quantise import QuantiseRequest, quantise as quantise_model
 
             _, facts = quantise_model(workspace, QuantiseRequest(folder.name, most))
-        for line in quantised_lines(facts):
+        for line in () if writes_json() else quantised_lines(facts):
             click.echo(line)
     files = [folder / name for name in EXPORTED if (folder / name).is_file()]
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         files = [Path(copyfile(file, out / file.name)) for file in files]
+    if emit_json({"model_id": folder.name, "files": files, "quantised": facts}):
+        return
     for file in files:
         click.echo(str(file))
 

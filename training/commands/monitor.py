@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,28 @@ def follow(
             return
         if once or _is_stale(log):
             yield now(log, step)
+            return
+        wait(POLL_S)
+
+
+def follow_records(
+    log: Path,
+    *,
+    once: bool,
+    wait: Callable[[float], object] = time.sleep,
+    also: Callable[[Sequence[dict[str, Any]]], object] = len,
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of a training as they come, and at last one with event `end`, as `follow` ends."""
+    n_yielded = 0
+    while True:
+        ended = is_finished(log.parent)  # before the log is read: nothing is written after it
+        records = read_log(log)
+        also(records)
+        for record in records[n_yielded:]:
+            yield {**record, "time": datetime.fromtimestamp(float(str(record["time"])), UTC)}
+        n_yielded = len(records)
+        if ended or once or _is_stale(log):
+            yield {"event": "end", "model_id": log.parent.name, "is_finished": ended}
             return
         wait(POLL_S)
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from catalog import Workspace, aligned, examples, existing_workspace_option, progress_task
+from catalog import (
+    Workspace,
+    aligned,
+    emit_json,
+    examples,
+    existing_workspace_option,
+    json_option,
+    progress_task,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +26,7 @@ HEADER = ("model", "error", "lead over yesterday's price")
 
 @click.command("series", epilog=examples("train series"))
 @click.argument("names", metavar="[SERIES]...", nargs=-1)
+@json_option
 @existing_workspace_option
 def series(workspace: Workspace, names: tuple[str, ...]) -> None:
     """Say what beats yesterday's price.
@@ -29,6 +38,8 @@ def series(workspace: Workspace, names: tuple[str, ...]) -> None:
         from training.studies.series import forecast_series
 
         results = forecast_series(workspace, names)
+    if emit_json({**vars(each), "better": each.better} for each in results):
+        return
     for result in results:
         for line in series_lines(result):
             click.echo(line)

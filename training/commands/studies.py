@@ -11,8 +11,10 @@ from catalog import (
     MissingPartError,
     Workspace,
     command_name,
+    emit_json,
     examples,
     existing_workspace_option,
+    json_option,
     progress_task,
 )
 from training.commands.options import (
@@ -52,6 +54,7 @@ def _require_optuna() -> None:
     help="Trainings, where a range is searched. A grid of values is tried whole.",
 )  # fmt: skip
 @training_options
+@json_option
 @existing_workspace_option
 def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
@@ -81,6 +84,14 @@ def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
         space = tuple(Dimension.parse(each) for each in dimensions)
         training = TrainingRequest(recipe, dataset, preset, epochs, seed, options=options)
         result = search(workspace, SearchRequest(training, space, trials))
+    document = {
+        "n_new": result.n_new,
+        "trials": result.trials,
+        "best_options": result.best_options,
+        "table": result.folder / "trials.parquet",
+    }
+    if emit_json(document):
+        return
     click.echo(trials_table(result.trials))
     click.echo(
         f"{result.n_new} new of {len(result.trials)}; table: {result.folder / 'trials.parquet'}"
@@ -104,6 +115,7 @@ def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
     show_default=True,
     help="Training pictures a model.",
 )
+@json_option
 @existing_workspace_option
 def effects(
     workspace: Workspace, *, run_id: str, preset: str, epochs: int | None, seeds: int, most: int
@@ -120,6 +132,8 @@ def effects(
 
         request = EffectsRequest(run_id, preset, epochs, seeds, most)
         path, effect_rows = measure_effects(workspace, request)
+    if emit_json({"effects": effect_rows, "table": path}):
+        return
     click.echo(effects_table(effect_rows))
     if all(each.score.low is None for each in effect_rows):
         click.echo(
@@ -141,6 +155,7 @@ def effects(
 @preset_option
 @epochs_option
 @fixed_option
+@json_option
 @existing_workspace_option
 def complexity(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
@@ -163,10 +178,13 @@ def complexity(  # noqa: PLR0913, PLR0917  # one parameter an option
 
         training = TrainingRequest(recipe, dataset, preset, epochs, options=options)
         result = measure_complexity(workspace, ComplexityRequest.parse(training, over))
+    table, plot = result.folder / "points.parquet", result.folder / "pareto.png"
+    if emit_json({"points": result.table, "table": table, "plot": plot}):
+        return
     for line in complexity_lines(result.table):
         click.echo(line)
-    click.echo(f"table: {result.folder / 'points.parquet'}")
-    click.echo(f"plot: {result.folder / 'pareto.png'}")
+    click.echo(f"table: {table}")
+    click.echo(f"plot: {plot}")
 
 
 @click.command(epilog=examples("train limits MODEL_ID"))
@@ -178,6 +196,7 @@ def complexity(  # noqa: PLR0913, PLR0917  # one parameter an option
 @click.option(
     "--most", type=click.IntRange(min=1), default=200, show_default=True, help="Test pictures."
 )
+@json_option
 @existing_workspace_option
 def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> None:
     """Measure how small or altered a picture may be.
@@ -192,10 +211,14 @@ def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> Non
 
         kinds = tuple(part.strip() for part in edits.split(",") if part.strip()) or KINDS
         result = measure_limits(workspace, LimitsRequest(model_id, kinds, most))
+    table, plot = result.folder / "limits.parquet", result.folder / "limits.png"
+    document = {"limits": result.limits, "figures": result.table, "table": table, "plot": plot}
+    if emit_json(document):
+        return
     for line in limits_lines(result.table, result.limits):
         click.echo(line)
-    click.echo(f"table: {result.folder / 'limits.parquet'}")
-    click.echo(f"plot: {result.folder / 'limits.png'}")
+    click.echo(f"table: {table}")
+    click.echo(f"plot: {plot}")
 
 
 @click.command("exif-check", epilog=examples("train exif-check --dataset mine"))
@@ -213,6 +236,7 @@ def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> Non
     help="Times that swapped settings are planted.",
 )  # fmt: skip
 @seed_option
+@json_option
 @existing_workspace_option
 def exif_check(  # noqa: PLR0913  # one parameter an option
     workspace: Workspace,
@@ -240,6 +264,10 @@ def exif_check(  # noqa: PLR0913  # one parameter an option
         request = CheckRequest(dataset, preset, apart, folds, repeats, seed)
         result = check_exif(workspace, request)
         paths = write_check(result, workspace)
+    names = ("run_id", "top_share", "top_share_large", "n_planted", "n_issues", "is_borne")
+    figures = {name: getattr(result, name) for name in names}
+    if emit_json({**figures, "ranks": result.residuals.ranks, "paths": paths}):
+        return
     for line in [*check_lines(result), *(f"{name}: {path}" for name, path in paths.items())]:
         click.echo(line)
 

@@ -13,10 +13,15 @@ import click
 from catalog import (
     UsageError,
     Workspace,
+    emit_json,
     examples,
     existing_workspace_option,
+    json_format_option,
+    json_lines_option,
+    json_option,
     progress_task,
     track,
+    writes_json,
 )
 from training.commands.compare import benchmark, compare, leaderboard
 from training.commands.explain import explain
@@ -75,6 +80,7 @@ for _study in STUDIES:
 )  # fmt: skip
 @click.option("--budget", metavar="TIME", help="End each training after this time: 90s, 10m, 2h.")
 @click.option("--resume/--fresh", default=True, help="Continue an earlier training, or delete it.")
+@json_option
 @existing_workspace_option
 def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     workspace: Workspace,
@@ -116,6 +122,11 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
 
 
 def _print_result(workspace: Workspace, result: TrainingResult) -> None:
+    if writes_json():
+        from training.commands.documents import training_document
+
+        emit_json(training_document(workspace, result))
+        return
     from training.commands.printing import summary
     from training.predict.saved_model import embedder_of
     from training.report.binary.biases import bias_lines
@@ -170,15 +181,17 @@ def _seconds(text: str | None) -> float:
     help="Write event files for TensorBoard below DIR, too.",
 )  # fmt: skip
 @click.option("--page", is_flag=True, help="Write a page, too, that reloads itself in a browser.")
+@json_lines_option
 @existing_workspace_option
 def monitor(
     workspace: Workspace, *, model_id: str, once: bool, events: Path | None, page: bool
 ) -> None:
     """Follow a training from its log. Without MODEL_ID it is the newest one.
 
-    Prints one line an epoch as it ends; it works during a training and afterwards.
+    Prints one line an epoch as it ends; it works during a training and afterwards. With --json it is one line a record
+    of the log, and a last one that says whether the training is finished.
     """
-    from training.commands.monitor import find_log, follow
+    from training.commands.monitor import find_log, follow, follow_records
 
     log = find_log(workspace, model_id)
     writers: list[Callable[[Sequence[dict[str, Any]]], None]] = []
@@ -192,13 +205,22 @@ def monitor(
         writer = PageWriter(log)
         writers.append(writer.write)
         click.echo(f"page: {writer.path}")
-    lines = follow(log, once=once, also=lambda records: [write(records) for write in writers])
-    for line in lines:
+
+    def write_all(records: Sequence[dict[str, Any]]) -> None:
+        for write in writers:
+            write(records)
+
+    if writes_json():
+        for record in follow_records(log, once=once, also=write_all):
+            emit_json(record)
+        return
+    for line in follow(log, once=once, also=write_all):
         click.echo(line)
 
 
 @train.command(epilog=examples("train evaluate MODEL_ID"))
 @click.argument("model_id")
+@json_option
 @existing_workspace_option
 def evaluate(workspace: Workspace, model_id: str) -> None:
     """Score a model again from its weights. Compares the scores with the stored figures."""
@@ -208,10 +230,20 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
         from training.runs.run import evaluate as score
 
         metrics, difference, lost = score(workspace, model_id)
-        heads = model_heads(find_model(workspace, model_id))
+        folder = find_model(workspace, model_id)
+        heads = model_heads(folder)
+    stored = int(metrics["is_stored"].sum())
+    document = {
+        "model_id": folder.name,
+        "difference": difference,
+        "n_stored": stored,
+        "lost_slices": lost,
+        "metrics": metrics,
+    }
+    if emit_json(document):
+        return
     click.echo(table({metrics["split"][0].removesuffix(":test"): metrics}, heads))
     verdict = "equal to" if difference < 1e-6 else f"up to {difference:.2g} away from"
-    stored = int(metrics["is_stored"].sum())
     later = f"; {len(metrics) - stored} more are new in this version" * (stored < len(metrics))
     click.echo(f"{stored} figures, {verdict} the stored ones{later}")
     if lost:
@@ -219,10 +251,17 @@ def evaluate(workspace: Workspace, model_id: str) -> None:
 
 
 @train.command(epilog=examples("train recipes"))
+@json_option
 def recipes() -> None:
     """List the recipes, one line each."""
     from training.recipes import RECIPES
 
+    names = ("name", "summary", "policies", "studies", "looks_at", "is_default")
+    if emit_json(
+        {**{name: getattr(each, name) for name in names}, "presets": list(each.presets)}
+        for each in RECIPES.values()
+    ):
+        return
     for each in RECIPES.values():
         click.echo(f"{each.name:14} {each.summary} (presets: {', '.join(each.presets)})")
 
@@ -242,6 +281,7 @@ def recipes() -> None:
     show_default=True,
     help="json: one object a line.",
 )
+@json_format_option
 @click.option(
     "--each-face", is_flag=True, help="Find the faces of a picture and predict each of them."
 )

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from catalog import Workspace, examples, existing_workspace_option, progress_task
+from catalog import (
+    Workspace,
+    emit_json,
+    examples,
+    existing_workspace_option,
+    json_option,
+    progress_task,
+)
 from training.commands.options import epochs_option, preset_option, seed_option
 from training.commands.studies import check_options
 
@@ -15,6 +22,7 @@ from training.commands.studies import check_options
 @click.argument("model_id")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--steps", type=click.IntRange(min=1), default=20, show_default=True)
+@json_option
 @existing_workspace_option
 def dream(workspace: Workspace, *, model_id: str, file: Path, steps: int) -> None:
     """Change a picture until the model finds it better.
@@ -25,6 +33,8 @@ def dream(workspace: Workspace, *, model_id: str, file: Path, steps: int) -> Non
         from training.studies.dream import dream as ascend
 
         result = ascend(workspace, model_id, file, steps=steps)
+    if emit_json(result):
+        return
     for path, logit in zip(result.files, result.logits, strict=True):
         click.echo(f"{result.class_name} {logit:+.3f}  {path}")
     if len(result.files) == 1:
@@ -40,6 +50,7 @@ def dream(workspace: Workspace, *, model_id: str, file: Path, steps: int) -> Non
 @click.option("--label", metavar="COLUMN", help="Label column; by default the recipe looks for it.")
 @epochs_option
 @seed_option
+@json_option
 @existing_workspace_option
 def cross(  # noqa: PLR0913  # one parameter an option
     workspace: Workspace,
@@ -66,5 +77,7 @@ def cross(  # noqa: PLR0913  # one parameter an option
         options = () if label is None else (f"label={label}",)
         request = TrainingRequest(recipe, None, preset, epochs, seed, options=options)
         cells = measure(workspace, request, datasets)
+    if emit_json(cells):
+        return
     for line in matrix_lines(cells):
         click.echo(line)
