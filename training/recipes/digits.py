@@ -1,8 +1,9 @@
 """Learn the classes of small pictures, such as handwritten digits of 28 px, with a small convolutional network.
 
-Any label with classes will do, grey or colour. Pictures are turned, stretched and moved a little in training, and the
-average of the weights over the last steps is what is used. Mean and spread of the colours come from the training
-pictures alone and are part of the model.
+Any label with classes will do, grey or colour. `arch` says how much of a network it is: `linear` is multinomial
+regression on the pixels, `mlp` has one hidden layer, `cnn` convolutions; data, training and report are the same.
+Pictures are turned, stretched and moved a little in training, and the average of the weights over the last steps is
+what is used. Mean and spread of the colours come from the training pictures alone and are part of the model.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training.errors import OptionError
 from training.fit.config import Config, option
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from training.data.views.small_pictures import SmallPictures
@@ -28,8 +32,9 @@ STANDARDISE_ROWS = 20_000
 class DigitsConfig(Config):
     """Hyperparameters of `digits`.
 
-    `label` is a column or an SQL expression; empty takes the only label with classes. Pictures are brought to `side`
-    px; `turn_deg`, `stretch` and `shift` bound the random changes in training (degrees, and shares of the side).
+    `label` is a column or an SQL expression; empty takes the only label with classes. `arch` is linear, mlp or cnn.
+    Pictures are brought to `side` px; `turn_deg`, `stretch` and `shift` bound the random changes in training (degrees,
+    and shares of the side).
     """
 
     side: int
@@ -40,6 +45,7 @@ class DigitsConfig(Config):
     stretch: float = 0.15
     shift: float = 0.08
     label: str = option("")
+    arch: str = option("cnn")
 
 
 DEFAULT = DigitsConfig(
@@ -70,11 +76,18 @@ def heads(labels: Labels, config: DigitsConfig) -> tuple[Head, ...]:
 
 
 def network(config: DigitsConfig, heads: tuple[Head, ...]) -> nn.Module:
-    """Build five convolutions and one hidden layer, with the head on top."""
+    """Build the network of `arch`, with the head on top."""
     from training.models.headed import HeadedNetwork
-    from training.models.small_cnn import SmallCNN
+    from training.models.small_cnn import PixelMLP, Pixels, SmallCNN
 
-    return HeadedNetwork(SmallCNN(config.width, config.hidden, config.dropout), heads)
+    backbones: dict[str, Callable[[], nn.Module]] = {
+        "linear": lambda: Pixels(config.side),
+        "mlp": lambda: PixelMLP(config.side, config.hidden, config.dropout),
+        "cnn": lambda: SmallCNN(config.width, config.hidden, config.dropout),
+    }
+    if config.arch not in backbones:
+        raise OptionError(f"arch={config.arch}", tuple(backbones))
+    return HeadedNetwork(backbones[config.arch](), heads)
 
 
 def standardise(network: nn.Module, train: Examples, _run: TrainingRun) -> None:
@@ -83,7 +96,7 @@ def standardise(network: nn.Module, train: Examples, _run: TrainingRun) -> None:
 
     samples = [train.store.sample(int(row)) for row in train.rows[:STANDARDISE_ROWS]]
     pictures = torch.from_numpy(train.store.view.plain(samples)["pictures"])
-    network.backbone.standardise(pictures)  # type: ignore[union-attr,operator]  # a SmallCNN
+    network.backbone.standardise(pictures)  # type: ignore[union-attr,operator]  # StandardisedPictures
 
 
 RECIPE = Recipe(

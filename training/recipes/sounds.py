@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training.errors import OptionError
 from training.fit.config import Config, option
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from training.data.views.log_mel import LogMel
@@ -25,7 +28,8 @@ class SoundsConfig(Config):
     """Hyperparameters of `sounds`.
 
     `label` is a column or an SQL expression; empty takes the only label with classes. Sounds are brought to `rate` Hz,
-    and of longer ones the loudest `seconds` are taken.
+    and of longer ones the loudest `seconds` are taken. `arch` is cnn, or linear: multinomial regression on the mean
+    and the spread of each band over time.
     """
 
     rate: int = 8000
@@ -34,6 +38,7 @@ class SoundsConfig(Config):
     width: int = 24
     dropout: float = 0.3
     label: str = option("")
+    arch: str = option("cnn")
 
 
 DEFAULT = SoundsConfig(
@@ -64,11 +69,17 @@ def heads(labels: Labels, config: SoundsConfig) -> tuple[Head, ...]:
 
 
 def network(config: SoundsConfig, heads: tuple[Head, ...]) -> nn.Module:
-    """Build four convolutions, with the head on top."""
+    """Build four convolutions, or none, with the head on top."""
     from training.models.headed import HeadedNetwork
-    from training.models.small_cnn import LogMelCNN
+    from training.models.small_cnn import LogMelCNN, LogMelMoments
 
-    return HeadedNetwork(LogMelCNN(config.bands, config.width, config.dropout), heads)
+    backbones: dict[str, Callable[[], nn.Module]] = {
+        "linear": lambda: LogMelMoments(config.bands),
+        "cnn": lambda: LogMelCNN(config.bands, config.width, config.dropout),
+    }
+    if config.arch not in backbones:
+        raise OptionError(f"arch={config.arch}", tuple(backbones))
+    return HeadedNetwork(backbones[config.arch](), heads)
 
 
 RECIPE = Recipe(

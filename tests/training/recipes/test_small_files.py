@@ -23,7 +23,12 @@ from tests.curation.small_catalog import SmallEmbedder
 from tests.factories import jpeg
 from tests.made_sounds import tone, wav, word, write_words
 from tests.real_data import REAL, needs
-from training.errors import NoLabelError, UndecodablePictureError, UndecodableSoundError
+from training.errors import (
+    NoLabelError,
+    OptionError,
+    UndecodablePictureError,
+    UndecodableSoundError,
+)
 from training.fit.recipe import Labels
 from training.fit.run_request import TrainingRequest
 from training.predict.predict_files import Model, load_model, predict_pictures
@@ -166,3 +171,34 @@ def test_real_spoken_digits_are_learnt_from_other_speakers(
     crawl(Workspace.at(home), SoundsSource(str(tmp_path / "fsdd")))
     figures = balanced(trained_on(home, "sounds", "epochs=8", "width=16"))
     assert figures["model"] > 0.4, "two speakers teach, one is tested"
+
+
+@pytest.mark.parametrize(
+    ("data", "recipe", "arch"),
+    [("digits", "digits", "linear"), ("digits", "digits", "mlp"), ("words", "sounds", "linear")],
+)
+def test_simpler_models_learn_from_the_same_release_into_the_same_report(
+    data: str, recipe: str, arch: str, request: pytest.FixtureRequest
+) -> None:
+    trained: Trained = request.getfixturevalue(data)
+    label = {"digits": "digit", "words": "digit"}[data]
+    options = (f"arch={arch}", f"label={label}", "epochs=8", "batch_size=8")
+    order = TrainingRequest(
+        recipe, dataset="made", preset="smoke", policies=("split",), options=options
+    )
+    result = train(trained.workspace, order)
+    simpler = Trained(trained.workspace, result.folder, result.models["split"])
+    assert simpler.folder.name != trained.folder.name
+    figures = balanced(simpler)
+    assert figures["model"] > figures["majority"] + 0.1
+    assert json.loads((simpler.folder / "parity.json").read_text())["within_tolerance"]
+    assert "digit" in write_report(simpler.run, simpler.workspace).read_text("utf-8")
+
+
+def test_an_architecture_that_does_not_exist_is_refused_with_those_that_do(words: Trained) -> None:
+    request = TrainingRequest(
+        "sounds", dataset="made", preset="smoke", policies=("split",),
+        options=("arch=liner", "label=digit"),
+    )  # fmt: skip
+    with pytest.raises(OptionError, match="linear"):
+        train(words.workspace, request)
