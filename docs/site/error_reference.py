@@ -15,6 +15,7 @@ MODULES = (
     "curation.errors",
     "curation.report.similar",
     "training.errors",
+    "training.library.folders",
     "training.report.saved_run",
 )
 """Every module that derives an error from `SafelightError`."""
