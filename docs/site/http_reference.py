@@ -79,6 +79,8 @@ def _type(schema: dict[str, Any]) -> str:
         if key in schema:
             return " or ".join(_type(each) for each in schema[key])
     kind = schema.get("type", "any")
+    if "prefixItems" in schema:  # a fixed number of values, each with its type; `items` is false
+        return f"array of [{', '.join(_type(each) for each in schema['prefixItems'])}]"
     if kind == "array":
         return f"array of {_type(schema.get('items', {}))}"
     return " or ".join(kind) if isinstance(kind, list) else str(kind)
