@@ -1,4 +1,7 @@
-"""What the commands of training write with `--json`: scores with their intervals, verdicts, and where files lie."""
+"""What the commands of training write with `--json`: scores with their intervals, verdicts, and where files lie.
+
+Names are those of the HTTP API (`catalog.web.models.model_library`).
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,10 @@ def head_document(head: SavedHead) -> Document:
     """Name a head as the tables do (`task`), with its main metric and the unit of its values."""
     return {
         "task": head.name,
+        "title": head.title,
         "metric": head.metric,
-        "higher_is_better": head.higher_is_better,
         "unit": head.unit,
+        "higher_is_better": head.higher_is_better,
     }
 
 
@@ -33,17 +37,18 @@ def score_document(score: Score | None) -> Document | None:
     """Return value, 95 % interval, pictures and groups; None without a score."""
     if score is None:
         return None
-    return {name: getattr(score, name) for name in ("value", "low", "high", "n", "n_groups")}
+    interval = {name: getattr(score, name) for name in ("value", "low", "high")}
+    return {**interval, "pictures": score.n, "groups": score.n_groups}
 
 
 def finding_document(finding: Finding) -> Document:
     """Return the score of one head beside its best baseline, the paired difference, and the verdict."""
     return {
         **head_document(finding.head),
-        "policy": finding.policy,
-        "score": score_document(finding.model),
-        "baseline": finding.baseline_name,
-        "baseline_score": score_document(finding.baseline),
+        "split_policy": finding.policy,
+        "model": score_document(finding.model),
+        "baseline_name": finding.baseline_name,
+        "baseline": score_document(finding.baseline),
         "lead": score_document(finding.lead),
         "verdict": finding.verdict,
     }
@@ -55,15 +60,17 @@ def board_document(board: Board) -> Document:
         {
             "model_id": each.model_id,
             "recipe": each.recipe,
-            **finding_document(each.finding),
             "parameters": each.parameters,
             "examples_seen": each.examples_seen,
+            "figure": finding_document(each.finding),
         }
         for each in board.entries
     ]
+    dataset, _, version = board.dataset.partition("@")
     return {
-        "dataset": board.dataset,
-        "policy": board.policy,
+        "dataset": dataset,
+        "version": version,
+        "split_policy": board.policy,
         **head_document(board.head),
         "entries": entries,
     }
@@ -75,7 +82,7 @@ def comparison_document(result: Comparison, page: Path) -> Document:
         {
             "model_id": each.model_id,
             **head_document(each.head),
-            "score": score_document(each.score),
+            "model": score_document(each.score),
             "lead": score_document(each.lead),
             "verdict": each.verdict,
         }

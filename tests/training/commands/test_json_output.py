@@ -1,5 +1,6 @@
 """`--json` of the commands of training: one document, or a line for each record where they stream."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 import safelight
 from catalog.commands.json_output import plain_json
+from catalog.web.models.model_library import HeadFigure
 from tests import factories
 from tests.test_json_output import call, document, strict
 from tests.training.conftest import Trained
@@ -25,8 +27,9 @@ def test_the_leaderboard_has_scores_intervals_and_verdicts(trained: Trained) -> 
     entries = [entry for board in boards for entry in board["entries"]]
     assert trained.folder.name in {entry["model_id"] for entry in entries}
     for entry in entries:
-        assert entry["score"].keys() == {"value", "low", "high", "n", "n_groups"}
-        assert isinstance(entry["verdict"], str)
+        names = {field.name for field in dataclasses.fields(HeadFigure)}
+        assert entry["figure"].keys() - names == {"split_policy"}, "as the HTTP API names them"
+        assert isinstance(entry["figure"]["verdict"], str)
         assert entry["parameters"] > 0
 
 
@@ -121,4 +124,4 @@ def test_a_comparison_names_heads_scores_and_differences() -> None:
     )
     assert first["lead"] is None
     assert other["lead"]["value"] > 0, "its error is larger"
-    assert (other["higher_is_better"], other["lead"].keys()) == (False, first["score"].keys())
+    assert (other["higher_is_better"], other["lead"].keys()) == (False, first["model"].keys())
