@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from catalog.takedown.crawl_queue import CrawlQueue
     from catalog.web.models.model_library import ModelLibrary
     from catalog.web.predictions.predictor import Predictor
+    from catalog.web.similarity.searcher import Searcher
     from catalog.workspace.logs import Format
     from curation import similar
     from training.data.dataset import dataset
@@ -67,6 +68,9 @@ PREDICTOR = "safelight.open_predictor"
 
 MODELS = "safelight.open_models"
 """Where `safelight serve` looks for `open_models`: OPENER of `catalog.web.models.model_library`."""
+
+SEARCHER = "safelight.open_searcher"
+"""Where `safelight serve` looks for `open_searcher`: OPENER of `catalog.web.similarity.searcher`."""
 
 BROKEN_PIPE = 128 + 13
 
@@ -240,6 +244,7 @@ def cli(
     ctx.obj = open_crawl_queue
     ctx.meta[PREDICTOR] = open_predictor
     ctx.meta[MODELS] = open_models
+    ctx.meta[SEARCHER] = open_searcher
     ctx.meta["safelight.settings"] = SETTINGS
 
     from catalog.workspace.logs import start_logging
@@ -270,6 +275,12 @@ def open_models(workspace: "Workspace") -> "ModelLibrary":
     """Open the models of a workspace for the pages about them; the catalog may not import training."""
     library: ModelLibrary = _import("training", "train").TrainedModels(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
     return library
+
+
+def open_searcher(workspace: "Workspace") -> "Searcher":
+    """Open the vectors of a workspace for the pages of similar pictures; the catalog may not import curation."""
+    searcher: Searcher = _import("curation", "curate").PictureSearcher(workspace)  # type: ignore[attr-defined]  # a module, loaded by name
+    return searcher
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

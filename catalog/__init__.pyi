@@ -24,6 +24,7 @@ from .errors import (
     ModelsNotComparableError as ModelsNotComparableError,
     NetworkDiskError as NetworkDiskError,
     NoSuchModelError as NoSuchModelError,
+    NoVectorError as NoVectorError,
     PictureRefusedError as PictureRefusedError,
     QueryError as QueryError,
     QuestionNotFoundError as QuestionNotFoundError,
@@ -211,6 +212,17 @@ from .web.predictions.predictor import (
 from .web.review.backlog import (
     count_review_items as count_review_items,
     list_review_items as list_review_items,
+)
+from .web.similarity.searcher import (
+    MOST_POINTS as MOST_POINTS,
+    EmbeddingMap as EmbeddingMap,
+    EmbeddingMethod as EmbeddingMethod,
+    NearestPictures as NearestPictures,
+    Neighbour as Neighbour,
+)
+from .workspace.caches import (
+    map_folder as map_folder,
+    removal_mark as removal_mark,
 )
 from .workspace.error_lines import (
     first_line as first_line,

@@ -35,6 +35,8 @@ NoSuchModelError            no model that predicts pictures has this id
 ModelsNotComparableError    two models were trained on other data, or have nothing in common
 PictureRefusedError         an uploaded file is not predicted: no picture, damaged, too large
 TooManyPredictionsError     one prediction more than may be at work
+TooManySearchesError        one search by picture more than may be at work
+NoVectorError               a picture, or the whole catalog, has no vector to compare
 TooManyWaitError            one statement more than may wait
 """
 
@@ -335,6 +337,17 @@ class TooManyPredictionsError(CatalogError):
 
     def __init__(self, at_work: int) -> None:
         super().__init__(f"{counted(at_work, 'prediction')} at work already; try again in a moment")
+
+
+class TooManySearchesError(CatalogError):
+    """So many searches by picture are at work that one more is refused."""
+
+    def __init__(self, at_work: int) -> None:
+        super().__init__(f"{counted(at_work, 'search')} at work already; try again in a moment")
+
+
+class NoVectorError(CatalogError):
+    """A picture, or the whole catalog, has no vector that can be compared."""
 
 
 class TooManyWaitError(CatalogError):

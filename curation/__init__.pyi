@@ -6,6 +6,7 @@ from .decoding.sounds import (
     sound_picture as sound_picture,
 )
 from .reading import find_run as find_run
+from .report.picture_searcher import PictureSearcher as PictureSearcher
 from .report.report import write_report as write_report
 from .report.similar import similar as similar
 from .review.implausible import record_residuals as record_residuals
@@ -30,10 +31,10 @@ from .stages.embedder_card import (
 from .stages.embeddings import EfficientNetLite0 as EfficientNetLite0
 from .stages.faces import FaceDetector as FaceDetector
 from .stages.lite0 import (
-    LITE0_DIM as LITE0_DIM,
     Lite0Trunk as Lite0Trunk,
     packaged_trunk as packaged_trunk,
 )
+from .stages.lite0_weights import LITE0_DIM as LITE0_DIM
 from .stages.onnx_embedder import OnnxEmbedder as OnnxEmbedder
 from .stages.stage import (
     THUMBNAIL_SIDE_PX as THUMBNAIL_SIDE_PX,

@@ -137,7 +137,7 @@ def test_every_error_of_the_code_is_in_a_module_of_the_page() -> None:
 
 
 def test_the_http_page_has_every_path_and_no_dangling_schema() -> None:
-    from catalog.web.api.openapi_paths import PATHS
+    from catalog.web.openapi.paths import PATHS
 
     page = http_reference.page()
     assert [path for path in PATHS if f"`{path}`" not in page] == []

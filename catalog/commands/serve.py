@@ -28,6 +28,7 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
     from catalog.web.http.settings import ServeSettings
     from catalog.web.models.model_library import model_library_opener
     from catalog.web.predictions.predictor import predictor_opener
+    from catalog.web.similarity.searcher import searcher_opener
     from catalog.workspace.settings import load_settings
 
     settings = load_settings(ServeSettings, "serve", workspace)
@@ -40,7 +41,9 @@ def serve(workspace: Workspace, host: str | None, port: int | None) -> None:
     server_socket = _listen(settings.host, settings.port)
     workspace.make()
     open_catalog(workspace).close()  # creates the tables of a new workspace
-    app = make_app(workspace, settings, predictor_opener(), open_models=model_library_opener())
+    app = make_app(
+        workspace, settings, predictor_opener(), searcher_opener(), model_library_opener()
+    )
     host_name = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host_name}:{server_socket.getsockname()[1]}/"
 

@@ -8,7 +8,7 @@ and releases take, before every other source.
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from catalog.errors import LabelError
@@ -69,9 +69,39 @@ def check_task(task: str) -> None:
 
 def write_judgement(workspace: Workspace, made: Judgement) -> None:
     """Put a judgement into the spool, where it survives a crash; the next commit of any process takes it over."""
-    write_segment(
-        workspace, {"judgements": rows("judgements", [vars(made)])}, job=made.judgement_id
+    write_judgements(workspace, [made])
+
+
+def write_judgements(workspace: Workspace, made: Sequence[Judgement]) -> None:
+    """Put judgements into the spool together: all of them survive a crash, or none."""
+    table = rows("judgements", [vars(each) for each in made])
+    write_segment(workspace, {"judgements": table}, job=made[0].judgement_id)
+
+
+def new_batch(pictures: Sequence[str], task: str, value: str, judged_by: str) -> list[Judgement]:
+    """Name one label of several pictures; raises `LabelError` as `new_judgement` does, and for no picture."""
+    if not pictures:
+        raise LabelError("a label is about one picture or more")
+    first = new_judgement(pictures[0], task, value, judged_by)
+    return [
+        replace(first, judgement_id=f"{first.judgement_id}:{number}", asset_sha256=sha)
+        for number, sha in enumerate(pictures)
+    ]
+
+
+def batch_name(made: Sequence[Judgement]) -> str:
+    """Return the name of a batch: what the ids of its labels begin with."""
+    return made[0].judgement_id.rpartition(":")[0]
+
+
+def read_batch(catalog: Catalog, batch: str, judged_by: str) -> list[Judgement]:
+    """Read the labels of a batch that this person gave and did not take back."""
+    sql = (
+        "SELECT * FROM judgements WHERE judged_by = $by AND (starts_with(judgement_id, $batch || ':') "
+        "OR starts_with(undoes, $batch || ':')) ORDER BY judged_at, judgement_id"
     )
+    read = catalog.records(sql, {"by": judged_by, "batch": batch})
+    return in_force([Judgement(**row) for row in read])  # type: ignore[arg-type]  # the contract
 
 
 def read_judgements(catalog: Catalog, task: str) -> list[Judgement]:

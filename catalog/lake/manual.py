@@ -209,7 +209,8 @@ def _check(catalog: Catalog, kind: str, assets: tuple[str, ...]) -> None:
     if len(assets) < least or (most and len(assets) > most):
         expected = counted(least, "picture") if most else f"at least {counted(least, 'picture')}"
         raise DecisionError(f"{kind} is about {expected}, not {len(assets)}")
-    rows = catalog.records("SELECT sha256 FROM assets WHERE list_contains(?, sha256)", [assets])
+    sql = "SELECT sha256 FROM assets WHERE sha256 IN (SELECT unnest(?::VARCHAR[]))"
+    rows = catalog.records(sql, [list(assets)])
     if missing := sorted(set(assets) - {str(row["sha256"]) for row in rows}):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise DecisionError(f"there is no picture {missing[0]}{more}; {_LISTING}")

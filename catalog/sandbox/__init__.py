@@ -13,7 +13,15 @@ from catalog.sandbox.walls.limits import MB, DecoderLimits, Limits
 if TYPE_CHECKING:
     from catalog.sandbox.decoding.child_handle import Decoded, DecoderError
     from catalog.sandbox.decoding.decoders import DecoderPool
-    from catalog.sandbox.sql.jobs import ExportJob, Job, PageJob, QueryJob, SummaryJob, ThumbnailJob
+    from catalog.sandbox.sql.jobs import (
+        ExportJob,
+        FacetJob,
+        Job,
+        PageJob,
+        QueryJob,
+        SummaryJob,
+        ThumbnailJob,
+    )
     from catalog.sandbox.sql.pool import QueryPool, StatementOutcome
     from catalog.sandbox.sql.turns import Ticket
 
@@ -24,6 +32,7 @@ __all__ = [
     "DecoderLimits",
     "DecoderPool",
     "ExportJob",
+    "FacetJob",
     "Job",
     "Limits",
     "PageJob",
@@ -40,7 +49,8 @@ _LATER = {
     "DecoderError": "decoding.child_handle",
     "DecoderPool": "decoding.decoders",
     **dict.fromkeys(
-        ["ExportJob", "Job", "PageJob", "QueryJob", "SummaryJob", "ThumbnailJob"], "sql.jobs"
+        ["ExportJob", "FacetJob", "Job", "PageJob", "QueryJob", "SummaryJob", "ThumbnailJob"],
+        "sql.jobs",
     ),
     "StatementOutcome": "sql.pool",
     "QueryPool": "sql.pool",

@@ -22,6 +22,8 @@ from catalog.web.api import (
     releases,
     review,
     saved_questions,
+    selection,
+    similar,
     tables,
 )
 from catalog.web.http.app_keys import (
@@ -36,6 +38,7 @@ from catalog.web.http.app_keys import (
     REVIEW_SESSION,
     SETTINGS,
     SIGN_IN_LIMIT,
+    SIMILARITY,
     WORKSPACE,
 )
 from catalog.web.http.credentials import load_credentials
@@ -49,6 +52,8 @@ from catalog.web.predictions.predictor import OpenPredictor
 from catalog.web.predictions.service import PredictionService
 from catalog.web.review.review_session import ReviewSession
 from catalog.web.sections.picture_locations import PictureLocations
+from catalog.web.similarity.searcher import OpenSearcher
+from catalog.web.similarity.service import SimilarityService
 from catalog.web.statements.audit_log import AuditLog
 from catalog.web.statements.query_registry import QueryRegistry
 from catalog.workspace.workspace import Workspace
@@ -70,6 +75,8 @@ _HANDLERS = (
     review,
     labels,
     models,
+    similar,
+    selection,
     pages,
     releases,
 )
@@ -81,11 +88,13 @@ def make_app(
     workspace: Workspace,
     settings: ServeSettings,
     open_predictor: OpenPredictor | None = None,
+    open_searcher: OpenSearcher | None = None,
     open_models: OpenModels | None = None,
 ) -> web.Application:
     """Make the application of one workspace.
 
-    Without `open_predictor` it predicts nothing, without `open_models` it shows no models.
+    Without `open_predictor` it predicts nothing, without `open_searcher` it compares no pictures, without
+    `open_models` it shows no models.
 
     Raises `UsageError` when others could reach it without a token.
     """
@@ -105,6 +114,12 @@ def make_app(
         timeout_s=settings.prediction_timeout_s,
     )
     app[MODELS] = ModelService(workspace, open_models)
+    app[SIMILARITY] = SimilarityService(
+        workspace,
+        open_searcher,
+        max_at_work=settings.max_predictions,
+        timeout_s=settings.prediction_timeout_s,
+    )
     for module in _HANDLERS:
         app.add_routes(module.routes)
     app.on_response_prepare.append(add_headers)
@@ -176,6 +191,7 @@ async def _run_review(app: web.Application) -> AsyncIterator[None]:
 async def _close_services(app: web.Application) -> None:
     await app[PREDICTIONS].close()
     await app[MODELS].close()
+    await app[SIMILARITY].close()
 
 
 async def _commit_decisions(session: ReviewSession, labels: LabelSession) -> None:

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
 from catalog.workspace.files import write_text
 from catalog.workspace.workspace import Workspace
@@ -21,6 +22,11 @@ def removal_mark(workspace: Workspace) -> str:
         return ""
 
 
+def map_folder(workspace: Workspace) -> Path:
+    """Return the folder of the maps of vectors, which are made again when they are missing."""
+    return workspace.home / "cache" / "maps"
+
+
 def drop_caches(workspace: Workspace, assets: Collection[str]) -> None:
     """Delete results, vectors, frozen copies and the thumbnails of `assets`; whoever needs them makes them again."""
     write_text(workspace.lake / "removed", uuid.uuid4().hex)
@@ -28,6 +34,7 @@ def drop_caches(workspace: Workspace, assets: Collection[str]) -> None:
     for path in (cache / "results").glob("*"):
         path.unlink(missing_ok=True)
     shutil.rmtree(cache / "vectors", ignore_errors=True)  # of encoders, which training makes again
+    shutil.rmtree(map_folder(workspace), ignore_errors=True)
     for asset in assets:
         for path in (cache / "thumbnails" / asset[:2]).glob(f"{asset}*"):
             path.unlink(missing_ok=True)

@@ -61,7 +61,7 @@ def similar(
     embedder = open_embedder(settings.embedder, found)
     with open_catalog(found) as catalog:
         own, vector = _query_vector(catalog, str(picture), embedder)
-        names, vectors = _stored_vectors(catalog, found, embedder)
+        names, vectors = stored_vectors(catalog, found, embedder)
         return _nearest(catalog, embedder.model_id, (own, vector), (names, vectors), limit)
 
 
@@ -100,7 +100,7 @@ def _vector_of_file(path: Path, embedder: Embedder) -> NDArray[np.float32]:
     return np.asarray(embedder.embed(pixels.copy())[0], np.float32)
 
 
-def _stored_vectors(
+def stored_vectors(
     catalog: Catalog, workspace: Workspace, embedder: Embedder
 ) -> tuple[list[str], Compact]:
     """Read the similarity index of the embedder; where there is none, all vectors of the catalog."""

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curation.stages.lite0 import LITE0_DIM, packaged_weights
+from curation.stages.lite0_weights import LITE0_DIM, packaged_weights
 from curation.stages.stage import THUMBNAIL_SIDE_PX, with_outputs
 
 if TYPE_CHECKING:

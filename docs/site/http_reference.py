@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from catalog.web.api.openapi import openapi_document
 from catalog.web.http.settings import ServeSettings
+from catalog.web.openapi.document import openapi_document
 
 INTRO = """# HTTP API
 

@@ -16,8 +16,8 @@ import duckdb
 import pyarrow as pa
 
 from catalog.errors import QueryError
-from catalog.sandbox.sql.allowed import Allowed, with_relations
-from catalog.sandbox.sql.formats import (
+from catalog.sandbox.results.facets import write_facets
+from catalog.sandbox.results.formats import (
     Sink,
     open_result,
     page,
@@ -27,9 +27,12 @@ from catalog.sandbox.sql.formats import (
     write_json,
     write_parquet,
 )
+from catalog.sandbox.results.summary import write_summary
+from catalog.sandbox.sql.allowed import Allowed, with_relations
 from catalog.sandbox.sql.jobs import (
     ChildRequest,
     ExportJob,
+    FacetJob,
     PageJob,
     ProbeJob,
     QueryJob,
@@ -167,7 +170,9 @@ def _do(task: Task, sink: Sink) -> dict[str, object]:
         case ExportJob() as job:
             _export(task, job, sink)
         case SummaryJob():
-            _summary(task, sink)
+            write_summary(task.connection, open_result(task.inputs[0]).read_all(), sink)
+        case FacetJob() as job:
+            write_facets(task.connection, open_result(task.inputs[0]).read_all(), job.values, sink)
         case ThumbnailJob() as job:
             write_thumbnail(task.inputs[0], job.side, sink)
     return {}
@@ -294,52 +299,6 @@ def _export(task: Task, job: ExportJob, sink: Sink) -> None:
         write_csv(task.connection, reader, sink, exact=job.exact)
     else:
         write_parquet(reader, sink)
-
-
-def _summary(task: Task, sink: Sink) -> None:
-    result = open_result(task.inputs[0]).read_all()
-    task.connection.register("result", result)
-    try:
-        summary = task.connection.sql("SUMMARIZE result").to_arrow_table()
-    except duckdb.OutOfRangeException:  # of one column: an infinite value, or too large a deviation
-        parts = [_column_summary(task.connection, name) for name in result.column_names]
-        summary = pa.concat_tables(part.cast(_SUMMARY) for part in parts)
-    task.connection.register("summary", summary)
-    payload = {"columns": summary.column_names, "rows": values(task.connection, "summary")}
-    sink.write(json.dumps(payload, ensure_ascii=False).encode())
-
-
-_SUMMARY = pa.schema(
-    [
-        *((name, pa.string()) for name in ("column_name", "column_type", "min", "max")),
-        ("approx_unique", pa.int64()),
-        *((name, pa.string()) for name in ("avg", "std", "q25", "q50", "q75")),
-        ("count", pa.int64()),
-        ("null_percentage", pa.decimal128(9, 2)),
-    ]
-)
-"""What SUMMARIZE gives."""
-
-
-def _column_summary(connection: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
-    """Summarise one column; mean and deviation are left out where they are out of range."""
-    column = quoted_name(name)
-    try:
-        return connection.sql(f"SUMMARIZE SELECT {column} FROM result").to_arrow_table()
-    except duckdb.OutOfRangeException:
-        parts = ", ".join(
-            f"CAST(quantile_disc({column}, {share}) AS VARCHAR) AS q{share * 100:.0f}"
-            for share in (0.25, 0.5, 0.75)
-        )
-        return connection.execute(
-            f"SELECT ? AS column_name, any_value(typeof({column})) AS column_type, "
-            f"CAST(min({column}) AS VARCHAR) AS min, CAST(max({column}) AS VARCHAR) AS max, "
-            f"approx_count_distinct({column}) AS approx_unique, NULL::VARCHAR AS avg, NULL::VARCHAR AS std, {parts}, "
-            "count(*) AS count, "
-            f"CAST(100 * (count(*) - count({column})) / count(*) AS DECIMAL(9, 2)) AS null_percentage "
-            "FROM result",
-            [name],
-        ).to_arrow_table()
 
 
 def _probe(connection: DuckDB, job: ProbeJob) -> dict[str, object]:

@@ -48,6 +48,13 @@ class SummaryJob:
 
 
 @dataclass(frozen=True)
+class FacetJob:
+    """Count the values of each column of a result that has few, at most `values` a column, as JSON."""
+
+    values: int = 12
+
+
+@dataclass(frozen=True)
 class ThumbnailJob:
     """Write a picture as WebP of at most `side` x `side` px."""
 
@@ -62,12 +69,13 @@ class ProbeJob:
     writable: str
 
 
-Job = QueryJob | PageJob | ExportJob | SummaryJob | ThumbnailJob | ProbeJob
+Job = QueryJob | PageJob | ExportJob | SummaryJob | FacetJob | ThumbnailJob | ProbeJob
 _KINDS: Mapping[str, type[Job]] = {
     "query": QueryJob,
     "rows": PageJob,
     "export": ExportJob,
     "summary": SummaryJob,
+    "facets": FacetJob,
     "thumbnail": ThumbnailJob,
     "probe": ProbeJob,
 }

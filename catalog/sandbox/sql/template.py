@@ -23,9 +23,9 @@ from typing import Any
 import duckdb
 
 from catalog.errors import SandboxError
+from catalog.sandbox.results.formats import Sink, open_result, values, write_parquet
 from catalog.sandbox.sql import child
 from catalog.sandbox.sql.allowed import allowed_by, with_relations
-from catalog.sandbox.sql.formats import Sink, open_result, values, write_parquet
 from catalog.sandbox.sql.jobs import ChildRequest, QueryJob
 from catalog.sandbox.sql.thumbnails import load_decoders
 from catalog.stores.engine import load_extensions

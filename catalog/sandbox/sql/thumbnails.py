@@ -4,7 +4,7 @@ import os
 from io import BytesIO
 
 from catalog.errors import QueryError
-from catalog.sandbox.sql.formats import Sink
+from catalog.sandbox.results.formats import Sink
 
 MAX_PIXELS = 100_000_000
 QUALITY = 80

@@ -16,8 +16,9 @@ from catalog.web.access.login import COOKIE, too_many_attempts
 from catalog.web.http.app_keys import CALLER, CREDENTIALS, SETTINGS, SIGN_IN_LIMIT
 from catalog.web.http.errors import problem
 
+POLICY = "Content-Security-Policy"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "media-src 'self'; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -27,6 +28,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+COMPILING = {
+    POLICY: HEADERS[POLICY].replace("script-src 'self'", "script-src 'self' 'unsafe-eval'")
+}
+"""For the one page whose library makes functions of text: plotly writes its WebGL draw calls that way."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PUBLIC = ("/login", "/static/", "/health")
 """Paths that need no authentication: the sign-in page with its scripts and styles, and whether the server lives."""

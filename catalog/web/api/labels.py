@@ -7,10 +7,10 @@ import msgspec
 from aiohttp import web
 
 from catalog.lake.manual import LOCAL
-from catalog.web.api.request_types import LabelQuery, NewLabel, NewLabelRelease
 from catalog.web.http.app_keys import CALLER, LABEL_SESSION, WORKSPACE
 from catalog.web.http.request_parsing import parse_body, parse_query
 from catalog.web.labelling.publish_labels import publish_labels
+from catalog.web.openapi.request_types import LabelQuery, NewLabel, NewLabelRelease
 
 routes = web.RouteTableDef()
 
@@ -24,7 +24,7 @@ async def tasks(request: web.Request) -> web.Response:
 @routes.get("/api/labels/{task}")
 async def page(request: web.Request) -> web.Response:
     """Return the next pictures and the progress."""
-    by, session = _person(request), request.app[LABEL_SESSION]
+    by, session = person_of(request), request.app[LABEL_SESSION]
     return await _answer(lambda: session.page(request.match_info["task"], by))
 
 
@@ -32,7 +32,7 @@ async def page(request: web.Request) -> web.Response:
 async def judge(request: web.Request) -> web.Response:
     """Record a label."""
     body = await parse_body(request, NewLabel)
-    by, session = _person(request), request.app[LABEL_SESSION]
+    by, session = person_of(request), request.app[LABEL_SESSION]
     task = request.match_info["task"]
     return await _answer(lambda: session.judge(task, body.picture, body.value, by), status=201)
 
@@ -40,7 +40,7 @@ async def judge(request: web.Request) -> web.Response:
 @routes.delete("/api/labels/{task}/last")
 async def undo(request: web.Request) -> web.Response:
     """Take back the caller's last label."""
-    by, session = _person(request), request.app[LABEL_SESSION]
+    by, session = person_of(request), request.app[LABEL_SESSION]
     return await _answer(lambda: session.undo(request.match_info["task"], by))
 
 
@@ -57,7 +57,7 @@ async def release(request: web.Request) -> web.Response:
     return await _answer(publish, status=201)
 
 
-def _person(request: web.Request) -> str:
+def person_of(request: web.Request) -> str:
     """Return who labels: the name of the token; without tokens the name that the page gives."""
     given = parse_query(request, LabelQuery).by
     return given or LOCAL if request[CALLER] == LOCAL else request[CALLER]

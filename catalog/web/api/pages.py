@@ -32,7 +32,8 @@ from catalog.number_formats import TEMPLATE_FILTERS
 from catalog.program_name import command_name
 from catalog.releases.release import CLASSES
 from catalog.version import __version__
-from catalog.web.http.app_keys import CALLER, PREDICTIONS, SETTINGS, WORKSPACE
+from catalog.web.access.security import COMPILING
+from catalog.web.http.app_keys import CALLER, PREDICTIONS, SETTINGS, SIMILARITY, WORKSPACE
 from catalog.web.review.queues import QUEUES, find_queue
 from catalog.web.review.review_session import new_seed
 from catalog.web.sections import crawls, formatting
@@ -40,6 +41,8 @@ from catalog.web.sections.datasets import compare_versions, find_dataset, list_d
 from catalog.web.sections.picture import BROWSER_TYPES, find_picture, raw_exif, typed_exif
 from catalog.web.sections.prediction import describe_prediction
 from catalog.web.sections.section import console_link
+from catalog.web.sections.similar import kind_of_pair
+from catalog.web.similarity.service import SimilarPictures
 from catalog.workspace.logs import redacted
 from catalog.workspace.workspace import Workspace
 
@@ -60,6 +63,9 @@ _NOT_FOUND = (
 )
 _MAX_ORIGINAL = 12 * 10**6
 """Largest file, in bytes, that a page shows as it is; for larger ones it shows a thumbnail."""
+
+_SIMILAR, _SIMILAR_S = 12, 4.0
+"""Similar pictures on the page of a picture, and how long the page waits for them, in seconds."""
 
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 _HEADINGS = {
@@ -124,9 +130,28 @@ async def picture(request: web.Request) -> web.Response:
     content = await read_catalog(
         request, lambda catalog: find_picture(catalog, request.match_info["sha256"])
     )
+    similar, no_similar = await _find_similar(request, content.sha256)
     asset = content.asset
     is_shown = asset["mime"] in BROWSER_TYPES and int(str(asset["bytes"] or 0)) <= _MAX_ORIGINAL
-    return show_page("picture.html", here="", picture=content, is_shown=is_shown)
+    return show_page(
+        "picture.html",
+        here="",
+        picture=content,
+        is_shown=is_shown,
+        similar=similar,
+        no_similar=no_similar,
+    )
+
+
+async def _find_similar(request: web.Request, sha256: str) -> tuple[SimilarPictures | None, str]:
+    """Search for a few similar pictures; without them say why. A slow search does not hold up the page."""
+    try:
+        async with asyncio.timeout(_SIMILAR_S):
+            return await request.app[SIMILARITY].nearest(sha256, _SIMILAR), ""
+    except TimeoutError:
+        return None, "this takes a moment the first time: show more, or load the page again"
+    except SafelightError as error:
+        return None, str(error)
 
 
 @routes.get("/datasets")
@@ -229,6 +254,30 @@ async def predict(request: web.Request) -> web.Response:
     )
 
 
+@routes.get("/similar")
+async def similar(request: web.Request) -> web.Response:
+    """Show the search by a picture; a script sends it to the API."""
+    missing, upload_mb = await _missing_part(request), request.app[SETTINGS].upload_mb
+    return show_page("similar.html", here="similar", missing=missing, upload_mb=upload_mb)
+
+
+@routes.get("/map")
+async def embedding_map(request: web.Request) -> web.Response:
+    """Show the map of all pictures; a script reads its points from the API."""
+    response = show_page("map.html", here="map", missing=await _missing_part(request))
+    response.headers.update(COMPILING)
+    return response
+
+
+async def _missing_part(request: web.Request) -> str:
+    """Say why this server compares no pictures; empty when it does."""
+    try:
+        await request.app[SIMILARITY].open()
+    except SafelightError as error:
+        return str(error)
+    return ""
+
+
 @routes.get("/login")
 async def login(request: web.Request) -> web.Response:
     """Show the sign-in form; `login.py` handles it."""
@@ -291,6 +340,8 @@ def _environment() -> Environment:
         formatting.words,
         formatting.cell,
         formatting.web_link,
+        formatting.sentence,
+        kind_of_pair,
         redacted,
         console_link,
         typed_exif,

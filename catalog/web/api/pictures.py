@@ -12,9 +12,9 @@ from aiohttp import web
 
 from catalog.errors import AssetNotFoundError, QueryError
 from catalog.sandbox import MB, Limits, QueryPool, ThumbnailJob
-from catalog.web.api.request_types import ThumbnailQuery
 from catalog.web.http.app_keys import PICTURE_LOCATIONS, POOL, SETTINGS, WORKSPACE
 from catalog.web.http.request_parsing import parse_query
+from catalog.web.openapi.request_types import ThumbnailQuery
 from catalog.workspace.caches import removal_mark
 from catalog.workspace.workspace import Workspace
 

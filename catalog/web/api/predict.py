@@ -6,18 +6,17 @@ Nothing of a picture is stored or logged. A request names a model by its id; it 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
 
 import msgspec
 from aiohttp import BodyPartReader, MultipartReader, web
 
 from catalog.errors import PictureRefusedError, SafelightError
 from catalog.lake.lake import open_catalog
-from catalog.sandbox import MB
-from catalog.web.api.request_types import ExplainQuery, PredictQuery
-from catalog.web.http.app_keys import PREDICTIONS, SETTINGS, WORKSPACE
+from catalog.web.http.app_keys import PREDICTIONS, WORKSPACE
 from catalog.web.http.errors import problem, status_of
 from catalog.web.http.request_parsing import BadRequestError, parse_query
+from catalog.web.http.uploads import read_picture, read_pieces, wait_within_time
+from catalog.web.openapi.request_types import ExplainQuery, PredictQuery
 from catalog.web.predictions.metrics import ANSWERED
 from catalog.web.sections.uploaded import sample_pictures
 from catalog.web.statements.query_registry import kind_of
@@ -30,8 +29,6 @@ MOST_FILES = 100
 SAMPLES = 8
 _NO_STORE = {"Cache-Control": "no-store"}
 _NDJSON = "application/x-ndjson"
-
-Result = TypeVar("Result")
 
 
 @routes.get("/api/v1/models")
@@ -112,7 +109,7 @@ async def _batch_lines(request: web.Request, model_id: str) -> AsyncIterator[dic
     number = 0
     try:
         reader = await request.multipart()
-        while (part := await _within_time(request, reader.next())) is not None:
+        while (part := await wait_within_time(request, reader.next())) is not None:
             number += 1
             if isinstance(part, MultipartReader) or number > MOST_FILES:
                 raise BadRequestError(f"a batch is a form of at most {MOST_FILES} files")
@@ -128,11 +125,11 @@ async def _of_part(request: web.Request, model_id: str, part: BodyPartReader) ->
     """Return the answer about one file of a form, or its error with the status that it would have alone."""
     service, started = request.app[PREDICTIONS], time.monotonic()
     try:
-        picture = await _read(request, _pieces(part))
+        picture = await read_pieces(request, _pieces(part))
         started = time.monotonic()
         prediction = await service.predict_in_turn(model_id, picture)
     except SafelightError as error:
-        await _within_time(request, part.release())
+        await wait_within_time(request, part.release())
         service.metrics.count("batch", _outcome(error))
         return {"error": str(error), "kind": _outcome(error), "status": status_of(error)}
     service.metrics.count("batch", ANSWERED, time.monotonic() - started)
@@ -173,51 +170,7 @@ def _read_samples(workspace: Workspace, dataset: str, version: str) -> list[str]
 async def _arrived(request: web.Request) -> bytes:
     """Read the body of a request with one picture, as one of the uploads that may arrive at once."""
     with request.app[PREDICTIONS].arriving():
-        return await _read_picture(request)
-
-
-async def _read_picture(request: web.Request) -> bytes:
-    """Read the body up to the limit of its size and time; raises `PictureRefusedError` and 408."""
-    is_picture = request.content_type.startswith("image/")
-    if not is_picture and request.content_type != "application/octet-stream":
-        raise PictureRefusedError(
-            "unsupported_media_type",
-            "send the bytes of one picture as the body, with Content-Type: application/octet-stream",
-        )
-    if (request.content_length or 0) > request.app[SETTINGS].upload_mb * MB:
-        raise _too_large(request)
-    return await _read(request, request.content.iter_any())
-
-
-async def _read(request: web.Request, pieces: AsyncIterator[bytes]) -> bytes:
-    """Read one picture up to the limit of its size and time; raises `PictureRefusedError` and 408."""
-    body, most = bytearray(), request.app[SETTINGS].upload_mb * MB
-
-    async def collect() -> None:
-        async for piece in pieces:
-            body.extend(piece)
-            if len(body) > most:
-                raise _too_large(request)
-
-    await _within_time(request, collect())
-    if not body:
-        raise PictureRefusedError("not_an_image", "the body is empty; send the bytes of a picture")
-    return bytes(body)
-
-
-def _too_large(request: web.Request) -> PictureRefusedError:
-    return PictureRefusedError(
-        "too_large", f"the file is larger than {request.app[SETTINGS].upload_mb} MB"
-    )
-
-
-async def _within_time(request: web.Request, work: Awaitable[Result]) -> Result:
-    """Wait for bytes of the client up to the time limit of an upload; raises 408."""
-    try:
-        async with asyncio.timeout(request.app[SETTINGS].upload_timeout_s):
-            return await work
-    except TimeoutError as error:
-        raise web.HTTPRequestTimeout from error
+        return await read_picture(request)
 
 
 def _json(content: object) -> web.Response:

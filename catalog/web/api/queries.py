@@ -8,9 +8,9 @@ from aiohttp import web
 from msgspec import UNSET
 
 from catalog.sandbox import PageJob
-from catalog.web.api.request_types import DownloadQuery, RowsQuery, WaitQuery, statement_type
 from catalog.web.http.app_keys import CALLER, POOL, QUERIES, SETTINGS
 from catalog.web.http.request_parsing import parse_body, parse_query
+from catalog.web.openapi.request_types import DownloadQuery, RowsQuery, WaitQuery, statement_type
 from catalog.web.statements.query_registry import FORMATS, Query, QueryRequest, Style
 
 routes = web.RouteTableDef()
@@ -77,6 +77,13 @@ async def rows(request: web.Request) -> web.Response:
 async def summary(request: web.Request) -> web.Response:
     """Return the SUMMARIZE of a result: minimum, maximum, quartiles of each column."""
     body = await request.app[QUERIES].summary(_query(request))
+    return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+
+@routes.get("/api/queries/{query_id}/facets")
+async def facets(request: web.Request) -> web.Response:
+    """Return how often the values of each column with few values occur."""
+    body = await request.app[QUERIES].facets(_query(request))
     return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 

@@ -4,9 +4,9 @@ import asyncio
 
 from aiohttp import web
 
-from catalog.web.api.request_types import NewDecision, QueuePageQuery, QueueQuery
 from catalog.web.http.app_keys import CALLER, REVIEW_SESSION
 from catalog.web.http.request_parsing import parse_body, parse_query
+from catalog.web.openapi.request_types import NewDecision, QueuePageQuery, QueueQuery
 from catalog.web.review.decision_request import DecisionRequest, QueueFilter
 from catalog.web.review.queues import find_queue
 

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from catalog.lake.saved import delete_question, questions, save_question
 from catalog.tables.questions import QUESTIONS, Question
-from catalog.web.api.request_types import NewQuestion
 from catalog.web.http.app_keys import WORKSPACE
 from catalog.web.http.request_parsing import parse_body
+from catalog.web.openapi.request_types import NewQuestion
 
 routes = web.RouteTableDef()
 

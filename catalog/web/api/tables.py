@@ -8,8 +8,8 @@ from aiohttp import web
 
 from catalog.lake.describe import describe
 from catalog.lake.lake import open_catalog
-from catalog.web.api.openapi import openapi_document
 from catalog.web.http.app_keys import POOL, SETTINGS, WORKSPACE
+from catalog.web.openapi.document import openapi_document
 from catalog.workspace.workspace import Workspace
 
 routes = web.RouteTableDef()

@@ -11,6 +11,7 @@ from catalog.web.models.service import ModelService
 from catalog.web.predictions.service import PredictionService
 from catalog.web.review.review_session import ReviewSession
 from catalog.web.sections.picture_locations import PictureLocations
+from catalog.web.similarity.service import SimilarityService
 from catalog.web.statements.audit_log import AuditLog
 from catalog.web.statements.query_registry import QueryRegistry
 from catalog.workspace.workspace import Workspace
@@ -27,5 +28,6 @@ REVIEW_SESSION = web.AppKey("review_session", ReviewSession)
 LABEL_SESSION = web.AppKey("label_session", LabelSession)
 PREDICTIONS = web.AppKey("predictions", PredictionService)
 MODELS = web.AppKey("models", ModelService)
+SIMILARITY = web.AppKey("similarity", SimilarityService)
 CALLER = web.RequestKey("caller", str)
 """The authenticated caller: the name of the token, or `local`."""

@@ -13,6 +13,7 @@ from catalog.errors import (
     MissingPartError,
     ModelsNotComparableError,
     NoSuchModelError,
+    NoVectorError,
     PictureRefusedError,
     QueryError,
     QuestionNotFoundError,
@@ -23,6 +24,7 @@ from catalog.errors import (
     ShippedQuestionError,
     SnapshotNotFoundError,
     TooManyPredictionsError,
+    TooManySearchesError,
     TooManyWaitError,
 )
 from catalog.web.statements.query_registry import GoneError, NotDoneError, kind_of
@@ -39,6 +41,7 @@ _STATUS: dict[type[SafelightError], int] = {
     GoneError: 404,
     NotDoneError: 409,
     ModelsNotComparableError: 409,
+    NoVectorError: 409,
     ShippedQuestionError: 409,
     QueryError: 422,
     DecisionError: 422,
@@ -46,6 +49,7 @@ _STATUS: dict[type[SafelightError], int] = {
     TooManyWaitError: 429,
     BusyError: 503,
     TooManyPredictionsError: 503,
+    TooManySearchesError: 503,
     MissingPartError: 501,
     SandboxError: 503,
 }

@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,12 +18,16 @@ from catalog.errors import BusyError, LabelError
 from catalog.lake.judgements import (
     PREFIX,
     Judgement,
+    batch_name,
     check_task,
     in_force,
+    new_batch,
     new_judgement,
     new_undo,
+    read_batch,
     read_judgements,
     write_judgement,
+    write_judgements,
 )
 from catalog.lake.lake import open_catalog
 from catalog.packs.spool import waiting_segments
@@ -46,6 +51,7 @@ _TASKS = """
     SELECT task, list(DISTINCT value ORDER BY value) AS classes, count(DISTINCT asset_sha256) AS labels,
            list(DISTINCT judged_by ORDER BY judged_by) AS people FROM v_judgements GROUP BY task ORDER BY task
 """
+_PRESENT = "SELECT sha256 FROM assets WHERE sha256 IN (SELECT unnest(?::VARCHAR[]))"
 _SIZE = """
     SELECT (SELECT count(*) FROM assets) AS pictures, (SELECT count(*) FROM embeddings) AS vectors,
            (SELECT run_id FROM v_runs WHERE is_current) AS run_id
@@ -103,6 +109,28 @@ class LabelSession:
             self._judgements[task].remove(own[-1])
             return self._page(opened) | {"taken_back": own[-1].asset_sha256}
 
+    def label_pictures(self, task: str, pictures: Sequence[str], value: str, by: str) -> Content:
+        """Give pictures that a person selected one label; raises `LabelError` for a picture that is not there."""
+        _check_name(by)
+        with self._lock, open_catalog(self._workspace) as catalog:
+            made = new_batch(sorted(set(pictures)), task, value, by)
+            shas = [each.asset_sha256 for each in made]
+            present = {str(row["sha256"]) for row in catalog.records(_PRESENT, [shas])}
+            if missing := [sha for sha in shas if sha not in present]:
+                raise LabelError(f"there is no picture {missing[0]}")
+            self._write_batch(task, made)
+        return {"batch": batch_name(made), "n": len(made), "task": task, "value": value}
+
+    def undo_pictures(self, batch: str, by: str) -> Content:
+        """Take back a label of selected pictures; raises `LabelError` when this person gave none of this name."""
+        with self._lock, open_catalog(self._workspace) as catalog:
+            catalog.commit()
+            labels = read_batch(catalog, batch, by)
+            if not labels:
+                raise LabelError("you gave no such label, or it is taken back already")
+            self._write_batch(labels[0].task, [new_undo(each, by) for each in labels])
+        return {"batch": batch, "n": len(labels)}
+
     def commit(self) -> int:
         """Commit the waiting judgements; return their number, 0 when another process holds the writer lock."""
         with self._lock:
@@ -133,11 +161,18 @@ class LabelSession:
         write_judgement(self._workspace, made)
         self._n_uncommitted += 1
 
+    def _write_batch(self, task: str, made: Sequence[Judgement]) -> None:
+        """Write judgements at once; the task is read again when a page needs it."""
+        write_judgements(self._workspace, made)
+        self._n_uncommitted += len(made)
+        self._judgements.pop(task, None)
+        for key in [key for key in self._open_tasks if key[0] == task]:
+            del self._open_tasks[key]
+
     def _task(self, task: str, by: str) -> LabelledTask:
         """Return a task of a person, read when it is new or after a takedown."""
         check_task(task)
-        if not NAME.fullmatch(by):
-            raise LabelError("a name is 1 to 40 letters, digits, spaces, points, - and _")
+        _check_name(by)
         if (mark := removal_mark(self._workspace)) != self._removal_mark:
             self._forget()
             self._removal_mark = mark
@@ -241,3 +276,8 @@ class LabelSession:
                 for name in people
             ],
         }
+
+
+def _check_name(by: str) -> None:
+    if not NAME.fullmatch(by):
+        raise LabelError("a name is 1 to 40 letters, digits, spaces, points, - and _")

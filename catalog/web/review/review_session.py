@@ -18,7 +18,7 @@ from catalog.lake import manual
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.lake.manual import About, ManualDecision
 from catalog.packs.spool import waiting_segments
-from catalog.web.review.decision_log import DecisionLog
+from catalog.web.review.decision_log import DecisionLog, read_evidence
 from catalog.web.review.decision_request import (
     DecisionRequest,
     QueueFilter,
@@ -108,6 +108,37 @@ class ReviewSession:
                 raise ReviewError("there is no such decision, or it is taken back already")
             self._write(manual.prepare_undo(decision_id, decided_by=by))
             return self._progress(selection, by)
+
+        return self._with_catalog(write)
+
+    def decide_pictures(self, request: DecisionRequest) -> Item:
+        """Record a decision about pictures that a person selected outside of the queues; raises `DecisionError`."""
+
+        def write(catalog: Catalog) -> Item:
+            decision = manual.prepare(
+                catalog,
+                request.kind,
+                request.pictures,
+                reason=request.reason_or_default,
+                decided_by=request.decided_by,
+                about=About(None, self._run_id, json.dumps({"selected_in": request.item})),
+            )
+            self._write(decision)
+            return _summary(decision.decision_id, decision.kind, decision)
+
+        return self._with_catalog(write)
+
+    def undo_pictures(self, decision_id: str, *, by: str) -> Item:
+        """Undo a decision of this person about selected pictures; raises `ReviewError` when there is none."""
+
+        def write(_catalog: Catalog) -> Item:
+            decision = self._decision_log.find(decision_id)
+            if decision is None or decision.decided_by != by or read_evidence(decision):
+                raise ReviewError(
+                    "you made no such decision about selected pictures, or it is taken back already"
+                )
+            self._write(manual.prepare_undo(decision_id, decided_by=by))
+            return _summary(decision_id, "undo", decision)
 
         return self._with_catalog(write)
 
@@ -318,6 +349,10 @@ class ReviewSession:
         manual.write_down(self._workspace, decision)
         self._decision_log.add([decision])
         self._n_uncommitted += 1
+
+
+def _summary(decision_id: str, kind: str, decision: ManualDecision) -> Item:
+    return {"decision_id": decision_id, "kind": kind, "n": len(decision.assets)}
 
 
 def new_seed() -> int:

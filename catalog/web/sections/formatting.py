@@ -53,3 +53,13 @@ def web_link(url: object) -> str | None:
 
 def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def sentence(text: str) -> str:
+    """Make a sentence of an error's message.
+
+    >>> sentence("no picture has a vector"), sentence("Add it with: pip install 'safelight[curate]'")
+    ('No picture has a vector.', "Add it with: pip install 'safelight[curate]'")
+    """
+    end = "" if text.endswith((".", "?", "!", "'", "`")) else "."
+    return text[:1].upper() + text[1:] + end

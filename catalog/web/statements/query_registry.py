@@ -20,6 +20,7 @@ from typing import BinaryIO, Literal
 from catalog.errors import QueryError, SafelightError
 from catalog.sandbox import (
     ExportJob,
+    FacetJob,
     Job,
     Limits,
     PageJob,
@@ -172,6 +173,12 @@ class QueryRegistry:
         """Return the SUMMARIZE of a result as JSON text."""
         target = BytesIO()
         await self.derive(query, SummaryJob(), target)
+        return target.getvalue()
+
+    async def facets(self, query: Query) -> bytes:
+        """Return how often the values of each column with few values occur, as JSON text."""
+        target = BytesIO()
+        await self.derive(query, FacetJob(), target)
         return target.getvalue()
 
     async def export(self, query: Query, style: Style, *, exact: bool) -> Path:

@@ -32,6 +32,7 @@ export const startQuery = (query) => call("POST", "/api/queries", query);
 export const waitQuery = (id, seconds = 10) => call("GET", `${of(id)}?wait_s=${seconds}`);
 export const cancelQuery = (id) => call("DELETE", of(id));
 export const summary = (id) => call("GET", `${of(id)}/summary`);
+export const facets = (id) => call("GET", `${of(id)}/facets`);
 export const resultAddress = (id, format) => `${of(id)}/result.${format}`;
 export const schema = () => call("GET", "/api/schema");
 export const snapshots = () => call("GET", "/api/snapshots");

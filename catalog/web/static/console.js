@@ -7,12 +7,14 @@ import { Chart } from "./chart.js";
 import { drawColumns } from "./columns.js";
 import { byId, copy, element, isTyping, say, tabs } from "./dom.js";
 import { Editor } from "./editor.js";
+import { Facets } from "./facets.js";
 import { drawGallery } from "./gallery.js";
 import { Grid } from "./grid.js";
 import { History } from "./history.js";
 import { Parameters } from "./parameters.js";
 import { Questions } from "./questions.js";
 import { Runner } from "./runner.js";
+import { Selection } from "./selection.js";
 import { Tree } from "./tree.js";
 import { Completer } from "./completer.js";
 
@@ -53,6 +55,11 @@ const questions = new Questions(
   },
   (listed) => completer.setQuestions(listed),
 );
+const selection = new Selection(byId("pictures"), byId("selection"));
+const facets = new Facets((sql) => {
+  editor.text = sql;
+  run();
+});
 tabs(byId("browser-tabs"));
 const showTab = tabs(byId("result-tabs"), (name) => drawTab(name));
 
@@ -85,11 +92,11 @@ async function run() {
   }
   if (!query) return;
   history.add({ sql, asOf, parameters: values, state: query.state, n_rows: query.n_rows, duration_ms: query.duration_ms });
-  if (query.state === "done") await showResult(query);
+  if (query.state === "done") await showResult(query, sql);
   else showEnd(query);
 }
 
-async function showResult(query) {
+async function showResult(query, sql) {
   current = query;
   drawn = new Set();
   byId("blank").hidden = true;
@@ -105,6 +112,7 @@ async function showResult(query) {
   wantedChart = null;
   showTab(chosen === "pictures" && !hasPictures ? "rows" : chosen);
   writeAddress();
+  await facets.offer(query, sql);
 }
 
 function shownTab() {
@@ -116,7 +124,7 @@ async function drawTab(name) {
   drawn.add(name);
   try {
     if (name === "rows") await grid.show(current);
-    else if (name === "pictures") await drawGallery(current);
+    else if (name === "pictures") await drawGallery(current, selection);
     else if (name === "chart") await chart.draw();
     else await drawColumns(current);
     if (name === "chart") writeAddress();
@@ -222,6 +230,7 @@ function bind() {
     else if (event.key === "e") editor.focus();
     else if (event.key === "/") find();
     else if (event.key === "r" && current) grid.focus();
+    else if (event.key === "f" && current) byId("toggle-facets").click();
     else if (event.key === "[") grid.turn(-1);
     else if (event.key === "]") grid.turn(1);
     else return;

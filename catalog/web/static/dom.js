@@ -42,7 +42,7 @@ export async function copy(text, what = "Copied") {
 
 /** Say whether a key press is meant for a field and not for us. */
 export function isTyping(event) {
-  return event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]") !== null;
+  return event.target instanceof Element && event.target.closest("input:not([type=checkbox], [type=file]), textarea, select, [contenteditable]") !== null;
 }
 
 /** Make a row of tabs work with arrow keys: role=tab buttons in `list`, each naming its panel by aria-controls. */

@@ -1,32 +1,33 @@
 // The pictures of a result as a contact sheet, with what else its rows say.
 
 import { rows } from "./api.js";
-import { formatExposure, isSha256, kindOf, pictureColumns, picturePage, short, thumbnail } from "./cells.js";
+import { formatExposure, isSha256, kindOf, pictureColumns, short } from "./cells.js";
 import { byId, element } from "./dom.js";
+import { card } from "./selection.js";
 
 const MOST = 200;
 const FACTS = 5;
 const CHIEF = ["title", "camera", "f_number", "exposure_time", "iso"]; // what people look for first
 
-/** Draw the first pictures of a query's result. */
-export async function drawGallery(query) {
+/** Draw the first pictures of a query's result, and offer them to a selection. */
+export async function drawGallery(query, selection) {
   const [place] = pictureColumns(query.columns);
   const page = await rows(query.query_id, { limit: MOST });
   const shown = page.rows.filter((row) => isSha256(row[place]));
-  byId("pictures").replaceChildren(...shown.map((row) => print(row, query.columns, place)));
+  selection.offer([...new Set(shown.map((row) => row[place]))]);
+  byId("pictures").replaceChildren(...shown.map((row) => print(selection, row, query.columns, place)));
   const total = Number(query.n_rows);
   byId("pictures-note").textContent = total > MOST ? `The pictures of the first ${MOST} of ${total.toLocaleString("en")} rows.` : "";
 }
 
-function print(row, columns, place) {
+function print(selection, row, columns, place) {
   const facts = columns
     .map((column, each) => ({ column, value: row[each], each }))
     .filter(({ value, each }) => each !== place && value !== null && !isSha256(value))
     .sort((a, b) => rank(a.column) - rank(b.column))
     .slice(0, FACTS);
   const text = facts.map(({ column, value }) => fact(column, value));
-  const image = element("img", { src: thumbnail(row[place], 256), alt: text[0] ?? row[place].slice(0, 12), loading: "lazy", width: 256, height: 192 });
-  return element("li", {}, element("a", { class: "thumbnail", href: picturePage(row[place]) }, image), element("p", { class: "soft" }, text.join(" · ")));
+  return card(selection, row[place], text[0] ?? row[place].slice(0, 12), text.join(" · "));
 }
 
 /** Order of a column in a caption: the chief ones, then the others as they come, keys and addresses last. */

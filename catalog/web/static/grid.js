@@ -138,6 +138,7 @@ export class Grid {
     else if (event.key === "PageUp") this.turn(-1).then(() => this.#focus(1, place));
     else if (event.key === "Enter" && row === 0) this.#sort(place);
     else if (event.key === "Enter") this.#open(row, place);
+    else if (event.key === "m" && cell.querySelector("a.more")) cell.querySelector("a.more").click();
     else if (event.key.toLowerCase() === "c" && !getSelection().toString()) this.#copy(row, place);
     else return;
     event.preventDefault();
@@ -194,5 +195,7 @@ function cell(value, column, isPicture, number, place) {
 
 function picture(sha256) {
   const image = element("img", { src: thumbnail(sha256, 96), alt: "", loading: "lazy", width: 64, height: 48 });
-  return element("a", { href: picturePage(sha256), class: "mini", tabindex: -1, title: sha256 }, image, element("span", { class: "mono" }, sha256.slice(0, 8)));
+  const page = element("a", { href: picturePage(sha256), class: "mini", tabindex: -1, title: sha256 }, image, element("span", { class: "mono" }, sha256.slice(0, 8)));
+  const more = element("a", { href: `/similar#picture=${sha256}`, class: "more", tabindex: -1, title: "More like this (m)", "aria-label": `More like ${sha256.slice(0, 8)}` }, "≈");
+  return element("span", { class: "with-more" }, page, more);
 }

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from curation.stages.embeddings import EfficientNetLite0, Embedding
-from curation.stages.lite0 import NORM_EPSILON, STAGES, Lite0Trunk, folded, packaged_weights
+from curation.stages.lite0 import NORM_EPSILON, STAGES, Lite0Trunk, folded
+from curation.stages.lite0_weights import packaged_weights
 from tests.curation.made_pictures import encoded, scaled, scene, thumbnail
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog.sandbox.sql.formats import harmless
+from catalog.sandbox.results.formats import harmless
 
 
 @pytest.mark.parametrize(

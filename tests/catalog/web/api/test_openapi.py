@@ -9,19 +9,27 @@ from msgspec import Struct
 from yarl import URL
 
 from catalog import Workspace
-from catalog.web.api import request_types
-from catalog.web.api.openapi import openapi_document
-from catalog.web.api.openapi_paths import PATHS
-from catalog.web.api.request_types import NewDecision, NewQuestion, statement_type
 from catalog.web.app import make_app
 from catalog.web.http.request_parsing import BadRequestError, check, parse_query
 from catalog.web.http.settings import ServeSettings
+from catalog.web.openapi import request_types
+from catalog.web.openapi.document import openapi_document
+from catalog.web.openapi.paths import PATHS
+from catalog.web.openapi.request_types import (
+    NewDecision,
+    NewQuestion,
+    NewSelectionDecision,
+    NewSelectionLabel,
+    statement_type,
+)
 
 STATEMENT = statement_type(300.0, 1_000)
 VALID = {
     STATEMENT: {"sql": "SELECT 1"},
     NewQuestion: {"title": "How many?", "sql": "SELECT 1"},
     NewDecision: {"queue": "quality", "item": "a", "kind": "drop"},
+    NewSelectionDecision: {"pictures": ["0" * 64], "kind": "drop"},
+    NewSelectionLabel: {"pictures": ["0" * 64], "task": "mood", "value": "calm"},
 }
 QUERIES = [
     kind

@@ -172,6 +172,36 @@ class ExplainQuery(PredictQuery):
     ] = 0
 
 
+class SimilarQuery(Struct):
+    """Query string of a search for similar pictures."""
+
+    limit: Annotated[int, Meta(ge=1, le=200, description="pictures to return")] = 24
+
+
+_Method = Annotated[
+    str,
+    Meta(
+        pattern=r"^(pca|umap)(?!\n)$",
+        description="method of projection",
+        extra={"expects": "pca or umap"},
+        extra_json_schema={"enum": ["pca", "umap"]},
+    ),
+]
+
+
+class MapQuery(Struct):
+    """Query string of the map of all pictures."""
+
+    method: _Method = "pca"
+
+
+class ColourQuery(MapQuery):
+    """Query string of the colours of a map."""
+
+    key: Annotated[str, Meta(max_length=64, description="of the map, as it was returned")] = ""
+    column: Annotated[str, Meta(max_length=100, description="name of a column")] = "source"
+
+
 class LabelQuery(Struct):
     """Query string of the labels of a person."""
 
@@ -201,6 +231,42 @@ class NewLabelRelease(Struct, forbid_unknown_fields=True):
             extra={"expects": "a name of letters, digits, - and _"},
         ),
     ]
+
+
+_Pictures = Annotated[
+    list[Annotated[str, Meta(pattern=_SHA256)]],
+    Meta(
+        min_length=1,
+        max_length=10_000,
+        extra={"expects": "a list of 1 to 10000 SHA-256s, each 64 hex digits"},
+    ),
+]
+
+
+class NewSelectionDecision(Struct, forbid_unknown_fields=True):
+    """Body of `POST /api/selection/decisions`."""
+
+    pictures: _Pictures
+    kind: Annotated[
+        str,
+        Meta(
+            pattern=r"^(keep|drop)(?!\n)$",
+            extra={"expects": "keep or drop"},
+            extra_json_schema={"enum": ["keep", "drop"]},
+        ),
+    ]
+    reason: Annotated[
+        Annotated[str, Meta(max_length=500, pattern=rf"^(?!\n)$|{_NOT_BLANK}")] | None,
+        Meta(extra={"expects": "a text of at most 500 characters that is not blank"}),
+    ] = None
+
+
+class NewSelectionLabel(Struct, forbid_unknown_fields=True):
+    """Body of `POST /api/selection/labels`."""
+
+    pictures: _Pictures
+    task: Annotated[str, Meta(min_length=1, max_length=40, pattern=_NOT_BLANK)]
+    value: Annotated[str, Meta(min_length=1, max_length=60, pattern=_NOT_BLANK)]
 
 
 class NewDecision(Struct, forbid_unknown_fields=True):

@@ -3,17 +3,21 @@
 import msgspec
 
 from catalog.version import __version__
-from catalog.web.api.openapi_paths import PATHS
-from catalog.web.api.request_types import (
+from catalog.web.models.model_library import ModelComparison, ModelList, ModelPage
+from catalog.web.openapi.paths import PATHS
+from catalog.web.openapi.request_types import (
     NewDecision,
     NewLabel,
     NewLabelRelease,
     NewQuestion,
+    NewSelectionDecision,
+    NewSelectionLabel,
     statement_type,
 )
-from catalog.web.api.response_schemas import RESPONSES, Schema
-from catalog.web.models.model_library import ModelComparison, ModelList, ModelPage
+from catalog.web.openapi.schemas import RESPONSES, Schema
 from catalog.web.predictions.predictor import HeatMap, PicturePrediction
+from catalog.web.sections.map_colours import MapColours
+from catalog.web.similarity.service import SimilarPictures
 
 
 def openapi_document(*, max_timeout_s: float, max_rows: int) -> Schema:
@@ -22,13 +26,24 @@ def openapi_document(*, max_timeout_s: float, max_rows: int) -> Schema:
         statement_type(max_timeout_s, max_rows),
         NewQuestion,
         NewDecision,
+        NewSelectionDecision,
+        NewSelectionLabel,
         NewLabel,
         NewLabelRelease,
     ]
     template = "#/components/schemas/{name}"
     _, requests = msgspec.json.schema_components(bodies, ref_template=template)
     _, predictions = msgspec.json.schema_components(
-        [PicturePrediction, HeatMap, ModelList, ModelPage, ModelComparison], ref_template=template
+        [
+            PicturePrediction,
+            HeatMap,
+            SimilarPictures,
+            MapColours,
+            ModelList,
+            ModelPage,
+            ModelComparison,
+        ],
+        ref_template=template,
     )
     return {
         "openapi": "3.1.0",

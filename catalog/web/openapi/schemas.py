@@ -150,6 +150,54 @@ RESPONSES: dict[str, Schema] = {
             _object("error kind status", name=TEXT, error=TEXT, kind=TEXT, status=COUNT),
         ],
     },
+    "EmbeddingMap": _object(
+        "method methods is_ready",
+        method=TEXT,
+        methods=array_of(TEXT) | {"description": "installed on this server"},
+        is_ready={"type": "boolean", "description": "false: the map is being made, ask again"},
+        key=TEXT | {"description": "another one for other pictures or vectors"},
+        model_id=TEXT,
+        points=COUNT,
+        total=COUNT
+        | {"description": "pictures with a vector; of more than `most` a sample is drawn"},
+        most=COUNT,
+        explained=array_of({"type": "number"})
+        | {"description": "share of the variance on both axes, 0 to 1"},
+        seconds={"type": "number", "description": "how long the projection took"},
+        columns=array_of(_object("name type", name=TEXT, type=TEXT)),
+    ),
+    "Facets": _object(
+        "n_rows facets",
+        n_rows=COUNT,
+        facets=array_of(
+            _object(
+                "column n_distinct values",
+                column=TEXT,
+                n_distinct=COUNT,
+                values=array_of(
+                    _object(
+                        "n where",
+                        value=_or_null("string"),
+                        low={"type": "number"},
+                        high={"type": "number"},
+                        n=COUNT,
+                        where=TEXT
+                        | {"description": "the condition in SQL that selects these rows"},
+                    )
+                ),
+            )
+        ),
+    ),
+    "SelectionDecision": _object(
+        "decision_id kind n", decision_id=TEXT, kind={"enum": ["keep", "drop", "undo"]}, n=COUNT
+    ),
+    "SelectionLabel": _object(
+        "batch n",
+        batch=TEXT | {"description": "names it for the undo"},
+        n=COUNT,
+        task=TEXT,
+        value=TEXT,
+    ),
     "Review": _object(
         "run_id queues", run_id=_or_null("string"), queues=array_of({"type": "object"})
     ),

@@ -1,0 +1,1 @@
+"""What is made of the result of a statement: pages, files, summaries, facets."""
