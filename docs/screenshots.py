@@ -4,7 +4,7 @@
 
 WORKSPACE is one that `safelight demo run` has filled; without it the demo runs first, in a temporary folder (about two
 minutes). Needs playwright and a Chromium (`CHROMIUM` names it, else the one on the path). Writes `report.png`,
-`console.png`, `picture.png`, `review.png` and `predict.png` in `docs/images/`.
+`console.png`, `picture.png`, `review.png`, `predict.png`, `similar.png` and `map.png` in `docs/images/`.
 """
 
 import base64
@@ -61,6 +61,9 @@ def main(arguments: list[str]) -> None:
                 browser, f"{address}/predict", "#predictions img", "predict", "light", "#samples"
             )
             photograph(browser, first_report(home).as_uri(), "h1", "report", "light")
+            similar = f"{address}/similar#picture={found[0]['sha256']}"
+            photograph(browser, similar, "#pictures img", "similar", "light")
+            photograph(browser, f"{address}/map#colour=decision", "body[data-ready]", "map", "dark")
             browser.close()
 
 

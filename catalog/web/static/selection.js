@@ -134,7 +134,16 @@ export class Selection {
 
   async #decide(kind) {
     const made = await this.#send(() => call("POST", "/api/selection/decisions", { pictures: this.pictures, kind }));
-    if (made) this.#settled(`${DONE[kind]} ${pictures(made.n)}`, `/api/selection/decisions/${encodeURIComponent(made.decision_id)}`);
+    if (!made) return;
+    this.#mark(`${DONE[kind].toLowerCase()} by hand`);
+    this.#settled(`${DONE[kind]} ${pictures(made.n)}`, `/api/selection/decisions/${encodeURIComponent(made.decision_id)}`);
+  }
+
+  /** Write on the selected cards what was decided; without a text remove that again. */
+  #mark(text) {
+    for (const mark of this.list.querySelectorAll(".decided")) mark.remove();
+    if (!text) return;
+    for (const box of this.#boxes().filter((each) => each.checked)) box.after(element("b", { class: "decided" }, text));
   }
 
   async #askLabel() {
@@ -161,6 +170,7 @@ export class Selection {
     const made = await this.#send(() => call("DELETE", path));
     if (!made) return;
     this.#undo = null;
+    this.#mark("");
     say(`Taken back: ${text}`);
     this.#draw();
   }

@@ -13,10 +13,11 @@ from aiohttp import web
 
 from catalog import Workspace
 from catalog.web.api.pages import STATIC, errors_as_pages, render_card, routes
-from catalog.web.http.app_keys import PREDICTIONS, SETTINGS, WORKSPACE
+from catalog.web.http.app_keys import PREDICTIONS, SETTINGS, SIMILARITY, WORKSPACE
 from catalog.web.http.errors import errors_as_json
 from catalog.web.http.settings import ServeSettings
 from catalog.web.predictions.service import PredictionService
+from catalog.web.similarity.service import SimilarityService
 from tests.catalog.web.in_thread import serving
 from tests.catalog.web.made_home import COPY_OF_TURNED, CRAWL, SHAS, TURNED
 from tests.catalog.web.made_predictor import MadePredictor
@@ -30,6 +31,8 @@ PAGES = (
     f"/crawls/{CRAWL}",
     "/review",
     "/review/duplicates",
+    "/similar",
+    "/map",
     "/review/sample",
     "/predict",
     f"/pictures/{SHAS[TURNED]}",
@@ -93,6 +96,7 @@ def bare(workspace: Workspace) -> web.Application:
     """Make an application of the pages alone: without the sandbox it starts at once."""
     app = web.Application(middlewares=[errors_as_pages, errors_as_json])
     app[WORKSPACE], app[SETTINGS] = workspace, ServeSettings()
+    app[SIMILARITY] = SimilarityService(workspace, None, max_at_work=2, timeout_s=5.0)
     app[PREDICTIONS] = PredictionService(
         workspace, lambda _: MadePredictor(), max_at_work=1, timeout_s=5
     )

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -14,7 +15,15 @@ from catalog import Workspace, open_catalog
 from catalog.web.app import make_app
 from catalog.web.http.settings import ServeSettings
 from tests.catalog.web.in_thread import serving
-from tests.catalog.web.made_home import BODIES, COPY_OF_TURNED, DROPPED, HOSTILE, SHAS, TURNED
+from tests.catalog.web.made_home import (
+    BODIES,
+    COPY_OF_TURNED,
+    DROPPED,
+    HOSTILE,
+    SHAS,
+    TURNED,
+    make_home,
+)
 from tests.catalog.web.made_searcher import GONE, WITHOUT, MadeSearcher
 
 TOKENS = {"ada": "correct-horse-battery-staple", "bob": "another-horse-battery-staple"}
@@ -60,11 +69,11 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def own_home(home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A copy of the made home that tests may change, as long as they take it back."""
+def own_home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A made home that tests may change, as long as they take it back."""
     target = tmp_path_factory.mktemp("similar") / "home"
-    shutil.copytree(home.home, target)
-    return Workspace.at(target)
+    shutil.copytree(empty_home, target)
+    return make_home(target)
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,8 @@ def test_the_menu_fits_on_a_telephone(browser: Browser, address: str, width: int
         "Crawls",
         "Review",
         "Label",
+        "Similar",
+        "Map",
         "Models",
         "Predict",
     ]

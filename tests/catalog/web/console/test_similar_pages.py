@@ -3,28 +3,29 @@
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from catalog import Workspace
 from catalog.web.app import make_app
 from catalog.web.http.settings import ServeSettings
 from tests.catalog.web.browsing import Tab
 from tests.catalog.web.console.running import PHOTOS, cells, rows, run, status
 from tests.catalog.web.console.test_predict_page import GIVE
 from tests.catalog.web.in_thread import serving
-from tests.catalog.web.made_home import BODIES, HOSTILE, SHAS, TURNED, N
+from tests.catalog.web.made_home import BODIES, HOSTILE, SHAS, TURNED, N, make_home
 from tests.catalog.web.made_searcher import ORDER, WITHOUT, MadeSearcher
 
 
 @pytest.fixture(scope="module")
-def searching(home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a copy of the workspace is served with a made searcher; tests take back what they decide."""
+def searching(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a workspace of its own is served with a made searcher; tests take back what they decide."""
     target = tmp_path_factory.mktemp("searching") / "home"
-    shutil.copytree(home.home, target)
-    workspace = Workspace.at(target)
-    with serving(make_app(workspace, ServeSettings(upload_mb=1), None, MadeSearcher)) as address:
+    shutil.copytree(empty_home, target)
+    with serving(
+        make_app(make_home(target), ServeSettings(upload_mb=1), None, MadeSearcher)
+    ) as address:
         yield address
 
 
@@ -94,6 +95,7 @@ def test_a_picture_of_ones_own_is_searched_by_file_drop_and_paste(window: MapTab
         expect(page.locator("#pictures a.thumbnail").first).to_have_attribute(
             "href", f"/pictures/{SHAS[number]}"
         )
+    page.evaluate("document.activeElement.blur()")
     with page.expect_file_chooser():
         page.keyboard.press("o")
 
@@ -136,8 +138,13 @@ def test_cards_are_selected_by_click_range_and_keyboard_and_dropped_with_undo(
     expect(boxes.nth(6)).to_be_focused()
     page.get_by_role("button", name="Drop", exact=True).press("Enter")
     expect(page.locator("#message")).to_have_text("Dropped 5 pictures")
-    page.reload()
     expect(page.locator("#pictures li", has_text="dropped by hand")).to_have_count(5)
+    for _ in range(20):  # the tables have it within seconds
+        page.reload()
+        page.locator("#pictures li").first.wait_for()
+        if page.locator("#pictures p", has_text="dropped by hand").count() == 5:
+            break
+    expect(page.locator("#pictures p", has_text="dropped by hand")).to_have_count(5)
     page.locator("input.pick").first.check()
     page.get_by_role("button", name="Keep", exact=True).click()
     page.get_by_role("button", name="Undo: Kept 1 picture").click()
