@@ -91,6 +91,10 @@ def _check_data(first: ModelSummary, second: ModelSummary) -> None:
     for model in (first, second):
         if model.state != "finished":
             raise ModelsNotComparableError(f"model {shown(model.model_id)}: {model.problem}")
+        if not model.dataset:
+            raise ModelsNotComparableError(
+                f"model {shown(model.model_id)} does not state the data set that it was trained on"
+            )
     if first.model_id == second.model_id:
         raise ModelsNotComparableError("both are the same model; choose two")
     if _data(first) != _data(second):

@@ -27,7 +27,7 @@ from training.evaluation.findings import (
     predictor_name,
     scores,
 )
-from training.evaluation.saved_head import SavedHead, subject_of
+from training.evaluation.saved_head import RETRIEVAL_FAMILY, SavedHead, subject_of
 from training.library.folders import (
     FolderProblemError,
     ModelFolder,
@@ -99,7 +99,9 @@ def rank_models(models: Iterable[ModelSummary]) -> tuple[Board, ...]:
     """Rank the models of equal data, split, head and label, the best value first."""
     lists: dict[tuple[str, ...], list[BoardEntry]] = {}
     for model in models:
-        for figure in model.heads:
+        for figure in model.heads if model.dataset else ():  # older folders do not state theirs
+            if figure.family == RETRIEVAL_FAMILY or figure.baseline is None:
+                continue  # as in `train leaderboard`
             about = (figure.task, figure.column, *figure.classes, figure.metric)
             key = (model.dataset, model.version, model.dataset_digest, model.split_policy, *about)
             entry = BoardEntry(model.model_id, model.recipe, model.parameters, figure)
@@ -174,6 +176,7 @@ def _head_figure(head: SavedHead, model: Score, finding: Finding | None) -> Head
     return HeadFigure(
         task=shown(head.name),
         title=shown(head.title),
+        family=head.family,
         column=shown(head.column),
         classes=tuple(map(shown, head.classes)),
         metric=head.metric_name,

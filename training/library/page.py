@@ -45,8 +45,8 @@ def read_page(summary: ModelSummary, folder: ModelFolder, visible: PictureFilter
             problems.append(f"{error}.")
             return missing
 
-    predictions = part(lambda: folder.predictions, pl.DataFrame())
     heads = [h for h in folder.heads[:MOST_HEADS] if h.family != RETRIEVAL_FAMILY]
+    predictions = part(lambda: folder.predictions, pl.DataFrame()) if heads else pl.DataFrame()
     tested = [(h, labelled(h, predictions)) for h in heads if not predictions.is_empty()]
     tested = [(head, rows) for head, rows in tested if not rows.is_empty()]
     shas = predictions["asset_sha256"].unique().to_list() if tested else []

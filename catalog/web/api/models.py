@@ -8,9 +8,10 @@ import msgspec
 from aiohttp import web
 
 from catalog.errors import ModelsNotComparableError, SafelightError
-from catalog.web.api.pages import for_people, render_card, show_page
+from catalog.web.api.pages import for_people, read_catalog, render_card, show_page
 from catalog.web.http.app_keys import MODELS
 from catalog.web.models.model_library import ModelList, ModelPage, ModelSummary
+from catalog.web.sections.datasets import read_revoked
 
 routes = web.RouteTableDef()
 
@@ -32,7 +33,8 @@ async def model_list(request: web.Request) -> web.Response:
         listed, missing = await request.app[MODELS].models(), ""
     except SafelightError as error:  # a part that is not installed
         listed, missing = ModelList((), ()), str(error)
-    return show_page("models.html", here="models", listed=listed, missing=missing)
+    revoked = await read_catalog(request, read_revoked)
+    return show_page("models.html", here="models", listed=listed, missing=missing, revoked=revoked)
 
 
 @routes.get("/models/{model_id}")
@@ -40,6 +42,7 @@ async def model_list(request: web.Request) -> web.Response:
 async def model_page(request: web.Request) -> web.Response:
     """Show one model."""
     content = await _model(request)
+    revoked = await read_catalog(request, read_revoked)
     others = _comparable(content.summary, await request.app[MODELS].models())
     whole = [row for row in content.metrics if row.slice == "all"]
     slices = [row for row in content.metrics if row.slice != "all"]
@@ -48,6 +51,7 @@ async def model_page(request: web.Request) -> web.Response:
         here="models",
         model=content,
         others=others,
+        revocation=revoked.get((content.summary.dataset, content.summary.version)),
         card=render_card(content.card),
         whole=whole,
         slices=slices[:SHOWN_METRICS],
@@ -119,7 +123,8 @@ async def _model(request: web.Request) -> ModelPage:
 
 
 def _comparable(model: ModelSummary, listed: ModelList) -> list[ModelSummary]:
-    """List the other finished models of equal data."""
+    """List the other finished models of equal data that predict something in common."""
+    tasks = {figure.task for figure in model.heads}
     return [
         other
         for other in listed.models
@@ -127,6 +132,7 @@ def _comparable(model: ModelSummary, listed: ModelList) -> list[ModelSummary]:
         and other.model_id != model.model_id
         and (other.dataset, other.version, other.dataset_digest)
         == (model.dataset, model.version, model.dataset_digest)
+        and any(figure.task in tasks for figure in other.heads)
     ]
 
 

@@ -34,12 +34,13 @@ class ModelFigure:
 class HeadFigure:
     """The main figure of a head beside its best baseline; `lead` is their difference, paired on the same groups.
 
-    `column` is the label's column of the release, `classes` are empty for a value. Without a baseline its name is
-    empty, and `baseline` and `verdict` are null.
+    `family` is classes, values or retrieval, `column` the label's column of the release, `classes` are empty for a
+    value. Without a baseline its name is empty, and `baseline` and `verdict` are null.
     """
 
     task: str
     title: str
+    family: str
     column: str
     classes: tuple[str, ...]
     metric: str

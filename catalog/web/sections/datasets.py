@@ -166,7 +166,7 @@ class Difference:
 
 def list_datasets(catalog: Catalog) -> list[ReleaseListing]:
     """List the releases of the workspace, by name and then newest version first."""
-    revoked = _revocations(catalog)
+    revoked = read_revoked(catalog)
     return [
         ReleaseListing(release, revoked.get((release.name, release.version)))
         for release in list_releases(catalog.workspace)
@@ -181,7 +181,7 @@ def find_dataset(catalog: Catalog, name: str, version: str) -> Dataset:
     return Dataset(
         release,
         versions,
-        _revocations(catalog).get((name, release.version)),
+        read_revoked(catalog).get((name, release.version)),
         query_section(catalog, STATS, values),
         inline_parameters(ITEMS, values),
     )
@@ -214,7 +214,8 @@ def compare_versions(catalog: Catalog, name: str, old: str, new: str) -> Differe
     )
 
 
-def _revocations(catalog: Catalog) -> dict[tuple[str, str], Row]:
+def read_revoked(catalog: Catalog) -> dict[tuple[str, str], Row]:
+    """Return the revocations by name and version of their release."""
     return {(str(row["dataset"]), str(row["version"])): row for row in catalog.records(_REVOKED)}
 
 

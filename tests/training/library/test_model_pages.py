@@ -202,6 +202,9 @@ def test_a_picture_that_is_taken_down_while_the_server_runs_is_shown_nowhere(
     assert shown_anywhere(trained, address, gone) == []
     page = json.loads(ask(address, f"/api/models/{trained.folder.name}")[1])
     assert page["withheld"] == 1
+    text = ask(address, f"/models/{trained.folder.name}", **PAGE)[1]
+    assert "Its release is revoked</b> (asked): train it again" in text
+    assert '<span class="tag drop">revoked</span>' in ask(address, "/models", **PAGE)[1]
 
 
 @pytest.mark.slow
