@@ -182,6 +182,7 @@ from .web.models.model_library import (
     Confusion as Confusion,
     Curves as Curves,
     DifferingPicture as DifferingPicture,
+    DifferingSetting as DifferingSetting,
     ErrorPicture as ErrorPicture,
     HeadDifference as HeadDifference,
     HeadDisagreement as HeadDisagreement,
@@ -195,6 +196,7 @@ from .web.models.model_library import (
     ModelSummary as ModelSummary,
     ModelVerdict as ModelVerdict,
     PictureFilter as PictureFilter,
+    Setting as Setting,
     WeightsSource as WeightsSource,
 )
 from .web.predictions.predictor import (

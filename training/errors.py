@@ -49,6 +49,10 @@ class NoTargetsError(TrainingError):
         )
 
 
+class FolderProblemError(TrainingError):
+    """A model folder, or a file of it, cannot be shown; the text says why."""
+
+
 class UndecodablePictureError(TrainingError):
     """The bytes of a picture cannot be decoded."""
 

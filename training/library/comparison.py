@@ -10,6 +10,7 @@ import polars as pl
 
 from catalog import (
     DifferingPicture,
+    DifferingSetting,
     HeadDifference,
     HeadDisagreement,
     ModelComparison,
@@ -17,10 +18,10 @@ from catalog import (
     ModelSummary,
     PictureFilter,
 )
-from training.errors import UnequalModelsError
+from training.errors import FolderProblemError, UnequalModelsError
 from training.evaluation.model_comparison import ComparedHead, Comparison, compare_models
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead
-from training.library.folders import FolderProblemError, ModelFolder, read_folder
+from training.library.folders import ModelFolder, read_folder
 from training.library.listing import figure_of, shown, verdict_in_words
 from training.library.page import MOST_PICTURES, answer_text, curves_of, true_text
 
@@ -76,7 +77,7 @@ def compare_folders(
         *summaries,
         unequal=_differing(result.unequal),
         settings=tuple(
-            pair for pair in _differing(result.options) if pair[0] not in result.unequal
+            each for each in _differing(result.options) if each.name not in result.unequal
         ),
         curves=curves,
         heads=tuple(_head_differences(result)),
@@ -118,9 +119,10 @@ def _with_one_row_of_a_picture(predictions: pl.DataFrame) -> pl.DataFrame:
     return predictions.filter(~pl.col("task").is_in(repeated.to_list()))
 
 
-def _differing(values: Any) -> tuple[tuple[str, str, str], ...]:
+def _differing(values: Any) -> tuple[DifferingSetting, ...]:
     return tuple(
-        (shown(name), shown(first), shown(second)) for name, (first, second) in values.items()
+        DifferingSetting(shown(name), shown(first), shown(second))
+        for name, (first, second) in values.items()
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog import Workspace, counted
-from training.errors import TrainingError
+from training.errors import FolderProblemError
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead, saved_heads
 from training.predict.saved_model import EMBEDDER_CARD, FINISHED
 
@@ -39,10 +39,6 @@ _SCHEMAS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
     },
 }  # fmt: skip
 _REQUIRED = {METRICS: 6, PREDICTIONS: 3}  # the first columns that a table must have
-
-
-class FolderProblemError(TrainingError):
-    """A model folder, or a file of it, cannot be shown; the text says why."""
 
 
 @dataclass(frozen=True)

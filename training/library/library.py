@@ -15,11 +15,11 @@ from catalog import (
     Workspace,
     command_name,
 )
+from training.errors import FolderProblemError
 from training.library.folders import (
     HISTORY,
     METRICS,
     MOST_REPORT_BYTES,
-    FolderProblemError,
     check_file,
     folder_names,
     read_folder,

@@ -17,6 +17,7 @@ from catalog import (
     Workspace,
     command_name,
 )
+from training.errors import FolderProblemError
 from training.evaluation.findings import (
     BETTER,
     LEVEL,
@@ -29,7 +30,6 @@ from training.evaluation.findings import (
 )
 from training.evaluation.saved_head import RETRIEVAL_FAMILY, SavedHead, subject_of
 from training.library.folders import (
-    FolderProblemError,
     ModelFolder,
     folder_names,
     is_unfinished,

@@ -19,10 +19,12 @@ from catalog import (
     ModelPage,
     ModelSummary,
     PictureFilter,
+    Setting,
 )
+from training.errors import FolderProblemError
 from training.evaluation.confusion import RELIABILITY_BINS, labelled, largest_classes, merged
 from training.evaluation.saved_head import CLASS_FAMILY, RETRIEVAL_FAMILY, SavedHead
-from training.library.folders import FolderProblemError, ModelFolder
+from training.library.folders import ModelFolder
 from training.library.listing import MOST_HEADS, shown, whole
 
 MOST_METRICS = 5_000
@@ -66,7 +68,7 @@ def read_page(summary: ModelSummary, folder: ModelFolder, visible: PictureFilter
     )
 
 
-def configuration_of(facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def configuration_of(facts: Mapping[str, Any]) -> tuple[Setting, ...]:
     """List the hyperparameters of a training and what it saw, as texts."""
     config = facts.get("config") or {}
     counts = {
@@ -75,7 +77,7 @@ def configuration_of(facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     names = ("encoder", "best_epoch", "examples_seen", "code_version", "weights_sha256")
     about = counts | {name: facts.get(name) for name in names}
     return tuple(
-        (shown(name), setting_text(value))
+        Setting(shown(name), setting_text(value))
         for name, value in [*config.items(), *about.items()]
         if value not in (None, "")
     )

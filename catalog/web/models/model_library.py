@@ -126,6 +126,23 @@ class ModelList:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A setting of a training, and its value as text."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class DifferingSetting:
+    """A setting with its text in either model."""
+
+    name: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
 class Curves:
     """The history of a training: one value an epoch and column, null where none was measured."""
 
@@ -215,7 +232,7 @@ class ModelPage:
 
     summary: ModelSummary
     card: str = ""
-    configuration: tuple[tuple[str, str], ...] = ()
+    configuration: tuple[Setting, ...] = ()
     curves: Curves | None = None
     metrics: tuple[MetricRow, ...] = ()
     confusions: tuple[Confusion, ...] = ()
@@ -270,15 +287,15 @@ class HeadDisagreement:
 class ModelComparison:
     """Two models of equal data side by side.
 
-    `unequal` are the conditions of their trainings that differ, `settings` the other differences: a name with the text
-    of either model.
+    `unequal` are the conditions of their trainings that differ, `settings` the other differences. `curves` are those of
+    the first and of the second model.
     """
 
     first: ModelSummary
     second: ModelSummary
-    unequal: tuple[tuple[str, str, str], ...]
-    settings: tuple[tuple[str, str, str], ...]
-    curves: tuple[Curves, Curves]
+    unequal: tuple[DifferingSetting, ...]
+    settings: tuple[DifferingSetting, ...]
+    curves: tuple[Curves, ...]
     heads: tuple[HeadDifference, ...]
     disagreements: tuple[HeadDisagreement, ...]
     withheld: int
