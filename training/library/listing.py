@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 MOST_CHARACTERS = 200  # of a text of a model folder
 MOST_HEADS = 50
 RANDOM = "random_split"
+_UNFINISHED = "This training has not finished; follow it with: {} train monitor {}. The command that began it continues it."
 _VERDICTS: dict[str, ModelVerdict] = {
     BETTER: "better than",
     LEVEL: "cannot be told from",
@@ -66,14 +67,10 @@ def list_models(workspace: Workspace, describe: Describe) -> ModelList:
 
 def summarise(path: Path, run_id: str) -> ModelSummary:
     """Describe one model; what is wrong with its folder is a sentence of the summary."""
-    name = path.name
-    if is_unfinished(path):
-        follow = f"follow it with: {command_name()} train monitor {shown(name)}"
-        problem = (
-            f"This training has not finished; {follow}. The command that began it continues it."
-        )
-        return ModelSummary(name, "unfinished", problem)
+    name = printable(path.name)
     try:
+        if is_unfinished(path):
+            return ModelSummary(name, "unfinished", _UNFINISHED.format(command_name(), name))
         return _summary(read_folder(path), run_id)
     except FolderProblemError as error:
         return ModelSummary(name, "unreadable", f"This model cannot be read: {error}.")
@@ -124,7 +121,7 @@ def _summary(folder: ModelFolder, run_id: str) -> ModelSummary:
     config = facts.get("config") or {}
     names = ("recipe", "dataset", "version", "dataset_digest", "split_policy", "trained_at")
     return ModelSummary(
-        folder.model_id,
+        printable(folder.model_id),
         "finished",
         **{name: shown(facts.get(name)) for name in names},
         seed=whole(config.get("seed")),
@@ -203,10 +200,14 @@ def verdict_in_words(verdict: str) -> ModelVerdict:
     return _VERDICTS.get(verdict, "too few groups to tell")
 
 
+def printable(text: str) -> str:
+    """Replace what cannot be sent as UTF-8: surrogates of JSON files and of file names."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def shown(text: object) -> str:
     """Return a text of a model folder, cut to what a page can show; empty for null."""
-    # A lone surrogate of a JSON file cannot be sent.
-    written = "" if text is None else str(text).encode("utf-8", "replace").decode()
+    written = "" if text is None else printable(str(text))
     return written if len(written) <= MOST_CHARACTERS else f"{written[:MOST_CHARACTERS]}…"
 
 

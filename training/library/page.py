@@ -25,7 +25,7 @@ from training.errors import FolderProblemError
 from training.evaluation.confusion import RELIABILITY_BINS, labelled, largest_classes, merged
 from training.evaluation.saved_head import CLASS_FAMILY, RETRIEVAL_FAMILY, SavedHead
 from training.library.folders import ModelFolder
-from training.library.listing import MOST_HEADS, shown, whole
+from training.library.listing import MOST_HEADS, printable, shown, whole
 
 MOST_METRICS = 5_000
 MOST_EPOCHS = 10_000
@@ -56,7 +56,7 @@ def read_page(summary: ModelSummary, folder: ModelFolder, visible: PictureFilter
     of_classes = [(head, rows) for head, rows in tested if head.family == CLASS_FAMILY]
     return ModelPage(
         summary,
-        card=part(lambda: folder.card, "").encode("utf-8", "replace").decode(),
+        card=printable(part(lambda: folder.card, "")),
         configuration=configuration_of(folder.facts),
         curves=part(lambda: curves_of(folder), None),
         metrics=part(lambda: _metrics(folder), ()),
@@ -98,7 +98,7 @@ def curves_of(folder: ModelFolder) -> Curves:
     }
     best = whole(folder.facts.get("best_epoch"))
     epochs = tuple(int(epoch) for epoch in history["epoch"].to_list() if math.isfinite(epoch))
-    return Curves(folder.model_id, epochs, best, columns)
+    return Curves(printable(folder.model_id), epochs, best, columns)
 
 
 def _finite(number: float | None) -> float | None:
