@@ -15,7 +15,6 @@ MODULES = (
     "curation.errors",
     "curation.report.similar",
     "training.errors",
-    "training.library.folders",
     "training.report.saved_run",
 )
 """Every module that derives an error from `SafelightError`."""

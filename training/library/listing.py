@@ -43,7 +43,10 @@ log = logging.getLogger(__name__)
 MOST_CHARACTERS = 200  # of a text of a model folder
 MOST_HEADS = 50
 RANDOM = "random_split"
-_UNFINISHED = "This training has not finished; follow it with: {} train monitor {}. The command that began it continues it."
+_UNFINISHED = (
+    "This training has not finished; follow it with: {} train monitor {}. "
+    "The command that began it continues it."
+)
 _VERDICTS: dict[str, ModelVerdict] = {
     BETTER: "better than",
     LEVEL: "cannot be told from",
