@@ -1,7 +1,7 @@
 """Similar pictures for the server: searches in threads, a few at once, and maps that are made once and then kept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -14,6 +14,7 @@ from catalog.web.similarity.searcher import (
     EmbeddingMap,
     EmbeddingMethod,
     NearestPictures,
+    Neighbour,
     OpenSearcher,
     Searcher,
 )
@@ -21,6 +22,10 @@ from catalog.workspace.workspace import Workspace
 
 UPLOADS_OF_ONE = 4
 """Uploads that may arrive at once, for each search that may be at work."""
+COPIES_AMONG = 200
+"""Nearest pictures among which the copies that curation verified are looked for: those come first."""
+SPARE = 8
+"""Pictures that are looked up beside those to be shown, for rows that were taken down meanwhile."""
 Result = TypeVar("Result")
 
 Kind = Literal["copy", "same_scene", "near"]
@@ -41,7 +46,7 @@ class SimilarPicture:
 
 @dataclass(frozen=True)
 class SimilarPictures:
-    """The pictures of the catalog that look most like one, most similar first, of `searched` pictures."""
+    """Pictures of the catalog that look like one, of `searched` pictures: copies first, then the most similar."""
 
     model_id: str
     searched: int
@@ -70,8 +75,9 @@ class SimilarityService:
     async def nearest(self, sha256: str, limit: int) -> SimilarPictures:
         """Find pictures that look like one of the catalog; raises `NoVectorError`, `TooManySearchesError`."""
         searcher = await self.open()
+        wide = max(limit, COPIES_AMONG)
         return await self._search(
-            lambda: self._described(searcher.nearest(sha256, limit), own=sha256)
+            lambda: self._described(searcher.nearest(sha256, wide), limit, own=sha256)
         )
 
     async def nearest_to(self, read: Callable[[], Awaitable[bytes]], limit: int) -> SimilarPictures:
@@ -84,7 +90,9 @@ class SimilarityService:
             picture = await read()
         finally:
             self._arriving -= 1
-        return await self._search(lambda: self._described(searcher.nearest_to(picture, limit)))
+        return await self._search(
+            lambda: self._described(searcher.nearest_to(picture, limit), limit)
+        )
 
     async def methods(self) -> Sequence[EmbeddingMethod]:
         """Name the methods of projection, the default one first; raises `MissingPartError`."""
@@ -131,19 +139,20 @@ class SimilarityService:
                 self._searcher = await self._in_thread(lambda: opener(workspace))
             return self._searcher
 
-    def _described(self, nearest: NearestPictures, own: str = "") -> SimilarPictures:
-        """Add the rows of the catalog; pictures that it no longer has are left out."""
+    def _described(self, nearest: NearestPictures, limit: int, own: str = "") -> SimilarPictures:
+        """Put the copies first and add the rows of the catalog; pictures that it no longer has are left out."""
 
         def describe(catalog: Catalog) -> SimilarPictures:
-            listed = list_pictures(catalog, [each.sha256 for each in nearest.pictures])
             ties = read_ties(catalog, own) if own else {}
-            pictures = []
-            for each in nearest.pictures:
-                if each.sha256 in listed:
-                    tie: Tie = "equal" if each.is_equal else ties.get(each.sha256, "")
-                    row = listed[each.sha256]
-                    pictures.append(SimilarPicture(each.cosine, _kind(tie), tie, row))
-            return SimilarPictures(nearest.model_id, nearest.searched, tuple(pictures))
+            tied = [(each, _tie(each, ties)) for each in nearest.pictures]
+            tied.sort(key=lambda pair: _kind(pair[1]) != "copy")
+            listed = list_pictures(catalog, [each.sha256 for each, _ in tied[: limit + SPARE]])
+            pictures = [
+                SimilarPicture(each.cosine, _kind(tie), tie, listed[each.sha256])
+                for each, tie in tied
+                if each.sha256 in listed
+            ]
+            return SimilarPictures(nearest.model_id, nearest.searched, tuple(pictures[:limit]))
 
         return self._with_catalog(describe)
 
@@ -176,6 +185,10 @@ class SimilarityService:
 
 async def _finish(work: Awaitable[Result]) -> Result:
     return await work
+
+
+def _tie(each: Neighbour, ties: Mapping[str, Tie]) -> Tie:
+    return "equal" if each.is_equal else ties.get(each.sha256, "")
 
 
 def _kind(tie: Tie) -> Kind:
