@@ -176,7 +176,7 @@ def browser_line(address: str, n: int) -> str:
         ready_s = time.perf_counter() - started
         started = time.perf_counter()
         page.get_by_role("button", name="Select this box").click()
-        page.get_by_text(f"{n:,} selected").wait_for(timeout=120_000)
+        page.get_by_text(f"{n:,} selected", exact=True).wait_for(timeout=120_000)
         select_s = time.perf_counter() - started
         browser.close()
     return (

@@ -85,6 +85,10 @@ ENTRIES = (
         "plain_store", "--store parquet --rows 5000 --commits 5 --existing 10000 200000",
         ("catalog/stores/parquet",), script="commit",
     ),
+    Entry(
+        "similar", "--pictures 100000 --output {output}",
+        ("catalog/web/similarity", "catalog/web/sections", "curation/report/picture_searcher.py"),
+    ),
     Entry("query", "--photos 50000 --rounds 12 --output {output}", ("catalog/sandbox/sql", "catalog/stores")),
     Entry(
         "questions", "--photos 10000000 --rounds 2 --output {output}",
