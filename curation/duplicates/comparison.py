@@ -5,7 +5,8 @@
 3. without text, logos or stickers over either picture (`overlays.py`);
 4. by keypoints, with all of that; most other pictures are refused here, because few keypoints agree;
 5. the smaller picture as a part of the larger one, if nothing else is beside it (`surroundings.py`);
-6. projective, as of a picture photographed from the side.
+6. projective, as of a picture photographed from the side;
+7. without a bend around the middle, as of a lens (`lens.py`).
 
 A pair whose parts clearly moved against each other is a second shot: steps that cannot change that are left out.
 """
@@ -13,10 +14,11 @@ A pair whose parts clearly moved against each other is a second shot: steps that
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from curation.duplicates.copy_rules import correlates, is_copy, is_page, may_be_edited
+from curation.duplicates.copy_rules import correlates, is_copy, is_ground, is_page, may_be_edited
 from curation.duplicates.limits import VerificationLimits
 from curation.similarity.alignment import Alignment, align_by_features, align_whole, refine
-from curation.similarity.fit_measures import Fit
+from curation.similarity.fit_measures import FEW_TEXTURED, Fit
+from curation.similarity.lens import align_bent
 from curation.similarity.overlays import without_overlay
 from curation.similarity.picture_features import Features
 from curation.similarity.surroundings import surroundings
@@ -65,12 +67,19 @@ def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[
     else:
         steps = []
         yield from _tried(one, steps, _edited(one, affine, limits), limits)
-        yield from _as_part(one, *steps[-1], limits)
+        yield from _as_part(one, *steps[-1], limits, limits.overlap)
         yield from _under_overlay(one, steps, limits)
     fit = steps[-1][0]
     is_scene = affine.inliers >= limits.scene_inliers and fit.detail_ncc >= limits.side_detail_ncc
     if is_scene and fit.coherent_px > limits.small_coherent_px:
-        yield from _from_the_side(one, matches, limits)
+        if side := align_by_features(matches, limits.scene_inliers, is_projective=True):
+            seen = refine(one.grey, side, matched=True, rough=True)
+            yield seen[0]
+            if (
+                seen[0].n_textured >= FEW_TEXTURED
+            ):  # a chart on a wall looks the same from everywhere
+                yield from _as_part(one, *seen, limits, limits.large_overlap)
+        yield from _bent(one, matches, affine)
 
 
 def _tried(
@@ -89,7 +98,8 @@ def _beside_photograph(
     if not (is_part and fit.contained >= limits.contained and correlates(fit, limits)):
         return fit
     beside = surroundings(one.grey, alignment.grey, alignment.transform)
-    is_collage = beside.parting > limits.parting and not is_page(beside, limits)
+    is_single = is_page(beside, limits) or is_ground(beside, limits)
+    is_collage = beside.parting > limits.parting and not is_single
     return replace(fit, is_beside_photograph=is_collage)
 
 
@@ -108,36 +118,37 @@ def _edited(one: Features, start: Alignment, limits: VerificationLimits) -> Iter
 
 
 def _as_part(
-    one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits
+    one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits, overlap: float
 ) -> Iterator[Fit]:
-    """Accept a smaller overlap where nothing else is beside the picture."""
-    is_part = (
-        fit.contained >= limits.contained and limits.part_overlap <= fit.overlap < limits.overlap
-    )
+    """Accept a smaller overlap than this one where nothing else is beside the picture."""
+    is_part = fit.contained >= limits.contained and limits.part_overlap <= fit.overlap < overlap
     is_close = fit.detail_ncc >= limits.strict_detail_ncc and fit.drift_px <= limits.strict_drift_px
     if is_part and is_close:
         beside = surroundings(one.grey, alignment.grey, alignment.transform)
-        if is_page(beside, limits):
+        is_on_ground = fit.drift_px <= limits.ground_drift_px and is_ground(beside, limits)
+        if is_on_ground or is_page(beside, limits):
             yield replace(fit, is_whole_beside_page=True)
 
 
-def _from_the_side(
-    one: Features, matches: KeypointMatches, limits: VerificationLimits
-) -> Iterator[Fit]:
-    side = align_by_features(matches, limits.scene_inliers, is_projective=True)
-    if side:
-        yield refine(one.grey, side, matched=True, rough=True)[0]
+def _bent(one: Features, matches: KeypointMatches, affine: Alignment) -> Iterator[Fit]:
+    if bent := align_bent(one.grey, matches, affine):
+        fit, bend = bent
+        yield replace(fit, lens_px=bend.largest_px(affine.grey.shape))
 
 
 def _under_overlay(one: Features, steps: list[_Step], limits: VerificationLimits) -> Iterator[Fit]:
     """Start from the step with the least movement: equal tones are those of the overlay, too."""
     fit, alignment = min(steps, key=lambda step: step[0].coherent_px)
-    if fit.ncc < limits.overlay_ncc or fit.coherent_px > limits.scene_coherent_px:
-        return
-    if fit.is_beside_photograph:
+    overlay_ncc = limits.spots_ncc if fit.inliers >= limits.scene_inliers else limits.overlay_ncc
+    if (
+        fit.is_beside_photograph
+        or fit.ncc < overlay_ncc
+        or fit.coherent_px > limits.scene_coherent_px
+    ):
         return
     mask = without_overlay(one.grey, alignment.grey, alignment.transform)
-    if mask is not None:
-        fit, alignment = refine(one.grey, alignment, mask=mask, matched=True)
-        fit = _beside_photograph(one, fit, alignment, limits)
-        yield replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))
+    if mask is None or (fit.ncc < limits.half_ncc and 1 - mask.mean() > limits.half_share):
+        return  # half of a collage differs in its tones, too
+    fit, alignment = refine(one.grey, alignment, mask=mask, matched=True)
+    fit = _beside_photograph(one, fit, alignment, limits)
+    yield replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))

@@ -7,18 +7,27 @@ from curation.similarity.surroundings import Surroundings
 
 def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
     """Decide whether a fit is that of two copies of one photograph; plain pictures need a nearly perfect fit."""
-    if fit.is_beside_photograph:
-        return False
-    if fit.overlap < (limits.part_overlap if fit.is_whole_beside_page else limits.overlap):
+    if fit.is_beside_photograph or not _overlaps(fit, limits):
         return False
     if fit.overlay_share > 0:
         return _agrees_beside_overlay(fit, limits)
     if fit.is_plain:
         return fit.ncc >= limits.plain_ncc and fit.relief_ncc >= limits.relief_ncc
     agrees = correlates(fit, limits) and not moved_together(fit, limits)
+    if not fit.drift_px:  # too few edges to measure any movement
+        agrees = agrees and fit.detail_ncc >= limits.unmoved_detail_ncc
     if fit.n_textured < FEW_TEXTURED and not fit.is_whole_beside_page:
         agrees = agrees and _agrees_closely(fit, limits)
     return agrees and fit.drift_px <= _max_drift_px(fit, limits)
+
+
+def _overlaps(fit: Fit, limits: VerificationLimits) -> bool:
+    """Say whether the overlap is most of both pictures, or all of one beside a page."""
+    if fit.is_whole_beside_page:
+        return fit.overlap >= limits.part_overlap
+    # Two pictures that both show something else, too, may be a screenshot and a collage.
+    is_mutual = fit.overlap < limits.large_overlap and fit.contained < limits.mutual
+    return fit.overlap >= limits.overlap and not is_mutual
 
 
 def moved_together(fit: Fit, limits: VerificationLimits) -> bool:
@@ -31,9 +40,13 @@ def moved_together(fit: Fit, limits: VerificationLimits) -> bool:
 
 def _max_drift_px(fit: Fit, limits: VerificationLimits) -> float:
     """Give the limit of the drift; 0 for what is refused whatever it is."""
+    if fit.lens_px > 0:
+        is_bent = fit.lens_px >= limits.lens_px and fit.overlap >= limits.lens_overlap
+        return limits.lens_drift_px if is_bent else 0.0
     if fit.bend_px > 0:
         # A projective transform explains a part of the movement between two shots. A real slant leaves no drift.
-        is_slanted = fit.bend_px >= limits.bend_px and fit.overlap >= limits.large_overlap
+        is_large = fit.overlap >= limits.large_overlap or fit.is_whole_beside_page
+        is_slanted = fit.bend_px >= limits.bend_px and is_large
         return limits.strict_drift_px if is_slanted else 0.0
     if fit.is_whole_beside_page:
         return limits.strict_drift_px if fit.detail_ncc >= limits.strict_detail_ncc else 0.0
@@ -42,11 +55,13 @@ def _max_drift_px(fit: Fit, limits: VerificationLimits) -> float:
 
 def _agrees_beside_overlay(fit: Fit, limits: VerificationLimits) -> bool:
     """Require that the pictures agree pixel by pixel where nothing is drawn over them, and that there is texture."""
+    is_close = fit.detail_ncc >= limits.close_detail_ncc
+    max_drift = limits.strict_drift_px if is_close else limits.overlay_drift_px
     return (
         correlates(fit, limits)
         and fit.n_textured >= FEW_TEXTURED
         and fit.detail_ncc >= limits.strict_detail_ncc
-        and fit.drift_px <= limits.overlay_drift_px
+        and fit.drift_px <= max_drift
         and fit.coherent_px <= limits.overlay_coherent_px
     )
 
@@ -79,6 +94,11 @@ def is_page(beside: Surroundings, limits: VerificationLimits) -> bool:
     is_itself = max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc
     is_rest = beside.seam <= limits.seam and beside.parting <= limits.parting
     return is_rest or is_paper or is_itself
+
+
+def is_ground(beside: Surroundings, limits: VerificationLimits) -> bool:
+    """Say whether a picture lies on a table, a cloth or a wall, or beside lines of text."""
+    return beside.relief <= limits.ground_relief or beside.n_lines >= limits.page_lines
 
 
 def _agrees_closely(fit: Fit, limits: VerificationLimits) -> bool:

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "4"  # raise it when verdicts may change
+VERDICT_VERSION = "5"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -22,7 +22,7 @@ class CandidateLimits:
     """
 
     nearest: int = 12
-    cosine: float = 0.62
+    cosine: float = 0.55
     pdq: int = 31
     plain_pdq: int = 10
 
@@ -63,14 +63,26 @@ class VerificationLimits:
     overlay_coherent_px: float = 0.025
     strict_detail_ncc: float = 0.95
     bend_px: float = 0.3
+    lens_px: float = 1.5
+    lens_overlap: float = 0.8
+    lens_drift_px: float = 0.1
     contained: float = 0.9
+    mutual: float = 0.8
+    ground_drift_px: float = 0.055
     part_overlap: float = 0.25
     paper_share: float = 0.9
     mode_share: float = 0.85
     backdrop_ncc: float = 0.93
+    ground_relief: float = 6.0
+    page_lines: int = 3
+    unmoved_detail_ncc: float = 0.99
     seam: float = 1.2
     parting: float = 0.5
     overlay_ncc: float = 0.5
+    spots_ncc: float = 0.2
+    half_ncc: float = 0.7
+    half_share: float = 0.38
+    close_detail_ncc: float = 0.99
     scene_detail_ncc: float = 0.5
     side_detail_ncc: float = 0.4
     scene_drift_px: float = 1.5

@@ -34,7 +34,8 @@ class Fit:
     the other one; `n_textured`: cells with texture; `worst_ncc`: of the smaller cells of a picture with few textured
     ones, the lowest correlation; `relief_ncc`: there the correlation without rows' and columns' means;
     `chroma_ncc`: of the colours of the whole pictures, 1 where one has none or where they were not compared; `bend_px`:
-    distance of the corners from where an affine transform would put them; `overlay_share`: share of the picture that
+    distance of the corners from where an affine transform would put them; `lens_px`: by which a corner was moved to
+    undo a bend around the middle, as of a lens; `overlay_share`: share of the picture that
     was left out because text or a logo is drawn over it; `is_whole_beside_page`: the other picture holds it as a part,
     and shows no other photograph; `is_beside_photograph`: the other picture shows another photograph beside it.
     """
@@ -52,6 +53,7 @@ class Fit:
     relief_ncc: float = 1.0
     chroma_ncc: float = 1.0
     bend_px: float = 0.0
+    lens_px: float = 0.0
     overlay_share: float = 0.0
     is_whole_beside_page: bool = False
     is_beside_photograph: bool = False

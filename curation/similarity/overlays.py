@@ -19,6 +19,11 @@ ONE_SIDED = 0.85  # share of a one-tone overlay that is on one side (brighter or
 OTHER_TONES = 0.35  # distance of the histograms, 0 to 1, from which tones are others
 TONES = 16  # bins of the histograms
 MAX_SHARE, MARGIN = 0.6, 7  # of the overlap at most; px by which letters are grown
+FINE_WINDOW, PART = (
+    11,
+    31,
+)  # px of the blur that leaves fine structure, and of the parts that are compared
+AGREES, MIN_AGREEING = 0.8, 0.1  # correlation of a part; share of the overlap
 ROUNDS, NOISE = 3, 3.0  # of the tone fit; grey levels that never count as an overlay
 
 
@@ -29,7 +34,7 @@ def without_overlay(one: Grey, two: Grey, transform: Transform) -> Grey | None:
     smooth_left, smooth_right = (
         np.asarray(cv2.blur(each, (WINDOW, WINDOW)), np.float32) for each in (left, right)
     )
-    is_same = is_covered
+    is_same = _agreeing(left, right, is_covered)
     for _ in range(ROUNDS):  # fit the tone of the picture without the overlay
         if is_same.sum() < MIN_PIXELS:
             return None
@@ -48,6 +53,18 @@ def without_overlay(one: Grey, two: Grey, transform: Transform) -> Grey | None:
     grown = cv2.dilate(overlay.astype(np.uint8), np.ones((MARGIN, MARGIN)))
     share = float(grown[is_covered].mean())
     return (1 - grown).astype(np.float32) if 0 < share < MAX_SHARE else None
+
+
+def _agreeing(left: Grey, right: Grey, is_covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the parts whose fine structure agrees: a large overlay must not decide which tones are equal."""
+    fine = [each - cv2.blur(each, (FINE_WINDOW, FINE_WINDOW)) for each in (left, right)]
+    both, one, two = (
+        cv2.blur(each, (PART, PART))
+        for each in (fine[0] * fine[1], fine[0] * fine[0], fine[1] * fine[1])
+    )
+    agrees = both > AGREES * np.sqrt(one * two + 1)
+    part = np.asarray(is_covered & agrees, np.bool_)
+    return part if part.sum() >= MIN_AGREEING * is_covered.sum() else is_covered
 
 
 def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[float, float]:

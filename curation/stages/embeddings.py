@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from curation.similarity.inner_picture import inner_picture
 from curation.stages.lite0_weights import LITE0_DIM, packaged_weights
 from curation.stages.stage import THUMBNAIL_SIDE_PX, with_outputs
 
@@ -65,17 +66,32 @@ class EfficientNetLite0:
 
     @property
     def model_id(self) -> str:
-        """Name the network and the first 12 hex digits of the hash of its weights; available before `load`."""
+        """Name the network, what it sees, and the first 12 hex digits of its weights' hash; before `load`, too."""
         if not self._model_id:
             digest = hashlib.sha256(self._path().read_bytes()).hexdigest()
-            self._model_id = f"efficientnet-lite0@{digest[:12]}"
+            self._model_id = f"efficientnet-lite0-inner@{digest[:12]}"
         return self._model_id
 
     def _path(self) -> Path:
         return self.weights or packaged_weights()
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Map RGB pictures (N, side, side, 3) to L2-normalised vectors (N, 1280)."""
+        """Map RGB pictures (N, side, side, 3) to L2-normalised vectors (N, 1280).
+
+        The vector of a page, a screenshot or a framed picture is the mean of its own and that of the photograph in it.
+        """
+        vectors = self._embed(pictures)
+        inner = {
+            row: part
+            for row, each in enumerate(pictures)
+            if (part := inner_picture(each)) is not None
+        }
+        if inner:
+            mixed = vectors[list(inner)] + self._embed(np.stack(list(inner.values())))
+            vectors[list(inner)] = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        return vectors
+
+    def _embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         import torch
         from torch.nn import functional
 

@@ -51,3 +51,22 @@ def test_a_blurred_backdrop_and_a_repeated_picture_are_the_picture_itself() -> N
 def test_a_covered_picture_has_nothing_beside_it() -> None:
     small = grey(63)
     assert placed(small, small, 0, 0) == Surroundings()
+
+
+def test_lines_of_text_are_counted_and_a_photograph_has_none() -> None:
+    small = grey(64)
+    page = np.full((300, 200), 245, np.float32)
+    page[:150] = small
+    for row in range(170, 290, 20):
+        cv2.putText(page, "text in lines", (10, row), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (30.0,))
+    assert placed(page, small, 0, 0).n_lines >= 5
+    for seed in range(65, 70):
+        assert placed(np.vstack([small, grey(seed)]), small, 0, 0).n_lines < 3
+
+
+def test_a_cloth_has_less_relief_than_a_photograph() -> None:
+    small, rng = grey(64), np.random.default_rng(0)
+    cloth = (120 + 0.1 * np.arange(400)[None] + rng.normal(0, 9, (300, 400))).astype(np.float32)
+    cloth[75:225, 100:300] = small
+    assert placed(cloth, small, 100, 75).relief < 4
+    assert placed(np.hstack([small, grey(66)]), small, 0, 0).relief > 9

@@ -54,7 +54,7 @@ def test_vectors_have_length_one_and_nothing_gives_nothing(embedder: EfficientNe
 
 def test_the_model_is_named_by_its_weights(embedder: EfficientNetLite0) -> None:
     digest = hashlib.sha256(packaged_weights().read_bytes()).hexdigest()
-    assert embedder.model_id == f"efficientnet-lite0@{digest[:12]}"
+    assert embedder.model_id == f"efficientnet-lite0-inner@{digest[:12]}"
 
 
 def test_folding_changes_no_number() -> None:
