@@ -134,7 +134,12 @@ def test_a_home_that_is_typed_comes_before_the_one_of_the_environment(
 
 
 @pytest.mark.parametrize(
-    "words", [["catalog", "tables"], ["catalog", "sql", "SELECT range FROM range(100000)"]]
+    "words",
+    [
+        ["catalog", "tables"],
+        ["catalog", "tables", "--json"],
+        ["catalog", "sql", "SELECT range FROM range(100000)"],
+    ],
 )
 def test_output_that_nobody_reads_ends_quietly(workspace: Workspace, words: list[str]) -> None:
     reading, writing = os.pipe()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,41 @@ def test_a_comparison_names_heads_scores_and_differences() -> None:
     assert first["lead"] is None
     assert other["lead"]["value"] > 0, "its error is larger"
     assert (other["higher_is_better"], other["lead"].keys()) == (False, first["model"].keys())
+
+
+VARIED = "learning_rate=0.001,0.002"
+SMOKE = ("--dataset", "made", "--preset", "smoke", "--epochs", "1")
+
+
+@pytest.fixture
+def copied(trained: Trained, tmp_path: Path) -> Path:
+    """A workspace with the trained models, to which a test may add others."""
+    return Path(shutil.copytree(trained.workspace.home, tmp_path / "home"))
+
+
+@pytest.mark.slow
+def test_studies_write_their_tables_and_where_the_files_lie(trained: Trained, copied: Path) -> None:
+    compared = document(copied, "train", "benchmark", "exif", "--vary", VARIED, *SMOKE)
+    assert len(compared["models"]) == 2
+    assert sorted(compared["variations"].values()) == [
+        ["learning_rate=0.001"],
+        ["learning_rate=0.002"],
+    ]
+    sizes = document(copied, "train", "complexity", "exif", "--over", VARIED, *SMOKE)
+    assert {point["model_id"] for point in sizes["points"]} == set(compared["models"])
+    limits = document(
+        copied, "train", "limits", trained.folder.name, "--edits", "crop", "--most", "4"
+    )
+    assert {row["kind"] for row in limits["figures"]} == {"unchanged", "crop"}
+    for study, name in ((sizes, "points.parquet"), (limits, "limits.parquet")):
+        assert Path(study["table"]).name == name
+        assert Path(study["table"]).is_file()
+
+
+@pytest.mark.slow
+def test_a_search_writes_its_trials_the_best_first(copied: Path) -> None:
+    pytest.importorskip("optuna", reason="needs optuna: pip install 'safelight[search]'")
+    found = document(copied, "train", "search", "exif", "--over", VARIED, "--trials", "2", *SMOKE)
+    losses = [trial["validation_loss"] for trial in found["trials"]]
+    assert (found["n_new"], losses) == (2, sorted(losses))
+    assert found["best_options"] == [f"learning_rate={found['trials'][0]['set_learning_rate']}"]
