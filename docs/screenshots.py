@@ -4,7 +4,8 @@
 
 WORKSPACE is one that `safelight demo run` has filled; without it the demo runs first, in a temporary folder (about two
 minutes). Needs playwright and a Chromium (`CHROMIUM` names it, else the one on the path). Writes `report.png`,
-`console.png`, `picture.png`, `review.png`, `predict.png`, `similar.png` and `map.png` in `docs/images/`.
+`console.png`, `picture.png`, `review.png`, `predict.png`, `similar.png`, `map.png` and
+`model.png` in `docs/images/`.
 """
 
 import base64
@@ -64,6 +65,8 @@ def main(arguments: list[str]) -> None:
             similar = f"{address}/similar#picture={found[0]['sha256']}"
             photograph(browser, similar, "#pictures img", "similar", "light")
             photograph(browser, f"{address}/map#colour=decision", "body[data-ready]", "map", "dark")
+            model = sorted(path.parent.name for path in home.glob("models/*/model.onnx"))[0]
+            photograph(browser, f"{address}/models/{model}", ".plot svg", "model", "light")
             browser.close()
 
 
