@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
             similar = f"{address}/similar#picture={found[0]['sha256']}"
             photograph(browser, similar, "#pictures img", "similar", "light")
             photograph(browser, f"{address}/map#colour=decision", "body[data-ready]", "map", "dark")
-            model = sorted(path.parent.name for path in home.glob("models/*/model.onnx"))[0]
+            model = min(path.parent.name for path in home.glob("models/*/model.onnx"))
             photograph(browser, f"{address}/models/{model}", ".plot svg", "model", "light")
             browser.close()
 
