@@ -318,7 +318,7 @@ Photographs of unsplash left out, {DEGRADED} test pictures of either class, chan
 {newline.join(changed_)}
 
 That half of the networks see the early levels alone, which levels these are, and that small sources are drawn more
-often was chosen by these same left-out sources on half of the pictures, so the figures are a little favourable.
+often was chosen while these same left-out sources were seen, so the figures are favourable.
 
 Kinds: tpdne is StyleGAN2, edited are faces that people changed by hand, ciplab the photographs of the same set.
 
