@@ -98,7 +98,8 @@ def is_page(beside: Surroundings, limits: VerificationLimits) -> bool:
 
 def is_ground(beside: Surroundings, limits: VerificationLimits) -> bool:
     """Say whether a picture lies on a table, a cloth or a wall, or beside lines of text."""
-    return beside.relief <= limits.ground_relief or beside.n_lines >= limits.page_lines
+    has_text = beside.n_lines >= limits.page_lines and beside.mode_share >= limits.text_mode_share
+    return has_text or beside.relief <= limits.ground_relief
 
 
 def _agrees_closely(fit: Fit, limits: VerificationLimits) -> bool:

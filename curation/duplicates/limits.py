@@ -73,8 +73,9 @@ class VerificationLimits:
     paper_share: float = 0.9
     mode_share: float = 0.85
     backdrop_ncc: float = 0.93
-    ground_relief: float = 6.0
+    ground_relief: float = 4.0
     page_lines: int = 3
+    text_mode_share: float = 0.5
     unmoved_detail_ncc: float = 0.99
     seam: float = 1.2
     parting: float = 0.5
