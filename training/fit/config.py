@@ -39,10 +39,11 @@ class Config:
     `weights` (weights of the release, which also weigh the loss). `optimizer` is adamw, adam, nadam, sgd or rmsprop;
     `schedule` is cosine, constant, step (times `decay` every `decay_epochs`), plateau (times `decay` after
     `decay_epochs` without a better validation loss) or one_cycle. `ema` is the decay of an average of the weights, 0
-    for none. Gradients of `accumulate` batches are added before a step, and cut to the norm `clip`. The backbone is
-    not trained in the first `freeze_epochs`, then with `backbone_rate` times the learning rate. After each
-    `validate_every`-th step (0: none) the loss of one batch of validation is measured, too, for the curve alone.
-    `start` is the id of a finished model whose backbone the training begins with.
+    for none; it is lower in the first steps, so that they are soon forgotten. Gradients of `accumulate` batches are
+    added before a step, and cut to the norm `clip`. The backbone is not trained in the first `freeze_epochs`, then with
+    `backbone_rate` times the learning rate. After each `validate_every`-th step (0: none) the loss of one batch of
+    validation is measured, too, for the curve alone. `start` is the id of a finished model whose backbone the training
+    begins with.
     `device_augment` changes batches of pictures on the device, beside what the view does: flip:0.5,colour:0.2,crop:0.6
     (`training.data.transforms.device_batch`).
     """

@@ -5,12 +5,14 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training.errors import OptionError
 from training.fit.config import Config
 from training.models.headed import parameter_groups
 
 Maker = Callable[[list[dict[str, object]], Config], torch.optim.Optimizer]
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 OPTIMIZERS: dict[str, Maker] = {
     "adamw": lambda groups, config: torch.optim.AdamW(
@@ -71,3 +73,26 @@ def _one_cycle(share: float) -> float:
     if share < 0.25:
         return 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * share / 0.25))
     return 1e-4 + (1 - 1e-4) * 0.5 * (1 + math.cos(math.pi * (share - 0.25) / 0.75))
+
+
+def make_average(network: nn.Module, decay: float) -> AveragedModel:
+    """Build the exponential average of the weights and buffers of a network.
+
+    After n steps the decay is at most (1 + n) / (10 + n), the warm-up of TensorFlow's ExponentialMovingAverage. Without
+    it, a training shorter than a few times 1 / (1 - decay) steps ends with an average that is mostly the first weights.
+    """
+
+    def update(averages: Tensors, weights: Tensors, n: torch.Tensor | int) -> None:
+        rule = get_ema_multi_avg_fn(warmed_decay(decay, int(n)))  # type: ignore[no-untyped-call]  # torch has no types here
+        rule(averages, weights, n)
+
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+
+
+def warmed_decay(decay: float, n: int) -> float:
+    """Return the decay of the average of the weights after n steps.
+
+    >>> [round(warmed_decay(0.99, n), 2) for n in (0, 10, 100, 1000)]
+    [0.1, 0.55, 0.92, 0.99]
+    """
+    return min(decay, (1 + n) / (10 + n))

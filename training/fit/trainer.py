@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from catalog import ProgressTask, progress_task
 from training.data.arrays import Arrays
@@ -27,7 +27,7 @@ from training.fit.config import Config
 from training.fit.examples import Examples
 from training.fit.loss_curve import add_step
 from training.fit.objective import to_device
-from training.fit.optimizers import learning_rate, make_optimizer
+from training.fit.optimizers import learning_rate, make_average, make_optimizer
 from training.fit.ranks import this_rank
 from training.fit.recipe import BatchSampler, Objective
 from training.fit.run_log import FILE, RunLog
@@ -77,10 +77,7 @@ def fit(training: Training, checkpoints: Checkpoints) -> tuple[nn.Module, Traini
 
 def make_state(network: nn.Module, config: Config) -> TrainingState:
     """Build the optimizer, and the average of the weights where the configuration asks for one."""
-    average = None
-    if config.ema:
-        rule = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]  # torch has no types here
-        average = AveragedModel(network, multi_avg_fn=rule, use_buffers=True)
+    average = make_average(network, config.ema) if config.ema else None
     return TrainingState(network, make_optimizer(network, config), average)
 
 

@@ -101,7 +101,7 @@ def standardise(network: nn.Module, train: Examples, _run: TrainingRun) -> None:
 
 RECIPE = Recipe(
     name="digits",
-    version=1,
+    version=2,
     summary="classes of small pictures, such as digits of 28 px (--label COLUMN)",
     presets={"default": DEFAULT, "smoke": SMOKE},
     view=view,

@@ -138,7 +138,7 @@ def batches(examples: Examples, config: GoodPhotosConfig, rng: np.random.Generat
 
 RECIPE = Recipe(
     name="good_photos",
-    version=2,
+    version=3,
     summary="whether a photograph is good or bad, from folders or a label, any picture size",
     presets={"default": DEFAULT, "smoke": SMOKE},
     view=view,

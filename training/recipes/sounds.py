@@ -84,7 +84,7 @@ def network(config: SoundsConfig, heads: tuple[Head, ...]) -> nn.Module:
 
 RECIPE = Recipe(
     name="sounds",
-    version=1,
+    version=2,
     summary="classes of short sounds, such as spoken digits (--label COLUMN)",
     presets={"default": DEFAULT, "smoke": SMOKE},
     view=view,
