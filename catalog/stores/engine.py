@@ -49,8 +49,9 @@ def take(extensions: tuple[str, ...]) -> DuckDB:
                 return connection
     connection = duckdb.connect(config=_CONFIG)
     load_extensions(connection, extensions)
-    # A bar would stand between the lines of the output.
-    connection.execute("SET enable_progress_bar = false")
+    # A bar would stand between the lines of the output. A notebook without ipywidgets has no bar and refuses the setting.
+    with suppress(duckdb.InvalidInputException):
+        connection.execute("SET enable_progress_bar = false")
     return connection
 
 
