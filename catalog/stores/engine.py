@@ -49,7 +49,7 @@ def take(extensions: tuple[str, ...]) -> DuckDB:
                 return connection
     connection = duckdb.connect(config=_CONFIG)
     load_extensions(connection, extensions)
-    # A bar would stand between the lines of the output. A notebook without ipywidgets has no bar and refuses the setting.
+    # A bar would stand between the lines of the output. A notebook without ipywidgets has none, and the setting fails.
     with suppress(duckdb.InvalidInputException):
         connection.execute("SET enable_progress_bar = false")
     return connection
