@@ -55,6 +55,18 @@ OWNERS = {
         1,
     ): "logs its error and ends with the old order; waited for when the server stops",
     ("catalog/web/predictions/service.py", "run_in_executor", 1): "awaited in the same line",
+    ("catalog/web/models/service.py", "run_in_executor", 1): "awaited in the same line",
+    ("catalog/web/similarity/service.py", "run_in_executor", 1): "awaited in the same line",
+    (
+        "catalog/web/similarity/service.py",
+        "create_task",
+        1,
+    ): "kept by its method; whoever asks for the map gets its error",
+    (
+        "catalog/web/similarity/service.py",
+        "ensure_future",
+        1,
+    ): "awaited in the same function; after its time its error is taken when it ends",
     (
         "catalog/web/sections/picture_locations.py",
         "create_task",
