@@ -66,10 +66,14 @@ async function addSamples() {
     byId("progress").textContent = "The release of this model has no test pictures here";
     return;
   }
-  for (const sha256 of listed.pictures) {
-    const response = await fetch(`/api/assets/${sha256}`).catch(() => null);
-    if (response?.ok) add([new File([await response.blob()], `test picture ${sha256.slice(0, 8)}`)]);
-  }
+  const pictures = await Promise.all(listed.pictures.map(fetchSample));
+  add(pictures.filter((file) => file)); // all at once, so that the progress counts all of them
+}
+
+/** Give a picture of the catalog as a file; null when it cannot be had. */
+async function fetchSample(sha256) {
+  const response = await fetch(`/api/assets/${sha256}`).catch(() => null);
+  return response?.ok ? new File([await response.blob()], `test picture ${sha256.slice(0, 8)}`) : null;
 }
 
 /** Give each file a place on the page, the newest above, and send it. */
