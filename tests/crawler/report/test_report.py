@@ -143,7 +143,7 @@ def crawled(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Works
 def page(crawled: Workspace) -> str:
     """The page about all crawls, written by the command."""
     words = ["report", "--home", str(crawled.home)]
-    printed = CliRunner().invoke(command, words, catch_exceptions=False).output
+    printed = CliRunner().invoke(command, words, catch_exceptions=False).stdout
     return Path(printed.strip()).read_text("utf-8")
 
 

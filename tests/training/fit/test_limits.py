@@ -63,8 +63,9 @@ def test_a_budget_ends_a_training_soon_and_leaves_a_model(
     training = SmallTraining(store, tmp_path, config, objective, checkpoint_s=60, budget_s=0.5)
     began = time.monotonic()
     network, progress = training.fit()
-    # Validation and checkpoints count, too. The first epoch may be slow on a busy machine.
-    assert 0.5 <= progress.clock_s <= time.monotonic() - began
+    # Validation and checkpoints count, too. The first epoch may be slow on a busy machine, and the clock of the
+    # progress is read some milliseconds before that of the budget.
+    assert 0.4 <= progress.clock_s <= time.monotonic() - began
     assert progress.clock_s < 0.5 + 2 * (progress.clock_s / progress.epoch) + 2
     assert len(objective.sizes) <= STEPS + 0.5 / 0.01, "no step is begun after the end"
     assert 1 <= progress.epoch < config.epochs
