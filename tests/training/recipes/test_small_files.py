@@ -175,7 +175,11 @@ def test_real_spoken_digits_are_learnt_from_other_speakers(
 
 @pytest.mark.parametrize(
     ("data", "recipe", "arch"),
-    [("digits", "digits", "linear"), ("digits", "digits", "mlp"), ("words", "sounds", "linear")],
+    [
+        pytest.param("digits", "digits", "linear", marks=pytest.mark.slow),
+        pytest.param("digits", "digits", "mlp", marks=pytest.mark.slow),
+        ("words", "sounds", "linear"),
+    ],
 )
 def test_simpler_models_learn_from_the_same_release_into_the_same_report(
     data: str, recipe: str, arch: str, request: pytest.FixtureRequest
