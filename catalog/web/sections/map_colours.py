@@ -1,5 +1,6 @@
 """The values of one column for the pictures of a map: classes by number, or numbers."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def _short(value: float | None) -> float | None:
     >>> _short(0.1234567), _short(float("nan")), _short(None)
     (0.123457, None, None)
     """
-    if value is None or value != value or abs(value) > 1e300:  # noqa: PLR0124 - NaN differs from itself
+    if value is None or not math.isfinite(value) or abs(value) > 1e300:
         return None
     return float(f"{value:.6g}") if abs(value) < MB else float(f"{value:.10g}")
 

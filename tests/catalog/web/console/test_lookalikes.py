@@ -1,6 +1,5 @@
 """Five look-alikes are planted among other pictures, and people find all: by "more like this" and by the map."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,13 +9,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from catalog import Workspace, open_catalog
 from curation.run.run import curate
 from curation.settings import CurateSettings
-from tests.catalog.web.browsing import WAIT_MS, Tab
-from tests.catalog.web.conftest import SWITCHES
+from tests.catalog.web.browsing import Tab
 from tests.catalog.web.serving import Server, serving
 from tests.curation.made_pictures import scene
 
@@ -85,18 +83,6 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     assert len(likes) == 5
     with serving(home) as server:
         yield Planted(home, server, original, likes)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not executable:
-        pytest.skip("no chromium here: apt install chromium")
-    expect.set_options(timeout=WAIT_MS)
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=executable, args=SWITCHES)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
