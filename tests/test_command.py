@@ -225,6 +225,7 @@ def _in_folder(folder: Path, *words: str, **more: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.slow
 def test_a_folder_with_modules_of_our_names_does_not_mislead_the_command_or_its_workers(
     shadowing: Path,
 ) -> None:

@@ -108,14 +108,12 @@ def excesses(room: str, limits: WordLimits, root: Path = ROOT) -> list[str]:
 def lowered(limits: WordLimits, root: Path = ROOT) -> WordLimits:
     """Return the limits of today: nothing rises, and what has reached the goal is left out."""
     rates: dict[str, dict[str, float]] = {}
-    for room in ROOMS:
-        old = limits["rates"].get(room, {})
+    for room, old in limits["rates"].items():
         new = {word: _round_up(rate) for word, rate in word_rates(room, root).items()}
         rates[room] = {w: min(old[w], new[w]) for w in WORDS if w in old and new[w] > GOAL}
-    old_names = limits["names"]
     names = {
-        room: [name for name in vague_names(room, root) if name in old_names.get(room, [])]
-        for room in ROOMS
+        room: [name for name in vague_names(room, root) if name in old]
+        for room, old in limits["names"].items()
     }
     return {
         "rates": {room: values for room, values in rates.items() if values},

@@ -148,7 +148,7 @@ def odd_but_valid() -> dict[str, bytes]:
         "half white jpeg": encoded(banded, quality=85),
         "letterboxed jpeg": encoded(framed, quality=85),
         "16-bit png": encoded(deep, "PNG"),
-        "palette png": encoded(picture.quantize(64), "PNG"),
+        "palette png": encoded(picture.quantize(64, Image.Quantize.FASTOCTREE), "PNG"),
         "png with alpha": encoded(clear, "PNG"),
         "one-bit png": encoded(picture.convert("1"), "PNG"),
         "interlaced look-alike": encoded(picture, "PNG", compress_level=0),

@@ -51,7 +51,10 @@ with open_catalog(workspace) as catalog:
 
 @pytest.mark.parametrize(
     "moment",
-    ["before the checksums", pytest.param("after the checksums", marks=pytest.mark.slow)],
+    [
+        pytest.param(text, marks=pytest.mark.slow)
+        for text in ("before the checksums", "after the checksums")
+    ],
 )
 def test_a_killed_writer_is_no_problem_and_a_flip_after_it_is(
     workspace: Workspace, moment: str
@@ -78,6 +81,7 @@ def test_a_flipped_bit_in_the_log_of_a_killed_writer_names_the_log(workspace: Wo
     assert any("has lost commits" in line for line in problems), problems
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_a_page_that_the_log_replaces_is_named(workspace: Workspace) -> None:
     commits(workspace, range(2))
     subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)

@@ -66,6 +66,7 @@ def _folder_of(tmp_path: Path, *names: str) -> FolderSource:
     return FolderSource(str(folder))
 
 
+@pytest.mark.slow
 def test_a_takedown_after_an_unblock_blocks_again_and_verify_is_content(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_an_address_blocks_as_crawls_write_it(workspace: Workspace) -> None:
             TakedownRequest("url_prefix", empty, "x")
 
 
+@pytest.mark.slow
 def test_the_frontier_forgets_crawls_learned_addresses_and_hosts(workspace: Workspace) -> None:
     bring_random(workspace, range(8), 100)
     with Frontier(workspace.frontier) as frontier:

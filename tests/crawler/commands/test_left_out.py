@@ -48,6 +48,7 @@ def test_a_taken_down_photo_is_left_out_and_not_failed(workspace: Workspace, pho
     assert "tombstoned" not in status
 
 
+@pytest.mark.slow
 def test_where_only_taken_down_photos_are_left_no_retry_is_advised(
     workspace: Workspace, photos: Path
 ) -> None:
@@ -57,6 +58,7 @@ def test_where_only_taken_down_photos_are_left_no_retry_is_advised(
     assert "crawl retry" not in call(workspace, "run", "folder", str(photos))
 
 
+@pytest.mark.slow
 def test_a_retry_of_everything_leaves_taken_down_photos_alone(
     workspace: Workspace, photos: Path
 ) -> None:

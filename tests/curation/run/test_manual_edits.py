@@ -162,6 +162,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return made_home
 
 
+@pytest.mark.slow
 def test_the_next_run_honours_decisions_and_undo_restores_every_view(workspace: Workspace) -> None:
     before = current(workspace)
     first = before["curation_runs"][0]["run_id"]

@@ -94,6 +94,7 @@ def test_below_8_px_and_damage_are_dropped_with_their_reason(
     assert row["evidence"] == "7 x 7 px, smallest side is 8 px"
 
 
+@pytest.mark.slow
 def test_a_run_for_settings_drops_small_pictures_and_a_run_for_labels_adds_no_stage_without_any(
     workspace: Workspace,
 ) -> None:

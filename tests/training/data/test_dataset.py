@@ -105,7 +105,14 @@ def test_a_transform_gets_a_picture_an_array_or_the_bytes(published: Published) 
     assert open_pets(published, decode=False, transform=len)[0]["image"] == len(item["image"])
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    "context",
+    [
+        pytest.param("fork", marks=pytest.mark.slow),
+        pytest.param("spawn", marks=pytest.mark.slow),
+        "forkserver",
+    ],
+)
 def test_a_data_loader_of_torch_gives_each_picture_once(published: Published, context: str) -> None:
     pets = open_pets(published, transform=small, labels=["breed", "iso"], columns=["camera"])
     assert pets[0]["id"]  # its shard is open before the workers are made

@@ -31,7 +31,7 @@ def open_loader(published: Published, **options: Any) -> Loader:
     return safelight.loader("pets", **given_options)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     stop=st.integers(1, 9),
     before=st.tuples(st.integers(1, 3), st.integers(1, 4), st.sampled_from([3, 4, 8])),

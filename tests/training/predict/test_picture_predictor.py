@@ -227,6 +227,7 @@ def test_the_server_predicts_without_loading_torch(trained: Trained, tmp_path: P
     assert heavy == "[]"
 
 
+@pytest.mark.slow
 def test_the_command_serves_the_page_and_asks_for_a_token(trained: Trained, tmp_path: Path) -> None:
     copytree(trained.workspace.home, tmp_path / "home")
     folder = tmp_path / "home" / "models"

@@ -64,15 +64,22 @@ def test_each_recipe_has_a_file_of_at_most_150_lines() -> None:
         assert len((ROOT / file).read_text("utf-8").splitlines()) <= 150, file
 
 
+@pytest.fixture(scope="module")
+def texts_by_file() -> dict[str, list[str]]:
+    """The texts of each file of training that can name a recipe."""
+    paths = (ROOT / "training").rglob("*")
+    kinds = {".py", ".html", ".css", ".js"}
+    return {str(p.relative_to(ROOT)): list(texts(p)) for p in paths if p.suffix in kinds}
+
+
 @pytest.mark.parametrize("name", RECIPES)
-def test_no_other_file_of_training_names_a_recipe(name: str) -> None:
-    paths = [
-        p for p in (ROOT / "training").rglob("*") if p.suffix in {".py", ".html", ".css", ".js"}
-    ]
+def test_no_other_file_of_training_names_a_recipe(
+    name: str, texts_by_file: dict[str, list[str]]
+) -> None:
     guilty = [
-        str(path.relative_to(ROOT))
-        for path in paths
-        if any(names_recipe(text, name) for text in texts(path))
+        file
+        for file, all_texts in texts_by_file.items()
+        if any(names_recipe(text, name) for text in all_texts)
     ]
     assert guilty == [str(FILES[name])]
 

@@ -178,7 +178,7 @@ def test_real_spoken_digits_are_learnt_from_other_speakers(
     [
         pytest.param("digits", "digits", "linear", marks=pytest.mark.slow),
         pytest.param("digits", "digits", "mlp", marks=pytest.mark.slow),
-        ("words", "sounds", "linear"),
+        pytest.param("words", "sounds", "linear", marks=pytest.mark.slow),
     ],
 )
 def test_simpler_models_learn_from_the_same_release_into_the_same_report(

@@ -28,6 +28,7 @@ def home(trained: Trained, tmp_path: Path) -> Workspace:
     return Workspace.at(tmp_path / "home")
 
 
+@pytest.mark.slow
 def test_a_grid_is_tried_whole_and_once(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "assess", None)  # the test pictures stay unseen
     result = search(home, SearchRequest(TRAINING, GRID))

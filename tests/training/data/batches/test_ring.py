@@ -33,5 +33,5 @@ def test_whoever_keeps_a_batch_or_a_part_of_it_keeps_its_memory() -> None:
         ring.take((2, 4, 4, 3))[:] = 0
         assert (kept == 7).all()
         del kept
-        gc.collect()
+        gc.collect(0)
     assert len(ring) == 2  # the one that was kept, and the one that took its place
