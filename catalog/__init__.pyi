@@ -110,6 +110,7 @@ from .packs.spool import (
 from .plurals import counted as counted
 from .program_name import command_name as command_name
 from .pull.backoff import retry_after as retry_after
+from .pull.cache import CACHE_BYTES as CACHE_BYTES
 from .pull.public_addresses import (
     Network as Network,
     PrivateAddressError as PrivateAddressError,
@@ -119,10 +120,7 @@ from .pull.public_addresses import (
     parse_networks as parse_networks,
     require_allowed_address as require_allowed_address,
 )
-from .pull.remote import (
-    CACHE_BYTES as CACHE_BYTES,
-    open_remote as open_remote,
-)
+from .pull.remote import open_remote as open_remote
 from .releases.loading import (
     Pictures as Pictures,
     load as load,
@@ -163,6 +161,7 @@ from .sandbox import (
     DecoderPool as DecoderPool,
 )
 from .stores.commit_errors import is_transient as is_transient
+from .tables.number_arrays import from_numpy as from_numpy, to_numpy as to_numpy
 from .tables.questions import (
     QUESTIONS as QUESTIONS,
     Parameter as Parameter,

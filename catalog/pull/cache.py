@@ -19,6 +19,8 @@ from catalog.errors import ReleaseError
 from catalog.releases.manifest import ReleaseFile
 from catalog.workspace.files import flush, link, sha256_file
 
+CACHE_BYTES = 8 * 2**30  # of shards of releases elsewhere, by default
+
 
 @dataclass(frozen=True)
 class Chunk:

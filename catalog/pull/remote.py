@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from catalog.errors import RevokedError, SafelightError
-from catalog.pull.cache import BlobCache
+from catalog.pull.cache import CACHE_BYTES, BlobCache
 from catalog.pull.offers import Offer, find_offer
 from catalog.pull.pull import DatasetSettings
 from catalog.pull.shard_cache import Remote, ShardCache
@@ -24,10 +24,7 @@ from catalog.workspace.files import link
 from catalog.workspace.settings import load_settings
 from catalog.workspace.workspace import DEFAULT_HOME, Workspace
 
-CACHE_BYTES = 8 * 2**30
 Result = TypeVar("Result")
-
-
 NOWHERE = Remote("", "", 1, 1)
 
 

@@ -4,12 +4,13 @@ Only the columns that the predicate names are read, and no row becomes a Python 
 """
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from catalog.errors import ReleaseError
 from catalog.releases.deleted_data import INDEX
 from catalog.releases.release import Release
+from catalog.tables.number_arrays import to_numpy
 from catalog.workspace.error_lines import first_paragraph
 
 
@@ -25,10 +26,16 @@ def select_rows(release: Release, split: str | None = None, where: str = "") -> 
     if split is None:
         return np.arange(release.manifest["n_items"])
     chosen = [
-        np.asarray(pc.equal(batch["split"], split))
-        for batch in release.index_batches(["split"], ["split"])
+        _is_value(batch["split"], split) for batch in release.index_batches(["split"], ["split"])
     ]
     return np.flatnonzero(np.concatenate(chosen))
+
+
+def _is_value(column: pa.DictionaryArray, value: str) -> NDArray[np.bool_]:
+    """Return which texts (n,) are this one; a missing text is not."""
+    is_it = np.array([text == value for text in column.dictionary.to_pylist()] or [False])
+    chosen: NDArray[np.bool_] = to_numpy(column.is_valid()) & is_it[to_numpy(column.indices)]
+    return chosen
 
 
 def check_split(release: Release, split: str | None) -> None:

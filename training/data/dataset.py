@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from catalog import CACHE_BYTES, Workspace, open_release, open_remote
+from catalog import CACHE_BYTES, Workspace
 from training.data.arrays import Pixels
 from training.data.decode import decode
 from training.data.orientation import UPRIGHT, orientation_of, turn_upright
-from training.data.selection import Selection, select
+from training.data.selection import Selection, open_here_or_remote, select
 from training.data.shards import ShardReader
 
 if TYPE_CHECKING:
@@ -131,11 +131,7 @@ def dataset(  # noqa: PLR0913 - keywords; each of them is documented
     Raises `ReleaseNotFoundError`, `ReleaseError` for a split or predicate that does not fit, `UsageError` for unknown
     columns and an empty selection; warns about revoked releases and pictures without training permission.
     """
-    release = (
-        open_remote(name, source, workspace=workspace, cache_bytes=cache_bytes)
-        if source
-        else open_release(name, workspace)
-    )
+    release = open_here_or_remote(name, workspace, source, cache_bytes)
     selection = select(
         release, split=split, where=where, labels=labels, columns=columns, image=image
     )

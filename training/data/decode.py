@@ -13,6 +13,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from training.data.arrays import Pixels
 
 ORIENTATION = 0x0112
+BLOCK_PX = 8  # side of the blocks of a JPEG: a shifted grid would look like another compression
 LEAST_FACTOR = 2  # decoding at 5/8 to 7/8 takes longer than at full size
 
 
@@ -48,6 +49,21 @@ def decode_pixels(
         except (ValueError, KeyError):  # CMYK and other rare kinds: Pillow decodes them
             pass
     return _decode_other(data)
+
+
+def fast_size(stored: tuple[int, int], least: tuple[int, int]) -> tuple[int, int]:
+    """Return the smallest of all, a half, a fourth and an eighth of a JPEG that holds `least`, height and width.
+
+    These scales have vector instructions: a half takes less time than 3/8, and has more detail.
+
+    >>> fast_size((800, 600), (250, 200)), fast_size((800, 600), (500, 200))
+    ((400, 300), (800, 600))
+    """
+    for divisor in (8, 4, 2):
+        height, width = (-(-side // divisor) for side in stored)
+        if height >= least[0] and width >= least[1]:
+            return height, width
+    return stored
 
 
 def decode_problem(error: Exception) -> str:

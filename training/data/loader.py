@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from catalog import CACHE_BYTES, UsageError, Workspace, open_release, open_remote
+from catalog import CACHE_BYTES, UsageError, Workspace
 from training.data.batches.filling import BadPicture, BatchFiller, Filling, OnBad
 from training.data.batches.ring import BatchRing
 from training.data.crops import Crop, PictureView
@@ -32,7 +32,7 @@ from training.data.sampling.samplers import (
     cut_batches,
     plan_epoch,
 )
-from training.data.selection import select
+from training.data.selection import open_here_or_remote, select
 
 if TYPE_CHECKING:
     import polars as pl
@@ -306,11 +306,7 @@ def loader(  # noqa: PLR0913 - keywords; each of them is documented
     Raises `ReleaseNotFoundError`, `ReleaseError` for a split or predicate that does not fit, `UsageError` for all else;
     warns about revoked releases and pictures without training permission.
     """
-    release = (
-        open_remote(name, source, workspace=workspace, cache_bytes=cache_bytes)
-        if source
-        else open_release(name, workspace)
-    )
+    release = open_here_or_remote(name, workspace, source, cache_bytes)
     selection = select(
         release, split=split, where=where, labels=labels, columns=columns, image=image
     )

@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,14 @@ from numpy.typing import NDArray
 from catalog import (
     Release,
     UsageError,
+    Workspace,
     command_name,
     counted,
+    from_numpy,
+    open_release,
     rendition_names,
     select_rows,
+    to_numpy,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +102,7 @@ class Selection:
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return columns of the index, by default all, for these rows."""
-        return self.release.index(columns).take(pa.array(self.rows))
+        return self.release.index(columns).take(from_numpy(self.rows))
 
     def frame(self) -> "pl.DataFrame":
         """Return the index of these rows."""
@@ -106,6 +111,17 @@ class Selection:
         frame = pl.from_arrow(self.table())
         assert isinstance(frame, pl.DataFrame)
         return frame
+
+
+def open_here_or_remote(
+    name: str, workspace: Workspace | str | Path | None, source: str | None, cache_bytes: int
+) -> Release:
+    """Open a release of the workspace, or with a `source` one that is elsewhere, see `open_remote`."""
+    if source is None:
+        return open_release(name, workspace)
+    from catalog import open_remote  # its libraries take a tenth of the time to the first batch
+
+    return open_remote(name, source, workspace=workspace, cache_bytes=cache_bytes)
 
 
 def select(
@@ -166,13 +182,13 @@ def _places(release: Release, rows: NDArray[np.int64], prefix: str) -> Places:
     for batch in release.index_batches(["asset_sha256", "shard", *ranges], ["shard"]):
         inside = rows[slice(*np.searchsorted(rows, (start, start + len(batch))))] - start
         start += len(batch)
-        part = batch if len(inside) == len(batch) else batch.take(pa.array(inside))
+        part = batch if len(inside) == len(batch) else batch.take(from_numpy(inside))
         names = part["shard"].dictionary.to_pylist()
         shards = np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int32)
         here = slice(done, done + len(part))
         ids[here] = _from_hex(part["asset_sha256"])
-        codes[here] = shards[part["shard"].indices.to_numpy()]
-        offsets[here], lengths[here] = (part[name].to_numpy() for name in ranges)
+        codes[here] = shards[to_numpy(part["shard"].indices)]
+        offsets[here], lengths[here] = (to_numpy(part[name]) for name in ranges)
         done += len(part)
     return Places(tuple(numbers), ids, codes, offsets, lengths)
 
@@ -222,12 +238,12 @@ def _label(release: Release, name: str, rows: NDArray[np.int64]) -> Label:
     column = pa.chunked_array([batch[name] for batch in batches])
     if is_text:
         column, classes = _coded(column)
-    chosen = column if len(rows) == len(column) else column.take(pa.array(rows))
-    mask = pc.and_(pc.is_valid(chosen), pc.fill_null(_is_number(chosen), False)).to_numpy()
-    # The values below the mask are zeros, whatever stood there.
+    chosen = column if len(rows) == len(column) else column.take(from_numpy(rows))
+    mask = to_numpy(pc.and_kleene(pc.is_valid(chosen), _is_number(chosen)))
     kind = pa.int64() if _is_whole(column.type) else pa.float32()
-    values = pc.if_else(mask, chosen, None).cast(kind).fill_null(0).to_numpy()
-    return Label(values, mask, classes)
+    values = to_numpy(chosen.cast(kind))
+    # The values below the mask are zeros, whatever stood there.
+    return Label(np.where(mask, values, values.dtype.type(0)), mask, classes)
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, tuple[str, ...]]:
@@ -235,7 +251,7 @@ def _coded(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, tuple[str, ...]]:
     texts = column.unify_dictionaries().combine_chunks()
     names = texts.dictionary.to_pylist()
     classes = {name: number for number, name in enumerate(sorted(names))}
-    numbers = pa.array([classes[name] for name in names], pa.int64())
+    numbers = from_numpy(np.array([classes[name] for name in names], np.int64))
     return pa.chunked_array([numbers.take(texts.indices)]), tuple(classes)
 
 
@@ -248,7 +264,7 @@ def _is_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _columns(release: Release, names: Sequence[str], rows: NDArray[np.int64]) -> dict[str, Column]:
-    table = release.index(names).take(pa.array(rows)) if names else pa.table({})
+    table = release.index(names).take(from_numpy(rows)) if names else pa.table({})
     return {name: _plain(table[name]) for name in names}
 
 
@@ -270,8 +286,9 @@ def _warn_of_permission(selection: Selection) -> None:
     """Warn in one line when pictures have no permission to train a model on them."""
     if "training_allowed" not in selection.release.manifest["schema"]:
         return
-    allowed = selection.table(["training_allowed"])["training_allowed"]
-    missing = len(selection) - pc.sum(allowed.fill_null(False)).as_py()
+    batches = selection.release.index_batches(["training_allowed"])
+    allowed = np.concatenate([to_numpy(batch["training_allowed"]) for batch in batches])
+    missing = len(selection) - int(allowed[selection.rows].sum())
     if missing:
         warnings.warn(
             f"{counted(missing, 'picture', 'has')} no training permission of the {len(selection)} chosen from "

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.factories import jpeg, picture
-from training.data.decode import decode
+from training.data.decode import decode, fast_size
 from training.errors import UndecodablePictureError
 
 
@@ -53,3 +53,14 @@ def test_a_scaled_decode_keeps_at_least_the_wanted_side() -> None:
 def test_what_is_not_a_picture_is_named(data: bytes) -> None:
     with pytest.raises(UndecodablePictureError, match=r"cat\.jpg cannot be decoded"):
         decode(data, name="cat.jpg")
+
+
+@pytest.mark.parametrize(
+    ("least", "expected"),
+    [((60, 50), (75, 100)), ((76, 90), (150, 200)), ((151, 90), (300, 400)), ((90, 401), (600, 800))],
+)  # fmt: skip
+def test_a_fast_decode_is_a_half_a_fourth_or_an_eighth(
+    least: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    data = jpeg(size=(800, 600))
+    assert decode(data, min_side=fast_size((600, 800), least)).shape == (*expected, 3)

@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import subprocess
+import sys
 from collections import Counter
 from io import BytesIO
 from typing import Any
@@ -290,3 +292,17 @@ def test_too_few_pictures_for_a_batch_are_an_error(published: Published) -> None
         next(iter(loader))
     with pytest.raises(ReleaseNotFoundError):
         open_loader(published, name="nothing-such")
+
+
+@pytest.mark.slow  # a process with torch
+def test_the_first_batch_waits_for_no_library_that_it_does_not_need(published: Published) -> None:
+    script = f"""
+import sys, safelight
+options = dict(size=24, batch_size=8, labels=["breed", "iso"], workspace={published.home!r})
+with safelight.loader("pets@1.0.0", "train", **options) as loader:
+    next(iter(loader))
+print(sorted({{"pandas", "polars", "duckdb", "tenacity", "filelock", "httpx"}} & {{*sys.modules}}))
+"""
+    words = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

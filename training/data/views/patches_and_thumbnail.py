@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.data.arrays import Arrays, Floats, Pixels
+from training.data.decode import BLOCK_PX
 from training.data.simple_features import scene, statistics
 from training.data.views.base import View, channels_first
 
-BLOCK_PX = 8  # JPEG blocks: a shifted grid would look like another compression
 GRID = 12  # candidate positions a side, at most 144 patches are compared
 
 
