@@ -195,6 +195,7 @@ from .web.models.model_library import (
     ModelSummary as ModelSummary,
     ModelVerdict as ModelVerdict,
     PictureFilter as PictureFilter,
+    ReportPage as ReportPage,
     Setting as Setting,
     WeightsSource as WeightsSource,
 )

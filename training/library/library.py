@@ -12,6 +12,7 @@ from catalog import (
     ModelSummary,
     NoSuchModelError,
     PictureFilter,
+    ReportPage,
     Workspace,
     command_name,
 )
@@ -75,13 +76,13 @@ class TrainedModels:
                 sentence = "these models cannot be compared: see the server's log"
                 raise ModelsNotComparableError(sentence) from error
 
-    def report(self, run_id: str) -> bytes:
-        """Return the HTML of a training report; raises `NoSuchModelError`."""
+    def report(self, run_id: str, page: ReportPage = "report") -> bytes:
+        """Return the HTML of a page of a training report; raises `NoSuchModelError`."""
         folder = self._workspace.reports / "training"
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         if run_id not in names:
             raise NoSuchModelError(f"no training report has the id {shown(run_id)!r}")
-        path = folder / run_id / "report.html"
+        path = folder / run_id / f"{page}.html"
         try:
             if path.parent.is_symlink():
                 raise FolderProblemError("the folder of the report is a link")

@@ -10,7 +10,7 @@ from aiohttp import web
 from catalog.errors import ModelsNotComparableError, SafelightError
 from catalog.web.api.pages import for_people, read_catalog, render_card, show_page
 from catalog.web.http.app_keys import MODELS
-from catalog.web.models.model_library import ModelList, ModelPage, ModelSummary
+from catalog.web.models.model_library import ModelList, ModelPage, ModelSummary, ReportPage
 from catalog.web.sections.datasets import read_revoked
 
 routes = web.RouteTableDef()
@@ -89,10 +89,21 @@ async def comparison_page(request: web.Request) -> web.Response:
 @for_people
 async def report(request: web.Request) -> web.Response:
     """Send the training report of a model, unless it may show a picture that must not be seen."""
+    return await _report_page(request, "report")
+
+
+@routes.get("/models/{model_id}/panel.html")
+@for_people
+async def panel(request: web.Request) -> web.Response:
+    """Send the panel of pictures that the training report leads to, on the same terms."""
+    return await _report_page(request, "panel")
+
+
+async def _report_page(request: web.Request, page: ReportPage) -> web.Response:
     summary = (await _model(request)).summary
     if not summary.run_id:
         raise web.HTTPNotFound(text="this model has no training report")
-    body = await request.app[MODELS].report(summary)
+    body = await request.app[MODELS].report(summary, page)
     if body is None:
         raise web.HTTPGone(text=_WITHHELD)
     headers = _NO_STORE | {"Content-Security-Policy": _REPORT_POLICY}

@@ -340,6 +340,7 @@ def _environment() -> Environment:
         formatting.words,
         formatting.cell,
         formatting.web_link,
+        formatting.shortened,
         formatting.sentence,
         kind_of_pair,
         redacted,

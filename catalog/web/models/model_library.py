@@ -305,6 +305,10 @@ PictureFilter = Callable[[Collection[str]], Collection[str]]
 """Of SHA-256 of pictures, those that may be shown."""
 
 
+ReportPage = Literal["report", "panel"]
+"""A training report, or the panel of pictures that it leads to."""
+
+
 class ModelLibrary(Protocol):
     """The models of a workspace. Its methods block, and may be called by several threads."""
 
@@ -317,8 +321,8 @@ class ModelLibrary(Protocol):
     def compare(self, first: str, second: str, visible: PictureFilter) -> ModelComparison:
         """Compare two models; raises `NoSuchModelError`, and `ModelsNotComparableError` with a sentence."""
 
-    def report(self, run_id: str) -> bytes:
-        """Return the HTML of a training report; raises `NoSuchModelError`."""
+    def report(self, run_id: str, page: ReportPage = "report") -> bytes:
+        """Return the HTML of a page of a training report; raises `NoSuchModelError`."""
 
 
 OpenModels = Callable[[Workspace], ModelLibrary]

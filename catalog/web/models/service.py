@@ -14,6 +14,7 @@ from catalog.web.models.model_library import (
     ModelPage,
     ModelSummary,
     OpenModels,
+    ReportPage,
 )
 from catalog.web.models.showable import is_all_showable, showable
 from catalog.workspace.workspace import Workspace
@@ -44,13 +45,13 @@ class ModelService:
         """Compare two models; raises `NoSuchModelError` and `ModelsNotComparableError`."""
         return await self._call(lambda library: library.compare(first, second, self._visible))
 
-    async def report(self, model: ModelSummary) -> bytes | None:
-        """Return the HTML of a training report, null where a picture of its release may not be shown."""
+    async def report(self, model: ModelSummary, page: ReportPage) -> bytes | None:
+        """Return the HTML of a page of a training report, null where a picture of its release may not be shown."""
 
         def read(library: ModelLibrary) -> bytes | None:
             with open_catalog(self._workspace) as catalog:
                 may_be_shown = is_all_showable(catalog, model.dataset, model.version)
-            return library.report(model.run_id) if may_be_shown else None
+            return library.report(model.run_id, page) if may_be_shown else None
 
         return await self._call(read)
 

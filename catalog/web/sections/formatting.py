@@ -1,6 +1,7 @@
 """Cell formats of the pages; those of numbers are in `catalog.number_formats`."""
 
 import json
+import re
 from datetime import date, datetime
 from urllib.parse import urlsplit
 
@@ -49,6 +50,15 @@ def web_link(url: object) -> str | None:
     except ValueError:
         is_web = False
     return redacted(str(url)) if is_web else None
+
+
+def shortened(address: str | None) -> str:
+    """Give an address without what all addresses have: its protocol, `www.` and the slash at its end.
+
+    >>> shortened("https://www.pexels.com/license/"), shortened(None)
+    ('pexels.com/license', '')
+    """
+    return re.sub(r"^https?://(www\.)?", "", address or "").removesuffix("/")
 
 
 def _plain(value: object) -> str:

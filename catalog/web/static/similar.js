@@ -125,7 +125,7 @@ function similarCard(selection, { cosine, kind, tie, picture }) {
   return card(selection, picture.sha256, picture.title,
     element("b", { class: `kind ${kind}` }, KINDS[tie]), ` distance ${(1 - cosine).toFixed(3)}`, element("br"),
     ...(picture.title ? [element("span", { class: "name" }, picture.title), element("br")] : []),
-    ...parts([decision, byHand, link(picture.licence) ?? "no licence", picture.page_url ? link(picture.page_url, picture.source) : picture.source]));
+    ...parts([decision, byHand, link(picture.licence, shortened(picture.licence)) ?? "no licence", picture.page_url ? link(picture.page_url, picture.source) : picture.source]));
 }
 
 /** Join texts and elements by points; empty ones are left out. */
@@ -137,6 +137,11 @@ function parts(given) {
 function link(address, text = address) {
   if (!address) return null;
   return /^https?:\/\//.test(address) ? element("a", { href: address, rel: "noopener noreferrer" }, text || address) : text;
+}
+
+/** Give an address without what all addresses have: its protocol, "www." and the slash at its end. */
+function shortened(address) {
+  return address && address.replace(/^https?:\/\/(www\.)?/, "").replace(/\/$/, "");
 }
 
 function sentence(text) {

@@ -34,6 +34,7 @@ def home(trained: Trained, tmp_path: Path) -> Workspace:
     (workspace.reports / "training" / run.name / "report.html").write_text(
         "<h1>report</h1><script>alert(1)</script>"
     )
+    (workspace.reports / "training" / run.name / "panel.html").write_text("<h1>panel</h1>")
     return workspace
 
 
@@ -181,13 +182,17 @@ def test_a_blocked_picture_is_shown_nowhere_and_keeps_the_report_back(
     status, text, headers = ask(address, f"/models/{one}/report")
     assert (status, "<h1>report</h1>" in text) == (200, True)
     assert headers["Content-Security-Policy"].endswith("sandbox")
+    panel = ask(address, f"/models/{one}/panel.html")
+    assert (panel[0], panel[1]) == (200, "<h1>panel</h1>")
+    assert panel[2]["Content-Security-Policy"].endswith("sandbox")
     row = tombstone("sha256", gone, "asked", blocks=True)
     write_segment(home, {"tombstones": rows("tombstones", [row])}, job="block")
     with open_catalog(home) as catalog:
         catalog.commit()
     assert shown_anywhere(trained, address, gone) == []
-    status, text, _ = ask(address, f"/models/{one}/report", **PAGE)
-    assert (status, "taken down" in text, "<h1>report</h1>" in text) == (410, True, False)
+    for page in ("report", "panel.html"):
+        status, text, _ = ask(address, f"/models/{one}/{page}", **PAGE)
+        assert (status, "taken down" in text, "<h1>" + page[:5] in text) == (410, True, False)
 
 
 @pytest.mark.slow
