@@ -5,6 +5,7 @@ with a finding are in a table.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -313,7 +314,7 @@ def flatten(facts: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
 
 
 def _text(value: object) -> str:
-    if value is None or value != value:  # noqa: PLR0124  # NaN is the value that differs from itself
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"

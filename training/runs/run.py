@@ -233,13 +233,13 @@ def _train_all(job: TrainingJob, folders: Mapping[str, Path]) -> None:
 
 def _train_one(job: TrainingJob, parts: DatasetParts, policy: str, folder: Path) -> None:
     task, run, ranks = job.task, job.run_for(policy), this_rank()
-    if ranks.is_first:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_source(folder, task.recipe)
     torch.manual_seed(task.config.seed)
     network = task.build()
     start_from(network, task)
     network = network.to(run.device)
+    if ranks.is_first:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_source(folder, task.recipe)
     before = {name: value.detach().cpu().clone() for name, value in network.named_parameters()}
     training = Training(
         network,

@@ -17,6 +17,7 @@ from training.errors import (
     RecipeNotFoundError,
 )
 from training.fit.checkpoint import Checkpoints, TrainingState
+from training.fit.task import Task
 from training.runs.model_folder import record
 from training.runs.run import TrainingRequest, evaluate, make_job, train
 
@@ -169,3 +170,16 @@ def test_layers_that_were_trained_have_changed(trained: Trained) -> None:
     assert len(changes) == changes["layer"].n_unique()
     assert {name.partition(".")[0] for name in changes["layer"]} == {"backbone", "heads"}
     assert (changes["change"] > 0).all()
+
+
+def test_a_network_that_cannot_be_built_leaves_no_model_folder(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_task: Task) -> torch.nn.Module:
+        raise MemoryError
+
+    before = set(trained.workspace.models.iterdir())
+    monkeypatch.setattr(Task, "build", fail)
+    with pytest.raises(MemoryError):
+        train(trained.workspace, replace(trained.order, options=("seed=5",)))
+    assert set(trained.workspace.models.iterdir()) == before
