@@ -29,7 +29,11 @@ def timed(predict: Callable[[], Ints]) -> Answers:
 
 def accuracy(predicted: Ints, truth: Ints) -> str:
     """Write the accuracy with its 95 % interval from a bootstrap over files."""
-    right = (predicted == truth).astype(float)
+    return mean_share((predicted == truth).astype(float))
+
+
+def mean_share(right: NDArray[np.float64]) -> str:
+    """Write the mean of how right each file is, (N,), with its 95 % interval from a bootstrap over files."""
     sums = np.stack([right, np.ones(len(right))], 1)
     one = group_bootstrap(sums, np.arange(len(right)), lambda s: s[:, 0] / s[:, 1])
     return f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]"

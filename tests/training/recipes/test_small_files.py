@@ -32,6 +32,7 @@ from training.errors import (
 from training.fit.recipe import Labels
 from training.fit.run_request import TrainingRequest
 from training.predict.predict_files import Model, load_model, predict_pictures
+from training.recipes import RECIPES
 from training.recipes.digits import SMOKE, heads
 from training.report.report import write_report
 from training.runs.run import evaluate, train
@@ -206,3 +207,7 @@ def test_an_architecture_that_does_not_exist_is_refused_with_those_that_do(words
     )  # fmt: skip
     with pytest.raises(OptionError, match="linear"):
         train(words.workspace, request)
+
+
+def test_the_last_epoch_of_sounds_is_taken() -> None:
+    assert RECIPES["sounds"].presets["default"].select == "last"
