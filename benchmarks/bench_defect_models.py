@@ -12,8 +12,10 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,9 @@ from training.studies.cross_fit import (  # noqa: E402
 )
 
 PRESETS = {"multi-head, from scratch": "default", "multicolumn": "multicolumn", "nima": "nima"}
+SMALL, SAE_SVR = "small, on pixels", "sae_svr"
+STAGES = ("stage 1 alone", "stage 1, then multi-head")
+MODELS = (SAE_SVR, *PRESETS, SMALL, *STAGES)
 BEST, WORST, SPREAD, VOTES = 7.5, 2.5, 1.4, 200  # of the votes that are made
 FOLDS = 3
 SMALL_SAMPLE = 400  # pictures that the auto-encoder learns from
@@ -64,17 +69,26 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--most", type=int, default=25, help="Photographs of a source.")
     parser.add_argument("--apart", default=SOURCE, help="Column or SQL expression of the source.")
+    parser.add_argument("--only", action="append", choices=MODELS, help="These models alone.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     request = TrainingRequest("defects", options.dataset, options=("rungs=1",))
     job = chosen(make_job(Workspace.at(options.home), request), options.apart, options.most)
     job = replace(job, index=with_votes(job.index))
-    with job.open_store() as store:
-        predicted, seconds = cross_fitted(job, store, options.apart)
+    names = options.only or MODELS
+    with opened(job, names) as store:
+        predicted, seconds = cross_fitted(job, store, options.apart, names)
         groups = group_numbers(store.index, options.apart)
         text = table(job, store, predicted, groups, seconds)
     options.output.write_text(text, "utf-8")
     print(text)
+
+
+def opened(job: TrainingJob, names: Sequence[str]) -> AbstractContextManager[Store]:
+    """Open the vectors of all rows, which no model on pixels needs."""
+    if set(names) <= {SMALL, SAE_SVR}:
+        return open_store(job.release, job.index, job.task.view, job.settings)
+    return job.open_store()
 
 
 def with_votes(index: pl.DataFrame) -> pl.DataFrame:
@@ -88,40 +102,47 @@ def with_votes(index: pl.DataFrame) -> pl.DataFrame:
 
 
 def cross_fitted(
-    job: TrainingJob, store: Store, apart: str
+    job: TrainingJob, store: Store, apart: str, names: Sequence[str]
 ) -> tuple[Predictions, dict[str, float]]:
     """Return what each model says of each row, by model and defect, and its CPU seconds."""
     predicted: Predictions = {}
     seconds: dict[str, float] = {}
-    small = open_patches(job)
-    targets = np.stack([head.targets(store.index) for head in job.task.heads], axis=1)
+    models = makers(job, store)
     for fold in cut_folds(store.index, [apart, "group_id"], FOLDS):
-        models: dict[str, Mapping[str, Floats]] = {}
-
-        def timed(
-            name: str, said: Mapping[str, Floats], started: float, into: dict = models
-        ) -> None:
-            into[name] = said
-            seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
-
-        started = time.process_time()
-        timed("sae_svr", of_patches(small, targets, fold, job), started)
-        for name, preset in PRESETS.items():
+        for name in names:
             started = time.process_time()
-            timed(name, trained(task_of(job, preset), store, fold, job)[0], started)
-        started = time.process_time()
-        stage, backbone = first_stage(job, store, fold)
-        timed("stage 1 alone", stage, started)
-        task = task_of(job, "default")
-        recipe = replace(task.recipe, initialise=begin_with(backbone))
-        timed(
-            "stage 1, then multi-head",
-            trained(replace(task, recipe=recipe), store, fold, job)[0],
-            started,
-        )
-        for name, said in models.items():
-            place(predicted, name, said, fold.test, len(store))
+            place(predicted, name, models[name](fold), fold.test, len(store))
+            seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
+            print(name, f"{seconds[name]:.0f} s", flush=True)
     return predicted, seconds
+
+
+def makers(job: TrainingJob, store: Store) -> dict[str, Callable[[Fold], Mapping[str, Floats]]]:
+    """Return what trains each model on a fold and gives the values of its test rows by head."""
+
+    def second(fold: Fold) -> Mapping[str, Floats]:
+        task = task_of(job, "default")
+        recipe = replace(task.recipe, initialise=begin_with(first_stage(job, store, fold)[1]))
+        return trained(replace(task, recipe=recipe), store, fold, job)[0]
+
+    def preset(name: str, rows: Callable[[], Store], fold: Fold) -> Mapping[str, Floats]:
+        return trained(task_of(job, name), rows(), fold, job)[0]
+
+    small = task_of(job, "small").view
+    pixels = cache(lambda: open_store(job.release, job.index, small, job.settings))
+    patches = cache(lambda: open_patches(job))
+    return {
+        SAE_SVR: lambda fold: of_patches(patches(), targets_of(job, store), fold, job),
+        **{title: partial(preset, name, lambda: store) for title, name in PRESETS.items()},
+        SMALL: partial(preset, "small", pixels),
+        STAGES[0]: lambda fold: first_stage(job, store, fold)[0],
+        STAGES[1]: second,
+    }
+
+
+def targets_of(job: TrainingJob, store: Store) -> Floats:
+    """Return the severities of all rows, (N, heads)."""
+    return np.stack([head.targets(store.index) for head in job.task.heads], axis=1)
 
 
 def task_of(job: TrainingJob, preset: str) -> Task:
@@ -239,6 +260,8 @@ Brackets: 95 % intervals from a bootstrap over sources.
 - `nima`: a single column that sees the whole picture; ten bins a defect, earth mover's distance with r = 2.
 - `multicolumn`: two columns, the whole picture and its native middle; ordered bins.
 - multi-head: both columns and the statistics, one network with seven heads: the recipe `defects`.
+- small, on pixels: 48,062 parameters, all of them learnt, on the whole picture and its native middle of 192 px, with
+  high-pass planes, the logarithm of their spread pooled, and histograms of light and hues, as in `good_photos`.
 
 `nima`, `multicolumn` and the recipe train on vectors of a frozen EfficientNet-Lite0 (ImageNet), where their authors
 trained the whole network. Pictures rated by people (AVA) are not at hand, so stage 1 is the recipe `aesthetics` on

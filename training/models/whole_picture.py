@@ -77,6 +77,36 @@ class WholePictureBackbone(nn.Module):
         return torch.cat([mixed, self.colours(pixels, inputs["mask"].float())], 1)
 
 
+class WholeAndMiddleBackbone(nn.Module):
+    """`WholePictureBackbone` on the native middle of a picture, and the branch of tones and hues on the whole of it.
+
+    Noise and blur are seen where pixels are native, light and casts in the whole picture.
+
+    >>> backbone = WholeAndMiddleBackbone((8, 16, 16, 16), features=12, colours=6).eval()
+    >>> backbone({"pictures": torch.zeros(2, 2, 3, 96, 96, dtype=torch.uint8)}).shape
+    torch.Size([2, 18])
+    """
+
+    parts = ()
+    input_names = ("pictures",)
+
+    def __init__(
+        self, widths: tuple[int, ...], *, features: int, colours: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.features = features + colours
+        self.middle = WholePictureBackbone(widths, features=features, dropout=dropout)
+        self.colours = ColourBranch(colours, dropout)
+
+    def forward(self, inputs: Mapping[str, torch.Tensor], part: str = "") -> torch.Tensor:  # noqa: ARG002 - the contract
+        """Map uint8 `pictures` (N, 2, 3, S, S), the whole one and its middle, to features (N, features + colours)."""
+        pictures = inputs["pictures"]
+        everywhere = torch.ones_like(pictures[:, 0, :1])
+        middle = self.middle({"pictures": pictures[:, 1], "mask": everywhere})
+        whole = self.colours(pictures[:, 0].float() / 255.0, everywhere.float())
+        return torch.cat([middle, whole], 1)
+
+
 class ColourBranch(nn.Module):
     """Two layers on the numbers of `MaskedColours`: exposure and casts, which convolutions of few pictures miss."""
 

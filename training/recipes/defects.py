@@ -33,7 +33,8 @@ BINS, SIGNED_BINS = 11, 21
 
 
 NIMA_BINS = 10
-COLUMNS = ("all", "whole", "whole_and_native")
+COLUMNS = ("all", "whole", "whole_and_native", "pixels")
+WIDTHS = (16, 24, 32, 40)  # channels of the network on pixels, as in `good_photos`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,8 @@ class DefectsConfig(QualityConfig):
     """Hyperparameters of `defects`: of each picture's ladder `rungs` of the six strengths of every defect are made.
 
     `columns` is what a severity is learnt from: the vector of the whole picture, those of the whole picture and of its
-    native middle, or all, with the statistics. With `histogram` each head has ten bins without order.
+    native middle, or all, with the statistics; or the pixels of both, without an encoder. With `histogram` each head
+    has ten bins without order.
     """
 
     rungs: int = option(1)
@@ -62,8 +64,13 @@ PRESETS = {
     "smoke": SMOKE,
     "nima": replace(DEFAULT, columns="whole", histogram=True),
     "multicolumn": replace(DEFAULT, columns="whole_and_native"),
-}
-"""`nima` and `multicolumn` see what the networks of Talebi and Milanfar (2018) and Yu et al. (2018) see, frozen."""
+    "small": replace(
+        DEFAULT, columns="pixels", encoder="", side=192, bank=1, hidden=32, epochs=5, batch_size=16,
+        learning_rate=3e-3, ema=0.99, dropout=0.1, rungs=1,
+    ),
+}  # fmt: skip
+"""`nima` and `multicolumn` see what the networks of Talebi and Milanfar (2018) and Yu et al. (2018) see, frozen;
+`small` learns all of its 48 thousand parameters from pixels."""
 
 
 def has_labels(index: pl.DataFrame) -> bool:
@@ -106,6 +113,7 @@ def network(config: DefectsConfig, heads: tuple[Head, ...]) -> nn.Module:
     from training.models.headed import HeadedNetwork
     from training.models.picture_and_patch_vectors import PictureAndPatchVectors
     from training.models.vector_mlp import VectorBackbone
+    from training.models.whole_picture import WholeAndMiddleBackbone
 
     if config.columns == "all":
         return two_branches(config, heads)
@@ -113,7 +121,9 @@ def network(config: DefectsConfig, heads: tuple[Head, ...]) -> nn.Module:
         raise OptionError(f"columns={config.columns}", COLUMNS)
     hidden, out, drop = config.hidden, config.input_dropout, config.dropout
     backbone: nn.Module
-    if config.columns == "whole":
+    if config.columns == "pixels":
+        backbone = WholeAndMiddleBackbone(WIDTHS, features=hidden, colours=hidden, dropout=drop)
+    elif config.columns == "whole":
         backbone = VectorBackbone(
             dim=Lite0Levels.dim, hidden=hidden, input_dropout=out, dropout=drop
         )

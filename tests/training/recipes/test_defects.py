@@ -63,6 +63,20 @@ def test_each_preset_sees_its_columns(preset: str, bins: int) -> None:
     assert not torch.equal(network({"vectors": vectors})["noise"], again)
 
 
+def test_the_small_network_learns_from_pixels_alone() -> None:
+    config = defects.PRESETS["small"]
+    rows = defects.rows(pl.DataFrame({"asset_sha256": ["a"]}), config)
+    network = defects.network(config, defects.heads(labels_of(rows), config)).eval()
+    assert 40_000 < sum(each.numel() for each in network.parameters()) < 50_000
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (2, 2, 3, 48, 48), dtype=torch.uint8, generator=generator)
+    outputs = network({"pictures": pictures})
+    for place in (0, 1):
+        other = pictures.clone()
+        other[:, place] = 0
+        assert not torch.equal(network({"pictures": other})["noise"], outputs["noise"])
+
+
 def test_other_columns_are_refused() -> None:
     with pytest.raises(OptionError, match="columns=half"):
         defects.network(defects.DEFAULT.changed(["columns=half"]), ())
