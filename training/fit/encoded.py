@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from training.models.vector_mlp import VectorBackbone
 
 STANDARDISE_ROWS = 20_000
-SPECTRUM_PX = 64  # side of the patches whose spectrum `lite0_detail` reads
+SPECTRUM_PX = 64  # side of the patches whose spectrum `lite0_detail` and `lite0_tones` read
 
 
 class Squares(Protocol):
@@ -53,7 +53,7 @@ class QualityConfig(Config):
 
     A picture is reduced to `seen_px` first; `bank` native patches of `patch_px` give statistics. `hidden`
     features of the picture and `patch_hidden` of the statistics are learnt; with `patch_features` the statistics have
-    a second layer of so many.
+    a second layer of so many, and with `direct` the heads see the statistics themselves, too.
     """
 
     encoder: str
@@ -66,6 +66,7 @@ class QualityConfig(Config):
     input_dropout: float = 0.2
     dropout: float = 0.5
     patch_features: int = option(0)
+    direct: bool = option(default=False)
 
 
 def whole_and_native(config: QualityConfig) -> WholeAndNative:
@@ -73,7 +74,7 @@ def whole_and_native(config: QualityConfig) -> WholeAndNative:
     from training.data.views.whole_and_native import WholeAndNative
     from training.errors import OptionError
 
-    if config.encoder == "lite0_detail" and config.patch_px != SPECTRUM_PX:
+    if config.encoder in ("lite0_detail", "lite0_tones") and config.patch_px != SPECTRUM_PX:
         raise OptionError(f"patch_px={config.patch_px}", [f"patch_px={SPECTRUM_PX}"])
     return WholeAndNative(config.side, config.seen_px, config.patch_px, config.bank)
 
@@ -114,6 +115,7 @@ def two_branches(config: TwoBranches, heads: tuple[Head, ...]) -> nn.Module:
         input_dropout=config.input_dropout, dropout=config.dropout,
         patch_hidden=getattr(config, "patch_hidden", 0),
         patch_features=getattr(config, "patch_features", 0),
+        direct=getattr(config, "direct", False),
     )  # fmt: skip
     return HeadedNetwork(backbone, heads)
 

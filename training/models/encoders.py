@@ -26,7 +26,7 @@ from training.data.arrays import Arrays
 from training.errors import OptionError
 from training.models.headed import Inputs
 from training.models.patch_statistics import PatchSpectrum, PatchStatistics
-from training.models.picture_statistics import PictureColours, PictureStatistics
+from training.models.picture_statistics import PictureColours, PictureStatistics, PictureTones
 
 if TYPE_CHECKING:
     from training.encoders.onnx_encoder import OnnxEncoder
@@ -202,6 +202,29 @@ class Lite0Detail(nn.Module):
         return torch.cat([quality[:, 0], *numbers], 1)[:, None]
 
 
+class Lite0Tones(nn.Module):
+    """The numbers of `Lite0Detail`, then the ends and the order of the tones of both pictures.
+
+    >>> inputs = {"pictures": torch.zeros(1, 2, 3, 64, 64, dtype=torch.uint8)}
+    >>> Lite0Tones()(inputs | {"patches": torch.zeros(1, 4, 3, 64, 64, dtype=torch.uint8)}).shape
+    torch.Size([1, 1, 8172])
+    """
+
+    input_names = ("pictures", "patches")
+    patch_dim = Lite0Detail.patch_dim + PictureTones.dim
+    dim = 2 * Lite0Levels.dim + patch_dim
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.detail, self.tones = Lite0Detail(), PictureTones()
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Map uint8 `pictures` (N, 2, 3, S, S), `patches` (N, P, 3, 64, 64) to vectors (N, 1, dim)."""
+        detail: torch.Tensor = self.detail(inputs)
+        tones: torch.Tensor = self.tones(inputs["pictures"])
+        return torch.cat([detail, tones[:, None]], 2)
+
+
 def cell_means(maps: torch.Tensor, cells: int) -> torch.Tensor:
     """Average maps (N, C, H, W) over `cells` x `cells` cells: (N, C, cells, cells).
 
@@ -223,10 +246,10 @@ def _cell_weights(side: int, cells: int) -> torch.Tensor:
     return weights
 
 
-FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality | Lite0Detail
+FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality | Lite0Detail | Lite0Tones
 ENCODERS: Mapping[str, type[FrozenNetwork]] = {
     "lite0": Lite0Levels, "lite0_grid": Lite0Grid, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality,
-    "lite0_detail": Lite0Detail, "lite0_face": Lite0Face,
+    "lite0_detail": Lite0Detail, "lite0_tones": Lite0Tones, "lite0_face": Lite0Face,
 }  # fmt: skip
 
 _MODELS: ContextVar[Path | None] = ContextVar("models", default=None)

@@ -15,7 +15,7 @@ class PictureAndPatchVectors(nn.Module):
 
     In training one of the two is hidden for some pictures, as in `PatchesAndThumbnailBackbone`. The patches have
     `patch_hidden` features, 0 for a fourth of `hidden`; with `patch_features` they have so many, after two layers, and
-    nothing is hidden.
+    nothing is hidden; with `direct` the numbers of the patches are features themselves, too.
 
     >>> backbone = PictureAndPatchVectors(dim=12, patch_dim=4, hidden=8).eval()
     >>> backbone({"vectors": torch.zeros(3, 12)}, part="patches_only").shape
@@ -35,6 +35,7 @@ class PictureAndPatchVectors(nn.Module):
         dropout: float = 0.5,
         patch_hidden: int = 0,
         patch_features: int = 0,
+        direct: bool = False,
     ) -> None:
         super().__init__()
         self.hides = not patch_features
@@ -44,7 +45,9 @@ class PictureAndPatchVectors(nn.Module):
         self.picture = VectorBackbone(dim=self.picture_dim, hidden=hidden, **dropouts)
         self.patches: VectorBackbone
         if patch_features:
-            self.patches = StatisticsBackbone(patch_dim, patch_hidden, patch_features)
+            self.patches = StatisticsBackbone(
+                patch_dim, patch_hidden, patch_features, direct=direct
+            )
         else:
             self.patches = VectorBackbone(dim=patch_dim, hidden=patch_hidden, **dropouts)
         self.features = hidden + self.patches.features

@@ -8,6 +8,12 @@ _LUMA = (0.299, 0.587, 0.114)
 HUES = 9  # bins of a log ratio of two channels, from -WIDEST_HUE to WIDEST_HUE
 WIDEST_HUE = 1.05
 POWERS = (1, 4, 8)
+QUANTILES = (
+    0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0,
+)  # fmt: skip
+TONES = 8  # ranges of luma
+BRIGHT, DARK = (0.998, 0.988, 0.96), (0.002, 0.012, 0.04)  # ends of the range of a channel
+FAINT = 0.016  # four levels of 255, below which a logarithm is noise
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98)
 
 
@@ -100,6 +106,83 @@ class PictureColours(nn.Module):
         counts = torch.matmul(near[:, 0] * is_lit[:, None], near[:, 1].transpose(1, 2))
         shares = counts / is_lit.sum(1).clamp_min(1)[:, None, None]
         return (shares + 1e-4).sqrt().flatten(1)
+
+
+class PictureTones(nn.Module):
+    """Where the tones of a picture end and how they lie, of the whole picture and of its native middle.
+
+    Quantiles of luma, of the brightest and darkest channel and of each channel, as logarithms, also red and blue
+    against green: a gain of exposure moves all of them, a cast moves channels apart, haze lifts the lowest. Detail,
+    saturation and hue by luma: clipped light loses its colour, haze the detail of shadows. How many pixels have one,
+    two or three channels at an end of the range: a long exposure clips one channel after the other. Every other row
+    counts.
+
+    >>> PictureTones()(torch.zeros(2, 2, 3, 32, 32, dtype=torch.uint8)).shape
+    torch.Size([2, 394])
+    """
+
+    dim = 2 * (8 * len(QUANTILES) + 5 * TONES + 3 * (len(BRIGHT) + len(DARK)) + len(BRIGHT))
+    luma: torch.Tensor
+    tones: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("luma", torch.tensor(_LUMA))
+        self.register_buffer("tones", torch.arange(1, TONES) / TONES)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Map uint8 pictures (N, 2, 3, S, S), the whole one and its middle, to (N, 394)."""
+        light = pictures.float() / 255
+        squares = [self._numbers(light[:, number]) for number in range(2)]
+        return torch.cat(squares, 1)
+
+    def _numbers(self, light: torch.Tensor) -> torch.Tensor:
+        luma = (light * self.luma[:, None, None]).sum(1)  # (N, S, S)
+        around = functional.avg_pool2d(luma[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+        detail = ((luma - around).abs()[:, ::2] + 0.002).log()
+        some, tone = light[:, :, ::2].flatten(2), luma[:, ::2].flatten(1)  # (N, 3, P), (N, P)
+        by_tone = self._by_tone(some, tone, detail.flatten(1))
+        return torch.cat([_quantiles(some, tone), by_tone, _clipped(some)], 1)
+
+    def _by_tone(
+        self, pixels: torch.Tensor, tone: torch.Tensor, detail: torch.Tensor
+    ) -> torch.Tensor:
+        """Return share, detail, saturation and hue of the pixels of eight ranges of luma, (N, 40)."""
+        logs = (pixels + 0.02).log()
+        saturation = pixels.amax(1) - pixels.amin(1)
+        hues = [logs[:, 0] - logs[:, 1], logs[:, 2] - logs[:, 1]]
+        values = torch.stack([detail, saturation, *hues], 1)  # (N, 4, P)
+        above = (tone[:, None] >= self.tones[:, None]).float()  # (N, 7, P)
+        everywhere = torch.ones_like(above[:, :1])
+        inside = torch.cat([everywhere, above], 1) - torch.cat([above, 0 * everywhere], 1)
+        count = inside.sum(2) + 10.0
+        mean = values.mean(2, keepdim=True)
+        # A range of few pixels has the mean of the picture.
+        means = ((values - mean) @ inside.transpose(1, 2)) / count[:, None] + mean
+        shares = (count / count.sum(1, keepdim=True)).log()
+        return torch.cat([shares[:, None], means], 1).flatten(1)
+
+
+def _quantiles(pixels: torch.Tensor, tone: torch.Tensor) -> torch.Tensor:
+    """Return logarithms of quantiles of pixels (N, 3, P) and their luma (N, P), (N, 8 * quantiles)."""
+    planes = torch.cat([tone[:, None], pixels.amax(1, True), pixels.amin(1, True), pixels], 1)
+    ordered = planes.sort(2).values
+    last = int(ordered.shape[2]) - 1
+    logs = (ordered[:, :, [round(share * last) for share in QUANTILES]] + FAINT).log()
+    red_and_blue = logs[:, 3::2] - logs[:, 4:5]
+    return torch.cat([logs, red_and_blue], 1).flatten(1)
+
+
+def _clipped(pixels: torch.Tensor) -> torch.Tensor:
+    """Return logarithms of shares of pixels (N, 3, P) with one, two and three channels at an end, (N, 21)."""
+    parts = []
+    for levels, is_bright in ((BRIGHT, True), (DARK, False)):
+        for level in levels:
+            at_end = (pixels >= level) if is_bright else (pixels <= level)
+            channels = at_end.float().sum(1)  # (N, P)
+            parts += [(channels - count).abs().lt(0.5).float().mean(1) for count in (1, 2, 3)]
+    parts += [(pixels >= level).float().mean((1, 2)) for level in BRIGHT]
+    return (torch.stack(parts, 1) + 1e-3).log()
 
 
 class MaskedColours(nn.Module):

@@ -8,6 +8,7 @@ from torch import nn
 
 from training.models.headed import Inputs
 
+DIRECT = 0.3  # of the standard deviation of numbers that go to the heads as they are
 LIMIT = 6.0  # standard deviations; a rare feature far outside would dominate
 
 
@@ -51,16 +52,32 @@ class VectorBackbone(nn.Module):
 class StatisticsBackbone(VectorBackbone):
     """Two hidden layers on standardised numbers, none of which is hidden: each of them says something exactly.
 
+    With `direct` the numbers themselves are features, too, scaled down: much of what a logarithm of light says of an
+    exposure or of a cast is linear.
+
     >>> StatisticsBackbone(8, 6, 4)({"vectors": torch.zeros(3, 8)}).shape
     torch.Size([3, 4])
+    >>> StatisticsBackbone(8, 6, 4, direct=True)({"vectors": torch.zeros(3, 8)}).shape
+    torch.Size([3, 12])
     """
 
-    def __init__(self, dim: int, hidden: int, features: int, dropout: float = 0.2) -> None:
+    def __init__(
+        self, dim: int, hidden: int, features: int, dropout: float = 0.2, *, direct: bool = False
+    ) -> None:
         super().__init__(dim=dim, hidden=features)
         self.layers = nn.Sequential(
             nn.Linear(dim, hidden), nn.SiLU(), nn.Dropout(dropout),
             nn.Linear(hidden, features), nn.SiLU(), nn.Dropout(dropout),
         )  # fmt: skip
+        self.direct = direct
+        self.features = features + dim * direct
+
+    def forward(self, inputs: Inputs, part: str = "") -> torch.Tensor:  # noqa: ARG002 - the contract
+        """Map `vectors` (N, dim or more) to features (N, features)."""
+        scaled = (inputs["vectors"][:, : len(self.mean)] - self.mean) / self.spread
+        scaled = scaled.clamp(-LIMIT, LIMIT)
+        features: torch.Tensor = self.layers(scaled)
+        return torch.cat([features, DIRECT * scaled], 1) if self.direct else features
 
 
 class EncodedNetwork(nn.Module):

@@ -22,12 +22,12 @@ SCORES = 10
 
 DEFAULT = QualityConfig(
     epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle",
-    encoder="lite0_detail", side=160, hidden=192, patch_hidden=512, patch_features=256, select="last",
+    encoder="lite0_tones", side=160, hidden=192, patch_hidden=512, patch_features=256, direct=True, select="last",
     balance="weights",
 )  # fmt: skip
 SMOKE = QualityConfig(
     epochs=6, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=6, schedule="one_cycle",
-    encoder="lite0_detail", side=64, hidden=32, patch_hidden=64, patch_features=32, balance="weights",
+    encoder="lite0_tones", side=64, hidden=32, patch_hidden=64, patch_features=32, direct=True, balance="weights",
 )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def rows(index: pl.DataFrame, _config: QualityConfig) -> pl.DataFrame:
 
 RECIPE = Recipe(
     name="aesthetics",
-    version=2,
+    version=3,
     summary="how people rate a photograph: the histogram of their votes (source ava)",
     presets={"default": DEFAULT, "smoke": SMOKE},
     view=whole_and_native,

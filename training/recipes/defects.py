@@ -30,8 +30,6 @@ SIGNED = (
     "bad_saturation",
 )  # below 0 is too dull, above too strong; others may have both sides, too
 BINS, SIGNED_BINS = 11, 21
-
-
 NIMA_BINS = 10
 COLUMNS = ("all", "whole", "whole_and_native", "pixels")
 WIDTHS = (16, 24, 32, 40)  # channels of the network on pixels, as in `good_photos`
@@ -53,11 +51,12 @@ class DefectsConfig(QualityConfig):
 
 DEFAULT = DefectsConfig(
     epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle",
-    encoder="lite0_detail", side=160, hidden=192, patch_hidden=512, patch_features=256, select="last", rungs=2,
+    encoder="lite0_tones", side=160, hidden=192, patch_hidden=512, patch_features=256, direct=True, select="last",
+    rungs=2,
 )  # fmt: skip
 SMOKE = DefectsConfig(
     epochs=8, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, patience=8, schedule="one_cycle",
-    encoder="lite0_detail", side=64, hidden=32, patch_hidden=64, patch_features=32,
+    encoder="lite0_tones", side=64, hidden=32, patch_hidden=64, patch_features=32, direct=True,
 )  # fmt: skip
 PRESETS = {
     "default": DEFAULT,
@@ -137,7 +136,7 @@ def network(config: DefectsConfig, heads: tuple[Head, ...]) -> nn.Module:
 
 RECIPE = Recipe(
     name="defects",
-    version=2,
+    version=3,
     summary="severity of seven defects of a photograph, from labels or without any",
     presets=PRESETS,
     view=whole_and_native,

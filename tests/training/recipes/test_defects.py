@@ -12,7 +12,7 @@ from catalog import Workspace
 from tests.training.made_release import make_item, make_release
 from training.errors import NoLabelError, OptionError
 from training.fit.recipe import Labels
-from training.models.encoders import Lite0Detail, Lite0Levels
+from training.models.encoders import Lite0Levels, Lite0Tones
 from training.predict.predict_files import load_model, predict_picture
 from training.recipes import aesthetics, defects
 from training.report.report import write_report
@@ -51,7 +51,7 @@ def test_each_preset_sees_its_columns(preset: str, bins: int) -> None:
     config = defects.PRESETS[preset]
     heads = defects.heads(labels_of(rows), config)
     network = defects.network(config, heads).eval()
-    one, all_ = Lite0Levels.dim, Lite0Detail.dim
+    one, all_ = Lite0Levels.dim, Lite0Tones.dim
     vectors = torch.randn(2, all_, generator=torch.Generator().manual_seed(0))
     outputs = network({"vectors": vectors})
     assert outputs["noise"].shape == (2, bins)
