@@ -13,6 +13,9 @@ from training.data.shards import ShardReader, ShardSource
 from training.data.views.base import View
 
 
+CHUNKS_A_THREAD = 2  # of a batch
+
+
 class Store(Protocol):
     """Prepared samples by index row."""
 
@@ -67,6 +70,7 @@ class SampleStore:
         self._reader = ShardReader(release)
         self.view = view
         self._cache: dict[int, Arrays] = {}
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
     def __enter__(self) -> Self:
@@ -99,19 +103,21 @@ class SampleStore:
         self, batches: Sequence[NDArray[np.int64]], ahead: int = 2
     ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
         """Yield each batch of rows with its samples, decoding `ahead` batches in advance."""
-        pending: list[list[Future[Arrays] | Arrays]] = [
-            self._submit(rows) for rows in batches[:ahead]
-        ]
+        pending = [self._begin(rows) for rows in batches[:ahead]]
         for number, rows in enumerate(batches):
             if number + ahead < len(batches):
-                pending.append(self._submit(batches[number + ahead]))
-            yield (
-                rows,
-                [each.result() if isinstance(each, Future) else each for each in pending.pop(0)],
-            )
+                pending.append(self._begin(batches[number + ahead]))
+            made: dict[int, Arrays] = {}
+            for future in pending.pop(0):
+                made |= future.result()
+            yield rows, [made.get(row) or self.sample(row) for row in rows.tolist()]
 
-    def _submit(self, rows: NDArray[np.int64]) -> list[Future[Arrays] | Arrays]:
-        """Return the samples that are in memory, and ask threads for the others."""
-        return [
-            self._cache.get(row) or self._pool.submit(self.sample, row) for row in rows.tolist()
-        ]
+    def _begin(self, rows: NDArray[np.int64]) -> list[Future[dict[int, Arrays]]]:
+        """Ask threads for the samples that are not in memory, several at once: a future takes as long as a small one."""
+        missing = [row for row in rows.tolist() if row not in self._cache]
+        size = max(1, -(-len(missing) // (self._threads * CHUNKS_A_THREAD)))
+        chunks = [missing[start : start + size] for start in range(0, len(missing), size)]
+        return [self._pool.submit(self._samples, chunk) for chunk in chunks]
+
+    def _samples(self, rows: Sequence[int]) -> dict[int, Arrays]:
+        return {row: self.sample(row) for row in rows}
