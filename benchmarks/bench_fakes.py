@@ -211,7 +211,7 @@ class LeaveOneOut:
         return f"{each.value:.3f} [{each.low:.3f}, {each.high:.3f}]"
 
     def baselines(self, parts: dict[str, Rows]) -> list[NDArray[Any]]:
-        """Return the scores of the file, of what is left of it, and of simple features, on test."""
+        """Return the scores of the stored file, of the file that is seen and its bytes, and of simple features."""
         view, index = self.store.view, self.store.index
         scenes, statistics = {}, {}
         for name, rows_ in parts.items():
@@ -221,7 +221,8 @@ class LeaveOneOut:
         n = view.n_file_statistics
         inputs = {
             "file": {name: file_table(index[rows_]) for name, rows_ in parts.items()},
-            "file_seen": {name: numbers[:, -n:] for name, numbers in statistics.items()},
+            "file_seen": {name: numbers[:, -n:-1] for name, numbers in statistics.items()},
+            "bytes_seen": {name: numbers[:, -1:] for name, numbers in statistics.items()},
             "simple": compressed(scenes, statistics)["tiny_features"],
         }
         everything = BaselineInputs({}, {}, np.arange(len(parts["train"])), inputs)
@@ -300,15 +301,16 @@ Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}
 Pictures: {kinds}. Encoder {encoders}.
 CPU: encoding {seconds[0]:.0f} s (0: the vectors were kept), trainings with evaluation {seconds[1]:.0f} s.
 
-AUC with its 95 % interval over groups. `file`: a forest on width, height, JPEG quality and bytes of the stored file;
-`file seen`: on what the model sees, where size and JPEG tables are the same for all and only the bytes are left, which
-follow from the detail of the face; `simple`: a forest on the scene at 32 px and eleven statistics of the aligned face.
+AUC with its 95 % interval over groups. `file`: a forest on width, height, JPEG quality and bytes of the stored file,
+before alignment; `file seen`: a forest on size and JPEG tables of what the model sees, aligned and of one JPEG quality:
+the shortcut check, 0.5 where files say nothing; `bytes seen`: on the bytes of that JPEG, which follow from the detail
+of the face; `simple`: a forest on the scene at 32 px and eleven statistics of the aligned face.
 Where validation has fewer than 20 fakes or photographs the model never answers.
 Right (mean of both classes, threshold of validation), answered, and the shares of photographs and of fakes with a wrong
 answer are those of the model; its zone without an answer was set on validation for {bench.head.target_error:.0%}.
 
-| left out | real / fake | model | file | file seen | simple | right | answered | real wrong | fake wrong |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| left out | real / fake | model | file | file seen | bytes seen | simple | right | answered | real wrong | fake wrong |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {newline.join(lines)}
 
 Photographs of unsplash left out, {DEGRADED} test pictures of either class, changed before they are looked at:

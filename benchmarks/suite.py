@@ -117,6 +117,7 @@ ENTRIES = (
         "real_photos", "--photos {photos} --truth {data}/photos/truth.csv --home {work}/real --output {output}",
         ("crawler", "curation", "training"),
     ),
+    Entry("studies", "--output {output}", TRAINING, reads_test_data=True),
     Entry("training_core", "--json {work}/training_core.json", ("training/fit", "training/models")),
     Entry("gpu", "--output {output}", TRAINING),
     trained("classify", words="--set-of digits;digit;asset_sha256"),

@@ -39,7 +39,10 @@ PREDICTORS = {
     CLASS_FAMILY: ("majority", "prior", "metadata", "tiny_features"),
     VALUE_FAMILY: ("median", "metadata", "tiny_features"),
 }
-OF_FILES = ("file", "file_seen", "colours_only", "exif_only", "software_only", "trip_only")
+OF_FILES = (
+    *("file", "file_seen", "bytes_seen"),
+    *("colours_only", "exif_only", "software_only", "trip_only"),
+)
 """Predictors that heads with two classes have, too."""
 BESIDE = {CLASS_FAMILY: "accuracy", VALUE_FAMILY: "r2"}
 """The metric of the model that stands beside the main one."""

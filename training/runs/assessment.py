@@ -123,7 +123,8 @@ def _baseline_inputs(parts: DatasetParts) -> BaselineInputs:
         }
     }
     if n := parts.train.store.view.n_file_statistics:
-        files["file_seen"] = {part: numbers[:, -n:] for part, numbers in statistics.items()}
+        files["file_seen"] = {part: numbers[:, -n:-1] for part, numbers in statistics.items()}
+        files["bytes_seen"] = {part: numbers[:, -1:] for part, numbers in statistics.items()}
     cut = {part: examples.index[: len(scenes[part])] for part, examples in by_part.items()}
     biases = bias_tables(cut, scenes)
     return BaselineInputs(metadata, compressed(scenes, statistics), rows, files, biases)

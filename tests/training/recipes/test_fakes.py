@@ -104,7 +104,9 @@ def test_a_training_states_files_threshold_and_answers(
     request = TrainingRequest(RECIPE.name, preset="smoke", policies=("split",), options=(label,))
     folder = train(workspace, request).models["split"]
     metrics = pl.read_parquet(folder / "metrics.parquet").filter(pl.col("metric") == "auc")
-    assert {"model", "file", "file_seen", "majority", "tiny_features"} <= set(metrics["predictor"])
+    by_name = dict(metrics.select("predictor", "value").rows())
+    assert {"model", "file", "bytes_seen", "majority", "tiny_features"} <= set(by_name)
+    assert by_name["file_seen"] == 0.5  # one size and one JPEG quality for all
     config = json.loads((folder / "config.json").read_text())
     assert {"threshold", "negative_below", "positive_above"} <= set(
         config["calibration"]["real_or_fake"]

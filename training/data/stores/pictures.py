@@ -12,7 +12,6 @@ from training.data.arrays import Arrays
 from training.data.shards import ShardReader, ShardSource
 from training.data.views.base import View
 
-
 CHUNKS_A_THREAD = 2  # of a batch
 
 
@@ -113,7 +112,7 @@ class SampleStore:
             yield rows, [made.get(row) or self.sample(row) for row in rows.tolist()]
 
     def _begin(self, rows: NDArray[np.int64]) -> list[Future[dict[int, Arrays]]]:
-        """Ask threads for the samples that are not in memory, several at once: a future takes as long as a small one."""
+        """Ask threads for the samples that are not in memory, several a future: futures cost time, too."""
         missing = [row for row in rows.tolist() if row not in self._cache]
         size = max(1, -(-len(missing) // (self._threads * CHUNKS_A_THREAD)))
         chunks = [missing[start : start + size] for start in range(0, len(missing), size)]

@@ -21,6 +21,7 @@ from catalog import track
 from training.data.arrays import Arrays
 from training.data.sampling.seeds import cut_batches, derive_seed
 from training.data.stores.pictures import SampleStore
+from training.data.views.base import View
 from training.data.views.crops import Vectors
 
 AT_ONCE = 64  # pictures encoded together
@@ -140,5 +141,6 @@ class JoinedStore:
             yield rows, [self.sample(int(row)) for row in rows]
 
 
-def _view_id(view: object) -> str:
-    return f"{derive_seed(json.dumps([type(view).__name__, vars(view)], sort_keys=True)):016x}"
+def _view_id(view: View) -> str:
+    parts = [type(view).__name__, vars(view), *filter(None, [view.n_file_statistics])]
+    return f"{derive_seed(json.dumps(parts, sort_keys=True)):016x}"

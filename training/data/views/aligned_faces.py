@@ -6,7 +6,7 @@ every face is drawn with the same geometry at the same size, and encoded as JPEG
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,6 +31,7 @@ PLAIN = 2  # variants of a prediction: as it is, and mirrored
 NEAR = 2.0  # times the aligned side: resolution that degraded copies start from
 SCALES, BLUR_PX, QUALITIES = (0.4, 1.0), (0.3, 1.5), (30, 96)
 TURN, SHIFT, ZOOM = math.radians(6), 0.03, 0.08  # of a degraded copy, at most
+TABLES, START_OF_SCAN = 0xDB, 0xDA  # markers of segments of a JPEG
 DEGRADED_SHARE = (
     2 / 3
 )  # of the copies that are resized, blurred or compressed, for each of the three
@@ -48,7 +49,7 @@ class AlignedFaces(View):
 
     kind: ClassVar[str] = "aligned_faces"
     plain_variants = PLAIN
-    n_file_statistics = 1
+    n_file_statistics = 4
 
     side: int
     face_px: int
@@ -62,7 +63,7 @@ class AlignedFaces(View):
         return 3 * self.variants * self.side**2
 
     def prepare(self, pixels: Pixels) -> Arrays:
-        """Draw the variants, (V, S, S, 3); `jpeg_bytes` is the size of the first one."""
+        """Draw the variants, (V, S, S, 3); `file` says of the first one what `file_statistics` says."""
         return self.sample(locate_face(pixels, self.eyes))
 
     def sample(self, located: LocatedFace) -> Arrays:
@@ -71,14 +72,14 @@ class AlignedFaces(View):
         rng = np.random.default_rng(
             zlib.crc32(face.pixels.tobytes())
         )  # the same picture, the same copies
-        plain, size = self._drawn(face)
+        plain, file = self._drawn(face)
         squares = [plain, plain[:, ::-1]][: self.variants]
         for number in range(PLAIN, self.variants):
             copy, _ = self._drawn(degraded(face, rng))
             squares.append(copy[:, :: (-1 if number % 2 else 1)])
         return {
             "pictures": np.stack(squares),
-            "jpeg_bytes": np.array([size]),
+            "file": file,
             "is_found": np.array([face.is_found]),
         }
 
@@ -104,24 +105,43 @@ class AlignedFaces(View):
             raise NoFaceError(name)
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
-        """Return the scene of the face, and statistics of it; the last one is the size of its JPEG."""
+        """Return the scene of the face, and statistics of it; the last four are those of its JPEG."""
         scene, statistics = picture_features(sample["pictures"][0])
-        return scene, np.append(statistics, np.log1p(sample["jpeg_bytes"]))
+        return scene, np.append(statistics, sample["file"])
 
-    def _drawn(self, face: LocatedFace) -> tuple[Pixels, int]:
-        """Draw, encode and enlarge a face; return (S, S, 3) and the size of the JPEG in bytes."""
-        square, size = aligned_face(face, self.eyes, self.face_px), 0
+    def _drawn(self, face: LocatedFace) -> tuple[Pixels, Floats]:
+        """Draw, encode and enlarge a face; return (S, S, 3) and what `file_statistics` says of its JPEG."""
+        square, data = aligned_face(face, self.eyes, self.face_px), b""
         if self.quality:
-            square, size = through_jpeg(square, self.quality)
-        return resized(square, self.side) if self.side != self.face_px else square, size
+            square, data = through_jpeg(square, self.quality)
+        statistics = file_statistics(square, data)
+        return resized(square, self.side) if self.side != self.face_px else square, statistics
 
 
-def through_jpeg(pixels: Pixels, quality: int) -> tuple[Pixels, int]:
-    """Encode pixels (H, W, 3) as JPEG with half of the colour resolution; return what it decodes to, and its bytes."""
+def file_statistics(pixels: Pixels, data: bytes) -> Floats:
+    """Return height, width, the sum of the JPEG tables, and the logarithm of the bytes; 0 for what is no JPEG.
+
+    The first three are properties of the file alone. The bytes follow from the detail of the picture.
+    """
+    return np.array([*pixels.shape[:2], sum(_tables(data)), np.log1p(len(data))])
+
+
+def _tables(data: bytes) -> Iterator[int]:
+    """Yield the sum of each segment of quantisation tables before the scan."""
+    at = 2
+    while at + 4 <= len(data) and data[at + 1] != START_OF_SCAN:
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == TABLES:
+            yield sum(data[at + 4 : at + 2 + length])
+        at += 2 + length
+
+
+def through_jpeg(pixels: Pixels, quality: int) -> tuple[Pixels, bytes]:
+    """Encode pixels (H, W, 3) as JPEG with half of the colour resolution; return what it decodes to, and the JPEG."""
     data = simplejpeg.encode_jpeg(
         np.ascontiguousarray(pixels), quality=quality, colorspace="RGB", colorsubsampling="420"
     )
-    return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"), np.uint8), len(data)
+    return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"), np.uint8), data
 
 
 def degraded(face: LocatedFace, rng: np.random.Generator) -> LocatedFace:

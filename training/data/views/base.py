@@ -27,7 +27,10 @@ class View(ABC):
     evaluation_batch: ClassVar[int] = 32
     """How many pictures are evaluated together."""
     n_file_statistics: int = 0
-    """How many of the simple statistics, the last ones, are properties of the file that is left of a picture."""
+    """How many of the simple statistics, the last ones, are properties of the file that is left of a picture.
+
+    The last of them are its bytes, which follow from the detail of the picture; 0: none is known.
+    """
 
     @property
     @abstractmethod

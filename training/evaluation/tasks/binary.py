@@ -1,7 +1,7 @@
 """Score a head with two classes: area under the ROC curve, a threshold and a zone without an answer from validation.
 
 Beside the model stands what the file says without any pixel: `file` is fitted on width, height, JPEG quality and bytes
-of the stored file, `file_seen` on what of them is left in what the model sees.
+of the stored file, `file_seen` on size and JPEG tables of what the model sees, `bytes_seen` on the bytes of that.
 """
 
 from collections.abc import Callable, Iterator, Mapping

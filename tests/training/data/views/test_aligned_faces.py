@@ -13,6 +13,7 @@ from tests.curation.made_pictures import scene
 from tests.real_data import members, needs
 from training.data.decode import decode
 from training.data.views import AlignedFaces, face_alignment, view_from
+from training.data.views.aligned_faces import file_statistics, through_jpeg
 from training.data.views.face_alignment import (
     TEMPLATE,
     LocatedFace,
@@ -132,3 +133,18 @@ def test_the_landmarks_are_the_same_in_a_larger_file() -> None:
         eye_distance = np.hypot(*(ours[1] - ours[0]))
         apart.append(float(np.abs(ours - theirs / 4.5).mean() / eye_distance))
     assert np.median(apart) < 0.05, apart
+
+
+def test_files_of_all_sizes_and_qualities_become_equal_but_for_their_bytes() -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for side, quality in ((120, 20), (300, 95), (500, 60)):
+        noise = rng.integers(0, 256, (side, side, 3)).astype(np.uint8)
+        pixels, data = through_jpeg(noise, quality)
+        face = LocatedFace(pixels, side * (0.5 + 0.3 * TEMPLATE), is_found=True)
+        rows.append((file_statistics(pixels, data), VIEW.sample(face)["file"]))
+    stored, seen = (np.stack(each) for each in zip(*rows, strict=True))
+    assert all(len(np.unique(column)) == 3 for column in stored.T)
+    assert [len(np.unique(column)) for column in seen.T[:3]] == [1, 1, 1]
+    assert (seen[0, :2] == VIEW.face_px).all()
+    assert len(np.unique(seen[:, 3])) == 3
