@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from curation.stages.embeddings import EfficientNetLite0, Embedding
-from curation.stages.lite0 import NORM_EPSILON, STAGES, Lite0Trunk, folded
+from curation.stages.lite0 import NORM_EPSILON, STAGES, Lite0Trunk, folded, packaged_trunk
+from curation.stages.lite0_on_cpu import _Convolution, on_cpu
 from curation.stages.lite0_weights import packaged_weights
 from tests.curation.made_pictures import encoded, scaled, scene, thumbnail
 
@@ -66,6 +67,24 @@ def test_folding_changes_no_number() -> None:
     with torch.inference_mode():
         expected = plain_forward(state, pictures)
         torch.testing.assert_close(trunk(pictures), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_fused_network_gives_the_same_features() -> None:
+    trunk = packaged_trunk().eval()
+    fused, pictures = on_cpu(trunk), torch.rand(3, 3, 64, 96) * 2 - 1
+    with torch.inference_mode():
+        torch.testing.assert_close(fused(pictures), trunk(pictures), rtol=1e-4, atol=1e-4)
+
+
+def test_without_the_fused_operation_the_network_itself_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(*_: object) -> torch.Tensor:
+        raise RuntimeError("not for this processor")
+
+    monkeypatch.setattr(_Convolution, "__call__", missing)
+    trunk = packaged_trunk().eval()
+    assert on_cpu(trunk) is trunk
 
 
 def plain_forward(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
