@@ -8,7 +8,8 @@
 6. projective, as of a picture photographed from the side;
 7. without a bend around the middle, as of a lens (`lens.py`).
 
-A pair whose parts clearly moved against each other is a second shot: steps that cannot change that are left out.
+The last two follow only where a slant or a bend explains how the keypoints lie beside the affine transform. A pair
+whose parts clearly moved against each other is a second shot: steps that cannot change that are left out.
 """
 
 from collections.abc import Iterator
@@ -72,14 +73,27 @@ def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[
     fit = steps[-1][0]
     is_scene = affine.inliers >= limits.scene_inliers and fit.detail_ncc >= limits.side_detail_ncc
     if is_scene and fit.coherent_px > limits.small_coherent_px:
-        if side := align_by_features(matches, limits.scene_inliers, is_projective=True):
-            seen = refine(one.grey, side, matched=True, rough=True)
-            yield seen[0]
-            if (
-                seen[0].n_textured >= FEW_TEXTURED
-            ):  # a chart on a wall looks the same from everywhere
-                yield from _as_part(one, *seen, limits, limits.large_overlap)
+        yield from _undistorted(one, matches, affine, limits)
+
+
+def _undistorted(
+    one: Features, matches: KeypointMatches, affine: Alignment, limits: VerificationLimits
+) -> Iterator[Fit]:
+    """Undo a slant or a bend where it explains how the keypoints moved: between two shots neither does."""
+    left = matches.residuals(affine.transform)
+    max_px = min(limits.spread_px, limits.explained_share * left.affine_px)
+    if left.slanted_px <= max_px:
+        yield from _slanted(one, matches, limits)
+    if left.bent_px <= min(max_px, left.slanted_px):
         yield from _bent(one, matches, affine)
+
+
+def _slanted(one: Features, matches: KeypointMatches, limits: VerificationLimits) -> Iterator[Fit]:
+    if side := align_by_features(matches, limits.scene_inliers, is_projective=True):
+        seen = refine(one.grey, side, matched=True, rough=True)
+        yield seen[0]
+        if seen[0].n_textured >= FEW_TEXTURED:  # a chart on a wall looks the same from everywhere
+            yield from _as_part(one, *seen, limits, limits.large_overlap)
 
 
 def _tried(

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "5"  # raise it when verdicts may change
+VERDICT_VERSION = "6"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -63,6 +63,8 @@ class VerificationLimits:
     overlay_coherent_px: float = 0.025
     strict_detail_ncc: float = 0.95
     bend_px: float = 0.3
+    spread_px: float = 0.6
+    explained_share: float = 0.85
     lens_px: float = 1.5
     lens_overlap: float = 0.8
     lens_drift_px: float = 0.1

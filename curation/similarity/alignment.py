@@ -21,6 +21,7 @@ REFINEMENTS = 4
 MIN_DETAIL_NCC = 0.2  # a transform below this correlation of fine structure is not refined
 GOOD_DRIFT_PX = 0.05  # is not refined
 MOVED_PX = 0.8  # coherent drift of pictures of half the size from which no closer look can make them copies
+SLANTED_MOVED_PX = 0.3  # the same where a slant was undone: little is left of a real one
 HALVE = np.array(
     [[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]]
 )  # pixel centres to those of half the size
@@ -81,7 +82,8 @@ def refine(
     alignment = start
     if rough:
         fit, alignment = _refine_at_half_size(one, start)
-        if fit.detail_ncc < MIN_DETAIL_NCC or fit.coherent_px > MOVED_PX:
+        moved_px = SLANTED_MOVED_PX if start.is_projective else MOVED_PX
+        if fit.detail_ncc < MIN_DETAIL_NCC or fit.coherent_px > moved_px:
             return fit, alignment
     fit, transform = _refine(one, alignment, mask, matched=matched)
     return fit, replace(alignment, transform=transform)

@@ -1,6 +1,7 @@
 """Measure how well one picture, mapped by a transform, agrees with another: correlation, drift, overlap, bend."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -86,15 +87,14 @@ def measure_fit(
     textured, correlation = _compare_cells(left, right, inside, CELLS)
     n_textured = int(textured.sum())
     drift = _drift(left, right, inside)
-    is_inside = inside > 0
     worst, relief = 1.0, 1.0
     if n_textured < FEW_TEXTURED:
         fine_textured, fine_correlation = _compare_cells(left, right, inside, 2 * CELLS)
         worst = float(fine_correlation[fine_textured].min(initial=1.0))
         relief = _relief_ncc(smooth[0], smooth[1], inside)
     fit = Fit(
-        ncc=ncc(smooth[0][is_inside], smooth[1][is_inside]),
-        detail_ncc=ncc(left[is_inside], right[is_inside]),
+        ncc=_ncc_inside(smooth[0], smooth[1], inside),
+        detail_ncc=_ncc_inside(left, right, inside),
         bad_share=float((correlation[textured] < CELL_NCC).sum() / max(1, n_textured)),
         drift_px=_upper_quartile(np.hypot(drift[:, 2], drift[:, 3])),
         coherent_px=_coherent_px(drift, one.shape),
@@ -160,13 +160,27 @@ def _twice(grey: Grey, window: int) -> Grey:
     return np.asarray(cv2.blur(cv2.blur(grey, (window, window)), (window, window)), np.float32)
 
 
-def _means(values: Grey, inside: Grey) -> Grey:
-    """Average over the inside of each cell."""
-    return _per_cell(values * inside) / np.maximum(_per_cell(inside), np.float32(1e-3))
-
-
 def _per_cell(values: Grey, cells: int = CELLS) -> Grey:
-    return np.asarray(cv2.resize(values, (cells, cells), interpolation=cv2.INTER_AREA), np.float32)
+    """Average over each cell, (cells, cells); products of matrices are quicker than to scale a picture down."""
+    height, width = values.shape
+    return np.asarray(_averages(height, cells) @ values @ _averages(width, cells).T, np.float32)
+
+
+@lru_cache
+def _averages(length: int, cells: int) -> NDArray[np.float32]:
+    """Give the weights (cells, length) with which pixels are averaged into cells; a pixel may belong to two."""
+    ends = np.arange(cells + 1) * length / cells
+    pixels = np.arange(length)
+    covered = np.minimum(ends[1:, None], pixels + 1) - np.maximum(ends[:-1, None], pixels)
+    return np.asarray(np.maximum(covered, 0) * cells / length, np.float32)
+
+
+def _ncc_inside(one: Grey, two: Grey, inside: Grey) -> float:
+    """Correlate the pixels where `inside` is 1; 0 when one picture is constant there."""
+    size = float(inside.sum())
+    left, right = (((each - np.vdot(each, inside) / size) * inside) for each in (one, two))
+    norm = float(np.sqrt(np.vdot(left, left) * np.vdot(right, right)))
+    return float(np.vdot(left, right)) / norm if norm > 1e-3 * size else 0.0
 
 
 def _compare_cells(
@@ -198,16 +212,20 @@ def _relief_ncc(one: Grey, two: Grey, inside: Grey) -> float:
 def _drift(left: Grey, right: Grey, inside: Grey) -> Drift:
     """Measure how far each cell of `right` lies from its place in `left` (one Lucas-Kanade step)."""
     height, width = left.shape
-    gain = np.sqrt((_means(left * left, inside) + 4) / (_means(right * right, inside) + 4))
+    share = _per_cell(inside)
+    weight = np.maximum(share, np.float32(1e-3))
+    energy = (_per_cell(each * each) / weight + 4 for each in (left, right))  # 0 outside
+    gain = np.sqrt(next(energy) / next(energy))
     right = right * np.asarray(cv2.resize(gain, (width, height)), np.float32)
     middle, change = (left + right) / 2, right - left
     gx, gy = (_gradient(middle, *axis) for axis in ((1, 0), (0, 1)))
-    pairs = ((gx, gx), (gx, gy), (gy, gy), (gx, change), (gy, change))
-    xx, xy, yy, xt, yt = (_means(a * b, inside) for a, b in pairs)
+    across, down = gx * inside, gy * inside
+    pairs = ((across, gx), (across, gy), (down, gy), (across, change), (down, change))
+    xx, xy, yy, xt, yt = (_per_cell(a * b) / weight for a, b in pairs)
     xx, yy = xx + 0.5, yy + 0.5  # where all edges run one way, there is no drift the other way
     determinant = xx * yy - xy * xy
     dx, dy = (yy * xt - xy * yt) / determinant, (xx * yt - xy * xt) / determinant
-    is_measurable = (_per_cell(inside) > 0.5) & (xx + yy > EDGES)
+    is_measurable = (share > 0.5) & (xx + yy > EDGES)
     rows, columns = np.nonzero(is_measurable)
     x, y = (columns + 0.5) * width / CELLS - 0.5, (rows + 0.5) * height / CELLS - 0.5
     return np.stack([x, y, dx[is_measurable], dy[is_measurable]], axis=1).astype(np.float32)

@@ -13,9 +13,8 @@ import numpy as np
 from curation.similarity.alignment import Alignment, refine
 from curation.similarity.fit_measures import Drift, Fit, measure_fit
 from curation.similarity.picture_features import Grey
-from curation.similarity.transforms import KeypointMatches, Transform, is_plausible
+from curation.similarity.transforms import NEAR_PX, KeypointMatches, Transform, is_plausible
 
-NEAR_PX = 25.0  # keypoints that are farther from the affine transform are wrong matches
 ROUNDS, BEND_ROUNDS = 6, 3
 MAX_BEND = 0.35  # of a radial term
 MIN_SPOTS = 24

@@ -17,6 +17,9 @@ REPROJECTION_PX = 3.0
 MANY_MATCHES = 40  # with at least as many matches, the mirrored picture is not tried
 METHOD, ITERATIONS = cv2.USAC_MAGSAC, 1000
 MAX_SLANT = 0.5  # change of scale from one side of the picture to the other
+NEAR_PX = 25.0  # keypoints that are farther from the affine transform are wrong matches
+ROUNDS, WEIGHT_PX = 4, 0.5  # of a robust fit
+EDGE_PX = 1 / 64  # beyond the outermost pixel centres that still counts as covered
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,25 @@ class KeypointMatches:
         )
         return self._plausible(matrix, is_inlier)
 
+    def residuals(self, affine: Transform) -> "Residuals":
+        """Fit an affine transform again, also with a slant and with a bend, and give what each leaves."""
+        source, target = self.source.astype(np.float64), self.target.astype(np.float64)
+        is_near = np.hypot(*(source @ affine[:2, :2].T + affine[:2, 2] - target).T) < NEAR_PX
+        x, y = target[is_near].T
+        height, width = self.grey.shape
+        middle, half = np.array([width - 1, height - 1]) / 2, np.hypot(width, height) / 2
+        u, v = ((source[is_near] - middle) / half).T
+        one, zero, square = np.ones_like(u), np.zeros_like(u), u * u + v * v
+        flat = [u, v, one, zero, zero, zero], [zero, zero, zero, u, v, one]
+        slant = [u * x, v * x], [u * y, v * y]
+        bend = [u * square, v * square, zero, zero], [zero, zero, u * square, v * square]
+        return Residuals(
+            *(
+                _robust_residual([*flat[0], *more[0]], [*flat[1], *more[1]], x, y)
+                for more in (([], []), slant, bend)
+            )
+        )
+
     def _plausible(self, matrix: object, is_inlier: object) -> tuple[Transform | None, int]:
         """Refuse a transform that editing does not produce; count the spots of `target` among the inliers."""
         if matrix is None or not is_plausible(transform := np.asarray(matrix, np.float64)):
@@ -76,6 +98,33 @@ class KeypointMatches:
         # Several keypoints on one spot (4 x 4 px) count once.
         inliers = self.target[np.asarray(is_inlier).ravel() > 0]
         return transform, len({(int(x) // 4, int(y) // 4) for x, y in inliers})
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Median distance (px) of matching keypoints after an affine transform, also with a slant, also with a bend."""
+
+    affine_px: float
+    slanted_px: float
+    bent_px: float
+
+
+def _robust_residual(
+    across: list[NDArray[np.float64]],
+    down: list[NDArray[np.float64]],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+) -> float:
+    """Fit x by the terms `across` and y by `down`, with one coefficient for both; outliers have little weight."""
+    terms = np.stack([np.stack(across, 1), np.stack(down, 1)])
+    values, weight = np.stack([x, y]), np.ones_like(x)
+    for _ in range(ROUNDS):
+        weighted = terms * weight[:, None]
+        normal = np.einsum("kni,knj->ij", weighted, terms) + 1e-9 * np.eye(terms.shape[2])
+        solution = np.linalg.solve(normal, np.einsum("kni,kn->i", weighted, values))
+        distance = np.hypot(*(terms @ solution - values))
+        weight = 1 / (WEIGHT_PX + distance) ** 2
+    return float(np.median(distance)) if len(distance) else 0.0
 
 
 def is_plausible(transform: Transform) -> bool:
@@ -110,9 +159,23 @@ def warp(two: Grey, transform: Transform, one: Grey) -> Grey:
 
 def coverage(one: Grey, two: Grey, transform: Transform) -> Grey:
     """Mark by 1 the pixels of `one` that `two` covers, without a margin; 0 elsewhere."""
-    full = np.full(two.shape, 255, np.uint8)
-    is_covered = (_warped(full, transform, one.shape) > 252).astype(np.uint8)
+    is_covered = _is_within(two.shape, np.linalg.inv(transform), one.shape).astype(np.uint8)
     return cv2.erode(is_covered, np.ones((5, 5)), borderValue=0).astype(np.float32)
+
+
+def _is_within(
+    shape: tuple[int, ...], to_two: Transform, of_one: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Say which pixels lie within a picture of this shape after they were mapped to it."""
+    x, y = (np.arange(length, dtype=np.float32) for length in of_one[1::-1])
+    across, down, depth = (
+        (row[0] * x + row[2])[None] + (row[1] * y)[:, None] for row in to_two.astype(np.float32)
+    )
+    if to_two[2, :2].any():
+        across, down = across / depth, down / depth
+    is_within = (across >= -EDGE_PX) & (across <= shape[1] - 1 + EDGE_PX)
+    is_within &= (down >= -EDGE_PX) & (down <= shape[0] - 1 + EDGE_PX)
+    return np.asarray(is_within, np.bool_)
 
 
 def _warped(grey: NDArray[Any], transform: Transform, shape: tuple[int, ...]) -> NDArray[Any]:
