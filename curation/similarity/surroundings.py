@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.similarity.picture_features import Grey, ncc
-from curation.similarity.transforms import Transform, coverage
+from curation.similarity.transforms import Transform, coverage, warp
 
 MIN_PIXELS = 200  # beside the smaller picture: fewer say nothing
 GROWN = 9  # px around the smaller picture that belong to its edge
@@ -26,6 +26,8 @@ SIDE_AGAIN = 48  # px, both sides of the version that shows whether a picture is
 BACKDROP_SIGMA = 10.0  # px
 STEP_TONES = 12  # grey levels between the two sides of a straight line
 UNKNOWN_RELIEF = 255.0
+WEDGE_TONES, WEDGE_GROWN = 12, 5  # grey levels within the corners of a turned picture; px
+MIN_WEDGES, MIN_WEDGE, WEDGE_FILL = 3, 0.002, 0.15  # corners; share of the picture; from half a box
 RELIEF_SIGMA, RELIEF_QUANTILE = 10.0, 0.9  # px of the blur; of the distances from the gradient
 FAR, MIN_FAR, SPARSE = (
     13,
@@ -66,6 +68,9 @@ def surroundings(one: Grey, two: Grey, transform: Transform) -> Surroundings:
         inverse = np.asarray(np.linalg.inv(transform), np.float64)
         one, two, transform = two, one, inverse / inverse[2, 2]
     inside = coverage(one, two, transform)
+    wedges = _wedges(two)
+    if wedges.any():
+        inside = inside * (warp(wedges, transform, one) < 0.01)
     beside = cv2.dilate(inside, np.ones((GROWN, GROWN))) == 0
     if beside.sum() < MIN_PIXELS:
         return Surroundings()
@@ -79,6 +84,33 @@ def surroundings(one: Grey, two: Grey, transform: Transform) -> Surroundings:
         relief=_relief(one, beside),
         n_lines=max(_n_lines(one, beside), _n_lines(one.T, beside.T)),
     )
+
+
+def _wedges(grey: Grey) -> Grey:
+    """Mark by 1 the triangles of one tone in the corners of a turned picture: its edge is not that of the picture."""
+    tones = np.asarray(cv2.convertScaleAbs(grey), np.uint8)
+    right, bottom = tones.shape[1] - 1, tones.shape[0] - 1
+    corners = [(0, 0), (right, 0), (0, bottom), (right, bottom)]
+    tone = float(np.median([tones[y, x] for x, y in corners]))
+    same = [(x, y) for x, y in corners if abs(tones[y, x] - tone) <= WEDGE_TONES]
+    wedges = [wedge for corner in same if (wedge := _wedge(tones, corner)) is not None]
+    if len(wedges) < MIN_WEDGES:
+        return np.zeros(grey.shape, np.float32)
+    marked = np.maximum.reduce(wedges)
+    grown = cv2.dilate(marked, np.ones((WEDGE_GROWN, WEDGE_GROWN)))
+    return np.asarray(grown, np.float32)
+
+
+def _wedge(tones: NDArray[np.uint8], corner: tuple[int, int]) -> NDArray[np.uint8] | None:
+    """Mark the pixels that have the tone of a corner and are connected with it; None if they are no triangle."""
+    framed = np.zeros((tones.shape[0] + 2, tones.shape[1] + 2), np.uint8)
+    near = WEDGE_TONES, WEDGE_TONES, cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE
+    cv2.floodFill(tones, framed, corner, 1, *near)
+    filled = np.ascontiguousarray(framed[1:-1, 1:-1])  # OpenCV marks the border, too
+    _, _, wide, tall = cv2.boundingRect(filled)
+    area = int(filled.sum())
+    is_triangle = abs(area / max(1, wide * tall) - 0.5) < WEDGE_FILL
+    return filled if is_triangle and area > MIN_WEDGE * tones.size else None
 
 
 def _seam(grey: Grey, inside: Grey) -> float:

@@ -27,6 +27,27 @@ def test_a_bent_copy_is_straightened() -> None:
         assert fit[1].largest_px(two.grey.shape) > 3
 
 
+def test_keypoints_say_whether_a_slant_or_a_bend_explains_their_places() -> None:
+    picture = scene(83, 448, 336)
+    one = Features.of(picture)
+    bent = np.stack([Bend(0.06).straightened(picture[..., k]) for k in range(3)], -1)
+    corners = np.array([[0, 0], [448, 0], [448, 336], [0, 336]], np.float32)
+    inwards = corners + np.array([[20, 8], [0, 0], [-6, -18], [0, 0]], np.float32)
+    to_side = cv2.getPerspectiveTransform(inwards, corners)
+    y, x = np.mgrid[:336, :448].astype(np.float32)
+    wavy = cv2.remap(picture, x + 3 * np.sin(y / 40), y + 2 * np.sin(x / 50), cv2.INTER_CUBIC)
+    left = []
+    for other in (cv2.warpPerspective(picture, to_side, (448, 336)), bent.astype(np.uint8), wavy):
+        matches = KeypointMatches.of(one, Features.of(np.asarray(other, np.uint8)))
+        affine = align_by_features(matches, 12)
+        assert affine is not None
+        left.append(matches.residuals(affine.transform))
+    slanted, bent_away, moved = left
+    assert slanted.slanted_px < 0.5 * slanted.affine_px
+    assert bent_away.bent_px < 0.5 * bent_away.affine_px
+    assert min(moved.slanted_px, moved.bent_px) > 0.7 * moved.affine_px
+
+
 def test_other_movements_are_no_bend() -> None:
     picture = scene(82, 448, 336)
     y, x = np.mgrid[:336, :448].astype(np.float32)

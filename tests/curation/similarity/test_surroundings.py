@@ -27,6 +27,19 @@ def test_a_crop_has_no_seam_and_a_collage_has_one() -> None:
     assert max(crop for crop, _ in seams) < 1.2
 
 
+def test_the_edge_of_a_turned_picture_is_that_of_what_it_shows() -> None:
+    """Its black corners reach into the other part of a collage, whose line was then not seen beside it."""
+    turn = cv2.getRotationMatrix2D((99.5, 74.5), 6, 1)
+    back = np.vstack([cv2.invertAffineTransform(turn), [0, 0, 1]])
+    for seed in range(50, 54):
+        left = grey(seed)
+        turned = np.asarray(cv2.warpAffine(left, turn, (200, 150)), np.float32)
+        collage = surroundings(np.hstack([left, grey(seed + 10)]), turned, back)
+        rest = surroundings(grey(seed, 400, 150), turned, back)
+        assert collage.parting > 0.5, seed
+        assert rest.parting < 0.5
+
+
 def test_a_page_is_paper() -> None:
     small = grey(60)
     page = np.full((300, 240), 250, np.float32)
