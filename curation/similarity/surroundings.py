@@ -27,7 +27,8 @@ BACKDROP_SIGMA = 10.0  # px
 STEP_TONES = 12  # grey levels between the two sides of a straight line
 UNKNOWN_RELIEF = 255.0
 WEDGE_TONES, WEDGE_GROWN = 12, 5  # grey levels within the corners of a turned picture; px
-MIN_WEDGES, MIN_WEDGE, WEDGE_FILL = 3, 0.002, 0.15  # corners; share of the picture; from half a box
+MIN_WEDGES, MIN_WEDGE, WEDGE_NOISE = 3, 0.002, 3.0  # corners; share of the picture; grey levels
+WEDGE_FILL, MIN_FILLED = 0.12, 0.85  # of its hull from half of the box around it; share of the hull
 RELIEF_SIGMA, RELIEF_QUANTILE = 10.0, 0.9  # px of the blur; of the distances from the gradient
 FAR, MIN_FAR, SPARSE = (
     13,
@@ -107,10 +108,13 @@ def _wedge(tones: NDArray[np.uint8], corner: tuple[int, int]) -> NDArray[np.uint
     near = WEDGE_TONES, WEDGE_TONES, cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE
     cv2.floodFill(tones, framed, corner, 1, *near)
     filled = np.ascontiguousarray(framed[1:-1, 1:-1])  # OpenCV marks the border, too
-    _, _, wide, tall = cv2.boundingRect(filled)
-    area = int(filled.sum())
-    is_triangle = abs(area / max(1, wide * tall) - 0.5) < WEDGE_FILL
-    return filled if is_triangle and area > MIN_WEDGE * tones.size else None
+    outline = cv2.findNonZero(filled)
+    _, _, wide, tall = cv2.boundingRect(outline)
+    area = len(outline)
+    hull = cv2.contourArea(cv2.convexHull(outline))
+    is_triangle = abs(hull / (wide * tall) - 0.5) < WEDGE_FILL and area > MIN_FILLED * hull
+    is_one_tone = float(tones[filled > 0].std()) < WEDGE_NOISE
+    return filled if is_triangle and is_one_tone and area > MIN_WEDGE * tones.size else None
 
 
 def _seam(grey: Grey, inside: Grey) -> float:

@@ -159,7 +159,9 @@ def warp(two: Grey, transform: Transform, one: Grey) -> Grey:
 
 def coverage(one: Grey, two: Grey, transform: Transform) -> Grey:
     """Mark by 1 the pixels of `one` that `two` covers, without a margin; 0 elsewhere."""
-    is_covered = _is_within(two.shape, np.linalg.inv(transform), one.shape).astype(np.uint8)
+    is_covered = _is_within(
+        two.shape, np.asarray(np.linalg.inv(transform), np.float64), one.shape
+    ).astype(np.uint8)
     return cv2.erode(is_covered, np.ones((5, 5)), borderValue=0).astype(np.float32)
 
 
