@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -260,3 +261,25 @@ def test_safetensors_fill_an_architecture_that_the_card_names(tmp_path: Path) ->
     save_file({"features.0.weight": torch.zeros(1, 3, 3, 3)}, path)
     with pytest.raises(EncoderFileError, match="do not fit vgg16"):
         add(tmp_path, path, card=card)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    psutil.virtual_memory().available < 9 * 2**30, reason="0.5 GB of weights take 7 GB while they are added"
+)  # fmt: skip
+def test_the_age_network_dex_is_read_at_its_full_size(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = Vgg16(results=101)
+    assert sum(weight.numel() for weight in network.parameters()) == 134_674_341
+    path = tmp_path / "dex.safetensors"
+    save_file(network.state_dict(), path)
+    added = add(
+        tmp_path, path, name="dex", card={"architecture": "vgg16", "side": 224, "scale": 255}
+    )
+    picture = np.random.default_rng(1).integers(0, 256, (1, 1, 3, 224, 224), dtype=np.uint8)
+    made = vectors(tmp_path, "dex", picture)[0, 0]
+    assert made.shape == (added.dim,)
+    with torch.inference_mode():
+        _, hidden, ages = network.eval()(torch.from_numpy(picture[0]).float() / 255)
+    assert np.abs(made[-101:] - ages[0].numpy()).max() < 1e-5
+    assert np.abs(made[-101 - 4096 : -101] - hidden[0].numpy()).max() < 1e-3
