@@ -1,6 +1,7 @@
 """Measure what a picture costs from its file to a batch, beside other loaders.
 
     python -m benchmarks.bench_loader --output FILE [--work DIR] [--rounds N] [--pictures N] [--only NAME ...]
+                                     [--tasks TASK ...]
 
 The photographs are those of tests/real_data.py, scaled to 1,000 px. Each peer gets an environment of its own below
 `--work` (some bring another torch), made once, and its own copy of the pictures. The peers take turns within a round;
@@ -111,8 +112,10 @@ def read(python: Path, name: str, task: str, work: Path) -> dict[str, Any]:
     return result
 
 
-def measure(names: Sequence[str], work: Path, rounds: int) -> tuple[Results, dict[str, str]]:
-    """Run all tasks of all peers in rounds; return the results, and the reasons of those that failed."""
+def measure(
+    names: Sequence[str], tasks: Sequence[str], work: Path, rounds: int
+) -> tuple[Results, dict[str, str]]:
+    """Run the tasks of all peers in rounds; return the results, and the reasons of those that failed."""
     results: Results = {}
     failed: dict[str, str] = {}
     pythons: dict[str, Path] = {}
@@ -121,7 +124,7 @@ def measure(names: Sequence[str], work: Path, rounds: int) -> tuple[Results, dic
             pythons[name] = prepare(name, work)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             failed[name] = reason(error)
-    for number, task in itertools.product(range(rounds), TASKS):
+    for number, task in itertools.product(range(rounds), tasks):
         order = [*pythons][number % len(pythons) :] + [*pythons][: number % len(pythons)]
         for name in order:
             try:
@@ -154,7 +157,7 @@ def rate(result: Mapping[str, Any]) -> float:
 
 def table(task: str, results: Results) -> list[str]:
     """Write the rows of one task: cost, ratios to ours within a round, first batch."""
-    ours = results[task, "safelight"]
+    ours = results.get((task, "safelight"), [])
     lines = [
         f"## {TASKS[task][2]}", "",
         "| loader | CPU ms a picture | CPU, theirs : ours | pictures/s | pictures/s, ours : theirs | first s |",
@@ -192,17 +195,19 @@ def growth(work: Path) -> str:
 def report(results: Results, failed: Mapping[str, str], work: Path, rounds: int) -> str:
     """Write the page of results."""
     files = [*(work / "pictures").glob("*/*.jpg")]
-    first = {name: results["raw", name][0] for name in PEERS if results.get(("raw", name))}
+    first = {name: rows[0] for (_, name), rows in results.items()}
     versions = [f"{name} {row['version']} (torch {row['torch']})" for name, row in first.items()]
+    given = dict.fromkeys(task for task, _ in results)
     facts = {
         "n": len(files), "long_side": LONG_SIDE, "rounds": rounds, "commit": commit(),
+        "tasks": " ".join(given), "only": " ".join(name for name in first if name not in OWN),
         "kb": sum(path.stat().st_size for path in files) / len(files) / 1000,
         "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(), "versions": ", ".join(versions), "batch": BATCH, "side": SIDE,
         "workers": WORKERS, "load": os.getloadavg()[1], "pillow": version("pillow"),
         "simplejpeg": version("simplejpeg"), "opencv": version("opencv-python-headless"),
     }  # fmt: skip
-    tables = "\n".join(line for task in TASKS for line in table(task, results))
+    tables = "\n".join(line for task in given for line in table(task, results))
     left_out = "".join(f"- Left out: {name}: {why}\n" for name, why in failed.items())
     return (
         HEAD.format(**facts) + tables + "\n" + growth(work) + CONDITIONS.format(**facts) + left_out
@@ -235,7 +240,8 @@ CONDITIONS = """## Conditions
   to the first batch, libraries of the loader included, torch not.
 - Load average at the end: {load:.1f}. Above {cores} other programs were running too: then pictures/s mean little, and
   CPU a picture and its ratios within a round are what can be compared.
-- Command: `python -m benchmarks.bench_loader --output FILE --rounds {rounds} --pictures {n}`.
+- Command: `python -m benchmarks.bench_loader --output FILE --rounds {rounds} --pictures {n} --tasks {tasks}
+  --only {only}`.
 """
 
 
@@ -245,13 +251,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
     given = parser.parse_args()
     work = given.work or Path(tempfile.mkdtemp(prefix="loader-"))
     if not (work / "pictures").exists():
         make_pictures(work, given.pictures)
     names = [*OWN, *(name for name in given.only if name not in OWN)]
-    results, failed = measure(names, work, given.rounds)
+    results, failed = measure(names, given.tasks, work, given.rounds)
     page = report(results, failed, work, given.rounds)
     (given.output or work / "loader.md").write_text(page, "utf-8")
     if given.work is None:

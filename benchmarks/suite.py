@@ -114,6 +114,11 @@ ENTRIES = (
         ("training/data", "catalog/packs"), reads_test_data=True,
     ),
     Entry(
+        "loader_decode", "--output {output} --rounds 2 --pictures 2000 --tasks fast small "
+        "--only webdataset litdata mds",
+        ("training/data", "catalog/packs"), script="loader", reads_test_data=True,
+    ),
+    Entry(
         "real_photos", "--photos {photos} --truth {data}/photos/truth.csv --home {work}/real --output {output}",
         ("crawler", "curation", "training"),
     ),
