@@ -2,7 +2,8 @@
 """The commands of a developer: demo, test, check, docs, bench, words. Needs Python 3.11+ and nothing else.
 
     python3 dev.py demo          crawl, curate, publish and train on the embedded photo site
-    python3 dev.py test [--all]  the test suite; --all adds the slow tests; more arguments go to pytest
+    python3 dev.py test          the test suite; more arguments go to pytest
+    python3 dev.py test --long   tests of several seconds each, or in a browser; --all runs all, those of minutes too
     python3 dev.py check         ruff, format, mypy, import contracts
     python3 dev.py docs [serve]  build the documentation into ./site, strictly; serve shows it while you write
     python3 dev.py bench [all]   lists the benchmarks and tables that are old; all runs them in turn
@@ -33,6 +34,8 @@ EXTRAS = {
     "check": "all,dev",
     "docs": "all,docs",
 }
+MARKS = {"--long": "long and not slow", "--all": ""}
+"""Tests to choose, by the option of `test`; no mark chooses all."""
 # The workers of the test suite share the cores, so the threads of libraries would only slow them down.
 ONE_THREAD = {"SAFELIGHT_SQL_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # pip compiles nothing (see `install`). An interpreter that does not store byte code compiles all modules at each start,
@@ -69,12 +72,12 @@ def demo(rest: list[str]) -> int:
 
 def test(rest: list[str]) -> int:
     """Run the test suite on all cores, with a worker more than cores: tests wait for servers and children."""
-    slow = [] if "--all" in rest else ["-m", "not slow"]
-    more = [argument for argument in rest if argument != "--all"]
+    chosen = next((MARKS[option] for option in rest if option in MARKS), "not slow and not long")
+    more = [argument for argument in rest if argument not in MARKS]
     has_workers = any(argument.startswith("-n") for argument in more)
     count = str((os.cpu_count() or 1) + 1)
     workers = [] if has_workers else ["-n", count, "--dist", "loadfile", "--no-loadscope-reorder"]
-    return call([PYTHON, "-m", "pytest", *slow, *workers, *more], ONE_THREAD)
+    return call([PYTHON, "-m", "pytest", "-m", chosen, *workers, *more], ONE_THREAD)
 
 
 def check(_rest: list[str]) -> int:

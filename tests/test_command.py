@@ -133,6 +133,7 @@ def test_advice_names_the_command_as_its_starter_does(
 _FOR_OTHER_MACHINES = ("catalog/pull/lockfile.py", "catalog/releases/cards/card.py")
 
 
+@pytest.mark.long
 def test_no_message_names_the_command_by_itself() -> None:
     """Docstrings may: they are read as documentation."""
     fixed = re.compile(rf"\bsafelight ({'|'.join(safelight.ROOMS)})\b")
@@ -225,7 +226,7 @@ def _in_folder(folder: Path, *words: str, **more: str) -> subprocess.CompletedPr
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_folder_with_modules_of_our_names_does_not_mislead_the_command_or_its_workers(
     shadowing: Path,
 ) -> None:

@@ -58,6 +58,7 @@ def site() -> Iterator[str]:
         process.terminate()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)  # some 25 s on an idle machine, minutes on a busy one
 def test_from_a_url_to_a_prediction(
     workspace: Workspace,

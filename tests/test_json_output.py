@@ -162,6 +162,7 @@ def test_verify_of_the_crawl_counts_what_it_read(home: Path) -> None:
     assert strict(result.stdout)["ok"] is (result.exit_code == 0)
 
 
+@pytest.mark.long
 def test_commands_that_change_something_say_what(
     workspace: Workspace, pictures: Path, tmp_path: Path
 ) -> None:

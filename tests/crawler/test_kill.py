@@ -66,6 +66,7 @@ def pictures(count: int) -> dict[str, bytes]:
     return {f"p/{number:03}": jpeg(seed=number) for number in range(count)}
 
 
+@pytest.mark.long
 def test_a_kill_loses_nothing(workspace: Workspace) -> None:
     crawl_under_fire(workspace, pictures(40), kills=1)
 

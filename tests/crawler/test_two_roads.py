@@ -46,7 +46,7 @@ def site(photos: Path) -> Iterator[str]:
         process.terminate()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_site_and_a_folder_give_the_same_rows(
     photos: Path, site: str, workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ def test_the_demo_installs_what_the_commands_at_its_end_need() -> None:
     assert needed <= set(dev.EXTRAS["demo"].split(","))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_serve_shows_the_workspace_of_the_folder_it_is_typed_in(
     workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -56,7 +56,7 @@ def _demo_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFELIGHT_CONTACT", "tests@example.org")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_ports_give_equal_rows_that_name_no_port(tmp_path: Path) -> None:
     plan = DemoPlan(seed=7, photos=12)
     with served(plan) as first, served(plan) as second:

@@ -213,6 +213,7 @@ def test_ctrl_c_stops_a_statement_and_not_the_shell(
         assert "(1 row," in list(shell.take("SELECT count(*) FROM photos;"))[-1]
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_the_command(filled: Workspace) -> None:
     command = [sys.executable, "-m", "safelight", "--home", str(filled.home), "catalog", "sql"]
     with subprocess.Popen([*command, ENDLESS], cwd=ROOT, stderr=subprocess.PIPE) as process:

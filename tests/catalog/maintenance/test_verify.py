@@ -26,6 +26,7 @@ from tests.catalog.published import published
 from tests.catalog.writing import writing
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("pattern", "flips"),
     [("lake/data/**/*.parquet", 1), ("packs/*", 1), ("lake/catalog.sqlite", 1)],
@@ -92,7 +93,7 @@ def test_a_flipped_bit_of_plain_files_is_named(workspace: Workspace) -> None:
         path.write_bytes(before)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_flip_on_postgres_is_named(postgres_workspace: Workspace) -> None:
     commits(postgres_workspace, range(2))
     assert verify_workspace(postgres_workspace).problems == []

@@ -52,7 +52,7 @@ with open_catalog(workspace) as catalog:
 @pytest.mark.parametrize(
     "moment",
     [
-        pytest.param(text, marks=pytest.mark.slow)
+        pytest.param(text, marks=pytest.mark.long)
         for text in ("before the checksums", "after the checksums")
     ],
 )
@@ -72,6 +72,7 @@ def test_a_killed_writer_is_no_problem_and_a_flip_after_it_is(
     assert verify_workspace(workspace).problems, "a later commit hides it"
 
 
+@pytest.mark.long
 def test_a_flipped_bit_in_the_log_of_a_killed_writer_names_the_log(workspace: Workspace) -> None:
     subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)
     log = workspace.lake / "catalog.sqlite-wal"
@@ -81,7 +82,7 @@ def test_a_flipped_bit_in_the_log_of_a_killed_writer_names_the_log(workspace: Wo
     assert any("has lost commits" in line for line in problems), problems
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_flipped_bit_in_a_page_that_the_log_replaces_is_named(workspace: Workspace) -> None:
     commits(workspace, range(2))
     subprocess.run([sys.executable, "-c", _KILLED, str(workspace.home), "after"], check=False)

@@ -57,7 +57,7 @@ def test_the_command_locks_what_it_pulls_and_brings_it_back(
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(3, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.slow)]
+    "kills", [pytest.param(3, marks=pytest.mark.long), pytest.param(10, marks=pytest.mark.slow)]
 )
 def test_a_pull_interrupted_ten_times_fetches_no_finished_shard_again(
     empty_home: Path, tmp_path: Path, kills: int

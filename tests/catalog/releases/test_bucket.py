@@ -240,7 +240,7 @@ def read_pictures(workspace: Workspace) -> list[bytes]:
         return reader.read_many([tuple(row.values()) for row in found.to_pylist()])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_bucket_that_fails_for_a_moment_is_asked_again(
     in_bucket: Workspace, bucket: Bucket
 ) -> None:

@@ -123,7 +123,7 @@ def test_exports_and_cards_do_not_name_their_places(release: Release, tmp_path: 
     assert not [name for name in row if name.startswith("image_")]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_takedown_publishes_the_rest_with_renditions(workspace: Workspace) -> None:
     shas = bring_random(workspace, range(8), 500)
     plan = {"renditions": [32]}

@@ -56,6 +56,7 @@ def at_once(workspace: Workspace, segments: int, runs: int) -> None:
         assert verify_catalog(catalog) == []
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)  # nine processes: slow where others work too
 def test_two_crawls_a_curation_and_five_readers_at_once(workspace: Workspace) -> None:
     at_once(workspace, segments=4, runs=2)

@@ -60,11 +60,12 @@ def crash(workspace: Workspace, kills: int, most_segments: int) -> None:
         assert verify_catalog(catalog) == []
 
 
+@pytest.mark.long
 def test_a_few_kills_lose_and_double_nothing(workspace: Workspace) -> None:
     crash(workspace, kills=3, most_segments=2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_few_kills_on_postgres_lose_and_double_nothing(postgres_workspace: Workspace) -> None:
     crash(postgres_workspace, kills=2, most_segments=2)
 

@@ -37,6 +37,7 @@ def test_what_waits_in_the_spool_and_the_frontier_goes_too(taken: steps.Takedown
     assert bytes_left(workspace, [b"Secret", b"images.test/3"], but=("releases", "reports")) == []
 
 
+@pytest.mark.long
 def test_a_new_crawl_does_not_bring_it_back(workspace: Workspace, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -66,7 +67,7 @@ def _folder_of(tmp_path: Path, *names: str) -> FolderSource:
     return FolderSource(str(folder))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_takedown_after_an_unblock_blocks_again_and_verify_is_content(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -97,7 +98,7 @@ def test_an_address_blocks_as_crawls_write_it(workspace: Workspace) -> None:
             TakedownRequest("url_prefix", empty, "x")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_frontier_forgets_crawls_learned_addresses_and_hosts(workspace: Workspace) -> None:
     bring_random(workspace, range(8), 100)
     with Frontier(workspace.frontier) as frontier:

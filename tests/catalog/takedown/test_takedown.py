@@ -150,7 +150,7 @@ def test_copies_are_reported_and_taken_when_asked(filled: Workspace) -> None:
     assert set(done.matches.photos) == {"p3", "p4"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("after", ["_begin", "_write_tombstones", "_remove"])
 def test_a_takedown_that_was_killed_is_ended_by_the_next(
     filled: Workspace, after: str, monkeypatch: pytest.MonkeyPatch
@@ -191,7 +191,7 @@ def test_logs_are_masked_in_place_and_reports_go_when_asked(workspace: Workspace
     assert "words" not in json.loads((done.folder / "takedown.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_takedown_deletes_no_file_that_a_verification_or_a_backup_still_needs(
     filled: Workspace,
 ) -> None:

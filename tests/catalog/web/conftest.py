@@ -21,6 +21,14 @@ SWITCHES = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in a browser are long tests."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
+            item.add_marker("long")
+
+
 @pytest.fixture(scope="session")
 def home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Fill a copy of the empty workspace."""

@@ -349,6 +349,7 @@ def fuzz(server: Server, folder: Path, *options: str) -> str:
     return "" if done.returncode == 0 else output[-8_000:] + done.stderr[-2_000:]
 
 
+@pytest.mark.long
 def test_a_short_fuzz_finds_nothing(server: Server, tmp_path: Path) -> None:
     options = ("--phases=coverage,stateful", "--checks=all", "--max-examples=2", "--max-time=5")
     failures = fuzz(server, tmp_path, "--generation-deterministic", *options)

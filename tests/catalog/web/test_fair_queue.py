@@ -44,7 +44,7 @@ def cancel(server: Server, started: Answer) -> None:
     server.ask("DELETE", address, headers={"Authorization": f"Bearer {ADA}"})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_forty_at_once_those_that_are_taken_are_answered_and_the_rest_refused_at_once(
     server: Server,
 ) -> None:
@@ -60,7 +60,7 @@ def test_of_forty_at_once_those_that_are_taken_are_answered_and_the_rest_refused
     assert Counter(one["state"] for one in ended) == {"done": len(taken)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_long_statements_do_not_keep_a_short_one_waiting(server: Server) -> None:
     long = [start(server, f"SELECT sleep_ms({SLEEP_S * 1000})") for _ in range(4)]
     try:

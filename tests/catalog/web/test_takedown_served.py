@@ -32,7 +32,7 @@ def _take_down(home: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_results_pictures_and_review_pages_of_a_running_server_forget_it(
     served: tuple[Workspace, Server],
 ) -> None:

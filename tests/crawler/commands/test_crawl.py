@@ -26,6 +26,7 @@ def call(workspace: Workspace, *arguments: str) -> Result:
     return CliRunner().invoke(crawl, arguments, env=environment)
 
 
+@pytest.mark.long
 def test_a_site_is_planned_crawled_listed_and_verified(workspace: Workspace) -> None:
     names = [f"cats/{number} ü.jpg" for number in range(35)]
     pictures = {name: jpeg(seed=number) for number, name in enumerate(names)}
@@ -185,6 +186,7 @@ def test_a_retry_that_chooses_no_picture_says_so_and_starts_no_session(tmp_path:
     assert not list(workspace.lake.glob("*")), "the catalog was not opened"
 
 
+@pytest.mark.long
 def test_a_signal_stops_a_crawl_in_good_order(workspace: Workspace) -> None:
     pictures = {f"p{number}": jpeg(seed=number) for number in range(400)}
     environment = os.environ | {

@@ -36,6 +36,7 @@ def take_down_one(workspace: Workspace) -> None:
     take_down(workspace, TakedownRequest("photo", str(row["photo_id"]), "asked"), FrontierQueue)
 
 
+@pytest.mark.long
 def test_a_taken_down_photo_is_left_out_and_not_failed(workspace: Workspace, photos: Path) -> None:
     call(workspace, "run", "folder", str(photos))
     take_down_one(workspace)
@@ -48,7 +49,7 @@ def test_a_taken_down_photo_is_left_out_and_not_failed(workspace: Workspace, pho
     assert "tombstoned" not in status
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_where_only_taken_down_photos_are_left_no_retry_is_advised(
     workspace: Workspace, photos: Path
 ) -> None:
@@ -58,7 +59,7 @@ def test_where_only_taken_down_photos_are_left_no_retry_is_advised(
     assert "crawl retry" not in call(workspace, "run", "folder", str(photos))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_retry_of_everything_leaves_taken_down_photos_alone(
     workspace: Workspace, photos: Path
 ) -> None:

@@ -71,7 +71,7 @@ def test_work_that_cannot_be_committed_has_an_exit_code_and_is_not_lost(
         faults.check_all_is_there(workspace, site)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_after_a_kill_before_the_commit_status_resume_and_verify_tell_the_truth(
     workspace: Workspace, tmp_path: Path
 ) -> None:

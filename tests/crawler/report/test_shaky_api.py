@@ -52,7 +52,7 @@ class Crawled:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(SMALL, id="small", marks=pytest.mark.slow),
+        pytest.param(SMALL, id="small", marks=pytest.mark.long),
         pytest.param(LARGE, id="large", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )

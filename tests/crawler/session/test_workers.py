@@ -46,6 +46,7 @@ def fetched(workspace: Workspace) -> list[dict[str, object]]:
         return catalog.records("SELECT url, outcome, error, asset_sha256 FROM fetches ORDER BY url")
 
 
+@pytest.mark.long
 def test_two_processes_bring_everything_once(workspace: Workspace, tmp_path: Path) -> None:
     hosts = albums(6, 5)
     progress_by_worker: list[CrawlProgress] = []

@@ -46,6 +46,7 @@ def run(workspace: Workspace, source: CommonsSource) -> CrawlSummary:
     return crawl(workspace, source, CrawlSettings(backoff_s=0.01))
 
 
+@pytest.mark.long
 def test_a_category_is_walked_paged_and_kept(workspace: Workspace) -> None:
     bare = {"p1.jpg": plain_jpeg(picture(seed=1))}
     about = {

@@ -61,6 +61,7 @@ def run(workspace: Workspace, source: UnsplashSource, *, relist: bool = True) ->
     return crawl(workspace, source, CrawlSettings(), CrawlOptions(relist=relist))
 
 
+@pytest.mark.long
 @needs("unsplash/photos.jsonl")
 def test_recorded_photos_land_once_with_their_settings(workspace: Workspace) -> None:
     lines = (REAL / "unsplash/photos.jsonl").read_text("utf-8").splitlines()

@@ -150,7 +150,7 @@ def bases(workspace: Workspace) -> list[tuple[object, object]]:
     return [(row["training_allowed"], row["training_basis"]) for row in found]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_basis_that_is_stated_later_reaches_what_is_here_without_a_request(
     workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -90,7 +90,7 @@ def test_a_copy_without_exif_goes_with_the_shot_that_it_fits() -> None:
     assert separate_shots(copies, {}) == [("b", "c"), ("a", "d"), ("c", "d"), ("a", "c")]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_both_shots_stay_with_copies_of_each() -> None:
     album = Album()
     first, second = scene(5), shaken(scene(5), 0.3)  # about 0.2 px of drift: a tripod, or luck

@@ -207,7 +207,7 @@ def test_without_torch_stored_pictures_are_compared_and_uploads_say_what_is_miss
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_torch_an_onnx_embedder_searches_for_uploads(
     workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -167,7 +167,7 @@ def test_the_section_about_splits_says_what_it_counts_and_fits_its_box(
     assert tables_wider_than_their_box(html) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_picture_whose_pack_is_gone_says_so(workspace: Workspace, tmp_path: Path) -> None:
     alone = Workspace.at(tmp_path)
     fill(alone, sound_shots(4))

@@ -162,7 +162,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return made_home
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_next_run_honours_decisions_and_undo_restores_every_view(workspace: Workspace) -> None:
     before = current(workspace)
     first = before["curation_runs"][0]["run_id"]
@@ -189,6 +189,7 @@ def test_the_next_run_honours_decisions_and_undo_restores_every_view(workspace: 
     assert run(workspace).run_id == first  # and nothing is computed again
 
 
+@pytest.mark.long
 def test_a_run_that_was_taken_back_comes_again_only_when_asked(workspace: Workspace) -> None:
     with open_catalog(workspace) as catalog:
         [row] = catalog.records("SELECT run_id FROM v_runs")

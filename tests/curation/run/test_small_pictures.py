@@ -52,6 +52,7 @@ def write_idx(folder: Path, pictures: np.ndarray, labels: list[int]) -> IdxSourc
     return IdxSource(str(images), str(classes))
 
 
+@pytest.mark.long
 def test_digits_of_28_px_become_a_release(workspace: Workspace, tmp_path: Path) -> None:
     crawl(workspace, write_idx(tmp_path, glyphs(), [number % 4 for number in range(N)]))
     before = run(workspace, SETTINGS_RUN)
@@ -94,7 +95,7 @@ def test_below_8_px_and_damage_are_dropped_with_their_reason(
     assert row["evidence"] == "7 x 7 px, smallest side is 8 px"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_for_settings_drops_small_pictures_and_a_run_for_labels_adds_no_stage_without_any(
     workspace: Workspace,
 ) -> None:

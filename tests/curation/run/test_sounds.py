@@ -120,7 +120,7 @@ def test_report_audit_and_command_speak_of_sounds(
     assert f"{summary.n_kept}" in output
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_mixed_catalog_gives_its_pictures_and_says_how_to_take_the_sounds(
     workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -108,8 +108,8 @@ def test_a_transform_gets_a_picture_an_array_or_the_bytes(published: Published) 
 @pytest.mark.parametrize(
     "context",
     [
-        pytest.param("fork", marks=pytest.mark.slow),
-        pytest.param("spawn", marks=pytest.mark.slow),
+        pytest.param("fork", marks=pytest.mark.long),
+        pytest.param("spawn", marks=pytest.mark.long),
         "forkserver",
     ],
 )

@@ -184,7 +184,7 @@ def test_a_revoked_or_missing_release_is_not_streamed(
         open_stream(str(tmp_path / "nowhere"), tmp_path)
 
 
-@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.long)])
 def test_a_data_set_is_streamed_by_the_workers_of_torch(
     published: Published, cache: Path, context: str
 ) -> None:

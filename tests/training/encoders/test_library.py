@@ -83,8 +83,9 @@ def test_origin_and_licence_are_remembered(tmp_path: Path) -> None:
 
 
 def test_a_name_keeps_its_weights_until_they_are_replaced(tmp_path: Path) -> None:
-    first = add(tmp_path, mine(tmp_path))
-    assert add(tmp_path, mine(tmp_path)) == first
+    path = mine(tmp_path)
+    first = add(tmp_path, path)
+    assert add(tmp_path, path) == first
     changed = CARD | {"outputs": ["logits"]}
     with pytest.raises(EncoderExistsError, match="--replace"):
         add(tmp_path, mine(tmp_path), card=changed)

@@ -111,6 +111,7 @@ def test_an_overlay_is_bright_where_the_heat_is() -> None:
     assert drawn[-1].mean() > drawn[0].mean()
 
 
+@pytest.mark.long
 def test_the_report_shows_maps_of_a_network_on_pictures(trained: Trained) -> None:
     with_captum()
     facts = json.loads(write_heat_maps(trained.outcome.folder, trained.workspace).read_text())

@@ -99,7 +99,7 @@ def end(children: list["subprocess.Popen[str]"]) -> list[str]:
 OPTIONS = ("ema=0.9", "accumulate=2", "epochs=4")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_learn_what_one_does_also_after_a_stop(tmp_path: Path) -> None:
     with open_numbers(tmp_path) as store:
         expected, progress = SmallTraining(

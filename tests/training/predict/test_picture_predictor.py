@@ -215,6 +215,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules} & {"torch", "sklea
 """
 
 
+@pytest.mark.long
 def test_the_server_predicts_without_loading_torch(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(image=PICTURE))
     words = [str(trained.workspace.home), trained.folder.name, str(tmp_path / "a.jpg")]
@@ -227,7 +228,7 @@ def test_the_server_predicts_without_loading_torch(trained: Trained, tmp_path: P
     assert heavy == "[]"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_serves_the_page_and_asks_for_a_token(trained: Trained, tmp_path: Path) -> None:
     copytree(trained.workspace.home, tmp_path / "home")
     folder = tmp_path / "home" / "models"

@@ -32,7 +32,7 @@ def joined(labelled: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Tra
     return train(labelled, request("lite0+mine"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_exported_file_contains_both_encoders(
     labelled: Workspace, joined: TrainingResult
 ) -> None:

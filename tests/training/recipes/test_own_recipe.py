@@ -112,6 +112,7 @@ def trained(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> OwnTr
     return OwnTraining(workspace, file, request, result, warnings)
 
 
+@pytest.mark.long
 def test_the_report_names_a_command_that_gives_the_same_model(
     trained: OwnTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:

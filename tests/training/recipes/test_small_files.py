@@ -37,6 +37,8 @@ from training.recipes.digits import SMOKE, heads
 from training.report.report import write_report
 from training.runs.run import evaluate, train
 
+pytestmark = pytest.mark.long  # its fixtures train twice
+
 QUIET = CurateSettings(runner="threads", workers=1, faces="off")
 
 
@@ -179,7 +181,7 @@ def test_real_spoken_digits_are_learnt_from_other_speakers(
     [
         pytest.param("digits", "digits", "linear", marks=pytest.mark.slow),
         pytest.param("digits", "digits", "mlp", marks=pytest.mark.slow),
-        pytest.param("words", "sounds", "linear", marks=pytest.mark.slow),
+        pytest.param("words", "sounds", "linear", marks=pytest.mark.long),
     ],
 )
 def test_simpler_models_learn_from_the_same_release_into_the_same_report(

@@ -98,7 +98,7 @@ def test_the_table_gives_each_head_its_metric_beside_every_predictor(mixed: Page
     assert "RMSE 7.9, R² 0.68" in model
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_report_has_the_sections_of_its_families_only(mixed: Pages, tmp_path: Path) -> None:
     everywhere = {"Model beside its baselines", "What the split does to the result", "Training"}
     classes = {"Which classes are confused", "Calibration", "Class balance"}
@@ -133,13 +133,13 @@ def test_wide_tables_scroll_inside_their_box(mixed: Pages) -> None:
     assert ".scroll { overflow-x: auto" in mixed.report
 
 
-@pytest.mark.parametrize("window_px", [pytest.param(1280, marks=pytest.mark.slow), 400])
+@pytest.mark.parametrize("window_px", [pytest.param(1280, marks=pytest.mark.long), 400])
 def test_no_page_has_to_be_scrolled_sideways(mixed: Pages, window_px: int) -> None:
     for page in (mixed.report, mixed.panel):
         assert page_width(page, window_px) == window_px
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tables_of_three_heads_fit_their_boxes(tmp_path: Path) -> None:
     page = write(tmp_path, MadeRun([ISO, BREED, AGE], parts=["thumbnail_only"])).report
     assert tables_wider_than_their_box(page) == []

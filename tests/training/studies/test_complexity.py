@@ -17,7 +17,7 @@ def request(over: str) -> ComplexityRequest:
     return ComplexityRequest.parse(training, over)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_each_size_is_a_model_and_one_is_enough(labelled: Workspace) -> None:
     result = measure_complexity(labelled, request("hidden=4,16"))
     table = result.table

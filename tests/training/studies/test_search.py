@@ -28,7 +28,7 @@ def home(trained: Trained, tmp_path: Path) -> Workspace:
     return Workspace.at(tmp_path / "home")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_grid_is_tried_whole_and_once(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "assess", None)  # the test pictures stay unseen
     result = search(home, SearchRequest(TRAINING, GRID))
@@ -44,6 +44,7 @@ def test_a_grid_is_tried_whole_and_once(home: Workspace, monkeypatch: pytest.Mon
     assert (again.n_new, again.folder) == (0, result.folder)
 
 
+@pytest.mark.long
 def test_a_search_that_dies_in_a_trial_continues_with_it(
     home: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,7 +241,7 @@ def test_threads_share_the_children_of_a_pool(pool: DecoderPool) -> None:
     assert 1 <= len(pool.pids) <= 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_patient_pool_starts_another_child_only_for_files_that_take_long() -> None:
     pool = DecoderPool(JOBS, LIMITS, size=2, patience_s=1.0)
     try:

@@ -48,7 +48,7 @@ for number in range(shift, 16 + shift, 4):  # half of each segment is in two of 
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_homes_that_commit_the_same_keys_at_once_double_no_row(
     postgres: PostgresServer, empty_database: str, tmp_path: Path
 ) -> None:

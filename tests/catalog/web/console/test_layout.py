@@ -107,7 +107,7 @@ def test_the_menu_fits_on_a_telephone(browser: Browser, address: str, width: int
     small.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("width", [390, 1280])
 def test_long_names_stay_inside_the_page(browser: Browser, address: str, width: int) -> None:
     window = Tab(browser, address, viewport={"width": width, "height": 800})

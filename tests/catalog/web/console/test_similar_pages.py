@@ -177,7 +177,7 @@ def test_a_selection_becomes_a_query(window: MapTab) -> None:
     assert "WHERE asset_sha256 IN (" in sql
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_lasso_selects_points_and_a_click_opens_the_picture(window: MapTab) -> None:
     page = open_map(window, "#colour=iso")
     expect(page.locator("#about")).to_contain_text("A random sample of 23 of 240,000 pictures")
@@ -211,7 +211,7 @@ def test_a_lasso_selects_points_and_a_click_opens_the_picture(window: MapTab) ->
     page.wait_for_url(f"**/pictures/{ORDER[22]}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_map_is_selected_by_numbers_and_by_class_without_a_mouse(window: MapTab) -> None:
     page = open_map(window, "#colour=decision")
     for name, value in (("#x-low", "3"), ("#x-high", "7"), ("#y-low", "-1"), ("#y-high", "9")):
@@ -281,7 +281,7 @@ def test_the_console_selects_its_pictures_and_leads_to_their_likes(window: MapTa
     page.wait_for_url(f"**/similar#picture={SHAS[8]}")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_pages_fit_on_a_telephone(browser: Browser, searching: str, scheme: str) -> None:
     small = MapTab(browser, searching, viewport={"width": 390, "height": 800}, color_scheme=scheme)
