@@ -21,6 +21,8 @@ class Tab:
         self.page = self._context.new_page()
         self._context.on("request", self._check_host)
         self.page.on("console", self._check_message)
+        # Choosers are caught from the beginning: switched on beside the key that opens one, it comes too late at times.
+        self.page.on("filechooser", lambda _chooser: None)
         self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
 
     def _check_host(self, request: Any) -> None:
