@@ -14,6 +14,7 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from curation.similarity.neighbours import Compact, closeness_of, cosines, nearest_vectors
 from curation.similarity.picture_features import Features
@@ -113,10 +114,11 @@ class ContentComparison:
     def shared(self, candidates: Mapping[Pair, float], min_inliers: int) -> list[SharedContent]:
         """Give the pairs with at least `min_inliers`, most similar first; `candidates` has the cosine of each pair."""
         result = []
-        for pair, cosine in sorted(candidates.items(), key=lambda item: (-item[1], item[0])):
-            inliers = self._inliers(pair, cosine)
-            if inliers >= min_inliers:
-                result.append(SharedContent(*pair, cosine, inliers))
+        with threadpool_limits(1, "blas"):  # several threads spin over products of 500 descriptors
+            for pair, cosine in sorted(candidates.items(), key=lambda item: (-item[1], item[0])):
+                inliers = self._inliers(pair, cosine)
+                if inliers >= min_inliers:
+                    result.append(SharedContent(*pair, cosine, inliers))
         return result
 
     def find_parts(self, names: Iterable[str]) -> None:
