@@ -150,7 +150,8 @@ class SimilarityIndex:
         left, right = (keys // max(n, 1)).astype(np.int32), (keys % max(n, 1)).astype(np.int32)
         pairs = self.compare(left, right)
         # Pairs close by hash come before all others; ties are broken by place.
-        order = np.lexsort((right, left, -pairs.cosine, ~pairs.by_hash))
+        is_near = pairs.by_hash & (pairs.bits <= self.limits.pdq)
+        order = np.lexsort((right, left, -pairs.cosine, ~is_near))
         return CandidatePairs(
             *(getattr(pairs, name)[order] for name in CandidatePairs.__dataclass_fields__)
         )
@@ -166,7 +167,7 @@ class SimilarityIndex:
             products[part] = np.einsum("ij,ij->i", one, two)
         quality = self.pictures.quality
         plainest = np.minimum(quality[left], quality[right])
-        max_bits = np.where(plainest >= MIN_QUALITY, self.limits.pdq, self.limits.plain_pdq)
+        max_bits = np.where(plainest >= MIN_QUALITY, self.limits.far_pdq, self.limits.plain_pdq)
         cosine = np.round(cosines(products), 4)
         return CandidatePairs(
             left, right, bits, cosine, (bits <= max_bits) & (plainest >= MIN_PLAIN_QUALITY)
@@ -251,17 +252,22 @@ class _IndexUpdate:
             )
         )
         rich_queries, plain_queries = np.intersect1d(queries, rich), np.intersect1d(queries, plain)
-        self._insert_hash_pairs(lists, rich_queries, rich, self.limits.pdq)
+        self._insert_hash_pairs(lists, rich_queries, rich, self.limits.pdq, self.limits.far_pdq)
         self._insert_hash_pairs(lists, rich_queries, plain, self.limits.plain_pdq)
         self._insert_hash_pairs(
             lists, plain_queries, np.union1d(rich, plain), self.limits.plain_pdq
         )
 
     def _insert_hash_pairs(
-        self, lists: NeighbourLists, queries: NDArray[np.int64], base: NDArray[np.int64], limit: int
+        self,
+        lists: NeighbourLists,
+        queries: NDArray[np.int64],
+        base: NDArray[np.int64],
+        limit: int,
+        far: int = 0,
     ) -> None:
         hashes = self.pictures.hashes
-        for left, right, bits in close_hashes(hashes[queries], hashes[base], limit):
+        for left, right, bits in close_hashes(hashes[queries], hashes[base], limit, far):
             rows, others = queries[left], base[right]
             is_other = rows != others
             rows, others, closeness = rows[is_other], others[is_other], -bits[is_other]

@@ -17,6 +17,8 @@ KEEPER_ORDER = (
 class CandidateLimits:
     """Which pairs become candidates: up to `nearest` of each kind, within `pdq` bits or from `cosine` on.
 
+    Pairs that are not transposed become candidates within `far_pdq` bits where the search meets them
+    (`close_hashes.py`): letters over a picture change many bits.
     `plain_pdq` bits hold for pairs of which one picture is plain: its hash is weak evidence, but the only evidence for
     a rotated copy.
     """
@@ -24,6 +26,7 @@ class CandidateLimits:
     nearest: int = 12
     cosine: float = 0.55
     pdq: int = 31
+    far_pdq: int = 64
     plain_pdq: int = 10
 
     def key(self, *made_by: str) -> str:

@@ -7,6 +7,11 @@ therefore give the distances of all four mirrored forms. Only the transposed pic
 Two hashes that differ in at most 31 bits differ in at most one bit of at least one of the 16 parts of 16 bits. A part
 lies within a word, so the part of a mirrored hash is the same or its complement, and both have the same key. Only
 hashes that have a part with the same key, after flipping at most one of its bits, are compared whole.
+
+The same look-up also meets most pairs that differ in more bits, such as copies under letters: of those with 56 bits
+five sixths, by chance, and more where the bits lie together. Up to a second limit they are given, too, but only if the
+pictures lie the same way or mirrored: whether parts of a transposed picture meet depends on which of the two is
+transposed.
 """
 
 import itertools
@@ -34,10 +39,12 @@ Words = NDArray[np.uint64]
 
 
 def close_hashes(
-    queries: Hashes, base: Hashes, limit: int
+    queries: Hashes, base: Hashes, limit: int, far: int = 0
 ) -> Iterator[tuple[Places, Places, NDArray[np.int32]]]:
     """Give all pairs within `limit` (0 to 31) bits: rows of queries (Q, 32), rows of the base (N, 32), bits.
 
+    Of the pairs within `far` bits that are not transposed, most are given, too: those of which a part differs in at
+    most one bit.
     Each triple has all the pairs of one batch of queries, every pair once. Batches become smaller where queries have
     very many pairs, as in a collection of mostly one placeholder.
 
@@ -52,7 +59,7 @@ def close_hashes(
     index, start, step = _MultiIndex(base), 0, FIRST_BATCH
     while start < len(queries):
         batch = queries[start : start + step]
-        rows, others, bits = index.pairs(batch, limit)
+        rows, others, bits = index.pairs(batch, limit, max(limit, far))
         yield rows + start, others, bits
         start += len(batch)
         step = min(2 * step, MAX_BATCH) if len(rows) < MANY_PAIRS else max(1, step // 4)
@@ -72,13 +79,14 @@ class _MultiIndex:
         counts = [np.bincount(column, minlength=2**16) for column in keys.T]
         self._starts = [np.concatenate([[0], np.cumsum(count)]) for count in counts]
 
-    def pairs(self, queries: Hashes, limit: int) -> tuple[Places, Places, NDArray[np.int32]]:
-        """Give all pairs within `limit` bits, every pair once, sorted by query and row."""
-        word_parts = itertools.product(_words(queries), range(PARTS))
+    def pairs(
+        self, queries: Hashes, limit: int, far: int
+    ) -> tuple[Places, Places, NDArray[np.int32]]:
+        """Give the pairs within `limit` bits, upright ones within `far`, every pair once, sorted by query and row."""
+        ways = zip(_words(queries), (far, limit), strict=True)
+        tasks = [(*way, part) for way, part in itertools.product(ways, range(PARTS))]
         with ThreadPoolExecutor(THREADS) as pool:
-            parts = list(
-                pool.map(lambda each: self._candidates_of_part(each[0], each[1], limit), word_parts)
-            )
+            parts = list(pool.map(lambda task: self._candidates_of_part(*task), tasks))
         rows, others, bits = (np.concatenate(each) for each in zip(*parts, strict=True))
         order = np.lexsort((bits, others, rows))
         rows, others, bits = rows[order], others[order], bits[order]
@@ -87,9 +95,9 @@ class _MultiIndex:
         return rows[is_first], others[is_first], bits[is_first]
 
     def _candidates_of_part(
-        self, words: Words, part: int, limit: int
+        self, words: Words, limit: int, part: int
     ) -> tuple[Places, Places, NDArray[np.int32]]:
-        """Give the pairs whose keys of one part differ in at most one bit; up to 15 bits, one part is always equal."""
+        """Give the pairs within `limit` bits whose keys of one part differ in at most one bit; up to 15 bits, one part is always equal."""
         flips = _FLIPS if limit >= PARTS else _FLIPS[:1]
         keys = _part_keys(_parts_of(words)[:, part, None] ^ flips, np.array(part)).ravel()
         starts = self._starts[part][keys]

@@ -21,6 +21,7 @@ def pictures() -> Descriptors:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     hashes = rng.integers(0, 256, (40, 32), np.uint8)[rng.integers(0, 40, N)]
     hashes[:, :3] ^= rng.integers(0, 256, (N, 3), np.uint8)
+    hashes[::4, 3:10] ^= rng.integers(0, 256, (len(hashes[::4]), 7), np.uint8)  # beyond 31 bits
     quality = rng.integers(0, 100, N).astype(np.int8)
     names = sorted(f"{number:04x}" for number in rng.permutation(9 * N)[:N])
     return Descriptors(names, compact(vectors.astype(np.float32)), hashes, quality)
@@ -74,7 +75,7 @@ def test_plain_pictures_are_near_by_hash_only_where_they_nearly_agree(
     plainest = np.minimum(pictures.quality[rows], pictures.quality[others])
     is_plain = plainest < 50
     assert is_plain.any()
-    assert bits[is_plain].max() <= 10 < bits[~is_plain].max() <= 31
+    assert bits[is_plain].max() <= 10 < 31 < bits[~is_plain].max() <= 64
     assert plainest.min() >= 10
 
 

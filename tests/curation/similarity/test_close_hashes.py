@@ -78,6 +78,26 @@ def test_mirrored_and_turned_copies_are_close() -> None:
     assert [pair for pair in pairs if 3 in pair] == [(3, 3)]
 
 
+def far_pairs(queries: np.ndarray, base: np.ndarray) -> set[tuple[int, int, int]]:
+    parts = close_hashes(queries, base, 31, 64)
+    return {tuple(row) for part in parts for row in np.stack(part, axis=1).tolist()}
+
+
+def test_most_pairs_beyond_the_exact_limit_are_found_from_both_sides() -> None:
+    rng = np.random.default_rng(4)
+    base = rng.integers(0, 256, (200, 32), np.uint8)
+    flips = np.zeros((200, 256), np.uint8)
+    for row in range(200):
+        flips[row, rng.choice(256, 50, replace=False)] = 1
+    mirrored = turned(base)[rng.integers(0, 4, 200), np.arange(200)]
+    queries = mirrored ^ np.packbits(flips, axis=1)
+    found = far_pairs(queries, base)
+    assert len({(row, row, 50) for row in range(200)} & found) > 150
+    assert far_pairs(base, queries) == {(other, row, bits) for row, other, bits in found}
+    transposed = turned(base)[4] ^ np.packbits(flips, axis=1)
+    assert not far_pairs(transposed, base)
+
+
 def test_limits_beyond_the_parts_are_refused() -> None:
     one = np.zeros((1, 32), np.uint8)
     with pytest.raises(ValueError, match="within 0 to 31 bits, not 32"):
