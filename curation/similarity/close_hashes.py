@@ -97,7 +97,7 @@ class _MultiIndex:
     def _candidates_of_part(
         self, words: Words, limit: int, part: int
     ) -> tuple[Places, Places, NDArray[np.int32]]:
-        """Give the pairs within `limit` bits whose keys of one part differ in at most one bit; up to 15 bits, one part is always equal."""
+        """Give the pairs within `limit` bits of which a part differs in at most one bit, in none up to 15 bits."""
         flips = _FLIPS if limit >= PARTS else _FLIPS[:1]
         keys = _part_keys(_parts_of(words)[:, part, None] ^ flips, np.array(part)).ravel()
         starts = self._starts[part][keys]
