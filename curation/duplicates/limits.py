@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "6"  # raise it when verdicts may change
+VERDICT_VERSION = "7"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -69,7 +69,7 @@ class VerificationLimits:
     spread_px: float = 0.6
     explained_share: float = 0.85
     lens_px: float = 1.5
-    lens_overlap: float = 0.8
+    lens_overlap: float = 0.7
     lens_drift_px: float = 0.1
     contained: float = 0.9
     mutual: float = 0.8

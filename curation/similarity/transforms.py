@@ -80,16 +80,19 @@ class KeypointMatches:
         height, width = self.grey.shape
         middle, half = np.array([width - 1, height - 1]) / 2, np.hypot(width, height) / 2
         u, v = ((source[is_near] - middle) / half).T
-        one, zero, square = np.ones_like(u), np.zeros_like(u), u * u + v * v
+        one, zero = np.ones_like(u), np.zeros_like(u)
         flat = [u, v, one, zero, zero, zero], [zero, zero, zero, u, v, one]
         slant = [u * x, v * x], [u * y, v * y]
-        bend = [u * square, v * square, zero, zero], [zero, zero, u * square, v * square]
-        return Residuals(
-            *(
-                _robust_residual([*flat[0], *more[0]], [*flat[1], *more[1]], x, y)
-                for more in (([], []), slant, bend)
-            )
+        bends = []
+        for by_axis in (False, True):
+            square = squared_radius(u, v, self.grey.shape, by_axis=by_axis)
+            terms = [u * square, v * square]
+            bends.append(([*terms, zero, zero], [zero, zero, *terms]))
+        even, slanted, *bent = (
+            _robust_residual([*flat[0], *more[0]], [*flat[1], *more[1]], x, y)
+            for more in (([], []), slant, *bends)
         )
+        return Residuals(even, slanted, min(bent))
 
     def _plausible(self, matrix: object, is_inlier: object) -> tuple[Transform | None, int]:
         """Refuse a transform that editing does not produce; count the spots of `target` among the inliers."""
@@ -125,6 +128,15 @@ def _robust_residual(
         distance = np.hypot(*(terms @ solution - values))
         weight = 1 / (WEIGHT_PX + distance) ** 2
     return float(np.median(distance)) if len(distance) else 0.0
+
+
+def squared_radius(u: Any, v: Any, shape: tuple[int, ...], *, by_axis: bool) -> Any:
+    """Square distances from the middle, given in half diagonals; `by_axis` along ellipses as wide and tall as it."""
+    if not by_axis:
+        return u * u + v * v
+    height, width = shape
+    half = (height * height + width * width) / 2
+    return (u * u / width**2 + v * v / height**2) * half
 
 
 def is_plausible(transform: Transform) -> bool:

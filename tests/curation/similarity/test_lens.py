@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 
 from curation.similarity.alignment import align_by_features
 from curation.similarity.lens import Bend, align_bent
@@ -8,11 +9,13 @@ from curation.similarity.transforms import KeypointMatches
 from tests.curation.made_pictures import scene
 
 
-def test_a_bent_copy_is_straightened() -> None:
+@pytest.mark.parametrize("by_axis", [False, True])
+def test_a_bent_copy_is_straightened(by_axis: bool) -> None:
     picture = scene(81, 448, 336)
     for first in (-0.06, 0.06):
+        bend = Bend(first, by_axis=by_axis)
         bent = np.stack(
-            [Bend(first).straightened(np.asarray(picture[..., k], np.float32)) for k in range(3)],
+            [bend.straightened(np.asarray(picture[..., k], np.float32)) for k in range(3)],
             -1,
         )
         inner = np.clip(bent, 0, 255).astype(np.uint8)[12:-12, 16:-16]
@@ -25,6 +28,25 @@ def test_a_bent_copy_is_straightened() -> None:
         assert fit[0].drift_px < 0.1
         assert fit[0].detail_ncc > 0.97
         assert fit[1].largest_px(two.grey.shape) > 3
+
+
+def test_only_what_the_bent_picture_shows_is_compared() -> None:
+    picture = scene(84, 448, 336)
+    height, width = picture.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    u, v = x - (width - 1) / 2, y - (height - 1) / 2
+    factor = 1 - 0.16 * (u * u + v * v) / (width**2 + height**2) * 4
+    to_x, to_y = (width - 1) / 2 + u * factor, (height - 1) / 2 + v * factor
+    bent = cv2.remap(picture, to_x, to_y, cv2.INTER_CUBIC)
+    one = Features.of(picture)
+    matches = KeypointMatches.of(one, Features.of(np.asarray(bent, np.uint8)))
+    affine = align_by_features(matches, 12)
+    assert affine is not None
+    fit = align_bent(one.grey, matches, affine)
+    assert fit is not None
+    assert fit[0].drift_px < 0.1
+    assert fit[0].detail_ncc > 0.99
+    assert 0.6 < fit[0].overlap < 0.95
 
 
 def test_keypoints_say_whether_a_slant_or_a_bend_explains_their_places() -> None:
