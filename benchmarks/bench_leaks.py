@@ -34,6 +34,7 @@ from benchmarks.code_version import commit  # noqa: E402
 from curation.duplicates.limits import VerificationLimits  # noqa: E402
 from curation.duplicates.verification import Verifier  # noqa: E402
 from curation.similarity.neighbours import compact  # noqa: E402
+from curation.similarity.picture_features import FeatureCache  # noqa: E402
 from curation.splits.shared_content import (  # noqa: E402
     LEAK_INLIERS,
     PART_INLIERS,
@@ -172,7 +173,7 @@ def embed(pictures: dict[str, Picture]) -> NDArray[np.float32]:
 
 def missed_by_search(planted: Planted, vectors: NDArray[np.float32]) -> set[tuple[str, str]]:
     """Give the planted pairs that the verification of copies ties neither as copies nor as one scene."""
-    verifier = Verifier(planted.pictures.__getitem__, VerificationLimits())
+    verifier = Verifier(FeatureCache(planted.pictures.__getitem__), VerificationLimits())
     place = {name: row for row, name in enumerate(sorted(planted.pictures))}
     missed = set()
     for pair in planted.pairs:
@@ -197,7 +198,7 @@ def main() -> None:
         started = time.process_time()
         names = tuple(sorted(planted.pictures))
         candidates = pairs_across(names, compact(vectors), planted.sides)
-        comparison = ContentComparison(planted.pictures.__getitem__)
+        comparison = ContentComparison(FeatureCache(planted.pictures.__getitem__))
         comparison.shared(candidates, LEAK_INLIERS)
         owners, thumbnails = comparison.part_thumbnails(288)
         parts = compact(embedder().embed(thumbnails)) if owners else compact(vectors[:0])

@@ -34,6 +34,10 @@ from .stages.lite0 import (
     Lite0Trunk as Lite0Trunk,
     packaged_trunk as packaged_trunk,
 )
+from .stages.lite0_on_cpu import (
+    LITE0_STRIDE as LITE0_STRIDE,
+    with_quick_trunks as with_quick_trunks,
+)
 from .stages.lite0_weights import LITE0_DIM as LITE0_DIM
 from .stages.onnx_embedder import OnnxEmbedder as OnnxEmbedder
 from .stages.stage import (

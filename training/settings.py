@@ -38,3 +38,8 @@ class TrainSettings:
         the processor time.
         """
         return 1 if self.workers < SEVERAL else self.workers - 1
+
+    @property
+    def encode_threads(self) -> int:
+        """Number of threads that encode a batch each on a CPU: they share nothing, so none waits for another."""
+        return max(1, self.workers // self.compute_threads)

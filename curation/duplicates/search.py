@@ -28,6 +28,7 @@ from curation.duplicates.pair_verification import EDGES, PairVerification, equal
 from curation.duplicates.verification import Verifier
 from curation.similarity.neighbours import compact
 from curation.similarity.pdq import from_hex
+from curation.similarity.picture_features import FeatureCache
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def find_duplicates(
     limits = limits or DuplicateLimits()
     with_vector = distinct(pictures).filter(pl.col("vector").is_not_null())
     index = SimilarityIndex.empty(limits.candidates).updated(descriptors_of(with_vector))
-    return compare(pictures, index, load, limits)
+    return compare(pictures, index, FeatureCache(load), limits)
 
 
 def distinct(pictures: pl.DataFrame) -> pl.DataFrame:
@@ -99,7 +100,7 @@ def descriptors_of(pictures: pl.DataFrame) -> Descriptors:
 def compare(
     pictures: pl.DataFrame,
     index: SimilarityIndex,
-    load: LoadPixels,
+    features: FeatureCache,
     limits: DuplicateLimits,
     *,
     earlier_edges: pl.DataFrame | None = None,
@@ -109,7 +110,7 @@ def compare(
 
     `earlier_edges` has edges of earlier calls with the same `compared_by`: their pictures are not compared again.
     """
-    verifier, shots = Verifier(load, limits.verification), shots_of(pictures)
+    verifier, shots = Verifier(features, limits.verification), shots_of(pictures)
     search = PairVerification(index, verifier, earlier_edges, compared_by, shots)
     # One BLAS thread in each of these threads: more would wait for each other and take three times the CPU.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(limits.threads) as pool:

@@ -7,21 +7,14 @@ copy of its parts. A pair whose keypoints agree but whose pixels do not is the `
 All limits come from the tuning half of benchmarks/bench_hard_copies.py.
 """
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
 
 from curation.duplicates.comparison import compare_pictures
 from curation.duplicates.distinct_shots import Shot, are_distinct_shots
 from curation.duplicates.limits import VerificationLimits
 from curation.similarity.fit_measures import Fit
-from curation.similarity.picture_features import Features
+from curation.similarity.picture_features import FeatureCache
 
-CACHE_SIZE = 4096  # pictures whose features are kept, about 0.15 MB each
 SCENE_NCC = 0.94  # whole pictures above it show one scene, with or without keypoints
 
 
@@ -35,18 +28,11 @@ class Verdict:
 
 
 class Verifier:
-    """Compares pictures by name and keeps their features. Safe to use from several threads.
+    """Compares pictures by name. Safe to use from several threads."""
 
-    `load` gives upright RGB pixels (height, width, 3), of any size; more than 320 px a side are not used.
-    """
-
-    def __init__(
-        self, load: Callable[[str], NDArray[np.uint8]], limits: VerificationLimits | None = None
-    ) -> None:
+    def __init__(self, features: FeatureCache, limits: VerificationLimits | None = None) -> None:
         self.limits = limits or VerificationLimits()
-        self._load = load
-        self._cache: OrderedDict[str, Features] = OrderedDict()
-        self._lock = threading.Lock()
+        self._features = features
 
     def verify(
         self,
@@ -65,7 +51,7 @@ class Verifier:
     def _by_pixels(
         self, left: str, right: str, cosine: float, limits: VerificationLimits
     ) -> Verdict:
-        one, two = self._features(left), self._features(right)
+        one, two = self._features.of(left), self._features.of(right)
         framed = tuple(name for name, each in ((left, one), (right, two)) if each.is_framed)
         compared = compare_pictures(one, two, limits)
         if compared.is_copy:
@@ -76,15 +62,3 @@ class Verifier:
         )
         is_scene = shares_geometry and cosine >= limits.scene_cosine
         return Verdict("same_scene" if is_scene else "different", compared.fit)
-
-    def _features(self, name: str) -> Features:
-        with self._lock:
-            if name in self._cache:
-                self._cache.move_to_end(name)
-                return self._cache[name]
-        features = Features.of(self._load(name))
-        with self._lock:
-            self._cache[name] = features
-            while len(self._cache) > CACHE_SIZE:
-                self._cache.popitem(last=False)
-        return features

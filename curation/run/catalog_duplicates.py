@@ -18,9 +18,10 @@ from catalog import Catalog, progress_task
 from curation.duplicates.grouping import Group
 from curation.duplicates.index import Descriptors, IndexFolder, SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
-from curation.duplicates.search import Duplicates, LoadPixels, compare, distinct
+from curation.duplicates.search import Duplicates, compare, distinct
 from curation.reading import frame
 from curation.similarity.pdq import from_hex
+from curation.similarity.picture_features import FeatureCache
 from curation.similarity.read_vectors import read_compact
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ _COMPARED = """
 def find_catalog_duplicates(
     catalog: Catalog,
     pictures: pl.DataFrame,
-    load: LoadPixels,
+    features: FeatureCache,
     *,
     made_by: tuple[str, str],
     limits: DuplicateLimits | None = None,
@@ -54,7 +55,7 @@ def find_catalog_duplicates(
     compared_by = limits.compared_by(made_by[0])
     earlier_edges = frame(catalog, _COMPARED, (compared_by,))
     return compare(
-        pictures, index, load, limits, earlier_edges=earlier_edges, compared_by=compared_by
+        pictures, index, features, limits, earlier_edges=earlier_edges, compared_by=compared_by
     ), index
 
 

@@ -5,24 +5,27 @@ Results are rows of `duplicate_edges` with a `compared_by` of their own, so a la
 
 import json
 import logging
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from catalog import Catalog
 from curation.duplicates.index import SimilarityIndex
 from curation.duplicates.pair_verification import EDGES
 from curation.reading import frame
 from curation.similarity.neighbours import Compact, compact
+from curation.similarity.picture_features import FeatureCache
 from curation.splits.closest_pairs import Vectors
 from curation.splits.shared_content import (
     LEAK_INLIERS,
     PART_INLIERS,
     ContentComparison,
-    LoadPixels,
     Pair,
     SharedContent,
     across,
@@ -30,7 +33,8 @@ from curation.splits.shared_content import (
     pairs_across,
     part_pairs,
 )
-from curation.stages.embeddings import Embedding
+from curation.stages.embeddings import Embedder, Embedding
+from curation.stages.engine import BATCH_ROWS
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +62,18 @@ class ContentAudit:
     compared_by: str
 
     @classmethod
-    def empty(cls, load: LoadPixels) -> "ContentAudit":
+    def empty(cls, features: FeatureCache) -> "ContentAudit":
         """Make the audit of no picture."""
-        return cls(ContentComparison(load), (), np.zeros((0, 256), np.int8), {}, frozenset(), "")
+        return cls(
+            ContentComparison(features), (), np.zeros((0, 256), np.int8), {}, frozenset(), ""
+        )
 
     @classmethod
     def of(
         cls,
         catalog: Catalog,
         names: list[str],
-        load: LoadPixels,
+        features: FeatureCache,
         *,
         index: SimilarityIndex,
         edges: pl.DataFrame,
@@ -76,7 +82,7 @@ class ContentAudit:
         """Compare the pictures `names` with their neighbours; `edges` are those of the search for copies."""
         if not 1 < len(names) <= MAX_PICTURES:
             log.info("%d kept pictures are not compared by content", len(names))
-            return cls.empty(load)
+            return cls.empty(features)
         model_id = embedding.embedder.model_id
         compared_by = f"{VERSION} {model_id}"
         earlier = frame(catalog, _KNOWN, (compared_by,)).rows()
@@ -89,7 +95,7 @@ class ContentAudit:
         rows = np.array([row for row, name in enumerate(vectors.names) if name in kept], np.int64)
         listed = tuple(vectors.names[row] for row in rows.tolist())
         own, everyone = vectors.compact[rows], np.arange(len(rows))
-        comparison = ContentComparison(load, known)
+        comparison = ContentComparison(features, known)
         candidates = neighbour_pairs(listed, own, everyone, everyone)
         comparison.shared(candidates, LEAK_INLIERS)
         # Pairs that were compared before are not loaded again, but their composite pictures are cut again.
@@ -99,7 +105,7 @@ class ContentAudit:
         by_part: dict[Pair, float] = {}
         if owners:
             embedding.setup()
-            parts = compact(np.asarray(embedding.embedder.embed(thumbnails), np.float32))
+            parts = compact(_embedded(embedding.embedder, thumbnails))
             by_part = part_pairs(owners, parts, listed, own)
         everything = tied_pairs | by_part | candidates
         return cls(comparison, listed, own, everything, frozenset(by_part), compared_by)
@@ -149,3 +155,10 @@ class ContentAudit:
         """Give the pairs across the splits, most similar first; each picture is compared with the other splits."""
         candidates = {**self.candidates, **pairs_across(self.names, self.vectors, side_of)}
         return across(self.comparison.shared(candidates, LEAK_INLIERS), side_of)
+
+
+def _embedded(embedder: Embedder, thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Embed thumbnails (N, side, side, 3), several at the same time: (N, D)."""
+    chunks = np.array_split(thumbnails, -(-len(thumbnails) // BATCH_ROWS))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.concatenate(list(pool.map(embedder.embed, chunks))).astype(np.float32)

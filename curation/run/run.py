@@ -40,6 +40,7 @@ from curation.run.stage_results import Stages, compute_missing
 from curation.run.summary import CurationSummary, summarize
 from curation.run.write_run import RunResult, write_run
 from curation.settings import CurateSettings
+from curation.similarity.picture_features import FeatureCache
 from curation.similarity.read_vectors import VECTORS
 from curation.splits.closest_pairs import sides_of
 from curation.splits.leaks import POLICIES, measure
@@ -126,12 +127,13 @@ class _CurationRun:
             records, partial(self._fingerprints, pictures), limits.verification.scene_cosine
         )
         timer.lap("exif rules")
-        compared, index = self._find_duplicates(pictures, limits)
-        duplicates = self._edit_groups(pictures, compared)
-        timer.lap("duplicates")
-        kept, rows = decide(self._context(pictures, records, duplicates, moments), pictures)
         with AssetReader(self.catalog.workspace) as reader:
-            content = self._content(kept, _pixel_loader(reader, pictures), duplicates, index)
+            features = FeatureCache(_pixel_loader(reader, pictures))
+            compared, index = self._find_duplicates(pictures, features, limits)
+            duplicates = self._edit_groups(pictures, compared)
+            timer.lap("duplicates")
+            kept, rows = decide(self._context(pictures, records, duplicates, moments), pictures)
+            content = self._content(kept, features, duplicates, index)
             duplicates = dataclasses.replace(duplicates, edges=content.with_parts(duplicates.edges))
             timer.lap("shared content")
             scene = self._scenes(pictures, compared, duplicates, moments)
@@ -197,32 +199,32 @@ class _CurationRun:
         }
 
     def _find_duplicates(
-        self, pictures: pl.DataFrame, limits: DuplicateLimits
+        self, pictures: pl.DataFrame, features: FeatureCache, limits: DuplicateLimits
     ) -> tuple[Duplicates, SimilarityIndex]:
         """Compare the pictures that decode cleanly; also give the similarity index."""
-        sound = _sound(pictures)
+        compared = _sound(pictures).select(_COMPARED)
         if self.stages.sound:  # no hash, no vector: only equal samples are copies
             index = SimilarityIndex.empty(limits.candidates)
-            return compare(sound.select(_COMPARED), index, _no_pixels, limits), index
-        with AssetReader(self.catalog.workspace) as reader:
-            return find_catalog_duplicates(
-                self.catalog,
-                sound.select(_COMPARED),
-                _pixel_loader(reader, sound),
-                made_by=(self.stages.model_id(), stage_id(self.stages.pdq)),
-                limits=limits,
-            )
+            return compare(compared, index, features, limits), index
+        made_by = self.stages.model_id(), stage_id(self.stages.pdq)
+        return find_catalog_duplicates(
+            self.catalog, compared, features, made_by=made_by, limits=limits
+        )
 
     def _content(
-        self, kept: pl.DataFrame, load: LoadPixels, duplicates: Duplicates, index: SimilarityIndex
+        self,
+        kept: pl.DataFrame,
+        features: FeatureCache,
+        duplicates: Duplicates,
+        index: SimilarityIndex,
     ) -> ContentAudit:
         """Compare the kept pictures by their content, whatever their groups are."""
         if self.stages.sound:
-            return ContentAudit.empty(load)
+            return ContentAudit.empty(features)
         names = kept["asset_sha256"].to_list()
         edges, embedding = duplicates.edges, self.stages.embedding
         return ContentAudit.of(
-            self.catalog, names, load, index=index, edges=edges, embedding=embedding
+            self.catalog, names, features, index=index, edges=edges, embedding=embedding
         )
 
     def _edit_groups(self, pictures: pl.DataFrame, compared: Duplicates) -> Duplicates:
@@ -309,10 +311,6 @@ def _pixel_loader(reader: AssetReader, pictures: pl.DataFrame) -> LoadPixels:
             ) from error
 
     return load
-
-
-def _no_pixels(sha: str) -> npt.NDArray[np.uint8]:
-    raise AssertionError(f"{sha} is a sound")
 
 
 class _StepTimer:

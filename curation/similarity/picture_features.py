@@ -1,5 +1,8 @@
 """Prepare one picture for alignment: a small grey version without its frame, and its SIFT keypoints."""
 
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 Grey = NDArray[np.floating]
 """A grey picture, shape (height, width)."""
 
+CACHE_SIZE = 4096  # pictures whose features are kept, about 0.15 MB each
 SIDE = 320  # px, longest side at which pictures are compared: drift is in these pixels
 TINY = 32  # px, both sides of the version that finds the orientation
 MIN_CHROMA = 3.0  # grey levels, root mean square: with less a picture is grey
@@ -79,6 +83,31 @@ class Features:
         if not len(points):
             return points, np.zeros((0, 128), np.uint8)
         return points, descriptors.astype(np.uint8)
+
+
+class FeatureCache:
+    """The features of pictures by name, the 4,096 that were used last. Safe to use from several threads.
+
+    `load` gives upright RGB pixels (height, width, 3), of any size; more than 320 px a side are not used.
+    """
+
+    def __init__(self, load: Callable[[str], NDArray[np.uint8]]) -> None:
+        self.load = load
+        self._features: OrderedDict[str, Features] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, name: str) -> Features:
+        """Return the features of a picture, computed once as long as they are kept."""
+        with self._lock:
+            if name in self._features:
+                self._features.move_to_end(name)
+                return self._features[name]
+        features = Features.of(self.load(name))
+        with self._lock:
+            self._features[name] = features
+            while len(self._features) > CACHE_SIZE:
+                self._features.popitem(last=False)
+        return features
 
 
 def _chroma(picture: NDArray[np.uint8]) -> Grey:

@@ -6,8 +6,9 @@ alone, with limits that say nothing about overlap, tone or drift. Groups of copi
 benchmarks/bench_leaks.py.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from curation.similarity.neighbours import Compact, closeness_of, cosines, nearest_vectors
-from curation.similarity.picture_features import Features
+from curation.similarity.picture_features import FeatureCache, Features
 from curation.similarity.transforms import KeypointMatches
 
 NEIGHBOURS: Final = 6  # of each picture
@@ -27,14 +28,12 @@ MAX_CHECKED: Final = 6000  # pairs that are compared in one run, the most simila
 PART_INLIERS: Final = 24  # ties two pictures for splitting, as `scene_inliers` does
 LEAK_INLIERS: Final = 8  # is reported when the two are in different splits
 MIN_SPREAD: Final = 0.02  # share of the first picture that the matching spots span
-CACHE_SIZE: Final = 1024
 
 SEAM_TONES: Final = 12  # grey levels between the two sides of a seam
 SEAM_SHARE: Final = 0.5  # of the length of a seam that has such a step
 SEAM_MARGIN: Final = 0.15  # of the side without a seam
 LEAST_PART_PX: Final = 64
 
-LoadPixels = Callable[[str], NDArray[np.uint8]]
 Pair = tuple[str, str]
 
 
@@ -99,57 +98,54 @@ def _seam(part: NDArray[np.int16]) -> tuple[float, float]:
 
 @dataclass
 class ContentComparison:
-    """Compares pairs by keypoints, each once; `known` has the inliers of pairs that were compared before.
+    """Compares pairs by keypoints, each once; `known` has the inliers of pairs that were compared before."""
 
-    `load` gives upright RGB pixels (height, width, 3) of a picture.
-    """
-
-    load: LoadPixels
+    features: FeatureCache
     known: dict[Pair, int] = field(default_factory=dict)
     n_skipped: int = 0
     parts: dict[str, list[Box]] = field(default_factory=dict)
     new: dict[Pair, tuple[float, int]] = field(default_factory=dict)
-    _features: OrderedDict[str, Features] = field(default_factory=OrderedDict)
+    _cut: set[str] = field(default_factory=set)
 
     def shared(self, candidates: Mapping[Pair, float], min_inliers: int) -> list[SharedContent]:
         """Give the pairs with at least `min_inliers`, most similar first; `candidates` has the cosine of each pair."""
-        result = []
-        with threadpool_limits(1, "blas"):  # several threads spin over products of 500 descriptors
-            for pair, cosine in sorted(candidates.items(), key=lambda item: (-item[1], item[0])):
-                inliers = self._inliers(pair, cosine)
-                if inliers >= min_inliers:
-                    result.append(SharedContent(*pair, cosine, inliers))
-        return result
+        ordered = sorted(candidates.items(), key=lambda item: (-item[1], item[0]))
+        new = [pair for pair, _ in ordered if pair not in self.known]
+        chosen = new[: MAX_CHECKED - len(self.new)]
+        self.n_skipped = len(new) - len(chosen)
+        # One BLAS thread in each of these threads: several spin over products of 300 descriptors.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+            for pair, inliers in zip(chosen, pool.map(self._inliers, chosen), strict=True):
+                self.known[pair] = inliers
+                self.new[pair] = candidates[pair], inliers
+        return [
+            SharedContent(*pair, cosine, self.known[pair])
+            for pair, cosine in ordered
+            if self.known.get(pair, 0) >= min_inliers
+        ]
 
     def find_parts(self, names: Iterable[str]) -> None:
         """Look for the parts of these pictures, as is done for all that are compared."""
         for name in names:
             self._of(name)
 
-    def _inliers(self, pair: Pair, cosine: float) -> int:
-        if pair not in self.known:
-            if len(self.new) >= MAX_CHECKED:
-                self.n_skipped += 1
-                return 0
-            self.known[pair] = common_spots(*(self._of(name) for name in pair))
-            self.new[pair] = cosine, self.known[pair]
-        return self.known[pair]
+    def _inliers(self, pair: Pair) -> int:
+        cv2.setNumThreads(1)  # the pool has the threads
+        return common_spots(*(self._of(name) for name in pair))
 
     def _of(self, name: str) -> Features:
-        if name not in self._features:
-            self._features[name] = Features.of(self.load(name))
-            if boxes := parts_of(self._features[name].pixels):
+        features = self.features.of(name)
+        if name not in self._cut:
+            self._cut.add(name)
+            if boxes := parts_of(features.pixels):
                 self.parts[name] = boxes
-            if len(self._features) > CACHE_SIZE:
-                self._features.popitem(last=False)
-        self._features.move_to_end(name)
-        return self._features[name]
+        return features
 
     def part_thumbnails(self, side_px: int) -> tuple[list[str], NDArray[np.uint8]]:
         """Cut the parts of the composite pictures that were compared: their names, and RGB (N, side, side, 3)."""
         names, thumbnails = [], []
         for name, boxes in sorted(self.parts.items()):
-            pixels = self.load(name)
+            pixels = self.features.load(name)
             height, width = pixels.shape[:2]
             for top, bottom, left, right in boxes:
                 rows = slice(round(top * height), round(bottom * height))

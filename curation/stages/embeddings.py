@@ -22,7 +22,8 @@ from curation.stages.lite0_weights import LITE0_DIM, packaged_weights
 from curation.stages.stage import THUMBNAIL_SIDE_PX, with_outputs
 
 if TYPE_CHECKING:
-    from curation.stages.lite0_on_cpu import Forward
+    from curation.stages.lite0 import Lite0Trunk
+    from curation.stages.lite0_on_cpu import FusedTrunk
 
 INPUT_SIDE = 224
 CHUNK = 8  # pictures in one forward pass: larger chunks leave the CPU caches
@@ -48,7 +49,7 @@ class EfficientNetLite0:
     def __init__(self, weights: Path | None = None, device: str | None = None) -> None:
         self.weights = weights
         self.device = device
-        self._forward: Forward | None = None
+        self._forward: Lite0Trunk | FusedTrunk | None = None
         self._model_id = ""
 
     def load(self) -> None:

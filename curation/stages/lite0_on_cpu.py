@@ -4,15 +4,18 @@ A convolution and its ReLU6 are one operation of oneDNN. TensorFlow's SAME paddi
 the right and bottom: a kernel with a row and a column of zeros before it needs no padded copy of the picture.
 """
 
-from collections.abc import Callable
+import copy
+from typing import Final
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from curation.stages.lite0 import Block, Lite0Trunk, SamePad
 
-Forward = Callable[[torch.Tensor], torch.Tensor]
-"""From normalised pictures (N, 3, H, W) to features (N, 1280)."""
+LITE0_STRIDE: Final = (
+    32  # px; sides are multiples of it, so that each of the five strides halves an even side
+)
 
 
 class _Convolution:
@@ -35,39 +38,57 @@ class _Convolution:
         return result
 
 
-def on_cpu(trunk: Lite0Trunk) -> Forward:
+class FusedTrunk(nn.Module):
+    """A trunk whose layers are such convolutions; it cannot learn. `stem`, `blocks` and `head` are called in turn."""
+
+    def __init__(self, trunk: Lite0Trunk) -> None:
+        super().__init__()
+        self.stem, self.head = (_Convolution(each, relu=True) for each in (trunk.stem, trunk.head))
+        self.blocks = [_FusedBlock(block) for block in trunk.blocks if isinstance(block, Block)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map normalised pictures (N, 3, H, W) to features (N, 1280)."""
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x).mean(dim=(2, 3))
+
+
+class _FusedBlock:
+    def __init__(self, block: Block) -> None:
+        layers = [each for each in (block.expand, block.depthwise) if each]
+        self.wide = [_Convolution(each, relu=True) for each in layers]
+        self.project, self.adds = _Convolution(block.project, relu=False), block.adds
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        wide = x
+        for layer in self.wide:
+            wide = layer(wide)
+        narrow = self.project(wide)
+        return narrow.add_(x) if self.adds else narrow
+
+
+def on_cpu(trunk: Lite0Trunk) -> Lite0Trunk | FusedTrunk:
     """Give the quickest way to run a trunk on this CPU: the trunk itself where torch lacks the operation.
 
-    Sides of pictures must be multiples of 32.
+    Sides of pictures must be multiples of `LITE0_STRIDE`.
     """
-    fused = _fused(trunk)
     # Every place differs, so that a shift by a pixel shows.
     pictures = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     try:
         with torch.inference_mode():
+            fused = FusedTrunk(trunk)
             is_equal = torch.allclose(fused(pictures), trunk(pictures), atol=1e-4)
     except (AttributeError, RuntimeError):  # another build of torch, another processor
         return trunk
     return fused if is_equal else trunk
 
 
-def _block(block: Block) -> tuple[list[_Convolution], _Convolution, bool]:
-    """Give the layers with a ReLU6, the last one, and whether the input is added."""
-    wide = [_Convolution(each, relu=True) for each in (block.expand, block.depthwise) if each]
-    return wide, _Convolution(block.project, relu=False), block.adds
-
-
-def _fused(trunk: Lite0Trunk) -> Forward:
-    first, last = _Convolution(trunk.stem, relu=True), _Convolution(trunk.head, relu=True)
-    blocks = [_block(block) for block in trunk.blocks if isinstance(block, Block)]
-
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        x = first(x)
-        for wide, project, adds in blocks:
-            before = x
-            for layer in wide:
-                x = layer(x)
-            x = project(x).add_(before) if adds else project(x)
-        return last(x).mean(dim=(2, 3))
-
-    return forward
+def with_quick_trunks(network: nn.Module) -> nn.Module:
+    """Copy a network that is evaluated on this CPU, with every `Lite0Trunk` of it run as by `on_cpu`."""
+    quick = copy.deepcopy(network)
+    for module in list(quick.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Lite0Trunk):
+                setattr(module, name, on_cpu(child))
+    return quick

@@ -103,7 +103,8 @@ class TrainingJob:
         store = EncodedStore(pictures, encoder.id, encoder.dim, folder)
         device = choose_device(self.settings)
         with this_rank().first_alone():
-            n = store.fill(lambda arrays: encoder.encode(arrays, device))
+            threads = self.settings.encode_threads if device.type == "cpu" else 1
+            n = store.fill(lambda arrays: encoder.encode(arrays, device), threads)
         log.info("%s encoded %d pictures, %d vectors were there", encoder.id, n, len(store) - n)
         return store
 

@@ -19,6 +19,7 @@ from curation.duplicates.search import (
 )
 from curation.run.catalog_duplicates import boilerplate_hubs, issue_rows
 from curation.similarity.pdq import luma_of, pdq
+from curation.similarity.picture_features import FeatureCache
 from tests.curation.made_pictures import Picture, cropped, encoded, scaled, scene, shaken, toned
 
 
@@ -85,7 +86,9 @@ class Album:
             index = index.updated(descriptors_of(new), indexed - names)
             load = self.pictures.__getitem__
             results.append(
-                compare(batch, index, load, limits, earlier_edges=edges, compared_by="x")
+                compare(
+                    batch, index, FeatureCache(load), limits, earlier_edges=edges, compared_by="x"
+                )
             )
             new_edges = results[-1].edges.filter(pl.col("compared_by") == "x")
             edges = (

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from curation.duplicates import verification
 from curation.duplicates.verification import Verifier
+from curation.similarity.picture_features import CACHE_SIZE, FeatureCache
 from tests.curation.made_pictures import (
     Picture,
     cropped,
@@ -56,7 +56,7 @@ COPIES = {
 
 
 def verifier(**pictures: Picture) -> Verifier:
-    return Verifier(lambda name: np.ascontiguousarray(pictures[name]))
+    return Verifier(FeatureCache(lambda name: np.ascontiguousarray(pictures[name])))
 
 
 @pytest.mark.parametrize("edit", COPIES, ids=str)
@@ -175,11 +175,11 @@ def test_a_picture_is_loaded_once_while_it_is_cached() -> None:
         loaded.append(name)
         return scene(int(name))
 
-    some = Verifier(load)
+    some = Verifier(FeatureCache(load))
     some.verify("1", "2", 0.9)
     some.verify("2", "3", 0.9)
     assert sorted(loaded) == ["1", "2", "3"]
-    assert verification.CACHE_SIZE >= 1000
+    assert CACHE_SIZE >= 1000
 
 
 def test_a_framed_picture_is_named() -> None:

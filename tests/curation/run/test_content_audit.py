@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from curation.run import content_audit
 from curation.run.content_audit import ContentAudit
+from curation.similarity.picture_features import FeatureCache
 
 
 def _no_pixels(name: str) -> NDArray[np.uint8]:
@@ -19,5 +20,5 @@ def test_pictures_that_were_not_compared_are_not_called_free_of_leaks(
     monkeypatch.setattr(content_audit, "MAX_PICTURES", 3)
     nothing = {"index": None, "edges": None, "embedding": None}  # must not be touched
     names = [f"{number:064x}" for number in range(n)]
-    audit = ContentAudit.of(None, names, _no_pixels, **nothing)  # type: ignore[arg-type]
+    audit = ContentAudit.of(None, names, FeatureCache(_no_pixels), **nothing)  # type: ignore[arg-type]
     assert audit.leak_rows(dict.fromkeys(names, "test"), "split") == []

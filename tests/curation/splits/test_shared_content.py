@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from curation.similarity.neighbours import compact
-from curation.similarity.picture_features import Features
+from curation.similarity.picture_features import FeatureCache, Features
 from curation.splits.shared_content import (
     LEAK_INLIERS,
     PART_INLIERS,
@@ -59,7 +59,7 @@ def test_pairs_planted_across_a_split_are_reported(pictures: dict[str, np.ndarra
     names = tuple(sorted(pictures))
     vectors = compact(np.stack([vector(pictures[name]) for name in names]))
     side_of = dict.fromkeys(names, "train") | {"collage": "test", "dark": "test", "photo 9": "test"}
-    comparison = ContentComparison(pictures.__getitem__)
+    comparison = ContentComparison(FeatureCache(pictures.__getitem__))
     candidates = pairs_across(names, vectors, side_of)
     comparison.shared(candidates, LEAK_INLIERS)
     owners, thumbnails = comparison.part_thumbnails(64)
@@ -81,7 +81,7 @@ def test_a_pair_is_compared_once_and_earlier_pairs_never(pictures: dict[str, np.
         loaded.append(name)
         return pictures[name]
 
-    comparison = ContentComparison(load, {("photo 1", "photo 2"): 99})
+    comparison = ContentComparison(FeatureCache(load), {("photo 1", "photo 2"): 99})
     pair = {("photo 1", "photo 2"): 0.8}
     assert [each.inliers for each in comparison.shared(pair, LEAK_INLIERS)] == [99]
     assert loaded == []

@@ -83,8 +83,8 @@ def test_a_second_label_encodes_nothing_and_has_an_interval(
     encoded: list[int] = []
     fill = EncodedStore.fill
 
-    def counted(store: EncodedStore, encode: Encode) -> int:
-        encoded.append(fill(store, encode))
+    def counted(store: EncodedStore, encode: Encode, threads: int = 1) -> int:
+        encoded.append(fill(store, encode, threads))
         return encoded[-1]
 
     monkeypatch.setattr(EncodedStore, "fill", counted)

@@ -8,7 +8,9 @@ be deleted at any time.
 
 import json
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,15 +48,17 @@ class EncodedStore:
     def __len__(self) -> int:
         return len(self.shas)
 
-    def fill(self, encode: Encode) -> int:
-        """Read the vectors that exist and compute the others; return the number of pictures that were encoded."""
+    def fill(self, encode: Encode, threads: int = 1) -> int:
+        """Read the vectors that exist and compute the others; return the number of pictures that were encoded.
+
+        So many threads encode a batch each.
+        """
         self._read()
         missing = [row for row, sha in enumerate(self.shas) if sha not in self._samples]
         batches = cut_batches(np.array(missing, np.int64), AT_ONCE)
-        stream = self._pictures.stream(batches)
+        encoded = self._encoded(batches, encode, threads)
         unsaved: list[str] = []
-        for rows, samples in track(stream, "encode pictures", len(batches), "batches"):
-            vectors = encode(self._pictures.view.every_variant(samples)).astype(np.float16)
+        for rows, samples, vectors in track(encoded, "encode pictures", len(batches), "batches"):
             for row, sample, each in zip(rows, samples, vectors, strict=True):
                 self._samples[self.shas[row]] = self._row(sample, each)
                 unsaved.append(self.shas[row])
@@ -63,6 +67,24 @@ class EncodedStore:
                 unsaved = []
         self._write(unsaved)
         return len(missing)
+
+    def _encoded(
+        self, batches: Sequence[NDArray[np.int64]], encode: Encode, threads: int
+    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays], NDArray[np.float16]]]:
+        """Yield rows, samples and vectors of each batch in order, a batch in work for each thread."""
+
+        def run(samples: list[Arrays]) -> NDArray[np.float16]:
+            return encode(self._pictures.view.every_variant(samples)).astype(np.float16)
+
+        pending: deque[tuple[NDArray[np.int64], list[Arrays], Future[NDArray[np.float16]]]]
+        pending = deque()
+        with ThreadPoolExecutor(threads, thread_name_prefix="encode") as pool:
+            for rows, samples in self._pictures.stream(batches):
+                pending.append((rows, samples, pool.submit(run, samples)))
+                if len(pending) > threads:
+                    first, of_first, vectors = pending.popleft()
+                    yield first, of_first, vectors.result()
+            yield from ((rows, samples, vectors.result()) for rows, samples, vectors in pending)
 
     def sample(self, row: int) -> Arrays:
         """Return the vectors of one row and its simple features."""
