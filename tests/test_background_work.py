@@ -114,6 +114,7 @@ OWNERS = {
     ("curation/stages/engine.py", "submit", 1): "results are taken in order",
     ("training/data/batches/filling.py", "submit", 1): "results are taken in order",
     ("training/data/stores/pictures.py", "submit", 1): "results are taken in order",
+    ("training/data/stores/vectors.py", "submit", 1): "results are taken in order",
     ("training/fit/trainer.py", "submit", 1): "results are taken in order",
 }
 
