@@ -3,7 +3,8 @@
 1. the whole of both, in the best of 8 orientations;
 2. the same with equal tones and sharpness, for blurred, sharpened, clipped and toned copies;
 3. without text, logos or stickers over either picture (`overlays.py`);
-4. by keypoints, with all of that; most other pictures are refused here, because few keypoints agree;
+4. by keypoints, with all of that; most other pictures are refused here, because few keypoints agree, after a look at
+   the rectangle that lies on a page;
 5. the smaller picture as a part of the larger one, if nothing else is beside it (`surroundings.py`);
 6. projective, as of a picture photographed from the side;
 7. without a bend around the middle, as of a lens (`lens.py`).
@@ -15,14 +16,27 @@ whose parts clearly moved against each other is a second shot: steps that cannot
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from curation.duplicates.copy_rules import correlates, is_copy, is_ground, is_page, may_be_edited
+from curation.duplicates.copy_rules import (
+    correlates,
+    is_copy,
+    is_ground,
+    is_page,
+    may_be_edited,
+    may_be_unmoved,
+)
 from curation.duplicates.limits import VerificationLimits
-from curation.similarity.alignment import Alignment, align_by_features, align_whole, refine
-from curation.similarity.fit_measures import FEW_TEXTURED, Fit
+from curation.similarity.alignment import (
+    Alignment,
+    align_by_features,
+    align_inner,
+    align_whole,
+    refine,
+)
+from curation.similarity.fit_measures import FEW_TEXTURED, Fit, left_by_movement
 from curation.similarity.lens import align_bent
 from curation.similarity.overlays import without_overlay
 from curation.similarity.picture_features import Features
-from curation.similarity.surroundings import surroundings
+from curation.similarity.surroundings import has_rim, surroundings
 from curation.similarity.transforms import KeypointMatches
 
 _Step = tuple[Fit, Alignment]
@@ -62,6 +76,7 @@ def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[
     matches = KeypointMatches.of(one, two)
     affine = align_by_features(matches, limits.inliers)
     if affine is None:
+        yield from _on_a_page(one, two, limits)
         return
     if steps and _is_aligned(steps[-1][0], limits):  # keypoints would align them in the same way
         yield replace(steps[-1][0], inliers=affine.inliers)
@@ -74,6 +89,15 @@ def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[
     is_scene = affine.inliers >= limits.scene_inliers and fit.detail_ncc >= limits.side_detail_ncc
     if is_scene and fit.coherent_px > limits.small_coherent_px:
         yield from _undistorted(one, matches, affine, limits)
+
+
+def _on_a_page(one: Features, two: Features, limits: VerificationLimits) -> Iterator[Fit]:
+    """Start from the rectangle that the strips of a page leave: its text may have taken the keypoints."""
+    if inner := align_inner(one, two):
+        fit, alignment = refine(one.grey, inner, rough=True)
+        if fit.detail_ncc >= limits.scene_detail_ncc:
+            fit, alignment = refine(one.grey, alignment, matched=True)
+            yield from _as_part(one, fit, alignment, limits, 1.0)
 
 
 def _undistorted(
@@ -91,9 +115,16 @@ def _undistorted(
 def _slanted(one: Features, matches: KeypointMatches, limits: VerificationLimits) -> Iterator[Fit]:
     if side := align_by_features(matches, limits.scene_inliers, is_projective=True):
         seen = refine(one.grey, side, matched=True, rough=True)
-        yield seen[0]
+        yield _rimmed(one, *seen, limits)
         if seen[0].n_textured >= FEW_TEXTURED:  # a chart on a wall looks the same from everywhere
             yield from _as_part(one, *seen, limits, limits.large_overlap)
+
+
+def _rimmed(one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits) -> Fit:
+    """Mark a picture that ends before a ground of one tone: it is a picture of a picture, not a second shot."""
+    if not limits.strict_drift_px < fit.drift_px <= limits.rimmed_drift_px:
+        return fit
+    return replace(fit, is_rimmed=has_rim(one.grey, alignment.grey, alignment.transform))
 
 
 def _tried(
@@ -128,7 +159,16 @@ def _edited(one: Features, start: Alignment, limits: VerificationLimits) -> Iter
     fit, alignment = refine(one.grey, start, rough=True)
     yield fit, alignment
     if may_be_edited(fit, limits):
-        yield refine(one.grey, alignment, matched=True)
+        fit, alignment = refine(one.grey, alignment, matched=True)
+        yield _unmoved(one, fit, alignment, limits), alignment
+
+
+def _unmoved(one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits) -> Fit:
+    """Mark pictures that lie exactly on each other and whose drift is that of their tones."""
+    if not may_be_unmoved(fit, limits):
+        return fit
+    left = left_by_movement(one.grey, alignment.grey, alignment.transform)
+    return replace(fit, is_unmoved=left >= limits.unmoved_left)
 
 
 def _as_part(

@@ -11,6 +11,8 @@ def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
         return False
     if fit.overlay_share > 0:
         return _agrees_beside_overlay(fit, limits)
+    if fit.is_unmoved:
+        return correlates(fit, limits)
     if fit.is_plain:
         return fit.ncc >= limits.plain_ncc and fit.relief_ncc >= limits.relief_ncc
     agrees = correlates(fit, limits) and not moved_together(fit, limits)
@@ -47,7 +49,8 @@ def _max_drift_px(fit: Fit, limits: VerificationLimits) -> float:
         # A projective transform explains a part of the movement between two shots. A real slant leaves no drift.
         is_large = fit.overlap >= limits.large_overlap or fit.is_whole_beside_page
         is_slanted = fit.bend_px >= limits.bend_px and is_large
-        return limits.strict_drift_px if is_slanted else 0.0
+        max_px = limits.rimmed_drift_px if fit.is_rimmed else limits.strict_drift_px
+        return max_px if is_slanted else 0.0
     if fit.is_whole_beside_page:
         return limits.strict_drift_px if fit.detail_ncc >= limits.strict_detail_ncc else 0.0
     return limits.drift_px
@@ -59,7 +62,7 @@ def _agrees_beside_overlay(fit: Fit, limits: VerificationLimits) -> bool:
     max_drift = limits.strict_drift_px if is_close else limits.overlay_drift_px
     return (
         correlates(fit, limits)
-        and fit.n_textured >= FEW_TEXTURED
+        and fit.n_textured >= max(limits.overlay_textured, FEW_TEXTURED * (1 - fit.overlay_share))
         and fit.detail_ncc >= limits.strict_detail_ncc
         and fit.drift_px <= max_drift
         and fit.coherent_px <= limits.overlay_coherent_px
@@ -69,9 +72,21 @@ def _agrees_beside_overlay(fit: Fit, limits: VerificationLimits) -> bool:
 def correlates(fit: Fit, limits: VerificationLimits) -> bool:
     """Say whether the pictures agree as a whole, in their fine structure and in nearly all parts."""
     return (
-        fit.ncc >= limits.ncc
+        (fit.ncc >= limits.ncc or _is_shaded(fit, limits))
         and fit.detail_ncc >= limits.detail_ncc
         and fit.bad_share <= limits.bad_share
+    )
+
+
+def _is_shaded(fit: Fit, limits: VerificationLimits) -> bool:
+    """Say whether fine structure agrees pixel by pixel: then dark corners or a light leak are all that differs."""
+    return (
+        fit.ncc >= limits.shaded_ncc
+        and fit.n_textured >= FEW_TEXTURED
+        and fit.overlap >= limits.large_overlap
+        and fit.detail_ncc >= limits.shaded_detail_ncc
+        and fit.drift_px <= limits.shaded_drift_px
+        and fit.coherent_px <= limits.overlay_coherent_px
     )
 
 
@@ -81,6 +96,19 @@ def may_be_edited(fit: Fit, limits: VerificationLimits) -> bool:
         fit.detail_ncc >= limits.scene_detail_ncc
         and fit.drift_px <= limits.scene_drift_px
         and fit.coherent_px <= limits.scene_coherent_px
+    )
+
+
+def may_be_unmoved(fit: Fit, limits: VerificationLimits) -> bool:
+    """Say whether two pictures lie exactly on each other, but for a drift that is too large for copies."""
+    return (
+        fit.overlap >= limits.unmoved_overlap
+        and fit.n_textured >= FEW_TEXTURED
+        and fit.detail_ncc >= limits.unmoved_fine_ncc
+        and fit.bad_share <= limits.bad_share
+        and fit.coherent_px <= limits.unmoved_coherent_px
+        and limits.strict_drift_px < fit.drift_px <= limits.unmoved_drift_px
+        and (moved_together(fit, limits) or fit.drift_px > limits.drift_px)
     )
 
 

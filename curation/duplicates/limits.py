@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "7"  # raise it when verdicts may change
+VERDICT_VERSION = "8"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -50,6 +50,9 @@ class VerificationLimits:
     ncc: float = 0.6
     detail_ncc: float = 0.7
     bad_share: float = 0.05
+    shaded_ncc: float = 0.3
+    shaded_detail_ncc: float = 0.9
+    shaded_drift_px: float = 0.2
     drift_px: float = 0.45
     blind_drift_px: float = 0.4
     coherent_px: float = 0.1
@@ -62,8 +65,10 @@ class VerificationLimits:
     worst_ncc: float = 0.9
     chroma_ncc: float = 0.8
     strict_drift_px: float = 0.08
+    rimmed_drift_px: float = 0.13
     overlay_drift_px: float = 0.06
     overlay_coherent_px: float = 0.025
+    overlay_textured: float = 22
     strict_detail_ncc: float = 0.95
     bend_px: float = 0.3
     spread_px: float = 0.6
@@ -82,6 +87,11 @@ class VerificationLimits:
     page_lines: int = 3
     text_mode_share: float = 0.5
     unmoved_detail_ncc: float = 0.99
+    unmoved_overlap: float = 0.995
+    unmoved_fine_ncc: float = 0.9
+    unmoved_drift_px: float = 0.5
+    unmoved_coherent_px: float = 0.17
+    unmoved_left: float = 0.96
     seam: float = 1.2
     parting: float = 0.5
     overlay_ncc: float = 0.5

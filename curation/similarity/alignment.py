@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from curation.similarity.fit_measures import Drift, Fit, measure_fit
-from curation.similarity.picture_features import Features, Grey, chroma_ncc, ncc, oriented
+from curation.similarity.picture_features import TINY, Features, Grey, chroma_ncc, ncc, oriented
 from curation.similarity.transforms import KeypointMatches, Transform, is_plausible
 
 MIN_NCC = 0.6  # at 32 x 32, of whole copies, whatever was done to their tone
@@ -48,6 +48,25 @@ def align_whole(one: Features, two: Features) -> Alignment | None:
     scaling = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]], np.float64)
     colours = np.stack([oriented(each, best) for each in two.chroma])
     return Alignment(grey, scaling, chroma_ncc=chroma_ncc(one.chroma, colours))
+
+
+def align_inner(one: Features, two: Features) -> Alignment | None:
+    """Lay the photograph on a page, in either picture, on the whole of the other one; None where neither fits."""
+    for page, other, is_second in ((two, one, True), (one, two, False)):
+        if (box := page.inner_box) is None:
+            continue
+        left, top, right, bottom = box
+        inner = page.pixels[top:bottom, left:right]
+        tiny = cv2.resize(inner, (TINY, TINY), interpolation=cv2.INTER_AREA).astype(np.float32)
+        if ncc(tiny, other.tiny) < MIN_NCC:
+            continue
+        height, width = other.pixels.shape
+        x, y = (right - left) / width, (bottom - top) / height
+        to_page = np.array([[x, 0, left + (x - 1) / 2], [0, y, top + (y - 1) / 2], [0, 0, 1]])
+        transform = np.linalg.inv(to_page) if is_second else to_page
+        if is_plausible(transform):
+            return Alignment(two.grey, transform)
+    return None
 
 
 def align_by_features(

@@ -20,6 +20,8 @@ FINE, COARSE = 3, 19  # px: fine structure is the difference of these two blurs
 BORDER_SHARE = 0.04  # of the area is cut off at the border before anything is measured
 MIN_TEXTURED = 4  # with fewer textured cells a picture is plain
 FEW_TEXTURED = 28  # with fewer, smaller cells and the relief are compared, too
+NEIGHBOURS = (3, 3)  # cells whose drift is averaged: what they do not share is no movement
+LEAST = 1e-6  # of the disagreement
 
 Drift = NDArray[np.float32]
 """Rows x, y, dx, dy in px: the centre of a cell, and how far the second picture lies from the first there."""
@@ -38,7 +40,9 @@ class Fit:
     distance of the corners from where an affine transform would put them; `lens_px`: by which a corner was moved to
     undo a bend around the middle, as of a lens; `overlay_share`: share of the picture that
     was left out because text or a logo is drawn over it; `is_whole_beside_page`: the other picture holds it as a part,
-    and shows no other photograph; `is_beside_photograph`: the other picture shows another photograph beside it.
+    and shows no other photograph; `is_beside_photograph`: the other picture shows another photograph beside it;
+    `is_rimmed`: one picture ends within the other, before a ground of one tone; `is_unmoved`: the drift is none, for
+    the pictures agree no better where it is undone.
     """
 
     inliers: int = 0
@@ -58,6 +62,8 @@ class Fit:
     overlay_share: float = 0.0
     is_whole_beside_page: bool = False
     is_beside_photograph: bool = False
+    is_rimmed: bool = False
+    is_unmoved: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -81,9 +87,7 @@ def measure_fit(
         return Fit(overlap=overlap, contained=contained), np.zeros((0, 4), np.float32)
     if matched:
         one, warped = match_histograms(one, warped, inside)
-    smooth = _blurred((one, warped), inside, FINE)
-    coarse = _blurred((one, warped), inside, COARSE)
-    left, right = ((fine - rough) * inside for fine, rough in zip(smooth, coarse, strict=True))
+    smooth, (left, right) = fine_structures(one, warped, inside)
     textured, correlation = _compare_cells(left, right, inside, CELLS)
     n_textured = int(textured.sum())
     drift = _drift(left, right, inside)
@@ -106,6 +110,12 @@ def measure_fit(
         bend_px=_bend_px(transform, one),
     )
     return fit, drift
+
+
+def fine_structures(one: Grey, two: Grey, inside: Grey) -> tuple[list[Grey], list[Grey]]:
+    """Give both pictures slightly blurred, and what is left of them without their coarse structure, 0 outside."""
+    smooth, coarse = (_blurred((one, two), inside, window) for window in (FINE, COARSE))
+    return smooth, [(fine - rough) * inside for fine, rough in zip(smooth, coarse, strict=True)]
 
 
 def _overlap(inside: Grey, one: Grey, two: Grey, transform: Transform) -> tuple[float, float]:
@@ -254,3 +264,40 @@ def _coherent_px(drift: Drift, shape: tuple[int, ...]) -> float:
     products = np.concatenate([(a * b).sum(axis=-1).ravel() for a, b in neighbours])
     products = products[~np.isnan(products)]
     return float(np.sqrt(max(0.0, products.mean()))) if len(products) else 0.0
+
+
+def left_by_movement(one: Grey, two: Grey, transform: Transform) -> float:
+    """Give the disagreement of the fine structure once the drift is undone, as a share of that before.
+
+    Other hues, local contrast and few colours change the slopes of edges, which looks like drift that neighbouring
+    parts share; but nothing is gained where it is undone: about 1. Two shots of one scene agree much better once each
+    part is put back: a third to a half is left. Tones and sharpness are equal first. The drift is undone in both
+    directions, because to interpolate is to blur, which alone may bring two pictures nearer.
+    """
+    inside = coverage(one, two, transform)
+    left, right = match_histograms(one, warp(two, transform, one), inside)
+    _, (left, right) = fine_structures(left, right, inside)
+    x, y = _field(_drift(left, right, inside), one.shape)
+    before = 1 - _ncc_inside(left, right, inside) + LEAST
+    rows, columns = np.mgrid[: one.shape[0], : one.shape[1]].astype(np.float32)
+    moved = (
+        cv2.remap(right, columns + sign * x, rows + sign * y, cv2.INTER_CUBIC) for sign in (1, -1)
+    )
+    after = min(1 - _ncc_inside(left, np.asarray(each, np.float32), inside) for each in moved)
+    return (after + LEAST) / before
+
+
+def _field(drift: Drift, shape: tuple[int, ...]) -> tuple[Grey, Grey]:
+    """Spread the drift of the cells, averaged over neighbours, over all pixels: across and down, in px."""
+    height, width = shape
+    field, weight = np.zeros((CELLS, CELLS, 2), np.float32), np.zeros((CELLS, CELLS), np.float32)
+    columns = np.round((drift[:, 0] + 0.5) * CELLS / width - 0.5).astype(int)
+    rows = np.round((drift[:, 1] + 0.5) * CELLS / height - 0.5).astype(int)
+    field[rows, columns], weight[rows, columns] = drift[:, 2:], 1
+    sums, counts = (
+        cv2.boxFilter(each, -1, NEIGHBOURS, normalize=False, borderType=cv2.BORDER_CONSTANT)
+        for each in (field, weight)
+    )
+    shared = sums / np.maximum(counts, 1)[..., None]
+    spread = np.asarray(cv2.resize(shared, (width, height)), np.float32)
+    return spread[..., 0], spread[..., 1]

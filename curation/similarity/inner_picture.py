@@ -3,7 +3,8 @@
 A hash and an embedding of a screenshot describe the page more than the photograph. Two detectors look at a thumbnail.
 The first peels strips off that end at a straight seam and are paper with text, of one tone, or blurred. The second
 takes the largest area of dense edges whose hull is a rectangle, upright or turned. Neither decides anything: a wrong
-rectangle makes the candidates of a picture slightly worse, and every candidate is verified on its pixels.
+rectangle makes the candidates of a picture slightly worse, and every candidate is verified on its pixels. Where text
+has taken the keypoints, the verification begins with the first one's rectangle (`alignment.align_inner`).
 """
 
 from typing import Any
@@ -40,6 +41,15 @@ def inner_picture(thumbnail: Thumbnail) -> Thumbnail | None:
     stripped, turned = _stripped(grey), _turned(grey)
     rectangle = turned if stripped is None or _is_within(turned, stripped) else stripped
     return _cut(thumbnail, rectangle) if rectangle else None
+
+
+def inner_box(grey: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
+    """Give left, top, right and bottom of what is left without strips of a page; None where there are none."""
+    stripped = _stripped(grey)
+    if stripped is None:
+        return None
+    (x, y), (wide, tall), _ = stripped
+    return round(x - wide / 2), round(y - tall / 2), round(x + wide / 2), round(y + tall / 2)
 
 
 def _is_within(turned: Rectangle | None, stripped: Rectangle) -> bool:

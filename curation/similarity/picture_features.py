@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from curation.similarity.inner_picture import inner_box
+
 Grey = NDArray[np.floating]
 """A grey picture, shape (height, width)."""
 
@@ -60,6 +62,11 @@ class Features:
     def grey(self) -> Grey:
         """The grey pixels as float32."""
         return self.pixels.astype(np.float32)
+
+    @cached_property
+    def inner_box(self) -> tuple[int, int, int, int] | None:
+        """Left, top, right and bottom (px) of the photograph on a page; None where the picture is no page."""
+        return inner_box(self.pixels)
 
     @property
     def keypoints(self) -> "Keypoints":

@@ -41,6 +41,14 @@ PAPER_TONES, BLANK, MAX_LINE = (
     0.16,
 )  # grey levels; share of ink; height of a line in that of the picture
 
+AWAY = 2.5  # px from the edge, within and beyond, at which tones are read
+MIN_SEEN = 60  # px of the edge that must lie within the other picture
+GROUND_TONES, GROUND_SHARE = 20, 0.8  # grey levels around the median; share of the edge within them
+STEP_TONES, STEP_SHARE = (
+    15,
+    0.6,
+)  # grey levels between within and beyond; share of the edge with such a step
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -228,10 +236,14 @@ def _backdrop_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
     )
     top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
     cover = scaled[top : top + height, left : left + width]
-    blurred = [
-        cv2.GaussianBlur(each.astype(np.float32), (0, 0), BACKDROP_SIGMA) for each in (large, cover)
-    ]
-    return ncc(*(np.asarray(each, np.float32)[beside] for each in blurred))
+    area = beside.astype(np.float32)  # the picture in the middle must not bleed into what is beside
+    sums = [_wide(each.astype(np.float32) * area)[beside] for each in (large, cover)]
+    weight = np.maximum(_wide(area)[beside], 1e-3)
+    return ncc(sums[0] / weight, sums[1] / weight)
+
+
+def _wide(grey: Grey) -> Grey:
+    return np.asarray(cv2.GaussianBlur(grey, (0, 0), BACKDROP_SIGMA), np.float32)
 
 
 def _repeated_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
@@ -247,3 +259,47 @@ def _repeated_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
         for each in (box, small)
     )
     return ncc(again, once)
+
+
+def has_rim(one: Grey, two: Grey, transform: Transform) -> bool:
+    """Say whether one picture ends within the other, before a ground of one tone; `transform` maps two to one.
+
+    A photograph of a screen or of a print shows where the picture ends. The edge of a second shot of the same wall, sky
+    or chart lies within the other shot, too, but there the scene goes on.
+    """
+    inverse = np.asarray(np.linalg.inv(transform), np.float64)
+    return _ends_within(two, one, transform) or _ends_within(one, two, inverse)
+
+
+def _ends_within(inner: Grey, outer: Grey, to_outer: Transform) -> bool:
+    within, beyond = (
+        cv2.perspectiveTransform(_ring(inner.shape, away)[None], to_outer)[0]
+        for away in (-AWAY, AWAY)
+    )
+    height, width = outer.shape
+    is_seen = ((beyond >= 1) & (beyond <= [width - 2, height - 2])).all(axis=1)
+    is_seen &= ((within >= 0) & (within <= [width - 1, height - 1])).all(axis=1)
+    if is_seen.sum() < MIN_SEEN:
+        return False
+    inside, ground = (_tones(outer, each[is_seen]) for each in (within, beyond))
+    is_even = np.abs(ground - np.median(ground)) <= GROUND_TONES
+    is_step = np.abs(ground - inside) >= STEP_TONES
+    return bool(is_even.mean() >= GROUND_SHARE and is_step.mean() >= STEP_SHARE)
+
+
+def _ring(shape: tuple[int, ...], away: float) -> NDArray[np.float64]:
+    """Give the places around a picture, one px apart, this far beyond its edge (less than 0: within)."""
+    height, width = shape
+    x, y = np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64)
+    sides = [
+        (x, np.full_like(x, -away)),
+        (x, np.full_like(x, height - 1 + away)),
+        (np.full_like(y, -away), y),
+        (np.full_like(y, width - 1 + away), y),
+    ]
+    return np.concatenate([np.stack(side, axis=1) for side in sides])
+
+
+def _tones(grey: Grey, places: NDArray[np.float64]) -> NDArray[np.float32]:
+    x, y = places.T.astype(np.float32)[:, None]
+    return np.asarray(cv2.remap(grey, x, y, cv2.INTER_LINEAR)[0], np.float32)

@@ -35,6 +35,32 @@ def on_a_page(picture: Picture) -> Picture:
     return page
 
 
+def on_a_dense_page(picture: Picture) -> Picture:
+    """Print it over a column of short words, on which most keypoints lie."""
+    rng = np.random.default_rng(5)
+    height, width = picture.shape[:2]
+    column = np.full((height // 2, width, 3), 250, np.uint8)
+    for row in range(12, len(column) - 6, 12):
+        for left in range(10, width - 40, 38):
+            end = left + int(rng.integers(14, 32))
+            cv2.line(column, (left, row), (end, row), (60, 60, 60), 3)
+    return np.concatenate([picture, column])
+
+
+def with_local_contrast(picture: Picture) -> Picture:
+    """Equalise the histogram of each tile."""
+    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB)
+    lab[..., 0] = cv2.createCLAHE(5, (8, 8)).apply(lab[..., 0])
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)
+
+
+def with_dark_corners(picture: Picture) -> Picture:
+    """Darken it away from the middle, so that it hardly correlates as a whole."""
+    y, x = (np.linspace(-1, 1, length) for length in picture.shape[:2])
+    shade = np.exp(-0.9 * np.hypot(*np.meshgrid(x, y)) ** 2)
+    return np.asarray(picture * shade[..., None], np.uint8)
+
+
 COPIES = {
     "encoded": lambda picture: encoded(picture, 30),
     "half": lambda picture: encoded(scaled(picture, 0.5), 85),
@@ -50,6 +76,9 @@ COPIES = {
     "overexposed": lambda picture: np.clip(picture.astype(float) + 70, 0, 255).astype(np.uint8),
     "outlined letters": captioned,
     "on a page": on_a_page,
+    "on a dense page": on_a_dense_page,
+    "local contrast": with_local_contrast,
+    "dark corners": with_dark_corners,
     "half cut off": lambda picture: encoded(cropped(picture, 0.68), 85),
     "cropped, mirrored and toned": lambda picture: toned(cropped(picture, 0.85)[:, ::-1], 0.7),
 }

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 
 from curation.similarity.picture_features import Grey
-from curation.similarity.surroundings import Surroundings, surroundings
+from curation.similarity.surroundings import Surroundings, has_rim, surroundings
 from tests.curation.made_pictures import scene
 
 
@@ -75,6 +75,18 @@ def test_lines_of_text_are_counted_and_a_photograph_has_none() -> None:
     assert placed(page, small, 0, 0).n_lines >= 5
     for seed in range(65, 70):
         assert placed(np.vstack([small, grey(seed)]), small, 0, 0).n_lines < 3
+
+
+def test_a_picture_before_a_dark_ground_has_a_rim_and_a_second_shot_of_a_wall_has_none() -> None:
+    small = grey(67)
+    at = np.array([[1, 0, 20], [0, 1, 15], [0, 0, 1]], np.float64)
+    seen = cv2.copyMakeBorder(small, 15, 15, 20, 20, cv2.BORDER_CONSTANT, value=20.0)
+    assert has_rim(seen, small, at)
+    assert has_rim(small, seen, np.linalg.inv(at))
+    wall = cv2.copyMakeBorder(small, 15, 15, 20, 20, cv2.BORDER_REPLICATE)
+    assert not has_rim(wall, small, at)
+    whole = grey(68, 300, 220)
+    assert not has_rim(whole, np.ascontiguousarray(whole[15:165, 20:220]), at)
 
 
 def test_a_cloth_has_less_relief_than_a_photograph() -> None:

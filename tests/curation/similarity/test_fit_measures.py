@@ -1,0 +1,23 @@
+import cv2
+import numpy as np
+
+from curation.similarity.fit_measures import left_by_movement
+from curation.similarity.picture_features import Grey
+from tests.curation.made_pictures import Picture, scene
+
+SAME = np.eye(3)
+
+
+def grey(picture: Picture) -> Grey:
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+
+def test_only_what_moved_agrees_better_once_it_is_put_back() -> None:
+    for seed in (70, 71):
+        one = grey(scene(seed, 320, 240))
+        y, x = np.mgrid[:240, :320].astype(np.float32)
+        moved = cv2.remap(one, x + 0.6 * np.sin(y / 30), y, cv2.INTER_CUBIC)
+        assert left_by_movement(one, np.asarray(moved, np.float32), SAME) < 0.6
+        equalised = cv2.createCLAHE(5, (8, 8)).apply(one.astype(np.uint8)).astype(np.float32)
+        assert left_by_movement(one, equalised, SAME) > 0.94
+        assert left_by_movement(one, one, SAME) >= 1
