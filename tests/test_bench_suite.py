@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import suite
+from benchmarks.earlier_table import peers_note, with_programs_of
 from benchmarks.suite import ENTRIES, RESULTS, ROOT, Entry, changes_since, commit_of, git, listing
 
 
@@ -49,6 +50,22 @@ def test_the_list_says_what_is_missing_to_run_each() -> None:
     assert crawl.endswith("--data DIR")
     [sounds] = [line for line in lines if line.startswith("sounds ")]
     assert sounds.endswith("ready")
+
+
+def test_other_programs_of_an_earlier_table_are_kept() -> None:
+    page = (
+        "| program | n |\n| --- | ---: |\n| we | 1 |\n\n| kind | we |\n| --- | ---: |\n| blur | 3 |"
+    )
+    old = page.replace("| we | 1 |", "| we | 0 |\n| it 2 | 5 |").replace("kind | we", "kind | it 2")
+    both = with_programs_of(page, old.replace("3", "4"), ["it"])
+    assert both.splitlines()[3:] == [
+        "| it 2 | 5 |", "", "| kind | we | it 2 |", "| --- | ---: | ---: |", "| blur | 3 | 4 |"
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no row 'blur'"):
+        with_programs_of(page, old.replace("blur", "noise"), ["it"])
+    assert "table of commit abc123, which" in peers_note(
+        "It and it are those of the table of\ncommit abc123."
+    )
 
 
 def test_a_wrong_name_is_refused_and_missing_data_is_named(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from curation.similarity.fit_measures import Drift, Fit, measure_fit
+from curation.similarity.fit_measures import Drift, Fit, coherent_px, measure_fit
 from curation.similarity.picture_features import TINY, Features, Grey, chroma_ncc, ncc, oriented
 from curation.similarity.transforms import KeypointMatches, Transform, is_plausible
 
@@ -140,7 +140,10 @@ def _refine(
         if refined[0].drift_px > 0.9 * fit.drift_px:
             break
         best, transform = refined, changed
-    return replace(best[0], inliers=start.inliers, chroma_ncc=start.chroma_ncc), transform
+    fit, drift = best
+    if len(drift):
+        fit = replace(fit, coherent_px=coherent_px(drift, one.shape))
+    return replace(fit, inliers=start.inliers, chroma_ncc=start.chroma_ncc), transform
 
 
 def fit_whole(one: Features, two: Features) -> Fit:
