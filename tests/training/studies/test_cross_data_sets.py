@@ -34,7 +34,7 @@ def test_one_data_set_is_refused(empty_home: Path) -> None:
         cross(Workspace.at(empty_home), TrainingRequest(RECIPE), ["mine", "mine"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pictures_of_training_are_left_out_of_the_other_test(
     empty_home: Path, tmp_path: Path
 ) -> None:

@@ -93,7 +93,7 @@ def test_few_groups_give_no_interval() -> None:
         assert each.effect is None or each.effect.low is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_trains_on_a_curated_catalog_and_writes_the_table(tmp_path: Path) -> None:
     home = Workspace.at(tmp_path)
     bad = {"f_number": 0.0, "iso": 0.0, "exposure_time": 0.0}

@@ -37,7 +37,7 @@ def issues(workspace: Workspace) -> list[dict[str, object]]:
         return list(catalog.records("SELECT * FROM issues ORDER BY severity DESC"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_ranks_every_picture_and_lists_none_with_few_groups(made: Workspace) -> None:
     words = [
         "exif-check",
@@ -67,7 +67,7 @@ def test_the_command_ranks_every_picture_and_lists_none_with_few_groups(made: Wo
     assert issues(made) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_least_plausible_become_issues_once(made: Workspace) -> None:
     result = check_exif(made, CheckRequest(preset="smoke", folds=2, repeats=1))
     assert (result.is_borne, result.n_issues, issues(made)) == (False, 0, [])
