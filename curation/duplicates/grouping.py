@@ -117,6 +117,17 @@ def missing_pairs(pairs: Iterable[Pair], strong: Collection[Pair] = frozenset())
     return sorted({(min(pair), max(pair)) for pair in pairs_needed} - _links(graph))
 
 
+def hubs(pairs: Iterable[Pair]) -> dict[str, str]:
+    """Map each picture of the pairs to the picture of its connected group that has most pairs.
+
+    >>> hubs([("b", "a"), ("b", "c")])
+    {'a': 'b', 'b': 'b', 'c': 'b'}
+    """
+    graph = _graph(pairs)
+    parts = ((part, _hub(_within(graph, part))) for part in _components(graph))
+    return {name: hub for part, hub in parts for name in sorted(part)}
+
+
 @dataclass(frozen=True)
 class _BridgeSplit:
     """A group split at a bridge: `parts` (the bridge is in the first), and the hubs of the large pieces."""

@@ -1,7 +1,7 @@
 """Verify the candidate pairs of an index, or reuse the verdicts of earlier runs; the results are rows of edges."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -10,7 +10,7 @@ import polars as pl
 
 from catalog import track
 from curation.duplicates.distinct_shots import Shot, separate_shots
-from curation.duplicates.grouping import missing_pairs
+from curation.duplicates.grouping import hubs, missing_pairs
 from curation.duplicates.index import CandidatePairs, SimilarityIndex
 from curation.duplicates.schedule import WAVE, Candidate, CandidateGroups, waves
 from curation.duplicates.verification import Verdict, Verifier
@@ -36,6 +36,10 @@ EDGES = {
 
 CLASSES = {"duplicate": "copy", "same_scene": "same_scene"}
 STRONG_DRIFT_PX, STRONG_DETAIL_NCC, STRONG_OVERLAP = 0.15, 0.95, 0.75  # of strong pairs
+PART_DRIFT_PX, PART_DETAIL_NCC = (
+    0.06,
+    0.99,
+)  # of strong pairs of which one picture is a part of the other
 ROUNDS = 4  # times that groups are completed by further pairs
 
 
@@ -56,6 +60,7 @@ class PairVerification:
         self._shots = shots
         self._copies: list[tuple[float, str, str]] = []  # drift, names
         self._strong: set[tuple[str, str]] = set()
+        self._alike: list[tuple[str, str]] = []  # no copies, but their keypoints agree
         self._index, self._verifier, self._compared_by = index, verifier, compared_by
         self._n = max(1, len(self.names))
         self._place = {name: place for place, name in enumerate(self.names)}
@@ -65,6 +70,7 @@ class PairVerification:
         self._drift: list[float] = self._earlier["drift_px"].to_list()
         self._detail: list[float] = self._earlier["detail_ncc"].to_list()
         self._overlap: list[float] = self._earlier["overlap"].to_list()
+        self._inliers: list[int] = self._earlier["inliers"].fill_null(0).to_list()
         self._reused: list[int] = []  # rows of `_earlier`
         self._new: list[tuple[object, ...]] = []
         self._verified: set[int] = set()
@@ -85,18 +91,29 @@ class PairVerification:
                     groups.join(pair.left, pair.right)
 
     def complete_groups(self, pool: ThreadPoolExecutor) -> None:
-        """Verify the pairs that would keep together what grouping separates."""
+        """Verify the pairs that would keep together what grouping separates.
+
+        Before that come the hubs of two groups of which any two pictures share many keypoints: a page may be a
+        candidate of a toned copy, of which it is no copy, but not of the photograph itself.
+        """
+        self._verify_pairs(self._hubs_of_alike(), pool)
         for _ in range(ROUNDS):
-            pairs = [(self._place[a], self._place[b]) for a, b in self._missing_pairs()]
-            new = [(i, j) for i, j in pairs if i * self._n + j not in self._verified]
-            if not new:
+            if not self._verify_pairs(self._missing_pairs(), pool):
                 return
-            left, right = np.array(new, np.int32).T
-            table = self._index.compare(left, right)
-            missing = [Candidate(i, j, row) for row, (i, j) in enumerate(new)]
-            queue = track(missing, "complete groups", unit="pairs")
-            while wave := list(itertools.islice(queue, WAVE)):
-                self._verify_wave(wave, table, pool)
+
+    def _verify_pairs(self, pairs: Iterable[tuple[str, str]], pool: ThreadPoolExecutor) -> bool:
+        """Verify those of the pairs that were not verified; say whether there were any."""
+        places = [(self._place[a], self._place[b]) for a, b in pairs]
+        new = [(i, j) for i, j in places if i * self._n + j not in self._verified]
+        if not new:
+            return False
+        left, right = np.array(new, np.int32).T
+        table = self._index.compare(left, right)
+        missing = [Candidate(i, j, row) for row, (i, j) in enumerate(new)]
+        queue = track(missing, "complete groups", unit="pairs")
+        while wave := list(itertools.islice(queue, WAVE)):
+            self._verify_wave(wave, table, pool)
+        return True
 
     def copies(self) -> list[tuple[str, str]]:
         """Give the pairs of copies, without those that would put two shots into one group."""
@@ -108,6 +125,11 @@ class PairVerification:
 
     def _missing_pairs(self) -> list[tuple[str, str]]:
         return missing_pairs(self.copies(), self.strong_copies())
+
+    def _hubs_of_alike(self) -> list[tuple[str, str]]:
+        hub_of = hubs(self.copies())
+        pairs = {(hub_of.get(a, a), hub_of.get(b, b)) for a, b in self._alike}
+        return sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
 
     def edges(self) -> pl.DataFrame:
         """Give a row for every verified pair, new or reused."""
@@ -151,21 +173,29 @@ class PairVerification:
             self._reused.append(row)
             is_copy, drift = self._was_copy[row], self._drift[row]
             detail, overlap = self._detail[row], self._overlap[row]
+            inliers = self._inliers[row]
         else:
             fit = verdict.fit
             self._new.append(_edge(names, table, pair.row, verdict, self._compared_by))
             is_copy, drift = verdict.verdict == "duplicate", round(fit.drift_px, 4)
             detail, overlap = round(fit.detail_ncc, 6), _agreeing_share(fit)
+            inliers = fit.inliers
         if is_copy:
             self._copies.append((drift, *names))
-            if (
-                detail >= STRONG_DETAIL_NCC
-                and overlap >= STRONG_OVERLAP
-                and drift <= STRONG_DRIFT_PX
-            ):
+            if _is_strong(drift, detail, overlap):
                 self._strong.add(names)
+        elif inliers >= self._verifier.limits.scene_inliers:
+            self._alike.append(names)
         # A weak copy may be a copy of another shot. It merges no groups yet, so both shots are still compared with it.
         return is_copy and drift <= STRONG_DRIFT_PX
+
+
+def _is_strong(drift_px: float, detail_ncc: float, overlap: float) -> bool:
+    """Say whether copies agree nearly everywhere, or closely in the part of a page or a crop that both show."""
+    is_whole = overlap >= STRONG_OVERLAP
+    return (drift_px <= STRONG_DRIFT_PX and detail_ncc >= STRONG_DETAIL_NCC and is_whole) or (
+        drift_px <= PART_DRIFT_PX and detail_ncc >= PART_DETAIL_NCC
+    )
 
 
 def _agreeing_share(fit: Fit) -> float:

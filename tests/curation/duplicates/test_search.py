@@ -247,3 +247,25 @@ def test_a_chain_of_crops_is_held_together_by_its_hub() -> None:
     for step in range(5):
         made.add(cropped(picture, 1 - 0.03 * step), name=f"{step}")
     assert made.find().groups["group_id"].to_list() == ["0"] * 5
+
+
+def test_copies_of_which_no_candidate_tells_are_found_over_another_copy() -> None:
+    """One crop is a candidate of the photograph, by these vectors; the other only of that crop, which shows less."""
+    whole = scene(61)
+    width = whole.shape[1]
+    made = Album()
+    for name, picture, towards in (
+        ("whole", whole, (1.0, 0.0, 0.0)),
+        ("encoded", encoded(whole, 70), (0.0, 0.0, 1.0)),
+        ("left", whole[:, : round(0.72 * width)], (0.7, 0.714, 0.0)),
+        ("right", whole[:, round(0.28 * width) :], (0.1, 0.995, 0.0)),
+    ):
+        made.add(picture, name=name, vector=[*towards, *([0.0] * 30)])
+    found = made.find()
+    assert set(found.groups["asset_sha256"]) == {"whole", "encoded", "left", "right"}
+    verdicts = {
+        (a, b): verdict
+        for a, b, verdict in found.edges.select("asset_a", "asset_b", "verdict").iter_rows()
+    }
+    assert verdicts["left", "right"] == "same_scene"
+    assert verdicts["right", "whole"] == "duplicate"
