@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "8"  # raise it when verdicts may change
+VERDICT_VERSION = "9"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -50,9 +50,6 @@ class VerificationLimits:
     ncc: float = 0.6
     detail_ncc: float = 0.7
     bad_share: float = 0.05
-    shaded_ncc: float = 0.3
-    shaded_detail_ncc: float = 0.9
-    shaded_drift_px: float = 0.2
     drift_px: float = 0.45
     blind_drift_px: float = 0.4
     coherent_px: float = 0.1
@@ -63,6 +60,7 @@ class VerificationLimits:
     plain_ncc: float = 0.98
     relief_ncc: float = 0.8
     worst_ncc: float = 0.9
+    part_worst_ncc: float = 0.95
     chroma_ncc: float = 0.8
     strict_drift_px: float = 0.08
     rimmed_drift_px: float = 0.13

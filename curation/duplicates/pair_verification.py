@@ -182,20 +182,16 @@ class PairVerification:
             inliers = fit.inliers
         if is_copy:
             self._copies.append((drift, *names))
-            if _is_strong(drift, detail, overlap):
+            if (
+                detail >= STRONG_DETAIL_NCC
+                and overlap >= STRONG_OVERLAP
+                and drift <= STRONG_DRIFT_PX
+            ):
                 self._strong.add(names)
         elif inliers >= self._verifier.limits.scene_inliers:
             self._alike.append(names)
         # A weak copy may be a copy of another shot. It merges no groups yet, so both shots are still compared with it.
         return is_copy and drift <= STRONG_DRIFT_PX
-
-
-def _is_strong(drift_px: float, detail_ncc: float, overlap: float) -> bool:
-    """Say whether copies agree nearly everywhere, or closely in the part of a page or a crop that both show."""
-    is_whole = overlap >= STRONG_OVERLAP
-    return (drift_px <= STRONG_DRIFT_PX and detail_ncc >= STRONG_DETAIL_NCC and is_whole) or (
-        drift_px <= PART_DRIFT_PX and detail_ncc >= PART_DETAIL_NCC
-    )
 
 
 def _agreeing_share(fit: Fit) -> float:

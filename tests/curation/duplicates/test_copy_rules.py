@@ -39,7 +39,11 @@ def test_fewer_textured_cells_are_asked_for_where_much_is_covered(overlay_share:
     assert is_copy(covered, LIMITS) == (overlay_share > 0.2)
 
 
-def test_dark_corners_are_forgiven_where_fine_structure_agrees() -> None:
-    shaded = replace(COPY, ncc=0.4)
-    assert is_copy(shaded, LIMITS)
-    assert not is_copy(replace(shaded, coherent_px=0.05), LIMITS)
+def test_one_watermark_over_two_photographs_is_no_copy() -> None:
+    assert not is_copy(replace(COPY, ncc=0.4, drift_px=0.02), LIMITS)
+
+
+def test_a_part_of_a_page_with_little_texture_agrees_in_small_parts() -> None:
+    part = replace(COPY, overlap=0.4, drift_px=0.05, n_textured=14, is_whole_beside_page=True)
+    assert is_copy(replace(part, worst_ncc=0.97), LIMITS)
+    assert not is_copy(replace(part, worst_ncc=0.91), LIMITS)

@@ -54,13 +54,6 @@ def with_local_contrast(picture: Picture) -> Picture:
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)
 
 
-def with_dark_corners(picture: Picture) -> Picture:
-    """Darken it away from the middle, so that it hardly correlates as a whole."""
-    y, x = (np.linspace(-1, 1, length) for length in picture.shape[:2])
-    shade = np.exp(-0.9 * np.hypot(*np.meshgrid(x, y)) ** 2)
-    return np.asarray(picture * shade[..., None], np.uint8)
-
-
 COPIES = {
     "encoded": lambda picture: encoded(picture, 30),
     "half": lambda picture: encoded(scaled(picture, 0.5), 85),
@@ -78,7 +71,6 @@ COPIES = {
     "on a page": on_a_page,
     "on a dense page": on_a_dense_page,
     "local contrast": with_local_contrast,
-    "dark corners": with_dark_corners,
     "half cut off": lambda picture: encoded(cropped(picture, 0.68), 85),
     "cropped, mirrored and toned": lambda picture: toned(cropped(picture, 0.85)[:, ::-1], 0.7),
 }
