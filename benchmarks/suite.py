@@ -14,6 +14,7 @@ add what must be said about it, and put it there. Run from a clean commit: the t
 import argparse
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -128,6 +129,10 @@ ENTRIES = (
     trained("classify", words="--set-of digits;digit;asset_sha256"),
     *map(trained, ("defects", "defect_models", "digits", "exif", "faces", "fakes", "sounds")),
     Entry(
+        "defect_models_small", "--home {home} --output {output} --only 'small, on pixels'", TRAINING,
+        script="defect_models",
+    ),
+    Entry(
         "faces_short_sessions", "--home {home} --own faceres --gap 30 --output {output}", TRAINING, script="faces",
     ),
     Entry("good_photos", "--photos {photos} --home {home} --output {output}", TRAINING),
@@ -207,7 +212,7 @@ def run(entry: Entry, options: argparse.Namespace, work: Path) -> int:
     values = {"output": output, "work": work, "data": options.data, "home": options.home}
     if "{photos}" in entry.words:
         values["photos"] = photographs(options.data, work)
-    words = [word.format(**values) for word in entry.words.split()]
+    words = [word.format(**values) for word in shlex.split(entry.words)]
     command = [sys.executable, str(entry.path), *words]
     print(f"== {entry.name}: {' '.join(command[1:])}", flush=True)
     start = time.monotonic()
@@ -218,7 +223,7 @@ def run(entry: Entry, options: argparse.Namespace, work: Path) -> int:
     out = subprocess.PIPE if is_table else None
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=out, text=True)
     if is_table and done.returncode == 0:
-        typed = f"python3 dev.py bench {entry.script or entry.name} {' '.join(words)}"
+        typed = f"python3 dev.py bench {entry.script or entry.name} {shlex.join(words)}"
         head = f"# {entry.name}\n\nCommit {commit()}, `{typed}`\n\n"
         output.write_text(head + done.stdout, "utf-8")
     print(
