@@ -301,12 +301,13 @@ def main() -> None:
     if options.embedder:
         embedder = OnnxEmbedder(options.embedder)
         own[OWN] = functools.partial(run_own_embedder, corpus, pictures, SHIPPED, embedder)
+    peers = () if options.peers_of else PEERS
     programs: dict[str, Callable[[], DetectedPairs | str]] = {
         "Safelight": search,
         **own,
         f"Safelight, {BLIND}": functools.partial(search, with_exif=False),
         "PDQ alone": functools.partial(run_pdq, pictures),
-        **{name: functools.partial(run_peer, name, options.peers, corpus) for name in PEERS},
+        **{name: functools.partial(run_peer, name, options.peers, corpus) for name in peers},
     }
     detected_by_program, missing = {}, []
     for name, run in programs.items():

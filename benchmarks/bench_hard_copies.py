@@ -187,10 +187,11 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     corpus, pictures, stages = prepare(options.data, work)
     search = functools.partial(run_safelight, corpus, pictures, SHIPPED)
+    peers = () if options.peers_of else PEERS
     programs: dict[str, Callable[[], DetectedPairs | str]] = {
         "Safelight": search,
         "PDQ alone": functools.partial(run_pdq, pictures),
-        **{name: functools.partial(run_peer, name, options.peers, corpus) for name in PEERS},
+        **{name: functools.partial(run_peer, name, options.peers, corpus) for name in peers},
     }
     detected, missing = {}, []
     for name, run in programs.items():

@@ -52,12 +52,17 @@ def _max_drift_px(fit: Fit, limits: VerificationLimits) -> float:
         max_px = limits.rimmed_drift_px if fit.is_rimmed else limits.strict_drift_px
         return max_px if is_slanted else 0.0
     if fit.is_whole_beside_page:
-        # Products of one shape differ in small parts; colours beside a page are not compared.
-        is_close = (
-            fit.detail_ncc >= limits.strict_detail_ncc and fit.worst_ncc >= limits.part_worst_ncc
-        )
-        return limits.strict_drift_px if is_close else 0.0
+        return limits.strict_drift_px if _agrees_on_a_page(fit, limits) else 0.0
     return limits.drift_px
+
+
+def _agrees_on_a_page(fit: Fit, limits: VerificationLimits) -> bool:
+    """Require agreement in small parts, and texture.
+
+    Products of one shape differ in colours, which are not compared here, and on plain ground each is its own backdrop.
+    """
+    is_close = fit.detail_ncc >= limits.strict_detail_ncc and fit.worst_ncc >= limits.part_worst_ncc
+    return is_close and fit.textured_share >= limits.part_textured_share
 
 
 def _agrees_beside_overlay(fit: Fit, limits: VerificationLimits) -> bool:

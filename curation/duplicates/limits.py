@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "9"  # raise it when verdicts may change
+VERDICT_VERSION = "10"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -61,6 +61,7 @@ class VerificationLimits:
     relief_ncc: float = 0.8
     worst_ncc: float = 0.9
     part_worst_ncc: float = 0.95
+    part_textured_share: float = 0.6
     chroma_ncc: float = 0.8
     strict_drift_px: float = 0.08
     rimmed_drift_px: float = 0.13

@@ -31,18 +31,19 @@ Drift = NDArray[np.float32]
 class Fit:
     """How well one picture agrees with another after alignment.
 
-    `ncc`: correlation of the overlap; `detail_ncc`: of its fine structure; `bad_share`: share of textured cells that do
-    not correlate; `drift_px`: upper quartile of the distance between cells; `coherent_px`: the part of the drift that
-    neighbouring cells share; `overlap`: share of the overlap in the picture of which less is covered; `contained`: in
-    the other one; `n_textured`: cells with texture; `worst_ncc`: of the smaller cells of a picture with few textured
-    ones, the lowest correlation; `relief_ncc`: there the correlation without rows' and columns' means;
-    `chroma_ncc`: of the colours of the whole pictures, 1 where one has none or where they were not compared; `bend_px`:
-    distance of the corners from where an affine transform would put them; `lens_px`: by which a corner was moved to
-    undo a bend around the middle, as of a lens; `overlay_share`: share of the picture that
-    was left out because text or a logo is drawn over it; `is_whole_beside_page`: the other picture holds it as a part,
-    and shows no other photograph; `is_beside_photograph`: the other picture shows another photograph beside it;
-    `is_rimmed`: one picture ends within the other, before a ground of one tone; `is_unmoved`: the drift is none, for
-    the pictures agree no better where it is undone.
+    `ncc`: correlation of the overlap; `detail_ncc`: of its fine structure; `bad_share`: share of textured cells
+    that do not correlate; `drift_px`: upper quartile of the distance between cells; `coherent_px`: the part of the
+    drift that neighbouring cells share; `overlap`: share of the overlap in the picture of which less is covered;
+    `contained`: in the other one; `n_textured`: cells with texture; `textured_share`: of the covered ones;
+    `worst_ncc`: of the smaller cells of a picture with few textured ones, the lowest correlation; `relief_ncc`:
+    there the correlation without rows' and columns' means; `chroma_ncc`: of the colours of the whole pictures, 1
+    where one has none or where they were not compared; `bend_px`: distance of the corners from where an affine
+    transform would put them; `lens_px`: by which a corner was moved to undo a bend around the middle, as of a lens;
+    `overlay_share`: share of the picture that was left out because text or a logo is drawn over it;
+    `is_whole_beside_page`: the other picture holds it as a part, and shows no other photograph;
+    `is_beside_photograph`: the other picture shows another photograph beside it; `is_rimmed`: one picture ends
+    within the other, before a ground of one tone; `is_unmoved`: the drift is none, for the pictures agree no better
+    where it is undone.
     """
 
     inliers: int = 0
@@ -54,6 +55,7 @@ class Fit:
     overlap: float = 0.0
     contained: float = 0.0
     n_textured: int = 0
+    textured_share: float = 1.0
     worst_ncc: float = 1.0
     relief_ncc: float = 1.0
     chroma_ncc: float = 1.0
@@ -88,12 +90,12 @@ def measure_fit(
     if matched:
         one, warped = match_histograms(one, warped, inside)
     smooth, (left, right) = fine_structures(one, warped, inside)
-    textured, correlation = _compare_cells(left, right, inside, CELLS)
+    textured, correlation, n_covered = _compare_cells(left, right, inside, CELLS)
     n_textured = int(textured.sum())
     drift = _drift(left, right, inside)
     worst, relief = 1.0, 1.0
     if n_textured < FEW_TEXTURED:
-        fine_textured, fine_correlation = _compare_cells(left, right, inside, 2 * CELLS)
+        fine_textured, fine_correlation, _ = _compare_cells(left, right, inside, 2 * CELLS)
         worst = float(fine_correlation[fine_textured].min(initial=1.0))
         relief = _relief_ncc(smooth[0], smooth[1], inside)
     fit = Fit(
@@ -105,6 +107,7 @@ def measure_fit(
         overlap=overlap,
         contained=contained,
         n_textured=n_textured,
+        textured_share=n_textured / max(1, n_covered),
         worst_ncc=worst,
         relief_ncc=relief,
         bend_px=_bend_px(transform, one),
@@ -200,14 +203,15 @@ def _ncc_inside(one: Grey, two: Grey, inside: Grey) -> float:
 
 def _compare_cells(
     left: Grey, right: Grey, inside: Grey, cells: int
-) -> tuple[NDArray[np.bool_], Grey]:
-    """Say which cells have texture in one picture, and give the correlation of each, both (cells, cells)."""
+) -> tuple[NDArray[np.bool_], Grey, int]:
+    """Say which cells have texture in one picture, correlate each, both (cells, cells), and count the covered ones."""
     share = np.maximum(_per_cell(inside, cells), np.float32(1e-3))
     both, one, two = (
         _per_cell(each, cells) / share for each in (left * right, left * left, right * right)
     )
-    is_textured = (share > 0.5) & (np.maximum(one, two) > TEXTURE**2)
-    return is_textured, both / np.sqrt(np.maximum(one * two, 1e-6))
+    is_covered = share > 0.5
+    is_textured = is_covered & (np.maximum(one, two) > TEXTURE**2)
+    return is_textured, both / np.sqrt(np.maximum(one * two, 1e-6)), int(is_covered.sum())
 
 
 def _relief_ncc(one: Grey, two: Grey, inside: Grey) -> float:

@@ -47,3 +47,4 @@ def test_a_part_of_a_page_with_little_texture_agrees_in_small_parts() -> None:
     part = replace(COPY, overlap=0.4, drift_px=0.05, n_textured=14, is_whole_beside_page=True)
     assert is_copy(replace(part, worst_ncc=0.97), LIMITS)
     assert not is_copy(replace(part, worst_ncc=0.91), LIMITS)
+    assert not is_copy(replace(part, worst_ncc=0.97, textured_share=0.5), LIMITS)
