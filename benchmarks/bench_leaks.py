@@ -31,9 +31,11 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import photo_edits as edits  # noqa: E402
 from benchmarks.code_version import commit  # noqa: E402
-from curation.duplicates.limits import VerificationLimits  # noqa: E402
+from curation.duplicates.index import Descriptors, SimilarityIndex  # noqa: E402
+from curation.duplicates.limits import CandidateLimits, VerificationLimits  # noqa: E402
 from curation.duplicates.verification import Verifier  # noqa: E402
 from curation.similarity.neighbours import compact  # noqa: E402
+from curation.similarity.pdq import luma_of, pdq  # noqa: E402
 from curation.similarity.picture_features import FeatureCache  # noqa: E402
 from curation.splits.shared_content import (  # noqa: E402
     LEAK_INLIERS,
@@ -183,6 +185,19 @@ def missed_by_search(planted: Planted, vectors: NDArray[np.float32]) -> set[tupl
     return missed
 
 
+def close_by_hash(planted: Planted, vectors: NDArray[np.float32]) -> dict[tuple[str, str], float]:
+    """Give the pairs across the split that the search for copies compares for their hashes, with their cosines."""
+    names = sorted(planted.pictures)
+    hashes = [pdq(luma_of(planted.pictures[name])) for name in names]
+    bits, quality = np.stack([each.bits[0] for each in hashes]), [each.quality for each in hashes]
+    described = Descriptors(names, compact(vectors), bits, np.array(quality, np.int8))
+    pairs = SimilarityIndex.empty(CandidateLimits()).updated(described).pairs()
+    found = zip(pairs.left, pairs.right, pairs.by_hash, pairs.cosine, strict=True)
+    close = {(names[i], names[j]): float(cosine) for i, j, by_hash, cosine in found if by_hash}
+    sides = planted.sides
+    return {pair: cosine for pair, cosine in close.items() if sides[pair[0]] != sides[pair[1]]}
+
+
 def main() -> None:
     """Plant, audit and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -197,7 +212,8 @@ def main() -> None:
         vectors = embed(planted.pictures)
         started = time.process_time()
         names = tuple(sorted(planted.pictures))
-        candidates = pairs_across(names, compact(vectors), planted.sides)
+        candidates = close_by_hash(planted, vectors)
+        candidates |= pairs_across(names, compact(vectors), planted.sides)
         comparison = ContentComparison(FeatureCache(planted.pictures.__getitem__))
         comparison.shared(candidates, LEAK_INLIERS)
         owners, thumbnails = comparison.part_thumbnails(288)

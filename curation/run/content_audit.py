@@ -87,16 +87,16 @@ class ContentAudit:
         compared_by = f"{VERSION} {model_id}"
         earlier = frame(catalog, _KNOWN, (compared_by,)).rows()
         kept = set(names)
-        tied = edges.filter(pl.col("verdict").is_in(["duplicate", "same_scene"]))
-        tied = tied.select("asset_a", "asset_b", pl.col("cosine").fill_null(1.0))
-        tied_pairs = {(a, b): cosine for a, b, cosine in tied.rows() if a in kept and b in kept}
+        tied_pairs = _pairs(edges, pl.col("verdict").is_in(["duplicate", "same_scene"]), kept)
         known = {(a, b): n for a, b, n, _ in earlier} | dict.fromkeys(tied_pairs, PART_INLIERS)
         vectors = Vectors.of_items(catalog, model_id, names, index)
         rows = np.array([row for row, name in enumerate(vectors.names) if name in kept], np.int64)
         listed = tuple(vectors.names[row] for row in rows.tolist())
         own, everyone = vectors.compact[rows], np.arange(len(rows))
         comparison = ContentComparison(features, known)
-        candidates = neighbour_pairs(listed, own, everyone, everyone)
+        # A watermark or letters all over change an embedding more than a hash.
+        by_hash = _pairs(edges, pl.col("found_by") == "pdq", kept & set(listed))
+        candidates = by_hash | neighbour_pairs(listed, own, everyone, everyone)
         comparison.shared(candidates, LEAK_INLIERS)
         # Pairs that were compared before are not loaded again, but their composite pictures are cut again.
         composite = {name for a, b, _, is_part in earlier if is_part for name in (a, b)}
@@ -155,6 +155,12 @@ class ContentAudit:
         """Give the pairs across the splits, most similar first; each picture is compared with the other splits."""
         candidates = {**self.candidates, **pairs_across(self.names, self.vectors, side_of)}
         return across(self.comparison.shared(candidates, LEAK_INLIERS), side_of)
+
+
+def _pairs(edges: pl.DataFrame, which: pl.Expr, kept: set[str]) -> dict[Pair, float]:
+    """Give the cosine of some edges between pictures that are kept."""
+    chosen = edges.filter(which).select("asset_a", "asset_b", pl.col("cosine").fill_null(1.0))
+    return {(a, b): cosine for a, b, cosine in chosen.rows() if a in kept and b in kept}
 
 
 def _embedded(embedder: Embedder, thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
