@@ -192,8 +192,8 @@ def close_by_hash(planted: Planted, vectors: NDArray[np.float32]) -> dict[tuple[
     bits, quality = np.stack([each.bits[0] for each in hashes]), [each.quality for each in hashes]
     described = Descriptors(names, compact(vectors), bits, np.array(quality, np.int8))
     pairs = SimilarityIndex.empty(CandidateLimits()).updated(described).pairs()
-    found = zip(pairs.left, pairs.right, pairs.by_hash, pairs.cosine, strict=True)
-    close = {(names[i], names[j]): float(cosine) for i, j, by_hash, cosine in found if by_hash}
+    columns = zip(pairs.left, pairs.right, pairs.by_hash, pairs.cosine, strict=True)
+    close = {(names[i], names[j]): float(cosine) for i, j, by_hash, cosine in columns if by_hash}
     sides = planted.sides
     return {pair: cosine for pair, cosine in close.items() if sides[pair[0]] != sides[pair[1]]}
 
