@@ -218,7 +218,8 @@ HEAD = """# Loaders
 
 {n} real photographs of {long_side} px (JPEG, {kb:.0f} kB on average), read and decoded by each loader from its own
 copy; {rounds} rounds, the loaders in turns within each. Median of the rounds, in brackets the smallest and the largest.
-Ratios are those within a round; above 1 ours is cheaper or faster.
+Ratios are those within a round; above 1 ours is cheaper or faster. Where the archives have fewer photographs, they
+come again, mirrored.
 
 """
 GROWTH = """## A million pictures
