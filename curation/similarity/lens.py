@@ -25,7 +25,7 @@ from curation.similarity.transforms import (
 )
 
 ROUNDS, BEND_ROUNDS = 6, 4
-FULLY_KNOWN = 0.99  # share of a pixel that comes from within the bent picture
+FULLY_COVERED = 0.99  # share of a pixel that comes from within the bent picture
 MAX_BEND = 0.35  # of a radial term
 MIN_SPOTS = 24
 MIN_BEND_PX, MOVED_PX = 1.5, 0.6  # of the corners by the bend; drift that no better bend removes
@@ -50,11 +50,11 @@ class Bend:
         straight = cv2.remap(grey.astype(np.float32), to_x, to_y, cv2.INTER_LINEAR, borderMode=edge)
         return np.asarray(straight, np.float32)
 
-    def known(self, shape: tuple[int, ...]) -> Grey:
+    def covered(self, shape: tuple[int, ...]) -> Grey:
         """Mark by 1 the pixels of the straightened picture that the bent one shows; 0 elsewhere."""
         to_x, to_y = self._seen_at(shape)
-        is_known = (to_x >= 0) & (to_x <= shape[1] - 1) & (to_y >= 0) & (to_y <= shape[0] - 1)
-        return is_known.astype(np.float32)
+        is_covered = (to_x >= 0) & (to_x <= shape[1] - 1) & (to_y >= 0) & (to_y <= shape[0] - 1)
+        return is_covered.astype(np.float32)
 
     def _seen_at(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         height, width = shape
@@ -80,15 +80,15 @@ def _from_middle(x: Any, y: Any, shape: tuple[int, ...]) -> tuple[tuple[Any, Any
 
 def align_bent(one: Grey, matches: KeypointMatches, affine: Alignment) -> tuple[Fit, Bend] | None:
     """Fit the bend of the second picture and an affine transform, and measure; None where they explain too little."""
-    found = (_by_keypoints(matches, affine.transform, by_axis=each) for each in (False, True))
-    start = min((each for each in found if each), key=lambda each: each[2], default=None)
+    fits = (_by_keypoints(matches, affine.transform, by_axis=each) for each in (False, True))
+    start = min((each for each in fits if each), key=lambda each: each[2], default=None)
     if start is None or start[0].largest_px(affine.grey.shape) < MIN_BEND_PX:
         return None
     bend, alignment = start[0], replace(affine, transform=start[1])
     best: tuple[Fit, Bend] | None = None
     for _ in range(BEND_ROUNDS):
         straight = replace(alignment, grey=bend.straightened(affine.grey))
-        mask, share = _known_of(one, bend, alignment)
+        mask, share = _covered_of(one, bend, alignment)
         fit, alignment = refine(one, straight, mask=mask, matched=True, rough=True)
         fit = replace(fit, overlap=fit.overlap * share)
         if fit.drift_px > MOVED_PX or (best and fit.drift_px > 0.95 * best[0].drift_px):
@@ -103,14 +103,14 @@ def align_bent(one: Grey, matches: KeypointMatches, affine: Alignment) -> tuple[
     return best
 
 
-def _known_of(one: Grey, bend: Bend, alignment: Alignment) -> tuple[Grey, float]:
+def _covered_of(one: Grey, bend: Bend, alignment: Alignment) -> tuple[Grey, float]:
     """Mark by 1 the pixels of the first picture that the bent one shows; also their share of what it covers."""
     shape = alignment.grey.shape
-    known, whole = (
-        warp(each, alignment.transform, one) > FULLY_KNOWN
-        for each in (bend.known(shape), np.ones(shape, np.float32))
+    covered, whole = (
+        warp(each, alignment.transform, one) > FULLY_COVERED
+        for each in (bend.covered(shape), np.ones(shape, np.float32))
     )
-    return known.astype(np.float32), float(known.sum() / max(1, whole.sum()))
+    return covered.astype(np.float32), float(covered.sum() / max(1, whole.sum()))
 
 
 def _by_keypoints(
