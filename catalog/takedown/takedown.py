@@ -173,11 +173,16 @@ def _begin(catalog: Catalog, order: TakedownRequest) -> Takedown:
             takedown = Takedown(order, path.parent, matches, started_at=_now(), words=words)
             _save(takedown)
             return takedown
-    folder = home / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{name}"
-    folder.mkdir(parents=True)
-    takedown = Takedown(order, folder, matches, started_at=_now(), words=words)
+    takedown = Takedown(order, _new_folder(home, name), matches, started_at=_now(), words=words)
     _save(takedown)
     return takedown
+
+
+def _new_folder(home: Path, name: str) -> Path:
+    """Make the folder of a proof; microseconds keep takedowns of one order apart, and names sort by time."""
+    folder = home / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{name}"
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _joined(matches: TakedownMatches, before: dict[str, list[str]]) -> TakedownMatches:

@@ -150,6 +150,11 @@ def test_copies_are_reported_and_taken_when_asked(filled: Workspace) -> None:
     assert set(done.matches.photos) == {"p3", "p4"}
 
 
+def test_takedowns_of_one_order_within_a_second_have_a_folder_each(tmp_path: Path) -> None:
+    made = [steps._new_folder(tmp_path / "takedowns", "6e9cfd8555ff") for _ in range(20)]
+    assert sorted((tmp_path / "takedowns").iterdir()) == made
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("after", ["_begin", "_write_tombstones", "_remove"])
 def test_a_takedown_that_was_killed_is_ended_by_the_next(
