@@ -2,9 +2,10 @@
 
     python3 dev.py bench loop --output benchmarks/results/loop_2core_202611.md
 
-Both train the same network from the same weights on the same pictures in the same order, with AdamW, the same rates,
-clipping, a validation after each epoch and the weights on the disk after each. The bare loop takes its batches from one
-array in memory, as torch code without data set does; ours reads them through store, view and log, and draws the bar.
+All train the same network from the same weights on the same pictures in the same order, with AdamW, the same rates,
+clipping, a validation after each epoch and the weights on the disk after each. One bare loop takes its batches from one
+array in memory, as torch code without data set does; the other reads its pictures from the file by torch's `DataLoader`
+without workers, its cheapest form in CPU time; ours reads them through store, view and log, and draws the bar.
 Rounds alternate. The time is CPU time of the process, so other processes of the machine change it little; that of the
 first epoch, in which ours reads the file, counts as the others do.
 """
@@ -16,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import numpy as np
 import polars as pl
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -74,6 +76,9 @@ CASES = (
         Config(epochs=3, batch_size=32, learning_rate=2e-3, weight_decay=0.01),
     ),
 )  # fmt: skip
+
+
+MakeBatches = Callable[[Sequence[Ints]], Iterator[dict[str, torch.Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -134,9 +139,35 @@ class Pictures:
         """Return a batch (N, 3, S, S) with channels last in memory, as ours has them."""
         return {"pictures": torch.from_numpy(np.moveaxis(self.pictures[rows], -1, 1))}
 
+    def batches(self, batch_rows: Sequence[Ints]) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield batches from memory."""
+        return map(self.batch, batch_rows)
+
     def shard(self, name: str) -> Path:
         """Return the file of pixels."""
         return self.folder / name
+
+
+class FilePictures(Dataset[torch.Tensor]):
+    """The pictures one by one from the file, (S, S, 3)."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self._side, self._length = pictures.pictures.shape[1], len(pictures.pictures)
+        self._file = (pictures.folder / "pixels").open("rb", buffering=0)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        size = 3 * self._side**2
+        data = bytearray(os.pread(self._file.fileno(), size, size * number))
+        return torch.frombuffer(data, dtype=torch.uint8).view(self._side, self._side, 3)
+
+    def batches(self, batch_rows: Sequence[Ints]) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield batches by torch's `DataLoader`."""
+        batch_sampler = [rows.tolist() for rows in batch_rows]
+        for pictures in DataLoader(self, batch_sampler=batch_sampler):
+            yield {"pictures": pictures.permute(0, 3, 1, 2)}
 
 
 def make_network(case: Case) -> nn.Module:
@@ -157,8 +188,17 @@ def ours(case: Case, pictures: Pictures, folder: Path) -> float:
     return sum(row["wait_share"] * row["seconds"] for row in progress.history) / seconds
 
 
-def bare(case: Case, pictures: Pictures, folder: Path) -> float:
-    """Train the same without us."""
+def from_memory(case: Case, pictures: Pictures, folder: Path) -> float:
+    """Train the same without us, on batches from memory."""
+    return bare(case, pictures, pictures.batches, folder)
+
+
+def by_data_loader(case: Case, pictures: Pictures, folder: Path) -> float:
+    """Train the same without us, on batches of torch's `DataLoader`."""
+    return bare(case, pictures, FilePictures(pictures).batches, folder)
+
+
+def bare(case: Case, pictures: Pictures, batches: MakeBatches, folder: Path) -> float:
     network, config = make_network(case), case.config
     optimizer = make_optimizer(network, config)
     labels = torch.from_numpy(pictures.labels)
@@ -167,11 +207,12 @@ def bare(case: Case, pictures: Pictures, folder: Path) -> float:
         network.train()
         order = epoch_order("digest", "split", config.seed, epoch, case.train)
         total = 0.0
-        for step, rows in enumerate(cut_batches(order, config.batch_size)):
+        batch_rows = cut_batches(order, config.batch_size)
+        for step, (rows, batch) in enumerate(zip(batch_rows, batches(batch_rows), strict=True)):
             rate = learning_rate(config, epoch * steps + step, config.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("share", 1.0)
-            output = network(pictures.batch(rows))["letter"]
+            output = network(batch)["letter"]
             loss = nn.functional.nll_loss(output, labels[torch.from_numpy(rows)])
             optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -180,17 +221,19 @@ def bare(case: Case, pictures: Pictures, folder: Path) -> float:
             total += float(loss.detach()) * len(rows)
         network.eval()
         with torch.inference_mode():
-            for rows in torch.arange(case.train, len(labels)).split(32):
-                output = network(pictures.batch(rows.numpy()))
-                nn.functional.nll_loss(output["letter"], labels[rows])
+            held_out = cut_batches(np.arange(case.train, len(labels)), 32)
+            for rows, batch in zip(held_out, batches(held_out), strict=True):
+                nn.functional.nll_loss(network(batch)["letter"], labels[rows])
         state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
         torch.save(state, folder / f"epoch-{epoch}.pt")
     return 0.0
 
 
-def timed(
-    loop: Callable[[Case, Pictures, Path], float], case: Case, pictures: Pictures
-) -> tuple[float, float]:
+Loop = Callable[[Case, Pictures, Path], float]
+LOOPS: tuple[Loop, ...] = (from_memory, by_data_loader, ours)
+
+
+def timed(loop: Loop, case: Case, pictures: Pictures) -> tuple[float, float]:
     """Return CPU seconds and what the loop returns."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
@@ -198,21 +241,29 @@ def timed(
         return time.process_time() - started, value
 
 
-def measured(case: Case, rounds: int) -> tuple[str, list[float]]:
-    """Return a row of the table and the ratios of the rounds."""
+def measured(case: Case, rounds: int) -> str:
+    """Return a row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         pictures = Pictures(Path(folder), case)
-        timed(bare, case, pictures), timed(ours, case, pictures)  # both warm
-        pairs = [(timed(bare, case, pictures), timed(ours, case, pictures)) for _ in range(rounds)]
-    ratios = [mine[0] / plain[0] for plain, mine in pairs]
-    plain, mine = (statistics.median(pair[n][0] for pair in pairs) for n in (0, 1))
-    waiting = statistics.median(pair[1][1] for pair in pairs)
+        for loop in LOOPS:  # all warm
+            timed(loop, case, pictures)
+        results = [[timed(loop, case, pictures) for loop in LOOPS] for _ in range(rounds)]
+    memory, loader, mine = ([each[n][0] for each in results] for n in range(3))
+    waiting = statistics.median(each[2][1] for each in results)
     steps = case.config.epochs * -(-case.train // case.config.batch_size)
-    row = (
-        f"| {case.name} | {case.config.batch_size} | {1000 * plain / steps:.2f} | {1000 * mine / steps:.2f} | "
-        f"{statistics.median(ratios) - 1:+.1%} | {min(ratios) - 1:+.1%} to {max(ratios) - 1:+.1%} | {waiting:.1%} |"
+    times = " | ".join(
+        f"{1000 * statistics.median(each) / steps:.2f}" for each in (memory, loader, mine)
     )
-    return row, ratios
+    return (
+        f"| {case.name} | {case.config.batch_size} | {times} | {more(mine, memory)} | {more(mine, loader)} "
+        f"| {waiting:.1%} |"
+    )
+
+
+def more(mine: Sequence[float], other: Sequence[float]) -> str:
+    """Return by how much `mine` is more: median of the rounds, smallest to largest."""
+    ratios = [each / plain - 1 for each, plain in zip(mine, other, strict=True)]
+    return f"{statistics.median(ratios):+.1%} ({min(ratios):+.1%} to {max(ratios):+.1%})"
 
 
 def main() -> None:
@@ -224,7 +275,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = []
     for case in CASES:
-        row, _ = measured(case, options.rounds)
+        row = measured(case, options.rounds)
         print(row, flush=True)
         rows.append(row)
     text = TABLE.format(
@@ -241,11 +292,13 @@ TABLE = """# The training loop beside a bare loop of torch
 torch {torch}, {cores} cores, one compute thread, medians of {rounds} alternating rounds.
 
 Same network, weights, pictures, order of batches, optimizer, rates, clipping; three epochs, each with validation and
-checkpoint. Times are CPU ms a step, everything included. *Waiting* is the share of the time in which the network waited
-for its next batch. The goal is {goal}.
+checkpoint. Times are CPU ms a step, everything included. One bare loop has all pictures in one array in memory, the
+other reads them from the file by torch's `DataLoader` (no workers), as ours does by store and view. Brackets: smallest
+and largest of the rounds. *Waiting* is the share of the time in which the network waited for its next batch. The goal
+is {goal}.
 
-| network | batch | bare | ours | more (median) | more (all rounds) | waiting |
-| --- | --- | --- | --- | --- | --- | --- |
+| network | batch | bare: memory | bare: DataLoader | ours | more than memory | more than DataLoader | waiting |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 """
 
