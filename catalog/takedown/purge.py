@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.lake.tombstones import block
 from catalog.takedown.crawl_queue import OpenQueue, open_queue
-from catalog.takedown.takedown import no_crawl, remove_files
+from catalog.takedown.file_removal import remove_files
+from catalog.takedown.takedown import no_crawl
 from catalog.workspace.workspace import Workspace
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,7 @@ embeddings, hashes of pixels, labels, predictions.
 import hashlib
 import json
 import logging
-import shutil
-import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,8 +27,6 @@ from filelock import FileLock, Timeout
 from catalog.errors import CatalogError
 from catalog.lake.lake import Catalog, open_catalog
 from catalog.lake.tombstones import block, comparable, read_blocked
-from catalog.maintenance.maintain import orphan_packs, upkeep_lock
-from catalog.packs.objects import open_objects
 from catalog.plurals import counted
 from catalog.program_name import command_name
 from catalog.pull.cache import BlobCache
@@ -39,10 +35,9 @@ from catalog.releases.publish import publish
 from catalog.releases.release import find_release
 from catalog.releases.rendering.renditions import place_columns
 from catalog.releases.revocations import read_revocations, revocation_of, revoke
-from catalog.stores.ducklake.removal import Removal, forget_past, remove_rows
 from catalog.takedown.crawl_queue import CrawlQueue, OpenQueue, open_queue
+from catalog.takedown.file_removal import remove_files
 from catalog.takedown.identifying import IdentifyingWords, mask_logs, mentions, words_of
-from catalog.takedown.repacking import delete_unused, repack
 from catalog.takedown.report import write_report
 from catalog.takedown.search import AffectedRelease, Kind, TakedownMatches, find, release_of
 from catalog.workspace.caches import drop_caches
@@ -52,8 +47,6 @@ from catalog.workspace.workspace import Workspace
 log = logging.getLogger(__name__)
 
 RECORD = "takedown.json"
-UNFINISHED_S = 60.0
-"""A segment that has not been written to for so long is left over from a kill."""
 
 
 @dataclass(frozen=True)
@@ -248,53 +241,6 @@ def _clear_queue(queue: CrawlQueue, takedown: Takedown) -> int:
     """Blank what the crawl queue knows of the photos; what waits there is given up."""
     order, matches = takedown.order, takedown.matches
     return queue.forget(order.kind, order.value, matches.photos, matches.assets)
-
-
-@dataclass(frozen=True)
-class Removed:
-    """Rows removed by table, packs deleted, packs written in their place."""
-
-    rows_removed: dict[str, int]
-    packs_removed: list[str]
-    packs_written: tuple[str, ...]
-
-
-def remove_files(
-    catalog: Catalog,
-    assets: Collection[str],
-    photos: Collection[str],
-    packs: Collection[str],
-    message: str,
-    *,
-    words: IdentifyingWords | None = None,
-) -> Removed:
-    """Take bytes and rows out, and the past that still shows them; `packs` are those that hold the assets."""
-    words = words or IdentifyingWords()
-    with upkeep_lock(catalog.workspace), catalog.store.lock():  # a backup needs all files
-        places = repack(catalog, packs, assets)
-        going = Removal(assets, photos, places, words.names, words.addresses)
-        removed = remove_rows(catalog.store, going, message)
-        catalog.refresh()
-        gone = delete_unused(catalog, packs)
-        catalog.let_go()
-        forget_past(catalog.store)
-        drop_caches(catalog.workspace, assets)
-        catalog.refresh()
-        gone += _delete_orphans(catalog)
-    return Removed(removed, gone, tuple(sorted(set(places["pack"].to_pylist()))))
-
-
-def _delete_orphans(catalog: Catalog) -> list[str]:
-    """Delete what killed crawls have left: packs that no row names, unfinished segments; return the packs."""
-    objects = open_objects(catalog.workspace)
-    packs = [pack.name for pack in orphan_packs(catalog)]
-    for name in packs:
-        objects.delete(name)
-    for folder in catalog.workspace.spool.glob(".tmp-*"):
-        # No crawl runs, and nobody else writes packs; another job may be writing rows just now.
-        if any(folder.glob("*pack*")) or time.time() - folder.stat().st_mtime > UNFINISHED_S:
-            shutil.rmtree(folder, ignore_errors=True)
-    return [name.rpartition("/")[2] for name in packs]
 
 
 def _remove(catalog: Catalog, takedown: Takedown) -> Takedown:

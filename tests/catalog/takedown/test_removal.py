@@ -8,8 +8,8 @@ import pytest
 
 from catalog import TABLES, Table, Workspace, open_catalog, rows, tombstone, write_segment
 from catalog.stores.ducklake.removal import KEPT, deletions
+from catalog.takedown.file_removal import remove_files
 from catalog.takedown.identifying import IdentifyingWords
-from catalog.takedown.takedown import remove_files
 
 GONE, STAYS, PHOTO = "a" * 64, "b" * 64, "p" * 32
 # Columns that look as if they named a picture but do not, or name it within rows that are kept or go by another column.
