@@ -90,7 +90,10 @@ def publish(  # noqa: PLR0913 - three of them say where it comes from, and are k
     ]
     labels = fit("curated_items", items.drop_columns(extra)).drop_columns(["run_id"])
     for task in extra:
-        labels = labels.append_column(task, items[task])
+        has_type = not pa.types.is_null(items[task].type)
+        labels = labels.append_column(
+            task, items[task] if has_type else items[task].cast(pa.string())
+        )
     labels = labels.sort_by([("split", "ascending"), ("asset_sha256", "ascending")])
     replaced = {**_revoked(workspace, name), **(replaces or {})}
     about = {"plan": dict(plan), "run_id": run_id, "replaces": replaced}

@@ -243,6 +243,14 @@ def test_a_release_has_the_number_of_the_session_and_not_its_name(filled: Worksp
     assert verify_release(made) == []
 
 
+def test_a_label_without_any_value_is_a_column_of_text(filled: Workspace) -> None:
+    unlabelled = items(range(8)).append_column("age", pa.nulls(8))
+    made = publish(filled, "ages", unlabelled, plan=PLAN | {"labels": ["age"]}, run_id="r")
+    assert made.index()["age"].type == pa.string()
+    assert made.index()["age"].null_count == 8
+    assert verify_release(made) == []
+
+
 def test_any_parquet_reader_opens_a_shard(filled: Workspace) -> None:
     made = release(filled)
     table = pq.read_table(made.path / "data")
