@@ -24,7 +24,8 @@ from curation.similarity.transforms import KeypointMatches
 NEIGHBOURS: Final = 6  # of each picture
 PART_NEIGHBOURS: Final = 4  # of each part of a composite picture
 MIN_COSINE: Final = 0.4
-MAX_CHECKED: Final = 6000  # pairs that are compared in one run, the most similar first
+FEWEST_PAIRS: Final = 6000  # may be compared in one run
+PAIRS_A_PICTURE: Final = 8  # may be compared in one run where these are more
 PART_INLIERS: Final = 24  # ties two pictures for splitting, as `scene_inliers` does
 LEAK_INLIERS: Final = 8  # is reported when the two are in different splits
 MIN_SPREAD: Final = 0.02  # share of the first picture that the matching spots span
@@ -98,10 +99,14 @@ def _seam(part: NDArray[np.int16]) -> tuple[float, float]:
 
 @dataclass
 class ContentComparison:
-    """Compares pairs by keypoints, each once; `known` has the inliers of pairs that were compared before."""
+    """Compares pairs by keypoints, each once; `known` has the inliers of pairs that were compared before.
+
+    At most `most_pairs` are compared, the most similar first; `n_skipped` counts those of the last call beyond them.
+    """
 
     features: FeatureCache
     known: dict[Pair, int] = field(default_factory=dict)
+    most_pairs: int = FEWEST_PAIRS
     n_skipped: int = 0
     parts: dict[str, list[Box]] = field(default_factory=dict)
     new: dict[Pair, tuple[float, int]] = field(default_factory=dict)
@@ -111,7 +116,7 @@ class ContentComparison:
         """Give the pairs with at least `min_inliers`, most similar first; `candidates` has the cosine of each pair."""
         ordered = sorted(candidates.items(), key=lambda item: (-item[1], item[0]))
         new = [pair for pair, _ in ordered if pair not in self.known]
-        chosen = new[: MAX_CHECKED - len(self.new)]
+        chosen = new[: max(0, self.most_pairs - len(self.new))]
         self.n_skipped = len(new) - len(chosen)
         # One BLAS thread in each of these threads: several spin over products of 300 descriptors.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:

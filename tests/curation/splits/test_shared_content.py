@@ -92,6 +92,16 @@ def test_a_pair_is_compared_once_and_earlier_pairs_never(pictures: dict[str, np.
     assert comparison.new.keys() == other.keys()
 
 
+def test_no_more_pairs_are_compared_than_asked_for_and_the_rest_is_counted(
+    pictures: dict[str, np.ndarray],
+) -> None:
+    comparison = ContentComparison(FeatureCache(pictures.__getitem__), most_pairs=2)
+    pairs = {("collage", "photo 1"): 0.7, ("collage", "photo 2"): 0.6, ("collage", "photo 3"): 0.5}
+    comparison.shared(pairs, LEAK_INLIERS)
+    assert set(comparison.new) == {("collage", "photo 1"), ("collage", "photo 2")}
+    assert comparison.n_skipped == 1
+
+
 def test_no_neighbours_among_no_pictures() -> None:
     none = np.zeros(0, np.int64)
     assert neighbour_pairs((), np.zeros((0, 256), np.int8), none, none) == {}
