@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.number_formats import format_bytes
+from catalog.plurals import counted
 from catalog.releases.publish import rules_of
 from catalog.releases.release import SETTINGS, Release
 
@@ -40,10 +41,11 @@ class ReleaseDiff:
 
     def sentence(self) -> str:
         """Say it in one line."""
+        shards = counted(self.shards_new + self.shards_shared, "shard")
         return (
             f"{self.old} -> {self.new}: {len(self.added)} added, {len(self.removed)} removed, "
-            f"{len(self.moved)} moved to another split, {len(self.relabelled)} labels changed; {self.shards_new} of "
-            f"{self.shards_new + self.shards_shared} shards are new ({format_bytes(self.bytes_new)})"
+            f"{len(self.moved)} moved to another split, {counted(len(self.relabelled), 'label')} changed; "
+            f"{self.shards_new} of {shards} new ({format_bytes(self.bytes_new)})"
         )
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.errors import ReleaseError
+from catalog.plurals import counted
 from catalog.releases.cards.card import write_card
 from catalog.releases.cards.croissant import write_croissant
 from catalog.releases.loading import Pictures
@@ -219,7 +220,7 @@ def _check(release: Release, folder: Path, style: str, splits: tuple[str, ...]) 
         expected, written = release.manifest["splits"][split], _count(folder, style, split)
         if written != expected:
             raise ReleaseError(
-                f"{split}: {written} pictures were written, {expected} should be there"
+                f"{split}: {counted(written, 'picture', 'was')} written, {expected} should be there"
             )
 
 

@@ -51,7 +51,7 @@ class IdxSource(FileSource):
         (n, *_), _ = read_idx(Path(self.images), 3)
         (n_labels,), labels = read_idx(Path(self.labels), 1)
         if n != n_labels:
-            why = f"it labels {n_labels} pictures, and there are {n}"
+            why = f"it labels {counted(n_labels, 'picture')}, and there are {n}"
             raise InputRefusedError(Path(self.labels), why)
         version = " ".join(map(file_version, self.inputs()))
         indices = range(n)[: self.limit]

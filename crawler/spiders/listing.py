@@ -10,6 +10,7 @@ import scrapy
 from scrapy import Request
 from scrapy.exceptions import CloseSpider
 
+from catalog import counted
 from crawler.fetch.failures import Failure
 from crawler.fetch.rate_limits import backoff_s
 from crawler.frontier.frontier import Frontier
@@ -56,7 +57,9 @@ class ListingSpider(scrapy.Spider):
         left = len(self._frontier.unprepared(self._crawl_id))
         if self._frontier.cursor(self._crawl_id).finished and not left:
             return Discovery("finished")
-        return Discovery("failed", f"the listing broke off, {left} photos are not ready to fetch")
+        return Discovery(
+            "failed", f"the listing broke off, {counted(left, 'photo', 'is')} not ready to fetch"
+        )
 
     def end(self, status: Any, problem: str = "", wait_until: float = 0.0) -> CloseSpider:
         """Record how the listing ended, once, and return the exception to raise."""

@@ -61,7 +61,7 @@ def _leaks(audit: LeakAudit) -> str:
     shared = f"{', '.join(map(audit.shared, available)) or 'nothing known to be'} shared"
     cosine = "" if math.isnan(audit.max_cosine) else f"closest cosine {audit.max_cosine:.3f}"
     n = audit.n_sharing_content
-    content = "" if n is None else f"{n} pairs across splits share content"
+    content = "" if n is None else f"{counted(n, 'pair', 'shares')} content across splits"
     return "; ".join(filter(None, [shared, ", ".join(unknown), cosine, content]))
 
 

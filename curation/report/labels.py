@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from catalog import Catalog, ConsoleLinks
+from catalog import Catalog, ConsoleLinks, counted
 from curation.reading import frame
 from curation.report.console_queries import ISSUES
 from curation.report.tiles import TileGroup, Tiles
@@ -54,7 +54,9 @@ def caption(sha: str, detail: dict[str, object]) -> str:
     """Write the evidence of one label issue as a caption."""
     name = sha[:8]
     if "n_faces" in detail:
-        return f"{name} {detail['n_faces']} faces"
+        n_faces = detail["n_faces"]
+        assert isinstance(n_faces, int), "the audit writes a number"
+        return f"{name} {counted(n_faces, 'face')}"
     if "values" in detail:
         values = detail["values"]
         assert isinstance(values, list), "the audit writes a list"

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from catalog import GROUP_KEYS, track
+from catalog import GROUP_KEYS, counted, track
 from curation.splits.connected_groups import Key, component_ids
 from curation.splits.strata import SETTING_STRATA, Stratum
 
@@ -111,7 +111,7 @@ def _group_by_keys(
         )
     n_groups = len(set(group.values()))
     if pictures and n_groups < len(SPLITS):
-        warnings.append(f"{n_groups} groups are too few for {len(SPLITS)} splits")
+        warnings.append(f"{counted(n_groups, 'group', 'is')} too few for {len(SPLITS)} splits")
     # Keys before a key that was given up are given up too, whether they have values or not.
     given_up = available[: len(available) - len(keys)]
     first = GROUP_KEYS.index(given_up[-1]) + 1 if given_up else 0

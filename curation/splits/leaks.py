@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from catalog import Catalog, known_text, track
+from catalog import Catalog, counted, known_text, track
 from curation.duplicates.index import SimilarityIndex
 from curation.splits.closest_pairs import (
     ClosestPair,
@@ -153,10 +153,10 @@ def _n_test_pictures(placed: pl.DataFrame, key: str) -> int:
 def _sentence(baseline: MetadataBaseline) -> str:
     predictor = {"timestamp_knn": "the time", "camera_majority": "the camera model"}[baseline.check]
     figures = f"{baseline.value:.2f} right, {baseline.majority:.2f} by the majority"
+    groups = counted(baseline.n_groups, "group")
     if not baseline.is_decided:
-        counted = f"{figures}, {baseline.n_groups} groups"
-        return f"whether {predictor} alone tells {baseline.task}: {baseline.verdict} ({counted})"
+        return f"whether {predictor} alone tells {baseline.task}: {baseline.verdict} ({figures}, {groups})"
     verdict = baseline.verdict
-    bounds = f"difference {baseline.low:+.2f} to {baseline.high:+.2f}, {baseline.n_groups} groups"
+    bounds = f"difference {baseline.low:+.2f} to {baseline.high:+.2f}, {groups}"
     reason = f": {baseline.detail}" if baseline.detail else ""
     return f"{predictor} alone {verdict} {baseline.task} ({figures}; {bounds}){reason}"

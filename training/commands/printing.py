@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from catalog import FEW_GROUPS, TOO_FEW, aligned, format_bytes
+from catalog import FEW_GROUPS, TOO_FEW, aligned, counted, format_bytes
 from training.evaluation.findings import (
     Score,
     baseline_names,
@@ -324,7 +324,7 @@ def comparison_lines(result: "Comparison") -> list[str]:
         ]  # fmt: skip
         score = compared[0].score
         lines += [
-            f"{head.title}, {score.n} pictures in {score.n_groups} groups",
+            f"{head.title}, {counted(score.n, 'picture')} in {counted(score.n_groups, 'group')}",
             *aligned(columns, rows),
             "",
         ]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from catalog import CACHE_BYTES, UsageError, Workspace
+from catalog import CACHE_BYTES, UsageError, Workspace, counted
 from training.data.batches.filling import BadPicture, BatchFiller, Filling, OnBad
 from training.data.batches.ring import BatchRing
 from training.data.crops import Crop, PictureView
@@ -119,9 +119,9 @@ class Loader:
             self.set_epoch(self.epoch + 1)
         self._resumes = False
         if not len(self):
+            pictures = counted(len(self._epoch_plan()), "picture", "is")
             raise UsageError(
-                f"{len(self._epoch_plan())} pictures are no whole batch on each rank; use a smaller batch_size, "
-                "or drop_last=False"
+                f"{pictures} no whole batch on each rank; use a smaller batch_size, or drop_last=False"
             )
         self._iteration += 1
         return self._batches(self._iteration)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from catalog import counted
 from training.errors import EncoderFileError
 
 MOST_BYTES = 2**30  # of one file, unpacked
@@ -122,7 +123,11 @@ def choose_graph(files: PackageFiles, name: str, member: str = "") -> str:
         ", ".join(sorted(graphs)[:12])
         or "none (.onnx, .safetensors, or the .json of a TF.js graph model)"
     )
-    problem = f"{len(matches)} files match" if matches else f"no graph is called {member or name}"
+    problem = (
+        counted(len(matches), "file", "matches")
+        if matches
+        else f"no graph is called {member or name}"
+    )
     raise EncoderFileError(f"{problem} in {files.source}; choose one with --member: {listed}")
 
 

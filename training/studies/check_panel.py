@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from catalog import Workspace
+from catalog import Workspace, counted
 from training.data.arrays import MISSING
 from training.evaluation.ranking import ClassPrediction, HeadPrediction, RankedPhoto
 from training.evaluation.saved_head import CLASS_FAMILY, SavedHead, saved_heads
@@ -53,8 +53,8 @@ def _note(result: CheckResult) -> str:
     release, n = result.job.release, len(result.order)
     judged = "each judged by a model that saw nothing of its group"
     if result.is_borne:
-        return f"{release.name}@{release.version}: {n:,} photos, {judged}; suspects for people to look at"
-    return f"{release.name}@{release.version}: {n:,} photos, {judged}; not shown to be better than chance"
+        return f"{release.name}@{release.version}: {counted(n, 'photo')}, {judged}; suspects for people to look at"
+    return f"{release.name}@{release.version}: {counted(n, 'photo')}, {judged}; not shown to be better than chance"
 
 
 def _tiles(result: CheckResult, heads: list[SavedHead]) -> Iterator[PredictionTile]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from catalog import Workspace
+from catalog import Workspace, counted
 from training.data.arrays import MISSING
 from training.errors import TrainingError
 from training.evaluation.intervals import Interval, group_bootstrap
@@ -115,4 +115,4 @@ def _text(cell: CrossCell) -> str:
     auc = cell.auc
     interval = "" if auc.low is None else f" [{auc.low:.3f}, {auc.high:.3f}]"
     left_out = f", {cell.n_left_out} known left out" if cell.n_left_out else ""
-    return f"{auc.value:.3f}{interval} ({auc.n} pictures{left_out})"
+    return f"{auc.value:.3f}{interval} ({counted(auc.n, 'picture')}{left_out})"

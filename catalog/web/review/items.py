@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from catalog.lake.lake import Catalog
+from catalog.plurals import counted
 from catalog.web.review.evidence import (
     Fact,
     Item,
@@ -94,7 +95,7 @@ def _groups(catalog: Catalog, run_id: str, names: list[str]) -> dict[str, Item]:
         ]
         if group:
             items[name] = {
-                "title": f"{len(rows)} pictures",
+                "title": counted(len(rows), "picture"),
                 "pictures": [*group, *outside],
                 "members": [str(row["asset_sha256"]) for row in rows],
             }
@@ -170,7 +171,10 @@ def _bridges(catalog: Catalog, run_id: str, names: list[str]) -> dict[str, Item]
                 if sha in described:
                     item.setdefault(sha, described[sha] | {"role": f"group {number}"})
         if item:
-            items[issue] = {"title": f"{len(pieces[issue])} groups", "members": list(item)} | {
+            items[issue] = {
+                "title": counted(len(pieces[issue]), "group"),
+                "members": list(item),
+            } | {
                 "pictures": list(item.values())[:MAX_PICTURES],
                 "pieces": [hub for hub in pieces[issue] if hub in described],
             }
