@@ -39,6 +39,7 @@ from curation.similarity.picture_features import Features
 from curation.similarity.surroundings import has_rim, surroundings
 from curation.similarity.transforms import KeypointMatches
 
+SCENE_NCC = 0.94  # whole pictures above it show one scene, with or without keypoints
 _Step = tuple[Fit, Alignment]
 
 
@@ -52,8 +53,10 @@ class Comparison:
     whole_ncc: float = -1.0
 
 
-def compare_pictures(one: Features, two: Features, limits: VerificationLimits) -> Comparison:
-    """Compare two pictures by their pixels."""
+def compare_pictures(
+    one: Features, two: Features, limits: VerificationLimits, *, as_scene: bool = False
+) -> Comparison:
+    """Compare two pictures by their pixels; `as_scene` until it is certain that they show one scene, copies or not."""
     best, inliers, whole_ncc = Fit(), 0, -1.0
     for fit in _fits(one, two, limits):
         if is_copy(fit, limits):
@@ -65,7 +68,14 @@ def compare_pictures(one: Features, two: Features, limits: VerificationLimits) -
             whole_ncc = max(whole_ncc, fit.ncc)
         if fit.ncc > best.ncc:
             best = fit
+        if as_scene and shares_geometry(inliers, whole_ncc, limits):
+            break
     return Comparison(is_copy=False, fit=best, inliers=inliers, whole_ncc=whole_ncc)
+
+
+def shares_geometry(inliers: int, whole_ncc: float, limits: VerificationLimits) -> bool:
+    """Say whether two pictures show one scene: enough keypoints agree, or the pictures correlate as a whole."""
+    return inliers >= limits.scene_inliers or whole_ncc >= SCENE_NCC
 
 
 def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[Fit]:

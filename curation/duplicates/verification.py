@@ -9,13 +9,11 @@ All limits come from the tuning half of benchmarks/bench_hard_copies.py.
 
 from dataclasses import dataclass, replace
 
-from curation.duplicates.comparison import compare_pictures
+from curation.duplicates.comparison import compare_pictures, shares_geometry
 from curation.duplicates.distinct_shots import Shot, are_distinct_shots
 from curation.duplicates.limits import VerificationLimits
 from curation.similarity.fit_measures import Fit
 from curation.similarity.picture_features import FeatureCache
-
-SCENE_NCC = 0.94  # whole pictures above it show one scene, with or without keypoints
 
 
 @dataclass(frozen=True)
@@ -43,22 +41,21 @@ class Verifier:
     ) -> Verdict:
         """Compare two pictures whose embeddings have this cosine; `shots` are their shots, None without EXIF."""
         limits = self.limits if all(shots) else self.limits.blind()
-        verdict = self._by_pixels(left, right, cosine, limits)
-        if verdict.verdict == "duplicate" and are_distinct_shots(*shots):
+        is_apart = are_distinct_shots(*shots)
+        verdict = self._by_pixels(left, right, cosine, limits, is_apart=is_apart)
+        if verdict.verdict == "duplicate" and is_apart:
             return replace(verdict, verdict="same_scene")
         return verdict
 
     def _by_pixels(
-        self, left: str, right: str, cosine: float, limits: VerificationLimits
+        self, left: str, right: str, cosine: float, limits: VerificationLimits, *, is_apart: bool
     ) -> Verdict:
         one, two = self._features.of(left), self._features.of(right)
         framed = tuple(name for name, each in ((left, one), (right, two)) if each.is_framed)
-        compared = compare_pictures(one, two, limits)
+        # One same_scene pair joins whole groups in the splits, so it needs more evidence than a candidate for a copy.
+        is_close = cosine >= limits.scene_cosine
+        compared = compare_pictures(one, two, limits, as_scene=is_apart and is_close)
         if compared.is_copy:
             return Verdict("duplicate", compared.fit, framed)
-        # One same_scene pair joins whole groups in the splits, so it needs more evidence than a candidate for a copy.
-        shares_geometry = (
-            compared.inliers >= limits.scene_inliers or compared.whole_ncc >= SCENE_NCC
-        )
-        is_scene = shares_geometry and cosine >= limits.scene_cosine
+        is_scene = is_close and shares_geometry(compared.inliers, compared.whole_ncc, limits)
         return Verdict("same_scene" if is_scene else "different", compared.fit)

@@ -12,8 +12,18 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from curation.similarity.fit_measures import Drift, Fit, coherent_px, measure_fit
-from curation.similarity.picture_features import TINY, Features, Grey, chroma_ncc, ncc, oriented
+from curation.similarity.fit_measures import Drift, Fit, coherent_px, measure
+from curation.similarity.histogram_matching import HistogramMatch
+from curation.similarity.picture_features import (
+    TINY,
+    Features,
+    Grey,
+    chroma_ncc,
+    median,
+    ncc,
+    oriented,
+    similarity_by_orientation,
+)
 from curation.similarity.transforms import KeypointMatches, Transform, is_plausible
 
 MIN_NCC = 0.6  # at 32 x 32, of whole copies, whatever was done to their tone
@@ -40,8 +50,9 @@ class Alignment:
 
 def align_whole(one: Features, two: Features) -> Alignment | None:
     """Scale all of `two` to the size of `one`, in the best of the 8 orientations; None where none correlates."""
-    best = max(range(8), key=lambda way: ncc(one.tiny, oriented(two.tiny, way)))
-    if ncc(one.tiny, oriented(two.tiny, best)) < MIN_NCC:
+    likeness = similarity_by_orientation(one.tiny, two.tiny)
+    best = int(likeness.argmax())
+    if likeness[best] < MIN_NCC:
         return None
     grey = oriented(two.grey, best)
     x, y = one.grey.shape[1] / grey.shape[1], one.grey.shape[0] / grey.shape[0]
@@ -127,22 +138,22 @@ def _refine(
     one: Grey, start: Alignment, mask: Grey | None, *, matched: bool
 ) -> tuple[Fit, Transform]:
     transform = start.transform
-    best = measure_fit(one, start.grey, transform, mask, matched=matched)
+    match = HistogramMatch() if matched else None
+    best = measure(one, start.grey, transform, mask, match)
     for _ in range(REFINEMENTS):
-        fit, drift = best
-        is_good = fit.is_plain or fit.drift_px < GOOD_DRIFT_PX
-        if is_good or fit.overlap < 0.1 or fit.detail_ncc < MIN_DETAIL_NCC:
+        is_good = best.is_plain or best.drift_px < GOOD_DRIFT_PX
+        if is_good or best.overlap < 0.1 or best.detail_ncc < MIN_DETAIL_NCC:
             break
-        changed = _drift_removed(transform, drift, is_projective=start.is_projective)
+        changed = _drift_removed(transform, best.drift, is_projective=start.is_projective)
         if not is_plausible(changed):
             break
-        refined = measure_fit(one, start.grey, changed, mask, matched=matched)
-        if refined[0].drift_px > 0.9 * fit.drift_px:
+        refined = measure(one, start.grey, changed, mask, match)
+        if refined.drift_px > 0.9 * best.drift_px:
             break
         best, transform = refined, changed
-    fit, drift = best
-    if len(drift):
-        fit = replace(fit, coherent_px=coherent_px(drift, one.shape))
+    fit = best.fit()
+    if len(best.drift):
+        fit = replace(fit, coherent_px=coherent_px(best.drift, one.shape))
     return replace(fit, inliers=start.inliers, chroma_ncc=start.chroma_ncc), transform
 
 
@@ -161,16 +172,26 @@ def fit_by_features(one: Features, two: Features, min_inliers: int) -> Fit:
 def _drift_removed(transform: Transform, drift: Drift, *, is_projective: bool) -> Transform:
     """Change a transform by the part of the drift that a transform explains; cells near the median weigh most."""
     x, y, dx, dy = drift.astype(np.float64).T
-    zero, one = np.zeros_like(x), np.ones_like(x)
-    rows = [[x, y, one, zero, zero, zero], [zero, zero, zero, x, y, one]]
+    one = np.ones_like(x)
+    weight = 1 / (0.2 + np.hypot(dx - median(dx), dy - median(dy)))
+    slant = np.zeros(2)
     if is_projective:
-        rows = [[*rows[0], x * x, x * y], [*rows[1], x * y, y * y]]
-    weight = 1 / (0.2 + np.hypot(dx - np.median(dx), dy - np.median(dy)))
-    terms = np.concatenate([np.stack(row, 1) * weight[:, None] for row in rows])
-    solution = np.linalg.lstsq(terms, np.concatenate([dx * weight, dy * weight]), rcond=None)[0]
+        zero = np.zeros_like(x)
+        rows = [
+            [x, y, one, zero, zero, zero, x * x, x * y],
+            [zero, zero, zero, x, y, one, x * y, y * y],
+        ]
+        terms = np.concatenate([np.stack(row, 1) * weight[:, None] for row in rows])
+        moved = np.concatenate([dx * weight, dy * weight])
+        solution = np.linalg.lstsq(terms, moved, rcond=None)[0]
+        flat, slant = solution[:6].reshape(2, 3), solution[6:]
+    else:
+        terms = np.stack([x, y, one]) * weight
+        moved = terms @ np.stack([dx * weight, dy * weight], 1)
+        # Cells in one line leave the matrix singular: then the change is the smallest one.
+        flat = np.linalg.lstsq(terms @ terms.T, moved, rcond=1e-10)[0].T
     # right(x) = left(x + d(x)): sample at x - d(x) instead.
-    slant = solution[6:] if is_projective else np.zeros(2)
-    correction = np.eye(3) - np.vstack([solution[:6].reshape(2, 3), [0, 0, 0]])
+    correction = np.eye(3) - np.vstack([flat, [0, 0, 0]])
     correction[2, :2] = slant
     changed = np.linalg.inv(np.linalg.inv(transform) @ correction)
     return np.asarray(changed / changed[2, 2], np.float64)

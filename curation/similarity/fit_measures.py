@@ -1,22 +1,22 @@
 """Measure how well one picture, mapped by a transform, agrees with another: correlation, drift, overlap, bend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.similarity.histogram_matching import match_histograms
+from curation.similarity.histogram_matching import HistogramMatch
 from curation.similarity.overlays import MIN_PIXELS
-from curation.similarity.picture_features import CELLS, Grey, ncc
+from curation.similarity.picture_features import CELLS, Grey, median, ncc
 from curation.similarity.transforms import Transform, coverage, warp
 
 TEXTURE = 3.0  # grey levels: a cell with less fine structure in both pictures is not compared
 CELL_NCC = 0.5
 EDGES = 4.0  # squared grey levels per px: a cell with weaker gradients has no measurable position
-SHRINK = 4  # for wide blurs
-FINE, COARSE = 3, 19  # px: fine structure is the difference of these two blurs
+TENT = np.array([1, 2, 3, 2, 1], np.float32) / 9  # a box of 3 px, twice
+HALVINGS, COARSE = 2, (5, 5)  # of a picture; px of its box: fine structure lies between the blurs
 BORDER_SHARE = 0.04  # of the area is cut off at the border before anything is measured
 MIN_TEXTURED = 4  # with fewer textured cells a picture is plain
 FEW_TEXTURED = 28  # with fewer, smaller cells and the relief are compared, too
@@ -73,58 +73,122 @@ class Fit:
         return self.n_textured < MIN_TEXTURED
 
 
-def measure_fit(
-    one: Grey, two: Grey, transform: Transform, mask: Grey | None = None, *, matched: bool = False
-) -> tuple[Fit, Drift]:
-    """Warp `two` onto `one` and measure where `mask` is 1, all but `coherent_px`; also give the drift of the cells.
+@dataclass(frozen=True)
+class Measurement:
+    """How a second picture, warped onto a first, agrees with it: what its refinement needs; `fit` computes the rest.
 
-    `matched` gives both pictures equal tones and sharpness before they are compared.
+    `overlap`, `contained`, `n_textured`, `drift_px` and `detail_ncc` are those of `Fit`; `drift` is that of the cells.
     """
+
+    overlap: float
+    contained: float
+    drift: Drift = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    n_textured: int = 0
+    drift_px: float = Fit.drift_px
+    detail_ncc: float = Fit.detail_ncc
+    parts: "tuple[list[Grey], list[Grey], Grey, _Cells] | None" = None
+    bend_px: float = 0.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether there is no texture."""
+        return self.n_textured < MIN_TEXTURED
+
+    def fit(self) -> Fit:
+        """Measure all but `coherent_px`."""
+        if self.parts is None:
+            return Fit(overlap=self.overlap, contained=self.contained)
+        smooth, (left, right), inside, cells = self.parts
+        worst, relief = 1.0, 1.0
+        if self.n_textured < FEW_TEXTURED:
+            fine = _compare_cells(left, right, inside, 2 * CELLS)
+            worst = float(fine.correlation[fine.is_textured].min(initial=1.0))
+            relief = _relief_ncc(smooth[0], smooth[1], inside)
+        n_bad = (cells.correlation[cells.is_textured] < CELL_NCC).sum()
+        return Fit(
+            ncc=_ncc_inside(smooth[0], smooth[1], inside),
+            detail_ncc=self.detail_ncc,
+            bad_share=float(n_bad / max(1, self.n_textured)),
+            drift_px=self.drift_px,
+            coherent_px=0.0,
+            overlap=self.overlap,
+            contained=self.contained,
+            n_textured=self.n_textured,
+            textured_share=self.n_textured / max(1, cells.n_covered),
+            worst_ncc=worst,
+            relief_ncc=relief,
+            bend_px=self.bend_px,
+        )
+
+
+def measure(
+    one: Grey,
+    two: Grey,
+    transform: Transform,
+    mask: Grey | None = None,
+    match: HistogramMatch | None = None,
+) -> Measurement:
+    """Warp `two` onto `one` and measure where `mask` is 1; `match` gives both equal tones and sharpness first."""
     inside = coverage(one, two, transform)
     warped = warp(two, transform, one)
     overlap, contained = _overlap(inside, one, two, transform)
     if mask is not None:
         inside = inside * mask
-    if inside.sum() < MIN_PIXELS:
-        return Fit(overlap=overlap, contained=contained), np.zeros((0, 4), np.float32)
-    if matched:
-        one, warped = match_histograms(one, warped, inside)
+    if np.vdot(inside, inside) < MIN_PIXELS:
+        return Measurement(overlap, contained)
+    if match is not None:
+        one, warped = match.applied(one, warped, inside)
     smooth, (left, right) = fine_structures(one, warped, inside)
-    textured, correlation, n_covered = _compare_cells(left, right, inside, CELLS)
-    n_textured = int(textured.sum())
-    drift = _drift(left, right, inside)
-    worst, relief = 1.0, 1.0
-    if n_textured < FEW_TEXTURED:
-        fine_textured, fine_correlation, _ = _compare_cells(left, right, inside, 2 * CELLS)
-        worst = float(fine_correlation[fine_textured].min(initial=1.0))
-        relief = _relief_ncc(smooth[0], smooth[1], inside)
-    fit = Fit(
-        ncc=_ncc_inside(smooth[0], smooth[1], inside),
-        detail_ncc=_ncc_inside(left, right, inside),
-        bad_share=float((correlation[textured] < CELL_NCC).sum() / max(1, n_textured)),
+    cells = _compare_cells(left, right, inside, CELLS)
+    drift = _drift(left, right, inside, cells)
+    return Measurement(
+        overlap,
+        contained,
+        drift,
+        n_textured=int(cells.is_textured.sum()),
         drift_px=_upper_quartile(np.hypot(drift[:, 2], drift[:, 3])),
-        coherent_px=0.0,
-        overlap=overlap,
-        contained=contained,
-        n_textured=n_textured,
-        textured_share=n_textured / max(1, n_covered),
-        worst_ncc=worst,
-        relief_ncc=relief,
+        detail_ncc=cells.detail_ncc,
+        parts=(smooth, [left, right], inside, cells),
         bend_px=_bend_px(transform, one),
     )
-    return fit, drift
 
 
 def fine_structures(one: Grey, two: Grey, inside: Grey) -> tuple[list[Grey], list[Grey]]:
-    """Give both pictures slightly blurred, and what is left of them without their coarse structure, 0 outside."""
-    smooth, coarse = (_blurred((one, two), inside, window) for window in (FINE, COARSE))
-    return smooth, [(fine - rough) * inside for fine, rough in zip(smooth, coarse, strict=True)]
+    """Give both pictures slightly blurred, and what is left of them without their coarse structure, 0 outside.
+
+    Pixels outside have no influence. Both blurs are two box filters, the wide one on a smaller picture.
+    """
+    areas = inside, one * inside, two * inside
+    weight, *sums = (_blurred(each) for each in areas)
+    np.maximum(weight, np.float32(1e-3), out=weight)
+    smooth = [np.divide(each, weight, out=each) for each in sums]
+    weight, *sums = (_blurred_small(each) for each in areas)
+    np.maximum(weight, np.float32(1e-3), out=weight)
+    fine = []
+    for near, coarse in zip(smooth, sums, strict=True):
+        rough = np.asarray(cv2.resize(coarse / weight, inside.shape[::-1]), np.float32)
+        np.subtract(near, rough, out=rough)
+        fine.append(np.multiply(rough, inside, out=rough))
+    return smooth, fine
+
+
+def _blurred(grey: Grey) -> Grey:
+    return np.asarray(cv2.sepFilter2D(grey, -1, TENT, TENT), np.float32)
+
+
+def _blurred_small(grey: Grey) -> Grey:
+    small = grey
+    for _ in range(HALVINGS):  # twice is quicker than once by the whole
+        size = small.shape[1] // 2, small.shape[0] // 2
+        small = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.blur(cv2.blur(small, COARSE), COARSE), np.float32)
 
 
 def _overlap(inside: Grey, one: Grey, two: Grey, transform: Transform) -> tuple[float, float]:
     """Return the covered shares of the picture that is covered less, and of the other; the border counts."""
-    area = max(1.0, abs(float(np.linalg.det(transform[:2, :2]))) * two.size)
-    covered = float(inside.sum())
+    (a, b), (c, d) = transform[:2, :2].tolist()
+    area = max(1.0, abs(a * d - b * c) * two.size)
+    covered = float(np.vdot(inside, inside))
     less, more = (covered / each(one.size, area) + BORDER_SHARE for each in (max, min))
     return min(1.0, less), min(1.0, more)
 
@@ -146,42 +210,21 @@ def _upper_quartile(lengths: NDArray[np.float32]) -> float:
     if len(lengths) < MIN_TEXTURED:
         return 0.0
     place = 0.75 * (len(lengths) - 1)
-    low, high = np.sort(lengths)[[int(place), -(-3 * (len(lengths) - 1) // 4)]].astype(np.float64)
+    ordered = sorted(lengths.tolist())
+    low, high = ordered[int(place)], ordered[-(-3 * (len(lengths) - 1) // 4)]
     return float(low + (high - low) * (place - int(place)))
 
 
-def _blurred(pictures: tuple[Grey, Grey], inside: Grey, window: int) -> list[Grey]:
-    """Blur the pixels inside by two box filters of this size; pixels outside have no influence."""
-    if window < 2 * SHRINK:
-        return _box_blurred(pictures, inside, window)
-    # A wide blur is computed on a smaller picture.
-    size = inside.shape[1] // SHRINK, inside.shape[0] // SHRINK
-    small = [_shrunk(each * inside, size) for each in pictures]
-    weight = _shrunk(inside, size)
-    odd = window // SHRINK // 2 * 2 + 1
-    blurred = [_twice(each, odd) for each in (weight, *small)]
-    weight = np.maximum(blurred[0], np.float32(1e-3))
-    sized = (cv2.resize(each / weight, inside.shape[::-1]) for each in blurred[1:])
-    return [np.asarray(each, np.float32) for each in sized]
-
-
-def _shrunk(grey: Grey, size: tuple[int, int]) -> Grey:
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _box_blurred(pictures: tuple[Grey, Grey], inside: Grey, window: int) -> list[Grey]:
-    weight = np.maximum(_twice(inside, window), np.float32(1e-3))
-    return [_twice(grey * inside, window) / weight for grey in pictures]
-
-
-def _twice(grey: Grey, window: int) -> Grey:
-    return np.asarray(cv2.blur(cv2.blur(grey, (window, window)), (window, window)), np.float32)
-
-
-def _per_cell(values: Grey, cells: int = CELLS) -> Grey:
-    """Average over each cell, (cells, cells); products of matrices are quicker than to scale a picture down."""
-    height, width = values.shape
-    return np.asarray(_averages(height, cells) @ values @ _averages(width, cells).T, np.float32)
+def _per_cell(one: Grey, two: Grey | None = None, cells: int = CELLS) -> Grey:
+    """Average a picture, or the product of two, over each cell: (cells, cells)."""
+    height, width = one.shape
+    across = _averages(width, cells).T
+    if two is not None and height % cells == 0:
+        strips = cells, height // cells, width
+        sums = np.einsum("ahw,ahw->aw", one.reshape(strips), two.reshape(strips))
+        return np.asarray(sums @ across * np.float32(cells / height), np.float32)
+    values = one if two is None else one * two  # products of matrices are quicker than scaling down
+    return np.asarray(_averages(height, cells) @ values @ across, np.float32)
 
 
 @lru_cache
@@ -195,23 +238,65 @@ def _averages(length: int, cells: int) -> NDArray[np.float32]:
 
 def _ncc_inside(one: Grey, two: Grey, inside: Grey) -> float:
     """Correlate the pixels where `inside` is 1; 0 when one picture is constant there."""
-    size = float(inside.sum())
-    left, right = (((each - np.vdot(each, inside) / size) * inside) for each in (one, two))
-    norm = float(np.sqrt(np.vdot(left, left) * np.vdot(right, right)))
-    return float(np.vdot(left, right)) / norm if norm > 1e-3 * size else 0.0
-
-
-def _compare_cells(
-    left: Grey, right: Grey, inside: Grey, cells: int
-) -> tuple[NDArray[np.bool_], Grey, int]:
-    """Say which cells have texture in one picture, correlate each, both (cells, cells), and count the covered ones."""
-    share = np.maximum(_per_cell(inside, cells), np.float32(1e-3))
-    both, one, two = (
-        _per_cell(each, cells) / share for each in (left * right, left * left, right * right)
+    size = float(np.vdot(inside, inside))
+    left, right = (
+        np.multiply(each - np.float32(np.vdot(each, inside) / size), inside) for each in (one, two)
     )
+    return _ncc_of(np.vdot(left, right), np.vdot(left, left), np.vdot(right, right), size)
+
+
+def _ncc_of(both: float, one: float, two: float, size: float) -> float:
+    """Correlate by the sums of products; 0 when one picture is constant."""
+    norm = float(np.sqrt(one * two))
+    return float(both) / norm if norm > 1e-3 * size else 0.0
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of two fine structures, arrays (cells, cells): mean squares, covered shares, texture, correlation."""
+
+    one: Grey
+    two: Grey
+    share: Grey
+    is_textured: NDArray[np.bool_]
+    correlation: Grey
+    n_covered: int
+    detail_ncc: float
+
+
+def _compare_cells(left: Grey, right: Grey, inside: Grey, cells: int) -> _Cells:
+    """Compare two fine structures, 0 outside, cell by cell and as a whole."""
+    whole = _per_cell(inside, cells=cells)
+    share = np.maximum(whole, np.float32(1e-3))
+    products = [
+        _per_cell(*each, cells=cells) for each in ((left, right), (left, left), (right, right))
+    ]
+    both, one, two = (each / share for each in products)
     is_covered = share > 0.5
     is_textured = is_covered & (np.maximum(one, two) > TEXTURE**2)
-    return is_textured, both / np.sqrt(np.maximum(one * two, 1e-6)), int(is_covered.sum())
+    return _Cells(
+        one,
+        two,
+        whole,
+        is_textured,
+        both / np.sqrt(np.maximum(one * two, 1e-6)),
+        int(is_covered.sum()),
+        _ncc_of_cells(products, (left, right), inside, float(whole.sum(dtype=np.float64))),
+    )
+
+
+def _ncc_of_cells(
+    products: list[Grey], pictures: tuple[Grey, Grey], inside: Grey, n_cells: float
+) -> float:
+    """Correlate two pictures, 0 outside, by the mean products of their cells, of which so many are covered."""
+    size = float(np.vdot(inside, inside))
+    left, right = (float(np.vdot(each, inside)) / size for each in pictures)
+    means = left * right, left * left, right * right
+    both, one, two = (
+        float(each.sum(dtype=np.float64)) - n_cells * mean
+        for each, mean in zip(products, means, strict=True)
+    )
+    return _ncc_of(both, one, two, n_cells)
 
 
 def _relief_ncc(one: Grey, two: Grey, inside: Grey) -> float:
@@ -228,30 +313,31 @@ def _relief_ncc(one: Grey, two: Grey, inside: Grey) -> float:
     return ncc(residuals[0], residuals[1])
 
 
-def _drift(left: Grey, right: Grey, inside: Grey) -> Drift:
+def _drift(left: Grey, right: Grey, inside: Grey, cells: _Cells) -> Drift:
     """Measure how far each cell of `right` lies from its place in `left` (one Lucas-Kanade step)."""
     height, width = left.shape
-    share = _per_cell(inside)
-    weight = np.maximum(share, np.float32(1e-3))
-    energy = (_per_cell(each * each) / weight + 4 for each in (left, right))  # 0 outside
-    gain = np.sqrt(next(energy) / next(energy))
+    gain = np.sqrt((cells.one + 4) / (cells.two + 4))
     right = right * np.asarray(cv2.resize(gain, (width, height)), np.float32)
-    middle, change = (left + right) / 2, right - left
-    gx, gy = (_gradient(middle, *axis) for axis in ((1, 0), (0, 1)))
-    across, down = gx * inside, gy * inside
-    pairs = ((across, gx), (across, gy), (down, gy), (across, change), (down, change))
-    xx, xy, yy, xt, yt = (_per_cell(a * b) / weight for a, b in pairs)
+    change = right - left
+    middle = np.add(left, right, out=right)
+    gx, gy = (
+        np.multiply(edges, inside, out=edges)
+        for edges in (_gradient(middle, *axis, scale=1 / 64) for axis in ((1, 0), (0, 1)))
+    )
+    weight = np.maximum(cells.share, np.float32(1e-3))
+    pairs = ((gx, gx), (gx, gy), (gy, gy), (gx, change), (gy, change))
+    xx, xy, yy, xt, yt = (_per_cell(*pair) / weight for pair in pairs)
     xx, yy = xx + 0.5, yy + 0.5  # where all edges run one way, there is no drift the other way
     determinant = xx * yy - xy * xy
     dx, dy = (yy * xt - xy * yt) / determinant, (xx * yt - xy * xt) / determinant
-    is_measurable = (share > 0.5) & (xx + yy > EDGES)
+    is_measurable = (cells.share > 0.5) & (xx + yy > EDGES)
     rows, columns = np.nonzero(is_measurable)
     x, y = (columns + 0.5) * width / CELLS - 0.5, (rows + 0.5) * height / CELLS - 0.5
     return np.stack([x, y, dx[is_measurable], dy[is_measurable]], axis=1).astype(np.float32)
 
 
-def _gradient(grey: Grey, x: int, y: int) -> Grey:
-    return np.asarray(cv2.Scharr(grey, cv2.CV_32F, x, y, scale=1 / 32), np.float32)
+def _gradient(grey: Grey, x: int, y: int, scale: float) -> Grey:
+    return np.asarray(cv2.Scharr(grey, cv2.CV_32F, x, y, scale=scale), np.float32)
 
 
 def coherent_px(drift: Drift, shape: tuple[int, ...]) -> float:
@@ -265,11 +351,10 @@ def coherent_px(drift: Drift, shape: tuple[int, ...]) -> float:
     field = np.full((CELLS, CELLS, 2), np.nan, np.float32)
     columns = np.round((drift[:, 0] + 0.5) * CELLS / width - 0.5).astype(int)
     rows = np.round((drift[:, 1] + 0.5) * CELLS / height - 0.5).astype(int)
-    field[rows, columns] = drift[:, 2:] - np.median(drift[:, 2:], axis=0)
+    middle = [median(each) for each in drift[:, 2:].T]
+    field[rows, columns] = drift[:, 2:] - np.array(middle, np.float32)
     lengths = np.hypot(field[..., 0], field[..., 1])
-    limit = (
-        3 * float(np.median(lengths[rows, columns])) + 0.02
-    )  # an outlier must not stand for the whole
+    limit = 3 * median(lengths[rows, columns]) + 0.02  # an outlier must not stand for the whole
     field *= np.minimum(1, limit / np.maximum(lengths, 1e-6))[..., None]
     neighbours = (field[1:], field[:-1]), (field[:, 1:], field[:, :-1])
     products = np.concatenate([(a * b).sum(axis=-1).ravel() for a, b in neighbours])
@@ -286,9 +371,10 @@ def left_by_movement(one: Grey, two: Grey, transform: Transform) -> float:
     directions, because to interpolate is to blur, which alone may bring two pictures nearer.
     """
     inside = coverage(one, two, transform)
-    left, right = match_histograms(one, warp(two, transform, one), inside)
+    left, right = HistogramMatch().applied(one, warp(two, transform, one), inside)
     _, (left, right) = fine_structures(left, right, inside)
-    x, y = _field(_drift(left, right, inside), one.shape)
+    cells = _compare_cells(left, right, inside, CELLS)
+    x, y = _field(_drift(left, right, inside, cells), one.shape)
     before = 1 - _ncc_inside(left, right, inside) + LEAST
     rows, columns = np.mgrid[: one.shape[0], : one.shape[1]].astype(np.float32)
     moved = (

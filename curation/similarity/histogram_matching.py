@@ -12,26 +12,46 @@ from numpy.typing import NDArray
 from curation.similarity.picture_features import Grey
 
 BINS = 256
+LEVELS = np.arange(BINS, dtype=np.float64)
 SHARPNESS_RATIO = 1.25  # within it two pictures are equally sharp
 SIGMAS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)  # px
 
 
+class HistogramMatch:
+    """Gives two pictures equal tones and equal sharpness.
+
+    Which picture is blurred, and how much, is chosen at the first use: a refinement moves pictures by little.
+    """
+
+    def __init__(self) -> None:
+        self._blurs: tuple[float, float] | None = None  # px of the first and of the second picture
+
+    def applied(self, one: Grey, two: Grey, inside: Grey) -> tuple[Grey, Grey]:
+        """Give both pictures (grey levels 0 to 255) with equal tones and sharpness where `inside` is 1."""
+        if self._blurs is None:
+            self._blurs = _blurs(one, two, inside)
+        left, right = (
+            _gaussian(each, sigma) if sigma else each
+            for each, sigma in zip((one, two), self._blurs, strict=True)
+        )
+        return _same_tones(left, right, inside)
+
+
 def match_histograms(one: Grey, two: Grey, inside: Grey) -> tuple[Grey, Grey]:
     """Give both pictures (grey levels 0 to 255) with equal tones and equal sharpness where `inside` is 1."""
-    left, right = _same_sharpness(one, two, inside)
-    return _same_tones(left, right, inside > 0)
+    return HistogramMatch().applied(one, two, inside)
 
 
-def _same_tones(one: Grey, two: Grey, is_inside: NDArray[np.bool_]) -> tuple[Grey, Grey]:
+def _same_tones(one: Grey, two: Grey, inside: Grey) -> tuple[Grey, Grey]:
     left, right = (np.asarray(cv2.convertScaleAbs(each), np.uint8) for each in (one, two))
-    mask = is_inside.astype(np.uint8)
+    mask = inside.astype(np.uint8)
     counts = [
         np.asarray(cv2.calcHist([each], [0], mask, [BINS], [0, BINS]).ravel(), np.float64)
         for each in (left, right)
     ]
     to_left = np.asarray(cv2.LUT(right, _tone_curve(counts[1], counts[0])), np.float32)
     to_right = np.asarray(cv2.LUT(left, _tone_curve(counts[0], counts[1])), np.float32)
-    if _residual(one, to_left, is_inside) <= _residual(two, to_right, is_inside):
+    if _residual(one, to_left, inside, counts[0]) <= _residual(two, to_right, inside, counts[1]):
         return one, to_left
     return to_right, two
 
@@ -47,26 +67,28 @@ def _tone_curve(counts: NDArray[np.float64], target: NDArray[np.float64]) -> NDA
     return curve
 
 
-def _residual(target: Grey, mapped: Grey, is_inside: NDArray[np.bool_]) -> float:
-    """Give the mean distance from the target in units of its standard deviation."""
-    mask = is_inside.astype(np.uint8)
-    _, deviation = cv2.meanStdDev(target, mask=mask)
-    distance = cv2.mean(cv2.absdiff(target, mapped), mask)[0]
-    return float(distance / (deviation[0, 0] + 1))
+def _residual(target: Grey, mapped: Grey, inside: Grey, counts: NDArray[np.float64]) -> float:
+    """Give the mean distance from the target, whose tones have these counts, in units of its standard deviation."""
+    total = max(1.0, float(counts.sum()))
+    mean = float(counts @ LEVELS) / total
+    deviation = np.sqrt(float(counts @ (LEVELS - mean) ** 2) / total)
+    distance = float(np.vdot(cv2.absdiff(target, mapped), inside)) / total
+    return float(distance / (deviation + 1))
 
 
-def _same_sharpness(one: Grey, two: Grey, inside: Grey) -> tuple[Grey, Grey]:
+def _blurs(one: Grey, two: Grey, inside: Grey) -> tuple[float, float]:
+    """Give the blur (px) of each picture after which both are equally sharp: 0 for one of them, or for both."""
     sharpness = [_sharpness(each, inside) for each in (one, two)]
     low, high = min(sharpness), max(sharpness)
     if high <= SHARPNESS_RATIO * low:
-        return one, two
+        return 0.0, 0.0
     is_left_sharper = sharpness[0] > sharpness[1]
-    blurred = _blurred_to(one if is_left_sharper else two, inside, low)
-    return (blurred, two) if is_left_sharper else (one, blurred)
+    sigma = _blur_to(one if is_left_sharper else two, inside, low)
+    return (sigma, 0.0) if is_left_sharper else (0.0, sigma)
 
 
-def _blurred_to(grey: Grey, inside: Grey, sharpness: float) -> Grey:
-    """Blur until the picture is not sharper (bisection over `SIGMAS`)."""
+def _blur_to(grey: Grey, inside: Grey, sharpness: float) -> float:
+    """Give the blur after which a picture is not sharper than this (bisection over `SIGMAS`)."""
     low, high = 0, len(SIGMAS) - 1
     while low < high:
         middle = (low + high) // 2
@@ -74,7 +96,7 @@ def _blurred_to(grey: Grey, inside: Grey, sharpness: float) -> Grey:
             high = middle
         else:
             low = middle + 1
-    return _gaussian(grey, SIGMAS[low])
+    return SIGMAS[low]
 
 
 def _gaussian(grey: Grey, sigma: float) -> Grey:
@@ -83,7 +105,9 @@ def _gaussian(grey: Grey, sigma: float) -> Grey:
 
 def _sharpness(grey: Grey, inside: Grey) -> float:
     """Give the energy of fine structure as a share of the variance, which no gain or offset changes."""
-    mask = (inside > 0).astype(np.uint8)
-    fine = cv2.Laplacian(cv2.blur(grey, (2, 2)), cv2.CV_32F)
-    deviation = float(cv2.meanStdDev(grey, mask=mask)[1][0, 0])
-    return float(cv2.mean(fine * fine, mask)[0]) / (deviation * deviation + 1)
+    size = max(1.0, float(np.vdot(inside, inside)))
+    fine = np.asarray(cv2.Laplacian(cv2.blur(grey, (2, 2)), cv2.CV_32F), np.float32)
+    np.multiply(fine, inside, out=fine)
+    tones = grey - np.float32(np.vdot(grey, inside) / size)
+    np.multiply(tones, inside, out=tones)
+    return float(np.vdot(fine, fine)) / (float(np.vdot(tones, tones)) + size)

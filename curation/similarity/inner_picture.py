@@ -102,9 +102,11 @@ def _peeled(grey: NDArray[np.uint8], is_edge: NDArray[np.bool_]) -> tuple[int, i
 
 def _seams(grey: NDArray[np.uint8]) -> list[int]:
     """Give the rows at which tones step along much of the line, and much less in the rows near by."""
-    steps = np.abs(grey[2:].astype(np.int16) - grey[:-2]) > SEAM_TONES
-    share = np.pad(steps.mean(axis=1), 1)
-    padded = np.pad(share, 5, mode="edge")
+    lines = np.ascontiguousarray(grey)
+    steps = cv2.absdiff(lines[2:], lines[:-2]) > SEAM_TONES
+    share = np.zeros(len(lines))
+    share[1:-1] = np.count_nonzero(steps, axis=1) / lines.shape[1]
+    padded = np.concatenate([[share[0]] * 5, share, [share[-1]] * 5])
     near = np.max([padded[5 + k : 5 + k + len(share)] for k in (-5, -4, -3, 3, 4, 5)], axis=0)
     sharp, seams = share - near, list[int]()
     for row in np.argsort(-sharp).tolist():
@@ -143,6 +145,9 @@ def _turned(grey: NDArray[np.uint8]) -> Rectangle | None:
 
 def _rated(grey: NDArray[np.uint8], outline: NDArray[Any]) -> tuple[float, Rectangle] | None:
     """Rate the rectangle around an outline; None where it is too small or large, no rectangle or of one tone."""
+    left, top, wide, tall = cv2.boundingRect(outline)
+    if wide * tall <= MIN_AREA * grey.size:  # so is the hull, which takes longer
+        return None
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
     if not MIN_AREA < area / grey.size < MAX_AREA:
@@ -151,7 +156,6 @@ def _rated(grey: NDArray[np.uint8], outline: NDArray[Any]) -> tuple[float, Recta
     fill = area / (sides[0] * sides[1])
     if min(sides) < MIN_SIDE * len(grey) or fill < FILL:
         return None
-    left, top, wide, tall = cv2.boundingRect(hull)
     counts = np.bincount(grey[top : top + tall, left : left + wide].ravel(), minlength=256)
     if np.convolve(counts, np.ones(MODE_WIDTH), "same").max() > MAX_MODE * wide * tall:
         return None
@@ -160,10 +164,10 @@ def _rated(grey: NDArray[np.uint8], outline: NDArray[Any]) -> tuple[float, Recta
 
 
 def _edges(grey: NDArray[Any]) -> NDArray[np.float32]:
-    across, down = (
-        np.abs(cv2.Scharr(grey, cv2.CV_32F, x, y, scale=1 / 32)) for x, y in ((1, 0), (0, 1))
-    )
-    return np.asarray(across + down, np.float32)
+    across, down = (cv2.Scharr(grey, cv2.CV_32F, x, y, scale=1 / 32) for x, y in ((1, 0), (0, 1)))
+    edges = np.abs(across, out=across)
+    edges += np.abs(down, out=down)
+    return np.asarray(edges, np.float32)
 
 
 def _cut(thumbnail: Thumbnail, rectangle: Rectangle) -> Thumbnail:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.similarity.alignment import Alignment, refine
-from curation.similarity.fit_measures import Drift, Fit, measure_fit
+from curation.similarity.fit_measures import Drift, Fit, measure
+from curation.similarity.histogram_matching import HistogramMatch
 from curation.similarity.picture_features import Grey
 from curation.similarity.transforms import (
     NEAR_PX,
@@ -94,7 +95,7 @@ def align_bent(one: Grey, matches: KeypointMatches, affine: Alignment) -> tuple[
         if fit.drift_px > MOVED_PX or (best and fit.drift_px > 0.95 * best[0].drift_px):
             break
         best = fit, bend
-        _, drift = measure_fit(one, straight.grey, alignment.transform, mask, matched=True)
+        drift = measure(one, straight.grey, alignment.transform, mask, HistogramMatch()).drift
         if len(drift) < MIN_SPOTS:
             break
         bend = _without_drift(bend, drift, alignment.transform, affine.grey.shape)

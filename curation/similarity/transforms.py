@@ -20,6 +20,8 @@ MAX_SLANT = 0.5  # change of scale from one side of the picture to the other
 NEAR_PX = 25.0  # keypoints that are farther from the affine transform are wrong matches
 ROUNDS, WEIGHT_PX = 4, 0.5  # of a robust fit
 EDGE_PX = 1 / 64  # beyond the outermost pixel centres that still counts as covered
+MARGIN, NOWHERE = 2, 1e6  # px that are cut off from what is covered; a column that no picture has
+_NEIGHBOURS = np.ones((2 * MARGIN + 1, 1), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -154,14 +156,15 @@ def _match(one: Keypoints, two: Keypoints) -> NDArray[np.intp]:
         return np.zeros((0, 2), np.intp)
     similarity = one.descriptors @ two.descriptors.T
     nearest, rows = similarity.argmax(axis=1), np.arange(len(similarity))
-    of_nearest = similarity.argmax(axis=0)
     first = similarity[rows, nearest]
     similarity[rows, nearest] = -1
     second = similarity.max(axis=1)
+    similarity[rows, nearest] = first
     # For unit vectors d^2 = 2 - 2 cos: Lowe's ratio on distances.
-    is_match = (1 - first) < RATIO**2 * (1 - second)
-    is_match &= of_nearest[nearest] == rows
-    return np.stack([np.flatnonzero(is_match), nearest[is_match]], axis=1)
+    found = np.flatnonzero((1 - first) < RATIO**2 * (1 - second))
+    others = nearest[found]
+    is_mutual = similarity[:, others].argmax(axis=0) == found
+    return np.stack([found[is_mutual], others[is_mutual]], axis=1)
 
 
 def warp(two: Grey, transform: Transform, one: Grey) -> Grey:
@@ -171,25 +174,48 @@ def warp(two: Grey, transform: Transform, one: Grey) -> Grey:
 
 def coverage(one: Grey, two: Grey, transform: Transform) -> Grey:
     """Mark by 1 the pixels of `one` that `two` covers, without a margin; 0 elsewhere."""
-    is_covered = _is_within(
-        two.shape, np.asarray(np.linalg.inv(transform), np.float64), one.shape
-    ).astype(np.uint8)
-    return cv2.erode(is_covered, np.ones((5, 5)), borderValue=0).astype(np.float32)
+    ends = _covered_ends(two.shape, _inverse(transform), one.shape)
+    # What is covered is convex: without the margin each row has what its neighbours have, too.
+    ends = np.asarray(cv2.dilate(ends, _NEIGHBOURS, borderValue=NOWHERE), np.float32)
+    columns = np.arange(one.shape[1], dtype=np.float32)
+    inside = columns >= ends[:, :1] + MARGIN
+    inside &= columns <= -MARGIN - ends[:, 1:]
+    return inside.astype(np.float32)
 
 
-def _is_within(
-    shape: tuple[int, ...], to_two: Transform, of_one: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """Say which pixels lie within a picture of this shape after they were mapped to it."""
-    x, y = (np.arange(length, dtype=np.float32) for length in of_one[1::-1])
-    across, down, depth = (
-        (row[0] * x + row[2])[None] + (row[1] * y)[:, None] for row in to_two.astype(np.float32)
-    )
-    if to_two[2, :2].any():
-        across, down = across / depth, down / depth
-    is_within = (across >= -EDGE_PX) & (across <= shape[1] - 1 + EDGE_PX)
-    is_within &= (down >= -EDGE_PX) & (down <= shape[0] - 1 + EDGE_PX)
-    return np.asarray(is_within, np.bool_)
+def _covered_ends(
+    shape: tuple[int, ...], to_two: list[list[float]], of_one: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Give, for each row, between which columns it lies within a picture of this shape: the first, less the last."""
+    height, width = of_one
+    rows = np.arange(height, dtype=np.float64)
+    ends = np.zeros((height, 2))
+    ends[:, 1] = 1 - width
+    x, y, depth = to_two
+    for (a, b, c), length in ((x, shape[1]), (y, shape[0])):
+        for sign, side in ((1, -EDGE_PX), (-1, length - 1 + EDGE_PX)):
+            # The covered places are those where sign * (a x + b y + c - side * depth) >= 0.
+            across, down, rest = (
+                sign * (k - side * d) for k, d in zip((a, b, c), depth, strict=True)
+            )
+            if across:
+                column = rows * (-down / across) - rest / across
+                end = ends[:, 0] if across > 0 else ends[:, 1]
+                np.maximum(end, column if across > 0 else -column, out=end)
+            else:
+                ends[rows * down + rest < 0] = NOWHERE
+    return ends.astype(np.float32)
+
+
+def _inverse(transform: Transform) -> list[list[float]]:
+    """Invert a transform; for one of nine numbers this is quicker than np.linalg.inv."""
+    (a, b, c), (d, e, f), (g, h, i) = transform.tolist()
+    rows = [
+        [e * i - f * h, c * h - b * i, b * f - c * e],
+        [f * g - d * i, a * i - c * g, c * d - a * f],
+        [d * h - e * g, b * g - a * h, a * e - b * d],
+    ]
+    return [[each / rows[2][2] for each in row] for row in rows]
 
 
 def _warped(grey: NDArray[Any], transform: Transform, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -1,3 +1,5 @@
+from datetime import datetime, timedelta
+
 import cv2
 import numpy as np
 import pytest
@@ -101,6 +103,19 @@ def test_a_second_shot_is_the_same_scene_and_far_pictures_are_not() -> None:
     assert both.verify("a", "b", 0.9).verdict == "same_scene"
     assert both.verify("a", "b", 0.3).verdict == "different"
     assert both.verify("a", "c", 0.9).verdict == "different"
+
+
+def test_shots_that_exif_tells_apart_are_one_scene_whatever_their_pixels() -> None:
+    noon = datetime(2026, 1, 2, 12)  # noqa: DTZ001 - EXIF times have no zone
+    shots = ("nikon", noon), ("nikon", noon + timedelta(seconds=2))
+    picture = scene(51)
+    for other in (encoded(picture, 60), shaken(picture)):
+        verdict = verifier(a=picture, b=other).verify("a", "b", 0.9, shots)
+        assert verdict.verdict == "same_scene"
+    far = verifier(a=picture, b=scene(52)).verify("a", "b", 0.9, shots)
+    assert far.verdict == "different"
+    unlike = verifier(a=picture, b=shaken(picture)).verify("a", "b", 0.3, shots)
+    assert unlike.verdict == "different"
 
 
 def test_a_second_shot_under_the_same_watermark_is_no_copy() -> None:

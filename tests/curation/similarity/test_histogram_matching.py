@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 
 from curation.similarity.alignment import align_whole, refine
-from curation.similarity.histogram_matching import match_histograms
+from curation.similarity.histogram_matching import HistogramMatch, match_histograms
 from curation.similarity.picture_features import Features, Grey
 from tests.curation.made_pictures import scene, shaken, toned
 
@@ -60,3 +60,13 @@ def test_parts_that_moved_together_are_coherent_and_noise_is_not() -> None:
         fit = refine(one.grey, start, matched=True, rough=True)[0]
         is_second_shot = copy is not edits[0] and copy is not edits[1]
         assert (fit.coherent_px > 0.15) == is_second_shot
+
+
+def test_a_match_keeps_the_blur_that_it_chose_first() -> None:
+    one, other = grey(45), grey(46)
+    soft = np.asarray(cv2.GaussianBlur(one, (0, 0), 2), np.float32)
+    match, inside = HistogramMatch(), np.ones_like(one)
+    once, again = (match.applied(one, soft, inside)[0] for _ in range(2))
+    assert np.array_equal(once, again)
+    assert distance(*match.applied(other, other, inside)) > 0.5
+    assert distance(*match_histograms(other, other, inside)) < 0.1
