@@ -154,6 +154,7 @@ CAVEATS = """
 Command: `python -m benchmarks.bench_hard_copies --data DATA --output FILE`. Commit {commit}.
 
 {versions}; 2 CPU cores, no GPU, shared with other work: CPU seconds, not seconds; they vary by a third.
+Those of decoding are with the decoder processes (tables before this line appeared left them out).
 
 Caveats: the second shots are made: parts of a photograph are moved against each other by at least half a pixel of 320
 beyond any affine transform. The families of pictures are drawn, not photographed. Copies have no EXIF; photographs

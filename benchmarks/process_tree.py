@@ -46,7 +46,7 @@ def measure(
     def watch() -> None:
         nonlocal peak
         while not ended.is_set():
-            resident, cpu = _tree(root)
+            resident, cpu = usage_of(root)
             peak = max(peak, resident)
             if sample and resident:
                 sample(time.monotonic() - started, resident, cpu)
@@ -69,7 +69,7 @@ def measure(
     )
 
 
-def _tree(root: psutil.Process) -> tuple[int, float]:
+def usage_of(root: psutil.Process) -> tuple[int, float]:
     """Sum the resident bytes and CPU seconds of the running processes and of the children they have waited for."""
     resident, cpu = 0, 0.0
     try:

@@ -104,6 +104,10 @@ ENTRIES = (
         "hard_copies", "--data {data} --work {work}/hard --output {output}",
         ("curation/duplicates", "curation/similarity"), table="dedupe_hard",
     ),
+    Entry(
+        "growth", "--data {data} --work {work}/dedupe --output {output}",
+        ("curation/duplicates", "curation/similarity"), table="dedupe_growth",
+    ),
     Entry("health", "--data {data} --output {output}", ("curation/decoding",)),
     Entry("exif_plants", "--data {data} --output {output}", ("crawler/exif", "curation/rules")),
     Entry(
