@@ -103,6 +103,8 @@ def _peeled(grey: NDArray[np.uint8], is_edge: NDArray[np.bool_]) -> tuple[int, i
 def _seams(grey: NDArray[np.uint8]) -> list[int]:
     """Give the rows at which tones step along much of the line, and much less in the rows near by."""
     lines = np.ascontiguousarray(grey)
+    if len(lines) < 3 or not lines.size:
+        return []
     steps = cv2.absdiff(lines[2:], lines[:-2]) > SEAM_TONES
     share = np.zeros(len(lines))
     share[1:-1] = np.count_nonzero(steps, axis=1) / lines.shape[1]

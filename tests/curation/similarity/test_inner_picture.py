@@ -1,8 +1,9 @@
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from curation.similarity.inner_picture import inner_picture
+from curation.similarity.inner_picture import inner_box, inner_picture
 from tests.curation.made_pictures import scene
 
 SIDE = 288
@@ -53,3 +54,10 @@ def test_a_turned_print_is_cut_out_upright() -> None:
 
 def test_a_plain_page_has_no_photograph() -> None:
     assert inner_picture(np.full((SIDE, SIDE, 3), 240, np.uint8)) is None
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_strip_of_a_few_rows_is_no_page(rows: int) -> None:
+    strip = np.full((rows, 320), 90, np.uint8)
+    assert inner_box(strip) is None
+    assert inner_box(np.ascontiguousarray(strip.T)) is None
