@@ -34,8 +34,8 @@ from curation.similarity.alignment import (
 )
 from curation.similarity.fit_measures import FEW_TEXTURED, Fit, left_by_movement
 from curation.similarity.lens import align_bent
-from curation.similarity.overlays import without_overlay
-from curation.similarity.picture_features import Features
+from curation.similarity.overlays import Overlaid, is_thick, without_overlay, without_shade
+from curation.similarity.picture_features import Features, Grey
 from curation.similarity.surroundings import has_rim, surroundings
 from curation.similarity.transforms import KeypointMatches
 
@@ -203,16 +203,35 @@ def _bent(one: Features, matches: KeypointMatches, affine: Alignment) -> Iterato
 def _under_overlay(one: Features, steps: list[_Step], limits: VerificationLimits) -> Iterator[Fit]:
     """Start from the step with the least movement: equal tones are those of the overlay, too."""
     fit, alignment = min(steps, key=lambda step: step[0].coherent_px)
+    # Many keypoints between letters align a picture, whatever the letters cover.
+    is_sure = fit.inliers >= limits.sure_inliers
     overlay_ncc = limits.spots_ncc if fit.inliers >= limits.scene_inliers else limits.overlay_ncc
     if (
         fit.is_beside_photograph
-        or fit.ncc < overlay_ncc
+        or (fit.ncc < overlay_ncc and not is_sure)
         or fit.coherent_px > limits.scene_coherent_px
     ):
         return
-    mask = without_overlay(one.grey, alignment.grey, alignment.transform)
-    if mask is None or (fit.ncc < limits.half_ncc and 1 - mask.mean() > limits.half_share):
-        return  # half of a collage differs in its tones, too
-    fit, alignment = refine(one.grey, alignment, mask=mask, matched=True)
+    pair = Overlaid.of(one.grey, alignment.grey, alignment.transform)
+    mask = without_overlay(pair)
+    if mask is not None and not _may_be_half(fit, mask, limits):
+        yield _beside_overlay(one, one.grey, alignment, mask, limits)
+    if fit.coherent_px <= limits.shade_coherent_px and (lit := without_shade(pair)):
+        n_left = fit.n_textured * float(lit[1].mean())
+        if n_left >= limits.overlay_textured and not _may_be_half(fit, lit[1], limits):
+            relit = _beside_overlay(one, lit[0], alignment, lit[1], limits)
+            yield replace(relit, is_relit=True)
+
+
+def _may_be_half(fit: Fit, mask: Grey, limits: VerificationLimits) -> bool:
+    """Say whether so much is left out that it may be half of a collage: it differs in its tones, too."""
+    is_large = fit.ncc < limits.half_ncc and 1 - mask.mean() > limits.half_share
+    return bool(is_large and is_thick(mask))
+
+
+def _beside_overlay(
+    one: Features, grey: Grey, alignment: Alignment, mask: Grey, limits: VerificationLimits
+) -> Fit:
+    fit, alignment = refine(grey, alignment, mask=mask, matched=True)
     fit = _beside_photograph(one, fit, alignment, limits)
-    yield replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))
+    return replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))

@@ -69,13 +69,29 @@ def _agrees_beside_overlay(fit: Fit, limits: VerificationLimits) -> bool:
     """Require that the pictures agree pixel by pixel where nothing is drawn over them, and that there is texture."""
     is_close = fit.detail_ncc >= limits.close_detail_ncc
     max_drift = limits.strict_drift_px if is_close else limits.overlay_drift_px
+    if fit.is_relit:
+        max_drift = limits.relit_drift_px
     return (
         correlates(fit, limits)
-        and fit.n_textured >= max(limits.overlay_textured, FEW_TEXTURED * (1 - fit.overlay_share))
+        and fit.n_textured >= _min_textured(fit, limits)
         and fit.detail_ncc >= limits.strict_detail_ncc
         and fit.drift_px <= max_drift
-        and fit.coherent_px <= limits.overlay_coherent_px
+        and fit.coherent_px
+        <= (limits.small_coherent_px if fit.is_relit else limits.overlay_coherent_px)
     )
+
+
+def _min_textured(fit: Fit, limits: VerificationLimits) -> float:
+    """Give the textured cells that must be left beside an overlay: few where they agree exactly."""
+    is_exact = fit.detail_ncc >= limits.exact_detail_ncc and fit.drift_px <= limits.exact_drift_px
+    # Products of one shape with other labels differ in less.
+    if (
+        is_exact
+        and fit.worst_ncc >= limits.exact_worst_ncc
+        and fit.overlay_share >= limits.exact_share
+    ):
+        return limits.exact_textured
+    return max(limits.overlay_textured, FEW_TEXTURED * (1 - fit.overlay_share))
 
 
 def correlates(fit: Fit, limits: VerificationLimits) -> bool:
@@ -129,8 +145,13 @@ def is_ground(beside: Surroundings, limits: VerificationLimits) -> bool:
 
 def _agrees_closely(fit: Fit, limits: VerificationLimits) -> bool:
     """Require more where there is little texture: a product, a horizon or a lamp on plain ground."""
+    is_still = (
+        fit.coherent_px <= limits.few_coherent_px
+        and fit.worst_ncc >= limits.part_worst_ncc
+        and fit.n_textured >= limits.exact_textured
+    )
     return (
-        fit.drift_px <= limits.strict_drift_px
+        fit.drift_px <= (limits.few_drift_px if is_still else limits.strict_drift_px)
         and fit.chroma_ncc >= limits.chroma_ncc
         and fit.worst_ncc >= limits.worst_ncc
         and fit.relief_ncc >= limits.relief_ncc

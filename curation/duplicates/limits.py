@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "11"  # raise it when verdicts may change
+VERDICT_VERSION = "12"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -68,6 +68,14 @@ class VerificationLimits:
     overlay_drift_px: float = 0.06
     overlay_coherent_px: float = 0.025
     overlay_textured: float = 22
+    exact_textured: float = 14
+    exact_share: float = 0.1
+    exact_worst_ncc: float = 0.99
+    relit_drift_px: float = 0.2
+    exact_detail_ncc: float = 0.998
+    exact_drift_px: float = 0.03
+    few_drift_px: float = 0.13
+    few_coherent_px: float = 0.01
     strict_detail_ncc: float = 0.95
     bend_px: float = 0.3
     spread_px: float = 0.6
@@ -95,6 +103,8 @@ class VerificationLimits:
     parting: float = 0.5
     overlay_ncc: float = 0.5
     spots_ncc: float = 0.2
+    sure_inliers: int = 48
+    shade_coherent_px: float = 0.12
     half_ncc: float = 0.7
     half_share: float = 0.38
     close_detail_ncc: float = 0.99

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from curation.similarity.fit_measures import Drift, Fit, coherent_px, measure
+from curation.similarity.fit_measures import FEW_TEXTURED, Drift, Fit, coherent_px, measure
 from curation.similarity.histogram_matching import HistogramMatch
 from curation.similarity.picture_features import (
     TINY,
+    Colours,
     Features,
     Grey,
-    chroma_ncc,
     median,
     ncc,
     oriented,
@@ -45,7 +45,7 @@ class Alignment:
     transform: Transform
     inliers: int = 0
     is_projective: bool = False
-    chroma_ncc: float = 1.0  # of whole pictures
+    colours: Colours | None = None
 
 
 def align_whole(one: Features, two: Features) -> Alignment | None:
@@ -58,7 +58,7 @@ def align_whole(one: Features, two: Features) -> Alignment | None:
     x, y = one.grey.shape[1] / grey.shape[1], one.grey.shape[0] / grey.shape[0]
     scaling = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]], np.float64)
     colours = np.stack([oriented(each, best) for each in two.chroma])
-    return Alignment(grey, scaling, chroma_ncc=chroma_ncc(one.chroma, colours))
+    return Alignment(grey, scaling, colours=Colours(one.chroma, colours))
 
 
 def align_inner(one: Features, two: Features) -> Alignment | None:
@@ -92,7 +92,7 @@ def align_by_features(
     transform, inliers = matches.projective() if is_projective else matches.affine()
     if transform is None or inliers < min_inliers:
         return None
-    return Alignment(matches.grey, transform, inliers, is_projective, matches.chroma_ncc)
+    return Alignment(matches.grey, transform, inliers, is_projective, matches.colours)
 
 
 def refine(
@@ -154,7 +154,10 @@ def _refine(
     fit = best.fit()
     if len(best.drift):
         fit = replace(fit, coherent_px=coherent_px(best.drift, one.shape))
-    return replace(fit, inliers=start.inliers, chroma_ncc=start.chroma_ncc), transform
+    if start.colours and fit.n_textured < FEW_TEXTURED:
+        chroma_ncc = start.colours.ncc(one.shape, start.grey.shape, transform)
+        fit = replace(fit, chroma_ncc=chroma_ncc)
+    return replace(fit, inliers=start.inliers), transform
 
 
 def fit_whole(one: Features, two: Features) -> Fit:

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.similarity.histogram_matching import HistogramMatch
+from curation.similarity.histogram_matching import HistogramMatch, without_noise
 from curation.similarity.overlays import MIN_PIXELS
-from curation.similarity.picture_features import CELLS, Grey, median, ncc
+from curation.similarity.picture_features import CELLS, Grey, median, relief_ncc
 from curation.similarity.transforms import Transform, coverage, warp
 
 TEXTURE = 3.0  # grey levels: a cell with less fine structure in both pictures is not compared
@@ -22,6 +22,11 @@ MIN_TEXTURED = 4  # with fewer textured cells a picture is plain
 FEW_TEXTURED = 28  # with fewer, smaller cells and the relief are compared, too
 NEIGHBOURS = (3, 3)  # cells whose drift is averaged: what they do not share is no movement
 LEAST = 1e-6  # of the disagreement
+NOISE_SPREAD, LEAST_NOISE = (
+    0.5,
+    4.0,
+)  # share by which noise varies; squared grey levels that are noise
+COMMON = 0.25  # energy in common, in that of the noise, from which a cell has a position
 
 Drift = NDArray[np.float32]
 """Rows x, y, dx, dy in px: the centre of a cell, and how far the second picture lies from the first there."""
@@ -36,10 +41,11 @@ class Fit:
     drift that neighbouring cells share; `overlap`: share of the overlap in the picture of which less is covered;
     `contained`: in the other one; `n_textured`: cells with texture; `textured_share`: of the covered ones;
     `worst_ncc`: of the smaller cells of a picture with few textured ones, the lowest correlation; `relief_ncc`:
-    there the correlation without rows' and columns' means; `chroma_ncc`: of the colours of the whole pictures, 1
+    there the correlation without rows' and columns' means; `chroma_ncc`: there of the colours, 1
     where one has none or where they were not compared; `bend_px`: distance of the corners from where an affine
     transform would put them; `lens_px`: by which a corner was moved to undo a bend around the middle, as of a lens;
-    `overlay_share`: share of the picture that was left out because text or a logo is drawn over it;
+    `overlay_share`: share of the picture that was left out because text or a logo is drawn over it; `is_relit`: light
+    that changes from place to place was undone;
     `is_whole_beside_page`: the other picture holds it as a part, and shows no other photograph;
     `is_beside_photograph`: the other picture shows another photograph beside it; `is_rimmed`: one picture ends
     within the other, before a ground of one tone; `is_unmoved`: the drift is none, for the pictures agree no better
@@ -62,6 +68,7 @@ class Fit:
     bend_px: float = 0.0
     lens_px: float = 0.0
     overlay_share: float = 0.0
+    is_relit: bool = False
     is_whole_beside_page: bool = False
     is_beside_photograph: bool = False
     is_rimmed: bool = False
@@ -103,7 +110,7 @@ class Measurement:
         if self.n_textured < FEW_TEXTURED:
             fine = _compare_cells(left, right, inside, 2 * CELLS)
             worst = float(fine.correlation[fine.is_textured].min(initial=1.0))
-            relief = _relief_ncc(smooth[0], smooth[1], inside)
+            relief = relief_ncc(smooth[0], smooth[1], inside)
         n_bad = (cells.correlation[cells.is_textured] < CELL_NCC).sum()
         return Fit(
             ncc=_ncc_inside(smooth[0], smooth[1], inside),
@@ -259,13 +266,14 @@ class _Cells:
     two: Grey
     share: Grey
     is_textured: NDArray[np.bool_]
+    is_common: NDArray[np.bool_]
     correlation: Grey
     n_covered: int
     detail_ncc: float
 
 
 def _compare_cells(left: Grey, right: Grey, inside: Grey, cells: int) -> _Cells:
-    """Compare two fine structures, 0 outside, cell by cell and as a whole."""
+    """Compare two fine structures, 0 outside, cell by cell without the noise of one of them, and as a whole."""
     whole = _per_cell(inside, cells=cells)
     share = np.maximum(whole, np.float32(1e-3))
     products = [
@@ -273,13 +281,15 @@ def _compare_cells(left: Grey, right: Grey, inside: Grey, cells: int) -> _Cells:
     ]
     both, one, two = (each / share for each in products)
     is_covered = share > 0.5
-    is_textured = is_covered & (np.maximum(one, two) > TEXTURE**2)
+    pure, noise = without_noise(one, two, is_covered)
+    is_textured = is_covered & (np.maximum(*pure) > TEXTURE**2 + NOISE_SPREAD * noise)
     return _Cells(
         one,
         two,
         whole,
         is_textured,
-        both / np.sqrt(np.maximum(one * two, 1e-6)),
+        (both > COMMON * noise) | (noise < LEAST_NOISE),
+        both / np.sqrt(np.maximum(pure[0] * pure[1], 1e-6)),
         int(is_covered.sum()),
         _ncc_of_cells(products, (left, right), inside, float(whole.sum(dtype=np.float64))),
     )
@@ -299,20 +309,6 @@ def _ncc_of_cells(
     return _ncc_of(both, one, two, n_cells)
 
 
-def _relief_ncc(one: Grey, two: Grey, inside: Grey) -> float:
-    """Correlate what is left of the smooth pictures without the means of rows and columns; 1 where nothing is left.
-
-    A gradient of the sky and a horizon are such means: skies share them.
-    """
-    residuals = []
-    for grey in (one, two):
-        small = cv2.resize(grey * inside, (32, 32), interpolation=cv2.INTER_AREA)
-        weight = np.maximum(cv2.resize(inside, (32, 32), interpolation=cv2.INTER_AREA), 1e-3)
-        tones = small / weight
-        residuals.append(tones - tones.mean(0) - tones.mean(1)[:, None] + tones.mean())
-    return ncc(residuals[0], residuals[1])
-
-
 def _drift(left: Grey, right: Grey, inside: Grey, cells: _Cells) -> Drift:
     """Measure how far each cell of `right` lies from its place in `left` (one Lucas-Kanade step)."""
     height, width = left.shape
@@ -330,7 +326,7 @@ def _drift(left: Grey, right: Grey, inside: Grey, cells: _Cells) -> Drift:
     xx, yy = xx + 0.5, yy + 0.5  # where all edges run one way, there is no drift the other way
     determinant = xx * yy - xy * xy
     dx, dy = (yy * xt - xy * yt) / determinant, (xx * yt - xy * xt) / determinant
-    is_measurable = (cells.share > 0.5) & (xx + yy > EDGES)
+    is_measurable = (cells.share > 0.5) & (xx + yy > EDGES) & cells.is_common
     rows, columns = np.nonzero(is_measurable)
     x, y = (columns + 0.5) * width / CELLS - 0.5, (rows + 0.5) * height / CELLS - 0.5
     return np.stack([x, y, dx[is_measurable], dy[is_measurable]], axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Undo what an edit does to tone and sharpness before two aligned pictures are compared.
+"""Undo what an edit does to tone, sharpness and noise before two aligned pictures are compared.
 
 The sharper picture is blurred until both have the same share of fine structure. Then histogram matching maps the tones
 of one picture to those of the other by their quantiles, which inverts any monotone tone curve. A clipped picture cannot
@@ -14,6 +14,10 @@ from curation.similarity.picture_features import Grey
 BINS = 256
 LEVELS = np.arange(BINS, dtype=np.float64)
 SHARPNESS_RATIO = 1.25  # within it two pictures are equally sharp
+SMOOTHEST, MAX_NOISE = (
+    8,
+    0.8,
+)  # one cell in 8 is smoother than that of the noise; most of the energy
 SIGMAS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)  # px
 
 
@@ -111,3 +115,24 @@ def _sharpness(grey: Grey, inside: Grey) -> float:
     tones = grey - np.float32(np.vdot(grey, inside) / size)
     np.multiply(tones, inside, out=tones)
     return float(np.vdot(fine, fine)) / (float(np.vdot(tones, tones)) + size)
+
+
+def without_noise(
+    one: Grey, two: Grey, is_covered: NDArray[np.bool_]
+) -> tuple[tuple[Grey, Grey], float]:
+    """Take the energy of the noise that one picture has beyond the other out of that of its cells; also give it.
+
+    The smoothest cells show it: where two pictures show different things, both are rich in texture somewhere.
+    """
+    floors = [_smoothest(each[is_covered]) for each in (one, two)]
+    noise = abs(floors[0] - floors[1])
+    pure = [
+        each - np.minimum(np.float32(noise), MAX_NOISE * each) if floor == max(floors) else each
+        for each, floor in zip((one, two), floors, strict=True)
+    ]
+    return (pure[0], pure[1]), noise
+
+
+def _smoothest(energy: NDArray[np.floating]) -> float:
+    place = energy.size // SMOOTHEST
+    return sorted(energy.tolist())[place] if energy.size else 0.0

@@ -18,6 +18,7 @@ Grey = NDArray[np.floating]
 CACHE_SIZE = 4096  # pictures whose features are kept, about 0.15 MB each
 SIDE = 320  # px, longest side at which pictures are compared: drift is in these pixels
 TINY = 32  # px, both sides of the version that finds the orientation
+FULLY, MIN_COVERED = 0.99, 16  # share of a tiny pixel that is covered; such pixels
 MIN_CHROMA = 3.0  # grey levels, root mean square: with less a picture is grey
 CELLS = 8  # parts a side in which the overlap is compared
 ZOOM = 0.6  # keypoints are detected below SIDE: three times as fast; the transform is refined later
@@ -123,12 +124,37 @@ def _chroma(picture: NDArray[np.uint8]) -> Grey:
     return np.ascontiguousarray(np.moveaxis(colours, -1, 0))
 
 
-def chroma_ncc(one: Grey, two: Grey) -> float:
-    """Correlate the colours (2, 32, 32) of two pictures in one orientation; 1 where one has nearly none."""
-    norms = [float(np.sqrt((each * each).mean())) for each in (one, two)]
-    if min(norms) < MIN_CHROMA:
-        return 1.0
-    return float((one * two).mean() / (norms[0] * norms[1]))
+@dataclass(frozen=True)
+class Colours:
+    """The colours of two pictures, (2, 32, 32) each, in the orientation in which one lies on the other."""
+
+    one: Grey
+    two: Grey
+
+    def ncc(
+        self, of_one: tuple[int, ...], of_two: tuple[int, ...], transform: NDArray[np.float64]
+    ) -> float:
+        """Correlate the colours where `transform` lays the second picture on the first; 1 where one has nearly none.
+
+        The transform is of pictures of these shapes.
+        """
+        to_tiny = _to_tiny(of_one) @ transform @ np.linalg.inv(_to_tiny(of_two))
+        layers = np.dstack([*self.two, np.ones_like(self.two[0])])
+        laid = cv2.warpPerspective(layers, to_tiny, (TINY, TINY), flags=cv2.INTER_LINEAR)
+        is_covered = laid[..., 2] > FULLY
+        if is_covered.sum() < MIN_COVERED:
+            return 1.0
+        one, two = self.one[:, is_covered], laid[is_covered, :2].T
+        norms = [float(np.sqrt((each * each).mean())) for each in (one, two)]
+        if min(norms) < MIN_CHROMA:
+            return 1.0
+        return float((one * two).mean() / (norms[0] * norms[1]))
+
+
+def _to_tiny(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Give the transform from the pixels of a picture of this shape to those of its 32 x 32 version."""
+    x, y = TINY / shape[1], TINY / shape[0]
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
 @dataclass(frozen=True)
@@ -184,6 +210,20 @@ def ncc(a: Grey, b: Grey) -> float:
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
     return float((a * b).sum() / norm) if norm > 1e-3 * a.size else 0.0
+
+
+def relief_ncc(one: Grey, two: Grey, inside: Grey) -> float:
+    """Correlate what is left of the smooth pictures without the means of rows and columns; 1 where nothing is left.
+
+    A gradient of the sky and a horizon are such means: skies share them.
+    """
+    residuals = []
+    for grey in (one, two):
+        small = cv2.resize(grey * inside, (32, 32), interpolation=cv2.INTER_AREA)
+        weight = np.maximum(cv2.resize(inside, (32, 32), interpolation=cv2.INTER_AREA), 1e-3)
+        tones = small / weight
+        residuals.append(tones - tones.mean(0) - tones.mean(1)[:, None] + tones.mean())
+    return ncc(residuals[0], residuals[1])
 
 
 def _inside_frame(grey: NDArray[np.uint8]) -> tuple[slice, slice] | None:

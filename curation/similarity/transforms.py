@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.similarity.picture_features import SIDE, Features, Grey, Keypoints, chroma_ncc
+from curation.similarity.picture_features import SIDE, Colours, Features, Grey, Keypoints
 
 Transform = NDArray[np.float64]
 """A transform of the plane, shape (3, 3), in homogeneous coordinates; affine ones end in 0, 0, 1."""
@@ -31,7 +31,7 @@ class KeypointMatches:
     target: NDArray[np.float32]
     source: NDArray[np.float32]
     grey: Grey
-    chroma_ncc: float = 1.0  # of the whole pictures, mirrored if that matches better
+    colours: Colours | None = None  # mirrored if that matches better
 
     @classmethod
     def of(cls, one: Features, two: Features) -> "KeypointMatches":
@@ -43,8 +43,8 @@ class KeypointMatches:
             if len(mirrored_matches := _match(points, mirrored)) > len(matches):
                 others, matches = mirrored, mirrored_matches
                 grey, colours = np.ascontiguousarray(grey[:, ::-1]), colours[..., ::-1]
-        similarity = chroma_ncc(one.chroma, colours)
-        return cls(points.points[matches[:, 0]], others.points[matches[:, 1]], grey, similarity)
+        target, source = points.points[matches[:, 0]], others.points[matches[:, 1]]
+        return cls(target, source, grey, Colours(one.chroma, colours))
 
     def affine(self) -> tuple[Transform | None, int]:
         """Estimate the affine transform from `source` to `target`, and count the distinct spots that agree."""

@@ -39,6 +39,29 @@ def test_fewer_textured_cells_are_asked_for_where_much_is_covered(overlay_share:
     assert is_copy(covered, LIMITS) == (overlay_share > 0.2)
 
 
+def test_few_cells_suffice_beside_an_overlay_where_they_agree_exactly() -> None:
+    exact = replace(COPY, detail_ncc=0.999, drift_px=0.01, n_textured=15, overlay_share=0.15)
+    assert is_copy(exact, LIMITS)
+    # A product of the same shape with another label agrees exactly beside the label.
+    assert not is_copy(replace(exact, overlay_share=0.05), LIMITS)
+    assert not is_copy(replace(exact, detail_ncc=0.99), LIMITS)
+    assert not is_copy(replace(exact, worst_ncc=0.95), LIMITS)
+
+
+def test_undone_light_may_leave_drift_but_none_that_neighbours_share() -> None:
+    shaded = replace(COPY, drift_px=0.15, overlay_share=0.3)
+    assert not is_copy(shaded, LIMITS)
+    assert is_copy(replace(shaded, is_relit=True), LIMITS)
+    assert not is_copy(replace(shaded, is_relit=True, coherent_px=0.06), LIMITS)
+
+
+def test_a_softened_picture_with_little_texture_may_drift_where_its_parts_lie_still() -> None:
+    softened = replace(COPY, n_textured=20, drift_px=0.12, coherent_px=0.0, worst_ncc=0.97)
+    assert is_copy(softened, LIMITS)
+    assert not is_copy(replace(softened, coherent_px=0.02), LIMITS)
+    assert not is_copy(replace(softened, worst_ncc=0.92), LIMITS)
+
+
 def test_one_watermark_over_two_photographs_is_no_copy() -> None:
     assert not is_copy(replace(COPY, ncc=0.4, drift_px=0.02), LIMITS)
 

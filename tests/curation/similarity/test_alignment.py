@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from curation.similarity.alignment import fit_by_features, fit_whole
-from curation.similarity.picture_features import Features, ncc
+from curation.similarity.picture_features import Colours, Features, ncc
 from tests.curation.made_pictures import cropped, encoded, framed, scaled, scene, shaken
 
 
@@ -79,3 +79,13 @@ def test_a_constant_correlates_with_nothing() -> None:
     ramp = np.arange(100, dtype=np.float32)
     assert ncc(ramp, np.ones(100, np.float32)) == 0
     assert ncc(ramp, 3 * ramp + 5) == pytest.approx(1, abs=1e-5)
+
+
+def test_colours_are_compared_where_the_pictures_overlap() -> None:
+    left, right = (np.full((2, 32, 32), value, np.float32) for value in (20.0, -20.0))
+    whole = np.concatenate([left[..., :16], right[..., 16:]], axis=2)
+    to_left_half = np.diag([0.5, 1.0, 1.0])
+    shapes = (240, 320), (240, 320)
+    assert Colours(whole, left).ncc(*shapes, to_left_half) > 0.99
+    assert Colours(whole, right).ncc(*shapes, to_left_half) < -0.99
+    assert Colours(whole, 0 * left).ncc(*shapes, to_left_half) == 1
