@@ -153,8 +153,8 @@ def _beside_photograph(
     if not (is_part and fit.contained >= limits.contained and correlates(fit, limits)):
         return fit
     beside = surroundings(one.grey, alignment.grey, alignment.transform)
-    is_single = is_page(beside, limits) or is_ground(beside, limits)
-    is_collage = beside.parting > limits.parting and not is_single
+    has_line = beside.parting > limits.parting
+    is_collage = has_line and not (is_page(beside, limits) or is_ground(beside, limits))
     return replace(fit, is_beside_photograph=is_collage)
 
 

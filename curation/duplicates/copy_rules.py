@@ -131,16 +131,18 @@ def is_page(beside: Surroundings, limits: VerificationLimits) -> bool:
     It is the rest of the photograph (no seam, no straight line through it), paper with text, or the same picture again,
     blurred or not.
     """
-    is_paper = beside.paper_share >= limits.paper_share and beside.mode_share >= limits.mode_share
-    is_itself = max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc
-    is_rest = beside.seam <= limits.seam and beside.parting <= limits.parting
-    return is_rest or is_paper or is_itself
+    if beside.seam <= limits.seam and beside.parting <= limits.parting:
+        return True
+    if beside.mode_share >= limits.mode_share and beside.paper_share >= limits.paper_share:
+        return True
+    return max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc
 
 
 def is_ground(beside: Surroundings, limits: VerificationLimits) -> bool:
     """Say whether a picture lies on a table, a cloth or a wall, or beside lines of text."""
-    has_text = beside.n_lines >= limits.page_lines and beside.mode_share >= limits.text_mode_share
-    return has_text or beside.relief <= limits.ground_relief
+    if beside.mode_share >= limits.text_mode_share and beside.n_lines >= limits.page_lines:
+        return True
+    return beside.relief <= limits.ground_relief
 
 
 def _agrees_closely(fit: Fit, limits: VerificationLimits) -> bool:

@@ -8,6 +8,7 @@ texture they are one tone or a gradient. What a collage has beside each part is 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -50,9 +51,9 @@ STEP_TONES, STEP_SHARE = (
 )  # grey levels between within and beyond; share of the edge with such a step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surroundings:
-    """What the larger picture has beside the smaller one.
+    """What the larger picture, `large`, has beside the smaller one, where `beside` is true; measured when it is read.
 
     `seam`: change of tones across the edge over that beside it; `parting`: the share of a straight line through the
     larger picture that is a step in tones, for the line where it is greatest beside the smaller one; `paper_share`:
@@ -61,14 +62,51 @@ class Surroundings:
     `relief`: grey levels by which the blurred surroundings leave a gradient; `n_lines`: lines of text on blank paper.
     """
 
-    seam: float = 1.0
-    parting: float = 0.0
-    paper_share: float = 0.0
-    mode_share: float = 0.0
-    backdrop_ncc: float = -1.0
-    repeated_ncc: float = -1.0
-    relief: float = UNKNOWN_RELIEF
-    n_lines: int = 0
+    large: Grey
+    small: Grey
+    inside: Grey
+    beside: NDArray[np.bool_]
+
+    @cached_property
+    def is_seen(self) -> bool:
+        """Say whether there is enough beside the smaller picture; if not, the other values are those of a collage."""
+        return int(self.beside.sum()) >= MIN_PIXELS
+
+    @cached_property
+    def seam(self) -> float:  # noqa: D102 - described above, as the others
+        return _seam(self.large, self.inside) if self.is_seen else 1.0
+
+    @cached_property
+    def parting(self) -> float:  # noqa: D102
+        if not self.is_seen:
+            return 0.0
+        return max(_parting(self.large, self.inside), _parting(self.large.T, self.inside.T))
+
+    @cached_property
+    def paper_share(self) -> float:  # noqa: D102
+        return _paper_share(self.large[self.beside]) if self.is_seen else 0.0
+
+    @cached_property
+    def mode_share(self) -> float:  # noqa: D102
+        return _mode_share(self.large[self.beside]) if self.is_seen else 0.0
+
+    @cached_property
+    def backdrop_ncc(self) -> float:  # noqa: D102
+        return _backdrop_ncc(self.large, self.small, self.beside) if self.is_seen else -1.0
+
+    @cached_property
+    def repeated_ncc(self) -> float:  # noqa: D102
+        return _repeated_ncc(self.large, self.small, self.beside) if self.is_seen else -1.0
+
+    @cached_property
+    def relief(self) -> float:  # noqa: D102
+        return _relief(self.large, self.beside) if self.is_seen else UNKNOWN_RELIEF
+
+    @cached_property
+    def n_lines(self) -> int:  # noqa: D102
+        if not self.is_seen:
+            return 0
+        return max(_n_lines(self.large, self.beside), _n_lines(self.large.T, self.beside.T))
 
 
 def surroundings(one: Grey, two: Grey, transform: Transform) -> Surroundings:
@@ -80,19 +118,7 @@ def surroundings(one: Grey, two: Grey, transform: Transform) -> Surroundings:
     wedges = _wedges(two)
     if wedges.any():
         inside = inside * (warp(wedges, transform, one) < 0.01)
-    beside = cv2.dilate(inside, np.ones((GROWN, GROWN))) == 0
-    if beside.sum() < MIN_PIXELS:
-        return Surroundings()
-    return Surroundings(
-        seam=_seam(one, inside),
-        parting=max(_parting(one, inside), _parting(one.T, inside.T)),
-        paper_share=_paper_share(one[beside]),
-        mode_share=_mode_share(one[beside]),
-        backdrop_ncc=_backdrop_ncc(one, two, beside),
-        repeated_ncc=_repeated_ncc(one, two, beside),
-        relief=_relief(one, beside),
-        n_lines=max(_n_lines(one, beside), _n_lines(one.T, beside.T)),
-    )
+    return Surroundings(one, two, inside, cv2.dilate(inside, np.ones((GROWN, GROWN))) == 0)
 
 
 def _wedges(grey: Grey) -> Grey:

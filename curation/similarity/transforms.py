@@ -121,14 +121,15 @@ def _robust_residual(
     y: NDArray[np.float64],
 ) -> float:
     """Fit x by the terms `across` and y by `down`, with one coefficient for both; outliers have little weight."""
-    terms = np.stack([np.stack(across, 1), np.stack(down, 1)])
-    values, weight = np.stack([x, y]), np.ones_like(x)
+    terms = np.concatenate([np.stack(across), np.stack(down)], axis=1)
+    values, weight = np.concatenate([x, y]), np.ones(2 * len(x))
+    slight = 1e-9 * np.eye(len(terms))
     for _ in range(ROUNDS):
-        weighted = terms * weight[:, None]
-        normal = np.einsum("kni,knj->ij", weighted, terms) + 1e-9 * np.eye(terms.shape[2])
-        solution = np.linalg.solve(normal, np.einsum("kni,kn->i", weighted, values))
-        distance = np.hypot(*(terms @ solution - values))
-        weight = 1 / (WEIGHT_PX + distance) ** 2
+        weighted = terms * weight
+        solution = np.linalg.solve(weighted @ terms.T + slight, weighted @ values)
+        left = solution @ terms - values
+        distance = np.hypot(left[: len(x)], left[len(x) :])
+        weight[: len(x)] = weight[len(x) :] = 1 / (WEIGHT_PX + distance) ** 2
     return float(np.median(distance)) if len(distance) else 0.0
 
 

@@ -63,7 +63,9 @@ def test_a_blurred_backdrop_and_a_repeated_picture_are_the_picture_itself() -> N
 
 def test_a_covered_picture_has_nothing_beside_it() -> None:
     small = grey(63)
-    assert placed(small, small, 0, 0) == Surroundings()
+    beside = placed(small, small, 0, 0)
+    assert not beside.is_seen
+    assert (beside.seam, beside.parting, beside.n_lines, beside.paper_share) == (1.0, 0.0, 0, 0.0)
 
 
 def test_lines_of_text_are_counted_and_a_photograph_has_none() -> None:
