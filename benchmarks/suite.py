@@ -137,6 +137,10 @@ ENTRIES = (
         script="defect_models",
     ),
     Entry(
+        "defect_statistics", "--home {home} --output {output} --rungs 2 --only 'small, on statistics'", TRAINING,
+        script="defect_models",
+    ),
+    Entry(
         "faces_short_sessions", "--home {home} --own faceres --gap 30 --output {output}", TRAINING, script="faces",
     ),
     Entry("good_photos", "--photos {photos} --home {home} --output {output}", TRAINING),

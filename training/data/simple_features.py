@@ -18,12 +18,12 @@ def statistics(picture: Pixels, patches: Pixels) -> Floats:
     """Return ten numbers about a picture (H, W, 3) and its patches (P, s, s, 3), flat ones first."""
     luma = patches.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     chroma = patches[..., 0].astype(np.float64) - luma
-    half = len(luma) - len(luma) // 2
+    flat, textured = len(luma) - len(luma) // 2, max(1, len(luma) // 2)  # a single patch is both
     noise = np.log(0.1 + _roughness(luma)), np.log(0.1 + _roughness(chroma))
     parts = [
         part
         for values in noise
-        for part in (values.min(), values[:half].mean(), values[half:].mean())
+        for part in (values.min(), values[:flat].mean(), values[-textured:].mean())
     ]
     light = picture / 255.0
     return np.array(

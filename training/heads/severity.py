@@ -53,14 +53,18 @@ class SeverityHead(RegressionHead):
         values = np.clip(self.truth(index), self.low, self.high)
         return values if self.fill is None else np.where(np.isnan(values), self.fill, values)
 
-    def weighed_on(self, index: pl.DataFrame) -> SeverityHead:
-        """Return this head with weights that make all bins count alike on these rows, a rare one at most ten times."""
+    def weighed_on(self, index: pl.DataFrame, most: float = MOST_WEIGHT) -> SeverityHead:
+        """Return this head with weights that make all bins count alike on these rows, a rare one at most `most` times.
+
+        Where a ladder is learnt, bin 0 has the rows of all other defects. With a low `most` it outweighs the strengths,
+        and a picture that may have the defect is called a weak case of it.
+        """
         import dataclasses
 
         values = self.targets(index)
         numbers = np.rint((values[~np.isnan(values)] - self.low) / self.step).astype(int)
         counts = np.bincount(numbers, minlength=self.bins)
-        weights = np.minimum(counts.max(initial=1) / np.maximum(counts, 1), MOST_WEIGHT)
+        weights = np.minimum(counts.max(initial=1) / np.maximum(counts, 1), most)
         mean = float((weights * counts).sum() / max(counts.sum(), 1)) or 1.0
         return dataclasses.replace(self, bin_weights=tuple((weights / mean).tolist()))
 

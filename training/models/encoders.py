@@ -27,6 +27,7 @@ from training.errors import OptionError
 from training.models.headed import Inputs
 from training.models.patch_statistics import PatchSpectrum, PatchStatistics
 from training.models.picture_statistics import PictureColours, PictureStatistics, PictureTones
+from training.models.whole_picture import PixelStatistics
 
 if TYPE_CHECKING:
     from training.encoders.onnx_encoder import OnnxEncoder
@@ -246,10 +247,13 @@ def _cell_weights(side: int, cells: int) -> torch.Tensor:
     return weights
 
 
-FrozenNetwork = Lite0Levels | Lite0AndPatches | Lite0Quality | Lite0Detail | Lite0Tones
+FrozenNetwork = (
+    Lite0Levels | Lite0AndPatches | Lite0Quality | Lite0Detail | Lite0Tones | PixelStatistics
+)
 ENCODERS: Mapping[str, type[FrozenNetwork]] = {
     "lite0": Lite0Levels, "lite0_grid": Lite0Grid, "lite0_patches": Lite0AndPatches, "lite0_quality": Lite0Quality,
     "lite0_detail": Lite0Detail, "lite0_tones": Lite0Tones, "lite0_face": Lite0Face,
+    "statistics": PixelStatistics,
 }  # fmt: skip
 
 _MODELS: ContextVar[Path | None] = ContextVar("models", default=None)

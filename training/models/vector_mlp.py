@@ -80,6 +80,37 @@ class StatisticsBackbone(VectorBackbone):
         return torch.cat([features, DIRECT * scaled], 1) if self.direct else features
 
 
+class StatisticsBranches(nn.Module):
+    """A `StatisticsBackbone` for each of several groups of numbers: few of them are not lost among many others.
+
+    >>> StatisticsBranches((8, 3), hidden=6, features=4)({"vectors": torch.zeros(3, 11)}).shape
+    torch.Size([3, 8])
+    """
+
+    parts = ()
+    input_names = ("vectors",)
+
+    def __init__(
+        self, dims: tuple[int, ...], *, hidden: int, features: int, dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        self.dims = list(dims)
+        self.features = features * len(dims)
+        self.branches = nn.ModuleList(
+            StatisticsBackbone(dim, hidden, features, dropout) for dim in dims
+        )
+
+    def standardise(self, vectors: torch.Tensor) -> None:
+        """Set mean and spread of each group from vectors (N, sum of `dims`) of training."""
+        for branch, group in zip(self.branches, torch.split(vectors, self.dims, 1), strict=True):
+            branch.standardise(group)  # type: ignore[operator]  # of every branch
+
+    def forward(self, inputs: Inputs, part: str = "") -> torch.Tensor:  # noqa: ARG002 - the contract
+        """Map `vectors` (N, sum of `dims`) to features (N, features of all groups)."""
+        groups = zip(self.branches, torch.split(inputs["vectors"], self.dims, 1), strict=True)
+        return torch.cat([branch({"vectors": group}) for branch, group in groups], 1)
+
+
 class EncodedNetwork(nn.Module):
     """An encoder with the network that was trained on its vectors: from pictures to the heads' outputs."""
 

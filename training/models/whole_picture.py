@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.models.patch_statistics import StepSizes
 from training.models.picture_statistics import MaskedColours
 
 PLANES = 8
@@ -121,15 +122,51 @@ class ColourBranch(nn.Module):
 
     def forward(self, pixels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Map pictures (N, 3, H, W) from 0 to 1 and their masks to (N, features)."""
-        small, inside = pixels, mask
-        for _ in range(2):
-            means = _box(small) / _box(inside).clamp_min(1e-6)
-            small, inside = means[:, :, ::2, ::2], inside[:, :, ::2, ::2]
-            small = small * inside
-        some, there = pixels[:, :, ::2, ::2], mask[:, :, ::2, ::2]
-        numbers = self.numbers(some, there, small, inside)
+        numbers = colour_numbers(self.numbers, pixels, mask)
         features: torch.Tensor = self.layers(self.standardise(numbers))
         return features
+
+
+def colour_numbers(
+    numbers: MaskedColours, pixels: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Return the numbers of pictures (N, 3, H, W) from 0 to 1 at half of their size, and at a fourth of it."""
+    small, inside = pixels, mask
+    for _ in range(2):
+        means = _box(small) / _box(inside).clamp_min(1e-6)
+        small, inside = means[:, :, ::2, ::2], inside[:, :, ::2, ::2]
+        small = small * inside
+    some, there = pixels[:, :, ::2, ::2], mask[:, :, ::2, ::2]
+    result: torch.Tensor = numbers(some, there, small, inside)
+    return result
+
+
+class PixelStatistics(nn.Module):
+    """An encoder without weights: edges and detail of the native middle, tones and hues of the whole picture.
+
+    The numbers of `StepSizes`, `statistics` and `MaskedColours`.
+
+    >>> PixelStatistics()({"pictures": torch.zeros(1, 2, 3, 64, 64, dtype=torch.uint8)}).shape
+    torch.Size([1, 1, 329])
+    """
+
+    input_names = ("pictures",)
+    patch_dim = 0
+    dims = (StepSizes.dim, STATISTICS, MaskedColours.dim)
+    dim = sum(dims)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps, self.colours = StepSizes(), MaskedColours()
+
+    def forward(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Map uint8 `pictures` (N, 2, 3, S, S), the whole one and its middle, to vectors (N, 1, dim)."""
+        light = inputs["pictures"].float() / 255.0
+        whole, middle = light[:, 0], light[:, 1]
+        everywhere = torch.ones_like(middle[:, :1])
+        detail = statistics(middle, fine_residual(middle, everywhere), everywhere)
+        colours = colour_numbers(self.colours, whole, everywhere)
+        return torch.cat([self.steps(middle), detail, colours], 1)[:, None]
 
 
 class RunningStandardise(nn.Module):

@@ -26,12 +26,9 @@ TITLES = {
     "bad_exposure": "Bad exposure", "bad_white_balance": "Bad white balance", "bad_saturation": "Bad saturation",
     "noise": "Noise", "haze": "Haze", "undesired_blur": "Undesired blur", "bad_composition": "Bad composition",
 }  # fmt: skip
-SIGNED = (
-    "bad_saturation",
-)  # below 0 is too dull, above too strong; others may have both sides, too
-BINS, SIGNED_BINS = 11, 21
-NIMA_BINS = 10
-COLUMNS = ("all", "whole", "whole_and_native", "pixels")
+SIGNED = ("bad_saturation",)  # below 0 is too dull; others may have both sides, too
+BINS, SIGNED_BINS, NIMA_BINS = 11, 21, 10
+COLUMNS = ("all", "whole", "whole_and_native", "pixels", "statistics")
 WIDTHS = (16, 24, 32, 40)  # channels of the network on pixels, as in `good_photos`
 
 
@@ -40,13 +37,14 @@ class DefectsConfig(QualityConfig):
     """Hyperparameters of `defects`: of each picture's ladder `rungs` of the six strengths of every defect are made.
 
     `columns` is what a severity is learnt from: the vector of the whole picture, those of the whole picture and of its
-    native middle, or all, with the statistics; or the pixels of both, without an encoder. With `histogram` each head
-    has ten bins without order.
+    native middle, or all, with the statistics; or the pixels of both, or 329 statistics of them, without a trained
+    encoder. With `histogram` each head has ten bins without order. Bins count at most `most_weight` times the largest.
     """
 
     rungs: int = option(1)
     columns: str = option("all")
     histogram: bool = option(default=False)
+    most_weight: float = option(10.0)
 
 
 DEFAULT = DefectsConfig(
@@ -59,17 +57,20 @@ SMOKE = DefectsConfig(
     encoder="lite0_tones", side=64, hidden=32, patch_hidden=64, patch_features=32, direct=True,
 )  # fmt: skip
 PRESETS = {
-    "default": DEFAULT,
-    "smoke": SMOKE,
+    "default": DEFAULT, "smoke": SMOKE,
     "nima": replace(DEFAULT, columns="whole", histogram=True),
     "multicolumn": replace(DEFAULT, columns="whole_and_native"),
     "small": replace(
         DEFAULT, columns="pixels", encoder="", side=192, bank=1, hidden=32, epochs=5, batch_size=16,
         learning_rate=3e-3, ema=0.99, dropout=0.1, rungs=1,
     ),
+    "statistics": replace(
+        DEFAULT, columns="statistics", encoder="statistics", side=192, bank=1, batch_size=32, learning_rate=3e-3,
+        patch_hidden=88, patch_features=44, epochs=15, most_weight=40.0,
+    ),
 }  # fmt: skip
 """`nima` and `multicolumn` see what the networks of Talebi and Milanfar (2018) and Yu et al. (2018) see, frozen;
-`small` learns all of its 48 thousand parameters from pixels."""
+`small` learns 48 thousand parameters from pixels, `statistics` 43 thousand from numbers of their tones and edges."""
 
 
 def has_labels(index: pl.DataFrame) -> bool:
@@ -89,21 +90,20 @@ def heads(labels: Labels, config: DefectsConfig) -> tuple[Head, ...]:
     """Make one head a defect, of 11 bins from 0 to 1, or 21 from -1 to 1 where a severity has two sides."""
     index = labels.index
     names = [name for name in TITLES if name in index.columns and index[name].count()]
-    return tuple(_head(name, index, is_histogram=config.histogram) for name in names)
+    return tuple(_head(name, index, config) for name in names)
 
 
-def _head(name: str, index: pl.DataFrame, *, is_histogram: bool) -> Head:
+def _head(name: str, index: pl.DataFrame, config: DefectsConfig) -> Head:
     from training.heads import SeverityHead
 
     numbers = index[name].cast(float, strict=False).drop_nulls()
     is_signed = name in SIGNED or bool((numbers < 0).any())
-    bins = SIGNED_BINS if is_signed else BINS
+    bins = NIMA_BINS if config.histogram else SIGNED_BINS if is_signed else BINS
     head = SeverityHead(
         name=name, title=TITLES[name], column=name, low=-1.0 if is_signed else 0.0, high=1.0,
-        bins=NIMA_BINS if is_histogram else bins, fill=0.0 if "edit" in index.columns else None,
-        is_histogram=is_histogram,
+        bins=bins, fill=0.0 if "edit" in index.columns else None, is_histogram=config.histogram,
     )  # fmt: skip
-    return head.weighed_on(index)
+    return head.weighed_on(index, config.most_weight)
 
 
 def network(config: DefectsConfig, heads: tuple[Head, ...]) -> nn.Module:
@@ -111,8 +111,8 @@ def network(config: DefectsConfig, heads: tuple[Head, ...]) -> nn.Module:
     from training.models.encoders import Lite0Levels
     from training.models.headed import HeadedNetwork
     from training.models.picture_and_patch_vectors import PictureAndPatchVectors
-    from training.models.vector_mlp import VectorBackbone
-    from training.models.whole_picture import WholeAndMiddleBackbone
+    from training.models.vector_mlp import StatisticsBranches, VectorBackbone
+    from training.models.whole_picture import PixelStatistics, WholeAndMiddleBackbone
 
     if config.columns == "all":
         return two_branches(config, heads)
@@ -122,10 +122,12 @@ def network(config: DefectsConfig, heads: tuple[Head, ...]) -> nn.Module:
     backbone: nn.Module
     if config.columns == "pixels":
         backbone = WholeAndMiddleBackbone(WIDTHS, features=hidden, colours=hidden, dropout=drop)
+    elif config.columns == "statistics":
+        widths = {"hidden": config.patch_hidden, "features": config.patch_features}
+        backbone = StatisticsBranches(PixelStatistics.dims, **widths)
     elif config.columns == "whole":
-        backbone = VectorBackbone(
-            dim=Lite0Levels.dim, hidden=hidden, input_dropout=out, dropout=drop
-        )
+        sides = {"dim": Lite0Levels.dim, "hidden": hidden}
+        backbone = VectorBackbone(**sides, input_dropout=out, dropout=drop)
     else:
         backbone = PictureAndPatchVectors(
             dim=2 * Lite0Levels.dim, patch_dim=Lite0Levels.dim, hidden=hidden, patch_hidden=hidden,

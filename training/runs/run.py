@@ -95,10 +95,11 @@ class TrainingJob:
             if not self.task.encoders:
                 yield pictures
                 return
-            stores = [self._encoded(pictures, encoder) for encoder in self.task.encoders]
+            stores = [self.encoded(pictures, encoder) for encoder in self.task.encoders]
             yield stores[0] if len(stores) == 1 else JoinedStore(stores)
 
-    def _encoded(self, pictures: SampleStore, encoder: Encoder | OnnxEncoder) -> EncodedStore:
+    def encoded(self, pictures: SampleStore, encoder: Encoder | OnnxEncoder) -> EncodedStore:
+        """Open the vectors of an encoder, and compute those that the workspace does not have yet."""
         folder = self.workspace.home / "cache" / "vectors"
         store = EncodedStore(pictures, encoder.id, encoder.dim, folder)
         device = choose_device(self.settings)

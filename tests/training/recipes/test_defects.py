@@ -13,6 +13,7 @@ from tests.training.made_release import make_item, make_release
 from training.errors import NoLabelError, OptionError
 from training.fit.recipe import Labels
 from training.models.encoders import Lite0Levels, Lite0Tones
+from training.models.whole_picture import PixelStatistics
 from training.predict.predict_files import load_model, predict_picture
 from training.recipes import aesthetics, defects
 from training.report.report import write_report
@@ -77,6 +78,35 @@ def test_the_small_network_learns_from_pixels_alone() -> None:
         assert not torch.equal(network({"pictures": other})["noise"], outputs["noise"])
 
 
+def test_a_network_of_the_same_size_learns_from_statistics_of_pixels() -> None:
+    config = defects.PRESETS["statistics"]
+    rows = defects.rows(pl.DataFrame({"asset_sha256": ["a"]}), config)
+    network = defects.network(config, defects.heads(labels_of(rows), config)).eval()
+    assert 40_000 < sum(each.numel() for each in network.parameters()) < 50_000
+    encoder = PixelStatistics()
+    assert not list(encoder.parameters())
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (2, 2, 3, 48, 48), dtype=torch.uint8, generator=generator)
+    outputs = network({"vectors": encoder({"pictures": pictures})[:, 0]})
+    for place in (0, 1):
+        other = pictures.clone()
+        other[:, place] = 0
+        seen = network({"vectors": encoder({"pictures": other})[:, 0]})
+        assert not torch.equal(seen["noise"], outputs["noise"])
+
+
+def test_strengths_of_a_ladder_may_count_as_much_as_rows_without_the_defect() -> None:
+    index = pl.DataFrame({"asset_sha256": [f"{number}" for number in range(60)]})
+    for preset, share in (("default", 10 / 39), ("statistics", 1.0)):
+        config = defects.PRESETS[preset]
+        rows = defects.rows(index, config)
+        head = next(each for each in defects.heads(labels_of(rows), config) if each.name == "noise")
+        weight_of_none, *of_strengths = head.bin_weights
+        counts = np.bincount(np.rint(head.targets(rows) * 10).astype(int), minlength=11)
+        strengths = [n * w for n, w in zip(counts[1:], of_strengths, strict=True) if n]
+        assert np.mean(strengths) / (counts[0] * weight_of_none) == pytest.approx(share, rel=0.1)
+
+
 def test_other_columns_are_refused() -> None:
     with pytest.raises(OptionError, match="columns=half"):
         defects.network(defects.DEFAULT.changed(["columns=half"]), ())
@@ -114,15 +144,22 @@ def test_votes_then_ladder(workspace: Workspace) -> None:
         climb(workspace, f"start={first.name}", "hidden=16")
 
 
-def climb(workspace: Workspace, *options: str) -> Path:
+@pytest.mark.slow
+def test_statistics_are_part_of_the_exported_model(workspace: Workspace) -> None:
+    (workspace.home / "safelight.toml").write_text("[train]\nthreads = 1\n")
+    make_release(workspace, columns={"votes": [votes_of(n) for n in range(40)]})
+    climb(workspace, preset="statistics")  # with one native patch a picture
+
+
+def climb(workspace: Workspace, *options: str, preset: str = "smoke") -> Path:
     request = TrainingRequest(
-        "defects", None, "smoke", epochs=2, policies=("split",), options=options
+        "defects", None, preset, epochs=2, policies=("split",), options=options
     )
     result = train(workspace, request)
     assert write_report(result.folder, workspace).is_file()
     folder = result.models["split"]
     facts = json.loads((folder / "config.json").read_text())
-    assert facts["rows_train"] % 8 == 0
+    assert facts["rows_train"] % (1 + 7 * facts["config"].get("rungs", 1)) == 0
     assert facts["onnx_max_abs_difference"] < 1e-3
     metrics, difference, _ = evaluate(workspace, folder.name)
     assert difference < 1e-6
