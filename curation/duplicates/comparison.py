@@ -224,9 +224,10 @@ def _under_overlay(one: Features, steps: list[_Step], limits: VerificationLimits
 
 
 def _may_be_half(fit: Fit, mask: Grey, limits: VerificationLimits) -> bool:
-    """Say whether so much is left out that it may be half of a collage: it differs in its tones, too."""
-    is_large = fit.ncc < limits.half_ncc and 1 - mask.mean() > limits.half_share
-    return bool(is_large and is_thick(mask))
+    """Say whether so little of both agrees that the rest may be half of a collage: it differs in its tones, too."""
+    differing = 1 - fit.overlap * float(mask.mean())
+    is_large = fit.ncc < limits.half_ncc and differing > limits.half_share
+    return is_large and is_thick(mask)
 
 
 def _beside_overlay(
