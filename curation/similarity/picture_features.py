@@ -241,6 +241,10 @@ def _inside_frame(grey: NDArray[np.uint8]) -> tuple[slice, slice] | None:
 
 def _n_plain_lines(grey: NDArray[np.uint8]) -> int:
     """Count the lines from the top that have the tone of the first line."""
-    lines = grey[: grey.shape[0] // 3].astype(np.int16)
-    differs = np.abs(lines - int(np.median(lines[0]))).max(axis=1) > FRAME_NOISE
+    lines = grey[: grey.shape[0] // 3]
+    first = lines[0].astype(np.int16)
+    tone = int(median(first))
+    if np.abs(first - tone).max() > FRAME_NOISE:  # as in most pictures
+        return 0
+    differs = np.abs(lines.astype(np.int16) - tone).max(axis=1) > FRAME_NOISE
     return int(differs.argmax()) if differs.any() else 0
