@@ -156,7 +156,7 @@ def measure_size(n: int) -> dict[str, object]:
             result[name] = {
                 "cpu_s": time.process_time() - cpu,
                 "wall_s": time.perf_counter() - wall,
-                "laps": step_times.seconds,
+                "step_times": step_times.seconds,
                 "groups": summary.n_duplicate_groups,
             }
         index = next((workspace.home / "derived" / "similarity").glob("*.arrow"))
@@ -208,7 +208,7 @@ def run_in_child(*arguments: str) -> dict[str, object]:
 
 
 def report(sizes: list[dict], vectors: dict | None) -> str:
-    steps = list(sizes[0]["first"]["laps"])
+    steps = list(dict.fromkeys(step for size in sizes for step in size["first"]["step_times"]))
     columns = [
         "pictures",
         "CPU ms each",
@@ -233,7 +233,7 @@ def report(sizes: list[dict], vectors: dict | None) -> str:
         cells = [
             f"{n:,}",
             f"{1000 * first['cpu_s'] / n:.2f}",
-            *(f"{1000 * first['step_times'][step] / n:.2f}" for step in steps),
+            *(f"{1000 * first['step_times'].get(step, 0) / n:.2f}" for step in steps),
             f"{size_result['again']['cpu_s']:.1f}",
             f"{size_result['more']['cpu_s']:.1f}",
             f"{first['groups']:,} of {n // COPY_EVERY:,}",

@@ -3,10 +3,11 @@
 import argparse
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import suite
+from benchmarks import bench_curate_scale, suite
 from benchmarks.earlier_table import peers_note, with_programs_of
 from benchmarks.suite import ENTRIES, RESULTS, ROOT, Entry, changes_since, commit_of, git, listing
 
@@ -94,3 +95,15 @@ def test_a_table_is_written_by_the_script_or_from_what_it_prints(tmp_path: Path)
     assert "| 100 | 50 |" in commit.read_text("utf-8")
     assert "`python3 dev.py bench commit --rows 50" in commit.read_text("utf-8")
     assert query.read_text("utf-8").startswith("# ")
+
+
+def test_the_table_of_curation_has_the_steps_of_every_size() -> None:
+    """Small collections have a step that large ones leave out."""
+    many: dict[str, Any] = {"cpu_s": 3.0, "groups": 4, "step_times": {"stages": 2.0}}
+    few = many | {"step_times": {"stages": 1.0, "shared content": 0.5}}
+    again = {"again": {"cpu_s": 1.0}, "more": {"cpu_s": 2.0}, "index_mb": 1.0, "rss_mb": 900.0}
+    sizes = [{"n": 2000, "first": many, **again}, {"n": 200, "first": few, **again}]
+    page = bench_curate_scale.report(sizes, None)
+    assert "| stages, s per 1,000 | shared content, s per 1,000 |" in page
+    assert "| 2,000 | 1.50 | 1.00 | 0.00 | 1.0 | 2.0 | 4 of" in page
+    assert "| 200 | 15.00 | 5.00 | 2.50 |" in page
