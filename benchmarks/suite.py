@@ -137,7 +137,7 @@ ENTRIES = (
         script="defect_models",
     ),
     Entry(
-        "defect_statistics", "--home {home} --output {output} --rungs 2 --only 'small, on statistics'", TRAINING,
+        "defect_statistics", "--home {home} --output {output} --rungs 6 --only 'small, on statistics'", TRAINING,
         script="defect_models",
     ),
     Entry(

@@ -66,7 +66,7 @@ PRESETS = {
     ),
     "statistics": replace(
         DEFAULT, columns="statistics", encoder="statistics", side=192, bank=1, batch_size=32, learning_rate=3e-3,
-        patch_hidden=88, patch_features=44, epochs=15, most_weight=40.0,
+        patch_hidden=88, patch_features=44, epochs=15, most_weight=40.0, rungs=6,
     ),
 }  # fmt: skip
 """`nima` and `multicolumn` see what the networks of Talebi and Milanfar (2018) and Yu et al. (2018) see, frozen;
