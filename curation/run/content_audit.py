@@ -23,9 +23,7 @@ from curation.similarity.neighbours import Compact, compact
 from curation.similarity.picture_features import FeatureCache
 from curation.splits.closest_pairs import Vectors
 from curation.splits.shared_content import (
-    FEWEST_PAIRS,
     LEAK_INLIERS,
-    PAIRS_A_PICTURE,
     PART_INLIERS,
     ContentComparison,
     Pair,
@@ -95,8 +93,7 @@ class ContentAudit:
         rows = np.array([row for row, name in enumerate(vectors.names) if name in kept], np.int64)
         listed = tuple(vectors.names[row] for row in rows.tolist())
         own, everyone = vectors.compact[rows], np.arange(len(rows))
-        most_pairs = max(FEWEST_PAIRS, PAIRS_A_PICTURE * len(names))
-        comparison = ContentComparison(features, known, most_pairs)
+        comparison = ContentComparison(features, known)
         # A watermark or letters all over change an embedding more than a hash.
         by_hash = _pairs(edges, pl.col("found_by") == "pdq", kept & set(listed))
         candidates = by_hash | neighbour_pairs(listed, own, everyone, everyone)
