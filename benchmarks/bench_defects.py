@@ -57,13 +57,14 @@ def main() -> None:
     parser.add_argument("--dataset", default="photos")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--preset", default="default")
     parser.add_argument("--most", type=int, default=25, help="Photographs of a source.")
     parser.add_argument("--apart", default=SOURCE, help="Column or SQL expression of the source.")
     options = parser.parse_args()
     torch.set_num_threads(1)
     started = time.process_time()
-    job = chosen(make_job(Workspace.at(options.home), TrainingRequest("defects", options.dataset)),
-                 options.apart, options.most)  # fmt: skip
+    request = TrainingRequest("defects", options.dataset, options.preset)
+    job = chosen(make_job(Workspace.at(options.home), request), options.apart, options.most)
     with job.open_store() as store:
         predicted = cross_fitted(job, store, options.apart, options.folds)
         text = table(job, store, predicted, options.apart, options.folds)

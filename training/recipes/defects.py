@@ -57,7 +57,7 @@ SMOKE = DefectsConfig(
     encoder="lite0_tones", side=64, hidden=32, patch_hidden=64, patch_features=32, direct=True,
 )  # fmt: skip
 PRESETS = {
-    "default": DEFAULT, "smoke": SMOKE,
+    "default": DEFAULT, "smoke": SMOKE, "thorough": replace(DEFAULT, rungs=6, most_weight=40.0),
     "nima": replace(DEFAULT, columns="whole", histogram=True),
     "multicolumn": replace(DEFAULT, columns="whole_and_native"),
     "small": replace(

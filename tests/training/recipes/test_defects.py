@@ -97,7 +97,7 @@ def test_a_network_of_the_same_size_learns_from_statistics_of_pixels() -> None:
 
 def test_strengths_of_a_ladder_may_count_as_much_as_rows_without_the_defect() -> None:
     index = pl.DataFrame({"asset_sha256": [f"{number}" for number in range(60)]})
-    for preset, share in (("default", 10 / 39), ("statistics", 1.0)):
+    for preset, share in (("default", 10 / 39), ("thorough", 1.0), ("statistics", 1.0)):
         config = defects.PRESETS[preset]
         rows = defects.rows(index, config)
         head = next(each for each in defects.heads(labels_of(rows), config) if each.name == "noise")
