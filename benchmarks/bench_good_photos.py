@@ -7,7 +7,8 @@ twice, as it is and with one change of moderate strength that its name draws: bl
 balance, compression or less colour; in training with two more of them, each a picture of its own. All are stored alike
 (JPEG 90, EXIF kept). They are crawled with `folder`, and published without the search for near copies, which would join
 them. Whole sources are in training, validation or test, by the hash of their name.
-Changes that training never saw are judged on the native photographs of the test sources.
+Changes that training never saw are judged on the native photographs of the test sources; `--without` names those of
+the seven that are left to them.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tarfile import open as open_tar
 from typing import Any
@@ -121,6 +122,11 @@ def motion(pixels: NDArray[Any], _rng: np.random.Generator) -> NDArray[Any]:
 SEEN: dict[str, Change] = {
     each.__name__: each for each in (blur, noise, exposure, haze, white_balance, compression, faded)
 }
+STRENGTHS = {
+    "blur": "blur 1 to 2.5 px", "noise": "noise of 8 to 20 levels", "exposure": "exposure by 0.8 to 1.6 stops",
+    "haze": "haze of 25 to 45 %", "white_balance": "red against blue by 15 to 30 %", "compression": "JPEG 10 to 25",
+    "faded": "50 to 80 % less colour",
+}  # fmt: skip
 UNSEEN: dict[str, Change] = {each.__name__: each for each in (small, motion, sharpened, vivid)}
 
 
@@ -145,7 +151,7 @@ def photographs(folder: Path) -> Iterator[tuple[str, str, bytes]]:
                     yield facts[name]["source_repo"], name, stream.read()
 
 
-def make_pictures(folder: Path, out: Path) -> int:
+def make_pictures(folder: Path, out: Path, kinds: Sequence[str]) -> int:
     """Write good/SOURCE/CHANGE-FILE and bad/...; return how many photographs cannot be decoded."""
     broken = 0
     for source, name, data in photographs(folder):
@@ -156,13 +162,13 @@ def make_pictures(folder: Path, out: Path) -> int:
             broken += 1
             continue
         rng = np.random.default_rng(zlib.crc32(name.encode()))
-        change = list(SEEN)[int(rng.integers(len(SEEN)))]
+        change = kinds[int(rng.integers(len(kinds)))]
         versions = {
             ("good", "native"): pixels,
             ("bad", change): SEEN[change](pixels.astype(float), rng),
         }
         if tenth(source.replace("/", "__")) in TENTHS["train"]:
-            others = [name for name in SEEN if name != change]
+            others = [name for name in kinds if name != change]
             for other in rng.choice(others, FURTHER, replace=False):
                 versions["bad", str(other)] = SEEN[other](pixels.astype(float), rng)
         for (kind, how), version in versions.items():
@@ -204,10 +210,10 @@ def make_release(workspace: Workspace) -> None:
     )
 
 
-def unseen_lines(folder: Path, photos: Path) -> list[str]:
+def unseen_lines(folder: Path, photos: Path, unseen: Mapping[str, Change]) -> list[str]:
     """Judge changes that training never saw, each against the native photographs of the test sources."""
     model, native, groups = read_model(folder), [], []
-    changed: dict[str, list[float]] = {name: [] for name in UNSEEN}
+    changed: dict[str, list[float]] = {name: [] for name in unseen}
 
     def share_good(pixels: NDArray[Any]) -> float:
         return float(stated_outputs(model, encoded(pixels), "test")[model.heads[0].name][1])
@@ -223,7 +229,7 @@ def unseen_lines(folder: Path, photos: Path) -> list[str]:
         rng = np.random.default_rng(zlib.crc32(name.encode()))
         native.append(share_good(pixels))
         groups.append(source)
-        for change, apply in UNSEEN.items():
+        for change, apply in unseen.items():
             changed[change].append(share_good(apply(pixels, rng)))
     numbers = np.unique(groups, return_inverse=True)[1]
     return [
@@ -240,7 +246,7 @@ def figure(good: list[float], bad: list[float], groups: NDArray[np.int64]) -> st
     return f"{each.value:.3f} [{each.low:.3f}, {each.high:.3f}]"
 
 
-def kind_lines(folder: Path, index: pl.DataFrame) -> list[str]:
+def kind_lines(folder: Path, index: pl.DataFrame, kinds: Sequence[str]) -> list[str]:
     """Judge each change of training on the test sources, against all native photographs there."""
     frame = pl.read_parquet(folder / "predictions.parquet").join(
         index.select("asset_sha256", "source_photo_id"), on="asset_sha256"
@@ -248,7 +254,7 @@ def kind_lines(folder: Path, index: pl.DataFrame) -> list[str]:
     names = frame["source_photo_id"].str.split("/").list.get(2).str.split("-").list.get(0)
     frame = frame.with_columns(names.alias("change"))
     lines = []
-    for change in SEEN:
+    for change in kinds:
         rows_ = frame.filter(pl.col("change").is_in(["native", change]))
         scores = np.array([row[1] for row in rows_["probabilities"].to_list()])
         groups = np.unique(rows_["group_id"].to_numpy().astype(str), return_inverse=True)[1]
@@ -264,12 +270,13 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--without", nargs="*", default=[], choices=list(SEEN))
     parser.add_argument("--set", dest="options", action="append", default=[])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    home = options.home
+    home, kinds = options.home, [name for name in SEEN if name not in options.without]
     if not (home / "releases" / NAME).exists():
-        broken = make_pictures(options.photos, home / "pictures")
+        broken = make_pictures(options.photos, home / "pictures", kinds)
         print(f"{broken} photographs cannot be decoded", flush=True)
         words = ["crawl", "run", "folder", str(home / "pictures"), "--class-level", "1"]
         subprocess.run(
@@ -283,12 +290,14 @@ def main() -> None:
     )
     folder = train(workspace, request).models["split"]
     seconds = time.process_time() - started
-    text = table(folder, workspace, seconds, options.photos)
+    text = table(folder, workspace, seconds, options.photos, kinds)
     options.output.write_text(text, "utf-8")
     print(text)
 
 
-def table(folder: Path, workspace: Workspace, seconds: float, photos: Path) -> str:
+def table(
+    folder: Path, workspace: Workspace, seconds: float, photos: Path, kinds: Sequence[str]
+) -> str:
     """Write the results as Markdown."""
     from catalog import find_release
 
@@ -317,6 +326,8 @@ def table(folder: Path, workspace: Workspace, seconds: float, photos: Path) -> s
         for each in metrics["predictor"].unique(maintain_order=True)
     ]
     newline = "\n"
+    unseen = UNSEEN | {name: change for name, change in SEEN.items() if name not in kinds}
+    further = "".join(f"; {STRENGTHS[name]}" for name in unseen if name in SEEN)
     return f"""# Native photographs and degraded ones, told apart on sources that were left out
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, one compute thread.
@@ -324,9 +335,9 @@ CPU of the process that ended the training and evaluated it: {seconds:.0f} s; th
 {facts["parameters"]:,} parameters, best epoch {facts["best_epoch"]} of {facts["epochs"]}.
 
 What it is: photographs of at most 448 px, each as it is and with one change of moderate strength, in training with
-{1 + FURTHER} of them (blur 1 to 2.5 px, noise of 8 to 20 levels, exposure by 0.8 to 1.6 stops, haze of 25 to 45 %, red
-against blue by 15 to 30 %, JPEG 10 to 25, 50 to 80 % less colour), all stored as JPEG 90. It says how well technical
-faults are seen, **not how well taste is learnt**: many native photographs have such faults themselves.
+{1 + FURTHER} of them, all stored as JPEG 90: {", ".join(STRENGTHS[each] for each in kinds)}.
+It says how well technical faults are seen, **not how well taste is learnt**: many native photographs have such faults
+themselves.
 Pictures: {counts}.
 Intervals (95 %): bootstrap over sources.
 
@@ -338,14 +349,14 @@ Each change of training against the native photographs of the test sources:
 
 | change | AUC | changed |
 | --- | --- | --- |
-{newline.join(kind_lines(folder, index))}
+{newline.join(kind_lines(folder, index, kinds))}
 
 Changes that were never in training, on the same sources (a third of the size; 9 px of motion; an unsharp mask of 250 %;
-twice the colour):
+twice the colour{further}):
 
 | change | AUC | changed |
 | --- | --- | --- |
-{newline.join(unseen_lines(folder, photos))}
+{newline.join(unseen_lines(folder, photos, unseen))}
 
 EXIF is the same in both versions of a photograph, so what follows from EXIF, program or source alone is 0.5 by design.
 

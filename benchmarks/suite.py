@@ -145,6 +145,10 @@ ENTRIES = (
         "faces_short_sessions", "--home {home} --own faceres --gap 30 --output {output}", TRAINING, script="faces",
     ),
     Entry("good_photos", "--photos {photos} --home {home} --output {output}", TRAINING),
+    Entry(
+        "good_photos_five", "--photos {photos} --home {home} --without compression faded --output {output}", TRAINING,
+        script="good_photos",
+    ),
 )  # fmt: skip
 OTHER_TABLES = ("exif_check",)
 """Tables that a command of Safelight prints, not a benchmark."""
