@@ -45,6 +45,10 @@ class FaceDetector:
         self._path, self._min_score = str(path), min_score
         self._local = threading.local()  # a detector serves one thread at a time
 
+    def __reduce__(self) -> tuple[type["FaceDetector"], tuple[float]]:
+        """Make it anew where it is unpickled: Daft pickles stages, and networks of OpenCV cannot be."""
+        return type(self), (self._min_score,)
+
     def detect(self, pixels: npt.NDArray[np.uint8], width: int = 0) -> npt.NDArray[np.float64]:
         """Give the faces of an RGB picture (H, W, 3), shape (N, 15); see `Faces` for the numbers.
 

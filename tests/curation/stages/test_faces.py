@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 from csv import DictReader
 
@@ -29,6 +30,16 @@ def looked(bodies: list[bytes]) -> pa.RecordBatch:
         pa.array([each.width for each in result], pa.int32()),
     ]
     return stage.run(pa.RecordBatch.from_arrays(columns, ["asset_sha256", *Faces.inputs]))
+
+
+@needs_network
+def test_a_detector_in_use_can_be_pickled() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    detector = faces.FaceDetector(0.3)
+    before = detector.detect(pixels)
+    copy = pickle.loads(pickle.dumps(detector))
+    assert np.array_equal(copy.detect(pixels), before)
+    assert copy._min_score == 0.3
 
 
 @needs_network
