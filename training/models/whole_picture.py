@@ -1,6 +1,7 @@
 """A small network for whole pictures of any size in padded batches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -64,18 +65,17 @@ class WholePictureBackbone(nn.Module):
     def forward(self, inputs: Mapping[str, torch.Tensor], part: str = "") -> torch.Tensor:  # noqa: ARG002 - the contract
         """Map uint8 pictures (N, 3, H, W) and their mask (N, 1, H, W) to features (N, features)."""
         mask = inputs["mask"].float()
-        pixels = inputs["pictures"].float().contiguous() / 255.0
-        fine = fine_residual(pixels, mask)
-        level = planes(pixels, fine, mask)
-        pooled = [statistics(pixels, fine, mask), masked_moments(level, mask)]
+        sizes = halvings(inputs["pictures"].float().contiguous() / 255.0, mask)
+        level = planes(sizes[0]).contiguous(memory_format=torch.channels_last)
+        pooled = [statistics(sizes), masked_moments(level, mask)]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            mask = mask[:, :, ::2, ::2]
+            mask = mask[:, :, ::2, ::2].contiguous()
             level = functional.relu(norm(convolution(level))) * mask
             pooled.append(masked_moments(level, mask))
         mixed: torch.Tensor = self.mix(self.standardise(torch.cat(pooled, 1)))
         if self.colours is None:
             return mixed
-        return torch.cat([mixed, self.colours(pixels, inputs["mask"].float())], 1)
+        return torch.cat([mixed, self.colours(sizes)], 1)
 
 
 class WholeAndMiddleBackbone(nn.Module):
@@ -104,7 +104,7 @@ class WholeAndMiddleBackbone(nn.Module):
         pictures = inputs["pictures"]
         everywhere = torch.ones_like(pictures[:, 0, :1])
         middle = self.middle({"pictures": pictures[:, 1], "mask": everywhere})
-        whole = self.colours(pictures[:, 0].float() / 255.0, everywhere.float())
+        whole = self.colours(halvings(pictures[:, 0].float() / 255.0, everywhere.float()))
         return torch.cat([middle, whole], 1)
 
 
@@ -120,24 +120,42 @@ class ColourBranch(nn.Module):
             nn.Linear(2 * features, features), nn.SiLU(), nn.Dropout(2 * dropout),
         )  # fmt: skip
 
-    def forward(self, pixels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Map pictures (N, 3, H, W) from 0 to 1 and their masks to (N, features)."""
-        numbers = colour_numbers(self.numbers, pixels, mask)
+    def forward(self, sizes: "Sequence[PictureSize]") -> torch.Tensor:
+        """Map pictures at three sizes to (N, features)."""
+        numbers = colour_numbers(self.numbers, sizes)
         features: torch.Tensor = self.layers(self.standardise(numbers))
         return features
 
 
-def colour_numbers(
-    numbers: MaskedColours, pixels: torch.Tensor, mask: torch.Tensor
-) -> torch.Tensor:
-    """Return the numbers of pictures (N, 3, H, W) from 0 to 1 at half of their size, and at a fourth of it."""
-    small, inside = pixels, mask
-    for _ in range(2):
-        means = _box(small) / _box(inside).clamp_min(1e-6)
-        small, inside = means[:, :, ::2, ::2], inside[:, :, ::2, ::2]
-        small = small * inside
-    some, there = pixels[:, :, ::2, ::2], mask[:, :, ::2, ::2]
-    result: torch.Tensor = numbers(some, there, small, inside)
+class PictureSize(NamedTuple):
+    """Pictures at one size: pixels (N, 3, H, W) from 0 to 1, 0 outside of the mask (N, 1, H, W).
+
+    `fine` (N, 3, H, W) are the pixels minus the mean of the 3 x 3 pixels around them that are inside the picture.
+    """
+
+    pixels: torch.Tensor
+    mask: torch.Tensor
+    fine: torch.Tensor
+
+
+def halvings(pixels: torch.Tensor, mask: torch.Tensor) -> tuple[PictureSize, ...]:
+    """Return pictures (N, 3, H, W) from 0 to 1 as they are, at half of their size, and at a fourth of it.
+
+    Means of 3 x 3 pixels are both what is taken from the pixels and what the next size consists of.
+    """
+    sizes = []
+    for _ in range(3):
+        means = _box(pixels) / _box(mask).clamp_min(1e-6)
+        sizes.append(PictureSize(pixels, mask, pixels - means))
+        mask = mask[:, :, ::2, ::2].contiguous()
+        pixels = means[:, :, ::2, ::2] * mask
+    return tuple(sizes)
+
+
+def colour_numbers(numbers: MaskedColours, sizes: Sequence[PictureSize]) -> torch.Tensor:
+    """Return the numbers of pictures: of every other pixel, and of the pictures at a fourth of their size."""
+    some, quarter = sizes[0].pixels[:, :, ::2, ::2], sizes[2]
+    result: torch.Tensor = numbers(some, sizes[1].mask, quarter.pixels, quarter.mask)
     return result
 
 
@@ -164,8 +182,8 @@ class PixelStatistics(nn.Module):
         light = inputs["pictures"].float() / 255.0
         whole, middle = light[:, 0], light[:, 1]
         everywhere = torch.ones_like(middle[:, :1])
-        detail = statistics(middle, fine_residual(middle, everywhere), everywhere)
-        colours = colour_numbers(self.colours, whole, everywhere)
+        detail = statistics(halvings(middle, everywhere))
+        colours = colour_numbers(self.colours, halvings(whole, everywhere))
         return torch.cat([self.steps(middle), detail, colours], 1)[:, None]
 
 
@@ -198,27 +216,24 @@ class RunningStandardise(nn.Module):
         self.variance += share * (gap.square().mean(0) - self.variance)
 
 
-def fine_residual(pixels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return pixels minus the mean of the 3 x 3 pixels around them that are inside the picture."""
-    return pixels - _box(pixels) / _box(mask).clamp_min(1e-6)
-
-
-def planes(pixels: torch.Tensor, fine: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def planes(picture: PictureSize) -> torch.Tensor:
     """Return colours, fine residuals, their size and saturation, (N, 8, H, W); 0 outside of the mask."""
+    pixels, fine = picture.pixels, picture.fine
     saturation = pixels.amax(1, keepdim=True) - pixels.amin(1, keepdim=True)
     size = _log_size(fine.mean(1, keepdim=True))
     joined = [2 * pixels - 1, (16 * fine).clamp(-3, 3), 2 * saturation - 0.5, 0.5 * size]
-    return torch.cat(joined, 1) * mask
+    return torch.cat(joined, 1) * picture.mask
 
 
-def statistics(pixels: torch.Tensor, fine: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def statistics(sizes: Sequence[PictureSize]) -> torch.Tensor:
     """Return moments that say how light, colour and detail are distributed, (N, STATISTICS).
 
     Soft histograms of light (black and white points), of the residual at three scales (a blurred picture has none at
     the finest, a noisy one has it in flat areas too) and of the difference of the residuals of colours (noise), and the
     tint of pixels with little colour. Every other pixel counts.
     """
-    some, small, detail = (each[:, :, ::2, ::2] for each in (pixels, mask, fine))
+    whole, half, quarter = sizes
+    some, detail = (each[:, :, ::2, ::2].contiguous() for each in (whole.pixels, whole.fine))
     darkest, lightest = some.amin(1, keepdim=True), some.amax(1, keepdim=True)
     neutral = torch.exp(-8 * (lightest - darkest))
     red, green, blue = (some[:, place : place + 1] for place in range(3))
@@ -227,32 +242,28 @@ def statistics(pixels: torch.Tensor, fine: torch.Tensor, mask: torch.Tensor) -> 
         _histogram(darkest, BLACK),
         _histogram(lightest, WHITE),
         torch.cat([neutral, neutral * (red - blue), neutral * (red - green)], 1),
-        _sizes(detail[:, :1] - detail[:, 1:2]),
-        _sizes(detail.mean(1, keepdim=True)),
+        *_sizes(detail[:, :1] - detail[:, 1:2]),
+        *_sizes(detail.mean(1, keepdim=True)),
     ]
-    pooled = [masked_moments(torch.cat(parts, 1) * small, small)]
-    level, inner = pixels.mean(1, keepdim=True), mask
-    for _ in range(2):  # at half and at a quarter of the size
-        level, inner = (
-            (_box(level) / _box(inner).clamp_min(1e-6))[:, :, ::2, ::2],
-            inner[:, :, ::2, ::2],
-        )
-        level = level * inner
-        pooled.append(masked_moments(_sizes(fine_residual(level, inner)) * inner, inner))
-    return torch.cat(pooled, 1)
+    pooled = [
+        _moments_of_parts(_sizes(each.fine.mean(1, keepdim=True)), each.mask)
+        for each in (half, quarter)
+    ]
+    return torch.cat([_moments_of_parts(parts, half.mask), *pooled], 1)
 
 
-def _sizes(residual: torch.Tensor) -> torch.Tensor:
-    """Return the logarithm of the size of a residual (N, 1, H, W), and its histogram, (N, 6, H, W)."""
+def _sizes(residual: torch.Tensor) -> list[torch.Tensor]:
+    """Return the logarithm of the size of a residual, (N, 1, H, W), and its histogram, (N, 5, H, W)."""
     size = _log_size(residual)
-    return torch.cat([size, _histogram(size, SIZES, 2.0)], 1)
+    return [size, _histogram(size, SIZES, 2.0)]
 
 
 def _histogram(
     values: torch.Tensor, edges: tuple[float, ...], steepness: float = 24.0
 ) -> torch.Tensor:
     """Return how far values (N, 1, H, W) are above each edge, from 0 to 1, (N, edges, H, W)."""
-    return torch.cat([torch.sigmoid(steepness * (values - edge)) for edge in edges], 1)
+    start = steepness * torch.tensor(edges, dtype=values.dtype, device=values.device)
+    return torch.sigmoid(steepness * values - start[:, None, None])
 
 
 def _log_size(residual: torch.Tensor) -> torch.Tensor:
@@ -269,7 +280,20 @@ def _box(pixels: torch.Tensor) -> torch.Tensor:
 
 def masked_moments(level: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return mean and log spread of each channel over the mask, (N, 2 C); `level` is 0 outside of it."""
+    return _moments(level.sum((2, 3)), level.square().sum((2, 3)), mask)
+
+
+def _moments_of_parts(parts: Sequence[torch.Tensor], mask: torch.Tensor) -> torch.Tensor:
+    """Return the moments of parts (N, C, H, W) as if they were joined, which would only copy them."""
+    inside = [part * mask for part in parts]
+    sums = torch.cat([each.sum((2, 3)) for each in inside], 1)
+    squares = torch.cat([each.square().sum((2, 3)) for each in inside], 1)
+    return _moments(sums, squares, mask)
+
+
+def _moments(sums: torch.Tensor, squares: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return mean and log spread from the sums of values and of their squares (N, C)."""
     count = mask.sum((2, 3)).clamp_min(1.0)
-    mean = level.sum((2, 3)) / count
-    spread = level.square().sum((2, 3)) / count - mean.square()
+    mean = sums / count
+    spread = squares / count - mean.square()
     return torch.cat([mean, torch.log(spread.clamp_min(0.0) + 1e-3)], 1)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from training.data.views import WholePicture
-from training.models.whole_picture import WholePictureBackbone
+from training.models.whole_picture import WholePictureBackbone, halvings
 
 VIEW = WholePicture(480)
 SIZES = st.tuples(st.integers(16, 90), st.integers(16, 90))
@@ -38,6 +38,16 @@ def test_a_padded_picture_has_the_features_of_the_picture_alone(
     samples = [VIEW.prepare(rng.integers(0, 256, (*size, 3), dtype=np.uint8)) for size in sizes]
     alone = torch.cat([features([sample]) for sample in samples])
     torch.testing.assert_close(features(samples), alone, atol=2e-5, rtol=1e-4)
+
+
+def test_half_of_a_picture_has_the_means_of_nine_pixels_of_it() -> None:
+    pixels, mask = torch.rand(2, 3, 21, 34), torch.ones(2, 1, 21, 34)
+    means = torch.nn.functional.avg_pool2d(pixels, 3, 1, 1, count_include_pad=False)
+    whole, half, quarter = halvings(pixels, mask)
+    torch.testing.assert_close(whole.fine, pixels - means)
+    torch.testing.assert_close(half.pixels, means[:, :, ::2, ::2])
+    assert quarter.pixels.shape == (2, 3, 6, 9)
+    assert quarter.mask.shape == (2, 1, 6, 9)
 
 
 def test_one_network_reads_every_shape_with_a_gradient() -> None:

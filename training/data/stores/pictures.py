@@ -64,7 +64,7 @@ class SampleStore:
         self.index = index
         self._edits: list[str] = index["edit"].to_list() if "edit" in index.columns else []
         self.shas: list[str] = row_names(index)
-        self.caches = view.sample_bytes * len(index) <= cache_bytes
+        self.caches = view.bytes_of(index) <= cache_bytes
         self._byte_ranges = index.select("shard", "offset", "length").rows()
         self._reader = ShardReader(release)
         self.view = view

@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from training.data.arrays import Arrays, Floats, Pixels
 from training.data.decode import decode
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class View(ABC):
@@ -36,6 +39,10 @@ class View(ABC):
     @abstractmethod
     def sample_bytes(self) -> int:
         """Size of one sample in memory, at most."""
+
+    def bytes_of(self, index: "pl.DataFrame") -> int:
+        """Return the size of the samples of all rows of an index in memory, at most."""
+        return self.sample_bytes * len(index)
 
     @abstractmethod
     def prepare(self, pixels: Pixels) -> Arrays:

@@ -1,8 +1,9 @@
 """A whole picture at one width, nothing cut off and nothing stretched, in batches that are padded and masked."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from PIL import Image
 from training.data.arrays import Arrays, Floats, Pixels
 from training.data.simple_features import picture_features
 from training.data.views.base import View
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TALLEST = 3  # height : width; of a taller picture the height is limited, so that memory is
 SMALLEST_PX = (
@@ -44,6 +48,13 @@ class WholePicture(View):
     def sample_bytes(self) -> int:
         """Size of one sample in memory, at most."""
         return 3 * TALLEST * self.width_px**2
+
+    def bytes_of(self, index: "pl.DataFrame") -> int:
+        """Return the size of the samples in memory: less than `sample_bytes` each, as sides are known."""
+        sizes = index.select("height", "width").rows()
+        return sum(
+            3 * math.prod(self.size_of(*size)) if all(size) else self.sample_bytes for size in sizes
+        )
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the sample of a stored picture.

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, strategies as st
 from PIL import Image
@@ -74,3 +75,11 @@ def test_training_mirrors_pictures_and_does_nothing_else() -> None:
     assert all(one or other for one, other in zip(mirrored, same, strict=True))
     assert any(mirrored)
     assert any(same)
+
+
+def test_memory_is_counted_by_the_sides_that_a_sample_has() -> None:
+    view = WholePicture(480)
+    index = pl.DataFrame({"height": [720, 30, None], "width": [960, 40, 640]})
+    samples = [view.prepare(np.zeros((h, w, 3), np.uint8)) for h, w in index.rows()[:2]]
+    kept = sum(each["picture"].nbytes for each in samples)
+    assert view.bytes_of(index) == kept + view.sample_bytes
