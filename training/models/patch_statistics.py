@@ -48,9 +48,10 @@ class PatchStatistics(nn.Module):
         """Map patches (M, 3, s, s) from 0 to 1 to (M, 20)."""
         planes = torch.einsum("pc,mchw->mphw", self.planes, pixels)  # luma and two of chroma
         fine, coarse = _residual(planes), _residual(functional.avg_pool2d(planes, 2))
-        size, power = fine.abs().mean((2, 3)), fine.square().mean((2, 3))
+        squares = fine.square()
+        size, power = fine.abs().mean((2, 3)), squares.mean((2, 3))
         peaked = torch.log(power.square() * 3 + _EPSILON**4) - torch.log(
-            fine.pow(4).mean((2, 3)) + _EPSILON**4
+            squares.square().mean((2, 3)) + _EPSILON**4
         )
         luma, first = planes[:, :1], fine[:, :1]
         neighbours = [
@@ -102,7 +103,7 @@ class PatchSpectrum(nn.Module):
         """Map uint8 patches (N, P, 3, s, s), flat ones first, to (N, 264)."""
         n, count = patches.shape[0], patches.shape[1]
         pixels = patches.flatten(0, 1).float() / 255
-        luma = (pixels * self.luma[:, None, None]).sum(1)  # (M, s, s)
+        luma = (pixels * self.luma[:, None, None]).sum(1).contiguous()  # (M, s, s)
         energy = self._energy(luma).flatten(1)[:, 1:]
         chroma = torch.diagonal(self._energy(pixels[:, 0] - luma), dim1=1, dim2=2)[:, 1:]
         each = torch.cat([energy, chroma, _steepness(luma)], 1).reshape(n, count, -1)
@@ -183,20 +184,24 @@ def _steepness(luma: torch.Tensor) -> torch.Tensor:
     """
     across, down = (
         torch.stack(
-            [torch.log(_largest(plane, 1) / _largest(plane, reach)) for reach in REACHES], 1
+            [torch.log(_largest(luma, 1, axis) / _largest(luma, reach, axis)) for reach in REACHES],
+            1,
         )
-        for plane in (luma, luma.transpose(1, 2))
+        for axis in (2, 1)
     )
     return torch.cat([across, down, torch.maximum(across, down), torch.minimum(across, down)], 1)
 
 
-def _largest(luma: torch.Tensor, reach: int) -> torch.Tensor:
+def _largest(luma: torch.Tensor, reach: int, axis: int) -> torch.Tensor:
     """Return the sixth power mean of the steps over some pixels, which the largest ones dominate, (M,)."""
-    steps = (luma[..., reach:] - luma[..., :-reach]).abs()
-    mean = steps.pow(6).mean((1, 2)) + 1e-18
+    length = luma.shape[axis] - reach
+    squares = (luma.narrow(axis, reach, length) - luma.narrow(axis, 0, length)).square()
+    mean = (squares * squares * squares).mean((1, 2)) + 1e-18
     return torch.exp(mean.log() / 6)
 
 
 def _residual(planes: torch.Tensor) -> torch.Tensor:
-    """Return planes (M, C, H, W) minus the mean of 3 x 3 pixels, without the border."""
-    return (planes - functional.avg_pool2d(planes, 3, 1, 1))[..., 1:-1, 1:-1]
+    """Return planes (M, C, H, W) minus the mean of 3 x 3 pixels, without the border; faster than pooling."""
+    rows = planes[..., :-2, :] + planes[..., 1:-1, :] + planes[..., 2:, :]
+    sums = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    return planes[..., 1:-1, 1:-1] - sums / 9

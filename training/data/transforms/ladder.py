@@ -102,6 +102,10 @@ EDITS: Mapping[str, tuple[Edit, Sequence[float]]] = {
     "bad_composition": (composition, STRENGTHS),
 }
 """Edit and severities of each defect; the names are those of the labels of the source `defects`."""
+BY_VALUE = (exposure, white_balance)
+"""Edits that change each value of a channel by itself: 256 values are edited, and pixels are looked up."""
+VALUES = np.arange(256, dtype=np.uint8)
+LIGHT = np.asarray(VALUES / 255, np.float32)
 
 
 def with_rungs(index: pl.DataFrame, rungs: int) -> pl.DataFrame:
@@ -141,9 +145,21 @@ def edited(pixels: Pixels, edit: str, name: str) -> Pixels:
         change, _ = EDITS.get(edit[:place], (None, ()))
         if change is None:
             raise TrainingError(f"there is no edit {edit!r}, only {', '.join(EDITS)}")
-        light = change(np.asarray(pixels / 255, np.float32), float(edit[place:]), rng)
-        pixels = np.rint(np.clip(light, 0, 1) * 255).astype(np.uint8)
+        pixels = _changed(pixels, change, float(edit[place:]), rng)
     return compress_jpeg(pixels, int(rng.integers(*QUALITIES))) if rng.random() < 0.5 else pixels
+
+
+def _changed(pixels: Pixels, change: Edit, severity: float, rng: np.random.Generator) -> Pixels:
+    """Apply an edit to stored pixels (H, W, 3)."""
+    if change in BY_VALUE:
+        every = np.repeat(VALUES[None, :, None], 3, axis=2)  # a picture of one row
+        table = _as_stored(change(LIGHT[every], severity, rng))
+        return np.asarray(cv2.LUT(pixels, table), np.uint8)
+    return _as_stored(change(np.asarray(cv2.LUT(pixels, LIGHT)), severity, rng))
+
+
+def _as_stored(light: Light) -> Pixels:
+    return np.asarray(np.rint(np.clip(light, 0, 1) * 255), np.uint8)
 
 
 def _to_linear(light: Light) -> Light:

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from training.data.arrays import Pixels
-from training.data.transforms.ladder import EDITS, STRENGTHS, edited, with_rungs
+from training.data.sampling.seeds import derive_seed
+from training.data.transforms.ladder import BY_VALUE, EDITS, STRENGTHS, edited, with_rungs
 from training.data.views import WholeAndNative
 from training.errors import TrainingError
 
@@ -40,6 +41,25 @@ def test_an_edit_is_the_same_pixels_each_time_and_another_with_another_name() ->
         assert (edited(pixels, edit, "a") == edited(pixels, edit, "a")).all()
     noisy = edited(pixels, "noise+0.6667", "a"), edited(pixels, "noise+0.6667", "b")
     assert (noisy[0] != noisy[1]).any()
+
+
+def test_pixels_that_are_looked_up_are_those_that_are_edited() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    for name, (change, _) in EDITS.items():
+        if change not in BY_VALUE:
+            continue
+        edit = f"{name}+0.6667"
+        numbers = [str(n) for n in range(8)]
+        rngs = [np.random.default_rng(derive_seed(f"{n}/{edit}")) for n in numbers]
+        light = np.asarray(pixels / 255, np.float32)
+        expected = [np.rint(np.clip(change(light, 0.6667, rng), 0, 1) * 255) for rng in rngs]
+        is_equal = [
+            (edited(pixels, edit, n) == each).all()
+            for n, each, rng in zip(numbers, expected, rngs, strict=True)
+            if rng.random() >= 0.5  # not compressed
+        ]
+        assert is_equal
+        assert all(is_equal)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 700), (8, 8), (65, 64)])
