@@ -3,14 +3,17 @@
     OMP_NUM_THREADS=1 python3 dev.py bench defects --home HOME --output FILE
 
 The workspace has a data set of photographs. Of each source at most `--most` photographs are taken, in the order of
-their SHA-256. Every photograph is judged once, by a model that saw no photograph of its source, scene or camera.
+their SHA-256. Every photograph is judged once, by a model that saw no photograph of its source and none of its scene.
+With `--apart-by source photograph` a second table has folds of whole photographs, too: those of one burst, one scene or
+one group of copies stay together, but other photographs of the source are in training.
 """
 
 import argparse
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +41,7 @@ from training.fit.run_request import TrainingRequest  # noqa: E402
 from training.models.encoders import Lite0Levels, Lite0Tones  # noqa: E402
 from training.runs.run import TrainingJob, make_job  # noqa: E402
 from training.studies.cross_fit import (  # noqa: E402
+    Fold,
     LabelSource,
     cut_folds,
     group_numbers,
@@ -45,7 +49,15 @@ from training.studies.cross_fit import (  # noqa: E402
 )
 
 RIDGE_NAME = "statistics and kernel ridge"
+UNITS = {
+    "source": "whole sources: no photograph of a source that is judged was in training",
+    "photograph": "whole photographs: other photographs of the source were in training, but none of the same burst, "
+    "scene or group of copies",
+}
+"""What folds are made of, in words."""
 Floats = NDArray[np.float64]
+Predictions = dict[str, dict[str, Floats]]
+"""What each predictor says of every row, by predictor and defect."""
 NUMBERS = slice(2 * Lite0Levels.dim, Lite0Tones.dim)
 RIDGE, WIDTH = 0.03, 6.0  # penalty, and width of the kernel in mean distances of the data
 
@@ -60,19 +72,49 @@ def main() -> None:
     parser.add_argument("--preset", default="default")
     parser.add_argument("--most", type=int, default=25, help="Photographs of a source.")
     parser.add_argument("--apart", default=SOURCE, help="Column or SQL expression of the source.")
+    parser.add_argument("--apart-by", nargs="+", default=["source"], choices=UNITS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    started = time.process_time()
     request = TrainingRequest("defects", options.dataset, options.preset)
     job = chosen(make_job(Workspace.at(options.home), request), options.apart, options.most)
-    with job.open_store() as store:
-        predicted = cross_fitted(job, store, options.apart, options.folds)
-        text = table(job, store, predicted, options.apart, options.folds)
+    units = {"source": [options.apart, "group_id"], "photograph": ["group_id"]}
+    encoding, training = Clock(), Clock()
+    with ExitStack() as stack:
+        with encoding:
+            store = stack.enter_context(job.open_store())
+        folds = {
+            unit: list(cut_folds(store.index, units[unit], options.folds))
+            for unit in options.apart_by
+        }
+        predicted = {unit: cross_fitted(job, store, each, training) for unit, each in folds.items()}
+        text = table(job, store, predicted, folds, options.apart)
+    trained = sum(map(len, folds.values()))
     text += (
-        f"\n{time.process_time() - started:.0f} s CPU, without vectors that were kept already.\n"
+        f"\nEncoding of the rows that were not kept: {encoding}. {trained} trainings of the recipe: {training}. "
+        "The other predictors are not in it.\n"
     )
     options.output.write_text(text, "utf-8")
     print(text)
+
+
+class Clock:
+    """Processor time and time on the clock inside of `with` blocks."""
+
+    def __init__(self) -> None:
+        self.cpu_s = self.clock_s = 0.0
+
+    def __enter__(self) -> None:
+        self._add(-1)
+
+    def __exit__(self, *error: object) -> None:
+        self._add(1)
+
+    def _add(self, sign: int) -> None:
+        self.cpu_s += sign * time.process_time()
+        self.clock_s += sign * time.perf_counter()
+
+    def __str__(self) -> str:
+        return f"{self.cpu_s:.0f} s CPU, {self.clock_s:.0f} s on the clock"
 
 
 def chosen(job: TrainingJob, apart: str, most: int) -> TrainingJob:
@@ -84,9 +126,9 @@ def chosen(job: TrainingJob, apart: str, most: int) -> TrainingJob:
 
 
 def cross_fitted(
-    job: TrainingJob, store: Store, apart: str, count: int
-) -> dict[str, dict[str, Floats]]:
-    """Return what each predictor says of each row, by predictor and defect."""
+    job: TrainingJob, store: Store, folds: Sequence[Fold], clock: Clock
+) -> Predictions:
+    """Return what each predictor says of each row, by predictor and defect; the clock runs while the recipe trains."""
     run = job.run_for("split")
     vectors = np.concatenate([store.sample(row)["vectors"] for row in range(len(store))])
     pairs = [store.view.simple_features(store.sample(row)) for row in range(len(store))]
@@ -96,17 +138,13 @@ def cross_fitted(
     }
     targets = np.stack([head.targets(store.index) for head in job.task.heads], axis=1)
     names = [head.name for head in job.task.heads]
-    predicted: dict[str, dict[str, Floats]] = {}
-    for fold in cut_folds(store.index, [apart, "group_id"], count):
+    predicted: Predictions = {}
+    for fold in folds:
         parts = LabelSource(store).parts(job.task, fold)
-        task, network = train_fold(job.task, parts, run)
-        place(
-            predicted,
-            "recipe",
-            predict(network, task.heads, parts.test, run),
-            fold.test,
-            len(store),
-        )
+        with clock:
+            task, network = train_fold(job.task, parts, run)
+        said = predict(network, task.heads, parts.test, run)
+        place(predicted, "recipe", said, fold.test, len(store))
         for name, columns in tables.items():
             fitted = ridge(columns, targets, fold.train, fold.test)
             place(predicted, name, dict(zip(names, fitted.T, strict=True)), fold.test, len(store))
@@ -122,7 +160,7 @@ def ridge(columns: Floats, targets: Floats, train: NDArray, test: NDArray) -> Fl
 
 
 def place(
-    predicted: dict[str, dict[str, Floats]],
+    predicted: Predictions,
     name: str,
     fitted: Mapping[str, Floats],
     rows: NDArray,
@@ -136,47 +174,58 @@ def place(
 def table(
     job: TrainingJob,
     store: Store,
-    predicted: Mapping[str, dict[str, Floats]],
+    predicted: Mapping[str, Predictions],
+    folds: Mapping[str, Sequence[Fold]],
     apart: str,
-    folds: int,
 ) -> str:
-    """Write one line a defect and predictor."""
+    """Write the rank correlations for each way to cut folds, and more about the recipe for the first of them."""
     groups = group_numbers(store.index, apart)
     n, sources = store.index["asset_sha256"].n_unique(), len(np.unique(groups))
     text = (
         f"# Severity of synthetic defects\n\nCommit {commit()}, Python {platform.python_version()}, torch "
         f"{torch.__version__}, one compute thread. {n} photographs of `{job.release.name}@{job.release.version}` from "
         f"{sources} sources, {len(store):,} rows: each unedited, and with {rungs_of(job)} of six strengths of each "
-        f"defect. {folds} folds of whole sources.\n\nSpearman correlation of predicted and true strength, over the six "
-        "strengths:\n\n"
+        "defect.\n\nSpearman correlation of predicted and true strength, over the six strengths.\n"
     )
-    text += line(["defect", *predicted]) + line(["---"] * (len(predicted) + 1))
-    names = ["cross-class ranking correlation", "AUC", "first fold", "first fold, kernel ridge"]
-    beside = line(["defect", *names]) + line(["---"] * 5)
-    first = next(cut_folds(store.index, [apart, "group_id"], folds)).test
+    for unit, each in predicted.items():
+        text += f"\n{len(folds[unit])} folds of {UNITS[unit]}:\n\n"
+        text += correlations(job, store, each, groups)
+    first_unit = next(iter(predicted))
+    text += f"\nOf the recipe, in folds of whole {first_unit}s:\n\n"
+    text += beside(job, store, predicted[first_unit], folds[first_unit][0].test, groups)
+    return f"{text}{NOTES}\nConfiguration: `{job.task.config.identity()}`\n"
+
+
+def correlations(job: TrainingJob, store: Store, predicted: Predictions, groups: NDArray) -> str:
+    """Write one line a defect, a column a predictor."""
+    text = line(["defect", *predicted]) + line(["---"] * (len(predicted) + 1))
     for head in job.task.heads:
-        truth, values = (
-            head.truth(store.index),
-            {k: each[head.name] for k, each in predicted.items()},
-        )
+        truth = head.truth(store.index)
         rows = np.flatnonzero(~np.isnan(truth))
-        text += line(
-            [
-                head.title,
-                *(shown(spearman(v[rows], truth[rows], groups[rows])) for v in values.values()),
-            ]
-        )
-        ours = values["recipe"]
+        each = (values[head.name][rows] for values in predicted.values())
+        text += line([head.title, *(shown(spearman(v, truth[rows], groups[rows])) for v in each)])
+    return text
+
+
+def beside(
+    job: TrainingJob, store: Store, predicted: Predictions, first: NDArray, groups: NDArray
+) -> str:
+    """Write what else is known of the recipe, and the correlations on the rows of the first fold."""
+    names = ["cross-class ranking correlation", "AUC", "first fold", "first fold, kernel ridge"]
+    text = line(["defect", *names]) + line(["---"] * 5)
+    for head in job.task.heads:
+        truth = head.truth(store.index)
+        rows = np.flatnonzero(~np.isnan(truth))
+        ours = predicted["recipe"][head.name]
         across = cross_class_correlation(truth[rows], ours[rows], groups[rows])
         area = detection(head.targets(store.index), ours, groups)
         judged = np.intersect1d(rows, first)
         alone = [
-            shown(spearman(values[name][judged], truth[judged], groups[judged]))
+            spearman(predicted[name][head.name][judged], truth[judged], groups[judged])
             for name in ("recipe", RIDGE_NAME)
         ]
-        beside += line([head.title, shown(across), shown(area), *alone])
-    text += f"\nOf the recipe:\n\n{beside}{NOTES}"
-    return text + f"\nConfiguration: `{job.task.config.identity()}`\n"
+        text += line([head.title, *map(shown, (across, area, *alone))])
+    return text
 
 
 def rungs_of(job: TrainingJob) -> int:

@@ -132,7 +132,10 @@ ENTRIES = (
     Entry("gpu", "--output {output}", TRAINING),
     trained("classify", words="--set-of digits;digit;asset_sha256"),
     *map(trained, ("defects", "defect_models", "digits", "exif", "faces", "fakes", "sounds")),
-    Entry("defects_thorough", "--home {home} --output {output} --preset thorough", TRAINING, script="defects"),
+    Entry(
+        "defects_thorough", "--home {home} --output {output} --preset thorough --apart-by source photograph", TRAINING,
+        script="defects",
+    ),
     Entry(
         "defect_models_small", "--home {home} --output {output} --only 'small, on pixels'", TRAINING,
         script="defect_models",
