@@ -30,7 +30,9 @@ from torch.utils.data import DataLoader, Dataset
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.code_version import commit
+from catalog import show_progress
 from training.data.arrays import Arrays, Floats, Ints, Pixels
+from training.data.samples import stacked
 from training.data.sampling.seeds import cut_batches, epoch_order
 from training.data.stores.pictures import SampleStore
 from training.data.views.base import View, channels_first
@@ -107,7 +109,7 @@ class RawPictures(View):
 
     def plain(self, samples: Sequence[Arrays]) -> Arrays:
         """Stack the pictures."""
-        return {"pictures": channels_first([sample["pictures"] for sample in samples])}
+        return {"pictures": channels_first(stacked(samples, "pictures"))}
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
         """Raise NotImplementedError: there are no baselines here."""
@@ -183,7 +185,8 @@ def ours(case: Case, pictures: Pictures, folder: Path) -> float:
         train, validation = (make_examples(store, HEADS, part) for part in rows)
         run = TrainingRun(case.config, "digest", "split", torch.device("cpu"))
         training = Training(make_network(case), HeadsObjective(HEADS), train, validation, run)
-        _, progress = fit(training, Checkpoints(folder / "checkpoints", "model"))
+        with show_progress():
+            _, progress = fit(training, Checkpoints(folder / "checkpoints", "model"))
     seconds = sum(row["seconds"] for row in progress.history)
     return sum(row["wait_share"] * row["seconds"] for row in progress.history) / seconds
 

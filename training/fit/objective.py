@@ -78,9 +78,12 @@ def mean_loss(
 
     With `ranks` it is this rank's part of the mean over the rows of all ranks.
     """
-    values = torch.stack([loss for loss, _ in losses], dim=1)  # (N, heads)
-    is_labelled = torch.stack([labelled for _, labelled in losses], dim=1)
-    weights = weight[:, None] * is_labelled
+    if len(losses) == 1:  # no copies, and the same sums
+        [(values, is_labelled)], weights = losses, weight * losses[0][1]
+    else:
+        values = torch.stack([loss for loss, _ in losses], dim=1)  # (N, heads)
+        is_labelled = torch.stack([labelled for _, labelled in losses], dim=1)
+        weights = weight[:, None] * is_labelled
     if any(each != 1 for each in head_weights):
         weights = weights * torch.tensor(head_weights, device=weight.device)
     total = (ranks or Ranks()).total(weights.sum()).clamp_min(1e-9)

@@ -6,8 +6,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from catalog import ProgressTask, progress_task
 from training.data.arrays import Arrays
+from training.data.batches.in_advance import in_advance
 from training.data.sampling.seeds import RowRngs, cut_batches, derive_seed, epoch_order
 from training.data.transforms.device_batch import DeviceAugmentation
 from training.errors import DivergedError, TrainingStoppedError
@@ -35,6 +37,7 @@ from training.fit.training_run import TrainingRun
 
 log = logging.getLogger(__name__)
 
+SHOW_S = 0.2  # at least, between two changes of the bar
 FIXED_EPOCH = -1  # epoch number of the validation views, which are the same in every epoch
 
 
@@ -62,8 +65,10 @@ def fit(training: Training, checkpoints: Checkpoints) -> tuple[nn.Module, Traini
     progress = checkpoints.restore(state)
     if training.initialise and not (progress.epoch or progress.step):
         training.initialise(training.network, training.train, training.run)
-    steps = config.epochs * len(_epoch_batches(training, 0))
-    with progress_task(training.run.policy, steps, "steps") as bar, _Stop() as stop:
+    steps = len(_epoch_batches(training, 0))
+    total = config.epochs * steps
+    with progress_task(training.run.policy, total, "steps") as bar, _Stop() as stop:
+        bar.update(completed=progress.epoch * steps + progress.step)
         loop = _Loop(training, state, progress, checkpoints, bar, stop)
         while not loop.is_finished():
             loop.train_epoch()
@@ -88,19 +93,12 @@ def view_batches(
 
     `batch_rows` are positions in `examples`. In `FIXED_EPOCH` the view is that of validation.
     """
-    view, shas = examples.store.view, examples.store.shas
-    change = view.fixed if epoch == FIXED_EPOCH else view.augment
-
-    def make(rows: NDArray[np.int64], samples: Sequence[Arrays]) -> Arrays:
-        return change(samples, RowRngs(seed, epoch, [shas[row] for row in rows]))
-
-    with ThreadPoolExecutor(1) as executor:
-        pending: list[Future[Arrays]] = []
-        for rows, samples in examples.store.stream([examples.rows[cut] for cut in batch_rows]):
-            pending.append(executor.submit(make, rows, samples))
-            if len(pending) > 1:
-                yield pending.pop(0).result()
-        yield from (future.result() for future in pending)
+    store = examples.store
+    change = store.view.fixed if epoch == FIXED_EPOCH else store.view.augment
+    stream = store.stream([examples.rows[cut] for cut in batch_rows])
+    yield from in_advance(
+        partial(change, samples, RowRngs(seed, epoch, store.shas, rows)) for rows, samples in stream
+    )
 
 
 def _epoch_batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
@@ -110,10 +108,6 @@ def _epoch_batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
         return training.batches(training.train, run.config, np.random.default_rng(seed))
     order = epoch_order(run.digest, run.policy, run.config.seed, epoch, len(training.train))
     return cut_batches(order, run.config.batch_size)
-
-
-def _count(batch_rows: Sequence[NDArray[np.int64]]) -> int:
-    return sum(len(rows) for rows in batch_rows)
 
 
 class _Stop:
@@ -151,15 +145,15 @@ class _Loop:
         self._training, self._state, self._progress = training, state, progress
         self._checkpoints, self._bar, self._stop = checkpoints, bar, stop
         self._ranks = this_rank()
-        self._saved_at = time.monotonic()
+        self._saved_at = self._shown_at = time.monotonic()
         self._began_at = self._saved_at - progress.clock_s
         self._rate = 0.0
+        self._seen = [0]  # pictures of the epoch after each number of steps
         self._device_augment = DeviceAugmentation.parse(training.run.config.device_augment)
         self._log = RunLog(checkpoints.folder.parent / FILE)
         backbone = getattr(training.network, "backbone", None)
         inside = backbone.parameters() if isinstance(backbone, nn.Module) else ()
         self._trained_backbone = [each for each in inside if each.requires_grad]
-        self._bar.update(completed=self._steps_done())
 
     def is_finished(self) -> bool:
         """Whether the epochs, the patience or the budget have ended; the first epoch is always finished."""
@@ -195,6 +189,7 @@ class _Loop:
     def _train_steps(self, batch_rows: Sequence[NDArray[np.int64]]) -> int:
         """Train the steps that are left, until the budget ends; return how many pictures the epoch has trained on."""
         training, progress, config = self._training, self._progress, self._training.run.config
+        self._seen = [0, *accumulate(len(rows) for rows in batch_rows)]
         left = batch_rows[progress.step :]
         ours = [self._ranks.part(rows) for rows in left]
         batches = view_batches(training.train, ours, config.seed, progress.epoch)
@@ -206,13 +201,12 @@ class _Loop:
             progress.loss_sum += loss * len(all_rows)
             progress.step += 1
             self._add_to_curve(loss, len(batch_rows))
-            self._bar.advance()
-            self._describe(batch_rows)
-            self._write_step(batch_rows)
+            is_over = progress.epoch > 0 and self._budget_share() >= 1
+            self._show(len(batch_rows), at_once=is_last or is_over)
             self._save_between(is_last=is_last)
-            if not is_last and progress.epoch > 0 and self._budget_share() >= 1:
+            if is_over:
                 break
-        return _count(batch_rows[: progress.step])
+        return self._seen[progress.step]
 
     def _add_to_curve(self, loss: float, steps: int) -> None:
         """Keep the loss of a step, and measure that of the next batch of validation where it is its turn."""
@@ -268,10 +262,11 @@ class _Loop:
             parameter.requires_grad_(is_trained)
 
     def _budget_share(self) -> float:
-        budget = self._training.run.budget_s
-        if not budget:
-            return 0.0
-        return self._ranks.of_first(min(1.0, (time.monotonic() - self._began_at) / budget))
+        return self._ranks.of_first(self._own_share()) if self._training.run.budget_s else 0.0
+
+    def _own_share(self) -> float:
+        """Return the share of a budget that is spent by the clock of this rank."""
+        return min(1.0, (time.monotonic() - self._began_at) / self._training.run.budget_s)
 
     def _save_between(self, *, is_last: bool) -> None:
         """Write a checkpoint inside an epoch, only where no gradient is being accumulated."""
@@ -322,45 +317,53 @@ class _Loop:
             fields={name: row[name] for name in ("epoch", "train_loss", "validation_loss")}
         )
 
-    def _describe(self, batch_rows: Sequence[NDArray[np.int64]]) -> None:
+    def _show(self, steps: int, *, at_once: bool) -> None:
+        """Bring bar and log up to date, at most a few times a second unless `at_once`; ranks do it when they like."""
+        now = time.monotonic()
+        if at_once or now - self._shown_at >= SHOW_S:
+            self._shown_at = now
+            self._describe(steps)
+            self._write_step(steps)
+
+    def _describe(self, steps: int) -> None:
         progress, run = self._progress, self._training.run
-        losses = progress.losses(progress.loss_sum / _count(batch_rows[: progress.step]))
+        losses = progress.losses(progress.loss_sum / self._seen[progress.step])
         title = f"{run.policy}: epoch {progress.epoch + 1} of {run.config.epochs}"
-        total = self._expected_steps(len(batch_rows)) if run.budget_s else None
-        self._bar.update(description=f"{title}, {losses}", total=total)
+        self._bar.update(
+            completed=progress.epoch * steps + progress.step,
+            total=self._expected_steps(steps) if run.budget_s else None,
+            description=f"{title}, {losses}",
+        )
 
     def _expected_steps(self, steps_of_epoch: int) -> int:
         """Return how many steps there will be when the budget ends; at least an epoch, at most all epochs."""
         progress, epochs = self._progress, self._training.run.config.epochs
         done = progress.epoch * steps_of_epoch + progress.step
-        in_budget = round(done / max(self._budget_share(), 1e-9))
+        in_budget = round(done / max(self._own_share(), 1e-9))
         return min(epochs * steps_of_epoch, max(steps_of_epoch, in_budget))
 
     def _place(self) -> dict[str, object]:
         run = self._training.run
         return {"policy": run.policy, "epochs": run.config.epochs}
 
-    def _write_step(self, batch_rows: Sequence[NDArray[np.int64]]) -> None:
+    def _write_step(self, steps: int) -> None:
         """Write where the training is to its log, at most once a second; the running step has no time yet."""
         if not self._ranks.is_first or self._progress.step < 2 or not self._log.is_due():
             return
         progress, config = self._progress, self._training.run.config
-        n_pictures, seconds = _count(batch_rows[: progress.step]), max(progress.seconds, 1e-9)
-        steps_left = len(batch_rows) * (config.epochs - progress.epoch) - progress.step
+        seconds = max(progress.seconds, 1e-9)
+        steps_left = steps * (config.epochs - progress.epoch) - progress.step
         record = {
             "epoch": progress.epoch + 1,
             "step": progress.step,
-            "steps": len(batch_rows),
-            "loss": progress.loss_sum / n_pictures,
+            "steps": steps,
+            "loss": progress.loss_sum / self._seen[progress.step],
             "learning_rate": self._rate,
-            "examples_per_s": _count(batch_rows[: progress.step - 1]) / seconds,
+            "examples_per_s": self._seen[progress.step - 1] / seconds,
             "wait_share": min(1.0, progress.waited / seconds),
             "eta_s": steps_left * seconds / (progress.step - 1),
         }
         self._log.write("step", {**self._place(), **record})
-
-    def _steps_done(self) -> int:
-        return self._progress.epoch * len(_epoch_batches(self._training, 0)) + self._progress.step
 
 
 def _timed(batches: Iterator[Arrays], progress: TrainingProgress) -> Iterator[Arrays]:

@@ -51,8 +51,10 @@ class ClassHead(Head):
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the negative log-likelihood of each row, in nats; outputs are log-probabilities (N, F)."""
-        picked = output.gather(1, target.clamp_min(0)[:, None])[:, 0]
-        return -picked, target != MISSING
+        from torch.nn import functional
+
+        loss = functional.nll_loss(output, target, ignore_index=MISSING, reduction="none")
+        return loss, target != MISSING
 
     def raw(self, output: torch.Tensor) -> torch.Tensor:
         """Return natural log-probabilities of the classes, (N, C)."""

@@ -66,6 +66,23 @@ def test_a_head_with_weight_two_counts_as_two_heads() -> None:
     assert torch.isclose(doubled, loss_of(log_p, target, torch.ones(ROWS), (2.0, 1.0, 1.0)))
 
 
+@pytest.mark.parametrize("labelled", [ROWS, 2, 0])
+def test_one_head_learns_what_it_does_beside_one_without_labels(labelled: int) -> None:
+    target = torch.tensor([3, 5, 7, 9]).where(torch.arange(ROWS) < labelled, MISSING)
+    weight = torch.tensor([1.0, 2.0, 0.3, 1.0])
+    losses, gradients = [], []
+    for others in (0, 1):
+        logits = torch.randn(ROWS, 1, 12, generator=torch.Generator().manual_seed(0))
+        log_p = logits.requires_grad_().log_softmax(2).expand(-1, 1 + others, -1)
+        targets = torch.stack([target, *[torch.full_like(target, MISSING)] * others], dim=1)
+        loss = loss_of(log_p, targets, weight)
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append(logits.grad)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    torch.testing.assert_close(*gradients)
+
+
 def test_a_batch_without_labels_costs_nothing() -> None:
     logits = answers()
     target = torch.full((ROWS, 3), MISSING)

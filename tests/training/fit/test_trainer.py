@@ -14,6 +14,7 @@ from catalog import show_progress
 from curation.rules.bin_edges import BINS
 from tests.display import ListDisplay
 from tests.training.made_release import loose_release
+from tests.training.small_training import SmallTraining, open_numbers, weights_equal
 from training.data.stores.pictures import SampleStore
 from training.fit.checkpoint import Checkpoints, TrainingProgress
 from training.fit.examples import Examples, make_examples
@@ -96,6 +97,17 @@ def test_the_same_seed_gives_the_same_losses(store: SampleStore, tmp_path: Path)
     assert [row["train_loss"] for row in one.history] == [
         row["train_loss"] for row in other.history
     ]
+
+
+def test_samples_in_memory_teach_what_samples_that_are_made_anew_do(tmp_path: Path) -> None:
+    networks = []
+    for cache_bytes in (0, 10**6):
+        folder = tmp_path / str(cache_bytes)
+        folder.mkdir()
+        with open_numbers(folder, cache_bytes=cache_bytes) as store:
+            networks.append(SmallTraining(store, folder / "checkpoints").fit()[0])
+            assert store.caches == bool(cache_bytes)
+    assert weights_equal(*networks)
 
 
 def test_every_epoch_shows_every_training_picture_once(store: SampleStore, tmp_path: Path) -> None:

@@ -111,6 +111,18 @@ def test_the_loss_is_that_of_torch() -> None:
     assert is_labelled.all()
 
 
+def test_the_loss_picks_the_probability_of_the_class_and_nothing_of_rows_without_one() -> None:
+    head = SoftmaxHead(name="breed", column="breed", classes=BREEDS)
+    torch.manual_seed(0)
+    log_p = torch.randn(4, 3).log_softmax(1).requires_grad_()
+    losses, is_labelled = head.loss(log_p, torch.tensor([2, MISSING, 0, 1]))
+    assert is_labelled.tolist() == [True, False, True, True]
+    assert losses.tolist() == [-log_p[0, 2], 0, -log_p[2, 0], -log_p[3, 1]]
+    losses.sum().backward()
+    assert log_p.grad is not None
+    assert log_p.grad.tolist() == [[0, 0, -1], [0, 0, 0], [-1, 0, 0], [0, -1, 0]]
+
+
 def test_an_answer_names_the_most_probable_class_with_shares_of_one() -> None:
     head = SoftmaxHead(name="breed", column="breed", classes=BREEDS)
     answer = head.answer(np.array([0.2, 0.2, 0.4], np.float32), {})

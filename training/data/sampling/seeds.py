@@ -33,17 +33,17 @@ def row_rng(seed: int, epoch: int, asset_sha256: str) -> np.random.Generator:
 
 
 class RowRngs(Sequence[np.random.Generator]):
-    """The generators of some rows, each made when it is asked for: many views ask for none.
+    """The generators of some rows of `shas`, each made when it is asked for: many views ask for none.
 
-    >>> RowRngs(0, 1, ["a", "b"])[1].random() == row_rng(0, 1, "b").random()
+    >>> RowRngs(0, 1, ["a", "b", "c"], np.array([2, 1]))[1].random() == row_rng(0, 1, "b").random()
     True
     """
 
-    def __init__(self, seed: int, epoch: int, shas: Sequence[str]) -> None:
-        self._seed, self._epoch, self._shas = seed, epoch, shas
+    def __init__(self, seed: int, epoch: int, shas: Sequence[str], rows: NDArray[np.int64]) -> None:
+        self._seed, self._epoch, self._shas, self._rows = seed, epoch, shas, rows
 
     def __len__(self) -> int:
-        return len(self._shas)
+        return len(self._rows)
 
     @overload
     def __getitem__(self, place: int) -> np.random.Generator: ...
@@ -52,8 +52,8 @@ class RowRngs(Sequence[np.random.Generator]):
     def __getitem__(self, place: int | slice) -> "np.random.Generator | RowRngs":
         """Return a new generator in its first state, or those of a slice."""
         if isinstance(place, slice):
-            return RowRngs(self._seed, self._epoch, self._shas[place])
-        return row_rng(self._seed, self._epoch, self._shas[place])
+            return RowRngs(self._seed, self._epoch, self._shas, self._rows[place])
+        return row_rng(self._seed, self._epoch, self._shas[self._rows[place]])
 
 
 def cut_batches(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:

@@ -1,5 +1,6 @@
 """Prepared samples of a release by row number: read from mapped shards, decoded in threads, kept in memory."""
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, Self
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 
 from training.data.arrays import Arrays
 from training.data.shards import ShardReader, ShardSource
+from training.data.stores.sample_cache import SampleCache
 from training.data.views.base import View
 
 CHUNKS_A_THREAD = 2  # of a batch
+CHUNK_S = 5e-3  # at least, by the samples before: less is not worth another thread
 
 
 class Store(Protocol):
@@ -32,7 +35,7 @@ class Store(Protocol):
 
     def stream(
         self, batches: Sequence[NDArray[np.int64]], ahead: int = 2
-    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
+    ) -> Iterator[tuple[NDArray[np.int64], Sequence[Arrays]]]:
         """Yield each batch of rows with its samples."""
         ...
 
@@ -68,8 +71,9 @@ class SampleStore:
         self._byte_ranges = index.select("shard", "offset", "length").rows()
         self._reader = ShardReader(release)
         self.view = view
-        self._cache: dict[int, Arrays] = {}
+        self._cache = SampleCache(len(index), cache_bytes)
         self._threads = threads
+        self._sample_s = CHUNK_S  # to make one, lately
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
     def __enter__(self) -> Self:
@@ -84,39 +88,47 @@ class SampleStore:
 
     def sample(self, row: int) -> Arrays:
         """Return the sample of one row, from memory if it is cached."""
-        cached = self._cache.get(row)
-        if cached is not None:
-            return cached
-        data = self._reader.read(*self._byte_ranges[row])
-        sample = (
-            self.view.from_edited_bytes(data, self.shas[row], self._edits[row])
-            if self._edits
-            else self.view.from_bytes(data, self.shas[row])
-        )
-        if self.caches:
-            # Two threads may prepare one row at the same time: both return the sample stored first.
-            return self._cache.setdefault(row, sample)
-        return sample
+        return self._cache.get(row) or self._made_samples([row])[row]
 
     def stream(
         self, batches: Sequence[NDArray[np.int64]], ahead: int = 2
-    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
+    ) -> Iterator[tuple[NDArray[np.int64], Sequence[Arrays]]]:
         """Yield each batch of rows with its samples, decoding `ahead` batches in advance."""
         pending = [self._begin(rows) for rows in batches[:ahead]]
         for number, rows in enumerate(batches):
             if number + ahead < len(batches):
                 pending.append(self._begin(batches[number + ahead]))
-            made: dict[int, Arrays] = {}
-            for future in pending.pop(0):
-                made |= future.result()
-            yield rows, [made.get(row) or self.sample(row) for row in rows.tolist()]
+            yield rows, self._ended(rows, pending.pop(0))
 
     def _begin(self, rows: NDArray[np.int64]) -> list[Future[dict[int, Arrays]]]:
         """Ask threads for the samples that are not in memory, several a future: futures cost time, too."""
-        missing = [row for row in rows.tolist() if row not in self._cache]
-        size = max(1, -(-len(missing) // (self._threads * CHUNKS_A_THREAD)))
+        missing = self._cache.missing(rows).tolist()
+        most = self._threads * CHUNKS_A_THREAD
+        n_chunks = min(most, max(1, round(len(missing) * self._sample_s / CHUNK_S)))
+        size = max(1, -(-len(missing) // n_chunks))
         chunks = [missing[start : start + size] for start in range(0, len(missing), size)]
-        return [self._pool.submit(self._samples, chunk) for chunk in chunks]
+        return [self._pool.submit(self._made_samples, chunk) for chunk in chunks]
 
-    def _samples(self, rows: Sequence[int]) -> dict[int, Arrays]:
-        return {row: self.sample(row) for row in rows}
+    def _ended(
+        self, rows: NDArray[np.int64], futures: Sequence[Future[dict[int, Arrays]]]
+    ) -> Sequence[Arrays]:
+        """Wait for the samples of a batch."""
+        made: dict[int, Arrays] = {}
+        for future in futures:
+            made |= future.result()
+        return self._cache.samples(rows) if self.caches else [made[row] for row in rows.tolist()]
+
+    def _made_samples(self, rows: Sequence[int]) -> dict[int, Arrays]:
+        """Make samples, and keep them if all of the store fit into memory."""
+        started = time.perf_counter()
+        made = {row: self._made_sample(row) for row in rows}
+        self._sample_s = (time.perf_counter() - started) / len(rows)
+        if self.caches:
+            self._cache.add(made)
+        return made
+
+    def _made_sample(self, row: int) -> Arrays:
+        data = self._reader.read(*self._byte_ranges[row])
+        if self._edits:
+            return self.view.from_edited_bytes(data, self.shas[row], self._edits[row])
+        return self.view.from_bytes(data, self.shas[row])

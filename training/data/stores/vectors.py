@@ -70,13 +70,13 @@ class EncodedStore:
 
     def _encoded(
         self, batches: Sequence[NDArray[np.int64]], encode: Encode, threads: int
-    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays], NDArray[np.float16]]]:
+    ) -> Iterator[tuple[NDArray[np.int64], Sequence[Arrays], NDArray[np.float16]]]:
         """Yield rows, samples and vectors of each batch in order, a batch in work for each thread."""
 
-        def run(samples: list[Arrays]) -> NDArray[np.float16]:
+        def run(samples: Sequence[Arrays]) -> NDArray[np.float16]:
             return encode(self._pictures.view.every_variant(samples)).astype(np.float16)
 
-        pending: deque[tuple[NDArray[np.int64], list[Arrays], Future[NDArray[np.float16]]]]
+        pending: deque[tuple[NDArray[np.int64], Sequence[Arrays], Future[NDArray[np.float16]]]]
         pending = deque()
         with ThreadPoolExecutor(threads, thread_name_prefix="encode") as pool:
             for rows, samples in self._pictures.stream(batches):
@@ -94,7 +94,7 @@ class EncodedStore:
         self,
         batches: Sequence[NDArray[np.int64]],
         ahead: int = 2,  # noqa: ARG002 - nothing to fetch
-    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
+    ) -> Iterator[tuple[NDArray[np.int64], Sequence[Arrays]]]:
         """Yield each batch of rows with its samples."""
         for rows in batches:
             yield rows, [self.sample(int(row)) for row in rows]
@@ -157,7 +157,7 @@ class JoinedStore:
         self,
         batches: Sequence[NDArray[np.int64]],
         ahead: int = 2,  # noqa: ARG002 - nothing to fetch
-    ) -> Iterator[tuple[NDArray[np.int64], list[Arrays]]]:
+    ) -> Iterator[tuple[NDArray[np.int64], Sequence[Arrays]]]:
         """Yield each batch of rows with its samples."""
         for rows in batches:
             yield rows, [self.sample(int(row)) for row in rows]

@@ -15,6 +15,7 @@ import numpy as np
 import simplejpeg
 
 from training.data.arrays import Arrays, Floats, Pixels
+from training.data.samples import stacked
 from training.data.simple_features import picture_features
 from training.data.views.base import View, channels_first
 from training.data.views.crops import resized
@@ -97,7 +98,7 @@ class AlignedFaces(View):
 
     def every_variant(self, samples: Sequence[Arrays]) -> Arrays:
         """Stack all variants, which an encoder sees once: `pictures` (N, V, 3, S, S)."""
-        return {"pictures": channels_first([sample["pictures"] for sample in samples])}
+        return {"pictures": channels_first(stacked(samples, "pictures"))}
 
     def check(self, sample: Arrays, name: str) -> None:
         """Raise NoFaceError where no face was found."""

@@ -84,6 +84,7 @@ class View(ABC):
         raise NotImplementedError
 
 
-def channels_first(pictures: Sequence[Pixels]) -> Pixels:
-    """Stack pictures (..., H, W, 3) into (N, ..., 3, H, W)."""
-    return np.moveaxis(np.stack(pictures), -1, -3)
+def channels_first(pictures: Sequence[Pixels] | Pixels) -> Pixels:
+    """Stack pictures (..., H, W, 3) into (N, ..., 3, H, W); those that are stacked are not copied."""
+    whole = pictures if isinstance(pictures, np.ndarray) else np.stack(pictures)
+    return np.moveaxis(whole, -1, -3)

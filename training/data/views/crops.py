@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from training.data.arrays import Arrays, Floats, Pixels
+from training.data.samples import stacked
 from training.data.simple_features import picture_features
 from training.data.views.base import View, channels_first
 
@@ -53,7 +54,7 @@ class Crops(View):
 
     def plain(self, samples: Sequence[Arrays]) -> Arrays:
         """Stack the squares: `pictures` (N, V, 3, S, S)."""
-        return {"pictures": channels_first([sample["pictures"] for sample in samples])}
+        return {"pictures": channels_first(stacked(samples, "pictures"))}
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
         """Return the scene of the centred square, and statistics of it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from training.data.arrays import Arrays, Floats, Pixels
+from training.data.samples import stacked
 from training.data.simple_features import scene, statistics
 from training.data.views.base import channels_first
 from training.data.views.crops import Crops
@@ -42,7 +43,7 @@ class CropsAndPatches(Crops):
         """Stack squares and patches."""
         return {
             **super().plain(samples),
-            "patches": channels_first([each["bank"] for each in samples]),
+            "patches": channels_first(stacked(samples, "bank")),
         }
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:

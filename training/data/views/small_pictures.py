@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from training.data.arrays import Arrays, Floats, Pixels
+from training.data.samples import stacked
 from training.data.simple_features import picture_features
 from training.data.views.base import View, channels_first
 from training.data.views.crops import resized
@@ -51,7 +52,7 @@ class SmallPictures(View):
 
     def plain(self, samples: Sequence[Arrays]) -> Arrays:
         """Stack the pictures: `pictures` (N, 3, S, S)."""
-        return {"pictures": channels_first([sample["picture"] for sample in samples])}
+        return {"pictures": channels_first(stacked(samples, "picture"))}
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
         """Return the picture at 32 px and its statistics."""

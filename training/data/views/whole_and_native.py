@@ -9,6 +9,7 @@ import numpy as np
 
 from training.data.arrays import Arrays, Floats, Pixels
 from training.data.decode import decode
+from training.data.samples import stacked
 from training.data.simple_features import scene, statistics
 from training.data.transforms.ladder import edited
 from training.data.views.base import View, channels_first
@@ -70,8 +71,8 @@ class WholeAndNative(View):
     def plain(self, samples: Sequence[Arrays]) -> Arrays:
         """Stack squares and patches."""
         return {
-            "pictures": channels_first([each["pictures"] for each in samples]),
-            "patches": channels_first([each["bank"] for each in samples]),
+            "pictures": channels_first(stacked(samples, "pictures")),
+            "patches": channels_first(stacked(samples, "bank")),
         }
 
     def simple_features(self, sample: Arrays) -> tuple[Floats, Floats]:
