@@ -113,9 +113,9 @@ OWNERS = {
     ("crawler/session/worker.py", "run_in_executor", 1): "awaited in the same function",
     ("curation/stages/engine.py", "submit", 1): "results are taken in order",
     ("training/data/batches/filling.py", "submit", 1): "results are taken in order",
+    ("training/data/batches/in_advance.py", "submit", 1): "results are taken in order",
     ("training/data/stores/pictures.py", "submit", 1): "results are taken in order",
     ("training/data/stores/vectors.py", "submit", 1): "results are taken in order",
-    ("training/fit/trainer.py", "submit", 1): "results are taken in order",
 }
 
 
