@@ -294,7 +294,7 @@ def main() -> None:
         rows.append(row)
     text = TABLE.format(
         rows="\n".join(rows), rounds=options.rounds,
-        most=options.rounds * CASES[0].times_rounds, commit=commit(), torch=torch.__version__,
+        load=os.getloadavg()[2], most=options.rounds * CASES[0].times_rounds, commit=commit(), torch=torch.__version__,
         python=platform.python_version(), cores=os.cpu_count(), goal=f"{GOAL:.0%}",
     )  # fmt: skip
     if options.output:
@@ -304,8 +304,8 @@ def main() -> None:
 TABLE = """# The training loop beside a bare loop of torch
 
 `python3 dev.py bench loop --output benchmarks/results/loop_2core_202611.md`, commit {commit}, Python {python},
-torch {torch}, {cores} cores, one compute thread, medians of {rounds} alternating rounds (first row: {most}), each of which
-begins with another loop. Other work ran on the machine.
+torch {torch}, {cores} cores, one compute thread, medians of {rounds} rounds (first row: {most}), each of which begins
+with another loop. The load of the machine was {load:.1f} in the last quarter of an hour; 1 is this benchmark alone.
 
 Same network, weights, pictures, order of batches, optimizer, rates, clipping; three epochs, each with validation and
 checkpoint. Times are CPU ms a step, everything included. One bare loop has all pictures in one array in memory, the
