@@ -79,7 +79,7 @@ OURS = ("catalog", "crawler", "curation", "photosite", "training", "safelight")
 RECIPE_PARTS = (
     "Config", "Crops", "DistributionHead", "EditedPairs", "EmbeddingHead", "Head", "HeadedNetwork", "OrdinalHead",
     "PatchesAndThumbnail", "Recipe", "RegressionHead", "SoftmaxHead", "View", "channels_first",
-    "picture_features",
+    "picture_features", "stacked",
 )  # fmt: skip
 """What a recipe of one's own is made of (docs/training.md)."""
 

@@ -1,5 +1,6 @@
 """Names that other rooms import from `training`: the one list, which type checkers and `__init__.py` read."""
 
+from .data.samples import stacked as stacked
 from .data.simple_features import picture_features as picture_features
 from .data.views import (
     Crops as Crops,

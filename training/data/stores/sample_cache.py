@@ -16,9 +16,9 @@ _Shapes = dict[str, tuple[tuple[int, ...], np.dtype[Any], bool]]
 class SampleCache:
     """Samples of some of `n_rows` rows; threads may add to it at once.
 
-    The arrays take memory only for rows that are there. From the first sample of another shape, or of an array that is
-    not contiguous, each sample has memory of its own; so it has where arrays of all rows would be larger than
-    `most_bytes`.
+    The arrays take memory only for rows that are there. From the first sample of another shape, or of an array whose
+    axes lie in another order, each sample has memory of its own; so it has where arrays of all rows would be larger
+    than `most_bytes`.
     """
 
     def __init__(self, n_rows: int, most_bytes: int) -> None:
@@ -82,5 +82,11 @@ class SampleCache:
 
 
 def _shapes(sample: Arrays) -> _Shapes:
-    """Return shape, type, and whether it is contiguous, of each array."""
-    return {n: (each.shape, each.dtype, each.flags.c_contiguous) for n, each in sample.items()}
+    """Return shape, type, and whether its axes lie in memory in their order, of each array."""
+    return {name: (each.shape, each.dtype, _is_in_order(each)) for name, each in sample.items()}
+
+
+def _is_in_order(array: NDArray[Any]) -> bool:
+    """Whether stacking the array puts it into memory as it is indexed; so it does a piece cut out of another array."""
+    strides = array.strides
+    return array.flags.c_contiguous or [*strides] == sorted(strides, reverse=True)

@@ -95,6 +95,15 @@ def test_samples_of_any_shapes_come_back(order: list[int], size: int, longer: se
     assert isinstance(cache.samples(np.arange(2)), ArrayRows) == (len(longer) in (0, N_ROWS))
 
 
+def test_pieces_of_larger_arrays_lie_together() -> None:
+    whole = [np.random.default_rng(row).integers(0, 256, (9, 9, 3)) for row in range(3)]
+    cut = [{"picture": pixels[2:5, 3:7]} for pixels in whole]
+    samples = filled(cut).samples(np.array([2, 0]))
+    assert isinstance(samples, ArrayRows)
+    expected = np.stack([cut[2]["picture"], cut[0]["picture"]])
+    assert_same({"picture": stacked(samples, "picture")}, {"picture": expected})
+
+
 def test_arrays_in_another_order_of_memory_keep_it() -> None:
     turned = [{"picture": np.moveaxis(np.full((2, 3, 4), row), -1, 0)} for row in range(3)]
     samples = filled(turned).samples(np.array([2, 0]))
