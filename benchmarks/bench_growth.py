@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tarfile import open as open_tar
 from typing import Any
-from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -28,7 +27,6 @@ import polars as pl
 from benchmarks.bench_dedupe import describe_corpus, prepare_half, versions
 from benchmarks.code_version import commit
 from benchmarks.dedupe_corpus import Corpus, CorpusFile
-from curation.duplicates import search
 from curation.duplicates.distinct_shots import Shot, are_distinct_shots, shots_of
 from curation.duplicates.index import SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
@@ -43,9 +41,11 @@ Groups = dict[str, frozenset[str]]
 
 
 class OnceVerifier(Verifier):
-    """Compares each pair once."""
+    """Compares each pair once, however many searches it serves."""
 
-    verdicts: dict[tuple[str, str], Verdict] = {}  # noqa: RUF012 - of all searches
+    def __init__(self, features: FeatureCache) -> None:
+        super().__init__(features, LIMITS.verification)
+        self.verdicts: dict[tuple[str, str], Verdict] = {}
 
     def verify(
         self,
@@ -68,9 +68,7 @@ class State:
     index: SimilarityIndex
     result: Duplicates
 
-    def changed(
-        self, pictures: pl.DataFrame, names: frozenset[str], features: FeatureCache
-    ) -> "State":
+    def changed(self, pictures: pl.DataFrame, names: frozenset[str], verifier: Verifier) -> "State":
         """Add and remove pictures until these are left, and search again with the earlier verdicts."""
         present = pictures.filter(pl.col("asset_sha256").is_in(names))
         wanted = distinct(present)
@@ -78,7 +76,7 @@ class State:
         added = descriptors_of(wanted.filter(pl.col("asset_sha256").is_in(new - old)))
         index = self.index.updated(added, old - new)
         return State(
-            names, index, compare(present, index, features, LIMITS, earlier_edges=self.result.edges)
+            names, index, compare(present, index, verifier, LIMITS, earlier_edges=self.result.edges)
         )
 
 
@@ -159,24 +157,24 @@ def same(one: Duplicates, two: Duplicates) -> bool:
 
 def measure(corpus: Corpus, pictures: pl.DataFrame) -> list[dict[str, Any]]:
     """Grow from 2,000 to 2,100 with several choices of what is added; one row each."""
-    features, shots = FeatureCache(corpus.read), shots_of(pictures)
+    verifier, shots = OnceVerifier(FeatureCache(corpus.read)), shots_of(pictures)
     names = sorted(pictures["asset_sha256"])
     nothing = Duplicates(pl.DataFrame(schema=EDGES), pl.DataFrame(schema=GROUPS))
     empty = State(frozenset(), SimilarityIndex.empty(LIMITS.candidates), nothing)
-    everything = empty.changed(pictures, frozenset(names), features)
+    everything = empty.changed(pictures, frozenset(names), verifier)
     rows = []
     for seed in range(ORDERS):
         rng = random.Random(SEED + seed)
         added = frozenset(rng.sample(names, len(names) - OLD))
-        before = empty.changed(pictures, frozenset(names) - added, features)
+        before = empty.changed(pictures, frozenset(names) - added, verifier)
         clock = time.process_time()
-        after = before.changed(pictures, frozenset(names), features)
+        after = before.changed(pictures, frozenset(names), verifier)
         seconds = time.process_time() - clock
         in_batches, order = empty, rng.sample(names, len(names))
         for start in range(0, len(order), 700):
             so_far = frozenset(order[: start + 700])
-            in_batches = in_batches.changed(pictures, so_far, features)
-        back = after.changed(pictures, before.names, features)
+            in_batches = in_batches.changed(pictures, so_far, verifier)
+        back = after.changed(pictures, before.names, verifier)
         n_groups, reasons = changes(before, after, shots)
         rows.append(
             {
@@ -233,9 +231,7 @@ def main() -> None:
     work = options.work or Path(tempfile.mkdtemp(prefix="bench_growth."))
     work.mkdir(parents=True, exist_ok=True)
     corpus = prepare(options.data, work)
-    with patch.object(search, "Verifier", OnceVerifier):
-        rows = measure(*corpus)
-    options.output.write_text(report(rows), "utf-8")
+    options.output.write_text(report(measure(*corpus)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from curation.duplicates.copy_rules import (
     correlates,
     is_copy,
-    is_ground,
     is_page,
     may_be_edited,
     may_be_unmoved,
@@ -32,11 +31,11 @@ from curation.similarity.alignment import (
     align_whole,
     refine,
 )
+from curation.similarity.beside.surroundings import both_surroundings, has_rim, surroundings
 from curation.similarity.fit_measures import FEW_TEXTURED, Fit, left_by_movement
 from curation.similarity.lens import align_bent
 from curation.similarity.overlays import Overlaid, is_thick, without_overlay, without_shade
 from curation.similarity.picture_features import Features, Grey
-from curation.similarity.surroundings import has_rim, surroundings
 from curation.similarity.transforms import KeypointMatches
 
 SCENE_NCC = 0.94  # whole pictures above it show one scene, with or without keypoints
@@ -148,14 +147,17 @@ def _tried(
 def _beside_photograph(
     one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits
 ) -> Fit:
-    """Mark the larger part of a collage of uneven parts: a line runs through it, and beside it is no page."""
-    is_part = limits.overlap <= fit.overlap < limits.large_overlap
-    if not (is_part and fit.contained >= limits.contained and correlates(fit, limits)):
+    """Mark the larger part of a collage of uneven parts, also where the other picture shows more of its own."""
+    is_part = limits.overlap <= fit.overlap < limits.whole_overlap
+    if not (is_part and correlates(fit, limits)):
         return fit
-    beside = surroundings(one.grey, alignment.grey, alignment.transform)
-    has_line = beside.parting > limits.parting
-    is_collage = has_line and not (is_page(beside, limits) or is_ground(beside, limits))
-    return replace(fit, is_beside_photograph=is_collage)
+    pictures = one.grey, alignment.grey, alignment.transform
+    is_within = fit.contained >= limits.contained
+    places = (surroundings(*pictures),) if is_within else both_surroundings(*pictures)
+    is_large = fit.overlap >= limits.large_overlap
+    max_odds = limits.strip_odds if is_large else limits.photograph_odds
+    is_beside = not all(is_page(each, limits, max_odds) for each in places)
+    return replace(fit, is_beside_photograph=is_beside)
 
 
 def _is_aligned(fit: Fit, limits: VerificationLimits) -> bool:
@@ -188,9 +190,8 @@ def _as_part(
     is_part = fit.contained >= limits.contained and limits.part_overlap <= fit.overlap < overlap
     is_close = fit.detail_ncc >= limits.strict_detail_ncc and fit.drift_px <= limits.strict_drift_px
     if is_part and is_close:
-        beside = surroundings(one.grey, alignment.grey, alignment.transform)
-        is_on_ground = fit.drift_px <= limits.ground_drift_px and is_ground(beside, limits)
-        if is_on_ground or is_page(beside, limits):
+        around = surroundings(one.grey, alignment.grey, alignment.transform)
+        if is_page(around, limits, limits.photograph_odds):
             yield replace(fit, is_whole_beside_page=True)
 
 

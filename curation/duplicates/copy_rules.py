@@ -1,8 +1,10 @@
 """What counts as a copy: the limits of `VerificationLimits` applied to one fit."""
 
 from curation.duplicates.limits import VerificationLimits
+from curation.similarity.beside.beside_measures import beside_measures
+from curation.similarity.beside.photograph_beside import photograph_beside
+from curation.similarity.beside.surroundings import Surroundings
 from curation.similarity.fit_measures import FEW_TEXTURED, Fit
-from curation.similarity.surroundings import Surroundings
 
 
 def is_copy(fit: Fit, limits: VerificationLimits) -> bool:
@@ -125,24 +127,19 @@ def may_be_unmoved(fit: Fit, limits: VerificationLimits) -> bool:
     )
 
 
-def is_page(beside: Surroundings, limits: VerificationLimits) -> bool:
-    """Say whether what lies beside a picture shows no other photograph.
+def is_page(around: Surroundings, limits: VerificationLimits, max_odds: float) -> bool:
+    """Say whether what lies beside a picture shows no other photograph, of which the log-odds are at most these.
 
-    It is the rest of the photograph (no seam, no straight line through it), paper with text, or the same picture again,
-    blurred or not.
+    It is paper of two tones, or the same picture again, blurred or not; or trained trees say so.
     """
-    if beside.seam <= limits.seam and beside.parting <= limits.parting:
+    if not around.is_seen:
         return True
+    beside = beside_measures(around)
     if beside.mode_share >= limits.mode_share and beside.paper_share >= limits.paper_share:
         return True
-    return max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc
-
-
-def is_ground(beside: Surroundings, limits: VerificationLimits) -> bool:
-    """Say whether a picture lies on a table, a cloth or a wall, or beside lines of text."""
-    if beside.mode_share >= limits.text_mode_share and beside.n_lines >= limits.page_lines:
+    if max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc:
         return True
-    return beside.relief <= limits.ground_relief
+    return photograph_beside(beside) <= max_odds
 
 
 def _agrees_closely(fit: Fit, limits: VerificationLimits) -> bool:

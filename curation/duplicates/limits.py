@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "13"  # raise it when verdicts may change
+VERDICT_VERSION = "14"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -26,7 +26,7 @@ class CandidateLimits:
     nearest: int = 12
     cosine: float = 0.55
     pdq: int = 31
-    far_pdq: int = 64
+    far_pdq: int = 72
     plain_pdq: int = 10
 
     def key(self, *made_by: str) -> str:
@@ -85,22 +85,19 @@ class VerificationLimits:
     lens_drift_px: float = 0.1
     contained: float = 0.9
     mutual: float = 0.8
-    ground_drift_px: float = 0.055
     part_overlap: float = 0.25
+    whole_overlap: float = 0.9
+    photograph_odds: float = -2.0
     paper_share: float = 0.9
     mode_share: float = 0.85
     backdrop_ncc: float = 0.93
-    ground_relief: float = 4.0
-    page_lines: int = 3
-    text_mode_share: float = 0.5
+    strip_odds: float = 3.0
     unmoved_detail_ncc: float = 0.99
     unmoved_overlap: float = 0.995
     unmoved_fine_ncc: float = 0.9
     unmoved_drift_px: float = 0.5
     unmoved_coherent_px: float = 0.17
     unmoved_left: float = 0.96
-    seam: float = 1.2
-    parting: float = 0.5
     overlay_ncc: float = 0.5
     spots_ncc: float = 0.2
     sure_inliers: int = 48

@@ -74,7 +74,8 @@ def find_duplicates(
     limits = limits or DuplicateLimits()
     with_vector = distinct(pictures).filter(pl.col("vector").is_not_null())
     index = SimilarityIndex.empty(limits.candidates).updated(descriptors_of(with_vector))
-    return compare(pictures, index, FeatureCache(load), limits)
+    verifier = Verifier(FeatureCache(load), limits.verification)
+    return compare(pictures, index, verifier, limits)
 
 
 def distinct(pictures: pl.DataFrame) -> pl.DataFrame:
@@ -100,18 +101,17 @@ def descriptors_of(pictures: pl.DataFrame) -> Descriptors:
 def compare(
     pictures: pl.DataFrame,
     index: SimilarityIndex,
-    features: FeatureCache,
+    verifier: Verifier,
     limits: DuplicateLimits,
     *,
     earlier_edges: pl.DataFrame | None = None,
     compared_by: str = "",
 ) -> Duplicates:
-    """Verify the candidates of an index of `distinct(pictures)` and group the copies.
+    """Verify the candidates of an index of `distinct(pictures)` by this verifier and group the copies.
 
     `earlier_edges` has edges of earlier calls with the same `compared_by`: their pictures are not compared again.
     """
-    verifier, shots = Verifier(features, limits.verification), shots_of(pictures)
-    search = PairVerification(index, verifier, earlier_edges, compared_by, shots)
+    search = PairVerification(index, verifier, earlier_edges, compared_by, shots_of(pictures))
     # One BLAS thread in each of these threads: more would wait for each other and take three times the CPU.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(limits.threads) as pool:
         search.verify_candidates(pool)

@@ -19,6 +19,7 @@ from curation.duplicates.grouping import Group
 from curation.duplicates.index import Descriptors, IndexFolder, SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
 from curation.duplicates.search import Duplicates, compare, distinct
+from curation.duplicates.verification import Verifier
 from curation.reading import frame
 from curation.similarity.pdq import from_hex
 from curation.similarity.picture_features import FeatureCache
@@ -54,8 +55,9 @@ def find_catalog_duplicates(
     index = _updated_index(catalog, distinct(pictures), limits, made_by)
     compared_by = limits.compared_by(made_by[0])
     earlier_edges = frame(catalog, _COMPARED, (compared_by,))
+    verifier = Verifier(features, limits.verification)
     return compare(
-        pictures, index, features, limits, earlier_edges=earlier_edges, compared_by=compared_by
+        pictures, index, verifier, limits, earlier_edges=earlier_edges, compared_by=compared_by
     ), index
 
 

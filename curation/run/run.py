@@ -21,6 +21,7 @@ from curation.decoding.limits import DecodeError
 from curation.duplicates.index import SimilarityIndex
 from curation.duplicates.limits import DuplicateLimits
 from curation.duplicates.search import Duplicates, LoadPixels, compare
+from curation.duplicates.verification import Verifier
 from curation.errors import CurationError, NothingToCurateError, RunUndoneError
 from curation.reading import frame
 from curation.review.implausible import record_implausible
@@ -205,7 +206,8 @@ class _CurationRun:
         compared = _sound(pictures).select(_COMPARED)
         if self.stages.sound:  # no hash, no vector: only equal samples are copies
             index = SimilarityIndex.empty(limits.candidates)
-            return compare(compared, index, features, limits), index
+            verifier = Verifier(features, limits.verification)
+            return compare(compared, index, verifier, limits), index
         made_by = self.stages.model_id(), stage_id(self.stages.pdq)
         return find_catalog_duplicates(
             self.catalog, compared, features, made_by=made_by, limits=limits

@@ -17,6 +17,7 @@ from curation.duplicates.search import (
     distinct,
     find_duplicates,
 )
+from curation.duplicates.verification import Verifier
 from curation.run.catalog_duplicates import boilerplate_hubs, issue_rows
 from curation.similarity.pdq import luma_of, pdq
 from curation.similarity.picture_features import FeatureCache
@@ -84,11 +85,9 @@ class Album:
             names, indexed = set(pictures["asset_sha256"]), set(index.pictures.names)
             new = pictures.filter(~pl.col("asset_sha256").is_in(indexed))
             index = index.updated(descriptors_of(new), indexed - names)
-            load = self.pictures.__getitem__
+            verifier = Verifier(FeatureCache(self.pictures.__getitem__))
             results.append(
-                compare(
-                    batch, index, FeatureCache(load), limits, earlier_edges=edges, compared_by="x"
-                )
+                compare(batch, index, verifier, limits, earlier_edges=edges, compared_by="x")
             )
             new_edges = results[-1].edges.filter(pl.col("compared_by") == "x")
             edges = (

@@ -152,6 +152,32 @@ def test_a_crop_is_not_a_copy_of_a_collage_with_the_whole_photograph(share: floa
     assert not glued
 
 
+def test_a_photograph_is_no_copy_of_a_collage_of_which_it_fills_two_thirds() -> None:
+    glued = 0
+    for seed in range(40, 46):
+        one, two = scene(seed), scene(seed + 50)
+        collage = np.hstack([one, two[:, : one.shape[1] // 2]])
+        captioned_one = np.vstack(
+            [one, np.full((one.shape[0] // 3, one.shape[1], 3), 250, np.uint8)]
+        )
+        both = verifier(a=one, b=collage, c=captioned_one)
+        glued += both.verify("a", "b", 0.9).verdict == "duplicate"
+        glued += both.verify("c", "b", 0.9).verdict == "duplicate"
+    assert not glued
+
+
+def test_a_photograph_in_a_patterned_frame_is_a_copy() -> None:
+    y, x = np.mgrid[:360, :480]
+    checks = np.where((x // 12 + y // 12) % 2, 190, 90).astype(np.uint8)
+    for seed in range(60, 64):
+        picture = scene(seed)
+        page = np.repeat(
+            checks[: picture.shape[0] + 80, : picture.shape[1] + 80, None], 3, 2
+        ).copy()
+        page[40 : 40 + picture.shape[0], 40 : 40 + picture.shape[1]] = picture
+        assert verifier(a=picture, b=page).verify("a", "b", 0.9).verdict == "duplicate", seed
+
+
 def test_blank_and_periodic_pictures_are_not_copies_of_each_other() -> None:
     x = np.mgrid[:270, :360][1]
     stripes = [

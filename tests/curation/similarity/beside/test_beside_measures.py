@@ -1,8 +1,10 @@
 import cv2
 import numpy as np
+import pytest
 
+from curation.similarity.beside.beside_measures import BesideMeasures, beside_measures
+from curation.similarity.beside.surroundings import surroundings
 from curation.similarity.picture_features import Grey
-from curation.similarity.surroundings import Surroundings, has_rim, surroundings
 from tests.curation.made_pictures import scene
 
 
@@ -10,8 +12,15 @@ def grey(seed: int, width: int = 200, height: int = 150) -> Grey:
     return cv2.cvtColor(scene(seed, width, height), cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
-def placed(large: Grey, small: Grey, left: int, top: int) -> Surroundings:
-    return surroundings(large, small, np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], np.float64))
+def placed(large: Grey, small: Grey, left: int, top: int) -> BesideMeasures:
+    at = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], np.float64)
+    return beside_measures(surroundings(large, small, at))
+
+
+def on_ground(small: Grey, ground: Grey, left: int, top: int) -> BesideMeasures:
+    large = ground.copy()
+    large[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return placed(large, small, left, top)
 
 
 def test_a_crop_has_no_seam_and_a_collage_has_one() -> None:
@@ -34,10 +43,10 @@ def test_the_edge_of_a_turned_picture_is_that_of_what_it_shows() -> None:
     for seed in range(50, 54):
         left = grey(seed)
         turned = np.asarray(cv2.warpAffine(left, turn, (200, 150)), np.float32)
-        collage = surroundings(np.hstack([left, grey(seed + 10)]), turned, back)
-        rest = surroundings(grey(seed, 400, 150), turned, back)
-        assert collage.parting > 0.5, seed
-        assert rest.parting < 0.5
+        collage = beside_measures(surroundings(np.hstack([left, grey(seed + 10)]), turned, back))
+        rest = beside_measures(surroundings(grey(seed, 400, 150), turned, back))
+        assert collage.line > 0.5, seed
+        assert rest.line < 0.5
 
 
 def test_a_page_is_paper() -> None:
@@ -61,39 +70,46 @@ def test_a_blurred_backdrop_and_a_repeated_picture_are_the_picture_itself() -> N
     assert placed(np.vstack([small, grey(62)]), small, 0, 0).repeated_ncc < 0.9
 
 
-def test_a_covered_picture_has_nothing_beside_it() -> None:
-    small = grey(63)
-    beside = placed(small, small, 0, 0)
-    assert not beside.is_seen
-    assert (beside.seam, beside.parting, beside.n_lines, beside.paper_share) == (1.0, 0.0, 0, 0.0)
-
-
-def test_lines_of_text_are_counted_and_a_photograph_has_none() -> None:
-    small = grey(64)
-    page = np.full((300, 200), 245, np.float32)
-    page[:150] = small
-    for row in range(170, 290, 20):
-        cv2.putText(page, "text in lines", (10, row), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (30.0,))
-    assert placed(page, small, 0, 0).n_lines >= 5
-    for seed in range(65, 70):
-        assert placed(np.vstack([small, grey(seed)]), small, 0, 0).n_lines < 3
-
-
-def test_a_picture_before_a_dark_ground_has_a_rim_and_a_second_shot_of_a_wall_has_none() -> None:
-    small = grey(67)
-    at = np.array([[1, 0, 20], [0, 1, 15], [0, 0, 1]], np.float64)
-    seen = cv2.copyMakeBorder(small, 15, 15, 20, 20, cv2.BORDER_CONSTANT, value=20.0)
-    assert has_rim(seen, small, at)
-    assert has_rim(small, seen, np.linalg.inv(at))
-    wall = cv2.copyMakeBorder(small, 15, 15, 20, 20, cv2.BORDER_REPLICATE)
-    assert not has_rim(wall, small, at)
-    whole = grey(68, 300, 220)
-    assert not has_rim(whole, np.ascontiguousarray(whole[15:165, 20:220]), at)
-
-
 def test_a_cloth_has_less_relief_than_a_photograph() -> None:
     small, rng = grey(64), np.random.default_rng(0)
     cloth = (120 + 0.1 * np.arange(400)[None] + rng.normal(0, 9, (300, 400))).astype(np.float32)
     cloth[75:225, 100:300] = small
     assert placed(cloth, small, 100, 75).relief < 4
     assert placed(np.hstack([small, grey(66)]), small, 0, 0).relief > 9
+
+
+def test_the_line_of_a_collage_is_straight_and_has_no_gap() -> None:
+    small = grey(70)
+    collage = placed(np.hstack([small, grey(71)]), small[:, :150], 0, 0)
+    assert collage.line > 0.5
+    assert collage.line_sharp > 0.7
+    # A line that ends halfway, as that of a wall.
+    half = grey(70, 400, 150)
+    half[:70, 300:] = np.clip(half[:70, 300:] + 90, 0, 255)
+    wall = placed(half, np.ascontiguousarray(half[:, :200]), 0, 0)
+    assert wall.line_gap > collage.line_gap
+    assert wall.line < collage.line
+
+
+def test_margins_are_those_of_the_four_sides() -> None:
+    large = grey(72, 400, 300)
+    small = np.ascontiguousarray(large[30:180, 100:300])
+    measures = placed(large, small, 100, 30)
+    margins = measures.margin_1, measures.margin_2, measures.margin_3, measures.margin_4
+    assert margins == pytest.approx((0.1, 0.25, 0.25, 0.4), abs=0.02)
+
+
+def test_a_pattern_is_alike_on_all_sides_and_a_photograph_is_not() -> None:
+    small, rng = grey(73), np.random.default_rng(0)
+    y, x = np.mgrid[:300, :400]
+    cloth = 128 + 40 * np.sign(np.sin(x / 4) * np.sin(y / 4)) + rng.normal(0, 5, (300, 400))
+    pattern = on_ground(small, cloth.astype(np.float32), 100, 75)
+    for seed in range(74, 78):
+        photograph = on_ground(small, grey(seed, 400, 300), 100, 75)
+        assert pattern.sides_apart < photograph.sides_apart
+        assert pattern.uneven < photograph.uneven
+
+
+def test_one_side_alone_is_not_apart_from_itself() -> None:
+    large = grey(78, 90, 150)
+    assert placed(large, np.ascontiguousarray(large[:, :60]), 0, 0).sides_apart < 0

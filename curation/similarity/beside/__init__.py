@@ -1,0 +1,1 @@
+"""What lies beside a picture within a larger one: a page, a frame, a table, or another photograph."""
