@@ -121,20 +121,22 @@ class ValueInUnit(nn.Module):
 
 
 class MeanOfBins(nn.Module):
-    """The expected value of a distribution over values at equal distances.
+    """The expected value of a distribution over values at equal distances, or of their sizes.
 
-    >>> MeanOfBins(-1.0, 0.5, 5)(torch.tensor([[0.0, 0.0, 0.5, 0.5, 0.0]]).log())
-    tensor([0.2500])
+    >>> shares = torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0]])
+    >>> MeanOfBins(-1.0, 0.5, 5)(shares.log()), MeanOfBins(-1.0, 0.5, 5, of_sizes=True)(shares.log())
+    (tensor([0.]), tensor([0.5000]))
     """
 
-    def __init__(self, low: float, step: float, bins: int) -> None:
+    def __init__(self, low: float, step: float, bins: int, *, of_sizes: bool = False) -> None:
         super().__init__()
-        self.low, self.step, self.bins = low, step, bins
+        self.low, self.step, self.bins, self.of_sizes = low, step, bins, of_sizes
 
     def forward(self, output: torch.Tensor) -> torch.Tensor:
         """Map log-probabilities (N, B) to expected values (N,)."""
         numbers = torch.arange(self.bins, device=output.device, dtype=output.dtype)
-        return (output.exp() * (self.low + self.step * numbers)).sum(1)
+        values = self.low + self.step * numbers
+        return (output.exp() * (values.abs() if self.of_sizes else values)).sum(1)
 
 
 class Exponential(nn.Module):
