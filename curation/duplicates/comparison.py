@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from curation.duplicates.copy_rules import (
-    correlates,
     is_copy,
     is_page,
     may_be_edited,
@@ -148,8 +147,7 @@ def _beside_photograph(
     one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits
 ) -> Fit:
     """Mark the larger part of a collage of uneven parts, also where the other picture shows more of its own."""
-    is_part = limits.overlap <= fit.overlap < limits.whole_overlap
-    if not (is_part and correlates(fit, limits)):
+    if fit.overlap >= limits.whole_overlap or not is_copy(fit, limits):
         return fit
     pictures = one.grey, alignment.grey, alignment.transform
     is_within = fit.contained >= limits.contained
@@ -235,5 +233,5 @@ def _beside_overlay(
     one: Features, grey: Grey, alignment: Alignment, mask: Grey, limits: VerificationLimits
 ) -> Fit:
     fit, alignment = refine(grey, alignment, mask=mask, matched=True)
-    fit = _beside_photograph(one, fit, alignment, limits)
-    return replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))
+    fit = replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))
+    return _beside_photograph(one, fit, alignment, limits)

@@ -20,18 +20,12 @@ MIN_RING = 40  # px of the edge that lie inside the larger picture
 TONES, TOP = 32, 2  # bins of the histogram; those that a page may have
 HALF, STEP = 4, 8  # px: tones are compared over a distance of 8 px, across the edge and beside it
 SIDE_AGAIN = 48  # px, both sides of the version that shows whether a picture is there twice
-BACKDROP_SIGMA = 10.0  # px
+QUARTER, COARSE_SIGMA = 4, 2.5  # px a pixel of the small version; its blur, in pixels of that
 LINE_TONES = 12  # grey levels between the two sides of a straight line
-NEAR, REACH = (
-    6,
-    5,
-)  # px from a line: where texture is looked for; within which no change may be steeper
-RELIEF_SIGMA, RELIEF_QUANTILE = 10.0, 0.9  # px of the blur; of the distances from the gradient
-FAR, MIN_FAR, SPARSE = (
-    13,
-    0.3,
-    7,
-)  # px left out at the edge; share that must remain; every 7th pixel
+NEAR = 6  # px from a line: where texture is looked for
+REACH = 5  # px from a line within which no change may be steeper
+RELIEF_QUANTILE = 0.9  # of the distances from the gradient
+FAR, MIN_FAR = 13, 0.3  # px left out at the edge; share that must remain
 UNKNOWN_SEAM, UNKNOWN = 99.0, 255.0  # where too little is seen
 FINE_SIGMA = 1.5  # px
 BLOCK, BLOCKS_APART, COVERED, MIN_BLOCKS = 16, 8, 0.6, 4  # px; px; share of a block; blocks
@@ -188,7 +182,9 @@ def _sides_apart(grey: Grey, inside: Grey, beside: NDArray[np.bool_]) -> float:
     sides = np.s_[:top], np.s_[bottom:], np.s_[:, :left], np.s_[:, right:]
     tones = [grey[side][beside[side]] for side in sides]
     shares = [
-        np.cumsum(np.histogram(each, SIDE_TONES, (0, 256))[0] / len(each))
+        np.cumsum(
+            np.bincount((each * SIDE_TONES / 256).astype(int), minlength=SIDE_TONES) / len(each)
+        )
         for each in tones
         if len(each) > MIN_SIDE
     ]
@@ -252,12 +248,11 @@ def _relief(grey: Grey, beside: NDArray[np.bool_]) -> float:
     area = beside.astype(np.float32)
     far = cv2.erode(area, np.ones((FAR, FAR)), borderValue=1)
     area = np.asarray(far if far.sum() > MIN_FAR * area.sum() else area, np.float32)
-    sums, weights = (
-        cv2.GaussianBlur(each, (0, 0), RELIEF_SIGMA)
-        for each in ((grey * area).astype(np.float32), area)
-    )
-    rows, columns = (each[::SPARSE] for each in np.nonzero(area))
-    tones = (sums[rows, columns] / np.maximum(weights[rows, columns], 1e-3)).astype(np.float64)
+    coarse, is_covered = _coarse(grey, area)
+    rows, columns = np.nonzero(is_covered)
+    if not len(rows):
+        return UNKNOWN
+    tones = coarse[is_covered].astype(np.float64)
     places = np.stack([columns, rows, np.ones_like(rows)], axis=1).astype(np.float64)
     weight = np.ones(len(tones))
     for _ in range(4):
@@ -267,6 +262,21 @@ def _relief(grey: Grey, beside: NDArray[np.bool_]) -> float:
     return float(np.quantile(left, RELIEF_QUANTILE))
 
 
+def _coarse(grey: Grey, area: Grey) -> tuple[Grey, NDArray[np.bool_]]:
+    """Blur a picture at a quarter of its size; also say where the area, 1 or 0, covers it.
+
+    What is outside of the area has no influence.
+    """
+    size = max(1, grey.shape[1] // QUARTER), max(1, grey.shape[0] // QUARTER)
+    sums, weights = (
+        cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        for each in (grey * area, area)
+    )
+    is_covered = weights > 0.5
+    sums, weights = (cv2.GaussianBlur(each, (0, 0), COARSE_SIGMA) for each in (sums, weights))
+    return np.asarray(sums / np.maximum(weights, 1e-3), np.float32), is_covered
+
+
 def _backdrop_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
     height, width = large.shape
     zoom = max(height / small.shape[0], width / small.shape[1])
@@ -274,15 +284,11 @@ def _backdrop_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
         small, (max(width, round(small.shape[1] * zoom)), max(height, round(small.shape[0] * zoom)))
     )
     top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
-    cover = scaled[top : top + height, left : left + width]
+    cover = np.asarray(scaled[top : top + height, left : left + width], np.float32)
     area = beside.astype(np.float32)  # the picture in the middle must not bleed into what is beside
-    sums = [_wide(each.astype(np.float32) * area)[beside] for each in (large, cover)]
-    weight = np.maximum(_wide(area)[beside], 1e-3)
-    return ncc(sums[0] / weight, sums[1] / weight)
-
-
-def _wide(grey: Grey) -> Grey:
-    return np.asarray(cv2.GaussianBlur(grey, (0, 0), BACKDROP_SIGMA), np.float32)
+    one, is_covered = _coarse(large, area)
+    two, _ = _coarse(cover, area)
+    return ncc(one[is_covered], two[is_covered]) if is_covered.any() else -1.0
 
 
 def _repeated_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
