@@ -87,7 +87,7 @@ class VerificationLimits:
     mutual: float = 0.8
     part_overlap: float = 0.25
     whole_overlap: float = 0.9
-    photograph_odds: float = -2.0
+    photograph_odds: float = -2.5
     paper_share: float = 0.9
     mode_share: float = 0.85
     backdrop_ncc: float = 0.93
