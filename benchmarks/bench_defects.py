@@ -153,8 +153,7 @@ def cross_fitted(
     """Return what each predictor says of each row, by predictor and defect; the clock runs while the recipe trains."""
     run = job.run_for("split")
     tables = tables_of_others(store) if with_others else {}
-    truths = [head.truth(store.index) for head in job.task.heads]
-    targets = np.nan_to_num(np.stack(truths, axis=1))  # a row without the defect has none of it
+    targets = np.stack([head.targets(store.index) for head in job.task.heads], axis=1)
     names = [head.name for head in job.task.heads]
     predicted: Predictions = {}
     for fold in folds:

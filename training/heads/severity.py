@@ -29,10 +29,6 @@ class SeverityHead(RegressionHead):
     `error_share` times the absolute error of the mean is added. With `is_histogram` the bins are not ordered, and the
     loss is the earth mover's distance with r = 2 to those two bins, as in NIMA. Rows without a label have the value
     `fill` in training, where there is one, and are not evaluated.
-
-    A value from 0 may lie on either of two sides, such as too dark and too bright: with `side_column`, which has -1 or
-    1, the bins reach from -`high` to `high` in training, and the mean of their sizes is stated. One axis of light is
-    easier to learn than its distance from an unknown middle.
     """
 
     kind: ClassVar[str] = "severity"
@@ -46,23 +42,15 @@ class SeverityHead(RegressionHead):
     bin_weights: tuple[float, ...] = ()
     error_share: float = 1.0
     is_histogram: bool = False
-    side_column: str = ""
-
-    @property
-    def first(self) -> float:
-        """Value of the first bin."""
-        return -self.high if self.side_column else self.low
 
     @property
     def step(self) -> float:
         """Distance of two bins."""
-        return (self.high - self.first) / (self.bins - 1)
+        return (self.high - self.low) / (self.bins - 1)
 
     def targets(self, index: pl.DataFrame) -> Floats:
-        """Return the value of each row in range, (N,), NaN without a label; with its side where there are two."""
+        """Return the value of each row in range, (N,), NaN without a label."""
         values = np.clip(self.truth(index), self.low, self.high)
-        if self.side_column:
-            values = values * index[self.side_column].cast(float).fill_null(np.nan).to_numpy()
         return values if self.fill is None else np.where(np.isnan(values), self.fill, values)
 
     def weighed_on(self, index: pl.DataFrame, most: float = MOST_WEIGHT) -> SeverityHead:
@@ -74,7 +62,7 @@ class SeverityHead(RegressionHead):
         import dataclasses
 
         values = self.targets(index)
-        numbers = np.rint((values[~np.isnan(values)] - self.first) / self.step).astype(int)
+        numbers = np.rint((values[~np.isnan(values)] - self.low) / self.step).astype(int)
         counts = np.bincount(numbers, minlength=self.bins)
         weights = np.minimum(counts.max(initial=1) / np.maximum(counts, 1), most)
         mean = float((weights * counts).sum() / max(counts.sum(), 1)) or 1.0
@@ -93,21 +81,20 @@ class SeverityHead(RegressionHead):
         import torch
 
         is_labelled = ~target.isnan()
-        value = target.nan_to_num(self.first).to(output.dtype)
-        place = (value - self.first) / self.step
+        value = target.nan_to_num(self.low).to(output.dtype)
+        place = (value - self.low) / self.step
         numbers = torch.arange(self.bins, device=output.device, dtype=output.dtype)
         wanted = (1 - (place[:, None] - numbers).abs()).clamp_min(0)  # (N, B), two of them above 0
         weights = torch.tensor(self.bin_weights or (1.0,) * self.bins).to(output)
         if self.is_histogram:
             gap = (output.exp() - wanted).cumsum(1)
             return (wanted @ weights) * (gap.square().mean(1) + 1e-8).sqrt(), is_labelled
-        mean = (output.exp() * (self.first + self.step * numbers)).sum(1)
-        error = (mean - value).abs() / (self.high - self.first)
+        error = (self.raw(output) - value).abs() / (self.high - self.low)
         cross_entropy = -(wanted * output).sum(1)
         return (wanted @ weights) * (cross_entropy + self.error_share * error), is_labelled
 
     def raw(self, output: torch.Tensor) -> torch.Tensor:
-        """Return the mean of the distribution, of sizes where there are two sides, (N,), from `low` to `high`."""
+        """Return the mean of the distribution, (N,), from `low` to `high`."""
         return self.stated({})(output)  # type: ignore[no-any-return]  # a module gives a tensor
 
     def selection_loss(self, raw: Floats, truth: Any) -> tuple[Floats, Any]:
@@ -117,10 +104,10 @@ class SeverityHead(RegressionHead):
         return error / (self.high - self.low), is_labelled
 
     def stated(self, calibration: Calibration) -> nn.Module:  # noqa: ARG002 - the contract
-        """Map log-probabilities to the mean of the distribution, of sizes where there are two sides, (N,)."""
+        """Map log-probabilities to the mean of the distribution, (N,)."""
         from training.models.head_layers import MeanOfBins
 
-        return MeanOfBins(self.first, self.step, self.bins, of_sizes=bool(self.side_column))
+        return MeanOfBins(self.low, self.step, self.bins)
 
     def answer(self, stated: Any, calibration: Calibration) -> dict[str, Any]:
         """Return the value with its interval, which does not leave the range."""

@@ -121,22 +121,20 @@ class ValueInUnit(nn.Module):
 
 
 class MeanOfBins(nn.Module):
-    """The expected value of a distribution over values at equal distances, or of their sizes.
+    """The expected value of a distribution over values at equal distances.
 
-    >>> shares = torch.tensor([[0.0, 0.5, 0.0, 0.5, 0.0]])
-    >>> MeanOfBins(-1.0, 0.5, 5)(shares.log()), MeanOfBins(-1.0, 0.5, 5, of_sizes=True)(shares.log())
-    (tensor([0.]), tensor([0.5000]))
+    >>> MeanOfBins(-1.0, 0.5, 5)(torch.tensor([[0.0, 0.0, 0.5, 0.5, 0.0]]).log())
+    tensor([0.2500])
     """
 
-    def __init__(self, low: float, step: float, bins: int, *, of_sizes: bool = False) -> None:
+    def __init__(self, low: float, step: float, bins: int) -> None:
         super().__init__()
-        self.low, self.step, self.bins, self.of_sizes = low, step, bins, of_sizes
+        self.low, self.step, self.bins = low, step, bins
 
     def forward(self, output: torch.Tensor) -> torch.Tensor:
         """Map log-probabilities (N, B) to expected values (N,)."""
         numbers = torch.arange(self.bins, device=output.device, dtype=output.dtype)
-        values = self.low + self.step * numbers
-        return (output.exp() * (values.abs() if self.of_sizes else values)).sum(1)
+        return (output.exp() * (self.low + self.step * numbers)).sum(1)
 
 
 class Exponential(nn.Module):

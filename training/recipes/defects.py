@@ -39,32 +39,35 @@ class DefectsConfig(QualityConfig):
     `columns` is what a severity is learnt from: the vector of the whole picture, those of the whole picture and of its
     native middle, or all, with the statistics; or the pixels of both, or 329 statistics of them, without a trained
     encoder. With `histogram` each head has ten bins without order. Bins count at most `most_weight` times the largest.
-    With `sided_exposure` a ladder teaches too dark and too bright as two ends of one axis; the size is stated.
     """
 
     rungs: int = option(1)
     columns: str = option("all")
     histogram: bool = option(default=False)
     most_weight: float = option(10.0)
-    sided_exposure: bool = option(default=False)
 
 
 DEFAULT = DefectsConfig(
-    epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle", rungs=2,
+    epochs=20, batch_size=128, learning_rate=1.5e-3, weight_decay=0.05, patience=20, schedule="one_cycle",
     encoder="lite0_tones", side=160, hidden=192, patch_hidden=512, patch_features=256, direct=True, select="last",
+    rungs=2,
 )  # fmt: skip
 SMOKE = DefectsConfig(
     epochs=8, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, patience=8, schedule="one_cycle",
     encoder="lite0_tones", side=64, hidden=32, patch_hidden=64, patch_features=32, direct=True,
 )  # fmt: skip
 PRESETS = {
-    "default": DEFAULT, "smoke": SMOKE, "thorough": replace(DEFAULT, rungs=6, most_weight=40.0, sided_exposure=True),
+    "default": DEFAULT, "smoke": SMOKE, "thorough": replace(DEFAULT, rungs=6, most_weight=40.0),
     "nima": replace(DEFAULT, columns="whole", histogram=True),
     "multicolumn": replace(DEFAULT, columns="whole_and_native"),
-    "small": replace(DEFAULT, columns="pixels", encoder="", side=192, bank=1, hidden=32, epochs=5, batch_size=16,
-                     learning_rate=3e-3, ema=0.99, dropout=0.1, rungs=1),
-    "statistics": replace(DEFAULT, columns="statistics", encoder="statistics", side=192, bank=1, batch_size=32,
-                          learning_rate=3e-3, patch_hidden=88, patch_features=44, epochs=15, most_weight=40.0, rungs=6),
+    "small": replace(
+        DEFAULT, columns="pixels", encoder="", side=192, bank=1, hidden=32, epochs=5, batch_size=16,
+        learning_rate=3e-3, ema=0.99, dropout=0.1, rungs=1,
+    ),
+    "statistics": replace(
+        DEFAULT, columns="statistics", encoder="statistics", side=192, bank=1, batch_size=32, learning_rate=3e-3,
+        patch_hidden=88, patch_features=44, epochs=15, most_weight=40.0, rungs=6,
+    ),
 }  # fmt: skip
 """`nima` and `multicolumn` see what the networks of Talebi and Milanfar (2018) and Yu et al. (2018) see, frozen;
 `small` learns 48 thousand parameters from pixels, `statistics` 43 thousand from numbers of their tones and edges."""
@@ -78,10 +81,9 @@ def has_labels(index: pl.DataFrame) -> bool:
 
 def rows(index: pl.DataFrame, config: DefectsConfig) -> pl.DataFrame:
     """Take the rows as they are where they have severities, else make a ladder of them."""
-    from training.data.stores.ladder_rows import ladder_rows
+    from training.data.transforms.ladder import with_rungs
 
-    sided = config.sided_exposure
-    return index if has_labels(index) else ladder_rows(index, config.rungs, sided=sided)
+    return index if has_labels(index) else with_rungs(index, config.rungs)
 
 
 def heads(labels: Labels, config: DefectsConfig) -> tuple[Head, ...]:
@@ -92,16 +94,14 @@ def heads(labels: Labels, config: DefectsConfig) -> tuple[Head, ...]:
 
 
 def _head(name: str, index: pl.DataFrame, config: DefectsConfig) -> Head:
-    from training.data.stores.ladder_rows import SIDE
     from training.heads import SeverityHead
 
     numbers = index[name].cast(float, strict=False).drop_nulls()
     is_signed = name in SIGNED or bool((numbers < 0).any())
-    side = SIDE if name == "bad_exposure" and SIDE in index.columns else ""
-    bins = NIMA_BINS if config.histogram else SIGNED_BINS if is_signed or side else BINS
+    bins = NIMA_BINS if config.histogram else SIGNED_BINS if is_signed else BINS
     head = SeverityHead(
         name=name, title=TITLES[name], column=name, low=-1.0 if is_signed else 0.0, high=1.0,
-        bins=bins, fill=0.0 if "edit" in index.columns else None, is_histogram=config.histogram, side_column=side,
+        bins=bins, fill=0.0 if "edit" in index.columns else None, is_histogram=config.histogram,
     )  # fmt: skip
     return head.weighed_on(index, config.most_weight)
 

@@ -51,24 +51,6 @@ def test_rows_without_a_label_are_filled_in_training_only() -> None:
     assert np.isnan(filled.truth(index)).tolist() == [False, True, False]
 
 
-def test_two_sides_are_two_ends_in_training_and_one_size_in_the_answer() -> None:
-    head = SeverityHead(
-        name="s", column="s", low=0.0, high=1.0, bins=21, fill=0.0, side_column="side"
-    )
-    index = pl.DataFrame({"s": [0.5, 0.5, None], "side": [-1.0, 1.0, None]})
-    assert head.targets(index).tolist() == [-0.5, 0.5, 0.0]
-    assert head.truth(index)[:2].tolist() == [0.5, 0.5]
-    weights = np.array(head.weighed_on(index).bin_weights)
-    assert (weights[[5, 10, 15]] == weights[5]).all()
-    for number in range(21):
-        said = head.raw(certain(21, number)).item()
-        assert said == pytest.approx(abs(number - 10) / 10, abs=1e-5)
-    dark, bright = (head.loss(certain(21, n), torch.tensor([-0.5]))[0].item() for n in (5, 15))
-    assert dark == pytest.approx(0, abs=1e-4)
-    assert bright > 1
-    assert head.answer(np.array(0.1), {"half_width_90": 0.4})["low"] == 0.0
-
-
 def test_a_rare_bin_counts_ten_times_at_most() -> None:
     index = pl.DataFrame({"saturation": [0.0] * 1000 + [0.5] * 200 + [1.0]})
     head = SeverityHead(name="s", column="saturation", low=0.0, high=1.0, bins=11).weighed_on(index)

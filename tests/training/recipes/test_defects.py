@@ -10,8 +10,6 @@ import torch
 
 from catalog import Workspace
 from tests.training.made_release import make_item, make_release
-from training.data.stores.ladder_rows import SIDE
-from training.data.transforms.ladder import exposure_side
 from training.errors import NoLabelError, OptionError
 from training.fit.recipe import Labels
 from training.models.encoders import Lite0Levels, Lite0Tones
@@ -109,22 +107,6 @@ def test_strengths_of_a_ladder_may_count_as_much_as_rows_without_the_defect() ->
         assert np.mean(strengths) / (counts[0] * weight_of_none) == pytest.approx(share, rel=0.1)
 
 
-def test_the_sides_of_an_exposure_are_learnt_with_the_names_that_pictures_are_edited_by() -> None:
-    config = defects.PRESETS["thorough"]
-    rows = defects.rows(pl.DataFrame({"asset_sha256": ["a", "b"]}), config)
-    exposure, *others = defects.heads(labels_of(rows), config)
-    assert (exposure.low, exposure.bins, exposure.side_column) == (0.0, 21, SIDE)
-    assert {each.side_column for each in others} == {""}
-    sides = [
-        exposure_side(f"{sha}#{edit}", edit) for sha, edit in rows["asset_sha256", "edit"].rows()
-    ]
-    assert rows[SIDE].to_list() == sides
-    expected = rows["bad_exposure"].fill_null(0.0) * rows[SIDE].fill_null(0.0)
-    assert exposure.targets(rows).tolist() == expected.to_list()
-    default = defects.rows(pl.DataFrame({"asset_sha256": ["a"]}), defects.DEFAULT)
-    assert SIDE not in default.columns
-
-
 def test_other_columns_are_refused() -> None:
     with pytest.raises(OptionError, match="columns=half"):
         defects.network(defects.DEFAULT.changed(["columns=half"]), ())
@@ -166,7 +148,7 @@ def test_votes_then_ladder(workspace: Workspace) -> None:
 def test_statistics_are_part_of_the_exported_model(workspace: Workspace) -> None:
     (workspace.home / "safelight.toml").write_text("[train]\nthreads = 1\n")
     make_release(workspace, columns={"votes": [votes_of(n) for n in range(40)]})
-    climb(workspace, "sided_exposure=true", preset="statistics")  # with one native patch a picture
+    climb(workspace, preset="statistics")  # with one native patch a picture
 
 
 def climb(workspace: Workspace, *options: str, preset: str = "smoke") -> Path:

@@ -7,7 +7,6 @@ nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -37,7 +36,7 @@ QUALITIES = (75, 96)  # of JPEG, lowest and first that is not drawn
 
 def exposure(light: Light, severity: float, rng: np.random.Generator) -> Light:
     """Multiply the light by up to 8, or divide it; what is too bright is white."""
-    stops = STOPS * severity * _side(rng)
+    stops = STOPS * severity * rng.choice((-1, 1))
     return _to_display(_to_linear(light) * 2.0**stops)
 
 
@@ -140,7 +139,7 @@ def edited(pixels: Pixels, edit: str, name: str) -> Pixels:
 
     Raises TrainingError for an edit that does not exist.
     """
-    rng = _drawn(name, edit)
+    rng = np.random.default_rng(derive_seed(f"{name}/{edit}"))
     if edit:
         place = max(edit.rfind("+"), edit.rfind("-"))
         change, _ = EDITS.get(edit[:place], (None, ()))
@@ -148,20 +147,6 @@ def edited(pixels: Pixels, edit: str, name: str) -> Pixels:
             raise TrainingError(f"there is no edit {edit!r}, only {', '.join(EDITS)}")
         pixels = _changed(pixels, change, float(edit[place:]), rng)
     return compress_jpeg(pixels, int(rng.integers(*QUALITIES))) if rng.random() < 0.5 else pixels
-
-
-def exposure_side(name: str, edit: str) -> float | None:
-    """Return whether a rung of a wrong exposure is too dark (-1) or too bright (1); None for other edits."""
-    return float(_side(_drawn(name, edit))) if edit.startswith("bad_exposure") else None
-
-
-def _drawn(name: str, edit: str) -> np.random.Generator:
-    """Return the random numbers of a rung; those of the edit are the first."""
-    return np.random.default_rng(derive_seed(f"{name}/{edit}"))
-
-
-def _side(rng: np.random.Generator) -> Any:
-    return rng.choice((-1, 1))
 
 
 def _changed(pixels: Pixels, change: Edit, severity: float, rng: np.random.Generator) -> Pixels:

@@ -6,14 +6,7 @@ import pytest
 
 from training.data.arrays import Pixels
 from training.data.sampling.seeds import derive_seed
-from training.data.transforms.ladder import (
-    BY_VALUE,
-    EDITS,
-    STRENGTHS,
-    edited,
-    exposure_side,
-    with_rungs,
-)
+from training.data.transforms.ladder import BY_VALUE, EDITS, STRENGTHS, edited, with_rungs
 from training.data.views import WholeAndNative
 from training.errors import TrainingError
 
@@ -83,19 +76,6 @@ def test_edits_take_pictures_of_any_size(size: tuple[int, int]) -> None:
 def test_an_unknown_edit_is_named() -> None:
     with pytest.raises(TrainingError, match="no edit 'snow"):
         edited(picture(), "snow+0.5000", "a")
-
-
-def test_the_side_of_an_exposure_is_known_from_its_name() -> None:
-    pixels = picture()
-    sides = set()
-    for number in range(12):
-        name, edit = f"picture {number}", f"bad_exposure+{STRENGTHS[number % 6]:.4f}"
-        side = exposure_side(name, edit)
-        assert side == np.sign(edited(pixels, edit, name).mean() - pixels.mean())
-        sides.add(side)
-    assert sides == {-1, 1}
-    assert exposure_side("picture", "haze+0.5000") is None
-    assert exposure_side("picture", "") is None
 
 
 def test_rows_are_made_for_every_defect_and_their_strengths_are_spread() -> None:
