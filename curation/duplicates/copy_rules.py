@@ -130,7 +130,7 @@ def may_be_unmoved(fit: Fit, limits: VerificationLimits) -> bool:
 def is_page(around: Surroundings, limits: VerificationLimits, max_odds: float) -> bool:
     """Say whether what lies beside a picture shows no other photograph, of which the log-odds are at most these.
 
-    It is paper of two tones, or the same picture again, blurred or not; or trained trees say so.
+    It is paper of two tones, the same picture again, blurred or not, or a table of one tone; or trained trees say so.
     """
     if not around.is_seen:
         return True
@@ -139,7 +139,7 @@ def is_page(around: Surroundings, limits: VerificationLimits, max_odds: float) -
         return True
     if max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc:
         return True
-    return photograph_beside(beside) <= max_odds
+    return beside.relief <= limits.ground_relief or photograph_beside(beside) <= max_odds
 
 
 def _agrees_closely(fit: Fit, limits: VerificationLimits) -> bool:

@@ -91,6 +91,7 @@ class VerificationLimits:
     paper_share: float = 0.9
     mode_share: float = 0.85
     backdrop_ncc: float = 0.93
+    ground_relief: float = 4.0
     strip_odds: float = 3.0
     unmoved_detail_ncc: float = 0.99
     unmoved_overlap: float = 0.995
