@@ -116,7 +116,7 @@ def aligned(one: Features, two: Features) -> tuple[Fit, Alignment] | None:
 def examples(pictures: list[tuple[str, Picture]], seeds: range) -> list[Example]:
     """Make one pair for each seed, and measure those that align and have something beside."""
     cv2.setNumThreads(1)
-    found = []
+    measured = []
     for seed in seeds:
         rng = random.Random(seed)
         name, kind, is_collage, *pair = make_pair(pictures, rng)
@@ -125,8 +125,8 @@ def examples(pictures: list[tuple[str, Picture]], seeds: range) -> list[Example]
             alignment = best[1]
             around = surroundings(one.grey, alignment.grey, alignment.transform)
             if around.is_seen:
-                found.append(Example(name, kind, is_collage, beside_measures(around).vector()))
-    return found
+                measured.append(Example(name, kind, is_collage, beside_measures(around).vector()))
+    return measured
 
 
 def make_examples(data: Path, n: int) -> list[Example]:

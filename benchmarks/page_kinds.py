@@ -1,4 +1,4 @@
-"""Places in which a photograph is found again, for training what tells them apart: pages, tables, frames; collages.
+"""Places in which a photograph is shown again, for training what tells them apart: pages, tables, frames; collages.
 
 A page of `PAGES` shows one photograph and no other; a collage of `COLLAGES` shows others beside the first. None of
 them is an edit of `hard_edits.py` or `unseen_edits.py`, with which the search is judged.
