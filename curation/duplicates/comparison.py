@@ -2,11 +2,12 @@
 
 1. the whole of both, in the best of 8 orientations;
 2. the same with equal tones and sharpness, for blurred, sharpened, clipped and toned copies;
-3. without text, logos or stickers over either picture (`overlays.py`);
+3. without text, logos or stickers over either picture (`overlays.py`); another photograph over a part of one of them
+   is no overlay but a tile of a collage (`photograph_over.py`);
 4. by keypoints, with all of that; most other pictures are refused here, because few keypoints agree, after a look at
    the rectangle that lies on a page;
 5. the smaller picture as a part of the larger one, if nothing else is beside it (`surroundings.py`);
-6. projective, as of a picture photographed from the side;
+6. projective, as of a picture photographed from the side, or of a print that lies slightly slanted on a table;
 7. without a bend around the middle, as of a lens (`lens.py`).
 
 The last two follow only where a slant or a bend explains how the keypoints lie beside the affine transform. A pair
@@ -17,8 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from curation.duplicates.copy_rules import (
+    agrees_exactly,
     is_copy,
     is_page,
+    max_slanted_drift_px,
     may_be_edited,
     may_be_unmoved,
 )
@@ -30,10 +33,22 @@ from curation.similarity.alignment import (
     align_whole,
     refine,
 )
-from curation.similarity.beside.surroundings import both_surroundings, has_rim, surroundings
+from curation.similarity.beside.photograph_over import is_photograph_over
+from curation.similarity.beside.surroundings import (
+    Surroundings,
+    both_surroundings,
+    has_rim,
+    surroundings,
+)
 from curation.similarity.fit_measures import FEW_TEXTURED, Fit, left_by_movement
 from curation.similarity.lens import align_bent
-from curation.similarity.overlays import Overlaid, is_thick, without_overlay, without_shade
+from curation.similarity.overlays import (
+    Overlaid,
+    is_over_plain,
+    is_thick,
+    without_overlay,
+    without_shade,
+)
 from curation.similarity.picture_features import Features, Grey
 from curation.similarity.transforms import KeypointMatches
 
@@ -92,6 +107,7 @@ def _fits(one: Features, two: Features, limits: VerificationLimits) -> Iterator[
         steps = []
         yield from _tried(one, steps, _edited(one, affine, limits), limits)
         yield from _as_part(one, *steps[-1], limits, limits.overlap)
+        yield from _slightly_slanted(one, *steps[-1], limits)
         yield from _under_overlay(one, steps, limits)
     fit = steps[-1][0]
     is_scene = affine.inliers >= limits.scene_inliers and fit.detail_ncc >= limits.side_detail_ncc
@@ -122,10 +138,23 @@ def _undistorted(
 
 def _slanted(one: Features, matches: KeypointMatches, limits: VerificationLimits) -> Iterator[Fit]:
     if side := align_by_features(matches, limits.scene_inliers, is_projective=True):
-        seen = refine(one.grey, side, matched=True, rough=True)
-        yield _rimmed(one, *seen, limits)
-        if seen[0].n_textured >= FEW_TEXTURED:  # a chart on a wall looks the same from everywhere
-            yield from _as_part(one, *seen, limits, limits.large_overlap)
+        fit, alignment = refine(one.grey, side, matched=True, rough=True)
+        fit = _rimmed(one, fit, alignment, limits)
+        yield fit
+        if fit.n_textured >= FEW_TEXTURED:  # a chart on a wall looks the same from everywhere
+            yield from _as_part(one, fit, alignment, limits, 1.0)
+
+
+def _slightly_slanted(
+    one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits
+) -> Iterator[Fit]:
+    """Undo a slant that moves parts of a print on a table less than keypoints are exact."""
+    is_print = fit.contained >= limits.contained and fit.overlap < limits.whole_overlap
+    is_close = fit.detail_ncc >= limits.close_detail_ncc and fit.n_textured >= FEW_TEXTURED
+    is_drifting = limits.strict_drift_px / 2 < fit.drift_px <= limits.slight_drift_px
+    if is_print and is_close and is_drifting:
+        side = replace(alignment, is_projective=True)
+        yield from _as_part(one, *refine(one.grey, side, matched=True), limits, 1.0)
 
 
 def _rimmed(one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits) -> Fit:
@@ -184,13 +213,25 @@ def _unmoved(one: Features, fit: Fit, alignment: Alignment, limits: Verification
 def _as_part(
     one: Features, fit: Fit, alignment: Alignment, limits: VerificationLimits, overlap: float
 ) -> Iterator[Fit]:
-    """Accept a smaller overlap than this one where nothing else is beside the picture."""
-    is_part = fit.contained >= limits.contained and limits.part_overlap <= fit.overlap < overlap
-    is_close = fit.detail_ncc >= limits.strict_detail_ncc and fit.drift_px <= limits.strict_drift_px
-    if is_part and is_close:
-        around = surroundings(one.grey, alignment.grey, alignment.transform)
-        if is_page(around, limits, limits.photograph_odds):
-            yield replace(fit, is_whole_beside_page=True)
+    """Accept a smaller overlap than this one where nothing else is beside the picture.
+
+    Where neither picture lies in the other one, as when a page shows a part of a photograph, neither may have anything
+    else beside it, and both must agree exactly.
+    """
+    is_within = fit.contained >= limits.contained
+    if not limits.part_overlap <= fit.overlap < (overlap if is_within else limits.large_overlap):
+        return
+    pictures = one.grey, alignment.grey, alignment.transform
+    places: tuple[Surroundings, ...] = ()
+    if is_within:
+        max_px = max_slanted_drift_px(fit, limits, is_on_page=True)
+        if fit.detail_ncc >= limits.strict_detail_ncc and fit.drift_px <= max_px:
+            places = (surroundings(*pictures),)
+    elif fit.contained >= limits.part_contained and agrees_exactly(fit, limits):
+        places = both_surroundings(*pictures)
+    max_odds = limits.photograph_odds if is_within else limits.mutual_odds
+    if places and all(is_page(each, limits, max_odds) for each in places):
+        yield replace(fit, is_whole_beside_page=True)
 
 
 def _bent(one: Features, matches: KeypointMatches, affine: Alignment) -> Iterator[Fit]:
@@ -214,12 +255,12 @@ def _under_overlay(one: Features, steps: list[_Step], limits: VerificationLimits
     pair = Overlaid.of(one.grey, alignment.grey, alignment.transform)
     mask = without_overlay(pair)
     if mask is not None and not _may_be_half(fit, mask, limits):
-        yield _beside_overlay(one, one.grey, alignment, mask, limits)
+        yield from _beside_overlay(one, one.grey, alignment, mask, pair, limits)
     if fit.coherent_px <= limits.shade_coherent_px and (lit := without_shade(pair)):
         n_left = fit.n_textured * float(lit[1].mean())
         if n_left >= limits.overlay_textured and not _may_be_half(fit, lit[1], limits):
-            relit = _beside_overlay(one, lit[0], alignment, lit[1], limits)
-            yield replace(relit, is_relit=True)
+            for relit in _beside_overlay(one, lit[0], alignment, lit[1], pair, limits):
+                yield replace(relit, is_relit=True)
 
 
 def _may_be_half(fit: Fit, mask: Grey, limits: VerificationLimits) -> bool:
@@ -230,8 +271,19 @@ def _may_be_half(fit: Fit, mask: Grey, limits: VerificationLimits) -> bool:
 
 
 def _beside_overlay(
-    one: Features, grey: Grey, alignment: Alignment, mask: Grey, limits: VerificationLimits
-) -> Fit:
+    one: Features,
+    grey: Grey,
+    alignment: Alignment,
+    mask: Grey,
+    pair: Overlaid,
+    limits: VerificationLimits,
+) -> Iterator[Fit]:
     fit, alignment = refine(grey, alignment, mask=mask, matched=True)
-    fit = replace(fit, overlay_share=max(float(1 - mask.mean()), 1e-6))
-    return _beside_photograph(one, fit, alignment, limits)
+    share = max(float(1 - mask.mean()), 1e-6)
+    fit = replace(fit, overlay_share=share, is_over_plain=is_over_plain(pair, mask))
+    yield from (
+        replace(each, is_beside_photograph=True)
+        if is_copy(each, limits) and is_photograph_over(pair, mask)
+        else _beside_photograph(one, each, alignment, limits)
+        for each in (fit, *_as_part(one, fit, alignment, limits, limits.overlap))
+    )

@@ -1,7 +1,7 @@
 """What counts as a copy: the limits of `VerificationLimits` applied to one fit."""
 
 from curation.duplicates.limits import VerificationLimits
-from curation.similarity.beside.beside_measures import beside_measures
+from curation.similarity.beside.beside_measures import beside_measures, repeated_detail_ncc
 from curation.similarity.beside.photograph_beside import photograph_beside
 from curation.similarity.beside.surroundings import Surroundings
 from curation.similarity.fit_measures import FEW_TEXTURED, Fit
@@ -39,7 +39,9 @@ def moved_together(fit: Fit, limits: VerificationLimits) -> bool:
     is_large = fit.coherent_px > limits.coherent_px
     is_shared = fit.coherent_px > limits.coherent_share * fit.drift_px
     is_small_part = fit.overlap < limits.large_overlap  # parts drift less than the whole
-    return is_large or ((is_shared or is_small_part) and fit.coherent_px > limits.small_coherent_px)
+    is_still = fit.drift_px <= limits.strict_drift_px
+    max_px = limits.still_coherent_px if is_still else limits.small_coherent_px
+    return is_large or ((is_shared or is_small_part) and fit.coherent_px > max_px)
 
 
 def _max_drift_px(fit: Fit, limits: VerificationLimits) -> float:
@@ -47,15 +49,25 @@ def _max_drift_px(fit: Fit, limits: VerificationLimits) -> float:
     if fit.lens_px > 0:
         is_bent = fit.lens_px >= limits.lens_px and fit.overlap >= limits.lens_overlap
         return limits.lens_drift_px if is_bent else 0.0
-    if fit.bend_px > 0:
+    if fit.bend_px > 0 and not (fit.is_whole_beside_page and fit.bend_px < limits.bend_px):
         # A projective transform explains a part of the movement between two shots. A real slant leaves no drift.
         is_large = fit.overlap >= limits.large_overlap or fit.is_whole_beside_page
         is_slanted = fit.bend_px >= limits.bend_px and is_large
-        max_px = limits.rimmed_drift_px if fit.is_rimmed else limits.strict_drift_px
+        max_px = max_slanted_drift_px(fit, limits, is_on_page=fit.is_whole_beside_page)
         return max_px if is_slanted else 0.0
     if fit.is_whole_beside_page:
         return limits.strict_drift_px if _agrees_on_a_page(fit, limits) else 0.0
     return limits.drift_px
+
+
+def max_slanted_drift_px(fit: Fit, limits: VerificationLimits, *, is_on_page: bool) -> float:
+    """Give the limit of the drift of a print or screen from the side: more where neighbours share none of it.
+
+    The pattern of a screen and the grain of paper move edges, each by itself.
+    """
+    is_noise = fit.coherent_px <= limits.noise_coherent_px and fit.bend_px >= limits.bend_px
+    is_picture = fit.is_rimmed or (is_on_page and is_noise)
+    return limits.rimmed_drift_px if is_picture else limits.strict_drift_px
 
 
 def _agrees_on_a_page(fit: Fit, limits: VerificationLimits) -> bool:
@@ -64,7 +76,9 @@ def _agrees_on_a_page(fit: Fit, limits: VerificationLimits) -> bool:
     Products of one shape differ in colours, which are not compared here, and on plain ground each is its own backdrop.
     """
     is_close = fit.detail_ncc >= limits.strict_detail_ncc and fit.worst_ncc >= limits.part_worst_ncc
-    return is_close and fit.textured_share >= limits.part_textured_share
+    is_rich = fit.n_textured >= FEW_TEXTURED
+    least = limits.rich_textured_share if is_rich else limits.part_textured_share
+    return is_close and fit.textured_share >= least
 
 
 def _agrees_beside_overlay(fit: Fit, limits: VerificationLimits) -> bool:
@@ -90,7 +104,7 @@ def _min_textured(fit: Fit, limits: VerificationLimits) -> float:
     if (
         is_exact
         and fit.worst_ncc >= limits.exact_worst_ncc
-        and fit.overlay_share >= limits.exact_share
+        and (fit.overlay_share >= limits.exact_share or fit.is_over_plain)
     ):
         return limits.exact_textured
     return max(limits.overlay_textured, FEW_TEXTURED * (1 - fit.overlay_share))
@@ -103,6 +117,11 @@ def correlates(fit: Fit, limits: VerificationLimits) -> bool:
         and fit.detail_ncc >= limits.detail_ncc
         and fit.bad_share <= limits.bad_share
     )
+
+
+def agrees_exactly(fit: Fit, limits: VerificationLimits) -> bool:
+    """Say whether the pictures agree pixel by pixel where they overlap."""
+    return fit.detail_ncc >= limits.close_detail_ncc and fit.drift_px <= limits.overlay_drift_px
 
 
 def may_be_edited(fit: Fit, limits: VerificationLimits) -> bool:
@@ -138,6 +157,8 @@ def is_page(around: Surroundings, limits: VerificationLimits, max_odds: float) -
     if beside.mode_share >= limits.mode_share and beside.paper_share >= limits.paper_share:
         return True
     if max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc:
+        return True
+    if repeated_detail_ncc(around) >= limits.repeated_detail_ncc:
         return True
     return beside.relief <= limits.ground_relief or photograph_beside(beside) <= max_odds
 

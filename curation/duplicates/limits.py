@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "14"  # raise it when verdicts may change
+VERDICT_VERSION = "15"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -55,6 +55,8 @@ class VerificationLimits:
     coherent_px: float = 0.1
     blind_coherent_px: float = 0.09
     small_coherent_px: float = 0.04
+    still_coherent_px: float = 0.06
+    noise_coherent_px: float = 0.03
     coherent_share: float = 0.55
     large_overlap: float = 0.7
     plain_ncc: float = 0.98
@@ -62,9 +64,11 @@ class VerificationLimits:
     worst_ncc: float = 0.9
     part_worst_ncc: float = 0.95
     part_textured_share: float = 0.6
+    rich_textured_share: float = 0.45
     chroma_ncc: float = 0.8
     strict_drift_px: float = 0.08
-    rimmed_drift_px: float = 0.13
+    rimmed_drift_px: float = 0.2
+    slight_drift_px: float = 0.35
     overlay_drift_px: float = 0.06
     overlay_coherent_px: float = 0.025
     overlay_textured: float = 22
@@ -86,11 +90,14 @@ class VerificationLimits:
     contained: float = 0.9
     mutual: float = 0.8
     part_overlap: float = 0.25
+    part_contained: float = 0.5
     whole_overlap: float = 0.9
     photograph_odds: float = -2.5
+    mutual_odds: float = -2.0
     paper_share: float = 0.9
     mode_share: float = 0.85
-    backdrop_ncc: float = 0.93
+    backdrop_ncc: float = 0.9
+    repeated_detail_ncc: float = 0.6
     ground_relief: float = 4.0
     strip_odds: float = 3.0
     unmoved_detail_ncc: float = 0.99

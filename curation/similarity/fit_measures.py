@@ -44,9 +44,10 @@ class Fit:
     there the correlation without rows' and columns' means; `chroma_ncc`: there of the colours, 1
     where one has none or where they were not compared; `bend_px`: distance of the corners from where an affine
     transform would put them; `lens_px`: by which a corner was moved to undo a bend around the middle, as of a lens;
-    `overlay_share`: share of the picture that was left out because text or a logo is drawn over it; `is_relit`: light
+    `overlay_share`: share of the picture that was left out because text or a logo is drawn over it; `is_over_plain`:
+    it is drawn over what has no texture, not in the place of something else; `is_relit`: light
     that changes from place to place was undone;
-    `is_whole_beside_page`: the other picture holds it as a part, and shows no other photograph;
+    `is_whole_beside_page`: the other picture holds it as a part, or each a part of the other, and no other photograph;
     `is_beside_photograph`: the other picture shows another photograph beside it; `is_rimmed`: one picture ends
     within the other, before a ground of one tone; `is_unmoved`: the drift is none, for the pictures agree no better
     where it is undone.
@@ -68,6 +69,7 @@ class Fit:
     bend_px: float = 0.0
     lens_px: float = 0.0
     overlay_share: float = 0.0
+    is_over_plain: bool = False
     is_relit: bool = False
     is_whole_beside_page: bool = False
     is_beside_photograph: bool = False

@@ -28,6 +28,10 @@ FINE_WINDOW, PART = (
 AGREES, MIN_AGREEING = 0.8, 0.1  # correlation of a part; share of the overlap
 ROUNDS, NOISE = 3, 3.0  # of the tone fit; grey levels that never count as an overlay
 SPARSE = 7  # every 7th pixel tells how light changes
+PLAIN_SHARE, PLAIN = (
+    0.9,
+    3.0,
+)  # share of the pixels; grey levels of fine structure that are no texture
 THICK, MIN_THICK = 45, 0.02  # px of a square; share of the overlap in which such squares fit
 SHADE, SMALLER = 21, 4  # px over which light changes, of a picture this many times smaller
 MIN_GAIN, MAX_GAIN = 0.2, 5.0  # beyond them too little is left of what is in a shade
@@ -115,6 +119,18 @@ def is_thick(mask: Grey) -> bool:
     left_out = (mask < 1).astype(np.uint8)
     eroded = cv2.erode(left_out, np.ones((THICK, THICK)), borderValue=1)
     return float(eroded.mean()) > MIN_THICK
+
+
+def is_over_plain(pair: Overlaid, mask: Grey) -> bool:
+    """Say whether one picture is plain where the mask leaves pixels out (0): something was drawn on it, or removed."""
+    left_out = pair.is_covered & (mask == 0)
+    if not left_out.any():
+        return False
+    fine = (
+        (each - cv2.blur(each, (FINE_WINDOW, FINE_WINDOW)))[left_out]
+        for each in (pair.left, pair.right)
+    )
+    return min(float(np.quantile(np.abs(each), PLAIN_SHARE)) for each in fine) <= PLAIN
 
 
 def without_shade(pair: Overlaid) -> tuple[Grey, Grey] | None:

@@ -20,6 +20,10 @@ MIN_RING = 40  # px of the edge that lie inside the larger picture
 TONES, TOP = 32, 2  # bins of the histogram; those that a page may have
 HALF, STEP = 4, 8  # px: tones are compared over a distance of 8 px, across the edge and beside it
 SIDE_AGAIN = 48  # px, both sides of the version that shows whether a picture is there twice
+AGAIN_SIGMA, AGAIN_SHIFT = (
+    3.0,
+    3,
+)  # of that version: px of what is no structure, px by which it may lie apart
 QUARTER, COARSE_SIGMA = 4, 2.5  # px a pixel of the small version; its blur, in pixels of that
 LINE_TONES = 12  # grey levels between the two sides of a straight line
 NEAR = 6  # px from a line: where texture is looked for
@@ -80,7 +84,7 @@ def beside_measures(around: Surroundings) -> BesideMeasures:
     margins = _margins(inside)
     fine = _blurred(large, beside, FINE_SIGMA)
     return BesideMeasures(
-        seam=_seam(large, inside),
+        seam=seam(large, inside),
         line=share,
         line_sharp=sharp,
         line_weak=weak,
@@ -89,7 +93,7 @@ def beside_measures(around: Surroundings) -> BesideMeasures:
         margin_2=margins[1],
         margin_3=margins[2],
         margin_4=margins[3],
-        paper_share=_paper_share(tones),
+        paper_share=paper_share(tones),
         mode_share=_mode_share(tones),
         backdrop_ncc=_backdrop_ncc(large, around.small, beside),
         repeated_ncc=_repeated_ncc(large, around.small, beside),
@@ -192,7 +196,7 @@ def _sides_apart(grey: Grey, inside: Grey, beside: NDArray[np.bool_]) -> float:
     return float(max(apart, default=-0.1))
 
 
-def _seam(grey: Grey, inside: Grey) -> float:
+def seam(grey: Grey, inside: Grey) -> float:
     """Compare how much tones change across the edge of `inside` with beside it, over equal distances."""
     is_inside = (inside > 0).astype(np.uint8)
     depth = cv2.distanceTransform(is_inside, cv2.DIST_L2, 3)
@@ -220,7 +224,7 @@ def _seam(grey: Grey, inside: Grey) -> float:
     return float((across + 1) / (max(within, beyond) + 1))
 
 
-def _paper_share(tones: NDArray[np.floating]) -> float:
+def paper_share(tones: NDArray[np.floating]) -> float:
     """Give the share of pixels in the two most frequent tones (bins of 8 levels with their neighbours)."""
     counts = np.bincount(
         (np.clip(tones, 0, 255) * TONES / 256).astype(int), minlength=TONES
@@ -293,14 +297,35 @@ def _backdrop_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
 
 def _repeated_ncc(large: Grey, small: Grey, beside: NDArray[np.bool_]) -> float:
     """Correlate what is beside with the smaller picture, if it is a rectangle of about its shape."""
+    both = _again_and_once(large, small, beside)
+    return ncc(*both) if both else -1.0
+
+
+def _again_and_once(
+    large: Grey, small: Grey, beside: NDArray[np.bool_]
+) -> tuple[Grey, Grey] | None:
     rows, columns = np.nonzero(beside)
     box = large[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     if len(rows) < 0.9 * box.size or min(box.shape) < SIDE_AGAIN // 2:
-        return -1.0
+        return None
     again, once = (
         np.asarray(
             cv2.resize(each, (SIDE_AGAIN, SIDE_AGAIN), interpolation=cv2.INTER_AREA), np.float32
         )
         for each in (box, small)
     )
-    return ncc(again, once)
+    return again, once
+
+
+def repeated_detail_ncc(around: Surroundings) -> float:
+    """Correlate the structure of what is beside with that of the smaller picture, a few pixels of 48 apart.
+
+    It is high where the same photograph stands beside itself in other tones: before and after an edit. Negative where
+    what is beside is no rectangle.
+    """
+    both = _again_and_once(around.large, around.small, around.beside)
+    if both is None:
+        return -1.0
+    again, once = (each - cv2.GaussianBlur(each, (0, 0), AGAIN_SIGMA) for each in both)
+    middle = once[AGAIN_SHIFT:-AGAIN_SHIFT, AGAIN_SHIFT:-AGAIN_SHIFT]
+    return float(cv2.matchTemplate(again, middle, cv2.TM_CCOEFF_NORMED).max())

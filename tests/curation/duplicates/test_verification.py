@@ -166,6 +166,75 @@ def test_a_photograph_is_no_copy_of_a_collage_of_which_it_fills_two_thirds() -> 
     assert not glued
 
 
+def test_a_tile_that_was_cut_is_no_copy_of_the_whole_photograph() -> None:
+    """The next tile lies over the rest of the photograph; it is no text, bar or sticker."""
+    glued, glued_over = 0, 0
+    for seed in range(60, 66):
+        one, two = scene(seed), scene(seed + 50)
+        width = one.shape[1]
+        beside = np.hstack([one[:, : 3 * width // 4], two[:, : width // 3]])
+        over = one.copy()
+        over[20:140, 20:200] = cv2.resize(two, (180, 120), interpolation=cv2.INTER_AREA)
+        both = verifier(a=one, b=beside, c=over)
+        glued += both.verify("a", "b", 0.9).verdict == "duplicate"
+        glued_over += both.verify("a", "c", 0.9).verdict == "duplicate"
+    assert not glued
+    assert glued_over <= 2  # where its edge is not sharper than those of the photographs
+
+
+def test_a_bar_over_a_part_of_a_photograph_leaves_a_copy() -> None:
+    for seed in range(60, 64):
+        picture = scene(seed)
+        barred = picture.copy()
+        barred[-80:] = 20
+        cv2.putText(
+            barred,
+            "LIVE NOW",
+            (30, picture.shape[0] - 25),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            1.5,
+            (250,) * 3,
+            4,
+        )
+        assert verifier(a=picture, b=barred).verify("a", "b", 0.9).verdict == "duplicate", seed
+
+
+def test_before_and_after_an_edit_beside_each_other_are_a_copy() -> None:
+    for seed in range(70, 74):
+        picture = scene(seed)
+        both = np.hstack([picture, toned(picture, 2.2)])
+        assert verifier(a=picture, b=both).verify("a", "b", 0.9).verdict == "duplicate", seed
+
+
+def test_a_page_that_shows_a_part_of_a_photograph_is_a_copy() -> None:
+    """Neither picture lies in the other one."""
+    copies = 0
+    for seed in range(80, 86):
+        picture = scene(seed)
+        page = on_a_page(picture)[60 + picture.shape[0] // 5 :]
+        copies += verifier(a=picture, b=page).verify("a", "b", 0.9).verdict == "duplicate"
+    assert copies >= 4
+
+
+def test_a_print_that_lies_slightly_slanted_on_a_table_is_a_copy() -> None:
+    """So slightly that keypoints do not show the slant."""
+    copies = 0
+    for seed in range(90, 96):
+        picture = scene(seed)
+        height, width = picture.shape[:2]
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        moved = corners + np.array([[70, 60], [72, 61], [69, 61], [71, 58]], np.float32)
+        table = np.full((height + 120, width + 140, 3), (150, 110, 80), np.uint8)
+        shape = table.shape[1::-1]
+        at = cv2.getPerspectiveTransform(corners, moved)
+        covered = cv2.warpPerspective(np.full((height, width), 255, np.uint8), at, shape)
+        shown = cv2.warpPerspective(picture, at, shape, flags=cv2.INTER_AREA)
+        photo = np.where(covered[..., None] > 127, shown, table)
+        verdict = verifier(a=picture, b=photo, c=shaken(picture)).verify("a", "b", 0.9)
+        copies += verdict.verdict == "duplicate"
+    assert copies >= 5
+
+
 def test_a_photograph_in_a_patterned_frame_is_a_copy() -> None:
     y, x = np.mgrid[:360, :480]
     checks = np.where((x // 12 + y // 12) % 2, 190, 90).astype(np.uint8)
