@@ -4,6 +4,8 @@
 
 The workspace has a data set of photographs. Of each source at most `--most` photographs are taken, in the order of
 their SHA-256. Every photograph is judged once, by a model that saw no photograph of its source and none of its scene.
+With `--judged` at most so many of a source are judged, the first of them, so that large sources do not outweigh the
+others; the rest only train.
 With `--apart-by source photograph` a second table has folds of whole photographs, too: those of one burst, one scene or
 one group of copies stay together, but other photographs of the source are in training. It has the recipe alone.
 """
@@ -50,6 +52,7 @@ from training.studies.cross_fit import (  # noqa: E402
 )
 
 RIDGE_NAME = "statistics and kernel ridge"
+FROM_0 = ", from 0"
 UNITS = {
     "source": "whole sources: no photograph of a source that is judged was in training",
     "photograph": "whole photographs: other photographs of the source were in training, but none of the same burst, "
@@ -73,25 +76,22 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--preset", default="default")
     parser.add_argument("--most", type=int, default=25, help="Photographs of a source.")
+    parser.add_argument("--judged", type=int, help="Those of them that are judged.")
     parser.add_argument("--apart", default=SOURCE, help="Column or SQL expression of the source.")
     parser.add_argument("--apart-by", nargs="+", default=["source"], choices=UNITS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     request = TrainingRequest("defects", options.dataset, options.preset)
     job = chosen(make_job(Workspace.at(options.home), request), options.apart, options.most)
-    units = {"source": [options.apart, "group_id"], "photograph": ["group_id"]}
     training = Clock()
     with job.open_store() as store:
-        folds = {
-            unit: list(cut_folds(store.index, units[unit], options.folds))
-            for unit in options.apart_by
-        }
+        folds = {unit: folds_of(job, store.index, unit, options) for unit in options.apart_by}
         first = options.apart_by[0]
         predicted = {
             unit: cross_fitted(job, store, each, training, with_others=unit == first)
             for unit, each in folds.items()
         }
-        text = table(job, store, predicted, folds, options.apart)
+        text = table(job, store, predicted, folds, options)
     trained = sum(map(len, folds.values()))
     text += f"\n{encoding_cost(job)}{trained} trainings of the recipe: {training}, without the other predictors.\n"
     options.output.write_text(text, "utf-8")
@@ -141,10 +141,26 @@ def encoding_cost(job: TrainingJob) -> str:
 
 def chosen(job: TrainingJob, apart: str, most: int) -> TrainingJob:
     """Take at most so many photographs of each source."""
-    plain = job.index.filter(pl.col("edit") == "").sort("asset_sha256")
+    return replace(job, index=job.index.filter(pl.Series(is_among_first(job.index, apart, most))))
+
+
+def is_among_first(index: pl.DataFrame, apart: str, most: int) -> NDArray[np.bool_]:
+    """Return which rows are of the first so many photographs of their source, (N,)."""
+    plain = index.filter(pl.col("edit") == "").sort("asset_sha256")
     plain = plain.with_columns(source_number=pl.Series(group_numbers(plain, apart)))
     kept = plain.filter(pl.int_range(pl.len()).over("source_number") < most)["asset_sha256"]
-    return replace(job, index=job.index.filter(pl.col("asset_sha256").is_in(kept.implode())))
+    return index["asset_sha256"].is_in(kept.implode()).to_numpy()
+
+
+def folds_of(
+    job: TrainingJob, index: pl.DataFrame, unit: str, options: argparse.Namespace
+) -> list[Fold]:
+    """Cut folds; where the last epoch counts, the rows that would choose an epoch train, too."""
+    columns = [options.apart, "group_id"] if unit == "source" else ["group_id"]
+    folds = list(cut_folds(index, columns, options.folds))
+    if job.task.config.select != "last":
+        return folds
+    return [replace(fold, train=np.union1d(fold.train, fold.validation)) for fold in folds]
 
 
 def cross_fitted(
@@ -202,49 +218,72 @@ def table(
     store: Store,
     predicted: Mapping[str, Predictions],
     folds: Mapping[str, Sequence[Fold]],
-    apart: str,
+    options: argparse.Namespace,
 ) -> str:
     """Write the rank correlations for each way to cut folds, and more about the recipe for the first of them."""
-    groups = group_numbers(store.index, apart)
-    n, sources = store.index["asset_sha256"].n_unique(), len(np.unique(groups))
+    n = store.index["asset_sha256"].n_unique()
+    sources = len(np.unique(group_numbers(store.index, options.apart)))
     text = (
         f"# Severity of synthetic defects\n\nCommit {commit()}, Python {platform.python_version()}, torch "
-        f"{torch.__version__}, one compute thread. {n} photographs of `{job.release.name}@{job.release.version}` from "
-        f"{sources} sources, {len(store):,} rows: each unedited, and with {rungs_of(job)} of six strengths of each "
-        "defect.\n\nSpearman correlation of predicted and true strength, over the six strengths.\n"
+        f"{torch.__version__}, one compute thread. {n:,} photographs of `{job.release.name}@{job.release.version}` "
+        f"from {sources} sources, {len(store):,} rows: each unedited, and with {strengths_of(job)}."
     )
-    for unit, each in predicted.items():
+    rows = np.arange(len(store))
+    if options.judged is not None:
+        rows = np.flatnonzero(is_among_first(store.index, options.apart, options.judged))
+        n = store.index[rows]["asset_sha256"].n_unique()
+        text += f" Judged are {n}, at most {options.judged} of a source; the others only train."
+    text += (
+        "\n\nSpearman correlation of predicted and true strength, over the edited rows of a defect alone; "
+        f'"{FROM_0.strip(", ")}": with the unedited row of each photograph, too, as strength 0.\n'
+    )
+    judged = {
+        unit: {
+            name: {key: each[rows] for key, each in values.items()} for name, values in of.items()
+        }
+        for unit, of in predicted.items()
+    }
+    index = store.index[rows]
+    for unit, each in judged.items():
         text += f"\n{len(folds[unit])} folds of {UNITS[unit]}:\n\n"
-        text += correlations(job, store, each, groups)
-    first_unit = next(iter(predicted))
-    text += f"\nOf the recipe, in folds of whole {first_unit}s:\n\n"
-    text += beside(job, store, predicted[first_unit], folds[first_unit][0].test, groups)
+        text += correlations(job, index, each, options.apart)
+    unit = next(iter(predicted))
+    text += f"\nOf the recipe, in folds of whole {unit}s:\n\n"
+    first = folds_of(job, index, unit, options)[0].test
+    text += beside(job, index, judged[unit], first, options.apart)
     return f"{text}{NOTES}\nConfiguration: `{job.task.config.identity()}`\n"
 
 
-def correlations(job: TrainingJob, store: Store, predicted: Predictions, groups: NDArray) -> str:
-    """Write one line a defect, a column a predictor."""
-    text = line(["defect", *predicted]) + line(["---"] * (len(predicted) + 1))
+def correlations(job: TrainingJob, index: pl.DataFrame, predicted: Predictions, apart: str) -> str:
+    """Write one line a defect and two columns a predictor: over the strengths, and with strength 0 below them."""
+    columns = [name + ending for name in predicted for ending in ("", FROM_0)]
+    text = line(["defect", *columns]) + line(["---"] * (len(columns) + 1))
+    groups, is_unedited = group_numbers(index, apart), index["edit"].to_numpy() == ""
     for head in job.task.heads:
-        truth = head.truth(store.index)
-        rows = np.flatnonzero(~np.isnan(truth))
-        each = (values[head.name][rows] for values in predicted.values())
-        text += line([head.title, *(shown(spearman(v, truth[rows], groups[rows])) for v in each)])
+        strengths = head.truth(index)
+        cells = []
+        for values in predicted.values():
+            for truth in (strengths, np.where(is_unedited, 0.0, strengths)):
+                rows = np.flatnonzero(~np.isnan(truth))
+                found = spearman(values[head.name][rows], truth[rows], groups[rows])
+                cells.append(shown(found))
+        text += line([head.title, *cells])
     return text
 
 
 def beside(
-    job: TrainingJob, store: Store, predicted: Predictions, first: NDArray, groups: NDArray
+    job: TrainingJob, index: pl.DataFrame, predicted: Predictions, first: NDArray, apart: str
 ) -> str:
     """Write what else is known of the recipe, and the correlations on the rows of the first fold."""
     names = ["cross-class ranking correlation", "AUC", "first fold", "first fold, kernel ridge"]
     text = line(["defect", *names]) + line(["---"] * 5)
+    groups = group_numbers(index, apart)
     for head in job.task.heads:
-        truth = head.truth(store.index)
+        truth = head.truth(index)
         rows = np.flatnonzero(~np.isnan(truth))
         ours = predicted["recipe"][head.name]
         across = cross_class_correlation(truth[rows], ours[rows], groups[rows])
-        area = detection(head.targets(store.index), ours, groups)
+        area = detection(head.targets(index), ours, groups)
         judged = np.intersect1d(rows, first)
         alone = [
             spearman(predicted[name][head.name][judged], truth[judged], groups[judged])
@@ -252,6 +291,13 @@ def beside(
         ]
         text += line([head.title, *map(shown, (across, area, *alone))])
     return text
+
+
+def strengths_of(job: TrainingJob) -> str:
+    """Say how many strengths of each defect each photograph has."""
+    of_exposure = int(job.task.config.identity().get("exposure_rungs", 0))
+    text = f"{rungs_of(job)} of six strengths of each defect"
+    return f"{text}, but {of_exposure} of a wrong exposure" if of_exposure else text
 
 
 def rungs_of(job: TrainingJob) -> int:
@@ -276,11 +322,14 @@ NOTES = f"""
 Brackets: 95 % intervals from a bootstrap over sources. The strengths of {len(EDITS)} defects are those of
 `training/data/transforms/ladder.py`: the side of a wrong exposure, the colour of a cast and the kind of blur are
 drawn, and half of the rows are compressed again. AUC: rows with at least half of the full strength of the defect
-against rows without it, those with another defect among them. The other predictors are kernel ridge regression, a
-constant has no rank correlation. "Statistics" are the {Lite0Tones.patch_dim} numbers of patches, light and colours
-(as in BRISQUE and its kin). Tones and clipping among them, the width of the kernel and the statistics that the heads
-see themselves were chosen on photographs of the other folds: "first fold" is the rank correlation on sources that
-were not looked at. Trained models beside the recipe, in one or two stages:
+against rows without it, those with another defect among them. Where the last epoch counts (`'select': 'last'`), no
+rows are kept aside to choose one: all that share nothing with a fold train. The other predictors are kernel ridge
+regression, a constant has no rank correlation. "Statistics" are the {Lite0Tones.patch_dim} numbers of patches, light
+and colours (as in BRISQUE and its kin). Tones and clipping among them, the width of the kernel and the statistics that
+the heads see themselves were chosen on photographs of the other folds: "first fold" is the rank correlation on sources
+that were not looked at then, the first fold of the photographs that are judged. How many photographs and strengths
+train was chosen on two thirds of all photographs, some of these among them.
+Trained models beside the recipe, in one or two stages:
 `benchmarks/bench_defect_models.py`. Real defects are not judged here: no labelled photograph is at hand.
 """
 

@@ -133,8 +133,9 @@ ENTRIES = (
     trained("classify", words="--set-of digits;digit;asset_sha256"),
     *map(trained, ("defects", "defect_models", "digits", "exif", "faces", "fakes", "sounds")),
     Entry(
-        "defects_thorough", "--home {home} --output {output} --preset thorough --apart-by source photograph", TRAINING,
-        script="defects",
+        "defects_thorough",
+        "--home {home} --output {output} --preset thorough --most 1000 --judged 25 --apart-by source photograph",
+        TRAINING, script="defects",
     ),
     Entry(
         "defect_models_small", "--home {home} --output {output} --only 'small, on pixels'", TRAINING,

@@ -36,12 +36,14 @@ WIDTHS = (16, 24, 32, 40)  # channels of the network on pixels, as in `good_phot
 class DefectsConfig(QualityConfig):
     """Hyperparameters of `defects`: of each picture's ladder `rungs` of the six strengths of every defect are made.
 
-    `columns` is what a severity is learnt from: the vector of the whole picture, those of the whole picture and of its
-    native middle, or all, with the statistics; or the pixels of both, or 329 statistics of them, without a trained
-    encoder. With `histogram` each head has ten bins without order. Bins count at most `most_weight` times the largest.
+    With `exposure_rungs` a wrong exposure has that many, because it is told worst but for composition. `columns` is
+    what a severity is learnt from: the vector of the whole picture, those of the whole picture and of its native
+    middle, or all, with the statistics; or the pixels of both, or 329 statistics of them, without a trained encoder.
+    With `histogram` each head has ten bins without order. Bins count at most `most_weight` times the largest.
     """
 
     rungs: int = option(1)
+    exposure_rungs: int = option(0)
     columns: str = option("all")
     histogram: bool = option(default=False)
     most_weight: float = option(10.0)
@@ -57,7 +59,7 @@ SMOKE = DefectsConfig(
     encoder="lite0_tones", side=64, hidden=32, patch_hidden=64, patch_features=32, direct=True,
 )  # fmt: skip
 PRESETS = {
-    "default": DEFAULT, "smoke": SMOKE, "thorough": replace(DEFAULT, rungs=6, most_weight=40.0),
+    "default": DEFAULT, "smoke": SMOKE, "thorough": replace(DEFAULT, rungs=3, exposure_rungs=6, most_weight=50.0),
     "nima": replace(DEFAULT, columns="whole", histogram=True),
     "multicolumn": replace(DEFAULT, columns="whole_and_native"),
     "small": replace(
@@ -83,7 +85,8 @@ def rows(index: pl.DataFrame, config: DefectsConfig) -> pl.DataFrame:
     """Take the rows as they are where they have severities, else make a ladder of them."""
     from training.data.transforms.ladder import with_rungs
 
-    return index if has_labels(index) else with_rungs(index, config.rungs)
+    more = {"bad_exposure": config.exposure_rungs} if config.exposure_rungs else {}
+    return index if has_labels(index) else with_rungs(index, config.rungs, more)
 
 
 def heads(labels: Labels, config: DefectsConfig) -> tuple[Head, ...]:

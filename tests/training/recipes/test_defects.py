@@ -40,6 +40,7 @@ def test_without_severities_a_ladder_is_made() -> None:
     index = pl.DataFrame({"asset_sha256": ["a", "b"], "noise": [None, None]})
     rows = defects.rows(index, defects.DEFAULT.changed(["rungs=3"]))
     assert len(rows) == 2 * (1 + 7 * 3)
+    assert len(defects.rows(index, defects.PRESETS["thorough"])) == 2 * (1 + 6 + 6 * 3)
     heads = defects.heads(labels_of(rows), defects.DEFAULT)
     assert [head.name for head in heads] == list(defects.TITLES)
     assert {head.fill for head in heads} == {0.0}
