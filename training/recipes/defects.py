@@ -2,8 +2,7 @@
 
 A release with severities (source `defects`) is learnt as it is. Any other release of photographs becomes a ladder:
 copies of every picture with a defect of known strength, so no label is needed. `start` begins with the backbone of
-another model, such as one of `aesthetics` or one of this recipe that climbed a ladder. Libraries are imported by the
-functions.
+another model, such as one of `aesthetics` or of this recipe. Libraries are imported by the functions.
 """
 
 from __future__ import annotations
@@ -34,16 +33,15 @@ WIDTHS = (16, 24, 32, 40)  # channels of the network on pixels, as in `good_phot
 
 @dataclass(frozen=True, kw_only=True)
 class DefectsConfig(QualityConfig):
-    """Hyperparameters of `defects`: of each picture's ladder `rungs` of the six strengths of every defect are made.
+    """Hyperparameters of `defects`: `rungs` of six strengths of each defect are made, `exposure_rungs` of exposure.
 
-    With `exposure_rungs` a wrong exposure has that many, because it is told worst but for composition. `columns` is
-    what a severity is learnt from: the vector of the whole picture, those of the whole picture and of its native
-    middle, or all, with the statistics; or the pixels of both, or 329 statistics of them, without a trained encoder.
-    With `histogram` each head has ten bins without order. Bins count at most `most_weight` times the largest.
+    `columns` is what a severity is learnt from: the vector of the whole picture, those of the whole picture and of its
+    native middle, or all, with the statistics; or the pixels of both, or 329 statistics of them, without a trained
+    encoder. With `histogram` each head has ten bins without order. Bins count at most `most_weight` times the largest.
     """
 
     rungs: int = option(1)
-    exposure_rungs: int = option(0)
+    exposure_rungs: int = option(0)  # 0 is as many as of the others
     columns: str = option("all")
     histogram: bool = option(default=False)
     most_weight: float = option(10.0)
@@ -85,8 +83,7 @@ def rows(index: pl.DataFrame, config: DefectsConfig) -> pl.DataFrame:
     """Take the rows as they are where they have severities, else make a ladder of them."""
     from training.data.transforms.ladder import with_rungs
 
-    more = {"bad_exposure": config.exposure_rungs} if config.exposure_rungs else {}
-    return index if has_labels(index) else with_rungs(index, config.rungs, more)
+    return index if has_labels(index) else with_rungs(index, config.rungs, config.exposure_rungs)
 
 
 def heads(labels: Labels, config: DefectsConfig) -> tuple[Head, ...]:

@@ -108,13 +108,12 @@ VALUES = np.arange(256, dtype=np.uint8)
 LIGHT = np.asarray(VALUES / 255, np.float32)
 
 
-def with_rungs(
-    index: pl.DataFrame, rungs: int, more: Mapping[str, int] | None = None
-) -> pl.DataFrame:
+def with_rungs(index: pl.DataFrame, rungs: int, exposure_rungs: int = 0) -> pl.DataFrame:
     """Put behind each row `rungs` rows for every defect, with the severity in the column of the defect.
 
-    A defect that `more` names has that many. The column `edit` names the rung; rows of unedited pictures have an empty
-    one and no severity. Which of the six severities a picture has is a function of its SHA-256 and the defect.
+    With `exposure_rungs` a wrong exposure has that many. The column `edit` names the rung; rows of unedited pictures
+    have an empty one and no severity. Which of the six severities a picture has is a function of its SHA-256 and the
+    defect.
     """
     plain = index.with_columns(
         edit=pl.lit(""), **{name: pl.lit(None, pl.Float64) for name in EDITS}
@@ -122,7 +121,8 @@ def with_rungs(
     parts = [plain]
     for name, (_, strengths) in EDITS.items():
         chosen = np.stack([_chosen(sha, name, strengths) for sha in index["asset_sha256"]])
-        for rung in range(min((more or {}).get(name, rungs), len(strengths))):
+        wanted = exposure_rungs or rungs if name == "bad_exposure" else rungs
+        for rung in range(min(wanted, len(strengths))):
             severity = pl.Series(name, chosen[:, rung], pl.Float64)
             edit = pl.Series("edit", [f"{name}{value:+.4f}" for value in chosen[:, rung]])
             parts.append(plain.with_columns(severity, edit))

@@ -92,9 +92,9 @@ def test_rows_are_made_for_every_defect_and_their_strengths_are_spread() -> None
     assert rows.equals(with_rungs(index, 2))
 
 
-def test_a_defect_may_have_more_strengths_than_the_others() -> None:
+def test_a_wrong_exposure_may_have_more_strengths_than_the_others() -> None:
     index = pl.DataFrame({"asset_sha256": [f"{n:064x}" for n in range(5)]})
-    rows = with_rungs(index, 3, {"bad_exposure": 6})
+    rows = with_rungs(index, 3, exposure_rungs=6)
     assert len(rows) == 5 * (1 + 6 + 3 * (len(EDITS) - 1))
     assert rows["bad_exposure"].drop_nulls().value_counts()["count"].to_list() == [5] * 6
     fewer = with_rungs(index, 3)
