@@ -150,7 +150,7 @@ def _slightly_slanted(
 ) -> Iterator[Fit]:
     """Undo a slant that moves parts of a print on a table less than keypoints are exact."""
     is_print = fit.contained >= limits.contained and fit.overlap < limits.whole_overlap
-    is_close = fit.detail_ncc >= limits.close_detail_ncc and fit.n_textured >= FEW_TEXTURED
+    is_close = fit.detail_ncc >= limits.slight_detail_ncc and fit.n_textured >= FEW_TEXTURED
     is_drifting = limits.strict_drift_px / 2 < fit.drift_px <= limits.slight_drift_px
     if is_print and is_close and is_drifting:
         side = replace(alignment, is_projective=True)
@@ -230,6 +230,8 @@ def _as_part(
     elif fit.contained >= limits.part_contained and agrees_exactly(fit, limits):
         places = both_surroundings(*pictures)
     max_odds = limits.photograph_odds if is_within else limits.mutual_odds
+    if is_within and fit.bend_px >= limits.slant_px:  # the tiles of a collage have no slant
+        max_odds = limits.slanted_odds
     if places and all(is_page(each, limits, max_odds) for each in places):
         yield replace(fit, is_whole_beside_page=True)
 

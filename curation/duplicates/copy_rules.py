@@ -73,11 +73,15 @@ def max_slanted_drift_px(fit: Fit, limits: VerificationLimits, *, is_on_page: bo
 def _agrees_on_a_page(fit: Fit, limits: VerificationLimits) -> bool:
     """Require agreement in small parts, and texture.
 
-    Products of one shape differ in colours, which are not compared here, and on plain ground each is its own backdrop.
+    Products of one shape differ in colours, and on plain ground each is its own backdrop.
     """
     is_close = fit.detail_ncc >= limits.strict_detail_ncc and fit.worst_ncc >= limits.part_worst_ncc
-    is_rich = fit.n_textured >= FEW_TEXTURED
-    least = limits.rich_textured_share if is_rich else limits.part_textured_share
+    if fit.n_textured >= FEW_TEXTURED:
+        return is_close and fit.textured_share >= limits.rich_textured_share
+    has_colours = (
+        fit.chroma_ncc >= limits.same_chroma_ncc and fit.worst_ncc >= limits.exact_worst_ncc
+    )
+    least = limits.coloured_textured_share if has_colours else limits.part_textured_share
     return is_close and fit.textured_share >= least
 
 

@@ -65,10 +65,13 @@ class VerificationLimits:
     part_worst_ncc: float = 0.95
     part_textured_share: float = 0.6
     rich_textured_share: float = 0.45
+    coloured_textured_share: float = 0.3
+    same_chroma_ncc: float = 0.95
     chroma_ncc: float = 0.8
     strict_drift_px: float = 0.08
     rimmed_drift_px: float = 0.2
-    slight_drift_px: float = 0.35
+    slight_drift_px: float = 0.8
+    slight_detail_ncc: float = 0.97
     overlay_drift_px: float = 0.06
     overlay_coherent_px: float = 0.025
     overlay_textured: float = 22
@@ -94,6 +97,8 @@ class VerificationLimits:
     whole_overlap: float = 0.9
     photograph_odds: float = -2.5
     mutual_odds: float = -2.0
+    slanted_odds: float = 0.0
+    slant_px: float = 0.5
     paper_share: float = 0.9
     mode_share: float = 0.85
     backdrop_ncc: float = 0.9

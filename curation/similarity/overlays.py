@@ -91,7 +91,7 @@ def without_overlay(pair: Overlaid) -> Grey | None:
     for _ in range(ROUNDS):  # fit the tone of the picture without the overlay
         if is_same.sum() < MIN_PIXELS:
             return None
-        gain, offset = _line(smooth_right[is_same], smooth_left[is_same])
+        gain, offset = line_through(smooth_right[is_same], smooth_left[is_same])
         residual = smooth_left - (gain * smooth_right + offset)
         spread = 1.5 * float(np.median(np.abs(residual[is_same]))) + NOISE
         is_same = is_covered & (np.abs(residual) < 2.5 * spread)
@@ -150,7 +150,7 @@ def without_shade(pair: Overlaid) -> tuple[Grey, Grey] | None:
         residual = smooth[0] - (gain * smooth[1] + offset)
         spread = 1.5 * float(np.median(np.abs(residual[is_same]))) + NOISE
         is_same = is_covered & (np.abs(residual) < 2.5 * spread)
-    slope, start = _line(smooth[1][is_same], smooth[0][is_same])
+    slope, start = line_through(smooth[1][is_same], smooth[0][is_same])
     change = np.abs(residual - (smooth[0] - (slope * smooth[1] + start)))[is_same][::SPARSE]
     if np.quantile(change, UNEVEN_SHARE) < UNEVEN_TONES:
         return None
@@ -182,7 +182,7 @@ def _light(left: Grey, right: Grey, weight: Grey) -> tuple[Grey, Grey]:
     return gain, offset
 
 
-def _line(x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[float, float]:
+def line_through(x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[float, float]:
     """Fit y = gain * x + offset by least squares."""
     variance = float(x.var())
     gain = float(np.mean((x - x.mean()) * (y - y.mean()))) / variance if variance > 1e-3 else 1.0
