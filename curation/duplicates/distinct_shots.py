@@ -5,6 +5,7 @@ But pictures of two camera models are two photographs, and so are pictures of on
 set to another time zone, before or after a copy was made, shifts times by whole quarters of an hour: these say nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -75,12 +76,22 @@ def _are_two_moments(gap: timedelta) -> bool:
 
 
 class ShotGroups:
-    """Groups of pictures as a union-find; two groups that contain different shots are never merged."""
+    """Groups of pictures as a union-find; two groups that contain different shots are never merged.
 
-    def __init__(self, shots: Mapping[str, Shot]) -> None:
+    Different by EXIF, or by pixels: `apart` has the pairs of pictures that are clearly two shots of one scene.
+    """
+
+    def __init__(
+        self, shots: Mapping[str, Shot], apart: Iterable[tuple[str, str]] = frozenset()
+    ) -> None:
         self._parent: dict[str, str] = {}
         self._shots: dict[str, set[Shot]] = {}
         self._shot_of = shots
+        self._members: dict[str, set[str]] = {}
+        self._apart: dict[str, set[str]] = defaultdict(set)  # what must stay out of a group
+        for left, right in apart:
+            self._apart[left].add(right)
+            self._apart[right].add(left)
 
     def join(self, left: str, right: str) -> bool:
         """Merge the groups of two pictures; return whether they are one group now."""
@@ -90,8 +101,13 @@ class ShotGroups:
         shots_one, shots_two = self._of(one), self._of(two)
         if any(are_distinct_shots(a, b) for a in shots_one for b in shots_two):
             return False
+        members = self._members.get(one, {one}), self._members.get(two, {two})
+        if not self._apart[one].isdisjoint(members[1]):
+            return False
         self._parent[two] = one
         self._shots[one] = shots_one | shots_two
+        self._members[one] = members[0] | members[1]
+        self._apart[one] |= self._apart[two]
         return True
 
     def _root(self, name: str) -> str:
@@ -107,12 +123,15 @@ class ShotGroups:
 
 
 def separate_shots(
-    copies: Iterable[tuple[float, str, str]], shots: Mapping[str, Shot]
+    copies: Iterable[tuple[float, str, str]],
+    shots: Mapping[str, Shot],
+    apart: Iterable[tuple[str, str]] = frozenset(),
 ) -> list[tuple[str, str]]:
     """Drop the weakest pairs until no group contains two shots; the result does not depend on the order of the pairs.
 
     `copies` has the drift of each pair (px, less is stronger) and its two pictures. A copy without EXIF is therefore
-    grouped with the shot that it fits best.
+    grouped with the shot that it fits best. `apart` are pairs whose pixels show that they are two shots: a crop in
+    which nothing moved may be a copy of both.
     """
-    groups = ShotGroups(shots)
+    groups = ShotGroups(shots, apart)
     return [(left, right) for _, left, right in sorted(copies) if groups.join(left, right)]

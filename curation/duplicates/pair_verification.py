@@ -40,6 +40,11 @@ PART_DRIFT_PX, PART_DETAIL_NCC = (
     0.06,
     0.99,
 )  # of strong pairs of which one picture is a part of the other
+APART_INLIERS, APART_OVERLAP, APART_DETAIL_NCC = 48, 0.9, 0.97
+APART_DRIFT_PX = (
+    0.5,
+    3.0,
+)  # of two shots of one scene: both agree in all but where their parts lie
 ROUNDS = 4  # times that groups are completed by further pairs
 
 
@@ -61,6 +66,7 @@ class PairVerification:
         self._copies: list[tuple[float, str, str]] = []  # drift, names
         self._strong: set[tuple[str, str]] = set()
         self._alike: list[tuple[str, str]] = []  # no copies, but their keypoints agree
+        self._apart: list[tuple[str, str]] = []  # clearly two shots
         self._index, self._verifier, self._compared_by = index, verifier, compared_by
         self._n = max(1, len(self.names))
         self._place = {name: place for place, name in enumerate(self.names)}
@@ -117,7 +123,7 @@ class PairVerification:
 
     def copies(self) -> list[tuple[str, str]]:
         """Give the pairs of copies, without those that would put two shots into one group."""
-        return separate_shots(self._copies, self._shots)
+        return separate_shots(self._copies, self._shots, self._apart)
 
     def strong_copies(self) -> set[tuple[str, str]]:
         """Give the pairs of copies that agree nearly everywhere and pixel by pixel."""
@@ -190,8 +196,17 @@ class PairVerification:
                 self._strong.add(names)
         elif inliers >= self._verifier.limits.scene_inliers:
             self._alike.append(names)
+            if _are_apart(inliers, drift, detail, overlap):
+                self._apart.append(names)
         # A weak copy may be a copy of another shot. It merges no groups yet, so both shots are still compared with it.
         return is_copy and drift <= STRONG_DRIFT_PX
+
+
+def _are_apart(inliers: int, drift_px: float, detail_ncc: float, overlap: float) -> bool:
+    """Say whether two pictures, which are no copies, are clearly two shots: they agree but for what moved."""
+    least, most = APART_DRIFT_PX
+    is_alike = overlap >= APART_OVERLAP and detail_ncc >= APART_DETAIL_NCC
+    return is_alike and inliers >= APART_INLIERS and least <= drift_px <= most
 
 
 def _agreeing_share(fit: Fit) -> float:

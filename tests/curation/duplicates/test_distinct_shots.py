@@ -144,3 +144,16 @@ def test_no_group_holds_two_shots_in_whatever_order(
 
 def test_pictures_without_these_columns_have_no_shots() -> None:
     assert shots_of(pl.DataFrame({"asset_sha256": ["a"]})) == {}
+
+
+def test_a_crop_of_what_did_not_move_joins_only_one_of_two_shots() -> None:
+    copies = [(0.03, "crop", "one"), (0.05, "crop", "two"), (0.1, "two", "toned two")]
+    kept = separate_shots(copies, {}, apart=[("one", "two")])
+    assert kept == [("crop", "one"), ("two", "toned two")]
+    assert separate_shots(copies[::-1], {}, apart=[("two", "one")]) == kept
+    assert len(separate_shots(copies, {})) == 3
+
+
+def test_a_whole_group_stays_apart_from_a_second_shot_of_one_member() -> None:
+    copies = [(0.01, "a", "b"), (0.02, "c", "d"), (0.03, "b", "c"), (0.04, "a", "d")]
+    assert separate_shots(copies, {}, apart=[("a", "d")]) == [("a", "b"), ("c", "d")]
