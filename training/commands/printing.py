@@ -283,7 +283,7 @@ def limits_lines(table: pl.DataFrame, limits: Mapping[str, Any]) -> list[str]:
             f"{kind} {'nothing' if level is None else f'to {level:g}'}"
             for kind, level in levels.items()
         )
-        lines.append(f"{head} is as good as on unchanged pictures with: {borne}")
+        lines.append(f"{head} shows no clear loss with: {borne}")
     if limits["smallest_side_px"]:
         lines.append(f"train predict refuses pictures below {limits['smallest_side_px']:g} px")
     return lines

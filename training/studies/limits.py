@@ -4,7 +4,8 @@
     models/<model_id>/limits.json      the limits by head and scale, and `smallest_side_px`, which predictions obey
     models/<model_id>/limits.png       the scales as curves
 
-A level is borne as long as the figure lies inside the interval of the unchanged pictures, and so do all milder levels.
+A level is borne as long as the interval of its loss, paired picture by picture, holds no loss, and so do those of all
+milder levels.
 """
 
 import json
@@ -68,11 +69,11 @@ def measure_limits(workspace: Workspace, request: LimitsRequest) -> LimitsResult
     changes = treatments(request.kinds)
     gains = _gains(workspace, model, heads, index, changes, request.seed)
     groups = group_numbers(index)
-    table = _table(heads, changes, gains, groups)
+    table = limits_table(heads, changes, gains, groups)
     limits = {
         "pictures": len(index),
         "groups": len(np.unique(groups)),
-        **_limits(table, [head.name for head in heads]),
+        **limits_of(table, [head.name for head in heads]),
     }
     table.write_parquet(model.folder / "limits.parquet")
     (model.folder / LIMITS).write_text(json.dumps(limits, indent=1, sort_keys=True) + "\n", "utf-8")
@@ -129,9 +130,10 @@ def gain_of(head: Head, stated: Floats, truth: Any, row: int) -> float:
     return float(int(stated.argmax()) == int(truth[row]))
 
 
-def _table(
+def limits_table(
     heads: Sequence[Head], changes: Sequence[Treatment], gains: Mapping[str, Floats], groups: Ints
 ) -> pl.DataFrame:
+    """Return a row for each head and change, unchanged first: the figure and its change, paired by picture."""
     rows = []
     for head in heads:
         own = gains[head.name]
@@ -166,32 +168,39 @@ def bounds_of(name: str, interval: Interval) -> dict[str, float | None]:
     return {name or "value": interval.value, f"{prefix}low": low, f"{prefix}high": high}
 
 
-def _limits(table: pl.DataFrame, heads: Sequence[str]) -> dict[str, Any]:
+def limits_of(table: pl.DataFrame, heads: Sequence[str]) -> dict[str, Any]:
     """Return the strongest level of each scale that each head bears; null where even the mildest is too much."""
     by_head: dict[str, dict[str, float | None]] = {head: {} for head in heads}
     for head in heads:
         own = table.filter(pl.col("head") == head)
-        whole = own.row(0, named=True)
-        if whole["low"] is None:
+        if own["low"][0] is None:
             continue
         for kind in dict.fromkeys(own["kind"].to_list()):
             if kind in SCALES:
                 rows = own.filter(pl.col("kind") == kind).iter_rows(named=True)
-                by_head[head][kind] = strongest_borne(list(rows), whole)
+                by_head[head][kind] = strongest_borne(list(rows))
     sides = [each["resolution"] for each in by_head.values() if "resolution" in each]
     mildest = SCALES["resolution"].levels[0]
     largest = max((mildest if side is None else side for side in sides), default=None)
     return {"by_head": by_head, "smallest_side_px": largest}
 
 
-def strongest_borne(levels: Sequence[Mapping[str, Any]], whole: Mapping[str, Any]) -> float | None:
-    """Return the last level, from mild to strong, up to which no figure is worse than the interval of `whole`."""
+def strongest_borne(levels: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the last level, from mild to strong, before the first that is clearly worse than unchanged pictures.
+
+    >>> def level(level, low, high):
+    ...     return {"metric": "mae", "level": level, "change_low": low, "change_high": high}
+    >>> strongest_borne([level(80, -0.6, 1.9), level(60, 0.1, 3.1), level(40, -0.2, 4.0)])
+    80
+    """
     borne = None
     for row in levels:
-        is_worse = (
-            row["value"] > whole["high"] if row["metric"] == "mae" else row["value"] < whole["low"]
-        )
-        if is_worse:
+        if _is_clearly_worse(row):
             break
         borne = row["level"]
     return borne
+
+
+def _is_clearly_worse(row: Mapping[str, Any]) -> bool:
+    """Whether the whole interval of the paired change lies on the side of a loss."""
+    return bool(row["change_low"] > 0 if row["metric"] == "mae" else row["change_high"] < 0)

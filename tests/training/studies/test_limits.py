@@ -15,9 +15,16 @@ from tests.training.conftest import Trained
 from tests.training.made_release import photograph
 from training.commands.printing import limits_lines
 from training.errors import OptionError, PictureTooSmallError
+from training.heads import RegressionHead
 from training.predict.predict_files import load_model, predict_picture
-from training.studies.limits import LimitsRequest, measure_limits, strongest_borne
-from training.studies.picture_edits import FILTERS, KINDS, SCALES, treatments
+from training.studies.limits import (
+    LimitsRequest,
+    limits_of,
+    limits_table,
+    measure_limits,
+    strongest_borne,
+)
+from training.studies.picture_edits import FILTERS, KINDS, SCALES, Treatment, treatments
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 9))
@@ -49,16 +56,30 @@ def test_levels_say_what_is_left() -> None:
     assert len(FILTERS) >= 8
 
 
-def levels(metric: str, *values: float) -> list[dict[str, object]]:
-    return [{"level": 100 - n, "value": value, "metric": metric} for n, value in enumerate(values)]
+def levels(metric: str, *changes: tuple[float, float]) -> list[dict[str, object]]:
+    return [
+        {"level": 100 - n, "metric": metric, "change_low": low, "change_high": high}
+        for n, (low, high) in enumerate(changes)
+    ]
 
 
 def test_the_limit_is_the_last_level_before_the_first_one_that_is_worse() -> None:
-    errors = {"low": 4.0, "high": 5.0}
-    assert strongest_borne(levels("mae", 4.5, 4.9, 5.1, 4.8), errors) == 99
-    assert strongest_borne(levels("mae", 3.0, 3.0), errors) == 99  # better is borne, too
-    assert strongest_borne(levels("mae", 6.0), errors) is None
-    assert strongest_borne(levels("accuracy", 0.9, 0.7), {"low": 0.8, "high": 0.95}) == 100
+    assert strongest_borne(levels("mae", (-0.5, 1), (-0.1, 2), (0.1, 3), (-0.2, 2))) == 99
+    assert strongest_borne(levels("mae", (-2, -1), (0, 0))) == 99  # better is borne, too
+    assert strongest_borne(levels("mae", (0.006, 3.104))) is None
+    assert strongest_borne(levels("accuracy", (-0.1, 0.02), (-0.2, -0.01))) == 100
+
+
+def test_a_small_but_paired_loss_ends_the_limit_however_wide_the_figures_scatter() -> None:
+    rng = np.random.default_rng(0)
+    errors = rng.uniform(0, 40, 120)  # of the unchanged pictures
+    gains = -np.stack([errors, errors + rng.normal(0, 0.1, 120), errors + 1])
+    changes = [Treatment("share", f"{n} %", n, lambda pixels, _: pixels) for n in (80, 60)]
+    head = RegressionHead(name="age", column="age")
+    table = limits_table([head], changes, {"age": gains}, np.arange(120) % 40)
+    worse, unchanged = table.row(2, named=True), table.row(0, named=True)
+    assert worse["value"] < unchanged["high"]  # inside the unpaired interval
+    assert limits_of(table, ["age"])["by_head"] == {"age": {"share": 80}}
 
 
 @pytest.fixture(scope="module")
