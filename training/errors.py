@@ -191,6 +191,29 @@ class NoLabelError(TrainingError):
         super().__init__(f"{what}; {has}. Name one with --label COLUMN")
 
 
+class MissingColumnsError(NoLabelError):
+    """A release has none of the columns that a recipe always learns."""
+
+    def __init__(self, columns: Sequence[str], existing: Sequence[str], source: str) -> None:
+        """Take the columns, the labels of the release, and the words of a crawl that brings the columns."""
+        has = f"only the labels {', '.join(existing)}" if existing else "and no other label either"
+        TrainingError.__init__(
+            self,
+            f"the release has no column {' or '.join(columns)}, which this recipe learns, {has}. Bring them while "
+            f"crawling ({command_name()} crawl run {source}; or your own table with --label-col {columns[0]}), then "
+            f"curate and publish. Other labels are learnt by recipes with --label: {command_name()} train recipes",
+        )
+
+
+class FixedLabelsError(TrainingError):
+    """A label is named for a recipe that always learns the same ones."""
+
+    def __init__(self, recipe: str, others: Sequence[str]) -> None:
+        super().__init__(
+            f"{recipe} always learns the same labels, so it takes no --label; these take one: {', '.join(others)}"
+        )
+
+
 class LabelExpressionError(NoLabelError):
     """A label is neither a column of the release nor an SQL expression over its columns."""
 

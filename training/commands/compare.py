@@ -17,7 +17,7 @@ from catalog import (
     writes_json,
 )
 from training.commands.documents import board_document, comparison_document
-from training.commands.options import training_options
+from training.commands.options import checked_options, training_options
 from training.errors import OptionError, TrainingError
 
 if TYPE_CHECKING:
@@ -95,14 +95,12 @@ def benchmark(  # noqa: PLR0913, PLR0917  # one parameter an option
 
     They have the same data, seed, epochs and early stopping.
     """
-    from training.recipes import find_preset, find_recipe
-
-    fixed = (*options, *([f"label={label}"] if label is not None else []))
+    fixed = checked_options(recipe, preset, options, label)
     combinations = [
         (*fixed, *each) for each in product(*(_values(variation) for variation in variations))
     ]
     for each in combinations:
-        find_preset(find_recipe(recipe).presets, preset).changed(each)
+        checked_options(recipe, preset, each)
     with progress_task(f"benchmark {recipe}"):
         from training.fit.run_request import TrainingRequest
         from training.runs.run import train

@@ -3,7 +3,7 @@
 They stand in this order in `--help`: data set, preset, label, epochs, hyperparameters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -26,6 +26,27 @@ fixed_option = click.option(
     "--set", "options", metavar="NAME=VALUE", multiple=True, help="A hyperparameter that is fixed."
 )
 seed_option = click.option("--seed", type=int, default=0, show_default=True)
+
+
+def checked_options(
+    recipe: str, preset: str, options: Sequence[str], label: str | None = None
+) -> tuple[str, ...]:
+    """Return the hyperparameters with the label as one of them, before the heavy imports.
+
+    Raises `RecipeNotFoundError`, `FixedLabelsError` for a recipe that takes no label, or `OptionError`.
+    """
+    from training.errors import FixedLabelsError
+    from training.recipes import RECIPES, find_preset, find_recipe
+
+    found = find_recipe(recipe)
+    config = find_preset(found.presets, preset)
+    if label is not None and not hasattr(config, "label"):
+        configs = {name: next(iter(each.presets.values())) for name, each in RECIPES.items()}
+        takes = [name for name, each in configs.items() if hasattr(each, "label")]
+        raise FixedLabelsError(found.name, takes)
+    chosen = (*options, *(() if label is None else (f"label={label}",)))
+    config.changed(chosen)
+    return chosen
 
 
 def training_options(command: Command) -> Command:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 
 import click
 
@@ -18,20 +17,15 @@ from catalog import (
     progress_task,
 )
 from training.commands.options import (
+    checked_options,
     dataset_option,
     epochs_option,
     fixed_option,
+    label_option,
     preset_option,
     seed_option,
     training_options,
 )
-
-
-def check_options(recipe: str, preset: str, options: Sequence[str]) -> None:
-    """Raise `RecipeNotFoundError` or `OptionError` before the heavy imports."""
-    from training.recipes import find_preset, find_recipe
-
-    find_preset(find_recipe(recipe).presets, preset).changed(options)
 
 
 def _require_optuna() -> None:
@@ -72,9 +66,7 @@ def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
 
     The same command continues a search that was stopped.
     """
-    check_options(recipe, preset, options)
-    if label is not None:
-        options = (*options, f"label={label}")
+    options = checked_options(recipe, preset, options, label)
     with progress_task(f"search {recipe}"):
         _require_optuna()
         from training.commands.printing import trials_table
@@ -144,7 +136,7 @@ def effects(
 
 @click.command(
     "complexity",
-    epilog=examples("train complexity classify --over hidden=32,128,384 --dataset mine"),
+    epilog=examples("train complexity classify --over hidden=32,128,384 --label breed"),
 )
 @click.argument("recipe")
 @click.option(
@@ -153,6 +145,7 @@ def effects(
 )  # fmt: skip
 @dataset_option
 @preset_option
+@label_option
 @epochs_option
 @fixed_option
 @json_option
@@ -163,6 +156,7 @@ def complexity(  # noqa: PLR0913, PLR0917  # one parameter an option
     over: str,
     dataset: str | None,
     preset: str,
+    label: str | None,
     epochs: int | None,
     options: tuple[str, ...],
 ) -> None:
@@ -170,7 +164,7 @@ def complexity(  # noqa: PLR0913, PLR0917  # one parameter an option
 
     Trains RECIPE once for each value, on the split that keeps groups whole. Finished models are not trained again.
     """
-    check_options(recipe, preset, options)
+    options = checked_options(recipe, preset, options, label)
     with progress_task("complexity"):
         from training.commands.printing import complexity_lines
         from training.fit.run_request import TrainingRequest

@@ -26,6 +26,7 @@ from catalog import (
 from training.commands.compare import benchmark, compare, leaderboard
 from training.commands.explain import explain
 from training.commands.options import (
+    checked_options,
     dataset_option,
     epochs_option,
     label_option,
@@ -34,7 +35,7 @@ from training.commands.options import (
 )
 from training.commands.rank import rank
 from training.commands.series import series
-from training.commands.studies import STUDIES, check_options
+from training.commands.studies import STUDIES
 from training.commands.two_classes import cross, dream
 
 if TYPE_CHECKING:
@@ -98,9 +99,7 @@ def run_recipe(  # noqa: PLR0913, PLR0917  # one parameter an option
     """Train RECIPE under each split policy and write the report."""
     chosen = _policies(policies)
     budget_s = _seconds(budget)
-    check_options(recipe, preset, options)
-    if label is not None:
-        options = (*options, f"label={label}")
+    options = checked_options(recipe, preset, options, label)
 
     with progress_task(f"train {recipe}"):
         from training.explain.picture_maps import write_heat_maps

@@ -14,8 +14,7 @@ from catalog import (
     json_option,
     progress_task,
 )
-from training.commands.options import epochs_option, preset_option, seed_option
-from training.commands.studies import check_options
+from training.commands.options import checked_options, epochs_option, preset_option, seed_option
 
 
 @click.command("dream", epilog=examples("train dream MODEL_ID photo.jpg"))
@@ -69,12 +68,11 @@ def cross(  # noqa: PLR0913  # one parameter an option
     from training.recipes import recipe_with_study
 
     recipe = recipe or recipe_with_study("cross").name
-    check_options(recipe, preset, ())
+    options = checked_options(recipe, preset, (), label)
     with progress_task("cross"):
         from training.fit.run_request import TrainingRequest
         from training.studies.cross_data_sets import cross as measure, matrix_lines
 
-        options = () if label is None else (f"label={label}",)
         request = TrainingRequest(recipe, None, preset, epochs, seed, options=options)
         cells = measure(workspace, request, datasets)
     if emit_json(cells):

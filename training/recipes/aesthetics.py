@@ -39,12 +39,13 @@ def histogram_head() -> HistogramHead:
 
 
 def heads(labels: Labels, _config: QualityConfig) -> tuple[Head, ...]:
-    """Make the one head; raises NoLabelError for a release without votes."""
+    """Make the one head; raises MissingColumnsError for a release without votes."""
     from catalog import label_columns
-    from training.errors import NoLabelError
+    from training.errors import MissingColumnsError
 
     if COLUMN not in labels.index.columns:
-        raise NoLabelError(COLUMN, label_columns(labels.manifest.get("plan", {})))
+        existing = label_columns(labels.manifest.get("plan", {}))
+        raise MissingColumnsError((COLUMN,), existing, "ava AVA.txt")
     return (histogram_head(),)
 
 

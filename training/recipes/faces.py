@@ -1,8 +1,6 @@
 """Predict age, gender and ethnicity from a face, on the vectors of a frozen encoder.
 
-Age is learnt as a distribution over whole years and decoded by its median, as classes whose expected value is taken
-(DEX), in ordered classes, or as one number. `arch=joint` is one network for all three labels, `arch=split` one for age
-and one for the two others. A label that a picture lacks is masked.
+Age is learnt as a distribution over whole years and decoded by its median, or in one of the other ways of `age`.
 """
 
 from __future__ import annotations
@@ -78,12 +76,14 @@ def view(config: FacesConfig) -> View:
 
 def heads(labels: Labels, config: FacesConfig) -> tuple[Head, ...]:
     """Make a head for each of the three labels that the release has."""
-    from training.errors import NoLabelError
+    from catalog import label_columns
+    from training.errors import MissingColumnsError
     from training.heads import SoftmaxHead
 
     existing = [name for name in (AGE, *OTHERS) if name in labels.index.columns]
     if not existing:
-        raise NoLabelError("age, gender or ethnicity", ())
+        present = label_columns(labels.manifest.get("plan", {}))
+        raise MissingColumnsError((AGE, *OTHERS), present, "utkface FOLDER")
     made: list[Head] = [_age_head(labels, config)] if AGE in existing else []
     for name in OTHERS:
         if name in existing:

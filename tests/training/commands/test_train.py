@@ -56,6 +56,26 @@ def test_unknown_policies_are_refused(trained: Trained) -> None:
     assert "takes split and random_split" in str(result.exception)
 
 
+LEARNING = (
+    ("run",),
+    ("search", "--over", "hidden=4,8"),
+    ("complexity", "--over", "hidden=4,8"),
+    ("benchmark", "--vary", "hidden=4,8"),
+)
+
+
+@pytest.mark.parametrize("words", LEARNING)
+def test_every_command_that_trains_a_recipe_takes_a_label_or_says_who_does(
+    trained: Trained, words: tuple[str, ...]
+) -> None:
+    command, *others = words
+    named = call(trained, command, "classify", *others, "--label", "breed", "--preset", "smoke")
+    assert "there is no label 'breed'" in str(named.exception), named.output
+    fixed = call(trained, command, "faces", *others, "--label", "age", "--preset", "smoke")
+    assert "faces always learns the same labels" in str(fixed.exception), fixed.output
+    assert "these take one: classify, " in str(fixed.exception)
+
+
 def test_evaluate_says_that_the_figures_are_the_stored_ones(trained: Trained) -> None:
     result = call(trained, "evaluate", trained.folder.name)
     assert result.exit_code == 0, result.output

@@ -117,7 +117,7 @@ def test_a_picture_counts_by_its_votes() -> None:
     votes = ["[0,0,0,0,0,0,0,0,0,30]", "[10,0,0,0,0,0,0,0,0,0]", None]
     index = pl.DataFrame({"votes": votes, "weight": [1.0, 1.0, 1.0]})
     assert aesthetics.rows(index, aesthetics.DEFAULT)["weight"].to_list() == [1.5, 0.5, 1.0]
-    with pytest.raises(NoLabelError, match="there is no label votes"):
+    with pytest.raises(NoLabelError, match="no column votes"):
         aesthetics.heads(labels_of(index.drop("votes")), aesthetics.DEFAULT)
 
 

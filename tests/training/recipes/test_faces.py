@@ -49,8 +49,11 @@ def test_each_label_of_the_release_has_a_head_and_a_missing_one_is_masked() -> N
     assert torch.isfinite(loss).all()
     [only] = heads(Labels(INDEX.select("gender"), {}), SMOKE)
     assert only.name == "gender"
-    with pytest.raises(NoLabelError, match="age, gender or ethnicity"):
-        heads(Labels(pl.DataFrame({"breed": ["pug"]}), {}), SMOKE)
+    with pytest.raises(NoLabelError, match="no column age or gender or ethnicity") as caught:
+        heads(Labels(pl.DataFrame({"breed": ["pug"]}), {"plan": {"labels": ["breed"]}}), SMOKE)
+    assert "only the labels breed" in str(caught.value)
+    assert "crawl run utkface FOLDER" in str(caught.value)
+    assert "Name one with --label" not in str(caught.value)
     assert heads_from([age.describe()]) == (age.__class__.from_description(age.describe()),)
 
 
