@@ -95,6 +95,31 @@ class Head(ABC):
         return cls(**{key: _frozen(value) for key, value in description.items() if key in names})
 
 
+Bounds = tuple[float | None, float | None]
+
+
+def bounded(value: float, bounds: Bounds) -> float:
+    """Return the nearest value inside bounds.
+
+    >>> bounded(-0.3, (0.0, None)), bounded(120.0, (None, None))
+    (0.0, 120.0)
+    """
+    least, most = bounds
+    value = value if least is None else max(value, least)
+    return value if most is None else min(value, most)
+
+
+def interval_of(value: float, half: float | None, bounds: Bounds) -> Bounds:
+    """Return the ends of an interval around a value, which do not leave `bounds`; None without half its width.
+
+    >>> interval_of(10.0, 12.5, (0.0, None)), interval_of(10.0, None, (0.0, None))
+    ((0.0, 22.5), (None, None))
+    """
+    if half is None:
+        return None, None
+    return bounded(value - half, bounds), bounded(value + half, bounds)
+
+
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from training.heads.base import Calibration
+from training.heads.base import Bounds, Calibration
 from training.heads.regression import RegressionHead
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ class DistributionHead(RegressionHead):
     def n_values(self) -> int:
         """Number of whole values."""
         return self.high - self.low + 1
+
+    @property
+    def bounds(self) -> Bounds:
+        """The smallest and the largest value."""
+        return self.low, self.high
 
     def targets(self, index: Any) -> Floats:
         """Return the value of each row in its unit, (N,), NaN without a label."""

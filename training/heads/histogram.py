@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from training.data.labels import label_values
-from training.heads.base import Calibration, Head
+from training.heads.base import Calibration, Head, interval_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -94,7 +94,7 @@ class HistogramHead(Head):
             shares = shares / shares.sum()
         value = float(shares @ self.scores) if has_shares else float(shares)
         half = calibration.get("half_width_90")
-        low, high = (None, None) if half is None else (value - half, value + half)
+        low, high = interval_of(value, half, (float(self.scores[0]), float(self.scores[-1])))
         answer: dict[str, Any] = {"value": value, "low": low, "high": high, "unit": self.unit}
         if has_shares:
             spread = float(np.sqrt(np.maximum(shares @ (self.scores - value) ** 2, 0.0)))

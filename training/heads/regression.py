@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from training.data.labels import label_values
-from training.heads.base import Calibration, Head
+from training.heads.base import Bounds, Calibration, Head, bounded, interval_of
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class RegressionHead(Head):
     """A number of `column` in `unit`; `centre` and `scale` standardise it and come from the training rows.
+
+    No value and no interval goes below `least`, where there is one.
 
     The loss is smooth L1 (Huber) of the standardised error, so single wrong labels do not dominate.
     """
@@ -37,6 +39,12 @@ class RegressionHead(Head):
     unit: str = ""
     centre: float = 0.0
     scale: float = 1.0
+    least: float | None = None
+
+    @property
+    def bounds(self) -> Bounds:
+        """The smallest and the largest value that there is; None where none is known."""
+        return self.least, None
 
     @classmethod
     def standardised_on(
@@ -74,7 +82,7 @@ class RegressionHead(Head):
 
     def raw(self, output: torch.Tensor) -> torch.Tensor:
         """Return the value in its unit, (N,)."""
-        return output * self.scale + self.centre
+        return self.stated({})(output)  # type: ignore[no-any-return]  # a module gives a tensor
 
     def selection_loss(self, raw: Floats, truth: NDArray[Any]) -> tuple[Floats, NDArray[Any]]:
         """Return the absolute error of each row, standardised."""
@@ -85,10 +93,10 @@ class RegressionHead(Head):
         """Map an output to the value in its unit, (N,)."""
         from training.models.head_layers import ValueInUnit
 
-        return ValueInUnit(self.centre, self.scale)
+        return ValueInUnit(self.centre, self.scale, self.least)
 
     def answer(self, stated: NDArray[Any], calibration: Calibration) -> dict[str, Any]:
         """Return the value with the interval that held nine of ten validation pictures; null with too few of them."""
-        value, half = float(stated), calibration.get("half_width_90")
-        low, high = (None, None) if half is None else (value - half, value + half)
+        value, half = bounded(float(stated), self.bounds), calibration.get("half_width_90")
+        low, high = interval_of(value, half, self.bounds)
         return {"value": value, "low": low, "high": high, "unit": self.unit}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from training.heads.base import Calibration
+from training.heads.base import Bounds, Calibration
 from training.heads.regression import RegressionHead
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class SeverityHead(RegressionHead):
     def step(self) -> float:
         """Distance of two bins."""
         return (self.high - self.low) / (self.bins - 1)
+
+    @property
+    def bounds(self) -> Bounds:
+        """The smallest and the largest value."""
+        return self.low, self.high
 
     def targets(self, index: pl.DataFrame) -> Floats:
         """Return the value of each row in range, (N,), NaN without a label."""
@@ -108,11 +113,3 @@ class SeverityHead(RegressionHead):
         from training.models.head_layers import MeanOfBins
 
         return MeanOfBins(self.low, self.step, self.bins)
-
-    def answer(self, stated: Any, calibration: Calibration) -> dict[str, Any]:
-        """Return the value with its interval, which does not leave the range."""
-        answer = super().answer(stated, calibration)
-        for end in ("low", "high"):
-            if answer[end] is not None:
-                answer[end] = min(max(answer[end], self.low), self.high)
-        return answer

@@ -109,15 +109,16 @@ class BalancedProbabilities(nn.Module):
 
 
 class ValueInUnit(nn.Module):
-    """Undo the standardisation of a value."""
+    """Undo the standardisation of a value, which does not go below `least`."""
 
-    def __init__(self, centre: float, scale: float) -> None:
+    def __init__(self, centre: float, scale: float, least: float | None = None) -> None:
         super().__init__()
-        self.centre, self.scale = centre, scale
+        self.centre, self.scale, self.least = centre, scale, least
 
     def forward(self, output: torch.Tensor) -> torch.Tensor:
         """Map standardised values (N,) to values in their unit."""
-        return output * self.scale + self.centre
+        value = output * self.scale + self.centre
+        return value if self.least is None else value.clamp_min(self.least)
 
 
 class MeanOfBins(nn.Module):

@@ -100,7 +100,7 @@ def _age_head(labels: Labels, config: FacesConfig) -> Head:
     about: dict[str, Any] = {"name": AGE, "column": AGE, "unit": "years", "centre": centre}
     about |= {"scale": scale, "loss_weight": config.age_weight}
     if config.age == "regression":
-        return RegressionHead(**about)
+        return RegressionHead(**about, least=0.0)
     if config.age not in DISTRIBUTIONS:
         raise OptionError(f"age={config.age}", AGE_HEADS)
     return DistributionHead(**about, low=0, high=OLDEST, **DISTRIBUTIONS[config.age])

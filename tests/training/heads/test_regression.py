@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from training.heads import RegressionHead
+from training.heads import DistributionHead, HistogramHead, RegressionHead
 
 HEAD = RegressionHead(name="age", column="age", unit="years", centre=30.0, scale=8.0)
 
@@ -42,6 +42,20 @@ def test_epochs_are_compared_by_the_standardised_absolute_error() -> None:
     losses, is_labelled = HEAD.selection_loss(np.array([46.0, 3.0]), np.array([30.0, np.nan]))
     assert losses[0] == 2.0
     assert is_labelled.tolist() == [True, False]
+
+
+def test_neither_a_value_nor_its_interval_leaves_the_range() -> None:
+    age = RegressionHead(name="age", column="age", centre=30.0, scale=10.0, least=0.0)
+    assert age.raw(torch.tensor([-4.0, 1.0])).tolist() == [0.0, 40.0]
+    assert age.stated({})(torch.tensor([-4.0])).tolist() == [0.0]
+    years = DistributionHead(name="age", column="age", low=0, high=116)
+    for head in (age, years):
+        answer = head.answer(np.float32(25.0), {"half_width_90": 29.0})
+        assert (answer["value"], answer["low"], answer["high"]) == (25.0, 0.0, 54.0)
+    assert years.answer(np.float32(100.0), {"half_width_90": 29.0})["high"] == 116
+    assert years.answer(np.float32(-0.4), {})["value"] == 0  # the median of the first year
+    score = HistogramHead(name="score", column="votes").answer(np.eye(10)[0], {"half_width_90": 2})
+    assert (score["low"], score["high"]) == (1.0, 3.0)
 
 
 def test_an_answer_has_an_interval_where_validation_gave_one() -> None:

@@ -47,6 +47,8 @@ def test_each_label_of_the_release_has_a_head_and_a_missing_one_is_masked() -> N
     loss, is_labelled = age.loss(output, torch.from_numpy(age.targets(INDEX)))
     assert is_labelled.tolist() == [True, True, True, False, True, True]
     assert torch.isfinite(loss).all()
+    [by_regression, *_] = heads(LABELS, SMOKE.changed(["age=regression"]))
+    assert by_regression.answer(np.float32(20), {"half_width_90": 30.0})["low"] == 0
     [only] = heads(Labels(INDEX.select("gender"), {}), SMOKE)
     assert only.name == "gender"
     with pytest.raises(NoLabelError, match="no column age or gender or ethnicity") as caught:
