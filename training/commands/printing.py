@@ -40,10 +40,11 @@ PREDICTORS = {
     VALUE_FAMILY: ("median", "metadata", "tiny_features"),
 }
 OF_FILES = (
+    "clock",
     *("file", "file_seen", "bytes_seen"),
     *("colours_only", "exif_only", "software_only", "trip_only"),
 )
-"""Predictors that heads with two classes have, too."""
+"""Predictors that some heads and data sets have, too."""
 BESIDE = {CLASS_FAMILY: "accuracy", VALUE_FAMILY: "r2"}
 """The metric of the model that stands beside the main one."""
 NO_BASELINE = "no baseline was saved, so no figure"

@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from training.data.arrays import MISSING, Floats, Ints
+from training.evaluation.clock import classes_by_clock, values_by_clock
 
 TEXT_COLUMNS = ("camera", "software")
 NUMBER_COLUMNS = ("width", "height", "jpeg_quality")
@@ -60,6 +61,7 @@ class BaselineInputs:
     biases: Mapping[str, Mapping[str, Floats]] = field(
         default_factory=dict
     )  # as `files`, of `training.data.bias_tables`
+    times: Mapping[str, Floats] = field(default_factory=dict)  # part -> (N,), of `clock_times`
 
 
 def file_table(index: pl.DataFrame) -> Floats:
@@ -93,7 +95,7 @@ def predicted_classes(
     for name, features in inputs.features.items():
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
         results[name] = _log_probabilities(model, features, target[inputs.tiny_rows], classes)
-    return results
+    return results | classes_by_clock(inputs.times, target, classes)
 
 
 def predicted_by_file(
@@ -130,7 +132,7 @@ def predicted_values(inputs: BaselineInputs, target: Floats) -> dict[str, dict[s
     for name, features in inputs.features.items():
         model = make_pipeline(StandardScaler(), Ridge(alpha=10.0))
         results[name] = _values(model, features, target[inputs.tiny_rows])
-    return results
+    return results | values_by_clock(inputs.times, target)
 
 
 def _on_metadata(model: ClassifierMixin | RegressorMixin) -> Pipeline:

@@ -30,6 +30,7 @@ BASELINES = {
     "file_seen": "size and JPEG tables of what the model sees",
     "bytes_seen": "JPEG bytes (detail) of what the model sees",
     "metadata": "metadata only",
+    "clock": "time in the file name only",
     "tiny_features": "simple features",
     "colours_only": "colours only",
     "exif_only": "camera and settings only",

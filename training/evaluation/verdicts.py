@@ -102,6 +102,24 @@ def sentence(one: Finding, phrase: str, *, beats_chance: bool) -> str:
     return f"{start}{level}; {baseline}; so: {one.verdict}."
 
 
+def clock_verdict(metrics: pl.DataFrame, policy: str, head: SavedHead) -> str:
+    """Say that the time in the file names predicts as well as the model, where the model's lead does not exclude it."""
+    by_predictor = scores(metrics, policy, head)
+    if not {"clock", "model"} <= by_predictor.keys():
+        return ""
+    model, clock = by_predictor["model"], by_predictor["clock"]
+    lead = paired_lead(metrics, policy, head, "clock")
+    found = compare(model, clock, lead, higher_is_better=head.higher_is_better)
+    if found not in {LEVEL, WORSE}:
+        return ""
+    as_well = "better than the model" if found == WORSE else "as well as the model"
+    return (
+        f"The clock does {as_well}: the time in the file names alone (the ten training {head.subject}s nearest in "
+        f"time) reaches {head.with_unit(str(clock))}, so this figure does not show that {head.title_in_sentence} is "
+        f"seen in the {head.subject}s."
+    )
+
+
 def _measured(one: Finding) -> str:
     if one.head.family == VALUE_FAMILY:
         return f"{one.head.metric_name} {one.head.with_unit(str(one.model))}"

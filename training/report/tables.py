@@ -123,6 +123,7 @@ def _conclusion(run: SavedRun, one: Finding, where: str) -> dict[str, Any]:
         "chance": level,
         "baseline": predictor_name(one.baseline_name),
         "sentence": verdicts.sentence(one, where, beats_chance=is_clear),
+        "clock": verdicts.clock_verdict(run.metrics, one.policy, head),
         "noun": _noun(head),
     }
 

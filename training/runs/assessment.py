@@ -10,6 +10,7 @@ from catalog import track
 from training.data.arrays import Floats
 from training.data.bias_tables import bias_tables
 from training.evaluation.baselines import BaselineInputs, compressed, file_table, metadata_table
+from training.evaluation.clock import clock_times
 from training.evaluation.evidence import Evidence, HeadResult, Labelled
 from training.evaluation.tasks import binary, classes, histograms, severities, values
 from training.fit.examples import PARTS, DatasetParts, Examples
@@ -127,7 +128,8 @@ def _baseline_inputs(parts: DatasetParts) -> BaselineInputs:
         files["bytes_seen"] = {part: numbers[:, -1:] for part, numbers in statistics.items()}
     cut = {part: examples.index[: len(scenes[part])] for part, examples in by_part.items()}
     biases = bias_tables(cut, scenes)
-    return BaselineInputs(metadata, compressed(scenes, statistics), rows, files, biases)
+    times = clock_times({part: examples.index for part, examples in by_part.items()})
+    return BaselineInputs(metadata, compressed(scenes, statistics), rows, files, biases, times)
 
 
 def _features(examples: Examples, most: int) -> tuple[Floats, Floats]:
