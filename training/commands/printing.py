@@ -291,20 +291,29 @@ def limits_lines(table: pl.DataFrame, limits: Mapping[str, Any]) -> list[str]:
 
 
 def complexity_lines(table: pl.DataFrame) -> list[str]:
-    """Return the table of the study of complexity, and the smallest model that is enough for each head."""
-    cells, enough = [], []
+    """Return the table of the study of complexity, and for each head the smallest model that is enough."""
+    cells: list[list[str]] = []
+    enough = []
     for row in table.iter_rows(named=True):
+        if row["baseline"] and (not cells or cells[-1][0] != row["head"]):
+            name, level = predictor_name(row["baseline"]), f"{row['baseline_figure']:.3f}"
+            cells.append([row["head"], name, "", row["metric"], level, "", "baseline"])
         figure = with_interval({**row, "value": row["figure"]})
-        marks = ["front"] * row["front"] + ["enough"] * row["enough"]
+        is_low = row["above_baseline"] is False
+        marks = ["front"] * row["front"] + ["enough"] * (row["enough"] and not is_low)
+        marks += ["not above the baseline"] * is_low
         size, seconds = f"{row['parameters']:,}", f"{row['seconds']:.0f}"
         cells.append(
             [row["head"], row["value"], size, row["metric"], figure, seconds, ", ".join(marks)]
         )
-        if row["enough"]:
+        if row["enough"] and is_low:
+            than = f"the {predictor_name(row['baseline'])}, {row['baseline_figure']:.3f}"
+            enough.append(f"{row['head']}: {figure} of {size} parameters is not above {than}")
+        elif row["enough"]:
             enough.append(
                 f"{row['head']}: {size} parameters ({row['value']}) are enough for {figure}"
             )
-    header = ["head", "value", "parameters", "metric", "figure", "training s", ""]
+    header = ["head", "value", "parameters", "metric", "figure", "training s", "remark"]
     return [*aligned(header, cells, numbers={"parameters", "training s"}), *enough]
 
 

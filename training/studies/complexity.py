@@ -1,10 +1,12 @@
 """How large a model has to be: one training for each size, the figures against the number of weights.
 
-    reports/complexity/<id>/points.parquet   value, head, metric, figure, low, high, parameters, seconds, front, enough
+    reports/complexity/<id>/points.parquet   value, head, metric, figure, low, high, parameters, seconds, front, enough,
+                                             baseline, baseline_figure, above_baseline
     reports/complexity/<id>/pareto.png       the same as a plot
 
 A point is on the `front` when no smaller model is as good. `enough` marks the smallest model whose figure lies inside
-the interval of the best one, for each head.
+the interval of the best one, for each head. Beside them stands the baseline that looks at no picture: the majority
+class or the median of training.
 """
 
 import dataclasses
@@ -17,8 +19,9 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from catalog import Workspace, track
+from catalog import FEW_GROUPS, Workspace, track
 from training.errors import OptionError
+from training.evaluation.findings import CONSTANTS
 from training.fit.run_request import TrainingRequest
 from training.fit.task import short_hash
 from training.runs.run import train
@@ -63,7 +66,8 @@ def measure_complexity(workspace: Workspace, request: ComplexityRequest) -> Comp
         folder = train(workspace, training).models[POLICY]
         models.append(folder.name)
         points += _points(folder, value)
-    table = pl.DataFrame(_marked(points), infer_schema_length=None)
+    marked = [point | {"above_baseline": is_above_baseline(point)} for point in _marked(points)]
+    table = pl.DataFrame(marked, infer_schema_length=None)
     folder = workspace.reports / "complexity" / short_hash({"models": models})
     folder.mkdir(parents=True, exist_ok=True)
     table.write_parquet(folder / "points.parquet")
@@ -75,11 +79,22 @@ def _points(folder: Path, value: str) -> list[dict[str, Any]]:
     """Return a row for each head of a finished model."""
     facts = json.loads((folder / "config.json").read_text("utf-8"))
     metrics = pl.read_parquet(folder / "metrics.parquet")
-    own = metrics.filter((pl.col("predictor") == "model") & (pl.col("slice") == "all"))
+    whole = metrics.filter(pl.col("slice") == "all")
+    own = whole.filter(pl.col("predictor") == "model")
     seconds = float(pl.read_parquet(folder / "history.parquet")["seconds"].sum())
     rows = []
     for head in facts["heads"]:
         chosen = own.filter((pl.col("task") == head["name"]) & (pl.col("metric") == head["metric"]))
+        baseline = CONSTANTS.get(head["family"])
+        of_baseline = whole.filter(
+            (pl.col("predictor") == baseline)
+            & (pl.col("task") == head["name"])
+            & (pl.col("metric") == head["metric"])
+        )["value"]
+        about = {
+            "baseline": baseline if len(of_baseline) else None,
+            "baseline_figure": float(of_baseline[0]) if len(of_baseline) else None,
+        }
         for row in chosen.iter_rows(named=True):
             figures = {"figure": row["value"], "low": row["low"], "high": row["high"]}
             rows.append(
@@ -88,9 +103,27 @@ def _points(folder: Path, value: str) -> list[dict[str, Any]]:
                     "n": row["n"], "n_groups": row["n_groups"],
                     "higher_is_better": head["higher_is_better"],
                     "parameters": facts["parameters"], "seconds": seconds, "model_id": folder.name,
+                    **about,
                 }
             )  # fmt: skip
     return rows
+
+
+def is_above_baseline(point: Mapping[str, Any]) -> bool | None:
+    """Whether a figure, and its interval where there are groups enough, lies on the better side of the baseline.
+
+    >>> point = {"figure": 0.5, "low": 0.3, "high": 0.7, "n_groups": 30, "higher_is_better": True}
+    >>> [is_above_baseline(point | {"baseline_figure": chance}) for chance in (0.25, 0.33, None)]
+    [True, False, None]
+    """
+    baseline = point["baseline_figure"]
+    if baseline is None:
+        return None
+    sign = 1 if point["higher_is_better"] else -1
+    edge = point["low"] if sign > 0 else point["high"]
+    if edge is None or point["n_groups"] < FEW_GROUPS:
+        edge = point["figure"]
+    return bool(sign * edge > sign * baseline)
 
 
 def _marked(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -133,6 +166,9 @@ def _draw(table: pl.DataFrame, name: str) -> Figure:
                 f"{name}={row['value']}", (row["parameters"], row["figure"]), fontsize=7,
                 textcoords="offset points", xytext=(4, 4),
             )  # fmt: skip
+        baseline = table.filter(pl.col("head") == head)["baseline_figure"][0]
+        if baseline is not None:
+            axes.axhline(baseline, color=GREY, lw=1, ls="--")
         front = table.filter((pl.col("head") == head) & pl.col("front"))
         axes.plot(front["parameters"].to_numpy(), front["figure"].to_numpy(), color=BLUE, lw=1)
         axes.set_xscale("log")
