@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from tests.training.small_training import (
     CONFIG,
     HEADS,
+    ROWS,
     STEPS,
     SmallTraining,
     losses_of,
@@ -105,6 +106,34 @@ def test_a_training_that_is_killed_again_and_again_ends_the_same(
     assert weights_equal(network, expected)
 
 
+@dataclass(frozen=True)
+class Counting(Killing):
+    """Also counts the rows of each batch."""
+
+    sizes: list[int] = field(default_factory=list)
+
+    def loss(self, *arguments: Any) -> torch.Tensor:
+        loss = super().loss(*arguments)
+        self.sizes.append(len(arguments[3]))
+        return loss
+
+
+def test_the_counter_of_examples_survives_three_resumes(store: SampleStore, tmp_path: Path) -> None:
+    config, sizes = CONFIG.changed(["epochs=4"]), list[int]()
+    for steps in (7, 5, 4):
+        with pytest.raises(KilledError):
+            SmallTraining(store, tmp_path, config, Counting(HEADS, steps, sizes=sizes)).fit()
+        newest = max(tmp_path.rglob("state.pt"), key=lambda path: path.stat().st_mtime_ns)
+        saved = torch.load(newest, weights_only=True)["progress"]
+        assert saved["examples_seen"] == ROWS * saved["epoch"]  # and `step` batches of the next
+        assert saved["epoch"] * STEPS + saved["step"] == len(sizes)
+    last = SmallTraining(store, tmp_path, config, Counting(HEADS, 100, sizes=sizes))
+    _, progress = last.fit()
+    assert len(sizes) == STEPS * config.epochs
+    assert progress.examples_seen == sum(sizes) == ROWS * config.epochs
+    assert [row["examples_seen"] for row in progress.history] == [ROWS * n for n in (1, 2, 3, 4)]
+
+
 @pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 def test_every_optimizer_continues_exactly(
     store: SampleStore, tmp_path: Path, optimizer: str
@@ -168,7 +197,7 @@ def test_accumulated_batches_equal_one_larger_batch(store: SampleStore, tmp_path
 
 CHILD = """
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 import time
 import torch

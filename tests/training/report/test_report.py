@@ -70,6 +70,26 @@ def test_the_report_answers_first_and_shows_both_splits_side_by_side(page: str) 
         assert heading in page
 
 
+def test_whether_the_information_is_in_the_picture_is_answered_by_rows_with_intervals(
+    run: SavedRun, release: saved_files.FolderRelease
+) -> None:
+    metrics = run.main.metrics
+    scene = metrics.filter(pl.col("predictor") == "thumbnail_only")
+    metrics = pl.concat([metrics, scene.with_columns(predictor=pl.lit("scene_only"))])
+    ranks = metrics.filter(pl.col("metric") == "balanced_accuracy")
+    metrics = pl.concat([metrics, ranks.with_columns(metric=pl.lit("spearman"))])
+    model = dataclasses.replace(run.main, metrics=metrics)
+    page = report_on(dataclasses.replace(run, models={"split": model}), release).read_text()
+    section = page.split("Is the information in the picture?</h2>")[1].split("<h2>")[0]
+    found = re.findall(r'<tr[^>]*><th class="nowrap">([^<]*)</th>(.*?)</tr>', section)
+    rows = dict(reversed(found))  # the table of parts stands before the leads
+    parts = ("32-px scene only", "thumbnail only", "native patches only")
+    assert {"full model", *parts, "majority class", "training prior"} <= rows.keys()
+    interval = r"\[[+-]?\d\.\d\d, [+-]?\d\.\d\d\]"
+    for name in ("full model", *parts):
+        assert len(re.findall(interval, rows[name])) >= 3, name  # one for each head
+
+
 def test_the_leak_audit_says_what_it_counts(
     page: str, run: SavedRun, release: saved_files.FolderRelease
 ) -> None:

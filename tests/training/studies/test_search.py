@@ -20,6 +20,7 @@ from training.studies.search import Dimension, SearchRequest, search
 optuna = pytest.importorskip("optuna")
 TRAINING = TrainingRequest("exif", preset="smoke", epochs=1)
 GRID = (Dimension.parse("learning_rate=0.003,0.0003"), Dimension.parse("features=16,24"))
+LARGE_GRID = (Dimension.parse("learning_rate=0.01,0.003,0.001,0.0003"), GRID[1])
 
 
 @pytest.fixture
@@ -31,16 +32,16 @@ def home(trained: Trained, tmp_path: Path) -> Workspace:
 @pytest.mark.long
 def test_a_grid_is_tried_whole_and_once(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "assess", None)  # the test pictures stay unseen
-    result = search(home, SearchRequest(TRAINING, GRID))
-    assert result.n_new == 4
+    result = search(home, SearchRequest(TRAINING, LARGE_GRID))
+    assert result.n_new == 8
     pairs = result.trials.select("set_learning_rate", "set_features").rows()
-    assert sorted(pairs) == sorted((a, b) for a in GRID[0].values for b in GRID[1].values)
+    assert sorted(pairs) == sorted((a, b) for a in LARGE_GRID[0].values for b in GRID[1].values)
     losses = result.trials["validation_loss"].to_list()
     assert losses == sorted(losses)
     best = dict(option.split("=") for option in result.best_options)
     assert best == dict(zip(("learning_rate", "features"), pairs[0], strict=True))
     assert pl.read_parquet(result.folder / "trials.parquet").equals(result.trials)
-    again = search(home, SearchRequest(TRAINING, GRID))
+    again = search(home, SearchRequest(TRAINING, LARGE_GRID))
     assert (again.n_new, again.folder) == (0, result.folder)
 
 
