@@ -40,7 +40,7 @@ PART_DRIFT_PX, PART_DETAIL_NCC = (
     0.06,
     0.99,
 )  # of strong pairs of which one picture is a part of the other
-APART_INLIERS, APART_OVERLAP, APART_DETAIL_NCC = 48, 0.9, 0.97
+APART_INLIERS, APART_OVERLAP, APART_DETAIL_NCC = 60, 0.9, 0.93
 APART_DRIFT_PX = (
     0.5,
     3.0,
