@@ -39,7 +39,7 @@ def moved_together(fit: Fit, limits: VerificationLimits) -> bool:
     is_large = fit.coherent_px > limits.coherent_px
     is_shared = fit.coherent_px > limits.coherent_share * fit.drift_px
     is_small_part = fit.overlap < limits.large_overlap  # parts drift less than the whole
-    is_still = fit.drift_px <= limits.strict_drift_px
+    is_still = fit.drift_px <= limits.strict_drift_px and fit.detail_ncc >= limits.still_detail_ncc
     max_px = limits.still_coherent_px if is_still else limits.small_coherent_px
     return is_large or ((is_shared or is_small_part) and fit.coherent_px > max_px)
 
@@ -61,13 +61,18 @@ def _max_drift_px(fit: Fit, limits: VerificationLimits) -> float:
 
 
 def max_slanted_drift_px(fit: Fit, limits: VerificationLimits, *, is_on_page: bool) -> float:
-    """Give the limit of the drift of a print or screen from the side: more where neighbours share none of it.
+    """Give the limit of the drift of a picture from the side; 0 for what is refused whatever it is.
 
-    The pattern of a screen and the grain of paper move edges, each by itself.
+    The pattern of a screen and the grain of paper move edges, where the picture ends before a ground of one tone.
+    Elsewhere a print on a table must agree exactly: what a second shot, wider by a step, has beside the first is no
+    other photograph either.
     """
-    is_noise = fit.coherent_px <= limits.noise_coherent_px and fit.bend_px >= limits.bend_px
-    is_picture = fit.is_rimmed or (is_on_page and is_noise)
-    return limits.rimmed_drift_px if is_picture else limits.strict_drift_px
+    if fit.is_rimmed:
+        return limits.rimmed_drift_px
+    if is_on_page and fit.bend_px > 0:
+        is_exact = fit.detail_ncc >= limits.still_detail_ncc
+        return limits.overlay_drift_px if is_exact else 0.0
+    return limits.strict_drift_px
 
 
 def _agrees_on_a_page(fit: Fit, limits: VerificationLimits) -> bool:

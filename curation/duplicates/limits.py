@@ -56,7 +56,7 @@ class VerificationLimits:
     blind_coherent_px: float = 0.09
     small_coherent_px: float = 0.04
     still_coherent_px: float = 0.06
-    noise_coherent_px: float = 0.03
+    still_detail_ncc: float = 0.995
     coherent_share: float = 0.55
     large_overlap: float = 0.7
     plain_ncc: float = 0.98

@@ -71,3 +71,13 @@ def test_a_part_of_a_page_with_little_texture_agrees_in_small_parts() -> None:
     assert is_copy(replace(part, worst_ncc=0.97), LIMITS)
     assert not is_copy(replace(part, worst_ncc=0.91), LIMITS)
     assert not is_copy(replace(part, worst_ncc=0.97, textured_share=0.5), LIMITS)
+
+
+def test_a_slanted_part_without_a_rim_agrees_exactly() -> None:
+    """A second shot of a wall, wider by a step, agrees but for a passer-by."""
+    part = replace(COPY, overlap=0.8, bend_px=0.4, is_whole_beside_page=True, n_textured=40)
+    exact = replace(part, detail_ncc=0.998, drift_px=0.05)
+    assert is_copy(exact, LIMITS)
+    assert not is_copy(replace(exact, detail_ncc=0.987), LIMITS)
+    assert not is_copy(replace(exact, drift_px=0.078), LIMITS)
+    assert is_copy(replace(part, detail_ncc=0.98, drift_px=0.18, is_rimmed=True), LIMITS)
