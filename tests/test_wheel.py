@@ -104,12 +104,12 @@ def test_a_wheel_without_extras_does_the_same(tmp_path: Path) -> None:
     check_bare(tmp_path / "bare/bin/safelight", home=tmp_path)
 
 
-def test_all_brings_every_extra_but_those_of_developers_of_gpus_and_of_umap() -> None:
-    """UMAP compiles itself with numba, which is as large as all the rest; the map does without it."""
+def test_all_brings_every_extra_but_those_of_developers_of_gpus_and_of_large_libraries() -> None:
+    """UMAP compiles itself with numba, which is as large as all the rest; timm brings torchvision."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     [brought] = [Requirement(line) for line in extras["all"]]
-    assert brought.extras == set(extras) - {"all", "dev", "docs", "faiss-gpu", "map"}
+    assert brought.extras == set(extras) - {"all", "dev", "docs", "faiss-gpu", "map", "timm"}
     assert [Requirement(line).name for line in extras["pull"]] == ["aiohttp"], (
         "what `dataset pull http://...` imports"
     )

@@ -244,6 +244,15 @@ class OptionError(TrainingError):
         super().__init__(f"cannot set {name!r}; {suggestion}possible: {', '.join(existing)}")
 
 
+class NetworkError(TrainingError):
+    """A network that is named as `module:Class` cannot be used."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"the network {name} cannot be used: {reason}. It must map pictures (N, 3, S, S) to features (N, F)"
+        )
+
+
 class TrainingStoppedError(TrainingError):
     """The process was told to end (SIGTERM); a checkpoint is written."""
 

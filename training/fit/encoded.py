@@ -1,4 +1,4 @@
-"""What recipes on the vectors of a frozen encoder share. Libraries are imported by the functions."""
+"""What recipes share, mostly those on the vectors of a frozen encoder. Libraries are imported by the functions."""
 
 from __future__ import annotations
 
@@ -142,6 +142,17 @@ def batches_by_origin(examples: Examples, config: Config, rng: np.random.Generat
 
     [classes] = examples.truth.values()
     return origin_batches(origins_of(examples.index), classes, rng, config.batch_size)
+
+
+def standardise_pictures(network: nn.Module, train: Examples, run: TrainingRun) -> None:
+    """Set mean and spread of the colours from the training pictures, unless the backbone is that of another model."""
+    import torch
+
+    if run.config.start:
+        return
+    samples = [train.store.sample(int(row)) for row in train.rows[:STANDARDISE_ROWS]]
+    pictures = torch.from_numpy(train.store.view.plain(samples)["pictures"])
+    network.backbone.standardise(pictures)  # type: ignore[union-attr,operator]  # StandardisedPictures
 
 
 def standardise(network: nn.Module, train: Examples, run: TrainingRun) -> None:

@@ -16,6 +16,7 @@ from training.fit.config import Config
 from training.fit.objective import HeadsObjective
 from training.fit.recipe import Labels, Objective, Recipe
 from training.heads.base import Head
+from training.models.by_name.named import source_hash
 from training.models.encoders import Encoder, encoders_of, open_encoders
 
 
@@ -89,6 +90,11 @@ class Task:
             identity["policy"] = policy
         if any(isinstance(encoder, OnnxEncoder) for encoder in self.encoders):
             identity["encoder"] = self.encoder_id  # its user may replace the weights behind a name
+        network = getattr(self.config, "network", "")
+        if isinstance(network, str) and (source := source_hash(network)):
+            identity["network"] = (
+                source  # the name alone does not tell two versions of a file apart
+            )
         return short_hash(identity)
 
 

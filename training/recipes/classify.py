@@ -1,7 +1,8 @@
 """Learn any label of a release: classes by softmax, numbers by regression, on the vectors of a frozen encoder.
 
 The label is a column of the release, such as one named by `--label-col` while crawling. Pictures are encoded once and
-the vectors kept, so a second label of the same release is learnt in seconds.
+the vectors kept, so a second label of the same release is learnt in seconds. `network` names another network, which is
+trained whole on the pictures themselves.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from training.errors import NoLabelError
 from training.fit.config import Config, option
-from training.fit.encoded import squares, standardise
+from training.fit.encoded import squares, standardise, standardise_pictures
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
     import polars as pl
     from torch import nn
 
+    from training.data.views import View
+    from training.fit.examples import Examples
+    from training.fit.training_run import TrainingRun
     from training.heads import Head
 
 KINDS = ("auto", "classes", "number")
@@ -30,7 +34,7 @@ class ClassifyConfig(Config):
 
     `label` is a column or an SQL expression; empty takes the only label of the release. `task` is classes, number, or
     auto: text and up to 20 different whole numbers are classes. `encoder` sees squares of `side` px, `variants` of
-    each picture.
+    each picture. `network` is `timm:NAME` or `module:Class` and sees whole pictures of `side` px in place of it.
     """
 
     encoder: str
@@ -41,6 +45,7 @@ class ClassifyConfig(Config):
     dropout: float = 0.5
     label: str = option("")
     task: str = option("auto")
+    network: str = option("")
 
 
 DEFAULT = ClassifyConfig(
@@ -51,6 +56,13 @@ SMOKE = ClassifyConfig(
     epochs=8, batch_size=16, learning_rate=1.5e-3, weight_decay=0.05, patience=8,
     schedule="one_cycle", encoder="lite0", side=96, variants=1, hidden=64,
 )  # fmt: skip
+
+
+def view(config: ClassifyConfig) -> View:
+    """Cut the squares that the encoder sees, or show whole pictures to the network of `network`."""
+    from training.data.views.small_pictures import SmallPictures
+
+    return SmallPictures(config.side) if config.network else squares(config)
 
 
 def heads(labels: Labels, config: ClassifyConfig) -> tuple[Head, ...]:
@@ -96,11 +108,14 @@ def _has_classes(values: pl.Series, task: str) -> bool:
 
 
 def network(config: ClassifyConfig, heads: tuple[Head, ...]) -> nn.Module:
-    """Build one hidden layer on the vectors, with the head on top."""
+    """Build one hidden layer on the vectors, or the network of `network`, with the head on top."""
+    from training.models.by_name.named import NamedBackbone
     from training.models.encoders import vector_length
     from training.models.headed import HeadedNetwork
     from training.models.vector_mlp import VectorBackbone
 
+    if config.network:
+        return HeadedNetwork(NamedBackbone(config.network, config.side), heads)
     backbone = VectorBackbone(
         dim=vector_length(config.encoder), hidden=config.hidden,
         input_dropout=config.input_dropout, dropout=config.dropout,
@@ -108,14 +123,20 @@ def network(config: ClassifyConfig, heads: tuple[Head, ...]) -> nn.Module:
     return HeadedNetwork(backbone, heads)
 
 
+def initialise(network: nn.Module, train: Examples, run: TrainingRun) -> None:
+    """Set mean and spread of the vectors, or of the colours, from the training pictures."""
+    own = getattr(run.config, "network", "")
+    (standardise_pictures if own else standardise)(network, train, run)
+
+
 RECIPE = Recipe(
     name="classify",
     version=1,
     summary="any label of a release, classes or a number (--label COLUMN)",
     presets={"default": DEFAULT, "smoke": SMOKE},
-    view=squares,
+    view=view,
     heads=heads,
     network=network,
-    encoder=lambda config: config.encoder,
-    initialise=standardise,
+    encoder=lambda config: "" if config.network else config.encoder,
+    initialise=initialise,
 )

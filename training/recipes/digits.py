@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from training.errors import OptionError
 from training.fit.config import Config, option
+from training.fit.encoded import standardise_pictures
 from training.fit.recipe import Labels, Recipe
 
 if TYPE_CHECKING:
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from training.data.views.small_pictures import SmallPictures
-    from training.fit.examples import Examples
-    from training.fit.training_run import TrainingRun
     from training.heads import Head
-
-STANDARDISE_ROWS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +87,6 @@ def network(config: DigitsConfig, heads: tuple[Head, ...]) -> nn.Module:
     return HeadedNetwork(backbones[config.arch](), heads)
 
 
-def standardise(network: nn.Module, train: Examples, _run: TrainingRun) -> None:
-    """Set mean and spread of the colours from the training pictures."""
-    import torch
-
-    samples = [train.store.sample(int(row)) for row in train.rows[:STANDARDISE_ROWS]]
-    pictures = torch.from_numpy(train.store.view.plain(samples)["pictures"])
-    network.backbone.standardise(pictures)  # type: ignore[union-attr,operator]  # StandardisedPictures
-
-
 RECIPE = Recipe(
     name="digits",
     version=2,
@@ -107,5 +95,5 @@ RECIPE = Recipe(
     view=view,
     heads=heads,
     network=network,
-    initialise=standardise,
+    initialise=standardise_pictures,
 )

@@ -1,0 +1,1 @@
+"""Networks that are not part of Safelight and named in a configuration."""
