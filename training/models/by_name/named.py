@@ -4,6 +4,7 @@ What is named is called without arguments (with `side=`, where it takes that) an
 (N, 3, S, S), float32 of mean 0 and spread 1 over the training pictures, to features (N, F). F is measured.
 """
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -82,8 +83,10 @@ def _of_timm(name: str) -> nn.Module:
     if importlib.util.find_spec(TIMM) is None:
         raise MissingPartError(TIMM, TIMM)
     timm = importlib.import_module(TIMM)
-    if name not in timm.list_models():
-        raise OptionError(f"{TIMM}:{name}", [f"{TIMM}:{each}" for each in timm.list_models()])
+    existing = timm.list_models()
+    if name not in existing:  # of its thousand names the nearest are enough
+        near = difflib.get_close_matches(name, existing, n=5) or existing[:5]
+        raise OptionError(f"{TIMM}:{name}", [f"{TIMM}:{each}" for each in near])
     made: nn.Module = timm.create_model(name, pretrained=False, num_classes=0)
     return made
 
