@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_exif import cell, line, of_fold, place  # noqa: E402
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
 from training.evaluation.calibration import class_shares  # noqa: E402
 from training.evaluation.tasks import classes  # noqa: E402
@@ -53,7 +53,7 @@ def main() -> None:
               "metadata only", "simple features", "balanced accuracy", "CPU, s a fold")  # fmt: skip
     table = line(titles) + line(["---"] * len(titles)) + "".join(map(line, rows))
     text = (
-        f"# Labels of any kind: the recipe classify, cross-fitted\n\nCommit {commit()}, Python "
+        f"# Labels of any kind: the recipe classify, cross-fitted\n\n{command_line()}\n\nCommit {commit()}, Python "
         f"{platform.python_version()}, torch {torch.__version__}, one compute thread; preset default, {FOLDS} folds "
         f"of whole groups.\n\n{table}\nBrackets: 95 % intervals from a bootstrap over groups. Accuracy is with the "
         "class shares of training; the majority is that of all pictures. CPU is that of training and evaluation "

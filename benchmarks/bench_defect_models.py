@@ -38,7 +38,7 @@ from benchmarks.bench_defects import (  # noqa: E402
     spearman,
 )
 from benchmarks.bench_exif import SOURCE  # noqa: E402
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
 from training.data.transforms.ladder import EDITS  # noqa: E402
@@ -249,7 +249,8 @@ def table(
     n, sources = job.index["asset_sha256"].n_unique(), len(np.unique(groups))
     heads = job.task.heads
     text = (
-        f"# Models of synthetic defects, on the same rows\n\nCommit {commit()}, Python {platform.python_version()}, "
+        f"# Models of synthetic defects, on the same rows\n\n{command_line()}\n\n"
+        f"Commit {commit()}, Python {platform.python_version()}, "
         f"torch {torch.__version__}, one compute thread. {n} photographs of `{job.release.name}@"
         f"{job.release.version}` from {sources} sources, {len(job.index):,} rows: each unedited, and with "
         f"{rungs_of(job)} of six strengths of each defect. {FOLDS} folds of whole sources. CPU is that of training and "

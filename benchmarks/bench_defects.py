@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_exif import SOURCE  # noqa: E402
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
 from training.data.transforms.ladder import EDITS  # noqa: E402
@@ -224,7 +224,8 @@ def table(
     n = store.index["asset_sha256"].n_unique()
     sources = len(np.unique(group_numbers(store.index, options.apart)))
     text = (
-        f"# Severity of synthetic defects\n\nCommit {commit()}, Python {platform.python_version()}, torch "
+        f"# Severity of synthetic defects\n\n{command_line()}\n\n"
+        f"Commit {commit()}, Python {platform.python_version()}, torch "
         f"{torch.__version__}, one compute thread. {n:,} photographs of `{job.release.name}@{job.release.version}` "
         f"from {sources} sources, {len(store):,} rows: each unedited, and with {strengths_of(job)}."
     )

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_faces import trained_outputs  # noqa: E402
 from benchmarks.class_table import Answers, accuracy, timed  # noqa: E402
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
 from training.fit.run_request import TrainingRequest  # noqa: E402
@@ -99,6 +99,8 @@ def table(job: TrainingJob, rows: Mapping[str, Answers], truth: np.ndarray, n_tr
     classes = job.task.heads[0].classes  # type: ignore[attr-defined]  # a head of classes
     pairs = [f"{classes[truth[n]]} as {classes[ours[n]]}" for n in wrong]
     return f"""# Digits of 28 px: {n_train:,} to learn from, {len(truth):,} tested
+
+{command_line()}
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, scikit-learn {sklearn.__version__},
 one compute thread. `{job.release.name}@{job.release.version}`: {len(job.index):,} pictures.

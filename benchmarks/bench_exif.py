@@ -22,7 +22,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
 from training.data.arrays import MISSING, Floats  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
@@ -241,7 +241,7 @@ def header(job: TrainingJob, options: argparse.Namespace) -> str:
     cameras = job.index["camera"].n_unique()
     native = job.index["native_resolution"].fill_null(value=False).sum()
     return (
-        f"# Camera settings and scene EV from pixels, cross-fitted\n\nCommit {commit()}, Python "
+        f"# Camera settings and scene EV from pixels, cross-fitted\n\n{command_line()}\n\nCommit {commit()}, Python "
         f"{platform.python_version()}, torch {torch.__version__}, one compute thread. {len(job.index):,} photographs "
         f"of `{job.release.name}@{job.release.version}` from {n_sources} sources and {cameras} cameras; {native} are "
         f"known to be of native resolution. {options.folds} folds of whole sources; no model saw a source, a camera, a "

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from benchmarks.face_baselines import (  # noqa: E402
     by_clock,
     clock_of,
@@ -293,6 +293,8 @@ def table(job: TrainingJob, rows: Sequence[Row], note: str, gap: float) -> str:
         for card in list_encoders(job.workspace.models)
     )
     return f"""# Faces: age, gender and ethnicity, five folds by session
+
+{command_line()}
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, one compute thread.
 {n:,} faces of `{job.release.name}@{job.release.version}` in {n_groups} {sessions_text(gap)}.

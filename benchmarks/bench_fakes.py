@@ -28,7 +28,7 @@ from PIL import Image, ImageFilter
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from catalog import Workspace, open_catalog, publish, rows  # noqa: E402
 from training.data.shards import ShardReader  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
@@ -296,6 +296,8 @@ def table(
     encoders = ", ".join(encoder.id for encoder in job.task.encoders)
     newline = "\n"
     return f"""# Real or generated faces, with sources and generators left out
+
+{command_line()}
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, one compute thread.
 Pictures: {kinds}. Encoder {encoders}.

@@ -34,7 +34,7 @@ from PIL import Image, ImageFilter
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from catalog import Workspace, open_catalog, publish, rows  # noqa: E402
 from training.evaluation.findings import predictor_name  # noqa: E402
 from training.evaluation.intervals import group_bootstrap  # noqa: E402
@@ -329,6 +329,8 @@ def table(
     unseen = UNSEEN | {name: change for name, change in SEEN.items() if name not in kinds}
     further = "".join(f"; {STRENGTHS[name]}" for name in unseen if name in SEEN)
     return f"""# Native photographs and degraded ones, told apart on sources that were left out
+
+{command_line()}
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, one compute thread.
 CPU of the process that ended the training and evaluated it: {seconds:.0f} s; the part before a stop is not in it.

@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_faces import trained_outputs  # noqa: E402
 from benchmarks.class_table import Answers, accuracy, mean_share, timed  # noqa: E402
-from benchmarks.code_version import commit  # noqa: E402
+from benchmarks.code_version import command_line, commit  # noqa: E402
 from catalog import Workspace  # noqa: E402
 from training.data.stores.pictures import Store  # noqa: E402
 from training.fit.run_request import TrainingRequest  # noqa: E402
@@ -134,6 +134,8 @@ def table(job: TrainingJob, results: list[Result]) -> str:
     ]  # fmt: skip
     newline = "\n"
     return f"""# Spoken digits: takes and speakers that were left out
+
+{command_line()}
 
 Commit {commit()}, Python {platform.python_version()}, torch {torch.__version__}, scikit-learn {sklearn.__version__},
 one compute thread. `{job.release.name}@{job.release.version}`: {len(job.index):,} sounds of {len(speakers)} speakers.
