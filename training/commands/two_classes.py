@@ -40,13 +40,21 @@ def dream(workspace: Workspace, *, model_id: str, file: Path, steps: int) -> Non
         click.echo(f"no step raises {result.class_name}: the gradient is 0")
 
 
-@click.command("cross", epilog=examples("train cross mine ava"))
+@click.command(
+    "cross",
+    epilog=examples(
+        "train cross mine ava --label \"ava=CASE WHEN mean_score >= 6 THEN 'good' WHEN mean_score <= 5 THEN 'bad' END\""
+    ),
+)
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET DATASET [...]")
 @click.option(
     "--recipe", default="", help="Recipe with two classes; by default the one for any picture size."
 )
 @preset_option
-@click.option("--label", metavar="COLUMN", help="Label column; by default the recipe looks for it.")
+@click.option(
+    "--label", "labels", metavar="[DATASET=]COLUMN", multiple=True,
+    help="Label column or SQL, of all data sets or of one; by default the recipe looks for it.",
+)  # fmt: skip
 @epochs_option
 @seed_option
 @json_option
@@ -57,7 +65,7 @@ def cross(  # noqa: PLR0913  # one parameter an option
     datasets: tuple[str, ...],
     recipe: str,
     preset: str,
-    label: str | None,
+    labels: tuple[str, ...],
     epochs: int | None,
     seed: int,
 ) -> None:
@@ -68,13 +76,20 @@ def cross(  # noqa: PLR0913  # one parameter an option
     from training.recipes import recipe_with_study
 
     recipe = recipe or recipe_with_study("cross").name
-    options = checked_options(recipe, preset, (), label)
     with progress_task("cross"):
         from training.fit.run_request import TrainingRequest
-        from training.studies.cross_data_sets import cross as measure, matrix_lines
+        from training.studies.cross_data_sets import (
+            cross as measure,
+            labels_by_data_set,
+            matrix_lines,
+        )
 
+        label, own_labels = labels_by_data_set(labels, datasets)
+        for each in own_labels.values():
+            checked_options(recipe, preset, (), each)
+        options = checked_options(recipe, preset, (), label)
         request = TrainingRequest(recipe, None, preset, epochs, seed, options=options)
-        cells = measure(workspace, request, datasets)
+        cells = measure(workspace, request, datasets, own_labels)
     if emit_json(cells):
         return
     for line in matrix_lines(cells):

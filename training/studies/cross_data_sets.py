@@ -3,7 +3,7 @@
 Test pictures of another data set that the model was trained on, by their bytes, are left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,15 +37,20 @@ class CrossCell:
 
 
 def cross(
-    workspace: Workspace, request: TrainingRequest, datasets: Sequence[str]
+    workspace: Workspace,
+    request: TrainingRequest,
+    datasets: Sequence[str],
+    labels: Mapping[str, str] | None = None,
 ) -> list[CrossCell]:
     """Train on each data set, test on all of them; models that are there are not trained again.
 
+    `labels` has the column or SQL expression of data sets whose label is another than that of the request.
     Raises TrainingError for a recipe whose only head does not have two classes, or fewer than two data sets.
     """
     if len(set(datasets)) < 2:
         raise TrainingError("a cross-data-set matrix needs at least two data sets")
-    jobs = {name: make_job(workspace, _on(request, name)) for name in dict.fromkeys(datasets)}
+    requests = {name: _on(request, name, labels or {}) for name in datasets}
+    jobs = {name: make_job(workspace, each) for name, each in requests.items()}
     for name, job in jobs.items():
         if (
             len(job.task.heads) != 1
@@ -56,7 +61,7 @@ def cross(
                 f"recipe {job.task.recipe.name} does not tell two classes from pictures in {name}, "
                 "so there is no matrix of areas"
             )
-    folders = {name: train(workspace, _on(request, name)).models[POLICY] for name in jobs}
+    folders = {name: train(workspace, each).models[POLICY] for name, each in requests.items()}
     seen = {name: _trained_on(job) for name, job in jobs.items()}
     cells = []
     for tested, job in jobs.items():
@@ -66,10 +71,35 @@ def cross(
     return sorted(cells, key=lambda cell: [*jobs].index(cell.trained))
 
 
-def _on(request: TrainingRequest, dataset: str) -> TrainingRequest:
+def _on(request: TrainingRequest, dataset: str, labels: Mapping[str, str]) -> TrainingRequest:
+    own = (f"label={labels[dataset]}",) if dataset in labels else ()
     return TrainingRequest(
-        request.recipe, dataset, request.preset, request.epochs, request.seed, (POLICY,), options=request.options
+        request.recipe, dataset, request.preset, request.epochs, request.seed, (POLICY,),
+        options=(*request.options, *own),
     )  # fmt: skip
+
+
+def labels_by_data_set(
+    texts: Sequence[str], datasets: Sequence[str]
+) -> tuple[str | None, dict[str, str]]:
+    """Return the label of all data sets, if one is given, and those that are given as DATASET=LABEL.
+
+    Raises TrainingError where two labels are for the same data sets.
+
+    >>> labels_by_data_set(["good", "ava=mean_score > 6 AS good"], ["mine", "ava"])
+    ('good', {'ava': 'mean_score > 6 AS good'})
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, label = text.partition("=")
+        place, value = (name, label) if equals and name in datasets else ("", text)
+        if place in found:
+            raise TrainingError(
+                f"two labels for {place or 'all data sets'}: {found[place]} and {value}; "
+                "give that of one data set as DATASET=LABEL"
+            )
+        found[place] = value
+    return found.pop("", None), found
 
 
 def _trained_on(job: TrainingJob) -> frozenset[str]:

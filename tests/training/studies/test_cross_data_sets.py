@@ -1,5 +1,6 @@
 """One model for each data set, tested on all; pictures that a model knows are left out."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,12 @@ from training.errors import TrainingError
 from training.evaluation.intervals import Interval
 from training.fit.run_request import TrainingRequest
 from training.recipes import recipe_with_study
-from training.studies.cross_data_sets import CrossCell, cross, matrix_lines
+from training.studies.cross_data_sets import (
+    CrossCell,
+    cross,
+    labels_by_data_set,
+    matrix_lines,
+)
 
 RECIPE = recipe_with_study("cross").name
 LABEL = "label=CASE WHEN iso > 400 THEN 'bad' WHEN iso <= 400 THEN 'good' END"
@@ -34,6 +40,17 @@ def test_one_data_set_is_refused(empty_home: Path) -> None:
         cross(Workspace.at(empty_home), TrainingRequest(RECIPE), ["mine", "mine"])
 
 
+def test_a_label_is_of_all_data_sets_or_of_one() -> None:
+    votes = "CASE WHEN mean_score = 6 THEN 'good' END"
+    names = ["mine", "ava@1.0.0"]
+    assert labels_by_data_set([f"ava@1.0.0={votes}"], names) == (None, {"ava@1.0.0": votes})
+    assert labels_by_data_set([votes, "mine=good"], names) == (votes, {"mine": "good"})
+    assert labels_by_data_set(["rating = 5"], names) == ("rating = 5", {})
+    for twice in (["a", "b"], ["mine=a", "mine=b"]):
+        with pytest.raises(TrainingError, match="DATASET=LABEL"):
+            labels_by_data_set(twice, names)
+
+
 @pytest.mark.long
 def test_pictures_of_training_are_left_out_of_the_other_test(
     empty_home: Path, tmp_path: Path
@@ -42,10 +59,20 @@ def test_pictures_of_training_are_left_out_of_the_other_test(
     shutil.copytree(empty_home, home)
     (home / "safelight.toml").write_text("[train]\nthreads = 1\n")
     workspace = Workspace.at(home)
-    made = [make_release(workspace, n) for n in (96, 120)]
+    scores = [None if n < 24 else (4.5, 5.0, 6.5)[n % 3] for n in range(120)]
+    made = [
+        make_release(workspace, 96),
+        make_release(workspace, 120, columns={"mean_score": scores}),
+    ]
     names = [f"{each.name}@{each.version}" for each in made]
     request = TrainingRequest(RECIPE, preset="smoke", epochs=1, options=(LABEL,))
-    cells = cross(workspace, request, names)
+    other = "CASE WHEN mean_score >= 6 THEN 'good' WHEN mean_score <= 5 THEN 'bad' END"
+    cells = cross(workspace, request, names, {names[1]: other})
+    labels = {
+        json.loads(path.read_text())["config"]["label"]
+        for path in workspace.models.glob("*/config.json")
+    }
+    assert labels == {LABEL.partition("=")[2], other}
     assert [(cell.trained, cell.tested) for cell in cells] == [(a, b) for a in names for b in names]
     assert all(0 <= cell.auc.value <= 1 for cell in cells)
     assert cells[0].n_left_out == 0
