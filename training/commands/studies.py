@@ -13,6 +13,7 @@ from catalog import (
     emit_json,
     examples,
     existing_workspace_option,
+    home_words,
     json_option,
     progress_task,
 )
@@ -88,9 +89,11 @@ def search_options(  # noqa: PLR0913, PLR0917  # one parameter an option
     click.echo(
         f"{result.n_new} new of {len(result.trials)}; table: {result.folder / 'trials.parquet'}"
     )
-    words = [f"train run {recipe} --preset {preset}", *([f"--epochs {epochs}"] if epochs else [])]
+    words = [f"train run {recipe}", *([f"--dataset {shlex.quote(dataset)}"] if dataset else [])]
+    words += [f"--preset {preset}", *([f"--epochs {epochs}"] if epochs else [])]
     words += [f"--set {shlex.quote(each)}" for each in (*options, *result.best_options)]
-    click.echo(f"train the best one: {command_name()} {' '.join(words)}")
+    words += [f"--seed {seed}"] if seed else []
+    click.echo(f"train the best one: {command_name()} {' '.join(words)}{home_words()}")
 
 
 @click.command(epilog=examples("train effects --preset smoke"))

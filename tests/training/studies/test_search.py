@@ -80,10 +80,12 @@ def test_a_range_is_searched_by_its_number_of_trials(home: Workspace) -> None:
 
 def test_the_command_ends_with_the_command_that_trains_the_best(home: Workspace) -> None:
     words = ["search", "exif", "--preset", "smoke", "--epochs", "1", "--over", "dropout=0.1,0.3"]
+    words += ["--dataset", "made"]
     result = CliRunner().invoke(train, [*words, "--home", str(home.home)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     last = result.output.splitlines()[-1]
-    assert "train run exif --preset smoke --epochs 1 --set dropout=0." in last
+    assert "train run exif --dataset made --preset smoke --epochs 1 --set dropout=0." in last
+    assert last.endswith(f" --home {home.home}")  # it is found from any folder
 
 
 @pytest.mark.parametrize(
