@@ -9,6 +9,9 @@ from training.evaluation.findings import Score, predictor_name, scores
 from training.evaluation.saved_head import SavedHead
 from training.report.saved_run import SavedRun
 
+BESIDE = (*BIASES, "file", "metadata")
+"""The predictors that a model is held against: biases, then baselines that do not see the picture either."""
+
 
 def biased_heads(run: SavedRun) -> list[SavedHead]:
     """Return the heads whose biases were measured."""
@@ -22,7 +25,7 @@ def biases(run: SavedRun) -> list[dict[str, Any]]:
     for head in biased_heads(run):
         by_predictor = scores(run.metrics, run.main.policy, head)
         rows = [
-            (predictor_name(name), by_predictor[name]) for name in BIASES if name in by_predictor
+            (predictor_name(name), by_predictor[name]) for name in BESIDE if name in by_predictor
         ]
         if not rows or "model" not in by_predictor:
             continue
@@ -51,11 +54,12 @@ def reaches(bias: Score, model: Score) -> bool:
 
 def warning(head: SavedHead, name: str, bias: Score, model: Score) -> str:
     """Write the warning about one predictor."""
-    interval = f" {model.interval}" if model.interval else ""
-    return (
-        f"{head.title}: {name} reaches {bias.text}, within the interval of the model, {model.text}{interval}. "
-        "The model may have learnt no more than that"
-    )
+    if model.high is None:
+        place = f"the model {model.text}, with too few groups for an interval"
+    else:
+        where = "above" if bias.value > model.high else "within"
+        place = f"{where} the interval of the model, {model}"
+    return f"{head.title}: {name} reaches {bias.text}, {place}. The model may have learnt no more than that"
 
 
 def bias_lines(run: SavedRun) -> list[str]:

@@ -2,17 +2,19 @@
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
 from curation.stages import faces
 from tests.real_data import members, needs
-from training.evaluation.findings import Score
+from training.evaluation.findings import Score, predictor_name
 from training.evaluation.saved_head import SavedHead
-from training.report.binary.biases import reaches, warning
+from training.report.binary.biases import biases, reaches, warning
 from training.report.binary.grid import RED, GridPicture, draw_grid
 from training.report.binary.pixelate import face_finder, pixelate_faces
 
@@ -63,6 +65,42 @@ def test_a_bias_within_the_interval_of_the_model_is_warned_of(
     bias = replace(model, value=value, low=value - 0.1, high=value + 0.1)
     assert reaches(bias, model) is expected
     assert "colours only reaches" in warning(HEAD, "colours only", bias, model)
+
+
+def test_a_warning_says_where_the_bias_lies() -> None:
+    model = Score(0.9, 0.8, 0.95, 100, 20)
+    bias = replace(model, value=0.85)
+    assert "reaches 0.85, within the interval of the model, 0.90 [0.80, 0.95]. " in warning(
+        HEAD, "metadata only", bias, model
+    )
+    assert "reaches 0.97, above the interval" in warning(
+        HEAD, "metadata only", replace(bias, value=0.97), model
+    )
+    alone = replace(model, low=None, high=None, n_groups=3)
+    text = warning(HEAD, "metadata only", replace(bias, value=0.97), alone)
+    assert "reaches 0.97, the model 0.90, with too few groups for an interval. " in text
+
+
+def test_baselines_that_do_not_see_the_picture_are_warned_of_too() -> None:
+    values = {"model": 0.9, "colours_only": 0.6, "file": 0.99, "metadata": 0.5, "scene_only": 0.95}
+    columns = {"task": "good_or_bad", "metric": "auc", "slice": "all", "split": "split:test"}
+    metrics = pl.DataFrame(
+        [
+            columns
+            | {"predictor": name, "value": value, "low": value - 0.05, "high": value + 0.005}
+            | {"n": 100, "n_groups": 20}
+            for name, value in values.items()
+        ]
+    )
+    policy = SimpleNamespace(policy="split", metrics=metrics)
+    head = replace(HEAD, metric="auc")
+    run: Any = SimpleNamespace(main=policy, heads=[head], metrics=metrics)
+    [section] = biases(run)
+    assert [name for name, _ in section["rows"]][1:] == [
+        predictor_name(name) for name in ("colours_only", "file", "metadata")
+    ]
+    [only] = section["warnings"]
+    assert "stored file reaches 0.99, above the interval" in only
 
 
 @needs("detect/photos.tar")
