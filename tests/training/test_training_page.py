@@ -5,9 +5,11 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner
 
 import safelight
@@ -33,10 +35,8 @@ def test_the_recipe_of_the_page_ends_in_a_report(
     shutil.copytree(trained.workspace.home, home)
     monkeypatch.setenv("SAFELIGHT_HOME", str(home))
     monkeypatch.chdir(tmp_path)
-    recipe, use = sorted(
-        (each for each in blocks("python") if "import ray" not in each),
-        key=lambda block: "# noise.py" not in block,
-    )
+    [recipe] = (each for each in blocks("python") if each.startswith("# noise.py"))
+    [use] = (each for each in blocks("python") if "MODEL_ID" in each)
     (tmp_path / "noise.py").write_text(recipe)
     line = next(
         line for line in PAGE.splitlines() if line.startswith("safelight train run ./noise.py")
@@ -58,6 +58,14 @@ def test_the_recipe_of_the_page_ends_in_a_report(
         safelight.cli, ["train", "evaluate", names[0]], catch_exceptions=False
     )
     assert "equal to the stored ones" in again.output
+
+
+def test_the_network_of_the_page_gives_one_row_for_each_picture() -> None:
+    [network] = (each for each in blocks("python") if each.startswith("# nets.py"))
+    names: dict[str, Any] = {"__name__": "nets"}
+    exec(network, names)
+    for side in (32, 65):
+        assert names["Small"]()(torch.zeros(2, 3, side, side)).shape == (2, 16)
 
 
 def test_every_command_and_option_of_the_page_exists() -> None:
