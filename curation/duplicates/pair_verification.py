@@ -36,10 +36,6 @@ EDGES = {
 
 CLASSES = {"duplicate": "copy", "same_scene": "same_scene"}
 STRONG_DRIFT_PX, STRONG_DETAIL_NCC, STRONG_OVERLAP = 0.15, 0.95, 0.75  # of strong pairs
-PART_DRIFT_PX, PART_DETAIL_NCC = (
-    0.06,
-    0.99,
-)  # of strong pairs of which one picture is a part of the other
 APART_INLIERS, APART_OVERLAP, APART_DETAIL_NCC = 60, 0.9, 0.93
 APART_DRIFT_PX = (
     0.5,
