@@ -36,6 +36,7 @@ from .errors import (
     SnapshotNotFoundError as SnapshotNotFoundError,
     StorageError as StorageError,
     TableNotFoundError as TableNotFoundError,
+    UnreadableSoundError as UnreadableSoundError,
     UsageError as UsageError,
 )
 from .evidence import (
@@ -159,6 +160,12 @@ from .sandbox import (
     DecoderError as DecoderError,
     DecoderLimits as DecoderLimits,
     DecoderPool as DecoderPool,
+)
+from .sounds.mel import mel_filters as mel_filters
+from .sounds.wave_samples import (
+    Samples as Samples,
+    is_wave as is_wave,
+    read_samples as read_samples,
 )
 from .stores.commit_errors import is_transient as is_transient
 from .tables.number_arrays import from_numpy as from_numpy, to_numpy as to_numpy

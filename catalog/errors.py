@@ -309,6 +309,14 @@ class SandboxError(CatalogError):
     """The sandbox does not work; statements cannot be run in it."""
 
 
+class UnreadableSoundError(CatalogError):
+    """A WAV file has no usable samples; `status` is the `decode_status` to record, the message says why."""
+
+    def __init__(self, status: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+
 class NoSuchModelError(CatalogError):
     """No finished model with this id predicts pictures."""
 

@@ -91,7 +91,7 @@ def publish(
         click.echo("this content is published already; no new version was made")
     counts = ", ".join(f"{split} {n}" for split, n in release.manifest["splits"].items())
     click.echo(
-        f"{release.name}@{release.version}: {counted(release.manifest['n_items'], 'picture')} ({counts})"
+        f"{release.name}@{release.version}: {counted(release.manifest['n_items'], release.file_noun)} ({counts})"
     )
     click.echo(f"digest {release.digest}")
     click.echo(f"folder {release.path}")
@@ -233,7 +233,7 @@ def verify_dataset(workspace: Workspace, release: str, public_key: Path | None) 
     signed = f", signed by the owner of {key}" if key else ""
     n_items = published.manifest["n_items"]
     click.echo(
-        f"{published.name}@{published.version}: {counted(n_items, 'picture')}{part}, nothing wrong{signed}"
+        f"{published.name}@{published.version}: {counted(n_items, published.file_noun)}{part}, nothing wrong{signed}"
     )
 
 

@@ -57,6 +57,11 @@ class Release:
         """SHA-256 over the content, hex."""
         return str(self.manifest["digest"])
 
+    @property
+    def file_noun(self) -> str:
+        """What one of its files is called: picture or sound."""
+        return "sound" if self.manifest["plan"].get("media") == "sounds" else "picture"
+
     def index(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return one row a picture: labels, split, group, shard, offset, length, sha256; or only some columns.
 

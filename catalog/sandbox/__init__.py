@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Job,
         PageJob,
         QueryJob,
+        SoundPlotJob,
         SummaryJob,
         ThumbnailJob,
     )
@@ -38,6 +39,7 @@ __all__ = [
     "PageJob",
     "QueryJob",
     "QueryPool",
+    "SoundPlotJob",
     "StatementOutcome",
     "SummaryJob",
     "ThumbnailJob",
@@ -49,7 +51,10 @@ _LATER = {
     "DecoderError": "decoding.child_handle",
     "DecoderPool": "decoding.decoders",
     **dict.fromkeys(
-        ["ExportJob", "FacetJob", "Job", "PageJob", "QueryJob", "SummaryJob", "ThumbnailJob"],
+        [
+            *("ExportJob", "FacetJob", "Job", "PageJob", "QueryJob", "SoundPlotJob"),
+            *("SummaryJob", "ThumbnailJob"),
+        ],
         "sql.jobs",
     ),
     "StatementOutcome": "sql.pool",

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from catalog import Samples, UnreadableSoundError, read_samples
 from curation.decoding.limits import DecodeError
-from curation.decoding.wave_samples import Samples, read_samples
 
 MIN_SECONDS: Final = 0.05  # a shorter one has no word, note or call
 WAVEFORM_COLUMNS: Final = 220
@@ -37,7 +37,10 @@ def read_sound(body: bytes) -> tuple[Samples, int]:
 
     Raises `DecodeError` for a file that cannot be read, a short sound and a silent one.
     """
-    samples, rate = read_samples(body)
+    try:
+        samples, rate = read_samples(body)
+    except UnreadableSoundError as error:
+        raise DecodeError(error.status, error.detail) from error
     if len(samples) < MIN_SECONDS * rate:
         detail = f"{len(samples) / rate:.3f} s, at least {MIN_SECONDS:g} s"
         raise DecodeError("too_short", detail)

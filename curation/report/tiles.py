@@ -7,11 +7,10 @@ from typing import Final
 import cv2
 import polars as pl
 
-from catalog import AssetReader, Catalog, ConsoleLinks, SafelightError, data_uri
+from catalog import AssetReader, Catalog, ConsoleLinks, SafelightError, data_uri, is_wave
 from curation.decoding.decoding import decode_small, sound_waveform
 from curation.decoding.limits import DecodeError
 from curation.decoding.sounds import draw_outline
-from curation.decoding.wave_samples import is_wave
 from curation.reading import frame
 
 THUMBNAIL_HEIGHT_PX: Final = 110

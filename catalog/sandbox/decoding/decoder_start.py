@@ -3,15 +3,15 @@
 Libraries start threads when they are imported, and a process with threads may not enter a user namespace. So this file
 and `privileges.py`, which it runs by path, import the standard library only.
 
-The rooms are packages whose `__init__` loads much that no decoder needs. Here they are empty packages with the right
-`__path__`: the child imports the module with its jobs and what that imports. Nothing is found in the current folder.
+The rooms are packages whose `__init__` loads a name where it is named. So the child imports the module with its jobs
+and what that imports, also from the face of another room. Nothing is found in the current folder.
 """
 
 import json
 import os
 import runpy
 import sys
-import types
+from importlib.util import module_from_spec, spec_from_file_location
 
 
 def main(settings: str) -> None:
@@ -21,12 +21,20 @@ def main(settings: str) -> None:
     rights = runpy.run_path(os.path.join(os.path.dirname(here), "walls", "privileges.py"))  # noqa: PTH118, PTH120 - as above
     rights["leave_network"](keep_user=os.geteuid() == 0)
     for name, folder in given["packages"].items():
-        package = types.ModuleType(name)
-        package.__path__ = [folder]
-        sys.modules[name] = package
+        _load_package(name, folder)
     from catalog.sandbox.decoding.decoder_child import run
 
     run(given["module"], given["files"], given["limits"], parent=given["parent"])
+
+
+def _load_package(name: str, folder: str) -> None:
+    """Load a package from the folder that the other side has it from."""
+    init = os.path.join(folder, "__init__.py")  # noqa: PTH118 - pathlib is not needed yet
+    spec = spec_from_file_location(name, init, submodule_search_locations=[folder])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{init} cannot be loaded")
+    sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
 
 
 if __name__ == "__main__":

@@ -36,11 +36,12 @@ from catalog.sandbox.sql.jobs import (
     PageJob,
     ProbeJob,
     QueryJob,
+    SoundPlotJob,
     SummaryJob,
     ThumbnailJob,
 )
 from catalog.sandbox.sql.statements import check_statement
-from catalog.sandbox.sql.thumbnails import write_thumbnail
+from catalog.sandbox.sql.thumbnails import write_sound_plot, write_thumbnail
 from catalog.sandbox.walls import landlock, privileges
 from catalog.sandbox.walls.closed import what_is_closed
 from catalog.sandbox.walls.limits import MB, Limits
@@ -175,6 +176,8 @@ def _do(task: Task, sink: Sink) -> dict[str, object]:
             write_facets(task.connection, open_result(task.inputs[0]).read_all(), job.values, sink)
         case ThumbnailJob() as job:
             write_thumbnail(task.inputs[0], job.side, sink)
+        case SoundPlotJob() as job:
+            write_sound_plot(task.inputs[0], job, sink)
     return {}
 
 

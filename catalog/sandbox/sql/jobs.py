@@ -62,6 +62,15 @@ class ThumbnailJob:
 
 
 @dataclass(frozen=True)
+class SoundPlotJob:
+    """Write waveform and spectrogram of a WAV file as WebP of `width` x `height` px."""
+
+    width: int
+    height: int
+    has_axes: bool = True
+
+
+@dataclass(frozen=True)
 class ProbeJob:
     """Try to read the file `outside` and to write into the folder `writable`; report which walls hold."""
 
@@ -69,7 +78,9 @@ class ProbeJob:
     writable: str
 
 
-Job = QueryJob | PageJob | ExportJob | SummaryJob | FacetJob | ThumbnailJob | ProbeJob
+Job = (
+    QueryJob | PageJob | ExportJob | SummaryJob | FacetJob | ThumbnailJob | SoundPlotJob | ProbeJob
+)
 _KINDS: Mapping[str, type[Job]] = {
     "query": QueryJob,
     "rows": PageJob,
@@ -77,6 +88,7 @@ _KINDS: Mapping[str, type[Job]] = {
     "summary": SummaryJob,
     "facets": FacetJob,
     "thumbnail": ThumbnailJob,
+    "sound_plot": SoundPlotJob,
     "probe": ProbeJob,
 }
 

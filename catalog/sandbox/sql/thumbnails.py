@@ -1,10 +1,12 @@
-"""Small pictures of large ones. Decoders are large programs fed by strangers, so they run in the sandbox."""
+"""Small pictures of large ones, and plots of sounds. Decoders are fed by strangers, so they run in the sandbox."""
 
 import os
 from io import BytesIO
 
-from catalog.errors import QueryError
+from catalog.errors import QueryError, UnreadableSoundError
 from catalog.sandbox.results.formats import Sink
+from catalog.sandbox.sql.jobs import SoundPlotJob
+from catalog.sounds.sound_plot import draw_sound, load_what_drawing_needs
 
 MAX_PIXELS = 100_000_000
 QUALITY = 80
@@ -34,6 +36,19 @@ def write_thumbnail(descriptor: int, side: int, sink: Sink) -> None:
     sink.flush()
 
 
+def write_sound_plot(descriptor: int, job: SoundPlotJob, sink: Sink) -> None:
+    """Read a WAV file and write its waveform and spectrogram as WebP; raises `QueryError`."""
+    body = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    try:
+        picture = draw_sound(body, job.width, job.height, has_axes=job.has_axes)
+    except UnreadableSoundError as error:
+        raise QueryError(f"the sound cannot be drawn: {error}") from error
+    made = BytesIO()
+    picture.save(made, "WEBP", quality=QUALITY)
+    sink.write(made.getvalue())
+    sink.flush()
+
+
 def load_decoders() -> None:
     """Import what decoding needs while files can still be opened; without Pillow there are no thumbnails."""
     try:
@@ -41,3 +56,4 @@ def load_decoders() -> None:
     except ModuleNotFoundError:
         return
     Image.init()
+    load_what_drawing_needs()

@@ -11,10 +11,11 @@ from pathlib import Path
 from aiohttp import web
 
 from catalog.errors import AssetNotFoundError, QueryError
-from catalog.sandbox import MB, Limits, QueryPool, ThumbnailJob
+from catalog.sandbox import MB, Job, Limits, QueryPool, SoundPlotJob, ThumbnailJob
 from catalog.web.http.app_keys import PICTURE_LOCATIONS, POOL, SETTINGS, WORKSPACE
 from catalog.web.http.request_parsing import parse_query
 from catalog.web.openapi.request_types import ThumbnailQuery
+from catalog.web.sections.picture_locations import PictureLocation
 from catalog.workspace.caches import removal_mark
 from catalog.workspace.workspace import Workspace
 
@@ -36,7 +37,8 @@ _SPEAKER = (
     b'<path d="M7 13h4l5-4v14l-5-4H7z" fill="#678"/>'
     b'<path d="M19 12q3 4 0 8M22 9q6 7 0 14" fill="none" stroke="#678" stroke-width="1.6"/></svg>'
 )
-"""The thumbnail of every sound."""
+"""The thumbnail of a sound that cannot be drawn."""
+_PLOT = SoundPlotJob(1100, 560)
 
 
 @routes.get("/api/assets/{sha256}")
@@ -59,21 +61,46 @@ async def original(request: web.Request) -> web.Response:
 
 @routes.get("/api/assets/{sha256}/thumbnail")
 async def thumbnail(request: web.Request) -> web.Response:
-    """Return a small WebP of a picture; it is made once."""
+    """Return a small WebP of a picture, or of the waveform and spectrogram of a sound; it is made once."""
     sha256, side = _sha256(request), parse_query(request, ThumbnailQuery).side
-    path = _folder(request.app[WORKSPACE]) / sha256[:2] / f"{sha256}-{side}.webp"
-    mark = removal_mark(request.app[WORKSPACE])
     # Looked up before the cache of thumbnails, so that a picture that was taken down has none.
     location = await request.app[PICTURE_LOCATIONS].find(sha256)
-    headers = {"Cache-Control": _REVALIDATE, "ETag": f'"{path.stem}"'}
-    if _is_cached(request, path.stem):
-        return web.Response(status=304, headers=headers)
-    if location.mime.startswith("audio/"):
+    if not _is_sound(location):
+        return await _made_once(request, sha256, f"{sha256}-{side}", ThumbnailJob(side))
+    small = SoundPlotJob(side, max(1, side * 3 // 4), has_axes=False)
+    try:
+        return await _made_once(request, sha256, f"{sha256}-sound-{side}", small)
+    except QueryError:  # a sound that cannot be read has no waveform
+        headers = {"Cache-Control": _REVALIDATE}
         return web.Response(body=_SPEAKER, content_type="image/svg+xml", headers=headers)
+
+
+@routes.get("/api/assets/{sha256}/plot")
+async def plot(request: web.Request) -> web.Response:
+    """Return waveform and spectrogram of a sound as WebP; they are drawn once."""
+    sha256 = _sha256(request)
+    if not _is_sound(await request.app[PICTURE_LOCATIONS].find(sha256)):
+        raise QueryError("only sounds have a waveform and a spectrogram")
+    return await _made_once(request, sha256, f"{sha256}-plot", _PLOT)
+
+
+def _is_sound(location: PictureLocation) -> bool:
+    return location.mime.startswith("audio/")
+
+
+async def _made_once(request: web.Request, sha256: str, name: str, job: Job) -> web.Response:
+    """Return the WebP that a job makes of a file, from the cache or made now; raises `AssetNotFoundError`."""
+    path = _folder(request.app[WORKSPACE]) / sha256[:2] / f"{name}.webp"
+    mark = removal_mark(request.app[WORKSPACE])
+    location = await request.app[PICTURE_LOCATIONS].find(sha256)
+    headers = {"Cache-Control": _REVALIDATE, "ETag": f'"{name}"'}
+    if _is_cached(request, name):
+        return web.Response(status=304, headers=headers)
     body = await asyncio.to_thread(_read_cached, path)
     if body is None:
-        picture = await request.app[PICTURE_LOCATIONS].read(location)
-        body = await _make(request.app[POOL], picture, side)
+        body = await _make(
+            request.app[POOL], await request.app[PICTURE_LOCATIONS].read(location), job
+        )
         await asyncio.to_thread(_write_cached, path, body, request.app[SETTINGS].thumbnails_mb * MB)
         if removal_mark(request.app[WORKSPACE]) != mark:
             await _check_exists(request, path, sha256)
@@ -100,12 +127,12 @@ def _sha256(request: web.Request) -> str:
     return sha256
 
 
-async def _make(pool: QueryPool, body: bytes, side: int) -> bytes:
+async def _make(pool: QueryPool, body: bytes, job: Job) -> bytes:
     target = BytesIO()
     with tempfile.TemporaryFile() as picture:
         await asyncio.to_thread(picture.write, body)
         picture.flush()
-        outcome = await pool.run(ThumbnailJob(side), _LIMITS, target, inputs=[picture.fileno()])
+        outcome = await pool.run(job, _LIMITS, target, inputs=[picture.fileno()])
     if outcome.state != "done":
         raise QueryError(outcome.error or "no thumbnail can be made")
     return target.getvalue()

@@ -311,10 +311,18 @@ PATHS: dict[str, Schema] = (
         "/api/assets/{sha256}/thumbnail": {
             "get": describe_operation(
                 "getThumbnail",
-                "A small WebP of a picture",
+                "A small WebP of a picture, or of the waveform and spectrogram of a sound",
                 describe_file("the thumbnail", "image/webp"),
                 SHA256,
                 query=ThumbnailQuery,
+            )
+        },
+        "/api/assets/{sha256}/plot": {
+            "get": describe_operation(
+                "getSoundPlot",
+                "Waveform and log-mel spectrogram of a sound",
+                describe_file("a WebP of 1100 x 560 px", "image/webp"),
+                SHA256,
             )
         },
     }

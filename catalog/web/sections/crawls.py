@@ -21,6 +21,8 @@ FROM v_all_photos p LEFT JOIN (SELECT DISTINCT asset_sha256 FROM exif
      WHERE f_number IS NOT NULL OR iso IS NOT NULL OR exposure_time IS NOT NULL) e USING (asset_sha256)
 GROUP BY p.source ORDER BY listed DESC"""
 
+MAX_CLASSES = 30  # a label with more values, such as an age, is not counted on the page
+
 _LAST = """\
 FROM (SELECT * FROM fetches WHERE crawl_id = $1
       QUALIFY row_number() OVER (PARTITION BY photo_id ORDER BY attempt DESC, fetched_at DESC) = 1)"""
@@ -57,6 +59,13 @@ SECTIONS = {
     "failures": (
         "SELECT photo_id, url, host, attempt, http_status, error_class, error, error_detail, fetched_at\n"
         f"{_LAST}\nWHERE outcome = 'failed' ORDER BY hash(photo_id) LIMIT 30"
+    ),
+    "classes": (
+        "SELECT task, value AS class, count(*) AS n\n"
+        "FROM labels JOIN (SELECT DISTINCT photo_id FROM photos WHERE crawl_id = $1) p ON subject_id = p.photo_id\n"
+        "WHERE subject_kind = 'photo' GROUP BY task, value\n"
+        f"QUALIFY count(*) OVER (PARTITION BY task) <= {MAX_CLASSES}\n"
+        "ORDER BY task, try_cast(value AS DOUBLE) NULLS LAST, value"
     ),
     "samples": (
         "SELECT asset_sha256, any_value(title) AS title FROM photos\n"

@@ -95,7 +95,7 @@ class Picture:
         for photo in self.sections["photos"].rows:
             if name := photo["title"] or photo["source_photo_id"]:
                 return str(name)
-        return f"Picture {self.sha256[:12]}"
+        return f"{'Sound' if self.is_sound else 'Picture'} {self.sha256[:12]}"
 
     @property
     def size_px(self) -> tuple[int, int] | None:

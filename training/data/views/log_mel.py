@@ -8,13 +8,13 @@ factors and averages. librosa computes the same mel bands (`htk=True`).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog import mel_filters
 from training.data.arrays import Arrays, Floats, Pixels
 from training.data.views.base import View
 from training.errors import UndecodableSoundError
@@ -142,19 +142,8 @@ def log_mels(wave: Mels, rate: int, bands: int) -> Mels:
     padded = np.pad(wave, WINDOW // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW + 1)[:-1], axis=1)) ** 2 / WINDOW
-    mels = mel_filters(rate, bands) @ power.T
+    mels = mel_filters(rate, WINDOW, bands, LOWEST_HZ) @ power.T
     return np.asarray(np.log(mels + FLOOR + RANGE * mels.max()), np.float32)
-
-
-@lru_cache(maxsize=8)
-def mel_filters(rate: int, bands: int) -> Floats:
-    """Return triangular filters, evenly spaced in mel and equal in height, (bands, 129)."""
-    mel = 2595 * np.log10(1 + np.array([LOWEST_HZ, rate / 2]) / 700)
-    edges = 700 * (10 ** (np.linspace(mel[0], mel[1], bands + 2) / 2595) - 1)
-    frequency = np.fft.rfftfreq(WINDOW, 1 / rate)
-    rising = (frequency - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - frequency) / np.diff(edges)[1:, None]
-    return np.asarray(np.clip(np.minimum(rising, falling), 0, None), np.float64)
 
 
 def _resampled(wave: Mels, rate: int, wanted: int) -> Mels:

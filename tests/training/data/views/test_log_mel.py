@@ -1,11 +1,15 @@
 """Log-mel spectrograms: the same sound in any file gives the same picture of it."""
 
+import math
+
 import numpy as np
 import pytest
+from scipy import signal
 
+from catalog import mel_filters
 from tests.factories import jpeg
 from tests.made_sounds import float_wav, tone, wav
-from training.data.views.log_mel import FACTORS, LogMel, log_mels, mel_filters
+from training.data.views.log_mel import FACTORS, LOWEST_HZ, WINDOW, LogMel, log_mels
 from training.errors import UndecodableSoundError
 
 VIEW = LogMel()
@@ -20,17 +24,48 @@ def spectrogram(body: bytes) -> np.ndarray:
 def test_a_tone_is_loudest_in_its_band() -> None:
     mels = log_mels(np.sin(2 * np.pi * 1000 * np.arange(4000) / 8000).astype(np.float32), 8000, 40)
     assert mels.shape == (40, 1 + 4000 // 128)
-    filters = mel_filters(8000, 40)
+    filters = mel_filters(8000, WINDOW, 40, LOWEST_HZ)
     assert filters.shape == (40, 129)
     assert (filters.max(axis=1) > 0.4).all(), "no band is empty"
     centre = filters.argmax(axis=1) * 8000 / 256
     assert abs(centre[mels.mean(axis=1).argmax()] - 1000) < 60
 
 
+def weight_of(hertz: float, edges: tuple[float, float, float]) -> float:
+    """Give the height of a triangle between three frequencies, drawn edge by edge."""
+    low, centre, high = edges
+    if low < hertz <= centre:
+        return (hertz - low) / (centre - low)
+    return (high - hertz) / (high - centre) if centre < hertz < high else 0.0
+
+
+def test_bands_are_those_of_a_second_implementation() -> None:
+    """scipy's transform, and natural logarithms in place of those to the base of ten (O'Shaughnessy's 1127)."""
+    wave = np.random.default_rng(0).normal(0, 0.1, 4000)
+    _, _, transform = signal.stft(
+        wave, window="hann", nperseg=256, noverlap=128, boundary="zeros", padded=False
+    )
+    power = np.abs(transform) ** 2 * signal.get_window("hann", 256).sum() ** 2 / 256
+    mels = [1127 * math.log1p(hertz / 700) for hertz in (60.0, 4000.0)]
+    step = (mels[1] - mels[0]) / 41
+    edges = [700 * math.expm1((mels[0] + i * step) / 1127) for i in range(42)]
+    filters = np.array(
+        [
+            [weight_of(k * 8000 / 256, (edges[i], edges[i + 1], edges[i + 2])) for k in range(129)]
+            for i in range(40)
+        ]
+    )
+    energy = filters @ power
+    expected = np.log(energy + 1e-7 + 1e-4 * energy.max())
+    ours = log_mels(wave.astype(np.float32), 8000, 40)
+    assert ours.shape == expected.shape
+    assert np.abs(ours - expected).max() < 2e-3
+
+
 def test_bands_are_those_of_librosa() -> None:
     librosa = pytest.importorskip("librosa", reason="needs librosa")
     theirs = librosa.filters.mel(sr=8000, n_fft=256, n_mels=40, fmin=60.0, htk=True, norm=None)
-    assert np.abs(theirs - mel_filters(8000, 40)).max() < 1e-6
+    assert np.abs(theirs - mel_filters(8000, WINDOW, 40, LOWEST_HZ)).max() < 1e-6
     wave = np.random.default_rng(0).normal(0, 0.1, 4000)
     power = np.abs(librosa.stft(wave, n_fft=256, hop_length=128, pad_mode="constant")) ** 2 / 256
     mels = theirs @ power

@@ -1,7 +1,8 @@
 """Read the samples of a RIFF WAVE file: PCM of 8 to 32 bits and float, any rate, any number of channels.
 
 The standard library's `wave` reads PCM alone, and takes a file that was cut for a shorter one. This reader needs numpy
-only, so predictions use it too. Lengths in the file are checked against its bytes before anything is allocated.
+only, so that the console and predictions use it, too. Lengths in the file are checked against its bytes before
+anything is allocated.
 """
 
 import struct
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from curation.decoding.limits import DecodeError
+from catalog.errors import UnreadableSoundError
 
 Samples = npt.NDArray[np.float32]
 """Samples from -1 to 1, shape (frames, channels)."""
@@ -32,20 +33,20 @@ def is_wave(body: bytes) -> bool:
 def read_samples(body: bytes) -> tuple[Samples, int]:
     """Give the samples (frames, channels), from -1 to 1, and their rate in Hz.
 
-    Raises `DecodeError` with a status: not_a_sound, unsupported, truncated, undecodable or too_large.
+    Raises `UnreadableSoundError` with a status: not_a_sound, unsupported, truncated, undecodable or too_large.
     """
     if not is_wave(body):
         detail = f"no WAV file starts with {body[:8]!r}" if body else "the file is empty"
-        raise DecodeError("not_a_sound", detail)
+        raise UnreadableSoundError("not_a_sound", detail)
     layout: tuple[int, ...] | None = None
     for name, start, length in _chunks(body):
         if name == b"fmt " and layout is None:
             layout = _layout(body[start : start + length])
         if name == b"data":
             if layout is None:
-                raise DecodeError("undecodable", "samples stand before their format")
+                raise UnreadableSoundError("undecodable", "samples stand before their format")
             return _decoded(body, start, length, layout), layout[2]
-    raise DecodeError("truncated" if layout else "undecodable", "there are no samples")
+    raise UnreadableSoundError("truncated" if layout else "undecodable", "there are no samples")
 
 
 def _chunks(body: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -60,9 +61,9 @@ def _chunks(body: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _layout(chunk: bytes) -> tuple[int, ...]:
-    """Read kind, channels, rate in Hz and bytes a value of a `fmt ` chunk; raises `DecodeError`."""
+    """Read kind, channels, rate in Hz and bytes a value of a `fmt ` chunk; raises `UnreadableSoundError`."""
     if len(chunk) < 16:
-        raise DecodeError("undecodable", "the format has fewer than 16 bytes")
+        raise UnreadableSoundError("undecodable", "the format has fewer than 16 bytes")
     kind, channels, rate, _, frame, bits = struct.unpack_from("<HHIIHH", chunk)
     if kind == _EXTENSIBLE and len(chunk) >= 26:
         (kind,) = struct.unpack_from("<H", chunk, 24)
@@ -72,10 +73,14 @@ def _layout(chunk: bytes) -> tuple[int, ...]:
         or frame != size * channels
         or not RATES[0] <= rate <= RATES[1]
     ):
-        raise DecodeError("undecodable", f"{channels} channels, {frame} bytes a frame, {rate} Hz")
+        raise UnreadableSoundError(
+            "undecodable", f"{channels} channels, {frame} bytes a frame, {rate} Hz"
+        )
     known = {_PCM: (1, 2, 3, 4), _FLOAT: (4, 8)}
     if size not in known.get(kind, ()) or bits > 8 * size:
-        raise DecodeError("unsupported", f"format {kind} with {bits} bits; PCM and float are read")
+        raise UnreadableSoundError(
+            "unsupported", f"format {kind} with {bits} bits; PCM and float are read"
+        )
     return kind, channels, rate, size
 
 
@@ -85,13 +90,13 @@ def _decoded(body: bytes, start: int, length: int, layout: tuple[int, ...]) -> S
     if length == _OPEN_END:
         length = there
     if there < length:
-        raise DecodeError("truncated", f"{there} bytes of samples, {length} announced")
+        raise UnreadableSoundError("truncated", f"{there} bytes of samples, {length} announced")
     n = length // (size * channels) * channels
     if n > MAX_VALUES:
-        raise DecodeError("too_large", f"{n} samples, at most {MAX_VALUES}")
+        raise UnreadableSoundError("too_large", f"{n} samples, at most {MAX_VALUES}")
     samples = _values(body[start : start + n * size], kind, size).reshape(-1, channels)
     if not np.isfinite(samples).all():
-        raise DecodeError("undecodable", "samples are not finite numbers")
+        raise UnreadableSoundError("undecodable", "samples are not finite numbers")
     return samples
 
 

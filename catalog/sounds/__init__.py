@@ -1,0 +1,1 @@
+"""Sounds: the samples of a WAV file, and its waveform and spectrogram as a picture."""
