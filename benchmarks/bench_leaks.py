@@ -217,7 +217,7 @@ def main() -> None:
         comparison = ContentComparison(FeatureCache(planted.pictures.__getitem__))
         comparison.shared(candidates, LEAK_INLIERS)
         owners, thumbnails = comparison.part_thumbnails(288)
-        parts = compact(embedder().embed(thumbnails)) if owners else compact(vectors[:0])
+        parts = compact(embedder().embed_parts(thumbnails)) if owners else compact(vectors[:0])
         candidates |= part_pairs(owners, parts, names, compact(vectors), planted.sides)
         reported = comparison.shared(candidates, LEAK_INLIERS)
         seconds = time.process_time() - started

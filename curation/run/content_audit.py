@@ -33,7 +33,7 @@ from curation.splits.shared_content import (
     pairs_across,
     part_pairs,
 )
-from curation.stages.embeddings import Embedder, Embedding
+from curation.stages.embeddings import Embedder, Embedding, PartEmbedder
 from curation.stages.engine import BATCH_ROWS
 
 log = logging.getLogger(__name__)
@@ -164,7 +164,8 @@ def _pairs(edges: pl.DataFrame, which: pl.Expr, kept: set[str]) -> dict[Pair, fl
 
 
 def _embedded(embedder: Embedder, thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embed thumbnails (N, side, side, 3), several at the same time: (N, D)."""
+    """Embed thumbnails (N, side, side, 3) of parts, several at the same time: (N, D)."""
+    embed = embedder.embed_parts if isinstance(embedder, PartEmbedder) else embedder.embed
     chunks = np.array_split(thumbnails, -(-len(thumbnails) // BATCH_ROWS))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(embedder.embed, chunks))).astype(np.float32)
+        return np.concatenate(list(pool.map(embed, chunks))).astype(np.float32)

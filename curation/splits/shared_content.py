@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from curation.similarity.neighbours import Compact, closeness_of, cosines, nearest_vectors
-from curation.similarity.picture_features import FeatureCache, Features
+from curation.similarity.picture_features import FeatureCache, Features, ncc
 from curation.similarity.transforms import KeypointMatches
 
 NEIGHBOURS: Final = 6  # of each picture
@@ -31,6 +31,10 @@ MIN_SPREAD: Final = 0.02  # share of the first picture that the matching spots s
 
 SEAM_TONES: Final = 12  # grey levels between the two sides of a seam
 SEAM_SHARE: Final = 0.5  # of the length of a seam that has such a step
+SEAM_NCC: Final = (
+    0.65  # of the lines beside it: an edge in one photograph has the same things on both sides
+)
+SEAM_BESIDE: Final = 3  # px from a seam to those lines
 SEAM_MARGIN: Final = 0.15  # of the side without a seam
 LEAST_PART_PX: Final = 64
 
@@ -85,15 +89,21 @@ def _halves(grey: Grey8, box: Box) -> list[Box]:
 
 
 def _seam(part: NDArray[np.int16]) -> tuple[float, float]:
-    """Give the share of rows with a step at the best column, less that of columns beside it, and where it is."""
+    """Give the share of rows with a step at the best column, less that of columns beside it, and where it is.
+
+    Columns with the same things on both sides do not count, as those of a post before a fence.
+    """
     steps = (np.abs(part[:, 2:] - part[:, :-2]) > SEAM_TONES).mean(axis=0)
     beside = (np.roll(steps, 6) + np.roll(steps, -6)) / 2
     margin = max(8, round(SEAM_MARGIN * len(steps)))
     inside = (steps - np.minimum(beside, 0.5) * 0.5)[margin:-margin]
-    if not len(inside):
-        return 0.0, 0.0
-    best = int(inside.argmax())
-    return float(inside[best]), (best + margin + 1) / part.shape[1]
+    clear = np.flatnonzero(inside >= SEAM_SHARE)
+    for best in clear[np.argsort(-inside[clear], kind="stable")].tolist():
+        column = best + margin + 1
+        left, right = (part[:, column + side] for side in (-SEAM_BESIDE, SEAM_BESIDE))
+        if ncc(left.astype(np.float32), right.astype(np.float32)) <= SEAM_NCC:
+            return float(inside[best]), column / part.shape[1]
+    return 0.0, 0.0
 
 
 @dataclass

@@ -11,7 +11,7 @@ because the import takes seconds and most commands need no network.
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from curation.stages.lite0 import Lite0Trunk
     from curation.stages.lite0_on_cpu import FusedTrunk
 
-INPUT_SIDE = 224
+INPUT_SIDE, PART_SIDE = 224, 160
 CHUNK = 8  # pictures in one forward pass: larger chunks leave the CPU caches
 
 
@@ -41,6 +41,14 @@ class Embedder(Protocol):
 
     def embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map RGB pictures (N, 288, 288, 3) to L2-normalised vectors (N, D)."""
+
+
+@runtime_checkable
+class PartEmbedder(Embedder, Protocol):
+    """An embedder with a quicker way for the parts of collages, whose vectors only choose what is compared."""
+
+    def embed_parts(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Map RGB pictures (N, side, side, 3) to L2-normalised vectors (N, D), comparable with those of `embed`."""
 
 
 class EfficientNetLite0:
@@ -94,7 +102,14 @@ class EfficientNetLite0:
             vectors[list(inner)] = mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
         return vectors
 
-    def _embed(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def embed_parts(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Map RGB pictures (N, side, side, 3) to vectors (N, 1280) at 160 px, without a look for pages in them.
+
+        That takes a third of the time and finds as many photographs of collages.
+        """
+        return self._embed(pictures, PART_SIDE)
+
+    def _embed(self, pictures: NDArray[np.uint8], side_px: int = INPUT_SIDE) -> NDArray[np.float32]:
         import torch
         from torch.nn import functional
 
@@ -103,7 +118,7 @@ class EfficientNetLite0:
         assert self._forward is not None, "load() comes first"
         with torch.inference_mode():
             chunks = [
-                functional.normalize(self._forward(inputs(chunk, INPUT_SIDE, self.device)))
+                functional.normalize(self._forward(inputs(chunk, side_px, self.device)))
                 .cpu()
                 .numpy()
                 for chunk in torch.split(torch.from_numpy(pictures), CHUNK)

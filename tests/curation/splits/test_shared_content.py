@@ -55,6 +55,17 @@ def test_the_parts_of_a_collage_are_cut_at_its_seams(pictures: dict[str, np.ndar
     assert parts_of(np.zeros((320, 240), np.uint8)) == []
 
 
+def test_an_edge_with_the_same_things_on_both_sides_is_no_seam() -> None:
+    rng = np.random.default_rng(1)
+    left, other = (
+        rng.integers(40, 200, 240).astype(np.uint8)[:, None].repeat(160, 1) for _ in "ab"
+    )
+    door = np.hstack([left, left + 40])  # the same stripes, lighter: a door in a panelled wall
+    wall = np.hstack([left, other])
+    assert parts_of(door) == []
+    assert parts_of(wall)[0][3] == pytest.approx(0.5, abs=0.01)
+
+
 def test_pairs_planted_across_a_split_are_reported(pictures: dict[str, np.ndarray]) -> None:
     names = tuple(sorted(pictures))
     vectors = compact(np.stack([vector(pictures[name]) for name in names]))

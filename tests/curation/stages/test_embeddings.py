@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from curation.stages.embeddings import EfficientNetLite0, Embedding
+from curation.stages.embeddings import EfficientNetLite0, Embedding, PartEmbedder
 from curation.stages.lite0 import NORM_EPSILON, STAGES, Lite0Trunk, folded, packaged_trunk
 from curation.stages.lite0_on_cpu import _Convolution, on_cpu
 from curation.stages.lite0_weights import packaged_weights
@@ -51,6 +51,18 @@ def test_vectors_have_length_one_and_nothing_gives_nothing(embedder: EfficientNe
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     assert embedder.embed(thumbnails(scene(0))[:0]).shape == (0, 1280)
+
+
+def test_parts_are_embedded_roughly_and_stay_near_their_photograph(
+    embedder: EfficientNetLite0,
+) -> None:
+    pictures = thumbnails(*[scene(seed) for seed in range(6)])
+    rough = embedder.embed_parts(pictures)
+    assert isinstance(embedder, PartEmbedder)
+    np.testing.assert_allclose(np.linalg.norm(rough, axis=1), 1, rtol=1e-5)
+    cosines = (rough * embedder.embed(pictures)).sum(axis=1)
+    assert cosines.min() > 0.7
+    assert cosines.max() < 0.99  # of fewer pixels
 
 
 def test_the_model_is_named_by_its_weights(embedder: EfficientNetLite0) -> None:
