@@ -1,7 +1,7 @@
 """Make a small release of pictures whose noise, blur and light follow their settings."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,15 @@ def make_release(
     `columns` are labels that it has, too, one value a picture.
     """
     made = [make_item(number, allowed=allowed if number < n - 1 else None) for number in range(n)]
+    return publish_items(workspace, made, columns)
+
+
+def publish_items(
+    workspace: Workspace,
+    made: Sequence[tuple[dict[str, Any], bytes]],
+    columns: Mapping[str, list[Any]] | None = None,
+) -> Release:
+    """Publish rows of `curated_items` with their pictures as the data set `made`."""
     assets = [
         {"sha256": row["asset_sha256"], "bytes": len(data), "format": "JPEG", "header_status": "ok"}
         for row, data in made
