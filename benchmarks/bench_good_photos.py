@@ -183,10 +183,10 @@ def tenth(name: str) -> int:
     return zlib.crc32(name.encode()) % 10
 
 
-def make_release(workspace: Workspace) -> None:
-    """Publish all crawled pictures, divided by their source."""
+def crawled_pictures(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return a row of `curated_items` without splits for each picture that was crawled."""
     with open_catalog(workspace) as catalog:
-        photos = catalog.records(
+        return catalog.records(
             "SELECT a.sha256 AS asset_sha256, ANY_VALUE(p.photo_id) AS photo_id, ANY_VALUE(p.source) AS source, "
             "MIN(p.source_photo_id) AS source_photo_id, ANY_VALUE(a.width) AS width, ANY_VALUE(a.height) AS height, "
             "ANY_VALUE(a.jpeg_quality) AS jpeg_quality, BOOL_AND(p.training_allowed) AS training_allowed, "
@@ -195,6 +195,11 @@ def make_release(workspace: Workspace) -> None:
             "ANY_VALUE(e.exposure_time) AS exposure_time FROM assets a JOIN photos p ON p.asset_sha256 = a.sha256 "
             "LEFT JOIN v_exif e ON e.asset_sha256 = a.sha256 WHERE a.header_status = 'ok' GROUP BY a.sha256"
         )
+
+
+def make_release(workspace: Workspace) -> None:
+    """Publish all crawled pictures, divided by their source."""
+    photos = crawled_pictures(workspace)
     labels = [each["source_photo_id"].split("/")[0] for each in photos]
     for each in photos:
         source = each["source_photo_id"].split("/")[1]

@@ -148,6 +148,9 @@ ENTRIES = (
     Entry(
         "faces_short_sessions", "--home {home} --own faceres --gap 30 --output {output}", TRAINING, script="faces",
     ),
+    Entry(
+        "good_folders", "--photos {photos} --manifest {data}/manifest.csv --home {home} --output {output}", TRAINING,
+    ),
     Entry("good_photos", "--photos {photos} --home {home} --output {output}", TRAINING),
     Entry(
         "good_photos_five", "--photos {photos} --home {home} --without compression faded --output {output}", TRAINING,
