@@ -8,6 +8,7 @@ from pathlib import Path
 
 PLACES = {
     "--home": "HOME", "--data": "DATA", "--photos": "PHOTOS", "--work": "WORK", "--output": "FILE",
+    "--manifest": "MANIFEST",
 }  # fmt: skip
 """Options whose value is a path of one machine, and what a table writes for it."""
 
