@@ -293,6 +293,10 @@ class HttpFetcher:
                 if len(body) > limit:
                     raise _refused("final", "too_big", f"more than {limit} bytes", 200)
                 self._check_speed(len(body), time.monotonic() - started)
+        except aiohttp.ClientPayloadError as error:
+            if response.content_length is None:
+                raise
+            raise _truncated(len(body), response.content_length) from error
         finally:
             await self._budget.free(response)
         self._check_length(response, len(body))
@@ -310,7 +314,7 @@ class HttpFetcher:
             and "Content-Encoding" not in response.headers
             and announced != received
         ):
-            raise _refused("transient", "truncated_body", f"{received} of {announced} bytes", 200)
+            raise _truncated(received, announced)
 
 
 @asynccontextmanager
@@ -339,6 +343,10 @@ def _refused(
     kind: str, error: str, detail: str = "", status: int | None = None
 ) -> FetchRefusedError:
     return FetchRefusedError(Failure(kind, error, detail, status))  # type: ignore[arg-type]  # literals above
+
+
+def _truncated(received: int, announced: int) -> FetchRefusedError:
+    return _refused("transient", "truncated_body", f"{received} of {announced} bytes", 200)
 
 
 def _busy(detail: str, wait_s: float) -> FetchRefusedError:

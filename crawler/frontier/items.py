@@ -20,7 +20,7 @@ LISTED, DESCRIBED, READY = 0, 1, 2
 
 ITEM_COLUMNS = (
     "seq, crawl_id, photo_id, url, host, photo, stage, attempts, base,"
-    " hops, etag, modified, settled_at, refusal"
+    " hops, etag, modified, settled_at, error_detail, refusal"
 )
 
 
@@ -61,7 +61,7 @@ class Item:
     """A photo to fetch; `attempts` counts the ended attempts, `base` those before a retry.
 
     `hops` counts the redirects to hosts of other workers. `etag` and `modified` are the server's validators of the
-    bytes that the catalog holds.
+    bytes that the catalog holds; `error_detail` is the text of the last failure.
     """
 
     seq: int
@@ -78,6 +78,7 @@ class Item:
     etag: str | None = None
     modified: str | None = None
     settled_at: float = 0.0
+    error_detail: str | None = None
 
 
 @dataclass(frozen=True)

@@ -126,11 +126,19 @@ def settle(result: FetchResult, settings: CrawlSettings) -> Settlement:
     if failure.error_class == "transient":
         # The spider has retried a refused photo already.
         spent = item.refusal or attempt - item.base >= settings.max_attempts
+        spent = spent or _is_cut_at_the_source(item, failure)
         state = "dead" if spent else "queued"
     wait = backoff_s(attempt - item.base, settings, failure.retry_after_s)
     due = time.time() + wait if state == "queued" else 0.0
     error = (failure.error_class, failure.error, failure.detail[:300], failure.http_status)
     return Settlement(item.seq, item.photo_id, state, attempt, due, *error)
+
+
+def _is_cut_at_the_source(item: Item, failure: Failure) -> bool:
+    """Say whether the file ended twice at the same byte: the server has no more of it."""
+    has_bytes = not failure.detail.startswith("0 of ")
+    is_same = failure.error == "truncated_body" and failure.detail == item.error_detail
+    return is_same and has_bytes and item.attempts > item.base
 
 
 def reconcile(

@@ -132,6 +132,24 @@ def test_transient_failures_are_tried_again_and_every_attempt_is_a_row(
     assert bench.frontier.counts(CRAWL) == {"done": 10, "dead": 1, "failed": 1}
 
 
+def test_a_file_that_ends_twice_at_the_same_byte_is_not_asked_for_again(
+    bench: Bench, photos: Path
+) -> None:
+    def cut(received: int) -> Failure:
+        return Failure("transient", "truncated_body", f"{received} of 900 bytes", 200)
+
+    script: dict[str, list[Failure] | None] = {
+        "03.jpg": [cut(512)] * 9,
+        "04.jpg": [cut(512), cut(600), cut(700)],  # a bad line: another byte each time
+        "05.jpg": [cut(0)] * 3,  # nothing came at all
+        "06.jpg": [cut(512), BUSY, cut(512)],
+    }
+    bench.run(clumsy(photos, script))
+    attempts = [row["url"] for row in bench.rows("fetches")]
+    assert [attempts.count(f"{number:02}.jpg") for number in (3, 4, 5, 6)] == [2, 4, 4, 4]
+    assert bench.frontier.counts(CRAWL) == {"done": 11, "dead": 1}
+
+
 def test_a_unit_is_written_when_it_is_full_of_bytes(bench: Bench, photos: Path) -> None:
     bench.run(FolderSource(str(photos)), replace(QUICK, unit_bytes=1, concurrency=1))
     assert len(list(bench.workspace.spool.iterdir())) == 12
