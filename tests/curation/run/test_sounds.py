@@ -118,6 +118,11 @@ def test_report_audit_and_command_speak_of_sounds(
     output = CliRunner().invoke(command, ["run", "--home", str(workspace.home)]).output
     assert "sounds in" in output
     assert f"{summary.n_kept}" in output
+    words = ["dataset", "publish", "spoken", "--home", str(workspace.home)]
+    assert (
+        f"spoken@1.0.0: {summary.n_kept} sounds ("
+        in CliRunner().invoke(safelight.cli, words).output
+    )
 
 
 @pytest.mark.long
