@@ -13,7 +13,9 @@ from training.evaluation.findings import (
     Finding,
     Score,
     beats_chance,
+    best_baseline_finding,
     compare,
+    learnt,
     paired_lead,
     predictor_name,
     scores,
@@ -100,6 +102,32 @@ def sentence(one: Finding, phrase: str, *, beats_chance: bool) -> str:
         return f"{start}; {baseline}; {TOO_FEW}."
     level = f", {_above_chance(head, is_shown=beats_chance)}" if head.family in _LEVELS else ""
     return f"{start}{level}; {baseline}; so: {one.verdict}."
+
+
+def learnt_verdict(metrics: pl.DataFrame, policy: str, head: SavedHead) -> str:
+    """Say whether a head was learnt, and that a baseline does as well where the model's lead over it is not shown."""
+    text = learnt(scores(metrics, policy, head, "spearman").get("model"))
+    finding = best_baseline_finding(metrics, policy, head)
+    if text != "learnt" or finding is None or finding.verdict in (BETTER, TOO_FEW):
+        return f"{head.title}: {text}"
+    return f"{head.title}: learnt, but not shown to be better than {predictor_name(finding.baseline_name)}"
+
+
+def scaling_note(metrics: pl.DataFrame, policy: str, heads: Sequence[SavedHead]) -> str:
+    """Name the heads whose calibration error on test is larger after temperature scaling; empty without any."""
+    worse = []
+    for head in heads:
+        after, before = (
+            scores(metrics, policy, head, name).get("model") for name in ("ece", "ece_uncalibrated")
+        )
+        if after and before and round(after.value, 2) > round(before.value, 2):
+            worse.append(head.title_in_sentence)
+    if not worse:
+        return ""
+    return (
+        "Temperature scaling, fitted on validation, did not lower the calibration error of "
+        f"{join_words(worse)} on test: validation is small, or unlike test."
+    )
 
 
 def clock_verdict(metrics: pl.DataFrame, policy: str, head: SavedHead) -> str:

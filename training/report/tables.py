@@ -25,7 +25,6 @@ from training.evaluation.findings import (
     best_baseline_finding,
     chance,
     decimals,
-    learnt,
     paired_lead,
     predictor_name,
     reading_order,
@@ -239,7 +238,7 @@ def ablation(run: SavedRun) -> dict[str, Any]:
             for name in names
             if any(name in of_head for of_head in ranks.values())
         ],
-        "verdicts": [f"{head.title}: {learnt(ranks[head.name]['model'])}" for head in heads],
+        "verdicts": [verdicts.learnt_verdict(run.metrics, policy, head) for head in heads],
     }
 
 
@@ -338,7 +337,8 @@ def calibration(run: SavedRun) -> dict[str, Any]:
         for name in names
         if name.startswith(_CALIBRATION)
     ]
-    return {"heads": [head.title for head in heads], "rows": rows}
+    note = verdicts.scaling_note(run.metrics, run.main.policy, heads)
+    return {"heads": [head.title for head in heads], "rows": rows, "note": note}
 
 
 def zones(run: SavedRun) -> list[dict[str, Any]]:

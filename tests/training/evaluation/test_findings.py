@@ -187,6 +187,35 @@ def test_whether_the_information_is_in_the_picture(
     assert expected in verdicts.information_verdict(table(**results), "split", ISO, 1 / 3)
 
 
+@pytest.mark.parametrize(
+    ("baseline", "ranks", "expected"),
+    [
+        (POOR, GOOD, "ISO: learnt"),
+        (FAIR, GOOD, "ISO: learnt, but not shown to be better than simple features"),
+        (POOR, score(0.1, -0.1, 0.3), "ISO: not learnt"),
+    ],
+)
+def test_a_learnt_head_that_a_baseline_matches_is_said_to_be_matched(
+    baseline: Score, ranks: Score, expected: str
+) -> None:
+    rank = table(model=ranks).with_columns(metric=pl.lit("spearman"))
+    results = pl.concat([table(model=FAIR, tiny_features=baseline), rank])
+    assert verdicts.learnt_verdict(results, "split", ISO) == expected
+
+
+def test_temperature_scaling_that_does_not_help_on_test_is_said() -> None:
+    def errors_of(after: float, before: float) -> pl.DataFrame:
+        rows = [
+            table(model=score(value)).with_columns(metric=pl.lit(name))
+            for name, value in (("ece", after), ("ece_uncalibrated", before))
+        ]
+        return pl.concat(rows)
+
+    assert "error of ISO on test" in verdicts.scaling_note(errors_of(0.14, 0.12), "split", [ISO])
+    assert not verdicts.scaling_note(errors_of(0.12, 0.14), "split", [ISO])
+    assert not verdicts.scaling_note(errors_of(0.121, 0.119), "split", [ISO])  # equal as shown
+
+
 def test_the_best_baseline_is_no_partial_view_of_the_model() -> None:
     one = best_baseline_finding(
         table(model=FAIR, thumbnail_only=GOOD, majority=POOR, own_idea=FAIR), "split", ISO
