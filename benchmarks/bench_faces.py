@@ -36,7 +36,6 @@ from benchmarks.face_baselines import (  # noqa: E402
     clock_of,
     constant,
     package_answers,
-    package_is_there,
     sessions_of,
 )
 from catalog import Workspace  # noqa: E402
@@ -52,6 +51,7 @@ from training.fit.objective import predict  # noqa: E402
 from training.fit.run_request import TrainingRequest  # noqa: E402
 from training.fit.trainer import Training, fit  # noqa: E402
 from training.runs.run import TrainingJob, make_job  # noqa: E402
+from training.studies.pretrained import package_is_there  # noqa: E402
 
 FOLDS = 5
 ENCODED = 200  # faces whose encoding is timed

@@ -35,7 +35,7 @@ from training.predict.each_face import FaceAnswers, predict_faces
 from training.predict.predict_files import Model, load_model
 from training.runs.run import train
 from training.studies.complexity import ComplexityRequest, measure_complexity
-from training.studies.limits import LimitsRequest, measure_limits
+from training.studies.edits.limits import LimitsRequest, measure_limits
 
 SPLITS = ("train", "train", "train", "train", "validation", "test", "test", "train")
 WIDTHS = "hidden=8,32,384"

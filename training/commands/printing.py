@@ -290,6 +290,38 @@ def limits_lines(table: pl.DataFrame, limits: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def pretrained_lines(table: pl.DataFrame, package: str) -> list[str]:
+    """Return the table of a model beside a pre-trained package, and what the paired lead says of each head."""
+    cells, verdicts = [], []
+    for row in table.iter_rows(named=True):
+        figures = [
+            with_interval(
+                {
+                    "value": row[who],
+                    "low": row[f"{who}_low"],
+                    "high": row[f"{who}_high"],
+                    "n_groups": row["n_groups"],
+                },
+                sign="+" if who == "lead" else "",
+            )
+            for who in ("model", "package", "lead")
+        ]
+        cells.append([row["head"], row["metric"], *figures, str(row["n"])])
+        verdicts.append(f"{row['head']}: the model is {_lead_verdict(row)}")
+    return [*aligned(["head", "metric", "model", package, "lead", "pictures"], cells), *verdicts]
+
+
+def _lead_verdict(row: Mapping[str, Any]) -> str:
+    if row["lead_low"] is None:
+        return f"not judged: {TOO_FEW}"
+    ends = (
+        (-row["lead_high"], -row["lead_low"])
+        if row["metric"] == "mae"
+        else (row["lead_low"], row["lead_high"])
+    )
+    return "better" if ends[0] > 0 else "worse" if ends[1] < 0 else "not distinguishable"
+
+
 def complexity_lines(table: pl.DataFrame) -> list[str]:
     """Return the table of the study of complexity, and for each head the smallest model that is enough."""
     cells: list[list[str]] = []

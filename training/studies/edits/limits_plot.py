@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.studies.picture_edits import SCALES
+from training.studies.edits.picture_edits import SCALES
 
 BLUE, GREY = "#0072b2", "#999999"
 PANEL = (3.4, 2.6)  # inches

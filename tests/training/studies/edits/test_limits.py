@@ -17,14 +17,14 @@ from training.commands.printing import limits_lines
 from training.errors import OptionError, PictureTooSmallError
 from training.heads import RegressionHead
 from training.predict.predict_files import load_model, predict_picture
-from training.studies.limits import (
+from training.studies.edits.limits import (
     LimitsRequest,
     limits_of,
     limits_table,
     measure_limits,
     strongest_borne,
 )
-from training.studies.picture_edits import FILTERS, KINDS, SCALES, Treatment, treatments
+from training.studies.edits.picture_edits import FILTERS, KINDS, SCALES, Treatment, treatments
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 9))

@@ -29,8 +29,8 @@ from training.fit.examples import allowed_index, has_label
 from training.heads import Head
 from training.predict.predict_files import Model, load_model, stated_of_pixels
 from training.predict.saved_model import LIMITS
-from training.studies.limits_plot import draw_limits
-from training.studies.picture_edits import KINDS, SCALES, Treatment, treatments
+from training.studies.edits.limits_plot import draw_limits
+from training.studies.edits.picture_edits import KINDS, SCALES, Treatment, treatments
 
 FAMILIES = ("classes", "values")
 
@@ -65,7 +65,7 @@ def measure_limits(workspace: Workspace, request: LimitsRequest) -> LimitsResult
     heads = [head for head in model.heads if head.family in FAMILIES]
     if not heads:
         raise TrainingError(f"model {model.folder.name} has no head whose error could be measured")
-    index = _test_rows(workspace, model.facts, request)
+    index = tested_rows(workspace, model.facts, request.most)
     changes = treatments(request.kinds)
     gains = _gains(workspace, model, heads, index, changes, request.seed)
     groups = group_numbers(index)
@@ -81,14 +81,12 @@ def measure_limits(workspace: Workspace, request: LimitsRequest) -> LimitsResult
     return LimitsResult(model.folder, table, limits)
 
 
-def _test_rows(
-    workspace: Workspace, facts: Mapping[str, Any], request: LimitsRequest
-) -> pl.DataFrame:
-    """Return some test rows of the model, chosen by a hash of the picture."""
+def tested_rows(workspace: Workspace, facts: Mapping[str, Any], most: int) -> pl.DataFrame:
+    """Return at most `most` test rows of a model, chosen by a hash of the picture."""
     release = find_release(workspace, f"{facts['dataset']}@{facts['version']}")
     index = allowed_index(release)
     index = index.filter((pl.col(facts["split_policy"]) == "test").fill_null(value=False))
-    return index.sort(pl.col("asset_sha256").str.reverse()).head(request.most)
+    return index.sort(pl.col("asset_sha256").str.reverse()).head(most)
 
 
 def _gains(

@@ -1,0 +1,1 @@
+"""Studies of edited pictures: how small, covered or filtered they may be."""
