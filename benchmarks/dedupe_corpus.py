@@ -75,7 +75,7 @@ class Corpus:
     def read(self, name: str) -> Picture:
         """Return the RGB pixels of a file."""
         pixels = cv2.imread(str(self.path(name)))
-        return np.ascontiguousarray(pixels[..., ::-1])
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
     def path(self, name: str) -> Path:
         """Return the path of a file."""

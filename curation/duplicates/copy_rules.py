@@ -1,7 +1,12 @@
 """What counts as a copy: the limits of `VerificationLimits` applied to one fit."""
 
 from curation.duplicates.limits import VerificationLimits
-from curation.similarity.beside.beside_measures import beside_measures, repeated_detail_ncc
+from curation.similarity.beside.beside_measures import (
+    beside_measures,
+    mode_share,
+    paper_share,
+    repeated_detail_ncc,
+)
 from curation.similarity.beside.photograph_beside import photograph_beside
 from curation.similarity.beside.surroundings import Surroundings
 from curation.similarity.fit_measures import FEW_TEXTURED, Fit
@@ -162,9 +167,10 @@ def is_page(around: Surroundings, limits: VerificationLimits, max_odds: float) -
     """
     if not around.is_seen:
         return True
-    beside = beside_measures(around)
-    if beside.mode_share >= limits.mode_share and beside.paper_share >= limits.paper_share:
+    tones = around.large[around.beside]
+    if mode_share(tones) >= limits.mode_share and paper_share(tones) >= limits.paper_share:
         return True
+    beside = beside_measures(around)
     if max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc:
         return True
     if repeated_detail_ncc(around) >= limits.repeated_detail_ncc:

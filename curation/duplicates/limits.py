@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "15"  # raise it when verdicts may change
+VERDICT_VERSION = "16"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",

@@ -30,6 +30,7 @@ class Verifier:
 
     def __init__(self, features: FeatureCache, limits: VerificationLimits | None = None) -> None:
         self.limits = limits or VerificationLimits()
+        self._blind = self.limits.blind()
         self._features = features
 
     def verify(
@@ -40,7 +41,7 @@ class Verifier:
         shots: tuple[Shot | None, Shot | None] = (None, None),
     ) -> Verdict:
         """Compare two pictures whose embeddings have this cosine; `shots` are their shots, None without EXIF."""
-        limits = self.limits if all(shots) else self.limits.blind()
+        limits = self.limits if all(shots) else self._blind
         is_apart = are_distinct_shots(*shots)
         verdict = self._by_pixels(left, right, cosine, limits, is_apart=is_apart)
         if verdict.verdict == "duplicate" and is_apart:

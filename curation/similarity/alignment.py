@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from curation.similarity.fit_measures import FEW_TEXTURED, Drift, Fit, coherent_px, measure
+from curation.similarity.fit_measures import (
+    FEW_TEXTURED,
+    Drift,
+    Fit,
+    coherent_px,
+    measure,
+    upper_quartile,
+)
 from curation.similarity.histogram_matching import HistogramMatch
 from curation.similarity.picture_features import (
     TINY,
@@ -30,6 +37,7 @@ MIN_NCC = 0.6  # at 32 x 32, of whole copies, whatever was done to their tone
 REFINEMENTS = 4
 MIN_DETAIL_NCC = 0.2  # a transform below this correlation of fine structure is not refined
 GOOD_DRIFT_PX = 0.05  # is not refined
+LEFT = 0.97  # of the drift: where the best change leaves more, it is not tried
 MOVED_PX = 0.8  # coherent drift of pictures of half the size from which no closer look can make them copies
 SLANTED_MOVED_PX = 0.3  # the same where a slant was undone: little is left of a real one
 HALVE = np.array(
@@ -144,20 +152,20 @@ def _refine(
         is_good = best.is_plain or best.drift_px < GOOD_DRIFT_PX
         if is_good or best.overlap < 0.1 or best.detail_ncc < MIN_DETAIL_NCC:
             break
-        changed = _drift_removed(transform, best.drift, is_projective=start.is_projective)
-        if not is_plausible(changed):
+        changed, left_px = _drift_removed(transform, best.drift, is_projective=start.is_projective)
+        if left_px > LEFT * best.drift_px or not is_plausible(changed):
             break
         refined = measure(one, start.grey, changed, mask, match)
         if refined.drift_px > 0.9 * best.drift_px:
             break
         best, transform = refined, changed
     fit = best.fit()
-    if len(best.drift):
-        fit = replace(fit, coherent_px=coherent_px(best.drift, one.shape))
+    together_px = coherent_px(best.drift, one.shape) if len(best.drift) else fit.coherent_px
+    chroma_ncc = fit.chroma_ncc
     if start.colours and fit.n_textured < FEW_TEXTURED:
         chroma_ncc = start.colours.ncc(one.shape, start.grey.shape, transform)
-        fit = replace(fit, chroma_ncc=chroma_ncc)
-    return replace(fit, inliers=start.inliers), transform
+    fit = replace(fit, inliers=start.inliers, coherent_px=together_px, chroma_ncc=chroma_ncc)
+    return fit, transform
 
 
 def fit_whole(one: Features, two: Features) -> Fit:
@@ -172,8 +180,13 @@ def fit_by_features(one: Features, two: Features, min_inliers: int) -> Fit:
     return refine(one.grey, affine, rough=True)[0] if affine else Fit()
 
 
-def _drift_removed(transform: Transform, drift: Drift, *, is_projective: bool) -> Transform:
-    """Change a transform by the part of the drift that a transform explains; cells near the median weigh most."""
+def _drift_removed(
+    transform: Transform, drift: Drift, *, is_projective: bool
+) -> tuple[Transform, float]:
+    """Change a transform by the part of the drift that a transform explains; cells near the median weigh most.
+
+    Also give what is left of the drift then (px, its upper quartile), as far as it does not change itself.
+    """
     x, y, dx, dy = drift.astype(np.float64).T
     one = np.ones_like(x)
     weight = 1 / (0.2 + np.hypot(dx - median(dx), dy - median(dy)))
@@ -188,13 +201,18 @@ def _drift_removed(transform: Transform, drift: Drift, *, is_projective: bool) -
         moved = np.concatenate([dx * weight, dy * weight])
         solution = np.linalg.lstsq(terms, moved, rcond=None)[0]
         flat, slant = solution[:6].reshape(2, 3), solution[6:]
+        by_slant = slant @ np.stack([x, y])
+        explained = flat @ np.stack([x, y, one]) + np.stack([x, y]) * by_slant
     else:
-        terms = np.stack([x, y, one]) * weight
+        places = np.stack([x, y, one])
+        terms = places * weight
         moved = terms @ np.stack([dx * weight, dy * weight], 1)
         # Cells in one line leave the matrix singular: then the change is the smallest one.
         flat = np.linalg.lstsq(terms @ terms.T, moved, rcond=1e-10)[0].T
+        explained = flat @ places
     # right(x) = left(x + d(x)): sample at x - d(x) instead.
     correction = np.eye(3) - np.vstack([flat, [0, 0, 0]])
     correction[2, :2] = slant
     changed = np.linalg.inv(np.linalg.inv(transform) @ correction)
-    return np.asarray(changed / changed[2, 2], np.float64)
+    left_px = upper_quartile(np.hypot(dx - explained[0], dy - explained[1]))
+    return np.asarray(changed / changed[2, 2], np.float64), left_px

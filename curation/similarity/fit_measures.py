@@ -155,7 +155,7 @@ def measure(
         contained,
         drift,
         n_textured=int(cells.is_textured.sum()),
-        drift_px=_upper_quartile(np.hypot(drift[:, 2], drift[:, 3])),
+        drift_px=upper_quartile(np.hypot(drift[:, 2], drift[:, 3])),
         detail_ncc=cells.detail_ncc,
         parts=(smooth, [left, right], inside, cells),
         bend_px=_bend_px(transform, one),
@@ -214,7 +214,7 @@ def _bend_px(transform: Transform, one: Grey) -> float:
     return float(np.hypot(*(moved - fitted).T).max())
 
 
-def _upper_quartile(lengths: NDArray[np.float32]) -> float:
+def upper_quartile(lengths: NDArray[np.floating]) -> float:
     """Interpolate between the lengths at the upper quartile; np.quantile takes five times as long for so few."""
     if len(lengths) < MIN_TEXTURED:
         return 0.0

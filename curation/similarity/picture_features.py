@@ -74,8 +74,8 @@ class Features:
         """The SIFT keypoints of the picture."""
         points, whole = self._detected
         descriptors = whole.astype(np.float32)
-        sums = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
-        return Keypoints(points, np.sqrt(descriptors / sums).astype(np.float32))
+        descriptors /= np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6)
+        return Keypoints(points, np.sqrt(descriptors, out=descriptors))
 
     @cached_property
     def _detected(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

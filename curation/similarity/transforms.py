@@ -1,5 +1,6 @@
 """Estimate the transform that maps one picture onto another from their matching keypoints."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,10 +145,13 @@ def squared_radius(u: Any, v: Any, shape: tuple[int, ...], *, by_axis: bool) -> 
 
 def is_plausible(transform: Transform) -> bool:
     """Accept what editing produces: not mirrored, scale 1/6 to 6, sides stretched by less than a half, little slant."""
-    scales = np.linalg.svd(transform[:2, :2], compute_uv=False)
-    is_upright = np.linalg.det(transform[:2, :2]) > 0
-    is_flat = float(np.abs(transform[2, :2]).sum()) * SIDE < MAX_SLANT
-    is_even = scales[1] > 1 / 6 and scales[0] < 6 and scales[0] < 1.5 * scales[1]
+    (a, b, _), (c, d, _), (g, h, _) = transform.tolist()
+    # The singular values of the linear part are half the sum and half the difference of these lengths.
+    even, odd = math.hypot(a + d, c - b), math.hypot(a - d, c + b)
+    longest, shortest = (even + odd) / 2, abs(even - odd) / 2
+    is_upright = a * d - b * c > 0
+    is_flat = (abs(g) + abs(h)) * SIDE < MAX_SLANT
+    is_even = shortest > 1 / 6 and longest < 6 and longest < 1.5 * shortest
     return bool(is_upright and is_flat and is_even)
 
 

@@ -94,7 +94,7 @@ def beside_measures(around: Surroundings) -> BesideMeasures:
         margin_3=margins[2],
         margin_4=margins[3],
         paper_share=paper_share(tones),
-        mode_share=_mode_share(tones),
+        mode_share=mode_share(tones),
         backdrop_ncc=_backdrop_ncc(large, around.small, beside),
         repeated_ncc=_repeated_ncc(large, around.small, beside),
         relief=_relief(large, beside),
@@ -238,7 +238,7 @@ def paper_share(tones: NDArray[np.floating]) -> float:
     return float(covered / total)
 
 
-def _mode_share(tones: NDArray[np.floating]) -> float:
+def mode_share(tones: NDArray[np.floating]) -> float:
     """Give the share of pixels within 3 grey levels of the most frequent tone."""
     counts = np.bincount(np.clip(tones, 0, 255).astype(int), minlength=256)
     return float(np.convolve(counts, np.ones(7), "same").max() / len(tones))

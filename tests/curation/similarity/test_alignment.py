@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from curation.similarity import alignment
 from curation.similarity.alignment import fit_by_features, fit_whole
 from curation.similarity.picture_features import Colours, Features, ncc
 from tests.curation.made_pictures import cropped, encoded, framed, scaled, scene, shaken
@@ -89,3 +90,19 @@ def test_colours_are_compared_where_the_pictures_overlap() -> None:
     assert Colours(whole, left).ncc(*shapes, to_left_half) > 0.99
     assert Colours(whole, right).ncc(*shapes, to_left_half) < -0.99
     assert Colours(whole, 0 * left).ncc(*shapes, to_left_half) == 1
+
+
+@pytest.mark.parametrize("is_projective", [False, True])
+def test_what_a_transform_explains_of_a_drift_is_known_before_it_is_tried(
+    *, is_projective: bool
+) -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(0, 320, 60), rng.uniform(0, 240, 60)
+    by_zoom = np.stack([x, y, 0.002 * x + 0.3, 0.002 * y - 0.1], 1).astype(np.float32)
+    at_random = np.stack([x, y, *rng.normal(0, 0.3, (2, 60))], 1).astype(np.float32)
+    left = [
+        alignment._drift_removed(np.eye(3), drift, is_projective=is_projective)[1]
+        for drift in (by_zoom, at_random)
+    ]
+    assert left[0] < 0.001
+    assert left[1] > 0.8 * np.quantile(np.hypot(*at_random[:, 2:].T), 0.75)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from curation.similarity.transforms import EDGE_PX, MARGIN, coverage
+from curation.similarity.transforms import EDGE_PX, MARGIN, coverage, is_plausible
 
 ONE, TWO = np.zeros((90, 120), np.float32), np.zeros((70, 100), np.float32)
 
@@ -31,3 +31,13 @@ def test_covered_are_the_pixels_that_lie_within_the_other_picture(seed: int) -> 
 def test_nothing_is_covered_by_a_picture_that_lies_elsewhere() -> None:
     far = np.array([[1, 0, 500.0], [0, 1, 0], [0, 0, 1]])
     assert not coverage(ONE, TWO, far).any()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_plausible_are_transforms_that_keep_sides_and_sizes_about_as_they_are(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    transform = np.eye(3)
+    transform[:2, :2] = rng.normal(0, 1, (2, 2)) if seed % 2 else np.diag(rng.uniform(0.5, 1.5, 2))
+    longest, shortest = np.linalg.svd(transform[:2, :2], compute_uv=False)
+    is_even = shortest > 1 / 6 and longest < min(6, 1.5 * shortest)
+    assert is_plausible(transform) == (is_even and np.linalg.det(transform[:2, :2]) > 0)
