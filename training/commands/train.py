@@ -317,9 +317,23 @@ def predict(
     rows = _predict_files(model, images, undecodable, each_face=each_face)
     for line in prediction_lines(rows, style, saved_heads(model.facts), width=terminal_width()):
         click.echo(line)
+    if not each_face and _answers_without_a_face(model):
+        click.echo(
+            "this model was trained on pictures of one face and answers for any picture; --each-face finds the faces",
+            err=True,
+        )
     if undecodable:
         files = counted(len(images), "file")
         raise TrainingError(f"{len(undecodable)} of {files} cannot be decoded")
+
+
+def _answers_without_a_face(model: Model) -> bool:
+    """Say whether a model of faces takes whole pictures as they are; others refuse a picture without a face."""
+    from training.data.views import AlignedFaces
+    from training.predict.picture_predictor import looks_at_faces
+
+    is_aligned = isinstance(model.view, AlignedFaces)
+    return not is_aligned and looks_at_faces(model.folder, model.facts, model.view)
 
 
 def _predict_files(

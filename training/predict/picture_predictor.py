@@ -149,11 +149,12 @@ def _description(folder: Path) -> PredictionModel | None:
         folder.name,
         **text,
         predicts=tuple(head.title for head in saved_heads(facts)),
-        looks_at="face" if _looks_at_faces(folder, facts, view) else "picture",
+        looks_at="face" if looks_at_faces(folder, facts, view) else "picture",
     )
 
 
-def _looks_at_faces(folder: Path, facts: Mapping[str, Any], view: View) -> bool:
+def looks_at_faces(folder: Path, facts: Mapping[str, Any], view: View) -> bool:
+    """Say whether a model was trained on faces, one a picture."""
     return isinstance(view, AlignedFaces) or recipe_of(folder, facts).looks_at == "face"
 
 

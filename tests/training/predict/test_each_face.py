@@ -2,7 +2,9 @@
 
 import io
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -124,3 +126,27 @@ def test_chips_of_the_set_are_found_where_they_are(faces: list[Image.Image]) -> 
     for face in faces:
         [found] = find_faces(np.asarray(face))
         assert side_of(found.located, EYES) == pytest.approx(face.width, rel=0.25)
+
+
+def test_only_models_of_faces_that_take_any_picture_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.commands.train import _answers_without_a_face
+    from training.data.views import AlignedFaces
+    from training.predict import picture_predictor
+
+    looks_at = {"faces": "face", "good_photos": "picture"}
+    monkeypatch.setattr(
+        picture_predictor,
+        "recipe_of",
+        lambda _, facts: SimpleNamespace(looks_at=looks_at[facts["recipe"]]),
+    )
+
+    def asked(recipe: str, view: object) -> bool:
+        return _answers_without_a_face(
+            cast("Any", SimpleNamespace(folder=Path(), facts={"recipe": recipe}, view=view))
+        )
+
+    assert asked("faces", object())
+    assert not asked(
+        "faces", AlignedFaces.__new__(AlignedFaces)
+    )  # refuses a picture without a face
+    assert not asked("good_photos", object())
