@@ -33,7 +33,7 @@ from curation.similarity.alignment import (
     align_whole,
     refine,
 )
-from curation.similarity.beside.photograph_over import is_photograph_over
+from curation.similarity.beside.photograph_over import is_photograph_over, paper_share_over
 from curation.similarity.beside.surroundings import (
     Surroundings,
     both_surroundings,
@@ -285,7 +285,19 @@ def _beside_overlay(
     fit = replace(fit, overlay_share=share, is_over_plain=is_over_plain(pair, mask))
     yield from (
         replace(each, is_beside_photograph=True)
-        if is_copy(each, limits) and is_photograph_over(pair, mask)
+        if is_copy(each, limits) and _is_tile_over(each, pair, mask, limits)
         else _beside_photograph(one, each, alignment, limits)
         for each in (fit, *_as_part(one, fit, alignment, limits, limits.overlap))
     )
+
+
+def _is_tile_over(fit: Fit, pair: Overlaid, mask: Grey, limits: VerificationLimits) -> bool:
+    """Say whether another photograph lies over a part of either picture.
+
+    Where each picture shows more than the other, too, a crop has a caption over what it leaves out, and the tile of a
+    collage its neighbour: only paper is then no photograph.
+    """
+    is_mutual = fit.overlap < limits.whole_overlap and fit.contained < limits.overlaid_contained
+    if is_mutual and paper_share_over(pair, mask) < limits.overlaid_paper:
+        return True
+    return is_photograph_over(pair, mask)

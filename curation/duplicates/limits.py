@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "16"  # raise it when verdicts may change
+VERDICT_VERSION = "17"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -114,6 +114,8 @@ class VerificationLimits:
     overlay_ncc: float = 0.5
     spots_ncc: float = 0.2
     sure_inliers: int = 48
+    overlaid_contained: float = 0.95
+    overlaid_paper: float = 0.77
     shade_coherent_px: float = 0.12
     half_ncc: float = 0.7
     half_share: float = 0.38

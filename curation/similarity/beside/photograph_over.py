@@ -39,6 +39,14 @@ def is_photograph_over(pair: Overlaid, mask: Grey) -> bool:
     return any(_is_photograph(pair, tile) for tile in _tiles(is_left_out, pair.is_covered))
 
 
+def paper_share_over(pair: Overlaid, mask: Grey) -> float:
+    """Give the share of two tones where `mask` is 0, in the picture where it is larger: near 1 for bands with text."""
+    is_left_out = pair.is_covered & (mask == 0)
+    if not is_left_out.any():
+        return 1.0
+    return max(paper_share(each[is_left_out]) for each in (pair.left, pair.right))
+
+
 def _tiles(is_left_out: Area, is_covered: Area) -> Iterator[Area]:
     """Give the widest strip along a side, and the rectangles, that are large enough for a tile."""
     top, bottom, left, right = _box(is_covered)
