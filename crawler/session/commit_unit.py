@@ -135,10 +135,13 @@ def settle(result: FetchResult, settings: CrawlSettings) -> Settlement:
 
 
 def _is_cut_at_the_source(item: Item, failure: Failure) -> bool:
-    """Say whether the file ended twice at the same byte: the server has no more of it."""
+    """Say whether the third attempt at a file, or a later one, ended at the byte of the one before: it has no more.
+
+    A cache that holds half a file for a moment gives two such ends, too.
+    """
     has_bytes = not failure.detail.startswith("0 of ")
     is_same = failure.error == "truncated_body" and failure.detail == item.error_detail
-    return is_same and has_bytes and item.attempts > item.base
+    return is_same and has_bytes and item.attempts - item.base >= 2
 
 
 def reconcile(
