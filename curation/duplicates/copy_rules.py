@@ -168,8 +168,11 @@ def is_page(around: Surroundings, limits: VerificationLimits, max_odds: float) -
     if not around.is_seen:
         return True
     tones = around.large[around.beside]
-    if mode_share(tones) >= limits.mode_share and paper_share(tones) >= limits.paper_share:
+    most, is_paper = mode_share(tones), paper_share(tones) >= limits.paper_share
+    if is_paper and most >= limits.mode_share:
         return True
+    if is_paper and most >= limits.page_mode_share:  # a page with a caption in another tone
+        max_odds = max(max_odds, limits.paper_odds)
     beside = beside_measures(around)
     if max(beside.backdrop_ncc, beside.repeated_ncc) >= limits.backdrop_ncc:
         return True

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 
 INDEX_VERSION = "2"
-VERDICT_VERSION = "17"  # raise it when verdicts may change
+VERDICT_VERSION = "18"  # raise it when verdicts may change
 
 KEEPER_ORDER = (
     "decodes", "settings", "unframed", "not_upscaled", "pixels", "quality", "taken_first", "seen_first",
@@ -101,6 +101,8 @@ class VerificationLimits:
     slant_px: float = 0.5
     paper_share: float = 0.9
     mode_share: float = 0.85
+    page_mode_share: float = 0.7
+    paper_odds: float = -0.95
     backdrop_ncc: float = 0.9
     repeated_detail_ncc: float = 0.6
     ground_relief: float = 4.0

@@ -135,6 +135,22 @@ def test_a_moved_subject_makes_another_photograph() -> None:
     assert verifier(a=shots[0], b=shots[1]).verify("a", "b", 0.9).verdict == "same_scene"
 
 
+@pytest.mark.parametrize("band", [20, 120])  # grey levels
+def test_a_post_with_a_caption_of_another_tone_is_a_copy(band: int) -> None:
+    photo = scene(1)
+    height, width = photo.shape[:2]
+    post = np.full((height + 330, width + 4, 3), 250, np.uint8)
+    post[100 : 100 + height, 2:-2] = photo
+    post[100 + height : 150 + height, 2:-2] = band
+    for text, x, y, tone in [
+        ("photo_user12   10:24", 20, 60, 30),
+        ("look at this", 70, 133 + height, 240),
+        *(("my best day again", 20, 190 + height + 35 * line, 30) for line in range(4)),
+    ]:
+        cv2.putText(post, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (tone,) * 3, 2)
+    assert verifier(a=photo, b=post).verify("a", "b", 0.9).verdict == "duplicate"
+
+
 def test_a_collage_is_not_a_copy_of_its_parts() -> None:
     left, right = scene(18), scene(19)
     both = verifier(a=left, b=np.hstack([left, right]))
