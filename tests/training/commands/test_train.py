@@ -13,9 +13,9 @@ from catalog import TOO_FEW, show_progress
 from tests.display import ListDisplay
 from tests.training.conftest import Trained
 from tests.training.made_release import make_item
-from training.commands.printing import table
+from training.commands.printing import summary, table
 from training.commands.train import train
-from training.data.photo_settings import class_ranges
+from training.data.photo_settings import CLASSES, class_ranges
 from training.evaluation.findings import best_baseline_finding
 from training.evaluation.saved_head import setting_head
 from training.evaluation.verdicts import headline
@@ -169,6 +169,24 @@ def test_tables_of_figures_have_their_counts_on_the_right() -> None:
     lines = table({"split": found, "random_split": narrow}).splitlines()
     texts = {1: "pictures", 3: " 90", 4: "12345"}
     assert len({lines[n].index(text) + len(text) for n, text in texts.items()}) == 1
+
+
+def test_models_of_sounds_count_sounds(tmp_path: Path) -> None:
+    metrics_over(12).write_parquet(tmp_path / "metrics.parquet")
+    heads = [
+        {
+            "name": "iso",
+            "kind": "ordinal",
+            "family": "classes",
+            "title": "ISO",
+            "classes": list(CLASSES),
+        }
+    ]
+    for kind, things in (("log_mel", "sounds"), ("whole_picture", "pictures")):
+        facts = {"heads": heads, "view": {"kind": kind}}
+        (tmp_path / "config.json").write_text(json.dumps(facts), "utf-8")
+        header = summary({"split": tmp_path}).splitlines()[1].split()
+        assert header[-2:] == [things, "groups"]
 
 
 def test_model_cards_keep_to_the_same_rule() -> None:

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from catalog import MissingPartError, Workspace
-from training.commands.printing import pretrained_lines
 from training.heads import RegressionHead, SoftmaxHead
 from training.studies import pretrained
-from training.studies.pretrained import compare_with_pretrained, pretrained_table
+from training.studies.pretrained import compare_with_pretrained, pretrained_lines, pretrained_table
 
 AGE = RegressionHead(name="age", title="Age", column="age", unit="years")
 GENDER = SoftmaxHead(
