@@ -186,7 +186,7 @@ def _family(metrics: Mapping[str, pl.DataFrame], heads: Sequence[SavedHead], fam
     if not rows:
         return ""
     beside = metric_name(BESIDE[family])
-    things = "sounds" if chosen[0].subject == "sound" else "pictures"
+    things = "pictures" if chosen[0].subject == "photo" else f"{chosen[0].subject}s"
     columns = ("split", "head", "model", *names, beside, things, "groups")
     lines = aligned(columns, rows, numbers={things, "groups"})
     better = "" if chosen[0].higher_is_better else ", less is better"
