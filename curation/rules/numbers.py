@@ -9,6 +9,7 @@ APEX_TOLERANCE_LOOSE_EV: Final = 1.0
 
 APERTURE_VALUES: Final = (-1.1, 12.1)
 """Possible Av within f/0.7 to f/64; a value outside is not evidence about the f-number."""
+F_NUMBERS: Final = (0.7, 64.0)  # their ends, rounded: an Av of -1.06 is f/0.7
 
 _RATIONAL = r"^\s*[\[(]?\s*(-?\d+)\s*/\s*(-?\d+)"
 _PLAIN = r"^\s*[\[(]?\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(?:[,\])]|$)"
@@ -54,7 +55,7 @@ def f_number_from_apex() -> pl.Expr:
     """Give the f-number of ApertureValue, N = 2^(Av/2), to two digits; null where FNumber is written in any form."""
     is_missing = pl.col("f_number").is_null() & pl.col("f_number_raw").is_null()
     n = pl.lit(2.0).pow(apex("aperture_value", APERTURE_VALUES) / 2)
-    return pl.when(is_missing).then(n.round_sig_figs(2))
+    return pl.when(is_missing).then(n.round_sig_figs(2).clip(*F_NUMBERS))
 
 
 def tolerance(value: pl.Expr) -> pl.Expr:

@@ -215,6 +215,8 @@ def test_a_missing_f_number_is_taken_from_the_aperture_value() -> None:
     row = checked(f_number=None, aperture_value=2.97)
     assert (row["f_number_valid"], row["flags"]) == (2.8, ["f_number_from_apex"])
     assert checked(f_number=None, aperture_value=0.0)["f_number_valid"] is None
+    assert checked(f_number=None, aperture_value=-1.0625)["f_number_valid"] == 0.7  # not 0.69
+    assert checked(f_number=None, aperture_value=12.05)["f_number_valid"] == 64
     text = checked(f_number=None, f_number_raw="unknown", aperture_value=2.97)
     assert (text["f_number_valid"], text["f_number_void"]) == (None, "f_number_not_a_number")
 
